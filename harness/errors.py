@@ -1,0 +1,35 @@
+"""What can go wrong, each with one line that says what and one that says how to mend it."""
+
+from typing import ClassVar
+
+
+class HarnessError(Exception):
+    """A problem told to a person: ``message`` says what is wrong, ``hint`` how to mend it.
+
+    The class carries the process's exit code, as the contract documents it.
+    """
+
+    code: ClassVar[int] = 70
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class UsageError(HarnessError):
+    """A wrong flag, a scenario that does not check, a path that cannot be written."""
+
+    code = 2
+
+
+class UntrustedError(HarnessError):
+    """The measurement cannot be trusted: a part died by itself, a fault did not land."""
+
+    code = 3
+
+
+class EnvironmentLacksError(HarnessError):
+    """Something asked for is missing, taken, full or never ready."""
+
+    code = 4

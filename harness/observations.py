@@ -1,0 +1,118 @@
+"""What is observed, one atomic fact with a time each. Times are nanoseconds from T0 unless a name says otherwise.
+
+The load process appends a request as one fixed-width record (``RECORD``); strings are interned, their ids
+told in ``names.jsonl`` beside the spool. Events (faults, replicas, the balancer) and samples are few and kept as they are.
+"""
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+
+class Outcome(enum.IntEnum):
+    """What the client knows of a request: done, certainly not done, or neither."""
+
+    OK = 0
+    FAILED = 1
+    IN_DOUBT = 2
+
+
+class Anomaly(enum.IntEnum):
+    """What one reply showed against the ledger; the gravest has the highest number."""
+
+    NONE = 0
+    FORCED_LOGIN = 1  # a live session was sent back to the login
+    STALE = 2  # acknowledged writes absent, present again later (a dip, or a birth seen before)
+    DUPLICATE = 3  # a write applied more than once
+    UNEXPLAINED = 4  # several explanations fit
+    ROLLED_BACK = 5  # below what was already seen, or an acknowledged write absent
+    LOST = 6  # a new birth, or nothing left, after an acknowledged write
+    LEAKED = 7  # somebody else's session
+    WRONG = 8  # a reply whose content is not what the request asked for
+
+
+class Method(enum.IntEnum):
+    """HTTP methods by number, for the spool."""
+
+    GET = 0
+    POST = 1
+    PUT = 2
+    DELETE = 3
+    PATCH = 4
+    HEAD = 5
+    OPTIONS = 6
+    OTHER = 7
+
+
+#: One request, packed little-endian without padding. ``name``, ``replica`` and ``boot`` are interned ids (0 is none).
+RECORD = np.dtype(
+    [
+        ("session", "<u4"),
+        ("writer", "<u4"),
+        ("op", "<u8"),  # the write's id; 0 for a read
+        ("name", "<u2"),
+        ("method", "u1"),
+        ("outcome", "u1"),
+        ("anomaly", "u1"),
+        ("attempts", "u1"),
+        ("reconnected", "u1"),
+        ("phase", "u1"),  # 0 load, 1 the final sweep
+        ("status", "<u2"),  # 0 where no reply came
+        ("replica", "<u2"),
+        ("boot", "<u2"),
+        ("t_intended", "<i8"),
+        ("t_sent", "<i8"),
+        ("t_first", "<i8"),  # -1 where no byte came
+        ("t_end", "<i8"),
+        ("bytes_sent", "<u4"),
+        ("bytes_received", "<u4"),
+    ]
+)
+#: The same record for ``struct``: the hot loop packs with it.
+RECORD_FORMAT = "<IIQHBBBBBBHHHqqqqII"
+
+SWEEP = 1
+NO_TIME = -1
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that happened once: ``kind`` names it, ``subject`` the part, ``detail`` the evidence."""
+
+    t: float  # seconds from T0
+    kind: str  # fault_commanded | fault_effective | fault_healed | replica_ready | part_died | balancer_up | balancer_down ...
+    subject: str
+    detail: Mapping[str, str | int | float | bool | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Sample:
+    """CPU and memory of one part over the last interval."""
+
+    t: float  # seconds from T0
+    role: str  # driver | replica | balancer | store | harness
+    name: str
+    cpu: float  # cores in use
+    memory_mb: float  # resident
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What the load process says of itself, cumulative and numbered, every 200 ms."""
+
+    n: int
+    t: float  # seconds from T0
+    sent: int = 0
+    ok: int = 0
+    failed: int = 0
+    in_doubt: int = 0
+    anomalies: int = 0
+    sessions: int = 0
+    sessions_lost: int = 0
+    p99_ms: float | None = None  # of the last interval
+    lag_p99_ms: float | None = None  # of the driver's own loop, since the start
+    cpu: float | None = None  # cores the driver used in the last interval
+    late: int = 0
+    dropped: int = 0

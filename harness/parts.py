@@ -1,0 +1,120 @@
+"""What a Topology is made of, as small protocols; optional abilities stand apart, so that a fault asks for just one."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What shows that a deed took effect: ``landed`` and the facts, such as the pid that is gone or the new boot id."""
+
+    landed: bool
+    facts: Mapping[str, str | int | float | bool | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Member:
+    """A replica as a balancer knows it."""
+
+    name: str
+    host: str
+    port: int
+
+
+@runtime_checkable
+class Replica(Protocol):
+    """One running copy of the target."""
+
+    @property
+    def name(self) -> str:
+        """``r0``, ``r1``, ..."""
+
+    @property
+    def member(self) -> Member:
+        """Where it listens; the same before and after a restart in place."""
+
+    @property
+    def boot(self) -> str:
+        """The boot id of its last start that became ready."""
+
+    @property
+    def pid(self) -> int | None:
+        """Its process, or None while it is down."""
+
+
+@runtime_checkable
+class Killable(Protocol):
+    """Can be ended without warning and brought back in place."""
+
+    async def kill(self) -> Evidence:
+        """SIGKILL; returns when the process is gone."""
+
+    async def restart(self) -> Evidence:
+        """Start again on the same address; returns when it is ready. A no-op with ``landed`` where it runs."""
+
+
+@runtime_checkable
+class Pausable(Protocol):
+    """Can be frozen and thawed."""
+
+    async def pause(self) -> Evidence:
+        """SIGSTOP or its like."""
+
+    async def resume(self) -> Evidence:
+        """SIGCONT or its like."""
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A reply that the balancer made without having contacted any upstream: the write ``op`` was not applied."""
+
+    op: int
+    reason: str
+
+
+class Balancer(Protocol):
+    """A real load balancer, up and in front of the replicas."""
+
+    @property
+    def name(self) -> str:
+        """``haproxy``, ``nginx``, ..."""
+
+    @property
+    def url(self) -> str:
+        """Where clients go, without a trailing slash."""
+
+    @property
+    def pid(self) -> int | None:
+        """Its (master) process, or None while it is down."""
+
+    async def add(self, member: Member) -> None:
+        """Let a member take traffic, without dropping connections."""
+
+    async def remove(self, name: str) -> None:
+        """Take a member out, without dropping connections to the others."""
+
+    async def drain(self, name: str) -> None:
+        """Send a member no new sessions."""
+
+    async def states(self) -> Mapping[str, str]:
+        """``up`` or ``down`` or ``drain`` a member, as the balancer believes it. Empty where it does not tell."""
+
+    def refusals(self) -> tuple[Refusal, ...]:
+        """From its log: writes that it answered itself, having contacted no upstream."""
+
+
+class Store(Protocol):
+    """A real server that holds state for the replicas."""
+
+    @property
+    def name(self) -> str:
+        """``redis``, ``memcached``, ..."""
+
+    @property
+    def url(self) -> str:
+        """What the target gets as ``--store``."""
+
+    @property
+    def pid(self) -> int | None:
+        """Its process, or None while it is down."""

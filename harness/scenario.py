@@ -1,0 +1,298 @@
+"""A Scenario: the designs to compare, the load, the faults, what is expected. Frozen, and checked when made.
+
+The users' behaviour stands in the same file (a ``SessionUser``), which is also a plain locustfile.
+"""
+
+import hashlib
+import importlib.util
+import os
+import sys
+import traceback
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Protocol
+
+from harness.duration import seconds
+from harness.errors import UsageError
+from harness.verdicts import Expectation
+
+POLICIES = ("round_robin", "least_connections", "cookie", "hash_cookie", "hash_header", "source")
+
+
+def _require(holds: bool, message: str, hint: str = "") -> None:
+    if not holds:
+        raise UsageError(message, hint)
+
+
+@dataclass(frozen=True)
+class Health:
+    """How a balancer finds out that a replica is dead: every ``interval``, ``fall`` failures in a row; back after ``rise``."""
+
+    interval: str = "500ms"
+    fall: int = 2
+    rise: int = 1
+
+    def __post_init__(self) -> None:
+        _require(seconds(self.interval) > 0, "a health check needs an interval above 0")
+        _require(self.fall >= 1 and self.rise >= 1, "fall and rise are at least 1")
+
+
+@dataclass(frozen=True)
+class Balancing:
+    """A balancer and its policy, with all that decides what a client sees when a replica dies.
+
+    ``retries`` are tries after a failed *connect* (safe for writes: nothing was sent); ``redispatch`` lets such a
+    retry, and a request pinned to a dead replica, go to another one. ``key`` names the cookie or header of the hash policies.
+    """
+
+    policy: str = "round_robin"
+    name: str = "auto"  # auto | haproxy | nginx
+    key: str = "session"
+    health: Health = Health()
+    retries: int = 1
+    redispatch: bool = True
+
+    def __post_init__(self) -> None:
+        _require(self.policy in POLICIES, f"unknown balancing policy {self.policy!r}", f"one of {', '.join(POLICIES)}")
+        _require(0 <= self.retries <= 10, "retries lie between 0 and 10")
+
+    @property
+    def affinity(self) -> bool:
+        """Whether one session's requests go to one replica."""
+        return self.policy in ("cookie", "hash_cookie", "hash_header", "source")
+
+
+@dataclass(frozen=True)
+class Design:
+    """One thing compared: an app, where its state lives, a balancer and its policy.
+
+    ``options`` reach the target as ``--option key=value`` (a state's or an app's own settings). ``at_risk`` is the
+    design's theory of a killed replica: ``victim`` (the sessions it held), ``none``, or ``None`` where it predicts nothing.
+    """
+
+    name: str
+    app: str = "cart"
+    state: str = "memory"
+    balancing: Balancing = Balancing()
+    replicas: int | None = None  # None: the scenario's
+    service_time: str = "0s"
+    slots: int = 1
+    options: Mapping[str, str] = field(default_factory=dict)
+    at_risk: str | None = None
+
+    def __post_init__(self) -> None:
+        _require(self.name.isidentifier(), f"a design's name is one word, not {self.name!r}", "letters, digits and _")
+        _require(self.replicas is None or self.replicas >= 1, "replicas must be at least 1")
+        _require(seconds(self.service_time) >= 0 and self.slots >= 1, "service_time is not negative, slots at least 1")
+        _require(self.at_risk in (None, "none", "victim"), f"at_risk is none, victim or None, not {self.at_risk!r}")
+
+    def describe(self) -> dict[str, str | int | float]:
+        """The design in plain values, for run.json and the report."""
+        return {
+            "app": self.app,
+            "state": self.state,
+            "policy": self.balancing.policy,
+            "balancer": self.balancing.name,
+            "retries": self.balancing.retries,
+            "redispatch": self.balancing.redispatch,
+            "health_interval_s": seconds(self.balancing.health.interval),
+            "health_fall": self.balancing.health.fall,
+            "replicas": self.replicas or 0,
+            "service_time_s": seconds(self.service_time),
+            "slots": self.slots,
+            "at_risk": self.at_risk or "unstated",
+            **{f"option_{key}": value for key, value in self.options.items()},
+        }
+
+
+@dataclass(frozen=True)
+class Sessions:
+    """Closed load (``concurrent`` users, each a session after another) or partly open (``rate`` sessions a second arrive)."""
+
+    concurrent: int | None = None
+    rate: float | None = None
+    duration: str = "20s"
+    warmup: str = "2s"
+    arrivals: str = "poisson"  # of a partly-open load: poisson | constant
+
+    def __post_init__(self) -> None:
+        _require((self.concurrent is None) != (self.rate is None), "Sessions takes either concurrent= or rate=")
+        _require(self.concurrent is None or self.concurrent >= 1, "concurrent sessions are at least 1")
+        _check_load(self.rate, self.duration, self.warmup, self.arrivals)
+
+    @property
+    def kind(self) -> str:
+        """The workload's name in the literature."""
+        return "closed" if self.rate is None else "partly_open"
+
+
+@dataclass(frozen=True)
+class Requests:
+    """Open load: ``rate`` requests a second arrive, whatever the service does, spread over ``sessions`` sessions."""
+
+    rate: float
+    sessions: int = 200
+    duration: str = "20s"
+    warmup: str = "2s"
+    arrivals: str = "poisson"
+
+    def __post_init__(self) -> None:
+        _require(self.sessions >= 1, "sessions are at least 1")
+        _check_load(self.rate, self.duration, self.warmup, self.arrivals)
+
+    @property
+    def kind(self) -> str:
+        """The workload's name in the literature."""
+        return "open"
+
+
+Load = Sessions | Requests
+
+
+def _check_load(rate: float | None, duration: str, warmup: str, arrivals: str) -> None:
+    _require(rate is None or rate > 0, "a rate is above 0")
+    _require(0 <= seconds(warmup) < seconds(duration), f"the warm-up ({warmup}) lies inside the duration ({duration})")
+    _require(arrivals in ("poisson", "constant"), f"arrivals are poisson or constant, not {arrivals!r}")
+
+
+class Fault(Protocol):
+    """One thing that breaks, as data: ``faults/`` turns it into deeds."""
+
+    @property
+    def kind(self) -> str:
+        """Its name in files and reports."""
+
+    @property
+    def target(self) -> str:
+        """The part it concerns, such as ``r1``."""
+
+    def check(self, replicas: int) -> None:
+        """Raise UsageError where it cannot apply to a topology of this size."""
+
+
+@dataclass(frozen=True)
+class At:
+    """A fault at a time, counted from T0."""
+
+    when: str
+    fault: Fault
+
+    @property
+    def seconds(self) -> float:
+        """When, in seconds from T0."""
+        return seconds(self.when)
+
+
+@dataclass(frozen=True)
+class Arm:
+    """A design with or without its faults: what is run once."""
+
+    design: Design
+    name: str  # fault | control
+    load: Load
+    faults: tuple[At, ...]
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """An experiment: its designs, load, faults and expectations."""
+
+    designs: Sequence[Design]
+    load: Load
+    replicas: int = 3
+    faults: Sequence[At] = ()
+    expect: Sequence[Expectation] = ()
+    quick: "Scenario | None" = None  # what --quick runs in its place
+    seed: int = 1
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "designs", tuple(self._sized(design) for design in self.designs))
+        object.__setattr__(self, "faults", tuple(sorted(self.faults, key=lambda at: at.seconds)))
+        object.__setattr__(self, "expect", tuple(self.expect))
+        _require(len(self.designs) > 0, "a scenario needs at least one design")
+        names = [design.name for design in self.designs]
+        _require(len(set(names)) == len(names), "two designs have the same name")
+        for at in self.faults:
+            self._check(at)
+
+    def _sized(self, design: Design) -> Design:
+        size = self.replicas if design.replicas is None else design.replicas
+        _require(size >= 1, f"replicas must be at least 1, not {size}", "--replicas 3")
+        return replace(design, replicas=size)
+
+    def _check(self, at: At) -> None:
+        warmup, end = seconds(self.load.warmup), seconds(self.load.duration)
+        _require(
+            warmup <= at.seconds < end,
+            f"the fault {at.fault.kind} at {at.when} lies outside the measured time ({warmup:g} s to {end:g} s)",
+            "faults count from the start of the load: after the warm-up, before the end",
+        )
+        for design in self.designs:
+            at.fault.check(design.replicas or 0)
+
+    def arms(self) -> Iterator[Arm]:
+        """Every design with and without its faults; the order alternates so that a drift hits both alike."""
+        for index, design in enumerate(self.designs):
+            pair = [Arm(design, "control", self.load, ())]
+            if self.faults:
+                pair.append(Arm(design, "fault", self.load, tuple(self.faults)))
+            yield from pair if index % 2 == 0 else reversed(pair)
+
+    def only(self, names: Sequence[str]) -> "Scenario":
+        """The scenario with these designs alone, and the expectations that concern them.
+
+        Raises:
+            UsageError: a name is no design of this scenario.
+        """
+        known = {design.name: design for design in self.designs}
+        for name in names:
+            _require(name in known, f"no design {name!r} in this scenario", f"it has {', '.join(known)}")
+        chosen = tuple(known[name] for name in known if name in names)
+        return replace(self, designs=chosen, expect=tuple(e for e in map(lambda e: e.only(names), self.expect) if e))
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A scenario read from its file."""
+
+    scenario: Scenario
+    path: Path
+    sha256: str
+
+    @property
+    def name(self) -> str:
+        """The file's name without its ending."""
+        return self.path.stem
+
+
+def load(path: Path) -> Loaded:
+    """Import a scenario file (without Locust's monkey-patching) and take its ``SCENARIO``.
+
+    Raises:
+        UsageError: no such file, it does not import, or has no ``SCENARIO``.
+    """
+    _require(path.is_file(), f"no scenario file {path}", "harness list scenarios shows the ones that come with it")
+    os.environ["LOCUST_SKIP_MONKEY_PATCH"] = "1"
+    scenario = getattr(_imported(path), "SCENARIO", None)
+    if not isinstance(scenario, Scenario):
+        raise UsageError(f"{path} defines no SCENARIO", "add SCENARIO = Scenario(designs=[...], load=Sessions(...))")
+    return Loaded(scenario, path.resolve(), hashlib.sha256(path.read_bytes()).hexdigest())
+
+
+def _imported(path: Path) -> object:
+    spec = importlib.util.spec_from_file_location(f"harness_scenario_{path.stem}", path)
+    if spec is None or spec.loader is None:
+        raise UsageError(f"{path} is not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    try:
+        spec.loader.exec_module(module)
+    except UsageError as problem:
+        raise UsageError(f"{path}: {problem.message}", problem.hint) from problem
+    except SyntaxError as problem:
+        raise UsageError(f"{path}:{problem.lineno}: {problem.msg}", "mend the syntax and try again") from problem
+    except Exception as problem:
+        where = traceback.extract_tb(problem.__traceback__)[-1]
+        raise UsageError(f"{path} does not import: {problem!r} (line {where.lineno} of {Path(where.filename).name})") from problem
+    return module

@@ -1,0 +1,228 @@
+"""The Summary: figures of a run, a pure fold over its observations. Its JSON is the contract of summary.json.
+
+Seconds from T0, latencies in milliseconds, rates per second, cpu in cores. ``None`` is what could not be measured.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class Requests:
+    """Counts by outcome; ``attempted`` is the sum of the others."""
+
+    attempted: int
+    ok: int
+    failed: int
+    in_doubt: int
+
+
+@dataclass(frozen=True)
+class Throughput:
+    """Replies a second: ``mean`` of all that were ok, ``correct`` of those free of any anomaly."""
+
+    mean: float | None
+    correct: float | None
+
+
+@dataclass(frozen=True)
+class Percentiles:
+    """Milliseconds."""
+
+    p50: float | None
+    p90: float | None
+    p99: float | None
+    p999: float | None
+    max: float | None
+
+
+@dataclass(frozen=True)
+class Phase:
+    """The three of them over one stretch of the run."""
+
+    requests: Requests
+    throughput: Throughput
+    latency_ms: Percentiles
+    service_ms: Percentiles
+
+
+@dataclass(frozen=True)
+class Phases:
+    """Before the first fault was effective, until the last had recovered, and after; None where there is no such time."""
+
+    before: Phase | None
+    during: Phase | None
+    after: Phase | None
+
+
+@dataclass(frozen=True)
+class Sessions:
+    """What happened to every session. ``loss_interval_99`` is the Clopper-Pearson interval of ``loss_rate``."""
+
+    started: int
+    judged: int
+    at_risk: int | None
+    expected_lost: int | None
+    lost: int
+    loss_rate: float | None
+    loss_interval_99: tuple[float, float] | None
+    moved: int
+    rolled_back: int
+    stale: int
+    leaked: int
+    forced_login: int
+    unknown: int
+    lost_by_cause: Mapping[str, int] = field(default_factory=dict)  # killed | returned_empty | unattributed
+    lost_not_at_risk: int | None = None
+    at_risk_not_lost: int | None = None
+
+
+@dataclass(frozen=True)
+class Writes:
+    """Acknowledged writes and what became of them; ``lost`` includes those of lost sessions."""
+
+    acknowledged: int
+    lost: int
+    duplicated: int
+    in_doubt: int
+    recovered: int
+    unexplained: int
+
+
+@dataclass(frozen=True)
+class Spread:
+    """How evenly replies came from the replicas."""
+
+    per_replica: Mapping[str, int]
+    max_over_mean: float | None
+    cv: float | None
+
+
+@dataclass(frozen=True)
+class Bytes:
+    """Mean bytes on the wire, headers included."""
+
+    request_mean: float | None
+    response_mean: float | None
+
+
+@dataclass(frozen=True)
+class FaultFigures:
+    """One fault: seconds from T0, and from ``effective`` to the last error it caused and to full goodput."""
+
+    kind: str
+    target: str
+    commanded: float
+    effective: float | None
+    healed: float | None
+    evidence: Mapping[str, str | int | float | bool | None]
+    detect_s: float | None
+    recover_s: float | None
+
+
+@dataclass(frozen=True)
+class Availability:
+    """Correct replies over intended requests."""
+
+    overall: float | None
+    during_fault: float | None
+
+
+@dataclass(frozen=True)
+class Resources:
+    """Means over the measured time."""
+
+    driver_cpu: float | None
+    replica_cpu: float | None
+    balancer_cpu: float | None
+    store_cpu: float | None
+    memory_mb: float | None
+    cpu_ms_per_request: float | None
+
+
+@dataclass(frozen=True)
+class Driver:
+    """Whether the load process kept up."""
+
+    saturated: bool | None
+    lag_p99_ms: float | None
+    late: int | None
+    dropped: int | None
+
+
+@dataclass(frozen=True)
+class Arm:
+    """All figures of a design with or without its faults."""
+
+    requests: Requests
+    throughput: Throughput
+    latency_ms: Percentiles
+    service_ms: Percentiles
+    phases: Phases
+    sessions: Sessions
+    writes: Writes
+    spread: Spread
+    bytes: Bytes
+    faults: tuple[FaultFigures, ...]
+    availability: Availability
+    resources: Resources
+    driver: Driver
+    repeats: tuple["Arm", ...] = ()
+
+
+@dataclass(frozen=True)
+class DesignSummary:
+    """A design's arms, what was found of it, and whether that is what the scenario expected."""
+
+    describe: Mapping[str, str | int | float]
+    arms: Mapping[str, Arm]  # fault, control
+    finding: str  # kept | lost | stale | rolled_back | duplicated | leaked | forced_login | unknown
+    verdict: str = "unknown"
+    why: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """The judge against seeded bugs: ``matrix[seeded][found]`` counts sessions."""
+
+    matrix: Mapping[str, Mapping[str, int]]
+    sessions: int
+    correct: int
+
+    @property
+    def diagonal(self) -> bool:
+        """Whether every seeded bug was found as what it is, and nothing else was."""
+        return self.sessions > 0 and self.correct == self.sessions
+
+
+@dataclass(frozen=True)
+class Echo:
+    """The driver against a service that does nothing: the floor under every latency of this run."""
+
+    requests: int
+    throughput: float
+    p50_ms: float
+    p99_ms: float
+    driver_cpu: float | None
+
+
+@dataclass(frozen=True)
+class Controls:
+    """What makes the rest believable; None where a control did not run."""
+
+    calibration: Calibration | None
+    echo: Echo | None
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Everything that summary.json says."""
+
+    scenario: str
+    run: str
+    designs: Mapping[str, DesignSummary]
+    controls: Controls
+    verdict: str = "unknown"
+    schema: int = SCHEMA
