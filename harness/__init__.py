@@ -9,7 +9,7 @@ A scenario file imports its words from here::
 
 from typing import TYPE_CHECKING, Any
 
-from harness.expectations import CleanControl, Finds, Keeps, LosesTheAtRisk
+from harness.expectations import clean_control, finds, keeps, loses_the_at_risk
 from harness.faults import Kill, Restart
 from harness.scenario import At, Balancing, Design, Health, Requests, Scenario, Sessions
 
@@ -21,19 +21,19 @@ __version__ = "0.1.0"
 __all__ = [
     "At",
     "Balancing",
-    "CleanControl",
     "Client",
     "Design",
-    "Finds",
     "Health",
-    "Keeps",
     "Kill",
-    "LosesTheAtRisk",
     "Requests",
     "Restart",
     "Scenario",
     "SessionUser",
     "Sessions",
+    "clean_control",
+    "finds",
+    "keeps",
+    "loses_the_at_risk",
 ]
 
 

@@ -28,6 +28,10 @@ class UntrustedError(HarnessError):
 
     code = 3
 
+    def __init__(self, message: str, hint: str = "", subject: str = "") -> None:
+        super().__init__(message, hint)
+        self.subject = subject
+
 
 class EnvironmentLacksError(HarnessError):
     """Something asked for is missing, taken, full or never ready."""

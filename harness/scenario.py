@@ -7,6 +7,7 @@ import hashlib
 import importlib.util
 import os
 import sys
+import tempfile
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -193,6 +194,16 @@ class Arm:
     load: Load
     faults: tuple[At, ...]
 
+    @property
+    def seconds(self) -> float:
+        """How long the load lasts, warm-up included."""
+        return seconds(self.load.duration)
+
+    @property
+    def warmup(self) -> float:
+        """The seconds at the beginning that do not count."""
+        return seconds(self.load.warmup)
+
 
 @dataclass(frozen=True)
 class Scenario:
@@ -239,6 +250,12 @@ class Scenario:
                 pair.append(Arm(design, "fault", self.load, tuple(self.faults)))
             yield from pair if index % 2 == 0 else reversed(pair)
 
+    def rounds(self, repeat: int) -> Iterator[tuple[Arm, int]]:
+        """Every arm ``repeat`` times, with its number from 1; every other round runs backwards (A B B A)."""
+        for nth in range(1, repeat + 1):
+            arms = list(self.arms())
+            yield from ((arm, nth) for arm in (arms if nth % 2 else reversed(arms)))
+
     def only(self, names: Sequence[str]) -> "Scenario":
         """The scenario with these designs alone, and the expectations that concern them.
 
@@ -250,6 +267,53 @@ class Scenario:
             _require(name in known, f"no design {name!r} in this scenario", f"it has {', '.join(known)}")
         chosen = tuple(known[name] for name in known if name in names)
         return replace(self, designs=chosen, expect=tuple(e for e in map(lambda e: e.only(names), self.expect) if e))
+
+
+@dataclass(frozen=True)
+class Overrides:
+    """What the command line changes of a scenario; None leaves it as the file says."""
+
+    designs: tuple[str, ...] = ()
+    replicas: int | None = None
+    balancer: str | None = None
+    users: int | None = None
+    rate: float | None = None
+    duration: str | None = None
+    seed: int | None = None
+    quick: bool = False
+
+    def apply(self, scenario: Scenario) -> Scenario:
+        """The scenario as it will run.
+
+        Raises:
+            UsageError: the result does not check.
+        """
+        chosen = scenario.quick if self.quick and scenario.quick else scenario
+        chosen = chosen.only(self.designs) if self.designs else chosen
+        size = chosen.replicas if self.replicas is None else self.replicas
+        return replace(
+            chosen,
+            designs=tuple(self._design(design) for design in chosen.designs),
+            replicas=size,
+            load=self._load(chosen.load),
+            seed=chosen.seed if self.seed is None else self.seed,
+        )
+
+    def _design(self, design: Design) -> Design:
+        size = design.replicas if self.replicas is None else self.replicas
+        name = design.balancing.name if self.balancer is None else self.balancer
+        return replace(design, replicas=size, balancing=replace(design.balancing, name=name))
+
+    def _load(self, load: Load) -> Load:
+        duration = load.duration if self.duration is None else self.duration
+        if self.rate is not None and isinstance(load, Sessions):
+            return Requests(self.rate, load.concurrent or 200, duration, load.warmup, load.arrivals)
+        if isinstance(load, Requests):
+            sessions = load.sessions if self.users is None else self.users
+            return replace(load, rate=self.rate or load.rate, sessions=sessions, duration=duration)
+        if self.users is not None:
+            return replace(load, concurrent=self.users, rate=None, duration=duration)
+        return replace(load, duration=duration)
 
 
 @dataclass(frozen=True)
@@ -296,3 +360,17 @@ def _imported(path: Path) -> object:
         where = traceback.extract_tb(problem.__traceback__)[-1]
         raise UsageError(f"{path} does not import: {problem!r} (line {where.lineno} of {Path(where.filename).name})") from problem
     return module
+
+
+def recorded(source: str, flags: Mapping[str, object]) -> tuple[Expectation, ...]:
+    """The expectations of a scenario whose text and flags a run kept; none where the text no longer imports."""
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory) / "recorded_scenario.py"
+        path.write_text(source)
+        try:
+            scenario = load(path).scenario
+        except UsageError:
+            return ()
+    designs = flags.get("design")
+    changes = Overrides(tuple(designs) if isinstance(designs, list) else (), quick=bool(flags.get("quick")))
+    return tuple(changes.apply(scenario).expect)

@@ -1,0 +1,118 @@
+"""The Bench: measures one arm. Nested scopes do the cleaning up, whatever ends the arm."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import asynccontextmanager, suppress
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from harness.clock import Clock
+from harness.errors import UntrustedError
+from harness.faults.timeline import timeline
+from harness.load.driver import driving
+from harness.observations import Event, Sample, Snapshot
+from harness.progress import Progress
+from harness.runs import ArmFiles
+from harness.scenario import Arm
+from harness.supervisor import Supervisor
+from harness.topology.process import ProcessBackend
+from harness.topology.sampler import sampling
+from harness.topology.topology import Topology
+
+Afterwards = Callable[[Topology], Awaitable[None]]
+
+
+@dataclass
+class Recording:
+    """What one arm has told so far."""
+
+    arm: Arm
+    files: ArmFiles
+    progress: Progress
+    clock: Clock = field(default_factory=Clock)
+    events: list[Event] = field(default_factory=list)
+    samples: list[Sample] = field(default_factory=list)
+    refused: set[int] = field(default_factory=set)
+    last: Snapshot | None = None
+    complete: bool = False
+
+    def event(self, event: Event) -> None:
+        """Note an event, and show it."""
+        self.events.append(event)
+        self.progress.event(event)
+
+    def snapshot(self, snapshot: Snapshot) -> None:
+        """Note what the load process says of itself, and show it."""
+        self.last = snapshot
+        self.progress.snapshot(snapshot)
+
+    def keep(self) -> None:
+        """Write all of it down."""
+        facts: dict[str, Any] = {
+            "warmup": self.arm.warmup,
+            "duration": self.arm.seconds,
+            "complete": self.complete,
+            "driver": asdict(self.last) if self.last else {},
+        }
+        self.files.keep(self.events, self.samples, self.refused, facts)
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What every arm is measured with."""
+
+    backend: ProcessBackend
+    supervisor: Supervisor
+    seed: int
+    progress: Progress
+
+    @asynccontextmanager
+    async def recording(self, arm: Arm, files: ArmFiles) -> AsyncIterator[Recording]:
+        """What the arm tells is kept at the end of the scope, whatever ended it."""
+        files.make()
+        told = Recording(arm, files, self.progress)
+        try:
+            yield told
+        finally:
+            told.keep()
+
+    async def measure(self, told: Recording, users: Path, afterwards: Afterwards | None = None) -> None:
+        """Bring it up, drive it, break it, let it settle, and read every session a last time.
+
+        Raises:
+            UntrustedError: a part died by itself, a fault did not land, or the steady state did not return.
+        """
+        await self._unless_a_part_dies(self._measure(told, users, afterwards))
+
+    async def _measure(self, told: Recording, users: Path, afterwards: Afterwards | None) -> None:
+        arm, files = told.arm, told.files
+        async with (
+            driving(arm, users, files.spool, files.logs / "driver.log", self.supervisor, self.seed, told.snapshot) as driver,
+            self.backend.topology(arm.design, files.logs, told.clock) as topology,
+        ):
+            told.clock.start_at(await driver.start(topology.url))
+            async with sampling(self.supervisor, told.clock, told.samples):
+                async with timeline(arm.faults, topology, told.clock, told.event):
+                    await driver.until_done()
+                await topology.steady()
+                await driver.sweep()
+            told.refused |= {refusal.op for refusal in topology.balancer.refusals()}
+            if afterwards is not None:
+                await afterwards(topology)
+            told.complete = True
+
+    async def _unless_a_part_dies(self, work: Coroutine[Any, Any, None]) -> None:
+        working = asyncio.create_task(work)
+        dying = asyncio.create_task(self.supervisor.death())
+        try:
+            await asyncio.wait({working, dying}, return_when=asyncio.FIRST_COMPLETED)
+            if not working.done():
+                child = dying.result()
+                raise UntrustedError(_obituary(child), subject=child.name)
+            working.result()
+        finally:
+            for task in (working, dying):
+                task.cancel()
+                with suppress(asyncio.CancelledError):
+                    await asyncio.gather(task, return_exceptions=True)

@@ -1,0 +1,334 @@
+"""The command line: parsing, printing, exit codes; nothing else."""
+
+import argparse
+import asyncio
+import json
+import signal
+import sys
+import tempfile
+import traceback
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from harness.errors import HarnessError, UsageError
+
+Command = Callable[[argparse.Namespace], int]
+
+EXIT_CODES = """exit codes: 0 pass, 1 fail, 2 usage, 3 unknown (cannot be trusted), 4 something is missing,
+70 a defect of the harness, 130 interrupted (what was measured is kept)"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return the process's exit code; problems are told in a line, with a hint."""
+    arguments = build_parser().parse_args(argv)
+    command: Command = arguments.command
+    try:
+        return command(arguments)
+    except HarnessError as problem:
+        return _told(problem)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 0
+    except Exception as problem:  # the last resort: a defect is told as one, its trace kept for us
+        return _defect(problem)
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The whole command line."""
+    parser = argparse.ArgumentParser(
+        prog="harness",
+        description="Where should session state live? Start, balance, drive, kill, judge, draw.",
+        epilog=EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for add in (_add_run, _add_report, _add_explain, _add_up, _add_kill, _add_clean, _add_list, _add_doctor):
+        add(commands)
+    return parser
+
+
+Commands = Any  # argparse's own type of a group of subparsers is private
+
+
+def _command(commands: Commands, name: str, do: Command, what: str, example: str) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name,
+        help=what,
+        description=what,
+        epilog=f"example: {example}\n\n{EXIT_CODES}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.set_defaults(command=do)
+    return parser
+
+
+def _json_flag(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="print facts as JSON")
+
+
+def _add_run(commands: Commands) -> None:
+    run = _command(
+        commands, "run", _run, "run a scenario: every design with and without its faults",
+        "harness run scenarios/node_kill.py --design sticky --duration 20s",
+    )  # fmt: skip
+    run.add_argument("scenario", type=Path, help="a file of scenarios/")
+    run.add_argument("--design", action="append", default=[], metavar="NAME", help="only this design (may be repeated)")
+    run.add_argument("--replicas", type=int, metavar="N", help="replicas of each design")
+    run.add_argument("--balancer", metavar="NAME", help="haproxy or nginx")
+    run.add_argument("--backend", choices=["process"], default="process", help="where the parts run")
+    load = run.add_mutually_exclusive_group()
+    load.add_argument("--users", type=int, metavar="N", help="concurrent sessions (closed load)")
+    load.add_argument("--rate", type=float, metavar="R", help="requests a second (open load)")
+    run.add_argument("--duration", metavar="20s", help="how long each arm is driven, warm-up included")
+    run.add_argument("--repeat", type=int, default=1, metavar="N", help="run everything N times, interleaved")
+    run.add_argument("--seed", type=int, metavar="N", help="of arrivals and operation ids")
+    run.add_argument("--out", type=Path, default=Path("results"), metavar="DIR", help="where runs are kept")
+    run.add_argument("--quick", action="store_true", help="the scenario's short form")
+    _json_flag(run)
+
+
+def _add_report(commands: Commands) -> None:
+    report = _command(
+        commands, "report", _report, "charts and report.html from what a run recorded",
+        "harness report results/node_kill/latest",
+    )  # fmt: skip
+    report.add_argument("run", type=Path, help="a run's directory")
+    report.add_argument("--gallery", type=Path, metavar="DIR", help="copy the charts there too")
+    _json_flag(report)
+
+
+def _add_explain(commands: Commands) -> None:
+    explain = _command(
+        commands, "explain", _explain, "one session's story, and why it was judged so",
+        "harness explain results/node_kill/latest sticky/17",
+    )  # fmt: skip
+    explain.add_argument("run", type=Path, help="a run's directory")
+    explain.add_argument("session", nargs="?", help="DESIGN/SESSION or DESIGN/ARM/SESSION; without it, those worth a look")
+    _json_flag(explain)
+
+
+def _add_up(commands: Commands) -> None:
+    up = _command(
+        commands, "up", _up, "bring a design up and hold it until Ctrl-C",
+        "harness up scenarios/node_kill.py --design sticky",
+    )  # fmt: skip
+    up.add_argument("scenario", type=Path, help="a file of scenarios/")
+    up.add_argument("--design", required=True, metavar="NAME", help="the design to bring up")
+    up.add_argument("--replicas", type=int, metavar="N", help="how many replicas")
+    up.add_argument("--balancer", metavar="NAME", help="haproxy or nginx")
+    _json_flag(up)
+
+
+def _add_kill(commands: Commands) -> None:
+    kill = _command(
+        commands, "kill", _kill, "kill -9 a replica of what `harness up` holds", "harness kill r1"
+    )  # fmt: skip
+    kill.add_argument("replica", help="its name, such as r1")
+    kill.add_argument("--restart", action="store_true", help="bring it back instead")
+    _json_flag(kill)
+
+
+def _add_clean(commands: Commands) -> None:
+    clean = _command(
+        commands, "clean", _clean, "remove what a crash left behind; with --runs old runs too", "harness clean --runs"
+    )
+    clean.add_argument("--runs", action="store_true", help="remove all runs but each scenario's newest")
+    clean.add_argument("--out", type=Path, default=Path("results"), metavar="DIR", help="where runs are kept")
+    _json_flag(clean)
+
+
+def _add_list(commands: Commands) -> None:
+    listing = _command(commands, "list", _list, "what there is", "harness list states")
+    kinds = ["designs", "apps", "states", "balancers", "stores", "faults", "scenarios"]
+    listing.add_argument("kind", nargs="?", choices=kinds, help="only this")
+    _json_flag(listing)
+
+
+def _add_doctor(commands: Commands) -> None:
+    doctor = _command(
+        commands, "doctor", _doctor, "what this machine has, what is missing, and the line that installs it", "harness doctor"
+    )
+    _json_flag(doctor)
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    from harness import conduct, progress, scenario  # noqa: PLC0415 - `harness --help` need not wait for all of it
+
+    if arguments.repeat < 1:
+        raise UsageError("--repeat must be at least 1")
+    changes = scenario.Overrides(
+        tuple(arguments.design), arguments.replicas, arguments.balancer, arguments.users, arguments.rate,
+        arguments.duration, arguments.seed, arguments.quick,
+    )  # fmt: skip
+    flags = {key: value for key, value in vars(arguments).items() if key not in ("command", "json")}
+    conducted = conduct.conduct(scenario.load(arguments.scenario), changes, arguments.repeat, arguments.out, flags, progress.progress())
+    if arguments.json:
+        print((conducted.run.path / "summary.json").read_text())
+    else:
+        _print_result(conducted)
+    return 130 if conducted.interrupted else conducted.analysis.result.exit_code
+
+
+def _report(arguments: argparse.Namespace) -> int:
+    from harness import conduct  # noqa: PLC0415
+
+    again = conduct.again(arguments.run, arguments.gallery)
+    if arguments.json:
+        print((again.run.path / "summary.json").read_text())
+    else:
+        _print_result(again)
+    return again.analysis.result.exit_code
+
+
+def _print_result(conducted: Any) -> None:
+    from harness.report import table  # noqa: PLC0415
+
+    out = Console()
+    table.show(conducted.analysis.summary, conducted.analysis.verdicts, conducted.run.plan, out)
+    out.print(f"\nreport: {conducted.run.path / 'report.html'}", soft_wrap=True)
+
+
+def _explain(arguments: argparse.Namespace) -> int:
+    from harness import explain, runs  # noqa: PLC0415
+
+    arms = runs.Run.open(arguments.run).observations()
+    if arguments.session is None:
+        found = explain.remarkable(arms)
+        if arguments.json:
+            print(json.dumps([asdict(one) for one in found], indent=1))
+        else:
+            _print_remarkable(found)
+        return 0
+    told = explain.story(arms, arguments.session)
+    if arguments.json:
+        print(json.dumps(asdict(told), indent=1))
+    else:
+        _print_story(told)
+    return 0
+
+
+def _print_remarkable(found: Sequence[Any]) -> None:
+    table = Table("session", "judged", "at risk", "cause", title="sessions worth a look")
+    for one in found:
+        risk = "" if one.at_risk is None else "yes" if one.at_risk else "no"
+        table.add_row(f"{one.design}/{one.arm}/{one.session}", one.kind, risk, one.cause)
+    Console().print(table if found else "nothing happened to any session")
+
+
+def _print_story(told: Any) -> None:
+    out = Console()
+    table = Table("t (s)", "request or event", "outcome", "replica", "boot", "operation", "note")
+    for line in told.lines:
+        table.add_row(f"{line.t:.3f}", line.what, line.outcome, line.replica, line.boot, line.op, line.note)
+    table.title = f"{told.design}, {told.arm} arm, session {told.session}"
+    out.print(table)
+    for sentence in told.why:
+        out.print(f"- {sentence}")
+
+
+def _up(arguments: argparse.Namespace) -> int:
+    from harness import scenario  # noqa: PLC0415
+
+    changes = scenario.Overrides((arguments.design,), arguments.replicas, arguments.balancer)
+    loaded = scenario.load(arguments.scenario)
+    design = changes.apply(loaded.scenario).designs[0]
+    with tempfile.TemporaryDirectory(prefix="harness-up-") as logs:
+        return _interruptible(_hold(design, Path(logs), arguments.json))
+
+
+async def _hold(design: Any, logs: Path, as_json: bool) -> int:
+    from harness import hold  # noqa: PLC0415
+
+    async with hold.held(design, logs) as topology:
+        replicas = [replica.name for replica in topology.replicas]
+        if as_json:
+            print(json.dumps({"url": topology.url, "replicas": replicas, "logs": str(logs)}), flush=True)
+        else:
+            print(f"{topology.url}  ({design.name}: {', '.join(replicas)}; logs in {logs})", flush=True)
+            print("Ctrl-C ends it; `harness kill r1` in another terminal kills a replica", file=sys.stderr)
+        await asyncio.Event().wait()
+    return 0
+
+
+def _kill(arguments: argparse.Namespace) -> int:
+    from harness import hold  # noqa: PLC0415
+
+    answer = asyncio.run(hold.ask("restart" if arguments.restart else "kill", arguments.replica))
+    if arguments.json:
+        print(json.dumps(answer))
+    else:
+        print(", ".join(f"{key} {value}" for key, value in answer.items()))
+    return 0
+
+
+def _clean(arguments: argparse.Namespace) -> int:
+    from harness import leftovers  # noqa: PLC0415
+
+    removed = leftovers.clean(arguments.out if arguments.runs else None)
+    if arguments.json:
+        print(json.dumps([asdict(one) for one in removed], default=str))
+    else:
+        print("\n".join(f"removed {one.kind} {one.what}" for one in removed) or "nothing was left behind")
+    return 0
+
+
+def _list(arguments: argparse.Namespace) -> int:
+    from harness import catalogue  # noqa: PLC0415
+
+    found = catalogue.catalogue(arguments.kind)
+    if arguments.json:
+        print(json.dumps({kind: [asdict(entry) for entry in entries] for kind, entries in found.items()}, indent=1))
+        return 0
+    for kind, entries in found.items():
+        table = Table("name", "what", "", title=kind, title_justify="left")
+        for entry in entries:
+            table.add_row(entry.name, entry.what, entry.detail)
+        Console().print(table)
+    return 0
+
+
+def _doctor(arguments: argparse.Namespace) -> int:
+    from harness import doctor  # noqa: PLC0415
+
+    findings = doctor.examine()
+    if arguments.json:
+        print(json.dumps([asdict(finding) for finding in findings], indent=1))
+    else:
+        table = Table("", "part", "found", "needed for", "install")
+        for one in findings:
+            table.add_row("ok" if one.present else "--", one.part, one.version, one.needed_for, "" if one.present else one.install)
+        Console().print(table)
+    return 0
+
+
+def _interruptible(work: Coroutine[Any, Any, int]) -> int:
+    """Run until done or interrupted; SIGTERM counts as Ctrl-C."""
+    signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))
+    return asyncio.run(work)
+
+
+def _told(problem: HarnessError) -> int:
+    print(f"harness: {problem.message}", file=sys.stderr)
+    if problem.hint:
+        print(f"  hint: {problem.hint}", file=sys.stderr)
+    return problem.code
+
+
+def _defect(problem: Exception) -> int:
+    with tempfile.NamedTemporaryFile("w", prefix="harness-defect-", suffix=".txt", delete=False) as file:
+        traceback.print_exception(problem, file=file)
+    print(f"harness: a defect of the harness itself: {problem!r}", file=sys.stderr)
+    print(f"  hint: please report it with {file.name}", file=sys.stderr)
+    return HarnessError.code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

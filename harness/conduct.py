@@ -1,0 +1,96 @@
+"""Conducts a run from its plan to its report: measure, analyse, draw. Each step can be repeated on its own."""
+
+import asyncio
+import shutil
+import signal
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from harness import charts, experiment, report
+from harness.analysis import Analysis, analyse
+from harness.environment import environment, versions
+from harness.errors import HarnessError
+from harness.progress import Progress
+from harness.runs import Plan, Run, new_run_id
+from harness.scenario import Loaded, Overrides, Scenario, recorded
+from harness.verdicts import Expectation
+
+
+@dataclass(frozen=True)
+class Conducted:
+    """A run with what it means."""
+
+    run: Run
+    analysis: Analysis
+    interrupted: bool = False
+
+
+def conduct(
+    loaded: Loaded, changes: Overrides, repeat: int, results: Path, flags: Mapping[str, Any], progress: Progress
+) -> Conducted:
+    """Run a scenario and write its directory, whole.
+
+    Raises:
+        HarnessError: nothing could be measured; what was is kept.
+    """
+    scenario = changes.apply(loaded.scenario)
+    run = Run.create(results, plan(loaded, scenario, repeat, flags))
+    progress.announce(scenario, repeat)
+    with progress:
+        interrupted = _measure(scenario, loaded.path, run, repeat, progress)
+    return Conducted(run, _finished(run, scenario.expect), interrupted)
+
+
+def again(path: Path, gallery: Path | None) -> Conducted:
+    """Analyse and draw an old run anew, by the expectations that it was run with."""
+    run = Run.open(path)
+    done = Conducted(run, _finished(run, recorded(run.plan.source, run.plan.flags)))
+    if gallery is not None:
+        gallery.mkdir(parents=True, exist_ok=True)
+        for chart in sorted((run.path / "charts").iterdir()):
+            shutil.copyfile(chart, gallery / chart.name)
+    return done
+
+
+def plan(loaded: Loaded, scenario: Scenario, repeat: int, flags: Mapping[str, Any]) -> Plan:
+    """What is going to be run, and where."""
+    load = {key: value for key, value in asdict(scenario.load).items() if value is not None}
+    first = next(scenario.arms())
+    return Plan(
+        run=new_run_id(),
+        scenario=loaded.name,
+        path=str(loaded.path),
+        sha256=loaded.sha256,
+        source=loaded.path.read_text(),
+        seed=scenario.seed,
+        flags={key: str(value) if isinstance(value, Path) else value for key, value in flags.items()},
+        load={**load, "kind": scenario.load.kind, "warmup_s": first.warmup, "duration_s": first.seconds},
+        arms=[(arm.design.name, arm.name, nth) for arm, nth in scenario.rounds(repeat)],
+        designs={design.name: design.describe() for design in scenario.designs},
+        environment=environment(),
+        versions=versions(),
+        started=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+
+
+def _measure(scenario: Scenario, users: Path, run: Run, repeat: int, progress: Progress) -> bool:
+    """Run the experiment; whether it was interrupted (Ctrl-C or SIGTERM) with something measured."""
+    signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))
+    try:
+        asyncio.run(experiment.run(scenario, users, run, repeat, progress))
+    except KeyboardInterrupt:
+        if not run.measured():
+            raise
+        return True
+    return False
+
+
+def _finished(run: Run, expectations: Sequence[Expectation]) -> Analysis:
+    analysis = analyse(run, expectations)
+    run.keep_summary(analysis.summary, analysis.verdicts)
+    drawn = charts.draw(analysis.summary, analysis.arms, run.path / "charts")
+    report.write(run.path, analysis.summary, analysis.verdicts, drawn, asdict(run.plan))
+    return analysis

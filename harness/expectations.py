@@ -1,0 +1,122 @@
+"""What a scenario expects of its designs: pure functions of their summaries."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Self
+
+from harness.summary import Arm, DesignSummary, Summary
+from harness.verdicts import Result, Verdict
+
+Judged = tuple[Result, str]
+
+
+@dataclass(frozen=True)
+class Expect:
+    """One check over several designs; ``check`` judges one of them."""
+
+    name: str
+    designs: tuple[str, ...]
+    check: Callable[[DesignSummary], Judged]
+
+    def judge(self, summary: Summary) -> Sequence[Verdict]:
+        """One verdict a design; one that did not run is unknown."""
+        return tuple(self._verdict(name, summary.designs.get(name)) for name in self.designs)
+
+    def only(self, names: Sequence[str]) -> Self | None:
+        """The same for these designs alone; None where nothing is left."""
+        left = tuple(design for design in self.designs if design in names)
+        return replace(self, designs=left) if left else None
+
+    def _verdict(self, name: str, design: DesignSummary | None) -> Verdict:
+        if design is None or not design.arms:
+            return Verdict(self.name, Result.UNKNOWN, "it did not run", name)
+        result, why = self.check(design)
+        return Verdict(self.name, result, why, name)
+
+
+def keeps(*designs: str) -> Expect:
+    """No session and no acknowledged write is lost, with the fault or without."""
+    return Expect("keeps", designs, lambda design: _every_arm(design, _kept))
+
+
+def loses_the_at_risk(*designs: str, judged: int = 1) -> Expect:
+    """Under the fault the lost sessions are exactly those at risk, over at least ``judged`` sessions."""
+    return Expect("loses_the_at_risk", designs, lambda design: _lost_as_theory_says(_faulted(design), judged))
+
+
+def finds(*designs: str, among: Sequence[str]) -> Expect:
+    """The design is found to be one of ``among`` (a positive control: what must go wrong does)."""
+
+    def check(design: DesignSummary) -> Judged:
+        result = Result.PASS if design.finding in among else Result.FAIL
+        return result, f"found {design.finding}, expected {' or '.join(among)}"
+
+    return Expect("finds", designs, check)
+
+
+def clean_control(*designs: str) -> Expect:
+    """Without a fault not one anomaly is seen."""
+    return Expect("clean_control", designs, lambda design: _clean(design.arms.get("control")))
+
+
+def zero(bad: int, of: int) -> str:
+    """A count told with its n; a zero with what it rules out (exact binomial bound, 95 %)."""
+    if bad or not of:
+        return f"{bad:,} of {of:,}"
+    return f"0 of {of:,} (95 % upper bound {100 * (1 - 0.05 ** (1 / of)):.2g} %)"
+
+
+def _every_arm(design: DesignSummary, check: Callable[[Arm], Judged]) -> Judged:
+    judged = {name: check(arm) for name, arm in design.arms.items()}
+    bad = {name: one for name, one in judged.items() if one[0] is not Result.PASS}
+    told = bad or judged
+    worst = max((one[0] for one in told.values()), key=[Result.PASS, Result.UNKNOWN, Result.FAIL].index)
+    return worst, "; ".join(f"{name}: {why}" for name, (_, why) in told.items())
+
+
+def _kept(arm: Arm) -> Judged:
+    sessions, writes = arm.sessions, arm.writes
+    why = f"sessions lost {zero(sessions.lost, sessions.judged)}, acknowledged writes lost {zero(writes.lost, writes.acknowledged)}"
+    if sessions.lost or writes.lost:
+        return Result.FAIL, why
+    if not sessions.judged or sessions.unknown:
+        return Result.UNKNOWN, f"{why}; {sessions.unknown} sessions could not be judged"
+    return Result.PASS, why
+
+
+def _lost_as_theory_says(arm: Arm, least: int) -> Judged:
+    sessions = arm.sessions
+    if sessions.judged < least or sessions.at_risk is None:
+        return Result.UNKNOWN, f"only {sessions.judged} sessions judged, at least {least} wanted"
+    why = (
+        f"{sessions.lost} of {sessions.judged} sessions lost, {sessions.expected_lost} predicted; "
+        f"{sessions.lost_not_at_risk} lost without being at risk, {sessions.at_risk_not_lost} at risk but kept"
+    )
+    equal = sessions.lost_not_at_risk == 0 and sessions.at_risk_not_lost == 0 and sessions.at_risk > 0
+    return (Result.PASS if equal else Result.FAIL), why
+
+
+def _clean(arm: Arm | None) -> Judged:
+    if arm is None:
+        return Result.UNKNOWN, "the control arm did not run"
+    sessions, writes = arm.sessions, arm.writes
+    seen = {
+        "lost": sessions.lost,
+        "rolled back": sessions.rolled_back,
+        "stale": sessions.stale,
+        "leaked": sessions.leaked,
+        "forced to log in": sessions.forced_login,
+        "writes lost": writes.lost,
+        "writes duplicated": writes.duplicated,
+        "unexplained": writes.unexplained,
+    }
+    anomalies = {name: count for name, count in seen.items() if count}
+    if anomalies:
+        return Result.FAIL, "without a fault: " + ", ".join(f"{count} {name}" for name, count in anomalies.items())
+    if not sessions.judged:
+        return Result.UNKNOWN, "no session could be judged"
+    return Result.PASS, f"no anomaly in {sessions.judged} sessions and {writes.acknowledged:,} acknowledged writes"
+
+
+def _faulted(design: DesignSummary) -> Arm:
+    return design.arms.get("fault", next(iter(design.arms.values())))

@@ -1,0 +1,79 @@
+"""Faults on the load's clock. Whatever is still broken at the end of the scope is undone, in reverse order."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+
+from harness.clock import Clock
+from harness.errors import UntrustedError, UsageError
+from harness.faults.fault import Breaking, Ending, Topology
+from harness.observations import Event
+from harness.parts import Evidence
+from harness.scenario import At
+
+Record = Callable[[Event], None]
+
+
+class Timeline:
+    """Plays faults at their times and keeps what is broken until it is undone."""
+
+    def __init__(self, topology: Topology, clock: Clock, record: Record) -> None:
+        self._topology = topology
+        self._clock = clock
+        self._record = record
+        self._broken: list[Breaking] = []
+
+    async def play(self, faults: Sequence[At]) -> None:
+        """Wait for each fault's time and do it."""
+        for at in faults:
+            await asyncio.sleep(max(0.0, at.seconds - self._clock.seconds()))
+            if isinstance(at.fault, Ending):
+                await self.undo(self._ended_by(at.fault))
+            elif isinstance(at.fault, Breaking):
+                await self._inject(at.fault)
+
+    async def undo_all(self) -> None:
+        """Mend whatever is still broken."""
+        while self._broken:
+            await self.undo(self._broken[-1])
+
+    async def undo(self, fault: Breaking) -> None:
+        """Mend one fault, and show it."""
+        self._broken.remove(fault)
+        evidence = await fault.undo(self._topology)
+        self._tell("fault_healed", fault, evidence)
+
+    async def _inject(self, fault: Breaking) -> None:
+        self._record(Event(self._clock.seconds(), "fault_commanded", fault.target, {"kind": fault.kind}))
+        self._broken.append(fault)
+        self._tell("fault_effective", fault, await fault.inject(self._topology))
+
+    def _tell(self, kind: str, fault: Breaking, evidence: Evidence) -> None:
+        self._record(Event(self._clock.seconds(), kind, fault.target, {"kind": fault.kind, **evidence.facts}))
+        if not evidence.landed:
+            raise UntrustedError(f"the fault {fault.kind} on {fault.target} did not land: {dict(evidence.facts)}")
+
+    def _ended_by(self, ending: Ending) -> Breaking:
+        for fault in reversed(self._broken):
+            if fault.kind == ending.ends and fault.target == ending.target:
+                return fault
+        raise UsageError(f"nothing to end: no {ending.ends} of {ending.target} comes before it on the timeline")
+
+
+@asynccontextmanager
+async def timeline(faults: Sequence[At], topology: Topology, clock: Clock, record: Record) -> AsyncIterator[None]:
+    """Play the faults while the scope is open; at its end undo what is left, whatever happened.
+
+    Raises:
+        UntrustedError: a fault, or its undo, did not land.
+    """
+    line = Timeline(topology, clock, record)
+    playing = asyncio.create_task(line.play(faults))
+    try:
+        yield
+        await playing
+    finally:
+        playing.cancel()
+        with suppress(asyncio.CancelledError):
+            await asyncio.gather(playing, return_exceptions=True)
+        await line.undo_all()

@@ -1,0 +1,400 @@
+"""The fold: from the observations of an arm to its figures. Pure, and repeatable on an old run.
+
+Only requests intended inside the measured time (after the warm-up) count towards rates and percentiles;
+sessions and writes are judged whole, from their first request to the final read.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from scipy.stats import beta
+
+from harness.observations import SWEEP, Event, Sample
+from harness.oracle.judge import Judgement, Loss
+from harness.runs import ArmObservations
+from harness.summary import (
+    Arm,
+    Availability,
+    Bytes,
+    Driver,
+    FaultFigures,
+    Percentiles,
+    Phase,
+    Phases,
+    Requests,
+    Resources,
+    Sessions,
+    Spread,
+    Throughput,
+    Writes,
+)
+
+#: A driver busier than this, or whose loop is later than this, cannot be trusted with times.
+SATURATED_CPU = 0.9
+SATURATED_LAG_MS = 100.0
+#: Recovered: correct goodput back at this share of before, for one second.
+RECOVERED_SHARE = 0.95
+RECOVERED_FOR = 1.0
+_STEP = 0.05
+
+Ints = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Death:
+    """A replica killed at ``effective`` (seconds), by its boot id, and the boot id that came back in its place."""
+
+    replica: str
+    boot: str
+    effective: float
+    reborn: str | None
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The requests of the load phase as arrays; times in seconds from T0."""
+
+    frame: pd.DataFrame
+
+    @classmethod
+    def of(cls, requests: pd.DataFrame) -> "Columns":
+        """The load phase alone: the final sweep is no load."""
+        return cls(requests[requests["phase"].to_numpy() != SWEEP])
+
+    def _seconds(self, name: str) -> npt.NDArray[np.float64]:
+        return self.frame[name].to_numpy() / 1e9
+
+    @cached_property
+    def intended(self) -> npt.NDArray[np.float64]:
+        """When each request should have started."""
+        return self._seconds("t_intended")
+
+    @cached_property
+    def sent(self) -> npt.NDArray[np.float64]:
+        """When each was sent."""
+        return self._seconds("t_sent")
+
+    @cached_property
+    def end(self) -> npt.NDArray[np.float64]:
+        """When each ended."""
+        return self._seconds("t_end")
+
+    @cached_property
+    def ok(self) -> Mask:
+        """Those that were answered well."""
+        return self.equals("outcome", "ok")
+
+    @cached_property
+    def correct(self) -> Mask:
+        """Those answered well and free of any anomaly."""
+        return self.ok & self.equals("anomaly", "none")
+
+    def equals(self, column: str, value: str) -> Mask:
+        """Where a categorical column has this value."""
+        return np.asarray(self.frame[column] == value)
+
+
+def fold(observed: ArmObservations) -> Arm:
+    """All figures of one arm."""
+    columns = Columns.of(observed.requests)
+    start, end = observed.warmup, _end(observed, columns)
+    measured = (columns.intended >= start) & (columns.intended < end)
+    faults = tuple(_fault_figures(observed, columns, start, end))
+    whole = _phase(columns, measured, end - start)
+    return Arm(
+        requests=whole.requests,
+        throughput=whole.throughput,
+        latency_ms=whole.latency_ms,
+        service_ms=whole.service_ms,
+        phases=_phases(columns, faults, start, end),
+        sessions=_sessions(observed),
+        writes=_writes(observed),
+        spread=_spread(columns, measured),
+        bytes=_bytes(columns, measured),
+        faults=faults,
+        availability=_availability(columns, measured, faults, end),
+        resources=_resources(observed, start, end, whole.requests.attempted),
+        driver=_driver(observed),
+    )
+
+
+def _end(observed: ArmObservations, columns: Columns) -> float:
+    """The end of the measured time; of an arm that was cut off, its last request."""
+    if observed.complete or not len(columns.end):
+        return observed.duration
+    return min(observed.duration, float(columns.end.max()))
+
+
+def _phase(columns: Columns, mask: Mask, length: float) -> Phase:
+    ok, correct = int((columns.ok & mask).sum()), int((columns.correct & mask).sum())
+    in_doubt = int((columns.equals("outcome", "in_doubt") & mask).sum())
+    attempted = int(mask.sum())
+    return Phase(
+        Requests(attempted, ok, attempted - ok - in_doubt, in_doubt),
+        Throughput(ok / length, correct / length) if length > 0 else Throughput(None, None),
+        percentiles((columns.end - columns.intended)[mask]),
+        percentiles((columns.end - columns.sent)[mask]),
+    )
+
+
+def percentiles(seconds: npt.NDArray[np.float64]) -> Percentiles:
+    """Exact percentiles in milliseconds (the smallest value with at least that share at or below it)."""
+    if not len(seconds):
+        return Percentiles(None, None, None, None, None)
+    found = np.percentile(seconds * 1e3, [50, 90, 99, 99.9, 100], method="inverted_cdf")
+    return Percentiles(*(round(float(value), 4) for value in found))
+
+
+def _phases(columns: Columns, faults: Sequence[FaultFigures], start: float, end: float) -> Phases:
+    effective = [fault.effective for fault in faults if fault.effective is not None]
+    if not effective:
+        return Phases(None, None, None)
+    first, last = min(effective), _recovered(faults, end)
+
+    def stretch(begin: float, finish: float) -> Phase | None:
+        mask = (columns.intended >= begin) & (columns.intended < finish)
+        return _phase(columns, mask, finish - begin) if finish > begin else None
+
+    return Phases(stretch(start, first), stretch(first, last), stretch(last, end))
+
+
+def _recovered(faults: Sequence[FaultFigures], end: float) -> float:
+    """When the last fault had recovered; the end, where one never did."""
+    times = [
+        end if fault.effective is None or fault.recover_s is None else fault.effective + max(fault.recover_s, fault.detect_s or 0)
+        for fault in faults
+    ]
+    return min(end, max(times))
+
+
+def _fault_figures(observed: ArmObservations, columns: Columns, start: float, end: float) -> Iterator[FaultFigures]:
+    commanded = [event for event in observed.events if event.kind == "fault_commanded"]
+    for index, event in enumerate(commanded):
+        after = observed.events[observed.events.index(event) :]
+        effective = _first(after, "fault_effective", event)
+        healed = _first(after, "fault_healed", event)
+        until = commanded[index + 1].t if index + 1 < len(commanded) else end
+        yield FaultFigures(
+            kind=str(event.detail.get("kind")),
+            target=event.subject,
+            commanded=event.t,
+            effective=effective.t if effective else None,
+            healed=healed.t if healed else None,
+            evidence={
+                **(effective.detail if effective else {}),
+                **({f"healed_{key}": value for key, value in healed.detail.items()} if healed else {}),
+            },
+            detect_s=_detect(columns, effective.t, until) if effective else None,
+            recover_s=_recover(columns, start, effective.t, end) if effective else None,
+        )
+
+
+def _first(events: Sequence[Event], kind: str, like: Event) -> Event | None:
+    found = (e for e in events if e.kind == kind and e.subject == like.subject and e.detail.get("kind") == like.detail.get("kind"))
+    return next(found, None)
+
+
+def _detect(columns: Columns, effective: float, until: float) -> float:
+    """Seconds to the last error that no replica answered for; 0 where there was none."""
+    caused = ~columns.ok & columns.frame["replica"].isna().to_numpy() & (columns.end >= effective) & (columns.sent < until)
+    return round(float(columns.end[caused].max()) - effective, 4) if caused.any() else 0.0
+
+
+def _recover(columns: Columns, start: float, effective: float, end: float) -> float | None:
+    """Seconds until correct goodput was back at 95 % of before and stayed so for one second; None if it never was."""
+    good = np.sort(columns.end[columns.correct])
+    rate = _count(good, start, effective) / (effective - start) if effective > start else 0.0
+    for begin in np.arange(effective, end - RECOVERED_FOR + 1e-9, _STEP):
+        if _count(good, begin, begin + RECOVERED_FOR) >= RECOVERED_SHARE * rate * RECOVERED_FOR:
+            return round(float(begin) - effective, 4)
+    return None
+
+
+def _count(ordered: npt.NDArray[np.float64], begin: float, end: float) -> int:
+    low, high = np.searchsorted(ordered, [begin, end])
+    return int(high - low)
+
+
+def deaths(events: Sequence[Event]) -> tuple[Death, ...]:
+    """The replicas that were killed, from the faults' evidence."""
+    found = []
+    for index, event in enumerate(events):
+        if event.kind == "fault_effective" and event.detail.get("kind") == "kill":
+            healed = _first(events[index:], "fault_healed", event)
+            reborn = str(healed.detail["boot"]) if healed else None
+            found.append(Death(event.subject, str(event.detail["boot"]), event.t, reborn))
+    return tuple(found)
+
+
+def at_risk(requests: pd.DataFrame, killed: Sequence[Death]) -> frozenset[int]:
+    """The sessions live at a kill with an acknowledged write whose last acknowledged reply came from the victim's boot."""
+    columns = Columns.of(requests)
+    answered = columns.frame[columns.ok]
+    ended, boots = answered["t_end"].to_numpy() / 1e9, answered["boot"].astype(object).to_numpy()
+    found: set[int] = set()
+    for death in killed:
+        before = answered[(ended <= death.effective) | (boots == death.boot)]
+        last = before.sort_values("t_end", kind="stable").groupby("session", sort=False)["boot"].last()
+        wrote = set(before.loc[before["op"].to_numpy() != 0, "session"].unique().tolist())
+        found |= {int(session) for session in last.index[last == death.boot] if session in wrote}
+    return frozenset(found)
+
+
+def cause_of(loss: Loss, killed: Sequence[Death]) -> str:
+    """Why a session's state vanished: its replica was killed, or an empty one took its place for state held elsewhere."""
+    for death in killed:
+        if loss.boot_before == death.boot:
+            return "killed"
+        if death.reborn is not None and loss.boot_after == death.reborn:
+            return "returned_empty"
+    return "unattributed"
+
+
+def _sessions(observed: ArmObservations) -> Sessions:
+    judgements = _by_session(observed.judgements)
+    killed = deaths(observed.events)
+    risky = at_risk(observed.requests, killed) if killed else frozenset()
+    judged = {session: ones for session, ones in judgements.items() if not any(one.unknown for one in ones)}
+    lost = {session for session, ones in judged.items() if any(one.lost for one in ones)}
+    causes = Counter(
+        cause_of(loss, killed) for ones in judged.values() for one in ones if one.lost for loss in one.losses
+    )
+    by_kill = {session for session in lost if _causes(judged[session], killed) != {"returned_empty"}}
+    load = Columns.of(observed.requests).frame
+    started = int(load["session"].nunique())
+    return Sessions(
+        started=started,
+        judged=len(judged),
+        at_risk=len(risky) if killed else 0,
+        expected_lost=None,
+        lost=len(lost),
+        loss_rate=len(lost) / len(judged) if judged else None,
+        loss_interval_99=interval(len(lost), len(judged)) if judged else None,
+        moved=int((load.dropna(subset=["replica"]).groupby("session")["replica"].nunique() > 1).sum()),
+        rolled_back=_having(judged, "rolled_back"),
+        stale=_having(judged, "stale"),
+        leaked=_having(judged, "leaked"),
+        forced_login=_having(judged, "forced_login"),
+        unknown=started - len(judged),
+        lost_by_cause=dict(causes),
+        lost_not_at_risk=len(by_kill - risky) if killed else None,
+        at_risk_not_lost=len((risky & judged.keys()) - lost) if killed else None,
+    )
+
+
+def _causes(judgements: Sequence[Judgement], killed: Sequence[Death]) -> set[str]:
+    return {cause_of(loss, killed) for one in judgements for loss in one.losses}
+
+
+def _by_session(judgements: Sequence[Judgement]) -> dict[int, list[Judgement]]:
+    """Several writers may share a session: it is as bad as its worst writer says."""
+    found: dict[int, list[Judgement]] = {}
+    for judgement in judgements:
+        found.setdefault(judgement.session, []).append(judgement)
+    return found
+
+
+def _having(judged: Mapping[int, Sequence[Judgement]], what: str) -> int:
+    return sum(any(getattr(one, what) for one in ones) for ones in judged.values())
+
+
+def interval(hits: int, of: int, confidence: float = 0.99) -> tuple[float, float]:
+    """The exact interval of a share (Clopper and Pearson 1934)."""
+    tail = (1 - confidence) / 2
+    low = float(beta.ppf(tail, hits, of - hits + 1)) if hits else 0.0
+    high = float(beta.ppf(1 - tail, hits + 1, of - hits)) if hits < of else 1.0
+    return round(low, 6), round(high, 6)
+
+
+def _writes(observed: ArmObservations) -> Writes:
+    ones = observed.judgements
+    return Writes(
+        acknowledged=sum(one.acknowledged for one in ones),
+        lost=sum(one.lost_writes for one in ones),
+        duplicated=sum(one.duplicates for one in ones) + _repeated_effects(observed),
+        in_doubt=sum(one.in_doubt for one in ones),
+        recovered=sum(one.recovered for one in ones),
+        unexplained=sum(one.unexplained for one in ones),
+    )
+
+
+def _repeated_effects(observed: ArmObservations) -> int:
+    """Effects that took place more than once, of sessions whose own state does not show it already."""
+    repeated = [op for op, times in Counter(observed.effects).items() if times > 1]
+    if not repeated:
+        return 0
+    told = {one.session for one in observed.judgements if one.duplicates}
+    requests = observed.requests[["op", "session"]].drop_duplicates("op")
+    of = dict(zip(requests["op"].tolist(), requests["session"].tolist(), strict=True))
+    return sum(of.get(op) not in told for op in repeated)
+
+
+def _spread(columns: Columns, measured: Mask) -> Spread:
+    counts = columns.frame.loc[measured, "replica"].value_counts()
+    per_replica = {str(name): int(count) for name, count in sorted(counts.items()) if str(name)}
+    values = np.array(list(per_replica.values()), dtype=float)
+    if not len(values) or values.sum() == 0:
+        return Spread(per_replica, None, None)
+    return Spread(per_replica, float(values.max() / values.mean()), float(values.std() / values.mean()))
+
+
+def _bytes(columns: Columns, measured: Mask) -> Bytes:
+    ok = columns.frame[measured & columns.ok]
+    if ok.empty:
+        return Bytes(None, None)
+    return Bytes(round(float(ok["bytes_sent"].mean()), 1), round(float(ok["bytes_received"].mean()), 1))
+
+
+def _availability(columns: Columns, measured: Mask, faults: Sequence[FaultFigures], end: float) -> Availability:
+    def share(mask: Mask) -> float | None:
+        return float((columns.correct & mask).sum() / mask.sum()) if mask.any() else None
+
+    times = [fault.effective for fault in faults if fault.effective is not None]
+    if not times:
+        return Availability(share(measured), None)
+    healed = max((fault.healed or end for fault in faults), default=end)
+    return Availability(share(measured), share(measured & (columns.intended >= min(times)) & (columns.intended < healed)))
+
+
+def _resources(observed: ArmObservations, start: float, end: float, requests: int) -> Resources:
+    samples = [sample for sample in observed.samples if start <= sample.t <= end]
+    cpu = {role: _mean_of_role(samples, role, "cpu") for role in ("driver", "replica", "balancer", "store")}
+    memory = [_mean_of_role(samples, role, "memory_mb") for role in ("replica", "store")]
+    serving = [value for role, value in cpu.items() if role != "driver" and value is not None]
+    return Resources(
+        driver_cpu=cpu["driver"],
+        replica_cpu=cpu["replica"],
+        balancer_cpu=cpu["balancer"],
+        store_cpu=cpu["store"],
+        memory_mb=sum(value for value in memory if value is not None) if any(memory) else None,
+        cpu_ms_per_request=round(1e3 * sum(serving) * (end - start) / requests, 4) if serving and requests else None,
+    )
+
+
+def _mean_of_role(samples: Sequence[Sample], role: str, what: str) -> float | None:
+    """The mean over time of a role's sum over its parts."""
+    by_time: dict[float, float] = {}
+    for sample in samples:
+        if sample.role == role:
+            by_time[sample.t] = by_time.get(sample.t, 0.0) + getattr(sample, what)
+    return round(sum(by_time.values()) / len(by_time), 4) if by_time else None
+
+
+def _driver(observed: ArmObservations) -> Driver:
+    own = observed.driver
+    cpu = [sample.cpu for sample in observed.samples if sample.role == "driver" and sample.t >= observed.warmup]
+    lag = own.get("lag_p99_ms")
+    if not cpu or lag is None:
+        return Driver(None, lag, _whole(own.get("late")), _whole(own.get("dropped")))
+    saturated = float(np.median(cpu)) > SATURATED_CPU or float(lag) > SATURATED_LAG_MS
+    return Driver(saturated, float(lag), _whole(own.get("late")), _whole(own.get("dropped")))
+
+
+def _whole(value: float | None) -> int | None:
+    return None if value is None else int(value)

@@ -1,0 +1,34 @@
+"""The judge against seeded bugs: a cart service that at times drops, repeats, forgets or mixes up, at a known rate.
+
+It runs in every bench by itself; this file holds the users that it is driven with.
+"""
+
+from collections.abc import Generator
+
+from locust import constant
+
+from harness import Balancing, Client, Design, Scenario, Sessions, SessionUser
+from harness.load.user import Reply, Request
+
+
+class Checker(SessionUser):
+    """Twelve writes, each followed by a read."""
+
+    wait_time = constant(0)
+
+    def session(self, cart: Client) -> Generator[Request, Reply, None]:
+        for _ in range(12):
+            yield cart.post("/cart/add", json={"item": "tea"}, writes="tea")
+            yield cart.get("/cart")
+
+    def final(self, cart: Client) -> Request:
+        return cart.get("/cart")
+
+
+SCENARIO = Scenario(
+    designs=[
+        Design("faulty", state="faulty", balancing=Balancing("round_robin"), options={"bugs": "drop:0.1,lose:0.1"})
+    ],
+    replicas=1,
+    load=Sessions(concurrent=60, duration="3s", warmup="0s"),
+)

@@ -1,0 +1,25 @@
+"""The driver against a service that does nothing: the floor under every latency. It runs in every bench by itself."""
+
+from collections.abc import Generator
+
+from locust import constant
+
+from harness import Balancing, Client, Design, Scenario, Sessions, SessionUser
+from harness.load.user import Reply, Request
+
+
+class Caller(SessionUser):
+    """Asks again as soon as it is answered; there is no session to judge."""
+
+    wait_time = constant(0)
+
+    def session(self, service: Client) -> Generator[Request, Reply, None]:
+        while True:
+            yield service.get("/")
+
+
+SCENARIO = Scenario(
+    designs=[Design("echo", app="echo", state="none", balancing=Balancing("round_robin"))],
+    replicas=1,
+    load=Sessions(concurrent=16, duration="5s", warmup="1s"),
+)
