@@ -109,7 +109,9 @@ def _repeats(summary: Summary) -> Iterator[Summary]:
     for index in range(count):
         designs = {}
         for name, design in summary.designs.items():
-            arms = {kind: (arm.repeats[index] if index < len(arm.repeats) else arm) for kind, arm in design.arms.items()}
+            arms = {
+                kind: (arm.repeats[index] if index < len(arm.repeats) else arm) for kind, arm in design.arms.items()
+            }
             designs[name] = replace(design, arms=arms, finding=finding(arms))
         yield replace(summary, designs=designs)
 
@@ -135,7 +137,8 @@ def _arm_measurement(observed: ArmObservations, arm: Arm) -> Iterator[Verdict]:
             why = f"{where}: no evidence that {fault.kind} of {fault.target} took effect and was undone"
             yield Verdict("fault_landed", Result.UNKNOWN, why, observed.design)
     if arm.driver.saturated:
-        why = f"{where}: the load process was saturated or late (lag p99 {arm.driver.lag_p99_ms} ms); times cannot be trusted"
+        lag = f"lag p99 {arm.driver.lag_p99_ms} ms"
+        why = f"{where}: the load process was saturated or late ({lag}); times cannot be trusted"
         yield Verdict("driver_kept_up", Result.UNKNOWN, why, observed.design)
     if arm.driver.saturated is None and observed.complete:
         yield Verdict("driver_kept_up", Result.UNKNOWN, f"{where}: the load process was not sampled", observed.design)
@@ -148,7 +151,10 @@ def _controls(run: Run) -> Controls:
     if not truth:
         return Controls(None, echo)
     load = {"warmup_s": 0.0, "duration_s": 0.0}
-    return Controls(calibrate(run.arm("calibration", "control").observations("calibration", "control", load).judgements, truth), echo)
+    return Controls(
+        calibrate(run.arm("calibration", "control").observations("calibration", "control", load).judgements, truth),
+        echo,
+    )
 
 
 def calibrate(judgements: Sequence[Judgement], truth: Mapping[str, str]) -> Calibration:
@@ -185,5 +191,9 @@ def _judged(summary: Summary, verdicts: Sequence[Verdict]) -> Summary:
     for name, design in summary.designs.items():
         own = [verdict for verdict in verdicts if verdict.design == name]
         result = worst(verdict.result for verdict in own)
-        designs[name] = replace(design, verdict=result.value, why=tuple(v.why for v in own if v.result is result or v.result is not Result.PASS))
+        designs[name] = replace(
+            design,
+            verdict=result.value,
+            why=tuple(v.why for v in own if v.result is result or v.result is not Result.PASS),
+        )
     return replace(summary, designs=designs, verdict=worst(verdict.result for verdict in verdicts).value)

@@ -15,7 +15,7 @@ from harness.observations import Event, Sample, Snapshot
 from harness.progress import Progress
 from harness.runs import ArmFiles
 from harness.scenario import Arm
-from harness.supervisor import Supervisor
+from harness.supervisor import Death, Supervisor
 from harness.topology.process import ProcessBackend
 from harness.topology.sampler import sampling
 from harness.topology.topology import Topology
@@ -88,7 +88,9 @@ class Bench:
     async def _measure(self, told: Recording, users: Path, afterwards: Afterwards | None) -> None:
         arm, files = told.arm, told.files
         async with (
-            driving(arm, users, files.spool, files.logs / "driver.log", self.supervisor, self.seed, told.snapshot) as driver,
+            driving(
+                arm, users, files.spool, files.logs / "driver.log", self.supervisor, self.seed, told.snapshot
+            ) as driver,
             self.backend.topology(arm.design, files.logs, told.clock) as topology,
         ):
             told.clock.start_at(await driver.start(topology.url))
@@ -104,15 +106,20 @@ class Bench:
 
     async def _unless_a_part_dies(self, work: Coroutine[Any, Any, None]) -> None:
         working = asyncio.create_task(work)
-        dying = asyncio.create_task(self.supervisor.death())
+        dying = asyncio.create_task(self.supervisor.deaths.get())
         try:
             await asyncio.wait({working, dying}, return_when=asyncio.FIRST_COMPLETED)
             if not working.done():
-                child = dying.result()
-                raise UntrustedError(_obituary(child), subject=child.name)
+                raise _told(dying.result())
             working.result()
         finally:
             for task in (working, dying):
                 task.cancel()
                 with suppress(asyncio.CancelledError):
                     await asyncio.gather(task, return_exceptions=True)
+
+
+def _told(death: Death) -> UntrustedError:
+    tail = death.log.read_text(errors="replace").splitlines()[-5:] if death.log else []
+    last = f"; its log ends: {' | '.join(tail)}" if tail else "; its log is empty"
+    return UntrustedError(f"{death.name} died by itself (exit {death.code}){last}", subject=death.name)

@@ -15,7 +15,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from harness.errors import HarnessError, UsageError
+from harness.errors import HarnessError
 
 Command = Callable[[argparse.Namespace], int]
 
@@ -111,7 +111,9 @@ def _add_explain(commands: Commands) -> None:
         "harness explain results/node_kill/latest sticky/17",
     )  # fmt: skip
     explain.add_argument("run", type=Path, help="a run's directory")
-    explain.add_argument("session", nargs="?", help="DESIGN/SESSION or DESIGN/ARM/SESSION; without it, those worth a look")
+    explain.add_argument(
+        "session", nargs="?", help="DESIGN/SESSION or DESIGN/ARM/SESSION; without it, those worth a look"
+    )
     _json_flag(explain)
 
 
@@ -154,7 +156,11 @@ def _add_list(commands: Commands) -> None:
 
 def _add_doctor(commands: Commands) -> None:
     doctor = _command(
-        commands, "doctor", _doctor, "what this machine has, what is missing, and the line that installs it", "harness doctor"
+        commands,
+        "doctor",
+        _doctor,
+        "what this machine has, what is missing, and the line that installs it",
+        "harness doctor",
     )
     _json_flag(doctor)
 
@@ -162,14 +168,13 @@ def _add_doctor(commands: Commands) -> None:
 def _run(arguments: argparse.Namespace) -> int:
     from harness import conduct, progress, scenario  # noqa: PLC0415 - `harness --help` need not wait for all of it
 
-    if arguments.repeat < 1:
-        raise UsageError("--repeat must be at least 1")
     changes = scenario.Overrides(
         tuple(arguments.design), arguments.replicas, arguments.balancer, arguments.users, arguments.rate,
-        arguments.duration, arguments.seed, arguments.quick,
+        arguments.duration, arguments.seed, arguments.quick, arguments.repeat,
     )  # fmt: skip
     flags = {key: value for key, value in vars(arguments).items() if key not in ("command", "json")}
-    conducted = conduct.conduct(scenario.load(arguments.scenario), changes, arguments.repeat, arguments.out, flags, progress.progress())
+    loaded = scenario.load(arguments.scenario)
+    conducted = conduct.conduct(loaded, changes, arguments.out, flags, progress.progress())
     if arguments.json:
         print((conducted.run.path / "summary.json").read_text())
     else:
@@ -304,7 +309,9 @@ def _doctor(arguments: argparse.Namespace) -> int:
     else:
         table = Table("", "part", "found", "needed for", "install")
         for one in findings:
-            table.add_row("ok" if one.present else "--", one.part, one.version, one.needed_for, "" if one.present else one.install)
+            table.add_row(
+                "ok" if one.present else "--", one.part, one.version, one.needed_for, "" if one.present else one.install
+            )
         Console().print(table)
     return 0
 

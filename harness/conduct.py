@@ -12,7 +12,6 @@ from typing import Any
 from harness import charts, experiment, report
 from harness.analysis import Analysis, analyse
 from harness.environment import environment, versions
-from harness.errors import HarnessError
 from harness.progress import Progress
 from harness.runs import Plan, Run, new_run_id
 from harness.scenario import Loaded, Overrides, Scenario, recorded
@@ -29,14 +28,14 @@ class Conducted:
 
 
 def conduct(
-    loaded: Loaded, changes: Overrides, repeat: int, results: Path, flags: Mapping[str, Any], progress: Progress
+    loaded: Loaded, changes: Overrides, results: Path, flags: Mapping[str, Any], progress: Progress
 ) -> Conducted:
     """Run a scenario and write its directory, whole.
 
     Raises:
         HarnessError: nothing could be measured; what was is kept.
     """
-    scenario = changes.apply(loaded.scenario)
+    scenario, repeat = changes.apply(loaded.scenario), changes.repeat
     run = Run.create(results, plan(loaded, scenario, repeat, flags))
     progress.announce(scenario, repeat)
     with progress:

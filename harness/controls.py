@@ -1,6 +1,5 @@
 """The controls of every bench: the judge against seeded bugs, and the driver against a service that does nothing."""
 
-from dataclasses import replace
 from typing import Any
 
 import aiohttp

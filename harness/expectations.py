@@ -76,7 +76,10 @@ def _every_arm(design: DesignSummary, check: Callable[[Arm], Judged]) -> Judged:
 
 def _kept(arm: Arm) -> Judged:
     sessions, writes = arm.sessions, arm.writes
-    why = f"sessions lost {zero(sessions.lost, sessions.judged)}, acknowledged writes lost {zero(writes.lost, writes.acknowledged)}"
+    why = (
+        f"sessions lost {zero(sessions.lost, sessions.judged)}, "
+        f"acknowledged writes lost {zero(writes.lost, writes.acknowledged)}"
+    )
     if sessions.lost or writes.lost:
         return Result.FAIL, why
     if not sessions.judged or sessions.unknown:

@@ -17,7 +17,8 @@ from harness.topology.process import ProcessBackend
 async def run(scenario: Scenario, users: Path, into: Run, repeat: int, progress: Progress) -> None:
     """Run the controls and every arm of a scenario, in interleaved order.
 
-    ``users`` is the file of their behaviour. An arm whose measurement breaks is kept as far as it came; the others go on.
+    ``users`` is the file of their behaviour. An arm whose measurement breaks is kept as far as it came;
+    the others go on.
 
     Raises:
         HarnessError: the environment lacks something, or nothing can be written any more.

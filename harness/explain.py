@@ -81,7 +81,10 @@ def story(arms: Sequence[ArmObservations], name: str) -> Story:
 
 
 def _told(arm: ArmObservations, session: int, requests: pd.DataFrame) -> Story:
-    lines = [*_requests(requests), *(_event(event.t, event.kind, event.subject, dict(event.detail)) for event in arm.events)]
+    lines = [
+        *_requests(requests),
+        *(_event(event.t, event.kind, event.subject, dict(event.detail)) for event in arm.events),
+    ]
     judgements = [one for one in arm.judgements if one.session == session]
     why = tuple(sentence for one in judgements for sentence in _why(one, arm))
     ordered = tuple(sorted(lines, key=lambda line: line.t))
@@ -119,8 +122,8 @@ def _why(one: Judgement, arm: ArmObservations) -> Iterator[str]:
     for loss in one.losses:
         yield f"its state {loss.birth_before[:8]} was gone at {loss.t_ns / 1e9:.3f} s; cause: {cause_of(loss, killed)}"
     if killed:
-        risky = one.session in at_risk(arm.requests, killed)
-        yield f"at the fault it was {'' if risky else 'not '}at risk: {_last_answer(arm, one.session, killed[0].effective)}"
+        risk = "" if one.session in at_risk(arm.requests, killed) else "not "
+        yield f"at the fault it was {risk}at risk: {_last_answer(arm, one.session, killed[0].effective)}"
 
 
 def _last_answer(arm: ArmObservations, session: int, t: float) -> str:

@@ -167,7 +167,9 @@ def _phases(columns: Columns, faults: Sequence[FaultFigures], start: float, end:
 def _recovered(faults: Sequence[FaultFigures], end: float) -> float:
     """When the last fault had recovered; the end, where one never did."""
     times = [
-        end if fault.effective is None or fault.recover_s is None else fault.effective + max(fault.recover_s, fault.detect_s or 0)
+        end
+        if fault.effective is None or fault.recover_s is None
+        else fault.effective + max(fault.recover_s, fault.detect_s or 0)
         for fault in faults
     ]
     return min(end, max(times))
@@ -196,13 +198,19 @@ def _fault_figures(observed: ArmObservations, columns: Columns, start: float, en
 
 
 def _first(events: Sequence[Event], kind: str, like: Event) -> Event | None:
-    found = (e for e in events if e.kind == kind and e.subject == like.subject and e.detail.get("kind") == like.detail.get("kind"))
+    found = (
+        e
+        for e in events
+        if e.kind == kind and e.subject == like.subject and e.detail.get("kind") == like.detail.get("kind")
+    )
     return next(found, None)
 
 
 def _detect(columns: Columns, effective: float, until: float) -> float:
     """Seconds to the last error that no replica answered for; 0 where there was none."""
-    caused = ~columns.ok & columns.frame["replica"].isna().to_numpy() & (columns.end >= effective) & (columns.sent < until)
+    caused = (
+        ~columns.ok & columns.frame["replica"].isna().to_numpy() & (columns.end >= effective) & (columns.sent < until)
+    )
     return round(float(columns.end[caused].max()) - effective, 4) if caused.any() else 0.0
 
 
@@ -233,7 +241,10 @@ def deaths(events: Sequence[Event]) -> tuple[Death, ...]:
 
 
 def at_risk(requests: pd.DataFrame, killed: Sequence[Death]) -> frozenset[int]:
-    """The sessions live at a kill with an acknowledged write whose last acknowledged reply came from the victim's boot."""
+    """The sessions live at a kill, with an acknowledged write, whose last acknowledged reply came from the victim's boot.
+
+    A reply of the victim that arrives after its death (it was on its way) counts as before.
+    """
     columns = Columns.of(requests)
     answered = columns.frame[columns.ok]
     ended, boots = answered["t_end"].to_numpy() / 1e9, answered["boot"].astype(object).to_numpy()
@@ -247,7 +258,7 @@ def at_risk(requests: pd.DataFrame, killed: Sequence[Death]) -> frozenset[int]:
 
 
 def cause_of(loss: Loss, killed: Sequence[Death]) -> str:
-    """Why a session's state vanished: its replica was killed, or an empty one took its place for state held elsewhere."""
+    """Why a state vanished: its replica was killed, or an empty one came back and took over a state held elsewhere."""
     for death in killed:
         if loss.boot_before == death.boot:
             return "killed"
@@ -359,7 +370,9 @@ def _availability(columns: Columns, measured: Mask, faults: Sequence[FaultFigure
     if not times:
         return Availability(share(measured), None)
     healed = max((fault.healed or end for fault in faults), default=end)
-    return Availability(share(measured), share(measured & (columns.intended >= min(times)) & (columns.intended < healed)))
+    return Availability(
+        share(measured), share(measured & (columns.intended >= min(times)) & (columns.intended < healed))
+    )
 
 
 def _resources(observed: ArmObservations, start: float, end: float, requests: int) -> Resources:

@@ -52,7 +52,9 @@ async def ask(deed: str, replica: str) -> dict[str, object]:
     try:
         reader, writer = await asyncio.open_unix_connection(str(door()))
     except OSError as problem:
-        raise UsageError("no topology is held up", "harness up SCENARIO --design NAME, in another terminal") from problem
+        raise UsageError(
+            "no topology is held up", "harness up SCENARIO --design NAME, in another terminal"
+        ) from problem
     writer.write(json.dumps({"deed": deed, "replica": replica}).encode() + b"\n")
     answer: dict[str, object] = json.loads(await reader.readline())
     writer.close()

@@ -1,7 +1,7 @@
 """What is observed, one atomic fact with a time each. Times are nanoseconds from T0 unless a name says otherwise.
 
 The load process appends a request as one fixed-width record (``RECORD``); strings are interned, their ids
-told in ``names.jsonl`` beside the spool. Events (faults, replicas, the balancer) and samples are few and kept as they are.
+told in ``names.jsonl`` beside the spool. Events (faults, parts) and samples are few and kept as they are.
 """
 
 import enum
@@ -82,7 +82,7 @@ class Event:
     """Something that happened once: ``kind`` names it, ``subject`` the part, ``detail`` the evidence."""
 
     t: float  # seconds from T0
-    kind: str  # fault_commanded | fault_effective | fault_healed | replica_ready | part_died | balancer_up | balancer_down ...
+    kind: str  # fault_commanded | fault_effective | fault_healed | part_died
     subject: str
     detail: Mapping[str, str | int | float | bool | None] = field(default_factory=dict)
 

@@ -95,7 +95,7 @@ class ArmFiles:
     def keep(
         self, events: Iterable[Event], samples: Iterable[Sample], refused: Iterable[int], facts: Mapping[str, Any]
     ) -> None:
-        """Turn the spool into Parquet and keep the rest beside it; ``arm.json`` comes last and says that all is there."""
+        """Turn the spool into Parquet and keep the rest beside it; ``arm.json`` comes last: all is there."""
         with writing(self.path):
             write_text(self.path / "events.jsonl", "".join(json.dumps(asdict(event)) + "\n" for event in events))
             self._keep_samples(samples)
@@ -300,7 +300,9 @@ def _json_object(path: Path, problem: str) -> dict[str, Any]:
     try:
         value = json.loads(path.read_text())
     except (OSError, ValueError) as cause:
-        raise UsageError(problem, "name a directory under results/<scenario>/, such as results/node_kill/latest") from cause
+        raise UsageError(
+            problem, "name a directory under results/<scenario>/, such as results/node_kill/latest"
+        ) from cause
     if not isinstance(value, dict):
         raise UsageError(problem)
     return value

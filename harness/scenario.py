@@ -28,7 +28,7 @@ def _require(holds: bool, message: str, hint: str = "") -> None:
 
 @dataclass(frozen=True)
 class Health:
-    """How a balancer finds out that a replica is dead: every ``interval``, ``fall`` failures in a row; back after ``rise``."""
+    """How a balancer learns that a replica is dead: ``fall`` failures in a row, ``interval`` apart; ``rise`` bring it back."""
 
     interval: str = "500ms"
     fall: int = 2
@@ -44,7 +44,7 @@ class Balancing:
     """A balancer and its policy, with all that decides what a client sees when a replica dies.
 
     ``retries`` are tries after a failed *connect* (safe for writes: nothing was sent); ``redispatch`` lets such a
-    retry, and a request pinned to a dead replica, go to another one. ``key`` names the cookie or header of the hash policies.
+    retry, and a request pinned to a dead replica, go to another one. ``key`` names the hash policies' cookie or header.
     """
 
     policy: str = "round_robin"
@@ -69,7 +69,7 @@ class Design:
     """One thing compared: an app, where its state lives, a balancer and its policy.
 
     ``options`` reach the target as ``--option key=value`` (a state's or an app's own settings). ``at_risk`` is the
-    design's theory of a killed replica: ``victim`` (the sessions it held), ``none``, or ``None`` where it predicts nothing.
+    design's theory of a killed replica: ``victim`` (the sessions it held), ``none``, or ``None`` where it has none.
     """
 
     name: str
@@ -109,7 +109,7 @@ class Design:
 
 @dataclass(frozen=True)
 class Sessions:
-    """Closed load (``concurrent`` users, each a session after another) or partly open (``rate`` sessions a second arrive)."""
+    """Closed load (``concurrent`` users, a session after another) or partly open (``rate`` sessions a second arrive)."""
 
     concurrent: int | None = None
     rate: float | None = None
@@ -266,7 +266,7 @@ class Scenario:
         for name in names:
             _require(name in known, f"no design {name!r} in this scenario", f"it has {', '.join(known)}")
         chosen = tuple(known[name] for name in known if name in names)
-        return replace(self, designs=chosen, expect=tuple(e for e in map(lambda e: e.only(names), self.expect) if e))
+        return replace(self, designs=chosen, expect=tuple(e for e in (e.only(names) for e in self.expect) if e))
 
 
 @dataclass(frozen=True)
@@ -281,6 +281,12 @@ class Overrides:
     duration: str | None = None
     seed: int | None = None
     quick: bool = False
+    repeat: int = 1
+
+    def __post_init__(self) -> None:
+        _require(self.repeat >= 1, "repeat must be at least 1", "--repeat 3 runs everything three times")
+        _require(self.users is None or self.users >= 1, "users must be at least 1")
+        _require(self.rate is None or self.rate > 0, "a rate is above 0")
 
     def apply(self, scenario: Scenario) -> Scenario:
         """The scenario as it will run.
@@ -358,7 +364,9 @@ def _imported(path: Path) -> object:
         raise UsageError(f"{path}:{problem.lineno}: {problem.msg}", "mend the syntax and try again") from problem
     except Exception as problem:
         where = traceback.extract_tb(problem.__traceback__)[-1]
-        raise UsageError(f"{path} does not import: {problem!r} (line {where.lineno} of {Path(where.filename).name})") from problem
+        raise UsageError(
+            f"{path} does not import: {problem!r} (line {where.lineno} of {Path(where.filename).name})"
+        ) from problem
     return module
 
 

@@ -50,7 +50,7 @@ class Phase:
 
 @dataclass(frozen=True)
 class Phases:
-    """Before the first fault was effective, until the last had recovered, and after; None where there is no such time."""
+    """Before the first fault was effective, until the last had recovered, and after; None where there is none."""
 
     before: Phase | None
     during: Phase | None

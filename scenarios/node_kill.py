@@ -1,7 +1,7 @@
 """What does a dead node do to the sessions? One of three replicas is killed under load, and comes back empty.
 
-    harness run scenarios/node_kill.py
-    locust -f scenarios/node_kill.py --headless --host http://127.0.0.1:8080 -u 50 -t 20s
+harness run scenarios/node_kill.py
+locust -f scenarios/node_kill.py --headless --host http://127.0.0.1:8080 -u 50 -t 20s
 """
 
 from collections.abc import Generator

@@ -1,7 +1,7 @@
 """What a fault is made of. Its undo is not optional: the timeline holds it in a scope."""
 
 from collections.abc import Sequence
-from typing import Protocol, runtime_checkable
+from typing import Protocol, TypeVar, runtime_checkable
 
 from harness.errors import UsageError
 from harness.parts import Evidence, Replica
@@ -13,6 +13,9 @@ class Topology(Protocol):
     @property
     def replicas(self) -> Sequence[Replica]:
         """The replicas, by number."""
+
+
+A = TypeVar("A")
 
 
 @runtime_checkable
@@ -47,7 +50,7 @@ class Ending(Protocol):
         """The part it concerns."""
 
 
-def able[A](topology: Topology, name: str, ability: type[A]) -> A:
+def able(topology: Topology, name: str, ability: type[A]) -> A:
     """The part of that name, which must have the ability.
 
     Raises:
