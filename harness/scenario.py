@@ -28,7 +28,7 @@ def _require(holds: bool, message: str, hint: str = "") -> None:
 
 @dataclass(frozen=True)
 class Health:
-    """How a balancer learns that a replica is dead: ``fall`` failures in a row, ``interval`` apart; ``rise`` bring it back."""
+    """How a balancer learns of a death: ``fall`` failures in a row, ``interval`` apart; ``rise`` successes undo it."""
 
     interval: str = "500ms"
     fall: int = 2
@@ -109,7 +109,7 @@ class Design:
 
 @dataclass(frozen=True)
 class Sessions:
-    """Closed load (``concurrent`` users, a session after another) or partly open (``rate`` sessions a second arrive)."""
+    """Closed load (``concurrent`` users, one session after another) or partly open (``rate`` sessions arrive a second)."""
 
     concurrent: int | None = None
     rate: float | None = None
