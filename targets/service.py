@@ -5,6 +5,7 @@ needs, and would not see the replies to malformed requests.
 """
 
 import asyncio
+import contextlib
 import logging
 import signal
 import socket
@@ -133,5 +134,7 @@ async def serve(service: Service, place: Place, listener: socket.socket, ready: 
     ready()
     await stop.wait()
     service.drain()
-    await runner.cleanup()
+    with contextlib.suppress(TimeoutError):  # the runner waits for each request twice, so its own limit is not enough
+        async with asyncio.timeout(GRACE):
+            await runner.cleanup()
     await place.close()

@@ -14,7 +14,7 @@ from targets import asked
 from targets.apps import Parts, Routes
 from targets.keeper import Items, Keeper
 
-OPTIONS = ("dedupe",)
+OPTIONS: tuple[str, ...] = ("dedupe",)
 KEEPS_SESSIONS = True
 
 

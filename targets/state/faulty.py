@@ -25,7 +25,7 @@ from targets.settings import Options, Settings, SettingsError
 from targets.state import TTL
 from targets.state.memory import Memory
 
-OPTIONS = ("ttl", "bugs", "bug_seed")
+OPTIONS: tuple[str, ...] = ("ttl", "bugs", "bug_seed")
 KEEPS_SESSIONS = True
 
 BUGS = ("drop", "duplicate", "stale", "leak", "rollback", "lose")
@@ -117,24 +117,26 @@ class Faulty:
         plan.past[before.version] = before
         if session.version != plan.at:
             return await self._memory.write(handle, session)
-        return await self._strike(plan, handle, before, session)
+        self._strike(plan, handle, before, session)
+        return handle
 
     def pages(self) -> Mapping[str, Callable[[], object]]:
         """``/truth``."""
         return {"/truth": self._truth}
 
-    async def _strike(self, plan: Plan, handle: str, before: Session, session: Session) -> str:
+    def _strike(self, plan: Plan, handle: str, before: Session, session: Session) -> None:
         plan.armed, plan.struck = True, plan.bug not in ("stale", "leak")  # these two wait for a read
-        if plan.bug == "drop":
-            return handle
-        if plan.bug == "duplicate":
-            session = _twice(before, session)
-        elif plan.bug == "rollback":
-            session = plan.past[session.version - plan.depth]
-        await self._memory.write(handle, session)
-        if plan.bug == "lose":
-            self._memory.forget(handle)
-        return handle
+        match plan.bug:
+            case "drop":
+                pass
+            case "lose":
+                self._memory.forget(handle)
+            case "duplicate":
+                self._memory.put(handle, _twice(before, session))
+            case "rollback":
+                self._memory.put(handle, plan.past[session.version - plan.depth])
+            case _:
+                self._memory.put(handle, session)
 
     def _wrong(self, session: Session, plan: Plan) -> Session | None:
         if plan.bug == "stale":

@@ -9,7 +9,7 @@ from targets.session import Session
 from targets.settings import Settings
 from targets.state import TTL
 
-OPTIONS = ("ttl",)
+OPTIONS: tuple[str, ...] = ("ttl",)
 KEEPS_SESSIONS = True
 
 
@@ -36,15 +36,25 @@ class Memory:
         """Keep it under a new random handle; what has expired makes room."""
         self._purge()
         handle = os.urandom(16).hex()
-        self._put(handle, session)
+        self.put(handle, session)
         return handle
 
     async def write(self, handle: str, session: Session) -> str:
-        """Replace it. Nothing runs between an app's read and its write here, so its version needs no check."""
-        if self._kept.pop(handle, None) is None:
-            raise Conflict("the session is gone")
-        self._put(handle, session)
+        """Replace it, if it is still the one that was read.
+
+        Raises:
+            Conflict: it is not; that takes an app that awaits something between its read and its write.
+        """
+        _, kept = self._kept.get(handle, (0.0, None))
+        if kept is None or kept.version + 1 != session.version:
+            raise Conflict("the session is gone, or was changed by another write")
+        self.put(handle, session)
         return handle
+
+    def put(self, handle: str, session: Session) -> None:
+        """Keep it under this handle, whatever was there."""
+        self._kept.pop(handle, None)
+        self._kept[handle] = (self._clock() + self._ttl, session)
 
     def forget(self, handle: str) -> None:
         """Drop a session, as if it had never been."""
@@ -53,9 +63,6 @@ class Memory:
     def sessions(self) -> Iterable[Session]:
         """All that are kept, the latest write first."""
         return (session for _, session in reversed(self._kept.values()))
-
-    def _put(self, handle: str, session: Session) -> None:
-        self._kept[handle] = (self._clock() + self._ttl, session)
 
     def _purge(self) -> None:
         now = self._clock()

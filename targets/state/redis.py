@@ -14,7 +14,7 @@ from targets.session import Session
 from targets.settings import Settings, SettingsError
 from targets.state import TTL
 
-OPTIONS = ("ttl", "versioned")
+OPTIONS: tuple[str, ...] = ("ttl", "versioned")
 KEEPS_SESSIONS = True
 
 #: Seconds after which a store that does not answer counts as away.

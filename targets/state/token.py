@@ -3,6 +3,7 @@
 The cookie is set anew by every write and by no read, so a session expires ``ttl`` after its last write. Two writers
 that start from the same token each get one that lacks the other's write; the cookie that the client keeps wins.
 Browsers drop cookies of more than 4096 bytes: such a token is sent all the same, so that the loss can be seen.
+Requests with more than 8 kB of cookies are refused (400).
 ``--option keys=split`` gives every replica a key of its own: a token then holds only where it was signed.
 """
 
@@ -15,7 +16,7 @@ from targets.session import Session
 from targets.settings import Settings, SettingsError
 from targets.state import TTL
 
-OPTIONS = ("ttl", "keys")
+OPTIONS: tuple[str, ...] = ("ttl", "keys")
 KEEPS_SESSIONS = True
 
 
