@@ -1,0 +1,34 @@
+"""What the service does: one file an app. Each offers ``OPTIONS``, ``KEEPS_SESSIONS`` and ``app(parts)``."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from aiohttp import web
+
+from targets.journal import Journal
+from targets.settings import Settings
+from targets.state import Place
+
+Handler = Callable[[web.BaseRequest], Awaitable[web.Response]]
+#: What answers, by path and then by method.
+Routes = Mapping[str, Mapping[str, Handler]]
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What an app is given to work with."""
+
+    place: Place
+    journal: Journal
+    settings: Settings
+
+
+class App(Protocol):
+    """What a file of this package offers. ``OPTIONS`` are the keys of ``--option`` that it reads."""
+
+    OPTIONS: tuple[str, ...]
+    KEEPS_SESSIONS: bool
+
+    def app(self, parts: Parts) -> Routes:
+        """Make the app."""

@@ -1,0 +1,67 @@
+"""Where state lives: one file a place. Each offers ``OPTIONS``, ``KEEPS_SESSIONS`` and ``place(settings)``.
+
+``OPTIONS`` are the keys of ``--option`` that it reads. ``place`` raises ``SettingsError`` where a setting cannot be,
+and imports its client library only then: the time from start to ready is part of what is measured.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Protocol, runtime_checkable
+
+from targets.session import Session
+from targets.settings import Settings
+
+#: How long a session lives after its last write, in seconds, where ``--option ttl`` says nothing.
+TTL = 3600.0
+
+
+class Place(Protocol):
+    """Keeps sessions. A handle is what the client holds in its ``session`` cookie: a key, or the state itself."""
+
+    async def open(self) -> None:
+        """Get ready; a store that cannot be reached is no error yet."""
+
+    async def close(self) -> None:
+        """Give everything back."""
+
+    async def read(self, handle: str, *, to_write: bool = False) -> Session | None:
+        """The session, or None where it is unknown or expired.
+
+        ``to_write`` says that a write will start from what is read, so it must not come from a stale copy.
+
+        Raises:
+            Rejected: the handle is a proof that is not accepted.
+            Unavailable: the store cannot be reached.
+        """
+
+    async def create(self, session: Session) -> str:
+        """Keep a new session and return its handle.
+
+        Raises:
+            Unavailable: the store cannot be reached.
+        """
+
+    async def write(self, handle: str, session: Session) -> str:
+        """Replace a session by its next version and return its handle, which may be another.
+
+        Raises:
+            Conflict: the session is gone, or not the version that the write started from; nothing was applied.
+            Unavailable: the store cannot be reached; the write may have been applied.
+        """
+
+
+@runtime_checkable
+class Telling(Protocol):
+    """An ability apart: a place that answers ``GET`` requests of its own."""
+
+    def pages(self) -> Mapping[str, Callable[[], object]]:
+        """By path, what makes the JSON value to answer with."""
+
+
+class State(Protocol):
+    """What a file of this package offers."""
+
+    OPTIONS: tuple[str, ...]
+    KEEPS_SESSIONS: bool
+
+    def place(self, settings: Settings) -> Place:
+        """Make the place, not yet open."""

@@ -1,0 +1,67 @@
+"""A shopping cart: every request needs its session.
+
+- ``GET /cart``                                       shows it
+- ``POST /cart/add``    ``{"item", "quantity"?}``     puts in (1 where no quantity is given)
+- ``POST /cart/remove`` ``{"item"}``                  takes out all of it
+- ``POST /checkout``                                  empties it and writes the effect ``checkout`` into the journal
+
+``--option dedupe=yes`` drops a repeated operation id and answers it with the state as it is.
+"""
+
+from aiohttp import web
+
+from targets import asked
+from targets.apps import Parts, Routes
+from targets.keeper import Items, Keeper
+
+OPTIONS: tuple[str, ...] = ("dedupe",)
+KEEPS_SESSIONS = True
+
+
+class Cart:
+    """The four requests."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._keeper = Keeper(parts.place, parts.settings.options.flag("dedupe"))
+        self._journal = parts.journal
+
+    async def show(self, request: web.BaseRequest) -> web.Response:
+        """``GET /cart``."""
+        return (await self._keeper.read(request)).reply()
+
+    async def add(self, request: web.BaseRequest) -> web.Response:
+        """``POST /cart/add``."""
+        fields = await asked.body(request)
+        item, quantity = asked.word(fields, "item"), asked.whole(fields, "quantity", 1)
+
+        def with_it(items: Items) -> Items:
+            return {**items, item: items.get(item, 0) + quantity}
+
+        return (await self._keeper.write(request, with_it)).reply()
+
+    async def remove(self, request: web.BaseRequest) -> web.Response:
+        """``POST /cart/remove``."""
+        item = asked.word(await asked.body(request), "item")
+
+        def without_it(items: Items) -> Items:
+            return {name: quantity for name, quantity in items.items() if name != item}
+
+        return (await self._keeper.write(request, without_it)).reply()
+
+    async def checkout(self, request: web.BaseRequest) -> web.Response:
+        """``POST /checkout``: the effect follows the stored state, so a refused write has none."""
+        kept = await self._keeper.write(request, lambda items: {})
+        if kept.applied:
+            self._journal.append(kept.op, "checkout", kept.session.birth)
+        return kept.reply()
+
+
+def app(parts: Parts) -> Routes:
+    """The cart's routes."""
+    cart = Cart(parts)
+    return {
+        "/cart": {"GET": cart.show},
+        "/cart/add": {"POST": cart.add},
+        "/cart/remove": {"POST": cart.remove},
+        "/checkout": {"POST": cart.checkout},
+    }

@@ -1,0 +1,20 @@
+"""A fixed small reply to ``GET /``: the floor under every other app, by which the load driver itself is measured."""
+
+from aiohttp import web
+
+from targets.apps import Parts, Routes
+
+OPTIONS: tuple[str, ...] = ()
+KEEPS_SESSIONS = False
+_BODY = b'{"echo": "ok"}'
+_HEADERS = {"Content-Type": "application/json"}
+
+
+async def echo(request: web.BaseRequest) -> web.Response:
+    """``GET /``."""
+    return web.Response(body=_BODY, headers=_HEADERS)
+
+
+def app(parts: Parts) -> Routes:
+    """The one route."""
+    return {"/": {"GET": echo}}

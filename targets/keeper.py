@@ -1,0 +1,68 @@
+"""The Keeper: between an app and the place for its state. It opens, changes and shows sessions."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from targets import asked
+from targets.session import Session
+from targets.state import Place
+
+Items = Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A session as it is stored after a request. ``applied`` is false for a read and a dropped repeat."""
+
+    session: Session
+    writer: str
+    handle: str
+    is_new_handle: bool
+    op: str = ""
+    applied: bool = False
+
+    def reply(self) -> web.Response:
+        """What the client is shown, and its cookie where that has changed."""
+        response = asked.reply({"session": self.session.told(self.writer), "items": self.session.items})
+        if self.is_new_handle:
+            response.headers["Set-Cookie"] = f"{asked.COOKIE}={self.handle}; HttpOnly; Path=/"
+        return response
+
+
+class Keeper:
+    """Reads and writes sessions for an app; with ``dedupe`` a session's repeated operations are dropped."""
+
+    def __init__(self, place: Place, dedupe: bool = False) -> None:
+        self._place, self._dedupe = place, dedupe
+
+    async def read(self, request: web.BaseRequest) -> Kept:
+        """The request's session; a new one, with a new handle, where it is unknown.
+
+        Raises:
+            Problem: what the place raises; BadRequest for a bad header.
+        """
+        writer, handle = asked.writer(request), asked.cookie(request)
+        session = await self._place.read(handle) if handle else None
+        if session is not None:
+            return Kept(session, writer, handle, is_new_handle=False)
+        session = Session.born(asked.owner(request))
+        return Kept(session, writer, await self._place.create(session), is_new_handle=True)
+
+    async def write(self, request: web.BaseRequest, change: Callable[[Items], Items]) -> Kept:
+        """Apply one write to the request's session, or to a new one where it is unknown.
+
+        Raises:
+            Problem: what the place raises; BadRequest for a bad header.
+        """
+        writer, op, handle = asked.writer(request), asked.operation(request), asked.cookie(request)
+        known = await self._place.read(handle, to_write=True) if handle else None
+        before = known or Session.born(asked.owner(request))
+        if op in before.recent:
+            return Kept(before, writer, handle, is_new_handle=False, op=op)
+        after = before.wrote(writer, op, change(before.items))
+        if self._dedupe:
+            after = after.remembering(op)
+        kept_as = await (self._place.create(after) if known is None else self._place.write(handle, after))
+        return Kept(after, writer, kept_as, is_new_handle=kept_as != handle, op=op, applied=True)

@@ -1,0 +1,140 @@
+"""The service: routes, the headers on every reply, emulated capacity, and a stop that finishes what is in flight.
+
+It stands on aiohttp's low-level server. Its ``Application`` would resolve each request among patterns that nothing here
+needs, and would not see the replies to malformed requests.
+"""
+
+import asyncio
+import contextlib
+import logging
+import signal
+import socket
+from collections.abc import Callable, Mapping
+
+from aiohttp import web
+
+from targets import asked
+from targets.apps import Handler, Routes
+from targets.capacity import Slots
+from targets.problems import NotAllowed, NotFound, Problem, Unavailable
+from targets.settings import Settings
+from targets.state import Place, Telling
+
+#: Seconds that requests in flight are given when the service stops.
+GRACE = 5.0
+_LOG = logging.getLogger("targets")
+
+
+class Service:
+    """Answers requests: an app's routes behind the emulated capacity, and pages that are always answered at once."""
+
+    def __init__(
+        self, settings: Settings, app: Routes, place: Place, slots: Slots | None = None, nonce: str = ""
+    ) -> None:
+        self._settings, self._app, self._slots = settings, app, slots
+        pages = place.pages() if isinstance(place, Telling) else {}
+        self._pages = {**pages, "/healthz": self._health}
+        self._nonce = nonce
+        self._ready = True
+
+    def drain(self) -> None:
+        """From now on: not ready, and each connection ends with its reply."""
+        self._ready = False
+
+    async def handle(self, request: web.BaseRequest) -> web.Response:
+        """Answer one request; every problem becomes a reply."""
+        try:
+            response = await self._answer(request)
+        except Problem as problem:
+            response = asked.reply({"error": problem.message}, problem.status)
+            if isinstance(problem, Unavailable):
+                response.headers["Retry-After"] = "1"
+        except web.HTTPException as problem:  # the library's own, such as a body that is too large
+            response = asked.reply({"error": problem.reason}, problem.status)
+        except Exception:
+            _LOG.exception("%s %s", request.method, request.raw_path)
+            response = asked.reply({"error": "a defect of the service; its log says more"}, 500)
+        self.stamp(response)
+        return response
+
+    def stamp(self, response: web.StreamResponse) -> None:
+        """Say who answered, and close the connection where the service is stopping."""
+        response.headers["X-Replica"] = self._settings.replica
+        response.headers["X-Boot"] = self._settings.boot
+        if not self._ready:
+            response.force_close()
+
+    async def _answer(self, request: web.BaseRequest) -> web.Response:
+        path = request.raw_path.partition("?")[0]
+        if path in self._pages and request.method == "GET":
+            return self._page(path)
+        handler = self._route(path, request.method)
+        if self._slots is None:
+            return await handler(request)
+        return await self._slots.held(lambda: handler(request))
+
+    def _page(self, path: str) -> web.Response:
+        status = 503 if path == "/healthz" and not self._ready else 200
+        return asked.reply(self._pages[path](), status)
+
+    def _route(self, path: str, method: str) -> Handler:
+        methods = self._app.get(path)
+        if methods is None:
+            raise NotFound(f"nothing at {path}")
+        if method not in methods:
+            raise NotAllowed(f"{path} answers {', '.join(methods)} only")
+        return methods[method]
+
+    def _health(self) -> Mapping[str, str]:
+        status = "ok" if self._ready else "stopping"
+        return {"status": status, "nonce": self._nonce, "replica": self._settings.replica, "boot": self._settings.boot}
+
+
+class _Connection(web.RequestHandler):
+    """A connection whose replies to malformed requests are stamped too."""
+
+    __slots__ = ("stamp",)
+    stamp: Callable[[web.StreamResponse], None]
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        response = super().handle_error(request, status, exc, message)
+        self.stamp(response)
+        return response
+
+
+class _Server(web.Server):
+    def __init__(self, service: Service) -> None:
+        super().__init__(service.handle, access_log=None)
+        self._service = service
+
+    def __call__(self) -> web.RequestHandler:
+        connection = _Connection(self, loop=self._loop, **self._kwargs)
+        connection.stamp = self._service.stamp
+        return connection
+
+
+async def serve(service: Service, place: Place, listener: socket.socket, ready: Callable[[], None]) -> None:
+    """Answer on ``listener`` until SIGTERM or SIGINT, then finish what is in flight.
+
+    ``ready`` is called once it listens.
+    """
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    await place.open()
+    runner = web.ServerRunner(_Server(service), shutdown_timeout=GRACE)
+    await runner.setup()
+    await web.SockSite(runner, listener).start()
+    ready()
+    await stop.wait()
+    service.drain()
+    with contextlib.suppress(TimeoutError):  # the runner waits for each request twice, so its own limit is not enough
+        async with asyncio.timeout(GRACE):
+            await runner.cleanup()
+    await place.close()

@@ -1,0 +1,99 @@
+"""A Session: the value that every place keeps, and what it tells of the writes applied to it."""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from hashlib import blake2b
+from typing import Any, Self
+
+_MOD = 1 << 64
+#: How many operation ids a session remembers where repeats are dropped; an older repeat is applied again.
+REMEMBERED = 32
+
+
+def token(op: str) -> int:
+    """The 64-bit token of an operation id (16 hex digits): BLAKE2b with an 8-byte digest, read big-endian."""
+    return int.from_bytes(blake2b(op.encode("ascii"), digest_size=8).digest(), "big")
+
+
+def hex64(number: int) -> str:
+    """A 64-bit number as 16 hex digits."""
+    return f"{number:016x}"
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """One writer's applied writes: how many, the last one's id, the sum of all their tokens mod 2^64."""
+
+    count: int = 0
+    last: str = ""
+    digest: int = 0
+
+    def plus(self, op: str) -> "Tally":
+        """The tally with one more write."""
+        return Tally(self.count + 1, op, (self.digest + token(op)) % _MOD)
+
+    def told(self) -> dict[str, int | str]:
+        """It as the wire tells it."""
+        return {"count": self.count, "last": self.last, "digest": hex64(self.digest)}
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """The state of one session. ``version`` grows by one with every write: what an optimistic check compares."""
+
+    birth: str
+    owner: str = ""
+    version: int = 0
+    writers: Mapping[str, Tally] = field(default_factory=dict)
+    items: Mapping[str, int] = field(default_factory=dict)
+    recent: tuple[str, ...] = ()
+
+    @classmethod
+    def born(cls, owner: str) -> Self:
+        """A new session, with a birth that no other has."""
+        return cls(birth=os.urandom(8).hex(), owner=owner)
+
+    def wrote(self, writer: str, op: str, items: Mapping[str, int]) -> "Session":
+        """The session after one write that leaves ``items``."""
+        tally = self.writers.get(writer, Tally()).plus(op)
+        return replace(self, version=self.version + 1, writers={**self.writers, writer: tally}, items=items)
+
+    def remembering(self, op: str) -> "Session":
+        """The session with ``op`` among its recent operations."""
+        return replace(self, recent=(*self.recent, op)[-REMEMBERED:])
+
+    def told(self, writer: str) -> dict[str, int | str]:
+        """What a reply carries, for the asking writer."""
+        return {"birth": self.birth, "owner": self.owner, **self.writers.get(writer, Tally()).told()}
+
+    def plain(self) -> dict[str, Any]:
+        """The session in values that JSON knows; writers as ``[count, last, digest]``, since tokens should be short."""
+        writers = {name: [tally.count, tally.last, hex64(tally.digest)] for name, tally in self.writers.items()}
+        kept = {
+            "birth": self.birth,
+            "owner": self.owner,
+            "version": self.version,
+            "writers": writers,
+            "items": self.items,
+        }
+        return {**kept, "recent": self.recent} if self.recent else kept
+
+    @classmethod
+    def of_plain(cls, plain: Mapping[str, Any]) -> Self:
+        """The reverse of ``plain``."""
+        writers = {
+            name: Tally(count, last, int(digest, 16)) for name, (count, last, digest) in plain["writers"].items()
+        }
+        recent = tuple(plain.get("recent", ()))
+        return cls(plain["birth"], plain["owner"], plain["version"], writers, plain["items"], recent)
+
+    def to_json(self) -> str:
+        """The session as one line of JSON."""
+        return json.dumps(self.plain(), separators=(",", ":"))
+
+    @classmethod
+    def of_json(cls, text: str | bytes) -> Self:
+        """The reverse of ``to_json``."""
+        return cls.of_plain(json.loads(text))

@@ -1,0 +1,70 @@
+"""Settings of one service, checked when read; whatever is wrong with them is told in one line."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
+
+
+class SettingsError(Exception):
+    """A setting that cannot be: the message says what is wrong and what would do."""
+
+
+def seconds(text: str) -> float:
+    """The seconds in ``20ms``, ``1m30s`` or ``0.5``.
+
+    Raises:
+        SettingsError: the text is no duration.
+    """
+    if re.fullmatch(r"\d+(\.\d+)?", text):
+        return float(text)
+    parts = _PART.findall(text)
+    if not parts or "".join(number + unit for number, unit in parts) != text:
+        raise SettingsError(f"{text!r} is not a duration: write it like 20ms, 1.5s or 1m30s")
+    return sum(float(number) * _UNITS[unit] for number, unit in parts)
+
+
+@dataclass(frozen=True)
+class Options:
+    """The ``--option KEY=VALUE`` of an app and a state."""
+
+    values: Mapping[str, str] = field(default_factory=dict)
+
+    def text(self, key: str, default: str, allowed: tuple[str, ...] = ()) -> str:
+        """The value, or ``default``; one of ``allowed`` where those are given.
+
+        Raises:
+            SettingsError: it is none of them.
+        """
+        value = self.values.get(key, default)
+        if allowed and value not in allowed:
+            raise SettingsError(f"--option {key}={value} is not known: {' or '.join(allowed)}")
+        return value
+
+    def flag(self, key: str) -> bool:
+        """Whether it is ``yes``; ``no`` where it is not given."""
+        return self.text(key, "no", ("yes", "no")) == "yes"
+
+    def seconds(self, key: str, default: float) -> float:
+        """A duration above 0, in seconds.
+
+        Raises:
+            SettingsError: it is no duration, or 0.
+        """
+        length = seconds(self.values[key]) if key in self.values else default
+        if length <= 0:
+            raise SettingsError(f"--option {key} must be above 0")
+        return length
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What an app or a place for its state may want to know of the service it is part of."""
+
+    replica: str
+    boot: str
+    store: str = ""
+    secret: str = ""
+    options: Options = Options()

@@ -1,0 +1,34 @@
+"""Nowhere: for apps that keep no sessions."""
+
+from targets.session import Session
+from targets.settings import Settings
+
+OPTIONS: tuple[str, ...] = ()
+KEEPS_SESSIONS = False
+
+
+class Nowhere:
+    """Forgets at once whatever it is given."""
+
+    async def open(self) -> None:
+        """Nothing to open."""
+
+    async def close(self) -> None:
+        """Nothing to close."""
+
+    async def read(self, handle: str, *, to_write: bool = False) -> Session | None:
+        """Every session is unknown."""
+        return None
+
+    async def create(self, session: Session) -> str:
+        """A handle that nothing is kept under."""
+        return ""
+
+    async def write(self, handle: str, session: Session) -> str:
+        """The same handle; nothing is kept."""
+        return handle
+
+
+def place(settings: Settings) -> Nowhere:
+    """The place that keeps nothing."""
+    return Nowhere()

@@ -1,0 +1,115 @@
+"""In a Redis server: one JSON value a session, expiring ``ttl`` after its last write.
+
+Without a check the last of two concurrent writes wins and the other is lost. ``--option versioned=yes`` compares the
+version inside the server and refuses the second. The service starts, and says 503, while the server is away.
+"""
+
+import asyncio
+import os
+from collections.abc import Awaitable
+from typing import TypeVar
+
+from targets.problems import Conflict, Unavailable
+from targets.session import Session
+from targets.settings import Settings, SettingsError
+from targets.state import TTL
+
+OPTIONS: tuple[str, ...] = ("ttl", "versioned")
+KEEPS_SESSIONS = True
+
+#: Seconds after which a store that does not answer counts as away.
+PATIENCE = 1.0
+_CONNECTIONS = 32
+_COMPARE_AND_SET = """
+local kept = redis.call('GET', KEYS[1])
+if not kept or cjson.decode(kept)['version'] + 1 ~= tonumber(ARGV[2]) then return false end
+return redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[3])
+"""
+T = TypeVar("T")
+
+
+class Redis:
+    """Sessions under ``session:<handle>``."""
+
+    def __init__(self, url: str, ttl: float = TTL, versioned: bool = False, patience: float = PATIENCE) -> None:
+        # 100 ms of imports that only this place needs to spend
+        from redis import asyncio as client  # noqa: PLC0415
+        from redis.asyncio.retry import Retry  # noqa: PLC0415
+        from redis.backoff import NoBackoff  # noqa: PLC0415
+        from redis.exceptions import RedisError  # noqa: PLC0415
+
+        # A write whose reply is lost is not sent again behind the app's back: the check would refuse its own write.
+        pool = client.BlockingConnectionPool.from_url(
+            url, max_connections=_CONNECTIONS, timeout=patience, retry=Retry(NoBackoff(), 0)
+        )
+        self._client = client.Redis.from_pool(pool)
+        self._compare_and_set = self._client.register_script(_COMPARE_AND_SET)
+        self._broken = (RedisError, OSError, TimeoutError)
+        self._ttl, self._versioned, self._patience = round(ttl * 1000), versioned, patience
+
+    async def open(self) -> None:
+        """Connections are made when they are needed."""
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._client.aclose()
+
+    async def read(self, handle: str, *, to_write: bool = False) -> Session | None:
+        """The session, unless it is unknown or expired.
+
+        Raises:
+            Unavailable: no answer in time.
+        """
+        kept = await self._answer(self._client.get(_key(handle)))
+        return None if kept is None else Session.of_json(kept)
+
+    async def create(self, session: Session) -> str:
+        """Keep it under a new random handle.
+
+        Raises:
+            Unavailable: no answer in time.
+        """
+        handle = os.urandom(16).hex()
+        await self._answer(self._client.set(_key(handle), session.to_json(), px=self._ttl))
+        return handle
+
+    async def write(self, handle: str, session: Session) -> str:
+        """Replace it, if it is still there (and, where versions are checked, still the one that was read).
+
+        Raises:
+            Conflict: it is not.
+            Unavailable: no answer in time.
+        """
+        value = session.to_json()
+        if self._versioned:
+            applied: Awaitable[object] = self._compare_and_set([_key(handle)], [value, session.version, self._ttl])
+        else:
+            applied = self._client.set(_key(handle), value, px=self._ttl, xx=True)
+        if not await self._answer(applied):
+            raise Conflict("the session is gone, or was changed by another write")
+        return handle
+
+    async def _answer(self, asked: Awaitable[T]) -> T:
+        try:
+            async with asyncio.timeout(self._patience):
+                return await asked
+        except self._broken as problem:
+            raise Unavailable(f"the store does not answer: {type(problem).__name__}") from problem
+
+
+def _key(handle: str) -> str:
+    return f"session:{handle}"
+
+
+def place(settings: Settings) -> Redis:
+    """A client with the options ``ttl`` and ``versioned``.
+
+    Raises:
+        SettingsError: there is no store, or its URL is none.
+    """
+    if not settings.store:
+        raise SettingsError("the state redis needs --store URL, such as redis://127.0.0.1:6379/0")
+    try:
+        return Redis(settings.store, settings.options.seconds("ttl", TTL), settings.options.flag("versioned"))
+    except ValueError as problem:
+        raise SettingsError(f"--store {settings.store} is no URL of a Redis server: redis://host:port/0") from problem

@@ -1,0 +1,116 @@
+import asyncio
+from types import SimpleNamespace
+
+from aiohttp import web
+
+from targets.apps import Parts, Routes, cart, echo
+from targets.capacity import Slots
+from targets.service import Service
+from targets.state.memory import Memory
+from targets.state.none import Nowhere
+from tests.unit.targets.served import SETTINGS, Client, served, visited
+
+
+async def test_every_reply_says_who_answered() -> None:
+    async with visited(cart, Memory()) as client:
+        replies = [
+            await client.get("/healthz"),
+            await client.get("/cart"),
+            await client.get("/nowhere"),
+            await client.get("/checkout"),
+            await client.post("/cart/add", b"{"),
+            await client.post("/cart/add", b"x" * 2_000_000),
+        ]
+        assert [reply.status for reply in replies] == [200, 200, 404, 405, 400, 413]
+        assert {(reply.headers["X-Replica"], reply.headers["X-Boot"]) for reply in replies} == {("r7", "b00")}
+
+
+async def test_health_tells_the_nonce() -> None:
+    async with visited(echo, Nowhere()) as client:
+        reply = await client.get("/healthz")
+        assert reply.body == {"status": "ok", "nonce": "mine", "replica": "r7", "boot": "b00"}
+
+
+async def test_a_query_is_no_part_of_the_path() -> None:
+    async with visited(echo, Nowhere()) as client:
+        assert (await client.get("/?a=1")).status == 200
+
+
+async def test_while_stopping_health_is_503_and_connections_end() -> None:
+    service = Service(SETTINGS, echo.app(Parts(Nowhere(), None, SETTINGS)), Nowhere())  # type: ignore[arg-type]  # echo has no effects
+    service.drain()
+    request = SimpleNamespace(method="GET", raw_path="/healthz", headers={})
+    response = await service.handle(request)  # type: ignore[arg-type]  # only these are looked at
+    assert response.status == 503
+    assert response.keep_alive is False
+
+
+class Gate:
+    """An app that counts how many requests are inside, and holds them until told."""
+
+    OPTIONS: tuple[str, ...] = ()
+    KEEPS_SESSIONS = False
+
+    def __init__(self) -> None:
+        self.inside = 0
+        self.two = asyncio.Event()
+        self.open = asyncio.Event()
+
+    async def enter(self, request: web.BaseRequest) -> web.Response:
+        self.inside += 1
+        if self.inside == 2:
+            self.two.set()
+        await self.open.wait()
+        self.inside -= 1
+        return web.json_response({})
+
+    def app(self, parts: Parts) -> Routes:
+        return {"/": {"GET": self.enter}}
+
+
+async def test_no_more_requests_than_slots_are_inside_and_health_is_not_kept_waiting() -> None:
+    gate = Gate()
+    async with served(gate, Nowhere(), slots=Slots(0.001, 2)) as server:
+        client = Client(server)
+        waiting = [asyncio.create_task(client.get("/")) for _ in range(5)]
+        await gate.two.wait()
+        await asyncio.sleep(0.05)
+        assert gate.inside == 2
+        assert (await client.get("/healthz")).status == 200
+        gate.open.set()
+        assert [reply.status for reply in await asyncio.gather(*waiting)] == [200] * 5
+        await client.http.close()
+
+
+async def _spent(slots: Slots, requests: int) -> float:
+    async def nothing() -> None:
+        return None
+
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    await asyncio.gather(*(slots.held(nothing) for _ in range(requests)))
+    return loop.time() - began
+
+
+async def test_twice_the_slots_take_half_the_time() -> None:
+    one, two = await _spent(Slots(0.005, 1), 40), await _spent(Slots(0.005, 2), 40)
+    assert 1.7 < one / two < 2.3
+
+
+async def test_late_timers_do_not_add_up() -> None:
+    # 200 timers in a row, each up to a millisecond late, would take 1.2 times as long or more
+    assert 1.0 <= await _spent(Slots(0.002, 1), 200) / (200 * 0.002) < 1.1
+
+
+async def test_a_slot_is_given_back_by_a_request_that_fails() -> None:
+    slots = Slots(0.001, 1)
+
+    async def fails() -> None:
+        raise ZeroDivisionError
+
+    for _ in range(3):
+        try:
+            await asyncio.wait_for(slots.held(fails), 1)
+        except ZeroDivisionError:
+            continue
+        raise AssertionError("the failure did not come through")

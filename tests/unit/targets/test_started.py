@@ -1,0 +1,154 @@
+"""Services started for real, as the harness and people start them."""
+
+import concurrent.futures
+import http.client
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from targets.service import GRACE
+
+pytestmark = pytest.mark.slow
+DEADLINE = 20
+
+
+@dataclass
+class Started:
+    process: subprocess.Popen[str]
+    ready: dict[str, Any]
+
+    def connect(self) -> http.client.HTTPConnection:
+        return http.client.HTTPConnection("127.0.0.1", self.ready["port"], timeout=DEADLINE)
+
+    def get(self, path: str) -> http.client.HTTPResponse:
+        connection = self.connect()
+        connection.request("GET", path)
+        response = connection.getresponse()
+        response.body = response.read()  # type: ignore[attr-defined]  # kept beside the headers for the tests
+        connection.close()
+        return response
+
+    def stop(self) -> int:
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(DEADLINE)
+
+
+@contextmanager
+def started(*flags: str) -> Iterator[Started]:
+    command = [sys.executable, "-m", "targets", *flags]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    try:
+        yield Started(process, json.loads(process.stdout.readline()))
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+def test_the_ready_line_tells_what_the_replies_say() -> None:
+    with started("--app", "cart", "--state", "memory", "--replica", "r3", "--nonce", "n1") as service:
+        assert set(service.ready) == {"ready", "port", "replica", "boot"}
+        assert service.ready["ready"] is True
+        response = service.get("/healthz")
+        assert response.status == 200
+        assert response.headers["X-Boot"] == service.ready["boot"]
+        told = json.loads(response.body)  # type: ignore[attr-defined]  # set by get
+        assert told == {"status": "ok", "nonce": "n1", "replica": "r3", "boot": service.ready["boot"]}
+
+
+def test_a_start_in_place_has_another_boot() -> None:
+    with started("--app", "echo", "--state", "none") as first:
+        port = str(first.ready["port"])
+        with started("--app", "echo", "--state", "none", "--port", port) as second:  # SO_REUSEPORT takes it over
+            assert second.ready["port"] == first.ready["port"]
+            assert second.ready["boot"] != first.ready["boot"]
+            assert first.stop() == 0
+            assert second.get("/healthz").headers["X-Boot"] == second.ready["boot"]
+
+
+def test_sigterm_finishes_what_is_in_flight_and_exits_0() -> None:
+    with started("--app", "echo", "--state", "none", "--service-time", "400ms", "--slots", "2") as service:
+        idle, one, two = service.connect(), service.connect(), service.connect()
+        idle.request("GET", "/healthz")
+        idle.getresponse().read()
+        for connection in (one, two):
+            connection.request("GET", "/")
+        time.sleep(0.1)
+        service.process.send_signal(signal.SIGTERM)
+        replies = [connection.getresponse() for connection in (one, two)]
+        assert [reply.status for reply in replies] == [200, 200]
+        assert [reply.headers["Connection"] for reply in replies] == ["close", "close"]
+        assert service.process.wait(DEADLINE) == 0
+        with pytest.raises(ConnectionRefusedError):
+            service.get("/healthz")
+        for connection in (idle, one, two):
+            connection.close()
+
+
+def test_sigterm_waits_no_longer_than_its_grace() -> None:
+    with started("--app", "echo", "--state", "none", "--service-time", "1h") as service:
+        stuck = service.connect()
+        stuck.request("GET", "/")
+        time.sleep(0.1)
+        service.process.send_signal(signal.SIGTERM)
+        assert service.process.wait(1.6 * GRACE) == 0
+        stuck.close()
+
+
+def test_a_malformed_request_is_answered_by_name() -> None:
+    with started("--app", "echo", "--state", "none") as service:
+        connection = service.connect()
+        connection.connect()
+        connection.sock.sendall(b"NO SUCH\r\n\r\n")
+        reply = http.client.HTTPResponse(connection.sock)
+        reply.begin()
+        assert reply.status == 400
+        assert reply.headers["X-Boot"] == service.ready["boot"]
+        reply.close()
+        connection.close()
+
+
+def _served_within(service: Started, seconds: float) -> int:
+    until = time.monotonic() + seconds
+
+    def ask() -> int:
+        connection, answered = service.connect(), 0
+        while time.monotonic() < until:
+            connection.request("GET", "/")
+            connection.getresponse().read()
+            answered += 1
+        connection.close()
+        return answered
+
+    with concurrent.futures.ThreadPoolExecutor(12) as pool:
+        return sum(future.result() for future in [pool.submit(ask) for _ in range(12)])
+
+
+def test_the_capacity_is_slots_over_service_time() -> None:
+    served = []
+    for time_, slots in (("20ms", "1"), ("20ms", "4"), ("40ms", "4")):
+        with started("--app", "echo", "--state", "none", "--service-time", time_, "--slots", slots) as service:
+            served.append(_served_within(service, 1.5))
+    assert 3.4 < served[1] / served[0] < 4.6
+    assert 1.7 < served[1] / served[2] < 2.3
+
+
+def test_a_taken_address_is_told_in_one_line() -> None:
+    with started("--app", "echo", "--state", "none") as service:
+        port = str(service.ready["port"])
+        command = [sys.executable, "-m", "targets", "--app", "echo", "--state", "none", "--host", "192.0.2.1"]
+        ended = subprocess.run(
+            [*command, "--port", port], capture_output=True, text=True, timeout=DEADLINE, check=False
+        )
+    assert ended.returncode == 4
+    assert ended.stderr.startswith(f"error: cannot listen on 192.0.2.1:{port}: ")
+    assert ended.stderr.count("\n") == 1
