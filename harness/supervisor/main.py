@@ -11,7 +11,7 @@ it is up in tens of milliseconds. Orders and answers are JSON lines on the inher
 When the socket ends, the harness ends or a signal says so, it kills all its descendants, removes its scratch directory
 and exits.
 """
-# ruff: noqa: PTH - pathlib would be a fifth of the start-up time
+# ruff: noqa: PTH102, PTH118, PTH123, PTH208 - pathlib would be a fifth of the start-up time
 
 import contextlib
 import ctypes
