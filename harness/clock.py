@@ -1,0 +1,30 @@
+"""The run's clock: seconds from T0, on CLOCK_MONOTONIC, which all processes of a machine share."""
+
+import time
+
+
+class Clock:
+    """Counts from T0 once that is set; T0 may lie a little ahead, and times before it are negative."""
+
+    def __init__(self, t0_ns: int | None = None) -> None:
+        self.t0_ns = t0_ns
+
+    @property
+    def started(self) -> bool:
+        """Whether T0 is known."""
+        return self.t0_ns is not None
+
+    def start(self, ahead: float = 0.0) -> int:
+        """Set T0 to ``ahead`` seconds from now; returns it in nanoseconds of CLOCK_MONOTONIC."""
+        self.t0_ns = time.monotonic_ns() + round(ahead * 1e9)
+        return self.t0_ns
+
+    def seconds(self) -> float:
+        """Seconds from T0.
+
+        Raises:
+            RuntimeError: T0 is not set.
+        """
+        if self.t0_ns is None:
+            raise RuntimeError("the clock has no T0 yet")
+        return (time.monotonic_ns() - self.t0_ns) / 1e9

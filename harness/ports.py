@@ -1,0 +1,50 @@
+"""Ports of this machine that are ours for as long as a run lives."""
+
+import socket
+import sys
+from types import TracebackType
+from typing import Self
+
+from harness.errors import EnvironmentLacksError
+
+LOOPBACK = "127.0.0.1"
+
+
+class Reservation:
+    """A free port on loopback, held by a socket that is bound and never listens.
+
+    Nobody else is given it, neither another run nor an outgoing connection, while a program that sets SO_REUSEPORT (or,
+    on Linux, SO_REUSEADDR) can listen on it: so a part that was killed comes back at its own address. Other systems do
+    not let a program with SO_REUSEADDR alone in: see ``lend``.
+    """
+
+    def __init__(self) -> None:
+        self._socket = socket.socket()
+        try:
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            self._socket.bind((LOOPBACK, 0))
+        except OSError as problem:
+            self._socket.close()
+            raise EnvironmentLacksError(
+                f"no free port on {LOOPBACK}: {problem.strerror}", "end what holds them"
+            ) from problem
+        self.port: int = self._socket.getsockname()[1]
+
+    def lend(self) -> int:
+        """The port, for a program that sets SO_REUSEADDR alone: let go where the system wants that."""
+        if sys.platform != "linux":
+            self.close()
+        return self.port
+
+    def close(self) -> None:
+        """Give the port back."""
+        self._socket.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

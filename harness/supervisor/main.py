@@ -1,0 +1,298 @@
+"""The supervisor process: it starts every part, and outlives the harness just long enough to end them all.
+
+Run as a script, by its path and isolated (``python -I -S main.py DESCRIPTOR``), on the standard library alone, so that
+it is up in tens of milliseconds. Orders and answers are JSON lines on the inherited socket, numbered by who orders:
+
+    {"order": 1, "do": "spawn", "argv", "log", "env", "cwd", "cpus", "fds"}   ``fds`` names descriptors sent along
+    {"order": 2, "do": "signal", "child": 1, "signal": 9, "group": true}      a child is the order that started it
+    {"say": "ready", "scratch"}  {"say": "done", "order", "value"}            the pid, or whether a signal got there
+    {"say": "failed", "order", "errno", "path"}  {"say": "exited", "child", "code"}
+
+When the socket ends, the harness ends or a signal says so, it kills all its descendants, removes its scratch directory
+and exits.
+"""
+# ruff: noqa: PTH102, PTH118, PTH123, PTH208 - pathlib would be a fifth of the start-up time
+
+import contextlib
+import ctypes
+import json
+import os
+import select
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from typing import NamedTuple, TypedDict
+
+PR_SET_PDEATHSIG = 1
+PR_SET_CHILD_SUBREAPER = 36
+LINUX = sys.platform == "linux"
+SCRATCH_PREFIX = "/tmp/harness-"  # noqa: S108 - what follows is random, the mode 700
+OWNER_FILE = "owner"
+OWNER_VARIABLE = "HARNESS_SUPERVISOR"  # pid:start time of the supervisor, in every part's environment
+END_SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
+END_WITHIN = 10.0  # seconds after which it stops waiting for processes that not even SIGKILL ends
+_CLOEXEC = getattr(socket, "MSG_CMSG_CLOEXEC", 0)
+
+
+class Order(TypedDict):
+    """What the harness may ask for; ``do`` says which of the fields count."""
+
+    order: int
+    do: str
+    argv: list[str]
+    log: str
+    env: dict[str, str]
+    cwd: str | None
+    cpus: list[int]
+    fds: list[str]
+    child: int
+    signal: int
+    group: bool
+
+
+class Stat(NamedTuple):
+    """A process as /proc tells it; ``started`` is in clock ticks since boot."""
+
+    pid: int
+    state: str
+    parent: int
+    group: int
+    session: int
+    started: int
+
+
+def stat(pid: int) -> Stat | None:
+    """One process, or None where there is none (or no /proc)."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            fields = file.read().rpartition(b")")[2].split()
+    except OSError:
+        return None
+    return Stat(pid, fields[0].decode(), int(fields[1]), int(fields[2]), int(fields[3]), int(fields[19]))
+
+
+def processes() -> Iterator[Stat]:
+    """Every process of the machine; none where there is no /proc."""
+    for name in os.listdir("/proc") if LINUX else ():
+        found = stat(int(name)) if name.isdigit() else None
+        if found is not None:
+            yield found
+
+
+def identity(pid: int) -> str:
+    """A pid with its start time, which tells it from a later process of the same number."""
+    found = stat(pid)
+    return f"{pid}:{found.started if found else 0}"
+
+
+def descendants(root: int) -> list[int]:
+    """The children of a process, theirs, and so on."""
+    children: dict[int, list[int]] = {}
+    for process in processes():
+        children.setdefault(process.parent, []).append(process.pid)
+    found = list(children.get(root, ()))
+    for pid in found:
+        found.extend(children.get(pid, ()))
+    return found
+
+
+def _kill(kill: Callable[[int, int], None], pid: int, number: int) -> bool:
+    try:
+        kill(pid, number)
+    except (ProcessLookupError, PermissionError):
+        return False
+    return True
+
+
+def _prctl() -> Callable[[int, int], int]:
+    if not LINUX:
+        return lambda _option, _value: -1
+    function = ctypes.CDLL(None).prctl
+    function.argtypes = (ctypes.c_int, ctypes.c_ulong)
+    return function
+
+
+class Supervisor:
+    """The children, the socket to the harness, and the scratch directory."""
+
+    def __init__(self, channel: socket.socket, scratch: str) -> None:
+        self.channel: socket.socket | None = channel
+        self.scratch = scratch
+        self.pid = os.getpid()
+        self.pids: dict[int, int] = {}  # child -> pid, of those not collected yet
+        self.received: list[int] = []  # descriptors that came in, in the order of the orders that name them
+        self.buffer = b""
+        self.prctl = _prctl()
+
+    def serve(self, wake: socket.socket) -> None:
+        """Obey until the socket ends, the harness ends, or a signal says to end."""
+        if self.channel is None:
+            return
+        poll = select.poll()
+        ends = self._watch_harness()
+        for source in (self.channel.fileno(), wake.fileno(), *ends):
+            poll.register(source, select.POLLIN)
+        self.say({"say": "ready", "scratch": self.scratch})
+        while True:
+            ready = {source for source, _ in poll.poll()}
+            if wake.fileno() in ready and set(wake.recv(4096)) & set(END_SIGNALS):
+                return
+            self.reap()
+            if ready.intersection(ends) or (self.channel.fileno() in ready and not self.read()):
+                return
+
+    @staticmethod
+    def _watch_harness() -> list[int]:
+        # The socket alone does not do: a process forked by the harness holds a copy of its end.
+        try:
+            return [os.pidfd_open(os.getppid())]
+        except (AttributeError, OSError):  # not Linux, or older than 5.3
+            return []
+
+    def read(self) -> bool:
+        """Take in what has come and obey it; False at the end of the socket."""
+        if self.channel is None:
+            return False
+        data, received, _, _ = socket.recv_fds(self.channel, 1 << 16, 16, _CLOEXEC)
+        self.received.extend(received)
+        *lines, self.buffer = (self.buffer + data).split(b"\n")
+        for line in lines:
+            self.obey(json.loads(line))
+        return bool(data)
+
+    def obey(self, order: Order) -> None:
+        """Do what is asked and answer."""
+        try:
+            value = self.spawn(order) if order["do"] == "spawn" else self.signal(order)
+        except (OSError, subprocess.SubprocessError) as problem:
+            path, number = str(getattr(problem, "filename", "") or ""), getattr(problem, "errno", 0) or 0
+            self.say({"say": "failed", "order": order["order"], "errno": number, "path": path})
+        else:
+            self.say({"say": "done", "order": order["order"], "value": value})
+
+    def say(self, message: dict[str, str | int]) -> None:
+        """Tell the harness, as long as it listens."""
+        if self.channel is not None:
+            self.channel.sendall(json.dumps(message).encode() + b"\n")
+
+    def spawn(self, order: Order) -> int:
+        """Start a child in a process group of its own; its pid. Raises OSError with the path that is at fault."""
+        names = order["fds"]
+        passed, self.received = self.received[: len(names)], self.received[len(names) :]
+        opened = list(passed)
+        try:
+            log = os.open(order["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+            opened.append(log)
+            process = subprocess.Popen(
+                order["argv"],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env={**os.environ, **order["env"], **{name: str(fd) for name, fd in zip(names, passed, strict=True)}},
+                cwd=order["cwd"],
+                pass_fds=passed,
+                process_group=0,
+                preexec_fn=self._prepare(order["cpus"]),  # noqa: PLW1509 - safe: this process has one thread
+            )
+        finally:
+            for fd in opened:
+                os.close(fd)
+        process.returncode = 0  # waitpid(-1) collects it, not this object
+        self.pids[order["order"]] = process.pid
+        return process.pid
+
+    def _prepare(self, cpus: list[int]) -> Callable[[], None]:
+        def between_fork_and_exec() -> None:
+            if cpus and hasattr(os, "sched_setaffinity"):
+                os.sched_setaffinity(0, cpus)
+            self.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+            if os.getppid() != self.pid:  # it died before the kernel could be asked for the signal
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        return between_fork_and_exec
+
+    def signal(self, order: Order) -> int:
+        """Send a signal to a child, or to its whole process group; 1 if it was delivered."""
+        pid = self.pids.get(order["child"])
+        return int(pid is not None and _kill(os.killpg if order["group"] else os.kill, pid, order["signal"]))
+
+    def reap(self) -> bool:
+        """Collect and tell what has ended; False once there is no child left."""
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return False
+            if pid == 0:
+                return True
+            for child in [child for child, its in self.pids.items() if its == pid]:
+                del self.pids[child]
+                _kill(os.killpg, pid, signal.SIGKILL)  # a part's end is the end of its group: nginx leaves workers
+                self.say({"say": "exited", "child": child, "code": os.waitstatus_to_exitcode(status)})
+
+    def end(self) -> None:
+        """Kill all descendants until none is left (orphans come to this subreaper); remove the scratch directory."""
+        self.channel = None
+        give_up = time.monotonic() + END_WITHIN
+        while time.monotonic() < give_up:
+            for pid in list(self.pids.values()):
+                _kill(os.killpg, pid, signal.SIGKILL)
+            for pid in descendants(self.pid):
+                _kill(os.kill, pid, signal.SIGKILL)
+            if not self.reap():
+                break
+            time.sleep(0.005)
+        shutil.rmtree(self.scratch, ignore_errors=True)
+
+
+def wake_on_signals() -> socket.socket:
+    """A socket that becomes readable with the number of each signal that ends a child or this process."""
+    reader, writer = socket.socketpair()
+    reader.setblocking(False)
+    writer.setblocking(False)
+    signal.set_wakeup_fd(os.dup(writer.fileno()), warn_on_full_buffer=False)
+    for number in (*END_SIGNALS, signal.SIGCHLD):
+        signal.signal(number, lambda *_: None)
+    writer.close()
+    return reader
+
+
+def make_scratch() -> str:
+    """A directory with a short path, since a unix socket's has at most 107 bytes; it names its owner.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    path = SCRATCH_PREFIX + os.urandom(5).hex()
+    os.mkdir(path, 0o700)
+    with open(os.path.join(path, OWNER_FILE), "w") as file:
+        file.write(os.environ[OWNER_VARIABLE])
+    return path
+
+
+def main() -> None:
+    """Serve the harness at the other end of the socket whose descriptor is the first argument."""
+    channel = socket.socket(fileno=int(sys.argv[1]))
+    channel.set_inheritable(False)
+    os.environ[OWNER_VARIABLE] = identity(os.getpid())
+    try:
+        supervisor = Supervisor(channel, make_scratch())
+    except OSError as problem:
+        failure = {"say": "failed", "order": 0, "errno": problem.errno, "path": problem.filename}
+        channel.sendall(json.dumps(failure).encode() + b"\n")
+        return
+    supervisor.prctl(PR_SET_CHILD_SUBREAPER, 1)
+    wake = wake_on_signals()
+    try:
+        with contextlib.suppress(ConnectionError):
+            supervisor.serve(wake)
+    finally:
+        supervisor.end()
+
+
+if __name__ == "__main__":
+    main()

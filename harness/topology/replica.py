@@ -1,0 +1,147 @@
+"""A replica: one process of a built-in target, at an address that stays the same over restarts."""
+
+import asyncio
+import os
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.errors import EnvironmentLacksError
+from harness.parts import Evidence, Member
+from harness.ports import LOOPBACK, Reservation
+from harness.scenario import Design
+from harness.supervisor import Child, Command, Supervisor
+from harness.supervisor.deeds import killed, paused, resumed
+from harness.topology.health import Health, probe
+
+READY_WITHIN = 15.0  # seconds
+_POLL = 0.02
+
+
+@dataclass(frozen=True)
+class TargetSettings:
+    """What all replicas of one topology have in common."""
+
+    design: Design
+    nonce: str
+    secret: str
+    journal: Path
+    store: str | None  # its url
+    home: Path  # the directory that holds the package ``targets``
+
+    def argv(self, name: str, port: int) -> tuple[str, ...]:
+        """The command line of one replica (docs/wire.md)."""
+        design = self.design
+        flags = {
+            "app": design.app,
+            "state": design.state,
+            "host": LOOPBACK,
+            "port": str(port),
+            "replica": name,
+            "nonce": self.nonce,
+            "secret": self.secret,
+            "journal": str(self.journal.absolute()),
+            "service-time": design.service_time,
+            "slots": str(design.slots),
+        }
+        pairs = [*flags.items(), *(("option", f"{key}={value}") for key, value in design.options.items())]
+        if self.store:
+            pairs.append(("store", self.store))
+        # -P: a directory named targets where the user stands is not ours
+        return (sys.executable, "-P", "-m", "targets", *(f"--{key}={value}" for key, value in pairs))
+
+    def environment(self) -> dict[str, str]:
+        """What makes Python find the package."""
+        inherited = os.environ.get("PYTHONPATH")
+        return {"PYTHONPATH": os.pathsep.join(filter(None, [str(self.home), inherited]))}
+
+
+class ProcessReplica:
+    """A replica as a process of this machine: it can be killed, restarted in place, paused and resumed."""
+
+    def __init__(
+        self, name: str, settings: TargetSettings, supervisor: Supervisor, port: Reservation, logs: Path
+    ) -> None:
+        self._settings = settings
+        self._supervisor = supervisor
+        self._log = logs / f"{name}.log"
+        self._child: Child | None = None
+        self.name = name
+        self.member = Member(name, LOOPBACK, port.port)
+        self.boot = ""
+
+    @property
+    def pid(self) -> int | None:
+        """Its process, or None while it is down."""
+        return self._child.pid if self._child and self._child.alive else None
+
+    async def start(self) -> None:
+        """Start it; returns when it answers as ours.
+
+        Raises:
+            EnvironmentLacksError: it ends, something else answers at its port, or it is not ready in time.
+        """
+        command = Command(
+            self.name,
+            "replica",
+            self._settings.argv(self.name, self.member.port),
+            self._log,
+            self._settings.environment(),
+        )
+        self._child = await self._supervisor.spawn(command)
+        self.boot = await self._ready(self._child)
+
+    async def _ready(self, child: Child) -> str:
+        give_up = time.monotonic() + READY_WITHIN
+        while time.monotonic() < give_up:
+            health = await self.health()
+            if not child.alive:
+                raise EnvironmentLacksError(
+                    f"{self.name} ended with code {await child.wait()} before it was ready: {child.log_tail(3)}",
+                    f"see {self._log}",
+                )
+            if health and health.status != 503:
+                return self._ours(health).boot
+            await asyncio.sleep(_POLL)
+        raise EnvironmentLacksError(f"{self.name} was not ready within {READY_WITHIN:g} s", f"see {self._log}")
+
+    def _ours(self, health: Health) -> Health:
+        if health.status == 200 and health.nonce == self._settings.nonce and health.replica == self.name:
+            return health
+        raise EnvironmentLacksError(
+            f"port {self.member.port} answers, but not as ours ({self.name}, status {health.status})",
+            "end what listens there and run again",
+        )
+
+    async def health(self) -> Health | None:
+        """What it says of itself now; None where it does not answer."""
+        return await probe(self.member.host, self.member.port)
+
+    async def stop(self, grace: float = 2.0) -> None:
+        """SIGTERM, and SIGKILL after ``grace`` seconds; returns when it is gone."""
+        if self._child:
+            await self._child.stop(grace)
+
+    async def kill(self) -> Evidence:
+        """SIGKILL: landed when its process is gone, by this signal."""
+        done = await killed(self._child)
+        return Evidence(done.landed, {**done.facts, "boot": self.boot})
+
+    async def restart(self) -> Evidence:
+        """Start it again at its address: landed when it answers with another boot id. A no-op where it runs."""
+        before, old_pid = self.boot, self._child.pid if self._child else None
+        if self.pid is not None:
+            return Evidence(True, {"pid": self.pid, "boot": self.boot, "was_running": True})
+        await self.start()
+        return Evidence(
+            self.boot != before, {"old_boot": before, "boot": self.boot, "old_pid": old_pid, "pid": self.pid}
+        )
+
+    async def pause(self) -> Evidence:
+        """SIGSTOP: landed when the kernel shows it stopped."""
+        return await paused(self._child)
+
+    async def resume(self) -> Evidence:
+        """SIGCONT: landed when the kernel shows it running."""
+        return await resumed(self._child)

@@ -1,0 +1,88 @@
+"""A Topology: a Design brought up, with an address to send load to."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from harness.errors import UntrustedError
+from harness.observations import Sample
+from harness.parts import Balancer, Store
+from harness.scenario import Design
+from harness.topology.health import Health, probe
+from harness.topology.replica import ProcessReplica
+from harness.topology.sampler import Sampler
+
+_POLL = 0.02
+
+
+@dataclass(frozen=True)
+class Topology:
+    """The parts of a Design, up. It goes down with the scope that made it."""
+
+    design: Design
+    nonce: str
+    replicas: tuple[ProcessReplica, ...]
+    balancer: Balancer
+    store: Store | None
+    journal: Path  # the effect journal, which all replicas append to
+    sampler: Sampler
+
+    @property
+    def url(self) -> str:
+        """Where clients go: the balancer."""
+        return self.balancer.url
+
+    @property
+    def samples(self) -> tuple[Sample, ...]:
+        """CPU and memory of every part so far."""
+        return self.sampler.samples
+
+    def pids(self) -> dict[str, tuple[int, ...]]:
+        """The processes up, by role."""
+        replicas = tuple(replica.pid for replica in self.replicas if replica.pid)
+        balancer, store = self.balancer.pid, self.store.pid if self.store else None
+        return {"replica": replicas, "balancer": (balancer,) if balancer else (), "store": (store,) if store else ()}
+
+    async def steady(self, timeout: float = 10.0) -> None:  # noqa: ASYNC109 - its message names what is wrong by then
+        """Wait until every replica and the balancer's address answer as ours, and the balancer holds all for up.
+
+        Raises:
+            UntrustedError: after ``timeout`` seconds something still is not as it should be, and what.
+        """
+        give_up = time.monotonic() + timeout
+        while wrong := await self._wrong():
+            if time.monotonic() > give_up:
+                raise UntrustedError(
+                    f"not steady after {timeout:g} s: {', '.join(wrong)}", "see the logs of these parts"
+                )
+            await asyncio.sleep(_POLL)
+
+    async def _wrong(self) -> Sequence[str]:
+        address = urlsplit(self.url)
+        answers = await asyncio.gather(
+            probe(address.hostname or "", address.port or 80), *(replica.health() for replica in self.replicas)
+        )
+        names = [self.balancer.name, *(replica.name for replica in self.replicas)]
+        silent = [
+            f"{name} {trouble}"
+            for name, health in zip(names, answers, strict=True)
+            if (trouble := self._trouble(health))
+        ]
+        states = await self.balancer.states()
+        wanted = {replica.name for replica in self.replicas} if states else set()
+        held = [
+            f"{self.balancer.name} holds {name} for {states.get(name)}"
+            for name in sorted(wanted)
+            if states.get(name) != "up"
+        ]
+        return silent + held
+
+    def _trouble(self, health: Health | None) -> str:
+        if health is None:
+            return "does not answer"
+        if health.status != 200:
+            return f"answers {health.status}"
+        return "" if health.nonce == self.nonce else "answers, but not as ours"
