@@ -1,0 +1,100 @@
+"""report.html: one file that tells a run to somebody who has nothing else. Works offline, without JavaScript."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from harness.charts.chart import Chart
+from harness.charts.words import UNMEASURED, number, of
+from harness.report import table
+from harness.report.inline import inline
+from harness.summary import Summary
+from harness.verdicts import Verdict
+
+#: What a plan may hold: ``source`` (the scenario's text) and ``load`` (its kind) have a place of their own.
+Plan = Mapping[str, object]
+
+
+@dataclass(frozen=True)
+class Section:
+    """A question, and the charts that answer it, by name."""
+
+    anchor: str
+    question: str
+    charts: tuple[str, ...]
+
+
+SECTIONS = (
+    Section("fault", "What did the fault do?", ("timeline",)),
+    Section("sessions", "Who lost what?", ("outcomes", "losses")),
+    Section("latency", "How slow was it?", ("spectrum",)),
+    Section("spread", "How even was the load?", ("spread",)),
+    Section("cost", "What does it cost?", ("cost",)),
+)
+_MARKS = {"pass": "✓", "fail": "✗", "unknown": "?"}
+
+
+def write(run_path: Path, summary: Summary, verdicts: Sequence[Verdict], charts: Sequence[Chart], plan: Plan) -> Path:
+    """Write ``report.html`` into the run's directory, at once or not at all.
+
+    ``plan`` is what run.json says: shown as it is, but for ``load`` (``closed``, ``partly_open`` or ``open``), which
+    adds a note to the table, and ``source``, the scenario's text.
+    """
+    target, draft = run_path / "report.html", run_path / ".report.html.part"
+    draft.write_text(page(summary, verdicts, charts, plan), encoding="utf-8")
+    return draft.replace(target)
+
+
+def page(summary: Summary, verdicts: Sequence[Verdict], charts: Sequence[Chart], plan: Plan) -> str:
+    """The page's HTML; every text that is not the template's own is escaped."""
+    environment = Environment(
+        autoescape=True,
+        loader=FileSystemLoader(Path(__file__).parent),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(inline=inline, cell=_cell, number=number)
+    environment.globals.update(of=of, mark=lambda result: _MARKS.get(result, "?"))
+    return environment.get_template("report.html.j2").render(
+        summary=summary,
+        sentence=table.sentence(summary),
+        doubts=table.doubts(summary),
+        columns=table.COLUMNS,
+        rows=table.rows(summary),
+        notes=table.notes(summary, str(plan.get("load", ""))),
+        sections=list(_sections(charts)),
+        verdicts=sorted(verdicts, key=lambda verdict: ("fail", "unknown", "pass").index(verdict.result)),
+        plan=list(_flat({key: value for key, value in plan.items() if key != "source"})),
+        source=str(plan.get("source", "")),
+    )
+
+
+def _sections(charts: Sequence[Chart]) -> Iterator[tuple[Section, list[Chart]]]:
+    """Charts under their questions; one that no question asks for comes last, rather than not at all."""
+    known = {name for section in SECTIONS for name in section.charts}
+    rest = tuple(chart.name for chart in charts if chart.name not in known)
+    for section in (*SECTIONS, Section("more", "What else was seen?", rest)):
+        shown = [chart for chart in charts if chart.name in section.charts]
+        if shown:
+            yield section, shown
+
+
+def _flat(values: Mapping[str, object], above: str = "") -> Iterator[tuple[str, str]]:
+    """Nested values as ``a.b: text`` pairs."""
+    for key, value in values.items():
+        name = f"{above}.{key}" if above else str(key)
+        if isinstance(value, Mapping):
+            yield from _flat(value, name)
+        elif isinstance(value, list | tuple):
+            yield name, ", ".join(map(str, value)) or "none"
+        else:
+            yield name, UNMEASURED if value is None else str(value)
+
+
+def _cell(value: str | int | float | None) -> str:
+    if value is None:
+        return UNMEASURED
+    return f"{value:,}" if isinstance(value, int) else f"{value:g}" if isinstance(value, float) else value

@@ -1,0 +1,180 @@
+"""Throughput and latency over time, a row a design: what the fault did, and for how long."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+
+from harness.charts import style
+from harness.charts.chart import Cell, Drawing, Table
+from harness.charts.measured import Floats, Windows
+from harness.charts.words import number
+from harness.summary import FaultFigures
+
+_TITLE = "Throughput and latency over time"
+_ERRORS, _ANOMALIES = ("x", style.INK), ("v", style.VERMILION)
+_ALL = (0, (2.0, 1.2))
+_MOST_ROWS = 1000  # of the table behind it
+
+
+@dataclass(frozen=True)
+class Row:
+    """One design's windows, its faults, and how it is drawn."""
+
+    windows: Windows
+    faults: tuple[FaultFigures, ...]
+    look: style.Look
+
+    @property
+    def end(self) -> float:
+        """Seconds from T0 at which the last window ends."""
+        return float(self.windows.start[-1]) + self.windows.width
+
+    @property
+    def effective(self) -> float | None:
+        """When the first fault took effect."""
+        return min((fault.effective for fault in self.faults if fault.effective is not None), default=None)
+
+    @property
+    def lowest(self) -> float | None:
+        """The worst window from the fault on, over the mean before it; None without a fault, or with nothing before."""
+        if self.effective is None:
+            return None
+        before = self.windows.correct[self.windows.start + self.windows.width <= self.effective]
+        after = self.windows.correct[self.windows.start >= self.effective]
+        return float(after.min() / before.mean()) if before.sum() and after.size else None
+
+    @property
+    def recover_s(self) -> float | None:
+        """The longest recovery of its faults."""
+        return max((fault.recover_s for fault in self.faults if fault.recover_s is not None), default=None)
+
+
+def figure(rows: Sequence[Row]) -> Figure:
+    """Small multiples that share one time axis: replies a second at the left, the 99th percentile at the right."""
+    frame = style.Frame(left=0.62, right=0.15, top=0.95, bottom=0.5, gap_x=0.62, gap_y=0.3)
+    drawn, grid = style.panels(_TITLE, (len(rows), 2), 0.95, frame)
+    low, high = _latency_limits(rows)
+    for row, (left, right) in zip(rows, grid, strict=True):
+        _throughput(left, row)
+        _latency(right, row)
+        right.set_ylim(low, high)
+        left.set_title(f"{row.windows.design[:44]}  replies/s")
+        right.set_title("p99 latency, ms")
+    for axes in [axes for line in grid[:-1] for axes in line]:
+        axes.tick_params(labelbottom=False)
+    for axes in grid[-1]:
+        axes.set_xlabel("seconds from the start of the load")
+    for axes in [axes for line in grid for axes in line]:
+        axes.set_xlim(min(float(row.windows.start[0]) for row in rows), max(row.end for row in rows))
+    style.legend(drawn, _handles(rows))
+    return drawn
+
+
+def _throughput(axes: Axes, row: Row) -> None:
+    windows, look = row.windows, row.look
+    edges = np.append(windows.start, row.end)
+    style.shade(axes, row.faults, row.end)
+    axes.stairs(windows.answered, edges, color=style.MUTED, lw=0.9, ls=_ALL)
+    axes.stairs(windows.correct, edges, color=look.color, fill=True, alpha=0.16, lw=0)
+    axes.stairs(windows.correct, edges, color=look.color, lw=1.4)
+    top = max(float(windows.answered.max(initial=0)), 1.0) * 1.3
+    axes.set_ylim(0, top)
+    middle = windows.start + windows.width / 2
+    for seen, height, (marker, color) in ((windows.errors, 0.93, _ERRORS), (windows.anomalies, 0.84, _ANOMALIES)):
+        x = middle[seen > 0]
+        axes.plot(x, np.full(x.size, top * height), ls="none", marker=marker, color=color, ms=3.5, mew=1)
+
+
+def _latency(axes: Axes, row: Row) -> None:
+    style.shade(axes, row.faults, row.end)
+    middle = row.windows.start + row.windows.width / 2
+    axes.plot(middle, row.windows.p99_ms, color=row.look.color, lw=1.2, marker=row.look.marker, ms=2.4)
+    axes.set_yscale("log")
+
+
+def _latency_limits(rows: Sequence[Row]) -> tuple[float, float]:
+    values = np.concatenate([row.windows.p99_ms for row in rows])
+    values = values[np.isfinite(values)]
+    if not values.size:
+        return 0.1, 1000.0
+    return float(10 ** np.floor(np.log10(values.min()))), float(10 ** np.ceil(np.log10(values.max() * 1.05)))
+
+
+def _handles(rows: Sequence[Row]) -> list[Artist]:
+    color = rows[0].look.color if len(rows) == 1 else style.MUTED
+    handles: list[Artist] = [
+        style.stroke("correct", color),
+        style.stroke("all answered", style.MUTED, _ALL, 0.9),
+        style.symbol("errors", *_ERRORS),
+        style.symbol("anomalies", *_ANOMALIES),
+    ]
+    if any(row.effective is not None for row in rows):
+        handles.append(Patch(color=style.SHADE, label="fault until healed"))
+    if any(row.recover_s is not None for row in rows):
+        handles.append(style.stroke("recovered", style.INK, style.DASHED, 1))
+    return handles
+
+
+def finding(rows: Sequence[Row]) -> str:
+    """Who was hit worst and least, and how long it took."""
+    hit = sorted((row for row in rows if row.lowest is not None), key=lambda row: row.lowest or 0.0)
+    if not hit:
+        return "No fault was in effect: throughput and latency without one."
+    width = f"{1000 * hit[0].windows.width:g} ms"
+    told = [f"{_told(row)} ({_recovery(row)})" for row in ([hit[0]] if len(hit) == 1 else [hit[0], hit[-1]])]
+    rest = f"; the least hit was {told[1]}" if len(told) == 2 else ""
+    return f"Correct throughput over the worst {width} after the fault, against before it: {told[0]}{rest}."
+
+
+def _told(row: Row) -> str:
+    return f"{row.windows.design} kept {100 * (row.lowest or 0.0):.0f} %"
+
+
+def _recovery(row: Row) -> str:
+    if row.recover_s is None:
+        return "full recovery not seen"
+    return "never below full" if row.recover_s == 0 else f"recovered after {number(row.recover_s)} s"
+
+
+def _table(rows: Sequence[Row]) -> Table:
+    step = max(-(-sum(row.windows.start.size for row in rows) // _MOST_ROWS), 1)
+    columns = ("design", "from s", "correct/s", "answered/s", "errors", "anomalies", "highest p99 ms")
+    return Table(columns, tuple(line for row in rows for line in _lines(row.windows, step)))
+
+
+def _lines(windows: Windows, step: int) -> list[tuple[Cell, ...]]:
+    starts = np.arange(0, windows.start.size, step)
+    sizes = np.diff(np.append(starts, windows.start.size))
+
+    def mean(values: Floats) -> list[float]:
+        return [round(float(value), 1) for value in np.add.reduceat(values, starts) / sizes]
+
+    p99 = np.fmax.reduceat(windows.p99_ms, starts)
+    return list(
+        zip(
+            [windows.design] * starts.size,
+            windows.start[starts].tolist(),
+            mean(windows.correct),
+            mean(windows.answered),
+            np.add.reduceat(windows.errors, starts).tolist(),
+            np.add.reduceat(windows.anomalies, starts).tolist(),
+            [None if np.isnan(value) else float(f"{value:.3g}") for value in p99],
+            strict=True,
+        )
+    )
+
+
+def drawing(rows: Sequence[Row]) -> Drawing:
+    """The chart with its words."""
+    width = f"{1000 * rows[0].windows.width:g} ms"
+    alt = (
+        f"Two columns of line charts over time, a row for each of {len(rows)} designs: replies a second, "
+        f"all and correct, and 99th percentile latency on a logarithmic scale, in windows of {width}; "
+        "the fault's time is shaded."
+    )
+    return Drawing("timeline", _TITLE, finding(rows), alt, _table(rows), figure(rows))

@@ -1,0 +1,52 @@
+"""Figures as people read them: the same words in charts, captions and the report."""
+
+from collections.abc import Sequence
+
+UNMEASURED = "-"
+
+
+def number(value: float | None, unit: str = "") -> str:
+    """Three significant digits, or all of a large one: ``0.83``, ``12.4``, ``1,204``; a dash for None."""
+    if value is None:
+        return UNMEASURED
+    size = abs(value)
+    digits = 0 if size >= 100 or value == int(value) else 1 if size >= 10 else 2 if size >= 0.1 else 3
+    return f"{value:,.{digits}f}{' ' + unit if unit else ''}"
+
+
+def share(part: int, whole: int) -> str:
+    """``33.5 %``, with as many digits as show that it is neither nothing nor all."""
+    if whole <= 0:
+        return UNMEASURED
+    value = 100 * part / whole
+    text = f"{value:.1f}"
+    if (text == "0.0" and part) or (text == "100.0" and part < whole):
+        text = f"{value:.3g}" if value < 50 else f"{value:.4f}"
+    return f"{text} %"
+
+
+def upper_bound(n: int) -> float:
+    """The 95 % upper bound of a rate of which none was seen in ``n``: Clopper-Pearson at zero, ``1 - 0.05 ** (1 / n)``.
+
+    Source: Hanley and Lippman-Hand (1983), whose rule of three (``3 / n``) is its approximation.
+    """
+    return float(1 - 0.05 ** (1 / n))
+
+
+def of(part: int, whole: int) -> str:
+    """A count beside the number that it is of; a zero with its upper bound."""
+    if whole <= 0:
+        return "none seen"
+    if part == 0:
+        return f"0 of {whole:,} (95 % upper bound {100 * upper_bound(whole):.2g} %)"
+    return f"{part:,} of {whole:,} ({share(part, whole)})"
+
+
+def plural(count: int, noun: str) -> str:
+    """``1 session``, ``2 sessions``."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def listed(names: Sequence[str]) -> str:
+    """``a``, ``a and b``, ``a, b and c``."""
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}" if names else "none"
