@@ -91,11 +91,11 @@ def test_replicas_up_follow_readiness_kills_repairs_and_deaths() -> None:
 def test_time_left_learns_from_finished_arms() -> None:
     clock = Clock()
     plan = Plan(clock)
-    plan.start(1, 3, 20.0)
+    plan.start(0, 3, 20.0)
     assert plan.left == pytest.approx(3 * 25)
     clock.now = 30.0
     plan.end()
-    plan.start(2, 3, 20.0)
+    plan.start(1, 3, 20.0)
     assert plan.left == pytest.approx(2 * 30)
     clock.now = 100.0
     assert plan.left == pytest.approx(30)
@@ -104,7 +104,7 @@ def test_time_left_learns_from_finished_arms() -> None:
 def follow(view: Progress, clock: Clock) -> None:
     """One arm as a run tells it: 20 s of load with a snapshot every 200 ms, a kill and its repair."""
     with view:
-        view.arm_started("sticky", "fault", 2, 10, 20.0, warmup=2.0)
+        view.arm_started("sticky", "fault", 1, 10, 20.0, warmup=2.0)
         for n in range(1, 101):
             clock.now = n * 0.2
             view.snapshot(
@@ -140,7 +140,7 @@ def test_the_live_view_shows_the_arm_and_its_figures() -> None:
     clock = Clock()
     console = Console(file=io.StringIO(), width=120, record=True)
     live = LiveProgress(console, clock)
-    live.arm_started("sticky", "fault", 2, 10, 20.0, warmup=2.0)
+    live.arm_started("sticky", "fault", 1, 10, 20.0, warmup=2.0)
     for n in range(1, 43):
         live.snapshot(Snapshot(n, n * 0.2, sent=n * 100, sessions=200, sessions_lost=7, p99_ms=4.2))
     live.event(KILLED)
@@ -154,7 +154,7 @@ def test_the_live_view_leaves_the_terminal_as_it_was_even_after_a_problem() -> N
     stream = Terminal()
     console = Console(file=stream, force_terminal=True, width=80)
     with pytest.raises(RuntimeError), LiveProgress(console, Clock()) as live:
-        live.arm_started("sticky", "fault", 1, 1, 20.0)
+        live.arm_started("sticky", "fault", 0, 1, 20.0)
         raise RuntimeError
     said = stream.getvalue()
     assert "\x1b[?25l" in said and said.rindex("\x1b[?25h") > said.rindex("\x1b[?25l")  # the cursor is shown again
@@ -164,7 +164,7 @@ def test_names_are_text_not_markup() -> None:
     clock = Clock()
     console = Console(file=io.StringIO(), width=120, record=True)
     live = LiveProgress(console, clock)
-    live.arm_started("[red]x[/]", "control", 1, 1, 20.0)
+    live.arm_started("[red]x[/]", "control", 0, 1, 20.0)
     console.print(live.view())
     live.arm_ended("[bold]kept")
     shown = console.export_text()
