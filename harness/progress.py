@@ -48,7 +48,7 @@ class Progress:
     def arm_started(
         self, design: str, arm: str, index: int, total: int, duration: float, *, warmup: float = 0.0
     ) -> None:
-        """Arm ``index`` (from 1) of ``total`` begins to come up; its load lasts ``duration`` seconds."""
+        """Arm ``index`` (from 0) of ``total`` begins to come up; its load lasts ``duration`` seconds."""
 
     def snapshot(self, snapshot: Snapshot) -> None:
         """The load process told where it stands."""
@@ -148,9 +148,8 @@ class Plan:
 
     def start(self, index: int, total: int, duration: float) -> None:
         """The next arm begins."""
-        finished = index - 1
         self.index, self.total, self.began = index, total, self.clock()
-        self.expected = self.taken / finished if self.taken and finished else duration + OVERHEAD_S
+        self.expected = self.taken / index if self.taken and index else duration + OVERHEAD_S
 
     def end(self) -> None:
         """The arm is over."""
@@ -160,10 +159,10 @@ class Plan:
     def left(self) -> float:
         """Seconds until the last arm ends, about."""
         this = max(0.0, self.expected - (self.clock() - self.began))
-        return this + (self.total - self.index) * self.expected
+        return this + (self.total - self.index - 1) * self.expected
 
     def __str__(self) -> str:
-        return f"arm {self.index} of {self.total}"
+        return f"arm {self.index + 1} of {self.total}"
 
 
 class PlainProgress(Progress):

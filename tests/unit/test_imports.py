@@ -1,4 +1,4 @@
-"""Imports follow the map: harness/ARCHITECTURE.md says who may import whom; it is read here, so that it cannot drift."""
+"""Imports follow the map: harness/ARCHITECTURE.md says who may import whom, and is read here so that it never drifts."""
 
 import ast
 import re
