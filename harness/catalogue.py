@@ -19,13 +19,13 @@ class Entry:
     detail: str = ""
 
 
-def entries(kind: str) -> tuple[Entry, ...]:
-    """All of one kind, which is a key of ``KINDS``.
+def catalogue(kind: str | None = None) -> Mapping[str, tuple[Entry, ...]]:
+    """Everything by kind, or one kind (a key of ``KINDS``) alone.
 
     Raises:
         UsageError: a scenario that comes with the harness does not load.
     """
-    return tuple(KINDS[kind]())
+    return {name: tuple(read()) for name, read in KINDS.items() if kind in (None, name)}
 
 
 def _designs() -> Iterable[Entry]:

@@ -33,7 +33,7 @@ class Finding:
     required: bool = True  # False: everything but what ``needed_for`` says works without it
 
 
-def examine(results: Path) -> tuple[Finding, ...]:
+def examine(results: Path = Path("results")) -> tuple[Finding, ...]:
     """All findings, in a fixed order; ``results`` is where runs will be written."""
     checks: Sequence[Callable[[], Finding]] = (
         _python,

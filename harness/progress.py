@@ -16,10 +16,12 @@ from rich.text import Text
 
 from harness.duration import seconds, spoken
 from harness.observations import Event, Snapshot
-from harness.scenario import Arm
+from harness.scenario import Scenario
 
 #: What an arm takes besides its load: starting the parts, settling, the final sweep.
 OVERHEAD_S = 5.0
+#: What the controls take before the first arm.
+CONTROLS_S = 20.0
 _TOLD = ("fault_effective", "fault_healed", "part_died")
 _WINDOW = 6  # snapshots, 200 ms apart: the rate is that of the last second
 _BETWEEN_LINES_S = 5.0
@@ -27,11 +29,11 @@ _BETWEEN_LINES_S = 5.0
 Clock = Callable[[], float]
 
 
-def announce(arms: Sequence[Arm], repeat: int = 1) -> str:
-    """How long a run will take, said beforehand: ``8 arms, about 3 min 20 s``."""
-    total = repeat * sum(seconds(arm.load.duration) + OVERHEAD_S for arm in arms)
-    count = repeat * len(arms)
-    return f"{count} {'arm' if count == 1 else 'arms'}, about {spoken(total)}"
+def estimate(scenario: Scenario, repeat: int = 1) -> str:
+    """How long a run will take: ``8 arms, about 3 min 40 s``."""
+    arms = [arm for arm in scenario.arms() for _ in range(repeat)]
+    total = CONTROLS_S + sum(seconds(arm.load.duration) + OVERHEAD_S for arm in arms)
+    return f"{len(arms)} {'arm' if len(arms) == 1 else 'arms'}, about {spoken(total)}"
 
 
 class Progress:
@@ -44,6 +46,9 @@ class Progress:
         self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
     ) -> None:
         return None
+
+    def announce(self, scenario: Scenario, repeat: int = 1) -> None:
+        """A run is going to begin: say how long it will take."""
 
     def arm_started(
         self, design: str, arm: str, index: int, total: int, duration: float, *, warmup: float = 0.0
@@ -173,8 +178,12 @@ class PlainProgress(Progress):
         self._clock = clock
         self._every = every
         self._plan = Plan(clock)
-        self._arm = ArmState("", "", 0.0, 0.0)
+        self._arm: ArmState | None = None
         self._told = 0.0
+
+    def announce(self, scenario: Scenario, repeat: int = 1) -> None:
+        """One line."""
+        self._say(estimate(scenario, repeat))
 
     def arm_started(
         self, design: str, arm: str, index: int, total: int, duration: float, *, warmup: float = 0.0
@@ -187,6 +196,8 @@ class PlainProgress(Progress):
 
     def snapshot(self, snapshot: Snapshot) -> None:
         """One line every few seconds."""
+        if self._arm is None:
+            return
         self._arm.snapshots.append(snapshot)
         if self._clock() - self._told >= self._every:
             self._told = self._clock()
@@ -194,7 +205,8 @@ class PlainProgress(Progress):
 
     def event(self, event: Event) -> None:
         """One line a fault, a repair, a death."""
-        self._arm.take(event)
+        if self._arm is not None:
+            self._arm.take(event)
         if event.kind in _TOLD:
             self._say(_told(event))
 
@@ -202,6 +214,7 @@ class PlainProgress(Progress):
         """One line."""
         self._plan.end()
         self._say(f"  {line}")
+        self._arm = None
 
     def _say(self, line: str) -> None:
         print("".join(c for c in line if c.isprintable()), file=self._stream, flush=True)
@@ -215,6 +228,10 @@ class LiveProgress(Progress):
         self._arm: ArmState | None = None
         # stdout is for results: it stays untouched, even while the view is up.
         self._live = Live(console=console, get_renderable=self.view, redirect_stdout=False, transient=True)
+
+    def announce(self, scenario: Scenario, repeat: int = 1) -> None:
+        """Leave a line."""
+        self._live.console.print(Text(estimate(scenario, repeat)))
 
     def __enter__(self) -> Self:
         self._live.start()
@@ -254,7 +271,7 @@ class LiveProgress(Progress):
     def view(self) -> Group:
         """What stands at the bottom of the terminal now."""
         if self._arm is None:
-            return Group()
+            return Group(Text("getting ready", style="dim"))
         grid = Table.grid(padding=(0, 3))
         figures = self._arm.figures()
         grid.add_row(*(Text(name, style="dim") for name, _ in figures))
@@ -265,7 +282,7 @@ class LiveProgress(Progress):
 
 def _told(event: Event) -> str:
     what = {"fault_effective": "took effect", "fault_healed": "was undone", "part_died": "died by itself"}[event.kind]
-    fault = f"{event.detail['kind']} of " if "kind" in event.detail else ""
+    fault = f"{event.detail['kind']} of " if event.kind != "part_died" and "kind" in event.detail else ""
     return f"  {event.t:5.1f} s  {fault}{event.subject} {what}"
 
 

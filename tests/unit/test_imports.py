@@ -1,4 +1,4 @@
-"""Imports follow the map: harness/ARCHITECTURE.md says who may import whom, and is read here so that it never drifts."""
+"""Imports follow the map: harness/ARCHITECTURE.md says who may import whom, and is read here, lest it drift."""
 
 import ast
 import re

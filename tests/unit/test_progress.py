@@ -6,8 +6,8 @@ import pytest
 from rich.console import Console
 
 from harness.observations import Event, Snapshot
-from harness.progress import ArmState, LiveProgress, PlainProgress, Plan, Progress, Silent, announce, progress
-from harness.scenario import Arm, Design, Sessions
+from harness.progress import ArmState, LiveProgress, PlainProgress, Plan, Progress, Silent, estimate, progress
+from harness.scenario import Design, Scenario, Sessions
 
 
 class Clock:
@@ -31,8 +31,8 @@ KILLED = Event(8.0, "fault_effective", "r1", {"kind": "kill", "pid": 17})
 HEALED = Event(14.0, "fault_healed", "r1", {"kind": "kill", "boot": "b2"})
 
 
-def arms(count: int, duration: str = "20s") -> list[Arm]:
-    return [Arm(Design(f"d{i}"), "control", Sessions(concurrent=1, duration=duration), ()) for i in range(count)]
+def designs(count: int) -> Scenario:
+    return Scenario([Design(f"d{i}") for i in range(count)], Sessions(concurrent=1, duration="20s"))
 
 
 def an_arm() -> ArmState:
@@ -40,12 +40,28 @@ def an_arm() -> ArmState:
 
 
 def test_the_estimate_counts_arms_and_their_time() -> None:
-    assert announce(arms(8)) == "8 arms, about 3 min 20 s"
-    assert announce(arms(1)) == "1 arm, about 25 s"
+    assert estimate(designs(8)) == "8 arms, about 3 min 40 s"
+    assert estimate(designs(1)) == "1 arm, about 45 s"
 
 
 def test_repeats_make_the_estimate_longer() -> None:
-    assert announce(arms(2), repeat=3) == announce(arms(6))
+    assert estimate(designs(2), repeat=3) == estimate(designs(6))
+
+
+def test_a_run_is_announced_in_one_line() -> None:
+    stream, terminal = io.StringIO(), io.StringIO()
+    PlainProgress(stream, Clock()).announce(designs(8))
+    LiveProgress(Console(file=terminal), Clock()).announce(designs(8))
+    assert stream.getvalue() == terminal.getvalue() == "8 arms, about 3 min 40 s\n"
+
+
+def test_snapshots_between_arms_belong_to_none() -> None:
+    clock, stream = Clock(), io.StringIO()
+    plain, live = PlainProgress(stream, clock), LiveProgress(Console(file=stream), clock)
+    for view in (plain, live):
+        clock.now += 60.0
+        view.snapshot(Snapshot(1, 0.2, sent=5))
+    assert stream.getvalue() == ""
 
 
 def test_phases_follow_the_clock_and_the_faults() -> None:
