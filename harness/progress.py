@@ -21,7 +21,7 @@ from harness.scenario import Scenario
 #: What an arm takes besides its load: starting the parts, settling, the final sweep.
 OVERHEAD_S = 5.0
 #: What the controls take before the first arm.
-CONTROLS_S = 20.0
+CONTROLS_S = 15.0
 _TOLD = ("fault_effective", "fault_healed", "part_died")
 _WINDOW = 6  # snapshots, 200 ms apart: the rate is that of the last second
 _BETWEEN_LINES_S = 5.0

@@ -40,8 +40,8 @@ def an_arm() -> ArmState:
 
 
 def test_the_estimate_counts_arms_and_their_time() -> None:
-    assert estimate(designs(8)) == "8 arms, about 3 min 40 s"
-    assert estimate(designs(1)) == "1 arm, about 45 s"
+    assert estimate(designs(8)) == "8 arms, about 3 min 35 s"
+    assert estimate(designs(1)) == "1 arm, about 40 s"
 
 
 def test_repeats_make_the_estimate_longer() -> None:
@@ -52,7 +52,7 @@ def test_a_run_is_announced_in_one_line() -> None:
     stream, terminal = io.StringIO(), io.StringIO()
     PlainProgress(stream, Clock()).announce(designs(8))
     LiveProgress(Console(file=terminal), Clock()).announce(designs(8))
-    assert stream.getvalue() == terminal.getvalue() == "8 arms, about 3 min 40 s\n"
+    assert stream.getvalue() == terminal.getvalue() == "8 arms, about 3 min 35 s\n"
 
 
 def test_snapshots_between_arms_belong_to_none() -> None:
