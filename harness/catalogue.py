@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness import balancers, faults, stores
+from harness import balancers, faults
 from harness.bundled import scenarios_home, targets_home
 from harness.scenario import Design, load
 
@@ -53,12 +53,12 @@ def _scenarios() -> Iterable[Entry]:
 
 def _balancers() -> Iterable[Entry]:
     for name, where in balancers.available().items():
-        yield Entry(name, ", ".join(sorted(balancers.SUPPORTS[name])), _where(where))
+        found = str(where) if isinstance(where, Path) else f"missing: {where}"
+        yield Entry(name, ", ".join(sorted(balancers.SUPPORTS[name])), found)
 
 
 def _stores() -> Iterable[Entry]:
-    for name, where in stores.available().items():
-        yield Entry(name, "a real server, started for the run", _where(where))
+    return _described(Path(__file__).parent / "stores", "for --state {}")
 
 
 def _faults() -> Iterable[Entry]:
@@ -91,7 +91,3 @@ def _described(folder: Path, detail: str) -> Iterable[Entry]:
 
 def _first_line(docstring: str | None) -> str:
     return (docstring or "").strip().partition("\n")[0]
-
-
-def _where(found: Path | str) -> str:
-    return str(found) if isinstance(found, Path) else f"missing: {found}"

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from harness import balancers, stores
+from harness import balancers
 from harness.errors import EnvironmentLacksError
+from harness.stores.redis import server as redis_server
 
 _PATIENCE_S = 1.5
 _PORTS = Path("/proc/sys/net/ipv4/ip_local_port_range")
@@ -39,14 +40,8 @@ def examine(results: Path = Path("results")) -> tuple[Finding, ...]:
         _python,
         _cores,
         _descriptors,
-        *(
-            partial(_server, name, kind.binary, "a load balancer in front of the replicas")
-            for name, kind in balancers.KINDS.items()
-        ),
-        *(
-            partial(_server, name, kind.binary, f"designs that keep state in {name}")
-            for name, kind in stores.KINDS.items()
-        ),
+        *(partial(_server, name, kind.binary, "balancing") for name, kind in balancers.KINDS.items()),
+        partial(_server, "redis", lambda: Path(redis_server()), "state in Redis"),
         _docker,
         _browser,
         partial(_disk, results),
@@ -70,7 +65,7 @@ def _cores() -> Finding:
         "cores",
         cores >= 2,
         str(cores),
-        "a load process that the replicas do not slow down",
+        "load and replicas apart",
         "use a machine with 2 or more",
         False,
     )
@@ -83,7 +78,7 @@ def _descriptors() -> Finding:
         "descriptors",
         unlimited or soft >= 1024,
         "unlimited" if unlimited else str(soft),
-        "one socket a session, on both sides of the balancer",
+        "one socket a session",
         "ulimit -n 65536",
     )
 
@@ -111,26 +106,20 @@ def _docker() -> Finding:
 
 def _browser() -> Finding:
     said = next((said for name in _BROWSERS if (said := _said([name, "--version"]))), None)
-    return Finding(
-        "chromium", said is not None, _version(said), "the tests of report.html", "apt-get install chromium", False
-    )
+    return Finding("chromium", said is not None, _version(said), "the tests", "apt-get install chromium", False)
 
 
 def _disk(results: Path) -> Finding:
     place = next(folder for folder in (results.absolute(), *results.absolute().parents) if folder.exists())
     free = shutil.disk_usage(place).free / 1e9
-    return Finding(
-        "disk", free >= 1, f"{free:.1f} GB free", f"runs in {results}, about 50 MB each", "harness clean --runs"
-    )
+    return Finding("disk", free >= 1, f"{free:.1f} GB free", f"runs in {results}", "harness clean --runs")
 
 
 def _ports() -> Finding:
     low, high = map(int, _PORTS.read_text().split()) if _PORTS.exists() else (32768, 60999)
     wide = high - low >= 10_000
     mend = 'sysctl -w net.ipv4.ip_local_port_range="15000 65000"'
-    return Finding(
-        "ports", wide, f"{low}-{high}", "a connection a session to the balancer, and one more behind it", mend
-    )
+    return Finding("ports", wide, f"{low}-{high}", "connections", mend)
 
 
 def _proc() -> Finding:
@@ -139,7 +128,7 @@ def _proc() -> Finding:
         "/proc",
         here,
         "mounted" if here else "",
-        "CPU and memory of every part",
+        "CPU and memory figures",
         "use Linux, or mount -t proc proc /proc",
         False,
     )
