@@ -10,8 +10,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 MAP = ROOT / "harness" / "ARCHITECTURE.md"
-READERS = ("charts", "report", "explain")
-ACTORS = ("topology", "load", "faults", "balancers", "stores", "supervisor", "experiment")
+READERS = ("fold", "analysis", "charts", "report", "explain")
+ACTORS = ("topology", "load", "faults", "balancers", "stores", "supervisor", "bench", "experiment")
 
 
 @dataclass(frozen=True)
