@@ -1,0 +1,93 @@
+"""What there is to choose from, for ``harness list``: read from files and tables, nothing is started."""
+
+import ast
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness import balancers, faults
+from harness.bundled import scenarios_home, targets_home
+from harness.scenario import Design, load
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One thing to choose: its name, what it is in a line, and a detail worth a column of its own."""
+
+    name: str
+    what: str
+    detail: str = ""
+
+
+def catalogue(kind: str | None = None) -> Mapping[str, tuple[Entry, ...]]:
+    """Everything by kind, or one kind (a key of ``KINDS``) alone.
+
+    Raises:
+        UsageError: a scenario that comes with the harness does not load.
+    """
+    return {name: tuple(read()) for name, read in KINDS.items() if kind in (None, name)}
+
+
+def _designs() -> Iterable[Entry]:
+    for path in _modules(scenarios_home()):
+        loaded = load(path)
+        for design in loaded.scenario.designs:
+            yield Entry(design.name, _in_words(design), loaded.name)
+
+
+def _in_words(design: Design) -> str:
+    return f"{design.app} with its state in {design.state}, {design.replicas} replicas, {design.balancing.policy}"
+
+
+def _apps() -> Iterable[Entry]:
+    return _described(targets_home() / "targets" / "apps", "--app {}")
+
+
+def _states() -> Iterable[Entry]:
+    return _described(targets_home() / "targets" / "state", "--state {}")
+
+
+def _scenarios() -> Iterable[Entry]:
+    return _described(scenarios_home(), "{}.py")
+
+
+def _balancers() -> Iterable[Entry]:
+    for name, where in balancers.available().items():
+        found = str(where) if isinstance(where, Path) else f"missing: {where}"
+        yield Entry(name, ", ".join(sorted(balancers.SUPPORTS[name])), found)
+
+
+def _stores() -> Iterable[Entry]:
+    return _described(Path(__file__).parent / "stores", "for --state {}")
+
+
+def _faults() -> Iterable[Entry]:
+    for name in faults.__all__:
+        fault = getattr(faults, name)
+        yield Entry(name, _first_line(fault.__doc__), fault.kind)
+
+
+#: Every kind, and what reads it.
+KINDS: Mapping[str, Callable[[], Iterable[Entry]]] = {
+    "designs": _designs,
+    "apps": _apps,
+    "states": _states,
+    "balancers": _balancers,
+    "stores": _stores,
+    "faults": _faults,
+    "scenarios": _scenarios,
+}
+
+
+def _modules(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.glob("*.py") if not path.name.startswith("_"))
+
+
+def _described(folder: Path, detail: str) -> Iterable[Entry]:
+    """The modules of a folder by their docstrings, without importing any: some need what is not installed."""
+    for path in _modules(folder):
+        yield Entry(path.stem, _first_line(ast.get_docstring(ast.parse(path.read_text()))), detail.format(path.stem))
+
+
+def _first_line(docstring: str | None) -> str:
+    return (docstring or "").strip().partition("\n")[0]

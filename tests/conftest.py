@@ -1,0 +1,31 @@
+"""With ``HARNESS_REQUIRE=all`` a test that would be skipped fails: where everything is there, nothing is left out."""
+
+import os
+from collections.abc import Generator
+from typing import TypeVar
+
+import pytest
+
+pytest_plugins = ["pytester"]
+
+Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
+
+
+def _held_to_it(report: Report) -> Report:
+    if report.skipped and not hasattr(report, "wasxfail") and os.environ.get("HARNESS_REQUIRE") == "all":
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
+        report.outcome = "failed"
+        report.longrepr = f"HARNESS_REQUIRE=all, but: {reason}"
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A skip inside a test, a fixture or by a mark."""
+    return _held_to_it((yield))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """A skip of a whole module."""
+    return _held_to_it((yield))

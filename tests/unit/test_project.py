@@ -1,0 +1,97 @@
+"""The project as a whole: its wheel, its words, and the length of its functions."""
+
+import ast
+import re
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+LONGEST = 60
+#: Directories of one machine; written in two halves, so that this file does not name any.
+MACHINE_PATHS = re.compile(
+    "|".join(
+        re.escape(f"/{first}{rest}") for first, rest in (("wo", "rk/"), ("ro", "ot/"), ("ho", "me/"), ("Use", "rs/"))
+    )
+)
+
+
+def tracked() -> list[Path]:
+    """The files of the project: those that git knows, or all where there is no git."""
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=False)
+    if listed.returncode == 0:
+        return [path for name in listed.stdout.split("\0") if name and (path := ROOT / name).is_file()]
+    skipped = {".venv", ".git", "results", "dist"}
+    return [path for path in ROOT.rglob("*") if path.is_file() and not skipped & set(path.relative_to(ROOT).parts)]
+
+
+def text_of(path: Path) -> str:
+    """The file's text; empty for a picture and other bytes."""
+    try:
+        return path.read_text()
+    except UnicodeDecodeError:
+        return ""
+
+
+def long_functions(source: str, longest: int = LONGEST) -> list[str]:
+    """The functions with more than ``longest`` lines, by name and length."""
+    functions = (
+        node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    )
+    lengths = ((node.name, (node.end_lineno or node.lineno) - node.lineno + 1) for node in functions)
+    return [f"{name}: {length} lines" for name, length in lengths if length > longest]
+
+
+def sources() -> list[Path]:
+    return sorted(path for home in ("harness", "targets") for path in (ROOT / home).rglob("*.py"))
+
+
+def name(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+@pytest.mark.parametrize("path", sources(), ids=name)
+def test_no_function_is_longer_than_sixty_lines(path: Path) -> None:
+    assert long_functions(path.read_text()) == []
+
+
+def test_a_long_function_would_be_seen() -> None:
+    nested = "class A:\n    async def f(self):\n" + "        x = 1\n" * LONGEST
+    assert long_functions(nested) == [f"f: {LONGEST + 1} lines"]
+    assert long_functions("def f():\n" + "    x = 1\n" * (LONGEST - 1)) == []
+
+
+def test_no_file_names_a_place_on_somebodys_machine() -> None:
+    found = {name(path): MACHINE_PATHS.findall(text_of(path)) for path in tracked()}
+    assert {path: places for path, places in found.items() if places} == {}
+
+
+@pytest.mark.slow
+def test_the_wheel_holds_one_package_with_what_runs_beside_it_inside(tmp_path: Path) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "wheel",
+        "--quiet",
+        "--no-deps",
+        "--no-build-isolation",
+        "--wheel-dir",
+        str(tmp_path),
+        str(ROOT),
+    ]
+    built = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert built.returncode == 0, built.stderr
+    (wheel,) = tmp_path.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        inside = {Path(member) for member in archive.namelist()}
+    tops = {path.parts[0] for path in inside}
+    assert tops == {"harness", next(top for top in tops if top.endswith(".dist-info"))}
+    for home in ("targets", "scenarios"):
+        beside = {path.relative_to(ROOT) for path in (ROOT / home).rglob("*.py")}
+        assert beside, f"there is nothing in {home}/"
+        assert {Path("harness/_bundled") / path for path in beside} <= inside
+    assert not any("__pycache__" in path.parts or path.parts[1] == "tests" for path in inside)
