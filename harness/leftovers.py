@@ -1,14 +1,14 @@
 """What a run left behind whose supervisor was itself killed: processes, and scratch directories."""
 
+import contextlib
 import os
 import shutil
 import signal
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.supervisor.client import RUN_VARIABLE
-from harness.supervisor.main import OWNER_FILE, OWNER_VARIABLE, SCRATCH_PREFIX, Stat, identity, processes
+from harness.supervisor.main import OWNER_FILE, OWNER_VARIABLE, RUN_VARIABLE, SCRATCH_PREFIX, Stat, identity, processes
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ def _stray(process: Stat, sessions: set[int]) -> Stray | None:
     owner = environment.get(OWNER_VARIABLE)
     if process.state in "ZX" or not (_gone(owner) if owner else process.session in sessions):
         return None
-    return Stray(process.pid, environment.get(RUN_VARIABLE, ""), " ".join(_words(process.pid, "cmdline")))
+    return Stray(process.pid, environment.get(RUN_VARIABLE, ""), " ".join(_words(process.pid, "cmdline")).strip())
 
 
 def scratch_left() -> tuple[Path, ...]:
@@ -46,21 +46,13 @@ def scratch_left() -> tuple[Path, ...]:
     return tuple(path for path in candidates if _gone(_owner(path)))
 
 
-def remove_leftovers() -> tuple[tuple[Stray, ...], tuple[Path, ...]]:
-    """Kill the strays, remove the scratch directories; what was found of both."""
-    processes_found, directories = strays(), scratch_left()
-    for stray in processes_found:
-        _kill(stray.pid)
+def remove(found: Iterable[Stray], directories: Iterable[Path]) -> None:
+    """Kill these strays and remove these directories."""
+    for stray in found:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(stray.pid, signal.SIGKILL)
     for path in directories:
         shutil.rmtree(path, ignore_errors=True)
-    return processes_found, directories
-
-
-def _kill(pid: int) -> None:
-    try:
-        os.kill(pid, signal.SIGKILL)
-    except ProcessLookupError:
-        return
 
 
 def _mine(path: Path) -> bool:
@@ -72,7 +64,7 @@ def _mine(path: Path) -> bool:
 
 def _owner(path: Path) -> str:
     try:
-        return (path / OWNER_FILE).read_text()
+        return (path / OWNER_FILE).read_text().partition(" ")[0]
     except OSError:
         return ""
 

@@ -5,13 +5,13 @@ from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 from harness.parts import Store
-from harness.stores.redis import redis
+from harness.stores.redis import redis_store
 from harness.supervisor import Supervisor
 
 StoreFactory = Callable[[Supervisor, Path], AbstractAsyncContextManager[Store]]
 
 #: name -> ``async with STORES[name](supervisor, logs) as store``
-STORES: Mapping[str, StoreFactory] = {"redis": redis}
+STORES: Mapping[str, StoreFactory] = {"redis": redis_store}
 
 
 def needs(state: str) -> str | None:

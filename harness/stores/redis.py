@@ -121,7 +121,7 @@ class RedisStore:
 
 
 @asynccontextmanager
-async def redis(supervisor: Supervisor, logs: Path, program: str = "") -> AsyncIterator[RedisStore]:
+async def redis_store(supervisor: Supervisor, logs: Path, program: str = "") -> AsyncIterator[RedisStore]:
     """A running store for the length of a scope; its log is ``<logs>/redis.log``.
 
     Raises:

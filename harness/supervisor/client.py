@@ -21,7 +21,6 @@ from harness.supervisor import main
 from harness.supervisor.pinning import cpus_by_role
 
 ROLES = ("replica", "balancer", "store", "driver")
-RUN_VARIABLE = "HARNESS_RUN"
 _TAIL_BYTES = 8192
 
 
@@ -301,7 +300,7 @@ def environment(run_id: str) -> dict[str, str]:
     flag of the load process.
     """
     kept = {k: v for k, v in os.environ.items() if not k.lower().endswith("_proxy") and k != "LOCUST_SKIP_MONKEY_PATCH"}
-    return {**kept, "NO_PROXY": "*", "no_proxy": "*", RUN_VARIABLE: run_id}
+    return {**kept, "NO_PROXY": "*", "no_proxy": "*", main.RUN_VARIABLE: run_id}
 
 
 @asynccontextmanager

@@ -32,6 +32,7 @@ PR_SET_CHILD_SUBREAPER = 36
 LINUX = sys.platform == "linux"
 SCRATCH_PREFIX = "/tmp/harness-"  # noqa: S108 - what follows is random, the mode 700
 OWNER_FILE = "owner"
+RUN_VARIABLE = "HARNESS_RUN"
 OWNER_VARIABLE = "HARNESS_SUPERVISOR"  # pid:start time of the supervisor, in every part's environment
 END_SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 END_WITHIN = 10.0  # seconds after which it stops waiting for processes that not even SIGKILL ends
@@ -262,7 +263,7 @@ def wake_on_signals() -> socket.socket:
 
 
 def make_scratch() -> str:
-    """A directory with a short path, since a unix socket's has at most 107 bytes; it names its owner.
+    """A directory with a short path, since a unix socket's has at most 107 bytes; it names its owner and run.
 
     Raises:
         OSError: it cannot be made.
@@ -270,7 +271,7 @@ def make_scratch() -> str:
     path = SCRATCH_PREFIX + os.urandom(5).hex()
     os.mkdir(path, 0o700)
     with open(os.path.join(path, OWNER_FILE), "w") as file:
-        file.write(os.environ[OWNER_VARIABLE])
+        file.write(f"{os.environ[OWNER_VARIABLE]} {os.environ.get(RUN_VARIABLE, '')}")
     return path
 
 

@@ -1,0 +1,146 @@
+"""However the harness ends, within two seconds nothing of its run lives, and its scratch directory is gone."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from harness.supervisor.main import OWNER_FILE, RUN_VARIABLE, SCRATCH_PREFIX, descendants, processes
+from tests.fakes_supervised import AWKWARD
+
+WITHIN = 2.0  # seconds: what the harness promises
+ROOT = Path(__file__).parents[2]
+Harness = subprocess.Popen[str]
+
+
+def pids_of(run: str) -> set[int]:
+    """Live processes that carry the run's name in their environment, the supervisor among them."""
+    mark = f"{RUN_VARIABLE}={run}\0".encode()
+    return {process.pid for process in processes() if process.state not in "ZX" and mark in environment(process.pid)}
+
+
+def environment(pid: int) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/environ").read_bytes()
+    except OSError:
+        return b""
+
+
+def scratch_of(run: str) -> list[Path]:
+    prefix = Path(SCRATCH_PREFIX)
+    return [path for path in prefix.parent.glob(f"{prefix.name}*/{OWNER_FILE}") if path.read_text().endswith(f" {run}")]
+
+
+def nothing_left(run: str, also: set[int]) -> None:
+    """Wait for it as long as was promised, then look."""
+    deadline = time.monotonic() + WITHIN
+
+    def left() -> tuple[set[int], list[Path]]:
+        alive = {process.pid for process in processes() if process.state not in "ZX"}
+        return pids_of(run) | (also & alive), scratch_of(run)
+
+    while any(left()) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert left() == (set(), [])
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[..., tuple[str, Harness]]]:
+    started: list[Harness] = []
+
+    def start_one(module: str = "tests.fakes_supervised", *arguments: str) -> tuple[str, Harness]:
+        run = uuid.uuid4().hex
+        argv = [sys.executable, "-m", module, run, str(tmp_path), *arguments]
+        started.append(subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True))
+        return run, started[-1]
+
+    yield start_one
+    for harness in started:
+        harness.kill()
+        harness.communicate()
+
+
+def up(harness: Harness) -> None:
+    assert harness.stdout is not None
+    assert harness.stdout.readline() == "up\n", harness.stderr and harness.stderr.read()
+
+
+def everything_below(harness: Harness) -> set[int]:
+    return set(descendants(harness.pid))
+
+
+def test_sigkill_while_all_is_up(start: Callable[..., tuple[str, Harness]]) -> None:
+    run, harness = start()
+    up(harness)
+    below = everything_below(harness)
+    assert len(below) >= len(AWKWARD) + 3  # the supervisor, and two that left their session
+    assert below <= pids_of(run)
+    assert len(scratch_of(run)) == 1
+    harness.kill()
+    nothing_left(run, below)
+
+
+@pytest.mark.parametrize("seed", [*range(4), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(4, 14))])
+def test_sigkill_at_any_moment_of_the_start(start: Callable[..., tuple[str, Harness]], seed: int) -> None:
+    run, harness = start()
+    time.sleep(random.Random(seed).uniform(0.1, 0.7))
+    below = everything_below(harness)
+    harness.kill()
+    nothing_left(run, below)
+
+
+def test_an_exception_in_the_middle(start: Callable[..., tuple[str, Harness]]) -> None:
+    run, harness = start("tests.fakes_supervised", "raise")
+    up(harness)
+    assert harness.wait(10) == 1
+    assert harness.stderr is not None
+    assert "in the middle" in harness.stderr.read()
+    nothing_left(run, set())
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_to_the_harness(start: Callable[..., tuple[str, Harness]], number: signal.Signals) -> None:
+    run, harness = start()
+    up(harness)
+    below = everything_below(harness)
+    harness.send_signal(number)
+    harness.wait(10)
+    nothing_left(run, below)
+
+
+def test_a_signal_to_the_supervisor(start: Callable[..., tuple[str, Harness]]) -> None:
+    run, harness = start()
+    up(harness)
+    below = everything_below(harness)
+    (supervisor,) = [process.pid for process in processes() if process.parent == harness.pid]
+    os.kill(supervisor, signal.SIGTERM)
+    nothing_left(run, below - {supervisor})
+
+
+def test_a_harness_that_forked_does_not_keep_its_run_alive(start: Callable[..., tuple[str, Harness]]) -> None:
+    run, harness = start("tests.fakes_supervised", "fork")
+    up(harness)
+    below = everything_below(harness)
+    harness.kill()
+    (copy,) = {pid for pid in below if not environment(pid).count(f"{RUN_VARIABLE}={run}".encode())}
+    try:
+        nothing_left(run, below - {copy})
+    finally:
+        os.kill(copy, signal.SIGKILL)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("state", "balancer"), [("memory", "haproxy"), ("redis", "nginx")])
+def test_sigkill_with_a_whole_topology_up(start: Callable[..., tuple[str, Harness]], state: str, balancer: str) -> None:
+    run, harness = start("tests.fakes_topology", state, balancer)
+    up(harness)
+    below = everything_below(harness)
+    harness.kill()
+    nothing_left(run, below)

@@ -1,0 +1,203 @@
+import asyncio
+import json
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pytest
+
+from harness.clock import Clock
+from harness.errors import EnvironmentLacksError, UntrustedError
+from harness.parts import Killable, Member, Pausable, Refusal, Replica
+from harness.scenario import Balancing, Design
+from harness.supervisor import Supervisor, supervised
+from harness.topology.process import ProcessBackend
+from harness.topology.topology import Topology
+
+STANDIN = Path(__file__).parent / "standin"
+DESIGN = Design("plain", replicas=2, service_time="20ms", slots=3)
+
+
+@dataclass
+class FirstReplica:
+    """A balancer whose address is the first replica's own, and which believes what it is told to."""
+
+    url: str
+    believed: dict[str, str] = field(default_factory=dict)
+    name: str = "first"
+    pid: int | None = None
+
+    async def add(self, member: Member) -> None: ...
+
+    async def remove(self, name: str) -> None: ...
+
+    async def drain(self, name: str) -> None: ...
+
+    async def states(self) -> Mapping[str, str]:
+        return self.believed
+
+    def refusals(self) -> tuple[Refusal, ...]:
+        return ()
+
+
+@asynccontextmanager
+async def first_replica(
+    balancing: Balancing, members: Sequence[Member], supervisor: Supervisor, *, scratch: Path, logs: Path, port: int
+) -> AsyncIterator[FirstReplica]:
+    assert scratch.is_dir()
+    assert logs.is_dir()
+    yield FirstReplica(f"http://{members[0].host}:{members[0].port}")
+
+
+@pytest.fixture
+async def supervisor() -> AsyncIterator[Supervisor]:
+    async with supervised("unit-topology") as started:
+        yield started
+
+
+@pytest.fixture
+def backend(supervisor: Supervisor) -> ProcessBackend:
+    return ProcessBackend(supervisor, "nonce", "secret", first_replica, STANDIN)
+
+
+@pytest.fixture
+async def topology(backend: ProcessBackend, tmp_path: Path) -> AsyncIterator[Topology]:
+    async with backend.topology(DESIGN, tmp_path, Clock()) as up:
+        yield up
+
+
+def alive(supervisor: Supervisor) -> list[str]:
+    return [child.name for child in supervisor.children]
+
+
+async def test_every_part_is_up_and_goes_down_with_the_scope(
+    supervisor: Supervisor, backend: ProcessBackend, tmp_path: Path
+) -> None:
+    async with backend.topology(DESIGN, tmp_path, Clock()) as topology:
+        assert alive(supervisor) == ["r0", "r1"]
+        assert [replica.name for replica in topology.replicas] == ["r0", "r1"]
+        assert len({replica.boot for replica in topology.replicas}) == 2
+        assert topology.pids()["replica"] == tuple(replica.pid for replica in topology.replicas)
+        assert topology.store is None
+    assert alive(supervisor) == []
+    assert supervisor.deaths.empty()
+
+
+async def test_an_exception_inside_the_scope_takes_everything_down(
+    supervisor: Supervisor, backend: ProcessBackend, tmp_path: Path
+) -> None:
+    with pytest.raises(ZeroDivisionError):
+        async with backend.topology(DESIGN, tmp_path, Clock()):
+            raise ZeroDivisionError
+    assert alive(supervisor) == []
+
+
+async def test_a_state_with_a_store_gets_one_before_its_replicas(
+    supervisor: Supervisor, backend: ProcessBackend, tmp_path: Path
+) -> None:
+    async with backend.topology(replace(DESIGN, state="redis"), tmp_path, Clock()) as topology:
+        assert alive(supervisor) == ["redis", "r0", "r1"]
+        assert topology.store is not None
+        argv = await told(topology, "argv")
+        assert f"--store={topology.store.url}" in argv
+
+
+async def told(topology: Topology, key: str) -> str:
+    member = topology.replicas[1].member
+    reader, writer = await asyncio.open_connection(member.host, member.port)
+    writer.write(b"GET /healthz HTTP/1.0\r\n\r\n")
+    body = (await reader.read()).partition(b"\r\n\r\n")[2]
+    writer.close()
+    return str(json.loads(body)[key])
+
+
+async def test_the_command_line_says_what_the_wire_asks_for(topology: Topology, tmp_path: Path) -> None:
+    member = topology.replicas[1].member
+    words = (await told(topology, "argv")).split()
+    expected = "app=cart state=memory host=127.0.0.1 replica=r1 nonce=nonce secret=secret service-time=20ms slots=3"
+    assert {f"--{word}" for word in expected.split()} <= set(words)
+    assert f"--port={member.port}" in words
+    assert f"--journal={tmp_path / 'journal.jsonl'}" in words
+    assert not [word for word in words if word.startswith(("--store", "--option"))]
+
+
+async def test_kill_and_restart_bring_another_boot_at_the_same_address(topology: Topology) -> None:
+    replica = topology.replicas[1]
+    before, member = replica.boot, replica.member
+    killed = await replica.kill()
+    assert killed.landed
+    assert killed.facts["boot"] == before
+    assert replica.pid is None
+    assert await replica.health() is None
+    restarted = await replica.restart()
+    assert restarted.landed
+    assert (restarted.facts["old_boot"], restarted.facts["boot"]) == (before, replica.boot)
+    assert before != replica.boot
+    assert replica.member == member
+
+
+async def test_restart_of_one_that_runs_changes_nothing(topology: Topology) -> None:
+    replica = topology.replicas[0]
+    boot, pid = replica.boot, replica.pid
+    assert (await replica.restart()).landed
+    assert (replica.boot, replica.pid) == (boot, pid)
+
+
+async def test_a_replica_has_its_abilities(topology: Topology) -> None:
+    for ability in (Replica, Killable, Pausable):
+        assert isinstance(topology.replicas[0], ability)
+
+
+async def test_a_paused_replica_makes_the_topology_unsteady_and_is_named(topology: Topology) -> None:
+    assert (await topology.replicas[1].pause()).landed
+    with pytest.raises(UntrustedError, match="r1 does not answer"):
+        await topology.steady(0.05)
+    assert (await topology.replicas[1].resume()).landed
+    await topology.steady()
+
+
+async def test_a_balancer_that_holds_a_replica_for_down_is_not_steady(topology: Topology) -> None:
+    assert isinstance(topology.balancer, FirstReplica)
+    topology.balancer.believed.update(r0="up", r1="down")
+    with pytest.raises(UntrustedError, match="first holds r1 for down"):
+        await topology.steady(0.05)
+    topology.balancer.believed["r1"] = "up"
+    await topology.steady()
+
+
+async def test_a_replica_that_ends_at_once_tells_its_last_words_and_takes_the_others_down(
+    supervisor: Supervisor, backend: ProcessBackend, tmp_path: Path
+) -> None:
+    design = replace(DESIGN, options={"exit": "no such state"})
+    with pytest.raises(EnvironmentLacksError, match="no such state"):
+        async with backend.topology(design, tmp_path, Clock()):
+            pass
+    assert alive(supervisor) == []
+
+
+async def test_somebody_else_at_the_port_is_refused(
+    supervisor: Supervisor, backend: ProcessBackend, tmp_path: Path
+) -> None:
+    with pytest.raises(EnvironmentLacksError, match="answers, but not as ours"):
+        async with backend.topology(replace(DESIGN, options={"nonce": "other"}), tmp_path, Clock()):
+            pass
+    assert alive(supervisor) == []
+
+
+async def test_somebody_else_behind_the_balancer_is_refused(
+    supervisor: Supervisor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Topology.steady, "__defaults__", (0.05,))
+    async with ProcessBackend(supervisor, "other", "secret", first_replica, STANDIN).topology(
+        DESIGN, tmp_path / "other", Clock()
+    ) as other:
+
+        @asynccontextmanager
+        async def somebody_elses(*_args: object, **_kwargs: object) -> AsyncIterator[FirstReplica]:
+            yield FirstReplica(other.url)
+
+        mine = ProcessBackend(supervisor, "nonce", "secret", somebody_elses, STANDIN)
+        with pytest.raises(UntrustedError, match="first answers, but not as ours"):
+            async with mine.topology(DESIGN, tmp_path / "mine", Clock()):
+                pass
