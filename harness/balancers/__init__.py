@@ -1,0 +1,86 @@
+"""Real load balancers by name: which there are, what each can do, and how one is brought up."""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.balancers import haproxy, nginx
+from harness.balancers.starter import Setup, Starter
+from harness.errors import EnvironmentLacksError, UsageError
+from harness.parts import Balancer, Member
+from harness.scenario import Balancing
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One balancer that a design can ask for by name."""
+
+    name: str
+    supports: frozenset[str]
+    binary: Callable[[], Path]
+    start: Callable[[Setup], AbstractAsyncContextManager[Balancer]]
+
+
+#: In the order in which ``auto`` tries them.
+KINDS: Mapping[str, Kind] = {
+    module.NAME: Kind(module.NAME, module.SUPPORTS, module.binary, module.start) for module in (haproxy, nginx)
+}
+#: The policies of each balancer.
+SUPPORTS: Mapping[str, frozenset[str]] = {name: kind.supports for name, kind in KINDS.items()}
+
+
+def available() -> Mapping[str, Path | str]:
+    """Each balancer's binary, or why there is none and the line that installs it."""
+    return {name: _found(kind) for name, kind in KINDS.items()}
+
+
+def _found(kind: Kind) -> Path | str:
+    try:
+        return kind.binary()
+    except EnvironmentLacksError as lack:
+        return f"{lack.message}: {lack.hint}"
+
+
+def start(
+    balancing: Balancing, members: Sequence[Member], supervisor: Starter, *, scratch: Path, logs: Path, port: int
+) -> AbstractAsyncContextManager[Balancer]:
+    """A balancer in front of the members, listening on 127.0.0.1, until the scope ends.
+
+    ``port`` is held by the caller, bound with SO_REUSEPORT and not listening. ``scratch`` and ``logs`` exist and are
+    this balancer's alone.
+
+    Raises:
+        UsageError: no such balancer, a policy that it does not support, or a key that no balancer can look for.
+        EnvironmentLacksError: it is not installed, or the port is taken.
+        HarnessError: it does not start (on entering the scope).
+    """
+    if balancing.policy.startswith("hash_") and not re.fullmatch(r"[A-Za-z0-9_-]+", balancing.key):
+        raise UsageError(f"a balancer cannot hash on the key {balancing.key!r}", "letters, digits, _ and -")
+    return chosen(balancing).start(Setup(balancing, tuple(members), supervisor, scratch, logs, port))
+
+
+def chosen(balancing: Balancing) -> Kind:
+    """The balancer that a design asks for; of ``auto``, the first that is installed and supports the policy.
+
+    Raises:
+        UsageError: no such balancer, or it does not support the policy.
+        EnvironmentLacksError: it is not installed.
+    """
+    able = [name for name, policies in SUPPORTS.items() if balancing.policy in policies]
+    if balancing.name == "auto":
+        return _first_installed([KINDS[name] for name in able])
+    if balancing.name not in KINDS:
+        raise UsageError(f"no balancer {balancing.name!r}", f"there are auto, {', '.join(KINDS)}")
+    if balancing.name not in able:
+        raise UsageError(f"{balancing.name} does not do {balancing.policy}", f"{', '.join(able) or 'no balancer'} does")
+    return _first_installed([KINDS[balancing.name]])
+
+
+def _first_installed(kinds: Sequence[Kind]) -> Kind:
+    found = [(kind, _found(kind)) for kind in kinds]
+    installed = [kind for kind, where in found if isinstance(where, Path)]
+    if not installed:
+        raise EnvironmentLacksError("no load balancer for this design", "; ".join(str(where) for _, where in found))
+    return installed[0]

