@@ -11,13 +11,12 @@ from harness.clock import Clock
 from harness.errors import UntrustedError
 from harness.faults.timeline import timeline
 from harness.load.driver import driving
-from harness.observations import Event, Sample, Snapshot
+from harness.observations import Event, Snapshot
 from harness.progress import Progress
 from harness.runs import ArmFiles
 from harness.scenario import Arm
 from harness.supervisor import Death, Supervisor
 from harness.topology.process import ProcessBackend
-from harness.topology.sampler import sampling
 from harness.topology.topology import Topology
 
 Afterwards = Callable[[Topology], Awaitable[None]]
@@ -32,8 +31,7 @@ class Recording:
     progress: Progress
     clock: Clock = field(default_factory=Clock)
     events: list[Event] = field(default_factory=list)
-    samples: list[Sample] = field(default_factory=list)
-    refused: set[int] = field(default_factory=set)
+    topology: Topology | None = None  # once it is up; what it told stays readable after it went down
     last: Snapshot | None = None
     complete: bool = False
 
@@ -55,7 +53,9 @@ class Recording:
             "complete": self.complete,
             "driver": asdict(self.last) if self.last else {},
         }
-        self.files.keep(self.events, self.samples, self.refused, facts)
+        samples = self.topology.samples if self.topology else ()
+        refusals = self.topology.balancer.refusals() if self.topology else ()
+        self.files.keep(self.events, samples, {refusal.op for refusal in refusals}, facts)
 
 
 @dataclass(frozen=True)
@@ -93,13 +93,12 @@ class Bench:
             ) as driver,
             self.backend.topology(arm.design, files.logs, told.clock) as topology,
         ):
-            told.clock.start_at(await driver.start(topology.url))
-            async with sampling(self.supervisor, told.clock, told.samples):
-                async with timeline(arm.faults, topology, told.clock, told.event):
-                    await driver.until_done()
-                await topology.steady()
-                await driver.sweep()
-            told.refused |= {refusal.op for refusal in topology.balancer.refusals()}
+            told.topology = topology
+            told.clock.t0_ns = await driver.start(topology.url)
+            async with timeline(arm.faults, topology, told.clock, told.event):
+                await driver.until_done()
+            await topology.steady()
+            await driver.sweep()
             if afterwards is not None:
                 await afterwards(topology)
             told.complete = True

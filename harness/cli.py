@@ -10,12 +10,16 @@ import traceback
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from harness.errors import HarnessError
+
+if TYPE_CHECKING:
+    from harness.conduct import Conducted
 
 Command = Callable[[argparse.Namespace], int]
 
@@ -193,12 +197,28 @@ def _report(arguments: argparse.Namespace) -> int:
     return again.analysis.result.exit_code
 
 
-def _print_result(conducted: Any) -> None:
+def _print_result(conducted: "Conducted") -> None:
     from harness.report import table  # noqa: PLC0415
 
-    out = Console()
-    table.show(conducted.analysis.summary, conducted.analysis.verdicts, conducted.run.plan, out)
-    out.print(f"\nreport: {conducted.run.path / 'report.html'}", soft_wrap=True)
+    out, summary = Console(), conducted.analysis.summary
+    out.print(f"[bold]{summary.verdict}[/bold]: {escape(table.sentence(summary))}", highlight=False)
+    for doubt in table.doubts(summary):
+        out.print(escape(doubt), style="bold", highlight=False)
+    out.print(_decision_table(table.rows(summary), table.COLUMNS))
+    for note in table.notes(summary, str(conducted.run.plan.load["kind"])):
+        out.print(escape(note), style="dim", highlight=False)
+    for verdict in conducted.analysis.verdicts:
+        if verdict.result.value != "pass":
+            where = f"{verdict.design}: " if verdict.design else ""
+            out.print(escape(f"{verdict.result.value}: {where}{verdict.check}: {verdict.why}"), highlight=False)
+    out.print(f"report: {escape(str(conducted.run.path / 'report.html'))}", soft_wrap=True, highlight=False)
+
+
+def _decision_table(rows: Sequence[Any], columns: Sequence[str]) -> Table:
+    table = Table(*columns, show_lines=True)
+    for row in rows:
+        table.add_row(*(escape(cell) for cell in row.cells))
+    return table
 
 
 def _explain(arguments: argparse.Namespace) -> int:

@@ -3,6 +3,7 @@
 import asyncio
 import shutil
 import signal
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -12,7 +13,7 @@ from typing import Any
 from harness import charts, experiment, report
 from harness.analysis import Analysis, analyse
 from harness.environment import environment, versions
-from harness.progress import Progress
+from harness.progress import Progress, announce
 from harness.runs import Plan, Run, new_run_id
 from harness.scenario import Loaded, Overrides, Scenario, recorded
 from harness.verdicts import Expectation
@@ -37,7 +38,7 @@ def conduct(
     """
     scenario, repeat = changes.apply(loaded.scenario), changes.repeat
     run = Run.create(results, plan(loaded, scenario, repeat, flags))
-    progress.announce(scenario, repeat)
+    print(announce(list(scenario.arms()), repeat), file=sys.stderr)
     with progress:
         interrupted = _measure(scenario, loaded.path, run, repeat, progress)
     return Conducted(run, _finished(run, scenario.expect), interrupted)
@@ -91,5 +92,11 @@ def _finished(run: Run, expectations: Sequence[Expectation]) -> Analysis:
     analysis = analyse(run, expectations)
     run.keep_summary(analysis.summary, analysis.verdicts)
     drawn = charts.draw(analysis.summary, analysis.arms, run.path / "charts")
-    report.write(run.path, analysis.summary, analysis.verdicts, drawn, asdict(run.plan))
+    report.write(
+        run.path,
+        analysis.summary,
+        analysis.verdicts,
+        drawn,
+        {**asdict(run.plan), "load": run.plan.load["kind"], "workload": run.plan.load},
+    )
     return analysis

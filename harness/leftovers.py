@@ -20,6 +20,34 @@ class Stray:
     command: str
 
 
+@dataclass(frozen=True)
+class Removed:
+    """Something that was removed: a ``process``, a ``directory`` or a ``run``."""
+
+    kind: str
+    what: str
+
+
+def clean(results: Path | None = None) -> tuple[Removed, ...]:
+    """End what crashed runs left behind; with ``results`` remove each scenario's runs there too, but for the newest."""
+    found, directories, runs = strays(), scratch_left(), old_runs(results) if results else ()
+    remove(found, [*directories, *runs])
+    return (
+        *(Removed("process", f"{stray.pid} {stray.command}") for stray in found),
+        *(Removed("directory", str(path)) for path in directories),
+        *(Removed("run", str(path)) for path in runs),
+    )
+
+
+def old_runs(results: Path) -> tuple[Path, ...]:
+    """Every run of every scenario but the newest; only directories that hold a run.json count."""
+    by_scenario: dict[Path, list[Path]] = {}
+    for plan in sorted(results.glob("*/*/run.json")):
+        if not plan.parent.is_symlink():
+            by_scenario.setdefault(plan.parent.parent, []).append(plan.parent)
+    return tuple(run for runs in by_scenario.values() for run in runs[:-1])
+
+
 def strays() -> tuple[Stray, ...]:
     """Processes of runs whose supervisor is gone.
 
