@@ -3,7 +3,6 @@
 import asyncio
 import shutil
 import signal
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -13,7 +12,7 @@ from typing import Any
 from harness import charts, experiment, report
 from harness.analysis import Analysis, analyse
 from harness.environment import environment, versions
-from harness.progress import Progress, announce
+from harness.progress import Progress
 from harness.runs import Plan, Run, new_run_id
 from harness.scenario import Loaded, Overrides, Scenario, recorded
 from harness.verdicts import Expectation
@@ -38,7 +37,7 @@ def conduct(
     """
     scenario, repeat = changes.apply(loaded.scenario), changes.repeat
     run = Run.create(results, plan(loaded, scenario, repeat, flags))
-    print(announce(list(scenario.arms()), repeat), file=sys.stderr)
+    progress.announce(scenario, repeat)
     with progress:
         interrupted = _measure(scenario, loaded.path, run, repeat, progress)
     return Conducted(run, _finished(run, scenario.expect), interrupted)

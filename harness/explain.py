@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
@@ -93,20 +94,24 @@ def _told(arm: ArmObservations, session: int, requests: pd.DataFrame) -> Story:
 
 def _requests(requests: pd.DataFrame) -> Iterator[Line]:
     boots: set[str] = set()
-    for row in requests.sort_values("t_sent", kind="stable").itertuples():
-        boot = "" if pd.isna(row.boot) else str(row.boot)
-        new = "another boot answers" if boot and boots and boot not in boots else ""
-        boots.add(boot) if boot else None
-        final = "the final read" if row.phase else ""
-        anomaly = "" if row.anomaly == "none" else str(row.anomaly).upper()
+    rows: list[dict[str, Any]] = requests.sort_values("t_sent", kind="stable").to_dict("records")
+    for row in rows:
+        boot = "" if pd.isna(row["boot"]) else str(row["boot"])
+        notes = [
+            "" if row["anomaly"] == "none" else str(row["anomaly"]).upper(),
+            "the final read" if row["phase"] else "",
+            "another boot answers" if boot and boots and boot not in boots else "",
+            "reconnected" if row["reconnected"] else "",
+        ]
+        boots |= {boot} - {""}
         yield Line(
-            t=row.t_sent / 1e9,
-            what=str(row.name),
-            outcome=f"{row.outcome} {row.status or 'no reply'}",
-            replica="" if pd.isna(row.replica) else str(row.replica),
+            t=row["t_sent"] / 1e9,
+            what=row["name"],
+            outcome=f"{row['outcome']} {row['status'] or 'no reply'}",
+            replica="" if pd.isna(row["replica"]) else row["replica"],
             boot=boot[:8],
-            op=f"{row.op:016x}" if row.op else "",
-            note="; ".join(filter(None, (anomaly, final, new, "reconnected" if row.reconnected else ""))),
+            op=f"{row['op']:016x}" if row["op"] else "",
+            note="; ".join(filter(None, notes)),
         )
 
 
@@ -131,5 +136,5 @@ def _last_answer(arm: ArmObservations, session: int, t: float) -> str:
     mine = requests[(requests["session"] == session) & (requests["outcome"] == "ok") & (requests["t_end"] <= t * 1e9)]
     if mine.empty:
         return "nothing had been acknowledged before it"
-    last = mine.loc[mine["t_end"].idxmax()]
+    last = mine.sort_values("t_end").iloc[-1]
     return f"its last acknowledged reply before came from {last['replica']} (boot {str(last['boot'])[:8]})"

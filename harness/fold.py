@@ -241,7 +241,7 @@ def deaths(events: Sequence[Event]) -> tuple[Death, ...]:
 
 
 def at_risk(requests: pd.DataFrame, killed: Sequence[Death]) -> frozenset[int]:
-    """The sessions live at a kill, with an acknowledged write, whose last acknowledged reply was from the victim's boot.
+    """The sessions live at a kill, with an acknowledged write, whose last acknowledged reply is of the victim's boot.
 
     A reply of the victim that arrives after its death (it was on its way) counts as before.
     """

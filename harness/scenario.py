@@ -109,7 +109,7 @@ class Design:
 
 @dataclass(frozen=True)
 class Sessions:
-    """Closed load (``concurrent`` users, one session after another) or partly open (``rate`` sessions arrive a second)."""
+    """Closed load (``concurrent`` users, one session after another) or partly open (``rate`` sessions a second)."""
 
     concurrent: int | None = None
     rate: float | None = None
