@@ -1,0 +1,114 @@
+"""The control channel's words, as JSON lines: from bytes and to bytes (docs/wire.md)."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from harness.observations import Snapshot
+
+
+@dataclass(frozen=True)
+class Start:
+    """Begin at ``t0`` (CLOCK_MONOTONIC, ns) against ``url``, for ``duration`` seconds."""
+
+    t0: int
+    duration: float
+    warmup: float
+    url: str
+
+
+@dataclass(frozen=True)
+class Stop:
+    """Send no further request."""
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """Read every session once more, at ``rate`` a second."""
+
+    rate: float = 2000.0
+
+
+@dataclass(frozen=True)
+class Ready:
+    """The users are there and wait."""
+
+
+@dataclass(frozen=True)
+class Stopped:
+    """The last request has ended."""
+
+
+@dataclass(frozen=True)
+class Swept:
+    """The spool and the ledgers of so many sessions are complete."""
+
+    sessions: int
+
+
+@dataclass(frozen=True)
+class Broken:
+    """The load process cannot go on: ``code`` is the exit code that this calls for."""
+
+    message: str
+    hint: str
+    code: int
+
+
+Deed = Start | Stop | Sweep
+Word = Ready | Snapshot | Stopped | Swept | Broken
+
+_DEEDS: dict[str, type[Any]] = {"start": Start, "stop": Stop, "sweep": Sweep}
+_WORDS: dict[str, type[Any]] = {
+    "ready": Ready,
+    "snapshot": Snapshot,
+    "stopped": Stopped,
+    "swept": Swept,
+    "broken": Broken,
+}
+
+
+class ChannelError(Exception):
+    """A line that is no message of this channel."""
+
+
+def encode(message: Deed | Word) -> bytes:
+    """One line."""
+    for verb, kinds in (("do", _DEEDS), ("say", _WORDS)):
+        for name, kind in kinds.items():
+            if type(message) is kind:
+                return json.dumps({verb: name, **asdict(message)}).encode() + b"\n"
+    raise ChannelError(f"not a message: {message!r}")
+
+
+def decode_deed(line: bytes) -> Deed:
+    """What the harness asks for."""
+    deed: Deed = _decode(line, "do", _DEEDS)
+    return deed
+
+
+def decode_word(line: bytes) -> Word:
+    """What the load process says."""
+    word: Word = _decode(line, "say", _WORDS)
+    return word
+
+
+def _decode(line: bytes, verb: str, kinds: dict[str, type[Any]]) -> Any:
+    try:
+        fields = json.loads(line)
+        return kinds[fields.pop(verb)](**fields)
+    except (ValueError, KeyError, TypeError, AttributeError) as problem:
+        raise ChannelError(f"not a message: {line[:200]!r} ({problem!r})") from problem
+
+
+class Lines:
+    """Bytes in any pieces to whole lines."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+
+    def feed(self, data: bytes) -> Iterator[bytes]:
+        """The lines that these bytes complete."""
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        yield from lines

@@ -1,0 +1,103 @@
+"""What a session yields: a Request or a Pause, and the Client that makes them."""
+
+import json as jsonlib
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from harness.errors import UsageError
+
+if TYPE_CHECKING:
+    from harness.load.wire import Reply
+    from harness.oracle.observed import Observed
+
+JSON_TYPE = "application/json"
+FORM_TYPE = "application/x-www-form-urlencoded"
+
+
+class Request(NamedTuple):
+    """One request, immutable. A tuple, since one is made for every request that is sent."""
+
+    method: str
+    path: str
+    name: str  # what it is counted under; "" means its method and path
+    body: bytes
+    content_type: str  # "" where there is no body
+    headers: Mapping[str, str] | None
+    writes: Any  # the value written, for the model; None for a read
+    reads: "Callable[[Reply], Observed | None] | None"
+    check: "Callable[[Reply], bool] | None"
+
+
+class Pause(NamedTuple):
+    """Yielded in place of a request: do nothing for so many seconds."""
+
+    seconds: float
+
+
+class Client:
+    """Makes the requests of one session; it sends nothing itself."""
+
+    __slots__ = ("number",)
+
+    def __init__(self, number: int) -> None:
+        self.number = number  # the session's, from 1
+
+    @property
+    def user(self) -> str:
+        """Who this session's client says it is (``X-User``)."""
+        return f"u{self.number}"
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        json: Any = None,
+        data: bytes | str | None = None,
+        headers: Mapping[str, str] | None = None,
+        writes: Any = None,
+        reads: "Callable[[Reply], Observed | None] | None" = None,
+        name: str | None = None,
+        check: "Callable[[Reply], bool] | None" = None,
+    ) -> Request:
+        """A request of ``method`` to ``path`` (with its query).
+
+        Args:
+            method: ``GET``, ``POST``, ...
+            path: begins with ``/``.
+            json: a body to send as JSON. ``data`` is a body as it is.
+            data: bytes, or text sent as a form.
+            headers: further headers.
+            writes: marks a write; the value is what the model of the session's state is told.
+            reads: how to observe the reply, in place of the user's ``observe``.
+            name: what to count it under, in place of method and path. Give one where paths hold ids.
+            check: whether the content of an ok reply is what was asked for.
+
+        Raises:
+            UsageError: both ``json`` and ``data``.
+        """
+        body, content_type = b"", ""
+        if json is not None:
+            if data is not None:
+                raise UsageError("a request has json= or data=, not both")
+            body, content_type = jsonlib.dumps(json, separators=(",", ":")).encode(), JSON_TYPE
+        elif data is not None:
+            body = data.encode() if isinstance(data, str) else data
+            content_type = FORM_TYPE if isinstance(data, str) else "application/octet-stream"
+        return Request(method, path, name or "", body, content_type, headers, writes, reads, check)
+
+    def get(self, path: str, **options: Any) -> Request:
+        """A GET; options as of ``request``."""
+        return self.request("GET", path, **options)
+
+    def post(self, path: str, **options: Any) -> Request:
+        """A POST; options as of ``request``."""
+        return self.request("POST", path, **options)
+
+    def put(self, path: str, **options: Any) -> Request:
+        """A PUT; options as of ``request``."""
+        return self.request("PUT", path, **options)
+
+    def delete(self, path: str, **options: Any) -> Request:
+        """A DELETE; options as of ``request``."""
+        return self.request("DELETE", path, **options)

@@ -1,0 +1,65 @@
+"""The cookies of one session. Only ``Set-Cookie`` changes them; an error never does.
+
+The session talks to one address, so a cookie's domain and path are not looked at. A cookie is deleted the way
+RFC 6265 deletes it: ``Max-Age`` of 0 or less, or (without ``Max-Age``) an ``Expires`` in the past. One that would merely
+grow old is kept: a client that forgets by its own clock would mask what the service forgot.
+"""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+
+class Cookies:
+    """Names and values as sent; ``line`` is the header ready to send, empty where there are none."""
+
+    __slots__ = ("_values", "line")
+
+    def __init__(self) -> None:
+        self._values: dict[bytes, bytes] = {}
+        self.line = b""
+
+    def take(self, headers: Iterable[bytes]) -> bool:
+        """Apply the values of Set-Cookie headers; returns whether anything changed."""
+        changed = False
+        for header in headers:
+            changed |= self._take(header)
+        if changed:
+            pairs = b"; ".join([name + b"=" + value for name, value in self._values.items()])
+            self.line = b"Cookie: " + pairs + b"\r\n" if pairs else b""
+        return changed
+
+    def _take(self, header: bytes) -> bool:
+        pair, _, attributes = header.partition(b";")
+        name, equals, value = pair.partition(b"=")
+        name, value = name.strip(), value.strip()
+        if not equals or not name:
+            return False
+        if attributes and _deletes(attributes):
+            return self._values.pop(name, None) is not None
+        if self._values.get(name) == value:
+            return False
+        self._values[name] = value
+        return True
+
+
+def _deletes(attributes: bytes) -> bool:
+    expired = False
+    for attribute in attributes.split(b";"):
+        key, _, value = attribute.partition(b"=")
+        key = key.strip().lower()
+        if key == b"max-age":
+            digits = value.strip()
+            if digits.removeprefix(b"-").isdigit():
+                return int(digits) <= 0
+        elif key == b"expires":
+            expired = _is_past(value.strip().decode("latin-1"))
+    return expired
+
+
+def _is_past(date: str) -> bool:
+    try:
+        moment = parsedate_to_datetime(date)
+    except ValueError:
+        return False  # RFC 6265: an unreadable date is ignored
+    return moment.replace(tzinfo=moment.tzinfo or UTC) <= datetime.now(UTC)

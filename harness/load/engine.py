@@ -1,0 +1,381 @@
+"""The engine: many connections and timers over one epoll, for one greenlet.
+
+gevent takes ``epoll`` away and patches sockets, so both are fetched back as they were. The engine's greenlet waits for the
+epoll's *own* descriptor (which is pollable) and then drains what is ready in one batch: a switch of greenlets a batch,
+not one a request. Every callback runs in that greenlet. Times are ``time.monotonic_ns``.
+"""
+
+import enum
+import errno
+import heapq
+import itertools
+import socket as constants
+from collections.abc import Callable
+from dataclasses import dataclass
+from time import monotonic_ns
+from typing import Any, Protocol, Self
+from urllib.parse import urlsplit
+
+import gevent
+from gevent import monkey
+from gevent.socket import wait_read
+
+from harness.errors import EnvironmentLacksError, UsageError
+from harness.load.wire import GarbledError, Inbox, Reply
+
+MS = 1_000_000
+CHUNK = 65536
+#: gevent's timers tick in milliseconds: the last stretch before a timer is waited for in select, which is finer.
+FINE_NS = 2 * MS
+#: How long the engine may keep the other greenlets waiting.
+TURN_NS = 5 * MS
+IN, OUT = 0x001, 0x004  # EPOLLIN, EPOLLOUT
+
+_socket: Any = monkey.get_original("socket", "socket")
+_select: Any = monkey.get_original("select", "select")
+_getaddrinfo: Any = monkey.get_original("socket", "getaddrinfo")
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where requests go: ``host`` as the Host header names it, and the socket's family and address."""
+
+    host: str
+    family: int
+    address: tuple[Any, ...]
+
+    @classmethod
+    def of(cls, url: str) -> Self:
+        """The target of ``http://host:port``.
+
+        Raises:
+            UsageError: no such URL, or its name has no address.
+        """
+        parts = urlsplit(url)
+        if parts.scheme != "http" or not parts.hostname:
+            raise UsageError(f"cannot load {url!r}", "sessions speak plain HTTP: http://127.0.0.1:8080")
+        try:
+            found = _getaddrinfo(parts.hostname, parts.port or 80, type=constants.SOCK_STREAM)
+        except OSError as problem:
+            raise UsageError(f"{parts.hostname} has no address: {problem}") from problem
+        return cls(parts.netloc, found[0][0], found[0][4])
+
+
+class Failure(enum.Enum):
+    """How an exchange ended without a reply."""
+
+    REFUSED = "connection refused"
+    UNSENT = "not sent"
+    TIMED_OUT = "timed out"
+    RESET = "connection lost"
+    GARBLED = "garbled reply"
+
+
+class Owner(Protocol):
+    """Whoever sends by a lane."""
+
+    def replied(self, reply: Reply, t_end: int) -> None:
+        """The reply has come."""
+
+    def failed(self, failure: Failure, t_end: int) -> None:
+        """No reply will come; ``lane.sent`` tells whether any byte of the request left."""
+
+
+class Engine:
+    """Lanes and timers, all to one target."""
+
+    def __init__(self) -> None:
+        self.target: Target | None = None
+        self.in_flight = 0
+        self.lanes: dict[int, Lane] = {}
+        self.epoll = _epoll()
+        self._timers: list[tuple[int, int, Callable[[int], None]]] = []
+        self._order = itertools.count()
+        self._running = False
+        self._yielded = 0
+
+    def at(self, t_ns: int, call: Callable[[int], None]) -> None:
+        """Call ``call(now)`` at this time, or in the next turn if it has passed; never from within this call."""
+        heapq.heappush(self._timers, (t_ns, next(self._order), call))
+
+    def turn(self) -> bool:
+        """Handle what is ready and what is due; returns whether any connection was ready."""
+        ready = self.epoll.poll(0)
+        for fd, _ in ready:
+            lane = self.lanes.get(fd)
+            if lane is not None:  # closed earlier in this batch
+                lane.ready()
+        timers, now = self._timers, monotonic_ns()
+        if timers and timers[0][0] <= now:
+            due = []
+            while timers and timers[0][0] <= now:
+                due.append(heapq.heappop(timers))
+            for _, _, call in due:
+                call(now)
+        return bool(ready)
+
+    def run(self) -> None:
+        """Turn until ``stop``."""
+        self._running = True
+        while self._running:
+            busy = self.turn()
+            now = monotonic_ns()
+            if now - self._yielded > TURN_NS:
+                gevent.sleep(0)
+                self._yielded = monotonic_ns()
+            elif not busy:
+                self._wait(self._timers[0][0] - now if self._timers else 1000 * MS)
+
+    def _wait(self, length: int) -> None:
+        if length <= 0:
+            return
+        if length < FINE_NS:
+            _select([self.epoll.fileno()], [], [], length / 1e9)
+            return
+        try:
+            wait_read(self.epoll.fileno(), timeout=(length - FINE_NS // 2) / 1e9)
+        except TimeoutError:
+            pass
+        self._yielded = monotonic_ns()
+
+    def stop(self) -> None:
+        """Let ``run`` return after its turn."""
+        self._running = False
+
+    def close(self) -> None:
+        """Close every connection and the epoll."""
+        for lane in list(self.lanes.values()):
+            lane.close()
+        self.epoll.close()
+
+
+def _epoll() -> Any:
+    try:
+        return monkey.get_original("select", "epoll")()
+    except AttributeError as problem:
+        raise EnvironmentLacksError("this system has no epoll", "sessions are driven on Linux") from problem
+
+
+# States of a lane: plain numbers, since the hot path compares with them.
+CLOSED, CONNECTING, IDLE, SENDING, AWAITING = range(5)
+
+
+class Lane:
+    """One connection of one owner, and the one exchange that may be under way on it.
+
+    What an exchange leaves to read: ``t_sent`` (the first send call), ``t_first`` (-1 where no byte came), ``attempts``,
+    ``reconnected`` (1 where an earlier connection had ended), ``sent`` and ``received`` (bytes).
+    """
+
+    __slots__ = (
+        "_armed",
+        "_busy",
+        "_data",
+        "_deadline",
+        "_engine",
+        "_exchanges",
+        "_had_connection",
+        "_inbox",
+        "_method",
+        "_owner",
+        "_repeatable",
+        "_sock",
+        "_state",
+        "_timeout",
+        "attempts",
+        "received",
+        "reconnected",
+        "sent",
+        "t_first",
+        "t_sent",
+    )
+
+    def __init__(self, engine: Engine, owner: Owner, timeout_ns: int) -> None:
+        self._engine = engine
+        self._owner = owner
+        self._timeout = timeout_ns
+        self._sock: Any = None
+        self._state = CLOSED
+        self._inbox = Inbox()
+        self._armed = self._busy = self._had_connection = self._repeatable = False
+        self._data = b""
+        self._method = ""
+        self._deadline = self._exchanges = 0
+        self.attempts = self.reconnected = self.sent = self.received = self.t_sent = 0
+        self.t_first = -1
+
+    @property
+    def busy(self) -> bool:
+        """Whether an exchange is under way."""
+        return self._busy
+
+    def send(self, data: bytes, method: str, repeatable: bool, now: int) -> None:
+        """Begin an exchange; ``repeatable`` ones are sent once more where a kept connection turns out to have ended."""
+        engine = self._engine
+        engine.in_flight += 1
+        self._busy = True
+        self._data, self._method, self._repeatable = data, method, repeatable
+        self.attempts, self.reconnected, self.sent, self.received = 1, 0, 0, 0
+        self.t_sent, self.t_first = now, -1
+        self._deadline = now + self._timeout
+        if not self._armed:
+            self._armed = True
+            engine.at(self._deadline, self._overdue)
+        if self._state == IDLE:
+            self._write()
+        else:
+            self._connect()
+
+    def probe(self) -> None:
+        """Look whether the kept connection has ended, before something is sent on it after a rest."""
+        if self._state == IDLE:
+            self.ready()
+
+    def close(self) -> None:
+        """End the connection, not the exchange."""
+        if self._sock is not None:
+            self._engine.lanes.pop(self._sock.fileno(), None)
+            self._sock.close()  # which also takes it out of the epoll
+            self._sock = None
+        self._state = CLOSED
+
+    def ready(self) -> None:
+        """The connection can be read, or written, or has ended."""
+        state = self._state
+        if state == AWAITING:
+            self._read()
+        elif state == CONNECTING:
+            self._connected()
+        elif state == SENDING:
+            self._write()
+        elif state == IDLE:
+            self._check_idle()
+
+    def _connect(self) -> None:
+        target = self._engine.target
+        if target is None:
+            raise UsageError("no URL to load", "give one with --host http://127.0.0.1:8080")
+        self.reconnected |= self._had_connection
+        self._exchanges = 0
+        self._inbox = Inbox()
+        try:
+            sock = self._sock = _socket(target.family, constants.SOCK_STREAM)
+        except OSError as problem:
+            raise EnvironmentLacksError(f"no further connection: {problem}", "ulimit -n 65536") from problem
+        sock.setblocking(False)
+        sock.setsockopt(constants.IPPROTO_TCP, constants.TCP_NODELAY, 1)
+        error = sock.connect_ex(target.address)
+        if error not in (0, errno.EINPROGRESS):
+            self._refused(error)
+            return
+        self._state = CONNECTING
+        self._engine.lanes[sock.fileno()] = self
+        self._engine.epoll.register(sock.fileno(), OUT)
+
+    def _connected(self) -> None:
+        error = self._sock.getsockopt(constants.SOL_SOCKET, constants.SO_ERROR)
+        if error:
+            self._refused(error)
+            return
+        self._had_connection = True
+        self._engine.epoll.modify(self._sock.fileno(), IN)
+        self._write()
+
+    def _refused(self, error: int) -> None:
+        self.close()
+        failure = Failure.REFUSED if error == errno.ECONNREFUSED else Failure.UNSENT
+        # Later, since the owner may send again at once and be refused at once.
+        self._engine.at(0, lambda now: self._fail(failure, now))
+
+    def _write(self) -> None:
+        if self.attempts == 1 and not self.sent:
+            self.t_sent = monotonic_ns()
+        try:
+            count = self._sock.send(memoryview(self._data)[self.sent :] if self.sent else self._data)
+        except BlockingIOError:
+            count = 0
+        except OSError:
+            self._lost()
+            return
+        self.sent += count
+        if self.sent == len(self._data):
+            if self._state == SENDING:
+                self._engine.epoll.modify(self._sock.fileno(), IN)
+            self._state = AWAITING
+            return
+        if self._state != SENDING:
+            self._state = SENDING
+            self._engine.epoll.modify(self._sock.fileno(), OUT)
+
+    def _read(self) -> None:
+        try:
+            data = self._sock.recv(CHUNK)
+        except BlockingIOError:
+            return
+        except OSError:
+            self._lost()
+            return
+        now = monotonic_ns()
+        self.received += len(data)
+        if self.t_first < 0 and data:
+            self.t_first = now
+        try:
+            reply = self._inbox.feed(data, self._method) if data else self._inbox.end(self._method)
+        except GarbledError:
+            self.close()
+            self._fail(Failure.GARBLED, now)
+            return
+        if reply is not None:
+            self._exchanges += 1
+            self._state = IDLE
+            if not (reply.keep and data):
+                self.close()
+            self._engine.in_flight -= 1
+            self._busy = False
+            self._owner.replied(reply, now)
+        elif not data:
+            self._lost()
+
+    def _check_idle(self) -> None:
+        try:
+            self._sock.recv(1)
+        except BlockingIOError:
+            return
+        except OSError:
+            pass
+        self.close()  # it has ended, or says what nobody asked for
+
+    def _lost(self) -> None:
+        stale = self._exchanges > 0 and self.t_first < 0
+        self.close()
+        if stale and not self.sent:
+            self._connect()
+        elif stale and self._repeatable:
+            self.attempts += 1
+            self.sent = 0
+            self._connect()
+        else:
+            self._fail(Failure.RESET if self.sent else Failure.UNSENT, monotonic_ns())
+
+    def _overdue(self, now: int) -> None:
+        if not self._busy:
+            self._armed = False
+        elif now < self._deadline:
+            self._engine.at(self._deadline, self._overdue)
+        else:
+            self._armed = False
+            failure = Failure.UNSENT if self._state in (CLOSED, CONNECTING) else Failure.TIMED_OUT
+            self.close()
+            self._fail(failure, now)
+
+    def abandon(self, now: int) -> None:
+        """End the exchange under way as if its time were up."""
+        if self._busy:
+            self._deadline = now
+            self._overdue(now)
+
+    def _fail(self, failure: Failure, now: int) -> None:
+        if self._busy:
+            self._engine.in_flight -= 1
+            self._busy = False
+            self._owner.failed(failure, now)

@@ -1,0 +1,135 @@
+"""A plain locustfile under the harness: loaded beside it (``locust -f theirs.py,plain.py``), it records Locust's requests.
+
+Nothing happens unless the harness has started this process, or where the file has session users: those record themselves.
+"""
+
+import os
+import time
+from typing import Any
+
+import gevent
+from locust import events
+
+from harness.errors import UsageError
+from harness.load.channel import Deed, Ready, Start, Stop, Sweep, Swept
+from harness.load.counts import Counts
+from harness.load.link import Link, leave, quit_locust
+from harness.load.plan import Orders
+from harness.load.recorder import Names, Recorder, SpoolWriter
+from harness.load.session import outcome_of
+from harness.load.venue import spawn
+from harness.observations import NO_TIME, Method, Outcome, Snapshot
+
+STOP_TIMEOUT_S = 10
+
+
+class Plain:
+    """Holds Locust back until the harness says start, then records what it tells of its requests."""
+
+    def __init__(self, environment: Any, orders: Orders) -> None:
+        self._environment = environment
+        self._kind = orders.load.kind
+        self._link = Link(orders.channel)
+        self._spool = SpoolWriter(orders.spool)
+        self._names = Names(self._spool.tell)
+        self._counts = Counts()
+        self._recorder = Recorder(self._spool.write, self._counts.fold)
+        self._t0 = self._sent = 0
+        self._stopping = self._stopped = self._swept = False
+        self._deeds = self._link.deeds()
+
+    def hold(self) -> None:
+        """Wait for the start; Locust spawns its users when this returns."""
+        if self._kind != "closed":
+            self._link.died(UsageError("a plain locustfile decides itself when it asks", "load=Sessions(concurrent=N)"))
+        self._link.say(Ready())
+        start = next(self._deeds, None)
+        if not isinstance(start, Start):
+            leave(0)
+        self._environment.host = start.url
+        self._environment.stop_timeout = STOP_TIMEOUT_S
+        self._environment.events.request.add_listener(self._record)
+        self._t0 = start.t0
+        gevent.sleep(max(0.0, start.t0 / 1e9 - time.monotonic()))
+        self._counts.reset()
+        self._spawn(self._obey)
+        self._spawn(self._link.report, start.t0, self._snapshot, lambda: self._stopped)
+        self._spawn(self._stop_at, start.t0 / 1e9 + start.duration)
+
+    def _spawn(self, work: Any, *args: Any) -> None:
+        spawn(work, *args, died=self._link.died)
+
+    def _record(self, request_type: str, name: str, response_time: float | None, **told: Any) -> None:
+        end, response, problem = time.monotonic_ns(), told.get("response"), told.get("exception")
+        begin = end - round((response_time or 0.0) * 1e6)
+        status = getattr(response, "status_code", None) or 0
+        headers = getattr(response, "headers", None) or {}
+        outcome = outcome_of(status, True) if status else _outcome_without_reply(problem)
+        if outcome is Outcome.OK and problem is not None:
+            outcome = Outcome.FAILED  # the locustfile itself called it a failure
+        self._sent += 1
+        self._recorder.add(
+            0,
+            0,
+            0,
+            self._names.number("name", name if name.startswith(request_type) else f"{request_type} {name}"),
+            Method.__members__.get(request_type, Method.OTHER),
+            outcome,
+            0,
+            1,
+            0,
+            0,
+            status,
+            self._names.number("replica", headers.get("X-Replica") or ""),
+            self._names.number("boot", headers.get("X-Boot") or ""),
+            begin - self._t0,
+            begin - self._t0,
+            NO_TIME,
+            end - self._t0,
+            0,
+            told.get("response_length") or 0,
+        )
+
+    def _snapshot(self) -> Snapshot:
+        self._recorder.flush()
+        return self._counts.snapshot((time.monotonic_ns() - self._t0) / 1e9, self._sent, 0, 0, 0)
+
+    def _obey(self) -> None:
+        for deed in self._deeds:
+            self._do(deed)
+        self._recorder.flush()
+        if self._swept:
+            quit_locust(self._environment)
+        else:
+            leave(0)
+
+    def _do(self, deed: Deed) -> None:
+        if isinstance(deed, Stop):
+            self._spawn(self._stop)
+        elif isinstance(deed, Sweep):
+            self._spool.write_ledgers([])
+            self._swept = True
+            self._link.say(Swept(0))
+
+    def _stop_at(self, moment: float) -> None:
+        gevent.sleep(max(0.0, moment - time.monotonic()))
+        self._stop()
+
+    def _stop(self) -> None:
+        if not self._stopping:
+            self._stopping = True
+            self._environment.runner.stop()
+            self._stopped = True
+
+
+def _outcome_without_reply(problem: object) -> Outcome:
+    refused = isinstance(problem, ConnectionRefusedError) or "refused" in repr(problem).lower()
+    return Outcome.FAILED if refused else Outcome.IN_DOUBT
+
+
+@events.init.add_listener
+def hold_back(environment: Any, **_: Any) -> None:
+    """Once Locust is set up, and before it spawns anybody."""
+    orders = Orders.read(os.environ)
+    if orders is not None and not any(hasattr(kind, "session") for kind in environment.user_classes):
+        Plain(environment, orders).hold()

@@ -1,0 +1,134 @@
+"""The recorder: one fixed-width record a request into a buffer, whole chunks of it to whoever folds them.
+
+The hot path only packs; the spool, the counts and Locust's statistics each take a chunk at a time, as a NumPy array.
+"""
+
+import errno
+import json
+import os
+import struct
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from harness.errors import EnvironmentLacksError
+from harness.observations import RECORD, RECORD_FORMAT
+
+Chunk = npt.NDArray[np.void]
+CAPACITY = 8192
+SIZE = RECORD.itemsize
+LAST_ID = 65535
+
+
+class Names:
+    """Strings by small numbers, per kind (``name``, ``replica``, ``boot``); 0 is the empty string.
+
+    ``tell(kind, id, value)`` is called once for each. Where a kind runs out of numbers, the rest are ``(other)``.
+    """
+
+    def __init__(self, tell: Callable[[str, int, str], None] = lambda kind, number, value: None) -> None:
+        self._tell = tell
+        self._ids: dict[str, dict[str, int]] = {"name": {"": 0}, "replica": {"": 0}, "boot": {"": 0}}
+        self._values: dict[str, list[str]] = {kind: [""] for kind in self._ids}
+
+    def number(self, kind: str, value: str) -> int:
+        """The number of a string; a new one where it has none yet."""
+        ids = self._ids[kind]
+        found = ids.get(value)
+        if found is None:
+            if len(ids) >= LAST_ID and value != "(other)":
+                return self.number(kind, "(other)")
+            found = ids[value] = len(ids)
+            self._values[kind].append(value)
+            self._tell(kind, found, value)
+        return found
+
+    def value(self, kind: str, number: int) -> str:
+        """The string of a number."""
+        return self._values[kind][number]
+
+
+class Recorder:
+    """The buffer. ``add`` takes a record's fields in the order of ``RECORD``."""
+
+    def __init__(self, *sinks: Callable[[Chunk], None]) -> None:
+        self.sinks = list(sinks)
+        self._buffer = bytearray(CAPACITY * SIZE)
+        self._end = 0
+        self._pack = struct.Struct(RECORD_FORMAT).pack_into
+
+    def add(self, *fields: int) -> None:
+        """Append one record; a full buffer is flushed."""
+        self._pack(self._buffer, self._end, *fields)
+        self._end += SIZE
+        if self._end == len(self._buffer):
+            self.flush()
+
+    def flush(self) -> None:
+        """Give what is buffered to every sink."""
+        if self._end:
+            chunk = np.frombuffer(bytes(memoryview(self._buffer)[: self._end]), RECORD)
+            self._end = 0
+            for sink in self.sinks:
+                sink(chunk)
+
+
+class SpoolWriter:
+    """The directory that the harness reads: ``requests.bin``, ``names.jsonl``, ``ledgers.jsonl`` (docs/wire.md)."""
+
+    def __init__(self, directory: Path) -> None:
+        directory.mkdir(parents=True, exist_ok=True)
+        self._directory = directory
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_TRUNC | os.O_CLOEXEC
+        self._requests = os.open(directory / "requests.bin", flags, 0o644)
+        self._names = os.open(directory / "names.jsonl", flags, 0o644)
+
+    def write(self, chunk: Chunk) -> None:
+        """Append records.
+
+        Raises:
+            EnvironmentLacksError: the disk is full; what was written before stays readable.
+        """
+        self._append(self._requests, chunk.tobytes())
+
+    def tell(self, kind: str, number: int, value: str) -> None:
+        """Append a name. At once, so that no record on disk refers to a name that is not."""
+        self._append(self._names, (json.dumps({"kind": kind, "id": number, "value": value}) + "\n").encode())
+
+    def write_ledgers(self, testimonies: list[Any]) -> None:
+        """Write ``ledgers.jsonl`` as a whole: it is there completely, or not at all."""
+        half = self._directory / "ledgers.jsonl.part"
+        try:
+            with half.open("w", encoding="utf-8") as file:
+                file.writelines(_line(testimony) for testimony in testimonies)
+        except OSError as problem:
+            raise _unwritable(problem) from problem
+        half.replace(self._directory / "ledgers.jsonl")
+
+    def close(self) -> None:
+        """Close both files."""
+        os.close(self._requests)
+        os.close(self._names)
+
+    def _append(self, fd: int, data: bytes) -> None:
+        try:
+            while data:
+                data = data[os.write(fd, data) :]
+        except OSError as problem:
+            raise _unwritable(problem) from problem
+
+
+def _line(testimony: Any) -> str:
+    told = testimony.to_json()
+    return (told if isinstance(told, str) else json.dumps(told, separators=(",", ":"))) + "\n"
+
+
+def _unwritable(problem: OSError) -> EnvironmentLacksError:
+    if problem.errno in (errno.ENOSPC, errno.EDQUOT):
+        return EnvironmentLacksError(
+            "the disk is full: recording has stopped", "free some space, or choose another --out"
+        )
+    return EnvironmentLacksError(f"the spool cannot be written: {problem}", "choose another --out")

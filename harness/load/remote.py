@@ -1,0 +1,65 @@
+"""Sessions loaded under the harness's orders: start, stop, sweep; snapshots back."""
+
+import time
+from typing import Any
+
+import gevent
+
+from harness.load.channel import Deed, Ready, Start, Stop, Sweep, Swept
+from harness.load.link import Link, leave, quit_locust
+from harness.load.plan import Orders
+from harness.load.recorder import Names, Recorder, SpoolWriter
+from harness.load.venue import Venue, spawn
+
+
+class Remote:
+    """Obeys the channel for the session users of one Locust process."""
+
+    def __init__(self, environment: Any, orders: Orders) -> None:
+        self._environment = environment
+        self._link = Link(orders.channel)
+        self._spool = SpoolWriter(orders.spool)
+        names = Names(self._spool.tell)
+        self.venue = Venue(environment, orders.load, orders.seed, names, Recorder(self._spool.write))
+        self._stopping = self._stopped = self._swept = False
+        environment.events.spawning_complete.add_listener(self._spawned)
+        spawn(self.venue.engine.run, died=self._link.died)
+        spawn(self._obey, died=self._link.died)
+
+    def _spawned(self, **_: Any) -> None:
+        self._link.say(Ready())
+
+    def _obey(self) -> None:
+        for deed in self._link.deeds():
+            self._do(deed)
+        self.venue.recorder.flush()
+        if self._swept:
+            quit_locust(self._environment)
+        else:
+            leave(0)
+
+    def _do(self, deed: Deed) -> None:
+        if isinstance(deed, Start):
+            self.venue.begin(deed.url, deed.t0)
+            spawn(self._link.report, deed.t0, self.venue.snapshot, lambda: self._stopped, died=self._link.died)
+            spawn(self._stop_at, deed.t0 / 1e9 + deed.duration, died=self._link.died)
+        elif isinstance(deed, Stop):
+            spawn(self._stop, died=self._link.died)
+        elif isinstance(deed, Sweep):
+            spawn(self._sweep, deed.rate, died=self._link.died)
+
+    def _stop_at(self, moment: float) -> None:
+        gevent.sleep(max(0.0, moment - time.monotonic()))
+        self._stop()
+
+    def _stop(self) -> None:
+        if not self._stopping:
+            self._stopping = True
+            self.venue.drain()
+            self._stopped = True
+
+    def _sweep(self, rate: float) -> None:
+        stage = self.venue.sweep(rate)
+        self._spool.write_ledgers([session.ledger.testimony() for session in stage.sessions])
+        self._swept = True
+        self._link.say(Swept(len(stage.sessions)))

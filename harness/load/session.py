@@ -1,0 +1,313 @@
+"""A session: a generator of requests, its cookies, its ledger; and what all sessions of a process share."""
+
+import logging
+import traceback
+from collections.abc import Callable, Generator
+from typing import Any, Protocol
+
+from harness.load.client import Client, Pause, Request
+from harness.load.cookies import Cookies
+from harness.load.engine import Engine, Failure, Lane
+from harness.load.recorder import Names, Recorder
+from harness.load.wire import Encoder, Reply
+from harness.observations import NO_TIME, Anomaly, Method, Outcome
+from harness.oracle.ledger import Ledger
+from harness.oracle.observed import Observed
+from harness.oracle.operations import op_text
+
+Steps = Generator[Request | Pause, Reply, None]
+#: What a session is given where no reply came: status 0, nothing in it.
+NO_REPLY = Reply(0, b"", b"", b"", False, 0)
+_METHODS = {method.name: int(method) for method in Method}
+
+log = logging.getLogger(__name__)
+
+
+class Behaviour(Protocol):
+    """What the engine asks of a user; ``SessionUser`` has it."""
+
+    model: Any
+    timeout: float
+
+    def session(self, client: Client, /) -> Steps:
+        """The requests of one session."""
+
+    def final(self, client: Client, /) -> Request | None:
+        """The read that the sweep makes."""
+
+    def observe(self, reply: Reply, /) -> Observed | None:
+        """What an ok reply tells of the stored session."""
+
+    def forced_login(self, reply: Reply, /) -> bool:
+        """Whether a reply sends the session back to the login."""
+
+    def wait_time(self) -> float:
+        """Seconds between two requests."""
+
+
+class Crowd(Protocol):
+    """Who decides when sessions act."""
+
+    dropped: int
+
+    def ready(self, session: "Session", now: int) -> None:
+        """The session's next request is known: ``session.send()`` when it should be sent."""
+
+    def ended(self, session: "Session", now: int) -> None:
+        """The session's generator has ended."""
+
+
+def outcome_of(status: int, from_target: bool) -> Outcome:
+    """What a status tells of a request: only the target's own 4xx says that nothing was done."""
+    if status < 400:
+        return Outcome.OK
+    return Outcome.FAILED if status < 500 and from_target else Outcome.IN_DOUBT
+
+
+class Stage:
+    """What the sessions of one process share."""
+
+    def __init__(self, engine: Engine, recorder: Recorder, names: Names, host: str, seed: int, t0: int) -> None:
+        self.engine = engine
+        self.recorder = recorder
+        self.names = names
+        self.encoder = Encoder(host)
+        self.seed = seed
+        self.t0 = t0
+        self.sessions: list[Session] = []
+        self.sent = 0
+        self.lost = 0
+        self.stopping = False
+        #: Called after every request of the load, where somebody wants each of them.
+        self.each: Callable[[str, str, Reply | None, str, int, int], None] | None = None
+        self._complaints: set[str] = set()
+
+    def begin(self, user: Behaviour, crowd: Crowd) -> "Session":
+        """A new session of this user: new number, new ledger, no cookies. ``advance(None, now)`` sets it going."""
+        session = Session(self, len(self.sessions) + 1, user, crowd)
+        self.sessions.append(session)
+        return session
+
+    def complain(self, what: str, problem: Exception | None = None) -> None:
+        """Log a problem of the scenario's own code, each once."""
+        where = traceback.extract_tb(problem.__traceback__)[-1] if problem is not None else None
+        told = f"{what}: {problem!r}" if problem is not None else what
+        if where is not None:
+            told += f" ({where.filename}:{where.lineno})"
+        if told not in self._complaints:
+            self._complaints.add(told)
+            log.error("%s", told)
+
+
+class Session:
+    """One session, from its first request to the final read."""
+
+    __slots__ = (
+        "_counted_lost",
+        "_crowd",
+        "_lines",
+        "_op",
+        "_stage",
+        "_steps",
+        "client",
+        "cookies",
+        "lane",
+        "ledger",
+        "number",
+        "request",
+        "requests",
+        "retired",
+        "t_intended",
+        "user",
+    )
+
+    def __init__(self, stage: Stage, number: int, user: Behaviour, crowd: Crowd) -> None:
+        self._stage = stage
+        self._crowd = crowd
+        self._steps: Steps | None = None
+        self._op = 0
+        self._counted_lost = False
+        self.number = number
+        self.user = user
+        self.client = Client(number)
+        self.cookies = Cookies()
+        self.ledger = Ledger(stage.seed, number, number, self.client.user, type(user).model)
+        self.lane = Lane(stage.engine, self, round(user.timeout * 1e9))
+        self.request: Request | None = None
+        self.requests = 0  # sent so far
+        self.retired = False  # its user has left
+        self.t_intended = 0
+        self._lines = b""
+        self._write_lines()
+
+    @property
+    def lines(self) -> bytes:
+        """The headers that are this session's own."""
+        return self._lines
+
+    def _write_lines(self) -> None:
+        self._lines = b"X-User: u%d\r\nX-Writer: %d\r\n" % (self.number, self.number) + self.cookies.line
+
+    def advance(self, reply: Reply | None, now: int) -> None:
+        """Ask the generator for what comes next, giving it the reply that it waits for (None: it waits for none)."""
+        try:
+            if self._steps is None:
+                self._steps = self.user.session(self.client)
+            step = next(self._steps) if reply is None else self._steps.send(reply)
+        except StopIteration:
+            self._end(now)
+            return
+        except Exception as problem:
+            self._stage.complain("a session raised", problem)
+            self._end(now)
+            return
+        if type(step) is Request:
+            self.request = step
+            self._crowd.ready(self, now)
+        elif type(step) is Pause:
+            self._stage.engine.at(now + round(step.seconds * 1e9), self._resume)
+        else:
+            self._stage.complain(f"a session yields requests or Pause(seconds), not {step!r}")
+            self._end(now)
+
+    def _resume(self, now: int) -> None:
+        if not (self._stage.stopping or self.retired):
+            self.advance(None, now)
+
+    def _end(self, now: int) -> None:
+        self._steps = None
+        self.lane.close()
+        self._crowd.ended(self, now)
+
+    def wake(self, now: int) -> None:
+        """Send after a rest, for which the time is now."""
+        self.lane.probe()
+        self.send(now)
+
+    def send(self, now: int) -> None:
+        """Send the next request; ``t_intended`` was set by the crowd."""
+        request, stage = self.request, self._stage
+        if stage.stopping or self.retired or request is None:
+            return
+        op = self._op = 0 if request.writes is None else self.ledger.write(request.writes)
+        try:
+            data = stage.encoder.encode(request, self._lines, op_text(op) if op else "")
+        except ValueError as problem:
+            if op:
+                self.ledger.settle(op, Outcome.FAILED, None, "", now - stage.t0)
+            stage.complain("a request cannot be sent", problem)
+            self._end(now)
+            return
+        stage.sent += 1
+        self.requests += 1
+        self.lane.send(data, request.method, not op and request.method in ("GET", "HEAD"), now)
+
+    def replied(self, reply: Reply, t_end: int) -> None:
+        """Judge and record the reply, then go on."""
+        outcome, anomaly = self.settle(reply, t_end)
+        self._finish(reply, outcome, anomaly, t_end)
+
+    def failed(self, failure: Failure, t_end: int) -> None:
+        """No reply: certainly not done where nothing was sent, else in doubt."""
+        outcome = Outcome.IN_DOUBT if self.lane.sent else Outcome.FAILED
+        anomaly = self.ledger.settle(self._op, outcome, None, "", t_end - self._stage.t0)
+        self._finish(NO_REPLY, outcome, anomaly, t_end, failure.value)
+
+    def settle(self, reply: Reply, t_end: int) -> tuple[Outcome, Anomaly]:
+        """What the reply means, told to the ledger."""
+        request = self.request
+        assert request is not None  # noqa: S101 - a reply answers a request
+        self.take_cookies(reply)
+        boot, t = reply.boot, t_end - self._stage.t0
+        forced = self.is_forced_login(reply)
+        outcome = Outcome.FAILED if forced else outcome_of(reply.status, bool(boot or reply.replica))
+        observed = self.observed(request, reply) if outcome is Outcome.OK else None
+        anomaly = self.ledger.settle(self._op, outcome, observed, boot, t)
+        if forced:
+            anomaly = max(anomaly, self.ledger.forced_login(t, boot))
+        if outcome is Outcome.OK and request.check is not None and not self._checks(request, reply):
+            anomaly = Anomaly.WRONG
+        return outcome, anomaly
+
+    def take_cookies(self, reply: Reply) -> None:
+        """Let Set-Cookie replace what it names."""
+        if self.cookies.take(reply.set_cookies()):
+            self._write_lines()
+
+    def is_forced_login(self, reply: Reply) -> bool:
+        """The user's ``forced_login``; an error in it is told once."""
+        try:
+            return self.user.forced_login(reply)
+        except Exception as problem:
+            self._stage.complain("forced_login raised", problem)
+            return False
+
+    def observed(self, request: Request, reply: Reply) -> Observed | None:
+        """The request's ``reads`` or the user's ``observe``; an error in it is told once."""
+        try:
+            return (request.reads or self.user.observe)(reply)
+        except Exception as problem:
+            self._stage.complain("observe raised", problem)
+            return None
+
+    def _checks(self, request: Request, reply: Reply) -> bool:
+        try:
+            return request.check is None or request.check(reply)
+        except Exception as problem:
+            self._stage.complain("check raised", problem)
+            return False
+
+    def _finish(self, reply: Reply, outcome: Outcome, anomaly: Anomaly, t_end: int, failure: str = "") -> None:
+        stage, request = self._stage, self.request
+        assert request is not None  # noqa: S101 - as above
+        if anomaly is Anomaly.LOST and not self._counted_lost:
+            self._counted_lost = True
+            stage.lost += 1
+        record(stage, self, request, self.lane, self._op, reply, outcome, anomaly, 0, self.t_intended, t_end)
+        if stage.each is not None:
+            error = "" if outcome is Outcome.OK else failure or f"HTTP {reply.status}"
+            name = request.name or request.path.partition("?")[0]
+            stage.each(request.method, name, reply if reply.status else None, error, self.lane.t_sent, t_end)
+        self.request = None
+        if self.retired:
+            self.lane.close()
+        elif not stage.stopping:
+            self.advance(reply, t_end)
+
+
+def record(
+    stage: Stage,
+    session: Session,
+    request: Request,
+    lane: Lane,
+    op: int,
+    reply: Reply,
+    outcome: Outcome,
+    anomaly: Anomaly,
+    phase: int,
+    t_intended: int,
+    t_end: int,
+) -> None:
+    """Pack one request."""
+    names, t0 = stage.names, stage.t0
+    stage.recorder.add(
+        session.number,
+        session.number,
+        op,
+        names.number("name", request.name or f"{request.method} {request.path.partition('?')[0]}"),
+        _METHODS.get(request.method, 7),
+        outcome,
+        anomaly,
+        lane.attempts,
+        lane.reconnected,
+        phase,
+        reply.status,
+        names.number("replica", reply.replica),
+        names.number("boot", reply.boot),
+        t_intended - t0,
+        lane.t_sent - t0,
+        lane.t_first - t0 if lane.t_first >= 0 else NO_TIME,
+        t_end - t0,
+        lane.sent,
+        lane.received,
+    )

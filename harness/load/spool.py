@@ -1,0 +1,96 @@
+"""A spool read back: fixed-width records to a table, also what a crash left of it."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from harness.errors import UntrustedError
+from harness.load.recorder import LAST_ID
+from harness.observations import RECORD, Anomaly, Method, Outcome
+
+_PLAIN = (
+    "session",
+    "writer",
+    "op",
+    "status",
+    "phase",
+    "t_intended",
+    "t_sent",
+    "t_first",
+    "t_end",
+    "bytes_sent",
+    "bytes_received",
+    "reconnected",
+    "attempts",
+)
+_NAMED = ("name", "replica", "boot")
+_NUMBERED = {"method": Method, "outcome": Outcome, "anomaly": Anomaly}
+COLUMNS = (
+    "session",
+    "writer",
+    "op",
+    "name",
+    "method",
+    "status",
+    "outcome",
+    "anomaly",
+    "replica",
+    "boot",
+    "phase",
+    "t_intended",
+    "t_sent",
+    "t_first",
+    "t_end",
+    "bytes_sent",
+    "bytes_received",
+    "reconnected",
+    "attempts",
+)
+
+
+def read(directory: Path) -> pd.DataFrame:
+    """The requests of a spool, in the order in which they ended, with the columns of requests.parquet.
+
+    ``name``, ``replica`` and ``boot`` are categories of strings (missing where there is none), ``method``, ``outcome`` and
+    ``anomaly`` of lower-case words (methods upper-case). A torn last record or line is left out.
+
+    Raises:
+        UntrustedError: no spool there.
+    """
+    try:
+        records = _records(directory / "requests.bin")
+        names = _names(directory / "names.jsonl")
+    except FileNotFoundError as problem:
+        raise UntrustedError(f"no spool in {directory}", "the load process never began to record") from problem
+    columns = {column: pd.Series(np.ascontiguousarray(records[column])) for column in _PLAIN}
+    columns |= {column: _by_name(records[column], names[column]) for column in _NAMED}
+    columns |= {column: _by_number(records[column], words) for column, words in _NUMBERED.items()}
+    return pd.DataFrame({column: columns[column] for column in COLUMNS}, copy=False)
+
+
+def _records(path: Path) -> np.ndarray:
+    whole = path.stat().st_size // RECORD.itemsize
+    return np.memmap(path, RECORD, "r", shape=(whole,)) if whole else np.empty(0, RECORD)
+
+
+def _names(path: Path) -> dict[str, dict[int, str]]:
+    names: dict[str, dict[int, str]] = {kind: {} for kind in _NAMED}
+    for line in path.read_bytes().split(b"\n")[:-1]:
+        told = json.loads(line)
+        names[told["kind"]][told["id"]] = told["value"]
+    return names
+
+
+def _by_name(ids: np.ndarray, names: dict[int, str]) -> pd.Series:
+    """Ids to strings: the id is turned into the category's code, 0 and what nobody named into missing."""
+    codes = np.full(LAST_ID + 1, -1, np.int32)
+    for code, number in enumerate(names):
+        codes[number] = code
+    return pd.Series(pd.Categorical.from_codes(codes[ids], categories=list(names.values())))
+
+
+def _by_number(ids: np.ndarray, words: type[Method] | type[Outcome] | type[Anomaly]) -> pd.Series:
+    said = [word.name if words is Method else word.name.lower() for word in words]
+    return pd.Series(pd.Categorical.from_codes(ids.astype(np.int8), categories=said))

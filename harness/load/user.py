@@ -1,0 +1,79 @@
+"""``SessionUser``: a Locust user whose behaviour is a generator of requests, driven by the engine."""
+
+import os
+from typing import Any, ClassVar
+
+from locust import User, events, task
+from locust.env import Environment
+from locust.exception import StopUser
+
+from harness.load.alone import Alone
+from harness.load.client import Client, Pause, Request
+from harness.load.plan import Orders
+from harness.load.remote import Remote
+from harness.load.session import Steps
+from harness.load.venue import Venue
+from harness.load.wire import Reply
+from harness.oracle.models import ModelFactory, tally
+from harness.oracle.observed import Observed, Tally, tally_of
+
+__all__ = ["Client", "Pause", "Reply", "Request", "SessionUser"]
+
+
+class SessionUser(User):
+    """Subclass it, and write ``session`` and ``final``. One user is one session at a time; when it ends, a new one begins.
+
+    ``wait_time`` lies between a session's requests. ``model`` is what the ledger takes the session's state for,
+    ``timeout`` the seconds after which a request is in doubt.
+    """
+
+    abstract = True
+    model: ClassVar[ModelFactory] = tally
+    timeout: float = 10.0
+
+    def session(self, client: Client, /) -> Steps:
+        """Yield requests; each ``yield`` gives the ``Reply`` (``status`` 0 where none came). Yield ``Pause(s)`` to rest."""
+        raise NotImplementedError(f"{type(self).__name__} needs a session(self, client) that yields requests")
+
+    def final(self, client: Client, /) -> Request | None:
+        """The read by which the session is judged in the end; None leaves it unjudged."""
+        return None
+
+    def observe(self, reply: Reply, /) -> Tally | Observed | None:
+        """What an ok reply shows of the stored session; by default its JSON's ``session`` (docs/wire.md)."""
+        if not reply.body.startswith(b"{"):
+            return None
+        return tally_of(reply.json())
+
+    def forced_login(self, reply: Reply, /) -> bool:
+        """Whether a reply sends a live session back to the login; by default a 401."""
+        return reply.status == 401
+
+    @task
+    def _be_seated(self) -> None:
+        venue_of(self.environment).seat(self)
+        raise StopUser
+
+    def stop(self, force: bool = False) -> bool:
+        """Locust's: at once, or when the request under way has ended (the engine waits for that one by itself)."""
+        stopped: bool = super().stop(force)
+        if not stopped:
+            venue_of(self.environment).unseat(self)
+        return stopped
+
+
+_VENUE = "_harness_venue"
+
+
+def venue_of(environment: Environment) -> Venue:
+    """The venue of this Locust environment, which is where its users meet."""
+    venue: Venue = getattr(environment, _VENUE)
+    return venue
+
+
+@events.init.add_listener
+def open_venue(environment: Environment, **_: Any) -> None:
+    """Once Locust is set up: obey the harness where it started this process, else run alone."""
+    orders = Orders.read(os.environ)
+    director = Remote(environment, orders) if orders else Alone(environment)
+    setattr(environment, _VENUE, director.venue)
