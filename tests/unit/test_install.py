@@ -1,0 +1,72 @@
+"""tools/install on machines that lack something: a clear line with its mend, and nothing touched that is not ours."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+INSTALL = Path(__file__).resolve().parents[2] / "tools" / "install"
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Path:
+    """As much of a fresh clone as the installer looks at."""
+    (tmp_path / "tools").mkdir()
+    shutil.copy(INSTALL, tmp_path / "tools" / "install")
+    return tmp_path
+
+
+def python(clone: Path, on_venv: str) -> Path:
+    """A Python that does ``on_venv`` (a line of shell) for ``-m venv``, and is the real one for all else."""
+    path = clone / "python-of-the-test"
+    path.write_text(f'#!/bin/sh\ncase "$*" in "-m venv "*) {on_venv};; *) exec {sys.executable} "$@";; esac\n')
+    path.chmod(0o755)
+    return path
+
+
+def install(clone: Path, python: Path) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "PYTHON": str(python)}
+    return subprocess.run(["tools/install"], cwd=clone, env=environment, capture_output=True, text=True, check=False)
+
+
+def test_no_python_that_is_new_enough_is_said_in_two_lines(clone: Path) -> None:
+    done = install(clone, clone / "no-such-python")
+    assert done.returncode == 4
+    what, mend = done.stderr.splitlines()
+    assert "no Python 3.11 or newer" in what and "apt-get install python3" in mend
+    assert not (clone / ".venv").exists()
+
+
+def test_an_old_python_does_not_count(clone: Path) -> None:
+    old = clone / "old"
+    old.write_text("#!/bin/sh\nexit 1\n")  # what its version check answers
+    old.chmod(0o755)
+    assert install(clone, old).returncode == 4
+
+
+def test_without_the_venv_package_the_line_that_installs_it_is_shown(clone: Path) -> None:
+    done = install(clone, python(clone, "echo 'Error: ensurepip is not available'; exit 1"))
+    assert done.returncode == 4
+    what, mend = done.stderr.splitlines()
+    assert "cannot make a virtual environment" in what and "apt-get install python3-venv" in mend
+    assert not (clone / ".venv" / ".installed").exists()
+
+
+def test_a_half_made_environment_is_not_taken_for_a_good_one(clone: Path) -> None:
+    """Its python is the system's: pip would install into the system itself."""
+    (clone / ".venv" / "bin").mkdir(parents=True)
+    base = Path(sys.base_prefix) / "bin" / "python3"
+    (clone / ".venv" / "bin" / "python").symlink_to(base)
+    done = install(clone, python(clone, "echo made anew >> made; exit 1"))
+    assert (clone / "made").read_text() == "made anew\n"
+    assert done.returncode == 4
+
+
+def test_an_environment_that_is_made_without_pip_is_not_taken_for_a_good_one(clone: Path) -> None:
+    without_pip = python(clone, f"{sys.executable} -m venv --without-pip .venv")
+    done = install(clone, without_pip)
+    assert done.returncode == 4
+    assert "apt-get install python3-venv" in done.stderr
