@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from targets.settings import Options, Settings, SettingsError, seconds
+from targets.settings import AddressError, Options, Settings, SettingsError, seconds
 
 
 def parser() -> argparse.ArgumentParser:
@@ -40,35 +40,38 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run until told to stop. Exit code 0; 2 for settings that cannot be, 4 for an address that cannot be had."""
     asked_for = parser().parse_args(arguments)
     try:
-        return asyncio.run(_run(asked_for))
+        asyncio.run(_run(asked_for))
     except SettingsError as problem:
         print(f"error: {problem}", file=sys.stderr)
-        return 2
-    except OSError as problem:
-        print(f"error: cannot listen on {asked_for.host}:{asked_for.port}: {problem.strerror}", file=sys.stderr)
-        return 4
+        return problem.code
+    return 0
 
 
-async def _run(flags: argparse.Namespace) -> int:
+async def _run(flags: argparse.Namespace) -> None:
     with _quick_imports():
-        from targets import capacity, catalog, service  # noqa: PLC0415 - the server's library, imported the quick way
+        from targets import catalog  # noqa: PLC0415 - these import the server's library, the quick way
         from targets.apps import Parts  # noqa: PLC0415
+        from targets.capacity import Slots  # noqa: PLC0415
         from targets.journal import Journal  # noqa: PLC0415
+        from targets.service import Service, serve  # noqa: PLC0415
 
     settings = Settings(flags.replica, os.urandom(8).hex(), flags.store, flags.secret, _options(flags.option))
     app, state = catalog.chosen(flags.app, flags.state, settings.options)
-    service_time = seconds(flags.service_time)
-    if flags.slots < 1:
-        raise SettingsError("--slots must be at least 1")
-    slots = capacity.Slots(service_time, flags.slots) if service_time else None
     place, journal = state.place(settings), Journal(flags.journal, settings)
     routes = app.app(Parts(place, journal, settings))
-    listener = socket.create_server((flags.host, flags.port), reuse_port=True, backlog=1024)
+    slots = Slots(service_time, flags.slots) if (service_time := seconds(flags.service_time)) else None
+    listener = _listener(flags.host, flags.port)
     told = {"ready": True, "port": listener.getsockname()[1], "replica": settings.replica, "boot": settings.boot}
-    answering = service.Service(settings, routes, place, slots, flags.nonce)
-    await service.serve(answering, place, listener, lambda: print(json.dumps(told), flush=True))
+    service = Service(settings, routes, place, slots, flags.nonce)
+    await serve(service, place, listener, ready=lambda: print(json.dumps(told), flush=True))
     journal.close()
-    return 0
+
+
+def _listener(host: str, port: int) -> socket.socket:
+    try:
+        return socket.create_server((host, port), reuse_port=True, backlog=1024)
+    except (OSError, OverflowError) as problem:
+        raise AddressError(f"cannot listen on {host}:{port}: {problem}") from problem
 
 
 def _options(pairs: Sequence[str]) -> Options:

@@ -18,12 +18,12 @@ _JSON = {"Content-Type": "application/json"}
 def cookie(request: web.BaseRequest) -> str:
     """The handle in the session cookie; empty where there is none.
 
-    Read by hand, since the library parses every cookie of a balancer with it. Handles need no unquoting.
+    Read by hand, since the library parses every cookie of a balancer with it. Handles are ASCII and need no unquoting.
     """
     for pair in request.headers.get("Cookie", "").split(";"):
         name, _, value = pair.strip().partition("=")
         if name == COOKIE:
-            return value
+            return value if value.isascii() else ""
     return ""
 
 

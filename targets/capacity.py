@@ -5,6 +5,8 @@ import heapq
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
+from targets.settings import SettingsError
+
 T = TypeVar("T")
 
 
@@ -16,6 +18,8 @@ class Slots:
     """
 
     def __init__(self, service_time: float, slots: int) -> None:
+        if slots < 1:
+            raise SettingsError("--slots must be at least 1")
         self._service_time = service_time
         self._free = asyncio.Semaphore(slots)
         self._ends = [0.0] * slots  # a heap: when each free slot was due to become free

@@ -66,7 +66,7 @@ class Service:
 
     async def _answer(self, request: web.BaseRequest) -> web.Response:
         path = request.raw_path.partition("?")[0]
-        if path in self._pages and request.method == "GET":
+        if path in self._pages:
             return self._page(path)
         handler = self._route(path, request.method)
         if self._slots is None:

@@ -3,13 +3,22 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
 
 
 class SettingsError(Exception):
-    """A setting that cannot be: the message says what is wrong and what would do."""
+    """A setting that cannot be: the message says what is wrong and what would do. The class carries the exit code."""
+
+    code: ClassVar[int] = 2
+
+
+class AddressError(SettingsError):
+    """An address that cannot be listened on."""
+
+    code = 4
 
 
 def seconds(text: str) -> float:

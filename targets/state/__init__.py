@@ -51,7 +51,7 @@ class Place(Protocol):
 
 @runtime_checkable
 class Telling(Protocol):
-    """An ability apart: a place that answers ``GET`` requests of its own."""
+    """An ability apart: a place that answers requests of its own, whatever their method."""
 
     def pages(self) -> Mapping[str, Callable[[], object]]:
         """By path, what makes the JSON value to answer with."""

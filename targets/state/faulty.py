@@ -75,7 +75,7 @@ class Bugs:
         return NO_BUG
 
     def _number(self, owner: str, what: str) -> int:
-        return int.from_bytes(blake2b(f"{self.seed}/{what}/{owner}".encode(), digest_size=8).digest(), "big")
+        return int.from_bytes(blake2b(ascii((self.seed, what, owner)).encode(), digest_size=8).digest(), "big")
 
 
 class Faulty:

@@ -4,7 +4,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from aiohttp.test_utils import make_mocked_request
 
+from targets import asked
 from targets.apps import cart
 from targets.journal import Journal
 from targets.problems import Conflict, Rejected, Unavailable
@@ -110,6 +112,14 @@ async def test_the_session_cookie_is_found_among_others() -> None:
     async with visited(cart, memory) as client:
         reply = await client.get("/cart", Cookie=f"SRV=r1; xsession=no; session={handle}; z=1")
         assert reply.session["birth"] == "b1"
+
+
+@pytest.mark.parametrize(
+    ("header", "handle"),
+    [("", ""), ("a=b", ""), ("session=x", "x"), ("a=session; session=y; b", "y"), ("session=\u00e9", "")],
+)
+def test_the_handle_in_a_cookie_header(header: str, handle: str) -> None:
+    assert asked.cookie(make_mocked_request("GET", "/", {"Cookie": header})) == handle
 
 
 async def test_concurrent_writers_in_memory_lose_nothing() -> None:

@@ -49,7 +49,7 @@ def test_apps_and_states_go_together_or_say_why_not(app: str, state: str) -> Non
         (["--app", "cart", "--state", "memory", "--option", "ttl=0s"], "above 0"),
         (["--app", "cart", "--state", "memory", "--option", "dedupe=true"], "yes or no"),
         (["--app", "cart", "--state", "memory", "--service-time", "fast"], "'fast' is not a duration"),
-        (["--app", "cart", "--state", "memory", "--slots", "0"], "--slots"),
+        (["--app", "cart", "--state", "memory", "--service-time", "1ms", "--slots", "0"], "--slots"),
         (["--app", "cart", "--state", "memory", "--journal", "/nowhere/at/all"], "cannot write the journal"),
         (["--app", "cart", "--state", "faulty", "--option", "bugs=drop:much"], "NAME:RATE"),
         (["--app", "cart", "--state", "faulty", "--option", "bugs=crash:0.1"], "no bug 'crash'"),
