@@ -94,7 +94,8 @@ class Bench:
             self.backend.topology(arm.design, files.logs, told.clock) as topology,
         ):
             told.topology = topology
-            told.clock.t0_ns = await driver.start(topology.url)
+            await driver.ready()
+            told.clock.t0_ns = driver.start(topology.url)
             async with timeline(arm.faults, topology, told.clock, told.event):
                 await driver.until_done()
             await topology.steady()

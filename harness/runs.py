@@ -17,11 +17,11 @@ from typing import Any, Self
 
 import pandas as pd
 
+from harness import spool
 from harness.errors import EnvironmentLacksError, HarnessError, UsageError
 from harness.observations import Event, Sample
 from harness.oracle.judge import Judgement, judge
-from harness.oracle.ledger import Testimony
-from harness.spool import read_spool
+from harness.oracle.testimony import Testimony
 from harness.summary import SCHEMA, Summary
 from harness.verdicts import Verdict
 
@@ -99,7 +99,7 @@ class ArmFiles:
         with writing(self.path):
             write_text(self.path / "events.jsonl", "".join(json.dumps(asdict(event)) + "\n" for event in events))
             self._keep_samples(samples)
-            _write_parquet(read_spool(self.spool), self.path / "requests.parquet")
+            _write_parquet(spool.read(self.spool), self.path / "requests.parquet")
             ledgers = self.spool / "ledgers.jsonl"
             if ledgers.exists():
                 ledgers.replace(self.path / "ledgers.jsonl")
@@ -119,7 +119,7 @@ class ArmFiles:
         parquet = self.path / "requests.parquet"
         if parquet.exists():
             return pd.read_parquet(parquet)
-        return read_spool(self.spool)
+        return spool.read(self.spool)
 
     def observations(self, design: str, arm: str, load: Mapping[str, Any], repeat: int = 1) -> ArmObservations:
         """All of it, judged."""

@@ -6,8 +6,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from harness.errors import UntrustedError
-from harness.load.recorder import LAST_ID
 from harness.observations import RECORD, Anomaly, Method, Outcome
 
 _PLAIN = (
@@ -54,16 +52,11 @@ def read(directory: Path) -> pd.DataFrame:
     """The requests of a spool, in the order in which they ended, with the columns of requests.parquet.
 
     ``name``, ``replica`` and ``boot`` are categories of strings (missing where there is none), ``method``, ``outcome`` and
-    ``anomaly`` of lower-case words (methods upper-case). A torn last record or line is left out.
-
-    Raises:
-        UntrustedError: no spool there.
+    ``anomaly`` of lower-case words (methods upper-case). A torn last record or line is left out; where the load never
+    began there are no rows.
     """
-    try:
-        records = _records(directory / "requests.bin")
-        names = _names(directory / "names.jsonl")
-    except FileNotFoundError as problem:
-        raise UntrustedError(f"no spool in {directory}", "the load process never began to record") from problem
+    records = _records(directory / "requests.bin")
+    names = _names(directory / "names.jsonl")
     columns = {column: pd.Series(np.ascontiguousarray(records[column])) for column in _PLAIN}
     columns |= {column: _by_name(records[column], names[column]) for column in _NAMED}
     columns |= {column: _by_number(records[column], words) for column, words in _NUMBERED.items()}
@@ -71,13 +64,13 @@ def read(directory: Path) -> pd.DataFrame:
 
 
 def _records(path: Path) -> np.ndarray:
-    whole = path.stat().st_size // RECORD.itemsize
+    whole = path.stat().st_size // RECORD.itemsize if path.exists() else 0
     return np.memmap(path, RECORD, "r", shape=(whole,)) if whole else np.empty(0, RECORD)
 
 
 def _names(path: Path) -> dict[str, dict[int, str]]:
     names: dict[str, dict[int, str]] = {kind: {} for kind in _NAMED}
-    for line in path.read_bytes().split(b"\n")[:-1]:
+    for line in path.read_bytes().split(b"\n")[:-1] if path.exists() else ():
         told = json.loads(line)
         names[told["kind"]][told["id"]] = told["value"]
     return names
@@ -85,7 +78,7 @@ def _names(path: Path) -> dict[str, dict[int, str]]:
 
 def _by_name(ids: np.ndarray, names: dict[int, str]) -> pd.Series:
     """Ids to strings: the id is turned into the category's code, 0 and what nobody named into missing."""
-    codes = np.full(LAST_ID + 1, -1, np.int32)
+    codes = np.full(np.iinfo(np.uint16).max + 1, -1, np.int32)
     for code, number in enumerate(names):
         codes[number] = code
     return pd.Series(pd.Categorical.from_codes(codes[ids], categories=list(names.values())))
