@@ -35,6 +35,11 @@ class Recording:
     last: Snapshot | None = None
     complete: bool = False
 
+    @property
+    def now(self) -> float:
+        """Seconds from T0; 0 before it."""
+        return self.clock.seconds() if self.clock.started else 0.0
+
     def event(self, event: Event) -> None:
         """Note an event, and show it."""
         self.events.append(event)
@@ -83,7 +88,7 @@ class Bench:
         Raises:
             UntrustedError: a part died by itself, a fault did not land, or the steady state did not return.
         """
-        await self._unless_a_part_dies(self._measure(told, users, afterwards))
+        await self._unless_a_part_dies(self._measure(told, users, afterwards), told.clock)
 
     async def _measure(self, told: Recording, users: Path, afterwards: Afterwards | None) -> None:
         arm, files = told.arm, told.files
@@ -104,9 +109,9 @@ class Bench:
                 await afterwards(topology)
             told.complete = True
 
-    async def _unless_a_part_dies(self, work: Coroutine[Any, Any, None]) -> None:
+    async def _unless_a_part_dies(self, work: Coroutine[Any, Any, None], clock: Clock) -> None:
         working = asyncio.create_task(work)
-        dying = asyncio.create_task(self.supervisor.deaths.get())
+        dying = asyncio.create_task(self._death(clock))
         try:
             await asyncio.wait({working, dying}, return_when=asyncio.FIRST_COMPLETED)
             if not working.done():
@@ -117,6 +122,13 @@ class Bench:
                 task.cancel()
                 with suppress(asyncio.CancelledError):
                     await asyncio.gather(task, return_exceptions=True)
+
+    async def _death(self, clock: Clock) -> Death:
+        """The first death under load; who starts a part tells of one that dies before."""
+        while True:
+            death = await self.supervisor.deaths.get()
+            if clock.started:
+                return death
 
 
 def _told(death: Death) -> UntrustedError:

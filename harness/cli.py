@@ -20,6 +20,7 @@ from harness.errors import HarnessError
 
 if TYPE_CHECKING:
     from harness.conduct import Conducted
+    from harness.report.table import Row
 
 Command = Callable[[argparse.Namespace], int]
 
@@ -204,7 +205,7 @@ def _print_result(conducted: "Conducted") -> None:
     out.print(f"[bold]{summary.verdict}[/bold]: {escape(table.sentence(summary))}", highlight=False)
     for doubt in table.doubts(summary):
         out.print(escape(doubt), style="bold", highlight=False)
-    out.print(_decision_table(table.rows(summary), table.COLUMNS))
+    out.print(_decision_table(table.rows(summary), out.width))
     for note in table.notes(summary, str(conducted.run.plan.load["kind"])):
         out.print(escape(note), style="dim", highlight=False)
     for verdict in conducted.analysis.verdicts:
@@ -214,11 +215,27 @@ def _print_result(conducted: "Conducted") -> None:
     out.print(f"report: {escape(str(conducted.run.path / 'report.html'))}", soft_wrap=True, highlight=False)
 
 
-def _decision_table(rows: Sequence[Any], columns: Sequence[str]) -> Table:
-    table = Table(*columns, show_lines=True)
+def _decision_table(rows: Sequence["Row"], width: int) -> Table:
+    """As many columns as the terminal has room for; the report has them all."""
+    columns = _COLUMNS if width >= _WIDE else _COLUMNS[:4] + _COLUMNS[-1:]
+    table = Table(*(title for title, _ in columns), show_lines=True)
     for row in rows:
-        table.add_row(*(escape(cell) for cell in row.cells))
+        table.add_row(*(escape(cell(row)) for _, cell in columns))
     return table
+
+
+_WIDE = 150
+_COLUMNS: tuple[tuple[str, Callable[["Row"], str]], ...] = (
+    ("design", lambda row: row.design),
+    ("what the fault did to its sessions", lambda row: row.finding),
+    ("acknowledged writes lost", lambda row: row.writes_lost),
+    ("detect, recover", lambda row: f"{row.detect} s, {row.recover} s"),
+    ("errors while it lasted", lambda row: row.errors),
+    ("forced logins", lambda row: row.forced_logins),
+    ("correct/s before, during, after", lambda row: row.throughput),
+    ("p99 ms without, with", lambda row: row.p99),
+    ("verdict", lambda row: row.expected),
+)
 
 
 def _explain(arguments: argparse.Namespace) -> int:

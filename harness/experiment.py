@@ -38,4 +38,4 @@ async def _measured(bench: Bench, arm: Arm, users: Path, into: Run, nth: int) ->
         try:
             await bench.measure(told, users)
         except UntrustedError as problem:
-            told.event(Event(told.clock.seconds(), "part_died", problem.subject, {"why": problem.message}))
+            told.event(Event(told.now, "part_died", problem.subject, {"why": problem.message}))

@@ -165,11 +165,11 @@ def _phases(columns: Columns, faults: Sequence[FaultFigures], start: float, end:
 
 
 def _recovered(faults: Sequence[FaultFigures], end: float) -> float:
-    """When the last fault had recovered; the end, where one never did."""
+    """When the last fault was undone, its errors over and goodput back; the end, where that never was."""
     times = [
         end
         if fault.effective is None or fault.recover_s is None
-        else fault.effective + max(fault.recover_s, fault.detect_s or 0)
+        else max(fault.effective + fault.recover_s, fault.effective + (fault.detect_s or 0), fault.healed or 0)
         for fault in faults
     ]
     return min(end, max(times))
@@ -271,6 +271,7 @@ def _sessions(observed: ArmObservations) -> Sessions:
     judgements = _by_session(observed.judgements)
     killed = deaths(observed.events)
     risky = at_risk(observed.requests, killed) if killed else frozenset()
+    # What was seen was seen; only what the final read would have told is unknown without it.
     judged = {session: ones for session, ones in judgements.items() if not any(one.unknown for one in ones)}
     lost = {session for session, ones in judged.items() if any(one.lost for one in ones)}
     causes = Counter(
@@ -289,9 +290,9 @@ def _sessions(observed: ArmObservations) -> Sessions:
         loss_interval_99=interval(len(lost), len(judged)) if judged else None,
         moved=int((load.dropna(subset=["replica"]).groupby("session")["replica"].nunique() > 1).sum()),
         rolled_back=_having(judged, "rolled_back"),
-        stale=_having(judged, "stale"),
-        leaked=_having(judged, "leaked"),
-        forced_login=_having(judged, "forced_login"),
+        stale=_having(judgements, "stale"),
+        leaked=_having(judgements, "leaked"),
+        forced_login=_having(judgements, "forced_login"),
         unknown=started - len(judged),
         lost_by_cause=dict(causes),
         lost_not_at_risk=len(by_kill - risky) if killed else None,

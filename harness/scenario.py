@@ -14,16 +14,29 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
+from harness.bundled import targets_home
 from harness.duration import seconds
 from harness.errors import UsageError
 from harness.verdicts import Expectation
 
+BALANCERS = ("auto", "haproxy", "nginx")
 POLICIES = ("round_robin", "least_connections", "cookie", "hash_cookie", "hash_header", "source")
 
 
-def _require(holds: bool, message: str, hint: str = "") -> None:
+def _require(holds: bool, message: str, hint: str = "docs/scenarios.md says what each value may be") -> None:
     if not holds:
         raise UsageError(message, hint)
+
+
+def _check_part(kind: str, name: str) -> None:
+    known = parts(kind)
+    _require(name in known, f"there is no {kind} {name!r}", f"there are {', '.join(known)}")
+
+
+def parts(kind: str) -> tuple[str, ...]:
+    """The names of the built-in targets' parts of a ``kind``: app or state. Each is a file."""
+    folder = targets_home() / "targets" / {"app": "apps", "state": "state"}[kind]
+    return tuple(sorted(path.stem for path in folder.glob("*.py") if not path.stem.startswith("_")))
 
 
 @dataclass(frozen=True)
@@ -56,6 +69,7 @@ class Balancing:
 
     def __post_init__(self) -> None:
         _require(self.policy in POLICIES, f"unknown balancing policy {self.policy!r}", f"one of {', '.join(POLICIES)}")
+        _require(self.name in BALANCERS, f"unknown balancer {self.name!r}", f"one of {', '.join(BALANCERS)}")
         _require(0 <= self.retries <= 10, "retries lie between 0 and 10")
 
     @property
@@ -87,6 +101,8 @@ class Design:
         _require(self.replicas is None or self.replicas >= 1, "replicas must be at least 1")
         _require(seconds(self.service_time) >= 0 and self.slots >= 1, "service_time is not negative, slots at least 1")
         _require(self.at_risk in (None, "none", "victim"), f"at_risk is none, victim or None, not {self.at_risk!r}")
+        _check_part("app", self.app)
+        _check_part("state", self.state)
 
     def describe(self) -> dict[str, str | int | float]:
         """The design in plain values, for run.json and the report."""
@@ -185,6 +201,20 @@ class At:
         return seconds(self.when)
 
 
+def _check_order(faults: Sequence[At]) -> None:
+    """What ends a fault comes after it, and nothing is broken twice at once."""
+    broken: set[tuple[str, str]] = set()
+    for at in faults:
+        ends = getattr(at.fault, "ends", None)
+        about = (ends or at.fault.kind, at.fault.target)
+        if ends is None:
+            _require(about not in broken, f"{about[1]} is broken twice: a second {about[0]} at {at.when}")
+            broken.add(about)
+        else:
+            _require(about in broken, f"{at.fault.kind} of {about[1]} at {at.when} has no {ends} before it to end")
+            broken.remove(about)
+
+
 @dataclass(frozen=True)
 class Arm:
     """A design with or without its faults: what is run once."""
@@ -226,6 +256,7 @@ class Scenario:
         _require(len(set(names)) == len(names), "two designs have the same name")
         for at in self.faults:
             self._check(at)
+        _check_order(self.faults)
 
     def _sized(self, design: Design) -> Design:
         size = self.replicas if design.replicas is None else design.replicas
@@ -365,7 +396,8 @@ def _imported(path: Path) -> object:
     except Exception as problem:
         where = traceback.extract_tb(problem.__traceback__)[-1]
         raise UsageError(
-            f"{path} does not import: {problem!r} (line {where.lineno} of {Path(where.filename).name})"
+            f"{path} does not import: {problem!r} (line {where.lineno} of {Path(where.filename).name})",
+            f"mend it; python {path} shows the whole trace",
         ) from problem
     return module
 

@@ -43,7 +43,9 @@ class Judgement:
     writer: int = 0
     owner: str = ""
     lost: bool = False
-    rolled_back: bool = False  # the session lives, but writes acknowledged or seen are gone; kind tells whether one or a stretch
+    rolled_back: bool = (
+        False  # the session lives, but writes acknowledged or seen are gone; kind tells whether one or a stretch
+    )
     stale: bool = False
     leaked: bool = False
     duplicated: bool = False
@@ -164,7 +166,9 @@ class _Case:
         stretches, singles = [], []
         for group in self._groups(left):
             (stretches if len(group) > 1 else singles).append(group)
-        seen = tuple(i for turn in self._turns() if not _leaves(turn) for i in turn.vanished & self._writes.doubted - present)
+        seen = tuple(
+            i for turn in self._turns() if not _leaves(turn) for i in turn.vanished & self._writes.doubted - present
+        )
         return _Missing(tuple(losses), gone, tuple(stretches), tuple(i for (i,) in singles), seen)
 
     def _losses(self, final: Final, gone: frozenset[int] | None) -> tuple[list[Loss], frozenset[int]]:
@@ -270,7 +274,9 @@ class _Case:
         if recovered:
             yield f"{_writes(recovered)} in doubt appeared later: recovered, which is legal."
         for write in sorted(self._defects()):
-            cause = "the balancer's log says it never reached a replica" if write in self._writes.refused else "it failed"
+            cause = (
+                "the balancer's log says it never reached a replica" if write in self._writes.refused else "it failed"
+            )
             yield f"Write {write} is there although {cause}: a defect of the design or of the evidence."
         if t.disordered:
             yield f"{t.disordered} replies showed acknowledged writes in another order."
@@ -322,4 +328,8 @@ def _writes(n: int) -> str:
 
 
 def _list(stretch: tuple[int, ...]) -> str:
-    return f"{stretch[0]} to {stretch[-1]}" if stretch[-1] - stretch[0] == len(stretch) - 1 else ", ".join(map(str, stretch))
+    return (
+        f"{stretch[0]} to {stretch[-1]}"
+        if stretch[-1] - stretch[0] == len(stretch) - 1
+        else ", ".join(map(str, stretch))
+    )

@@ -92,9 +92,7 @@ class Ledger:
             self._weigh(i, mark, value)
         return op
 
-    def settle(
-        self, op: int, outcome: Outcome, observed: Tally | Observed | None, boot: str, t_ns: int
-    ) -> Anomaly:
+    def settle(self, op: int, outcome: Outcome, observed: Tally | Observed | None, boot: str, t_ns: int) -> Anomaly:
         """Take the reply, or its absence, to the pending write ``op`` or to a read (0); say what was wrong with it.
 
         A write settled before as failed or in doubt may be settled again: the client has tried it once more.
@@ -344,9 +342,7 @@ class Ledger:
             self._note(t_ns, Anomaly.STALE, boot)
         return Anomaly.STALE if switched else _NONE
 
-    def _reborn(
-        self, shown: Tally, offset: tuple[int, int], wrote: bool, before: str, boot: str, t_ns: int
-    ) -> Anomaly:
+    def _reborn(self, shown: Tally, offset: tuple[int, int], wrote: bool, before: str, boot: str, t_ns: int) -> Anomaly:
         """A birth not seen before: the state is a new one."""
         sums = self._sums_before(wrote)
         empty = (-sums[0], -sums[1] & MASK)

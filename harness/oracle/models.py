@@ -134,7 +134,9 @@ class Register:
     _KEPT = 8
 
     def __init__(self) -> None:
-        self._known: list[tuple[object, Sum]] = []  # values seen or acknowledged, oldest first, with the history each stands for
+        self._known: list[
+            tuple[object, Sum]
+        ] = []  # values seen or acknowledged, oldest first, with the history each stands for
         self._open: list[tuple[object, int]] = []  # values whose write is not acknowledged
 
     def weigh(self, token: int, value: object) -> Sum:
@@ -174,7 +176,9 @@ class Items:
     name = "set"
 
     def __init__(self) -> None:
-        self._tokens: dict[object, list[int]] = {}  # of every item, the writes that may have added it; the last one counts
+        self._tokens: dict[
+            object, list[int]
+        ] = {}  # of every item, the writes that may have added it; the last one counts
         self._present: set[object] = set()
 
     def weigh(self, token: int, value: object) -> Sum:

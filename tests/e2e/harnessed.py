@@ -1,0 +1,49 @@
+"""Runs the command line as a user does, in a process of its own."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+NODE_KILL = ROOT / "scenarios" / "node_kill.py"
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a command printed, and its exit code."""
+
+    code: int
+    out: str
+    err: str
+
+
+def argv(*arguments: str | Path) -> list[str]:
+    return [sys.executable, "-m", "harness.cli", *map(str, arguments)]
+
+
+def harness(
+    *arguments: str | Path, env: Mapping[str, str] | None = None, cwd: Path | None = None, timeout: float = 120
+) -> Told:
+    done = subprocess.run(
+        argv(*arguments),
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        cwd=cwd or ROOT,
+        env={**os.environ, **(env or {})},
+        check=False,
+    )
+    return Told(done.returncode, done.stdout, done.stderr)
+
+
+def assert_one_clear_line(told: Told, code: int, *words: str) -> None:
+    """The documented exit code, one line that says what, a hint, and no trace of Python."""
+    assert told.code == code, told.err
+    assert "Traceback" not in told.err + told.out
+    line = next(line for line in told.err.splitlines() if line.startswith("harness: "))
+    for word in words:
+        assert word in line, line
+    assert "hint:" in told.err, told.err

