@@ -63,14 +63,12 @@ def table(
     size = start.size
     whole = np.broadcast_to
     end = start + (whole(np.asarray(latency_ms, dtype=float), size) * 1e6).astype(np.int64)
-    names = np.arange(size) % len(REPLICAS)
     return pd.DataFrame(
         {
             "session": np.arange(size, dtype=np.uint32) % 200,
-            "name": pd.Categorical.from_codes(np.zeros(size, dtype=int), ["POST /cart/add"]),
-            "outcome": pd.Categorical.from_codes(whole(outcome, size), [kind.name.lower() for kind in Outcome]),
-            "anomaly": pd.Categorical.from_codes(whole(anomaly, size), [kind.name.lower() for kind in Anomaly]),
-            "replica": pd.Categorical.from_codes(names, list(REPLICAS)),
+            "outcome": _category(whole(outcome, size), [kind.name.lower() for kind in Outcome]),
+            "anomaly": _category(whole(anomaly, size), [kind.name.lower() for kind in Anomaly]),
+            "replica": _category(np.arange(size) % len(REPLICAS), REPLICAS),
             "phase": np.full(size, phase, dtype=np.uint8),
             "t_intended": start,
             "t_sent": start,
@@ -78,6 +76,10 @@ def table(
             "t_end": end,
         }
     )
+
+
+def _category(codes: Any, names: Sequence[str]) -> pd.Categorical:
+    return pd.Categorical.from_codes([int(code) for code in codes], list(names))
 
 
 def observations(fake: Fake, arm: str, seed: int = 1) -> ArmObservations:

@@ -9,7 +9,7 @@ from matplotlib.patches import Patch
 
 from harness.charts import style
 from harness.charts.chart import Cell, Drawing, Table
-from harness.charts.words import number
+from harness.charts.words import listed, number
 from harness.summary import Arm
 
 _TITLE = "Cost of a request"
@@ -24,7 +24,7 @@ class Part:
     hatch: str
 
 
-_CPU = (Part("replicas", style.BLUE, ""), Part("balancer", style.ORANGE, "////"), Part("store", style.GREEN, "...."))
+_CPU = (Part("replicas", style.BLUE, ""), Part("balancer", style.ORANGE, "////"), Part("store", style.GREEN, "----"))
 _BYTES = (Part("request", style.SKY, ""), Part("reply", style.PURPLE, "\\\\\\\\"))
 _MEMORY = (Part("memory", style.GREY, ""),)
 
@@ -58,7 +58,15 @@ class Cost:
 
 def figure(costs: Sequence[Cost]) -> Figure:
     """Three panels that share their designs, each with its own scale."""
-    frame = style.Frame(left=style.room([cost.design for cost in costs]), right=0.6, top=0.92, bottom=0.45, gap_x=0.6)
+    parts = (*_CPU, *_BYTES, *_MEMORY)
+    handles = [Patch(fc=part.color, hatch=part.hatch, ec=style.PAPER, label=part.name) for part in parts]
+    frame = style.Frame(
+        left=style.room([cost.design for cost in costs]),
+        right=0.6,
+        top=style.top(handles),
+        bottom=0.45,
+        gap_x=0.6,
+    )
     drawn, [line] = style.panels(_TITLE, (1, 3), max(0.32 * len(costs), 0.6), frame)
     _stack(line[0], [cost.cpu_ms for cost in costs], _CPU)
     _stack(line[1], [cost.bytes for cost in costs], _BYTES)
@@ -68,8 +76,7 @@ def figure(costs: Sequence[Cost]) -> Figure:
         style.name_rows(axes, [cost.design for cost in costs])
     for axes in line[1:]:
         axes.set_yticklabels([])
-    parts = (*_CPU, *_BYTES, *_MEMORY)
-    style.legend(drawn, [Patch(fc=part.color, hatch=part.hatch, ec=style.PAPER, label=part.name) for part in parts])
+    style.legend(drawn, handles)
     return drawn
 
 
@@ -105,7 +112,9 @@ def _extremes(what: str, unit: str, pairs: Sequence[tuple[float | None, str]]) -
     if not known:
         return ""
     told = [f"{design} ({number(value, unit)})" for value, design in known]
-    return f"Least {what} a request: {told[0]}" + (f"; most: {told[-1]}." if len(told) > 1 else ".")
+    if number(known[0][0]) == number(known[-1][0]):
+        return f"{what.capitalize()} a request: {number(known[0][0], unit)} in {listed([d for _, d in known])}."
+    return f"Least {what} a request: {told[0]}; most: {told[-1]}."
 
 
 def _table(costs: Sequence[Cost]) -> Table:

@@ -17,6 +17,7 @@ from harness.oracle.judge import Judgement
 from harness.summary import FaultFigures
 
 _TITLE = "Losses of session state over time"
+_TOLD = 3  # designs in the caption
 _MOST_ROWS = 40  # of the table, a design
 
 
@@ -41,8 +42,8 @@ class Losses:
 
 def figure(designs: Sequence[Losses], end: float) -> Figure:
     """A step line a design over one time axis; the fault's time is shaded."""
-    rows = -(-(len(designs) + 1) // 4)
-    frame = style.Frame(left=0.62, right=0.25, top=0.5 + 0.17 * rows, bottom=0.5)
+    handles = _handles(designs)
+    frame = style.Frame(left=0.62, right=0.25, top=style.top(handles), bottom=0.5)
     drawn, [[axes]] = style.panels(_TITLE, (1, 1), 2.1, frame)
     if designs:
         style.shade(axes, designs[0].faults, end)
@@ -56,7 +57,7 @@ def figure(designs: Sequence[Losses], end: float) -> Figure:
     axes.set_xlim(0, max([end, *(losses.times.max(initial=0.0) for losses in designs)]))
     axes.set_xlabel("seconds from the start of the load")
     axes.set_ylabel("losses so far")
-    style.legend(drawn, _handles(designs), columns=4)
+    style.legend(drawn, handles)
     return drawn
 
 
@@ -77,9 +78,10 @@ def _handles(designs: Sequence[Losses]) -> list[Artist]:
 
 def finding(designs: Sequence[Losses]) -> str:
     """How many losses, and how many of them while the fault was in effect."""
-    told = [_told(losses) for losses in designs if losses.times.size]
-    if told:
-        return f"{'; '.join(told)}."
+    hit = sorted((losses for losses in designs if losses.times.size), key=lambda losses: -losses.times.size)
+    if hit:
+        more = f"; and in {plural(len(hit) - _TOLD, 'design')} more, fewer" if len(hit) > _TOLD else ""
+        return f"{'; '.join(map(_told, hit[:_TOLD]))}{more}."
     return f"No loss in any of {plural(sum(losses.sessions for losses in designs), 'session')}."
 
 

@@ -12,11 +12,12 @@ from matplotlib.patches import Patch
 
 from harness.charts import style
 from harness.charts.chart import Drawing, Table
-from harness.charts.words import of, plural
+from harness.charts.words import listed, of, plural
 from harness.oracle.judge import Judgement
 from harness.summary import Sessions
 
 _TITLE = "Sessions by what became of them"
+_TOLD = 3  # designs in the caption
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class Kind:
 #: Lost first, so that it starts at zero and stands against its prediction; kept last, as what is left.
 KINDS = (
     Kind("lost", style.VERMILION, "////"),
-    Kind("rolled back or stale", style.ORANGE, "...."),
+    Kind("rolled back or stale", style.ORANGE, "||||"),
     Kind("leaked", style.INK, ""),
     Kind("duplicated", style.PURPLE, "xxxx"),
     Kind("forced login", style.BLUE, "\\\\\\\\"),
@@ -101,19 +102,20 @@ def outcomes(design: str, arm: str, judgements: Sequence[Judgement], sessions: S
 def figure(arms: Sequence[Outcomes]) -> Figure:
     """A stacked bar an arm, in per cent of its sessions, with the predicted loss as a diamond."""
     names = [f"{style.short(arm.design)}\n{'with' if arm.arm == 'fault' else 'no'} fault" for arm in arms]
+    handles = _handles(arms)
     left = style.room([arm.design for arm in arms] + ["with fault"])
-    frame = style.Frame(left=left, right=1.75, top=0.95, bottom=0.5)
+    frame = style.Frame(left=left, right=1.9, top=style.top(handles), bottom=0.5)
     drawn, [[axes]] = style.panels(_TITLE, (1, 1), max(0.36 * len(arms), 0.6), frame)
     for place, arm in enumerate(arms):
         _bar(axes, place, arm)
-        axes.text(101.5, place, _beside(arm), va="center", fontsize=8, color=style.INK)
+        axes.text(101.5, place, _beside(arm), va="center", fontsize=7.5, color=style.INK)
     axes.set_yticks(range(len(arms)), names)
     axes.tick_params(axis="y", length=0, labelcolor=style.INK, labelsize=7.5)
     axes.set_ylim(len(arms) - 0.5, -0.5)
     axes.grid(False, axis="y")
     axes.set_xlim(0, 100)
     axes.set_xlabel("% of the sessions judged")
-    style.legend(drawn, _handles(arms))
+    style.legend(drawn, handles)
     return drawn
 
 
@@ -135,7 +137,11 @@ def _bar(axes: Axes, place: int, arm: Outcomes) -> None:
 
 
 def _beside(arm: Outcomes) -> str:
-    return f"lost {arm.lost:,} of {arm.judged:,}" if arm.judged else "no session judged"
+    harmed = [f"{count:,} {kind.name}" for kind, count in zip(KINDS[:-1], arm.counts, strict=False) if count]
+    if not arm.judged or not harmed:
+        return f"all {arm.judged:,} kept" if arm.judged else "no session judged"
+    more = ", …" if len(harmed) > 2 else ""
+    return ",\n".join(harmed[:2]) + f"{more} of {arm.judged:,}"
 
 
 def _handles(arms: Sequence[Outcomes]) -> list[Artist]:
@@ -166,12 +172,16 @@ def finding(arms: Sequence[Outcomes]) -> str:
 
 
 def _losses(arms: Sequence[Outcomes]) -> str:
-    losers = [arm for arm in arms if arm.lost]
-    told = [f"{arm.design} lost {of(arm.lost, arm.judged)}{_predicted(arm)}" for arm in losers]
+    losers = sorted((arm for arm in arms if arm.lost), key=lambda arm: -arm.lost)
+    told = [f"{arm.design} lost {of(arm.lost, arm.judged)}{_predicted(arm)}" for arm in losers[:_TOLD]]
+    if rest := losers[_TOLD:]:
+        lost, judged = sum(arm.lost for arm in rest), sum(arm.judged for arm in rest)
+        told.append(f"{plural(len(rest), 'design')} more lost {lost:,} of {judged:,}")
     kept = [arm for arm in arms if not arm.lost and arm.judged]
     if kept:
-        names = ", ".join(arm.design for arm in kept)
-        told.append(f"{names} lost none of {plural(sum(arm.judged for arm in kept), 'session')}")
+        told.append(
+            f"{listed([arm.design for arm in kept])} lost none of {plural(sum(arm.judged for arm in kept), 'session')}"
+        )
     return "; ".join(told) or "no session was judged"
 
 

@@ -60,8 +60,8 @@ class Spectrum:
 def figure(spectra: Sequence[Spectrum], looks: Sequence[style.Look]) -> Figure:
     """One curve an arm: the control dashed, the fault solid; a design by its colour and marker."""
     designs = list(dict.fromkeys(spectrum.design for spectrum in spectra))
-    legend_rows = -(-(len(designs) + 2) // 4)
-    frame = style.Frame(left=0.62, right=0.25, top=0.5 + 0.17 * legend_rows, bottom=0.5)
+    handles = _handles(designs, looks, {spectrum.arm for spectrum in spectra})
+    frame = style.Frame(left=0.62, right=0.25, top=style.top(handles), bottom=0.5)
     drawn, [[axes]] = style.panels(_TITLE, (1, 1), 3.3, frame)
     for spectrum in spectra:
         look = looks[designs.index(spectrum.design)]
@@ -76,10 +76,11 @@ def figure(spectra: Sequence[Spectrum], looks: Sequence[style.Look]) -> Figure:
             mfc=look.color if solid else style.PAPER,
             markevery=(designs.index(spectrum.design) * 2 % 10, 10),
         )
-    axes.set_yscale("log")
+    told = np.concatenate([spectrum.curve()[1] for spectrum in spectra])
+    style.log_axis(axes, *((told.min(), told.max()) if told.size else (1.0, 1000.0)))
     _percent_axis(axes, max((spectrum.last for spectrum in spectra), default=1.0))
     axes.set_ylabel("latency from the intended start, ms")
-    style.legend(drawn, _handles(designs, looks, {spectrum.arm for spectrum in spectra}), columns=4)
+    style.legend(drawn, handles)
     return drawn
 
 

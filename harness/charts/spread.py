@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from harness.charts import style
 from harness.charts.chart import Drawing, Table
-from harness.charts.words import number
+from harness.charts.words import listed, number
 from harness.summary import Spread
 
 _TITLE = "Spread of replies over the replicas"
@@ -28,7 +28,9 @@ class Spreads:
 def figure(designs: Sequence[Spreads]) -> Figure:
     """A panel an arm; a group of bars a design, a bar a replica, in per cent of the design's replies."""
     most = max(len(spread.per_replica) for design in designs for spread in design.arms.values())
-    frame = style.Frame(left=style.room([d.design for d in designs]), right=0.75, top=0.62, bottom=0.5, gap_x=0.85)
+    frame = style.Frame(
+        left=style.room([d.design for d in designs]), right=0.75, top=style.top([], titled=True), bottom=0.5, gap_x=0.85
+    )
     height = len(designs) * (0.14 * max(most, 2) + 0.16)
     arms = [arm for arm in _ARMS if any(arm in design.arms for design in designs)]
     drawn, [line] = style.panels(_TITLE, (1, len(arms)), height, frame)
@@ -40,7 +42,7 @@ def figure(designs: Sequence[Spreads]) -> Figure:
         axes.set_title(_ARMS[arm])
         axes.set_xlabel("% of the design's replies")
     for axes in line:
-        axes.set_xlim(0, min(widest * 1.1, 100))
+        axes.set_xlim(0, widest * 1.25 or 100)
     for axes in line[1:]:
         axes.set_yticklabels([])
     return drawn
@@ -57,15 +59,8 @@ def _group(axes: Axes, place: int, look: style.Look, spread: Spread | None) -> f
         y = place - 0.4 + size * (index + 0.5)
         axes.barh(y, value, size * 0.82, color=look.color, alpha=0.85 if index % 2 == 0 else 0.55)
         if len(shares) <= _NAMED:
-            axes.annotate(
-                style.short(name),
-                (0, y),
-                (3, 0),
-                textcoords="offset points",
-                va="center",
-                fontsize=6.5,
-                color=style.INK,
-            )
+            label = f"{style.short(name)}  {value:.0f} %"
+            axes.annotate(label, (value, y), (3, 0), textcoords="offset points", va="center", fontsize=6.5)
     told = f"cv {number(spread.cv)}"
     axes.text(1.02, place, told, transform=axes.get_yaxis_transform(), va="center", fontsize=8, color=style.INK)
     return max(shares.values())
@@ -80,8 +75,8 @@ def finding(designs: Sequence[Spreads]) -> str:
         return "No spread was measured."
     told = [f"{design} (coefficient of variation {number(cv)})" for cv, design in known]
     place = _ARMS[arm].capitalize()
-    if len(told) == 1:
-        return f"{place}: {told[0]}; 0 is perfectly even."
+    if number(known[0][0]) == number(known[-1][0]):
+        return f"{place}, the coefficient of variation is {number(known[0][0])} in {listed([d for _, d in known])}."
     return f"{place}, most even: {told[0]}; least even: {told[-1]}. 0 is perfectly even."
 
 

@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import matplotlib as mpl
+import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import FixedLocator, NullLocator
 
 from harness.summary import FaultFigures
 
@@ -25,7 +27,7 @@ PAPER = "#ffffff"
 SHADE = "#f0dfc9"  # a fault's time
 
 BLUE, ORANGE, GREEN, VERMILION = "#0072b2", "#e69f00", "#009e73", "#d55e00"
-SKY, PURPLE, YELLOW, GREY = "#56b4e9", "#cc79a7", "#f0e442", "#b4bcc5"
+SKY, PURPLE, YELLOW, GREY = "#56b4e9", "#cc79a7", "#f0e442", "#c9d0d7"
 
 #: Every colour that a chart uses: the report swaps them for darker or lighter ones by name.
 NAMED = {
@@ -51,6 +53,7 @@ WIDTH = 8.2  # inches: at 72 to the inch the text of a chart is as large as the 
 _SERIES = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY)
 _MARKERS = "osD^vPX*<>ph"
 _LONGEST = 20
+_LINE = 0.18  # inches, of a legend
 
 #: Keys are ``Any``: matplotlib's own type for them came late, and is a list of all settings.
 RC: dict[Any, object] = {
@@ -84,7 +87,7 @@ RC: dict[Any, object] = {
     "hatch.linewidth": 0.6,
     "svg.hashsalt": "harness",
     "svg.fonttype": "none",
-    "path.simplify": True,
+    "text.parse_math": False,  # a name is a name, whatever stands in it
 }
 
 
@@ -114,9 +117,10 @@ def styled() -> Iterator[None]:
         yield
 
 
-def short(name: str) -> str:
-    """A name that fits beside an axis; the table behind the chart has it whole."""
-    return name if len(name) <= _LONGEST else name[: _LONGEST - 1] + "…"
+def short(name: str, longest: int = _LONGEST) -> str:
+    """A name that fits beside an axis, its middle left out; the table behind the chart has it whole."""
+    tail = longest // 2
+    return name if len(name) <= longest else f"{name[: longest - tail - 1]}…{name[-tail:]}"
 
 
 def room(names: Sequence[str]) -> float:
@@ -163,13 +167,10 @@ def name_rows(axes: Axes, names: Sequence[str]) -> None:
 
 
 def shade(axes: Axes, faults: Sequence[FaultFigures], end: float) -> None:
-    """Shade the time from each fault's effect to its healing, and dash a line where goodput had recovered."""
+    """Shade the time from each fault's effect to its healing, or to the end where it was not healed."""
     for fault in faults:
-        if fault.effective is None:
-            continue
-        axes.axvspan(fault.effective, end if fault.healed is None else fault.healed, color=SHADE, lw=0, zorder=0)
-        if fault.recover_s is not None:
-            axes.axvline(fault.effective + fault.recover_s, color=INK, lw=1, ls=DASHED, zorder=1)
+        if fault.effective is not None:
+            axes.axvspan(fault.effective, end if fault.healed is None else fault.healed, color=SHADE, lw=0, zorder=0)
 
 
 def symbol(label: str, marker: str, color: str, face: str | None = None) -> Line2D:
@@ -182,16 +183,53 @@ def stroke(label: str, color: str, dashes: tuple[float, tuple[float, ...]] = SOL
     return Line2D([], [], color=color, ls=dashes, lw=width, label=label)
 
 
-def legend(figure: Figure, handles: Sequence[Artist], y_inches: float = 0.36, columns: int = 6) -> None:
-    """One legend for the figure, under its title."""
+def log_axis(axes: Axes, low: float, high: float) -> None:
+    """Set the vertical axis to a logarithmic one with plain numbers, wide enough for both values."""
+    low, high = max(low, 1e-3) / 1.15, max(high, low * 2, 2e-3) * 1.15
+    decades = np.log10(high / low)
+    steps = (1, 2, 5) if decades < 1.5 else (1,)
+    ticks = [step * 10.0**power for power in range(-4, 8) for step in steps if low <= step * 10.0**power <= high]
+    axes.set_yscale("log")
+    axes.yaxis.set_major_locator(FixedLocator(ticks))
+    axes.yaxis.set_minor_locator(NullLocator())
+    axes.set_yticklabels([f"{tick:,g}" for tick in ticks])
+    axes.set_ylim(low, high)
+
+
+def legend_rows(labels: Sequence[str]) -> list[list[int]]:
+    """Which entries stand in which line of a legend as wide as the figure, by their number."""
+    rows: list[list[int]] = [[]]
+    used = 0.0
+    for place, label in enumerate(labels):
+        width = 0.55 + 0.068 * len(label)
+        if rows[-1] and used + width > WIDTH - 0.3:
+            rows.append([])
+            used = 0.0
+        rows[-1].append(place)
+        used += width
+    return rows
+
+
+def top(handles: Sequence[Artist], titled: bool = False) -> float:
+    """Inches that the title and this legend take, and the titles of the axes below where there are such."""
+    return 0.45 + _LINE * len(legend_rows(_labels(handles))) * bool(handles) + 0.2 * titled
+
+
+def _labels(handles: Sequence[Artist]) -> list[str]:
+    return [str(handle.get_label()) for handle in handles]
+
+
+def legend(figure: Figure, handles: Sequence[Artist]) -> None:
+    """A legend under the figure's title that reads line by line."""
     height = figure.get_size_inches()[1]
-    figure.legend(
-        handles=handles,
-        loc="upper left",
-        bbox_to_anchor=(0.12 / WIDTH, 1 - y_inches / height),
-        borderaxespad=0,
-        borderpad=0,
-        ncols=columns,
-        handlelength=1.8,
-        columnspacing=1.4,
-    )
+    for line, places in enumerate(legend_rows(_labels(handles))):
+        figure.legend(
+            handles=[handles[place] for place in places],
+            loc="upper left",
+            bbox_to_anchor=(0.12 / WIDTH, 1 - (0.36 + _LINE * line) / height),
+            borderaxespad=0,
+            borderpad=0,
+            ncols=len(places),
+            handlelength=1.8,
+            columnspacing=1.3,
+        )

@@ -56,32 +56,34 @@ class Row:
 
 def figure(rows: Sequence[Row]) -> Figure:
     """Small multiples that share one time axis: replies a second at the left, the 99th percentile at the right."""
-    frame = style.Frame(left=0.62, right=0.15, top=0.95, bottom=0.5, gap_x=0.62, gap_y=0.3)
+    handles = _handles(rows)
+    frame = style.Frame(left=0.62, right=0.15, top=style.top(handles, titled=True), bottom=0.5, gap_x=0.62, gap_y=0.3)
     drawn, grid = style.panels(_TITLE, (len(rows), 2), 0.95, frame)
     low, high = _latency_limits(rows)
     for row, (left, right) in zip(rows, grid, strict=True):
         _throughput(left, row)
         _latency(right, row)
-        right.set_ylim(low, high)
-        left.set_title(f"{row.windows.design[:44]}  replies/s")
-        right.set_title("p99 latency, ms")
+        style.log_axis(right, low, high)
+        left.set_title(style.short(row.windows.design, 36), fontweight="bold")
+        left.set_title("replies/s", loc="right", color=style.MUTED, fontsize=8)
+        right.set_title("p99 latency, ms", loc="right", color=style.MUTED, fontsize=8)
     for axes in [axes for line in grid[:-1] for axes in line]:
         axes.tick_params(labelbottom=False)
     for axes in grid[-1]:
         axes.set_xlabel("seconds from the start of the load")
     for axes in [axes for line in grid for axes in line]:
         axes.set_xlim(min(float(row.windows.start[0]) for row in rows), max(row.end for row in rows))
-    style.legend(drawn, _handles(rows))
+    style.legend(drawn, handles)
     return drawn
 
 
 def _throughput(axes: Axes, row: Row) -> None:
     windows, look = row.windows, row.look
     edges = np.append(windows.start, row.end)
-    style.shade(axes, row.faults, row.end)
-    axes.stairs(windows.answered, edges, color=style.MUTED, lw=0.9, ls=_ALL)
+    _faults(axes, row)
+    axes.stairs(windows.answered, edges, baseline=None, color=style.MUTED, lw=0.9, ls=_ALL)
     axes.stairs(windows.correct, edges, color=look.color, fill=True, alpha=0.16, lw=0)
-    axes.stairs(windows.correct, edges, color=look.color, lw=1.4)
+    axes.stairs(windows.correct, edges, baseline=None, color=look.color, lw=1.4)
     top = max(float(windows.answered.max(initial=0)), 1.0) * 1.3
     axes.set_ylim(0, top)
     middle = windows.start + windows.width / 2
@@ -91,10 +93,16 @@ def _throughput(axes: Axes, row: Row) -> None:
 
 
 def _latency(axes: Axes, row: Row) -> None:
-    style.shade(axes, row.faults, row.end)
+    _faults(axes, row)
     middle = row.windows.start + row.windows.width / 2
     axes.plot(middle, row.windows.p99_ms, color=row.look.color, lw=1.2, marker=row.look.marker, ms=2.4)
-    axes.set_yscale("log")
+
+
+def _faults(axes: Axes, row: Row) -> None:
+    style.shade(axes, row.faults, row.end)
+    for fault in row.faults:
+        if fault.effective is not None and fault.recover_s is not None:
+            axes.axvline(fault.effective + fault.recover_s, color=style.INK, lw=1, ls=style.DASHED, zorder=1)
 
 
 def _latency_limits(rows: Sequence[Row]) -> tuple[float, float]:
@@ -102,7 +110,7 @@ def _latency_limits(rows: Sequence[Row]) -> tuple[float, float]:
     values = values[np.isfinite(values)]
     if not values.size:
         return 0.1, 1000.0
-    return float(10 ** np.floor(np.log10(values.min()))), float(10 ** np.ceil(np.log10(values.max() * 1.05)))
+    return float(values.min()), float(values.max())
 
 
 def _handles(rows: Sequence[Row]) -> list[Artist]:
@@ -125,14 +133,11 @@ def finding(rows: Sequence[Row]) -> str:
     hit = sorted((row for row in rows if row.lowest is not None), key=lambda row: row.lowest or 0.0)
     if not hit:
         return "No fault was in effect: throughput and latency without one."
-    width = f"{1000 * hit[0].windows.width:g} ms"
-    told = [f"{_told(row)} ({_recovery(row)})" for row in ([hit[0]] if len(hit) == 1 else [hit[0], hit[-1]])]
-    rest = f"; the least hit was {told[1]}" if len(told) == 2 else ""
-    return f"Correct throughput over the worst {width} after the fault, against before it: {told[0]}{rest}."
-
-
-def _told(row: Row) -> str:
-    return f"{row.windows.design} kept {100 * (row.lowest or 0.0):.0f} %"
+    told = [f"{row.windows.design} {100 * (row.lowest or 0.0):.0f} % ({_recovery(row)})" for row in hit]
+    worst = (
+        f"In the worst {1000 * hit[0].windows.width:g} ms after the fault correct throughput, against before it, was"
+    )
+    return f"{worst} {told[0]}." if len(told) == 1 else f"{worst} lowest in {told[0]} and highest in {told[-1]}."
 
 
 def _recovery(row: Row) -> str:

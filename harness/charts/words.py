@@ -6,12 +6,11 @@ UNMEASURED = "-"
 
 
 def number(value: float | None, unit: str = "") -> str:
-    """Three significant digits, or all of a large one: ``0.83``, ``12.4``, ``1,204``; a dash for None."""
+    """Three significant digits, or all of a larger one: ``0.83``, ``12.4``, ``1,204``; a dash for None."""
     if value is None:
         return UNMEASURED
-    size = abs(value)
-    digits = 0 if size >= 100 or value == int(value) else 1 if size >= 10 else 2 if size >= 0.1 else 3
-    return f"{value:,.{digits}f}{' ' + unit if unit else ''}"
+    text = f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+    return f"{text} {unit}" if unit else text
 
 
 def share(part: int, whole: int) -> str:
@@ -47,6 +46,7 @@ def plural(count: int, noun: str) -> str:
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
-def listed(names: Sequence[str]) -> str:
-    """``a``, ``a and b``, ``a, b and c``."""
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}" if names else "none"
+def listed(names: Sequence[str], most: int = 5) -> str:
+    """``a``, ``a and b``, ``a, b and c``; beyond ``most`` of them ``a, b, c, d and 8 more``."""
+    told = list(names) if len(names) <= most else [*names[: most - 1], f"{len(names) - most + 1:,} more"]
+    return " and ".join(filter(None, [", ".join(told[:-1]), *told[-1:]])) or "none"

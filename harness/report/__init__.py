@@ -56,7 +56,7 @@ def page(summary: Summary, verdicts: Sequence[Verdict], charts: Sequence[Chart],
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(inline=inline, cell=_cell, number=number)
+    environment.filters.update(inline=inline, cell=_cell, number=number, tight=_tight)
     environment.globals.update(of=of, mark=lambda result: _MARKS.get(result, "?"))
     return environment.get_template("report.html.j2").render(
         summary=summary,
@@ -92,6 +92,11 @@ def _flat(values: Mapping[str, object], above: str = "") -> Iterator[tuple[str, 
             yield name, ", ".join(map(str, value)) or "none"
         else:
             yield name, UNMEASURED if value is None else str(value)
+
+
+def _tight(text: str) -> str:
+    """A figure and its per cent sign stay on one line."""
+    return text.replace(" %", "\u00a0%")
 
 
 def _cell(value: str | int | float | None) -> str:

@@ -16,6 +16,9 @@ _HARM = (
 )
 
 
+_TOLD = 4  # designs in the sentence that lost sessions; the table has all
+
+
 @dataclass(frozen=True)
 class Row:
     """One design, in words. A zero is told with what it is of."""
@@ -47,7 +50,7 @@ COLUMNS = (
     "detect, s",
     "recover, s",
     "correct/s before, during, after",
-    "p99 ms, without to with",
+    "p99 ms, without → with",
     "as expected?",
 )
 
@@ -128,7 +131,10 @@ def sentence(summary: Summary) -> str:
     judged = [(name, sessions) for name, sessions in arms if sessions.judged]
     losers = sorted((pair for pair in judged if pair[1].lost), key=lambda pair: -pair[1].lost)
     others = [(name, sessions, _harm(sessions)) for name, sessions in judged if not sessions.lost]
-    told = [f"{name} lost {_count(sessions.lost, sessions)}{_risk(sessions)}" for name, sessions in losers]
+    told = [f"{name} lost {_count(sessions.lost, sessions)}{_risk(sessions)}" for name, sessions in losers[:_TOLD]]
+    if rest := [sessions for _, sessions in losers[_TOLD:]]:
+        lost, count = sum(sessions.lost for sessions in rest), sum(sessions.judged for sessions in rest)
+        told.append(f"{plural(len(rest), 'design')} more lost {lost:,} of {count:,}")
     kept = [(name, sessions.judged) for name, sessions, harm in others if not harm]
     if kept:
         all_kept = plural(sum(count for _, count in kept), "session")
