@@ -79,7 +79,7 @@ def table(
 
 
 def _category(codes: Any, names: Sequence[str]) -> pd.Categorical:
-    return pd.Categorical.from_codes([int(code) for code in codes], list(names))
+    return pd.Categorical([names[code] for code in codes], categories=list(names))
 
 
 def observations(fake: Fake, arm: str, seed: int = 1) -> ArmObservations:
