@@ -79,7 +79,7 @@ def table(
 
 
 def _category(codes: Any, names: Sequence[str]) -> pd.Categorical:
-    return pd.Categorical.from_codes([int(code) for code in codes], list(names))
+    return pd.Categorical([names[code] for code in codes], categories=list(names))
 
 
 def observations(fake: Fake, arm: str, seed: int = 1) -> ArmObservations:
@@ -108,9 +108,10 @@ def observations(fake: Fake, arm: str, seed: int = 1) -> ArmObservations:
     return ArmObservations(fake.name, arm, requests, events, (), judged, warmup=2.0, duration=20.0)
 
 
-def judgement(session: int, losses: tuple[Loss, ...] = (), **flags: bool) -> Judgement:
-    """One session's judgement."""
-    return Judgement(session=session, kind="lost" if losses else "kept", lost=bool(losses), losses=losses, **flags)
+def judgement(session: int, losses: tuple[Loss, ...] = (), kind: str = "none") -> Judgement:
+    """One session's judgement; ``kind`` where something graver than a loss, or no loss, befell it."""
+    told = "lost" if losses and kind == "none" else kind
+    return Judgement(session=session, kind=told, lost=bool(losses), losses=losses)
 
 
 def percentiles(p50: float | None) -> Percentiles:

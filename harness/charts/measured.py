@@ -23,7 +23,7 @@ _FINE, _COARSE, _LONG = 0.25, 0.5, 600.0  # seconds
 
 @dataclass(frozen=True)
 class Measured:
-    """The load's requests after the warm-up, a row each, all arrays equally long; times in ns from T0."""
+    """The load's requests, a row each, all arrays equally long; times in ns from T0. The warm-up is still in them."""
 
     design: str
     arm: str
@@ -36,8 +36,8 @@ class Measured:
 
     @property
     def latency_ns(self) -> Ints:
-        """Of the requests that ended, from the intended start: how long a client waited, errors included."""
-        ended = self.end >= 0
+        """From the intended start, after the warm-up: how long a client waited, errors included."""
+        ended = (self.end >= 0) & (self.intended >= int(self.warmup * 1e9))
         waited: Ints = np.maximum(self.end[ended] - self.intended[ended], 0)
         return waited
 
@@ -66,17 +66,16 @@ def _coded(column: "pd.Series[Any]", wanted: Sequence[str]) -> Bools:
 
 
 def measured(arm: ArmObservations) -> Measured:
-    """The arm's load without its warm-up and without the final sweep."""
+    """The arm's load without the final sweep."""
     table = arm.requests
-    intended = table["t_intended"].to_numpy()
-    kept = (table["phase"].to_numpy() != SWEEP) & (intended >= int(arm.warmup * 1e9))
+    kept = table["phase"].to_numpy() != SWEEP
     anomalies = [anomaly.name.lower() for anomaly in Anomaly if anomaly is not Anomaly.NONE]
     return Measured(
         arm.design,
         arm.arm,
         arm.warmup,
         arm.duration,
-        intended[kept],
+        table["t_intended"].to_numpy()[kept],
         table["t_end"].to_numpy()[kept],
         _coded(table["outcome"], [Outcome.OK.name.lower()])[kept],
         _coded(table["anomaly"], anomalies)[kept],
@@ -84,17 +83,17 @@ def measured(arm: ArmObservations) -> Measured:
 
 
 def windows(values: Measured) -> Windows:
-    """Fold the requests into windows of 250 ms (500 ms in a run longer than ten minutes).
+    """Fold the requests into the whole windows of 250 ms between warm-up and end (500 ms beyond ten minutes).
 
     Rates, errors and anomalies belong to the window in which a request ended; latency to the one in which it should
     have started, so that a stall shows where it began.
     """
     width = _FINE if values.duration <= _LONG else _COARSE
-    first = int(values.warmup / width)
-    count = max(int(np.ceil(values.duration / width)) - first, 1)
+    first = int(np.ceil(values.warmup / width))
+    count = max(int(values.duration / width) - first, 1)
     ended = values.end >= 0
     index = values.end // int(width * 1e9) - first
-    inside = ended & (index >= 0) & (index < count)
+    inside = (index >= 0) & (index < count)
 
     def tally(chosen: Bools) -> Ints:
         return np.bincount(index[chosen & inside], minlength=count)
@@ -108,14 +107,15 @@ def windows(values: Measured) -> Windows:
         tally(values.ok & ~values.anomalous) / width,
         tally(~values.ok),
         tally(values.anomalous),
-        _p99(values, ended, int(width * 1e9), first, count),
+        _p99(values, int(width * 1e9), first, count),
     )
 
 
-def _p99(values: Measured, ended: Bools, width_ns: int, first: int, count: int) -> Floats:
-    index = np.clip(values.intended[ended] // width_ns - first, 0, count - 1)
-    micros = np.maximum(values.latency_ns / 1e3, 1.0)
-    bins = np.minimum((np.log(micros) / _BIN).astype(np.int64), _BINS - 1)
+def _p99(values: Measured, width_ns: int, first: int, count: int) -> Floats:
+    index = values.intended // width_ns - first
+    inside = (index >= 0) & (index < count) & (values.end >= 0)
+    index, latency = index[inside], values.end[inside] - values.intended[inside]
+    bins = np.minimum((np.log(np.maximum(latency / 1e3, 1.0)) / _BIN).astype(np.int64), _BINS - 1)
     counts = np.bincount(index * _BINS + bins, minlength=count * _BINS).reshape(count, _BINS)
     total = counts.sum(axis=1)
     rank = np.ceil(total * 0.99)

@@ -72,19 +72,21 @@ class Outcomes:
         return ", ".join(parts) if self.judged else "no session judged"
 
 
+#: Where a judgement's kind is drawn; any other is unknown.
+_DRAWN = {
+    "none": "kept",
+    "leaked": "leaked",
+    "rolled_back": "rolled back or stale",
+    "lost_write": "rolled back or stale",
+    "stale": "rolled back or stale",
+    "duplicate": "duplicated",
+    "forced_login": "forced login",
+}
+
+
 def _kind(judgement: Judgement) -> str:
-    """The gravest first; a loss is told as one even where the session leaked too, since it is what was predicted."""
-    if judgement.lost:
-        return "lost"
-    if judgement.leaked:
-        return "leaked"
-    if judgement.rolled_back or judgement.stale:
-        return "rolled back or stale"
-    if judgement.duplicated:
-        return "duplicated"
-    if judgement.forced_login:
-        return "forced login"
-    return "unknown" if judgement.unknown else "kept"
+    """The gravest; but a loss is told as one even where the session leaked too, since it is what was predicted."""
+    return "lost" if judgement.lost else _DRAWN.get(judgement.kind, "unknown")
 
 
 def outcomes(design: str, arm: str, judgements: Sequence[Judgement], sessions: Sessions | None) -> Outcomes:

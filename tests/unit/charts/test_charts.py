@@ -160,11 +160,21 @@ def test_the_spectrum_names_where_the_fault_cost_most_and_least() -> None:
 
 
 def test_each_session_is_counted_once_as_the_gravest_that_befell_it() -> None:
-    both = fakes.judgement(1, (Loss(5, "a", "b", "x", "y", 1),), stale=True)
-    judged = [both, fakes.judgement(2, leaked=True, stale=True), fakes.judgement(3, unknown=True), fakes.judgement(4)]
-    told = outcomes.outcomes("one", "fault", judged, None)
+    both = fakes.judgement(1, (Loss(5, "a", "b", "x", "y", 1),), kind="leaked")
+    kinds = (
+        "leaked",
+        "rolled_back",
+        "lost_write",
+        "stale",
+        "duplicate",
+        "forced_login",
+        "unknown",
+        "unexplained",
+        "none",
+    )
+    told = outcomes.outcomes("one", "fault", [both, *(fakes.judgement(2, kind=kind) for kind in kinds)], None)
     assert dict(zip((kind.name for kind in outcomes.KINDS), told.counts, strict=True)) == {
-        "lost": 1, "rolled back or stale": 0, "leaked": 1, "duplicated": 0, "forced login": 0, "unknown": 1, "kept": 1,
+        "lost": 1, "rolled back or stale": 3, "leaked": 1, "duplicated": 1, "forced login": 1, "unknown": 2, "kept": 1,
     }  # fmt: skip
 
 
@@ -176,7 +186,7 @@ def test_the_outcomes_say_what_was_lost_and_what_was_predicted(drawn: dict[str, 
 
 
 def test_a_control_that_was_harmed_is_told() -> None:
-    harmed = outcomes.outcomes("one", "control", [fakes.judgement(1, stale=True), fakes.judgement(2)], None)
+    harmed = outcomes.outcomes("one", "control", [fakes.judgement(1, kind="stale"), fakes.judgement(2)], None)
     assert "Without it: one 1 rolled back or stale" in outcomes.finding([harmed])
 
 

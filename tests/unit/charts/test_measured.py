@@ -43,8 +43,20 @@ def test_the_warm_up_and_the_final_sweep_are_left_out() -> None:
     for column in ("outcome", "anomaly", "replica"):
         both[column] = both[column].astype("category")
     told = of(both, warmup=1.0)
-    assert told.intended.tolist() == [1_100_000_000, 1_200_000_000]
+    assert told.latency_ns.size == 2
     assert windows(told).start[0] == 1.0
+    assert windows(told).answered.sum() == 8.0
+
+
+def test_a_reply_to_the_warm_up_counts_in_the_rate_of_the_window_in_which_it_came() -> None:
+    told = of(fakes.table([900], [200]), warmup=1.0)
+    assert windows(told).answered[0] == 4.0
+    assert np.isnan(windows(told).p99_ms).all()
+
+
+def test_windows_that_the_warm_up_or_the_end_cuts_are_left_out() -> None:
+    told = windows(of(fakes.table([0], [5]), warmup=0.6, duration=1.9))
+    assert told.start.tolist() == [0.75, 1.0, 1.25, 1.5]
 
 
 def test_a_reply_after_the_end_is_in_no_window_but_in_the_latencies() -> None:
