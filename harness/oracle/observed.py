@@ -1,0 +1,35 @@
+"""What one reply showed of a session's state."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+
+class Tally(NamedTuple):
+    """What a built-in target shows of one writer: how many writes are applied, and the sum of their tokens."""
+
+    birth: str  # nonce made when the state was created
+    owner: str
+    count: int  # type: ignore[assignment] # the wire's name for it; nobody asks a Tally for tuple.count()
+    last: int  # id of the last applied write; 0 at first
+    digest: int  # sum mod 2^64
+
+
+class Observed(NamedTuple):
+    """What somebody else's service shows; None where it does not tell. ``state`` is what the ledger's model reads."""
+
+    birth: str | None = None
+    owner: str | None = None
+    state: object = None
+
+
+def tally_of(body: Mapping[str, object]) -> Tally | None:
+    """The ``session`` object of a decoded reply, or None where the body has none that is well formed."""
+    try:
+        shown = body["session"]
+        birth, owner, count = shown["birth"], shown["owner"], shown["count"]  # type: ignore[index] # decoded JSON: checked by the except below
+        last, digest = int(shown["last"] or "0", 16), int(shown["digest"], 16)  # type: ignore[index] # the same
+    except (KeyError, TypeError, ValueError):
+        return None
+    if type(count) is not int or type(birth) is not str or type(owner) is not str or count < 0 or not birth:
+        return None
+    return Tally(birth, owner, count, last, digest)

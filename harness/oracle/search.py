@@ -1,0 +1,145 @@
+"""What explains a difference between two sums of writes: which appeared, which are gone, which are there twice.
+
+Tokens are 64-bit hashes, so a sum names its writes: that another handful of writes has the same sum is a matter of one
+in 2^64 a try. Explanations are tried from the simplest on; the first kind that fits decides, if it fits in one way.
+Sums of the writes in doubt (at most 2^12) are laid out in a table, and what else may have happened is looked up in it.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+from harness.oracle.operations import MASK
+
+Sums = tuple[int, int]  # count, digest
+Change = tuple[tuple[int, int], ...]  # write -> how often it was added (or taken away, if negative)
+
+_MOST_PAIRED = 1500  # pairs are tried among so many writes
+_MOST_TRIES = 2_000_000
+
+
+@dataclass(frozen=True)
+class Question:
+    """A state of known ``content`` (writes in order, repeats allowed) became another that differs by ``difference``.
+
+    ``doubts`` may have appeared legally; ``others`` (failed, or gone before) could appear as well, but ought not to.
+    """
+
+    content: Sequence[int]
+    doubts: Sequence[int]
+    others: Sequence[int]
+    weights: Mapping[int, Sums]
+    difference: Sums
+
+
+def explain(question: Question) -> Change | None:
+    """The simplest change that makes up the difference; None where there is none, or several equally simple ones."""
+    table = _subsets(question)
+    for kind in (_appeared, _window_gone, _one_added, _pair_gone, _pair_added, _window_gone_one_added):
+        found = {_net(added, gone) for added, gone in kind(question, table)}
+        if len(found) == 1:
+            return found.pop()
+        if found:
+            return None
+    return None
+
+
+Table = Mapping[Sums, tuple[int, ...]]
+Found = Iterator[tuple[Sequence[int], Sequence[int]]]  # added, gone
+
+
+def _net(added: Sequence[int], gone: Sequence[int]) -> Change:
+    net = Counter(added)
+    net.subtract(gone)
+    return tuple(sorted((write, n) for write, n in net.items() if n))
+
+
+def _subsets(question: Question) -> Table:
+    table: dict[Sums, tuple[int, ...]] = {(0, 0): ()}
+    for write in question.doubts:
+        count, digest = question.weights[write]
+        for (n, d), some in list(table.items()):
+            table.setdefault((n + count, d + digest & MASK), (*some, write))
+    return table
+
+
+def _appeared(question: Question, table: Table) -> Found:
+    if question.difference in table:
+        yield table[question.difference], ()
+
+
+def _windows(question: Question, table: Table, extra: int) -> Iterator[tuple[Sums, Sequence[int]]]:
+    """The sums of neighbouring writes, of each length that the count allows with ``extra`` writes added."""
+    sums = [(0, 0)]
+    for write in question.content:
+        count, digest = question.weights[write]
+        sums.append((sums[-1][0] + count, sums[-1][1] + digest & MASK))
+    size = len(question.content)
+    if all(question.weights[write][0] == 1 for write in question.content):
+        lengths = sorted({count + extra - question.difference[0] for count, _ in table} & set(range(1, size + 1)))
+    else:
+        lengths = list(range(1, size + 1)) if size <= _MOST_PAIRED // 3 else []
+    for length in lengths:
+        for start in range(size - length + 1):
+            low, high = sums[start], sums[start + length]
+            yield (high[0] - low[0], high[1] - low[1] & MASK), question.content[start : start + length]
+
+
+def _window_gone(question: Question, table: Table) -> Found:
+    n, d = question.difference
+    for (count, digest), window in _windows(question, table, 0):
+        some = table.get((n + count, d + digest & MASK))
+        if some is not None:
+            yield some, window
+
+
+def _pool(question: Question) -> list[int]:
+    return list(dict.fromkeys([*question.content, *question.doubts, *question.others]))
+
+
+def _one_added(question: Question, table: Table) -> Found:
+    n, d = question.difference
+    for write in _pool(question):
+        count, digest = question.weights[write]
+        some = table.get((n - count, d - digest & MASK))
+        if some is not None:
+            yield (*some, write), ()
+
+
+def _pair_gone(question: Question, table: Table) -> Found:
+    n, d = question.difference
+    for pair, (count, digest) in _pairs(question, question.content):
+        some = table.get((n + count, d + digest & MASK))
+        if some is not None:
+            yield some, pair
+
+
+def _pair_added(question: Question, table: Table) -> Found:
+    n, d = question.difference
+    for pair, (count, digest) in _pairs(question, _pool(question)):
+        some = table.get((n - count, d - digest & MASK))
+        if some is not None:
+            yield (*some, *pair), ()
+
+
+def _pairs(question: Question, writes: Sequence[int]) -> Iterator[tuple[tuple[int, int], Sums]]:
+    if len(writes) > _MOST_PAIRED:
+        return
+    weights = question.weights
+    for first, second in combinations(writes, 2):
+        yield (first, second), (weights[first][0] + weights[second][0], weights[first][1] + weights[second][1])
+
+
+def _window_gone_one_added(question: Question, table: Table) -> Found:
+    n, d = question.difference
+    pool = _pool(question)
+    if len(pool) * len(table) > _MOST_TRIES:
+        return
+    windows = dict(_windows(question, table, 1))
+    for write in pool:
+        count, digest = question.weights[write]
+        for (subset_count, subset_digest), some in table.items():
+            window = windows.get((subset_count + count - n, subset_digest + digest - d & MASK))
+            if window is not None:
+                yield (*some, write), window
