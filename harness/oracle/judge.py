@@ -163,7 +163,8 @@ class _Case:
         gone = frozenset(self._writes.acknowledged) - present
         losses, attributed = self._losses(final, gone)
         left = gone - attributed if losses or not self._t.shifts_dropped else frozenset()
-        stretches, singles = [], []
+        stretches: list[tuple[int, ...]] = []
+        singles: list[tuple[int, ...]] = []
         for group in self._groups(left):
             (stretches if len(group) > 1 else singles).append(group)
         seen = tuple(

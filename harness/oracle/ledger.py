@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from harness.errors import UsageError
 from harness.observations import Anomaly, Outcome
-from harness.oracle.models import TALLY, ModelFactory, Sum, tally
+from harness.oracle.models import NOTHING, TALLY, ModelFactory, Sum, tally
 from harness.oracle.observed import Observed, Tally
 from harness.oracle.operations import MASK, operation, token
 from harness.oracle.testimony import Final, Note, Recovery, Shift, Testimony
@@ -31,22 +31,31 @@ _NONE = Anomaly.NONE
 
 
 class Write(NamedTuple):
-    """An issued write: its number, its token and weight, and the value for the model."""
+    """An issued write: its number, its token, what it adds, and the value for the model."""
 
     i: int
     token: int
-    count: int
-    digest: int
+    weight: Sum
     value: object = None
+
+
+class Sight(NamedTuple):
+    """A reply that is not the expected one."""
+
+    shown: Tally
+    wrote: bool  # it acknowledged the newest write
+    boot_before: str  # of the last acknowledged reply before it
+    boot: str
+    t_ns: int
 
 
 class Ledger:
     """One writer's session. One request at a time: ``write`` (or nothing, for a read), the request, then ``settle``."""
 
     __slots__ = (
-        "_acknowledged", "_birth", "_boot", "_boots", "_born", "_count", "_digest", "_disordered", "_doubts", "_dropped",
-        "_duplicated", "_failed", "_final", "_forced", "_forgot", "_issued", "_last", "_leaked", "_model", "_notes",
-        "_off_count", "_off_digest", "_op", "_recovered", "_retrying", "_seed", "_shifts", "_stale", "_weights", "_write",
+        "_acknowledged", "_birth", "_boot", "_boots", "_born", "_digest", "_disordered", "_doubts", "_dropped",
+        "_duplicated", "_failed", "_final", "_forced", "_forgot", "_issued", "_last", "_leaked", "_model", "_n", "_notes",
+        "_offset", "_op", "_recovered", "_retrying", "_seed", "_shifts", "_stale", "_weights", "_write",
         "owner", "session", "writer",
     )  # fmt: skip
 
@@ -58,10 +67,10 @@ class Ledger:
         self._model = model()
         self._issued = self._acknowledged = 0
         self._op = self._last = 0  # the pending write's id; the newest one's
-        self._write = Write(0, 0, 0, 0)  # the newest
+        self._write = Write(0, 0, NOTHING)  # the newest
         self._retrying = False
-        self._count = self._digest = 0  # sum of all that was acknowledged
-        self._off_count = self._off_digest = 0
+        self._n = self._digest = 0  # sum of all that was acknowledged
+        self._offset = NOTHING
         self._birth = self._boot = ""
         self._born = 0  # acknowledged when this birth was first seen
         self._doubts: list[Write] = []
@@ -87,7 +96,7 @@ class Ledger:
         mark = token(op)
         self._retrying = False
         if self._model is TALLY:
-            self._write = Write(i, mark, 1, mark)
+            self._write = Write(i, mark, Sum(1, mark))
         else:
             self._weigh(i, mark, value)
         return op
@@ -100,37 +109,30 @@ class Ledger:
         Raises:
             ValueError: ``op`` is neither pending nor one that may be tried again.
         """
-        before = self._boot
-        wrote = False
+        before, wrote, found = self._boot, False, _NONE
         if op:
             if op != self._op:
                 self._reopen(op)
             self._op = 0
             if outcome == _OK:
                 wrote = True
-                write = self._write
-                self._acknowledged += 1
-                self._count += write.count
-                self._digest = self._digest + write.digest & MASK
-                if boot != before:
-                    self._note_boot(t_ns, boot)
-                if self._model is not TALLY:
-                    self._model.acknowledged(write.token, write.value, self._whole())
+                self._acknowledge(t_ns, boot)
             else:
                 self._not_acknowledged(outcome)
         if observed is None:
             return _NONE
         if isinstance(observed, Observed):
-            return self._settle_translated(observed, wrote, before, boot, t_ns)
-        birth, owner, count, _, digest = observed
+            observed, found = self._translated(observed, wrote)
+        birth, owner, n, _, digest = observed
+        off_n, off_digest = self._offset
         if (
-            digest == self._digest + self._off_digest & MASK
-            and count == self._count + self._off_count
+            digest == self._digest + off_digest & MASK
+            and n == self._n + off_n
             and birth == self._birth
             and owner == self.owner
         ):
-            return _NONE
-        return self._examine(observed, wrote, before, boot, t_ns)
+            return found
+        return max(found, self._examine(Sight(observed, wrote, before, boot, t_ns)))
 
     def forced_login(self, t_ns: int, boot: str) -> Anomaly:
         """A live session was sent back to the login. A write that is pending was not applied."""
@@ -144,7 +146,7 @@ class Ledger:
         """Take the sweep's final read. Without an observation of the session's own state it stays unknown."""
         anomaly = self.settle(0, outcome, observed, boot, t_ns)
         if observed is not None and anomaly is not Anomaly.LEAKED:
-            self._final = Final(t_ns, self._birth, boot, self._expected())
+            self._final = Final(t_ns, self._birth, boot, self._sums().plus(self._offset))
         return anomaly
 
     def testimony(self) -> Testimony:
@@ -163,8 +165,8 @@ class Ledger:
             weights=tuple(self._weights),
             shifts=tuple(self._shifts),
             shifts_dropped=self._dropped,
-            sums=(self._count, self._digest),
-            offset=(self._off_count, self._off_digest),
+            sums=Sum(self._n, self._digest),
+            offset=self._offset,
             stale=self._stale,
             leaked=self._leaked,
             duplicated=self._duplicated,
@@ -179,10 +181,21 @@ class Ledger:
     # Writes
 
     def _weigh(self, i: int, mark: int, value: object) -> None:
-        count, digest = self._model.weigh(mark, value)
-        self._write = Write(i, mark, count, digest, value)
-        if (count, digest) != (1, mark) and self._model.name != "counter":
-            self._weights.append((i, count, digest))
+        weight = self._model.weigh(mark, value)
+        self._write = Write(i, mark, weight, value)
+        if weight not in ((1, mark), (1, 0)):
+            self._weights.append((i, *weight))
+
+    def _acknowledge(self, t_ns: int, boot: str) -> None:
+        write = self._write
+        self._acknowledged += 1
+        self._n += write.weight[0]
+        self._digest = self._digest + write.weight[1] & MASK
+        if boot != self._boot:
+            self._boot = boot
+            self._boots = [*self._boots[1 - MOST_BOOTS :], (t_ns, boot)]
+        if self._model is not TALLY:
+            self._model.acknowledged(write.token, write.value, self._whole())
 
     def _not_acknowledged(self, outcome: Outcome) -> None:
         write = self._write
@@ -222,14 +235,9 @@ class Ledger:
             write = recovered[1]
             if operation(self._seed, self.writer, write.i) == op:
                 self._recovered.remove(recovered)
-                self._off_count -= write.count
-                self._off_digest = self._off_digest - write.digest & MASK
+                self._offset = self._offset.minus(write.weight)
                 return write
         return None
-
-    def _note_boot(self, t_ns: int, boot: str) -> None:
-        self._boot = boot
-        self._boots = [*self._boots[1 - MOST_BOOTS :], (t_ns, boot)]
 
     def _note(self, t_ns: int, anomaly: Anomaly, boot: str) -> None:
         if len(self._notes) < MOST_NOTES:
@@ -237,66 +245,67 @@ class Ledger:
 
     # Other people's services
 
-    def _settle_translated(self, observed: Observed, wrote: bool, before: str, boot: str, t_ns: int) -> Anomaly:
+    def _translated(self, observed: Observed, wrote: bool) -> tuple[Tally, Anomaly]:
+        """The tally that the model makes of it, and what is wrong with it that a tally does not show."""
         birth = self._birth if observed.birth is None else observed.birth
         owner = self.owner if observed.owner is None else observed.owner
-        anomaly = _NONE
-        if self.owner and owner and owner != self.owner:
-            state = Sum(0, 0)  # somebody else's: not to be measured
-        elif observed.state is None:
-            state = self._assumed(birth, wrote)
+        if self._is_foreign(owner):
+            return Tally(birth, owner, 0, 0, 0), _NONE  # somebody else's: not to be measured
+        if observed.state is None:
+            state, anomaly = self._assumed(birth, wrote), _NONE
         else:
             state, anomaly = self._model.measure(observed.state, self._whole())
-        if anomaly is not _NONE:
-            self._disordered += 1
-        found = self._examine(Tally(birth, owner, state.count, 0, state.digest), wrote, before, boot, t_ns)
-        return max(found, anomaly)
+        self._disordered += anomaly is not _NONE
+        return Tally(birth, owner, state.n, 0, state.digest), anomaly
 
     def _assumed(self, birth: str, wrote: bool) -> Sum:
         """The state where only the birth is shown: as it should be under that birth."""
         if birth == self._birth or not self._birth:
-            return Sum(*self._expected())
+            return self._sums().plus(self._offset)
         for shift in reversed(self._shifts):
             if shift.birth_before == birth:
-                return Sum(self._count, self._digest).plus(Sum(*shift.offset))
-        return Sum(self._write.count, self._write.digest) if wrote else Sum(0, 0)
+                return self._sums().plus(shift.offset)
+        return self._write.weight if wrote else NOTHING
 
     def _whole(self) -> Sum:
         """The state with nothing missing: what it was before the present dip, and all acknowledged since."""
-        offset = (self._off_count, self._off_digest)
+        offset = self._offset
         for shift in reversed(self._shifts):
             if shift.anomaly is not Anomaly.ROLLED_BACK:
                 break
             offset = shift.offset
-        return Sum(self._count, self._digest).plus(Sum(*offset))
+        return self._sums().plus(offset)
 
     # A reply that is not the expected one
 
-    def _expected(self) -> tuple[int, int]:
-        return self._count + self._off_count, self._digest + self._off_digest & MASK
+    def _sums(self, before: Sight | None = None) -> Sum:
+        """The sum of all that was acknowledged; ``before`` a reply: without the write that it acknowledged."""
+        sums = Sum(self._n, self._digest)
+        return sums.minus(self._write.weight) if before is not None and before.wrote else sums
 
-    def _examine(self, shown: Tally, wrote: bool, before: str, boot: str, t_ns: int) -> Anomaly:
-        if shown.owner != self.owner and shown.owner:
-            if self.owner:
-                self._leaked += 1
-                self._note(t_ns, Anomaly.LEAKED, boot)
-                return Anomaly.LEAKED
-            self.owner = shown.owner
-        if not self._birth:
-            self._birth = shown.birth
-        offset = (shown.count - self._count, shown.digest - self._digest & MASK)
-        if shown.birth == self._birth and self._fits((self._off_count, self._off_digest), offset, self._doubts, t_ns):
+    def _is_foreign(self, owner: str) -> bool:
+        return bool(self.owner and owner and owner != self.owner)
+
+    def _examine(self, sight: Sight) -> Anomaly:
+        shown = sight.shown
+        if self._is_foreign(shown.owner):
+            self._leaked += 1
+            self._note(sight.t_ns, Anomaly.LEAKED, sight.boot)
+            return Anomaly.LEAKED
+        self.owner = self.owner or shown.owner
+        self._birth = self._birth or shown.birth
+        offset = Sum(shown.count, shown.digest).minus(self._sums())
+        if shown.birth == self._birth and self._recovers(self._offset, offset, self._doubts, sight.t_ns):
+            self._offset = offset
             return _NONE
-        returned = self._returned(shown, offset, wrote, before, boot, t_ns)
+        returned = self._returned(sight, offset)
         if returned is not None:
             return returned
-        if shown.birth != self._birth:
-            return self._reborn(shown, offset, wrote, before, boot, t_ns)
-        return self._deviated(shown, offset, wrote, before, boot, t_ns)
+        return self._deviated(sight, offset) if shown.birth == self._birth else self._reborn(sight, offset)
 
-    def _fits(self, base: tuple[int, int], offset: tuple[int, int], doubts: Sequence[Write], t_ns: int) -> bool:
-        """Whether writes in doubt make up the difference; they are then recovered, and the offset is taken over."""
-        appeared = appearing(doubts, offset[0] - base[0], offset[1] - base[1] & MASK)
+    def _recovers(self, base: Sum, offset: Sum, doubts: Sequence[Write], t_ns: int) -> bool:
+        """Whether nothing but writes in doubt makes the difference; they are recovered then."""
+        appeared = appearing(doubts, offset.minus(base))
         if appeared is None:
             return False
         for write in appeared:
@@ -304,132 +313,114 @@ class Ledger:
                 self._doubts.remove(write)
                 self._forgot |= len(self._recovered) >= MOST_KEPT
                 self._recovered = [*self._recovered[1 - MOST_KEPT :], (Recovery(t_ns, write.i), write)]
-        self._off_count, self._off_digest = offset
         return True
 
-    def _returned(
-        self, shown: Tally, offset: tuple[int, int], wrote: bool, before: str, boot: str, t_ns: int
-    ) -> Anomaly | None:
+    def _returned(self, sight: Sight, offset: Sum) -> Anomaly | None:
         """Whether a state left behind is back: with all acknowledged since (it was staleness), or as it was left."""
-        sums = self._sums_before(wrote)
         for index in range(len(self._shifts) - 1, -1, -1):
             shift = self._shifts[index]
-            if shift.birth_before != shown.birth:
+            if shift.birth_before != sight.shown.birth:
                 continue
             doubts = self._doubts + [write for recovery, write in self._recovered if recovery.t_ns >= shift.t_ns]
-            if self._fits(shift.offset, offset, doubts, t_ns):
-                return self._heal(index, shown.birth, t_ns, boot)
-            left = Sum(*shift.offset).plus(Sum(*shift.sums)).minus(Sum(*sums))
-            old = (self._off_count, self._off_digest)
-            if self._fits(left, offset, doubts, t_ns):
-                self._off_count, self._off_digest = old
-                self._shift(Anomaly.STALE, shown, offset, wrote, before, boot, t_ns)
+            if self._recovers(shift.offset, offset, doubts, sight.t_ns):
+                return self._heal(index, sight, offset)
+            left = shift.offset.plus(shift.sums).minus(self._sums(sight))
+            if self._recovers(left, offset, doubts, sight.t_ns):
+                self._shift(Anomaly.STALE, sight, offset)
                 self._born = shift.acknowledged - shift.under
                 self._stale += 1
                 return Anomaly.STALE
         return None
 
-    def _heal(self, index: int, birth: str, t_ns: int, boot: str) -> Anomaly:
+    def _heal(self, index: int, sight: Sight, offset: Sum) -> Anomaly:
         """Forget the shifts from this one on: nothing is missing of what they seemed to take away."""
-        self._duplicated += sum(shift.anomaly is Anomaly.DUPLICATE for shift in self._shifts[index:])
-        switched = birth != self._birth
-        if switched:
-            self._birth, self._born = birth, self._shifts[index].acknowledged - self._shifts[index].under
-        dipped = any(shift.anomaly not in (_NONE, Anomaly.DUPLICATE) for shift in self._shifts[index:])
-        self._shifts = self._shifts[:index]
-        if dipped:
+        healed = self._shifts[index:]
+        del self._shifts[index:]
+        switched = sight.shown.birth != self._birth
+        self._birth, self._born, self._offset = sight.shown.birth, healed[0].acknowledged - healed[0].under, offset
+        self._duplicated += sum(shift.anomaly is Anomaly.DUPLICATE for shift in healed)
+        if any(shift.anomaly not in (_NONE, Anomaly.DUPLICATE) for shift in healed):
             self._stale += 1
-            self._note(t_ns, Anomaly.STALE, boot)
+            self._note(sight.t_ns, Anomaly.STALE, sight.boot)
         return Anomaly.STALE if switched else _NONE
 
-    def _reborn(self, shown: Tally, offset: tuple[int, int], wrote: bool, before: str, boot: str, t_ns: int) -> Anomaly:
+    def _reborn(self, sight: Sight, offset: Sum) -> Anomaly:
         """A birth not seen before: the state is a new one."""
-        sums = self._sums_before(wrote)
-        empty = (-sums[0], -sums[1] & MASK)
-        old = (self._off_count, self._off_digest)
-        fits = self._fits(empty, offset, self._doubts, t_ns)
-        self._off_count, self._off_digest = old
-        lost = self._acknowledged - wrote > self._born
-        if lost or not fits or old != empty:
-            found = Anomaly.LOST if lost else _NONE if fits else Anomaly.UNEXPLAINED
-            self._shift(found, shown, offset, wrote, before, boot, t_ns)
-            return found
-        self._take(shown.birth, offset, wrote)
-        return _NONE
-
-    def _deviated(
-        self, shown: Tally, offset: tuple[int, int], wrote: bool, before: str, boot: str, t_ns: int
-    ) -> Anomaly:
-        """The same birth with another state: what it looks like now, by the count alone."""
-        last = self._shifts[-1] if self._shifts else None
-        if last is not None and last.anomaly is Anomaly.ROLLED_BACK and last.acknowledged == self._acknowledged - wrote:
-            # nothing was written in the dip: it goes on, deeper or on its way back
-            self._stale += offset[0] > self._off_count
-            self._shifts.pop()
-            self._off_count, self._off_digest = last.offset
-        found = self._looks(shown, offset[0], wrote)
-        self._shift(found, shown, offset, wrote, before, boot, t_ns)
+        empty = NOTHING.minus(self._sums(sight))
+        clean = self._recovers(empty, offset, self._doubts, sight.t_ns)
+        lost = self._acknowledged - sight.wrote > self._born
+        found = Anomaly.LOST if lost else _NONE if clean else Anomaly.UNEXPLAINED
+        if lost or not clean or self._offset != empty:
+            self._shift(found, sight, offset)
+        else:
+            self._take(sight, offset)
         return found
 
-    def _looks(self, shown: Tally, off_count: int, wrote: bool) -> Anomaly:
-        count_before = self._count + self._off_count - (self._write.count if wrote else 0)
-        nothing = shown.count == 0 or (wrote and (shown.count, shown.digest) == self._write[2:4])
-        if nothing and count_before > 0 and self._acknowledged - wrote > self._born:
+    def _deviated(self, sight: Sight, offset: Sum) -> Anomaly:
+        """The same birth with another state."""
+        last = self._shifts[-1] if self._shifts else None
+        written = self._acknowledged - sight.wrote
+        if last is not None and last.anomaly is Anomaly.ROLLED_BACK and last.acknowledged == written:
+            # nothing was written in the dip: it goes on, deeper or on its way back
+            self._stale += offset.n > self._offset.n
+            self._shifts.pop()
+            self._offset = last.offset
+        found = self._looks(sight, offset.n - self._offset.n)
+        self._shift(found, sight, offset)
+        return found
+
+    def _looks(self, sight: Sight, extra: int) -> Anomaly:
+        """What a deviation looks like by the count alone, ``extra`` above the expected one."""
+        shown = Sum(sight.shown.count, sight.shown.digest)
+        nothing = shown.n == 0 or (sight.wrote and shown == self._write.weight)
+        if nothing and self._sums(sight).plus(self._offset).n > 0 and self._acknowledged - sight.wrote > self._born:
             return Anomaly.LOST
-        if off_count < self._off_count:
+        if extra < 0:
             return Anomaly.ROLLED_BACK
-        extra = off_count - self._off_count
         if extra > len(self._doubts):
             return Anomaly.DUPLICATE
         return _NONE if comb(len(self._doubts), extra) > _MOST_TRIES else Anomaly.UNEXPLAINED
 
-    def _shift(
-        self, found: Anomaly, shown: Tally, offset: tuple[int, int], wrote: bool, before: str, boot: str, t_ns: int
-    ) -> None:
+    def _shift(self, found: Anomaly, sight: Sight, offset: Sum) -> None:
         """Leave the present state behind, and take the shown one."""
-        acknowledged = self._acknowledged - wrote
-        self._shifts.append(
-            Shift(
-                t_ns=t_ns,
-                anomaly=found,
-                issued=self._issued,
-                wrote=wrote,
-                under=acknowledged - self._born,
-                acknowledged=acknowledged,
-                birth_before=self._birth,
-                birth_after=shown.birth,
-                boot_before=before,
-                boot_after=boot,
-                offset=(self._off_count, self._off_digest),
-                sums=self._sums_before(wrote),
-                state=(shown.count, shown.digest),
-            )
+        acknowledged = self._acknowledged - sight.wrote
+        shift = Shift(
+            t_ns=sight.t_ns,
+            anomaly=found,
+            issued=self._issued,
+            wrote=sight.wrote,
+            under=acknowledged - self._born,
+            acknowledged=acknowledged,
+            birth_before=self._birth,
+            birth_after=sight.shown.birth,
+            boot_before=sight.boot_before,
+            boot_after=sight.boot,
+            offset=self._offset,
+            sums=self._sums(sight),
+            state=Sum(sight.shown.count, sight.shown.digest),
         )
-        if len(self._shifts) > MOST_SHIFTS:
-            del self._shifts[0]
-            self._dropped += 1
-        self._take(shown.birth, offset, wrote)
+        self._dropped += len(self._shifts) >= MOST_SHIFTS
+        self._shifts = [*self._shifts[1 - MOST_SHIFTS :], shift]
+        self._take(sight, offset)
 
-    def _take(self, birth: str, offset: tuple[int, int], wrote: bool) -> None:
-        if birth != self._birth:
-            self._birth, self._born = birth, self._acknowledged - wrote
-        self._off_count, self._off_digest = offset
-
-    def _sums_before(self, wrote: bool) -> tuple[int, int]:
-        if not wrote:
-            return self._count, self._digest
-        return self._count - self._write.count, self._digest - self._write.digest & MASK
+    def _take(self, sight: Sight, offset: Sum) -> None:
+        if sight.shown.birth != self._birth:
+            self._birth, self._born = sight.shown.birth, self._acknowledged - sight.wrote
+        self._offset = offset
 
 
-def appearing(doubts: Sequence[Write], count: int, digest: int) -> tuple[Write, ...] | None:
-    """The writes in doubt that together make up a difference; None where none do, or too many sums would have to be tried."""
-    if (count, digest) == (0, 0):
+def appearing(doubts: Sequence[Write], difference: Sum) -> tuple[Write, ...] | None:
+    """The writes in doubt that together make the difference; None where none do, or too many would have to be tried."""
+    if difference == NOTHING:
         return ()
-    plain = all(write.count == 1 for write in doubts)
-    for size in (count,) if plain else range(1, len(doubts) + 1):
+    plain = all(write.weight.n == 1 for write in doubts)
+    for size in (difference.n,) if plain else range(1, len(doubts) + 1):
         if not 0 < size <= len(doubts) or comb(len(doubts), size) > _MOST_TRIES:
             continue
         for some in combinations(doubts, size):
-            if sum(w.count for w in some) == count and sum(w.digest for w in some) & MASK == digest:
+            if (
+                sum(w.weight.n for w in some) == difference.n
+                and sum(w.weight.digest for w in some) & MASK == difference.digest
+            ):
                 return some
     return None

@@ -25,18 +25,18 @@ from harness.oracle.operations import MASK
 
 
 class Sum(NamedTuple):
-    """A number of writes and the sum mod 2^64 of their tokens."""
+    """``n`` writes and the sum mod 2^64 of their tokens."""
 
-    count: int
+    n: int
     digest: int
 
     def plus(self, other: "Sum") -> "Sum":
         """Both together."""
-        return Sum(self.count + other.count, (self.digest + other.digest) & MASK)
+        return Sum(self.n + other.n, (self.digest + other.digest) & MASK)
 
     def minus(self, other: "Sum") -> "Sum":
         """This without the other."""
-        return Sum(self.count - other.count, (self.digest - other.digest) & MASK)
+        return Sum(self.n - other.n, (self.digest - other.digest) & MASK)
 
 
 NOTHING = Sum(0, 0)
@@ -134,9 +134,8 @@ class Register:
     _KEPT = 8
 
     def __init__(self) -> None:
-        self._known: list[
-            tuple[object, Sum]
-        ] = []  # values seen or acknowledged, oldest first, with the history each stands for
+        #: Values seen or acknowledged, oldest first, with the history that each stands for.
+        self._known: list[tuple[object, Sum]] = []
         self._open: list[tuple[object, int]] = []  # values whose write is not acknowledged
 
     def weigh(self, token: int, value: object) -> Sum:
@@ -176,9 +175,8 @@ class Items:
     name = "set"
 
     def __init__(self) -> None:
-        self._tokens: dict[
-            object, list[int]
-        ] = {}  # of every item, the writes that may have added it; the last one counts
+        #: Of every item, the writes that may have added it; the last one counts.
+        self._tokens: dict[object, list[int]] = {}
         self._present: set[object] = set()
 
     def weigh(self, token: int, value: object) -> Sum:

@@ -9,7 +9,7 @@ class Tally(NamedTuple):
 
     birth: str  # nonce made when the state was created
     owner: str
-    count: int
+    count: int  # type: ignore[assignment] # the wire's name for it; nobody asks a Tally for tuple.count()
     last: int  # id of the last applied write; 0 at first
     digest: int  # sum mod 2^64
 

@@ -1,4 +1,4 @@
-"""Operation ids and their tokens: what names a write on the wire, and what it adds to a tally's digest (docs/wire.md)."""
+"""Operation ids and their tokens: what names a write on the wire, and what it adds to a digest (docs/wire.md)."""
 
 from hashlib import blake2b
 from struct import Struct

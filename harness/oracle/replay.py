@@ -58,7 +58,7 @@ class Writes:
 
     @cached_property
     def acknowledged(self) -> tuple[int, ...]:
-        """Those that must be there and leave a mark. Right only where the testimony has forgotten none of the others."""
+        """Those that must be there and leave a mark. Right where no other was forgotten."""
         silent = self.failed | self.doubted
         numbers = range(1, self._testimony.issued + 1)
         return tuple(i for i in numbers if i not in silent and self.weights[i] != (0, 0))

@@ -1,7 +1,7 @@
 """What explains a difference between two sums of writes: which appeared, which are gone, which are there twice.
 
 Tokens are 64-bit hashes, so a sum names its writes: that another handful of writes has the same sum is a matter of one
-in 2^64 a try. Explanations are tried from the simplest on; the first kind that fits decides, if it fits in one way only.
+in 2^64 a try. Explanations are tried from the simplest on; the first kind that fits decides, if it fits in one way.
 Sums of the writes in doubt (at most 2^12) are laid out in a table, and what else may have happened is looked up in it.
 """
 
@@ -21,7 +21,7 @@ _MOST_TRIES = 2_000_000
 
 @dataclass(frozen=True)
 class Question:
-    """A state of known ``content`` (writes in order, repeats allowed) has become another that differs by ``difference``.
+    """A state of known ``content`` (writes in order, repeats allowed) became another that differs by ``difference``.
 
     ``doubts`` may have appeared legally; ``others`` (failed, or gone before) could appear as well, but ought not to.
     """

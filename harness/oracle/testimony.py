@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple, cast
 
 from harness.observations import Anomaly
+from harness.oracle.models import NOTHING, Sum
 from harness.oracle.operations import op_text
 
 #: Writes in doubt at once beyond which a session is unknown.
@@ -24,9 +25,9 @@ class Shift(NamedTuple):
     birth_after: str
     boot_before: str  # of the last acknowledged reply
     boot_after: str
-    offset: tuple[int, int]  # the state left behind, minus all that was acknowledged (count, digest)
-    sums: tuple[int, int]  # all that was acknowledged before this reply
-    state: tuple[int, int]  # shown
+    offset: Sum  # the state left behind, minus all that was acknowledged (count, digest)
+    sums: Sum  # all that was acknowledged before this reply
+    state: Sum  # shown
 
 
 class Recovery(NamedTuple):
@@ -42,7 +43,7 @@ class Final(NamedTuple):
     t_ns: int
     birth: str
     boot: str
-    state: tuple[int, int]
+    state: Sum
 
 
 class Note(NamedTuple):
@@ -55,7 +56,7 @@ class Note(NamedTuple):
 
 @dataclass(frozen=True)
 class Testimony:
-    """One writer's session. Writes are told by their number ``i`` (from 1); their ids and tokens follow from the seed."""
+    """One writer's session. Writes are told by their number ``i``, from 1; ids and tokens follow from the seed."""
 
     seed: int
     session: int
@@ -70,8 +71,8 @@ class Testimony:
     weights: tuple[tuple[int, int, int], ...] = ()  # i, count, digest of writes that do not add (1, token)
     shifts: tuple[Shift, ...] = ()
     shifts_dropped: int = 0  # earlier ones, beyond what a ledger keeps
-    sums: tuple[int, int] = (0, 0)  # of all that was acknowledged
-    offset: tuple[int, int] = (0, 0)  # of the state expected at the end from those sums
+    sums: Sum = NOTHING  # of all that was acknowledged
+    offset: Sum = NOTHING  # of the state expected at the end from those sums
     stale: int = 0  # episodes in which acknowledged writes were absent and came back
     leaked: int = 0  # replies
     duplicated: int = 0  # duplicates seen and gone again
@@ -120,15 +121,15 @@ def _text(sums: tuple[int, int]) -> Any:
     return (sums[0], op_text(sums[1]))
 
 
-def _sums(text: tuple[int, str]) -> tuple[int, int]:
-    return text[0], int(text[1], 16)
+def _sums(text: Any) -> Sum:
+    return Sum(text[0], int(text[1], 16))
 
 
 def _shift(plain: list[Any]) -> Shift:
     shift = Shift(*plain)
     return shift._replace(
         anomaly=Anomaly(shift.anomaly),
-        offset=_sums(cast("tuple[int, str]", shift.offset)),
-        sums=_sums(cast("tuple[int, str]", shift.sums)),
-        state=_sums(cast("tuple[int, str]", shift.state)),
+        offset=_sums(shift.offset),
+        sums=_sums(shift.sums),
+        state=_sums(shift.state),
     )
