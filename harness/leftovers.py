@@ -8,7 +8,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.supervisor.main import OWNER_FILE, OWNER_VARIABLE, RUN_VARIABLE, SCRATCH_PREFIX, Stat, identity, processes
+from harness.supervisor.main import (
+    OWNER_FILE,
+    OWNER_VARIABLE,
+    RUN_VARIABLE,
+    SCRATCH_PREFIX,
+    Stat,
+    identity,
+    processes,
+    stat,
+)
 
 KEPT_IN_GIT = ("baselines", "gallery")
 
@@ -108,7 +117,10 @@ def _owner(path: Path) -> str:
 def _gone(owner: str) -> bool:
     """Whether the process that an owner's text names has ended; False where it names none."""
     pid = owner.partition(":")[0]
-    return pid.isdigit() and identity(int(pid)) != owner
+    if not pid.isdigit():
+        return False
+    process = stat(int(pid))
+    return process is None or process.state in "ZX" or identity(int(pid)) != owner
 
 
 def _environment(pid: int) -> Mapping[str, str]:

@@ -70,7 +70,7 @@ async def test_a_killed_supervisor_leaves_a_scratch_directory_and_who_stands_in_
         assert master is not None
         os.kill(master.parent, signal.SIGKILL)
         await child.wait()
-    assert supervisor.scratch in scratch_left()
+        assert supervisor.scratch in scratch_left()  # even before anybody has waited for it
     found = [stray for stray in strays() if stray.pid == worker]
     assert found == [Stray(worker, "", "sleep 1000")]
     remove(found, [supervisor.scratch])

@@ -217,6 +217,7 @@ async def test_a_killed_supervisor_takes_its_children_along_and_is_told(tmp_path
         death = await asyncio.wait_for(supervisor.deaths.get(), 10)
         assert death.name == "supervisor"
         assert await child.wait() == -signal.SIGKILL
+        assert await child.stop() == -signal.SIGKILL  # a scope that ends now has nothing to add
         with pytest.raises(UntrustedError, match="supervisor"):
             await supervisor.spawn(command(tmp_path, *FOREVER))
     await until(lambda: not lives(child.pid))
