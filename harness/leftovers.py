@@ -4,11 +4,22 @@ import contextlib
 import os
 import shutil
 import signal
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.supervisor.main import OWNER_FILE, OWNER_VARIABLE, RUN_VARIABLE, SCRATCH_PREFIX, Stat, identity, processes
+from harness.supervisor.main import (
+    OWNER_FILE,
+    OWNER_VARIABLE,
+    RUN_VARIABLE,
+    SCRATCH_PREFIX,
+    Stat,
+    identity,
+    processes,
+    stat,
+)
+
+KEPT_IN_GIT = ("baselines", "gallery")
 
 
 @dataclass(frozen=True)
@@ -22,47 +33,27 @@ class Stray:
 
 @dataclass(frozen=True)
 class Removed:
-    """Something that was removed: a ``process``, a ``directory`` or a ``run``."""
+    """One thing that was cleaned away: a ``process``, a ``scratch`` directory or a ``run``."""
 
     kind: str
     what: str
-
-
-def clean(results: Path | None = None) -> tuple[Removed, ...]:
-    """End what crashed runs left behind; with ``results`` remove each scenario's runs there too, but for the newest."""
-    found, directories, runs = strays(), scratch_left(), old_runs(results) if results else ()
-    remove(found, [*directories, *runs])
-    return (
-        *(Removed("process", f"{stray.pid} {stray.command}") for stray in found),
-        *(Removed("directory", str(path)) for path in directories),
-        *(Removed("run", str(path)) for path in runs),
-    )
-
-
-def old_runs(results: Path) -> tuple[Path, ...]:
-    """Every run of every scenario but the newest; only directories that hold a run.json count."""
-    by_scenario: dict[Path, list[Path]] = {}
-    for plan in sorted(results.glob("*/*/run.json")):
-        if not plan.parent.is_symlink():
-            by_scenario.setdefault(plan.parent.parent, []).append(plan.parent)
-    return tuple(run for runs in by_scenario.values() for run in runs[:-1])
 
 
 def strays() -> tuple[Stray, ...]:
     """Processes of runs whose supervisor is gone.
 
     Told by their environment, which names the supervisor; or, for programs that overwrite theirs (nginx does, for its
-    title), by their session, whose leader was the owner of a scratch directory left behind.
+    title), by where they stand: in a scratch directory left behind.
     """
-    sessions = {int(owner.partition(":")[0]) for owner in map(_owner, scratch_left()) if owner}
-    found = (_stray(process, sessions) for process in processes() if process.pid != os.getpid())
+    left = scratch_left()
+    found = (_stray(process, left) for process in processes() if process.pid != os.getpid())
     return tuple(stray for stray in found if stray)
 
 
-def _stray(process: Stat, sessions: set[int]) -> Stray | None:
+def _stray(process: Stat, left: Sequence[Path]) -> Stray | None:
     environment = _environment(process.pid)
-    owner = environment.get(OWNER_VARIABLE)
-    if process.state in "ZX" or not (_gone(owner) if owner else process.session in sessions):
+    owner = environment.get(OWNER_VARIABLE, "")
+    if process.state in "ZX" or not (_gone(owner) or (left and _stands_in(process.pid, left))):
         return None
     return Stray(process.pid, environment.get(RUN_VARIABLE, ""), " ".join(_words(process.pid, "cmdline")).strip())
 
@@ -83,6 +74,32 @@ def remove(found: Iterable[Stray], directories: Iterable[Path]) -> None:
         shutil.rmtree(path, ignore_errors=True)
 
 
+def old_runs(results: Path) -> tuple[Path, ...]:
+    """All runs in a directory of results but each scenario's newest; what is kept in git beside them is none."""
+    scenarios = (path for path in results.glob("*") if path.is_dir() and path.name not in KEPT_IN_GIT)
+    runs = (sorted(run.parent for run in path.glob("*/run.json") if not run.parent.is_symlink()) for path in scenarios)
+    return tuple(run for of_scenario in runs for run in of_scenario[:-1])
+
+
+def clean(results: Path | None = None) -> tuple[Removed, ...]:
+    """Remove what crashes left behind, and the old runs in ``results`` where that is given; what was removed."""
+    found, directories, runs = strays(), scratch_left(), old_runs(results) if results else ()
+    remove(found, [*directories, *runs])
+    return (
+        *(Removed("process", f"{stray.pid} ({stray.command})") for stray in found),
+        *(Removed("scratch", str(path)) for path in directories),
+        *(Removed("run", str(path)) for path in runs),
+    )
+
+
+def _stands_in(pid: int, directories: Sequence[Path]) -> bool:
+    try:
+        place = Path(f"/proc/{pid}/cwd").readlink()
+    except OSError:
+        return False
+    return any(place.is_relative_to(directory) for directory in directories)
+
+
 def _mine(path: Path) -> bool:
     try:
         return path.stat().st_uid == os.getuid()
@@ -100,7 +117,10 @@ def _owner(path: Path) -> str:
 def _gone(owner: str) -> bool:
     """Whether the process that an owner's text names has ended; False where it names none."""
     pid = owner.partition(":")[0]
-    return pid.isdigit() and identity(int(pid)) != owner
+    if not pid.isdigit():
+        return False
+    process = stat(int(pid))
+    return process is None or process.state in "ZX" or identity(int(pid)) != owner
 
 
 def _environment(pid: int) -> Mapping[str, str]:

@@ -1,4 +1,4 @@
-"""A harness in miniature: ``python -m tests.fakes_supervised RUN LOGS [raise|fork]`` starts awkward children, says so, waits."""
+"""A harness in miniature, ``python -m tests.fakes_supervised RUN LOGS [raise|fork]``: it starts awkward children."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""A harness in miniature: ``python -m tests.fakes_topology RUN LOGS STATE BALANCER`` brings a real topology up and waits."""
+"""A harness in miniature, ``python -m tests.fakes_topology RUN LOGS STATE BALANCER``: a real topology, held up."""
 
 import asyncio
 import sys

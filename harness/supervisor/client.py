@@ -95,7 +95,7 @@ class Child:
 
     async def signal(self, number: int, *, group: bool = False) -> bool:
         """Send a signal to it, or to its whole process group; whether there was somebody to get it."""
-        return await self._supervisor.signal(self._number, number, group=group)
+        return self.alive and await self._supervisor.signal(self._number, number, group=group)
 
     async def kill(self) -> bool:
         """SIGKILL the whole group; returns when the process is gone: True if this is what ended it."""

@@ -19,8 +19,8 @@ async def in_redis(url: str, write: str | None) -> str | None:
     try:
         if write is not None:
             await client.set("key", write)
-        value: bytes | None = await client.get("key")
-        return value.decode() if value is not None else None
+        value = await client.get("key")
+        return value.decode() if isinstance(value, bytes) else value
     finally:
         await client.aclose()
 

@@ -34,9 +34,10 @@ async def test_work_below_a_child_counts_as_its_own(supervisor: Supervisor, tmp_
     sampler.sample()
     busy, idle = of(sampler.samples, "nginx")[-1], of(sampler.samples, "redis")[-1]
     assert (busy.role, idle.role) == ("balancer", "store")
-    assert busy.cpu > 0.05 > idle.cpu
+    assert busy.cpu > 0.05
+    assert idle.cpu < busy.cpu / 2
     assert busy.memory_mb > idle.memory_mb > 0
-    assert 0 < busy.t - of(sampler.samples, "nginx")[0].t
+    assert busy.t - of(sampler.samples, "nginx")[0].t > 0
 
 
 async def test_the_harness_is_sampled_without_the_parts_below_it(supervisor: Supervisor) -> None:
