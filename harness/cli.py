@@ -131,6 +131,7 @@ def _add_up(commands: Commands) -> None:
     up.add_argument("--design", required=True, metavar="NAME", help="the design to bring up")
     up.add_argument("--replicas", type=int, metavar="N", help="how many replicas")
     up.add_argument("--balancer", metavar="NAME", help="haproxy or nginx")
+    up.add_argument("--port", type=int, default=0, metavar="N", help="where the balancer listens (default: a free port)")
     _json_flag(up)
 
 
@@ -283,13 +284,13 @@ def _up(arguments: argparse.Namespace) -> int:
     loaded = scenario.load(arguments.scenario)
     design = changes.apply(loaded.scenario).designs[0]
     with tempfile.TemporaryDirectory(prefix="harness-up-") as logs:
-        return _interruptible(_hold(design, Path(logs), arguments.json))
+        return _interruptible(_hold(design, Path(logs), arguments.port, arguments.json))
 
 
-async def _hold(design: Any, logs: Path, as_json: bool) -> int:
+async def _hold(design: Any, logs: Path, port: int, as_json: bool) -> int:
     from harness import hold  # noqa: PLC0415
 
-    async with hold.held(design, logs) as topology:
+    async with hold.held(design, logs, port) as topology:
         replicas = [replica.name for replica in topology.replicas]
         if as_json:
             print(json.dumps({"url": topology.url, "replicas": replicas, "logs": str(logs)}), flush=True)

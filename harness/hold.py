@@ -26,7 +26,7 @@ def door() -> Path:
 
 
 @asynccontextmanager
-async def held(design: Design, logs: Path) -> AsyncIterator[Topology]:
+async def held(design: Design, logs: Path, port: int = 0) -> AsyncIterator[Topology]:
     """Bring a design up and answer ``harness kill`` and ``harness restart`` while the scope is open."""
     if await _answers():
         raise EnvironmentLacksError("another topology is held already", "end the other `harness up` first")
@@ -34,7 +34,7 @@ async def held(design: Design, logs: Path) -> AsyncIterator[Topology]:
     run_id = new_run_id()
     async with supervised(run_id) as supervisor:
         backend = ProcessBackend(supervisor, nonce=run_id, secret=secrets.token_hex(16))
-        async with backend.topology(design, logs, Clock()) as topology:
+        async with backend.topology(design, logs, Clock(), port) as topology:
             server = await asyncio.start_unix_server(lambda r, w: _serve(topology, r, w), path=str(door()))
             try:
                 async with server:

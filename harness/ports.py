@@ -18,12 +18,14 @@ class Reservation:
     not let a program with SO_REUSEADDR alone in: see ``lend``.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, port: int = 0) -> None:
+        if port:
+            _require_free(port)
         self._socket = socket.socket()
         try:
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-            self._socket.bind((LOOPBACK, 0))
+            self._socket.bind((LOOPBACK, port))
         except OSError as problem:
             self._socket.close()
             raise EnvironmentLacksError(
@@ -48,3 +50,18 @@ class Reservation:
         self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _require_free(port: int) -> None:
+    """Sockets with SO_REUSEPORT share a port: one without tells whether anybody has it.
+
+    Raises:
+        EnvironmentLacksError: somebody does.
+    """
+    with socket.socket() as plain:
+        try:
+            plain.bind((LOOPBACK, port))
+        except OSError as problem:
+            raise EnvironmentLacksError(
+                f"port {port} on {LOOPBACK} is taken: {problem.strerror}", "end what holds it, or choose another port"
+            ) from problem

@@ -57,10 +57,11 @@ class ProcessBackend:
         self._home = home or targets_home()
 
     @asynccontextmanager
-    async def topology(self, design: Design, logs: Path, clock: Clock) -> AsyncIterator[Topology]:
+    async def topology(self, design: Design, logs: Path, clock: Clock, port: int = 0) -> AsyncIterator[Topology]:
         """The design, up and steady, for the length of a scope: store, then all replicas at once, then the balancer.
 
-        Logs and the effect journal go to ``logs``; CPU and memory are sampled from ``clock``'s T0 on.
+        Logs and the effect journal go to ``logs``; CPU and memory are sampled from ``clock``'s T0 on. The balancer
+        listens on ``port``; 0 is any that is free.
 
         Raises:
             EnvironmentLacksError: a part is missing, does not start, or its port answers as somebody else.
@@ -73,7 +74,7 @@ class ProcessBackend:
                 design, self._nonce, self._secret, logs / "journal.jsonl", store.url if store else None, self._home
             )
             replicas = await self._replicas(scope, settings, logs)
-            balancer = await self._balancer(scope, design, replicas, logs)
+            balancer = await self._balancer(scope, design, replicas, logs, port)
             sampler = await scope.enter_async_context(sampling(self._supervisor, clock))
             topology = Topology(design, self._nonce, replicas, balancer, store, settings.journal, sampler)
             await topology.steady()
@@ -95,9 +96,9 @@ class ProcessBackend:
         return replicas
 
     async def _balancer(
-        self, scope: AsyncExitStack, design: Design, replicas: Sequence[ProcessReplica], logs: Path
+        self, scope: AsyncExitStack, design: Design, replicas: Sequence[ProcessReplica], logs: Path, wanted: int
     ) -> Balancer:
-        port = scope.enter_context(Reservation()).port
+        port = scope.enter_context(Reservation(wanted)).port
         scratch = self._supervisor.scratch / f"balancer-{port}"
         scratch.mkdir()
         members = [replica.member for replica in replicas]
