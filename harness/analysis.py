@@ -129,9 +129,8 @@ def _measurement(run: Run, folded: Sequence[tuple[ArmObservations, Arm]]) -> Ite
 def _arm_measurement(observed: ArmObservations, arm: Arm) -> Iterator[Verdict]:
     where = f"{observed.arm} arm"
     for event in observed.events:
-        if event.kind == "part_died":
-            why = f"{where}: {event.subject} died by itself: {event.detail.get('why', '')}"
-            yield Verdict("parts_alive", Result.UNKNOWN, why, observed.design)
+        if event.kind in ("part_died", "broken_off"):
+            yield Verdict(event.kind, Result.UNKNOWN, f"{where}: {event.detail.get('why', '')}", observed.design)
     for fault in arm.faults:
         if fault.effective is None or fault.healed is None:
             why = f"{where}: no evidence that {fault.kind} of {fault.target} took effect and was undone"

@@ -40,6 +40,21 @@ class Recording:
         """Seconds from T0; 0 before it."""
         return self.clock.seconds() if self.clock.started else 0.0
 
+    def up(self, topology: Topology) -> None:
+        """Note that the parts are there."""
+        self.topology = topology
+        for replica in topology.replicas:
+            self.event(Event(0.0, "replica_ready", replica.name, {"boot": replica.boot}))
+
+    @property
+    def line(self) -> str:
+        """What came of it, as far as the load process tells."""
+        name = f"{self.arm.design.name}, {self.arm.name} arm"
+        if self.last is None:
+            return f"{name}: no load"
+        share = f"{self.last.sessions_lost:,} of {self.last.sessions:,} sessions lost before the final read"
+        return f"{name}: {self.last.ok:,} of {self.last.sent:,} requests ok, {share}"
+
     def event(self, event: Event) -> None:
         """Note an event, and show it."""
         self.events.append(event)
@@ -98,7 +113,7 @@ class Bench:
             ) as driver,
             self.backend.topology(arm.design, files.logs, told.clock) as topology,
         ):
-            told.topology = topology
+            told.up(topology)
             await driver.ready()
             told.clock.t0_ns = driver.start(topology.url)
             async with timeline(arm.faults, topology, told.clock, told.event):

@@ -131,7 +131,9 @@ def _add_up(commands: Commands) -> None:
     up.add_argument("--design", required=True, metavar="NAME", help="the design to bring up")
     up.add_argument("--replicas", type=int, metavar="N", help="how many replicas")
     up.add_argument("--balancer", metavar="NAME", help="haproxy or nginx")
-    up.add_argument("--port", type=int, default=0, metavar="N", help="where the balancer listens (default: a free port)")
+    up.add_argument(
+        "--port", type=int, default=0, metavar="N", help="where the balancer listens (default: a free port)"
+    )
     _json_flag(up)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 _PARTS = ("session-harness", "locust", "gevent", "aiohttp", "redis", "numpy", "pandas", "pyarrow", "matplotlib")
 
 
-def environment() -> dict[str, str | int | None]:
+def environment() -> dict[str, str | int | float | None]:
     """CPU, cores, memory, kernel, Python and the commit, in plain values."""
     return {
         "cpu": _cpu(),

@@ -28,14 +28,17 @@ async def run(scenario: Scenario, users: Path, into: Run, repeat: int, progress:
         bench = Bench(backend, supervisor, into.plan.seed, progress)
         into.keep_controls({"echo": await echo(bench, into), "calibration": await calibration(bench, into)})
         for index, (arm, nth) in enumerate(scenario.rounds(repeat)):
-            progress.arm_started(arm.design.name, arm.name, index, len(into.plan.arms), arm.seconds)
-            await _measured(bench, arm, users, into, nth)
-            progress.arm_ended(f"{arm.design.name} {arm.name}")
+            total = len(into.plan.arms)
+            progress.arm_started(arm.design.name, arm.name, index, total, arm.seconds, warmup=arm.warmup)
+            progress.arm_ended(await _measured(bench, arm, users, into, nth))
 
 
-async def _measured(bench: Bench, arm: Arm, users: Path, into: Run, nth: int) -> None:
+async def _measured(bench: Bench, arm: Arm, users: Path, into: Run, nth: int) -> str:
+    """Measure one arm, whatever becomes of it; a line on what came of it."""
     async with bench.recording(arm, into.arm(arm.design.name, arm.name, nth)) as told:
         try:
             await bench.measure(told, users)
         except UntrustedError as problem:
-            told.event(Event(told.now, "part_died", problem.subject, {"why": problem.message}))
+            kind = "part_died" if problem.subject else "broken_off"
+            told.event(Event(told.now, kind, problem.subject or "the arm", {"why": problem.message}))
+    return told.line

@@ -94,7 +94,7 @@ def _told(arm: ArmObservations, session: int, requests: pd.DataFrame) -> Story:
 
 def _requests(requests: pd.DataFrame) -> Iterator[Line]:
     boots: set[str] = set()
-    rows: list[dict[str, Any]] = requests.sort_values("t_sent", kind="stable").to_dict("records")
+    rows: list[dict[Any, Any]] = requests.sort_values("t_sent", kind="stable").to_dict("records")
     for row in rows:
         boot = "" if pd.isna(row["boot"]) else str(row["boot"])
         notes = [

@@ -22,7 +22,7 @@ from harness.scenario import Scenario
 OVERHEAD_S = 5.0
 #: What the controls take before the first arm.
 CONTROLS_S = 15.0
-_TOLD = ("fault_effective", "fault_healed", "part_died")
+_TOLD = ("fault_effective", "fault_healed", "part_died", "broken_off")
 _WINDOW = 6  # snapshots, 200 ms apart: the rate is that of the last second
 _BETWEEN_LINES_S = 5.0
 
@@ -281,8 +281,10 @@ class LiveProgress(Progress):
 
 
 def _told(event: Event) -> str:
-    what = {"fault_effective": "took effect", "fault_healed": "was undone", "part_died": "died by itself"}[event.kind]
-    fault = f"{event.detail['kind']} of " if event.kind != "part_died" and "kind" in event.detail else ""
+    if event.kind in ("part_died", "broken_off"):
+        return f"  {event.t:5.1f} s  unknown: {event.detail.get('why', event.subject)}"
+    what = {"fault_effective": "took effect", "fault_healed": "was undone"}[event.kind]
+    fault = f"{event.detail['kind']} of " if "kind" in event.detail else ""
     return f"  {event.t:5.1f} s  {fault}{event.subject} {what}"
 
 

@@ -1,5 +1,6 @@
 """A spool read back: fixed-width records to a table, also what a crash left of it."""
 
+import enum
 import json
 from pathlib import Path
 
@@ -81,9 +82,9 @@ def _by_name(ids: np.ndarray, names: dict[int, str]) -> pd.Series:
     codes = np.full(np.iinfo(np.uint16).max + 1, -1, np.int32)
     for code, number in enumerate(names):
         codes[number] = code
-    return pd.Series(pd.Categorical.from_codes(codes[ids], categories=list(names.values())))
+    return pd.Series(pd.Categorical.from_codes(codes[ids], categories=pd.Index(names.values())))
 
 
-def _by_number(ids: np.ndarray, words: type[Method] | type[Outcome] | type[Anomaly]) -> pd.Series:
+def _by_number(ids: np.ndarray, words: type[enum.IntEnum]) -> pd.Series:
     said = [word.name if words is Method else word.name.lower() for word in words]
-    return pd.Series(pd.Categorical.from_codes(ids.astype(np.int8), categories=said))
+    return pd.Series(pd.Categorical.from_codes(ids.astype(np.int32), categories=pd.Index(said)))
