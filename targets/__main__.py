@@ -3,7 +3,6 @@
 import argparse
 import asyncio
 import contextlib
-import gc
 import json
 import os
 import socket
@@ -86,17 +85,14 @@ def _quick_imports() -> Iterator[None]:
     """Imports without what this server never uses.
 
     aiohttp loads every certificate authority of the machine when it is imported, a fifth of the whole start, for a
-    client that is not used here. Nor is there garbage worth collecting while modules load.
+    client that is not used here.
     """
     hidden = {"SSL_CERT_FILE": os.devnull, "SSL_CERT_DIR": os.devnull}
     before = {name: os.environ.get(name) for name in hidden}
     os.environ.update(hidden)
-    gc.disable()
     try:
         yield
     finally:
-        gc.enable()
-        gc.freeze()
         for name, value in before.items():
             os.environ.pop(name)
             if value is not None:
