@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.balancers import haproxy, nginx
-from harness.balancers.starter import Setup, Starter
+from harness.balancers.launch import Setup, Starter
 from harness.errors import EnvironmentLacksError, UsageError
 from harness.parts import Balancer, Member
 from harness.scenario import Balancing
