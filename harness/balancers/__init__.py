@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.balancers import haproxy, nginx
-from harness.balancers.starter import Setup, Starter
+from harness.balancers.launch import Setup, Starter
 from harness.errors import EnvironmentLacksError, UsageError
 from harness.parts import Balancer, Member
 from harness.scenario import Balancing
@@ -29,6 +29,9 @@ KINDS: Mapping[str, Kind] = {
 }
 #: The policies of each balancer.
 SUPPORTS: Mapping[str, frozenset[str]] = {name: kind.supports for name, kind in KINDS.items()}
+
+#: What every balancer can look up: nginx names a cookie in a variable, and ignores headers with an underscore.
+_KEYS = {"hash_cookie": "[A-Za-z0-9_]+", "hash_header": "[A-Za-z0-9-]+"}
 
 
 def available() -> Mapping[str, Path | str]:
@@ -56,8 +59,11 @@ def start(
         EnvironmentLacksError: it is not installed, or the port is taken.
         HarnessError: it does not start (on entering the scope).
     """
-    if balancing.policy.startswith("hash_") and not re.fullmatch(r"[A-Za-z0-9_-]+", balancing.key):
-        raise UsageError(f"a balancer cannot hash on the key {balancing.key!r}", "letters, digits, _ and -")
+    letters = _KEYS.get(balancing.policy, ".*")
+    if not re.fullmatch(letters, balancing.key):
+        raise UsageError(
+            f"a balancer cannot do {balancing.policy} on the key {balancing.key!r}", f"it matches {letters}"
+        )
     return chosen(balancing).start(Setup(balancing, tuple(members), supervisor, scratch, logs, port))
 
 
@@ -74,7 +80,9 @@ def chosen(balancing: Balancing) -> Kind:
     if balancing.name not in KINDS:
         raise UsageError(f"no balancer {balancing.name!r}", f"there are auto, {', '.join(KINDS)}")
     if balancing.name not in able:
-        raise UsageError(f"{balancing.name} does not do {balancing.policy}", f"{', '.join(able) or 'no balancer'} does")
+        raise UsageError(
+            f"{balancing.name} does not do {balancing.policy}", f"{', '.join(able) or 'no other balancer'} can"
+        )
     return _first_installed([KINDS[balancing.name]])
 
 

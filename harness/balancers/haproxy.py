@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.balancers.counters import Counters
-from harness.balancers.starter import Process, Setup, running
+from harness.balancers.launch import Setup, running
 from harness.duration import seconds
 from harness.errors import EnvironmentLacksError, HarnessError
 from harness.parts import Balancer, Member, Refusal
 from harness.scenario import Balancing
+from harness.supervisor import Child
 
 NAME = "haproxy"
 SUPPORTS = frozenset({"round_robin", "least_connections", "cookie", "hash_cookie", "hash_header", "source"})
@@ -157,9 +158,9 @@ class Haproxy:
 
     name = NAME
 
-    def __init__(self, setup: Setup, process: Process, socket: RuntimeSocket) -> None:
+    def __init__(self, setup: Setup, child: Child, socket: RuntimeSocket) -> None:
         self._setup = setup
-        self._process = process
+        self._child = child
         self._socket = socket
 
     @property
@@ -170,7 +171,7 @@ class Haproxy:
     @property
     def pid(self) -> int | None:
         """Its process, or None once it has ended."""
-        return self._process.pid if self._process.alive else None
+        return self._child.pid if self._child.alive else None
 
     async def add(self, member: Member) -> None:
         """Let a member take traffic; one that was drained or removed comes back under its name.
@@ -273,5 +274,5 @@ async def start(setup: Setup) -> AsyncIterator[Balancer]:
             return False
 
     # -db: in the foreground, whatever the configuration says, so that the supervisor holds the real process.
-    async with running(setup, NAME, [str(binary()), "-db", "-f", str(file)], ready) as process:
-        yield Haproxy(setup, process, socket)
+    async with running(setup, NAME, (str(binary()), "-db", "-f", str(file)), ready) as child:
+        yield Haproxy(setup, child, socket)

@@ -25,11 +25,12 @@ from pathlib import Path
 import aiohttp
 import psutil
 
-from harness.balancers.starter import Process, Setup, running, until
+from harness.balancers.launch import Setup, running, until
 from harness.duration import seconds
 from harness.errors import EnvironmentLacksError, HarnessError
 from harness.parts import Balancer, Member, Refusal
 from harness.scenario import Balancing
+from harness.supervisor import Child
 
 NAME = "nginx"
 SUPPORTS = frozenset({"round_robin", "least_connections", "cookie", "hash_cookie", "hash_header", "source"})
@@ -41,6 +42,7 @@ _CONNECTIONS = 20_000
 # How long a reload waits for clients with an idle connection: their next request is answered, then they are moved.
 _LINGER_S = 1
 _SETTLE_S = 5.0
+_ANSWER = aiohttp.ClientTimeout(total=1)  # somebody else's server on the port may accept and never answer
 _WHEEL = {  # the wheel's own layout, read here since importing it is not needed to find a file
     ("Linux", "x86_64"): "linux-x86_64",
     ("Linux", "aarch64"): "linux-aarch64",
@@ -186,9 +188,9 @@ class Nginx:
 
     name = NAME
 
-    def __init__(self, setup: Setup, process: Process) -> None:
+    def __init__(self, setup: Setup, child: Child) -> None:
         self._setup = setup
-        self._process = process
+        self._child = child
         self._upstreams = {member.name: Upstream(member) for member in setup.members}
         self._generation = 0
 
@@ -200,7 +202,7 @@ class Nginx:
     @property
     def pid(self) -> int | None:
         """Its master process, or None once it has ended."""
-        return self._process.pid if self._process.alive else None
+        return self._child.pid if self._child.alive else None
 
     async def add(self, member: Member) -> None:
         """Let a member take traffic; returns when new connections reach it.
@@ -237,16 +239,16 @@ class Nginx:
 
         A request that takes longer than the wait is let finish: it was sent before the member went.
         """
-        old = psutil.Process(self._process.pid).children()
+        old = psutil.Process(self._child.pid).children()
         await self._reload(upstreams)
         await asyncio.to_thread(psutil.wait_procs, old, timeout=_LINGER_S + _SETTLE_S)
 
     async def _reload(self, upstreams: dict[str, Upstream]) -> None:
         self._generation += 1
         _write(self._setup, upstreams.values(), self._generation)
-        await self._process.signal(signal.SIGHUP)
+        await self._child.signal(signal.SIGHUP)
         await until(
-            partial(_serves, self._setup, self._generation), self._process, "nginx to serve its new configuration"
+            partial(_serves, self._setup, self._generation), self._child, "nginx to serve its new configuration"
         )
         self._upstreams = upstreams
 
@@ -261,12 +263,12 @@ class Nginx:
 
 
 def refusals_in(lines: Iterable[str]) -> Iterable[Refusal]:
-    """The refusals among log lines, each proved by the bytes sent in every try (``-`` where there was none)."""
+    """The refusals among log lines, each proved by the bytes sent in every try (nothing where there was no try)."""
     for line in lines:
         with contextlib.suppress(ValueError):  # a line being written just now, or a key that is no operation's id
             entry = json.loads(line)
             op = int(entry["op"], 16)
-            if set(entry["sent"].split(", ")) <= {"0", "-"}:
+            if set(entry["sent"].split(", ")) <= {"0", "-", ""}:
                 yield Refusal(op, f"no connection to {entry['upstream']} ({entry['status']}, 0 bytes sent)")
 
 
@@ -277,9 +279,9 @@ def _write(setup: Setup, upstreams: Iterable[Upstream], generation: int) -> None
 async def _serves(setup: Setup, generation: int) -> bool:
     """Whether a new connection meets this generation of the configuration."""
     try:
-        async with aiohttp.ClientSession() as http, http.get(setup.url + _GENERATION) as reply:
+        async with aiohttp.ClientSession(timeout=_ANSWER) as http, http.get(setup.url + _GENERATION) as reply:
             return await reply.text() == str(generation)
-    except aiohttp.ClientError:
+    except (aiohttp.ClientError, TimeoutError):
         return False
 
 
@@ -293,6 +295,6 @@ async def start(setup: Setup) -> AsyncIterator[Balancer]:
     """
     (setup.scratch / "temp").mkdir(parents=True, exist_ok=True)
     _write(setup, map(Upstream, setup.members), 0)
-    argv = [str(binary()), "-p", str(setup.scratch.resolve()), "-c", "nginx.conf"]
-    async with running(setup, NAME, argv, partial(_serves, setup, 0)) as process:
-        yield Nginx(setup, process)
+    argv = (str(binary()), "-p", str(setup.scratch.resolve()), "-c", "nginx.conf")
+    async with running(setup, NAME, argv, partial(_serves, setup, 0)) as child:
+        yield Nginx(setup, child)

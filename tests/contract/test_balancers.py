@@ -1,0 +1,498 @@
+"""What every balancer promises, asked of each real one."""
+
+import asyncio
+import contextlib
+import signal
+import socket
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import aiohttp
+import psutil
+import pytest
+
+from harness.balancers import KINDS, available, start
+from harness.balancers.counters import Counting
+from harness.errors import EnvironmentLacksError, HarnessError
+from harness.parts import Balancer, Member
+from harness.scenario import Balancing, Health
+from harness.supervisor import Supervisor, supervised
+from tests.fakes_balancers import Backend, reserved_port, serving
+
+INSTALLED = [name for name, where in available().items() if isinstance(where, Path)]
+USUAL = Health()
+NEVER = Health("30s", fall=10)  # so that nothing but the retries under test saves a request
+QUICK = Health("200ms", fall=2)
+
+
+@pytest.fixture(params=sorted(KINDS))
+def name(request: pytest.FixtureRequest) -> str:
+    if request.param not in INSTALLED:
+        pytest.skip(str(available()[request.param]))
+    return str(request.param)
+
+
+@pytest.fixture
+async def supervisor() -> AsyncIterator[Supervisor]:
+    async with supervised("balancer-contract") as running:
+        yield running
+
+
+@pytest.fixture
+def place(tmp_path: Path, supervisor: Supervisor) -> "Place":
+    return Place(supervisor, tmp_path)
+
+
+@dataclass
+class Place:
+    """Where balancers of a test come up."""
+
+    supervisor: Supervisor
+    logs: Path
+    count: int = 0
+
+    @contextlib.asynccontextmanager
+    async def up(self, balancing: Balancing, members: list[Member]) -> AsyncIterator[Balancer]:
+        self.count += 1
+        scratch = self.supervisor.scratch / str(self.count)
+        scratch.mkdir()
+        with reserved_port() as port:
+            async with start(
+                balancing, members, self.supervisor, scratch=scratch, logs=self.logs, port=port
+            ) as balancer:
+                yield balancer
+
+    @contextlib.asynccontextmanager
+    async def facing(
+        self, count: int, balancing: Balancing, members: list[Member]
+    ) -> AsyncIterator[tuple[Balancer, list["Client"]]]:
+        """The same with so many clients before it."""
+        async with self.up(balancing, members) as balancer, clients(balancer, count) as several:
+            yield balancer, several
+
+
+@dataclass
+class Client:
+    """A client with an address, a session and a cookie jar of its own, on one kept-alive connection."""
+
+    balancer: Balancer
+    number: int
+    http: aiohttp.ClientSession
+    statuses: Counter[int] = field(default_factory=Counter)  # 0: the connection ended without a reply
+    members: list[str] = field(default_factory=list)
+    sent: dict[int, int] = field(default_factory=dict)  # status by operation
+
+    async def write(self) -> int:
+        op = self.number << 32 | len(self.sent) + 1
+        headers = {"Idempotency-Key": f"{op:016x}", "X-Session": f"session-{self.number}"}
+        try:
+            async with self.http.post(f"{self.balancer.url}/write", headers=headers) as reply:
+                await reply.read()
+                status = reply.status
+                if replica := reply.headers.get("X-Replica"):
+                    self.members.append(replica)
+        except aiohttp.ClientError:
+            status = 0
+        self.statuses[status] += 1
+        self.sent[op] = status
+        return status
+
+
+@contextlib.asynccontextmanager
+async def clients(balancer: Balancer, count: int) -> AsyncIterator[list[Client]]:
+    async with contextlib.AsyncExitStack() as stack:
+        yield [
+            Client(balancer, number, await stack.enter_async_context(_http(number))) for number in range(1, count + 1)
+        ]
+
+
+def _http(number: int) -> aiohttp.ClientSession:
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(local_addr=(f"127.0.0.{number + 1}", 0)),
+        cookie_jar=aiohttp.CookieJar(unsafe=True),
+        cookies={"session": f"session-{number}"},
+    )
+
+
+@contextlib.asynccontextmanager
+async def writing(several: list[Client], pause: float = 0.01) -> AsyncIterator[None]:
+    """All of them write, one request after another, for the length of the scope."""
+    stop = asyncio.Event()
+
+    async def keep_on(client: Client) -> None:
+        while not stop.is_set():
+            await client.write()
+            await asyncio.sleep(pause)
+
+    tasks = [asyncio.create_task(keep_on(client)) for client in several]
+    try:
+        yield
+    finally:
+        stop.set()
+        await asyncio.gather(*tasks)
+
+
+async def eventually(holds: Callable[[], Awaitable[bool]], within: float = 8.0) -> None:
+    async with asyncio.timeout(within):
+        while not await holds():  # noqa: ASYNC110 - the balancer has no event to wait for
+            await asyncio.sleep(0.02)
+
+
+def total(several: list[Client]) -> Counter[int]:
+    return sum((client.statuses for client in several), Counter())
+
+
+@pytest.fixture
+async def backends() -> AsyncIterator["Backends"]:
+    async with contextlib.AsyncExitStack() as stack:
+        yield Backends(stack)
+
+
+@dataclass
+class Backends:
+    """Members inside this process, each of which can go and come back on its port."""
+
+    stack: contextlib.AsyncExitStack
+    by_name: dict[str, Backend] = field(default_factory=dict)
+    members: list[Member] = field(default_factory=list)
+    scopes: dict[str, contextlib.AsyncExitStack] = field(default_factory=dict)
+
+    async def bring_up(self, *names: str, delay: float = 0.0) -> list[Member]:
+        for name in names:
+            self.by_name[name] = Backend(name, delay=delay)
+            self.members.append(await self._serve(name, 0))
+        return self.members
+
+    async def _serve(self, name: str, port: int) -> Member:
+        self.scopes[name] = await self.stack.enter_async_context(contextlib.AsyncExitStack())
+        return await self.scopes[name].enter_async_context(serving(self.by_name[name], port))
+
+    async def stop(self, name: str) -> None:
+        await self.scopes[name].aclose()
+
+    async def return_empty(self, name: str) -> None:
+        self.by_name[name] = Backend(name)
+        await self._serve(name, next(member.port for member in self.members if member.name == name))
+
+    def writes(self) -> dict[str, int]:
+        return {name: backend.seen["POST"] for name, backend in self.by_name.items()}
+
+
+KEYS = {"cookie": "", "hash_cookie": "session", "hash_header": "X-Session", "source": ""}
+
+
+def pinned(name: str, policy: str, health: Health = USUAL, retries: int = 1, redispatch: bool = True) -> Balancing:
+    return Balancing(policy, name, KEYS[policy] or "session", health, retries, redispatch)
+
+
+async def test_round_robin_spreads_evenly(name: str, place: Place, backends: Backends) -> None:
+    async with place.facing(6, Balancing("round_robin", name), await backends.bring_up("r0", "r1", "r2")) as (
+        _balancer,
+        several,
+    ):
+        for client in several * 10:
+            await client.write()
+    assert sorted(backends.writes().values()) == [20, 20, 20]
+
+
+async def test_least_connections_spares_a_busy_member(name: str, place: Place, backends: Backends) -> None:
+    await backends.bring_up("slow", delay=0.2)
+    await backends.bring_up("r1", "r2", delay=0.005)
+    async with (
+        place.facing(6, Balancing("least_connections", name), backends.members) as (_balancer, several),
+        writing(several, pause=0.0),
+    ):
+        await asyncio.sleep(0.6)
+    writes = backends.writes()
+    assert 0 < writes["slow"] < min(writes["r1"], writes["r2"]) / 2
+
+
+@pytest.mark.parametrize("policy", KEYS)
+async def test_affinity_keeps_each_client_on_one_member(
+    name: str, policy: str, place: Place, backends: Backends
+) -> None:
+    async with place.facing(24, pinned(name, policy), await backends.bring_up("r0", "r1", "r2")) as (
+        _balancer,
+        several,
+    ):
+        for client in several * 4:
+            assert await client.write() == 200
+        assert [len(set(client.members)) for client in several] == [1] * 24
+        assert {client.members[0] for client in several} == {"r0", "r1", "r2"}
+
+
+async def test_an_added_member_takes_traffic_without_a_failed_request(
+    name: str, place: Place, backends: Backends
+) -> None:
+    async with (
+        place.facing(8, Balancing("round_robin", name), await backends.bring_up("r0", "r1")) as (balancer, several),
+        writing(several),
+    ):
+        await asyncio.sleep(0.1)
+        await backends.bring_up("r2")
+        await balancer.add(backends.members[2])
+        await eventually(_has_seen(backends, "r2", 10))
+    assert total(several).keys() == {200}
+
+
+def _has_seen(backends: Backends, name: str, count: int) -> Callable[[], Awaitable[bool]]:
+    async def holds() -> bool:
+        return backends.writes()[name] >= count
+
+    return holds
+
+
+@pytest.mark.parametrize("policy", ["round_robin", "cookie"])
+async def test_a_removed_member_gets_nothing_more_and_no_request_fails(
+    name: str, policy: str, place: Place, backends: Backends
+) -> None:
+    async with (
+        place.facing(8, Balancing(policy, name), await backends.bring_up("r0", "r1", "r2")) as (balancer, several),
+        writing(several),
+    ):
+        await asyncio.sleep(0.1)
+        await balancer.remove("r1")
+        after = backends.writes()["r1"]
+        await asyncio.sleep(0.2)
+    assert after > 0
+    assert backends.writes()["r1"] == after
+    assert total(several).keys() == {200}
+
+
+async def test_a_removed_member_can_come_back_elsewhere(name: str, place: Place, backends: Backends) -> None:
+    async with place.up(Balancing("round_robin", name), await backends.bring_up("r0", "r1")) as balancer:
+        await balancer.remove("r1")
+        backends.by_name["r1"] = Backend("r1")
+        await balancer.add(await backends._serve("r1", 0))
+        async with clients(balancer, 2) as several, writing(several):
+            await eventually(_has_seen(backends, "r1", 5))
+    assert total(several).keys() == {200}
+
+
+async def test_draining_keeps_pinned_clients_and_admits_no_new_ones(
+    name: str, place: Place, backends: Backends
+) -> None:
+    async with (
+        place.up(Balancing("cookie", name), await backends.bring_up("r0", "r1")) as balancer,
+        clients(balancer, 4) as old,
+        clients(balancer, 4) as new,
+    ):
+        for client in old:
+            await client.write()
+        await balancer.drain("r1")
+        for client in old + new:
+            assert await client.write() == 200
+        assert Counter(client.members[-1] for client in old) == {"r0": 2, "r1": 2}
+        assert {client.members[-1] for client in new} == {"r0"}
+
+
+@pytest.mark.parametrize("policy", ["cookie", "hash_cookie"])
+async def test_with_redispatch_a_dead_members_clients_move_without_an_error(
+    name: str, policy: str, place: Place, backends: Backends
+) -> None:
+    balancing = pinned(name, policy, retries=1, redispatch=True, health=NEVER)
+    async with place.facing(12, balancing, await backends.bring_up("r0", "r1", "r2")) as (_balancer, several):
+        for client in several:
+            await client.write()
+        await backends.stop("r1")
+        for client in several:
+            assert await client.write() == 200
+        moved = [client for client in several if client.members[0] == "r1"]
+        assert moved and all(client.members[1] != "r1" for client in moved)
+        assert all(client.members[0] == client.members[1] for client in several if client not in moved)
+
+
+def _refused(balancer: Balancer, ops: set[int]) -> Callable[[], Awaitable[bool]]:
+    """Whether just these are told as refused: the reply is out a moment before its line is logged."""
+
+    async def holds() -> bool:
+        return {refusal.op for refusal in balancer.refusals()} == ops
+
+    return holds
+
+
+async def test_without_redispatch_a_dead_members_clients_fail_until_it_is_found_out(
+    name: str, place: Place, backends: Backends
+) -> None:
+    balancing = pinned(name, "cookie", retries=0, redispatch=False, health=QUICK)
+    async with place.facing(2, balancing, await backends.bring_up("r0", "r1")) as (balancer, several):
+        for client in several:
+            await client.write()
+        victim = next(client for client in several if client.members == ["r1"])
+        await backends.stop("r1")
+        assert await victim.write() in (502, 503)
+        await eventually(_refused(balancer, {op for op, status in victim.sent.items() if status != 200}))
+
+        async def answered() -> bool:
+            return await victim.write() == 200
+
+        await eventually(answered)
+        assert victim.members[-1] == "r0"
+
+
+async def test_without_retries_a_failed_connect_reaches_the_client(name: str, place: Place, backends: Backends) -> None:
+    seen = {}
+    await backends.bring_up("r0", "r1")
+    await backends.stop("r1")
+    for retries in (0, 1):
+        balancing = Balancing("round_robin", name, retries=retries, redispatch=True, health=NEVER)
+        async with place.up(balancing, backends.members) as balancer, clients(balancer, 1) as (client,):
+            for _ in range(4):
+                await client.write()
+            seen[retries] = client.statuses[200]
+    assert seen == {0: 2, 1: 4}
+
+
+async def test_an_empty_member_that_returns_gets_its_hashed_clients_back(
+    name: str, place: Place, backends: Backends
+) -> None:
+    balancing = pinned(name, "hash_cookie", health=QUICK)
+    async with place.facing(12, balancing, await backends.bring_up("r0", "r1")) as (_balancer, several):
+        for client in several:
+            await client.write()
+        victim = next(client for client in several if client.members == ["r1"])
+        await backends.stop("r1")
+        await victim.write()
+        assert victim.members[-1] == "r0"
+        await backends.return_empty("r1")
+
+        async def is_back() -> bool:
+            await victim.write()
+            return victim.members[-1] == "r1"
+
+        await eventually(is_back)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("policy", "redispatch"), [("cookie", False), ("round_robin", True), ("round_robin", False)])
+async def test_a_refusal_is_never_an_applied_write(
+    name: str, policy: str, redispatch: bool, place: Place, tmp_path: Path
+) -> None:
+    balancing = Balancing(policy, name, retries=int(redispatch), redispatch=redispatch)
+    with contextlib.ExitStack() as stack:
+        lone = [stack.enter_context(alone(f"r{number}", tmp_path)) for number in range(3)]
+        async with (
+            place.facing(40, balancing, [one.member for one in lone]) as (balancer, several),
+            writing(several, pause=0.0),
+        ):
+            await asyncio.sleep(0.5)
+            lone[1].process.send_signal(signal.SIGKILL)
+            await asyncio.sleep(0.5)
+            lone[2].process.send_signal(signal.SIGKILL)
+            await asyncio.sleep(0.5)
+            lone[0].process.send_signal(signal.SIGKILL)
+            await asyncio.sleep(0.2)
+            refused = {refusal.op for refusal in balancer.refusals()}
+    applied = {int(op, 16) for one in lone for op in one.journal.read_text().split()}
+    answered = {op: status for client in several for op, status in client.sent.items()}
+    assert refused and not refused & applied
+    assert {answered[op] for op in refused} <= {502, 503, 504}
+    # What a member got but could not answer is in doubt, and there was some to tempt the parser.
+    assert {op for op, status in answered.items() if status != 200} & applied
+
+
+@dataclass
+class Alone:
+    """A member in a process of its own."""
+
+    member: Member
+    process: subprocess.Popen[bytes]
+    journal: Path
+
+
+@contextlib.contextmanager
+def alone(name: str, folder: Path) -> Iterator[Alone]:
+    journal = folder / f"{name}.journal"
+    with reserved_port() as port:
+        argv = [sys.executable, "-m", "tests.fakes_balancers", name, str(port), str(journal)]
+        with subprocess.Popen(argv, stdout=subprocess.PIPE) as process:
+            assert process.stdout is not None and process.stdout.readline() == b"ready\n"
+            try:
+                yield Alone(Member(name, "127.0.0.1", port), process, journal)
+            finally:
+                process.kill()
+
+
+async def test_states_say_what_the_balancer_believes_or_nothing(name: str, place: Place, backends: Backends) -> None:
+    balancing = Balancing("cookie", name, health=QUICK)
+    async with place.up(balancing, await backends.bring_up("r0", "r1", "r2", "r3")) as balancer:
+        if name == "nginx":
+            assert await balancer.states() == {}
+            return
+        await backends.stop("r1")
+        await balancer.drain("r2")
+        await balancer.remove("r3")
+
+        async def told() -> bool:
+            return await balancer.states() == {"r0": "up", "r1": "down", "r2": "drain"}
+
+        await eventually(told)
+
+
+async def test_counters_count_requests_and_what_was_moved(name: str, place: Place, backends: Backends) -> None:
+    balancing = pinned(name, "cookie", health=NEVER)
+    async with place.up(balancing, await backends.bring_up("r0", "r1")) as balancer, clients(balancer, 2) as several:
+        if not isinstance(balancer, Counting):
+            assert name == "nginx"
+            return
+        for client in several:
+            await client.write()
+        await backends.stop("r1")
+        for client in several:
+            await client.write()
+        counters = await balancer.counters()
+        assert counters["r0"].requests == 3
+        assert counters["r1"].redispatches == 1
+        assert counters["r0"].redispatches == 0
+
+
+async def test_a_taken_port_is_told_as_such(name: str, supervisor: Supervisor, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        scope = start(
+            Balancing(name=name),
+            [Member("r0", "127.0.0.1", 1)],
+            supervisor,
+            scratch=supervisor.scratch,
+            logs=tmp_path,
+            port=port,
+        )
+        with pytest.raises(EnvironmentLacksError, match=f"port is taken.*{port}"):
+            await scope.__aenter__()
+
+
+async def test_a_configuration_it_does_not_take_is_told_with_its_own_words(name: str, place: Place) -> None:
+    with pytest.raises(HarnessError) as told:
+        async with place.up(Balancing(name=name), [Member("r0", "no such host!", 1)]):
+            pass
+    assert "such" in told.value.hint
+
+
+async def test_an_unknown_member_is_told(name: str, place: Place, backends: Backends) -> None:
+    async with place.up(Balancing(name=name), await backends.bring_up("r0")) as balancer:
+        for change in (balancer.remove, balancer.drain):
+            with pytest.raises(HarnessError):
+                await change("r9")
+
+
+async def test_with_all_members_removed_every_write_is_refused(name: str, place: Place, backends: Backends) -> None:
+    async with (
+        place.up(Balancing(name=name), await backends.bring_up("r0")) as balancer,
+        clients(balancer, 1) as (one,),
+    ):
+        await balancer.remove("r0")
+        assert await one.write() in (502, 503)
+        await eventually(_refused(balancer, set(one.sent)))
+
+
+async def test_its_processes_end_with_the_scope(name: str, place: Place, backends: Backends) -> None:
+    async with place.up(Balancing(name=name), await backends.bring_up("r0")) as balancer:
+        assert balancer.pid is not None
+        processes = [psutil.Process(balancer.pid), *psutil.Process(balancer.pid).children(recursive=True)]
+        assert all(process.is_running() for process in processes)
+    assert balancer.pid is None
+    assert not any(process.is_running() for process in processes)
