@@ -1,5 +1,6 @@
 """A spool read back: fixed-width records to a table, also what a crash left of it."""
 
+import enum
 import json
 from pathlib import Path
 
@@ -26,7 +27,7 @@ _PLAIN = (
     "attempts",
 )
 _NAMED = ("name", "replica", "boot")
-_NUMBERED = {"method": Method, "outcome": Outcome, "anomaly": Anomaly}
+_NUMBERED: dict[str, type[enum.IntEnum]] = {"method": Method, "outcome": Outcome, "anomaly": Anomaly}
 COLUMNS = (
     "session",
     "writer",
@@ -53,8 +54,8 @@ COLUMNS = (
 def read(directory: Path) -> pd.DataFrame:
     """The requests of a spool, in the order in which they ended, with the columns of requests.parquet.
 
-    ``name``, ``replica`` and ``boot`` are categories of strings (missing where there is none), ``method``, ``outcome`` and
-    ``anomaly`` of lower-case words (methods upper-case). A torn last record or line is left out.
+    ``name``, ``replica`` and ``boot`` are categories of strings (missing where there is none), ``method``, ``outcome``
+    and ``anomaly`` of lower-case words (methods upper-case). A torn last record or line is left out.
 
     Raises:
         UntrustedError: no spool there.
@@ -88,9 +89,9 @@ def _by_name(ids: np.ndarray, names: dict[int, str]) -> pd.Series:
     codes = np.full(LAST_ID + 1, -1, np.int32)
     for code, number in enumerate(names):
         codes[number] = code
-    return pd.Series(pd.Categorical.from_codes(codes[ids], categories=list(names.values())))
+    return pd.Series(pd.Categorical.from_codes(codes[ids], categories=pd.Index(list(names.values()), dtype=object)))
 
 
-def _by_number(ids: np.ndarray, words: type[Method] | type[Outcome] | type[Anomaly]) -> pd.Series:
+def _by_number(ids: np.ndarray, words: type[enum.IntEnum]) -> pd.Series:
     said = [word.name if words is Method else word.name.lower() for word in words]
-    return pd.Series(pd.Categorical.from_codes(ids.astype(np.int8), categories=said))
+    return pd.Series(pd.Categorical.from_codes(ids.astype(np.int8), categories=pd.Index(said)))
