@@ -82,7 +82,7 @@ def _by_name(ids: np.ndarray, names: dict[int, str]) -> pd.Series:
     codes = np.full(np.iinfo(np.uint16).max + 1, -1, np.int32)
     for code, number in enumerate(names):
         codes[number] = code
-    return pd.Series(pd.Categorical.from_codes(codes[ids], categories=pd.Index(names.values())))
+    return pd.Series(pd.Categorical.from_codes(codes[ids], categories=pd.Index(list(names.values()), dtype=object)))
 
 
 def _by_number(ids: np.ndarray, words: type[enum.IntEnum]) -> pd.Series:

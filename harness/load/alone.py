@@ -2,16 +2,22 @@
 
 import logging
 import time
+from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
-from harness.errors import HarnessError
+import gevent
+
+from harness.errors import HarnessError, UsageError
 from harness.load.plan import LoadPlan
 from harness.load.recorder import Names, Recorder
-from harness.load.session import Stage
 from harness.load.venue import Venue, spawn
-from harness.oracle.judge import judge
+from harness.oracle.judge import Judgement, judge
 
 SWEEP_RATE = 2000.0
+FLUSH_S = 0.1
+SEED = 1
+_SHOWN = 5
 
 log = logging.getLogger(__name__)
 
@@ -21,39 +27,63 @@ class Alone:
 
     def __init__(self, environment: Any) -> None:
         self._environment = environment
-        self.venue = Venue(environment, LoadPlan("closed", concurrent=1), 1, Names(), Recorder())
+        self.venue = self._open()
         environment.events.test_start.add_listener(self._start)
         environment.events.test_stop.add_listener(self._stop)
-        spawn(self.venue.engine.run, died=self._died)
-        spawn(self._flush, died=self._died)
+
+    def _open(self) -> Venue:
+        venue = Venue(self._environment, LoadPlan("closed", concurrent=1), SEED, Names(), Recorder())
+        spawn(venue.engine.run, died=self._died)
+        spawn(self._flush, venue, died=self._died)
+        return venue
 
     def _start(self, **_: Any) -> None:
-        url = self._environment.host or next((kind.host for kind in self._environment.user_classes if kind.host), "")
+        url = self._environment.host or next((kind.host for kind in self._environment.user_classes if kind.host), None)
+        if self.venue.stage is not None:  # started again, from Locust's web page
+            self.venue = self._open()
         try:
+            if url is None:
+                raise UsageError("no URL to load", "give one with --host http://127.0.0.1:8080")
             self.venue.begin(url, time.monotonic_ns())
         except HarnessError as problem:
             self._died(problem)
 
     def _stop(self, **_: Any) -> None:
-        if self.venue.stage is not None:
-            self.venue.drain()
-            print(verdict(self.venue.sweep(SWEEP_RATE)))  # noqa: T201 - what a person at the terminal waits for
+        if self.venue.stage is None:
+            return
+        self.venue.drain()
+        stage = self.venue.sweep(SWEEP_RATE)
+        print(verdict([judge(session.ledger.testimony()) for session in stage.sessions]))
+        self.venue.engine.close()
 
-    def _flush(self) -> None:
-        import gevent
-
-        while True:
-            gevent.sleep(0.1)
-            self.venue.recorder.flush()
+    def _flush(self, venue: Venue) -> None:
+        while not venue.engine.closed:
+            gevent.sleep(FLUSH_S)
+            venue.recorder.flush()
 
     def _died(self, problem: BaseException) -> None:
-        message, hint = (problem.message, problem.hint) if isinstance(problem, HarnessError) else (repr(problem), "")
-        log.error("%s%s", message, f"\n{hint}" if hint else "", exc_info=None if hint else problem)
+        known = isinstance(problem, HarnessError)
+        log.error("%s", "\n".join(filter(None, (str(problem), getattr(problem, "hint", "")))), exc_info=not known)
         self._environment.process_exit_code = problem.code if isinstance(problem, HarnessError) else 70
-        self._environment.runner.quit()
+        gevent.spawn(self._environment.runner.quit)
 
 
-def verdict(stage: Stage) -> str:
-    """The ledgers' verdict on every session of a stage, for people."""
-    judgements = [judge(session.ledger.testimony()) for session in stage.sessions]
-    return repr(judgements[:3])
+def verdict(judgements: Sequence[Judgement]) -> str:
+    """What became of every session, for people: a few lines."""
+    kinds = Counter(judgement.kind for judgement in judgements)
+    told = ", ".join(f"{count} {'kept' if kind == 'none' else kind}" for kind, count in kinds.most_common())
+    lines = [
+        f"Sessions: {len(judgements)} judged: {told or 'none'}",
+        f"Writes:   {_sum(judgements, 'acknowledged')} acknowledged, {_sum(judgements, 'lost_writes')} of them lost, "
+        f"{_sum(judgements, 'duplicates')} applied too often, {_sum(judgements, 'in_doubt')} in doubt",
+        f"Logins:   {sum(judgement.forced_login for judgement in judgements)} sessions were sent back to the login",
+    ]
+    bad = [judgement for judgement in judgements if judgement.kind != "none"]
+    lines += [f"  session {one.session}: {'; '.join(one.why) or one.kind}" for one in bad[:_SHOWN]]
+    if len(bad) > _SHOWN:
+        lines.append(f"  and {len(bad) - _SHOWN} more")
+    return "\n".join(["", *lines, ""])
+
+
+def _sum(judgements: Sequence[Judgement], field: str) -> int:
+    return sum(getattr(judgement, field) for judgement in judgements)

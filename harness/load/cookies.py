@@ -1,8 +1,8 @@
 """The cookies of one session. Only ``Set-Cookie`` changes them; an error never does.
 
-The session talks to one address, so a cookie's domain and path are not looked at. A cookie is deleted the way
-RFC 6265 deletes it: ``Max-Age`` of 0 or less, or (without ``Max-Age``) an ``Expires`` in the past. One that would merely
-grow old is kept: a client that forgets by its own clock would mask what the service forgot.
+The session talks to one address, so a cookie's domain and path are not looked at. A cookie is deleted as RFC 6265
+deletes it: ``Max-Age`` of 0 or less, or (without ``Max-Age``) an ``Expires`` in the past. One that would merely grow
+old is kept: a client that forgets by its own clock would mask what the service forgot.
 """
 
 from collections.abc import Iterable

@@ -171,6 +171,7 @@ class Driver:
 async def driving(
     arm: Arm,
     scenario_path: Path,
+    *,
     spool: Path,
     log: Path,
     supervisor: Supervisor,

@@ -1,10 +1,12 @@
 """The engine: many connections and timers over one epoll, for one greenlet.
 
-gevent takes ``epoll`` away and patches sockets, so both are fetched back as they were. The engine's greenlet waits for the
-epoll's *own* descriptor (which is pollable) and then drains what is ready in one batch: a switch of greenlets a batch,
-not one a request. Every callback runs in that greenlet. Times are ``time.monotonic_ns``.
+gevent takes ``epoll`` away and patches sockets, so both are fetched back as they were. While there is something to do
+the engine's greenlet keeps the process, but for a turn of the others every few milliseconds; when nothing is ready it
+waits as they do, for the epoll's *own* descriptor, which is pollable. No greenlet is switched for a request. Every
+callback runs in that greenlet. Times are ``time.monotonic_ns``.
 """
 
+import contextlib
 import enum
 import errno
 import heapq
@@ -91,16 +93,16 @@ class Engine:
         self.epoll = _epoll()
         self._timers: list[tuple[int, int, Callable[[int], None]]] = []
         self._order = itertools.count()
-        self._running = False
+        self.closed = False
         self._yielded = 0
 
     def at(self, t_ns: int, call: Callable[[int], None]) -> None:
         """Call ``call(now)`` at this time, or in the next turn if it has passed; never from within this call."""
         heapq.heappush(self._timers, (t_ns, next(self._order), call))
 
-    def turn(self) -> bool:
-        """Handle what is ready and what is due; returns whether any connection was ready."""
-        ready = self.epoll.poll(0)
+    def turn(self, wait: float = 0.0) -> bool:
+        """Handle what is ready (waiting for it up to so many seconds) and what is due; whether anything was ready."""
+        ready = self.epoll.poll(wait)
         for fd, _ in ready:
             lane = self.lanes.get(fd)
             if lane is not None:  # closed earlier in this batch
@@ -115,38 +117,32 @@ class Engine:
         return bool(ready)
 
     def run(self) -> None:
-        """Turn until ``stop``."""
-        self._running = True
-        while self._running:
-            busy = self.turn()
+        """Turn until ``close``."""
+        while not self.closed:
             now = monotonic_ns()
             if now - self._yielded > TURN_NS:
                 gevent.sleep(0)
-                self._yielded = monotonic_ns()
-            elif not busy:
-                self._wait(self._timers[0][0] - now if self._timers else 1000 * MS)
+                self._yielded = now = monotonic_ns()
+            length = self._timers[0][0] - now if self._timers else 1000 * MS
+            if length < FINE_NS:
+                if length > 0:
+                    _select([self.epoll.fileno()], [], [], length / 1e9)
+                self.turn()
+            elif not self.turn(0.001):
+                self._wait(length - FINE_NS)
+        self.epoll.close()
 
     def _wait(self, length: int) -> None:
-        if length <= 0:
-            return
-        if length < FINE_NS:
-            _select([self.epoll.fileno()], [], [], length / 1e9)
-            return
-        try:
-            wait_read(self.epoll.fileno(), timeout=(length - FINE_NS // 2) / 1e9)
-        except TimeoutError:
-            pass
+        """Wait as one greenlet among others: nothing was ready for a millisecond."""
+        with contextlib.suppress(TimeoutError):
+            wait_read(self.epoll.fileno(), timeout=max(0, length) / 1e9)
         self._yielded = monotonic_ns()
 
-    def stop(self) -> None:
-        """Let ``run`` return after its turn."""
-        self._running = False
-
     def close(self) -> None:
-        """Close every connection and the epoll."""
+        """Close every connection; ``run`` returns after its turn."""
+        self.closed = True
         for lane in list(self.lanes.values()):
             lane.close()
-        self.epoll.close()
 
 
 def _epoll() -> Any:
@@ -163,8 +159,8 @@ CLOSED, CONNECTING, IDLE, SENDING, AWAITING = range(5)
 class Lane:
     """One connection of one owner, and the one exchange that may be under way on it.
 
-    What an exchange leaves to read: ``t_sent`` (the first send call), ``t_first`` (-1 where no byte came), ``attempts``,
-    ``reconnected`` (1 where an earlier connection had ended), ``sent`` and ``received`` (bytes).
+    What an exchange leaves to read: ``t_sent`` (the first send call), ``t_first`` (-1 where no byte came),
+    ``attempts``, ``reconnected`` (1 where an earlier connection had ended), ``sent`` and ``received`` (bytes).
     """
 
     __slots__ = (

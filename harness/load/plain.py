@@ -1,6 +1,6 @@
-"""A plain locustfile under the harness: loaded beside it (``locust -f theirs.py,plain.py``), it records Locust's requests.
+"""A plain locustfile under the harness: loaded beside it (``-f theirs.py,plain.py``), this records Locust's requests.
 
-Nothing happens unless the harness has started this process, or where the file has session users: those record themselves.
+Nothing happens where no harness has started this process, or the file has session users: those record themselves.
 """
 
 import os
@@ -16,7 +16,6 @@ from harness.load.counts import Counts
 from harness.load.link import Link, leave, quit_locust
 from harness.load.plan import Orders
 from harness.load.recorder import Names, Recorder, SpoolWriter
-from harness.load.session import outcome_of
 from harness.load.venue import spawn
 from harness.observations import NO_TIME, Method, Outcome, Snapshot
 
@@ -64,9 +63,7 @@ class Plain:
         begin = end - round((response_time or 0.0) * 1e6)
         status = getattr(response, "status_code", None) or 0
         headers = getattr(response, "headers", None) or {}
-        outcome = outcome_of(status, True) if status else _outcome_without_reply(problem)
-        if outcome is Outcome.OK and problem is not None:
-            outcome = Outcome.FAILED  # the locustfile itself called it a failure
+        outcome = _outcome(status, problem)
         self._sent += 1
         self._recorder.add(
             0,
@@ -122,14 +119,23 @@ class Plain:
             self._stopped = True
 
 
-def _outcome_without_reply(problem: object) -> Outcome:
+def _outcome(status: int, problem: object) -> Outcome:
+    """As for sessions, but without asking who replied: a service of somebody else's tells no replica."""
+    if status >= 500:
+        return Outcome.IN_DOUBT
+    if status:  # an ok reply with a problem is one that the locustfile itself called a failure
+        return Outcome.OK if status < 400 and problem is None else Outcome.FAILED
+    if problem is None:
+        return Outcome.OK  # no HTTP: what the locustfile says counts
     refused = isinstance(problem, ConnectionRefusedError) or "refused" in repr(problem).lower()
     return Outcome.FAILED if refused else Outcome.IN_DOUBT
 
 
-@events.init.add_listener
 def hold_back(environment: Any, **_: Any) -> None:
     """Once Locust is set up, and before it spawns anybody."""
     orders = Orders.read(os.environ)
     if orders is not None and not any(hasattr(kind, "session") for kind in environment.user_classes):
         Plain(environment, orders).hold()
+
+
+events.init.add_listener(hold_back)  # type: ignore[no-untyped-call] # Locust does not type its hooks

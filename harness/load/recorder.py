@@ -38,7 +38,7 @@ class Names:
         """The number of a string; a new one where it has none yet."""
         ids = self._ids[kind]
         found = ids.get(value)
-        if found is None:
+        if found is None:  # once a string
             if len(ids) >= LAST_ID and value != "(other)":
                 return self.number(kind, "(other)")
             found = ids[value] = len(ids)

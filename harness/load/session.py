@@ -3,7 +3,7 @@
 import logging
 import traceback
 from collections.abc import Callable, Generator
-from typing import Any, Protocol
+from typing import ClassVar, Protocol
 
 from harness.load.client import Client, Pause, Request
 from harness.load.cookies import Cookies
@@ -12,12 +12,14 @@ from harness.load.recorder import Names, Recorder
 from harness.load.wire import Encoder, Reply
 from harness.observations import NO_TIME, Anomaly, Method, Outcome
 from harness.oracle.ledger import Ledger
-from harness.oracle.observed import Observed
+from harness.oracle.models import ModelFactory
+from harness.oracle.observed import Observed, Tally
 from harness.oracle.operations import op_text
 
 Steps = Generator[Request | Pause, Reply, None]
 #: What a session is given where no reply came: status 0, nothing in it.
 NO_REPLY = Reply(0, b"", b"", b"", False, 0)
+_CACHED_NAMES = 10_000
 _METHODS = {method.name: int(method) for method in Method}
 
 log = logging.getLogger(__name__)
@@ -26,7 +28,7 @@ log = logging.getLogger(__name__)
 class Behaviour(Protocol):
     """What the engine asks of a user; ``SessionUser`` has it."""
 
-    model: Any
+    model: ClassVar[ModelFactory]
     timeout: float
 
     def session(self, client: Client, /) -> Steps:
@@ -35,7 +37,7 @@ class Behaviour(Protocol):
     def final(self, client: Client, /) -> Request | None:
         """The read that the sweep makes."""
 
-    def observe(self, reply: Reply, /) -> Observed | None:
+    def observe(self, reply: Reply, /) -> Tally | Observed | None:
         """What an ok reply tells of the stored session."""
 
     def forced_login(self, reply: Reply, /) -> bool:
@@ -57,17 +59,17 @@ class Crowd(Protocol):
         """The session's generator has ended."""
 
 
-def outcome_of(status: int, from_target: bool) -> Outcome:
-    """What a status tells of a request: only the target's own 4xx says that nothing was done."""
-    if status < 400:
+def outcome_of(reply: Reply) -> Outcome:
+    """What a reply tells of its request: only the target's own 4xx says that nothing was done."""
+    if reply.status < 400:
         return Outcome.OK
-    return Outcome.FAILED if status < 500 and from_target else Outcome.IN_DOUBT
+    return Outcome.FAILED if reply.status < 500 and reply.replica else Outcome.IN_DOUBT
 
 
 class Stage:
     """What the sessions of one process share."""
 
-    def __init__(self, engine: Engine, recorder: Recorder, names: Names, host: str, seed: int, t0: int) -> None:
+    def __init__(self, engine: Engine, recorder: Recorder, names: Names, *, host: str, seed: int, t0: int) -> None:
         self.engine = engine
         self.recorder = recorder
         self.names = names
@@ -79,14 +81,26 @@ class Stage:
         self.lost = 0
         self.stopping = False
         #: Called after every request of the load, where somebody wants each of them.
-        self.each: Callable[[str, str, Reply | None, str, int, int], None] | None = None
+        self.each: Callable[[str, str, Reply | None, str, tuple[int, int]], None] | None = None
         self._complaints: set[str] = set()
+        self._name_ids: dict[str | tuple[str, str], int] = {}
 
     def begin(self, user: Behaviour, crowd: Crowd) -> "Session":
         """A new session of this user: new number, new ledger, no cookies. ``advance(None, now)`` sets it going."""
         session = Session(self, len(self.sessions) + 1, user, crowd)
         self.sessions.append(session)
         return session
+
+    def name_of(self, request: Request) -> int:
+        """The number of what a request is counted under: its name, or method and path without the query."""
+        key = request.name or (request.method, request.path)
+        found = self._name_ids.get(key)
+        if found is None:
+            name = request.name or f"{request.method} {request.path.partition('?')[0]}"
+            if len(self._name_ids) >= _CACHED_NAMES:
+                self._name_ids.clear()
+            found = self._name_ids[key] = self.names.number("name", name)
+        return found
 
     def complain(self, what: str, problem: Exception | None = None) -> None:
         """Log a problem of the scenario's own code, each once."""
@@ -220,9 +234,13 @@ class Session:
         self.take_cookies(reply)
         boot, t = reply.boot, t_end - self._stage.t0
         forced = self.is_forced_login(reply)
-        outcome = Outcome.FAILED if forced else outcome_of(reply.status, bool(boot or reply.replica))
+        outcome = Outcome.FAILED if forced else outcome_of(reply)
         observed = self.observed(request, reply) if outcome is Outcome.OK else None
-        anomaly = self.ledger.settle(self._op, outcome, observed, boot, t)
+        try:
+            anomaly = self.ledger.settle(self._op, outcome, observed, boot, t)
+        except TypeError as problem:  # the model does not read such a state
+            self._stage.complain("what was observed is not the model's", problem)
+            anomaly = Anomaly.NONE
         if forced:
             anomaly = max(anomaly, self.ledger.forced_login(t, boot))
         if outcome is Outcome.OK and request.check is not None and not self._checks(request, reply):
@@ -242,7 +260,7 @@ class Session:
             self._stage.complain("forced_login raised", problem)
             return False
 
-    def observed(self, request: Request, reply: Reply) -> Observed | None:
+    def observed(self, request: Request, reply: Reply) -> Tally | Observed | None:
         """The request's ``reads`` or the user's ``observe``; an error in it is told once."""
         try:
             return (request.reads or self.user.observe)(reply)
@@ -267,7 +285,7 @@ class Session:
         if stage.each is not None:
             error = "" if outcome is Outcome.OK else failure or f"HTTP {reply.status}"
             name = request.name or request.path.partition("?")[0]
-            stage.each(request.method, name, reply if reply.status else None, error, self.lane.t_sent, t_end)
+            stage.each(request.method, name, reply if reply.status else None, error, (self.lane.t_sent, t_end))
         self.request = None
         if self.retired:
             self.lane.close()
@@ -275,7 +293,7 @@ class Session:
             self.advance(reply, t_end)
 
 
-def record(
+def record(  # noqa: PLR0917 - a record's fields, packed in the hot path
     stage: Stage,
     session: Session,
     request: Request,
@@ -294,7 +312,7 @@ def record(
         session.number,
         session.number,
         op,
-        names.number("name", request.name or f"{request.method} {request.path.partition('?')[0]}"),
+        stage.name_of(request),
         _METHODS.get(request.method, 7),
         outcome,
         anomaly,

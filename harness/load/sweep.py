@@ -12,7 +12,7 @@ from harness.load.engine import MS, Failure, Lane
 from harness.load.session import NO_REPLY, Session, Stage, outcome_of, record
 from harness.load.wire import Reply
 from harness.observations import SWEEP, Anomaly, Outcome
-from harness.oracle.observed import Observed
+from harness.oracle.observed import Observed, Tally
 
 LANES = 16
 TRIES = 5
@@ -86,18 +86,19 @@ class _Reader:
     def _read(self, now: int) -> None:
         session = self._session
         assert session is not None  # noqa: S101 - set by ``next``
+        self._request = None
         try:
-            self._request = session.user.final(session.client)
-            if self._request is None:
-                self._judge(NO_REPLY, Outcome.IN_DOUBT, None, now)
-                return
-            data = self._sweep.stage.encoder.encode(self._request, session.lines)
+            request = session.user.final(session.client)
+            data = self._sweep.stage.encoder.encode(request, session.lines) if request is not None else b""
         except Exception as problem:
             self._sweep.stage.complain("final() raised", problem)
+            request = None
+        if request is None:
             self._judge(NO_REPLY, Outcome.IN_DOUBT, None, now)
             return
+        self._request = request
         self._lane.probe()
-        self._lane.send(data, self._request.method, True, now)
+        self._lane.send(data, request.method, True, now)
 
     def replied(self, reply: Reply, t_end: int) -> None:
         """Judge by the reply; one that says nothing of the session is asked for again."""
@@ -105,7 +106,7 @@ class _Reader:
         assert session is not None and request is not None  # noqa: S101 - a reply answers a read
         session.take_cookies(reply)
         forced = session.is_forced_login(reply)
-        outcome = Outcome.FAILED if forced else outcome_of(reply.status, bool(reply.replica))
+        outcome = Outcome.FAILED if forced else outcome_of(reply)
         if outcome is Outcome.IN_DOUBT and self._sweep.again(self._attempt, session, t_end):
             self.next(t_end)
             return
@@ -122,7 +123,7 @@ class _Reader:
             self._judge(NO_REPLY, Outcome.IN_DOUBT, None, t_end)
 
     def _judge(
-        self, reply: Reply, outcome: Outcome, observed: Observed | None, t_end: int, forced: bool = False
+        self, reply: Reply, outcome: Outcome, observed: Tally | Observed | None, t_end: int, forced: bool = False
     ) -> None:
         session, stage, lane = self._session, self._sweep.stage, self._lane
         assert session is not None  # noqa: S101 - set by ``next``

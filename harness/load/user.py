@@ -21,7 +21,7 @@ __all__ = ["Client", "Pause", "Reply", "Request", "SessionUser"]
 
 
 class SessionUser(User):
-    """Subclass it, and write ``session`` and ``final``. One user is one session at a time; when it ends, a new one begins.
+    """Subclass it, and write ``session`` and ``final``. A user has one session at a time, and a new one when it ends.
 
     ``wait_time`` lies between a session's requests. ``model`` is what the ledger takes the session's state for,
     ``timeout`` the seconds after which a request is in doubt.
@@ -32,7 +32,10 @@ class SessionUser(User):
     timeout: float = 10.0
 
     def session(self, client: Client, /) -> Steps:
-        """Yield requests; each ``yield`` gives the ``Reply`` (``status`` 0 where none came). Yield ``Pause(s)`` to rest."""
+        """Yield requests; each ``yield`` gives the ``Reply`` (``status`` 0 where none came).
+
+        ``Pause(seconds)`` is yielded to rest, beyond the waiting time.
+        """
         raise NotImplementedError(f"{type(self).__name__} needs a session(self, client) that yields requests")
 
     def final(self, client: Client, /) -> Request | None:
@@ -62,18 +65,20 @@ class SessionUser(User):
         return stopped
 
 
-_VENUE = "_harness_venue"
+_DIRECTOR = "_harness_director"
 
 
 def venue_of(environment: Environment) -> Venue:
     """The venue of this Locust environment, which is where its users meet."""
-    venue: Venue = getattr(environment, _VENUE)
+    venue: Venue = getattr(environment, _DIRECTOR).venue
     return venue
 
 
-@events.init.add_listener
 def open_venue(environment: Environment, **_: Any) -> None:
     """Once Locust is set up: obey the harness where it started this process, else run alone."""
     orders = Orders.read(os.environ)
     director = Remote(environment, orders) if orders else Alone(environment)
-    setattr(environment, _VENUE, director.venue)
+    setattr(environment, _DIRECTOR, director)
+
+
+events.init.add_listener(open_venue)  # type: ignore[no-untyped-call] # Locust does not type its hooks

@@ -66,7 +66,7 @@ class Venue:
             UsageError: not a URL that can be loaded.
         """
         target = self.engine.target = Target.of(url)
-        self.stage = Stage(self.engine, self.recorder, self._names, target.host, self._seed, t0)
+        self.stage = Stage(self.engine, self.recorder, self._names, host=target.host, seed=self._seed, t0=t0)
         self._crowd = self._crowd_of(self.stage)
         self._keep_statistics(self.stage)
         self.engine.at(t0, self._go)
@@ -91,8 +91,8 @@ class Venue:
         else:
             self.recorder.sinks.append(LocustStats(self.environment.stats, self._names).fold)
 
-    def _fire(self, method: str, name: str, reply: Reply | None, error: str, t_sent: int, t_end: int) -> None:
-        took = t_end - t_sent
+    def _fire(self, method: str, name: str, reply: Reply | None, error: str, times: tuple[int, int]) -> None:
+        took = times[1] - times[0]
         self.environment.events.request.fire(
             request_type=method,
             name=name,

@@ -24,9 +24,11 @@ class GarbledError(Exception):
 class Reply:
     """A reply, decoded only as far as somebody looks."""
 
-    __slots__ = ("_headers", "_json", "_lower", "body", "head", "keep", "size", "status")
+    __slots__ = ("_boot", "_headers", "_json", "_lower", "_replica", "body", "head", "keep", "size", "status")
 
-    def __init__(self, status: int, head: bytes, lower: bytes, body: bytes, keep: bool, size: int) -> None:
+    def __init__(  # noqa: PLR0917 - made in the hot path
+        self, status: int, head: bytes, lower: bytes, body: bytes, keep: bool, size: int
+    ) -> None:
         self.status = status
         self.head = head  # status line and headers, without the empty line
         self.body = body
@@ -35,15 +37,17 @@ class Reply:
         self._lower = lower
         self._headers: dict[str, str] | None = None
         self._json: Any = _UNREAD
+        self._replica: str | None = None
+        self._boot: str | None = None
 
-    def header(self, name: bytes) -> bytes:
-        """The first header of this lower-case name, as bytes; empty where there is none."""
-        start = self._lower.find(b"\r\n" + name + b":")
+    def _header(self, line: bytes) -> str:
+        """The value of the first header that begins with ``line`` (CR LF, lower-case name, colon)."""
+        start = self._lower.find(line)
         if start < 0:
-            return b""
-        start += len(name) + 3
+            return ""
+        start += len(line)
         end = self._lower.find(b"\r\n", start)
-        return self.head[start : end if end >= 0 else None].strip()
+        return self.head[start : end if end >= 0 else None].strip().decode("latin-1")
 
     def set_cookies(self) -> list[bytes]:
         """Every Set-Cookie, in order."""
@@ -54,6 +58,11 @@ class Reply:
             found.append(self.head[start + 13 : end if end >= 0 else None])
             start = lower.find(b"\r\nset-cookie:", start + 13)
         return found
+
+    @property
+    def ok(self) -> bool:
+        """Whether it is a reply of a status below 400."""
+        return 0 < self.status < 400
 
     @property
     def headers(self) -> dict[str, str]:
@@ -67,12 +76,16 @@ class Reply:
     @property
     def replica(self) -> str:
         """``X-Replica``, the replica that answered; empty where the balancer did."""
-        return self.header(b"x-replica").decode("latin-1")
+        if self._replica is None:
+            self._replica = self._header(b"\r\nx-replica:")
+        return self._replica
 
     @property
     def boot(self) -> str:
         """``X-Boot``, the id of that replica's start."""
-        return self.header(b"x-boot").decode("latin-1")
+        if self._boot is None:
+            self._boot = self._header(b"\r\nx-boot:")
+        return self._boot
 
     def json(self) -> Any:
         """The body as JSON, decoded once.
@@ -81,7 +94,7 @@ class Reply:
             ValueError: it is none.
         """
         if self._json is _UNREAD:
-            self._json = json.loads(self.body)
+            self._json = json.loads(self.body.decode())  # as text: no guessing of its encoding
         return self._json
 
 
@@ -134,7 +147,8 @@ class Inbox:
                 raise GarbledError("not an HTTP/1 reply")
             if len(data) > LONGEST_HEAD:
                 raise GarbledError("a head without end")
-            return self._wait(data, 0)
+            self._wait(data, 0)
+            return None
         head = data[:end]
         lower = head.lower()
         length = _plain_length(head, lower, method)
@@ -142,7 +156,8 @@ class Inbox:
             return self._parse(data, method)
         need = end + 4 + length
         if len(data) < need:
-            return self._wait(data, need)
+            self._wait(data, need)
+            return None
         self._parts, self._size, self._need = [], 0, 0
         keep = len(data) == need and head[7] == 0x31 and lower.find(b"\r\nconnection: close") < 0
         return Reply(int(head[9:12]), head, lower, data[end + 4 : need], keep, need)

@@ -1,0 +1,153 @@
+"""A server that does as its script says, and a user for the engine: for the tests of the load."""
+
+import json
+import socket
+import struct
+import threading
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, ClassVar
+
+from harness.load.client import Client, Pause, Request
+from harness.load.wire import Reply
+from harness.oracle.models import ModelFactory, tally
+from harness.oracle.observed import Tally, tally_of
+from harness.oracle.operations import token
+
+CLOSE, RESET, HANG, LINGER = "close", "reset", "hang", "close after a rest"
+Action = bytes | str | tuple[bytes, str]
+
+
+def reply(status: int = 200, body: bytes = b"{}", headers: dict[str, str] | None = None, replica: str = "r0") -> bytes:
+    """The bytes of a reply; ``replica`` empty: the balancer's own."""
+    lines = [f"HTTP/1.1 {status} Said", f"Content-Length: {len(body)}"]
+    if replica:
+        lines += [f"X-Replica: {replica}", f"X-Boot: {replica}-boot"]
+    lines += [f"{name}: {value}" for name, value in (headers or {}).items()]
+    return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
+
+
+class Shelf:
+    """The stored session of a tiny built-in target: a tally."""
+
+    def __init__(self, birth: str = "b1", owner: str = "u1") -> None:
+        self.birth, self.owner = birth, owner
+        self.ops: list[int] = []
+
+    def __call__(self, request: bytes) -> bytes:
+        """Apply the request if it is a write, and answer what is stored."""
+        for line in request.split(b"\r\n"):
+            if line.startswith(b"Idempotency-Key: "):
+                self.ops.append(int(line[17:], 16))
+        return reply(body=self.body())
+
+    def body(self) -> bytes:
+        """What a reply shows."""
+        digest = sum(map(token, self.ops)) % 2**64
+        last = f"{self.ops[-1]:016x}" if self.ops else ""
+        told = {"birth": self.birth, "owner": self.owner, "count": len(self.ops), "last": last, "digest": f"{digest:016x}"}
+        return json.dumps({"session": told}).encode()
+
+
+class Scripted:
+    """Answers the n-th request with the n-th action, or by ``otherwise``; keeps what it was sent."""
+
+    def __init__(self, actions: list[Action], otherwise: Callable[[bytes], Action]) -> None:
+        self._actions = list(actions)
+        self._otherwise = otherwise
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        self.requests: list[bytes] = []
+        self.connections = 0
+        self._open: list[socket.socket] = []
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                connection, _ = self._listener.accept()
+                self.connections += 1
+                self._open.append(connection)
+                threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+
+    def _serve(self, connection: socket.socket) -> None:
+        with suppress(OSError):
+            while request := _request(connection):
+                self.requests.append(request)
+                action = self._actions.pop(0) if self._actions else self._otherwise(request)
+                data, then = (action, "") if isinstance(action, bytes) else (b"", action)
+                if isinstance(action, tuple):
+                    data, then = action
+                connection.sendall(data)
+                if then == HANG:
+                    return
+                if then == RESET:
+                    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                if then:
+                    break
+            connection.close()
+
+    def close(self) -> None:
+        """Close the listener and every connection."""
+        self._listener.close()
+        for connection in self._open:
+            connection.close()
+
+
+def _request(connection: socket.socket) -> bytes:
+    data = b""
+    while b"\r\n\r\n" not in data:
+        more = connection.recv(65536)
+        if not more:
+            return b""
+        data += more
+    head, _, body = data.partition(b"\r\n\r\n")
+    length = next((int(line[16:]) for line in head.split(b"\r\n") if line.startswith(b"Content-Length: ")), 0)
+    while len(body) < length:
+        body += connection.recv(65536)
+    return head + b"\r\n\r\n" + body
+
+
+@contextmanager
+def scripted(*actions: Action, otherwise: Callable[[bytes], Action] = lambda request: reply()) -> Iterator[Scripted]:
+    """A scripted server for the length of a scope."""
+    server = Scripted(list(actions), otherwise)
+    try:
+        yield server
+    finally:
+        server.close()
+
+
+Steps = Generator[Request | Pause, Reply, None]
+
+
+class Visitor:
+    """A user whose session is a function given to it."""
+
+    model: ClassVar[ModelFactory] = tally
+
+    def __init__(self, session: Callable[[Client], Steps], timeout: float = 5.0, wait: float = 0.0) -> None:
+        self._session = session
+        self.timeout = timeout
+        self.wait = wait
+
+    def session(self, client: Client, /) -> Steps:
+        return self._session(client)
+
+    def final(self, client: Client, /) -> Request | None:
+        return client.get("/cart")
+
+    def observe(self, reply: Reply, /) -> Tally | None:
+        return tally_of(reply.json()) if reply.body.startswith(b"{") else None
+
+    def forced_login(self, reply: Reply, /) -> bool:
+        return reply.status == 401
+
+    def wait_time(self) -> float:
+        return self.wait
+
+
+def header(request: bytes, name: str) -> str | None:
+    """A header of a request that was sent."""
+    lines: list[Any] = request.split(b"\r\n\r\n")[0].decode().split("\r\n")[1:]
+    return next((line.split(": ", 1)[1] for line in lines if line.lower().startswith(name.lower() + ":")), None)
