@@ -109,7 +109,13 @@ class Bench:
         arm, files = told.arm, told.files
         async with (
             driving(
-                arm, users, files.spool, files.logs / "driver.log", self.supervisor, self.seed, told.snapshot
+                arm,
+                users,
+                spool=files.spool,
+                log=files.logs / "driver.log",
+                supervisor=self.supervisor,
+                seed=self.seed,
+                on_snapshot=told.snapshot,
             ) as driver,
             self.backend.topology(arm.design, files.logs, told.clock) as topology,
         ):

@@ -23,7 +23,7 @@ def arms(seed: int) -> tuple[Arm, Arm]:
     return (
         Arm(Design("echo", app="echo", state="none", balancing=plain, replicas=1), "control",
             Sessions(concurrent=16, duration="1.5s", warmup="500ms"), ()),
-        Arm(faulty, "control", Sessions(concurrent=60, duration="3s", warmup="0s"), ()),
+        Arm(faulty, "control", Sessions(concurrent=60, duration="2s", warmup="0s"), ()),
     )  # fmt: skip
 
 

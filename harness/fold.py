@@ -271,7 +271,6 @@ def _sessions(observed: ArmObservations) -> Sessions:
     judgements = _by_session(observed.judgements)
     killed = deaths(observed.events)
     risky = at_risk(observed.requests, killed) if killed else frozenset()
-    # What was seen was seen; only what the final read would have told is unknown without it.
     judged = {session: ones for session, ones in judgements.items() if not any(one.unknown for one in ones)}
     lost = {session for session, ones in judged.items() if any(one.lost for one in ones)}
     causes = Counter(
@@ -290,9 +289,9 @@ def _sessions(observed: ArmObservations) -> Sessions:
         loss_interval_99=interval(len(lost), len(judged)) if judged else None,
         moved=int((load.dropna(subset=["replica"]).groupby("session")["replica"].nunique() > 1).sum()),
         rolled_back=_having(judged, "rolled_back"),
-        stale=_having(judgements, "stale"),
-        leaked=_having(judgements, "leaked"),
-        forced_login=_having(judgements, "forced_login"),
+        stale=_having(judged, "stale"),
+        leaked=_having(judged, "leaked"),
+        forced_login=_having(judged, "forced_login"),
         unknown=started - len(judged),
         lost_by_cause=dict(causes),
         lost_not_at_risk=len(by_kill - risky) if killed else None,

@@ -52,9 +52,9 @@ COLUMNS = (
 def read(directory: Path) -> pd.DataFrame:
     """The requests of a spool, in the order in which they ended, with the columns of requests.parquet.
 
-    ``name``, ``replica`` and ``boot`` are categories of strings (missing where there is none), ``method``, ``outcome`` and
-    ``anomaly`` of lower-case words (methods upper-case). A torn last record or line is left out; where the load never
-    began there are no rows.
+    ``name``, ``replica`` and ``boot`` are categories of strings (missing where there is none), ``method``, ``outcome``
+    and ``anomaly`` of lower-case words (methods upper-case). A torn last record or line is left out; where the load
+    never began there are no rows.
     """
     records = _records(directory / "requests.bin")
     names = _names(directory / "names.jsonl")

@@ -68,8 +68,8 @@ SCENARIO = Scenario(
     quick=Scenario(
         designs=[STATELESS, STICKY, HYBRID, BROKEN, SPLIT_KEYS],
         replicas=3,
-        load=Sessions(concurrent=160, duration="4.5s", warmup="0.5s"),
-        faults=[At("1.5s", Kill(replica=1)), At("2.5s", Restart(replica=1))],
+        load=Sessions(concurrent=160, duration="4s", warmup="500ms"),
+        faults=[At("1400ms", Kill(replica=1)), At("2200ms", Restart(replica=1))],
         expect=EXPECT,
     ),
 )

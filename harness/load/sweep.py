@@ -1,7 +1,8 @@
 """The sweep: one final read of every session that ever was, judged by its ledger.
 
 Few connections are shared by all sessions, each request with its own session's cookies; paced, so that the sweep itself
-breaks nothing. A read that does not come through is tried again later; when time is up, what is left stays unread.
+breaks nothing. A read that does not come through is tried again later, and so is one that shows an anomaly: only what
+a second look confirms is lost, the rest was stale. When time is up, what is left stays unread.
 """
 
 from collections import deque
@@ -16,6 +17,7 @@ from harness.oracle.observed import Observed, Tally
 
 LANES = 16
 TRIES = 5
+FORCED_TRIES = 20  # a login forced by one replica need not be by the next, and asking again costs next to nothing
 RETRY_NS = 200 * MS
 TIMEOUT_NS = 5_000 * MS
 #: Beyond the time that its rate asks for, the sweep may take this much.
@@ -50,11 +52,11 @@ class Sweep:
         self._slot = max(self._slot + self._gap, now)
         return max(self._slot, earliest), attempt, session
 
-    def again(self, attempt: int, session: Session, now: int) -> bool:
-        """Queue another try; False where there have been enough."""
-        if attempt >= TRIES or now > self._deadline:
+    def again(self, attempt: int, session: Session, now: int, wait: int, most: int = TRIES) -> bool:
+        """Queue another try, ``wait`` ns from now at the earliest; False where there have been ``most``."""
+        if attempt >= most or now > self._deadline:
             return False
-        self._waiting.append((now + RETRY_NS * attempt, attempt + 1, session))
+        self._waiting.append((now + wait, attempt + 1, session))
         return True
 
     def finished(self) -> None:
@@ -107,7 +109,7 @@ class _Reader:
         session.take_cookies(reply)
         forced = session.is_forced_login(reply)
         outcome = Outcome.FAILED if forced else outcome_of(reply)
-        if outcome is Outcome.IN_DOUBT and self._sweep.again(self._attempt, session, t_end):
+        if outcome is Outcome.IN_DOUBT and self._sweep.again(self._attempt, session, t_end, RETRY_NS * self._attempt):
             self.next(t_end)
             return
         observed = session.observed(request, reply) if outcome is Outcome.OK else None
@@ -117,7 +119,7 @@ class _Reader:
         """Try again, a few times."""
         session = self._session
         assert session is not None  # noqa: S101 - set by ``next``
-        if self._sweep.again(self._attempt, session, t_end):
+        if self._sweep.again(self._attempt, session, t_end, RETRY_NS * self._attempt):
             self.next(t_end)
         else:
             self._judge(NO_REPLY, Outcome.IN_DOUBT, None, t_end)
@@ -134,5 +136,7 @@ class _Reader:
         if self._request is not None:
             lane.attempts = self._attempt
             record(stage, session, self._request, lane, 0, reply, outcome, Anomaly(anomaly), SWEEP, self._due, t_end)
-        self._sweep.finished()
+        wait, most = (0, FORCED_TRIES) if forced else (RETRY_NS, TRIES)  # what lags gets time to catch up
+        if not (anomaly and self._sweep.again(self._attempt, session, t_end, wait, most)):
+            self._sweep.finished()
         self.next(t_end)

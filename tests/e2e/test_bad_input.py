@@ -7,7 +7,8 @@ from tests.e2e.harnessed import NODE_KILL, ROOT, assert_one_clear_line, harness
 SCENARIO = """
 from harness import At, Balancing, Design, Kill, Restart, Scenario, Sessions
 {before}
-SCENARIO = Scenario(designs=[{design}], replicas=3, load=Sessions(concurrent=5, duration="2s", warmup="500ms"), faults=[{faults}])
+LOAD = Sessions(concurrent=5, duration="2s", warmup="500ms")
+SCENARIO = Scenario(designs=[{design}], replicas=3, load=LOAD, faults=[{faults}])
 """
 
 

@@ -71,7 +71,7 @@ def _named(run: str, word: str) -> psutil.Process:
 @pytest.mark.parametrize("nth", range(5))
 def test_sigkill_at_a_random_moment_leaves_nothing_running(tmp_path: Path, nth: int) -> None:
     with _running(tmp_path, "--design", "hybrid") as started:
-        assert _until(lambda: (tmp_path / "node_kill" / "latest").exists(), 30)
+        assert _until((tmp_path / "node_kill" / "latest").exists, 30)
         time.sleep(random.uniform(0, 12))
         started.kill()
         run = _run_directory(tmp_path).name
