@@ -98,7 +98,7 @@ class _Reader:
             return
         self._request = request
         self._lane.probe()
-        self._lane.send(data, request.method, True, now)
+        self._lane.send(data, request.method, False, now)  # the sweep itself tries again, and counts
 
     def replied(self, reply: Reply, t_end: int) -> None:
         """Judge by the reply; one that says nothing of the session is asked for again."""
