@@ -1,3 +1,4 @@
+import itertools
 from dataclasses import replace
 
 import pytest
@@ -7,6 +8,7 @@ from hypothesis import strategies as st
 from harness.load.channel import (
     Broken,
     ChannelError,
+    Deed,
     Lines,
     Ready,
     Start,
@@ -14,14 +16,15 @@ from harness.load.channel import (
     Stopped,
     Sweep,
     Swept,
+    Word,
     decode_deed,
     decode_word,
     encode,
 )
 from harness.observations import Snapshot
 
-DEEDS = [Start(123, 20.0, 2.0, "http://h:1"), Stop(), Sweep(50.0)]
-WORDS = [Ready(), Snapshot(3, 0.6, sent=5, p99_ms=1.5), Stopped(), Swept(200), Broken("full", "free it", 4)]
+DEEDS: list[Deed] = [Start(123, 20.0, 2.0, "http://h:1"), Stop(), Sweep(50.0)]
+WORDS: list[Word] = [Ready(), Snapshot(3, 0.6, sent=5, p99_ms=1.5), Stopped(), Swept(200), Broken("full", "free it", 4)]
 
 
 def test_deeds_and_words_come_back_as_they_were() -> None:
@@ -40,7 +43,7 @@ def test_lines_come_whole_from_any_pieces(places: list[int]) -> None:
     data = b"".join(map(encode, WORDS))
     edges = [0, *sorted({place for place in places if place < len(data)}), len(data)]
     lines, words = Lines(), []
-    for a, b in zip(edges, edges[1:], strict=False):
+    for a, b in itertools.pairwise(edges):
         words += [decode_word(line) for line in lines.feed(data[a:b])]
     assert words == WORDS
 

@@ -1,4 +1,4 @@
-from itertools import islice
+from itertools import islice, pairwise
 from statistics import mean, pstdev
 
 import pytest
@@ -9,7 +9,7 @@ COUNT = 20_000
 
 
 def gaps(moments: list[int]) -> list[int]:
-    return [b - a for a, b in zip(moments, moments[1:], strict=False)]
+    return [b - a for a, b in pairwise(moments)]
 
 
 def test_constant_arrivals_do_not_drift() -> None:

@@ -34,8 +34,9 @@ def test_a_record_goes_into_the_spool_and_comes_back(tmp_path: Path) -> None:
     assert list(table.columns) == list(spool.COLUMNS)
     first = table.iloc[0].to_dict()
     assert first == {
-        "session": 7, "writer": 2, "op": BIG_OP, "name": "POST /cart", "method": "POST", "status": 503, "outcome": "in_doubt",
-        "anomaly": "lost", "replica": "r1", "boot": "b7", "phase": 0, "t_intended": -5, "t_sent": -4, "t_first": -1, "t_end": -2,
+        "session": 7, "writer": 2, "op": BIG_OP, "name": "POST /cart", "method": "POST", "status": 503,
+        "outcome": "in_doubt", "anomaly": "lost", "replica": "r1", "boot": "b7", "phase": 0,
+        "t_intended": -5, "t_sent": -4, "t_first": -1, "t_end": -2,
         "bytes_sent": 100, "bytes_received": 200, "reconnected": 1, "attempts": 2,
     }  # fmt: skip
     assert table.loc[1, ["name", "replica", "boot"]].isna().all()

@@ -1,3 +1,5 @@
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -6,8 +8,14 @@ from harness.load.client import Client
 from harness.load.wire import Encoder, GarbledError, Inbox, Reply
 
 CLIENT = Client(17)
-PLAIN = b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\nX-Replica: r1\r\nx-boot: abc\r\nSet-Cookie: a=1\r\nset-cookie: b=2; Path=/\r\n\r\nhello"
-CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nX-Replica: r1\r\nSet-Cookie: a=1\r\n\r\n3\r\nhel\r\n2\r\nlo\r\n0\r\n\r\n"
+PLAIN = (
+    b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\nX-Replica: r1\r\nx-boot: abc\r\n"
+    b"Set-Cookie: a=1\r\nset-cookie: b=2; Path=/\r\n\r\nhello"
+)
+CHUNKED = (
+    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nX-Replica: r1\r\nSet-Cookie: a=1\r\n\r\n"
+    b"3\r\nhel\r\n2\r\nlo\r\n0\r\n\r\n"
+)
 CONTINUED = b"HTTP/1.1 100 Continue\r\n\r\n" + PLAIN
 EMPTY = b"HTTP/1.1 204 No Content\r\nX-Replica: r1\r\n\r\n"
 CLOSING = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 4\r\nConnection: close\r\n\r\ndown"
@@ -32,7 +40,7 @@ def told(reply: Reply | None) -> tuple[object, ...]:
 
 def cut(data: bytes, places: set[int]) -> list[bytes]:
     edges = [0, *sorted(places), len(data)]
-    return [data[a:b] for a, b in zip(edges, edges[1:], strict=False) if a < b]
+    return [data[a:b] for a, b in itertools.pairwise(edges) if a < b]
 
 
 @given(st.sampled_from(ALL), st.data())
@@ -167,7 +175,7 @@ def test_a_post_without_a_body_says_so_and_a_get_says_nothing() -> None:
 
 @pytest.mark.parametrize("path", ["cart", "/a b", "/a\r\nX: y", "/é"])
 def test_a_path_that_cannot_be_sent_is_refused(path: str) -> None:
-    with pytest.raises(ValueError, match="path|ASCII"):
+    with pytest.raises(ValueError, match=r"path|ASCII"):
         Encoder("h").encode(CLIENT.get(path), b"")
 
 
