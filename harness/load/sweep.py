@@ -9,8 +9,8 @@ from collections.abc import Callable
 
 from harness.load.client import Request
 from harness.load.engine import MS, Failure, Lane
-from harness.load.session import NO_REPLY, Session, Stage, outcome_of, record
-from harness.load.wire import Reply
+from harness.load.session import Session, Stage, outcome_of, record
+from harness.load.wire import NO_REPLY, Reply
 from harness.observations import SWEEP, Anomaly, Outcome
 from harness.oracle.observed import Observed, Tally
 
