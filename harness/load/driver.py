@@ -156,6 +156,10 @@ class Driver:
         tail = self._child.log_tail(10)
         return f"its log ({self._child.log}) ends:\n{tail}" if tail else f"its log is {self._child.log}"
 
+    async def code(self) -> int:
+        """The exit code of the load process, once it has ended."""
+        return await self._child.wait()
+
     async def leave(self) -> None:
         """End the channel, which ends the process."""
         self._child.asked = True

@@ -23,10 +23,10 @@ from gevent import monkey
 from gevent.socket import wait_read
 
 from harness.errors import EnvironmentLacksError, UsageError
-from harness.load.wire import GarbledError, Inbox, Reply
+from harness.load.wire import GarbledError, Heads, Inbox, Reply
 
 MS = 1_000_000
-CHUNK = 65536
+CHUNK = 32768
 #: gevent's timers tick in milliseconds: the last stretch before a timer is waited for in select, which is finer.
 FINE_NS = 2 * MS
 #: How long the engine may keep the other greenlets waiting.
@@ -90,6 +90,7 @@ class Engine:
         self.target: Target | None = None
         self.in_flight = 0
         self.lanes: dict[int, Lane] = {}
+        self.heads: Heads = {}
         self.epoll = _epoll()
         self._timers: list[tuple[int, int, Callable[[int], None]]] = []
         self._order = itertools.count()
@@ -192,7 +193,7 @@ class Lane:
         self._timeout = timeout_ns
         self._sock: Any = None
         self._state = CLOSED
-        self._inbox = Inbox()
+        self._inbox = Inbox(engine.heads)
         self._armed = self._busy = self._had_connection = self._repeatable = False
         self._data = b""
         self._method = ""
@@ -253,7 +254,7 @@ class Lane:
             raise UsageError("no URL to load", "give one with --host http://127.0.0.1:8080")
         self.reconnected |= self._had_connection
         self._exchanges = 0
-        self._inbox = Inbox()
+        self._inbox = Inbox(self._engine.heads)
         try:
             sock = self._sock = _socket(target.family, constants.SOCK_STREAM)
         except OSError as problem:

@@ -9,7 +9,7 @@ from harness.load.client import Client, Pause, Request
 from harness.load.cookies import Cookies
 from harness.load.engine import Engine, Failure, Lane
 from harness.load.recorder import Names, Recorder
-from harness.load.wire import Encoder, Reply
+from harness.load.wire import NO_REPLY, Encoder, Reply
 from harness.observations import NO_TIME, Anomaly, Method, Outcome
 from harness.oracle.ledger import Ledger
 from harness.oracle.models import ModelFactory
@@ -17,8 +17,6 @@ from harness.oracle.observed import Observed, Tally
 from harness.oracle.operations import op_text
 
 Steps = Generator[Request | Pause, Reply, None]
-#: What a session is given where no reply came: status 0, nothing in it.
-NO_REPLY = Reply(0, b"", b"", b"", False, 0)
 _CACHED_NAMES = 10_000
 _METHODS = {method.name: int(method) for method in Method}
 
@@ -249,7 +247,7 @@ class Session:
 
     def take_cookies(self, reply: Reply) -> None:
         """Let Set-Cookie replace what it names."""
-        if self.cookies.take(reply.set_cookies()):
+        if reply.cookies and self.cookies.take(reply.cookies):
             self._write_lines()
 
     def is_forced_login(self, reply: Reply) -> bool:

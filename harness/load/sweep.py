@@ -10,8 +10,8 @@ from collections.abc import Callable
 
 from harness.load.client import Request
 from harness.load.engine import MS, Failure, Lane
-from harness.load.session import NO_REPLY, Session, Stage, outcome_of, record
-from harness.load.wire import Reply
+from harness.load.session import Session, Stage, outcome_of, record
+from harness.load.wire import NO_REPLY, Reply
 from harness.observations import SWEEP, Anomaly, Outcome
 from harness.oracle.observed import Observed, Tally
 
@@ -100,7 +100,7 @@ class _Reader:
             return
         self._request = request
         self._lane.probe()
-        self._lane.send(data, request.method, True, now)
+        self._lane.send(data, request.method, False, now)  # the sweep itself tries again, and counts
 
     def replied(self, reply: Reply, t_end: int) -> None:
         """Judge by the reply; one that says nothing of the session is asked for again."""

@@ -1,5 +1,6 @@
 """The venue: where Locust's users hand over their sessions, and the engine drives them."""
 
+import gc
 import random
 import time
 from collections.abc import Callable
@@ -108,6 +109,8 @@ class Venue:
     def _go(self, now: int) -> None:
         assert self._crowd is not None  # noqa: S101 - set by ``begin``
         random.seed(self._seed)
+        gc.collect()
+        gc.freeze()  # what is here now stays: no collection need look at it again in the timed loop
         self._lag.reset()
         self._counts.reset()
         self._started = True

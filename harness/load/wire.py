@@ -15,49 +15,61 @@ LONGEST_HEAD = 65536
 _BEGINS = b"HTTP/1."
 _HEAD_ENDS = b"\r\n\r\n"
 _CACHED_LINES = 10_000
+_CACHED_HEADS = 2_000
 
 
 class GarbledError(Exception):
     """What came is not an HTTP/1 reply."""
 
 
+class Head:
+    """A reply's status line and headers. Replies of one replica in one second often have the very same one."""
+
+    __slots__ = ("boot", "cookies", "keep", "lower", "raw", "replica", "status")
+
+    def __init__(self, raw: bytes, lower: bytes, status: int, keep: bool) -> None:
+        self.raw = raw  # without the empty line
+        self.lower = lower
+        self.status = status
+        self.keep = keep  # whether the connection can carry another request
+        self.replica = self._value(b"\r\nx-replica:")
+        self.boot = self._value(b"\r\nx-boot:")
+        self.cookies = self._cookies() if b"\r\nset-cookie:" in lower else ()
+
+    def _value(self, line: bytes) -> str:
+        """The value of the first header that begins with ``line`` (CR LF, lower-case name, colon)."""
+        start = self.lower.find(line)
+        return self.raw[start + len(line) : self._end(start)].strip().decode("latin-1") if start >= 0 else ""
+
+    def _cookies(self) -> tuple[bytes, ...]:
+        found, start = [], self.lower.find(b"\r\nset-cookie:")
+        while start >= 0:
+            found.append(self.raw[start + 13 : self._end(start)])
+            start = self.lower.find(b"\r\nset-cookie:", start + 13)
+        return tuple(found)
+
+    def _end(self, start: int) -> int | None:
+        end = self.lower.find(b"\r\n", start + 2)
+        return end if end >= 0 else None
+
+
 class Reply:
     """A reply, decoded only as far as somebody looks."""
 
-    __slots__ = ("_boot", "_headers", "_json", "_lower", "_replica", "body", "head", "keep", "size", "status")
+    __slots__ = ("_head", "_json", "body", "keep", "size", "status")
 
-    def __init__(  # noqa: PLR0917 - made in the hot path
-        self, status: int, head: bytes, lower: bytes, body: bytes, keep: bool, size: int
-    ) -> None:
-        self.status = status
-        self.head = head  # status line and headers, without the empty line
+    def __init__(self, head: Head, body: bytes, keep: bool, size: int) -> None:
+        self.status = head.status
         self.body = body
         self.keep = keep  # whether the connection can carry another request
         self.size = size  # bytes on the wire
-        self._lower = lower
-        self._headers: dict[str, str] | None = None
+        self._head = head
         self._json: Any = _UNREAD
-        self._replica: str | None = None
-        self._boot: str | None = None
 
-    def _header(self, line: bytes) -> str:
-        """The value of the first header that begins with ``line`` (CR LF, lower-case name, colon)."""
-        start = self._lower.find(line)
-        if start < 0:
-            return ""
-        start += len(line)
-        end = self._lower.find(b"\r\n", start)
-        return self.head[start : end if end >= 0 else None].strip().decode("latin-1")
-
-    def set_cookies(self) -> list[bytes]:
-        """Every Set-Cookie, in order."""
-        lower, found = self._lower, []
-        start = lower.find(b"\r\nset-cookie:")
-        while start >= 0:
-            end = lower.find(b"\r\n", start + 13)
-            found.append(self.head[start + 13 : end if end >= 0 else None])
-            start = lower.find(b"\r\nset-cookie:", start + 13)
-        return found
+    @property
+    def cookies(self) -> tuple[bytes, ...]:
+        """The value of every Set-Cookie, in order."""
+        return self._head.cookies
 
     @property
     def ok(self) -> bool:
@@ -66,26 +78,20 @@ class Reply:
 
     @property
     def headers(self) -> dict[str, str]:
-        """All headers by lower-case name; where a name repeats, the last. (For cookies: ``set_cookies``.)"""
-        if self._headers is None:
-            lines = self.head.decode("latin-1").split("\r\n")[1:]
-            pairs = (line.partition(":") for line in lines)
-            self._headers = {name.strip().lower(): value.strip() for name, _, value in pairs}
-        return self._headers
+        """All headers by lower-case name; where a name repeats, the last. (For cookies: ``cookies``.)"""
+        lines = self._head.raw.decode("latin-1").split("\r\n")[1:]
+        pairs = (line.partition(":") for line in lines)
+        return {name.strip().lower(): value.strip() for name, _, value in pairs}
 
     @property
     def replica(self) -> str:
         """``X-Replica``, the replica that answered; empty where the balancer did."""
-        if self._replica is None:
-            self._replica = self._header(b"\r\nx-replica:")
-        return self._replica
+        return self._head.replica
 
     @property
     def boot(self) -> str:
         """``X-Boot``, the id of that replica's start."""
-        if self._boot is None:
-            self._boot = self._header(b"\r\nx-boot:")
-        return self._boot
+        return self._head.boot
 
     def json(self) -> Any:
         """The body as JSON, decoded once.
@@ -99,14 +105,21 @@ class Reply:
 
 
 _UNREAD = object()
+#: What stands for a reply where none came: status 0, nothing in it.
+NO_REPLY = Reply(Head(b"", b"", 0, False), b"", False, 0)
+
+
+#: Heads that were read before, with the length of their bodies.
+Heads = dict[bytes, tuple[Head, int]]
 
 
 class Inbox:
-    """The replies of one connection, from bytes in any pieces."""
+    """The replies of one connection, from bytes in any pieces. Connections may share the heads that they know."""
 
-    __slots__ = ("_body_at", "_lower", "_need", "_parser", "_parts", "_size")
+    __slots__ = ("_heads", "_need", "_parser", "_parts", "_size")
 
-    def __init__(self) -> None:
+    def __init__(self, heads: Heads | None = None) -> None:
+        self._heads: Heads = {} if heads is None else heads
         self._parts: list[bytes] = []
         self._size = 0
         self._need = 0  # bytes of the whole reply, once its head is read
@@ -149,18 +162,30 @@ class Inbox:
                 raise GarbledError("a head without end")
             self._wait(data, 0)
             return None
-        head = data[:end]
-        lower = head.lower()
-        length = _plain_length(head, lower, method)
-        if length < 0:
+        raw = data[:end]
+        found = self._heads.get(raw)
+        if found is None:
+            found = self._read_head(raw)
+        head, length = found
+        if length < 0 or method == "HEAD":
             return self._parse(data, method)
         need = end + 4 + length
         if len(data) < need:
             self._wait(data, need)
             return None
         self._parts, self._size, self._need = [], 0, 0
-        keep = len(data) == need and head[7] == 0x31 and lower.find(b"\r\nconnection: close") < 0
-        return Reply(int(head[9:12]), head, lower, data[end + 4 : need], keep, need)
+        return Reply(head, data[end + 4 : need], head.keep and len(data) == need, need)
+
+    def _read_head(self, raw: bytes) -> tuple[Head, int]:
+        """A head with the length of its body (-1: for the parser); remembered."""
+        lower = raw.lower()
+        length = _plain_length(raw, lower)
+        keep = raw[7:8] == b"1" and b"\r\nconnection: close" not in lower
+        found = (Head(raw, lower, int(raw[9:12]) if length >= 0 else 0, keep), length)
+        if len(self._heads) >= _CACHED_HEADS:
+            self._heads.clear()
+        self._heads[raw] = found
+        return found
 
     def _wait(self, data: bytes, need: int) -> None:
         self._parts, self._size, self._need = [data], len(data), need
@@ -176,10 +201,10 @@ class Inbox:
         return reply
 
 
-def _plain_length(head: bytes, lower: bytes, method: str) -> int:
+def _plain_length(raw: bytes, lower: bytes) -> int:
     """The body's length where scanning is enough, else -1."""
-    status = head[9:12]
-    if method == "HEAD" or not head.startswith(_BEGINS) or len(status) != 3 or not status.isdigit():
+    status = raw[9:12]
+    if not raw.startswith(_BEGINS) or len(status) != 3 or not status.isdigit():
         return -1
     if status[0] == 0x31 or status in (b"204", b"304") or lower.find(b"\r\ntransfer-encoding:") >= 0:
         return -1
@@ -225,9 +250,9 @@ class _Parser:
     def _reply(self, response: h11.Response) -> Reply:
         status = b"HTTP/1.1 %d " % response.status_code + response.reason
         lines = [name + b": " + value for name, value in response.headers.raw_items()]
-        head = b"\r\n".join([status, *lines])
+        raw = b"\r\n".join([status, *lines])
         keep = self._h11.their_state is h11.DONE and not self._h11.trailing_data[0]
-        return Reply(response.status_code, head, head.lower(), b"".join(self._body), keep, self._size)
+        return Reply(Head(raw, raw.lower(), response.status_code, keep), b"".join(self._body), keep, self._size)
 
 
 class Encoder:

@@ -4,12 +4,20 @@ import json
 import socket
 import struct
 import threading
+import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, ClassVar
 
+import numpy as np
+
 from harness.load.client import Client, Pause, Request
+from harness.load.crowd import Closed
+from harness.load.engine import Engine, Target
+from harness.load.recorder import Chunk, Names, Recorder
+from harness.load.session import Session, Stage
 from harness.load.wire import Reply
+from harness.observations import RECORD
 from harness.oracle.models import ModelFactory, tally
 from harness.oracle.observed import Tally, tally_of
 from harness.oracle.operations import token
@@ -67,6 +75,10 @@ class Scripted:
         self.connections = 0
         self._open: list[socket.socket] = []
         threading.Thread(target=self._accept, daemon=True).start()
+
+    def script(self, *actions: Action) -> None:
+        """What to do with the next requests."""
+        self._actions = list(actions)
 
     def _accept(self) -> None:
         with suppress(OSError):
@@ -157,3 +169,50 @@ def header(request: bytes, name: str) -> str | None:
     """A header of a request that was sent."""
     lines: list[Any] = request.split(b"\r\n\r\n")[0].decode().split("\r\n")[1:]
     return next((line.split(": ", 1)[1] for line in lines if line.lower().startswith(name.lower() + ":")), None)
+
+
+class Rig:
+    """An engine with its stage and a recorder that keeps its rows, turned by the test itself."""
+
+    def __init__(self, url: str) -> None:
+        self.engine = Engine()
+        target = self.engine.target = Target.of(url)
+        self._chunks: list[Chunk] = []
+        self._recorder = Recorder(self._chunks.append)
+        self.names = Names()
+        self.stage = Stage(self.engine, self._recorder, self.names, host=target.host, seed=1, t0=time.monotonic_ns())
+
+    def until(self, holds: Callable[[], bool], within: float = 10.0) -> None:
+        """Turn the engine until something holds."""
+        end = time.monotonic() + within
+        while not holds():
+            assert time.monotonic() < end, "it never came to that"
+            self.engine.turn(0.002)
+
+    def visit(self, *users: Visitor) -> Closed:
+        """Let these users run their sessions, closed, until each has ended its first one."""
+        crowd = Closed(self.stage)
+        ended: set[int] = set()
+        proceed = crowd.ended
+
+        def once(session: Session, now: int) -> None:
+            ended.add(session.number)
+            crowd.leave(session.user)
+            proceed(session, now)
+
+        crowd.ended = once  # type: ignore[method-assign] # a session a user is what these tests look at
+        for user in users:
+            crowd.join(user, 0)
+        crowd.start(time.monotonic_ns())
+        self.until(lambda: len(ended) == len(users))
+        return crowd
+
+    def rows(self) -> Any:
+        """The records so far, as one array."""
+        self._recorder.flush()
+        return np.concatenate(self._chunks) if self._chunks else np.empty(0, RECORD)
+
+    def close(self) -> None:
+        """Let go of everything."""
+        self.engine.close()
+        self.engine.epoll.close()

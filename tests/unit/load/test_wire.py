@@ -35,7 +35,7 @@ def read(pieces: list[bytes], method: str = "GET") -> Reply | None:
 
 def told(reply: Reply | None) -> tuple[object, ...]:
     assert reply is not None
-    return reply.status, reply.body, reply.keep, reply.replica, reply.boot, reply.set_cookies(), reply.headers
+    return reply.status, reply.body, reply.keep, reply.replica, reply.boot, reply.cookies, reply.headers
 
 
 def cut(data: bytes, places: set[int]) -> list[bytes]:
@@ -60,7 +60,7 @@ def test_what_a_plain_reply_says() -> None:
     reply = read([PLAIN])
     assert reply is not None
     assert (reply.status, reply.body, reply.replica, reply.boot, reply.keep) == (200, b"hello", "r1", "abc", True)
-    assert [cookie.strip() for cookie in reply.set_cookies()] == [b"a=1", b"b=2; Path=/"]
+    assert [cookie.strip() for cookie in reply.cookies] == [b"a=1", b"b=2; Path=/"]
     assert reply.size == len(PLAIN)
 
 

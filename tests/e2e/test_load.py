@@ -1,0 +1,293 @@
+"""The load process as a whole: real Locust, real sockets, a scripted service."""
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+import harness
+from harness.errors import EnvironmentLacksError, UntrustedError, UsageError
+from harness.load import spool
+from harness.load.driver import Driver, driving
+from harness.observations import Snapshot
+from harness.oracle import testimony
+from harness.oracle.judge import Judgement, judge
+from harness.scenario import Arm, Design, Load, Requests, Sessions
+from harness.supervisor import supervised
+from tests.unit.load.fakes import Scripted, Shelf, header, reply, scripted
+
+pytestmark = pytest.mark.slow
+
+SHOPPERS = """
+from locust import between, events
+from harness.load.user import SessionUser
+
+class Shopper(SessionUser):
+    wait_time = between(0.005, 0.02)
+
+    def session(self, cart):
+        for _ in range(5):
+            reply = yield cart.post("/cart/add", json={"item": "tea"}, writes="tea")
+            yield cart.get("/cart", check=lambda reply: reply.ok)
+
+    def final(self, cart):
+        return cart.get("/cart")
+"""
+LISTENING = """
+seen = []
+
+@events.request.add_listener
+def count(request_type, name, response_time, exception, **_):
+    seen.append((request_type, name, exception is None, response_time > 0))
+
+@events.quitting.add_listener
+def tell(**_):
+    print("listened:", len(seen), sorted(set(seen)))
+"""
+PLAIN = """
+from locust import FastHttpUser, constant, task
+
+class Visitor(FastHttpUser):
+    wait_time = constant(0.01)
+
+    @task
+    def visit(self):
+        self.client.get("/cart")
+        self.client.get("/missing", name="missing")
+"""
+CLOSED = Sessions(concurrent=8, duration="1500ms", warmup="0s")
+PARTLY_OPEN = Sessions(rate=40, duration="1500ms", warmup="0s")
+OPEN = Requests(rate=200, sessions=10, duration="1500ms", warmup="0s", arrivals="constant")
+
+
+def shop() -> Callable[[bytes], bytes]:
+    """A service that keeps a tally a cookie."""
+    kept: dict[str, Shelf] = {}
+
+    def answer(request: bytes) -> bytes:
+        if request.startswith(b"GET /missing"):
+            return reply(404)
+        cookie = header(request, "Cookie")
+        if cookie is not None:
+            return kept[cookie](request)
+        number = len(kept)
+        shelf = kept[f"s={number}"] = Shelf(f"b{number}", header(request, "X-User") or "")
+        return shelf(request).replace(b"\r\n\r\n", b"\r\nSet-Cookie: s=%d\r\n\r\n" % number, 1)
+
+    return answer
+
+
+class Loaded:
+    """What a load left behind."""
+
+    def __init__(self, directory: Path, snapshots: list[Snapshot], swept: int) -> None:
+        self.requests: pd.DataFrame = spool.read(directory)
+        lines = (directory / "ledgers.jsonl").read_text().splitlines()
+        self.judgements: list[Judgement] = [judge(testimony.Testimony.from_json(json.loads(line))) for line in lines]
+        self.snapshots = snapshots
+        self.swept = swept
+
+
+@asynccontextmanager
+async def started(directory: Path, text: str, load: Load) -> AsyncIterator[Driver]:
+    scenario = directory / "shoppers.py"
+    scenario.write_text(text)
+    arm = Arm(Design("one"), "control", load, ())
+    async with (
+        supervised("test") as supervisor,
+        driving(
+            arm, scenario, spool=directory / "spool", log=directory / "load.log", supervisor=supervisor, seed=7
+        ) as driver,
+    ):
+        yield driver
+
+
+async def loaded(directory: Path, server: Scripted, text: str, load: Load) -> Loaded:
+    async with started(directory, text, load) as driver:
+        await driver.ready()
+        driver.start(server.url)
+        await driver.until_done()
+        swept = await driver.sweep()
+    return Loaded(directory / "spool", driver.snapshots, swept)
+
+
+@pytest.mark.parametrize("load", [CLOSED, PARTLY_OPEN, OPEN], ids=["closed", "partly open", "open"])
+async def test_a_load_is_recorded_and_judged_whole(tmp_path: Path, load: Load) -> None:
+    with scripted(otherwise=shop()) as server:
+        seen = await loaded(tmp_path, server, SHOPPERS, load)
+        received = len(server.requests)
+    last = seen.snapshots[-1]
+    during = seen.requests[seen.requests.phase == 0]
+    assert len(seen.requests) == received > 50
+    assert last.sent == last.ok == len(during) and last.anomalies == last.dropped == 0
+    assert [snapshot.n for snapshot in seen.snapshots] == list(range(1, len(seen.snapshots) + 1))
+    assert seen.swept == last.sessions == len(seen.judgements) == (seen.requests.phase == 1).sum()
+    assert {(one.kind, one.unknown) for one in seen.judgements} == {("none", False)}
+    assert sum(one.acknowledged for one in seen.judgements) == (during.op != 0).sum()
+    assert set(during.name) == {"POST /cart/add", "GET /cart"} and set(during.replica) == {"r0"}
+    assert (during.t_intended >= 0).all() and (during.t_intended <= during.t_sent).all()
+    assert (during.t_sent <= during.t_first).all() and (during.t_first <= during.t_end).all()
+
+
+async def test_open_arrivals_come_at_their_rate(tmp_path: Path) -> None:
+    with scripted(otherwise=shop()) as server:
+        seen = await loaded(tmp_path, server, SHOPPERS, OPEN)
+    intended = seen.requests[seen.requests.phase == 0].t_intended.sort_values()
+    assert list(intended.diff().dropna().unique()) == [5_000_000]
+    assert len(intended) == pytest.approx(300, abs=3)
+
+
+async def test_locusts_own_table_counts_the_same(tmp_path: Path) -> None:
+    with scripted(otherwise=shop()) as server:
+        seen = await loaded(tmp_path, server, SHOPPERS, CLOSED)
+    table = next(line for line in (tmp_path / "load.log").read_text().splitlines() if "Aggregated" in line)
+    assert int(table.split()[1]) == seen.snapshots[-1].ok
+
+
+async def test_a_plain_locustfile_is_recorded_too(tmp_path: Path) -> None:
+    with scripted(otherwise=shop()) as server:
+        seen = await loaded(tmp_path, server, PLAIN, CLOSED)
+        received = len(server.requests)
+    assert len(seen.requests) == received == seen.snapshots[-1].sent > 50
+    by_name = seen.requests.groupby("name", observed=True)
+    assert by_name.outcome.agg(set).to_dict() == {"GET /cart": {"ok"}, "GET missing": {"failed"}}
+    assert by_name.status.agg(set).to_dict() == {"GET /cart": {200}, "GET missing": {404}}
+    assert set(seen.requests.replica) == {"r0"} and set(seen.requests.session) == {0}
+    assert seen.swept == len(seen.judgements) == 0
+    assert (seen.requests.t_sent <= seen.requests.t_end).all()
+
+
+async def test_a_plain_locustfile_under_arrivals_is_refused(tmp_path: Path) -> None:
+    async with started(tmp_path, PLAIN, OPEN) as driver:
+        with pytest.raises(UsageError, match="plain locustfile"):
+            await driver.ready()
+
+
+async def test_a_url_that_cannot_be_loaded_is_told(tmp_path: Path) -> None:
+    async with started(tmp_path, SHOPPERS, CLOSED) as driver:
+        await driver.ready()
+        driver.start("https://127.0.0.1:1")
+        with pytest.raises(UsageError, match="https"):
+            await driver.until_done()
+
+
+async def test_a_killed_load_process_is_untrusted(tmp_path: Path) -> None:
+    with scripted(otherwise=shop()) as server:
+        async with started(tmp_path, SHOPPERS, CLOSED) as driver:
+            await driver.ready()
+            driver.start(server.url)
+            await asyncio.sleep(0.7)
+            os.kill(driver.pid, signal.SIGKILL)
+            with pytest.raises(UntrustedError, match=r"ended by itself \(exit code -9\)") as told:
+                await driver.until_done()
+    assert "All users spawned" in told.value.hint, "the log's last lines"
+    assert len(spool.read(tmp_path / "spool")) > 10, "what was recorded stays"
+
+
+async def test_a_scenario_that_does_not_import_there_is_told_with_the_log(tmp_path: Path) -> None:
+    async with started(tmp_path, "raise RuntimeError('not here')", CLOSED) as driver:
+        with pytest.raises(UntrustedError) as told:
+            await driver.ready()
+    assert "not here" in told.value.hint
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device that is always full is Linux's")
+async def test_a_full_disk_ends_the_load_with_a_clear_word(tmp_path: Path) -> None:
+    (tmp_path / "spool").mkdir()
+    (tmp_path / "spool" / "requests.bin").symlink_to("/dev/full")
+    with scripted(otherwise=shop()) as server:
+        async with started(tmp_path, SHOPPERS, CLOSED) as driver:
+            await driver.ready()
+            driver.start(server.url)
+            with pytest.raises(EnvironmentLacksError, match="disk is full"):
+                await driver.until_done()
+
+
+async def test_the_end_of_the_channel_ends_the_load(tmp_path: Path) -> None:
+    with scripted(otherwise=shop()) as server:
+        async with started(tmp_path, SHOPPERS, Sessions(concurrent=4, duration="60s", warmup="0s")) as driver:
+            await driver.ready()
+            driver.start(server.url)
+            await asyncio.sleep(0.5)
+            await driver.leave()
+            assert await driver.code() == 0
+        received = len(server.requests)
+        await asyncio.sleep(0.2)
+        assert len(server.requests) == received > 0
+
+
+async def test_stop_ends_the_load_before_its_time(tmp_path: Path) -> None:
+    with scripted(otherwise=shop()) as server:
+        async with started(tmp_path, SHOPPERS, Sessions(concurrent=4, duration="60s", warmup="0s")) as driver:
+            await driver.ready()
+            driver.start(server.url)
+            await asyncio.sleep(0.5)
+            driver.stop()
+            await asyncio.wait_for(driver.until_done(), 15)
+            assert await driver.sweep() == driver.snapshots[-1].sessions > 0
+
+
+def locust(directory: Path, url: str, *options: str, text: str = SHOPPERS) -> subprocess.CompletedProcess[str]:
+    scenario = directory / "shoppers.py"
+    scenario.write_text(text)
+    argv = [
+        sys.executable,
+        "-m",
+        "locust",
+        "-f",
+        str(scenario),
+        "--headless",
+        "--only-summary",
+        "--host",
+        url,
+        *options,
+    ]
+    env = {**os.environ, "PYTHONPATH": str(Path(harness.__file__).parent.parent)}
+    env.pop("LOCUST_SKIP_MONKEY_PATCH", None)
+    return subprocess.run(argv, env=env, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_a_scenario_is_a_plain_locustfile_that_ends_with_a_verdict(tmp_path: Path) -> None:
+    with scripted(otherwise=shop()) as server:
+        ended = locust(tmp_path, server.url, "-u", "5", "-r", "5", "-t", "2s", text=SHOPPERS + LISTENING)
+        finals = len(server.requests)
+    assert ended.returncode == 0, ended.stderr
+    verdict = next(line for line in ended.stdout.splitlines() if line.startswith("Sessions:"))
+    judged, kept = int(verdict.split()[1]), int(verdict.split(":")[2].split()[0])
+    assert judged == kept >= 5 and "acknowledged, 0 of them lost" in ended.stdout
+    table = next(line for line in ended.stdout.splitlines() + ended.stderr.splitlines() if "Aggregated" in line)
+    counted = int(table.split()[1])
+    assert counted == finals - judged > 20
+    listened = next(line for line in ended.stdout.splitlines() if line.startswith("listened:"))
+    assert listened == f"listened: {counted} [('GET', '/cart', True, True), ('POST', '/cart/add', True, True)]"
+
+
+def test_a_session_that_is_lost_is_told_in_the_verdict(tmp_path: Path) -> None:
+    answer, count = shop(), iter(range(10**9))
+
+    def forgetful(request: bytes) -> bytes:
+        return answer(request) if next(count) < 30 else Shelf("reborn", header(request, "X-User") or "")(b"")
+
+    with scripted(otherwise=forgetful) as server:
+        ended = locust(tmp_path, server.url, "-u", "2", "-r", "2", "-t", "2s")
+    assert " lost" in next(line for line in ended.stdout.splitlines() if line.startswith("Sessions:")), ended.stdout
+
+
+def test_stop_timeout_stays_locusts(tmp_path: Path) -> None:
+    with scripted(otherwise=shop()) as server:
+        ended = locust(tmp_path, server.url, "-u", "3", "-r", "3", "-t", "1s", "--stop-timeout", "20")
+    assert ended.returncode == 0 and "Sessions:" in ended.stdout
+    assert "Not all users finished" not in ended.stderr
+
+
+def test_no_host_is_told_in_a_line(tmp_path: Path) -> None:
+    ended = locust(tmp_path, "", "-u", "1", "-t", "1s")
+    assert ended.returncode == 2 and "--host" in ended.stderr and "Traceback" not in ended.stderr
