@@ -204,7 +204,7 @@ def _report(arguments: argparse.Namespace) -> int:
 def _print_result(conducted: "Conducted") -> None:
     from harness.report import table  # noqa: PLC0415
 
-    out, summary = Console(), conducted.analysis.summary
+    out, summary = _console(), conducted.analysis.summary
     out.print(f"[bold]{summary.verdict}[/bold]: {escape(table.sentence(summary))}", highlight=False)
     for doubt in table.doubts(summary):
         out.print(escape(doubt), style="bold", highlight=False)
@@ -241,6 +241,11 @@ _COLUMNS: tuple[tuple[str, Callable[["Row"], str]], ...] = (
 )
 
 
+def _console() -> Console:
+    """Standard output; in a log or a pipe, wide enough for tables."""
+    return Console(width=None if sys.stdout.isatty() else _WIDE)
+
+
 def _explain(arguments: argparse.Namespace) -> int:
     from harness import explain, runs  # noqa: PLC0415
 
@@ -265,11 +270,11 @@ def _print_remarkable(found: Sequence[Any]) -> None:
     for one in found:
         risk = "" if one.at_risk is None else "yes" if one.at_risk else "no"
         table.add_row(f"{one.design}/{one.arm}/{one.session}", one.kind, risk, one.cause)
-    Console().print(table if found else "nothing happened to any session")
+    _console().print(table if found else "nothing happened to any session")
 
 
 def _print_story(told: Any) -> None:
-    out = Console()
+    out = _console()
     table = Table("t (s)", "request or event", "outcome", "replica", "boot", "operation", "note")
     for line in told.lines:
         table.add_row(f"{line.t:.3f}", line.what, line.outcome, line.replica, line.boot, line.op, line.note)
@@ -336,7 +341,7 @@ def _list(arguments: argparse.Namespace) -> int:
         table = Table("name", "what", "", title=kind, title_justify="left")
         for entry in entries:
             table.add_row(entry.name, entry.what, entry.detail)
-        Console().print(table)
+        _console().print(table)
     return 0
 
 
@@ -352,7 +357,7 @@ def _doctor(arguments: argparse.Namespace) -> int:
             table.add_row(
                 "ok" if one.present else "--", one.part, one.version, one.needed_for, "" if one.present else one.install
             )
-        Console().print(table)
+        _console().print(table)
     return 0
 
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from harness import charts, experiment, report
+from harness import balancers, charts, experiment, report
 from harness.analysis import Analysis, analyse
 from harness.environment import environment, versions
 from harness.progress import Progress
@@ -36,6 +36,8 @@ def conduct(
         HarnessError: nothing could be measured; what was is kept.
     """
     scenario, repeat = changes.apply(loaded.scenario), changes.repeat
+    for design in scenario.designs:
+        balancers.chosen(design.balancing)
     run = Run.create(results, plan(loaded, scenario, repeat, flags))
     progress.announce(scenario, repeat)
     with progress:

@@ -19,7 +19,6 @@ from harness.duration import seconds
 from harness.errors import UsageError
 from harness.verdicts import Expectation
 
-BALANCERS = ("auto", "haproxy", "nginx")
 POLICIES = ("round_robin", "least_connections", "cookie", "hash_cookie", "hash_header", "source")
 
 
@@ -69,7 +68,6 @@ class Balancing:
 
     def __post_init__(self) -> None:
         _require(self.policy in POLICIES, f"unknown balancing policy {self.policy!r}", f"one of {', '.join(POLICIES)}")
-        _require(self.name in BALANCERS, f"unknown balancer {self.name!r}", f"one of {', '.join(BALANCERS)}")
         _require(0 <= self.retries <= 10, "retries lie between 0 and 10")
 
     @property

@@ -90,5 +90,8 @@ def _first_installed(kinds: Sequence[Kind]) -> Kind:
     found = [(kind, _found(kind)) for kind in kinds]
     installed = [kind for kind, where in found if isinstance(where, Path)]
     if not installed:
-        raise EnvironmentLacksError("no load balancer for this design", "; ".join(str(where) for _, where in found))
+        raise EnvironmentLacksError(
+            f"no {' or '.join(kind.name for kind in kinds)} on this machine",
+            "; ".join(str(where) for _, where in found),
+        )
     return installed[0]

@@ -14,8 +14,8 @@ import pandas as pd
 import pytest
 
 import harness
+from harness import spool
 from harness.errors import EnvironmentLacksError, UntrustedError, UsageError
-from harness.load import spool
 from harness.load.driver import Driver, driving
 from harness.observations import Snapshot
 from harness.oracle import testimony
