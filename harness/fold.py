@@ -258,13 +258,15 @@ def at_risk(requests: pd.DataFrame, killed: Sequence[Death]) -> frozenset[int]:
 
 
 def cause_of(loss: Loss, killed: Sequence[Death]) -> str:
-    """Why a state vanished: its replica was killed, or an empty one came back and took over a state held elsewhere."""
-    for death in killed:
-        if loss.boot_before == death.boot:
-            return "killed"
-        if death.reborn is not None and loss.boot_after == death.reborn:
-            return "returned_empty"
-    return "unattributed"
+    """Why a state vanished: ``killed`` with its replica; ``returned_empty``, an empty replica came back and took its
+    session over from where it lived; ``moved``, the balancer sent its session to another replica that lives;
+    ``unattributed`` where none of these explains it.
+    """
+    if any(loss.boot_before == death.boot for death in killed):
+        return "killed"
+    if any(loss.boot_after == death.reborn for death in killed if death.reborn is not None):
+        return "returned_empty"
+    return "moved" if loss.boot_before != loss.boot_after else "unattributed"
 
 
 def _sessions(observed: ArmObservations) -> Sessions:

@@ -74,7 +74,7 @@ class Sessions:
     leaked: int
     forced_login: int
     unknown: int
-    lost_by_cause: Mapping[str, int] = field(default_factory=dict)  # killed | returned_empty | unattributed
+    lost_by_cause: Mapping[str, int] = field(default_factory=dict)  # killed | returned_empty | moved | unattributed
     lost_not_at_risk: int | None = None
     at_risk_not_lost: int | None = None
 

@@ -78,7 +78,8 @@ def test_a_second_loss_to_the_empty_replica_is_a_cause_of_its_own() -> None:
 
     assert cause_of(loss("b1", "b0"), killed) == "killed"
     assert cause_of(loss("b0", "b1'"), killed) == "returned_empty"
-    assert cause_of(loss("b0", "b2"), killed) == "unattributed"
+    assert cause_of(loss("b0", "b2"), killed) == "moved"
+    assert cause_of(loss("b0", "b0"), killed) == "unattributed"
 
 
 def test_an_effect_that_took_place_twice_is_a_duplicate() -> None:

@@ -1,0 +1,49 @@
+"""What happens when the dead replica comes back empty? A balancer that sends its clients back loses their sessions twice.
+
+    harness run scenarios/comeback.py
+"""
+
+from collections.abc import Generator
+
+from locust import between
+
+from harness import (
+    At,
+    Balancing,
+    Client,
+    Design,
+    Kill,
+    Restart,
+    Scenario,
+    Sessions,
+    SessionUser,
+    clean_control,
+    loses_the_at_risk,
+)
+from harness.load.user import Reply, Request
+
+
+class Shopper(SessionUser):
+    """Fills a cart and looks at it."""
+
+    wait_time = between(0.05, 0.2)
+
+    def session(self, cart: Client) -> Generator[Request, Reply, None]:
+        while True:
+            yield cart.post("/cart/add", json={"item": "tea"}, writes="tea")
+            yield cart.get("/cart")
+
+    def final(self, cart: Client) -> Request:
+        return cart.get("/cart")
+
+
+SCENARIO = Scenario(
+    designs=[
+        Design("by_cookie", state="memory", balancing=Balancing("cookie"), at_risk="victim"),
+        Design("by_hash", state="memory", balancing=Balancing("hash_header", key="X-User"), at_risk="victim"),
+    ],
+    replicas=3,
+    load=Sessions(concurrent=150, duration="10s", warmup="1s"),
+    faults=[At("3s", Kill(replica=1)), At("6s", Restart(replica=1))],
+    expect=[loses_the_at_risk("by_cookie", "by_hash", judged=100), clean_control("by_cookie", "by_hash")],
+)
