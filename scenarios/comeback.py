@@ -1,4 +1,4 @@
-"""What happens when the dead replica comes back empty? A balancer that sends its clients back loses their sessions twice.
+"""When the dead replica comes back empty, a balancer that sends its clients back loses their sessions a second time.
 
     harness run scenarios/comeback.py
 """
