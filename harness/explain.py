@@ -128,7 +128,7 @@ def _why(one: Judgement, arm: ArmObservations) -> Iterator[str]:
         yield f"its state {loss.birth_before[:8]} was gone at {loss.t_ns / 1e9:.3f} s; cause: {cause_of(loss, killed)}"
     if killed:
         risk = "" if one.session in at_risk(arm.requests, killed) else "not "
-        yield f"at the fault it was {risk}at risk: {_last_answer(arm, one.session, killed[0].effective)}"
+        yield f"at the fault it was {risk}at risk: {_last_answer(arm, one.session, killed[0].commanded)}"
 
 
 def _last_answer(arm: ArmObservations, session: int, t: float) -> str:

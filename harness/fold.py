@@ -48,11 +48,14 @@ Mask = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Death:
-    """A replica killed at ``effective`` (seconds), by its boot id, and the boot id that came back in its place."""
+    """A replica killed, by its boot id, and the boot id that came back in its place.
+
+    It died between ``commanded`` (seconds) and the evidence of it: what is seen from ``commanded`` on may be its doing.
+    """
 
     replica: str
     boot: str
-    effective: float
+    commanded: float
     reborn: str | None
 
 
@@ -192,7 +195,7 @@ def _fault_figures(observed: ArmObservations, columns: Columns, start: float, en
                 **(effective.detail if effective else {}),
                 **({f"healed_{key}": value for key, value in healed.detail.items()} if healed else {}),
             },
-            detect_s=_detect(columns, effective.t, until) if effective else None,
+            detect_s=_detect(columns, event.t, effective.t, until) if effective else None,
             recover_s=_recover(columns, start, effective.t, end) if effective else None,
         )
 
@@ -206,12 +209,11 @@ def _first(events: Sequence[Event], kind: str, like: Event) -> Event | None:
     return next(found, None)
 
 
-def _detect(columns: Columns, effective: float, until: float) -> float:
+def _detect(columns: Columns, commanded: float, effective: float, until: float) -> float:
     """Seconds to the last error that no replica answered for; 0 where there was none."""
-    caused = (
-        ~columns.ok & columns.frame["replica"].isna().to_numpy() & (columns.end >= effective) & (columns.sent < until)
-    )
-    return round(float(columns.end[caused].max()) - effective, 4) if caused.any() else 0.0
+    unanswered = ~columns.ok & columns.frame["replica"].isna().to_numpy()
+    caused = unanswered & (columns.end >= commanded) & (columns.sent < until)
+    return round(max(0.0, float(columns.end[caused].max()) - effective), 4) if caused.any() else 0.0
 
 
 def _recover(columns: Columns, start: float, effective: float, end: float) -> float | None:
@@ -233,10 +235,12 @@ def deaths(events: Sequence[Event]) -> tuple[Death, ...]:
     """The replicas that were killed, from the faults' evidence."""
     found = []
     for index, event in enumerate(events):
-        if event.kind == "fault_effective" and event.detail.get("kind") == "kill":
+        if event.kind == "fault_commanded" and event.detail.get("kind") == "kill":
+            effective = _first(events[index:], "fault_effective", event)
             healed = _first(events[index:], "fault_healed", event)
-            reborn = str(healed.detail["boot"]) if healed else None
-            found.append(Death(event.subject, str(event.detail["boot"]), event.t, reborn))
+            if effective is not None:
+                reborn = str(healed.detail["boot"]) if healed else None
+                found.append(Death(event.subject, str(effective.detail["boot"]), event.t, reborn))
     return tuple(found)
 
 
@@ -250,7 +254,7 @@ def at_risk(requests: pd.DataFrame, killed: Sequence[Death]) -> frozenset[int]:
     ended, boots = answered["t_end"].to_numpy() / 1e9, answered["boot"].astype(object).to_numpy()
     found: set[int] = set()
     for death in killed:
-        before = answered[(ended <= death.effective) | (boots == death.boot)]
+        before = answered[(ended <= death.commanded) | (boots == death.boot)]
         last = before.sort_values("t_end", kind="stable").groupby("session", sort=False)["boot"].last()
         wrote = set(before.loc[before["op"].to_numpy() != 0, "session"].unique().tolist())
         found |= {int(session) for session in last.index[last == death.boot] if session in wrote}

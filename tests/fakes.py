@@ -84,11 +84,13 @@ def observed(
     )
 
 
-def kill_at(t: float, replica: str = "r1", boot: str = "b1", healed: float | None = None) -> list[Event]:
+def kill_at(
+    t: float, replica: str = "r1", boot: str = "b1", healed: float | None = None, took: float = 0.0
+) -> list[Event]:
     """The events of a kill that landed, and of its undo."""
     events = [
         Event(t, "fault_commanded", replica, {"kind": "kill"}),
-        Event(t, "fault_effective", replica, {"kind": "kill", "boot": boot}),
+        Event(t + took, "fault_effective", replica, {"kind": "kill", "boot": boot}),
     ]
     if healed is not None:
         events.append(Event(healed, "fault_healed", replica, {"kind": "kill", "boot": boot + "'"}))

@@ -49,6 +49,11 @@ def test_a_reply_of_the_victim_that_arrives_after_its_death_counts_as_before() -
     assert at_risk(requests(asked), deaths(kill_at(4.2))) == {1}
 
 
+def test_a_reply_rerouted_before_the_evidence_of_the_kill_came_in_changes_nothing() -> None:
+    asked = [Asked(1, 3.9, boot="b1", op=1), Asked(1, 4.201, boot="b0", replica="r0", anomaly="lost", took=0.001)]
+    assert at_risk(requests(asked), deaths(kill_at(4.2, took=0.01))) == {1}
+
+
 def test_detection_ends_with_the_last_error_that_no_replica_answered_for() -> None:
     errors = [
         Asked(2, 4.1, outcome="in_doubt", replica=None, boot=None),
