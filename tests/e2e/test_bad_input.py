@@ -1,8 +1,10 @@
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.harnessed import NODE_KILL, ROOT, assert_one_clear_line, harness
+from harness import cli, hold
+from tests.e2e.harnessed import NODE_KILL, ROOT, Told, assert_one_clear_line, harness
 
 SCENARIO = """
 from harness import At, Balancing, Design, Kill, Restart, Scenario, Sessions
@@ -10,6 +12,24 @@ from harness import At, Balancing, Design, Kill, Restart, Scenario, Sessions
 LOAD = Sessions(concurrent=5, duration="2s", warmup="500ms")
 SCENARIO = Scenario(designs=[{design}], replicas=3, load=LOAD, faults=[{faults}])
 """
+
+
+Tell = Callable[..., Told]
+
+
+@pytest.fixture
+def told_by(capsys: pytest.CaptureFixture[str]) -> Tell:
+    """The command line in this process: a bad wish is refused before any part starts."""
+
+    def tell(*arguments: str | Path) -> Told:
+        try:
+            code = cli.main([str(argument) for argument in arguments])
+        except SystemExit as end:  # argparse's way
+            code = int(end.code or 0)
+        printed = capsys.readouterr()
+        return Told(code, printed.out, printed.err)
+
+    return tell
 
 
 def _scenario(
@@ -20,40 +40,40 @@ def _scenario(
     return path
 
 
-def test_a_syntax_error_names_its_line(tmp_path: Path) -> None:
+def test_a_syntax_error_names_its_line(told_by: Tell, tmp_path: Path) -> None:
     path = tmp_path / "mine.py"
     path.write_text("SCENARIO = (\n")
-    assert_one_clear_line(harness("run", path), 2, "mine.py:1")
+    assert_one_clear_line(told_by("run", path), 2, "mine.py:1")
 
 
-def test_a_scenario_that_is_not_there() -> None:
-    assert_one_clear_line(harness("run", "nowhere.py"), 2, "nowhere.py")
+def test_a_scenario_that_is_not_there(told_by: Tell) -> None:
+    assert_one_clear_line(told_by("run", "nowhere.py"), 2, "nowhere.py")
 
 
-def test_a_file_without_a_scenario(tmp_path: Path) -> None:
+def test_a_file_without_a_scenario(told_by: Tell, tmp_path: Path) -> None:
     path = tmp_path / "mine.py"
     path.write_text("x = 1\n")
-    assert_one_clear_line(harness("run", path), 2, "SCENARIO")
+    assert_one_clear_line(told_by("run", path), 2, "SCENARIO")
 
 
-def test_a_scenario_that_raises_names_the_line(tmp_path: Path) -> None:
-    assert_one_clear_line(harness("run", _scenario(tmp_path, before="1 / 0")), 2, "line 3", "mine.py")
+def test_a_scenario_that_raises_names_the_line(told_by: Tell, tmp_path: Path) -> None:
+    assert_one_clear_line(told_by("run", _scenario(tmp_path, before="1 / 0")), 2, "line 3", "mine.py")
 
 
-def test_an_unknown_design() -> None:
-    assert_one_clear_line(harness("run", NODE_KILL, "--design", "nosuch"), 2, "nosuch")
+def test_an_unknown_design(told_by: Tell) -> None:
+    assert_one_clear_line(told_by("run", NODE_KILL, "--design", "nosuch"), 2, "nosuch")
 
 
-def test_no_replicas() -> None:
-    assert_one_clear_line(harness("run", NODE_KILL, "--replicas", "0"), 2, "replicas")
+def test_no_replicas(told_by: Tell) -> None:
+    assert_one_clear_line(told_by("run", NODE_KILL, "--replicas", "0"), 2, "replicas")
 
 
-def test_an_unknown_balancer() -> None:
-    assert_one_clear_line(harness("run", NODE_KILL, "--balancer", "nosuch"), 2, "nosuch")
+def test_an_unknown_balancer(told_by: Tell) -> None:
+    assert_one_clear_line(told_by("run", NODE_KILL, "--balancer", "nosuch"), 2, "nosuch")
 
 
-def test_an_unknown_state(tmp_path: Path) -> None:
-    assert_one_clear_line(harness("run", _scenario(tmp_path, 'Design("one", state="nosuch")')), 2, "nosuch")
+def test_an_unknown_state(told_by: Tell, tmp_path: Path) -> None:
+    assert_one_clear_line(told_by("run", _scenario(tmp_path, 'Design("one", state="nosuch")')), 2, "nosuch")
 
 
 @pytest.mark.parametrize(
@@ -66,43 +86,44 @@ def test_an_unknown_state(tmp_path: Path) -> None:
         ('At("soon", Kill(replica=1))', "not a duration"),
     ],
 )
-def test_a_fault_that_cannot_be(tmp_path: Path, faults: str, word: str) -> None:
-    assert_one_clear_line(harness("run", _scenario(tmp_path, faults=faults)), 2, word)
+def test_a_fault_that_cannot_be(told_by: Tell, tmp_path: Path, faults: str, word: str) -> None:
+    assert_one_clear_line(told_by("run", _scenario(tmp_path, faults=faults)), 2, word)
 
 
-def test_a_kill_beyond_the_replicas_of_the_command_line() -> None:
-    assert_one_clear_line(harness("run", NODE_KILL, "--replicas", "1"), 2, "there are 1 replicas")
+def test_a_kill_beyond_the_replicas_of_the_command_line(told_by: Tell) -> None:
+    assert_one_clear_line(told_by("run", NODE_KILL, "--replicas", "1"), 2, "there are 1 replicas")
 
 
-def test_a_fault_after_the_end_of_a_shortened_run() -> None:
-    assert_one_clear_line(harness("run", NODE_KILL, "--duration", "5s"), 2, "outside the measured time")
+def test_a_fault_after_the_end_of_a_shortened_run(told_by: Tell) -> None:
+    assert_one_clear_line(told_by("run", NODE_KILL, "--duration", "5s"), 2, "outside the measured time")
 
 
-def test_an_out_that_cannot_be_written() -> None:
-    assert_one_clear_line(harness("run", NODE_KILL, "--quick", "--out", "/proc/nowhere"), 2, "cannot write")
+def test_an_out_that_cannot_be_written(told_by: Tell) -> None:
+    assert_one_clear_line(told_by("run", NODE_KILL, "--quick", "--out", "/proc/nowhere"), 2, "cannot write")
 
 
-def test_an_unknown_flag_is_a_usage_error() -> None:
-    told = harness("run", NODE_KILL, "--nosuch")
+def test_an_unknown_flag_is_a_usage_error(told_by: Tell) -> None:
+    told = told_by("run", NODE_KILL, "--nosuch")
     assert told.code == 2 and "Traceback" not in told.err
 
 
-def test_a_directory_that_is_no_run(tmp_path: Path) -> None:
-    assert_one_clear_line(harness("report", tmp_path), 2, "not a run")
+def test_a_directory_that_is_no_run(told_by: Tell, tmp_path: Path) -> None:
+    assert_one_clear_line(told_by("report", tmp_path), 2, "not a run")
 
 
-def test_a_run_cut_off_in_its_plan(tmp_path: Path) -> None:
+def test_a_run_cut_off_in_its_plan(told_by: Tell, tmp_path: Path) -> None:
     (tmp_path / "run.json").write_text('{"schema": 1, "scen')
-    assert_one_clear_line(harness("report", tmp_path), 2, "not a run")
+    assert_one_clear_line(told_by("report", tmp_path), 2, "not a run")
 
 
-def test_a_run_of_another_schema(tmp_path: Path) -> None:
+def test_a_run_of_another_schema(told_by: Tell, tmp_path: Path) -> None:
     (tmp_path / "run.json").write_text('{"schema": 99}')
-    assert_one_clear_line(harness("report", tmp_path), 2, "schema 99")
+    assert_one_clear_line(told_by("report", tmp_path), 2, "schema 99")
 
 
-def test_kill_with_nothing_held_up(tmp_path: Path) -> None:
-    assert_one_clear_line(harness("kill", "r1", env={"TMPDIR": str(tmp_path)}), 2, "no topology")
+def test_kill_with_nothing_held_up(told_by: Tell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hold, "door", lambda: tmp_path / "door")
+    assert_one_clear_line(told_by("kill", "r1"), 2, "no topology")
 
 
 @pytest.mark.slow
