@@ -239,7 +239,7 @@ class Nginx:
 
         A request that takes longer than the wait is let finish: it was sent before the member went.
         """
-        old = psutil.Process(self._child.pid).children()
+        old = psutil.Process(self._child.pid).children() if self._child.alive else []
         await self._reload(upstreams)
         await asyncio.to_thread(psutil.wait_procs, old, timeout=_LINGER_S + _SETTLE_S)
 
