@@ -129,6 +129,8 @@ class _Case:
         kinds |= {"duplicate"} if duplicates else set()
         if "rolled_back" in kinds and not missing.stretches and not missing.seen:
             kinds = kinds - {"rolled_back"} | {"lost_write"}
+        if not kinds and missing.writes:
+            kinds = {"lost_write"}  # how is beyond what the ledger remembers
         return Judgement(
             session=t.session,
             writer=t.writer,
@@ -162,7 +164,7 @@ class _Case:
             return _Missing(tuple(self._losses(final, None)[0]), frozenset(), (), (), ())
         gone = frozenset(self._writes.acknowledged) - present
         losses, attributed = self._losses(final, gone)
-        left = gone - attributed if losses or not self._t.shifts_dropped else frozenset()
+        left = gone - attributed - self._beyond_memory()
         stretches: list[tuple[int, ...]] = []
         singles: list[tuple[int, ...]] = []
         for group in self._groups(left):
@@ -171,6 +173,12 @@ class _Case:
         living = [turn for turn in self._turns() if not turn.leaves and turn.shift.t_ns not in lost_at]
         seen = tuple(i for turn in living for i in turn.vanished & self._writes.doubted - present)
         return _Missing(tuple(losses), gone, tuple(stretches), tuple(i for (i,) in singles), seen)
+
+    def _beyond_memory(self) -> frozenset[int]:
+        """Writes from before the oldest change of the state that the ledger still tells: how they went is not known."""
+        if not self._t.shifts_dropped:
+            return frozenset()
+        return frozenset(range(1, self._t.shifts[0].issued + 1))
 
     def _losses(self, final: Final, gone: frozenset[int] | None) -> tuple[list[Loss], frozenset[int]]:
         """The states that did not return, and the writes that went with them."""

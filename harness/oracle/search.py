@@ -2,7 +2,8 @@
 
 Tokens are 64-bit hashes, so a sum names its writes: that another handful of writes has the same sum is a matter of one
 in 2^64 a try. Explanations are tried by their number of causes besides writes in doubt that appeared: none, one (a
-stretch of neighbours gone, or one write too many), two. The fewest that fit decide, if they fit in one way only. Sums of the writes in doubt (at most 2^12) are laid out in a table, and what else may have happened is looked up in it.
+stretch of neighbours gone, or one write too many), two. The fewest that fit decide, if they fit in one way only. Sums
+of the writes in doubt (at most 2^12) are laid out in a table, and what else may have happened is looked up in it.
 """
 
 from collections import Counter

@@ -293,6 +293,7 @@ def test_a_session_lost_at_every_turn_takes_no_more_room_and_is_counted_in_full(
     verdict = talk.judged()
     assert (verdict.lost_writes, verdict.unexplained) == (10 * MOST_SHIFTS - 1, 0)
     assert len(verdict.losses) + verdict.earlier_losses == 10 * MOST_SHIFTS - 1
+    assert (verdict.kind, verdict.rolled_back) == ("lost", False)
     assert len(json.dumps(talk.ledger.testimony().to_json())) < 20_000
 
 
