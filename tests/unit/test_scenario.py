@@ -8,7 +8,20 @@ from textwrap import dedent
 import pytest
 
 from harness.errors import UsageError
-from harness.scenario import POLICIES, At, Balancing, Design, Health, Load, Requests, Scenario, Sessions, load
+from harness.scenario import (
+    POLICIES,
+    At,
+    Balancing,
+    Design,
+    Health,
+    Load,
+    Overrides,
+    Requests,
+    Scenario,
+    Sessions,
+    load,
+    recorded,
+)
 
 LOAD = Sessions(concurrent=10, duration="20s", warmup="2s")
 
@@ -27,6 +40,22 @@ class Break:
     def check(self, replicas: int) -> None:
         if self.replica >= replicas:
             raise UsageError(f"there is no r{self.replica} among {replicas}")
+
+
+@dataclass(frozen=True)
+class Mend:
+    """Ends a Break."""
+
+    replica: int = 1
+    kind: str = "mend"
+    ends: str = "break"
+
+    @property
+    def target(self) -> str:
+        return f"r{self.replica}"
+
+    def check(self, replicas: int) -> None:
+        pass
 
 
 @dataclass(frozen=True)
@@ -64,6 +93,8 @@ WRONG: list[tuple[str, Callable[[], object], str]] = [
     ("service_time_no_duration", lambda: Design("a", service_time="20"), "not a duration"),
     ("unknown_theory", lambda: Design("a", at_risk="all"), "at_risk"),
     ("unknown_policy", lambda: Balancing("random"), "unknown balancing policy 'random'"),
+    ("unknown_app", lambda: Design("a", app="nowhere"), "there is no app 'nowhere'"),
+    ("unknown_state", lambda: Design("a", state="nowhere"), "there is no state 'nowhere'"),
     ("negative_retries", lambda: Balancing(retries=-1), "retries"),
     ("too_many_retries", lambda: Balancing(retries=11), "retries"),
     ("health_without_interval", lambda: Health(interval="0s"), "interval above 0"),
@@ -82,6 +113,12 @@ WRONG: list[tuple[str, Callable[[], object], str]] = [
     ("fault_at_the_end", lambda: scenario("a", faults=(At("20s", Break()),)), "outside the measured time"),
     ("fault_after_the_end", lambda: scenario("a", faults=(At("1m", Break()),)), "outside the measured time"),
     ("fault_at_no_time", lambda: scenario("a", faults=(At("soon", Break()),)), "'soon' is not a duration"),
+    ("broken_twice", lambda: scenario("a", faults=(At("8s", Break()), At("9s", Break()))), "broken twice"),
+    ("mended_first", lambda: scenario("a", faults=(At("8s", Mend()), At("9s", Break()))), "no break before it"),
+    ("mended_elsewhere", lambda: scenario("a", faults=(At("8s", Break()), At("9s", Mend(2)))), "no break before it"),
+    ("no_repeat", lambda: Overrides(repeat=0), "repeat must be at least 1"),
+    ("no_users_by_flag", lambda: Overrides(users=0), "users must be at least 1"),
+    ("no_rate_by_flag", lambda: Overrides(rate=0.0), "a rate is above 0"),
     ("fault_on_no_replica", lambda: scenario("a", faults=(At("8s", Break(3)),)), "no r3 among 3"),
 ]
 
@@ -162,6 +199,63 @@ def test_loads_know_their_kind() -> None:
     ]
 
 
+def test_what_was_mended_may_break_again() -> None:
+    again = (At("8s", Break()), At("9s", Mend()), At("10s", Break()), At("11s", Break(2)))
+    assert scenario("a", faults=again).faults == again
+
+
+def test_repeats_run_forwards_and_backwards_in_turn() -> None:
+    rounds = [(arm.design.name, nth) for arm, nth in scenario("a", "b").rounds(3)]
+    assert rounds == [("a", 1), ("b", 1), ("b", 2), ("a", 2), ("a", 3), ("b", 3)]
+
+
+def test_without_flags_a_scenario_runs_as_it_stands() -> None:
+    whole = scenario("a", "b", faults=(At("8s", Break()),))
+    assert Overrides().apply(whole) == whole
+
+
+def test_flags_change_what_they_name_and_nothing_else() -> None:
+    changed = Overrides(("b",), replicas=5, balancer="nginx", duration="30s", seed=9).apply(scenario("a", "b"))
+    (design,) = changed.designs
+    assert (design.name, design.replicas, design.balancing.name) == ("b", 5, "nginx")
+    assert (changed.load, changed.seed) == (replace(LOAD, duration="30s"), 9)
+
+
+def test_a_smaller_topology_is_checked_against_the_faults_again() -> None:
+    whole = scenario("a", faults=(At("8s", Break(2)),))
+    assert "no r2 among 2" in refused(lambda: Overrides(replicas=2).apply(whole)).message
+
+
+def test_a_shorter_run_is_checked_against_the_faults_again() -> None:
+    whole = scenario("a", faults=(At("8s", Break()),))
+    assert "outside the measured time" in refused(lambda: Overrides(duration="5s").apply(whole)).message
+
+
+PARTLY, OPEN = Sessions(rate=5.0), Requests(rate=50.0, sessions=20)
+
+
+@pytest.mark.parametrize(
+    ("load", "flags", "becomes"),
+    [
+        (LOAD, Overrides(users=7), replace(LOAD, concurrent=7)),
+        (LOAD, Overrides(rate=90.0), Requests(90.0, sessions=10, duration="20s", warmup="2s")),
+        (PARTLY, Overrides(users=7), Sessions(concurrent=7)),
+        (OPEN, Overrides(users=7), replace(OPEN, sessions=7)),
+        (OPEN, Overrides(rate=90.0), replace(OPEN, rate=90.0)),
+    ],
+)
+def test_users_and_rate_choose_the_load(load: Load, flags: Overrides, becomes: Load) -> None:
+    assert flags.apply(scenario("a", load=load)).load == becomes
+
+
+def test_quick_takes_the_short_form_where_there_is_one() -> None:
+    short = scenario("a", load=replace(LOAD, duration="4s"))
+    whole = replace(scenario("a"), quick=short)
+    assert Overrides(quick=True).apply(whole).load.duration == "4s"
+    assert Overrides().apply(whole).load.duration == "20s"
+    assert Overrides(quick=True).apply(short).load.duration == "4s"
+
+
 def test_a_design_describes_itself_in_plain_values() -> None:
     told = Design("a", options={"keys": "split"}, service_time="20ms", at_risk="victim", replicas=3).describe()
     assert told["option_keys"] == "split"
@@ -214,6 +308,22 @@ def test_a_file_that_cannot_be_used_is_named_with_the_reason(tmp_path: Path, tex
     problem = refused(lambda: load(path))
     assert says in problem.message
     assert str(path) in problem.message
+
+
+def test_expectations_are_recalled_from_a_recorded_text_and_its_flags() -> None:
+    text = """
+from harness import Design, Scenario, Sessions, keeps
+
+SCENARIO = Scenario([Design("a"), Design("b")], Sessions(concurrent=1), expect=[keeps("a", "b")])
+"""
+    (both,) = recorded(text, {})
+    (one,) = recorded(text, {"design": ["a"]})
+    assert both.only(["b"]) is not None
+    assert one.only(["b"]) is None
+
+
+def test_a_recorded_text_that_no_longer_imports_expects_nothing() -> None:
+    assert recorded("import no_such_module_anywhere\n", {}) == ()
 
 
 @pytest.mark.parametrize("name", ["missing.py", "."])
