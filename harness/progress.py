@@ -19,9 +19,9 @@ from harness.observations import Event, Snapshot
 from harness.scenario import Scenario
 
 #: What an arm takes besides its load: starting the parts, settling, the final sweep.
-OVERHEAD_S = 5.0
-#: What the controls take before the first arm.
-CONTROLS_S = 15.0
+OVERHEAD_S = 1.5
+#: What the controls take before the first arm, and the analysis and the charts after the last.
+CONTROLS_S = 12.0
 _TOLD = ("fault_effective", "fault_healed", "part_died", "broken_off")
 _WINDOW = 6  # snapshots, 200 ms apart: the rate is that of the last second
 _BETWEEN_LINES_S = 5.0

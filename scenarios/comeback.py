@@ -1,6 +1,6 @@
-"""When the dead replica comes back empty, a balancer that sends its clients back loses their sessions a second time.
+"""A dead replica comes back empty: a balancer that sends its clients back to it loses their sessions a second time.
 
-    harness run scenarios/comeback.py
+harness run scenarios/comeback.py
 """
 
 from collections.abc import Generator
