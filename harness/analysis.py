@@ -11,7 +11,7 @@ from harness.summary import Arm, Calibration, Controls, DesignSummary, Echo, Ses
 from harness.verdicts import Expectation, Result, Verdict, worst
 
 #: A finding is the gravest thing that happened to a session, in this order.
-_GRAVITY = ("leaked", "lost", "rolled_back", "stale", "forced_login")
+_GRAVITY = ("leaked", "wrong", "lost", "rolled_back", "stale", "forced_login")
 #: What the judge should call each seeded bug.
 KIND_OF_BUG = {
     "none": "none",

@@ -48,6 +48,7 @@ def conduct(
 def again(path: Path, gallery: Path | None) -> Conducted:
     """Analyse and draw an old run anew, by the expectations that it was run with."""
     run = Run.open(path)
+    run.check_summary()
     done = Conducted(run, _finished(run, recorded(run.plan.source, run.plan.flags)))
     if gallery is not None:
         gallery.mkdir(parents=True, exist_ok=True)

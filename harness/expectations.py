@@ -108,6 +108,7 @@ def _clean(arm: Arm | None) -> Judged:
         "rolled back": sessions.rolled_back,
         "stale": sessions.stale,
         "leaked": sessions.leaked,
+        "shown a wrong reply": sessions.wrong,
         "forced to log in": sessions.forced_login,
         "writes lost": writes.lost,
         "writes duplicated": writes.duplicated,

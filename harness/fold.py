@@ -300,6 +300,7 @@ def _sessions(observed: ArmObservations) -> Sessions:
         forced_login=_having(judged, "forced_login"),
         unknown=started - len(judged),
         lost_by_cause=dict(causes),
+        wrong=int(load.loc[np.asarray(load["anomaly"] == "wrong"), "session"].nunique()),
         lost_not_at_risk=len(by_kill - risky) if killed else None,
         at_risk_not_lost=len((risky & judged.keys()) - lost) if killed else None,
     )
@@ -333,7 +334,7 @@ def _writes(observed: ArmObservations) -> Writes:
     ones = observed.judgements
     return Writes(
         acknowledged=sum(one.acknowledged for one in ones),
-        lost=sum(one.lost_writes for one in ones),
+        lost=sum(one.lost_writes for one in ones) + _missing_effects(observed),
         duplicated=sum(one.duplicates for one in ones) + _repeated_effects(observed),
         in_doubt=sum(one.in_doubt for one in ones),
         recovered=sum(one.recovered for one in ones),
@@ -350,6 +351,17 @@ def _repeated_effects(observed: ArmObservations) -> int:
     requests = observed.requests[["op", "session"]].drop_duplicates("op")
     of = dict(zip(requests["op"].tolist(), requests["session"].tolist(), strict=True))
     return sum(of.get(op) not in told for op in repeated)
+
+
+def _missing_effects(observed: ArmObservations) -> int:
+    """Acknowledged writes of a kind that the effect journal records, and which are not in it."""
+    if not observed.effects:
+        return 0
+    done = np.unique(np.array(observed.effects, dtype=np.uint64))
+    writes = observed.requests[observed.requests["op"].to_numpy() != 0]
+    there = np.isin(writes["op"].to_numpy(), done)
+    recorded = writes["name"].isin(writes.loc[there, "name"].unique())
+    return int((recorded & (writes["outcome"] == "ok") & ~there).sum())
 
 
 def _spread(columns: Columns, measured: Mask) -> Spread:

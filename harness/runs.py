@@ -9,7 +9,7 @@ import json
 import os
 import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
 from pathlib import Path
@@ -122,7 +122,20 @@ class ArmFiles:
         return spool.read(self.spool)
 
     def observations(self, design: str, arm: str, load: Mapping[str, Any], repeat: int = 1) -> ArmObservations:
-        """All of it, judged."""
+        """All of it, judged.
+
+        Raises:
+            UsageError: a file of it is cut off, or was changed after the run.
+        """
+        try:
+            return self._observations(design, arm, load, repeat)
+        except (ValueError, KeyError, TypeError, IndexError, OSError) as problem:
+            raise UsageError(
+                f"what was observed in {self.path} is cut off or was changed: {str(problem).splitlines()[0]}",
+                "run the scenario again; the run's other arms can be read without this directory",
+            ) from problem
+
+    def _observations(self, design: str, arm: str, load: Mapping[str, Any], repeat: int) -> ArmObservations:
         facts = self._facts()
         return ArmObservations(
             design=design,
@@ -227,6 +240,21 @@ class Run:
         with writing(self.path):
             write_text(self.path / "summary.json", json.dumps(summary_json(summary), indent=1))
             write_text(self.path / "verdicts.json", json.dumps([asdict(verdict) for verdict in verdicts], indent=1))
+
+    def check_summary(self) -> None:
+        """Refuse to overwrite a summary that another version wrote.
+
+        Raises:
+            UsageError: there is one, of another schema.
+        """
+        path = self.path / "summary.json"
+        with suppress(OSError, ValueError):
+            kept = json.loads(path.read_text())
+            if isinstance(kept, dict) and kept.get("schema") != SCHEMA:
+                raise UsageError(
+                    f"{path} has schema {kept.get('schema')}, this harness writes schema {SCHEMA}",
+                    "read it with the version that wrote it, or remove summary.json and report again",
+                )
 
     def keep_controls(self, controls: Mapping[str, Any]) -> None:
         """Write what the controls measured, before any of it is judged."""

@@ -75,6 +75,7 @@ class Sessions:
     forced_login: int
     unknown: int
     lost_by_cause: Mapping[str, int] = field(default_factory=dict)  # killed | returned_empty | moved | unattributed
+    wrong: int = 0  # shown a reply whose content is not what was asked for
     lost_not_at_risk: int | None = None
     at_risk_not_lost: int | None = None
 

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, cast
 
 from harness.observations import Anomaly
+from harness.oracle.models import Stateless
 from harness.oracle.replay import Replay, Turn, Writes
 from harness.oracle.testimony import MOST_DOUBTS, Final, Testimony
 
@@ -123,7 +124,7 @@ class _Case:
             "leaked": t.leaked > 0,
             "duplicated": duplicates > 0,
             "forced_login": t.forced_logins > 0,
-            "unknown": t.final is None or len(writes.open) > MOST_DOUBTS,
+            "unknown": (t.final is None and t.model != Stateless.name) or len(writes.open) > MOST_DOUBTS,
         }
         kinds = {kind for kind, holds in flags.items() if holds} | ({"unexplained"} if unexplained else set())
         kinds |= {"duplicate"} if duplicates else set()
@@ -303,7 +304,9 @@ class _Case:
             yield "A state was shown that no single explanation of lost, repeated and recovered writes accounts for."
         if t.model == "counter" and self._turns():
             yield "A counter does not tell which writes."
-        if t.final is None:
+        if t.final is None and t.model == Stateless.name:
+            yield "The service keeps nothing of the session: its replies were judged one by one."
+        elif t.final is None:
             yield "The final read did not show the session's state: what it lacks is not known."
         if len(self._writes.open) > MOST_DOUBTS:
             yield f"{len(self._writes.open)} writes are in doubt, more than the {MOST_DOUBTS} that can be told apart."

@@ -92,6 +92,11 @@ def test_an_effect_that_took_place_twice_is_a_duplicate() -> None:
     assert fold(observed(asked, effects=[7, 8, 8])).writes.duplicated == 1
 
 
+def test_an_acknowledged_effect_that_never_took_place_is_a_lost_write() -> None:
+    asked = [Asked(1, 1, op=7), Asked(2, 1, op=8), Asked(3, 1, op=9, outcome="in_doubt")]
+    assert fold(observed(asked, effects=[7])).writes.lost == 1
+
+
 def test_phases_meet_at_the_fault_and_at_recovery() -> None:
     asked = _steady(1, "b0", 0, 10, 0.01)
     phases = fold(observed(asked, kill_at(4.0, healed=6.0))).phases

@@ -1,0 +1,51 @@
+"""A stateless API under a dead node: any replica answers any order, with no prior knowledge of the user.
+
+Each reply is judged by its content, and the effect journal tells whether an order took place once, twice or never.
+"""
+
+import zlib
+from collections.abc import Generator
+
+from locust import between
+
+from harness import At, Balancing, Client, Design, Kill, Restart, Scenario, Sessions, SessionUser, clean_control, keeps
+from harness.load.user import Reply, Request
+from harness.oracle.models import stateless
+
+
+def total_cents(product: str, quantity: int) -> int:
+    """What the service says it charges (targets/apps/orders.py)."""
+    return quantity * (100 + zlib.crc32(product.encode()) % 9900)
+
+
+class Buyer(SessionUser):
+    """Orders one thing after another."""
+
+    wait_time = between(0.05, 0.2)
+    model = stateless
+
+    def session(self, shop: Client) -> Generator[Request, Reply, None]:
+        number = 0
+        while True:
+            number += 1
+            product, quantity = f"p{number % 50}", 1 + number % 3
+            order = {"user_id": shop.user, "product_id": product, "quantity": quantity}
+            wanted = {**order, "total_cents": total_cents(product, quantity)}
+            yield shop.post(
+                "/order", json=order, writes=product, check=lambda reply, wanted=wanted: fits(reply, wanted)
+            )
+
+
+def fits(reply: Reply, wanted: dict[str, object]) -> bool:
+    """Whether the reply is the order that was asked for."""
+    order = reply.json().get("order", {})
+    return isinstance(order, dict) and wanted.items() <= order.items()
+
+
+SCENARIO = Scenario(
+    designs=[Design("orders", app="orders", state="none", balancing=Balancing("round_robin"), at_risk="none")],
+    replicas=3,
+    load=Sessions(concurrent=150, duration="10s", warmup="1s"),
+    faults=[At("3s", Kill(replica=1)), At("6s", Restart(replica=1))],
+    expect=[keeps("orders"), clean_control("orders")],
+)
