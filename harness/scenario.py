@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
-from harness.bundled import targets_home
+from harness.bundled import scenarios_home, targets_home
 from harness.duration import seconds
 from harness.errors import UsageError
 from harness.verdicts import Expectation
@@ -368,9 +368,14 @@ class Loaded:
 def load(path: Path) -> Loaded:
     """Import a scenario file (without Locust's monkey-patching) and take its ``SCENARIO``.
 
+    One that comes with the harness is found by its name alone: ``node_kill``.
+
     Raises:
         UsageError: no such file, it does not import, or has no ``SCENARIO``.
     """
+    bundled = scenarios_home() / f"{path.stem}.py"
+    if not path.is_file() and path.parent in (Path(), Path("scenarios")) and bundled.is_file():
+        path = bundled
     _require(path.is_file(), f"no scenario file {path}", "harness list scenarios shows the ones that come with it")
     os.environ["LOCUST_SKIP_MONKEY_PATCH"] = "1"
     scenario = getattr(_imported(path), "SCENARIO", None)

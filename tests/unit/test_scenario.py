@@ -337,3 +337,10 @@ def test_a_file_that_is_not_python_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "mine.txt"
     path.write_text("hello")
     assert "not a Python file" in refused(lambda: load(path)).message
+
+
+def test_a_scenario_that_comes_with_the_harness_is_found_by_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert load(Path("node_kill")).name == load(Path("scenarios/node_kill.py")).name == "node_kill"
