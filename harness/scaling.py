@@ -1,0 +1,198 @@
+"""Scaling laws fitted to capacities: how throughput grows with replicas, and what cannot be told from the points.
+
+The Universal Scalability Law is N. J. Gunther's (*Guerrilla Capacity Planning*, 2007):
+``X(N) = gN / (1 + a(N-1) + bN(N-1))``, with contention ``a`` and coherency ``b``; ``b = 0`` is Amdahl's law,
+``a = b = 0`` a line.
+Errors of throughput are relative, so logarithms are fitted; the law is chosen by AICc (Hurvich and Tsai, 1989).
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+from iminuit import Minuit
+from scipy.stats import f as fisher
+
+Floats = npt.NDArray[np.float64]
+
+#: The free parameters of each law; the others are 0.
+LAWS = {"linear": ("g",), "amdahl": ("g", "a"), "usl": ("g", "a", "b")}
+CONFIDENCE = 0.99
+#: How far beyond the largest size that was measured a prediction may go.
+REACH = 2.0
+_ZERO = 1e-6  # an interval that comes closer to 0 touches it
+
+
+@dataclass(frozen=True)
+class Point:
+    """The capacity at one size, and what bound it. One that the driver or the host bound says nothing of the design."""
+
+    replicas: int
+    capacity: float  # requests a second
+    bound_by: str
+    usable: bool = True
+
+    def __post_init__(self) -> None:
+        if self.replicas < 1 or self.capacity < 0:
+            raise ValueError("a point has at least one replica and no negative capacity")
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A parameter with its 99 % profile interval; None where the points do not bound it."""
+
+    value: float
+    low: float | None
+    high: float | None
+
+    def holds(self, truth: float) -> bool:
+        """Whether the interval contains a value; one without bounds contains all."""
+        return (self.low is None or self.low <= truth) and (self.high is None or truth <= self.high)
+
+
+@dataclass(frozen=True)
+class Law:
+    """One fitted law."""
+
+    name: str
+    g: Estimate
+    a: Estimate
+    b: Estimate
+    aicc: float
+
+    def at(self, replicas: Floats | float) -> Floats:
+        """The throughput that it predicts."""
+        return usl(replicas, self.g.value, self.a.value, self.b.value)
+
+
+@dataclass(frozen=True)
+class Fit:
+    """What the usable points of one design say."""
+
+    points: tuple[Point, ...]
+    laws: tuple[Law, ...]
+
+    @cached_property
+    def chosen(self) -> Law | None:
+        """The law with the least AICc."""
+        return min(self.laws, key=lambda law: law.aicc, default=None)
+
+    @property
+    def reach(self) -> float:
+        """The largest size that a prediction may be made for."""
+        return REACH * max((point.replicas for point in self.points), default=0)
+
+    def efficiency(self, point: Point) -> float | None:
+        """The capacity a replica, against that of the smallest size."""
+        base = min(self.points, key=lambda one: one.replicas, default=None)
+        if base is None or not base.capacity:
+            return None
+        return (point.capacity / point.replicas) / (base.capacity / base.replicas)
+
+    @property
+    def peak(self) -> tuple[float, float | None] | None:
+        """N*, the size beyond which throughput falls, as an interval; the upper end is None where it cannot be told.
+
+        None where nothing bounds it: no coherency cost was found.
+        """
+        law = self.chosen
+        if law is None or law.name != "usl" or law.b.high is None or law.b.high <= _ZERO:
+            return None
+        least_a, most_a = law.a.low or 0.0, law.a.high if law.a.high is not None else law.a.value
+        low = math.sqrt(max(0.0, 1 - min(most_a, 1.0)) / law.b.high)
+        if law.b.low is None or law.b.low <= _ZERO:
+            return low, None
+        return low, math.sqrt((1 - least_a) / law.b.low)
+
+    @property
+    def sentence(self) -> str:
+        """What can be said, and what cannot."""
+        law = self.chosen
+        if law is None:
+            return f"{len(self.points)} usable sizes are too few to fit a law."
+        told = {"linear": "It scales linearly", "amdahl": "It follows Amdahl's law", "usl": "It follows the USL"}[
+            law.name
+        ]
+        if law.name != "linear":
+            told += f" (contention {100 * law.a.value:.1f} %{self._beta(law)})"
+        return f"{told}; {self._peak()}."
+
+    def _beta(self, law: Law) -> str:
+        return f", coherency {100 * law.b.value:.2f} %" if law.name == "usl" else ""
+
+    def _peak(self) -> str:
+        if self.chosen is not None and "usl" not in {law.name for law in self.laws}:
+            return f"{len(self.points)} sizes do not tell whether throughput peaks"
+        if self.peak is None:
+            return "no peak can be told from these sizes"
+        low, high = self.peak
+        if high is None:
+            return f"the peak is not below {low:.0f} replicas; more cannot be told"
+        return f"throughput peaks between {low:.0f} and {high:.0f} replicas"
+
+
+def usl(replicas: Floats | float, g: float, a: float, b: float) -> Floats:
+    """The throughput at a number of replicas."""
+    n = np.asarray(replicas, dtype=float)
+    found: Floats = g * n / (1 + a * (n - 1) + b * n * (n - 1))
+    return found
+
+
+def fit(points: Sequence[Point]) -> Fit:
+    """Fit every law that the usable points leave a degree of freedom for."""
+    usable = tuple(point for point in points if point.usable and point.capacity > 0)
+    n = np.array([point.replicas for point in usable], dtype=float)
+    log_x = np.log([point.capacity for point in usable])
+    return Fit(usable, tuple(_laws(n, log_x)))
+
+
+def _laws(n: Floats, log_x: Floats) -> Iterator[Law]:
+    for name, free in LAWS.items():
+        if len(n) > len(free) + 1 and len(set(n.tolist())) > len(free):
+            yield _law(name, free, n, log_x)
+
+
+def _law(name: str, free: Sequence[str], n: Floats, log_x: Floats) -> Law:
+    def squares(g: float, a: float, b: float) -> float:
+        return float(np.sum((np.log(np.maximum(usl(n, g, a, b), 1e-12)) - log_x) ** 2))
+
+    start = {"g": float(np.exp(np.mean(log_x - np.log(n)))), "a": 0.01, "b": 0.001}
+    minuit = Minuit(squares, **{key: value if key in free else 0.0 for key, value in start.items()})
+    minuit.limits["g"], minuit.limits["a"], minuit.limits["b"] = (1e-9, None), (0, 1), (0, 1)
+    for key in "gab":
+        minuit.fixed[key] = key not in free
+    minuit.errordef = 1e-4
+    minuit.strategy = 2
+    minuit.migrad()
+    least = max(float(minuit.fval), 1e-18)
+    freedom = len(n) - len(free)
+    # The profile ends where a fit with the parameter held is no longer as likely: an F test, the noise being unknown.
+    minuit.errordef = least / freedom * float(fisher.ppf(CONFIDENCE, 1, freedom))
+    minuit.minos(*free, cl=None)
+    g, a, b = (_estimate(minuit, key) for key in "gab")
+    return Law(name, g, a, b, aicc(least, len(n), len(free)))
+
+
+def _estimate(minuit: Minuit, key: str) -> Estimate:
+    """The profile interval; a side that runs into the parameter's limit ends there, one that never ends is None."""
+    value = float(minuit.values[key])
+    if minuit.fixed[key]:
+        return Estimate(value, value, value)
+    found, (low, high) = minuit.merrors[key], minuit.limits[key]
+    return Estimate(
+        value,
+        value + found.lower if found.lower_valid and not found.at_lower_limit else max(low, 0.0),
+        value + found.upper if found.upper_valid and not found.at_upper_limit else _finite(high),
+    )
+
+
+def _finite(limit: float) -> float | None:
+    return limit if math.isfinite(limit) else None
+
+
+def aicc(squares: float, n: int, parameters: int) -> float:
+    """Akaike's criterion of a least-squares fit to ``n`` points, corrected for few of them."""
+    return n * math.log(squares / n) + 2 * parameters + 2 * parameters * (parameters + 1) / (n - parameters - 1)
