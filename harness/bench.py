@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 from harness.clock import Clock
 from harness.errors import UntrustedError
 from harness.faults.timeline import timeline
-from harness.load.driver import driving
+from harness.load.driver import Driver, driving
 from harness.observations import Event, Snapshot
 from harness.progress import Progress
 from harness.runs import ArmFiles
@@ -32,6 +32,7 @@ class Recording:
     clock: Clock = field(default_factory=Clock)
     events: list[Event] = field(default_factory=list)
     topology: Topology | None = None  # once it is up; what it told stays readable after it went down
+    seen: int = 0  # its samples that belong to loads before this one
     last: Snapshot | None = None
     complete: bool = False
 
@@ -73,7 +74,7 @@ class Recording:
             "complete": self.complete,
             "driver": asdict(self.last) if self.last else {},
         }
-        samples = self.topology.samples if self.topology else ()
+        samples = self.topology.samples[self.seen :] if self.topology else ()
         refusals = self.topology.balancer.refusals() if self.topology else ()
         self.files.keep(self.events, samples, {refusal.op for refusal in refusals}, facts)
 
@@ -88,10 +89,10 @@ class Bench:
     progress: Progress
 
     @asynccontextmanager
-    async def recording(self, arm: Arm, files: ArmFiles) -> AsyncIterator[Recording]:
+    async def recording(self, arm: Arm, files: ArmFiles, clock: Clock | None = None) -> AsyncIterator[Recording]:
         """What the arm tells is kept at the end of the scope, whatever ended it."""
         files.make()
-        told = Recording(arm, files, self.progress)
+        told = Recording(arm, files, self.progress, clock or Clock())
         try:
             yield told
         finally:
@@ -106,18 +107,10 @@ class Bench:
         await self._unless_a_part_dies(self._measure(told, users, afterwards), told.clock)
 
     async def _measure(self, told: Recording, users: Path, afterwards: Afterwards | None) -> None:
-        arm, files = told.arm, told.files
+        arm = told.arm
         async with (
-            driving(
-                arm,
-                users,
-                spool=files.spool,
-                log=files.logs / "driver.log",
-                supervisor=self.supervisor,
-                seed=self.seed,
-                on_snapshot=told.snapshot,
-            ) as driver,
-            self.backend.topology(arm.design, files.logs, told.clock) as topology,
+            self._load(told, users) as driver,
+            self.backend.topology(arm.design, told.files.logs, told.clock) as topology,
         ):
             told.up(topology)
             await driver.ready()
@@ -128,6 +121,35 @@ class Bench:
             await driver.sweep()
             if afterwards is not None:
                 await afterwards(topology)
+            told.complete = True
+
+    def _load(self, told: Recording, users: Path) -> AbstractAsyncContextManager[Driver]:
+        files = told.files
+        return driving(
+            told.arm,
+            users,
+            spool=files.spool,
+            log=files.logs / "driver.log",
+            supervisor=self.supervisor,
+            seed=self.seed,
+            on_snapshot=told.snapshot,
+        )
+
+    async def offer(self, told: Recording, users: Path, topology: Topology) -> None:
+        """One load on a topology that is up; its sessions are not judged.
+
+        Raises:
+            UntrustedError: a part died by itself.
+        """
+        told.topology = topology
+        await self._unless_a_part_dies(self._offer(told, users, topology), told.clock)
+
+    async def _offer(self, told: Recording, users: Path, topology: Topology) -> None:
+        async with self._load(told, users) as driver:
+            await driver.ready()
+            told.clock.t0_ns = driver.start(topology.url)
+            told.seen = len(topology.samples)
+            await driver.until_done()
             told.complete = True
 
     async def _unless_a_part_dies(self, work: Coroutine[Any, Any, None], clock: Clock) -> None:

@@ -21,13 +21,13 @@ _GROWTH = 1.25
 class Objectives:
     """The SLOs: what a demand must meet to count as held."""
 
-    p99_ms: float = 250.0  # from the intended start
+    p99_ms: float = 100.0  # from the intended start
     errors: float = 0.001  # share of requests that were not answered well
     achieved: float = 0.97  # share of the demand that was answered well in time
 
     def __post_init__(self) -> None:
         if not (self.p99_ms > 0 and 0 <= self.errors < 1 and 0 < self.achieved <= 1):
-            raise UsageError("SLOs: a p99 above 0 ms, and a share of errors from 0 to below 1", "--slo-p99 250")
+            raise UsageError("SLOs: a p99 above 0 ms, and a share of errors from 0 to below 1", "--slo-p99 100")
 
 
 @dataclass(frozen=True)
@@ -65,12 +65,20 @@ class Capacity:
     trials: tuple[Trial, ...]
 
     @property
+    def edge(self) -> Trial | None:
+        """The trial that tells what bound it: the one at the lowest demand that failed, else the highest of all."""
+        known = [trial for trial in self.trials if trial.use]
+        failed = [trial for trial in known if self.failed is not None and trial.demand >= self.failed]
+        return min(failed, key=lambda one: one.demand, default=None) or max(
+            known, key=lambda one: one.demand, default=None
+        )
+
+    @property
     def bound_by(self) -> str:
         """The busiest resource at the edge, or ``unclear`` where none was busy."""
-        edge = [trial for trial in self.trials if trial.use and trial.demand >= 0.9 * self.held]
-        if not edge:
+        last = self.edge
+        if last is None:
             return "unclear"
-        last = max(edge, key=lambda trial: trial.demand)
         if last.driver_saturated:
             return "driver"
         name, used = max(last.use.items(), key=lambda item: item[1])

@@ -21,6 +21,7 @@ from harness.errors import HarnessError
 if TYPE_CHECKING:
     from harness.conduct import Conducted
     from harness.report.table import Row
+    from harness.scaled import Scaled
 
 Command = Callable[[argparse.Namespace], int]
 
@@ -55,7 +56,17 @@ def build_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for add in (_add_run, _add_report, _add_explain, _add_up, _add_kill, _add_clean, _add_list, _add_doctor):
+    for add in (
+        _add_run,
+        _add_scale,
+        _add_report,
+        _add_explain,
+        _add_up,
+        _add_kill,
+        _add_clean,
+        _add_list,
+        _add_doctor,
+    ):
         add(commands)
     return parser
 
@@ -98,6 +109,28 @@ def _add_run(commands: Commands) -> None:
     run.add_argument("--out", type=Path, default=Path("results"), metavar="DIR", help="where runs are kept")
     run.add_argument("--quick", action="store_true", help="the scenario's short form")
     _json_flag(run)
+
+
+def _add_scale(commands: Commands) -> None:
+    scale = _command(
+        commands, "scale", _scale, "capacity at each size, a fitted scaling law, and its limits",
+        "harness scale scenarios/scale.py --replicas 1,2,4,8",
+    )  # fmt: skip
+    scale.add_argument("scenario", type=Path, help="a file of scenarios/")
+    scale.add_argument("--replicas", default="1,2,4,8", metavar="N,N", help="the sizes (1,2,4,8)")
+    scale.add_argument(
+        "--design", action="append", default=[], metavar="NAME", help="only this design (may be repeated)"
+    )
+    scale.add_argument("--balancer", metavar="NAME", help="haproxy or nginx")
+    scale.add_argument(
+        "--slo-p99", type=float, default=100.0, metavar="MS", help="the p99 latency a demand must hold (100)"
+    )
+    scale.add_argument(
+        "--slo-errors", type=float, default=0.001, metavar="SHARE", help="the share of errors allowed (0.001)"
+    )
+    scale.add_argument("--seed", type=int, metavar="N", help="of arrivals and operation ids")
+    scale.add_argument("--out", type=Path, default=Path("results"), metavar="DIR", help="where runs are kept")
+    _json_flag(scale)
 
 
 def _add_report(commands: Commands) -> None:
@@ -190,9 +223,47 @@ def _run(arguments: argparse.Namespace) -> int:
     return 130 if conducted.interrupted else conducted.analysis.result.exit_code
 
 
-def _report(arguments: argparse.Namespace) -> int:
-    from harness import conduct  # noqa: PLC0415
+def _scale(arguments: argparse.Namespace) -> int:
+    from harness import capacity, conduct, progress, scale, scenario  # noqa: PLC0415
 
+    sizes = tuple(int(size) if size.isdigit() else 0 for size in arguments.replicas.split(","))
+    plan = scale.ScalePlan(sizes, capacity.Objectives(arguments.slo_p99, arguments.slo_errors))
+    changes = scenario.Overrides(tuple(arguments.design), balancer=arguments.balancer, seed=arguments.seed)
+    flags = {key: value for key, value in vars(arguments).items() if key not in ("command", "json")}
+    loaded = scenario.load(arguments.scenario)
+    done = conduct.conduct_scaling(
+        loaded, changes, plan, results=arguments.out, flags=flags, progress=progress.progress()
+    )
+    _print_scaling(done.run.path, done.scaled, arguments.json)
+    return 130 if done.interrupted else done.scaled.exit_code(sizes)
+
+
+def _print_scaling(path: Path, scaled: "Scaled", as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(scaled.to_json(), indent=1))
+        return
+    table = Table("design", "replicas", "held, requests/s", "of linear", "bound by", "trials")
+    for design in scaled.designs:
+        for size in design.sizes:
+            efficiency = design.fit.efficiency(size.point)
+            share = "-" if efficiency is None else f"{100 * efficiency:.0f} %"
+            held, trials = f"{size.capacity.held:,.0f}", str(len(size.capacity.trials))
+            table.add_row(design.name, str(size.replicas), held, share, size.capacity.bound_by, trials)
+    out = _console()
+    out.print(table)
+    for design in scaled.designs:
+        out.print(escape(f"{design.name}: {design.fit.sentence}"), highlight=False)
+    out.print(f"report: {escape(str(path / 'report.html'))}", soft_wrap=True, highlight=False)
+
+
+def _report(arguments: argparse.Namespace) -> int:
+    from harness import conduct, runs, scaled  # noqa: PLC0415
+
+    run = runs.Run.open(arguments.run)
+    if (run.path / scaled.FILE).exists():
+        found = conduct.drawn_scaling(run)
+        _print_scaling(run.path, found, arguments.json)
+        return found.exit_code(())
     again = conduct.again(arguments.run, arguments.gallery)
     if arguments.json:
         print((again.run.path / "summary.json").read_text())

@@ -3,17 +3,19 @@
 import asyncio
 import shutil
 import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from harness import balancers, charts, experiment, report
+from harness import balancers, charts, experiment, report, scale, scaled
 from harness.analysis import Analysis, analyse
+from harness.charts.scaling import drawings as scaling_drawings
 from harness.environment import environment, versions
 from harness.progress import Progress
-from harness.runs import Plan, Run, new_run_id
+from harness.runs import Plan, Run, new_run_id, writing
+from harness.scale import ScalePlan
 from harness.scenario import Loaded, Overrides, Scenario, recorded
 from harness.verdicts import Expectation
 
@@ -24,6 +26,15 @@ class Conducted:
 
     run: Run
     analysis: Analysis
+    interrupted: bool = False
+
+
+@dataclass(frozen=True)
+class ScaleConducted:
+    """A run of ``harness scale`` with what it found."""
+
+    run: Run
+    scaled: scaled.Scaled
     interrupted: bool = False
 
 
@@ -57,6 +68,41 @@ def again(path: Path, gallery: Path | None) -> Conducted:
     return done
 
 
+def conduct_scaling(
+    loaded: Loaded,
+    changes: Overrides,
+    sizes: ScalePlan,
+    *,
+    results: Path,
+    flags: Mapping[str, Any],
+    progress: Progress,
+) -> ScaleConducted:
+    """Search capacities and write the run's directory, whole.
+
+    Raises:
+        HarnessError: nothing could be measured; what was is kept.
+    """
+    scenario = changes.apply(loaded.scenario)
+    for design in scenario.designs:
+        balancers.chosen(design.balancing)
+    run = Run.create(results, plan(loaded, scenario, 0, flags))
+    with progress:
+        work = scale.scale(scenario, loaded.path, run, sizes, progress)
+        interrupted = _interrupted(work, (run.path / scaled.FILE).exists)
+    return ScaleConducted(run, drawn_scaling(run), interrupted)
+
+
+def drawn_scaling(run: Run) -> scaled.Scaled:
+    """Fit and draw what a run of ``harness scale`` kept."""
+    found = scaled.Scaled.of(run)
+    directory = run.path / "charts"
+    with writing(run.path):
+        directory.mkdir(exist_ok=True)
+        drawn = tuple(drawing.save(directory) for drawing in scaling_drawings(found))
+        report.write_scaling(run.path, found, drawn)
+    return found
+
+
 def plan(loaded: Loaded, scenario: Scenario, repeat: int, flags: Mapping[str, Any]) -> Plan:
     """What is going to be run, and where."""
     load = {key: value for key, value in asdict(scenario.load).items() if value is not None}
@@ -79,12 +125,16 @@ def plan(loaded: Loaded, scenario: Scenario, repeat: int, flags: Mapping[str, An
 
 
 def _measure(scenario: Scenario, users: Path, run: Run, repeat: int, progress: Progress) -> bool:
-    """Run the experiment; whether it was interrupted (Ctrl-C or SIGTERM) with something measured."""
+    return _interrupted(experiment.run(scenario, users, run, repeat, progress), run.measured)
+
+
+def _interrupted(work: Coroutine[Any, Any, None], measured: Callable[[], bool]) -> bool:
+    """Do the work; whether it was interrupted (Ctrl-C or SIGTERM) with something measured."""
     signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))
     try:
-        asyncio.run(experiment.run(scenario, users, run, repeat, progress))
+        asyncio.run(work)
     except KeyboardInterrupt:
-        if not run.measured():
+        if not measured():
             raise
         return True
     return False

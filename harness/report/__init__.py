@@ -6,10 +6,11 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from harness.charts.chart import Chart
+from harness.charts.chart import Chart, Table
 from harness.charts.words import UNMEASURED, number, of
 from harness.report import table
 from harness.report.inline import inline
+from harness.scaled import Scaled, Size
 from harness.summary import Summary
 from harness.verdicts import Verdict
 
@@ -42,13 +43,56 @@ def write(run_path: Path, summary: Summary, verdicts: Sequence[Verdict], charts:
     ``plan`` is what run.json says: shown as it is, but for ``load`` (``closed``, ``partly_open`` or ``open``), which
     adds a note to the table, and ``source``, the scenario's text.
     """
+    return _written(run_path, page(summary, verdicts, charts, plan))
+
+
+def write_scaling(run_path: Path, scaled: Scaled, charts: Sequence[Chart]) -> Path:
+    """The same for a run of ``harness scale``."""
+    busy = Table(
+        ("design", "replicas", "bound by", "utilisation at the edge"),
+        tuple(
+            (design.name, size.replicas, size.capacity.bound_by, _utilisation(size))
+            for design in scaled.designs
+            for size in design.sizes
+        ),
+    )
+    template = _environment().get_template("scaling.html.j2")
+    return _written(run_path, template.render(scaled=scaled, charts=charts, busy=busy))
+
+
+def _utilisation(size: Size) -> str:
+    edge = size.capacity.edge
+    use = sorted(edge.use.items(), key=lambda item: -item[1]) if edge else []
+    return ", ".join(f"{name} {100 * share:.0f} %" for name, share in use) or UNMEASURED
+
+
+def _written(run_path: Path, html: str) -> Path:
     target, draft = run_path / "report.html", run_path / ".report.html.part"
-    draft.write_text(page(summary, verdicts, charts, plan), encoding="utf-8")
+    draft.write_text(html, encoding="utf-8")
     return draft.replace(target)
 
 
 def page(summary: Summary, verdicts: Sequence[Verdict], charts: Sequence[Chart], plan: Plan) -> str:
     """The page's HTML; every text that is not the template's own is escaped."""
+    return (
+        _environment()
+        .get_template("report.html.j2")
+        .render(
+            summary=summary,
+            sentence=table.sentence(summary),
+            doubts=table.doubts(summary),
+            columns=table.COLUMNS,
+            rows=table.rows(summary),
+            notes=table.notes(summary, str(plan.get("load", ""))),
+            sections=list(_sections(charts)),
+            verdicts=sorted(verdicts, key=lambda verdict: ("fail", "unknown", "pass").index(verdict.result)),
+            plan=list(_flat({key: value for key, value in plan.items() if key != "source"})),
+            source=str(plan.get("source", "")),
+        )
+    )
+
+
+def _environment() -> Environment:
     environment = Environment(
         autoescape=True,
         loader=FileSystemLoader(Path(__file__).parent),
@@ -58,18 +102,7 @@ def page(summary: Summary, verdicts: Sequence[Verdict], charts: Sequence[Chart],
     )
     environment.filters.update(inline=inline, cell=_cell, number=number, tight=_tight)
     environment.globals.update(of=of, mark=lambda result: _MARKS.get(result, "?"))
-    return environment.get_template("report.html.j2").render(
-        summary=summary,
-        sentence=table.sentence(summary),
-        doubts=table.doubts(summary),
-        columns=table.COLUMNS,
-        rows=table.rows(summary),
-        notes=table.notes(summary, str(plan.get("load", ""))),
-        sections=list(_sections(charts)),
-        verdicts=sorted(verdicts, key=lambda verdict: ("fail", "unknown", "pass").index(verdict.result)),
-        plan=list(_flat({key: value for key, value in plan.items() if key != "source"})),
-        source=str(plan.get("source", "")),
-    )
+    return environment
 
 
 def _sections(charts: Sequence[Chart]) -> Iterator[tuple[Section, list[Chart]]]:
