@@ -118,16 +118,27 @@ class _Search:
 def trial(observed: ArmObservations, design: Design, demand: float) -> Trial:
     """What one offered demand came to."""
     arm = fold(observed)
+    length = observed.duration - observed.warmup
+    offered, achieved = arm.requests.attempted / length, _answered(observed) / length
     bad = arm.requests.failed + arm.requests.in_doubt
     dropped = arm.driver.dropped or 0
     return Trial(
         demand=demand,
-        achieved=arm.throughput.mean or 0.0,
+        offered=round(offered, 2),
+        achieved=round(achieved, 2),
         p99_ms=arm.latency_ms.p99,
         errors=(bad + dropped) / max(1, arm.requests.attempted + dropped),
         driver_saturated=bool(arm.driver.saturated),
-        use=utilisation(observed, design, arm.throughput.mean or 0.0),
+        use=utilisation(observed, design, achieved),
     )
+
+
+def _answered(observed: ArmObservations) -> int:
+    """Requests answered well inside the measured time, whenever they were to start."""
+    requests = observed.requests
+    ended = requests["t_end"].to_numpy() / 1e9
+    inside = (ended >= observed.warmup) & (ended < observed.duration)
+    return int((inside & (requests["outcome"] == "ok").to_numpy()).sum())
 
 
 def utilisation(observed: ArmObservations, design: Design, achieved: float) -> dict[str, float]:

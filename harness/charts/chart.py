@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from harness.charts.style import styled
@@ -25,6 +26,26 @@ class Table:
 
 
 @dataclass(frozen=True)
+class Spot:
+    """A place of a chart that tells its value to the pointer. Spots of one ``group`` tell theirs together.
+
+    ``x`` and ``y`` are shares of the figure's width and height, from its top left corner.
+    """
+
+    x: float
+    y: float
+    text: str
+    group: str = ""
+
+
+def spot(axes: Axes, at: tuple[float, float], text: str, group: str = "") -> Spot:
+    """The spot at a point of the data; the axes' limits must be final."""
+    figure = axes.figure
+    x, y = axes.transData.transform(at) / figure.bbox.size
+    return Spot(round(float(x), 4), round(1 - float(y), 4), text, group)
+
+
+@dataclass(frozen=True)
 class Drawing:
     """A chart before it is a file. ``finding`` is worked out from the values; ``alt`` says what is to be seen."""
 
@@ -34,6 +55,7 @@ class Drawing:
     alt: str
     table: Table
     figure: Figure
+    spots: tuple[Spot, ...] = ()
 
     def save(self, directory: Path) -> "Chart":
         """Write ``name.svg`` and ``name.png``: the same bytes whenever the same values are drawn."""
@@ -42,7 +64,7 @@ class Drawing:
         with styled():
             self.figure.savefig(svg, format="svg", metadata=nothing)
             self.figure.savefig(png, format="png", dpi=_DOTS, metadata={"Software": None})
-        return Chart(self.name, self.title, self.finding, self.alt, svg, png, self.table)
+        return Chart(self.name, self.title, self.finding, self.alt, svg, png, self.table, self.spots)
 
 
 @dataclass(frozen=True)
@@ -56,3 +78,4 @@ class Chart:
     svg: Path
     png: Path
     table: Table
+    spots: tuple[Spot, ...] = ()

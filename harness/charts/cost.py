@@ -1,6 +1,6 @@
 """What each design costs: processor time and bytes a request, and memory."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from matplotlib.axes import Axes
@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from harness.charts import style
-from harness.charts.chart import Cell, Drawing, Table
+from harness.charts.chart import Cell, Drawing, Spot, Table, spot
 from harness.charts.words import listed, number
 from harness.summary import Arm
 
@@ -132,4 +132,15 @@ def drawing(costs: Sequence[Cost]) -> Drawing:
         f"Three panels of horizontal bars for {len(costs)} designs: "
         "processor time a request and bytes a request, stacked by part, and memory."
     )
-    return Drawing("cost", _TITLE, finding(costs), alt, _table(costs), figure(costs))
+    drawn = figure(costs)
+    return Drawing("cost", _TITLE, finding(costs), alt, _table(costs), drawn, tuple(_spots(drawn, costs)))
+
+
+def _spots(drawn: Figure, costs: Sequence[Cost]) -> Iterator[Spot]:
+    """One at the end of each bar, that tells its parts."""
+    for place, cost in enumerate(costs):
+        bars = ((_CPU, cost.cpu_ms, "ms"), (_BYTES, cost.bytes, "B"), (_MEMORY, (cost.memory_mb,), "MB"))
+        for axes, (parts, values, unit) in zip(drawn.axes, bars, strict=True):
+            told = [f"{part.name} {number(v, unit)}" for part, v in zip(parts, values, strict=True) if v is not None]
+            total = sum(value or 0.0 for value in values)
+            yield spot(axes, (total, place), f"{cost.design}: {', '.join(told) or 'not measured'}")

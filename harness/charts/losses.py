@@ -1,6 +1,6 @@
 """When sessions were lost: a step up at every loss."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +10,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from harness.charts import style
-from harness.charts.chart import Cell, Drawing, Table
+from harness.charts.chart import Cell, Drawing, Spot, Table, spot
 from harness.charts.measured import Floats
 from harness.charts.words import number, plural
 from harness.oracle.judge import Judgement
@@ -50,8 +50,9 @@ def figure(designs: Sequence[Losses], end: float) -> Figure:
     for losses in designs:
         x = np.concatenate([[0.0], losses.times, [max(end, losses.times.max(initial=0.0))]])
         y = np.concatenate([np.arange(losses.times.size + 1), [losses.times.size]])
-        axes.step(x, y, where="post", color=losses.look.color, ls=losses.look.dashes, lw=1.6)
-        axes.plot(x[-1], y[-1], marker=losses.look.marker, color=losses.look.color, ms=5, clip_on=False)
+        line = axes.step(x, y, where="post", color=losses.look.color, ls=losses.look.dashes, lw=1.6)
+        line += axes.plot(x[-1], y[-1], marker=losses.look.marker, color=losses.look.color, ms=5, clip_on=False)
+        losses.look.own(line, "losses")
     most = max((losses.times.size for losses in designs), default=0)
     axes.set_ylim(0, max(most * 1.12, 1))
     axes.set_xlim(0, max([end, *(losses.times.max(initial=0.0) for losses in designs)]))
@@ -111,4 +112,14 @@ def _table(designs: Sequence[Losses]) -> Table:
 def drawing(designs: Sequence[Losses], end: float) -> Drawing:
     """The chart with its words; ``end`` is the load's, in seconds."""
     alt = f"Step lines of the losses so far over time, one for each of {len(designs)} designs; the fault is shaded."
-    return Drawing("losses", _TITLE, finding(designs), alt, _table(designs), figure(designs, end))
+    drawn = figure(designs, end)
+    return Drawing("losses", _TITLE, finding(designs), alt, _table(designs), drawn, tuple(_spots(drawn, designs)))
+
+
+def _spots(drawn: Figure, designs: Sequence[Losses]) -> Iterator[Spot]:
+    for losses in designs:
+        chosen = np.unique(np.linspace(0, losses.times.size - 1, min(losses.times.size, _MOST_ROWS)).astype(int))
+        for i in chosen:
+            when = float(losses.times[i])
+            text = f"{losses.design}: {i + 1:,} lost by {number(when)} s"
+            yield spot(drawn.axes[0], (when, float(i + 1)), text)

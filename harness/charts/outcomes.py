@@ -1,7 +1,7 @@
 """What became of every session, beside what the design's theory said of the fault."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from matplotlib.artist import Artist
@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from harness.charts import style
-from harness.charts.chart import Drawing, Table
+from harness.charts.chart import Drawing, Spot, Table, spot
 from harness.charts.words import listed, of, plural
 from harness.oracle.judge import Judgement
 from harness.summary import Sessions
@@ -210,7 +210,20 @@ def drawing(arms: Sequence[Outcomes]) -> Drawing:
         "rolled back, leaked, duplicated, sent to the login, unknown or kept; a diamond stands where "
         "the theory predicted the loss."
     )
-    return Drawing("outcomes", _TITLE, finding(arms), alt, Table(columns, rows), figure(arms))
+    drawn = figure(arms)
+    return Drawing("outcomes", _TITLE, finding(arms), alt, Table(columns, rows), drawn, tuple(_spots(drawn, arms)))
+
+
+def _spots(drawn: Figure, arms: Sequence[Outcomes]) -> Iterator[Spot]:
+    """One in the middle of each part of each bar."""
+    for place, arm in enumerate(arms):
+        left = 0.0
+        for kind, count in zip(KINDS, arm.counts, strict=True):
+            width = 100 * count / max(1, arm.judged)
+            if count:
+                text = f"{arm.design}, {arm.arm} arm: {count:,} {kind.name} of {arm.judged:,}"
+                yield spot(drawn.axes[0], (left + width / 2, place), text)
+            left += width
 
 
 def _interval(bounds: tuple[float, float] | None) -> str | None:

@@ -1,6 +1,6 @@
 """Latency at every percentile, on an axis of 1 / (1 - p) that gives each further nine the same room."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, NullLocator
 
 from harness.charts import style
-from harness.charts.chart import Cell, Drawing, Table
+from harness.charts.chart import Cell, Drawing, Spot, Table, spot
 from harness.charts.measured import Floats, Ints
 from harness.charts.words import number
 
@@ -66,7 +66,7 @@ def figure(spectra: Sequence[Spectrum], looks: Sequence[style.Look]) -> Figure:
     for spectrum in spectra:
         look = looks[designs.index(spectrum.design)]
         solid = spectrum.arm == "fault"
-        axes.plot(
+        curve = axes.plot(
             *spectrum.curve(),
             color=look.color,
             ls=style.SOLID if solid else style.DASHED,
@@ -76,6 +76,7 @@ def figure(spectra: Sequence[Spectrum], looks: Sequence[style.Look]) -> Figure:
             mfc=look.color if solid else style.PAPER,
             markevery=(designs.index(spectrum.design) * 2 % 10, 10),
         )
+        look.own(curve, spectrum.arm)
     told = np.concatenate([spectrum.curve()[1] for spectrum in spectra])
     style.log_axis(axes, *((told.min(), told.max()) if told.size else (1.0, 1000.0)))
     _percent_axis(axes, max((spectrum.last for spectrum in spectra), default=1.0))
@@ -146,4 +147,13 @@ def drawing(spectra: Sequence[Spectrum], looks: Sequence[style.Look]) -> Drawing
         f"Line chart of latency in milliseconds, logarithmic, against percentile, {len(spectra)} curves; "
         f"each stops where fewer than {_ABOVE} requests were slower."
     )
-    return Drawing("spectrum", _TITLE, finding(spectra), alt, _table(spectra), figure(spectra, looks))
+    drawn = figure(spectra, looks)
+    return Drawing("spectrum", _TITLE, finding(spectra), alt, _table(spectra), drawn, tuple(_spots(drawn, spectra)))
+
+
+def _spots(drawn: Figure, spectra: Sequence[Spectrum]) -> Iterator[Spot]:
+    for spectrum in spectra:
+        arm = "with fault" if spectrum.arm == "fault" else "without fault"
+        for x, y in zip(*spectrum.curve(), strict=True):
+            text = f"{spectrum.design}, {arm}: {100 * (1 - 1 / x):.4g} % within {number(float(y), 'ms')}"
+            yield spot(drawn.axes[0], (float(x), float(y)), text)

@@ -1,13 +1,13 @@
 """How evenly the replicas answered, without the fault and with it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from harness.charts import style
-from harness.charts.chart import Drawing, Table
+from harness.charts.chart import Drawing, Spot, Table, spot
 from harness.charts.words import listed, number
 from harness.summary import Spread
 
@@ -57,7 +57,8 @@ def _group(axes: Axes, place: int, look: style.Look, spread: Spread | None) -> f
     shares = {name: 100 * count / total for name, count in sorted(spread.per_replica.items())}
     for index, (name, value) in enumerate(shares.items()):
         y = place - 0.4 + size * (index + 0.5)
-        axes.barh(y, value, size * 0.82, color=look.color, alpha=0.85 if index % 2 == 0 else 0.55)
+        bar = axes.barh(y, value, size * 0.82, color=look.color, alpha=0.85 if index % 2 == 0 else 0.55)
+        look.own(bar, f"{axes.figure.axes.index(axes)}.{place}.{index}")
         if len(shares) <= _NAMED:
             label = f"{style.short(name)}  {value:.0f} %"
             axes.annotate(label, (value, y), (3, 0), textcoords="offset points", va="center", fontsize=6.5)
@@ -93,4 +94,18 @@ def drawing(designs: Sequence[Spreads]) -> Drawing:
         "without the fault and with it."
     )
     table = Table(("design", "arm", "replica", "replies", "cv"), rows)
-    return Drawing("spread", _TITLE, finding(designs), alt, table, figure(designs))
+    drawn = figure(designs)
+    return Drawing("spread", _TITLE, finding(designs), alt, table, drawn, tuple(_spots(drawn, designs)))
+
+
+def _spots(drawn: Figure, designs: Sequence[Spreads]) -> Iterator[Spot]:
+    """One at the end of each bar."""
+    shown = [arm for arm in _ARMS if any(arm in design.arms for design in designs)]
+    for axes, arm in zip(drawn.axes, shown, strict=True):
+        for place, design in enumerate(designs):
+            counts = sorted(design.arms[arm].per_replica.items()) if arm in design.arms else []
+            total = max(1, sum(count for _, count in counts))
+            for index, (name, count) in enumerate(counts):
+                y = place - 0.4 + 0.8 / len(counts) * (index + 0.5)
+                text = f"{design.design}, {_ARMS[arm]}: {name} gave {count:,} replies ({100 * count / total:.1f} %)"
+                yield spot(axes, (100 * count / total, y), text)

@@ -4,7 +4,7 @@ Colours are Okabe and Ito's (2008). Every design has a colour, a marker and a da
 Layout is worked out in inches here: automatic layout draws a figure several times, and its result moves with its text.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -98,6 +98,12 @@ class Look:
     color: str
     marker: str
     dashes: tuple[float, tuple[float, ...]]
+    index: int = 0
+
+    def own(self, artists: Iterable[Artist], part: str) -> None:
+        """Mark what belongs to this design, so that a page can switch it off; ``part`` is unique in its figure."""
+        for number, artist in enumerate(artists):
+            artist.set_gid(f"d{self.index}.{part}.{number}")
 
 
 def look(index: int) -> Look:
@@ -107,6 +113,7 @@ def look(index: int) -> Look:
         _SERIES[index % len(_SERIES)],
         _MARKERS[index % len(_MARKERS)],
         (0, dashes[index // len(_SERIES) % len(dashes)]),
+        index,
     )
 
 

@@ -1,6 +1,6 @@
 """Throughput and latency over time, a row a design: what the fault did, and for how long."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from harness.charts import style
-from harness.charts.chart import Cell, Drawing, Table
+from harness.charts.chart import Cell, Drawing, Spot, Table, spot
 from harness.charts.measured import Floats, Windows
 from harness.charts.words import number
 from harness.summary import FaultFigures
@@ -81,21 +81,26 @@ def _throughput(axes: Axes, row: Row) -> None:
     windows, look = row.windows, row.look
     edges = np.append(windows.start, row.end)
     _faults(axes, row)
-    axes.stairs(windows.answered, edges, baseline=None, color=style.MUTED, lw=0.9, ls=_ALL)
-    axes.stairs(windows.correct, edges, color=look.color, fill=True, alpha=0.16, lw=0)
-    axes.stairs(windows.correct, edges, baseline=None, color=look.color, lw=1.4)
+    drawn = [
+        axes.stairs(windows.answered, edges, baseline=None, color=style.MUTED, lw=0.9, ls=_ALL),
+        axes.stairs(windows.correct, edges, color=look.color, fill=True, alpha=0.16, lw=0),
+        axes.stairs(windows.correct, edges, baseline=None, color=look.color, lw=1.4),
+    ]
+    look.own(drawn, "throughput")
     top = max(float(windows.answered.max(initial=0)), 1.0) * 1.3
     axes.set_ylim(0, top)
     middle = windows.start + windows.width / 2
     for seen, height, (marker, color) in ((windows.errors, 0.93, _ERRORS), (windows.anomalies, 0.84, _ANOMALIES)):
         x = middle[seen > 0]
-        axes.plot(x, np.full(x.size, top * height), ls="none", marker=marker, color=color, ms=3.5, mew=1)
+        marks = axes.plot(x, np.full(x.size, top * height), ls="none", marker=marker, color=color, ms=3.5, mew=1)
+        look.own(marks, f"marks{height}")
 
 
 def _latency(axes: Axes, row: Row) -> None:
     _faults(axes, row)
     middle = row.windows.start + row.windows.width / 2
-    axes.plot(middle, row.windows.p99_ms, color=row.look.color, lw=1.2, marker=row.look.marker, ms=2.4)
+    line = axes.plot(middle, row.windows.p99_ms, color=row.look.color, lw=1.2, marker=row.look.marker, ms=2.4)
+    row.look.own(line, "latency")
 
 
 def _faults(axes: Axes, row: Row) -> None:
@@ -182,4 +187,20 @@ def drawing(rows: Sequence[Row]) -> Drawing:
         f"all and correct, and 99th percentile latency on a logarithmic scale, in windows of {width}; "
         "the fault's time is shaded."
     )
-    return Drawing("timeline", _TITLE, finding(rows), alt, _table(rows), figure(rows))
+    drawn = figure(rows)
+    return Drawing("timeline", _TITLE, finding(rows), alt, _table(rows), drawn, tuple(_spots(drawn, rows)))
+
+
+def _spots(drawn: Figure, rows: Sequence[Row]) -> Iterator[Spot]:
+    """One a window in both columns; the windows of one time tell their values together."""
+    for place, row in enumerate(rows):
+        left, right = drawn.axes[2 * place : 2 * place + 2]
+        windows = row.windows
+        for begin, correct, p99 in zip(windows.start, windows.correct, windows.p99_ms, strict=True):
+            middle, group = float(begin) + windows.width / 2, f"{begin:.2f} s"
+            slow = "" if np.isnan(p99) else f", p99 {number(float(p99), 'ms')}"
+            yield spot(
+                left, (middle, float(correct)), f"{windows.design}: {number(float(correct))} correct/s{slow}", group
+            )
+            if slow:
+                yield spot(right, (middle, float(p99)), "", group)

@@ -17,7 +17,7 @@ def _service(capacity: float, noise: float = 0.0, seed: int = 1) -> Callable[[fl
         hiccup = chance.random() < noise
         fits = demand <= capacity and not hiccup
         use = {"slots": min(1.0, demand / capacity), "driver": 0.2}
-        return Trial(demand, demand if fits else demand * 0.9, 20.0 if fits else 900.0, 0.0, False, use)
+        return Trial(demand, demand, demand if fits else demand * 0.9, 20.0 if fits else 900.0, 0.0, False, use)
 
     return attempt
 
@@ -51,18 +51,18 @@ async def test_the_edge_tells_what_bound_it() -> None:
 
 
 def test_an_edge_that_the_driver_made_is_not_the_designs() -> None:
-    trials = (Trial(100, 100, 20, 0, False, {"driver": 0.5}), Trial(110, 80, 900, 0, True, {"driver": 0.97}))
+    trials = (Trial(100, 100, 100, 20, 0, False, {"driver": 0.5}), Trial(110, 110, 80, 900, 0, True, {"driver": 0.97}))
     found = Capacity(100, 110, trials)
     assert found.bound_by == "driver" and not found.usable
 
 
 def test_each_objective_is_needed() -> None:
-    good = Trial(100, 100, 50, 0.0, False)
+    good = Trial(100, 100, 100, 50, 0.0, False)
     assert good.held(SLO)
-    assert not Trial(100, 100, 150, 0.0, False).held(SLO)
-    assert not Trial(100, 100, 50, 0.01, False).held(SLO)
-    assert not Trial(100, 90, 50, 0.0, False).held(SLO)
-    assert not Trial(100, 100, None, 0.0, False).held(SLO)
+    assert not Trial(100, 100, 100, 150, 0.0, False).held(SLO)
+    assert not Trial(100, 100, 100, 50, 0.01, False).held(SLO)
+    assert not Trial(100, 100, 90, 50, 0.0, False).held(SLO)
+    assert not Trial(100, 100, 100, None, 0.0, False).held(SLO)
 
 
 def test_objectives_check_themselves() -> None:
