@@ -123,7 +123,7 @@ def _add_scale(commands: Commands) -> None:
     )
     scale.add_argument("--balancer", metavar="NAME", help="haproxy or nginx")
     scale.add_argument(
-        "--slo-p99", type=float, default=100.0, metavar="MS", help="the p99 latency a demand must hold (100)"
+        "--slo-p99", type=float, default=200.0, metavar="MS", help="the p99 latency a demand must hold (200)"
     )
     scale.add_argument(
         "--slo-errors", type=float, default=0.001, metavar="SHARE", help="the share of errors allowed (0.001)"

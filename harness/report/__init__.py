@@ -1,12 +1,19 @@
-"""report.html: one file that tells a run to somebody who has nothing else. Works offline, without JavaScript."""
+"""report.html: one file that tells a run to somebody who has nothing else. Works offline.
 
+Without JavaScript everything is there; with it values show under the pointer, and designs can be switched off.
+"""
+
+import base64
+import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2.utils import htmlsafe_json_dumps
+from markupsafe import Markup
 
-from harness.charts.chart import Chart, Table
+from harness.charts.chart import Chart, Spot, Table
 from harness.charts.words import UNMEASURED, number, of
 from harness.report import table
 from harness.report.inline import inline
@@ -100,7 +107,11 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(inline=inline, cell=_cell, number=number, tight=_tight)
+    environment.filters.update(inline=inline, spots=_spots, cell=_cell, number=number, tight=_tight)
+    script = Path(__file__).with_name("page.js").read_text(encoding="utf-8")
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    # The script is ours and the hash lets in nothing else; what is put into it is nothing.
+    environment.globals.update(script=Markup(script), script_hash=f"sha256-{digest}")  # noqa: S704
     environment.globals.update(of=of, mark=lambda result: _MARKS.get(result, "?"))
     return environment
 
@@ -125,6 +136,11 @@ def _flat(values: Mapping[str, object], above: str = "") -> Iterator[tuple[str, 
             yield name, ", ".join(map(str, value)) or "none"
         else:
             yield name, UNMEASURED if value is None else str(value)
+
+
+def _spots(spots: Sequence[Spot]) -> Markup:
+    """As JSON inside of HTML: characters that could end the element are escaped."""
+    return htmlsafe_json_dumps([asdict(spot) for spot in spots], separators=(",", ":"))
 
 
 def _tight(text: str) -> str:

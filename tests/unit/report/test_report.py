@@ -1,3 +1,6 @@
+import base64
+import hashlib
+import json
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -8,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from harness import report
 from harness.charts import Chart, draw
 from harness.report import page, write
 from harness.summary import Controls
@@ -21,6 +25,14 @@ VERDICTS = [
 ]
 PLAN = {"load": "closed", "seed": 7, "environment": {"cpu": "a cpu", "cores": 2, "git": None}, "source": "SCENARIO = 1"}
 VOID = {"meta", "link", "br", "use", "path", "rect", "img"}
+
+
+SCRIPT = (Path(report.__file__).with_name("page.js")).read_text(encoding="utf-8")
+
+
+def scripts(html: str) -> list[str]:
+    """The scripts that run: those without a type."""
+    return re.findall(r"<script>(.*?)</script>", html, re.DOTALL)
 
 
 class Page(HTMLParser):
@@ -82,9 +94,33 @@ def test_ids_are_unique_and_references_lead_to_them(html: str) -> None:
 def test_nothing_is_fetched_from_anywhere(html: str) -> None:
     assert re.findall(r"https?://|//[a-z]+\.", html) == []
     seen = Page(html)
-    assert not any(seen.all(tag) for tag in ("script", "img", "iframe", "object", "embed"))
+    assert not any(seen.all(tag) for tag in ("img", "iframe", "object", "embed"))
+    assert not any("src" in script for script in seen.all("script"))
     assert [link["href"] for link in seen.all("link")] == ["data:,"]
     assert "@import" not in html
+
+
+def test_the_one_script_is_ours_and_the_policy_lets_in_no_other(html: str) -> None:
+    assert scripts(html) == [SCRIPT]
+    digest = base64.b64encode(hashlib.sha256(SCRIPT.encode()).digest()).decode()
+    policy = Page(html).all("meta")[1]["content"]
+    assert f"script-src 'sha256-{digest}'" in policy and "default-src 'none'" in policy
+
+
+def test_every_chart_has_spots_that_tell_values(html: str) -> None:
+    data = re.findall(r'<script type="application/json">(.*?)</script>', html, re.DOTALL)
+    spots = [json.loads(one) for one in data]
+    assert len(spots) == len(Page(html).all("figure")) and all(spots)
+    assert all(0 <= spot["x"] <= 1 and 0 <= spot["y"] <= 1 for chart in spots for spot in chart)
+    assert any("sticky" in spot["text"] for chart in spots for spot in chart)
+
+
+def test_a_design_can_be_switched_off_in_every_chart_that_shows_it(html: str) -> None:
+    buttons = Page(html).all("button")
+    assert [button["aria-pressed"] for button in buttons] == ["true"] * len(fakes.summary().designs)
+    for number in range(len(buttons)):
+        charts = set(re.findall(rf'id="([a-z]+)-d{number}\.', html))
+        assert {"timeline", "spectrum", "spread"} <= charts
 
 
 def test_headings_go_down_one_step_at_a_time(html: str) -> None:
@@ -118,7 +154,7 @@ def test_text_from_outside_is_text(tmp_path: Path) -> None:
     plan = {NASTY: {NASTY: [NASTY]}, "source": NASTY}
     html = page(summary, [Verdict(NASTY, Result.FAIL, NASTY, NASTY)], charts, plan)
     seen = Page(html)
-    assert not seen.all("script")
+    assert scripts(html) == [SCRIPT]
     assert not any(name.startswith("on") for _, attributes in seen.elements for name in attributes)
     assert NASTY in seen.text
 
