@@ -139,6 +139,9 @@ def _add_report(commands: Commands) -> None:
         "harness report results/node_kill/latest",
     )  # fmt: skip
     report.add_argument("run", type=Path, help="a run's directory")
+    report.add_argument(
+        "other", type=Path, nargs="?", metavar="RUN", help="another run, to stand beside it in one page"
+    )
     report.add_argument("--gallery", type=Path, metavar="DIR", help="copy the charts there too")
     _json_flag(report)
 
@@ -265,6 +268,8 @@ def _report(arguments: argparse.Namespace) -> int:
         _print_scaling(run.path, found, arguments.json)
         return found.exit_code(())
     again = conduct.again(arguments.run, arguments.gallery)
+    if arguments.other is not None:
+        print(f"side by side: {conduct.side_by_side(again, conduct.again(arguments.other, None))}")
     if arguments.json:
         print((again.run.path / "summary.json").read_text())
     else:

@@ -11,9 +11,11 @@ from typing import Any
 
 from harness import balancers, charts, experiment, report, scale, scaled
 from harness.analysis import Analysis, analyse
+from harness.charts.chart import Chart
 from harness.charts.scaling import drawings as scaling_drawings
 from harness.environment import environment, versions
 from harness.progress import Progress
+from harness.report.pair import Side
 from harness.runs import Plan, Run, new_run_id, writing
 from harness.scale import ScalePlan
 from harness.scenario import Loaded, Overrides, Scenario, recorded
@@ -26,6 +28,7 @@ class Conducted:
 
     run: Run
     analysis: Analysis
+    charts: tuple[Chart, ...]
     interrupted: bool = False
 
 
@@ -53,19 +56,26 @@ def conduct(
     progress.announce(scenario, repeat)
     with progress:
         interrupted = _measure(scenario, loaded.path, run, repeat, progress)
-    return Conducted(run, _finished(run, scenario.expect), interrupted)
+    return Conducted(run, *_finished(run, scenario.expect), interrupted)
 
 
 def again(path: Path, gallery: Path | None) -> Conducted:
     """Analyse and draw an old run anew, by the expectations that it was run with."""
     run = Run.open(path)
     run.check_summary()
-    done = Conducted(run, _finished(run, recorded(run.plan.source, run.plan.flags)))
+    done = Conducted(run, *_finished(run, recorded(run.plan.source, run.plan.flags)))
     if gallery is not None:
         gallery.mkdir(parents=True, exist_ok=True)
         for chart in sorted((run.path / "charts").iterdir()):
             shutil.copyfile(chart, gallery / chart.name)
     return done
+
+
+def side_by_side(left: Conducted, right: Conducted) -> Path:
+    """Both runs in one page, in the first one's directory."""
+    sides = [Side(one.analysis.summary, one.charts) for one in (left, right)]
+    with writing(left.run.path):
+        return report.write_pair(left.run.path / f"beside-{right.run.plan.run}.html", *sides)
 
 
 def conduct_scaling(
@@ -140,7 +150,7 @@ def _interrupted(work: Coroutine[Any, Any, None], measured: Callable[[], bool]) 
     return False
 
 
-def _finished(run: Run, expectations: Sequence[Expectation]) -> Analysis:
+def _finished(run: Run, expectations: Sequence[Expectation]) -> tuple[Analysis, tuple[Chart, ...]]:
     analysis = analyse(run, expectations)
     run.keep_summary(analysis.summary, analysis.verdicts)
     drawn = charts.draw(analysis.summary, analysis.arms, run.path / "charts")
@@ -151,4 +161,4 @@ def _finished(run: Run, expectations: Sequence[Expectation]) -> Analysis:
         drawn,
         {**asdict(run.plan), "load": run.plan.load["kind"], "workload": run.plan.load},
     )
-    return analysis
+    return analysis, drawn

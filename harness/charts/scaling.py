@@ -5,8 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.axes import Axes
 
+from harness.capacity import Objectives
 from harness.charts import style
-from harness.charts.chart import Drawing, Table
+from harness.charts.chart import Drawing, Table, spot
 from harness.scaled import Scaled, ScaledDesign, Size
 
 _DASHED = (0, (4, 2))
@@ -16,7 +17,10 @@ _DOTTED = (0, (1, 2))
 def drawings(scaled: Scaled) -> tuple[Drawing, ...]:
     """The scaling curve and the hockey sticks, of the designs that have points."""
     designs = [design for design in scaled.designs if design.sizes]
-    return (_curve(designs), _hockey(designs, scaled.objectives.p99_ms)) if designs else ()
+    if not designs:
+        return ()
+    with style.styled():
+        return _curve(designs), _hockey(designs, scaled.objectives)
 
 
 def _curve(designs: Sequence[ScaledDesign]) -> Drawing:
@@ -53,6 +57,11 @@ def _curve(designs: Sequence[ScaledDesign]) -> Drawing:
             tuple(_row(design, size) for design in designs for size in design.sizes),
         ),
         figure,
+        tuple(
+            spot(axes, (size.replicas, size.capacity.held), f"{design.name}, {size.replicas} replicas: {size}")
+            for design in designs
+            for size in design.sizes
+        ),
     )
 
 
@@ -73,7 +82,7 @@ def _draw(axes: Axes, design: ScaledDesign, look: style.Look) -> None:
     found = design.fit
     for size in design.sizes:
         face = look.color if size.capacity.usable else "none"
-        axes.plot(size.replicas, size.capacity.held, ls="none", marker=look.marker, color=look.color, mfc=face, ms=7)
+        axes.plot(size.replicas, size.capacity.held, ls="none", marker=look.marker, color=look.color, mfc=face, ms=6)
     law = found.chosen
     if law is None:
         return
@@ -89,17 +98,17 @@ def _draw(axes: Axes, design: ScaledDesign, look: style.Look) -> None:
     axes.plot(ideal, ideal * first.capacity / first.replicas, color=style.MUTED, lw=1, ls=_DOTTED, zorder=1)
 
 
-def _hockey(designs: Sequence[ScaledDesign], bound: float) -> Drawing:
+def _hockey(designs: Sequence[ScaledDesign], objectives: Objectives) -> Drawing:
     handles = [
         style.symbol("held", "o", style.INK),
         style.symbol("failed", "X", style.INK),
-        style.stroke(f"p99 objective, {bound:g} ms", style.MUTED, _DASHED),
+        style.stroke(f"p99 objective, {objectives.p99_ms:g} ms", style.MUTED, _DASHED),
     ]
     frame = style.Frame(left=0.75, right=0.3, top=style.top(handles, titled=True), bottom=0.55, gap_x=0.7, gap_y=0.6)
     figure, grid = style.panels("What each demand came to", (len(designs), 2), 1.9, frame)
     for index, (design, [left, right]) in enumerate(zip(designs, grid, strict=True)):
-        _sticks(left, right, design, style.look(index))
-        right.axhline(bound, color=style.MUTED, ls=_DASHED, lw=1)
+        _sticks(left, right, design, style.look(index), objectives)
+        right.axhline(objectives.p99_ms, color=style.MUTED, ls=_DASHED, lw=1)
     for axes in grid[-1]:
         axes.set_xlabel("offered, requests/s")
     style.legend(figure, handles)
@@ -119,8 +128,8 @@ def _hockey(designs: Sequence[ScaledDesign], bound: float) -> Drawing:
     )
 
 
-def _sticks(left: Axes, right: Axes, design: ScaledDesign, look: style.Look) -> None:
-    trials = [(trial, trial.demand <= size.capacity.held) for size in design.sizes for trial in size.capacity.trials]
+def _sticks(left: Axes, right: Axes, design: ScaledDesign, look: style.Look, objectives: Objectives) -> None:
+    trials = [(trial, trial.held(objectives)) for size in design.sizes for trial in size.capacity.trials]
     highest = max((trial.demand for trial, _ in trials), default=1.0)
     left.plot([0, highest], [0, highest], color=style.MUTED, lw=1, ls=_DOTTED)
     latencies = [trial.p99_ms for trial, _ in trials if trial.p99_ms]

@@ -15,8 +15,9 @@ from markupsafe import Markup
 
 from harness.charts.chart import Chart, Spot, Table
 from harness.charts.words import UNMEASURED, number, of
-from harness.report import table
+from harness.report import pair, table
 from harness.report.inline import inline
+from harness.report.pair import Side
 from harness.scaled import Scaled, Size
 from harness.summary import Summary
 from harness.verdicts import Verdict
@@ -67,14 +68,22 @@ def write_scaling(run_path: Path, scaled: Scaled, charts: Sequence[Chart]) -> Pa
     return _written(run_path, template.render(scaled=scaled, charts=charts, busy=busy))
 
 
+def write_pair(target: Path, left: Side, right: Side) -> Path:
+    """Two runs in one page, at ``target``."""
+    sides = left.named(0), right.named(1)
+    template = _environment().get_template("pair.html.j2")
+    html = template.render(sides=sides, differences=pair.differences(*sides), pairs=pair.pairs(*sides))
+    return _written(target.parent, html, target.name)
+
+
 def _utilisation(size: Size) -> str:
     edge = size.capacity.edge
     use = sorted(edge.use.items(), key=lambda item: -item[1]) if edge else []
     return ", ".join(f"{name} {100 * share:.0f} %" for name, share in use) or UNMEASURED
 
 
-def _written(run_path: Path, html: str) -> Path:
-    target, draft = run_path / "report.html", run_path / ".report.html.part"
+def _written(run_path: Path, html: str, name: str = "report.html") -> Path:
+    target, draft = run_path / name, run_path / f".{name}.part"
     draft.write_text(html, encoding="utf-8")
     return draft.replace(target)
 
