@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
+import dacite
 import pandas as pd
 
 from harness import spool
@@ -23,7 +24,7 @@ from harness.observations import Event, Sample
 from harness.oracle.judge import Judgement, judge
 from harness.oracle.testimony import Testimony
 from harness.summary import SCHEMA, Summary
-from harness.verdicts import Verdict
+from harness.verdicts import Result, Verdict
 
 
 @dataclass(frozen=True)
@@ -248,6 +249,31 @@ class Run:
         if summary.get("schema") != SCHEMA:
             raise UsageError(f"{self.path}/summary.json has schema {summary.get('schema')}, not {SCHEMA}")
         return summary
+
+    def summary(self) -> Summary:
+        """summary.json as what it was written from.
+
+        Raises:
+            UsageError: it is missing, cut off, of another schema, or not what this harness writes.
+        """
+        try:
+            return dacite.from_dict(Summary, self.summary_json(), dacite.Config(cast=[tuple]))
+        except dacite.DaciteError as problem:
+            what = f"{self.path}/summary.json is foreign: {problem}"
+            raise UsageError(what, f"harness report {self.path} writes it anew") from problem
+
+    def verdicts(self) -> tuple[Verdict, ...]:
+        """verdicts.json as what it was written from.
+
+        Raises:
+            UsageError: it is missing, cut off, or foreign.
+        """
+        try:
+            told = json.loads((self.path / "verdicts.json").read_text())
+            return tuple(dacite.from_dict(Verdict, one, dacite.Config(cast=[Result])) for one in told)
+        except (OSError, ValueError, TypeError, dacite.DaciteError) as problem:
+            what = f"{self.path} has no readable verdicts.json"
+            raise UsageError(what, f"harness report {self.path} writes it anew") from problem
 
 
 def summary_json(summary: Summary) -> dict[str, Any]:
