@@ -1,6 +1,6 @@
 """A quiet experiment, for comparisons of a build with itself: two designs whose time is emulated.
 
-``AA_SLOW`` (a duration) is the service time of the second design, ``AA_BUGS`` what the first one's memory does wrong.
+``AA_SERVICE_TIME`` slows the second design down, ``AA_BUGS`` is what the first one's memory does wrong.
 """
 
 import os
@@ -33,7 +33,7 @@ SCENARIO = Scenario(
     designs=[
         Design("steady", state="faulty", balancing=PLAIN, service_time=SERVICE_TIME, slots=SLOTS,
                options={"bugs": os.environ.get("AA_BUGS", "drop:0")}),
-        Design("subject", state="memory", balancing=PLAIN, service_time=os.environ.get("AA_SLOW", SERVICE_TIME),
+        Design("subject", state="memory", balancing=PLAIN, service_time=os.environ.get("AA_SERVICE_TIME", SERVICE_TIME),
                slots=SLOTS),
     ],
     replicas=1,
