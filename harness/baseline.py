@@ -27,10 +27,6 @@ class Accepted:
     when: str
     files: Mapping[str, str]
 
-    def __post_init__(self) -> None:
-        if not self.reason.strip():
-            raise UsageError("a baseline needs a reason", 'such as --reason "faster checkout, measured three times"')
-
 
 def accept(run: Run, reason: str, baselines: Path, force: bool = False) -> Path:
     """Make a run its scenario's baseline, in ``baselines/<scenario>/``, whole or not at all.
@@ -39,6 +35,8 @@ def accept(run: Run, reason: str, baselines: Path, force: bool = False) -> Path:
         UsageError: the reason is empty, the run did not pass (``force`` takes it all the same), or nothing can be
             written.
     """
+    if not reason.strip():
+        raise UsageError("a baseline needs a reason", 'such as --reason "faster checkout, measured three times"')
     verdict = run.summary().verdict
     if verdict != "pass" and not force:
         raise UsageError(f"{run.plan.run} is no baseline: its verdict is {verdict}", "--force accepts it all the same")
@@ -62,7 +60,7 @@ def altered(path: Path) -> str:
     try:
         files = json.loads(told.read_text())["files"]
         return next((name for name in _KEPT if files.get(name) != _sha256(path / name)), "")
-    except (OSError, ValueError, KeyError, AttributeError):
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):  # torn, or no such thing at all
         return told.name
 
 

@@ -330,7 +330,7 @@ def _json_object(path: Path, problem: str) -> dict[str, Any]:
             problem, "name a directory under results/<scenario>/, such as results/node_kill/latest"
         ) from cause
     if not isinstance(value, dict):
-        raise UsageError(problem)
+        raise UsageError(problem, "it was changed after the run; harness report writes all but run.json anew")
     return value
 
 
