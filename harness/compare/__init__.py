@@ -27,6 +27,7 @@ MARGIN = 0.10
 LEAST_PAIRS = 6
 #: What the A/A arm and the echo may move by.
 STILL = 0.05
+_NAMED = 3  # metrics with one and the same reason
 
 
 @dataclass(frozen=True)
@@ -217,7 +218,8 @@ def _grouped(told: Sequence[tuple[str, str]]) -> Iterator[str]:
     for name, why in told:
         by_why.setdefault(why, []).append(name)
     for why, names in by_why.items():
-        yield f"{names[0] if len(names) == 1 else f'{len(names)} metrics'}: {why}"
+        more = f"; and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+        yield f"{'; '.join(names[:_NAMED])}{more}: {why}"
 
 
 def _ambiguous(metrics: Sequence[Metric]) -> Iterator[tuple[str, str]]:
