@@ -3,10 +3,15 @@
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: help install bench test test-fast lint clean
+BASELINE := results/baselines/node_kill
+CI := results/ci
+
+.PHONY: help install bench bench-aa ci-bench test test-fast lint clean
 
 help:
 	@echo "make bench      run the node-kill experiment and draw its charts into results/gallery (BENCH_ARGS=--quick: a short one)"
+	@echo "make ci-bench   the experiment's short form, six times, held against $(BASELINE); about 5 minutes"
+	@echo "make bench-aa   what the comparison itself gets wrong: a build against itself; about 15 minutes"
 	@echo "make test       lint, types and every test"
 	@echo "make test-fast  the tests that need no real server, under a minute"
 	@echo "make lint       ruff and mypy"
@@ -26,6 +31,19 @@ bench: $(INSTALLED)
 	@$(BIN)/harness run scenarios/node_kill.py $(BENCH_ARGS); code=$$?; \
 	case $$code in 0|1|3) $(BIN)/harness report results/node_kill/latest --gallery results/gallery || exit;; esac; \
 	exit $$code
+
+# Two designs and six repeats fit into five minutes. Code 3 (not comparable, inconclusive) is a warning, 1 a failure.
+ci-bench: $(INSTALLED)
+	@echo "ci-bench: two designs, six repeats, then the comparison with $(BASELINE); all of it is kept in $(CI)"
+	@$(BIN)/harness run scenarios/node_kill.py --quick --design sticky --design hybrid --repeat 6 --out $(CI); code=$$?; \
+	case $$code in 0|1|3) ;; *) exit $$code;; esac; \
+	$(BIN)/harness compare $(CI)/node_kill/latest $(BASELINE) --markdown $(CI)/compare.md --junit $(CI)/compare.xml; code=$$?; \
+	if [ $$code = 3 ]; then echo "ci-bench: a warning, not a failure: nothing can be concluded about times"; exit 0; fi; \
+	exit $$code
+
+bench-aa: $(INSTALLED)
+	@echo "bench-aa: ten runs, best on a machine that does nothing else"
+	@$(BIN)/python benchmarks/aa.py $(AA_ARGS)
 
 lint: $(INSTALLED)
 	@echo "lint: ruff check, ruff format, mypy --strict"

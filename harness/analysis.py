@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 
 from harness.fold import fold
 from harness.oracle.judge import Judgement
-from harness.runs import ArmObservations, Run
-from harness.summary import Arm, Calibration, Controls, DesignSummary, Echo, Sessions, Summary
+from harness.runs import ArmFiles, ArmObservations, Run
+from harness.summary import Again, Arm, Calibration, Controls, DesignSummary, Echo, Sessions, Summary
 from harness.verdicts import Expectation, Result, Verdict, worst
 
 #: A finding is the gravest thing that happened to a session, in this order.
@@ -42,7 +42,7 @@ def analyse(run: Run, expectations: Sequence[Expectation]) -> Analysis:
     """Fold every arm, judge every expectation, and check the measurement itself."""
     arms = run.observations()
     folded = [(arm, _with_theory(fold(arm), run.plan.designs[arm.design])) for arm in arms]
-    controls = _controls(run)
+    controls = _controls(run, folded)
     summary = Summary(run.plan.scenario, run.plan.run, _designs(run, folded), controls)
     verdicts = _under_controls(
         [*_expected(summary, expectations), *_measurement(run, folded), *_control_verdicts(controls)], controls
@@ -61,12 +61,18 @@ def _designs(run: Run, folded: Sequence[tuple[ArmObservations, Arm]]) -> dict[st
     for name, describe in run.plan.designs.items():
         arms: dict[str, Arm] = {}
         for kind in ("fault", "control"):
-            repeats = tuple(arm for seen, arm in folded if (seen.design, seen.arm) == (name, kind))
-            if repeats:
-                arms[kind] = replace(repeats[0], repeats=repeats if len(repeats) > 1 else ())
+            arm = _repeated(folded, name, kind)
+            if arm is not None:
+                arms[kind] = arm
         if arms:
             designs[name] = DesignSummary(describe, arms, finding(arms))
     return designs
+
+
+def _repeated(folded: Sequence[tuple[ArmObservations, Arm]], design: str, kind: str) -> Arm | None:
+    """The figures of an arm's first repeat, with all of them beneath where there are several."""
+    repeats = tuple(arm for seen, arm in folded if (seen.design, seen.arm) == (design, kind))
+    return replace(repeats[0], repeats=repeats if len(repeats) > 1 else ()) if repeats else None
 
 
 def finding(arms: Mapping[str, Arm]) -> str:
@@ -143,17 +149,43 @@ def _arm_measurement(observed: ArmObservations, arm: Arm) -> Iterator[Verdict]:
         yield Verdict("driver_kept_up", Result.UNKNOWN, f"{where}: the load process was not sampled", observed.design)
 
 
-def _controls(run: Run) -> Controls:
-    kept = run.controls()
-    echo = Echo(**kept["echo"]) if kept.get("echo") else None
-    truth = kept.get("calibration")
+def _controls(run: Run, folded: Sequence[tuple[ArmObservations, Arm]]) -> Controls:
+    echo, aa = _echo(run), _again(folded)
+    truth = run.controls().get("calibration")
     if not truth:
-        return Controls(None, echo)
+        return Controls(None, echo, aa)
     load = {"warmup_s": 0.0, "duration_s": 0.0}
     return Controls(
         calibrate(run.arm("calibration", "control").observations("calibration", "control", load).judgements, truth),
         echo,
+        aa,
     )
+
+
+def _again(folded: Sequence[tuple[ArmObservations, Arm]]) -> Again | None:
+    design = next((seen.design for seen, _ in folded if seen.arm == "aa"), None)
+    arm = _repeated(folded, design, "aa") if design is not None else None
+    return Again(design, arm) if design is not None and arm is not None else None
+
+
+def _echo(run: Run) -> Echo | None:
+    """The first round's echo, with all rounds' beneath it where there are several."""
+    rounds = max((nth for _, _, nth in run.plan.arms), default=1)
+    echoes = tuple(_echo_of(run.arm("echo", "control", nth)) for nth in range(1, rounds + 1))
+    first = next((echo for echo in echoes if echo is not None), None)
+    return replace(first, repeats=echoes if rounds > 1 else ()) if first else None
+
+
+def _echo_of(files: ArmFiles) -> Echo | None:
+    """The figures of one echo; None where it did not run to its end."""
+    seen = files.observations("echo", "control", {"warmup_s": 0.0, "duration_s": 0.0}) if files.path.exists() else None
+    if seen is None or not seen.complete:
+        return None
+    arm = fold(seen)
+    mean, p50, p99 = arm.throughput.mean, arm.service_ms.p50, arm.service_ms.p99
+    if mean is None or p50 is None or p99 is None:
+        return None
+    return Echo(arm.requests.ok, mean, p50, p99, arm.resources.driver_cpu)
 
 
 def calibrate(judgements: Sequence[Judgement], truth: Mapping[str, str]) -> Calibration:
@@ -172,6 +204,8 @@ def _control_verdicts(controls: Controls) -> Iterator[Verdict]:
     if calibration is not None:
         why = f"the judge named {calibration.correct} of {calibration.sessions} sessions with seeded bugs rightly"
         yield Verdict("calibration", Result.PASS if calibration.diagonal else Result.UNKNOWN, why)
+    if controls.echo is None or None in controls.echo.repeats:
+        yield Verdict("echo", Result.UNKNOWN, "the echo control did not run to its end in every round")
 
 
 def _under_controls(verdicts: Sequence[Verdict], controls: Controls) -> tuple[Verdict, ...]:

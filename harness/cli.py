@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import json
+import os
 import signal
 import sys
 import tempfile
@@ -19,6 +20,7 @@ from rich.table import Table
 from harness.errors import HarnessError
 
 if TYPE_CHECKING:
+    from harness.compare import Comparison
     from harness.conduct import Conducted
     from harness.report.table import Row
     from harness.scaled import Scaled
@@ -61,6 +63,8 @@ def build_parser() -> argparse.ArgumentParser:
         _add_scale,
         _add_report,
         _add_explain,
+        _add_compare,
+        _add_baseline,
         _add_up,
         _add_kill,
         _add_clean,
@@ -156,6 +160,54 @@ def _add_explain(commands: Commands) -> None:
         "session", nargs="?", help="DESIGN/SESSION or DESIGN/ARM/SESSION; without it, those worth a look"
     )
     _json_flag(explain)
+
+
+def _add_compare(commands: Commands) -> None:
+    compare = _command(
+        commands, "compare", _compare, "hold a run against a baseline: invariants exactly, times as ratios",
+        "harness compare results/node_kill/latest results/baselines/node_kill --markdown compare.md",
+    )  # fmt: skip
+    compare.add_argument("run", type=Path, help="a run's directory, best of --repeat 6 or more")
+    compare.add_argument("baseline", type=Path, help="a baseline's directory, or another run's")
+    compare.add_argument(
+        "--margin", type=_share, default=0.10, metavar="10%", help="what a ratio may move by (default 10%%)"
+    )
+    compare.add_argument(
+        "--allow-environment", action="store_true", help="declare that another cpu, count of cores or python is fine"
+    )
+    compare.add_argument("--markdown", type=Path, metavar="FILE", help="write it as a comment for a pull request")
+    compare.add_argument("--junit", type=Path, metavar="FILE", help="write it as JUnit's XML")
+    _json_flag(compare)
+
+
+def _share(text: str) -> float:
+    """``10%`` or ``10``: a share between 0 and 1, both excluded."""
+    try:
+        share = float(text.removesuffix("%")) / 100
+    except ValueError:
+        share = 0.0
+    if not 0 < share < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no margin; per cent between 0 and 100, such as 10%")
+    return share
+
+
+def _add_baseline(commands: Commands) -> None:
+    baseline = _command(
+        commands, "baseline", _accept, "what later runs are held against",
+        'harness baseline accept results/node_kill/latest --reason "the first one"',
+    )  # fmt: skip
+    deeds = baseline.add_subparsers(required=True, metavar="COMMAND")
+    accept = _command(
+        deeds, "accept", _accept, "make a run its scenario's baseline",
+        'harness baseline accept results/node_kill/latest --reason "faster checkout, seen three times"',
+    )  # fmt: skip
+    accept.add_argument("run", type=Path, help="a run's directory")
+    accept.add_argument("--reason", required=True, metavar="WHY", help="why it moves; kept beside it")
+    accept.add_argument("--force", action="store_true", help="take a run that did not pass")
+    accept.add_argument(
+        "--baselines", type=Path, default=Path("results/baselines"), metavar="DIR", help="where baselines are kept"
+    )
+    _json_flag(accept)
 
 
 def _add_up(commands: Commands) -> None:
@@ -358,6 +410,56 @@ def _print_story(told: Any) -> None:
     out.print(table)
     for sentence in told.why:
         out.print(f"- {sentence}")
+
+
+def _compare(arguments: argparse.Namespace) -> int:
+    from harness import compare, runs  # noqa: PLC0415
+    from harness.charts import forest  # noqa: PLC0415
+    from harness.compare import told  # noqa: PLC0415
+
+    found = compare.read_and_compare(arguments.run, arguments.baseline, arguments.margin, arguments.allow_environment)
+    with runs.writing(arguments.run / "charts"):
+        chart = forest.draw(found, arguments.run / "charts")
+    for path, write in ((arguments.markdown, told.write_markdown), (arguments.junit, told.write_junit)):
+        if path is not None:
+            with runs.writing(path):
+                write(found, path)
+    if arguments.json:
+        print(json.dumps(asdict(found), indent=1))
+    else:
+        _print_comparison(found)
+        if chart:
+            print(f"chart: {chart.svg}")
+    if os.environ.get("GITHUB_ACTIONS"):
+        print("\n".join(told.annotations(found)), file=sys.stderr)
+    return found.outcome.exit_code
+
+
+def _print_comparison(found: "Comparison") -> None:
+    from harness.compare import told  # noqa: PLC0415
+
+    out = Console()
+    out.print(escape(told.sentence(found)), style="bold", highlight=False)
+    for why in found.why:
+        out.print(f"- {escape(why)}", highlight=False)
+    if found.metrics:
+        table = Table(*told.COLUMNS)
+        for one in found.metrics:
+            table.add_row(*map(escape, told.row(one)))
+        out.print(table)
+    for note in told.notes(found):
+        out.print(escape(note), style="dim", highlight=False)
+
+
+def _accept(arguments: argparse.Namespace) -> int:
+    from harness import baseline, runs  # noqa: PLC0415
+
+    path = baseline.accept(runs.Run.open(arguments.run), arguments.reason, arguments.baselines, arguments.force)
+    if arguments.json:
+        print((path / "baseline.json").read_text())
+    else:
+        print(f"accepted: {path}; commit it")
+    return 0
 
 
 def _up(arguments: argparse.Namespace) -> int:

@@ -4,7 +4,7 @@ import secrets
 from pathlib import Path
 
 from harness.bench import Bench
-from harness.controls import calibration, echo
+from harness.controls import ECHO, ECHO_USERS, calibration
 from harness.errors import UntrustedError
 from harness.observations import Event
 from harness.progress import Progress
@@ -15,7 +15,7 @@ from harness.topology.process import ProcessBackend
 
 
 async def run(scenario: Scenario, users: Path, into: Run, repeat: int, progress: Progress) -> None:
-    """Run the controls and every arm of a scenario, in interleaved order.
+    """Run the calibration, then round by round the echo and every arm of a scenario, in interleaved order.
 
     ``users`` is the file of their behaviour. An arm whose measurement breaks is kept as far as it came;
     the others go on.
@@ -26,8 +26,12 @@ async def run(scenario: Scenario, users: Path, into: Run, repeat: int, progress:
     async with supervised(into.plan.run) as supervisor:
         backend = ProcessBackend(supervisor, nonce=into.plan.run, secret=secrets.token_hex(16))
         bench = Bench(backend, supervisor, into.plan.seed, progress)
-        into.keep_controls({"echo": await echo(bench, into), "calibration": await calibration(bench, into)})
+        into.keep_controls({"calibration": await calibration(bench, into)})
+        echoed = 0
         for index, (arm, nth) in enumerate(scenario.rounds(repeat)):
+            if nth > echoed:
+                await _measured(bench, ECHO, ECHO_USERS, into, nth)
+                echoed = nth
             total = len(into.plan.arms)
             progress.arm_started(arm.design.name, arm.name, index, total, arm.seconds, warmup=arm.warmup)
             progress.arm_ended(await _measured(bench, arm, users, into, nth))

@@ -22,6 +22,8 @@ from harness.scenario import Scenario
 OVERHEAD_S = 1.5
 #: What the controls take before the first arm, and the analysis and the charts after the last.
 CONTROLS_S = 12.0
+#: What the echo takes, once more in every further round.
+ECHO_S = 3.0
 _TOLD = ("fault_effective", "fault_healed", "part_died", "broken_off")
 _WINDOW = 6  # snapshots, 200 ms apart: the rate is that of the last second
 _BETWEEN_LINES_S = 5.0
@@ -31,8 +33,8 @@ Clock = Callable[[], float]
 
 def estimate(scenario: Scenario, repeat: int = 1) -> str:
     """How long a run will take: ``8 arms, about 3 min 40 s``."""
-    arms = [arm for arm in scenario.arms() for _ in range(repeat)]
-    total = CONTROLS_S + sum(seconds(arm.load.duration) + OVERHEAD_S for arm in arms)
+    arms = [arm for arm, _ in scenario.rounds(repeat)]
+    total = CONTROLS_S + (repeat - 1) * ECHO_S + sum(seconds(arm.load.duration) + OVERHEAD_S for arm in arms)
     return f"{len(arms)} {'arm' if len(arms) == 1 else 'arms'}, about {spoken(total)}"
 
 
@@ -85,7 +87,8 @@ class ArmState:
     @property
     def name(self) -> str:
         """The arm as people call it."""
-        return f"{self.design}, {'with its faults' if self.arm == 'fault' else 'without faults'}"
+        what = {"fault": "with its faults", "control": "without faults", "aa": "without faults, once more"}
+        return f"{self.design}, {what[self.arm]}"
 
     @property
     def t(self) -> float:

@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
+import dacite
 import pandas as pd
 
 from harness import spool
@@ -23,7 +24,7 @@ from harness.observations import Event, Sample
 from harness.oracle.judge import Judgement, judge
 from harness.oracle.testimony import Testimony
 from harness.summary import SCHEMA, Summary
-from harness.verdicts import Verdict
+from harness.verdicts import Result, Verdict
 
 
 @dataclass(frozen=True)
@@ -277,6 +278,31 @@ class Run:
             raise UsageError(f"{self.path}/summary.json has schema {summary.get('schema')}, not {SCHEMA}")
         return summary
 
+    def summary(self) -> Summary:
+        """summary.json as what it was written from.
+
+        Raises:
+            UsageError: it is missing, cut off, of another schema, or not what this harness writes.
+        """
+        try:
+            return dacite.from_dict(Summary, self.summary_json(), dacite.Config(cast=[tuple]))
+        except dacite.DaciteError as problem:
+            what = f"{self.path}/summary.json is foreign: {problem}"
+            raise UsageError(what, f"harness report {self.path} writes it anew") from problem
+
+    def verdicts(self) -> tuple[Verdict, ...]:
+        """verdicts.json as what it was written from.
+
+        Raises:
+            UsageError: it is missing, cut off, or foreign.
+        """
+        try:
+            told = json.loads((self.path / "verdicts.json").read_text())
+            return tuple(dacite.from_dict(Verdict, one, dacite.Config(cast=[Result])) for one in told)
+        except (OSError, ValueError, TypeError, dacite.DaciteError) as problem:
+            what = f"{self.path} has no readable verdicts.json"
+            raise UsageError(what, f"harness report {self.path} writes it anew") from problem
+
 
 def summary_json(summary: Summary) -> dict[str, Any]:
     """The summary in the contract's order of keys."""
@@ -332,7 +358,7 @@ def _json_object(path: Path, problem: str) -> dict[str, Any]:
             problem, "name a directory under results/<scenario>/, such as results/node_kill/latest"
         ) from cause
     if not isinstance(value, dict):
-        raise UsageError(problem)
+        raise UsageError(problem, "it was changed after the run; harness report writes all but run.json anew")
     return value
 
 

@@ -218,7 +218,7 @@ class Arm:
     """A design with or without its faults: what is run once."""
 
     design: Design
-    name: str  # fault | control
+    name: str  # fault | control | aa (the control again, to be compared with itself)
     load: Load
     faults: tuple[At, ...]
 
@@ -280,9 +280,15 @@ class Scenario:
             yield from pair if index % 2 == 0 else reversed(pair)
 
     def rounds(self, repeat: int) -> Iterator[tuple[Arm, int]]:
-        """Every arm ``repeat`` times, with its number from 1; every other round runs backwards (A B B A)."""
+        """Every arm ``repeat`` times, with its number from 1; every other round runs backwards (A B B A).
+
+        What is repeated can be compared, so each round then holds an A/A arm: the first design's control once more,
+        at the other end of the round. What those two differ by is noise.
+        """
+        arms = list(self.arms())
+        if repeat > 1:
+            arms.append(Arm(self.designs[0], "aa", self.load, ()))
         for nth in range(1, repeat + 1):
-            arms = list(self.arms())
             yield from ((arm, nth) for arm in (arms if nth % 2 else reversed(arms)))
 
     def only(self, names: Sequence[str]) -> "Scenario":

@@ -207,6 +207,15 @@ class Echo:
     p50_ms: float
     p99_ms: float
     driver_cpu: float | None
+    repeats: tuple["Echo | None", ...] = ()  # one a round, where there are several; None where it broke
+
+
+@dataclass(frozen=True)
+class Again:
+    """The A/A arm: a design's control measured a second time in every round. What it differs by is noise."""
+
+    design: str
+    arm: Arm
 
 
 @dataclass(frozen=True)
@@ -215,6 +224,7 @@ class Controls:
 
     calibration: Calibration | None
     echo: Echo | None
+    aa: Again | None = None
 
 
 @dataclass(frozen=True)

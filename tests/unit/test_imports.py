@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 MAP = ROOT / "harness" / "ARCHITECTURE.md"
-READERS = ("fold", "analysis", "charts", "report", "explain")
+READERS = ("fold", "analysis", "charts", "report", "explain", "compare", "baseline")
 ACTORS = ("topology", "load", "faults", "balancers", "stores", "supervisor", "bench", "experiment")
 
 

@@ -172,6 +172,18 @@ def test_without_faults_there_are_controls_alone() -> None:
     assert [(arm.design.name, arm.name) for arm in scenario("a", "b").arms()] == [("a", "control"), ("b", "control")]
 
 
+def test_what_is_repeated_has_an_a_a_arm_at_the_other_end_of_its_round_than_its_twin() -> None:
+    rounds = [(arm.design.name, arm.name, nth) for arm, nth in scenario("a", "b").rounds(2)]
+    first = [("a", "control", 1), ("b", "control", 1), ("a", "aa", 1)]
+    assert rounds == [*first, ("a", "aa", 2), ("b", "control", 2), ("a", "control", 2)]
+
+
+def test_an_a_a_arm_has_no_faults_and_what_runs_once_has_none() -> None:
+    broken = scenario("a", faults=(At("8s", Break()),))
+    assert [arm.faults for arm, _ in broken.rounds(2) if arm.name == "aa"] == [(), ()]
+    assert all(arm.name != "aa" for arm, _ in broken.rounds(1))
+
+
 def test_only_keeps_the_named_designs_in_the_scenarios_order() -> None:
     assert [design.name for design in scenario("a", "b", "c").only(["c", "a"]).designs] == ["a", "c"]
 

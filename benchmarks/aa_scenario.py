@@ -1,0 +1,42 @@
+"""A quiet experiment, for comparisons of a build with itself: two designs whose time is emulated.
+
+``AA_SERVICE_TIME`` slows the second design down, ``AA_BUGS`` is what the first one's memory does wrong.
+"""
+
+import os
+from collections.abc import Generator
+
+from locust import constant
+
+from harness import Balancing, Client, Design, Scenario, Sessions, SessionUser, keeps
+from harness.load.user import Reply, Request
+
+
+class Shopper(SessionUser):
+    """Writes, and reads what was written, as fast as it is answered."""
+
+    wait_time = constant(0)
+
+    def session(self, cart: Client) -> Generator[Request, Reply, None]:
+        while True:
+            yield cart.post("/cart/add", json={"item": "tea"}, writes="tea")
+            yield cart.get("/cart")
+
+    def final(self, cart: Client) -> Request:
+        return cart.get("/cart")
+
+
+SERVICE_TIME, SLOTS = "20ms", 16
+PLAIN = Balancing("round_robin")
+
+SCENARIO = Scenario(
+    designs=[
+        Design("steady", state="faulty", balancing=PLAIN, service_time=SERVICE_TIME, slots=SLOTS,
+               options={"bugs": os.environ.get("AA_BUGS", "drop:0")}),
+        Design("subject", state="memory", balancing=PLAIN, service_time=os.environ.get("AA_SERVICE_TIME", SERVICE_TIME),
+               slots=SLOTS),
+    ],
+    replicas=1,
+    load=Sessions(concurrent=8, duration="2s", warmup="500ms"),
+    expect=[keeps("steady", "subject")],
+)  # fmt: skip

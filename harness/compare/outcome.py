@@ -1,0 +1,24 @@
+"""What a comparison says, of one thing or of all."""
+
+import enum
+from collections.abc import Iterable
+
+
+class Outcome(enum.StrEnum):
+    """From the gravest to the best. Fail outweighs unknown, unknown outweighs pass."""
+
+    REGRESSION = "regression"
+    NOT_COMPARABLE = "not comparable"
+    INCONCLUSIVE = "inconclusive"
+    IMPROVED = "improved"
+    EQUIVALENT = "equivalent"
+
+    @property
+    def exit_code(self) -> int:
+        """The process's exit code, by the contract."""
+        return {Outcome.REGRESSION: 1, Outcome.IMPROVED: 0, Outcome.EQUIVALENT: 0}.get(self, 3)
+
+
+def gravest(outcomes: Iterable[Outcome]) -> Outcome:
+    """The gravest of them; ``equivalent`` of none."""
+    return min(outcomes, key=list(Outcome).index, default=Outcome.EQUIVALENT)

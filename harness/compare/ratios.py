@@ -1,0 +1,91 @@
+"""How far a ratio moved between two sets of measured pairs: Welch's t interval on log ratios, and Holm's correction.
+
+A ratio's noise is multiplicative, so its logarithm is what averages. A margin of 10 % is ``log(1.1)`` on both sides.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from scipy import stats
+
+CONFIDENCE = 0.95
+#: Of one side: an interval of 95 % that lies wholly beyond the margin leaves 2.5 % there.
+ALPHA = (1 - CONFIDENCE) / 2
+_NOTHING = 1e-9  # what varies by less differs in the last binary digits alone
+
+
+@dataclass(frozen=True)
+class Shift:
+    """Log ratios of two sessions, a pair of measurements each; ``now`` and ``before`` have two or more."""
+
+    now: tuple[float, ...]
+    before: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        if min(len(self.now), len(self.before)) < 2:
+            raise ValueError("a shift takes two pairs or more on each side")
+
+    @cached_property
+    def mean(self) -> float:
+        """By how much the mean log ratio moved."""
+        return float(np.mean(self.now) - np.mean(self.before))
+
+    @cached_property
+    def interval(self) -> tuple[float, float]:
+        """The two-sided 95 % interval of ``mean``; a point, where nothing varies."""
+        error, freedom = self._welch
+        half = float(stats.t.ppf(1 - ALPHA, freedom)) * error if error else 0.0
+        return self.mean - half, self.mean + half
+
+    def p_above(self, margin: float) -> float:
+        """One-sided p of the hypothesis that it moved up by no more than ``margin`` (a log ratio)."""
+        return self._tail(self.mean - margin)
+
+    def p_below(self, margin: float) -> float:
+        """One-sided p of the hypothesis that it moved down by no more than ``margin``."""
+        return self._tail(-self.mean - margin)
+
+    def _tail(self, beyond: float) -> float:
+        error, freedom = self._welch
+        if not error:
+            return 0.0 if beyond > 0 else 1.0
+        return float(stats.t.sf(beyond / error, freedom))
+
+    @cached_property
+    def _welch(self) -> tuple[float, float]:
+        """The standard error of ``mean`` and its degrees of freedom (Welch 1947); no error where nothing varies."""
+        sizes = (len(self.now), len(self.before))
+        parts = [float(np.var(side, ddof=1)) / len(side) for side in (self.now, self.before)]
+        error = math.sqrt(sum(parts))
+        if error < _NOTHING:
+            return 0.0, math.inf
+        return error, sum(parts) ** 2 / sum(part**2 / (size - 1) for part, size in zip(parts, sizes, strict=True))
+
+    def recurs(self, margin: float) -> bool:
+        """Whether each half of either session, taken alone, moved beyond the margin to the same side."""
+        sign = math.copysign(1.0, self.mean)
+        halves = [
+            *((half, self.before) for half in _halves(self.now)),
+            *((self.now, half) for half in _halves(self.before)),
+        ]
+        return all(sign * float(np.mean(now) - np.mean(before)) > margin for now, before in halves)
+
+
+def _halves(values: Sequence[float]) -> tuple[Sequence[float], Sequence[float]]:
+    middle = len(values) // 2
+    return values[:middle], values[middle:]
+
+
+def holm(values: Sequence[float]) -> tuple[float, ...]:
+    """The p values adjusted for their number (Holm 1979), in the order given.
+
+    The smallest of m counts m-fold, the next one m-1-fold and so on; none is below one that was smaller before.
+    """
+    order = np.argsort(values, kind="stable")
+    adjusted = np.maximum.accumulate(np.asarray(values)[order] * np.arange(len(values), 0, -1))
+    found = np.empty(len(values))
+    found[order] = np.minimum(adjusted, 1.0)
+    return tuple(found.tolist())
