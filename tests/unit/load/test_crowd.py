@@ -97,14 +97,14 @@ def test_a_session_without_requests_does_not_spin(rig: Rig, caplog: pytest.LogCa
 
 
 def test_open_requests_are_intended_at_their_arrivals_and_shared_by_the_longest_idle(rig: Rig) -> None:
-    crowd = Open(rig.stage, every(4 * MS), 250)
+    crowd = Open(rig.stage, every(25 * MS), 40)
     for _ in range(3):
         crowd.join(Visitor(endless), 0)
     crowd.start(time.monotonic_ns())
     rig.until(lambda: rig.stage.sent >= 12)
     rig.until(lambda: rig.engine.in_flight == 0)
     rows = rig.rows()
-    assert list(rows["t_intended"][:12]) == [n * 4 * MS for n in range(12)]
+    assert list(rows["t_intended"][:12]) == [n * 25 * MS for n in range(12)]
     assert list(rows["session"][:9]) == [1, 2, 3] * 3
     assert (rows["t_sent"] >= rows["t_intended"]).all() and crowd.dropped == 0
 
