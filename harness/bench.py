@@ -117,7 +117,7 @@ class Bench:
                 seed=self.seed,
                 on_snapshot=told.snapshot,
             ) as driver,
-            self.backend.topology(arm.design, files.logs, told.clock) as topology,
+            self.backend.topology(arm.design, files.logs, told.clock, on_start=driver.booting) as topology,
         ):
             told.up(topology)
             await driver.ready()

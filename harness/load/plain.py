@@ -11,7 +11,7 @@ import gevent
 from locust import events
 
 from harness.errors import UsageError
-from harness.load.channel import Deed, Ready, Start, Stop, Sweep, Swept
+from harness.load.channel import Booting, Deed, Ready, Start, Stop, Sweep, Swept
 from harness.load.counts import Counts
 from harness.load.link import Link, leave, quit_locust
 from harness.load.plan import Orders
@@ -33,6 +33,7 @@ class Plain:
         self._names = Names(self._spool.tell)
         self._counts = Counts()
         self._recorder = Recorder(self._spool.write, self._counts.fold)
+        self._boots: dict[str, str] = {}
         self._t0 = self._sent = 0
         self._stopping = self._stopped = self._swept = False
         self._deeds = self._link.deeds()
@@ -42,7 +43,7 @@ class Plain:
         if self._kind != "closed":
             self._link.died(UsageError("a plain locustfile decides itself when it asks", "load=Sessions(concurrent=N)"))
         self._link.say(Ready())
-        start = next(self._deeds, None)
+        start = next((deed for deed in self._deeds if not self._noted(deed)), None)
         if not isinstance(start, Start):
             leave(0)
         self._environment.host = start.url
@@ -63,7 +64,7 @@ class Plain:
         begin = end - round((response_time or 0.0) * 1e6)
         status = getattr(response, "status_code", None) or 0
         headers = getattr(response, "headers", None) or {}
-        outcome = _outcome(status, problem)
+        outcome, replica = _outcome(status, problem), headers.get("X-Replica") or ""
         self._sent += 1
         self._recorder.add(
             0,
@@ -77,8 +78,8 @@ class Plain:
             0,
             0,
             status,
-            self._names.number("replica", headers.get("X-Replica") or ""),
-            self._names.number("boot", headers.get("X-Boot") or ""),
+            self._names.number("replica", replica),
+            self._names.number("boot", headers.get("X-Boot") or self._boots.get(replica, "")),
             begin - self._t0,
             begin - self._t0,
             NO_TIME,
@@ -100,7 +101,14 @@ class Plain:
         else:
             leave(0)
 
+    def _noted(self, deed: Deed) -> bool:
+        if isinstance(deed, Booting):
+            self._boots[deed.replica] = deed.boot
+        return isinstance(deed, Booting)
+
     def _do(self, deed: Deed) -> None:
+        if self._noted(deed):
+            return
         if isinstance(deed, Stop):
             self._spawn(self._stop)
         elif isinstance(deed, Sweep):

@@ -2,7 +2,7 @@
 
 import logging
 import traceback
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from typing import ClassVar, Protocol
 
 from harness.load.client import Client, Pause, Request
@@ -78,6 +78,8 @@ class Stage:
         self.sent = 0
         self.lost = 0
         self.stopping = False
+        #: The boot ids of replicas that do not tell theirs; whoever starts them does.
+        self.boots: Mapping[str, str] = {}
         #: Called after every request of the load, where somebody wants each of them.
         self.each: Callable[[str, str, Reply | None, str, tuple[int, int]], None] | None = None
         self._complaints: set[str] = set()
@@ -88,6 +90,10 @@ class Stage:
         session = Session(self, len(self.sessions) + 1, user, crowd)
         self.sessions.append(session)
         return session
+
+    def boot_of(self, reply: Reply) -> str:
+        """The boot id of whoever answered, by its own word or by that of who started it."""
+        return reply.boot or self.boots.get(reply.replica, "")
 
     def name_of(self, request: Request) -> int:
         """The number of what a request is counted under: its name, or method and path without the query."""
@@ -230,7 +236,7 @@ class Session:
         request = self.request
         assert request is not None  # noqa: S101 - a reply answers a request
         self.take_cookies(reply)
-        boot, t = reply.boot, t_end - self._stage.t0
+        boot, t = self._stage.boot_of(reply), t_end - self._stage.t0
         forced = self.is_forced_login(reply)
         outcome = Outcome.FAILED if forced else outcome_of(reply)
         observed = self.observed(request, reply) if outcome is Outcome.OK else None
@@ -319,7 +325,7 @@ def record(  # noqa: PLR0917 - a record's fields, packed in the hot path
         phase,
         reply.status,
         names.number("replica", reply.replica),
-        names.number("boot", reply.boot),
+        names.number("boot", stage.boot_of(reply)),
         t_intended - t0,
         lane.t_sent - t0,
         lane.t_first - t0 if lane.t_first >= 0 else NO_TIME,
