@@ -84,7 +84,9 @@ def _bound(port: int) -> socket.socket:
         held.bind((LOOPBACK, port))
     except OSError as problem:
         held.close()
-        raise EnvironmentLacksError(f"no free port on {LOOPBACK}: {problem.strerror}", "end what holds them") from problem
+        raise EnvironmentLacksError(
+            f"no free port on {LOOPBACK}: {problem.strerror}", "end what holds them"
+        ) from problem
     return held
 
 

@@ -73,7 +73,9 @@ class Command:
         try:
             return tuple(shlex.split(self.command))
         except ValueError as problem:
-            raise UsageError(f"the command {self.command!r} cannot be read: {problem}", "close every quote") from problem
+            raise UsageError(
+                f"the command {self.command!r} cannot be read: {problem}", "close every quote"
+            ) from problem
 
     def argv(self, place: Place) -> tuple[str, ...]:
         """The command line of one copy."""

@@ -7,6 +7,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
@@ -29,18 +30,24 @@ _GONE_WITHIN = 2.0  # seconds in which nothing may be left at the port of a kill
 OnStart = Callable[[str, str], None]
 
 
+@dataclass(frozen=True)
+class Orders:
+    """What all replicas of one topology have in common."""
+
+    target: Target
+    store: str  # its url, empty where there is none
+    on_start: OnStart
+
+
 class CommandReplica(Started):
     """One copy of a program, at a port of its own. Its boot id is its name and the number of its start."""
 
-    def __init__(
-        self, name: str, target: Target, supervisor: Supervisor, port: Reservation, logs: Path, store: str,
-        on_start: OnStart,
-    ) -> None:  # fmt: skip
+    def __init__(self, name: str, supervisor: Supervisor, port: Reservation, logs: Path, orders: Orders) -> None:
         super().__init__(name, supervisor, port, logs)
-        self._target = target
+        self._target = orders.target
         self._port = port
-        self._place = Place(port.port, name, store)
-        self._on_start = on_start
+        self._place = Place(port.port, name, orders.store)
+        self._on_start = orders.on_start
         self._starts = 0
 
     async def start(self) -> None:
@@ -64,7 +71,7 @@ class CommandReplica(Started):
 
     async def _ready(self, child: Child) -> None:
         answering, give_up = AsReady(self._target.ready), time.monotonic() + seconds(self._target.ready_within)
-        while trouble := await answering.trouble(self.member.host, self.member.port):
+        while trouble := await answering.trouble(*self._address):
             if not child.alive:
                 raise self._ended(await child.wait())
             if time.monotonic() > give_up:
@@ -78,9 +85,11 @@ class CommandReplica(Started):
 
     def _ended(self, code: int) -> EnvironmentLacksError:
         last = " | ".join(self._child.log_tail(3).splitlines()) if self._child else ""
+        hint = f"its log is {self._log}; it was given port {self.member.port}, as {{port}} and PORT"
+        if self._starts > 1 and "in use" in last:
+            hint = "where it sets no SO_REUSEADDR it cannot listen again for a minute; have it set that"
         return EnvironmentLacksError(
-            f"{self.name} ended with code {code} before it was ready: {last or 'it said nothing'}",
-            f"its log is {self._log}; it was given port {self.member.port}, as {{port}} and PORT",
+            f"{self.name} ended with code {code} before it was ready: {last or 'it said nothing'}", hint
         )
 
     def _never_ready(self, child: Child, trouble: str) -> EnvironmentLacksError:
@@ -103,6 +112,7 @@ class CommandReplica(Started):
             left = _apart(self._child)
             await (self._child.stop(grace) if self._target.graceful else self._child.kill())
             _end(left)
+            await self._is_free()
 
     async def kill(self) -> Evidence:
         """SIGKILL to it and all below it: landed when it is gone, by this signal, and nothing listens at its port."""
@@ -114,10 +124,12 @@ class CommandReplica(Started):
         return Evidence(done.landed and free, {**done.facts, "port_free": free})
 
     async def _is_free(self) -> bool:
-        answering, give_up = AsReady(None), time.monotonic() + _GONE_WITHIN
-        while not (free := bool(await answering.trouble(*self._address))) and time.monotonic() < give_up:
+        give_up = time.monotonic() + _GONE_WITHIN
+        while not await AsReady(None).trouble(*self._address):
+            if time.monotonic() > give_up:
+                return False
             await asyncio.sleep(_POLL)
-        return free
+        return True
 
     @property
     def _address(self) -> tuple[str, int]:

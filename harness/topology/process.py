@@ -3,9 +3,9 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 from harness import balancers
 from harness.bundled import targets_home
@@ -17,15 +17,12 @@ from harness.stores import STORES, needs
 from harness.supervisor import Supervisor
 from harness.targets import Command, Url
 from harness.topology.attached import attached
-from harness.topology.command import CommandReplica, OnStart
-from harness.topology.health import AsOurs, AsReady
+from harness.topology.command import CommandReplica, OnStart, Orders
+from harness.topology.health import Answering, AsOurs, AsReady
 from harness.topology.logs import bounded
 from harness.topology.replica import ProcessReplica, Started, TargetSettings
-from harness.topology.sampler import sampling
+from harness.topology.sampler import Sampler, sampling
 from harness.topology.topology import Topology
-
-
-S = TypeVar("S", bound=Started)
 
 
 class StartBalancer(Protocol):
@@ -42,6 +39,23 @@ class StartBalancer(Protocol):
         port: int,
     ) -> AbstractAsyncContextManager[Balancer]:
         """A balancer in front of the members, for the length of a scope."""
+
+
+@dataclass(frozen=True)
+class Site:
+    """Where one design comes up: all of it ends with ``scope``."""
+
+    scope: AsyncExitStack
+    design: Design
+    logs: Path
+    port: int
+    clock: Clock
+    on_start: OnStart
+
+    @property
+    def names(self) -> Sequence[str]:
+        """Of the replicas."""
+        return [f"r{index}" for index in range(self.design.replicas or 1)]
 
 
 class ProcessBackend:
@@ -80,69 +94,65 @@ class ProcessBackend:
         """
         logs.mkdir(parents=True, exist_ok=True)  # noqa: ASYNC240 - before anything is timed
         async with AsyncExitStack() as scope:
-            topology = await self._parts(scope, design, logs, port, on_start, clock)
+            topology = await self._brought_up(Site(scope, design, logs, port, clock, on_start))
             await topology.steady()
             yield topology
 
-    async def _parts(
-        self, scope: AsyncExitStack, design: Design, logs: Path, port: int, on_start: OnStart, clock: Clock
-    ) -> Topology:
-        journal, target = logs / "journal.jsonl", design.target
+    async def _brought_up(self, site: Site) -> Topology:
+        design, target, journal = site.design, site.design.target, site.logs / "journal.jsonl"
         if isinstance(target, Url):
-            sampler = await scope.enter_async_context(sampling(self._supervisor, clock))
-            front, replicas = attached(target)
-            return Topology(design, AsReady(target.ready), replicas, front, None, journal, sampler)
-        store = await self._store(scope, design, logs)
-        started: Sequence[Started]
-        if isinstance(target, Command):
-            started = await self._commands(scope, design, target, store, logs, on_start)
-            balancing = _for_others(design.balancing, target)
-        else:
-            url = store.url if store else None
-            settings = TargetSettings(design, self._nonce, self._secret, journal, url, self._home)
-            started, balancing = await self._replicas(scope, settings, logs), design.balancing
-        balancer = await self._balancer(scope, balancing, started, logs, port)
-        sampler = await scope.enter_async_context(sampling(self._supervisor, clock))
-        answering = AsReady(target.ready) if target else AsOurs(self._nonce)
-        return Topology(design, answering, started, balancer, store, journal, sampler)
-
-    async def _store(self, scope: AsyncExitStack, design: Design, logs: Path) -> Store | None:
-        name = design.target.store if isinstance(design.target, Command) else needs(design.state)
-        return await scope.enter_async_context(STORES[name](self._supervisor, logs)) if name else None
-
-    async def _replicas(
-        self, scope: AsyncExitStack, settings: TargetSettings, logs: Path
-    ) -> tuple[ProcessReplica, ...]:
-        replicas = tuple(
-            ProcessReplica(name, settings, self._supervisor, scope.enter_context(Reservation()), logs)
-            for name in _names(settings.design)
-        )
-        return await _up(scope, replicas)
-
-    async def _commands(
-        self, scope: AsyncExitStack, design: Design, target: Command, store: Store | None, logs: Path, on_start: OnStart
-    ) -> tuple[CommandReplica, ...]:
+            front, copies = attached(target)
+            return Topology(design, AsReady(target.ready), copies, front, None, journal, await self._sampler(site))
+        store = await self._store(site)
         url = store.url if store else ""
-        replicas = tuple(
-            CommandReplica(name, target, self._supervisor, scope.enter_context(unsought()), logs, url, on_start)
-            for name in _names(design)
-        )
-        await scope.enter_async_context(bounded([logs / f"{replica.name}.log" for replica in replicas]))
-        return await _up(scope, replicas)
+        if isinstance(target, Command):
+            answering: Answering = AsReady(target.ready)
+            started, balancing = await self._commands(site, target, url), _for_others(design.balancing, target)
+        else:
+            answering = AsOurs(self._nonce)
+            settings = TargetSettings(design, self._nonce, self._secret, journal, url or None, self._home)
+            started, balancing = await self._replicas(site, settings), design.balancing
+        balancer = await self._balancer(site, balancing, started)
+        return Topology(design, answering, started, balancer, store, journal, await self._sampler(site))
 
-    async def _balancer(
-        self, scope: AsyncExitStack, balancing: Balancing, replicas: Sequence[Started], logs: Path, wanted: int
-    ) -> Balancer:
-        port = scope.enter_context(Reservation(wanted)).port
+    async def _sampler(self, site: Site) -> Sampler:
+        return await site.scope.enter_async_context(sampling(self._supervisor, site.clock))
+
+    async def _store(self, site: Site) -> Store | None:
+        target = site.design.target
+        name = target.store if isinstance(target, Command) else needs(site.design.state)
+        return await site.scope.enter_async_context(STORES[name](self._supervisor, site.logs)) if name else None
+
+    async def _replicas(self, site: Site, settings: TargetSettings) -> Sequence[Started]:
+        replicas = [
+            ProcessReplica(name, settings, self._supervisor, site.scope.enter_context(Reservation()), site.logs)
+            for name in site.names
+        ]
+        return await _up(site, replicas)
+
+    async def _commands(self, site: Site, target: Command, store: str) -> Sequence[Started]:
+        replicas = [
+            CommandReplica(
+                name,
+                self._supervisor,
+                site.scope.enter_context(unsought()),
+                site.logs,
+                Orders(target, store, site.on_start),
+            )
+            for name in site.names
+        ]
+        await site.scope.enter_async_context(bounded([site.logs / f"{name}.log" for name in site.names]))
+        return await _up(site, replicas)
+
+    async def _balancer(self, site: Site, balancing: Balancing, replicas: Sequence[Started]) -> Balancer:
+        port = site.scope.enter_context(Reservation(site.port)).port
         scratch = self._supervisor.scratch / f"balancer-{port}"
         scratch.mkdir()
         members = [replica.member for replica in replicas]
-        starting = self._start_balancer(balancing, members, self._supervisor, scratch=scratch, logs=logs, port=port)
-        return await scope.enter_async_context(starting)
-
-
-def _names(design: Design) -> Sequence[str]:
-    return [f"r{index}" for index in range(design.replicas or 1)]
+        starting = self._start_balancer(
+            balancing, members, self._supervisor, scratch=scratch, logs=site.logs, port=port
+        )
+        return await site.scope.enter_async_context(starting)
 
 
 def _for_others(balancing: Balancing, target: Command) -> Balancing:
@@ -150,9 +160,9 @@ def _for_others(balancing: Balancing, target: Command) -> Balancing:
     return replace(balancing, health=replace(balancing.health, path=target.ready), names=True)
 
 
-async def _up(scope: AsyncExitStack, replicas: tuple[S, ...]) -> tuple[S, ...]:
+async def _up(site: Site, replicas: Sequence[Started]) -> Sequence[Started]:
     """All replicas, ready; each is stopped with the scope."""
-    scope.push_async_callback(_together, *(replica.stop for replica in replicas))
+    site.scope.push_async_callback(_together, *(replica.stop for replica in replicas))
     await _together(*(replica.start for replica in replicas))
     return replicas
 
