@@ -10,8 +10,9 @@ A scenario file imports its words from here::
 from typing import TYPE_CHECKING, Any
 
 from harness.expectations import clean_control, finds, keeps, loses_the_at_risk
-from harness.faults import Kill, Restart
+from harness.faults import Kill, Restart, Shell, Undo
 from harness.scenario import At, Balancing, Design, Health, Requests, Scenario, Sessions
+from harness.targets import Command, Url
 
 if TYPE_CHECKING:
     from harness.load.user import Client, SessionUser
@@ -22,6 +23,7 @@ __all__ = [
     "At",
     "Balancing",
     "Client",
+    "Command",
     "Design",
     "Health",
     "Kill",
@@ -30,6 +32,9 @@ __all__ = [
     "Scenario",
     "SessionUser",
     "Sessions",
+    "Shell",
+    "Undo",
+    "Url",
     "clean_control",
     "finds",
     "keeps",

@@ -97,6 +97,10 @@ def _add_run(commands: Commands) -> None:
     run.add_argument("--seed", type=int, metavar="N", help="of arrivals and operation ids")
     run.add_argument("--out", type=Path, default=Path("results"), metavar="DIR", help="where runs are kept")
     run.add_argument("--quick", action="store_true", help="the scenario's short form")
+    run.add_argument(
+        "--allow-host", action="append", default=[], metavar="NAME",
+        help="a host besides this one that a Url(...) may name (may be repeated)",
+    )  # fmt: skip
     _json_flag(run)
 
 
@@ -178,10 +182,12 @@ def _run(arguments: argparse.Namespace) -> int:
 
     changes = scenario.Overrides(
         tuple(arguments.design), arguments.replicas, arguments.balancer, arguments.users, arguments.rate,
-        arguments.duration, arguments.seed, arguments.quick, arguments.repeat,
+        arguments.duration, arguments.seed, arguments.quick, arguments.repeat, tuple(arguments.allow_host),
     )  # fmt: skip
     flags = {key: value for key, value in vars(arguments).items() if key not in ("command", "json")}
     loaded = scenario.load(arguments.scenario)
+    for command in conduct.commands(loaded, changes):
+        print(f"will run: {command}", file=sys.stderr)
     conducted = conduct.conduct(loaded, changes, arguments.out, flags, progress.progress())
     if arguments.json:
         print((conducted.run.path / "summary.json").read_text())

@@ -12,9 +12,11 @@ from typing import Any
 from harness import balancers, charts, experiment, report
 from harness.analysis import Analysis, analyse
 from harness.environment import environment, versions
+from harness.faults import Shell
 from harness.progress import Progress
 from harness.runs import Plan, Run, new_run_id
 from harness.scenario import Loaded, Overrides, Scenario, recorded
+from harness.targets import Command, Url, redacted
 from harness.verdicts import Expectation
 
 
@@ -37,12 +39,19 @@ def conduct(
     """
     scenario, repeat = changes.apply(loaded.scenario), changes.repeat
     for design in scenario.designs:
-        balancers.chosen(design.balancing)
+        if not isinstance(design.target, Url):
+            balancers.chosen(design.balancing)
     run = Run.create(results, plan(loaded, scenario, repeat, flags))
     progress.announce(scenario, repeat)
     with progress:
         interrupted = _measure(scenario, loaded.path, run, repeat, progress)
     return Conducted(run, _finished(run, scenario.expect), interrupted)
+
+
+def commands(loaded: Loaded, changes: Overrides) -> Sequence[str]:
+    """The user's own commands that the faults of a run will execute, in the order of their times."""
+    faults = [at.fault for at in changes.apply(loaded.scenario).faults]
+    return [command for fault in faults if isinstance(fault, Shell) for command in fault.commands]
 
 
 def again(path: Path, gallery: Path | None) -> Conducted:
@@ -65,7 +74,7 @@ def plan(loaded: Loaded, scenario: Scenario, repeat: int, flags: Mapping[str, An
         scenario=loaded.name,
         path=str(loaded.path),
         sha256=loaded.sha256,
-        source=loaded.path.read_text(),
+        source=_source(loaded),
         seed=scenario.seed,
         flags={key: str(value) if isinstance(value, Path) else value for key, value in flags.items()},
         load={**load, "kind": scenario.load.kind, "warmup_s": first.warmup, "duration_s": first.seconds},
@@ -74,6 +83,14 @@ def plan(loaded: Loaded, scenario: Scenario, repeat: int, flags: Mapping[str, An
         environment=environment(),
         versions=versions(),
         started=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+
+
+def _source(loaded: Loaded) -> str:
+    """The scenario's text, without what its commands' environment holds."""
+    targets = [design.target for design in loaded.scenario.designs]
+    return redacted(
+        loaded.path.read_text(), [v for one in targets if isinstance(one, Command) for v in one.env.values()]
     )
 
 

@@ -1,9 +1,10 @@
 """What a design puts behind the balancer in place of a built-in target: a service of the user's own, as a value."""
 
+import ast
 import ipaddress
 import re
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
@@ -162,3 +163,26 @@ def _is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def redacted(source: str, secrets: Iterable[str]) -> str:
+    """A scenario's text without the values of its ``env=``, and without ``secrets`` of eight characters or more."""
+    lines = source.encode().splitlines(keepends=True)
+    constants = [
+        node
+        for keyword in ast.walk(ast.parse(source))
+        if isinstance(keyword, ast.keyword) and keyword.arg == "env" and isinstance(keyword.value, ast.Dict)
+        for value in keyword.value.values
+        for node in ast.walk(value)
+        if isinstance(node, ast.Constant) and node.lineno == node.end_lineno
+    ]
+    for node in sorted(constants, key=lambda node: (node.lineno, node.col_offset), reverse=True):
+        line = lines[node.lineno - 1]
+        lines[node.lineno - 1] = line[: node.col_offset] + b'"***"' + line[node.end_col_offset :]
+    text = b"".join(lines).decode()
+    for secret in secrets:
+        text = text.replace(secret, "***") if len(secret) >= _LONG else text
+    return text
+
+
+_LONG = 8
