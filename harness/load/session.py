@@ -3,7 +3,7 @@
 import logging
 import traceback
 from collections.abc import Callable, Generator, Mapping
-from typing import ClassVar, Protocol
+from typing import Any, ClassVar, Protocol
 
 from harness.load.client import Client, Pause, Request
 from harness.load.cookies import Cookies
@@ -35,8 +35,8 @@ class Behaviour(Protocol):
     def final(self, client: Client, /) -> Request | None:
         """The read that the sweep makes."""
 
-    def observe(self, reply: Reply, /) -> Tally | Observed | None:
-        """What an ok reply tells of the stored session."""
+    def observe(self, reply: Reply, /) -> Any:
+        """What an ok reply, or one that forces a login, tells of the stored session."""
 
     def forced_login(self, reply: Reply, /) -> bool:
         """Whether a reply sends the session back to the login."""
@@ -239,7 +239,7 @@ class Session:
         boot, t = self._stage.boot_of(reply), t_end - self._stage.t0
         forced = self.is_forced_login(reply)
         outcome = Outcome.FAILED if forced else outcome_of(reply)
-        observed = self.observed(request, reply) if outcome is Outcome.OK else None
+        observed = self.observed(request, reply, forced) if forced or outcome is Outcome.OK else None
         try:
             anomaly = self.ledger.settle(self._op, outcome, observed, boot, t)
         except TypeError as problem:  # the model does not read such a state
@@ -264,13 +264,19 @@ class Session:
             self._stage.complain("forced_login raised", problem)
             return False
 
-    def observed(self, request: Request, reply: Reply) -> Tally | Observed | None:
-        """The request's ``reads`` or the user's ``observe``; an error in it is told once."""
+    def observed(self, request: Request, reply: Reply, forced: bool) -> Tally | Observed | None:
+        """The request's ``reads`` or the user's ``observe``, a bare state too; an error in it is told once.
+
+        A redirect shows nothing by itself, unless it is to the login.
+        """
+        if request.reads is None and not forced and 300 <= reply.status < 400:
+            return None
         try:
-            return (request.reads or self.user.observe)(reply)
+            seen = (request.reads or self.user.observe)(reply)
         except Exception as problem:
             self._stage.complain("observe raised", problem)
             return None
+        return seen if seen is None or isinstance(seen, Tally | Observed) else Observed(state=seen)
 
     def _checks(self, request: Request, reply: Reply) -> bool:
         try:

@@ -112,7 +112,7 @@ class _Reader:
         if outcome is Outcome.IN_DOUBT and self._sweep.again(self._attempt, session, t_end, RETRY_NS * self._attempt):
             self.next(t_end)
             return
-        observed = session.observed(request, reply) if outcome is Outcome.OK else None
+        observed = session.observed(request, reply, forced) if forced or outcome is Outcome.OK else None
         self._judge(reply, outcome, observed, t_end, forced)
 
     def failed(self, failure: Failure, t_end: int) -> None:
