@@ -16,11 +16,12 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from harness.errors import HarnessError
+from harness.errors import HarnessError, UsageError
 
 if TYPE_CHECKING:
     from harness.conduct import Conducted
     from harness.report.table import Row
+    from harness.scenario import Loaded
 
 Command = Callable[[argparse.Namespace], int]
 
@@ -84,7 +85,13 @@ def _add_run(commands: Commands) -> None:
         commands, "run", _run, "run a scenario: every design with and without its faults",
         "harness run scenarios/node_kill.py --design sticky --duration 20s",
     )  # fmt: skip
-    run.add_argument("scenario", type=Path, help="a file of scenarios/")
+    run.add_argument("scenario", type=Path, nargs="?", help="a file of scenarios/, or a plain locustfile with --command")
+    run.add_argument("--command", dest="start", metavar="TEXT", help="start this service, for a file without SCENARIO")
+    run.add_argument("--url", metavar="URL", help="load this service, which runs already")
+    run.add_argument("--ready", default="/", metavar="PATH", help="what answers 200 to 399 when --command is up")
+    run.add_argument("--policy", default="cookie", metavar="NAME", help="how the balancer before --command chooses")
+    run.add_argument("--kill", metavar="10s", help="kill a replica of --command then")
+    run.add_argument("--restart", metavar="14s", help="and bring it back then")
     run.add_argument("--design", action="append", default=[], metavar="NAME", help="only this design (may be repeated)")
     run.add_argument("--replicas", type=int, metavar="N", help="replicas of each design")
     run.add_argument("--balancer", metavar="NAME", help="haproxy or nginx")
@@ -185,7 +192,7 @@ def _run(arguments: argparse.Namespace) -> int:
         arguments.duration, arguments.seed, arguments.quick, arguments.repeat, tuple(arguments.allow_host),
     )  # fmt: skip
     flags = {key: value for key, value in vars(arguments).items() if key not in ("command", "json")}
-    loaded = scenario.load(arguments.scenario)
+    loaded = _loaded(arguments)
     for command in conduct.commands(loaded, changes):
         print(f"will run: {command}", file=sys.stderr)
     conducted = conduct.conduct(loaded, changes, arguments.out, flags, progress.progress())
@@ -194,6 +201,19 @@ def _run(arguments: argparse.Namespace) -> int:
     else:
         _print_result(conducted)
     return 130 if conducted.interrupted else conducted.analysis.result.exit_code
+
+
+def _loaded(arguments: argparse.Namespace) -> "Loaded":
+    """The scenario file, or what the flags say in its place."""
+    from harness import bare, scenario  # noqa: PLC0415
+
+    told = bare.Bare(
+        arguments.start, arguments.url, arguments.ready, arguments.policy, arguments.kill, arguments.restart
+    )
+    if not told.given and arguments.scenario is None:
+        raise UsageError("nothing to run", "harness run SCENARIO, or harness run --command TEXT")
+    otherwise = told.scenario(arguments.replicas, arguments.users, arguments.duration) if told.given else None
+    return scenario.load(arguments.scenario or scenario.PROBING, otherwise)
 
 
 def _report(arguments: argparse.Namespace) -> int:

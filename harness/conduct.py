@@ -44,7 +44,7 @@ def conduct(
     run = Run.create(results, plan(loaded, scenario, repeat, flags))
     progress.announce(scenario, repeat)
     with progress:
-        interrupted = _measure(scenario, loaded.path, run, repeat, progress)
+        interrupted = _measure(scenario, loaded.users, run, repeat, progress)
     return Conducted(run, _finished(run, scenario.expect), interrupted)
 
 

@@ -394,6 +394,7 @@ class Loaded:
     scenario: Scenario
     path: Path
     sha256: str
+    users: Path  # the file of their behaviour: mostly the same
 
     @property
     def name(self) -> str:
@@ -401,18 +402,40 @@ class Loaded:
         return self.path.stem
 
 
-def load(path: Path) -> Loaded:
+def load(path: Path, otherwise: "Scenario | None" = None) -> Loaded:
     """Import a scenario file (without Locust's monkey-patching) and take its ``SCENARIO``.
 
+    ``otherwise`` is the scenario of a file that has none, such as a plain locustfile. A file without users is run with
+    the probe (``harness.probing``).
+
     Raises:
-        UsageError: no such file, it does not import, or has no ``SCENARIO``.
+        UsageError: no such file, it does not import, has no ``SCENARIO`` and there is none ``otherwise``, or has both.
     """
     _require(path.is_file(), f"no scenario file {path}", "harness list scenarios shows the ones that come with it")
     os.environ["LOCUST_SKIP_MONKEY_PATCH"] = "1"
-    scenario = getattr(_imported(path), "SCENARIO", None)
+    module = _imported(path)
+    scenario = getattr(module, "SCENARIO", otherwise)
     if not isinstance(scenario, Scenario):
-        raise UsageError(f"{path} defines no SCENARIO", "add SCENARIO = Scenario(designs=[...], load=Sessions(...))")
-    return Loaded(located(scenario, path.resolve().parent), path.resolve(), _sha256(path))
+        raise UsageError(
+            f"{path} defines no SCENARIO",
+            "add SCENARIO = Scenario(designs=[...], load=Sessions(...)), or say how to start the service: --command",
+        )
+    _require(
+        otherwise in (None, scenario), f"{path} has a SCENARIO of its own, which says what is run", "leave out --command"
+    )
+    users = path.resolve() if _has_users(module) else PROBING
+    base = path.resolve().parent if otherwise is None else Path.cwd()
+    return Loaded(located(scenario, base), path.resolve(), _sha256(path), users)
+
+
+#: The users of a file that has none.
+PROBING = Path(__file__).with_name("probing.py")
+
+
+def _has_users(module: object) -> bool:
+    """Whether Locust finds somebody there to spawn; asked without importing it."""
+    kinds = [one for one in vars(module).values() if isinstance(one, type)]
+    return any(hasattr(kind, "wait_time") and getattr(kind, "abstract", True) is False for kind in kinds)
 
 
 def _sha256(path: Path) -> str:
@@ -435,6 +458,8 @@ def _imported(path: Path) -> object:
         raise UsageError(f"{path} is not a Python file")
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
+    folder = str(path.resolve().parent)
+    sys.path.insert(0, folder)  # as Locust does: its neighbours are there to import
     try:
         spec.loader.exec_module(module)
     except UsageError as problem:
@@ -447,6 +472,8 @@ def _imported(path: Path) -> object:
             f"{path} does not import: {problem!r} (line {where.lineno} of {Path(where.filename).name})",
             f"mend it; python {path} shows the whole trace",
         ) from problem
+    finally:
+        sys.path.remove(folder)
     return module
 
 

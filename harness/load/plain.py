@@ -5,6 +5,7 @@ Nothing happens where no harness has started this process, or the file has sessi
 
 import os
 import time
+from collections.abc import Callable
 from typing import Any
 
 import gevent
@@ -12,7 +13,7 @@ from locust import events
 
 from harness.errors import UsageError
 from harness.load.channel import Booting, Deed, Ready, Start, Stop, Sweep, Swept
-from harness.load.counts import Counts
+from harness.load.counts import Counts, Lag
 from harness.load.link import Link, leave, quit_locust
 from harness.load.plan import Orders
 from harness.load.recorder import Names, Recorder, SpoolWriter
@@ -31,7 +32,9 @@ class Plain:
         self._link = Link(orders.channel)
         self._spool = SpoolWriter(orders.spool)
         self._names = Names(self._spool.tell)
-        self._counts = Counts()
+        self._lag = Lag(_later)
+        self._counts = Counts(self._lag)
+        self._lag.start(time.monotonic_ns())
         self._recorder = Recorder(self._spool.write, self._counts.fold)
         self._boots: dict[str, str] = {}
         self._t0 = self._sent = 0
@@ -48,10 +51,13 @@ class Plain:
             leave(0)
         self._environment.host = start.url
         self._environment.stop_timeout = STOP_TIMEOUT_S
+        # A shape that has ended, or a listener, may stop the load; the process ends when the harness says so.
+        self._environment.runner.quit = self._environment.runner.stop
         self._environment.events.request.add_listener(self._record)
         self._t0 = start.t0
         gevent.sleep(max(0.0, start.t0 / 1e9 - time.monotonic()))
         self._counts.reset()
+        self._lag.reset()
         self._spawn(self._obey)
         self._spawn(self._link.report, start.t0, self._snapshot, lambda: self._stopped)
         self._spawn(self._stop_at, start.t0 / 1e9 + start.duration)
@@ -97,6 +103,7 @@ class Plain:
             self._do(deed)
         self._recorder.flush()
         if self._swept:
+            del self._environment.runner.quit
             quit_locust(self._environment)
         else:
             leave(0)
@@ -125,6 +132,10 @@ class Plain:
             self._stopping = True
             self._environment.runner.stop()
             self._stopped = True
+
+
+def _later(t_ns: int, call: Callable[[int], None]) -> None:
+    gevent.spawn_later(max(0.0, (t_ns - time.monotonic_ns()) / 1e9), call, t_ns)
 
 
 def _outcome(status: int, problem: object) -> Outcome:
