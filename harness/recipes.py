@@ -145,8 +145,8 @@ class Login(SessionUser):
             form = yield client.get(self.login_page, reads=_nothing)
             if form.ok:
                 told = {**hidden_fields(text_of(form)), self.fields[0]: name, self.fields[1]: password}
-                yield client.post(self.submit or self.login_page, data=urlencode(told), reads=_nothing)
-                page = yield client.get(self.home, reads=_nothing)
+                done = yield client.post(self.submit or self.login_page, data=urlencode(told), reads=_nothing)
+                page = (yield client.get(self.home, reads=_nothing)) if done.ok else done
                 if page.status == 200 and self._shown(client, page) == name:
                     return
             yield _AGAIN

@@ -40,7 +40,7 @@ SHOPPER = """model = items
         return client.get("/cart")
 """
 VISITS = "write = '/visits'; observe = Number('Visits: (\\\\d+)')"
-FAULTS = (At("1.5s", Kill(replica=1)), At("2s", Restart(replica=1)))
+FAULTS = (At("800ms", Kill(replica=1)), At("1200ms", Restart(replica=1)))
 
 
 def users(directory: Path, kind: str, more: str = "pass") -> Path:
@@ -65,7 +65,7 @@ def site(policy: str = "cookie") -> Design:
     ],
 )
 async def test_memory_with_affinity_loses_exactly_the_victims_sessions(tmp_path: Path, kind: str, more: str) -> None:
-    seen, figures = await benched(site(), users(tmp_path, kind, more), FAULTS, tmp_path)
+    seen, figures = await benched(site(), users(tmp_path, kind, more), FAULTS, tmp_path, "2500ms")
     sessions = figures.sessions
     assert sessions.judged == 30 and 3 <= sessions.lost < 20
     assert (sessions.lost, sessions.lost_not_at_risk, sessions.at_risk_not_lost) == (sessions.at_risk, 0, 0)
@@ -78,14 +78,14 @@ async def test_memory_with_affinity_loses_exactly_the_victims_sessions(tmp_path:
 
 
 async def test_memory_without_affinity_is_seen_to_be_broken(tmp_path: Path) -> None:
-    _, figures = await benched(site("round_robin"), users(tmp_path, "SessionCounter", VISITS), (), tmp_path, "2s")
+    _, figures = await benched(site("round_robin"), users(tmp_path, "SessionCounter", VISITS), (), tmp_path, "1500ms")
     assert figures.sessions.lost + figures.sessions.stale >= 25
 
 
 @pytest.mark.parametrize("balancer", ["haproxy", "nginx"])
 async def test_without_a_fault_nothing_is_found(tmp_path: Path, balancer: str) -> None:
     design = replace(site(), balancing=Balancing("cookie", balancer))
-    _, figures = await benched(design, users(tmp_path, "Login", SHOPPER), (), tmp_path, "2s")
+    _, figures = await benched(design, users(tmp_path, "Login", SHOPPER), (), tmp_path, "1500ms")
     sessions, writes = figures.sessions, figures.writes
     assert (sessions.judged, sessions.unknown) == (30, 0)
     assert (sessions.lost, sessions.stale, sessions.rolled_back, sessions.forced_login) == (0, 0, 0, 0)
