@@ -56,7 +56,7 @@ def build_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for add in (_add_run, _add_report, _add_explain, _add_up, _add_kill, _add_clean, _add_list, _add_doctor):
+    for add in (_add_run, _add_init, _add_report, _add_explain, _add_up, _add_kill, _add_clean, _add_list, _add_doctor):
         add(commands)
     return parser
 
@@ -85,7 +85,9 @@ def _add_run(commands: Commands) -> None:
         commands, "run", _run, "run a scenario: every design with and without its faults",
         "harness run scenarios/node_kill.py --design sticky --duration 20s",
     )  # fmt: skip
-    run.add_argument("scenario", type=Path, nargs="?", help="a file of scenarios/, or a plain locustfile with --command")
+    run.add_argument(
+        "scenario", type=Path, nargs="?", help="a file of scenarios/, or a plain locustfile with --command"
+    )
     run.add_argument("--command", dest="start", metavar="TEXT", help="start this service, for a file without SCENARIO")
     run.add_argument("--url", metavar="URL", help="load this service, which runs already")
     run.add_argument("--ready", default="/", metavar="PATH", help="what answers 200 to 399 when --command is up")
@@ -109,6 +111,26 @@ def _add_run(commands: Commands) -> None:
         help="a host besides this one that a Url(...) may name (may be repeated)",
     )  # fmt: skip
     _json_flag(run)
+
+
+def _add_init(commands: Commands) -> None:
+    init = _command(
+        commands, "init", _init, "write a scenario for a service of yours, and say what its sessions are",
+        'harness init --command "node server.js" --session counter --path /count',
+    )  # fmt: skip
+    init.add_argument(
+        "file",
+        type=Path,
+        nargs="?",
+        default=Path("scenario.py"),
+        help="what to write; where it is there already, look again (scenario.py)",
+    )
+    init.add_argument("--command", dest="start", metavar="TEXT", help="how one copy of the service is started")
+    init.add_argument("--ready", metavar="PATH", help="what answers 200 to 399 once it is up (/)")
+    init.add_argument("--session", metavar="KIND", help="how a session shows: page, counter, cart or login (page)")
+    init.add_argument("--path", metavar="PATH", help="where it shows (/)")
+    init.add_argument("--force", action="store_true", help="write over a file that is there")
+    _json_flag(init)
 
 
 def _add_report(commands: Commands) -> None:
@@ -201,6 +223,36 @@ def _run(arguments: argparse.Namespace) -> int:
     else:
         _print_result(conducted)
     return 130 if conducted.interrupted else conducted.analysis.result.exit_code
+
+
+def _init(arguments: argparse.Namespace) -> int:
+    from harness import initiate, scenario  # noqa: PLC0415
+
+    if arguments.start is not None or arguments.force or not arguments.file.exists():
+        wish = initiate.Wish(
+            _answer(arguments.start, "how is one copy started ({port} is where it listens)?", ""),
+            _answer(arguments.ready, "which path answers once it is up?", "/"),
+            _answer(arguments.session, f"how does a session show ({', '.join(initiate.KINDS)})?", "page"),
+            _answer(arguments.path, "on which path?", "/"),
+        )
+        initiate.write(wish, arguments.file, arguments.force)
+        print(f"{arguments.file} is written", file=sys.stderr)
+    print("a look at the service, about 10 s", file=sys.stderr)
+    with tempfile.TemporaryDirectory(prefix="harness-init-") as logs:
+        understood = asyncio.run(initiate.examine(scenario.load(arguments.file), Path(logs)))
+    if arguments.json:
+        print(json.dumps(asdict(understood)))
+    else:
+        print("\n".join([*understood.sentences(), f"next: harness run {arguments.file}"]))
+    return 0 if understood.shown else 3
+
+
+def _answer(given: str | None, question: str, otherwise: str) -> str:
+    """The flag's value; else what a person at a terminal says; else the usual."""
+    if given is not None or not sys.stdin.isatty():
+        return given if given is not None else otherwise
+    print(f"{question} [{otherwise}] ", end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip() or otherwise
 
 
 def _loaded(arguments: argparse.Namespace) -> "Loaded":

@@ -16,7 +16,7 @@ from harness.faults import Shell
 from harness.progress import Progress
 from harness.runs import Plan, Run, new_run_id
 from harness.scenario import Loaded, Overrides, Scenario, recorded
-from harness.targets import Command, Url, redacted
+from harness.targets import Command, redacted
 from harness.verdicts import Expectation
 
 
@@ -39,13 +39,12 @@ def conduct(
     """
     scenario, repeat = changes.apply(loaded.scenario), changes.repeat
     for design in scenario.designs:
-        if not isinstance(design.target, Url):
-            balancers.chosen(design.balancing)
+        balancers.require(design)
     run = Run.create(results, plan(loaded, scenario, repeat, flags))
     progress.announce(scenario, repeat)
     with progress:
         interrupted = _measure(scenario, loaded.users, run, repeat, progress)
-    return Conducted(run, _finished(run, scenario.expect), interrupted)
+    return Conducted(run, finished(run, scenario.expect), interrupted)
 
 
 def commands(loaded: Loaded, changes: Overrides) -> Sequence[str]:
@@ -57,7 +56,7 @@ def commands(loaded: Loaded, changes: Overrides) -> Sequence[str]:
 def again(path: Path, gallery: Path | None) -> Conducted:
     """Analyse and draw an old run anew, by the expectations that it was run with."""
     run = Run.open(path)
-    done = Conducted(run, _finished(run, recorded(run.plan.source, run.plan.flags)))
+    done = Conducted(run, finished(run, recorded(run.plan.source, run.plan.flags)))
     if gallery is not None:
         gallery.mkdir(parents=True, exist_ok=True)
         for chart in sorted((run.path / "charts").iterdir()):
@@ -106,7 +105,8 @@ def _measure(scenario: Scenario, users: Path, run: Run, repeat: int, progress: P
     return False
 
 
-def _finished(run: Run, expectations: Sequence[Expectation]) -> Analysis:
+def finished(run: Run, expectations: Sequence[Expectation]) -> Analysis:
+    """Analyse what was measured, and keep figures, verdicts, charts and the report beside it."""
     analysis = analyse(run, expectations)
     run.keep_summary(analysis.summary, analysis.verdicts)
     drawn = charts.draw(analysis.summary, analysis.arms, run.path / "charts")

@@ -10,19 +10,16 @@ from html.parser import HTMLParser
 from typing import Any, ClassVar
 from urllib.parse import urlencode
 
-from locust import between
-from locust.env import Environment
-
 from harness.load.client import Client, Pause, Request
 from harness.load.session import Steps
 from harness.load.shown import Header, Json, Number, Text, Texts, text_of
-from harness.load.user import SessionUser
+from harness.load.user import Environment, SessionUser, between
 from harness.load.wire import Reply
 from harness.oracle.models import counter, items, register
 from harness.oracle.observed import Observed
 from harness.oracle.page import Counted, Own, learn
 
-__all__ = ["Cart", "Header", "Json", "Login", "Number", "Probe", "SessionCounter", "Text", "Texts"]
+__all__ = ["Cart", "Header", "Json", "Login", "Number", "Probe", "SessionCounter", "Text", "Texts", "between"]
 
 _AGAIN = Pause(0.2)  # between two tries to log in
 
@@ -109,8 +106,8 @@ class Login(SessionUser):
     """A login by a form, then visits to a page that says who is logged in.
 
     The form's hidden fields (a CSRF token) are fetched first and sent along. Who is logged in is read from ``home``:
-    by default the user's name stands somewhere in it; ``who`` (such as ``Text("Hello, (\\\\w+)")``) reads whose it is, and
-    so sees one that is somebody else's. Logged out means lost: the session's own state is that it is logged in.
+    by default the user's name stands somewhere in it; ``who`` (such as ``Text("Hello, (\\\\w+)")``) reads whose it is,
+    and so sees one that is somebody else's. Logged out means lost: the session's own state is that it is logged in.
     """
 
     abstract = True

@@ -421,9 +421,11 @@ def load(path: Path, otherwise: "Scenario | None" = None) -> Loaded:
             "add SCENARIO = Scenario(designs=[...], load=Sessions(...)), or say how to start the service: --command",
         )
     _require(
-        otherwise in (None, scenario), f"{path} has a SCENARIO of its own, which says what is run", "leave out --command"
+        otherwise in (None, scenario),
+        f"{path} has a SCENARIO of its own, which says what is run",
+        "leave out --command",
     )
-    users = path.resolve() if _has_users(module) else PROBING
+    users = path.resolve() if _users(module) else PROBING
     base = path.resolve().parent if otherwise is None else Path.cwd()
     return Loaded(located(scenario, base), path.resolve(), _sha256(path), users)
 
@@ -432,10 +434,19 @@ def load(path: Path, otherwise: "Scenario | None" = None) -> Loaded:
 PROBING = Path(__file__).with_name("probing.py")
 
 
-def _has_users(module: object) -> bool:
-    """Whether Locust finds somebody there to spawn; asked without importing it."""
+def user_classes(path: Path) -> list[type]:
+    """The users of a file, in its order.
+
+    Raises:
+        UsageError: it does not import.
+    """
+    return _users(_imported(path))
+
+
+def _users(module: object) -> list[type]:
+    """Whom Locust finds there to spawn; asked without importing it."""
     kinds = [one for one in vars(module).values() if isinstance(one, type)]
-    return any(hasattr(kind, "wait_time") and getattr(kind, "abstract", True) is False for kind in kinds)
+    return [kind for kind in kinds if hasattr(kind, "wait_time") and getattr(kind, "abstract", True) is False]
 
 
 def _sha256(path: Path) -> str:

@@ -34,7 +34,7 @@ class Json:
 class Number:
     """The whole number that a pattern's first group (or the pattern) finds in the body."""
 
-    pattern: str = r"\d+"
+    pattern: str = r"(?<![\w.])\d+(?![\w.])"
     missing: int | None = None
 
     def __call__(self, reply: Reply) -> int | None:

@@ -4,7 +4,11 @@ import os
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
-from locust import User, events, task
+from harness.load import unpatched  # noqa: F401 - before Locust
+
+# isort: split
+
+from locust import User, between, constant, events, task
 from locust.env import Environment
 from locust.exception import StopUser
 
@@ -18,7 +22,7 @@ from harness.load.wire import Reply
 from harness.oracle.models import ModelFactory, tally
 from harness.oracle.observed import tally_of
 
-__all__ = ["Client", "Pause", "Reply", "Request", "SessionUser"]
+__all__ = ["Client", "Environment", "Pause", "Reply", "Request", "SessionUser", "between", "constant"]
 
 
 class SessionUser(User):
