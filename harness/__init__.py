@@ -4,17 +4,21 @@ A scenario file imports its words from here::
 
     from harness import At, Design, Kill, Restart, Scenario, Sessions, SessionUser
 
-``SessionUser`` is looked up on first use: it imports Locust, which the readers of a run never need.
+``SessionUser`` is looked up on first use: it imports Locust, which the readers of a run never need. So are ``run`` and
+``arun``, which run a scenario from Python.
 """
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
 from harness.expectations import clean_control, finds, keeps, loses_the_at_risk
-from harness.faults import Kill, Restart
+from harness.faults import Kill, Restart, Shell, Undo
 from harness.scenario import At, Balancing, Design, Health, Requests, Scenario, Sessions
+from harness.targets import Command, Url
 
 if TYPE_CHECKING:
-    from harness.load.user import Client, SessionUser
+    from harness.library import Results, arun, run
+    from harness.load.user import Client, SessionUser, between, constant
 
 __version__ = "0.1.0"
 
@@ -22,25 +26,38 @@ __all__ = [
     "At",
     "Balancing",
     "Client",
+    "Command",
     "Design",
     "Health",
     "Kill",
     "Requests",
     "Restart",
+    "Results",
     "Scenario",
     "SessionUser",
     "Sessions",
+    "Shell",
+    "Undo",
+    "Url",
+    "arun",
+    "between",
     "clean_control",
+    "constant",
     "finds",
     "keeps",
     "loses_the_at_risk",
+    "run",
 ]
 
 
-def __getattr__(name: str) -> Any:
-    """Import ``SessionUser`` and ``Client``, and Locust with them, only where they are asked for."""
-    if name in ("Client", "SessionUser"):
-        from harness.load import user  # noqa: PLC0415 - deferred: it monkey-patches the process
+_DEFERRED = {
+    **dict.fromkeys(("Client", "SessionUser", "between", "constant"), "harness.load.user"),
+    **dict.fromkeys(("Results", "arun", "run"), "harness.library"),
+}
 
-        return getattr(user, name)
+
+def __getattr__(name: str) -> Any:
+    """Import what is heavy only where it is asked for."""
+    if name in _DEFERRED:
+        return getattr(importlib.import_module(_DEFERRED[name]), name)
     raise AttributeError(f"module 'harness' has no attribute {name!r}")

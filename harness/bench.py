@@ -110,7 +110,7 @@ class Bench:
         arm = told.arm
         async with (
             self._load(told, users) as driver,
-            self.backend.topology(arm.design, told.files.logs, told.clock) as topology,
+            self.backend.topology(arm.design, told.files.logs, told.clock, on_start=driver.booting) as topology,
         ):
             told.up(topology)
             await driver.ready()

@@ -17,13 +17,14 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from harness.errors import HarnessError
+from harness.errors import HarnessError, UsageError
 
 if TYPE_CHECKING:
     from harness.compare import Comparison
     from harness.conduct import Conducted
     from harness.report.table import Row
     from harness.scaled import Scaled
+    from harness.scenario import Loaded
 
 Command = Callable[[argparse.Namespace], int]
 
@@ -61,6 +62,7 @@ def build_parser() -> argparse.ArgumentParser:
     for add in (
         _add_run,
         _add_scale,
+        _add_init,
         _add_report,
         _add_explain,
         _add_compare,
@@ -99,7 +101,15 @@ def _add_run(commands: Commands) -> None:
         commands, "run", _run, "run a scenario: every design with and without its faults",
         "harness run scenarios/node_kill.py --design sticky --duration 20s",
     )  # fmt: skip
-    run.add_argument("scenario", type=Path, help="a file of scenarios/")
+    run.add_argument(
+        "scenario", type=Path, nargs="?", help="a file of scenarios/, or a plain locustfile with --command"
+    )
+    run.add_argument("--command", dest="start", metavar="TEXT", help="start this service, for a file without SCENARIO")
+    run.add_argument("--url", metavar="URL", help="load this service, which runs already")
+    run.add_argument("--ready", default="/", metavar="PATH", help="what answers 200 to 399 when --command is up")
+    run.add_argument("--policy", default="cookie", metavar="NAME", help="how the balancer before --command chooses")
+    run.add_argument("--kill", metavar="10s", help="kill a replica of --command then")
+    run.add_argument("--restart", metavar="14s", help="and bring it back then")
     run.add_argument("--design", action="append", default=[], metavar="NAME", help="only this design (may be repeated)")
     run.add_argument("--replicas", type=int, metavar="N", help="replicas of each design")
     run.add_argument("--balancer", metavar="NAME", help="haproxy or nginx")
@@ -112,6 +122,10 @@ def _add_run(commands: Commands) -> None:
     run.add_argument("--seed", type=int, metavar="N", help="of arrivals and operation ids")
     run.add_argument("--out", type=Path, default=Path("results"), metavar="DIR", help="where runs are kept")
     run.add_argument("--quick", action="store_true", help="the scenario's short form")
+    run.add_argument(
+        "--allow-host", action="append", default=[], metavar="NAME",
+        help="a host besides this one that a Url(...) may name (may be repeated)",
+    )  # fmt: skip
     _json_flag(run)
 
 
@@ -135,6 +149,26 @@ def _add_scale(commands: Commands) -> None:
     scale.add_argument("--seed", type=int, metavar="N", help="of arrivals and operation ids")
     scale.add_argument("--out", type=Path, default=Path("results"), metavar="DIR", help="where runs are kept")
     _json_flag(scale)
+
+
+def _add_init(commands: Commands) -> None:
+    init = _command(
+        commands, "init", _init, "write a scenario for a service of yours, and say what its sessions are",
+        'harness init --command "node server.js" --session counter --path /count',
+    )  # fmt: skip
+    init.add_argument(
+        "file",
+        type=Path,
+        nargs="?",
+        default=Path("scenario.py"),
+        help="what to write; where it is there already, look again (scenario.py)",
+    )
+    init.add_argument("--command", dest="start", metavar="TEXT", help="how one copy of the service is started")
+    init.add_argument("--ready", metavar="PATH", help="what answers 200 to 399 once it is up (/)")
+    init.add_argument("--session", metavar="KIND", help="how a session shows: page, counter, cart or login (page)")
+    init.add_argument("--path", metavar="PATH", help="where it shows (/)")
+    init.add_argument("--force", action="store_true", help="write over a file that is there")
+    _json_flag(init)
 
 
 def _add_report(commands: Commands) -> None:
@@ -266,16 +300,61 @@ def _run(arguments: argparse.Namespace) -> int:
 
     changes = scenario.Overrides(
         tuple(arguments.design), arguments.replicas, arguments.balancer, arguments.users, arguments.rate,
-        arguments.duration, arguments.seed, arguments.quick, arguments.repeat,
+        arguments.duration, arguments.seed, arguments.quick, arguments.repeat, tuple(arguments.allow_host),
     )  # fmt: skip
     flags = {key: value for key, value in vars(arguments).items() if key not in ("command", "json")}
-    loaded = scenario.load(arguments.scenario)
+    loaded = _loaded(arguments)
+    for command in conduct.commands(loaded, changes):
+        print(f"will run: {command}", file=sys.stderr)
     conducted = conduct.conduct(loaded, changes, arguments.out, flags, progress.progress())
     if arguments.json:
         print((conducted.run.path / "summary.json").read_text())
     else:
         _print_result(conducted)
     return 130 if conducted.interrupted else conducted.analysis.result.exit_code
+
+
+def _init(arguments: argparse.Namespace) -> int:
+    from harness import initiate, scenario  # noqa: PLC0415
+
+    if arguments.start is not None or arguments.force or not arguments.file.exists():
+        wish = initiate.Wish(
+            _answer(arguments.start, "how is one copy started ({port} is where it listens)?", ""),
+            _answer(arguments.ready, "which path answers once it is up?", "/"),
+            _answer(arguments.session, f"how does a session show ({', '.join(initiate.KINDS)})?", "page"),
+            _answer(arguments.path, "on which path?", "/"),
+        )
+        initiate.write(wish, arguments.file, arguments.force)
+        print(f"{arguments.file} is written", file=sys.stderr)
+    print("a look at the service, about 10 s", file=sys.stderr)
+    with tempfile.TemporaryDirectory(prefix="harness-init-") as logs:
+        understood = asyncio.run(initiate.examine(scenario.load(arguments.file), Path(logs)))
+    if arguments.json:
+        print(json.dumps(asdict(understood)))
+    else:
+        print("\n".join([*understood.sentences(), f"next: harness run {arguments.file}"]))
+    return 0 if understood.shown else 3
+
+
+def _answer(given: str | None, question: str, otherwise: str) -> str:
+    """The flag's value; else what a person at a terminal says; else the usual."""
+    if given is not None or not sys.stdin.isatty():
+        return given if given is not None else otherwise
+    print(f"{question} [{otherwise}] ", end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip() or otherwise
+
+
+def _loaded(arguments: argparse.Namespace) -> "Loaded":
+    """The scenario file, or what the flags say in its place."""
+    from harness import bare, scenario  # noqa: PLC0415
+
+    told = bare.Bare(
+        arguments.start, arguments.url, arguments.ready, arguments.policy, arguments.kill, arguments.restart
+    )
+    if not told.given and arguments.scenario is None:
+        raise UsageError("nothing to run", "harness run SCENARIO, or harness run --command TEXT")
+    otherwise = told.scenario(arguments.replicas, arguments.users, arguments.duration) if told.given else None
+    return scenario.load(arguments.scenario or scenario.PROBING, otherwise)
 
 
 def _scale(arguments: argparse.Namespace) -> int:

@@ -14,11 +14,13 @@ from harness.analysis import Analysis, analyse
 from harness.charts.chart import Chart
 from harness.charts.scaling import drawings as scaling_drawings
 from harness.environment import environment, versions
+from harness.faults import Shell
 from harness.progress import Progress
 from harness.report.pair import Side
 from harness.runs import Plan, Run, new_run_id, writing
 from harness.scale import ScalePlan
 from harness.scenario import Loaded, Overrides, Scenario, recorded
+from harness.targets import Command, redacted
 from harness.verdicts import Expectation
 
 
@@ -51,19 +53,25 @@ def conduct(
     """
     scenario, repeat = changes.apply(loaded.scenario), changes.repeat
     for design in scenario.designs:
-        balancers.chosen(design.balancing)
+        balancers.require(design)
     run = Run.create(results, plan(loaded, scenario, repeat, flags))
     progress.announce(scenario, repeat)
     with progress:
-        interrupted = _measure(scenario, loaded.path, run, repeat, progress)
-    return Conducted(run, *_finished(run, scenario.expect), interrupted)
+        interrupted = _measure(scenario, loaded.users, run, repeat, progress)
+    return Conducted(run, *finished(run, scenario.expect), interrupted)
+
+
+def commands(loaded: Loaded, changes: Overrides) -> Sequence[str]:
+    """The user's own commands that the faults of a run will execute, in the order of their times."""
+    faults = [at.fault for at in changes.apply(loaded.scenario).faults]
+    return [command for fault in faults if isinstance(fault, Shell) for command in fault.commands]
 
 
 def again(path: Path, gallery: Path | None) -> Conducted:
     """Analyse and draw an old run anew, by the expectations that it was run with."""
     run = Run.open(path)
     run.check_summary()
-    done = Conducted(run, *_finished(run, recorded(run.plan.source, run.plan.flags)))
+    done = Conducted(run, *finished(run, recorded(run.plan.source, run.plan.flags)))
     if gallery is not None:
         gallery.mkdir(parents=True, exist_ok=True)
         for chart in sorted((run.path / "charts").iterdir()):
@@ -94,10 +102,10 @@ def conduct_scaling(
     """
     scenario = changes.apply(loaded.scenario)
     for design in scenario.designs:
-        balancers.chosen(design.balancing)
+        balancers.require(design)
     run = Run.create(results, plan(loaded, scenario, 0, flags))
     with progress:
-        work = scale.scale(scenario, loaded.path, run, sizes, progress)
+        work = scale.scale(scenario, loaded.users, run, sizes, progress)
         interrupted = _interrupted(work, (run.path / scaled.FILE).exists)
     return ScaleConducted(run, drawn_scaling(run), interrupted)
 
@@ -122,7 +130,7 @@ def plan(loaded: Loaded, scenario: Scenario, repeat: int, flags: Mapping[str, An
         scenario=loaded.name,
         path=str(loaded.path),
         sha256=loaded.sha256,
-        source=loaded.path.read_text(),
+        source=_source(loaded),
         seed=scenario.seed,
         flags={key: str(value) if isinstance(value, Path) else value for key, value in flags.items()},
         load={**load, "kind": scenario.load.kind, "warmup_s": first.warmup, "duration_s": first.seconds},
@@ -131,6 +139,14 @@ def plan(loaded: Loaded, scenario: Scenario, repeat: int, flags: Mapping[str, An
         environment=environment(),
         versions=versions(),
         started=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+
+
+def _source(loaded: Loaded) -> str:
+    """The scenario's text, without what its commands' environment holds."""
+    targets = [design.target for design in loaded.scenario.designs]
+    return redacted(
+        loaded.path.read_text(), [v for one in targets if isinstance(one, Command) for v in one.env.values()]
     )
 
 
@@ -150,7 +166,8 @@ def _interrupted(work: Coroutine[Any, Any, None], measured: Callable[[], bool]) 
     return False
 
 
-def _finished(run: Run, expectations: Sequence[Expectation]) -> tuple[Analysis, tuple[Chart, ...]]:
+def finished(run: Run, expectations: Sequence[Expectation]) -> tuple[Analysis, tuple[Chart, ...]]:
+    """Analyse what was measured, and keep figures, verdicts, charts and the report beside it."""
     analysis = analyse(run, expectations)
     run.keep_summary(analysis.summary, analysis.verdicts)
     drawn = charts.draw(analysis.summary, analysis.arms, run.path / "charts")

@@ -1,7 +1,10 @@
 """Ports of this machine that are ours for as long as a run lives."""
 
+import contextlib
+import random
 import socket
 import sys
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -21,17 +24,14 @@ class Reservation:
     def __init__(self, port: int = 0) -> None:
         if port:
             _require_free(port)
-        self._socket = socket.socket()
-        try:
-            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-            self._socket.bind((LOOPBACK, port))
-        except OSError as problem:
-            self._socket.close()
-            raise EnvironmentLacksError(
-                f"no free port on {LOOPBACK}: {problem.strerror}", "end what holds them"
-            ) from problem
+        self._socket = _bound(port)
         self.port: int = self._socket.getsockname()[1]
+
+    def take_back(self) -> None:
+        """Hold the port again that was closed; where somebody listens on it, it stays theirs."""
+        self.close()
+        with contextlib.suppress(EnvironmentLacksError):
+            self._socket = _bound(self.port)
 
     def lend(self) -> int:
         """The port, for a program that sets SO_REUSEADDR alone: let go where the system wants that."""
@@ -50,6 +50,44 @@ class Reservation:
         self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def unsought() -> Reservation:
+    """A port that the system gives to nobody by itself, so that it may be let go for a moment.
+
+    Programs that set neither SO_REUSEADDR nor SO_REUSEPORT can listen only on a port that nobody holds.
+    """
+    low = _ephemeral_from()
+    for _ in range(_TRIES):
+        with contextlib.suppress(EnvironmentLacksError):
+            return Reservation(random.randrange(low // 2, low))
+    return Reservation()
+
+
+_TRIES = 50
+
+
+def _ephemeral_from() -> int:
+    """The first port that the system gives away: on Linux it says so, elsewhere IANA's."""
+    try:
+        low = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    except OSError:
+        low = 49152
+    return max(low, 4096)
+
+
+def _bound(port: int) -> socket.socket:
+    held = socket.socket()
+    try:
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        held.bind((LOOPBACK, port))
+    except OSError as problem:
+        held.close()
+        raise EnvironmentLacksError(
+            f"no free port on {LOOPBACK}: {problem.strerror}", "end what holds them"
+        ) from problem
+    return held
 
 
 def _require_free(port: int) -> None:

@@ -17,6 +17,7 @@ from typing import Protocol
 from harness.bundled import scenarios_home, targets_home
 from harness.duration import seconds
 from harness.errors import UsageError
+from harness.targets import Command, Target, Url
 from harness.verdicts import Expectation
 
 POLICIES = ("round_robin", "least_connections", "cookie", "hash_cookie", "hash_header", "source")
@@ -33,18 +34,25 @@ def _check_part(kind: str, name: str) -> None:
 
 
 def parts(kind: str) -> tuple[str, ...]:
-    """The names of the built-in targets' parts of a ``kind``: app or state. Each is a file."""
-    folder = targets_home() / "targets" / {"app": "apps", "state": "state"}[kind]
+    """The names of the parts of a ``kind``: a built-in target's app or state, or a store. Each is a file."""
+    folder = Path(__file__).parent / "stores"
+    if kind != "store":
+        folder = targets_home() / "targets" / {"app": "apps", "state": "state"}[kind]
     return tuple(sorted(path.stem for path in folder.glob("*.py") if not path.stem.startswith("_")))
 
 
 @dataclass(frozen=True)
 class Health:
-    """How a balancer learns of a death: ``fall`` failures in a row, ``interval`` apart; ``rise`` successes undo it."""
+    """How a balancer learns of a death: ``fall`` failures in a row, ``interval`` apart; ``rise`` successes undo it.
+
+    ``path`` is what it asks for, well with 200 to 399; None: an open port is enough. A target of the user's own says
+    it (``ready``).
+    """
 
     interval: str = "500ms"
     fall: int = 2
     rise: int = 1
+    path: str | None = "/healthz"
 
     def __post_init__(self) -> None:
         _require(seconds(self.interval) > 0, "a health check needs an interval above 0")
@@ -57,6 +65,7 @@ class Balancing:
 
     ``retries`` are tries after a failed *connect* (safe for writes: nothing was sent); ``redispatch`` lets such a
     retry, and a request pinned to a dead replica, go to another one. ``key`` names the hash policies' cookie or header.
+    ``names`` has the balancer tell who answered (``X-Replica``), where a target of the user's own cannot.
     """
 
     policy: str = "round_robin"
@@ -65,6 +74,7 @@ class Balancing:
     health: Health = Health()
     retries: int = 1
     redispatch: bool = True
+    names: bool = False
 
     def __post_init__(self) -> None:
         _require(self.policy in POLICIES, f"unknown balancing policy {self.policy!r}", f"one of {', '.join(POLICIES)}")
@@ -80,8 +90,9 @@ class Balancing:
 class Design:
     """One thing compared: an app, where its state lives, a balancer and its policy.
 
-    ``options`` reach the target as ``--option key=value`` (a state's or an app's own settings). ``at_risk`` is the
-    design's theory of a killed replica: ``victim`` (the sessions it held), ``none``, or ``None`` where it has none.
+    ``target`` is a service of the user's own in place of the built-in one, of which app, state, service time, slots and
+    options speak. ``options`` reach that as ``--option key=value`` (a state's or an app's own settings). ``at_risk`` is
+    the design's theory of a killed replica: ``victim`` (the sessions it held), ``none``, or ``None`` where it has none.
     """
 
     name: str
@@ -93,20 +104,32 @@ class Design:
     slots: int = 1
     options: Mapping[str, str] = field(default_factory=dict)
     at_risk: str | None = None
+    target: Target | None = None  # None: the built-in one
 
     def __post_init__(self) -> None:
         _require(self.name.isidentifier(), f"a design's name is one word, not {self.name!r}", "letters, digits and _")
         _require(self.replicas is None or self.replicas >= 1, "replicas must be at least 1")
         _require(seconds(self.service_time) >= 0 and self.slots >= 1, "service_time is not negative, slots at least 1")
         _require(self.at_risk in (None, "none", "victim"), f"at_risk is none, victim or None, not {self.at_risk!r}")
-        _check_part("app", self.app)
-        _check_part("state", self.state)
+        if isinstance(self.target, Command) and self.target.store is not None:
+            _check_part("store", self.target.store)
+        if self.target is None:
+            _check_part("app", self.app)
+            _check_part("state", self.state)
 
     def describe(self) -> dict[str, str | int | float]:
         """The design in plain values, for run.json and the report."""
-        return {
+        if isinstance(self.target, Url):
+            return self.target.describe()
+        built_in: dict[str, str | int | float] = {
             "app": self.app,
             "state": self.state,
+            "service_time_s": seconds(self.service_time),
+            "slots": self.slots,
+            **{f"option_{key}": value for key, value in self.options.items()},
+        }
+        return {
+            **(self.target.describe() if self.target else built_in),
             "policy": self.balancing.policy,
             "balancer": self.balancing.name,
             "retries": self.balancing.retries,
@@ -114,10 +137,7 @@ class Design:
             "health_interval_s": seconds(self.balancing.health.interval),
             "health_fall": self.balancing.health.fall,
             "replicas": self.replicas or 0,
-            "service_time_s": seconds(self.service_time),
-            "slots": self.slots,
             "at_risk": self.at_risk or "unstated",
-            **{f"option_{key}": value for key, value in self.options.items()},
         }
 
 
@@ -269,6 +289,11 @@ class Scenario:
             "faults count from the start of the load: after the warm-up, before the end",
         )
         for design in self.designs:
+            _require(
+                not isinstance(design.target, Url) or getattr(at.fault, "ends", at.fault.kind) == "shell",
+                f"{at.fault.kind} at {at.when}: {design.name} runs already, and is not ours to break",
+                'break it by a command of yours: Shell("...", undo="...")',
+            )
             at.fault.check(design.replicas or 0)
 
     def arms(self) -> Iterator[Arm]:
@@ -317,6 +342,7 @@ class Overrides:
     seed: int | None = None
     quick: bool = False
     repeat: int = 1
+    allow_hosts: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         _require(self.repeat >= 1, "repeat must be at least 1", "--repeat 3 runs everything three times")
@@ -332,6 +358,7 @@ class Overrides:
         chosen = scenario.quick if self.quick and scenario.quick else scenario
         chosen = chosen.only(self.designs) if self.designs else chosen
         size = chosen.replicas if self.replicas is None else self.replicas
+        self._check_hosts(chosen)
         return replace(
             chosen,
             designs=tuple(self._design(design) for design in chosen.designs),
@@ -339,6 +366,15 @@ class Overrides:
             load=self._load(chosen.load),
             seed=chosen.seed if self.seed is None else self.seed,
         )
+
+    def _check_hosts(self, scenario: Scenario) -> None:
+        for design in scenario.designs:
+            for host in design.target.foreign_hosts if isinstance(design.target, Url) else ():
+                _require(
+                    host in self.allow_hosts,
+                    f"{design.name} would load {host}, which is not this machine",
+                    f"if it is yours to load: --allow-host {host}",
+                )
 
     def _design(self, design: Design) -> Design:
         size = design.replicas if self.replicas is None else self.replicas
@@ -364,6 +400,7 @@ class Loaded:
     scenario: Scenario
     path: Path
     sha256: str
+    users: Path  # the file of their behaviour: mostly the same
 
     @property
     def name(self) -> str:
@@ -371,23 +408,70 @@ class Loaded:
         return self.path.stem
 
 
-def load(path: Path) -> Loaded:
+def load(path: Path, otherwise: "Scenario | None" = None) -> Loaded:
     """Import a scenario file (without Locust's monkey-patching) and take its ``SCENARIO``.
 
     One that comes with the harness is found by its name alone: ``node_kill``.
 
+    ``otherwise`` is the scenario of a file that has none, such as a plain locustfile. A file without users is run with
+    the probe (``harness.probing``).
+
     Raises:
-        UsageError: no such file, it does not import, or has no ``SCENARIO``.
+        UsageError: no such file, it does not import, has no ``SCENARIO`` and there is none ``otherwise``, or has both.
     """
     bundled = scenarios_home() / f"{path.stem}.py"
     if not path.is_file() and path.parent in (Path(), Path("scenarios")) and bundled.is_file():
         path = bundled
     _require(path.is_file(), f"no scenario file {path}", "harness list scenarios shows the ones that come with it")
     os.environ["LOCUST_SKIP_MONKEY_PATCH"] = "1"
-    scenario = getattr(_imported(path), "SCENARIO", None)
+    module = _imported(path)
+    scenario = getattr(module, "SCENARIO", otherwise)
     if not isinstance(scenario, Scenario):
-        raise UsageError(f"{path} defines no SCENARIO", "add SCENARIO = Scenario(designs=[...], load=Sessions(...))")
-    return Loaded(scenario, path.resolve(), hashlib.sha256(path.read_bytes()).hexdigest())
+        raise UsageError(
+            f"{path} defines no SCENARIO",
+            "add SCENARIO = Scenario(designs=[...], load=Sessions(...)), or say how to start the service: --command",
+        )
+    _require(
+        otherwise in (None, scenario),
+        f"{path} has a SCENARIO of its own, which says what is run",
+        "leave out --command",
+    )
+    users = path.resolve() if _users(module) else PROBING
+    base = path.resolve().parent if otherwise is None else Path.cwd()
+    return Loaded(located(scenario, base), path.resolve(), _sha256(path), users)
+
+
+#: The users of a file that has none.
+PROBING = Path(__file__).with_name("probing.py")
+
+
+def user_classes(path: Path) -> list[type]:
+    """The users of a file, in its order.
+
+    Raises:
+        UsageError: it does not import.
+    """
+    return _users(_imported(path))
+
+
+def _users(module: object) -> list[type]:
+    """Whom Locust finds there to spawn; asked without importing it."""
+    kinds = [one for one in vars(module).values() if isinstance(one, type)]
+    return [kind for kind in kinds if hasattr(kind, "wait_time") and getattr(kind, "abstract", True) is False]
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def located(scenario: Scenario, base: Path) -> Scenario:
+    """The scenario with the directories of its commands counted from ``base``."""
+
+    def design(one: Design) -> Design:
+        return replace(one, target=one.target.located(base)) if isinstance(one.target, Command) else one
+
+    quick = located(scenario.quick, base) if scenario.quick else None
+    return replace(scenario, designs=[design(one) for one in scenario.designs], quick=quick)
 
 
 def _imported(path: Path) -> object:
@@ -396,6 +480,8 @@ def _imported(path: Path) -> object:
         raise UsageError(f"{path} is not a Python file")
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
+    folder = str(path.resolve().parent)
+    sys.path.insert(0, folder)  # as Locust does: its neighbours are there to import
     try:
         spec.loader.exec_module(module)
     except UsageError as problem:
@@ -408,6 +494,8 @@ def _imported(path: Path) -> object:
             f"{path} does not import: {problem!r} (line {where.lineno} of {Path(where.filename).name})",
             f"mend it; python {path} shows the whole trace",
         ) from problem
+    finally:
+        sys.path.remove(folder)
     return module
 
 
@@ -421,5 +509,10 @@ def recorded(source: str, flags: Mapping[str, object]) -> tuple[Expectation, ...
         except UsageError:
             return ()
     designs = flags.get("design")
-    changes = Overrides(tuple(designs) if isinstance(designs, list) else (), quick=bool(flags.get("quick")))
+    hosts = flags.get("allow_host")
+    changes = Overrides(
+        tuple(designs) if isinstance(designs, list) else (),
+        quick=bool(flags.get("quick")),
+        allow_hosts=tuple(hosts) if isinstance(hosts, list) else (),
+    )
     return tuple(changes.apply(scenario).expect)

@@ -10,7 +10,8 @@ from harness.balancers import haproxy, nginx
 from harness.balancers.launch import Setup, Starter
 from harness.errors import EnvironmentLacksError, UsageError
 from harness.parts import Balancer, Member
-from harness.scenario import Balancing
+from harness.scenario import Balancing, Design
+from harness.targets import Url
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,16 @@ def start(
             f"a balancer cannot do {balancing.policy} on the key {balancing.key!r}", f"it matches {letters}"
         )
     return chosen(balancing).start(Setup(balancing, tuple(members), supervisor, scratch, logs, port))
+
+
+def require(design: Design) -> None:
+    """See to it, before anything starts, that the design's balancer is there; a running service brings its own.
+
+    Raises:
+        UsageError, EnvironmentLacksError: as ``chosen``.
+    """
+    if not isinstance(design.target, Url):
+        chosen(design.balancing)
 
 
 def chosen(balancing: Balancing) -> Kind:

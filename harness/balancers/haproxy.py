@@ -61,8 +61,7 @@ frontend clients
 
 backend {backend}
     {policy}
-    option httpchk GET /healthz
-    http-check expect status 200
+{check}{names}
 {servers}
 """
 
@@ -96,6 +95,17 @@ def _policy(balancing: Balancing) -> str:
     }[balancing.policy]
 
 
+def _check(path: str | None) -> str:
+    """What a member has to answer with 200 to 399; without a path an open port is enough."""
+    if path is None:
+        return ""
+    return f"    option httpchk\n    http-check send meth GET uri {path} ver HTTP/1.1 hdr Host 127.0.0.1"
+
+
+#: Of members' replies alone: HAProxy's own pass no http-response rule.
+_NAMES = "\n    http-response set-header X-Replica %s"
+
+
 def _server(balancing: Balancing, member: Member) -> str:
     """A member as both the configuration and the runtime socket take it (a server added later inherits no defaults)."""
     health, inter = balancing.health, f"{round(seconds(balancing.health.interval) * 1000)}ms"
@@ -116,6 +126,8 @@ def config(setup: Setup, socket: Path, maxconn: int, threads: int = 1) -> str:
         port=setup.port,
         backend=_BACKEND,
         policy=_policy(balancing),
+        check=_check(balancing.health.path),
+        names=_NAMES if balancing.names else "",
         servers="\n".join(f"    server {member.name} {_server(balancing, member)}" for member in setup.members),
     )
 

@@ -13,6 +13,7 @@ import math
 import os
 import platform
 import pwd
+import re
 import resource
 import shutil
 import signal
@@ -73,7 +74,7 @@ http {{
     keepalive_requests 1000000;
     keepalive_min_timeout {linger}s;
     client_max_body_size 0;
-{upstream}
+{names}{upstream}
     server {{
         listen 127.0.0.1:{port} reuseport backlog=4096;
         location = {generation_path} {{ access_log off; return 200 "{generation}"; }}
@@ -85,11 +86,22 @@ http {{
             proxy_connect_timeout 1s;
             proxy_read_timeout 30s;
             proxy_send_timeout 30s;
-            {retries}
+            {retries}{naming}
         }}
     }}
 }}
 """
+
+# The member that answered is the last one tried, if it got as far as a header: nginx's own replies name nobody.
+_NAMES = """\
+    map "$upstream_header_time $upstream_addr" $replica {{
+        default "";
+{names}
+    }}
+"""
+_NAMING = """
+            proxy_hide_header X-Replica;
+            add_header X-Replica $replica always;"""
 
 _UPSTREAM = """\
     upstream replicas {{
@@ -161,9 +173,17 @@ def _retries(balancing: Balancing) -> str:
     return f"proxy_next_upstream error timeout;\n            proxy_next_upstream_tries {balancing.retries + 1};"
 
 
+def _names(members: Iterable[Member]) -> str:
+    def line(member: Member) -> str:
+        address = re.escape(f"{member.host}:{member.port}")
+        return f'        "~^(.*, )?[0-9.]+ (.*, )?{address}$" {member.name};'
+
+    return _NAMES.format(names="\n".join(map(line, members)))
+
+
 def config(setup: Setup, upstreams: Iterable[Upstream], generation: int) -> str:
     """The whole configuration file."""
-    balancing = setup.balancing
+    balancing, upstreams = setup.balancing, tuple(upstreams)
     servers = "\n".join(_server(balancing, upstream) for upstream in upstreams)
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     descriptors = 2 * _CONNECTIONS if limit == resource.RLIM_INFINITY else min(limit, 2 * _CONNECTIONS)
@@ -180,6 +200,8 @@ def config(setup: Setup, upstreams: Iterable[Upstream], generation: int) -> str:
         upstream=_UPSTREAM.format(policy=_policy(balancing), servers=servers) if servers else "",
         target="proxy_pass http://replicas;" if servers else "return 503;",
         retries=_retries(balancing),
+        names=_names(upstream.member for upstream in upstreams) if balancing.names else "",
+        naming=_NAMING if balancing.names else "",
     )
 
 

@@ -19,6 +19,14 @@ class Start:
 
 
 @dataclass(frozen=True)
+class Booting:
+    """A replica that does not tell its boot id itself is about to start with this one."""
+
+    replica: str
+    boot: str
+
+
+@dataclass(frozen=True)
 class Stop:
     """Send no further request."""
 
@@ -56,10 +64,10 @@ class Broken:
     code: int
 
 
-Deed = Start | Stop | Sweep
+Deed = Booting | Start | Stop | Sweep
 Word = Ready | Snapshot | Stopped | Swept | Broken
 
-_DEEDS: dict[str, type[Any]] = {"start": Start, "stop": Stop, "sweep": Sweep}
+_DEEDS: dict[str, type[Any]] = {"booting": Booting, "start": Start, "stop": Stop, "sweep": Sweep}
 _WORDS: dict[str, type[Any]] = {
     "ready": Ready,
     "snapshot": Snapshot,

@@ -8,7 +8,6 @@ from harness.errors import UsageError
 
 if TYPE_CHECKING:
     from harness.load.wire import Reply
-    from harness.oracle.observed import Observed, Tally
 
 JSON_TYPE = "application/json"
 FORM_TYPE = "application/x-www-form-urlencoded"
@@ -24,7 +23,7 @@ class Request(NamedTuple):
     content_type: str  # "" where there is no body
     headers: Mapping[str, str] | None
     writes: Any  # the value written, for the model; None for a read
-    reads: "Callable[[Reply], Tally | Observed | None] | None"
+    reads: "Callable[[Reply], Any] | None"
     check: "Callable[[Reply], bool] | None"
 
 
@@ -56,7 +55,7 @@ class Client:
         data: bytes | str | None = None,
         headers: Mapping[str, str] | None = None,
         writes: Any = None,
-        reads: "Callable[[Reply], Tally | Observed | None] | None" = None,
+        reads: "Callable[[Reply], Any] | None" = None,
         name: str | None = None,
         check: "Callable[[Reply], bool] | None" = None,
     ) -> Request:

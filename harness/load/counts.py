@@ -34,7 +34,7 @@ class Lag:
 
     def _tick(self, _: int) -> None:
         now = time.monotonic_ns()
-        self._steps[min(_LAG_STEPS, (now - self._due) // _LAG_STEP)] += 1
+        self._steps[max(0, min(_LAG_STEPS, (now - self._due) // _LAG_STEP))] += 1  # gevent's may be early
         self.start(now)
 
     @property

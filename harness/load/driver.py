@@ -14,6 +14,7 @@ import harness
 from harness.duration import seconds
 from harness.errors import EnvironmentLacksError, HarnessError, UntrustedError, UsageError
 from harness.load.channel import (
+    Booting,
     Broken,
     ChannelError,
     Deed,
@@ -86,6 +87,10 @@ class Driver:
         t0 = time.monotonic_ns() + AHEAD_NS
         self._tell(Start(t0, seconds(self._load.duration), seconds(self._load.warmup), url))
         return t0
+
+    def booting(self, replica: str, boot: str) -> None:
+        """Tell the boot id of a replica that does not say it itself, before it starts."""
+        self._tell(Booting(replica, boot))
 
     def stop(self) -> None:
         """End the load before its time."""

@@ -5,14 +5,15 @@ Nothing happens where no harness has started this process, or the file has sessi
 
 import os
 import time
+from collections.abc import Callable
 from typing import Any
 
 import gevent
 from locust import events
 
 from harness.errors import UsageError
-from harness.load.channel import Deed, Ready, Start, Stop, Sweep, Swept
-from harness.load.counts import Counts
+from harness.load.channel import Booting, Deed, Ready, Start, Stop, Sweep, Swept
+from harness.load.counts import Counts, Lag
 from harness.load.link import Link, leave, quit_locust
 from harness.load.plan import Orders
 from harness.load.recorder import Names, Recorder, SpoolWriter
@@ -31,8 +32,11 @@ class Plain:
         self._link = Link(orders.channel)
         self._spool = SpoolWriter(orders.spool)
         self._names = Names(self._spool.tell)
-        self._counts = Counts()
+        self._lag = Lag(_later)
+        self._counts = Counts(self._lag)
+        self._lag.start(time.monotonic_ns())
         self._recorder = Recorder(self._spool.write, self._counts.fold)
+        self._boots: dict[str, str] = {}
         self._t0 = self._sent = 0
         self._stopping = self._stopped = self._swept = False
         self._deeds = self._link.deeds()
@@ -42,15 +46,18 @@ class Plain:
         if self._kind != "closed":
             self._link.died(UsageError("a plain locustfile decides itself when it asks", "load=Sessions(concurrent=N)"))
         self._link.say(Ready())
-        start = next(self._deeds, None)
+        start = next((deed for deed in self._deeds if not self._noted(deed)), None)
         if not isinstance(start, Start):
             leave(0)
         self._environment.host = start.url
         self._environment.stop_timeout = STOP_TIMEOUT_S
+        # A shape that has ended, or a listener, may stop the load; the process ends when the harness says so.
+        self._environment.runner.quit = self._environment.runner.stop
         self._environment.events.request.add_listener(self._record)
         self._t0 = start.t0
         gevent.sleep(max(0.0, start.t0 / 1e9 - time.monotonic()))
         self._counts.reset()
+        self._lag.reset()
         self._spawn(self._obey)
         self._spawn(self._link.report, start.t0, self._snapshot, lambda: self._stopped)
         self._spawn(self._stop_at, start.t0 / 1e9 + start.duration)
@@ -63,7 +70,7 @@ class Plain:
         begin = end - round((response_time or 0.0) * 1e6)
         status = getattr(response, "status_code", None) or 0
         headers = getattr(response, "headers", None) or {}
-        outcome = _outcome(status, problem)
+        outcome, replica = _outcome(status, problem), headers.get("X-Replica") or ""
         self._sent += 1
         self._recorder.add(
             0,
@@ -77,8 +84,8 @@ class Plain:
             0,
             0,
             status,
-            self._names.number("replica", headers.get("X-Replica") or ""),
-            self._names.number("boot", headers.get("X-Boot") or ""),
+            self._names.number("replica", replica),
+            self._names.number("boot", headers.get("X-Boot") or self._boots.get(replica, "")),
             begin - self._t0,
             begin - self._t0,
             NO_TIME,
@@ -96,11 +103,19 @@ class Plain:
             self._do(deed)
         self._recorder.flush()
         if self._swept:
+            del self._environment.runner.quit
             quit_locust(self._environment)
         else:
             leave(0)
 
+    def _noted(self, deed: Deed) -> bool:
+        if isinstance(deed, Booting):
+            self._boots[deed.replica] = deed.boot
+        return isinstance(deed, Booting)
+
     def _do(self, deed: Deed) -> None:
+        if self._noted(deed):
+            return
         if isinstance(deed, Stop):
             self._spawn(self._stop)
         elif isinstance(deed, Sweep):
@@ -117,6 +132,10 @@ class Plain:
             self._stopping = True
             self._environment.runner.stop()
             self._stopped = True
+
+
+def _later(t_ns: int, call: Callable[[int], None]) -> None:
+    gevent.spawn_later(max(0.0, (t_ns - time.monotonic_ns()) / 1e9), call, t_ns)
 
 
 def _outcome(status: int, problem: object) -> Outcome:

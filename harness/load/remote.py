@@ -5,7 +5,7 @@ from typing import Any
 
 import gevent
 
-from harness.load.channel import Deed, Ready, Start, Stop, Sweep, Swept
+from harness.load.channel import Booting, Deed, Ready, Start, Stop, Sweep, Swept
 from harness.load.link import Link, leave, quit_locust
 from harness.load.plan import Orders
 from harness.load.recorder import Names, Recorder, SpoolWriter
@@ -39,7 +39,9 @@ class Remote:
             leave(0)
 
     def _do(self, deed: Deed) -> None:
-        if isinstance(deed, Start):
+        if isinstance(deed, Booting):
+            self.venue.boots[deed.replica] = deed.boot
+        elif isinstance(deed, Start):
             self.venue.begin(deed.url, deed.t0)
             spawn(self._link.report, deed.t0, self.venue.snapshot, lambda: self._stopped, died=self._link.died)
             spawn(self._stop_at, deed.t0 / 1e9 + deed.duration, died=self._link.died)

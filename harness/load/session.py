@@ -2,8 +2,8 @@
 
 import logging
 import traceback
-from collections.abc import Callable, Generator
-from typing import ClassVar, Protocol
+from collections.abc import Callable, Generator, Mapping
+from typing import Any, ClassVar, Protocol
 
 from harness.load.client import Client, Pause, Request
 from harness.load.cookies import Cookies
@@ -35,8 +35,8 @@ class Behaviour(Protocol):
     def final(self, client: Client, /) -> Request | None:
         """The read that the sweep makes."""
 
-    def observe(self, reply: Reply, /) -> Tally | Observed | None:
-        """What an ok reply tells of the stored session."""
+    def observe(self, reply: Reply, /) -> Any:
+        """What an ok reply, or one that forces a login, tells of the stored session."""
 
     def forced_login(self, reply: Reply, /) -> bool:
         """Whether a reply sends the session back to the login."""
@@ -78,6 +78,8 @@ class Stage:
         self.sent = 0
         self.lost = 0
         self.stopping = False
+        #: The boot ids of replicas that do not tell theirs; whoever starts them does.
+        self.boots: Mapping[str, str] = {}
         #: Called after every request of the load, where somebody wants each of them.
         self.each: Callable[[str, str, Reply | None, str, tuple[int, int]], None] | None = None
         self._complaints: set[str] = set()
@@ -88,6 +90,10 @@ class Stage:
         session = Session(self, len(self.sessions) + 1, user, crowd)
         self.sessions.append(session)
         return session
+
+    def boot_of(self, reply: Reply) -> str:
+        """The boot id of whoever answered, by its own word or by that of who started it."""
+        return reply.boot or self.boots.get(reply.replica, "")
 
     def name_of(self, request: Request) -> int:
         """The number of what a request is counted under: its name, or method and path without the query."""
@@ -230,10 +236,10 @@ class Session:
         request = self.request
         assert request is not None  # noqa: S101 - a reply answers a request
         self.take_cookies(reply)
-        boot, t = reply.boot, t_end - self._stage.t0
+        boot, t = self._stage.boot_of(reply), t_end - self._stage.t0
         forced = self.is_forced_login(reply)
         outcome = Outcome.FAILED if forced else outcome_of(reply)
-        observed = self.observed(request, reply) if outcome is Outcome.OK else None
+        observed = self.observed(request, reply, forced) if forced or outcome is Outcome.OK else None
         try:
             anomaly = self.ledger.settle(self._op, outcome, observed, boot, t)
         except TypeError as problem:  # the model does not read such a state
@@ -258,13 +264,19 @@ class Session:
             self._stage.complain("forced_login raised", problem)
             return False
 
-    def observed(self, request: Request, reply: Reply) -> Tally | Observed | None:
-        """The request's ``reads`` or the user's ``observe``; an error in it is told once."""
+    def observed(self, request: Request, reply: Reply, forced: bool) -> Tally | Observed | None:
+        """The request's ``reads`` or the user's ``observe``, a bare state too; an error in it is told once.
+
+        A redirect shows nothing by itself, unless it is to the login.
+        """
+        if request.reads is None and not forced and 300 <= reply.status < 400:
+            return None
         try:
-            return (request.reads or self.user.observe)(reply)
+            seen = (request.reads or self.user.observe)(reply)
         except Exception as problem:
             self._stage.complain("observe raised", problem)
             return None
+        return seen if seen is None or isinstance(seen, Tally | Observed) else Observed(state=seen)
 
     def _checks(self, request: Request, reply: Reply) -> bool:
         try:
@@ -319,7 +331,7 @@ def record(  # noqa: PLR0917 - a record's fields, packed in the hot path
         phase,
         reply.status,
         names.number("replica", reply.replica),
-        names.number("boot", reply.boot),
+        names.number("boot", stage.boot_of(reply)),
         t_intended - t0,
         lane.t_sent - t0,
         lane.t_first - t0 if lane.t_first >= 0 else NO_TIME,

@@ -112,7 +112,7 @@ class _Reader:
         if outcome is Outcome.IN_DOUBT and self._sweep.again(self._attempt, session, t_end, RETRY_NS * self._attempt):
             self.next(t_end)
             return
-        observed = session.observed(request, reply) if outcome is Outcome.OK else None
+        observed = session.observed(request, reply, forced) if forced or outcome is Outcome.OK else None
         self._judge(reply, outcome, observed, t_end, forced)
 
     def failed(self, failure: Failure, t_end: int) -> None:
@@ -129,10 +129,10 @@ class _Reader:
     ) -> None:
         session, stage, lane = self._session, self._sweep.stage, self._lane
         assert session is not None  # noqa: S101 - set by ``next``
-        t = t_end - stage.t0
-        anomaly = session.ledger.final(outcome, observed, reply.boot, t)
+        t, boot = t_end - stage.t0, stage.boot_of(reply)
+        anomaly = session.ledger.final(outcome, observed, boot, t)
         if forced:
-            anomaly = max(anomaly, session.ledger.forced_login(t, reply.boot))
+            anomaly = max(anomaly, session.ledger.forced_login(t, boot))
         if self._request is not None:
             lane.attempts = self._attempt
             record(stage, session, self._request, lane, 0, reply, outcome, Anomaly(anomaly), SWEEP, self._due, t_end)

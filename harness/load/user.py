@@ -2,8 +2,13 @@
 
 import os
 from typing import Any, ClassVar
+from urllib.parse import urlsplit
 
-from locust import User, events, task
+from harness.load import unpatched  # noqa: F401 - before Locust
+
+# isort: split
+
+from locust import User, between, constant, events, task
 from locust.env import Environment
 from locust.exception import StopUser
 
@@ -15,21 +20,23 @@ from harness.load.session import Steps
 from harness.load.venue import Venue
 from harness.load.wire import Reply
 from harness.oracle.models import ModelFactory, tally
-from harness.oracle.observed import Observed, Tally, tally_of
+from harness.oracle.observed import tally_of
 
-__all__ = ["Client", "Pause", "Reply", "Request", "SessionUser"]
+__all__ = ["Client", "Environment", "Pause", "Reply", "Request", "SessionUser", "between", "constant"]
 
 
 class SessionUser(User):
     """Subclass it, and write ``session`` and ``final``. A user has one session at a time, and a new one when it ends.
 
     ``wait_time`` lies between a session's requests. ``model`` is what the ledger takes the session's state for,
-    ``timeout`` the seconds after which a request is in doubt.
+    ``timeout`` the seconds after which a request is in doubt. ``login_page`` is where a session is sent that has to log
+    in again.
     """
 
     abstract = True
     model: ClassVar[ModelFactory] = tally
     timeout: float = 10.0
+    login_page: ClassVar[str] = "/login"
 
     def session(self, client: Client, /) -> Steps:
         """Yield requests; each ``yield`` gives the ``Reply`` (``status`` 0 where none came).
@@ -42,14 +49,20 @@ class SessionUser(User):
         """The read by which the session is judged in the end; None leaves it unjudged."""
         return None
 
-    def observe(self, reply: Reply, /) -> Tally | Observed | None:
-        """What an ok reply shows of the stored session; by default its JSON's ``session`` (docs/wire.md)."""
+    def observe(self, reply: Reply, /) -> Any:
+        """What an ok reply, or one that forces a login, shows of the stored session.
+
+        A ``Tally``, an ``Observed``, the state itself for the ``model``, or None for nothing. By default the JSON's
+        ``session`` (docs/wire.md). ``harness.load.shown`` has values to set in its place.
+        """
         if not reply.body.startswith(b"{"):
             return None
         return tally_of(reply.json())
 
     def forced_login(self, reply: Reply, /) -> bool:
-        """Whether a reply sends a live session back to the login; by default a 401."""
+        """Whether a reply sends a live session back to the login; by default a 401, or a redirect to ``login_page``."""
+        if 300 <= reply.status < 400:
+            return urlsplit(reply.headers.get("location", "")).path.startswith(self.login_page)
         return reply.status == 401
 
     @task

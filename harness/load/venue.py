@@ -31,6 +31,7 @@ class Venue:
         self.environment = environment
         self.recorder = recorder
         self.engine = Engine()
+        self.boots: dict[str, str] = {}  # of replicas that do not tell theirs
         self.stage: Stage | None = None
         self._names = names
         self._plan = plan
@@ -68,6 +69,7 @@ class Venue:
         """
         target = self.engine.target = Target.of(url)
         self.stage = Stage(self.engine, self.recorder, self._names, host=target.host, seed=self._seed, t0=t0)
+        self.stage.boots = self.boots
         self._crowd = self._crowd_of(self.stage)
         self._keep_statistics(self.stage)
         self.engine.at(t0, self._go)

@@ -175,6 +175,11 @@ def notes(summary: Summary, load: str = "") -> tuple[str, ...]:
             "The load is closed: every user waits for its reply and thinks, so each design gets about the same "
             "throughput whatever its capacity. harness scale measures capacity."
         )
+    if mute := [name for name, design in summary.designs.items() if (arm := shown(design)) and not arm.sessions.judged]:
+        told.append(
+            f"No session was judged in {listed(mute, 12)}: its users keep no ledger, as those of a plain locustfile, "
+            "or no reply showed what they look for. A SessionUser keeps one."
+        )
     emulated = [f"{name} ({how})" for name, design in summary.designs.items() if (how := _service(design))]
     if emulated:
         names = listed(emulated, 12)

@@ -1,8 +1,10 @@
-"""What an address says of itself on ``/healthz``."""
+"""What an address says of itself: on ``/healthz``, or as a service of the user's own."""
 
 import asyncio
+import contextlib
 import json
 from dataclasses import dataclass
+from typing import Protocol
 
 _LARGEST = 1 << 16
 
@@ -15,6 +17,68 @@ class Health:
     nonce: str = ""
     replica: str = ""
     boot: str = ""
+
+
+class Answering(Protocol):
+    """How a part shows that it is there, and the right one."""
+
+    async def trouble(self, host: str, port: int) -> str:
+        """What is wrong with what answers at an address; empty where nothing is."""
+
+
+@dataclass(frozen=True)
+class AsOurs:
+    """A built-in target of this run."""
+
+    nonce: str
+
+    async def trouble(self, host: str, port: int) -> str:
+        """It answers 200 with this run's nonce."""
+        health = await probe(host, port)
+        if health is None:
+            return "does not answer"
+        if health.status != 200:
+            return f"answers {health.status}"
+        return "" if health.nonce == self.nonce else "answers, but not as ours"
+
+
+@dataclass(frozen=True)
+class AsReady:
+    """A service of the user's own: ``path`` answers 200 to 399, or (None) its port is open."""
+
+    path: str | None
+
+    async def trouble(self, host: str, port: int) -> str:
+        """It answers so, within two seconds."""
+        if self.path is None:
+            return "" if await _is_open(host, port) else "does not listen"
+        status = await _status(host, port, self.path)
+        if status is None:
+            return "does not answer"
+        return "" if 200 <= status < 400 else f"answers GET {self.path} with {status}"
+
+
+async def _status(host: str, port: int, path: str) -> int | None:
+    """The status that a path answers with; None where no reply begins within two seconds."""
+    try:
+        async with asyncio.timeout(2.0):
+            reader, writer = await asyncio.open_connection(host, port)
+            with contextlib.closing(writer):
+                writer.write(f"GET {path} HTTP/1.0\r\nHost: {host}:{port}\r\nConnection: close\r\n\r\n".encode())
+                words = (await reader.readline()).split(maxsplit=2)
+    except (OSError, ValueError):  # TimeoutError is one of the former; ValueError: a line without end
+        return None
+    return int(words[1]) if len(words) > 1 and words[0].startswith(b"HTTP/") and words[1].isdigit() else None
+
+
+async def _is_open(host: str, port: int) -> bool:
+    try:
+        async with asyncio.timeout(1.0):
+            _, writer = await asyncio.open_connection(host, port)
+    except OSError:  # TimeoutError is one of them
+        return False
+    writer.close()
+    return True
 
 
 async def probe(host: str, port: int, within: float = 1.0) -> Health | None:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -10,12 +11,17 @@ from harness import balancers
 from harness.bundled import targets_home
 from harness.clock import Clock
 from harness.parts import Balancer, Member, Store
-from harness.ports import Reservation
+from harness.ports import Reservation, unsought
 from harness.scenario import Balancing, Design
 from harness.stores import STORES, needs
 from harness.supervisor import Supervisor
-from harness.topology.replica import ProcessReplica, TargetSettings
-from harness.topology.sampler import sampling
+from harness.targets import Command, Url
+from harness.topology.attached import attached
+from harness.topology.command import CommandReplica, OnStart, Orders
+from harness.topology.health import Answering, AsOurs, AsReady
+from harness.topology.logs import bounded
+from harness.topology.replica import ProcessReplica, Started, TargetSettings
+from harness.topology.sampler import Sampler, sampling
 from harness.topology.topology import Topology
 
 
@@ -33,6 +39,23 @@ class StartBalancer(Protocol):
         port: int,
     ) -> AbstractAsyncContextManager[Balancer]:
         """A balancer in front of the members, for the length of a scope."""
+
+
+@dataclass(frozen=True)
+class Site:
+    """Where one design comes up: all of it ends with ``scope``."""
+
+    scope: AsyncExitStack
+    design: Design
+    logs: Path
+    port: int
+    clock: Clock
+    on_start: OnStart
+
+    @property
+    def names(self) -> Sequence[str]:
+        """Of the replicas."""
+        return [f"r{index}" for index in range(self.design.replicas or 1)]
 
 
 class ProcessBackend:
@@ -57,11 +80,13 @@ class ProcessBackend:
         self._home = home or targets_home()
 
     @asynccontextmanager
-    async def topology(self, design: Design, logs: Path, clock: Clock, port: int = 0) -> AsyncIterator[Topology]:
+    async def topology(
+        self, design: Design, logs: Path, clock: Clock, port: int = 0, on_start: OnStart = lambda name, boot: None
+    ) -> AsyncIterator[Topology]:
         """The design, up and steady, for the length of a scope: store, then all replicas at once, then the balancer.
 
         Logs and the effect journal go to ``logs``; CPU and memory are sampled from ``clock``'s T0 on. The balancer
-        listens on ``port``; 0 is any that is free.
+        listens on ``port``; 0 is any that is free. ``on_start`` is told of every start of a user's own program.
 
         Raises:
             EnvironmentLacksError: a part is missing, does not start, or its port answers as somebody else.
@@ -69,43 +94,77 @@ class ProcessBackend:
         """
         logs.mkdir(parents=True, exist_ok=True)  # noqa: ASYNC240 - before anything is timed
         async with AsyncExitStack() as scope:
-            store = await self._store(scope, design, logs)
-            settings = TargetSettings(
-                design, self._nonce, self._secret, logs / "journal.jsonl", store.url if store else None, self._home
-            )
-            replicas = await self._replicas(scope, settings, logs)
-            balancer = await self._balancer(scope, design, replicas, logs, port)
-            sampler = await scope.enter_async_context(sampling(self._supervisor, clock))
-            topology = Topology(design, self._nonce, replicas, balancer, store, settings.journal, sampler)
+            topology = await self._brought_up(Site(scope, design, logs, port, clock, on_start))
             await topology.steady()
             yield topology
 
-    async def _store(self, scope: AsyncExitStack, design: Design, logs: Path) -> Store | None:
-        name = needs(design.state)
-        return await scope.enter_async_context(STORES[name](self._supervisor, logs)) if name else None
+    async def _brought_up(self, site: Site) -> Topology:
+        design, target, journal = site.design, site.design.target, site.logs / "journal.jsonl"
+        if isinstance(target, Url):
+            front, copies = attached(target)
+            return Topology(design, AsReady(target.ready), copies, front, None, journal, await self._sampler(site))
+        store = await self._store(site)
+        url = store.url if store else ""
+        if isinstance(target, Command):
+            answering: Answering = AsReady(target.ready)
+            started, balancing = await self._commands(site, target, url), _for_others(design.balancing, target)
+        else:
+            answering = AsOurs(self._nonce)
+            settings = TargetSettings(design, self._nonce, self._secret, journal, url or None, self._home)
+            started, balancing = await self._replicas(site, settings), design.balancing
+        balancer = await self._balancer(site, balancing, started)
+        return Topology(design, answering, started, balancer, store, journal, await self._sampler(site))
 
-    async def _replicas(
-        self, scope: AsyncExitStack, settings: TargetSettings, logs: Path
-    ) -> tuple[ProcessReplica, ...]:
-        names = [f"r{index}" for index in range(settings.design.replicas or 1)]
-        replicas = tuple(
-            ProcessReplica(name, settings, self._supervisor, scope.enter_context(Reservation()), logs) for name in names
-        )
-        scope.push_async_callback(_together, *(replica.stop for replica in replicas))
-        await _together(*(replica.start for replica in replicas))
-        return replicas
+    async def _sampler(self, site: Site) -> Sampler:
+        return await site.scope.enter_async_context(sampling(self._supervisor, site.clock))
 
-    async def _balancer(
-        self, scope: AsyncExitStack, design: Design, replicas: Sequence[ProcessReplica], logs: Path, wanted: int
-    ) -> Balancer:
-        port = scope.enter_context(Reservation(wanted)).port
+    async def _store(self, site: Site) -> Store | None:
+        target = site.design.target
+        name = target.store if isinstance(target, Command) else needs(site.design.state)
+        return await site.scope.enter_async_context(STORES[name](self._supervisor, site.logs)) if name else None
+
+    async def _replicas(self, site: Site, settings: TargetSettings) -> Sequence[Started]:
+        replicas = [
+            ProcessReplica(name, settings, self._supervisor, site.scope.enter_context(Reservation()), site.logs)
+            for name in site.names
+        ]
+        return await _up(site, replicas)
+
+    async def _commands(self, site: Site, target: Command, store: str) -> Sequence[Started]:
+        replicas = [
+            CommandReplica(
+                name,
+                self._supervisor,
+                site.scope.enter_context(unsought()),
+                site.logs,
+                Orders(target, store, site.on_start),
+            )
+            for name in site.names
+        ]
+        await site.scope.enter_async_context(bounded([site.logs / f"{name}.log" for name in site.names]))
+        return await _up(site, replicas)
+
+    async def _balancer(self, site: Site, balancing: Balancing, replicas: Sequence[Started]) -> Balancer:
+        port = site.scope.enter_context(Reservation(site.port)).port
         scratch = self._supervisor.scratch / f"balancer-{port}"
         scratch.mkdir()
         members = [replica.member for replica in replicas]
         starting = self._start_balancer(
-            design.balancing, members, self._supervisor, scratch=scratch, logs=logs, port=port
+            balancing, members, self._supervisor, scratch=scratch, logs=site.logs, port=port
         )
-        return await scope.enter_async_context(starting)
+        return await site.scope.enter_async_context(starting)
+
+
+def _for_others(balancing: Balancing, target: Command) -> Balancing:
+    """As the design says, for replicas that neither answer on our health path nor say who they are."""
+    return replace(balancing, health=replace(balancing.health, path=target.ready), names=True)
+
+
+async def _up(site: Site, replicas: Sequence[Started]) -> Sequence[Started]:
+    """All replicas, ready; each is stopped with the scope."""
+    site.scope.push_async_callback(_together, *(replica.stop for replica in replicas))
+    await _together(*(replica.start for replica in replicas))
+    return replicas
 
 
 async def _together(*deeds: Callable[[], Awaitable[None]]) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import os
 import sys
 import time
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,13 +58,10 @@ class TargetSettings:
         return {"PYTHONPATH": os.pathsep.join(filter(None, [str(self.home), inherited]))}
 
 
-class ProcessReplica:
+class Started(ABC):
     """A replica as a process of this machine: it can be killed, restarted in place, paused and resumed."""
 
-    def __init__(
-        self, name: str, settings: TargetSettings, supervisor: Supervisor, port: Reservation, logs: Path
-    ) -> None:
-        self._settings = settings
+    def __init__(self, name: str, supervisor: Supervisor, port: Reservation, logs: Path) -> None:
         self._supervisor = supervisor
         self._log = logs / f"{name}.log"
         self._child: Child | None = None
@@ -75,6 +73,48 @@ class ProcessReplica:
     def pid(self) -> int | None:
         """Its process, or None while it is down."""
         return self._child.pid if self._child and self._child.alive else None
+
+    @abstractmethod
+    async def start(self) -> None:
+        """Start it; returns when it is ready."""
+
+    async def stop(self, grace: float = 2.0) -> None:
+        """SIGTERM, and SIGKILL after ``grace`` seconds; returns when it is gone."""
+        if self._child:
+            await self._child.stop(grace)
+
+    async def kill(self) -> Evidence:
+        """SIGKILL: landed when its process is gone, by this signal."""
+        done = await killed(self._child)
+        return Evidence(done.landed, {**done.facts, "boot": self.boot})
+
+    async def restart(self) -> Evidence:
+        """Start it again at its address: landed when it answers with another boot id. A no-op where it runs."""
+        before, old_pid = self.boot, self._child.pid if self._child else None
+        if self.pid is not None:
+            return Evidence(True, {"pid": self.pid, "boot": self.boot, "was_running": True})
+        await self.start()
+        return Evidence(
+            self.boot != before, {"old_boot": before, "boot": self.boot, "old_pid": old_pid, "pid": self.pid}
+        )
+
+    async def pause(self) -> Evidence:
+        """SIGSTOP: landed when the kernel shows it stopped."""
+        return await paused(self._child)
+
+    async def resume(self) -> Evidence:
+        """SIGCONT: landed when the kernel shows it running."""
+        return await resumed(self._child)
+
+
+class ProcessReplica(Started):
+    """A replica of a built-in target, which says of itself who it is."""
+
+    def __init__(
+        self, name: str, settings: TargetSettings, supervisor: Supervisor, port: Reservation, logs: Path
+    ) -> None:
+        super().__init__(name, supervisor, port, logs)
+        self._settings = settings
 
     async def start(self) -> None:
         """Start it; returns when it answers as ours.
@@ -117,31 +157,3 @@ class ProcessReplica:
     async def health(self) -> Health | None:
         """What it says of itself now; None where it does not answer."""
         return await probe(self.member.host, self.member.port)
-
-    async def stop(self, grace: float = 2.0) -> None:
-        """SIGTERM, and SIGKILL after ``grace`` seconds; returns when it is gone."""
-        if self._child:
-            await self._child.stop(grace)
-
-    async def kill(self) -> Evidence:
-        """SIGKILL: landed when its process is gone, by this signal."""
-        done = await killed(self._child)
-        return Evidence(done.landed, {**done.facts, "boot": self.boot})
-
-    async def restart(self) -> Evidence:
-        """Start it again at its address: landed when it answers with another boot id. A no-op where it runs."""
-        before, old_pid = self.boot, self._child.pid if self._child else None
-        if self.pid is not None:
-            return Evidence(True, {"pid": self.pid, "boot": self.boot, "was_running": True})
-        await self.start()
-        return Evidence(
-            self.boot != before, {"old_boot": before, "boot": self.boot, "old_pid": old_pid, "pid": self.pid}
-        )
-
-    async def pause(self) -> Evidence:
-        """SIGSTOP: landed when the kernel shows it stopped."""
-        return await paused(self._child)
-
-    async def resume(self) -> Evidence:
-        """SIGCONT: landed when the kernel shows it running."""
-        return await resumed(self._child)

@@ -9,10 +9,9 @@ from urllib.parse import urlsplit
 
 from harness.errors import UntrustedError
 from harness.observations import Sample
-from harness.parts import Balancer, Store
+from harness.parts import Balancer, Replica, Store
 from harness.scenario import Design
-from harness.topology.health import Health, probe
-from harness.topology.replica import ProcessReplica
+from harness.topology.health import Answering
 from harness.topology.sampler import Sampler
 
 _POLL = 0.02
@@ -23,8 +22,8 @@ class Topology:
     """The parts of a Design, up. It goes down with the scope that made it."""
 
     design: Design
-    nonce: str
-    replicas: tuple[ProcessReplica, ...]
+    answering: Answering  # how its parts show that they are the right ones
+    replicas: Sequence[Replica]
     balancer: Balancer
     store: Store | None
     journal: Path  # the effect journal, which all replicas append to
@@ -61,16 +60,13 @@ class Topology:
             await asyncio.sleep(_POLL)
 
     async def _wrong(self) -> Sequence[str]:
-        address = urlsplit(self.url)
-        answers = await asyncio.gather(
-            probe(address.hostname or "", address.port or 80), *(replica.health() for replica in self.replicas)
-        )
-        names = [self.balancer.name, *(replica.name for replica in self.replicas)]
-        silent = [
-            f"{name} {trouble}"
-            for name, health in zip(names, answers, strict=True)
-            if (trouble := self._trouble(health))
-        ]
+        front = urlsplit(self.url)
+        addresses = {
+            self.balancer.name: (front.hostname or "", front.port or 80),
+            **{replica.name: (replica.member.host, replica.member.port) for replica in self.replicas},
+        }
+        troubles = await asyncio.gather(*(self.answering.trouble(*address) for address in addresses.values()))
+        silent = [f"{name} {trouble}" for name, trouble in zip(addresses, troubles, strict=True) if trouble]
         states = await self.balancer.states()
         wanted = {replica.name for replica in self.replicas} if states else set()
         held = [
@@ -79,10 +75,3 @@ class Topology:
             if states.get(name) != "up"
         ]
         return silent + held
-
-    def _trouble(self, health: Health | None) -> str:
-        if health is None:
-            return "does not answer"
-        if health.status != 200:
-            return f"answers {health.status}"
-        return "" if health.nonce == self.nonce else "answers, but not as ours"

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import aiohttp
@@ -223,6 +223,25 @@ async def test_affinity_keeps_each_client_on_one_member(
             assert await client.write() == 200
         assert [len(set(client.members)) for client in several] == [1] * 24
         assert {client.members[0] for client in several} == {"r0", "r1", "r2"}
+
+
+@pytest.mark.parametrize("policy", ["round_robin", "cookie"])
+async def test_a_member_that_does_not_say_its_name_is_named_and_nobody_else(
+    name: str, policy: str, place: Place, backends: Backends
+) -> None:
+    members = [replace(member, name=member.name.replace("x", "r")) for member in await backends.bring_up("x0", "x1")]
+    silent = Health(path=None)
+    async with place.facing(6, Balancing(policy, name, health=silent, names=True), members) as (_balancer, several):
+        for client in several * 4:
+            assert await client.write() == 200
+        assert {member for client in several for member in client.members} == {"r0", "r1"}
+        assert Counter(member.replace("r", "x") for c in several for member in c.members) == backends.writes()
+        for member in list(backends.members):
+            await backends.stop(member.name)
+        said = [len(client.members) for client in several]
+        for client in several:
+            assert await client.write() in (502, 503)
+        assert [len(client.members) for client in several] == said
 
 
 async def test_an_added_member_takes_traffic_without_a_failed_request(

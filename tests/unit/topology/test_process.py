@@ -13,6 +13,7 @@ from harness.parts import Killable, Member, Pausable, Refusal, Replica
 from harness.scenario import Balancing, Design
 from harness.supervisor import Supervisor, supervised
 from harness.topology.process import ProcessBackend
+from harness.topology.replica import ProcessReplica
 from harness.topology.topology import Topology
 
 STANDIN = Path(__file__).parent / "standin"
@@ -122,8 +123,14 @@ async def test_the_command_line_says_what_the_wire_asks_for(topology: Topology, 
     assert not [word for word in words if word.startswith(("--store", "--option"))]
 
 
+def the(topology: Topology, number: int) -> ProcessReplica:
+    replica = topology.replicas[number]
+    assert isinstance(replica, ProcessReplica)
+    return replica
+
+
 async def test_kill_and_restart_bring_another_boot_at_the_same_address(topology: Topology) -> None:
-    replica = topology.replicas[1]
+    replica = the(topology, 1)
     before, member = replica.boot, replica.member
     killed = await replica.kill()
     assert killed.landed
@@ -138,7 +145,7 @@ async def test_kill_and_restart_bring_another_boot_at_the_same_address(topology:
 
 
 async def test_restart_of_one_that_runs_changes_nothing(topology: Topology) -> None:
-    replica = topology.replicas[0]
+    replica = the(topology, 0)
     boot, pid = replica.boot, replica.pid
     assert (await replica.restart()).landed
     assert (replica.boot, replica.pid) == (boot, pid)
@@ -150,10 +157,10 @@ async def test_a_replica_has_its_abilities(topology: Topology) -> None:
 
 
 async def test_a_paused_replica_makes_the_topology_unsteady_and_is_named(topology: Topology) -> None:
-    assert (await topology.replicas[1].pause()).landed
+    assert (await the(topology, 1).pause()).landed
     with pytest.raises(UntrustedError, match="r1 does not answer"):
         await topology.steady(0.05)
-    assert (await topology.replicas[1].resume()).landed
+    assert (await the(topology, 1).resume()).landed
     await topology.steady()
 
 

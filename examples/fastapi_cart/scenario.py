@@ -1,0 +1,23 @@
+"""A FastAPI cart in process memory behind cookie affinity, when one of three processes is killed."""
+
+from harness import At, Balancing, Command, Design, Kill, Restart, Scenario, Sessions, loses_the_at_risk
+from harness.recipes import Cart
+
+
+class Shopper(Cart):
+    """Adds to /cart/add, looks at /cart: what the recipe takes for granted."""
+
+
+SCENARIO = Scenario(
+    designs=[
+        Design(
+            "memory",
+            target=Command("uvicorn app:app --port {port} --log-level warning", ready="/health"),
+            balancing=Balancing("cookie"),
+            at_risk="victim",
+        )
+    ],
+    load=Sessions(concurrent=40, duration="6s", warmup="500ms"),
+    faults=[At("2s", Kill(1)), At("3s", Restart(1))],
+    expect=[loses_the_at_risk("memory", judged=30)],
+)

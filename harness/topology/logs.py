@@ -1,0 +1,45 @@
+"""Logs of programs that may say more than a disk holds: the beginning and the end are kept, not what lies between."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+
+MOST = 8 << 20  # bytes at which a log is cut
+KEPT = 1 << 20  # of its beginning, and of its end
+_INTERVAL = 0.25  # seconds
+
+
+@contextlib.asynccontextmanager
+async def bounded(logs: Sequence[Path]) -> AsyncIterator[None]:
+    """Keep the logs small for the length of a scope. Whoever writes them has to append (O_APPEND)."""
+    watching = asyncio.create_task(_watch(logs))
+    try:
+        yield
+    finally:
+        watching.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await watching
+        for log in logs:
+            cut(log)
+
+
+async def _watch(logs: Sequence[Path]) -> None:
+    while True:
+        await asyncio.sleep(_INTERVAL)
+        for log in logs:
+            cut(log)
+
+
+def cut(log: Path) -> None:
+    """Leave the first and the last megabyte of a log that has grown too long, with a line on what lay between."""
+    with contextlib.suppress(OSError):  # not there yet, or the disk is full: no reason to end a run
+        size = log.stat().st_size
+        if size <= MOST:
+            return
+        with log.open("r+b") as file:
+            file.seek(size - KEPT)
+            end = file.read()
+            file.truncate(KEPT)
+        with log.open("ab") as file:  # appends, as the program does that may write at the same time
+            file.write(b"\n[... %d bytes left out ...]\n" % (size - KEPT - len(end)) + end)

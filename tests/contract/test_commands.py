@@ -1,0 +1,169 @@
+"""Programs of somebody else's as replicas: whatever they do, a clear line, and nothing left of them."""
+
+import asyncio
+import socket
+import sys
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import psutil
+import pytest
+
+from harness.errors import EnvironmentLacksError
+from harness.ports import Reservation, unsought
+from harness.supervisor import Supervisor, supervised
+from harness.supervisor.main import processes
+from harness.targets import Command
+from harness.topology.command import CommandReplica, Orders
+from harness.topology.logs import KEPT, MOST, bounded
+from tests import fakes_service
+
+pytestmark = pytest.mark.slow
+
+Make = Callable[..., CommandReplica]
+
+
+@pytest.fixture
+async def supervisor() -> AsyncIterator[Supervisor]:
+    async with supervised("commands") as started:
+        yield started
+
+
+@pytest.fixture
+async def make(supervisor: Supervisor, tmp_path: Path) -> AsyncIterator[Make]:
+    """Replicas of a mode; what still runs is stopped, and what it listened on is free then."""
+    made: list[CommandReplica] = []
+
+    def one(mode: str, port: Reservation | None = None, ready: str | None = "/", within: str = "10s") -> CommandReplica:
+        program = [sys.executable, fakes_service.__file__, mode, "{port}"]
+        orders = Orders(Command(program, ready=ready, ready_within=within), "", lambda name, boot: None)
+        made.append(CommandReplica("r0", supervisor, port or unsought(), tmp_path, orders))
+        return made[-1]
+
+    yield one
+    for replica in made:
+        await replica.stop(0.5)
+        assert not listens(replica)
+    assert supervisor.children == ()
+
+
+def listens(replica: CommandReplica) -> bool:
+    with socket.socket() as asking:
+        return asking.connect_ex((replica.member.host, replica.member.port)) == 0
+
+
+async def served_by(replica: CommandReplica) -> int:
+    reader, writer = await asyncio.open_connection(replica.member.host, replica.member.port)
+    writer.write(b"GET / HTTP/1.0\r\n\r\n")
+    pid = int((await reader.read()).rpartition(b"\r\n\r\n")[2])
+    writer.close()
+    return pid
+
+
+@pytest.mark.parametrize("mode", ["ok", "forks", "escapes", "deaf"])
+@pytest.mark.parametrize("ready", ["/", None])
+async def test_it_starts_dies_whole_and_comes_back_at_its_port(make: Make, mode: str, ready: str | None) -> None:
+    replica = make(mode, ready=ready)
+    await replica.start()
+    first = await served_by(replica)
+    assert (await replica.kill()).landed
+    assert not psutil.pid_exists(first) or psutil.Process(first).status() == psutil.STATUS_ZOMBIE
+    evidence = await replica.restart()
+    assert evidence.landed
+    assert (evidence.facts["old_boot"], replica.boot) == ("r0.1", "r0.2")
+    assert await served_by(replica) != first
+
+
+async def test_one_that_needs_its_port_to_itself_gets_it_and_its_return_is_its_own_trouble(make: Make) -> None:
+    replica = make("strict")
+    await replica.start()
+    await served_by(replica)  # which the server closes first: its side of the connection lingers
+    assert (await replica.kill()).landed
+    with pytest.raises(EnvironmentLacksError, match="Address already in use") as problem:
+        await replica.restart()
+    assert "SO_REUSEADDR" in problem.value.hint
+
+
+async def test_one_that_answers_503_while_it_starts_is_waited_for(make: Make) -> None:
+    replica = make("starting")
+    await replica.start()
+    assert await served_by(replica) > 0
+
+
+@pytest.mark.parametrize(
+    ("mode", "within", "words"),
+    [
+        ("exits", "10s", "r0 ended with code 1 before it was ready: no database here"),
+        ("background", "10s", "r0 ended with code 0 before it was ready"),
+        ("never", "1s", "r0 was not ready within 1s: answers GET / with 503"),
+        ("silent", "1s", "r0 was not ready within 1s: it listens on no port"),
+        ("lost", "1s", "r0 listens on port "),
+    ],
+)
+async def test_what_keeps_it_from_getting_ready_is_told(
+    make: Make, tmp_path: Path, mode: str, within: str, words: str
+) -> None:
+    replica = make(mode, within=within)
+    with pytest.raises(EnvironmentLacksError) as problem:
+        await replica.start()
+    assert problem.value.message.startswith(words)
+    assert "{port}" in problem.value.hint or str(tmp_path / "r0.log") in problem.value.hint
+    assert (tmp_path / "r0.log").exists()
+
+
+async def test_a_program_that_is_not_there_is_told(supervisor: Supervisor, tmp_path: Path) -> None:
+    orders = Orders(Command("no-such-program {port}"), "", lambda name, boot: None)
+    with pytest.raises(EnvironmentLacksError, match="no-such-program"):
+        await CommandReplica("r0", supervisor, unsought(), tmp_path, orders).start()
+
+
+async def test_somebody_elses_server_at_the_port_is_never_measured(make: Make) -> None:
+    """It took the port while the program was starting; the program itself waits, and does not end."""
+    replica = make("silent", port := unsought())
+    port.close()
+    with socket.create_server(("127.0.0.1", port.port)) as somebody:
+        answering = asyncio.create_task(_answer(somebody))
+        with pytest.raises(EnvironmentLacksError, match="belongs to no process of r0"):
+            await replica.start()
+        answering.cancel()
+
+
+async def _answer(listener: socket.socket) -> None:
+    listener.setblocking(False)
+    while True:
+        connection, _ = await asyncio.get_running_loop().sock_accept(listener)
+        connection.send(b"HTTP/1.0 200 OK\r\n\r\n")
+        connection.close()
+
+
+async def test_a_dead_replicas_port_is_given_to_nobody(make: Make) -> None:
+    replica = make("ok")
+    await replica.start()
+    await replica.kill()
+    with socket.socket() as other, pytest.raises(OSError, match="in use"):
+        other.bind((replica.member.host, replica.member.port))
+
+
+async def test_a_talkative_one_fills_no_disk_and_keeps_its_first_and_last_words(make: Make, tmp_path: Path) -> None:
+    log, replica = tmp_path / "r0.log", make("noisy")
+    async with bounded([log]):
+        log.write_text("first\n")
+        await replica.start()
+        async with asyncio.timeout(20):
+            while b"bytes left out" not in log.read_bytes():
+                await asyncio.sleep(0.1)  # noqa: ASYNC110 - a file does not tell when it is written to
+        assert log.stat().st_size < MOST
+        await replica.stop()
+        with log.open("a") as file:
+            file.write("last\n")
+    text = log.read_bytes()
+    assert text.startswith(b"first\n") and text.find(b"bytes left out") in range(KEPT, KEPT + 100)
+    assert text.endswith(b"last\n")
+
+
+async def test_nothing_of_a_forking_one_is_left(make: Make) -> None:
+    replica = make("forks")
+    await replica.start()
+    group = replica.pid
+    await replica.stop()
+    assert not [process for process in processes() if process.group == group and process.state != "Z"]

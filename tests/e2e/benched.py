@@ -1,0 +1,26 @@
+"""One arm on the real bench, without the controls and the report: what its sessions did."""
+
+from pathlib import Path
+
+from harness.bench import Bench
+from harness.fold import fold
+from harness.progress import Silent
+from harness.runs import ArmFiles, ArmObservations
+from harness.scenario import Arm, At, Design, Sessions
+from harness.summary import Arm as Figures
+from harness.supervisor import supervised
+from harness.topology.process import ProcessBackend
+
+
+async def benched(
+    design: Design, users: Path, faults: tuple[At, ...], into: Path, *, duration: str = "4s", concurrent: int = 30
+) -> tuple[ArmObservations, Figures]:
+    """What was observed, and its figures."""
+    arm = Arm(design, "fault", Sessions(concurrent=concurrent, duration=duration, warmup="200ms"), faults)
+    files = ArmFiles(into / "observations" / "arm")
+    async with supervised("benched") as supervisor:
+        bench = Bench(ProcessBackend(supervisor, "benched", "secret" * 8), supervisor, 1, Silent())
+        async with bench.recording(arm, files) as told:
+            await bench.measure(told, users)
+    seen = files.observations(design.name, "fault", {"warmup_s": arm.warmup, "duration_s": arm.seconds})
+    return seen, fold(seen)

@@ -1,0 +1,101 @@
+"""Every example does what its README says: one by its README's lines alone, the others by their arms with the fault."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from harness import scenario
+from harness.faults import Kill, Restart
+from harness.scenario import At
+from tests.e2e.benched import benched
+from tests.e2e.harnessed import ROOT
+
+EXAMPLES = ROOT / "examples"
+LAST = "harness run scenario.py"
+PROGRAMS = {
+    "express": ("npm", "apt-get install nodejs npm"),
+    "go_counter": ("go", "apt-get install golang-go"),
+    "java_counter": ("java", "apt-get install default-jdk-headless"),
+}
+#: What theory says of every design.
+LOSSES = {
+    "django_login": {"database": "none"},
+    "express": {"memory_affinity": "victim", "memory_spread": "all", "redis": "none"},
+    "fastapi_cart": {"memory": "victim"},
+    "flask_counter": {"signed_cookie": "none", "memory": "victim"},
+    "go_counter": {"memory": "victim"},
+    "java_counter": {"memory": "victim"},
+}
+FAULTS = (At("800ms", Kill(replica=1)), At("1200ms", Restart(replica=1)))
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where copies of examples run, as in a shell with this environment activated."""
+    monkeypatch.setenv("PATH", os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]))
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    return tmp_path
+
+
+def lines(example: str) -> list[str]:
+    """The commands of its README; what pip would install is a part of the tests' own environment."""
+    text = (EXAMPLES / example / "README.md").read_text()
+    told = [line.strip() for line in text.splitlines() if line.startswith("    ")]
+    return [line for line in told if not line.startswith("pip install")]
+
+
+def copied(example: str, place: Path, *commands: str) -> Path:
+    """A copy in which the commands have run."""
+    program, install = PROGRAMS.get(example, ("sh", ""))
+    if shutil.which(program) is None:
+        pytest.skip(f"{program} is not here: {install}")
+    copy = place / example
+    shutil.copytree(EXAMPLES / example, copy, ignore=shutil.ignore_patterns("node_modules", "results", "__pycache__"))
+    for command in commands:
+        done = subprocess.run(["sh", "-c", command], cwd=copy, capture_output=True, text=True, timeout=300, check=False)
+        assert done.returncode == 0, f"{command}: {done.stdout[-3000:]}{done.stderr[-3000:]}"
+    return copy
+
+
+def test_every_example_is_told_of_and_ends_with_the_same_line() -> None:
+    assert {path.name for path in EXAMPLES.iterdir() if path.is_dir()} == set(LOSSES)
+    guide = (ROOT / "docs" / "your-service.md").read_text()
+    for example in LOSSES:
+        assert lines(example)[-1] == LAST
+        assert f"examples/{example}" in guide
+
+
+@pytest.mark.parametrize("example", LOSSES)
+def test_an_example_says_what_theory_says(example: str) -> None:
+    designs = scenario.load(EXAMPLES / example / "scenario.py").scenario.designs
+    assert {one.name: one.at_risk or "all" for one in designs} == LOSSES[example]
+
+
+@pytest.mark.slow
+def test_a_readme_is_enough(place: Path) -> None:
+    copy = copied("go_counter", place, *lines("go_counter"))
+    told = json.loads((copy / "results" / "scenario" / "latest" / "summary.json").read_text())
+    assert (told["verdict"], told["designs"]["memory"]["finding"]) == ("pass", "lost")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("example", sorted(set(LOSSES) - {"go_counter"}))
+async def test_it_loses_what_theory_says(example: str, place: Path) -> None:
+    copy = copied(example, place, *lines(example)[:-1])
+    loaded = scenario.load(copy / "scenario.py")
+    for design in loaded.scenario.designs:
+        _, figures = await benched(design, loaded.path, FAULTS, place / design.name, duration="2500ms")
+        sessions = figures.sessions
+        assert (sessions.judged, sessions.leaked, figures.writes.duplicated) == (sessions.started, 0, 0)
+        if LOSSES[example][design.name] == "none":
+            assert (sessions.lost, figures.writes.lost, sessions.forced_login) == (0, 0, 0)
+        elif LOSSES[example][design.name] == "victim":
+            assert 0.1 < (sessions.loss_rate or 0) < 0.6
+            assert (sessions.lost, sessions.lost_not_at_risk, sessions.at_risk_not_lost) == (sessions.at_risk, 0, 0)
+        else:
+            assert sessions.lost + sessions.stale >= 0.9 * sessions.judged
