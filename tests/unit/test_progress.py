@@ -45,7 +45,7 @@ def test_the_estimate_counts_arms_and_their_time() -> None:
 
 
 def test_repeats_make_the_estimate_longer() -> None:
-    assert estimate(designs(2), repeat=3) == "9 arms, about 4 min 10 s"
+    assert estimate(designs(2), repeat=3) == "9 arms, about 3 min 32 s"
 
 
 def test_a_run_is_announced_in_one_line() -> None:
