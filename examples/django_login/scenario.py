@@ -1,4 +1,4 @@
-"""A Django login (CSRF token, new session id) with its sessions in a database, when one of three processes is killed."""
+"""A Django login (CSRF token, new session id), its sessions in a database, when one of three processes is killed."""
 
 from harness import At, Command, Design, Kill, Restart, Scenario, Sessions, keeps
 from harness.recipes import Login, Text
