@@ -42,7 +42,8 @@ def learn(stranger: str, second: str, third: str) -> Counted | Own | None:
     for nth, (a, b, c) in enumerate(zip(numbers(stranger), numbers(second), numbers(third), strict=False)):
         if a in (0, 1) and (b, c) == (a + 1, a + 2):
             return Counted(nth)
-    own = (_lines(second) & _lines(third)) - _lines(stranger)
+    common = {_NUMBER.sub("#", line) for line in _lines(stranger)}  # other numbers alone are no other line
+    own = [line for line in _lines(second) & _lines(third) if _NUMBER.sub("#", line) not in common]
     return Own(frozenset(own)) if own else None
 
 

@@ -150,7 +150,7 @@ async def test_a_talkative_one_fills_no_disk_and_keeps_its_first_and_last_words(
         log.write_text("first\n")
         await replica.start()
         async with asyncio.timeout(20):
-            while b"bytes left out" not in log.read_bytes():  # noqa: ASYNC110 - a file does not tell when it is written to
+            while b"bytes left out" not in log.read_bytes():  # noqa: ASYNC110 - a file has no event
                 await asyncio.sleep(0.1)
         assert log.stat().st_size < MOST
         await replica.stop()

@@ -13,10 +13,10 @@ from harness.topology.process import ProcessBackend
 
 
 async def benched(
-    design: Design, users: Path, faults: tuple[At, ...], into: Path, *, duration: str = "4s", concurrent: int = 30
+    design: Design, users: Path, faults: tuple[At, ...], into: Path, duration: str
 ) -> tuple[ArmObservations, Figures]:
     """What was observed, and its figures."""
-    arm = Arm(design, "fault", Sessions(concurrent=concurrent, duration=duration, warmup="200ms"), faults)
+    arm = Arm(design, "fault", Sessions(concurrent=30, duration=duration, warmup="200ms"), faults)
     files = ArmFiles(into / "observations" / "arm")
     async with supervised("benched") as supervisor:
         bench = Bench(ProcessBackend(supervisor, "benched", "secret" * 8), supervisor, 1, Silent())

@@ -50,6 +50,31 @@ def test_a_scenario_that_is_not_there(told_by: Tell) -> None:
     assert_one_clear_line(told_by("run", "nowhere.py"), 2, "nowhere.py")
 
 
+def test_another_host_needs_leave(told_by: Tell, tmp_path: Path) -> None:
+    path = _scenario(tmp_path, 'Design("one", target=Url("http://shop.example"))', before="from harness import Url")
+    told = told_by("run", path)
+    assert_one_clear_line(told, 2, "shop.example")
+    assert "--allow-host shop.example" in told.err
+    assert_one_clear_line(told_by("run", "--url", "http://shop.example:8080"), 2, "shop.example")
+
+
+def test_nothing_to_run(told_by: Tell) -> None:
+    assert_one_clear_line(told_by("run"), 2, "nothing to run")
+
+
+def test_init_never_writes_over_a_file(told_by: Tell, tmp_path: Path) -> None:
+    path = _scenario(tmp_path)
+    before = path.read_text()
+    assert_one_clear_line(told_by("init", path, "--command", "serve"), 2, "there already")
+    assert path.read_text() == before
+
+
+def test_a_session_that_shows_in_no_known_way(told_by: Tell, tmp_path: Path) -> None:
+    told = told_by("init", tmp_path / "new.py", "--command", "serve", "--session", "smoke")
+    assert_one_clear_line(told, 2, "'smoke'")
+    assert not (tmp_path / "new.py").exists()
+
+
 def test_a_file_without_a_scenario(told_by: Tell, tmp_path: Path) -> None:
     path = tmp_path / "mine.py"
     path.write_text("x = 1\n")

@@ -89,7 +89,7 @@ async def test_it_loses_what_theory_says(example: str, place: Path) -> None:
     copy = copied(example, place, *lines(example)[:-1])
     loaded = scenario.load(copy / "scenario.py")
     for design in loaded.scenario.designs:
-        _, figures = await benched(design, loaded.path, FAULTS, place / design.name, duration="2500ms")
+        _, figures = await benched(design, loaded.path, FAULTS, place / design.name, "2500ms")
         sessions = figures.sessions
         assert (sessions.judged, sessions.leaked, figures.writes.duplicated) == (sessions.started, 0, 0)
         if LOSSES[example][design.name] == "none":

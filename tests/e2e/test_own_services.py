@@ -1,15 +1,22 @@
-"""Real services that know nothing of the harness, judged rightly by the ready-made users."""
+"""Real services that know nothing of the harness, judged rightly; and the ways in: init, plain locustfiles, Python."""
 
+import json
 import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from harness import scenario
+from harness.errors import UsageError
+from harness.expectations import keeps
 from harness.faults import Kill, Restart
-from harness.scenario import At, Balancing, Design
+from harness.library import arun, run
+from harness.recipes import Number, SessionCounter
+from harness.scenario import At, Balancing, Design, Scenario, Sessions
 from harness.targets import Command
 from tests.e2e.benched import benched
+from tests.e2e.harnessed import assert_one_clear_line, harness
 
 pytestmark = pytest.mark.slow
 
@@ -58,14 +65,13 @@ def site(policy: str = "cookie") -> Design:
     ("kind", "more"),
     [
         ("Login", "who = Text('Signed in as <b>(\\\\w+)')"),
-        ("Login", "pass"),
         ("Login", SHOPPER),
         ("SessionCounter", VISITS),
         ("Probe", "path = '/visits'"),
     ],
 )
 async def test_memory_with_affinity_loses_exactly_the_victims_sessions(tmp_path: Path, kind: str, more: str) -> None:
-    seen, figures = await benched(site(), users(tmp_path, kind, more), FAULTS, tmp_path, duration="2500ms")
+    seen, figures = await benched(site(), users(tmp_path, kind, more), FAULTS, tmp_path, "2500ms")
     sessions = figures.sessions
     assert sessions.judged == 30 and 3 <= sessions.lost < 20
     assert (sessions.lost, sessions.lost_not_at_risk, sessions.at_risk_not_lost) == (sessions.at_risk, 0, 0)
@@ -87,9 +93,107 @@ async def test_memory_without_affinity_is_seen_to_be_broken(tmp_path: Path) -> N
 @pytest.mark.parametrize("balancer", ["haproxy", "nginx"])
 async def test_without_a_fault_nothing_is_found(tmp_path: Path, balancer: str) -> None:
     design = replace(site(), balancing=Balancing("cookie", balancer))
-    _, figures = await benched(design, users(tmp_path, "Login", SHOPPER), (), tmp_path, duration="1500ms")
+    _, figures = await benched(design, users(tmp_path, "Login", SHOPPER), (), tmp_path, "1500ms")
     sessions, writes = figures.sessions, figures.writes
     assert (sessions.judged, sessions.unknown) == (30, 0)
     assert (sessions.lost, sessions.stale, sessions.rolled_back, sessions.forced_login) == (0, 0, 0, 0)
     assert (writes.lost, writes.duplicated, writes.unexplained, writes.in_doubt) == (0, 0, 0, 0)
     assert writes.acknowledged > 100
+
+
+PLAIN = """
+from locust import FastHttpUser, HttpUser, LoadTestShape, TaskSet, between, tag, task
+
+
+class Deep(TaskSet):
+    @task
+    def look(self):
+        self.client.get("/health")
+        self.interrupt()
+
+
+class Slow(HttpUser):
+    wait_time = between(0.05, 0.1)
+    tasks = [Deep]
+
+    def on_start(self):
+        self.client.get("/login", name="start")
+
+
+class Fast(FastHttpUser):
+    wait_time = between(0.05, 0.1)
+
+    @tag("x")
+    @task
+    def visit(self):
+        self.client.get("/visits")
+
+
+class Steps(LoadTestShape):
+    def tick(self):
+        return (6, 100) if self.get_run_time() < 1.5 else None
+"""
+
+
+async def test_a_plain_locustfile_runs_unchanged_and_says_nothing_of_sessions(tmp_path: Path) -> None:
+    path = tmp_path / "plain.py"
+    path.write_text(PLAIN)
+    seen, figures = await benched(site(), path, FAULTS, tmp_path, "2500ms")
+    assert seen.complete and figures.sessions.judged == 0
+    assert set(seen.requests["name"]) == {"GET start", "GET /health", "GET /visits"}
+    assert (seen.requests["name"] == "GET start").sum() == 3
+    assert set(figures.spread.per_replica) == {"r0", "r1", "r2"} and "r1.1" in set(seen.requests["boot"])
+    assert figures.driver.saturated is False
+    assert seen.requests["t_end"].max() < 2.3e9, "its own shape ended its load"
+
+
+def test_init_says_what_the_sessions_are(tmp_path: Path) -> None:
+    file = tmp_path / "mine.py"
+    asked = ("--command", f"{sys.executable} {SITE}", "--ready", "/health", "--path", "/visits", "--json")
+    told = json.loads(harness("init", file, *asked).out)
+    assert told["shown"] == "3" and told["carriers"] == ["sid"]
+    assert (told["replicas_agree"], told["survives_restart"]) == (False, False)
+    assert [one.name for one in scenario.load(file).scenario.designs] == ["affinity", "spread"]
+    file.write_text(file.read_text().replace("/visits", "/health"))
+    again = harness("init", file)
+    assert again.code == 3 and "say in the file where it shows" in again.out
+
+
+def test_a_service_that_does_not_start_is_told_and_leaves_its_log(tmp_path: Path) -> None:
+    told = harness("run", "--command", f"{sys.executable} -c 'import sys; sys.exit(7)'", "--out", tmp_path)
+    assert_one_clear_line(told, 4, "ended with code 7 before it was ready")
+    assert list(tmp_path.glob("probing/*/observations/service-control/logs/r0.log"))
+
+
+class Visitor(SessionCounter):
+    """For the library: importable by its name."""
+
+    write = "/visits"
+    observe = Number(r"Visits: (\d+)")
+
+
+async def test_from_python_inside_a_loop(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    short = Scenario([site()], Sessions(concurrent=20, duration="1500ms", warmup="300ms"), 3, expect=[keeps("site")])
+    with pytest.raises(UsageError, match="block the event loop"):
+        run(short, Visitor, out=tmp_path)
+    with monkeypatch.context() as watched:
+        watched.setattr("signal.signal", lambda *_: pytest.fail("a handler was set"))
+        told = await arun(short, Visitor, out=tmp_path, name="mine")
+    assert (told.verdict, told.exit_code, told.finding("site")) == ("pass", 0, "kept"), told.verdicts
+    assert (told.sessions("site", "control").judged, told.sessions("site", "control").lost) == (20, 0)
+    assert told.path.parent.name == "mine" and (told.path / "report.html").exists()
+    with pytest.raises(UsageError, match="no fault arm"):
+        told.sessions("site")
+    assert capfd.readouterr() == ("", "")
+
+
+async def test_users_that_cannot_be_imported_are_told(tmp_path: Path) -> None:
+    class Local(Visitor):
+        pass
+
+    short = Scenario([site()], Sessions(concurrent=2, duration="1s", warmup="0s"))
+    with pytest.raises(UsageError, match="cannot be imported"):
+        await arun(short, Local, out=tmp_path)
+    assert not list(tmp_path.iterdir())  # noqa: ASYNC240 - nothing runs any more

@@ -86,3 +86,14 @@ def test_a_refusal_says_whether_there_was_a_member_at_all() -> None:
 def test_reads_and_foreign_lines_are_passed_over() -> None:
     others = ["Server replicas/r1 is DOWN\n", line("SC", op="-"), line("SC", op="not-hex"), line("SC")[:30]]
     assert list(refusals_in(others)) == []
+
+
+def test_a_members_health_is_asked_for_where_it_says() -> None:
+    told = lines(Balancing(health=Health(path="/up?x=1")))
+    assert "http-check send meth GET uri /up?x=1 ver HTTP/1.1 hdr Host 127.0.0.1" in told
+    assert not any("httpchk" in line or "http-check" in line for line in lines(Balancing(health=Health(path=None))))
+
+
+def test_replicas_are_named_only_where_that_is_asked_for() -> None:
+    assert "http-response set-header X-Replica %s" in lines(Balancing(names=True))
+    assert not any("X-Replica" in line for line in lines(Balancing()))

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.load.channel import (
+    Booting,
     Broken,
     ChannelError,
     Deed,
@@ -23,7 +24,7 @@ from harness.load.channel import (
 )
 from harness.observations import Snapshot
 
-DEEDS: list[Deed] = [Start(123, 20.0, 2.0, "http://h:1"), Stop(), Sweep(50.0)]
+DEEDS: list[Deed] = [Booting("r1", "r1.2"), Start(123, 20.0, 2.0, "http://h:1"), Stop(), Sweep(50.0)]
 WORDS: list[Word] = [Ready(), Snapshot(3, 0.6, sent=5, p99_ms=1.5), Stopped(), Swept(200), Broken("full", "free it", 4)]
 
 

@@ -1,0 +1,162 @@
+"""The ready-made users by what they ask for, and what they make of the replies; no server, no Locust run."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+
+from harness.load.client import Client, Request
+from harness.load.shown import Json, Number
+from harness.load.user import Environment
+from harness.load.wire import Inbox, Reply
+from harness.oracle.observed import Observed
+from harness.recipes import Cart, Login, Probe, SessionCounter, hidden_fields
+
+
+def reply(body: str, status: int = 200, location: str = "") -> Reply:
+    head = f"Location: {location}\r\n" if location else ""
+    data = f"HTTP/1.1 {status} X\r\n{head}Content-Length: {len(body)}\r\n\r\n{body}".encode()
+    found = Inbox().feed(data, "GET")
+    assert found is not None
+    return found
+
+
+def played(user: Any, client: Client, answer: Callable[[Request], Reply], steps: int) -> list[Request]:
+    """The requests of so many steps, each answered."""
+    session, asked = user.session(client), []
+    step = next(session)
+    for _ in range(steps):
+        if isinstance(step, Request):
+            asked.append(step)
+            step = session.send(answer(step))
+        else:
+            step = next(session)
+    return asked
+
+
+def lines(requests: Sequence[Request]) -> list[str]:
+    return [f"{one.method} {one.path}{' W' if one.writes is not None else ''}" for one in requests]
+
+
+class Visits(SessionCounter):
+    write, method, read = "/count", "POST", "/count"
+    observe = Number()
+
+
+class Page(SessionCounter):
+    write = "/visits"
+
+
+def test_a_counter_is_raised_and_read() -> None:
+    asked = played(Visits(Environment()), Client(1), lambda _: reply("1"), 4)
+    assert lines(asked) == ["POST /count W", "GET /count", "POST /count W", "GET /count"]
+
+
+def test_where_every_look_counts_the_last_ones_are_allowed_for() -> None:
+    user, client = Page(Environment()), Client(1)
+    assert lines(played(user, client, lambda _: reply("1"), 2)) == ["GET /visits W"] * 2
+
+    def look(shown: str) -> object:
+        last = user.final(client)
+        assert last.reads is not None
+        return last.reads(reply(shown))
+
+    assert [look(f"visit {count}") for count in (3, 4, 5)] == [2, 2, 2]
+    assert look("visit 1") == 0
+
+
+def test_a_cart_gets_another_item_each_time() -> None:
+    class Shopper(Cart):
+        form, item = True, "sku"
+
+    asked = played(Shopper(Environment()), Client(1), lambda _: reply("{}"), 4)
+    assert lines(asked) == ["POST /cart/add W", "GET /cart", "POST /cart/add W", "GET /cart"]
+    assert [one.body for one in asked if one.body] == [b"sku=item-1", b"sku=item-2"]
+    assert [one.writes for one in asked if one.body] == ["item-1", "item-2"]
+    assert Shopper(Environment()).observe(reply('{"items": ["a"]}')) == ["a"]
+
+
+FORM = "<form><input type=HIDDEN name='csrf' value='t&amp;1'><input type='hidden' name=next value='/'><input name=q>"
+
+
+def test_hidden_fields_are_those_of_the_form() -> None:
+    assert hidden_fields(FORM) == {"csrf": "t&1", "next": "/"}
+
+
+def site(request: Request) -> Reply:
+    if request.path == "/login":
+        return reply(FORM) if request.method == "GET" else reply("", 303, "/")
+    return reply("Signed in as <b>u7</b>")
+
+
+def test_a_login_sends_the_forms_token_and_counts_from_where_a_page_shows_it() -> None:
+    asked = played(Login(Environment()), Client(7), site, 5)
+    assert lines(asked) == ["GET /login", "POST /login", "GET /", "GET / W", "GET /"]
+    assert asked[1].body == b"csrf=t%261&next=%2F&username=u7&password=secret"
+    assert asked[3].writes == "u7"
+
+
+def test_a_login_that_fails_is_tried_again_and_loses_nothing() -> None:
+    def refuses(request: Request) -> Reply:
+        return reply("no", 403) if request.method == "POST" else site(request)
+
+    asked = played(Login(Environment()), Client(7), refuses, 5)
+    assert lines(asked) == ["GET /login", "POST /login", "GET /login", "POST /login"]
+
+
+@pytest.mark.parametrize(
+    ("page", "seen"),
+    [
+        (reply("Signed in as <b>u7</b>"), Observed(owner="u7", state="u7")),
+        (reply("Signed in as <b>u71</b>"), Observed(owner="u7", state="")),
+        (reply("", 302, "/login?next=/"), Observed(owner="u7", state="")),
+    ],
+)
+def test_who_is_logged_in_is_the_state(page: Reply, seen: Observed) -> None:
+    look = Login(Environment()).visit(Client(7))
+    assert look.reads is not None and look.reads(page) == seen
+
+
+def test_somebody_elses_page_names_its_owner() -> None:
+    class Named(Login):
+        who = Json("name")
+
+    look = Named(Environment()).visit(Client(7))
+    assert look.reads is not None and look.reads(reply('{"name": "u8"}')) == Observed(owner="u8", state="u8")
+
+
+@pytest.mark.parametrize(
+    ("answer", "forced"),
+    [
+        (reply("", 401), True),
+        (reply("", 302, "/login?next=/"), True),
+        (reply("", 303, "http://127.0.0.1:8080/login"), True),
+        (reply("", 302, "/cart"), False),
+        (reply("", 403), False),
+    ],
+)
+def test_a_401_or_a_redirect_to_the_login_forces_one(answer: Reply, forced: bool) -> None:
+    assert Login(Environment()).forced_login(answer) is forced
+
+
+def test_the_probe_counts_what_the_page_counts() -> None:
+    user, client, visits = Probe(Environment()), Client(1), iter(range(1, 100))
+    assert lines(played(user, client, lambda _: reply(f"visits: {next(visits)}"), 5)) == ["GET /"] * 3 + ["GET / W"] * 2
+    last = user.final(client)
+    assert last is not None and last.reads is not None
+    assert last.reads(reply("visits: 6")) == 2  # three were learned from, the last look counts itself
+    assert last.reads(reply("visits: 1")) == 0
+
+
+def test_the_probe_compares_what_is_the_sessions_own() -> None:
+    user, client, pages = Probe(Environment()), Client(1), iter(["<p>Hi", *["<p>Hi <b>u1</b>"] * 9])
+    asked = played(user, client, lambda _: reply(next(pages)), 5)
+    assert lines(asked) == ["GET /"] * 3 + ["GET / W", "GET /"]
+    assert asked[4].reads is not None
+    assert [asked[4].reads(reply(page)) for page in ("<p>Hi <b>u1</b>", "<p>Hi")] == [1, 0]
+
+
+def test_the_probe_says_nothing_where_the_page_does_not() -> None:
+    user, client = Probe(Environment()), Client(1)
+    assert lines(played(user, client, lambda _: reply("Hi"), 6)) == ["GET /"] * 6
+    assert user.final(client) is None
