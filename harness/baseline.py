@@ -3,7 +3,6 @@
 import getpass
 import hashlib
 import json
-import shutil
 import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -67,7 +66,7 @@ def altered(path: Path) -> str:
 def _write(run: Run, reason: str, into: Path) -> None:
     into.mkdir()
     for name in _COPIED:
-        shutil.copyfile(run.path / name, into / name)
+        (into / name).write_text(json.dumps(json.loads((run.path / name).read_text()), separators=(",", ":")) + "\n")
     (into / "run.json").write_text(json.dumps(asdict(_without_places(run)), indent=1) + "\n")
     now = datetime.now(UTC).isoformat(timespec="seconds")
     accepted = Accepted(run.plan.run, reason, getpass.getuser(), now, {name: _sha256(into / name) for name in _KEPT})
