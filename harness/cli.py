@@ -22,6 +22,7 @@ from harness.errors import HarnessError, UsageError
 if TYPE_CHECKING:
     from harness.compare import Comparison
     from harness.conduct import Conducted
+    from harness.progress import Progress
     from harness.report.table import Row
     from harness.scaled import Scaled
     from harness.scenario import Loaded
@@ -122,6 +123,7 @@ def _add_run(commands: Commands) -> None:
     run.add_argument("--seed", type=int, metavar="N", help="of arrivals and operation ids")
     run.add_argument("--out", type=Path, default=Path("results"), metavar="DIR", help="where runs are kept")
     run.add_argument("--quick", action="store_true", help="the scenario's short form")
+    run.add_argument("--prometheus-port", type=int, metavar="N", help="serve live metrics there, on loopback")
     run.add_argument(
         "--allow-host", action="append", default=[], metavar="NAME",
         help="a host besides this one that a Url(...) may name (may be repeated)",
@@ -296,7 +298,7 @@ def _add_doctor(commands: Commands) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from harness import conduct, progress, scenario  # noqa: PLC0415 - `harness --help` need not wait for all of it
+    from harness import conduct, scenario  # noqa: PLC0415 - `harness --help` need not wait for all of it
 
     changes = scenario.Overrides(
         tuple(arguments.design), arguments.replicas, arguments.balancer, arguments.users, arguments.rate,
@@ -306,12 +308,20 @@ def _run(arguments: argparse.Namespace) -> int:
     loaded = _loaded(arguments)
     for command in conduct.commands(loaded, changes):
         print(f"will run: {command}", file=sys.stderr)
-    conducted = conduct.conduct(loaded, changes, arguments.out, flags, progress.progress())
+    conducted = conduct.conduct(loaded, changes, arguments.out, flags, _shown(arguments.prometheus_port))
     if arguments.json:
         print((conducted.run.path / "summary.json").read_text())
     else:
         _print_result(conducted)
     return 130 if conducted.interrupted else conducted.analysis.result.exit_code
+
+
+def _shown(prometheus_port: int | None) -> "Progress":
+    """What the terminal shows, and the metrics beside it where they are asked for."""
+    from harness import exporter, progress  # noqa: PLC0415
+
+    terminal = progress.progress()
+    return terminal if prometheus_port is None else exporter.Both([exporter.Exporter(prometheus_port), terminal])
 
 
 def _init(arguments: argparse.Namespace) -> int:
