@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from harness.errors import UsageError
 
 if TYPE_CHECKING:
-    from harness.load.wire import Reply
+    from harness.load.reply import Reply
     from harness.oracle.observed import Observed, Tally
 
 JSON_TYPE = "application/json"
+_MOST_PLAIN = 10_000
 FORM_TYPE = "application/x-www-form-urlencoded"
 
 
@@ -37,10 +38,11 @@ class Pause(NamedTuple):
 class Client:
     """Makes the requests of one session; it sends nothing itself."""
 
-    __slots__ = ("number",)
+    __slots__ = ("_plain", "number")
 
-    def __init__(self, number: int) -> None:
+    def __init__(self, number: int, plain: dict[str, Request] | None = None) -> None:
         self.number = number  # the session's, from 1
+        self._plain = {} if plain is None else plain  # GETs without options by their path; sessions may share them
 
     @property
     def user(self) -> str:
@@ -88,7 +90,14 @@ class Client:
 
     def get(self, path: str, **options: Any) -> Request:
         """A GET; options as of ``request``."""
-        return self.request("GET", path, **options)
+        if options:
+            return self.request("GET", path, **options)
+        found = self._plain.get(path)
+        if found is None:
+            if len(self._plain) >= _MOST_PLAIN:
+                self._plain.clear()
+            found = self._plain[path] = self.request("GET", path)
+        return found
 
     def post(self, path: str, **options: Any) -> Request:
         """A POST; options as of ``request``."""

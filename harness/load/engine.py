@@ -23,7 +23,8 @@ from gevent import monkey
 from gevent.socket import wait_read
 
 from harness.errors import EnvironmentLacksError, UsageError
-from harness.load.wire import GarbledError, Inbox, Reply
+from harness.load.reply import Reply
+from harness.load.wire import GarbledError, Heads, Inbox
 
 MS = 1_000_000
 CHUNK = 65536
@@ -31,6 +32,8 @@ CHUNK = 65536
 FINE_NS = 2 * MS
 #: How long the engine may keep the other greenlets waiting.
 TURN_NS = 5 * MS
+#: Connections handled between two looks at the timers.
+_BATCH = 64
 IN, OUT = 0x001, 0x004  # EPOLLIN, EPOLLOUT
 
 _socket: Any = monkey.get_original("socket", "socket")
@@ -90,6 +93,7 @@ class Engine:
         self.target: Target | None = None
         self.in_flight = 0
         self.lanes: dict[int, Lane] = {}
+        self.heads = Heads()
         self.epoll = _epoll()
         self._timers: list[tuple[int, int, Callable[[int], None]]] = []
         self._order = itertools.count()
@@ -102,35 +106,41 @@ class Engine:
 
     def turn(self, wait: float = 0.0) -> bool:
         """Handle what is ready (waiting for it up to so many seconds) and what is due; whether anything was ready."""
-        ready = self.epoll.poll(wait)
-        for fd, _ in ready:
-            lane = self.lanes.get(fd)
+        ready, lanes = self.epoll.poll(wait, _BATCH), self.lanes
+        for fd, event in ready:
+            lane = lanes.get(fd)
             if lane is not None:  # closed earlier in this batch
-                lane.ready()
-        timers, now = self._timers, monotonic_ns()
-        if timers and timers[0][0] <= now:
-            due = []
-            while timers and timers[0][0] <= now:
-                due.append(heapq.heappop(timers))
-            for _, _, call in due:
-                call(now)
+                lane.ready(event)
+        timers = self._timers
+        if timers and timers[0][0] <= monotonic_ns():
+            self._fire(monotonic_ns())
         return bool(ready)
+
+    def _fire(self, now: int) -> None:
+        due, timers = [], self._timers
+        while timers and timers[0][0] <= now:
+            due.append(heapq.heappop(timers))
+        for _, _, call in due:
+            call(now)
 
     def run(self) -> None:
         """Turn until ``close``."""
         while not self.closed:
-            now = monotonic_ns()
-            if now - self._yielded > TURN_NS:
+            if monotonic_ns() - self._yielded > TURN_NS:
                 gevent.sleep(0)
-                self._yielded = now = monotonic_ns()
-            length = self._timers[0][0] - now if self._timers else 1000 * MS
-            if length < FINE_NS:
-                if length > 0:
-                    _select([self.epoll.fileno()], [], [], length / 1e9)
-                self.turn()
-            elif not self.turn(0.001):
-                self._wait(length - FINE_NS)
+                self._yielded = monotonic_ns()
+            if not self.turn():
+                self._rest()
         self.epoll.close()
+
+    def _rest(self) -> None:
+        """Nothing was ready: wait for something, or for the next timer."""
+        length = self._timers[0][0] - monotonic_ns() if self._timers else 1000 * MS
+        if length < FINE_NS:
+            if length > 0:
+                _select([self.epoll.fileno()], [], [], length / 1e9)
+        elif not self.turn(0.001):
+            self._wait(length - FINE_NS)
 
     def _wait(self, length: int) -> None:
         """Wait as one greenlet among others: nothing was ready for a millisecond."""
@@ -192,7 +202,7 @@ class Lane:
         self._timeout = timeout_ns
         self._sock: Any = None
         self._state = CLOSED
-        self._inbox = Inbox()
+        self._inbox = Inbox(self._engine.heads)
         self._armed = self._busy = self._had_connection = self._repeatable = False
         self._data = b""
         self._method = ""
@@ -225,7 +235,7 @@ class Lane:
     def probe(self) -> None:
         """Look whether the kept connection has ended, before something is sent on it after a rest."""
         if self._state == IDLE:
-            self.ready()
+            self._check_idle()
 
     def close(self) -> None:
         """End the connection, not the exchange."""
@@ -235,7 +245,7 @@ class Lane:
             self._sock = None
         self._state = CLOSED
 
-    def ready(self) -> None:
+    def ready(self, event: int) -> None:
         """The connection can be read, or written, or has ended."""
         state = self._state
         if state == AWAITING:
@@ -243,7 +253,10 @@ class Lane:
         elif state == CONNECTING:
             self._connected()
         elif state == SENDING:
-            self._write()
+            if event & IN:  # an answer to half a request
+                self._read()
+            else:
+                self._write()
         elif state == IDLE:
             self._check_idle()
 
@@ -253,7 +266,7 @@ class Lane:
             raise UsageError("no URL to load", "give one with --host http://127.0.0.1:8080")
         self.reconnected |= self._had_connection
         self._exchanges = 0
-        self._inbox = Inbox()
+        self._inbox = Inbox(self._engine.heads)
         try:
             sock = self._sock = _socket(target.family, constants.SOCK_STREAM)
         except OSError as problem:
@@ -301,7 +314,7 @@ class Lane:
             return
         if self._state != SENDING:
             self._state = SENDING
-            self._engine.epoll.modify(self._sock.fileno(), OUT)
+            self._engine.epoll.modify(self._sock.fileno(), IN | OUT)
 
     def _read(self) -> None:
         try:
@@ -324,7 +337,7 @@ class Lane:
         if reply is not None:
             self._exchanges += 1
             self._state = IDLE
-            if not (reply.keep and data):
+            if not (reply.keep and data and self.sent == len(self._data)):
                 self.close()
             self._engine.in_flight -= 1
             self._busy = False

@@ -52,25 +52,31 @@ class Names:
 
 
 class Recorder:
-    """The buffer. ``add`` takes a record's fields in the order of ``RECORD``."""
+    """The buffer. Whoever records packs its fields, in the order of ``RECORD``, to ``buffer`` at ``place()``."""
+
+    pack = struct.Struct(RECORD_FORMAT).pack_into
 
     def __init__(self, *sinks: Callable[[Chunk], None]) -> None:
         self.sinks = list(sinks)
-        self._buffer = bytearray(CAPACITY * SIZE)
+        self.buffer = bytearray(CAPACITY * SIZE)
         self._end = 0
-        self._pack = struct.Struct(RECORD_FORMAT).pack_into
+
+    def place(self) -> int:
+        """Where the next record goes, which is to be packed at once; a full buffer is flushed before."""
+        if self._end == CAPACITY * SIZE:
+            self.flush()
+        place = self._end
+        self._end = place + SIZE
+        return place
 
     def add(self, *fields: int) -> None:
         """Append one record; a full buffer is flushed."""
-        self._pack(self._buffer, self._end, *fields)
-        self._end += SIZE
-        if self._end == len(self._buffer):
-            self.flush()
+        self.pack(self.buffer, self.place(), *fields)
 
     def flush(self) -> None:
         """Give what is buffered to every sink."""
         if self._end:
-            chunk = np.frombuffer(bytes(memoryview(self._buffer)[: self._end]), RECORD)
+            chunk = np.frombuffer(bytes(memoryview(self.buffer)[: self._end]), RECORD)
             self._end = 0
             for sink in self.sinks:
                 sink(chunk)

@@ -9,18 +9,20 @@ from harness.load.client import Client, Pause, Request
 from harness.load.cookies import Cookies
 from harness.load.engine import Engine, Failure, Lane
 from harness.load.recorder import Names, Recorder
-from harness.load.wire import Encoder, Reply
+from harness.load.reply import NO_REPLY, NOT_NUMBERED, Head, Reply
+from harness.load.wire import Encoder, key_line
 from harness.observations import NO_TIME, Anomaly, Method, Outcome
 from harness.oracle.ledger import Ledger
 from harness.oracle.models import ModelFactory
 from harness.oracle.observed import Observed, Tally
-from harness.oracle.operations import op_text
 
+Each = Callable[[str, str, Reply | None, str, tuple[int, int]], None]
 Steps = Generator[Request | Pause, Reply, None]
-#: What a session is given where no reply came: status 0, nothing in it.
-NO_REPLY = Reply(0, b"", b"", b"", False, 0)
 _CACHED_NAMES = 10_000
 _METHODS = {method.name: int(method) for method in Method}
+_OTHER = int(Method.OTHER)
+_OK, _FAILED, _IN_DOUBT = Outcome.OK, Outcome.FAILED, Outcome.IN_DOUBT
+_NONE, _LOST = Anomaly.NONE, Anomaly.LOST
 
 log = logging.getLogger(__name__)
 
@@ -62,8 +64,27 @@ class Crowd(Protocol):
 def outcome_of(reply: Reply) -> Outcome:
     """What a reply tells of its request: only the target's own 4xx says that nothing was done."""
     if reply.status < 400:
-        return Outcome.OK
-    return Outcome.FAILED if reply.status < 500 and reply.replica else Outcome.IN_DOUBT
+        return _OK
+    return _FAILED if reply.status < 500 and reply.replica else _IN_DOUBT
+
+
+class Form:
+    """A request as one session sends it, and as it is recorded."""
+
+    __slots__ = ("_after", "_before", "lines", "method", "name", "plain", "repeatable", "request")
+
+    def __init__(self, request: Request, lines: bytes, halves: tuple[bytes, bytes], name: int) -> None:
+        self.request = request
+        self.lines = lines  # the session's own, which change with its cookies
+        self.name = name
+        self.method = _METHODS.get(request.method, _OTHER)
+        self.repeatable = request.writes is None and request.method in ("GET", "HEAD")
+        self._before, self._after = halves
+        self.plain = self._before + self._after  # its bytes, where it writes nothing
+
+    def write(self, op: int) -> bytes:
+        """Its bytes as the write ``op``."""
+        return self._before + key_line(op) + self._after
 
 
 class Stage:
@@ -77,11 +98,12 @@ class Stage:
         self.seed = seed
         self.t0 = t0
         self.sessions: list[Session] = []
+        self.plain: dict[str, Request] = {}  # what their clients have in common
         self.sent = 0
         self.lost = 0
         self.stopping = False
         #: Called after every request of the load, where somebody wants each of them.
-        self.each: Callable[[str, str, Reply | None, str, tuple[int, int]], None] | None = None
+        self.each: Each | None = None
         self._complaints: set[str] = set()
         self._name_ids: dict[str | tuple[str, str], int] = {}
 
@@ -91,7 +113,22 @@ class Stage:
         self.sessions.append(session)
         return session
 
-    def name_of(self, request: Request) -> int:
+    def form(self, request: Request, lines: bytes) -> Form:
+        """A request of the session that has these header lines.
+
+        Raises:
+            ValueError: it cannot be sent.
+        """
+        return Form(request, lines, self.encoder.halves(request, lines), self._name_of(request))
+
+    def numbers_of(self, head: Head) -> tuple[int, int]:
+        """The numbers of the replica and the boot that a reply tells."""
+        if head.numbers is NOT_NUMBERED:
+            names = self.names
+            head.numbers = names.number("replica", head.replica), names.number("boot", head.boot)
+        return head.numbers
+
+    def _name_of(self, request: Request) -> int:
         """The number of what a request is counted under: its name, or method and path without the query."""
         key = request.name or (request.method, request.path)
         found = self._name_ids.get(key)
@@ -119,6 +156,7 @@ class Session:
     __slots__ = (
         "_counted_lost",
         "_crowd",
+        "_form",
         "_lines",
         "_op",
         "_stage",
@@ -143,7 +181,7 @@ class Session:
         self._counted_lost = False
         self.number = number
         self.user = user
-        self.client = Client(number)
+        self.client = Client(number, stage.plain)
         self.cookies = Cookies()
         self.ledger = Ledger(stage.seed, number, number, self.client.user, type(user).model)
         self.lane = Lane(stage.engine, self, round(user.timeout * 1e9))
@@ -152,6 +190,7 @@ class Session:
         self.retired = False  # its user has left
         self.t_intended = 0
         self._lines = b""
+        self._form: Form | None = None  # the latest; as good for the same request again
         self._write_lines()
 
     @property
@@ -200,56 +239,57 @@ class Session:
 
     def send(self, now: int) -> None:
         """Send the next request; ``t_intended`` was set by the crowd."""
-        request, stage = self.request, self._stage
+        request, stage, form = self.request, self._stage, self._form
         if stage.stopping or self.retired or request is None:
             return
-        op = self._op = 0 if request.writes is None else self.ledger.write(request.writes)
-        try:
-            data = stage.encoder.encode(request, self._lines, op_text(op) if op else "")
-        except ValueError as problem:
-            if op:
-                self.ledger.settle(op, Outcome.FAILED, None, "", now - stage.t0)
-            stage.complain("a request cannot be sent", problem)
-            self._end(now)
-            return
+        if form is None or form.request is not request or form.lines is not self._lines:
+            try:
+                form = self._form = stage.form(request, self._lines)
+            except ValueError as problem:
+                stage.complain("a request cannot be sent", problem)
+                self._end(now)
+                return
         stage.sent += 1
         self.requests += 1
-        self.lane.send(data, request.method, not op and request.method in ("GET", "HEAD"), now)
+        if request.writes is None:
+            self._op = 0
+            data = form.plain
+        else:
+            self._op = self.ledger.write(request.writes)
+            data = form.write(self._op)
+        self.lane.send(data, request.method, form.repeatable, now)
 
     def replied(self, reply: Reply, t_end: int) -> None:
         """Judge and record the reply, then go on."""
-        outcome, anomaly = self.settle(reply, t_end)
+        request, stage = self.request, self._stage
+        assert request is not None  # noqa: S101 - a reply answers a request
+        if reply.head.cookies:
+            self.take_cookies(reply)
+        observed, t = None, t_end - stage.t0
+        forced = self.is_forced_login(reply)
+        outcome = _FAILED if forced else outcome_of(reply)
+        if outcome is _OK:
+            observed = self.observed(request, reply)
+        try:
+            anomaly = self.ledger.settle(self._op, outcome, observed, reply.head.boot, t)
+        except TypeError as problem:  # the model does not read such a state
+            stage.complain("what was observed is not the model's", problem)
+            anomaly = _NONE
+        if forced:
+            anomaly = max(anomaly, self.ledger.forced_login(t, reply.boot))
+        if outcome is _OK and request.check is not None and not self._checks(request, reply):
+            anomaly = Anomaly.WRONG
         self._finish(reply, outcome, anomaly, t_end)
 
     def failed(self, failure: Failure, t_end: int) -> None:
         """No reply: certainly not done where nothing was sent, else in doubt."""
-        outcome = Outcome.IN_DOUBT if self.lane.sent else Outcome.FAILED
+        outcome = _IN_DOUBT if self.lane.sent else _FAILED
         anomaly = self.ledger.settle(self._op, outcome, None, "", t_end - self._stage.t0)
         self._finish(NO_REPLY, outcome, anomaly, t_end, failure.value)
 
-    def settle(self, reply: Reply, t_end: int) -> tuple[Outcome, Anomaly]:
-        """What the reply means, told to the ledger."""
-        request = self.request
-        assert request is not None  # noqa: S101 - a reply answers a request
-        self.take_cookies(reply)
-        boot, t = reply.boot, t_end - self._stage.t0
-        forced = self.is_forced_login(reply)
-        outcome = Outcome.FAILED if forced else outcome_of(reply)
-        observed = self.observed(request, reply) if outcome is Outcome.OK else None
-        try:
-            anomaly = self.ledger.settle(self._op, outcome, observed, boot, t)
-        except TypeError as problem:  # the model does not read such a state
-            self._stage.complain("what was observed is not the model's", problem)
-            anomaly = Anomaly.NONE
-        if forced:
-            anomaly = max(anomaly, self.ledger.forced_login(t, boot))
-        if outcome is Outcome.OK and request.check is not None and not self._checks(request, reply):
-            anomaly = Anomaly.WRONG
-        return outcome, anomaly
-
     def take_cookies(self, reply: Reply) -> None:
         """Let Set-Cookie replace what it names."""
-        if self.cookies.take(reply.set_cookies()):
+        if self.cookies.take(reply.head.cookies):
             self._write_lines()
 
     def is_forced_login(self, reply: Reply) -> bool:
@@ -276,27 +316,32 @@ class Session:
             return False
 
     def _finish(self, reply: Reply, outcome: Outcome, anomaly: Anomaly, t_end: int, failure: str = "") -> None:
-        stage, request = self._stage, self.request
-        assert request is not None  # noqa: S101 - as above
-        if anomaly is Anomaly.LOST and not self._counted_lost:
+        stage, form = self._stage, self._form
+        assert form is not None  # noqa: S101 - set by ``send``
+        if anomaly is _LOST and not self._counted_lost:
             self._counted_lost = True
             stage.lost += 1
-        record(stage, self, request, self.lane, self._op, reply, outcome, anomaly, 0, self.t_intended, t_end)
+        record(stage, self, form, self.lane, self._op, reply, outcome, anomaly, 0, self.t_intended, t_end)
         if stage.each is not None:
-            error = "" if outcome is Outcome.OK else failure or f"HTTP {reply.status}"
-            name = request.name or request.path.partition("?")[0]
-            stage.each(request.method, name, reply if reply.status else None, error, (self.lane.t_sent, t_end))
+            self._tell(stage.each, reply, outcome, t_end, failure)
         self.request = None
         if self.retired:
             self.lane.close()
         elif not stage.stopping:
             self.advance(reply, t_end)
 
+    def _tell(self, each: Each, reply: Reply, outcome: Outcome, t_end: int, failure: str) -> None:
+        request = self.request
+        assert request is not None  # noqa: S101 - it is being finished
+        error = "" if outcome is _OK else failure or f"HTTP {reply.status}"
+        name = request.name or request.path.partition("?")[0]
+        each(request.method, name, reply if reply.status else None, error, (self.lane.t_sent, t_end))
+
 
 def record(  # noqa: PLR0917 - a record's fields, packed in the hot path
     stage: Stage,
     session: Session,
-    request: Request,
+    form: Form,
     lane: Lane,
     op: int,
     reply: Reply,
@@ -307,24 +352,27 @@ def record(  # noqa: PLR0917 - a record's fields, packed in the hot path
     t_end: int,
 ) -> None:
     """Pack one request."""
-    names, t0 = stage.names, stage.t0
-    stage.recorder.add(
-        session.number,
-        session.number,
+    recorder, t0, number, t_first = stage.recorder, stage.t0, session.number, lane.t_first
+    replica, boot = stage.numbers_of(reply.head)
+    recorder.pack(
+        recorder.buffer,
+        recorder.place(),
+        number,
+        number,
         op,
-        stage.name_of(request),
-        _METHODS.get(request.method, 7),
+        form.name,
+        form.method,
         outcome,
         anomaly,
         lane.attempts,
         lane.reconnected,
         phase,
         reply.status,
-        names.number("replica", reply.replica),
-        names.number("boot", reply.boot),
+        replica,
+        boot,
         t_intended - t0,
         lane.t_sent - t0,
-        lane.t_first - t0 if lane.t_first >= 0 else NO_TIME,
+        t_first - t0 if t_first >= 0 else NO_TIME,
         t_end - t0,
         lane.sent,
         lane.received,

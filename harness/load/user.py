@@ -11,9 +11,9 @@ from harness.load.alone import Alone
 from harness.load.client import Client, Pause, Request
 from harness.load.plan import Orders
 from harness.load.remote import Remote
+from harness.load.reply import Reply
 from harness.load.session import Steps
 from harness.load.venue import Venue
-from harness.load.wire import Reply
 from harness.oracle.models import ModelFactory, tally
 from harness.oracle.observed import Observed, Tally, tally_of
 

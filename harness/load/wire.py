@@ -1,116 +1,49 @@
 """HTTP/1.1 as bytes: a request to bytes, bytes to a reply. Pure: no sockets, no clock.
 
-Nearly every reply has a Content-Length and comes whole, and is found by scanning the bytes. Whatever is rarer (chunked,
-HEAD, 204, 304, informational replies, a body that ends with the connection) is left to h11.
+Nearly every reply comes whole, has a Content-Length, and a head that is byte for byte one that came before. Such a
+head is not read again: it is looked up. The others are read once; what is rarer (chunked, a body that ends with the
+connection, an unusual head) is left to ``parser``.
 """
 
-import json
-from typing import Any
-
-import h11
-
 from harness.load.client import Request
+from harness.load.parser import LONGEST_BODY, LONGEST_HEAD, GarbledError, Parser, unpacked
+from harness.load.reply import Head, IrregularError, Reply
 
-LONGEST_HEAD = 65536
+__all__ = ["Encoder", "GarbledError", "Heads", "Inbox", "Reply"]
+
 _BEGINS = b"HTTP/1."
 _HEAD_ENDS = b"\r\n\r\n"
+_MOST_HEADS = 2048
+_LONGEST_KEPT = 2048
 _CACHED_LINES = 10_000
 
 
-class GarbledError(Exception):
-    """What came is not an HTTP/1 reply."""
+class Heads(dict[bytes, Head]):
+    """Heads that may come again, by their bytes. All replies to anything but HEAD that begin so are alike but for the
+    body, whose length the head tells. Bounded: where there are too many, it begins anew.
+    """
 
-
-class Reply:
-    """A reply, decoded only as far as somebody looks."""
-
-    __slots__ = ("_boot", "_headers", "_json", "_lower", "_replica", "body", "head", "keep", "size", "status")
-
-    def __init__(  # noqa: PLR0917 - made in the hot path
-        self, status: int, head: bytes, lower: bytes, body: bytes, keep: bool, size: int
-    ) -> None:
-        self.status = status
-        self.head = head  # status line and headers, without the empty line
-        self.body = body
-        self.keep = keep  # whether the connection can carry another request
-        self.size = size  # bytes on the wire
-        self._lower = lower
-        self._headers: dict[str, str] | None = None
-        self._json: Any = _UNREAD
-        self._replica: str | None = None
-        self._boot: str | None = None
-
-    def _header(self, line: bytes) -> str:
-        """The value of the first header that begins with ``line`` (CR LF, lower-case name, colon)."""
-        start = self._lower.find(line)
-        if start < 0:
-            return ""
-        start += len(line)
-        end = self._lower.find(b"\r\n", start)
-        return self.head[start : end if end >= 0 else None].strip().decode("latin-1")
-
-    def set_cookies(self) -> list[bytes]:
-        """Every Set-Cookie, in order."""
-        lower, found = self._lower, []
-        start = lower.find(b"\r\nset-cookie:")
-        while start >= 0:
-            end = lower.find(b"\r\n", start + 13)
-            found.append(self.head[start + 13 : end if end >= 0 else None])
-            start = lower.find(b"\r\nset-cookie:", start + 13)
-        return found
-
-    @property
-    def ok(self) -> bool:
-        """Whether it is a reply of a status below 400."""
-        return 0 < self.status < 400
-
-    @property
-    def headers(self) -> dict[str, str]:
-        """All headers by lower-case name; where a name repeats, the last. (For cookies: ``set_cookies``.)"""
-        if self._headers is None:
-            lines = self.head.decode("latin-1").split("\r\n")[1:]
-            pairs = (line.partition(":") for line in lines)
-            self._headers = {name.strip().lower(): value.strip() for name, _, value in pairs}
-        return self._headers
-
-    @property
-    def replica(self) -> str:
-        """``X-Replica``, the replica that answered; empty where the balancer did."""
-        if self._replica is None:
-            self._replica = self._header(b"\r\nx-replica:")
-        return self._replica
-
-    @property
-    def boot(self) -> str:
-        """``X-Boot``, the id of that replica's start."""
-        if self._boot is None:
-            self._boot = self._header(b"\r\nx-boot:")
-        return self._boot
-
-    def json(self) -> Any:
-        """The body as JSON, decoded once.
-
-        Raises:
-            ValueError: it is none.
-        """
-        if self._json is _UNREAD:
-            self._json = json.loads(self.body.decode())  # as text: no guessing of its encoding
-        return self._json
-
-
-_UNREAD = object()
+    def keep(self, head: Head) -> None:
+        """Remember a head, where it is likely to come again."""
+        if head.length < 0 or head.cookies or head.all(b"content-encoding") or len(head.raw) > _LONGEST_KEPT:
+            return
+        if len(self) >= _MOST_HEADS:
+            self.clear()
+        self[head.raw] = head
 
 
 class Inbox:
     """The replies of one connection, from bytes in any pieces."""
 
-    __slots__ = ("_body_at", "_lower", "_need", "_parser", "_parts", "_size")
+    __slots__ = ("_head", "_heads", "_need", "_parser", "_pending", "_searched")
 
-    def __init__(self) -> None:
-        self._parts: list[bytes] = []
-        self._size = 0
-        self._need = 0  # bytes of the whole reply, once its head is read
-        self._parser: _Parser | None = None
+    def __init__(self, heads: Heads) -> None:
+        self._heads = heads
+        self._pending = bytearray()
+        self._searched = 0  # bytes of it in which no head ends
+        self._head: Head | None = None  # of the reply that is pending, once it is read
+        self._need = 0  # bytes of that reply
+        self._parser: Parser | None = None
 
     def feed(self, data: bytes, method: str) -> Reply | None:
         """Take bytes; returns the reply to a request of ``method`` when it is whole.
@@ -118,15 +51,12 @@ class Inbox:
         Raises:
             GarbledError: this can become no reply.
         """
-        if self._parser is not None:
-            return self._done(self._parser.feed(data))
-        if self._parts:
-            self._parts.append(data)
-            self._size += len(data)
-            if self._size < self._need:
-                return None
-            data = b"".join(self._parts)
-        return self._scan(data, method)
+        if not self._pending and self._parser is None:
+            end = data.find(_HEAD_ENDS)
+            head = self._heads.get(data[:end])
+            if head is not None and len(data) == end + 4 + head.length and method != "HEAD":
+                return Reply(head, data[end + 4 :], head.keep, len(data))
+        return self._take(data, method)
 
     def end(self, method: str) -> Reply | None:
         """The connection has ended; returns the reply that this completes, if any.
@@ -135,99 +65,80 @@ class Inbox:
             GarbledError: it ended within a reply.
         """
         if self._parser is not None:
-            return self._done(self._parser.feed(b""))
-        if self._parts:
+            return self._parser.feed(b"")
+        if self._pending:
             raise GarbledError("the connection ended within a reply")
         return None
 
-    def _scan(self, data: bytes, method: str) -> Reply | None:
-        end = data.find(_HEAD_ENDS)
-        if end < 0:
-            if not data.startswith(_BEGINS) and not _BEGINS.startswith(data):
-                raise GarbledError("not an HTTP/1 reply")
-            if len(data) > LONGEST_HEAD:
-                raise GarbledError("a head without end")
-            self._wait(data, 0)
-            return None
-        head = data[:end]
-        lower = head.lower()
-        length = _plain_length(head, lower, method)
-        if length < 0:
-            return self._parse(data, method)
-        need = end + 4 + length
-        if len(data) < need:
-            self._wait(data, need)
-            return None
-        self._parts, self._size, self._need = [], 0, 0
-        keep = len(data) == need and head[7] == 0x31 and lower.find(b"\r\nconnection: close") < 0
-        return Reply(int(head[9:12]), head, lower, data[end + 4 : need], keep, need)
+    def _take(self, data: bytes, method: str) -> Reply | None:
+        if self._parser is not None:
+            return self._parsed(data)
+        self._pending += data
+        while self._head is None:
+            raw = self._raw_head()
+            if raw is None:
+                return None
+            try:
+                head = Head.read(raw)
+            except IrregularError:
+                return self._parsed(self._drained(), method)
+            if 100 <= head.status < 200 and head.status != 101:
+                del self._pending[: len(raw) + 4]
+                self._searched = 0
+                continue
+            length = _length(head, method)
+            if length < 0:
+                return self._parsed(self._drained(), method)
+            self._head, self._need = head, len(raw) + 4 + length
+        return self._whole(self._head) if len(self._pending) >= self._need else None
 
-    def _wait(self, data: bytes, need: int) -> None:
-        self._parts, self._size, self._need = [data], len(data), need
+    def _raw_head(self) -> bytes | None:
+        """The head's bytes once it is there as a whole."""
+        pending = self._pending
+        end = pending.find(_HEAD_ENDS, max(0, self._searched - 3))
+        if not pending.startswith(_BEGINS) and not _BEGINS.startswith(bytes(pending[:7])):
+            raise GarbledError("not an HTTP/1 reply")
+        if (end if end >= 0 else len(pending)) > LONGEST_HEAD:
+            raise GarbledError("a head without end")
+        self._searched = len(pending)
+        return bytes(pending[:end]) if end >= 0 else None
 
-    def _parse(self, data: bytes, method: str) -> Reply | None:
-        self._parts, self._size, self._need = [], 0, 0
-        self._parser = _Parser(method)
-        return self._done(self._parser.feed(data))
+    def _whole(self, head: Head) -> Reply:
+        begin, need = len(head.raw) + 4, self._need
+        body = unpacked(head, bytes(self._pending[begin:need]))
+        beyond = len(self._pending) > need
+        if need - begin == head.length:
+            self._heads.keep(head)
+        self._drained()
+        return Reply(head, body, head.keep and not beyond, need)
 
-    def _done(self, reply: Reply | None) -> Reply | None:
+    def _parsed(self, data: bytes, method: str = "") -> Reply | None:
+        if self._parser is None:
+            self._parser = Parser(method)
+        reply = self._parser.feed(data)
         if reply is not None:
             self._parser = None
         return reply
 
-
-def _plain_length(head: bytes, lower: bytes, method: str) -> int:
-    """The body's length where scanning is enough, else -1."""
-    status = head[9:12]
-    if method == "HEAD" or not head.startswith(_BEGINS) or len(status) != 3 or not status.isdigit():
-        return -1
-    if status[0] == 0x31 or status in (b"204", b"304") or lower.find(b"\r\ntransfer-encoding:") >= 0:
-        return -1
-    start = lower.find(b"\r\ncontent-length:")
-    if start < 0 or lower.find(b"\r\ncontent-length:", start + 17) >= 0:
-        return -1
-    end = lower.find(b"\r\n", start + 17)
-    digits = lower[start + 17 : end if end >= 0 else None].strip()
-    return int(digits) if digits.isdigit() else -1
+    def _drained(self) -> bytes:
+        """What was pending; from here on nothing is."""
+        data = bytes(self._pending)
+        self._pending.clear()
+        self._searched, self._head, self._need = 0, None, 0
+        return data
 
 
-class _Parser:
-    """One reply by h11."""
+def _length(head: Head, method: str) -> int:
+    """The body's length where it is known beforehand, else -1.
 
-    def __init__(self, method: str) -> None:
-        self._h11 = h11.Connection(h11.CLIENT, max_incomplete_event_size=LONGEST_HEAD)
-        self._h11.send(h11.Request(method=method, target="/", headers=[("Host", "any")]))
-        self._h11.send(h11.EndOfMessage())
-        self._head: h11.Response | None = None
-        self._body: list[bytes] = []
-        self._size = 0
-
-    def feed(self, data: bytes) -> Reply | None:
-        self._size += len(data)
-        try:
-            self._h11.receive_data(data)
-            return self._events()
-        except h11.RemoteProtocolError as problem:
-            raise GarbledError(str(problem)) from problem
-
-    def _events(self) -> Reply | None:
-        while True:
-            event = self._h11.next_event()
-            if event is h11.NEED_DATA or isinstance(event, h11.ConnectionClosed):
-                return None
-            if isinstance(event, h11.Response):
-                self._head = event
-            elif isinstance(event, h11.Data):
-                self._body.append(bytes(event.data))
-            elif isinstance(event, h11.EndOfMessage) and self._head is not None:
-                return self._reply(self._head)
-
-    def _reply(self, response: h11.Response) -> Reply:
-        status = b"HTTP/1.1 %d " % response.status_code + response.reason
-        lines = [name + b": " + value for name, value in response.headers.raw_items()]
-        head = b"\r\n".join([status, *lines])
-        keep = self._h11.their_state is h11.DONE and not self._h11.trailing_data[0]
-        return Reply(response.status_code, head, head.lower(), b"".join(self._body), keep, self._size)
+    Raises:
+        GarbledError: nobody means to send so much.
+    """
+    if method == "HEAD" or head.status in (204, 304):
+        return 0
+    if head.length > LONGEST_BODY:
+        raise GarbledError("a body without end")
+    return head.length
 
 
 class Encoder:
@@ -237,25 +148,27 @@ class Encoder:
         self._host = b"Host: " + host.encode("ascii") + b"\r\n"
         self._lines: dict[tuple[str, str], bytes] = {}
 
-    def encode(self, request: Request, session_lines: bytes, key: str = "") -> bytes:
-        """The bytes of a request. ``session_lines`` are its session's own headers, ``key`` its Idempotency-Key.
+    def halves(self, request: Request, session_lines: bytes) -> tuple[bytes, bytes]:
+        """The bytes of a request, around the place for its Idempotency-Key; ``session_lines`` are its session's own.
 
         Raises:
             ValueError: a path or a header that cannot be sent.
         """
-        parts = [self._first(request.method, request.path), session_lines]
-        if key:
-            parts.append(b"Idempotency-Key: %b\r\n" % key.encode())
-        if request.headers:
-            parts.extend(_header(name, value) for name, value in request.headers.items())
+        first = self._first(request.method, request.path) + session_lines
+        rest = b"".join([_header(name, value) for name, value in request.headers.items()]) if request.headers else b""
         if request.body:
-            parts.append(
-                b"Content-Type: %b\r\nContent-Length: %d\r\n\r\n" % (request.content_type.encode(), len(request.body))
-            )
-            parts.append(request.body)
-        else:
-            parts.append(b"\r\n" if request.method in ("GET", "HEAD") else b"Content-Length: 0\r\n\r\n")
-        return b"".join(parts)
+            kind = b"Content-Type: " + request.content_type.encode() + b"\r\n"
+            return first, b"%b%bContent-Length: %d\r\n\r\n%b" % (rest, kind, len(request.body), request.body)
+        return first, rest + (b"\r\n" if request.method in ("GET", "HEAD") else b"Content-Length: 0\r\n\r\n")
+
+    def encode(self, request: Request, session_lines: bytes, key: bytes = b"") -> bytes:
+        """The bytes of a request with ``key``, the line that holds its Idempotency-Key.
+
+        Raises:
+            ValueError: a path or a header that cannot be sent.
+        """
+        first, rest = self.halves(request, session_lines)
+        return first + key + rest
 
     def _first(self, method: str, path: str) -> bytes:
         line = self._lines.get((method, path))
@@ -268,6 +181,11 @@ class Encoder:
             line = b"%b %b HTTP/1.1\r\n" % (_sendable(method), target) + self._host + b"Connection: keep-alive\r\n"
             self._lines[method, path] = line
         return line
+
+
+def key_line(op: int) -> bytes:
+    """The header that names a write."""
+    return b"Idempotency-Key: %016x\r\n" % op
 
 
 def _header(name: str, value: str) -> bytes:

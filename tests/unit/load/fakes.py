@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from typing import Any, ClassVar
 
 from harness.load.client import Client, Pause, Request
-from harness.load.wire import Reply
+from harness.load.reply import Reply
 from harness.oracle.models import ModelFactory, tally
 from harness.oracle.observed import Tally, tally_of
 from harness.oracle.operations import token
