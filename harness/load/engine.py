@@ -104,17 +104,24 @@ class Engine:
         """Call ``call(now)`` at this time, or in the next turn if it has passed; never from within this call."""
         heapq.heappush(self._timers, (t_ns, next(self._order), call))
 
-    def turn(self, wait: float = 0.0) -> bool:
-        """Handle what is ready (waiting for it up to so many seconds) and what is due; whether anything was ready."""
-        ready, lanes = self.epoll.poll(wait, _BATCH), self.lanes
-        for fd, event in ready:
-            lane = lanes.get(fd)
-            if lane is not None:  # closed earlier in this batch
-                lane.ready(event)
-        timers = self._timers
-        if timers and timers[0][0] <= monotonic_ns():
-            self._fire(monotonic_ns())
-        return bool(ready)
+    def run(self) -> None:
+        """Handle what is ready and what is due, until ``close``."""
+        poll, lanes, timers = self.epoll.poll, self.lanes, self._timers
+        while not self.closed:
+            ready = poll(0, _BATCH)
+            for fd, event in ready:
+                lane = lanes.get(fd)
+                if lane is not None:  # closed earlier in this batch
+                    lane.ready(event)
+            now = monotonic_ns()
+            if timers and timers[0][0] <= now:
+                self._fire(now)
+            elif not ready:
+                self._rest(now)
+            if now - self._yielded > TURN_NS:
+                gevent.sleep(0)
+                self._yielded = monotonic_ns()
+        self.epoll.close()
 
     def _fire(self, now: int) -> None:
         due, timers = [], self._timers
@@ -123,23 +130,13 @@ class Engine:
         for _, _, call in due:
             call(now)
 
-    def run(self) -> None:
-        """Turn until ``close``."""
-        while not self.closed:
-            if monotonic_ns() - self._yielded > TURN_NS:
-                gevent.sleep(0)
-                self._yielded = monotonic_ns()
-            if not self.turn():
-                self._rest()
-        self.epoll.close()
-
-    def _rest(self) -> None:
-        """Nothing was ready: wait for something, or for the next timer."""
-        length = self._timers[0][0] - monotonic_ns() if self._timers else 1000 * MS
+    def _rest(self, now: int) -> None:
+        """Wait for something to be ready, or for the next timer."""
+        length = self._timers[0][0] - now if self._timers else 1000 * MS
+        epoll = self.epoll.fileno()
         if length < FINE_NS:
-            if length > 0:
-                _select([self.epoll.fileno()], [], [], length / 1e9)
-        elif not self.turn(0.001):
+            _select([epoll], [], [], length / 1e9)
+        elif not _select([epoll], [], [], 0.001)[0]:
             self._wait(length - FINE_NS)
 
     def _wait(self, length: int) -> None:
@@ -220,9 +217,14 @@ class Lane:
         engine = self._engine
         engine.in_flight += 1
         self._busy = True
-        self._data, self._method, self._repeatable = data, method, repeatable
-        self.attempts, self.reconnected, self.sent, self.received = 1, 0, 0, 0
-        self.t_sent, self.t_first = now, -1
+        self._data = data
+        self._method = method
+        self._repeatable = repeatable
+        self.attempts = 1
+        self.reconnected = 0
+        self.sent = 0
+        self.received = 0
+        self.t_first = -1
         self._deadline = now + self._timeout
         if not self._armed:
             self._armed = True
@@ -230,6 +232,7 @@ class Lane:
         if self._state == IDLE:
             self._write()
         else:
+            self.t_sent = now
             self._connect()
 
     def probe(self) -> None:
@@ -247,10 +250,14 @@ class Lane:
 
     def ready(self, event: int) -> None:
         """The connection can be read, or written, or has ended."""
-        state = self._state
-        if state == AWAITING:
+        if self._state == AWAITING:
             self._read()
-        elif state == CONNECTING:
+        else:
+            self._stirred(event)
+
+    def _stirred(self, event: int) -> None:
+        state = self._state
+        if state == CONNECTING:
             self._connected()
         elif state == SENDING:
             if event & IN:  # an answer to half a request
@@ -297,22 +304,22 @@ class Lane:
         self._engine.at(0, lambda now: self._fail(failure, now))
 
     def _write(self) -> None:
-        if self.attempts == 1 and not self.sent:
+        data, sent = self._data, self.sent
+        if not sent and self.attempts == 1:
             self.t_sent = monotonic_ns()
         try:
-            count = self._sock.send(memoryview(self._data)[self.sent :] if self.sent else self._data)
+            sent += self._sock.send(memoryview(data)[sent:] if sent else data)
         except BlockingIOError:
-            count = 0
+            pass
         except OSError:
             self._lost()
             return
-        self.sent += count
-        if self.sent == len(self._data):
+        self.sent = sent
+        if sent == len(data):
             if self._state == SENDING:
                 self._engine.epoll.modify(self._sock.fileno(), IN)
             self._state = AWAITING
-            return
-        if self._state != SENDING:
+        elif self._state != SENDING:
             self._state = SENDING
             self._engine.epoll.modify(self._sock.fileno(), IN | OUT)
 
@@ -325,15 +332,16 @@ class Lane:
             self._lost()
             return
         now = monotonic_ns()
-        self.received += len(data)
-        if self.t_first < 0 and data:
-            self.t_first = now
         try:
             reply = self._inbox.feed(data, self._method) if data else self._inbox.end(self._method)
         except GarbledError:
             self.close()
             self._fail(Failure.GARBLED, now)
             return
+        if data:
+            self.received += len(data)
+            if self.t_first < 0:
+                self.t_first = now
         if reply is not None:
             self._exchanges += 1
             self._state = IDLE

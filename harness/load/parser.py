@@ -25,7 +25,6 @@ class Parser:
         self._h11.send(h11.EndOfMessage())
         self._head: h11.Response | None = None
         self._body = bytearray()
-        self._size = 0
 
     def feed(self, data: bytes) -> Reply | None:
         """Take bytes (none: the connection has ended); returns the reply when it is whole.
@@ -33,7 +32,6 @@ class Parser:
         Raises:
             GarbledError: this can become no reply.
         """
-        self._size += len(data)
         try:
             self._h11.receive_data(data)
             return self._events()
@@ -62,7 +60,7 @@ class Parser:
         raw = b"\r\n".join([first, *(name + b": " + value for name, value in response.headers.raw_items())])
         head = Head(raw, response.status_code, lines)
         keep = self._h11.their_state is h11.DONE and not self._h11.trailing_data[0]
-        return Reply(head, unpacked(head, bytes(self._body)), keep, self._size)
+        return Reply(head, head.status, unpacked(head, bytes(self._body)), keep)
 
 
 def unpacked(head: Head, body: bytes) -> bytes:

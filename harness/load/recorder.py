@@ -15,12 +15,13 @@ import numpy as np
 import numpy.typing as npt
 
 from harness.errors import EnvironmentLacksError
-from harness.observations import RECORD, RECORD_FORMAT
+from harness.observations import NO_TIME, RECORD, RECORD_FORMAT, SWEEP
 
 Chunk = npt.NDArray[np.void]
-CAPACITY = 8192
+CAPACITY = 4096
 SIZE = RECORD.itemsize
 LAST_ID = 65535
+_TIMES = ("t_intended", "t_sent", "t_first", "t_end")
 
 
 class Names:
@@ -51,13 +52,23 @@ class Names:
         return self._values[kind][number]
 
 
+def without_sweep(chunk: Chunk) -> Chunk:
+    """The records of the load alone."""
+    swept = chunk["phase"] == SWEEP
+    return chunk[~swept] if swept.any() else chunk
+
+
 class Recorder:
-    """The buffer. Whoever records packs its fields, in the order of ``RECORD``, to ``buffer`` at ``place()``."""
+    """The buffer. Whoever records packs its fields, in the order of ``RECORD``, to ``buffer`` at ``place()``.
+
+    The times packed are those of the clock; ``t0`` is taken off them a chunk at a time.
+    """
 
     pack = struct.Struct(RECORD_FORMAT).pack_into
 
     def __init__(self, *sinks: Callable[[Chunk], None]) -> None:
         self.sinks = list(sinks)
+        self.t0 = 0
         self.buffer = bytearray(CAPACITY * SIZE)
         self._end = 0
 
@@ -76,10 +87,18 @@ class Recorder:
     def flush(self) -> None:
         """Give what is buffered to every sink."""
         if self._end:
-            chunk = np.frombuffer(bytes(memoryview(self.buffer)[: self._end]), RECORD)
+            chunk = np.frombuffer(self.buffer[: self._end], RECORD)
             self._end = 0
+            if self.t0:
+                self._count_from_t0(chunk)
             for sink in self.sinks:
                 sink(chunk)
+
+    def _count_from_t0(self, chunk: Chunk) -> None:
+        silent = chunk["t_first"] == NO_TIME
+        for time in _TIMES:
+            chunk[time] -= self.t0
+        chunk["t_first"][silent] = NO_TIME
 
 
 class SpoolWriter:

@@ -6,7 +6,6 @@ from typing import Any, Self
 
 import msgspec
 
-NOT_NUMBERED = (-1, -1)
 _decode = msgspec.json.Decoder().decode
 _UNREAD: Any = object()
 _TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
@@ -20,7 +19,7 @@ class IrregularError(Exception):
 class Head:
     """The status line and the headers of a reply, without the empty line."""
 
-    __slots__ = ("_lines", "boot", "cookies", "keep", "length", "numbers", "raw", "replica", "status")
+    __slots__ = ("_lines", "block", "boot", "cookies", "keep", "length", "numbers", "raw", "replica", "status", "whole")
 
     def __init__(self, raw: bytes, status: int, lines: list[tuple[bytes, bytes]]) -> None:
         self.raw = raw
@@ -31,8 +30,10 @@ class Head:
         self.boot = self._first(b"x-boot")  # the id of that replica's start
         self.keep = raw.startswith(b"HTTP/1.1") and b"close" not in self.tokens(b"connection")
         self.length = self._plain_length()  # of the body where one Content-Length tells it, else -1
+        self.block = raw + b"\r\n\r\n"
+        self.whole = len(self.block) + self.length  # bytes of the reply, where the length is known
         #: The numbers of replica and boot, for whoever records many replies with this head.
-        self.numbers = NOT_NUMBERED
+        self.numbers: tuple[int, int] | None = None
 
     @classmethod
     def read(cls, raw: bytes) -> Self:
@@ -69,18 +70,14 @@ class Head:
         return {name.decode("latin-1"): value.decode("latin-1") for name, value in self._lines}
 
 
-class Reply:
-    """One reply, whole. ``status`` 0: none came."""
+class Reply(msgspec.Struct, gc=False, eq=False):
+    """One reply, whole. ``status`` 0: none came. A Struct, since one is made for every request that is answered."""
 
-    __slots__ = ("_json", "body", "head", "keep", "size", "status")
-
-    def __init__(self, head: Head, body: bytes, keep: bool, size: int) -> None:
-        self.head = head
-        self.status = head.status
-        self.body = body
-        self.keep = keep  # whether the connection can carry another request
-        self.size = size  # bytes on the wire
-        self._json = _UNREAD
+    head: Head
+    status: int
+    body: bytes
+    keep: bool = True  # whether the connection can carry another request
+    _json: Any = _UNREAD
 
     @property
     def ok(self) -> bool:
@@ -117,4 +114,4 @@ class Reply:
 
 
 #: What stands for a reply where none came.
-NO_REPLY = Reply(Head(b"", 0, []), b"", False, 0)
+NO_REPLY = Reply(Head(b"", 0, []), 0, b"")

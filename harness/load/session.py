@@ -9,12 +9,12 @@ from harness.load.client import Client, Pause, Request
 from harness.load.cookies import Cookies
 from harness.load.engine import Engine, Failure, Lane
 from harness.load.recorder import Names, Recorder
-from harness.load.reply import NO_REPLY, NOT_NUMBERED, Head, Reply
+from harness.load.reply import NO_REPLY, Head, Reply
 from harness.load.wire import Encoder, key_line
-from harness.observations import NO_TIME, Anomaly, Method, Outcome
+from harness.observations import Anomaly, Method, Outcome
 from harness.oracle.ledger import Ledger
 from harness.oracle.models import ModelFactory
-from harness.oracle.observed import Observed, Tally
+from harness.oracle.observed import Observed, Tally, tally_in, tally_of
 
 Each = Callable[[str, str, Reply | None, str, tuple[int, int]], None]
 Steps = Generator[Request | Pause, Reply, None]
@@ -47,6 +47,26 @@ class Behaviour(Protocol):
 
     def wait_time(self) -> float:
         """Seconds between two requests."""
+
+
+class Usual:
+    """How a reply is understood where a user does not say otherwise."""
+
+    def observe(self, reply: Reply, /) -> Tally | Observed | None:
+        """What an ok reply shows of the stored session; by default its JSON's ``session`` (docs/wire.md)."""
+        return shown(reply)
+
+    def forced_login(self, reply: Reply, /) -> bool:
+        """Whether a reply sends a live session back to the login; by default a 401."""
+        return reply.status == 401
+
+
+def shown(reply: Reply) -> Tally | None:
+    """The built-in targets' account of the session in a reply; None where there is none."""
+    try:
+        return tally_in(reply.body)
+    except ValueError:
+        return tally_of(reply.json()) if reply.body.startswith(b"{") else None
 
 
 class Crowd(Protocol):
@@ -96,7 +116,7 @@ class Stage:
         self.names = names
         self.encoder = Encoder(host)
         self.seed = seed
-        self.t0 = t0
+        self.t0 = recorder.t0 = t0
         self.sessions: list[Session] = []
         self.plain: dict[str, Request] = {}  # what their clients have in common
         self.sent = 0
@@ -123,10 +143,8 @@ class Stage:
 
     def numbers_of(self, head: Head) -> tuple[int, int]:
         """The numbers of the replica and the boot that a reply tells."""
-        if head.numbers is NOT_NUMBERED:
-            names = self.names
-            head.numbers = names.number("replica", head.replica), names.number("boot", head.boot)
-        return head.numbers
+        numbers = head.numbers = self.names.number("replica", head.replica), self.names.number("boot", head.boot)
+        return numbers
 
     def _name_of(self, request: Request) -> int:
         """The number of what a request is counted under: its name, or method and path without the query."""
@@ -154,12 +172,13 @@ class Session:
     """One session, from its first request to the final read."""
 
     __slots__ = (
+        "_asks_login",
         "_counted_lost",
         "_crowd",
         "_form",
         "_lines",
+        "_observe",
         "_op",
-        "_stage",
         "_steps",
         "client",
         "cookies",
@@ -169,12 +188,13 @@ class Session:
         "request",
         "requests",
         "retired",
+        "stage",
         "t_intended",
         "user",
     )
 
     def __init__(self, stage: Stage, number: int, user: Behaviour, crowd: Crowd) -> None:
-        self._stage = stage
+        self.stage = stage
         self._crowd = crowd
         self._steps: Steps | None = None
         self._op = 0
@@ -190,6 +210,9 @@ class Session:
         self.retired = False  # its user has left
         self.t_intended = 0
         self._lines = b""
+        usual_observe = getattr(type(user), "observe", None) is Usual.observe
+        self._observe = shown if usual_observe else user.observe
+        self._asks_login = getattr(type(user), "forced_login", None) is not Usual.forced_login
         self._form: Form | None = None  # the latest; as good for the same request again
         self._write_lines()
 
@@ -211,20 +234,20 @@ class Session:
             self._end(now)
             return
         except Exception as problem:
-            self._stage.complain("a session raised", problem)
+            self.stage.complain("a session raised", problem)
             self._end(now)
             return
         if type(step) is Request:
             self.request = step
             self._crowd.ready(self, now)
         elif type(step) is Pause:
-            self._stage.engine.at(now + round(step.seconds * 1e9), self._resume)
+            self.stage.engine.at(now + round(step.seconds * 1e9), self._resume)
         else:
-            self._stage.complain(f"a session yields requests or Pause(seconds), not {step!r}")
+            self.stage.complain(f"a session yields requests or Pause(seconds), not {step!r}")
             self._end(now)
 
     def _resume(self, now: int) -> None:
-        if not (self._stage.stopping or self.retired):
+        if not (self.stage.stopping or self.retired):
             self.advance(None, now)
 
     def _end(self, now: int) -> None:
@@ -239,7 +262,7 @@ class Session:
 
     def send(self, now: int) -> None:
         """Send the next request; ``t_intended`` was set by the crowd."""
-        request, stage, form = self.request, self._stage, self._form
+        request, stage, form = self.request, self.stage, self._form
         if stage.stopping or self.retired or request is None:
             return
         if form is None or form.request is not request or form.lines is not self._lines:
@@ -260,31 +283,39 @@ class Session:
         self.lane.send(data, request.method, form.repeatable, now)
 
     def replied(self, reply: Reply, t_end: int) -> None:
-        """Judge and record the reply, then go on."""
-        request, stage = self.request, self._stage
+        """Judge and record the reply, then go on. With ``send``, the hot path of every session."""
+        request, stage, status = self.request, self.stage, reply.status
         assert request is not None  # noqa: S101 - a reply answers a request
         if reply.head.cookies:
             self.take_cookies(reply)
-        observed, t = None, t_end - stage.t0
-        forced = self.is_forced_login(reply)
-        outcome = _FAILED if forced else outcome_of(reply)
-        if outcome is _OK:
-            observed = self.observed(request, reply)
+        forced = (self._asks_login or status >= 400) and self.is_forced_login(reply)
+        if status >= 400 or forced:
+            self._finish(reply, *self._not_ok(reply, forced, t_end), t_end)
+            return
         try:
-            anomaly = self.ledger.settle(self._op, outcome, observed, reply.head.boot, t)
+            observed = (request.reads or self._observe)(reply)
+        except Exception as problem:
+            observed = None
+            stage.complain("observe raised", problem)
+        try:
+            anomaly = self.ledger.settle(self._op, _OK, observed, reply.head.boot, t_end - stage.t0)
         except TypeError as problem:  # the model does not read such a state
-            stage.complain("what was observed is not the model's", problem)
             anomaly = _NONE
-        if forced:
-            anomaly = max(anomaly, self.ledger.forced_login(t, reply.boot))
-        if outcome is _OK and request.check is not None and not self._checks(request, reply):
+            stage.complain("what was observed is not the model's", problem)
+        if request.check is not None and not self._checks(request, reply):
             anomaly = Anomaly.WRONG
-        self._finish(reply, outcome, anomaly, t_end)
+        self._finish(reply, _OK, anomaly, t_end)
+
+    def _not_ok(self, reply: Reply, forced: bool, t_end: int) -> tuple[Outcome, Anomaly]:
+        """What a refusal means, told to the ledger."""
+        t, outcome = t_end - self.stage.t0, _FAILED if forced else outcome_of(reply)
+        anomaly = self.ledger.settle(self._op, outcome, None, reply.boot, t)
+        return outcome, max(anomaly, self.ledger.forced_login(t, reply.boot)) if forced else anomaly
 
     def failed(self, failure: Failure, t_end: int) -> None:
         """No reply: certainly not done where nothing was sent, else in doubt."""
         outcome = _IN_DOUBT if self.lane.sent else _FAILED
-        anomaly = self.ledger.settle(self._op, outcome, None, "", t_end - self._stage.t0)
+        anomaly = self.ledger.settle(self._op, outcome, None, "", t_end - self.stage.t0)
         self._finish(NO_REPLY, outcome, anomaly, t_end, failure.value)
 
     def take_cookies(self, reply: Reply) -> None:
@@ -297,31 +328,31 @@ class Session:
         try:
             return self.user.forced_login(reply)
         except Exception as problem:
-            self._stage.complain("forced_login raised", problem)
+            self.stage.complain("forced_login raised", problem)
             return False
 
     def observed(self, request: Request, reply: Reply) -> Tally | Observed | None:
         """The request's ``reads`` or the user's ``observe``; an error in it is told once."""
         try:
-            return (request.reads or self.user.observe)(reply)
+            return (request.reads or self._observe)(reply)
         except Exception as problem:
-            self._stage.complain("observe raised", problem)
+            self.stage.complain("observe raised", problem)
             return None
 
     def _checks(self, request: Request, reply: Reply) -> bool:
         try:
             return request.check is None or request.check(reply)
         except Exception as problem:
-            self._stage.complain("check raised", problem)
+            self.stage.complain("check raised", problem)
             return False
 
     def _finish(self, reply: Reply, outcome: Outcome, anomaly: Anomaly, t_end: int, failure: str = "") -> None:
-        stage, form = self._stage, self._form
+        stage, form = self.stage, self._form
         assert form is not None  # noqa: S101 - set by ``send``
         if anomaly is _LOST and not self._counted_lost:
             self._counted_lost = True
             stage.lost += 1
-        record(stage, self, form, self.lane, self._op, reply, outcome, anomaly, 0, self.t_intended, t_end)
+        record(self, self.lane, form, self._op, reply, outcome, anomaly, 0, self.t_intended, t_end)
         if stage.each is not None:
             self._tell(stage.each, reply, outcome, t_end, failure)
         self.request = None
@@ -338,11 +369,10 @@ class Session:
         each(request.method, name, reply if reply.status else None, error, (self.lane.t_sent, t_end))
 
 
-def record(  # noqa: PLR0917 - a record's fields, packed in the hot path
-    stage: Stage,
+def record(  # noqa: PLR0917 - made for every request
     session: Session,
-    form: Form,
     lane: Lane,
+    form: Form,
     op: int,
     reply: Reply,
     outcome: Outcome,
@@ -351,9 +381,10 @@ def record(  # noqa: PLR0917 - a record's fields, packed in the hot path
     t_intended: int,
     t_end: int,
 ) -> None:
-    """Pack one request."""
-    recorder, t0, number, t_first = stage.recorder, stage.t0, session.number, lane.t_first
-    replica, boot = stage.numbers_of(reply.head)
+    """Pack one request, in the order of ``RECORD``."""
+    stage = session.stage
+    recorder, number = stage.recorder, session.number
+    replica, boot = reply.head.numbers or stage.numbers_of(reply.head)
     recorder.pack(
         recorder.buffer,
         recorder.place(),
@@ -370,10 +401,10 @@ def record(  # noqa: PLR0917 - a record's fields, packed in the hot path
         reply.status,
         replica,
         boot,
-        t_intended - t0,
-        lane.t_sent - t0,
-        t_first - t0 if t_first >= 0 else NO_TIME,
-        t_end - t0,
+        t_intended,
+        lane.t_sent,
+        lane.t_first,
+        t_end,
         lane.sent,
         lane.received,
     )

@@ -137,7 +137,7 @@ class _Reader:
             anomaly = max(anomaly, session.ledger.forced_login(t, reply.boot))
         if self._form is not None:
             lane.attempts = self._attempt
-            record(stage, session, self._form, lane, 0, reply, outcome, Anomaly(anomaly), SWEEP, self._due, t_end)
+            record(session, lane, self._form, 0, reply, outcome, Anomaly(anomaly), SWEEP, self._due, t_end)
         wait, most = (0, FORCED_TRIES) if forced else (RETRY_NS, TRIES)  # what lags gets time to catch up
         if not (anomaly and self._sweep.again(self._attempt, session, t_end, wait, most)):
             self._sweep.finished()

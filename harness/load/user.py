@@ -12,15 +12,14 @@ from harness.load.client import Client, Pause, Request
 from harness.load.plan import Orders
 from harness.load.remote import Remote
 from harness.load.reply import Reply
-from harness.load.session import Steps
+from harness.load.session import Steps, Usual
 from harness.load.venue import Venue
 from harness.oracle.models import ModelFactory, tally
-from harness.oracle.observed import Observed, Tally, tally_of
 
 __all__ = ["Client", "Pause", "Reply", "Request", "SessionUser"]
 
 
-class SessionUser(User):
+class SessionUser(Usual, User):
     """Subclass it, and write ``session`` and ``final``. A user has one session at a time, and a new one when it ends.
 
     ``wait_time`` lies between a session's requests. ``model`` is what the ledger takes the session's state for,
@@ -41,16 +40,6 @@ class SessionUser(User):
     def final(self, client: Client, /) -> Request | None:
         """The read by which the session is judged in the end; None leaves it unjudged."""
         return None
-
-    def observe(self, reply: Reply, /) -> Tally | Observed | None:
-        """What an ok reply shows of the stored session; by default its JSON's ``session`` (docs/wire.md)."""
-        if not reply.body.startswith(b"{"):
-            return None
-        return tally_of(reply.json())
-
-    def forced_login(self, reply: Reply, /) -> bool:
-        """Whether a reply sends a live session back to the login; by default a 401."""
-        return reply.status == 401
 
     @task
     def _be_seated(self) -> None:

@@ -19,26 +19,34 @@ _CACHED_LINES = 10_000
 
 
 class Heads(dict[bytes, Head]):
-    """Heads that may come again, by their bytes. All replies to anything but HEAD that begin so are alike but for the
-    body, whose length the head tells. Bounded: where there are too many, it begins anew.
+    """Heads that may come again, by their bytes. Whatever is answered so, but to HEAD, is alike: a body of the length
+    that the head tells, as it is, and a connection that goes on. Bounded: where there are too many, it begins anew.
     """
 
-    def keep(self, head: Head) -> None:
-        """Remember a head, where it is likely to come again."""
-        if head.length < 0 or head.cookies or head.all(b"content-encoding") or len(head.raw) > _LONGEST_KEPT:
-            return
+    def keep(self, head: Head) -> bool:
+        """Remember a head, where it is of that kind and likely to come again; whether it is."""
+        if head.length < 0 or not head.keep or head.cookies or head.all(b"content-encoding"):
+            return False
+        if len(head.raw) > _LONGEST_KEPT or head.status in (204, 304):
+            return False
         if len(self) >= _MOST_HEADS:
             self.clear()
         self[head.raw] = head
+        return True
+
+
+#: No reply begins so.
+_NEVER = Head(b"\0", 0, [])
 
 
 class Inbox:
     """The replies of one connection, from bytes in any pieces."""
 
-    __slots__ = ("_head", "_heads", "_need", "_parser", "_pending", "_searched")
+    __slots__ = ("_head", "_heads", "_latest", "_need", "_parser", "_pending", "_searched")
 
     def __init__(self, heads: Heads) -> None:
         self._heads = heads
+        self._latest = _NEVER  # the head of the reply before, where the next may well have the same
         self._pending = bytearray()
         self._searched = 0  # bytes of it in which no head ends
         self._head: Head | None = None  # of the reply that is pending, once it is read
@@ -51,12 +59,17 @@ class Inbox:
         Raises:
             GarbledError: this can become no reply.
         """
-        if not self._pending and self._parser is None:
-            end = data.find(_HEAD_ENDS)
-            head = self._heads.get(data[:end])
-            if head is not None and len(data) == end + 4 + head.length and method != "HEAD":
-                return Reply(head, data[end + 4 :], head.keep, len(data))
-        return self._take(data, method)
+        head = self._latest
+        if data.startswith(head.block) and len(data) == head.whole and method != "HEAD":
+            return Reply(head, head.status, data[len(head.block) :])
+        if head is _NEVER or method == "HEAD":
+            return self._take(data, method)
+        known = self._heads.get(data[: data.find(_HEAD_ENDS)])
+        if known is None or len(data) != known.whole:
+            self._latest = _NEVER
+            return self._take(data, method)
+        self._latest = known
+        return Reply(known, known.status, data[len(known.block) :])
 
     def end(self, method: str) -> Reply | None:
         """The connection has ended; returns the reply that this completes, if any.
@@ -79,7 +92,7 @@ class Inbox:
             if raw is None:
                 return None
             try:
-                head = Head.read(raw)
+                head = self._heads.get(raw) or Head.read(raw)
             except IrregularError:
                 return self._parsed(self._drained(), method)
             if 100 <= head.status < 200 and head.status != 101:
@@ -107,10 +120,10 @@ class Inbox:
         begin, need = len(head.raw) + 4, self._need
         body = unpacked(head, bytes(self._pending[begin:need]))
         beyond = len(self._pending) > need
-        if need - begin == head.length:
-            self._heads.keep(head)
         self._drained()
-        return Reply(head, body, head.keep and not beyond, need)
+        if need == head.whole and not beyond and self._heads.keep(head):
+            self._latest = head
+        return Reply(head, head.status, body, head.keep and not beyond)
 
     def _parsed(self, data: bytes, method: str = "") -> Reply | None:
         if self._parser is None:
