@@ -27,6 +27,7 @@ class Request(NamedTuple):
     writes: Any  # the value written, for the model; None for a read
     reads: "Callable[[Reply], Tally | Observed | None] | None"
     check: "Callable[[Reply], bool] | None"
+    follow: int = 0  # redirects within the target that are followed
 
 
 class Pause(NamedTuple):
@@ -61,6 +62,7 @@ class Client:
         reads: "Callable[[Reply], Tally | Observed | None] | None" = None,
         name: str | None = None,
         check: "Callable[[Reply], bool] | None" = None,
+        follow: int = 0,
     ) -> Request:
         """A request of ``method`` to ``path`` (with its query).
 
@@ -74,6 +76,8 @@ class Client:
             reads: how to observe the reply, in place of the user's ``observe``.
             name: what to count it under, in place of method and path. Give one where paths hold ids.
             check: whether the content of an ok reply is what was asked for.
+            follow: how many redirects in a row to follow, where they lead to the same host; the reply is then the
+                last one, and the request ends with it. One that leads elsewhere, or one too many, is the reply itself.
 
         Raises:
             UsageError: both ``json`` and ``data``.
@@ -86,7 +90,7 @@ class Client:
         elif data is not None:
             body = data.encode() if isinstance(data, str) else data
             content_type = FORM_TYPE if isinstance(data, str) else "application/octet-stream"
-        return Request(method, path, name or "", body, content_type, headers, writes, reads, check)
+        return Request(method, path, name or "", body, content_type, headers, writes, reads, check, follow)
 
     def get(self, path: str, **options: Any) -> Request:
         """A GET; options as of ``request``."""

@@ -13,10 +13,8 @@ import heapq
 import itertools
 import socket as constants
 from collections.abc import Callable
-from dataclasses import dataclass
 from time import monotonic_ns
-from typing import Any, Protocol, Self
-from urllib.parse import urlsplit
+from typing import Any, Protocol
 
 import gevent
 from gevent import monkey
@@ -24,6 +22,8 @@ from gevent.socket import wait_read
 
 from harness.errors import EnvironmentLacksError, UsageError
 from harness.load.reply import Reply
+from harness.load.target import IP_BIND_ADDRESS_NO_PORT, Target
+from harness.load.tls import TlsSocket
 from harness.load.wire import GarbledError, Heads, Inbox
 
 MS = 1_000_000
@@ -38,32 +38,6 @@ IN, OUT = 0x001, 0x004  # EPOLLIN, EPOLLOUT
 
 _socket: Any = monkey.get_original("socket", "socket")
 _select: Any = monkey.get_original("select", "select")
-_getaddrinfo: Any = monkey.get_original("socket", "getaddrinfo")
-
-
-@dataclass(frozen=True)
-class Target:
-    """Where requests go: ``host`` as the Host header names it, and the socket's family and address."""
-
-    host: str
-    family: int
-    address: tuple[Any, ...]
-
-    @classmethod
-    def of(cls, url: str) -> Self:
-        """The target of ``http://host:port``.
-
-        Raises:
-            UsageError: no such URL, or its name has no address.
-        """
-        parts = urlsplit(url)
-        if parts.scheme != "http" or not parts.hostname:
-            raise UsageError(f"cannot load {url!r}", "sessions speak plain HTTP: http://127.0.0.1:8080")
-        try:
-            found = _getaddrinfo(parts.hostname, parts.port or 80, type=constants.SOCK_STREAM)
-        except OSError as problem:
-            raise UsageError(f"{parts.hostname} has no address: {problem}") from problem
-        return cls(parts.netloc, found[0][0], found[0][4])
 
 
 class Failure(enum.Enum):
@@ -74,6 +48,7 @@ class Failure(enum.Enum):
     TIMED_OUT = "timed out"
     RESET = "connection lost"
     GARBLED = "garbled reply"
+    NOT_TRUSTED = "no TLS connection that can be trusted"
 
 
 class Owner(Protocol):
@@ -106,22 +81,27 @@ class Engine:
 
     def run(self) -> None:
         """Handle what is ready and what is due, until ``close``."""
-        poll, lanes, timers = self.epoll.poll, self.lanes, self._timers
-        while not self.closed:
-            ready = poll(0, _BATCH)
-            for fd, event in ready:
-                lane = lanes.get(fd)
-                if lane is not None:  # closed earlier in this batch
-                    lane.ready(event)
-            now = monotonic_ns()
-            if timers and timers[0][0] <= now:
-                self._fire(now)
-            elif not ready:
-                self._rest(now)
-            if now - self._yielded > TURN_NS:
-                gevent.sleep(0)
-                self._yielded = monotonic_ns()
-        self.epoll.close()
+        try:
+            while not self.closed:
+                self._turn()
+                if monotonic_ns() - self._yielded > TURN_NS:
+                    gevent.sleep(0)
+                    self._yielded = monotonic_ns()
+        finally:
+            self.epoll.close()
+
+    def _turn(self) -> None:
+        """A batch of what is ready, then the timers that are due; where there is neither, a rest."""
+        ready, lanes, timers = self.epoll.poll(0, _BATCH), self.lanes, self._timers
+        for fd, event in ready:
+            lane = lanes.get(fd)
+            if lane is not None:  # closed earlier in this batch
+                lane.ready(event)
+        now = monotonic_ns()
+        if timers and timers[0][0] <= now:
+            self._fire(now)
+        elif not ready:
+            self._rest(now)
 
     def _fire(self, now: int) -> None:
         due, timers = [], self._timers
@@ -160,7 +140,7 @@ def _epoll() -> Any:
 
 
 # States of a lane: plain numbers, since the hot path compares with them.
-CLOSED, CONNECTING, IDLE, SENDING, AWAITING = range(5)
+CLOSED, CONNECTING, SHAKING, IDLE, SENDING, AWAITING = range(6)
 
 
 class Lane:
@@ -259,6 +239,8 @@ class Lane:
         state = self._state
         if state == CONNECTING:
             self._connected()
+        elif state == SHAKING:
+            self._shake_hands()
         elif state == SENDING:
             if event & IN:  # an answer to half a request
                 self._read()
@@ -280,6 +262,10 @@ class Lane:
             raise EnvironmentLacksError(f"no further connection: {problem}", "ulimit -n 65536") from problem
         sock.setblocking(False)
         sock.setsockopt(constants.IPPROTO_TCP, constants.TCP_NODELAY, 1)
+        source = target.source(len(self._engine.lanes))
+        if source is not None:
+            sock.setsockopt(constants.IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1)
+            sock.bind(source)
         error = sock.connect_ex(target.address)
         if error not in (0, errno.EINPROGRESS):
             self._refused(error)
@@ -295,7 +281,21 @@ class Lane:
             return
         self._had_connection = True
         self._engine.epoll.modify(self._sock.fileno(), IN)
-        self._write()
+        target = self._engine.target
+        if target is not None and target.tls is not None:
+            self._sock = TlsSocket(self._sock, target.tls, target.name)
+            self._state = SHAKING
+            self._shake_hands()
+        else:
+            self._write()
+
+    def _shake_hands(self) -> None:
+        try:
+            if self._sock.shake_hands():
+                self._write()
+        except OSError:
+            self.close()
+            self._fail(Failure.NOT_TRUSTED, monotonic_ns())
 
     def _refused(self, error: int) -> None:
         self.close()
@@ -381,7 +381,7 @@ class Lane:
             self._engine.at(self._deadline, self._overdue)
         else:
             self._armed = False
-            failure = Failure.UNSENT if self._state in (CLOSED, CONNECTING) else Failure.TIMED_OUT
+            failure = Failure.UNSENT if self._state in (CLOSED, CONNECTING, SHAKING) else Failure.TIMED_OUT
             self.close()
             self._fail(failure, now)
 

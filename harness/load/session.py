@@ -9,6 +9,7 @@ from harness.load.client import Client, Pause, Request
 from harness.load.cookies import Cookies
 from harness.load.engine import Engine, Failure, Lane
 from harness.load.recorder import Names, Recorder
+from harness.load.redirect import redirected
 from harness.load.reply import NO_REPLY, Head, Reply
 from harness.load.wire import Encoder, key_line
 from harness.observations import Anomaly, Method, Outcome
@@ -91,7 +92,7 @@ def outcome_of(reply: Reply) -> Outcome:
 class Form:
     """A request as one session sends it, and as it is recorded."""
 
-    __slots__ = ("_after", "_before", "lines", "method", "name", "plain", "repeatable", "request")
+    __slots__ = ("_after", "_before", "hops", "lines", "method", "name", "plain", "repeatable", "request")
 
     def __init__(self, request: Request, lines: bytes, halves: tuple[bytes, bytes], name: int) -> None:
         self.request = request
@@ -99,6 +100,7 @@ class Form:
         self.name = name
         self.method = _METHODS.get(request.method, _OTHER)
         self.repeatable = request.writes is None and request.method in ("GET", "HEAD")
+        self.hops = 0  # redirects that led to it
         self._before, self._after = halves
         self.plain = self._before + self._after  # its bytes, where it writes nothing
 
@@ -132,6 +134,12 @@ class Stage:
         session = Session(self, len(self.sessions) + 1, user, crowd)
         self.sessions.append(session)
         return session
+
+    @property
+    def origin(self) -> str:
+        """Scheme and host of what is loaded."""
+        target = self.engine.target
+        return f"{'https' if target is not None and target.tls else 'http'}://{self.encoder.host}"
 
     def form(self, request: Request, lines: bytes) -> Form:
         """A request of the session that has these header lines.
@@ -288,6 +296,8 @@ class Session:
         assert request is not None  # noqa: S101 - a reply answers a request
         if reply.head.cookies:
             self.take_cookies(reply)
+        if 300 <= status < 400 and request.follow and self._followed(request, reply, t_end):
+            return
         forced = (self._asks_login or status >= 400) and self.is_forced_login(reply)
         if status >= 400 or forced:
             self._finish(reply, *self._not_ok(reply, forced, t_end), t_end)
@@ -305,6 +315,24 @@ class Session:
         if request.check is not None and not self._checks(request, reply):
             anomaly = Anomaly.WRONG
         self._finish(reply, _OK, anomaly, t_end)
+
+    def _followed(self, request: Request, reply: Reply, now: int) -> bool:
+        """Go where a redirect leads, within the same request; whether it does."""
+        stage, came, lane = self.stage, self._form, self.lane
+        assert came is not None  # noqa: S101 - set by ``send``
+        hop = redirected(came.request, reply, stage.origin) if came.hops < request.follow else None
+        if hop is None:
+            return False
+        try:
+            form = stage.form(hop, self._lines)
+        except ValueError:
+            return False  # no place to go to
+        form.method, form.hops = came.method, came.hops + 1
+        self._form, t_sent = form, lane.t_sent
+        again = self._op and hop.method == request.method
+        lane.send(form.write(self._op) if again else form.plain, hop.method, form.repeatable, now)
+        lane.t_sent = t_sent
+        return True
 
     def _not_ok(self, reply: Reply, forced: bool, t_end: int) -> tuple[Outcome, Anomaly]:
         """What a refusal means, told to the ledger."""

@@ -90,7 +90,8 @@ class Inbox:
         while self._head is None:
             raw = self._raw_head()
             if raw is None:
-                return None
+                bare = b"\n\n" in self._pending or b"\n\r\n" in self._pending  # lines that end without CR
+                return self._parsed(self._drained(), method) if bare else None
             try:
                 head = self._heads.get(raw) or Head.read(raw)
             except IrregularError:
@@ -158,6 +159,7 @@ class Encoder:
     """Requests to bytes for one host. The lines that depend on method and path alone are built once."""
 
     def __init__(self, host: str) -> None:
+        self.host = host
         self._host = b"Host: " + host.encode("ascii") + b"\r\n"
         self._lines: dict[tuple[str, str], bytes] = {}
 
