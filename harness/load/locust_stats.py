@@ -4,9 +4,10 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+import locust.stats
 import numpy as np
 import numpy.typing as npt
-from locust.stats import RequestStats, StatsError, bucket_response_time
+from locust.stats import RequestStats, StatsError
 
 from harness.load.recorder import Chunk, Names, without_sweep
 from harness.observations import Method, Outcome
@@ -75,9 +76,9 @@ def _log(entry: Any, part: _Part) -> None:
     shortest = float(part.ms.min())
     entry.min_response_time = shortest if entry.min_response_time is None else min(entry.min_response_time, shortest)
     entry.max_response_time = max(entry.max_response_time, float(part.ms.max()))
-    rounded = np.bincount(np.rint(part.ms).astype(np.int64))
-    for value in np.flatnonzero(rounded).tolist():
-        entry.response_times[bucket_response_time(value)] += int(rounded[value])
+    halves = np.bincount((2 * part.ms).astype(np.int64))  # what rounds to whole milliseconds differs at halves only
+    for half in np.flatnonzero(halves).tolist():
+        entry.response_times[locust.stats.bucket_response_time(half / 2 + 0.25)] += int(halves[half])
     entry.total_content_length += int(part.size.sum())
     failures = int(np.count_nonzero(part.failed))
     if failures:
