@@ -6,9 +6,10 @@ from collections.abc import Mapping
 
 from harness.load.client import Client, Request
 from harness.load.cookies import Cookies
+from harness.load.reply import NO_REPLY, Reply
 from harness.load.session import Behaviour
-from harness.load.wire import NO_REPLY, Encoder, GarbledError, Inbox, Reply
-from harness.oracle.operations import op_text, operation
+from harness.load.wire import Encoder, GarbledError, Heads, Inbox, key_line
+from harness.oracle.operations import operation
 
 _PATIENCE = 10.0  # seconds for a reply
 _CHUNK = 1 << 16
@@ -58,7 +59,7 @@ class ByHand:
     async def ask(self, host: str, port: int, request: Request) -> Reply:
         """Send one request on a connection of its own; ``NO_REPLY`` where none came."""
         self._writes += request.writes is not None
-        key = op_text(operation(0, 1, self._writes)) if request.writes is not None else ""
+        key = key_line(operation(0, 1, self._writes)) if request.writes is not None else b""
         lines = b"X-User: u1\r\nX-Writer: 1\r\n" + _line(self.cookies)
         data = Encoder(f"{host}:{port}").encode(request, lines, key)
         try:
@@ -72,7 +73,7 @@ class ByHand:
     def _take(self, reply: Reply) -> None:
         jar = Cookies()
         jar.take([f"{name}={value}".encode() for name, value in self.cookies.items()])
-        jar.take(reply.cookies)
+        jar.take(reply.head.cookies)
         pairs = jar.line.removeprefix(b"Cookie: ").strip().decode("latin-1")
         self.cookies = dict(pair.split("=", 1) for pair in pairs.split("; ") if pair)
 
@@ -86,7 +87,7 @@ async def _exchanged(host: str, port: int, data: bytes, method: str) -> Reply:
     reader, writer = await asyncio.open_connection(host, port)
     with contextlib.closing(writer):
         writer.write(data)
-        inbox = Inbox()
+        inbox = Inbox(Heads())
         while received := await reader.read(_CHUNK):
             if (reply := inbox.feed(received, method)) is not None:
                 return reply

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from harness.errors import UsageError
 
 if TYPE_CHECKING:
-    from harness.load.wire import Reply
+    from harness.load.reply import Reply
 
 JSON_TYPE = "application/json"
+_MOST_PLAIN = 10_000
 FORM_TYPE = "application/x-www-form-urlencoded"
 
 
@@ -25,6 +26,7 @@ class Request(NamedTuple):
     writes: Any  # the value written, for the model; None for a read
     reads: "Callable[[Reply], Any] | None"
     check: "Callable[[Reply], bool] | None"
+    follow: int = 0  # redirects within the target that are followed
 
 
 class Pause(NamedTuple):
@@ -36,10 +38,11 @@ class Pause(NamedTuple):
 class Client:
     """Makes the requests of one session; it sends nothing itself."""
 
-    __slots__ = ("number",)
+    __slots__ = ("_plain", "number")
 
-    def __init__(self, number: int) -> None:
+    def __init__(self, number: int, plain: dict[str, Request] | None = None) -> None:
         self.number = number  # the session's, from 1
+        self._plain = {} if plain is None else plain  # GETs without options by their path; sessions may share them
 
     @property
     def user(self) -> str:
@@ -58,6 +61,7 @@ class Client:
         reads: "Callable[[Reply], Any] | None" = None,
         name: str | None = None,
         check: "Callable[[Reply], bool] | None" = None,
+        follow: int = 0,
     ) -> Request:
         """A request of ``method`` to ``path`` (with its query).
 
@@ -71,6 +75,8 @@ class Client:
             reads: how to observe the reply, in place of the user's ``observe``.
             name: what to count it under, in place of method and path. Give one where paths hold ids.
             check: whether the content of an ok reply is what was asked for.
+            follow: how many redirects in a row to follow, where they lead to the same host; the reply is then the
+                last one, and the request ends with it. One that leads elsewhere, or one too many, is the reply itself.
 
         Raises:
             UsageError: both ``json`` and ``data``.
@@ -83,11 +89,18 @@ class Client:
         elif data is not None:
             body = data.encode() if isinstance(data, str) else data
             content_type = FORM_TYPE if isinstance(data, str) else "application/octet-stream"
-        return Request(method, path, name or "", body, content_type, headers, writes, reads, check)
+        return Request(method, path, name or "", body, content_type, headers, writes, reads, check, follow)
 
     def get(self, path: str, **options: Any) -> Request:
         """A GET; options as of ``request``."""
-        return self.request("GET", path, **options)
+        if options:
+            return self.request("GET", path, **options)
+        found = self._plain.get(path)
+        if found is None:
+            if len(self._plain) >= _MOST_PLAIN:
+                self._plain.clear()
+            found = self._plain[path] = self.request("GET", path)
+        return found
 
     def post(self, path: str, **options: Any) -> Request:
         """A POST; options as of ``request``."""

@@ -9,6 +9,9 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
+#: As many as browsers keep of one site; the oldest goes.
+MOST = 180
+
 
 class Cookies:
     """Names and values as sent; ``line`` is the header ready to send, empty where there are none."""
@@ -40,6 +43,8 @@ class Cookies:
         if self._values.get(name) == value:
             return False
         self._values[name] = value
+        if len(self._values) > MOST:
+            del self._values[next(iter(self._values))]
         return True
 
 

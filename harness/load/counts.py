@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from harness.load.recorder import Chunk
-from harness.observations import SWEEP, Outcome, Snapshot
+from harness.load.recorder import Chunk, without_sweep
+from harness.observations import Outcome, Snapshot
 
 LAG_NS = 10_000_000
 LATE_NS = 10_000_000
@@ -65,7 +65,7 @@ class Counts:
 
     def fold(self, chunk: Chunk) -> None:
         """Take a chunk of records."""
-        load = chunk[chunk["phase"] != SWEEP]
+        load = without_sweep(chunk)
         self._by_outcome += np.bincount(load["outcome"], minlength=len(Outcome))
         self._anomalies += int(np.count_nonzero(load["anomaly"]))
         self._late += int(np.count_nonzero(load["t_sent"] - load["t_intended"] > LATE_NS))

@@ -13,54 +13,31 @@ import heapq
 import itertools
 import socket as constants
 from collections.abc import Callable
-from dataclasses import dataclass
 from time import monotonic_ns
-from typing import Any, Protocol, Self
-from urllib.parse import urlsplit
+from typing import Any, Protocol
 
 import gevent
 from gevent import monkey
 from gevent.socket import wait_read
 
 from harness.errors import EnvironmentLacksError, UsageError
-from harness.load.wire import GarbledError, Heads, Inbox, Reply
+from harness.load.reply import Reply
+from harness.load.target import IP_BIND_ADDRESS_NO_PORT, Target
+from harness.load.tls import TlsSocket
+from harness.load.wire import GarbledError, Heads, Inbox
 
 MS = 1_000_000
-CHUNK = 32768
+CHUNK = 65536
 #: gevent's timers tick in milliseconds: the last stretch before a timer is waited for in select, which is finer.
 FINE_NS = 2 * MS
 #: How long the engine may keep the other greenlets waiting.
 TURN_NS = 5 * MS
+#: Connections handled between two looks at the timers.
+_BATCH = 64
 IN, OUT = 0x001, 0x004  # EPOLLIN, EPOLLOUT
 
 _socket: Any = monkey.get_original("socket", "socket")
 _select: Any = monkey.get_original("select", "select")
-_getaddrinfo: Any = monkey.get_original("socket", "getaddrinfo")
-
-
-@dataclass(frozen=True)
-class Target:
-    """Where requests go: ``host`` as the Host header names it, and the socket's family and address."""
-
-    host: str
-    family: int
-    address: tuple[Any, ...]
-
-    @classmethod
-    def of(cls, url: str) -> Self:
-        """The target of ``http://host:port``.
-
-        Raises:
-            UsageError: no such URL, or its name has no address.
-        """
-        parts = urlsplit(url)
-        if parts.scheme != "http" or not parts.hostname:
-            raise UsageError(f"cannot load {url!r}", "sessions speak plain HTTP: http://127.0.0.1:8080")
-        try:
-            found = _getaddrinfo(parts.hostname, parts.port or 80, type=constants.SOCK_STREAM)
-        except OSError as problem:
-            raise UsageError(f"{parts.hostname} has no address: {problem}") from problem
-        return cls(parts.netloc, found[0][0], found[0][4])
 
 
 class Failure(enum.Enum):
@@ -71,6 +48,7 @@ class Failure(enum.Enum):
     TIMED_OUT = "timed out"
     RESET = "connection lost"
     GARBLED = "garbled reply"
+    NOT_TRUSTED = "no TLS connection that can be trusted"
 
 
 class Owner(Protocol):
@@ -90,7 +68,7 @@ class Engine:
         self.target: Target | None = None
         self.in_flight = 0
         self.lanes: dict[int, Lane] = {}
-        self.heads: Heads = {}
+        self.heads = Heads()
         self.epoll = _epoll()
         self._timers: list[tuple[int, int, Callable[[int], None]]] = []
         self._order = itertools.count()
@@ -101,37 +79,45 @@ class Engine:
         """Call ``call(now)`` at this time, or in the next turn if it has passed; never from within this call."""
         heapq.heappush(self._timers, (t_ns, next(self._order), call))
 
-    def turn(self, wait: float = 0.0) -> bool:
-        """Handle what is ready (waiting for it up to so many seconds) and what is due; whether anything was ready."""
-        ready = self.epoll.poll(wait)
-        for fd, _ in ready:
-            lane = self.lanes.get(fd)
-            if lane is not None:  # closed earlier in this batch
-                lane.ready()
-        timers, now = self._timers, monotonic_ns()
-        if timers and timers[0][0] <= now:
-            due = []
-            while timers and timers[0][0] <= now:
-                due.append(heapq.heappop(timers))
-            for _, _, call in due:
-                call(now)
-        return bool(ready)
-
     def run(self) -> None:
-        """Turn until ``close``."""
-        while not self.closed:
-            now = monotonic_ns()
-            if now - self._yielded > TURN_NS:
-                gevent.sleep(0)
-                self._yielded = now = monotonic_ns()
-            length = self._timers[0][0] - now if self._timers else 1000 * MS
-            if length < FINE_NS:
-                if length > 0:
-                    _select([self.epoll.fileno()], [], [], length / 1e9)
+        """Handle what is ready and what is due, until ``close``."""
+        try:
+            while not self.closed:
                 self.turn()
-            elif not self.turn(0.001):
-                self._wait(length - FINE_NS)
-        self.epoll.close()
+                if monotonic_ns() - self._yielded > TURN_NS:
+                    gevent.sleep(0)
+                    self._yielded = monotonic_ns()
+        finally:
+            self.epoll.close()
+
+    def turn(self) -> None:
+        """A batch of what is ready, then the timers that are due; where there is neither, a rest."""
+        ready, lanes, timers = self.epoll.poll(0, _BATCH), self.lanes, self._timers
+        for fd, event in ready:
+            lane = lanes.get(fd)
+            if lane is not None:  # closed earlier in this batch
+                lane.ready(event)
+        now = monotonic_ns()
+        if timers and timers[0][0] <= now:
+            self._fire(now)
+        elif not ready:
+            self._rest(now)
+
+    def _fire(self, now: int) -> None:
+        due, timers = [], self._timers
+        while timers and timers[0][0] <= now:
+            due.append(heapq.heappop(timers))
+        for _, _, call in due:
+            call(now)
+
+    def _rest(self, now: int) -> None:
+        """Wait for something to be ready, or for the next timer."""
+        length = self._timers[0][0] - now if self._timers else 1000 * MS
+        epoll = self.epoll.fileno()
+        if length < FINE_NS:
+            _select([epoll], [], [], length / 1e9)
+        elif not _select([epoll], [], [], 0.001)[0]:
+            self._wait(length - FINE_NS)
 
     def _wait(self, length: int) -> None:
         """Wait as one greenlet among others: nothing was ready for a millisecond."""
@@ -154,7 +140,7 @@ def _epoll() -> Any:
 
 
 # States of a lane: plain numbers, since the hot path compares with them.
-CLOSED, CONNECTING, IDLE, SENDING, AWAITING = range(5)
+CLOSED, CONNECTING, SHAKING, IDLE, SENDING, AWAITING = range(6)
 
 
 class Lane:
@@ -193,7 +179,7 @@ class Lane:
         self._timeout = timeout_ns
         self._sock: Any = None
         self._state = CLOSED
-        self._inbox = Inbox(engine.heads)
+        self._inbox = Inbox(self._engine.heads)
         self._armed = self._busy = self._had_connection = self._repeatable = False
         self._data = b""
         self._method = ""
@@ -211,9 +197,14 @@ class Lane:
         engine = self._engine
         engine.in_flight += 1
         self._busy = True
-        self._data, self._method, self._repeatable = data, method, repeatable
-        self.attempts, self.reconnected, self.sent, self.received = 1, 0, 0, 0
-        self.t_sent, self.t_first = now, -1
+        self._data = data
+        self._method = method
+        self._repeatable = repeatable
+        self.attempts = 1
+        self.reconnected = 0
+        self.sent = 0
+        self.received = 0
+        self.t_first = -1
         self._deadline = now + self._timeout
         if not self._armed:
             self._armed = True
@@ -221,12 +212,13 @@ class Lane:
         if self._state == IDLE:
             self._write()
         else:
+            self.t_sent = now
             self._connect()
 
     def probe(self) -> None:
         """Look whether the kept connection has ended, before something is sent on it after a rest."""
         if self._state == IDLE:
-            self.ready()
+            self._check_idle()
 
     def close(self) -> None:
         """End the connection, not the exchange."""
@@ -236,15 +228,24 @@ class Lane:
             self._sock = None
         self._state = CLOSED
 
-    def ready(self) -> None:
+    def ready(self, event: int) -> None:
         """The connection can be read, or written, or has ended."""
-        state = self._state
-        if state == AWAITING:
+        if self._state == AWAITING:
             self._read()
-        elif state == CONNECTING:
+        else:
+            self._stirred(event)
+
+    def _stirred(self, event: int) -> None:
+        state = self._state
+        if state == CONNECTING:
             self._connected()
+        elif state == SHAKING:
+            self._shake_hands()
         elif state == SENDING:
-            self._write()
+            if event & IN:  # an answer to half a request
+                self._read()
+            else:
+                self._write()
         elif state == IDLE:
             self._check_idle()
 
@@ -261,6 +262,10 @@ class Lane:
             raise EnvironmentLacksError(f"no further connection: {problem}", "ulimit -n 65536") from problem
         sock.setblocking(False)
         sock.setsockopt(constants.IPPROTO_TCP, constants.TCP_NODELAY, 1)
+        source = target.source(len(self._engine.lanes))
+        if source is not None:
+            sock.setsockopt(constants.IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1)
+            sock.bind(source)
         error = sock.connect_ex(target.address)
         if error not in (0, errno.EINPROGRESS):
             self._refused(error)
@@ -276,7 +281,21 @@ class Lane:
             return
         self._had_connection = True
         self._engine.epoll.modify(self._sock.fileno(), IN)
-        self._write()
+        target = self._engine.target
+        if target is not None and target.tls is not None:
+            self._sock = TlsSocket(self._sock, target.tls, target.name)
+            self._state = SHAKING
+            self._shake_hands()
+        else:
+            self._write()
+
+    def _shake_hands(self) -> None:
+        try:
+            if self._sock.shake_hands():
+                self._write()
+        except OSError:
+            self.close()
+            self._fail(Failure.NOT_TRUSTED, monotonic_ns())
 
     def _refused(self, error: int) -> None:
         self.close()
@@ -285,24 +304,24 @@ class Lane:
         self._engine.at(0, lambda now: self._fail(failure, now))
 
     def _write(self) -> None:
-        if self.attempts == 1 and not self.sent:
+        data, sent = self._data, self.sent
+        if not sent and self.attempts == 1:
             self.t_sent = monotonic_ns()
         try:
-            count = self._sock.send(memoryview(self._data)[self.sent :] if self.sent else self._data)
+            sent += self._sock.send(memoryview(data)[sent:] if sent else data)
         except BlockingIOError:
-            count = 0
+            pass
         except OSError:
             self._lost()
             return
-        self.sent += count
-        if self.sent == len(self._data):
+        self.sent = sent
+        if sent == len(data):
             if self._state == SENDING:
                 self._engine.epoll.modify(self._sock.fileno(), IN)
             self._state = AWAITING
-            return
-        if self._state != SENDING:
+        elif self._state != SENDING:
             self._state = SENDING
-            self._engine.epoll.modify(self._sock.fileno(), OUT)
+            self._engine.epoll.modify(self._sock.fileno(), IN | OUT)
 
     def _read(self) -> None:
         try:
@@ -313,19 +332,20 @@ class Lane:
             self._lost()
             return
         now = monotonic_ns()
-        self.received += len(data)
-        if self.t_first < 0 and data:
-            self.t_first = now
         try:
             reply = self._inbox.feed(data, self._method) if data else self._inbox.end(self._method)
         except GarbledError:
             self.close()
             self._fail(Failure.GARBLED, now)
             return
+        if data:
+            self.received += len(data)
+            if self.t_first < 0:
+                self.t_first = now
         if reply is not None:
             self._exchanges += 1
             self._state = IDLE
-            if not (reply.keep and data):
+            if not (reply.keep and data and self.sent == len(self._data)):
                 self.close()
             self._engine.in_flight -= 1
             self._busy = False
@@ -361,7 +381,7 @@ class Lane:
             self._engine.at(self._deadline, self._overdue)
         else:
             self._armed = False
-            failure = Failure.UNSENT if self._state in (CLOSED, CONNECTING) else Failure.TIMED_OUT
+            failure = Failure.UNSENT if self._state in (CLOSED, CONNECTING, SHAKING) else Failure.TIMED_OUT
             self.close()
             self._fail(failure, now)
 

@@ -15,12 +15,13 @@ import numpy as np
 import numpy.typing as npt
 
 from harness.errors import EnvironmentLacksError
-from harness.observations import RECORD, RECORD_FORMAT
+from harness.observations import NO_TIME, RECORD, RECORD_FORMAT, SWEEP
 
 Chunk = npt.NDArray[np.void]
-CAPACITY = 8192
+CAPACITY = 4096
 SIZE = RECORD.itemsize
 LAST_ID = 65535
+_TIMES = ("t_intended", "t_sent", "t_first", "t_end")
 
 
 class Names:
@@ -51,29 +52,53 @@ class Names:
         return self._values[kind][number]
 
 
+def without_sweep(chunk: Chunk) -> Chunk:
+    """The records of the load alone."""
+    swept = chunk["phase"] == SWEEP
+    return chunk[~swept] if swept.any() else chunk
+
+
 class Recorder:
-    """The buffer. ``add`` takes a record's fields in the order of ``RECORD``."""
+    """The buffer. Whoever records packs its fields, in the order of ``RECORD``, to ``buffer`` at ``place()``.
+
+    The times packed are those of the clock; ``t0`` is taken off them a chunk at a time.
+    """
+
+    pack = struct.Struct(RECORD_FORMAT).pack_into
 
     def __init__(self, *sinks: Callable[[Chunk], None]) -> None:
         self.sinks = list(sinks)
-        self._buffer = bytearray(CAPACITY * SIZE)
+        self.t0 = 0
+        self.buffer = bytearray(CAPACITY * SIZE)
         self._end = 0
-        self._pack = struct.Struct(RECORD_FORMAT).pack_into
+
+    def place(self) -> int:
+        """Where the next record goes, which is to be packed at once; a full buffer is flushed before."""
+        if self._end == CAPACITY * SIZE:
+            self.flush()
+        place = self._end
+        self._end = place + SIZE
+        return place
 
     def add(self, *fields: int) -> None:
         """Append one record; a full buffer is flushed."""
-        self._pack(self._buffer, self._end, *fields)
-        self._end += SIZE
-        if self._end == len(self._buffer):
-            self.flush()
+        self.pack(self.buffer, self.place(), *fields)
 
     def flush(self) -> None:
         """Give what is buffered to every sink."""
         if self._end:
-            chunk = np.frombuffer(bytes(memoryview(self._buffer)[: self._end]), RECORD)
+            chunk = np.frombuffer(self.buffer[: self._end], RECORD)
             self._end = 0
+            if self.t0:
+                self._count_from_t0(chunk)
             for sink in self.sinks:
                 sink(chunk)
+
+    def _count_from_t0(self, chunk: Chunk) -> None:
+        silent = chunk["t_first"] == NO_TIME
+        for time in _TIMES:
+            chunk[time] -= self.t0
+        chunk["t_first"][silent] = NO_TIME
 
 
 class SpoolWriter:

@@ -4,21 +4,27 @@ import logging
 import traceback
 from collections.abc import Callable, Generator, Mapping
 from typing import Any, ClassVar, Protocol
+from urllib.parse import urlsplit
 
 from harness.load.client import Client, Pause, Request
 from harness.load.cookies import Cookies
 from harness.load.engine import Engine, Failure, Lane
 from harness.load.recorder import Names, Recorder
-from harness.load.wire import NO_REPLY, Encoder, Reply
-from harness.observations import NO_TIME, Anomaly, Method, Outcome
+from harness.load.redirect import redirected
+from harness.load.reply import NO_REPLY, Head, Reply
+from harness.load.wire import Encoder, key_line
+from harness.observations import Anomaly, Method, Outcome
 from harness.oracle.ledger import Ledger
 from harness.oracle.models import ModelFactory
-from harness.oracle.observed import Observed, Tally
-from harness.oracle.operations import op_text
+from harness.oracle.observed import Observed, Tally, tally_in, tally_of
 
+Each = Callable[[str, str, Reply | None, str, tuple[int, int]], None]
 Steps = Generator[Request | Pause, Reply, None]
 _CACHED_NAMES = 10_000
 _METHODS = {method.name: int(method) for method in Method}
+_OTHER = int(Method.OTHER)
+_OK, _FAILED, _IN_DOUBT = Outcome.OK, Outcome.FAILED, Outcome.IN_DOUBT
+_NONE, _LOST = Anomaly.NONE, Anomaly.LOST
 
 log = logging.getLogger(__name__)
 
@@ -45,6 +51,34 @@ class Behaviour(Protocol):
         """Seconds between two requests."""
 
 
+class Usual:
+    """How a reply is understood where a user does not say otherwise."""
+
+    login_page: ClassVar[str] = "/login"
+
+    def observe(self, reply: Reply, /) -> Any:
+        """What an ok reply, or one that forces a login, shows of the stored session.
+
+        A ``Tally``, an ``Observed``, the state itself for the ``model``, or None for nothing. By default the JSON's
+        ``session`` (docs/wire.md). ``harness.load.shown`` has values to set in its place.
+        """
+        return shown(reply)
+
+    def forced_login(self, reply: Reply, /) -> bool:
+        """Whether a reply sends a live session back to the login; by default a 401, or a redirect to ``login_page``."""
+        if 300 <= reply.status < 400:
+            return urlsplit(reply.headers.get("location", "")).path.startswith(self.login_page)
+        return reply.status == 401
+
+
+def shown(reply: Reply) -> Tally | None:
+    """The built-in targets' account of the session in a reply; None where there is none."""
+    try:
+        return tally_in(reply.body)
+    except ValueError:
+        return tally_of(reply.json()) if reply.body.startswith(b"{") else None
+
+
 class Crowd(Protocol):
     """Who decides when sessions act."""
 
@@ -60,8 +94,28 @@ class Crowd(Protocol):
 def outcome_of(reply: Reply) -> Outcome:
     """What a reply tells of its request: only the target's own 4xx says that nothing was done."""
     if reply.status < 400:
-        return Outcome.OK
-    return Outcome.FAILED if reply.status < 500 and reply.replica else Outcome.IN_DOUBT
+        return _OK
+    return _FAILED if reply.status < 500 and reply.replica else _IN_DOUBT
+
+
+class Form:
+    """A request as one session sends it, and as it is recorded."""
+
+    __slots__ = ("_after", "_before", "hops", "lines", "method", "name", "plain", "repeatable", "request")
+
+    def __init__(self, request: Request, lines: bytes, halves: tuple[bytes, bytes], name: int) -> None:
+        self.request = request
+        self.lines = lines  # the session's own, which change with its cookies
+        self.name = name
+        self.method = _METHODS.get(request.method, _OTHER)
+        self.repeatable = request.writes is None and request.method in ("GET", "HEAD")
+        self.hops = 0  # redirects that led to it
+        self._before, self._after = halves
+        self.plain = self._before + self._after  # its bytes, where it writes nothing
+
+    def write(self, op: int) -> bytes:
+        """Its bytes as the write ``op``."""
+        return self._before + key_line(op) + self._after
 
 
 class Stage:
@@ -73,15 +127,16 @@ class Stage:
         self.names = names
         self.encoder = Encoder(host)
         self.seed = seed
-        self.t0 = t0
+        self.t0 = recorder.t0 = t0
         self.sessions: list[Session] = []
+        self.plain: dict[str, Request] = {}  # what their clients have in common
         self.sent = 0
         self.lost = 0
         self.stopping = False
         #: The boot ids of replicas that do not tell theirs; whoever starts them does.
         self.boots: Mapping[str, str] = {}
         #: Called after every request of the load, where somebody wants each of them.
-        self.each: Callable[[str, str, Reply | None, str, tuple[int, int]], None] | None = None
+        self.each: Each | None = None
         self._complaints: set[str] = set()
         self._name_ids: dict[str | tuple[str, str], int] = {}
 
@@ -91,11 +146,32 @@ class Stage:
         self.sessions.append(session)
         return session
 
-    def boot_of(self, reply: Reply) -> str:
-        """The boot id of whoever answered, by its own word or by that of who started it."""
-        return reply.boot or self.boots.get(reply.replica, "")
+    @property
+    def origin(self) -> str:
+        """Scheme and host of what is loaded."""
+        target = self.engine.target
+        return f"{'https' if target is not None and target.tls else 'http'}://{self.encoder.host}"
 
-    def name_of(self, request: Request) -> int:
+    def form(self, request: Request, lines: bytes) -> Form:
+        """A request of the session that has these header lines.
+
+        Raises:
+            ValueError: it cannot be sent.
+        """
+        return Form(request, lines, self.encoder.halves(request, lines), self._name_of(request))
+
+    def boot_of(self, head: Head) -> str:
+        """The boot id of whoever answered, by its own word or by that of who started it."""
+        return head.boot or self.boots.get(head.replica, "")
+
+    def numbers_of(self, head: Head) -> tuple[int, int]:
+        """The numbers of the replica and the boot that answered; kept with the head where it tells both itself."""
+        numbers = self.names.number("replica", head.replica), self.names.number("boot", self.boot_of(head))
+        if head.boot or not self.boots:
+            head.numbers = numbers
+        return numbers
+
+    def _name_of(self, request: Request) -> int:
         """The number of what a request is counted under: its name, or method and path without the query."""
         key = request.name or (request.method, request.path)
         found = self._name_ids.get(key)
@@ -121,11 +197,13 @@ class Session:
     """One session, from its first request to the final read."""
 
     __slots__ = (
+        "_asks_login",
         "_counted_lost",
         "_crowd",
+        "_form",
         "_lines",
+        "_observe",
         "_op",
-        "_stage",
         "_steps",
         "client",
         "cookies",
@@ -135,19 +213,20 @@ class Session:
         "request",
         "requests",
         "retired",
+        "stage",
         "t_intended",
         "user",
     )
 
     def __init__(self, stage: Stage, number: int, user: Behaviour, crowd: Crowd) -> None:
-        self._stage = stage
+        self.stage = stage
         self._crowd = crowd
         self._steps: Steps | None = None
         self._op = 0
         self._counted_lost = False
         self.number = number
         self.user = user
-        self.client = Client(number)
+        self.client = Client(number, stage.plain)
         self.cookies = Cookies()
         self.ledger = Ledger(stage.seed, number, number, self.client.user, type(user).model)
         self.lane = Lane(stage.engine, self, round(user.timeout * 1e9))
@@ -156,6 +235,10 @@ class Session:
         self.retired = False  # its user has left
         self.t_intended = 0
         self._lines = b""
+        usual_observe = getattr(type(user), "observe", None) is Usual.observe
+        self._observe = shown if usual_observe else user.observe
+        self._asks_login = getattr(type(user), "forced_login", None) is not Usual.forced_login
+        self._form: Form | None = None  # the latest; as good for the same request again
         self._write_lines()
 
     @property
@@ -176,20 +259,20 @@ class Session:
             self._end(now)
             return
         except Exception as problem:
-            self._stage.complain("a session raised", problem)
+            self.stage.complain("a session raised", problem)
             self._end(now)
             return
         if type(step) is Request:
             self.request = step
             self._crowd.ready(self, now)
         elif type(step) is Pause:
-            self._stage.engine.at(now + round(step.seconds * 1e9), self._resume)
+            self.stage.engine.at(now + round(step.seconds * 1e9), self._resume)
         else:
-            self._stage.complain(f"a session yields requests or Pause(seconds), not {step!r}")
+            self.stage.complain(f"a session yields requests or Pause(seconds), not {step!r}")
             self._end(now)
 
     def _resume(self, now: int) -> None:
-        if not (self._stage.stopping or self.retired):
+        if not (self.stage.stopping or self.retired):
             self.advance(None, now)
 
     def _end(self, now: int) -> None:
@@ -204,56 +287,86 @@ class Session:
 
     def send(self, now: int) -> None:
         """Send the next request; ``t_intended`` was set by the crowd."""
-        request, stage = self.request, self._stage
+        request, stage, form = self.request, self.stage, self._form
         if stage.stopping or self.retired or request is None:
             return
-        op = self._op = 0 if request.writes is None else self.ledger.write(request.writes)
-        try:
-            data = stage.encoder.encode(request, self._lines, op_text(op) if op else "")
-        except ValueError as problem:
-            if op:
-                self.ledger.settle(op, Outcome.FAILED, None, "", now - stage.t0)
-            stage.complain("a request cannot be sent", problem)
-            self._end(now)
-            return
+        if form is None or form.request is not request or form.lines is not self._lines:
+            try:
+                form = self._form = stage.form(request, self._lines)
+            except ValueError as problem:
+                stage.complain("a request cannot be sent", problem)
+                self._end(now)
+                return
         stage.sent += 1
         self.requests += 1
-        self.lane.send(data, request.method, not op and request.method in ("GET", "HEAD"), now)
+        if request.writes is None:
+            self._op = 0
+            data = form.plain
+        else:
+            self._op = self.ledger.write(request.writes)
+            data = form.write(self._op)
+        self.lane.send(data, request.method, form.repeatable, now)
 
     def replied(self, reply: Reply, t_end: int) -> None:
-        """Judge and record the reply, then go on."""
-        outcome, anomaly = self.settle(reply, t_end)
-        self._finish(reply, outcome, anomaly, t_end)
+        """Judge and record the reply, then go on. With ``send``, the hot path of every session."""
+        request, stage, status = self.request, self.stage, reply.status
+        assert request is not None  # noqa: S101 - a reply answers a request
+        if reply.head.cookies:
+            self.take_cookies(reply)
+        if 300 <= status < 400 and request.follow and self._followed(request, reply, t_end):
+            return
+        forced = (self._asks_login or status >= 300) and self.is_forced_login(reply)
+        if status >= 400 or forced:
+            self._finish(reply, *self._not_ok(reply, forced, t_end), t_end)
+            return
+        anomaly = self._settle(_OK, self.observed(request, reply, False), stage.boot_of(reply.head), t_end)
+        if request.check is not None and not self._checks(request, reply):
+            anomaly = Anomaly.WRONG
+        self._finish(reply, _OK, anomaly, t_end)
+
+    def _followed(self, request: Request, reply: Reply, now: int) -> bool:
+        """Go where a redirect leads, within the same request; whether it does."""
+        stage, came, lane = self.stage, self._form, self.lane
+        assert came is not None  # noqa: S101 - set by ``send``
+        hop = redirected(came.request, reply, stage.origin) if came.hops < request.follow else None
+        if hop is None:
+            return False
+        try:
+            form = stage.form(hop, self._lines)
+        except ValueError:
+            return False  # no place to go to
+        form.method, form.hops = came.method, came.hops + 1
+        self._form, t_sent = form, lane.t_sent
+        again = self._op and hop.method == request.method
+        lane.send(form.write(self._op) if again else form.plain, hop.method, form.repeatable, now)
+        lane.t_sent = t_sent
+        return True
+
+    def _not_ok(self, reply: Reply, forced: bool, t_end: int) -> tuple[Outcome, Anomaly]:
+        """What a refusal means, told to the ledger."""
+        boot, request = self.stage.boot_of(reply.head), self.request
+        if not forced or request is None:
+            outcome = outcome_of(reply)
+            return outcome, self._settle(outcome, None, boot, t_end)
+        anomaly = self._settle(_FAILED, self.observed(request, reply, True), boot, t_end)
+        return _FAILED, max(anomaly, self.ledger.forced_login(t_end - self.stage.t0, boot))
+
+    def _settle(self, outcome: Outcome, observed: Tally | Observed | None, boot: str, t_end: int) -> Anomaly:
+        try:
+            return self.ledger.settle(self._op, outcome, observed, boot, t_end - self.stage.t0)
+        except TypeError as problem:  # the model does not read such a state
+            self.stage.complain("what was observed is not the model's", problem)
+            return _NONE
 
     def failed(self, failure: Failure, t_end: int) -> None:
         """No reply: certainly not done where nothing was sent, else in doubt."""
-        outcome = Outcome.IN_DOUBT if self.lane.sent else Outcome.FAILED
-        anomaly = self.ledger.settle(self._op, outcome, None, "", t_end - self._stage.t0)
+        outcome = _IN_DOUBT if self.lane.sent else _FAILED
+        anomaly = self.ledger.settle(self._op, outcome, None, "", t_end - self.stage.t0)
         self._finish(NO_REPLY, outcome, anomaly, t_end, failure.value)
-
-    def settle(self, reply: Reply, t_end: int) -> tuple[Outcome, Anomaly]:
-        """What the reply means, told to the ledger."""
-        request = self.request
-        assert request is not None  # noqa: S101 - a reply answers a request
-        self.take_cookies(reply)
-        boot, t = self._stage.boot_of(reply), t_end - self._stage.t0
-        forced = self.is_forced_login(reply)
-        outcome = Outcome.FAILED if forced else outcome_of(reply)
-        observed = self.observed(request, reply, forced) if forced or outcome is Outcome.OK else None
-        try:
-            anomaly = self.ledger.settle(self._op, outcome, observed, boot, t)
-        except TypeError as problem:  # the model does not read such a state
-            self._stage.complain("what was observed is not the model's", problem)
-            anomaly = Anomaly.NONE
-        if forced:
-            anomaly = max(anomaly, self.ledger.forced_login(t, boot))
-        if outcome is Outcome.OK and request.check is not None and not self._checks(request, reply):
-            anomaly = Anomaly.WRONG
-        return outcome, anomaly
 
     def take_cookies(self, reply: Reply) -> None:
         """Let Set-Cookie replace what it names."""
-        if reply.cookies and self.cookies.take(reply.cookies):
+        if self.cookies.take(reply.head.cookies):
             self._write_lines()
 
     def is_forced_login(self, reply: Reply) -> bool:
@@ -261,7 +374,7 @@ class Session:
         try:
             return self.user.forced_login(reply)
         except Exception as problem:
-            self._stage.complain("forced_login raised", problem)
+            self.stage.complain("forced_login raised", problem)
             return False
 
     def observed(self, request: Request, reply: Reply, forced: bool) -> Tally | Observed | None:
@@ -272,9 +385,9 @@ class Session:
         if request.reads is None and not forced and 300 <= reply.status < 400:
             return None
         try:
-            seen = (request.reads or self.user.observe)(reply)
+            seen = (request.reads or self._observe)(reply)
         except Exception as problem:
-            self._stage.complain("observe raised", problem)
+            self.stage.complain("observe raised", problem)
             return None
         return seen if seen is None or isinstance(seen, Tally | Observed) else Observed(state=seen)
 
@@ -282,32 +395,36 @@ class Session:
         try:
             return request.check is None or request.check(reply)
         except Exception as problem:
-            self._stage.complain("check raised", problem)
+            self.stage.complain("check raised", problem)
             return False
 
     def _finish(self, reply: Reply, outcome: Outcome, anomaly: Anomaly, t_end: int, failure: str = "") -> None:
-        stage, request = self._stage, self.request
-        assert request is not None  # noqa: S101 - as above
-        if anomaly is Anomaly.LOST and not self._counted_lost:
+        stage, form = self.stage, self._form
+        assert form is not None  # noqa: S101 - set by ``send``
+        if anomaly is _LOST and not self._counted_lost:
             self._counted_lost = True
             stage.lost += 1
-        record(stage, self, request, self.lane, self._op, reply, outcome, anomaly, 0, self.t_intended, t_end)
+        record(self, self.lane, form, self._op, reply, outcome, anomaly, 0, self.t_intended, t_end)
         if stage.each is not None:
-            error = "" if outcome is Outcome.OK else failure or f"HTTP {reply.status}"
-            name = request.name or request.path.partition("?")[0]
-            stage.each(request.method, name, reply if reply.status else None, error, (self.lane.t_sent, t_end))
+            self._tell(stage.each, reply, outcome, t_end, failure)
         self.request = None
         if self.retired:
             self.lane.close()
         elif not stage.stopping:
             self.advance(reply, t_end)
 
+    def _tell(self, each: Each, reply: Reply, outcome: Outcome, t_end: int, failure: str) -> None:
+        request = self.request
+        assert request is not None  # noqa: S101 - it is being finished
+        error = "" if outcome is _OK else failure or f"HTTP {reply.status}"
+        name = request.name or request.path.partition("?")[0]
+        each(request.method, name, reply if reply.status else None, error, (self.lane.t_sent, t_end))
 
-def record(  # noqa: PLR0917 - a record's fields, packed in the hot path
-    stage: Stage,
+
+def record(  # noqa: PLR0917 - made for every request
     session: Session,
-    request: Request,
     lane: Lane,
+    form: Form,
     op: int,
     reply: Reply,
     outcome: Outcome,
@@ -316,26 +433,30 @@ def record(  # noqa: PLR0917 - a record's fields, packed in the hot path
     t_intended: int,
     t_end: int,
 ) -> None:
-    """Pack one request."""
-    names, t0 = stage.names, stage.t0
-    stage.recorder.add(
-        session.number,
-        session.number,
+    """Pack one request, in the order of ``RECORD``."""
+    stage = session.stage
+    recorder, number = stage.recorder, session.number
+    replica, boot = reply.head.numbers or stage.numbers_of(reply.head)
+    recorder.pack(
+        recorder.buffer,
+        recorder.place(),
+        number,
+        number,
         op,
-        stage.name_of(request),
-        _METHODS.get(request.method, 7),
+        form.name,
+        form.method,
         outcome,
         anomaly,
         lane.attempts,
         lane.reconnected,
         phase,
         reply.status,
-        names.number("replica", reply.replica),
-        names.number("boot", stage.boot_of(reply)),
-        t_intended - t0,
-        lane.t_sent - t0,
-        lane.t_first - t0 if lane.t_first >= 0 else NO_TIME,
-        t_end - t0,
+        replica,
+        boot,
+        t_intended,
+        lane.t_sent,
+        lane.t_first,
+        t_end,
         lane.sent,
         lane.received,
     )

@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from harness.load.wire import Reply
+from harness.load.reply import Reply
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,9 @@ a second look confirms is lost, the rest was stale. When time is up, what is lef
 from collections import deque
 from collections.abc import Callable
 
-from harness.load.client import Request
 from harness.load.engine import MS, Failure, Lane
-from harness.load.session import Session, Stage, outcome_of, record
-from harness.load.wire import NO_REPLY, Reply
+from harness.load.reply import NO_REPLY, Reply
+from harness.load.session import Form, Session, Stage, outcome_of, record
 from harness.observations import SWEEP, Anomaly, Outcome
 from harness.oracle.observed import Observed, Tally
 
@@ -73,7 +72,7 @@ class _Reader:
         self._sweep = sweep
         self._lane = Lane(sweep.stage.engine, self, TIMEOUT_NS)
         self._session: Session | None = None
-        self._request: Request | None = None
+        self._form: Form | None = None  # what is being read
         self._attempt = self._due = 0
 
     def next(self, now: int) -> None:
@@ -88,31 +87,34 @@ class _Reader:
     def _read(self, now: int) -> None:
         session = self._session
         assert session is not None  # noqa: S101 - set by ``next``
-        self._request = None
-        try:
-            request = session.user.final(session.client)
-            data = self._sweep.stage.encoder.encode(request, session.lines) if request is not None else b""
-        except Exception as problem:
-            self._sweep.stage.complain("final() raised", problem)
-            request = None
-        if request is None:
+        form = self._form = self._final(session)
+        if form is None:
             self._judge(NO_REPLY, Outcome.IN_DOUBT, None, now)
             return
-        self._request = request
         self._lane.probe()
-        self._lane.send(data, request.method, False, now)  # the sweep itself tries again, and counts
+        self._lane.send(form.plain, form.request.method, False, now)  # the sweep itself tries again, and counts
+
+    def _final(self, session: Session) -> Form | None:
+        """The session's final read; None where it has none, or one that cannot be sent."""
+        stage = self._sweep.stage
+        try:
+            request = session.user.final(session.client)
+            return None if request is None else stage.form(request, session.lines)
+        except Exception as problem:
+            stage.complain("final() raised", problem)
+            return None
 
     def replied(self, reply: Reply, t_end: int) -> None:
         """Judge by the reply; one that says nothing of the session is asked for again."""
-        session, request = self._session, self._request
-        assert session is not None and request is not None  # noqa: S101 - a reply answers a read
+        session, form = self._session, self._form
+        assert session is not None and form is not None  # noqa: S101 - a reply answers a read
         session.take_cookies(reply)
         forced = session.is_forced_login(reply)
         outcome = Outcome.FAILED if forced else outcome_of(reply)
         if outcome is Outcome.IN_DOUBT and self._sweep.again(self._attempt, session, t_end, RETRY_NS * self._attempt):
             self.next(t_end)
             return
-        observed = session.observed(request, reply, forced) if forced or outcome is Outcome.OK else None
+        observed = session.observed(form.request, reply, forced) if forced or outcome is Outcome.OK else None
         self._judge(reply, outcome, observed, t_end, forced)
 
     def failed(self, failure: Failure, t_end: int) -> None:
@@ -129,13 +131,13 @@ class _Reader:
     ) -> None:
         session, stage, lane = self._session, self._sweep.stage, self._lane
         assert session is not None  # noqa: S101 - set by ``next``
-        t, boot = t_end - stage.t0, stage.boot_of(reply)
+        t, boot = t_end - stage.t0, stage.boot_of(reply.head)
         anomaly = session.ledger.final(outcome, observed, boot, t)
         if forced:
             anomaly = max(anomaly, session.ledger.forced_login(t, boot))
-        if self._request is not None:
+        if self._form is not None:
             lane.attempts = self._attempt
-            record(stage, session, self._request, lane, 0, reply, outcome, Anomaly(anomaly), SWEEP, self._due, t_end)
+            record(session, lane, self._form, 0, reply, outcome, Anomaly(anomaly), SWEEP, self._due, t_end)
         wait, most = (0, FORCED_TRIES) if forced else (RETRY_NS, TRIES)  # what lags gets time to catch up
         if not (anomaly and self._sweep.again(self._attempt, session, t_end, wait, most)):
             self._sweep.finished()

@@ -2,7 +2,6 @@
 
 import os
 from typing import Any, ClassVar
-from urllib.parse import urlsplit
 
 from harness.load import unpatched  # noqa: F401 - before Locust
 
@@ -16,16 +15,15 @@ from harness.load.alone import Alone
 from harness.load.client import Client, Pause, Request
 from harness.load.plan import Orders
 from harness.load.remote import Remote
-from harness.load.session import Steps
+from harness.load.reply import Reply
+from harness.load.session import Steps, Usual
 from harness.load.venue import Venue
-from harness.load.wire import Reply
 from harness.oracle.models import ModelFactory, tally
-from harness.oracle.observed import tally_of
 
 __all__ = ["Client", "Environment", "Pause", "Reply", "Request", "SessionUser", "between", "constant"]
 
 
-class SessionUser(User):
+class SessionUser(Usual, User):
     """Subclass it, and write ``session`` and ``final``. A user has one session at a time, and a new one when it ends.
 
     ``wait_time`` lies between a session's requests. ``model`` is what the ledger takes the session's state for,
@@ -36,7 +34,6 @@ class SessionUser(User):
     abstract = True
     model: ClassVar[ModelFactory] = tally
     timeout: float = 10.0
-    login_page: ClassVar[str] = "/login"
 
     def session(self, client: Client, /) -> Steps:
         """Yield requests; each ``yield`` gives the ``Reply`` (``status`` 0 where none came).
@@ -48,22 +45,6 @@ class SessionUser(User):
     def final(self, client: Client, /) -> Request | None:
         """The read by which the session is judged in the end; None leaves it unjudged."""
         return None
-
-    def observe(self, reply: Reply, /) -> Any:
-        """What an ok reply, or one that forces a login, shows of the stored session.
-
-        A ``Tally``, an ``Observed``, the state itself for the ``model``, or None for nothing. By default the JSON's
-        ``session`` (docs/wire.md). ``harness.load.shown`` has values to set in its place.
-        """
-        if not reply.body.startswith(b"{"):
-            return None
-        return tally_of(reply.json())
-
-    def forced_login(self, reply: Reply, /) -> bool:
-        """Whether a reply sends a live session back to the login; by default a 401, or a redirect to ``login_page``."""
-        if 300 <= reply.status < 400:
-            return urlsplit(reply.headers.get("location", "")).path.startswith(self.login_page)
-        return reply.status == 401
 
     @task
     def _be_seated(self) -> None:

@@ -11,14 +11,15 @@ from gevent.event import Event
 
 from harness.load.counts import Counts, Lag
 from harness.load.crowd import Closed, Open, PartlyOpen
-from harness.load.engine import MS, Engine, Target
+from harness.load.engine import MS, Engine
 from harness.load.locust_stats import LocustStats
 from harness.load.pacer import arrivals
 from harness.load.plan import LoadPlan
 from harness.load.recorder import Names, Recorder
+from harness.load.reply import Reply
 from harness.load.session import Behaviour, Stage
 from harness.load.sweep import Sweep
-from harness.load.wire import Reply
+from harness.load.target import Target
 from harness.observations import Snapshot
 
 PATIENCE_S = 10.0

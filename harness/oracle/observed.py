@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
+import msgspec
+
 
 class Tally(NamedTuple):
     """What a built-in target shows of one writer: how many writes are applied, and the sum of their tokens."""
@@ -33,3 +35,32 @@ def tally_of(body: Mapping[str, object]) -> Tally | None:
     if type(count) is not int or type(birth) is not str or type(owner) is not str or count < 0 or not birth:
         return None
     return Tally(birth, owner, count, last, digest)
+
+
+class _Session(msgspec.Struct, gc=False):
+    birth: str
+    owner: str
+    count: int
+    last: str
+    digest: str
+
+
+class _Body(msgspec.Struct, gc=False):
+    session: _Session
+
+
+_decode = msgspec.json.Decoder(_Body).decode
+_new = tuple.__new__
+
+
+def tally_in(body: bytes) -> Tally | None:
+    """``tally_of`` the JSON in these bytes, of which nothing else is decoded.
+
+    Raises:
+        ValueError: they are no such JSON, or not well formed: ``tally_of`` tells.
+    """
+    shown = _decode(body).session
+    birth, count, last = shown.birth, shown.count, shown.last
+    if count < 0 or not birth:
+        return None
+    return _new(Tally, (birth, shown.owner, count, int(last, 16) if last else 0, int(shown.digest, 16)))

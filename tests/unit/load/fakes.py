@@ -7,23 +7,27 @@ import threading
 import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import gevent
 import numpy as np
+from gevent.event import Event
 
 from harness.load.client import Client, Pause, Request
 from harness.load.crowd import Closed
-from harness.load.engine import Engine, Target
+from harness.load.engine import Engine
 from harness.load.recorder import Chunk, Names, Recorder
+from harness.load.reply import Reply
 from harness.load.session import Session, Stage
-from harness.load.wire import Reply
-from harness.observations import RECORD
+from harness.load.target import Target
+from harness.observations import RECORD, Outcome
 from harness.oracle.models import ModelFactory, tally
 from harness.oracle.observed import Tally, tally_of
 from harness.oracle.operations import token
 
 CLOSE, RESET, HANG, LINGER = "close", "reset", "hang", "close after a rest"
-Action = bytes | str | tuple[bytes, str]
+Action = bytes | str | tuple[bytes, str] | Callable[[socket.socket], None]
 
 
 def reply(status: int = 200, body: bytes = b"{}", headers: dict[str, str] | None = None, replica: str = "r0") -> bytes:
@@ -93,6 +97,9 @@ class Scripted:
             while request := _request(connection):
                 self.requests.append(request)
                 action = self._actions.pop(0) if self._actions else self._otherwise(request)
+                if callable(action):
+                    action(connection)
+                    break
                 data, then = (action, "") if isinstance(action, bytes) else (b"", action)
                 if isinstance(action, tuple):
                     data, then = action
@@ -165,6 +172,57 @@ class Visitor:
         return self.wait
 
 
+class Once:
+    """A crowd whose sessions send at once, and are over when they end."""
+
+    def __init__(self) -> None:
+        self.dropped = 0
+        self.left = 0
+        self.done = Event()
+
+    def ready(self, session: Session, now: int) -> None:
+        session.t_intended = now
+        session.send(now)
+
+    def ended(self, session: Session, now: int) -> None:
+        self.left -= 1
+        if not self.left:
+            self.done.set()
+
+
+@dataclass(frozen=True)
+class Driven:
+    """What came of some sessions."""
+
+    records: Chunk
+    stage: Stage
+
+    @property
+    def outcomes(self) -> list[Outcome]:
+        return [Outcome(number) for number in self.records["outcome"].tolist()]
+
+
+def drive(url: str, *sessions: Visitor, within: float = 10.0, target: Target | None = None) -> Driven:
+    """Run sessions from the first request to the last; fails where they take too long."""
+    engine, crowd, chunks = Engine(), Once(), [np.empty(0, RECORD)]
+    engine.target = target or Target.of(url)
+    stage = Stage(engine, Recorder(chunks.append), Names(), host=engine.target.host, seed=1, t0=time.monotonic_ns())
+
+    def start(now: int) -> None:
+        crowd.left = len(sessions)
+        for user in sessions:
+            stage.begin(user, crowd).advance(None, now)
+
+    engine.at(0, start)
+    running = gevent.spawn(engine.run)
+    in_time = crowd.done.wait(within)
+    engine.close()
+    running.kill()
+    stage.recorder.flush()
+    assert in_time, "the sessions hang"
+    return Driven(np.concatenate(chunks), stage)
+
+
 def header(request: bytes, name: str) -> str | None:
     """A header of a request that was sent."""
     lines: list[Any] = request.split(b"\r\n\r\n")[0].decode().split("\r\n")[1:]
@@ -187,7 +245,7 @@ class Rig:
         end = time.monotonic() + within
         while not holds():
             assert time.monotonic() < end, "it never came to that"
-            self.engine.turn(0.002)
+            self.engine.turn()
 
     def visit(self, *users: Visitor) -> Closed:
         """Let these users run their sessions, closed, until each has ended its first one."""

@@ -8,7 +8,7 @@ import pytest
 from harness.load.client import Client, Request
 from harness.load.shown import Json, Number
 from harness.load.user import Environment
-from harness.load.wire import Inbox, Reply
+from harness.load.wire import Heads, Inbox, Reply
 from harness.oracle.observed import Observed
 from harness.recipes import Cart, Login, Probe, SessionCounter, hidden_fields
 
@@ -16,7 +16,7 @@ from harness.recipes import Cart, Login, Probe, SessionCounter, hidden_fields
 def reply(body: str, status: int = 200, location: str = "") -> Reply:
     head = f"Location: {location}\r\n" if location else ""
     data = f"HTTP/1.1 {status} X\r\n{head}Content-Length: {len(body)}\r\n\r\n{body}".encode()
-    found = Inbox().feed(data, "GET")
+    found = Inbox(Heads()).feed(data, "GET")
     assert found is not None
     return found
 

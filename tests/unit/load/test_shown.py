@@ -3,12 +3,12 @@ from typing import Any
 import pytest
 
 from harness.load.shown import Header, Json, Number, Text, Texts
-from harness.load.wire import Inbox, Reply
+from harness.load.wire import Heads, Inbox, Reply
 
 
 def reply(body: bytes, head: str = "") -> Reply:
     data = f"HTTP/1.1 200 OK\r\n{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
-    found = Inbox().feed(data, "GET")
+    found = Inbox(Heads()).feed(data, "GET")
     assert found is not None
     return found
 

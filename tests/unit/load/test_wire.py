@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.load.client import Client
-from harness.load.wire import Encoder, GarbledError, Inbox, Reply
+from harness.load.reply import Reply
+from harness.load.wire import Encoder, GarbledError, Heads, Inbox, key_line
 
 CLIENT = Client(17)
 PLAIN = (
@@ -24,7 +25,7 @@ ALL = [PLAIN, CHUNKED, CONTINUED, EMPTY, CLOSING]
 
 
 def read(pieces: list[bytes], method: str = "GET") -> Reply | None:
-    inbox = Inbox()
+    inbox = Inbox(Heads())
     for index, piece in enumerate(pieces):
         reply = inbox.feed(piece, method)
         if reply is not None:
@@ -35,7 +36,7 @@ def read(pieces: list[bytes], method: str = "GET") -> Reply | None:
 
 def told(reply: Reply | None) -> tuple[object, ...]:
     assert reply is not None
-    return reply.status, reply.body, reply.keep, reply.replica, reply.boot, reply.cookies, reply.headers
+    return reply.status, reply.body, reply.keep, reply.replica, reply.boot, reply.head.cookies, reply.headers
 
 
 def cut(data: bytes, places: set[int]) -> list[bytes]:
@@ -60,8 +61,7 @@ def test_what_a_plain_reply_says() -> None:
     reply = read([PLAIN])
     assert reply is not None
     assert (reply.status, reply.body, reply.replica, reply.boot, reply.keep) == (200, b"hello", "r1", "abc", True)
-    assert [cookie.strip() for cookie in reply.cookies] == [b"a=1", b"b=2; Path=/"]
-    assert reply.size == len(PLAIN)
+    assert reply.head.cookies == [b"a=1", b"b=2; Path=/"]
 
 
 def test_the_parser_and_the_scanner_agree() -> None:
@@ -71,7 +71,7 @@ def test_the_parser_and_the_scanner_agree() -> None:
 
 def test_a_chunked_reply_is_put_together() -> None:
     reply = read([CHUNKED])
-    assert reply is not None and (reply.body, reply.keep, reply.size) == (b"hello", True, len(CHUNKED))
+    assert reply is not None and (reply.body, reply.keep) == (b"hello", True)
 
 
 @pytest.mark.parametrize("data", [EMPTY, b"HTTP/1.1 304 Not Modified\r\nContent-Length: 9\r\n\r\n"])
@@ -91,7 +91,7 @@ def test_connection_close_is_not_kept() -> None:
 
 
 def test_a_body_without_a_length_ends_with_the_connection() -> None:
-    inbox = Inbox()
+    inbox = Inbox(Heads())
     assert inbox.feed(UNSIZED, "GET") is None
     reply = inbox.end("GET")
     assert reply is not None and (reply.body, reply.keep) == (b"hello", False)
@@ -103,7 +103,7 @@ def test_bytes_beyond_the_reply_end_the_connection() -> None:
 
 
 def test_one_connection_carries_one_reply_after_another() -> None:
-    inbox = Inbox()
+    inbox = Inbox(Heads())
     bodies = [reply.body for data in (PLAIN, CHUNKED, EMPTY, PLAIN) if (reply := inbox.feed(data, "GET"))]
     assert bodies == [b"hello", b"hello", b"", b"hello"]
 
@@ -122,13 +122,13 @@ def test_one_connection_carries_one_reply_after_another() -> None:
 )
 def test_what_is_no_reply_is_refused_at_once(data: bytes) -> None:
     with pytest.raises(GarbledError):
-        Inbox().feed(data, "GET")
+        Inbox(Heads()).feed(data, "GET")
 
 
 @given(st.binary(min_size=1, max_size=400))
 def test_garbage_raises_nothing_but_garbled(data: bytes) -> None:
     for prefix in (b"", b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"):
-        inbox = Inbox()
+        inbox = Inbox(Heads())
         try:
             if inbox.feed(prefix + data, "GET") is None:
                 inbox.end("GET")
@@ -138,20 +138,20 @@ def test_garbage_raises_nothing_but_garbled(data: bytes) -> None:
 
 def test_an_end_within_a_reply_is_garbled() -> None:
     for part in (PLAIN[:-1], PLAIN[:20], CHUNKED[:-3]):
-        inbox = Inbox()
+        inbox = Inbox(Heads())
         assert inbox.feed(part, "GET") is None
         with pytest.raises(GarbledError):
             inbox.end("GET")
 
 
 def test_an_end_before_any_byte_completes_nothing() -> None:
-    assert Inbox().end("GET") is None
+    assert Inbox(Heads()).end("GET") is None
 
 
 def test_a_request_says_whose_it_is_and_what_it_writes() -> None:
     lines = b"X-User: u17\r\nX-Writer: 17\r\nCookie: session=s\r\n"
     request = CLIENT.post("/cart/add?x=1", json={"item": "tea"}, headers={"Accept": "a/b"})
-    head, _, body = Encoder("h:1").encode(request, lines, "00c0ffee00c0ffee").partition(b"\r\n\r\n")
+    head, _, body = Encoder("h:1").encode(request, lines, key_line(0xC0FFEE00C0FFEE)).partition(b"\r\n\r\n")
     assert head.split(b"\r\n") == [
         b"POST /cart/add?x=1 HTTP/1.1",
         b"Host: h:1",

@@ -1,0 +1,135 @@
+"""The drivers that are compared: how each is started, on one core, to ask as fast as it can."""
+
+import shutil
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from harness.load.driver import driving
+from harness.scenario import Arm, Design, Sessions
+from harness.supervisor import Command, Supervisor
+
+USERS = Path(__file__).with_name("users")
+OURS = "harness"
+#: Longer than any of them is measured; each is ended when that is done.
+_LONG_S = 120
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One driver against one server: what to ask, by how many connections, from which core."""
+
+    url: str
+    connections: int
+    core: int
+    scratch: Path
+
+    @property
+    def host(self) -> str:
+        """The URL without its path."""
+        return self.url.removesuffix(urlsplit(self.url).path)
+
+
+@dataclass(frozen=True)
+class Peer:
+    """A driver of somebody else's. ``argv`` makes its command of a trial; ``install`` is the line that installs it."""
+
+    name: str
+    program: str
+    argv: Callable[[Trial], tuple[str, ...]]
+    install: str
+
+    @property
+    def key(self) -> str:
+        """Its name in the figures."""
+        return {"FastHttpUser": "fasthttp", "HttpUser": "http"}.get(self.name, self.name)
+
+    @property
+    def there(self) -> bool:
+        """Whether this machine has it."""
+        return shutil.which(self.program) is not None
+
+    @asynccontextmanager
+    async def running(self, trial: Trial, supervisor: Supervisor) -> AsyncIterator[int]:
+        """The driver for the length of a scope, as its pid."""
+        argv = (shutil.which(self.program) or self.program, *self.argv(trial))
+        env = {"GOMAXPROCS": "1", "TARGET": trial.url}
+        log = trial.scratch / f"{self.name}.log"
+        child = await supervisor.spawn(Command(self.name, "driver", argv, log, env, cpus=(trial.core,)))
+        try:
+            yield child.pid
+        finally:
+            await child.kill()
+
+
+class Ours:
+    """The harness's own driver as every run uses it: in Locust, judging each reply, writing each record."""
+
+    name = OURS
+    there = True
+    install = ""
+
+    @asynccontextmanager
+    async def running(self, trial: Trial, supervisor: Supervisor) -> AsyncIterator[int]:
+        """The load process for the length of a scope, as its pid."""
+        load = Sessions(concurrent=trial.connections, duration=f"{_LONG_S}s", warmup="0s")
+        arm = Arm(Design("fixed", app="echo", state="none"), "control", load, ())
+        spool, log = trial.scratch / "spool", trial.scratch / "harness.log"
+        shutil.rmtree(spool, ignore_errors=True)
+        async with driving(arm, USERS / "ours.py", spool=spool, log=log, supervisor=supervisor, seed=1) as driver:
+            await driver.ready()
+            driver.start(trial.host)
+            yield driver.pid
+            driver.stop()
+            await driver.until_done()
+
+
+def _locust(file: str) -> Callable[[Trial], tuple[str, ...]]:
+    def argv(trial: Trial) -> tuple[str, ...]:
+        users = str(trial.connections)
+        options = ("--headless", "--only-summary", "-u", users, "-r", users, "--host", trial.host)
+        return ("-m", "locust", "-f", str(USERS / file), *options)
+
+    return argv
+
+
+def _vegeta(trial: Trial) -> tuple[str, ...]:
+    targets, workers = trial.scratch / "vegeta.targets", str(trial.connections)
+    targets.write_text(f"GET {trial.url}\n")
+    rate = ("-rate", "0", "-workers", workers, "-max-workers", workers)
+    return ("attack", "-targets", str(targets), *rate, "-duration", f"{_LONG_S}s", "-output", "/dev/null")
+
+
+def _k6(trial: Trial) -> tuple[str, ...]:
+    length = ("--vus", str(trial.connections), "--duration", f"{_LONG_S}s")
+    return ("run", "-q", "--no-usage-report", *length, str(USERS / "k6.js"))
+
+
+FAST_HTTP = Peer("FastHttpUser", sys.executable, _locust("fast_http.py"), "pip install locust")
+HTTP = Peer("HttpUser", sys.executable, _locust("http.py"), "pip install locust")
+WRK = Peer("wrk", "wrk", lambda t: ("-t1", f"-c{t.connections}", f"-d{_LONG_S}s", t.url), "apt-get install wrk")
+HEY = Peer("hey", "hey", lambda t: ("-z", f"{_LONG_S}s", "-c", f"{t.connections}", t.url), "apt-get install hey")
+AB = Peer(
+    "ab",
+    "ab",
+    lambda t: ("-k", "-t", f"{_LONG_S}", "-n", "1000000000", "-c", f"{t.connections}", t.url),
+    "apt-get install apache2-utils",
+)
+K6 = Peer("k6", "k6", _k6, "go install go.k6.io/k6@latest")
+VEGETA = Peer("vegeta", "vegeta", _vegeta, "go install github.com/tsenart/vegeta/v12@latest")
+OHA = Peer(
+    "oha",
+    "oha",
+    lambda t: ("--no-tui", "-z", f"{_LONG_S}s", "-c", f"{t.connections}", t.url),
+    "cargo install oha",
+)
+WRK2 = Peer(
+    "wrk2",
+    "wrk2",
+    lambda t: ("-t1", f"-c{t.connections}", f"-d{_LONG_S}s", "-R1000000", t.url),
+    "built from its source, and named wrk2",
+)
+PEERS = (FAST_HTTP, HTTP, WRK, HEY, AB, K6, VEGETA, OHA, WRK2)
