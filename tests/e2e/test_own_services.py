@@ -138,13 +138,13 @@ class Steps(LoadTestShape):
 async def test_a_plain_locustfile_runs_unchanged_and_says_nothing_of_sessions(tmp_path: Path) -> None:
     path = tmp_path / "plain.py"
     path.write_text(PLAIN)
-    seen, figures = await benched(site(), path, FAULTS, tmp_path, "2500ms")
+    seen, figures = await benched(site(), path, FAULTS, tmp_path, "4s")
     assert seen.complete and figures.sessions.judged == 0
     assert set(seen.requests["name"]) == {"GET start", "GET /health", "GET /visits"}
     assert (seen.requests["name"] == "GET start").sum() == 3
     assert set(figures.spread.per_replica) == {"r0", "r1", "r2"} and "r1.1" in set(seen.requests["boot"])
     assert figures.driver.saturated is False
-    assert seen.requests["t_end"].max() < 2.3e9, "its own shape ended its load"
+    assert seen.requests["t_end"].max() / 1e9 < seen.duration - 0.5, "its own shape ended its load"
 
 
 def test_init_says_what_the_sessions_are(tmp_path: Path) -> None:
