@@ -79,7 +79,7 @@ def test_a_stage_that_stops_sends_nothing_further(rig: Rig, server: Scripted) ->
     rig.stage.stopping = True
     rig.until(lambda: rig.engine.in_flight == 0)
     sent = rig.stage.sent
-    for _ in range(20):
+    for _ in range(2):
         rig.engine.turn()
     assert rig.stage.sent == sent == len(server.requests) == len(rig.rows())
 
