@@ -10,7 +10,7 @@ from gevent.event import Event
 
 from harness.load.counts import Counts, Lag
 from harness.load.crowd import Closed, Open, PartlyOpen
-from harness.load.engine import MS, Engine
+from harness.load.engine import MS, Engine, settle
 from harness.load.locust_stats import LocustStats
 from harness.load.pacer import arrivals
 from harness.load.plan import LoadPlan
@@ -66,6 +66,7 @@ class Venue:
         Raises:
             UsageError: not a URL that can be loaded.
         """
+        settle()
         target = self.engine.target = Target.of(url)
         self.stage = Stage(self.engine, self.recorder, self._names, host=target.host, seed=self._seed, t0=t0)
         self._crowd = self._crowd_of(self.stage)
