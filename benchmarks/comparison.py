@@ -6,7 +6,6 @@ the figures compared are each driver's best.
 """
 
 import asyncio
-import os
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -14,9 +13,10 @@ from dataclasses import dataclass, field
 import psutil
 from rich.console import Console
 
+from benchmarks.cores import two_cores
 from benchmarks.drivers import OURS, PEERS, WRK, Ours, Peer, Trial
 from benchmarks.fixed import FixedReply, fixed_reply
-from harness.errors import EnvironmentLacksError, UntrustedError
+from harness.errors import UntrustedError
 from harness.supervisor import Supervisor, supervised
 
 FEW, MANY = 32, 1000
@@ -107,7 +107,7 @@ class Comparison:
 
     async def rounds(self, number: int, most: int) -> None:
         """So many rounds; as long as a floor does not hold, more of them up to ``most``."""
-        server_core, core = _two_cores()
+        server_core, core = two_cores()
         async with supervised("bench-driver", {}) as supervisor, fixed_reply(supervisor, server_core) as server:
             nth = 0
             while nth < number or (nth < most and self.broken()):
@@ -164,15 +164,3 @@ def _bytes_per_session(few: Entry | None, many: Entry | None) -> int | None:
         return None
     more = statistics.median(one.memory for one in many.rounds) - statistics.median(one.memory for one in few.rounds)
     return round(more / (many.connections - few.connections))
-
-
-def _two_cores() -> tuple[int, int]:
-    """A core for the server and one for the driver.
-
-    Raises:
-        EnvironmentLacksError: there is one only.
-    """
-    cores = sorted(os.sched_getaffinity(0))
-    if len(cores) < 2:
-        raise EnvironmentLacksError("the server and the driver need a core each", "run it where there are two")
-    return cores[-1], cores[0]

@@ -11,7 +11,7 @@ from gevent.event import Event
 
 from harness.load.counts import Counts, Lag
 from harness.load.crowd import Closed, Open, PartlyOpen
-from harness.load.engine import MS, Engine
+from harness.load.engine import MS, Engine, settle
 from harness.load.locust_stats import LocustStats
 from harness.load.pacer import arrivals
 from harness.load.plan import LoadPlan
@@ -68,6 +68,7 @@ class Venue:
         Raises:
             UsageError: not a URL that can be loaded.
         """
+        settle()
         target = self.engine.target = Target.of(url)
         self.stage = Stage(self.engine, self.recorder, self._names, host=target.host, seed=self._seed, t0=t0)
         self.stage.boots = self.boots
