@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, cast
 
 from harness.observations import Anomaly
+from harness.oracle.models import Stateless
 from harness.oracle.replay import Replay, Turn, Writes
 from harness.oracle.testimony import MOST_DOUBTS, Final, Testimony
 
@@ -123,12 +124,14 @@ class _Case:
             "leaked": t.leaked > 0,
             "duplicated": duplicates > 0,
             "forced_login": t.forced_logins > 0,
-            "unknown": t.final is None or len(writes.open) > MOST_DOUBTS,
+            "unknown": (t.final is None and t.model != Stateless.name) or len(writes.open) > MOST_DOUBTS,
         }
         kinds = {kind for kind, holds in flags.items() if holds} | ({"unexplained"} if unexplained else set())
         kinds |= {"duplicate"} if duplicates else set()
         if "rolled_back" in kinds and not missing.stretches and not missing.seen:
             kinds = kinds - {"rolled_back"} | {"lost_write"}
+        if not kinds and missing.writes:
+            kinds = {"lost_write"}  # how is beyond what the ledger remembers
         return Judgement(
             session=t.session,
             writer=t.writer,
@@ -143,7 +146,7 @@ class _Case:
             unexplained=unexplained,
             losses=missing.losses,
             earlier_losses=t.shifts_dropped,
-            acked_boots=t.acked_boots,
+            acked_boots=tuple((t_ns, boot) for t_ns, boot, _ in t.acked_boots),
             why=tuple(self._why(missing, duplicates, unexplained, len(recovered))),
         )
 
@@ -162,37 +165,51 @@ class _Case:
             return _Missing(tuple(self._losses(final, None)[0]), frozenset(), (), (), ())
         gone = frozenset(self._writes.acknowledged) - present
         losses, attributed = self._losses(final, gone)
-        left = gone - attributed if losses or not self._t.shifts_dropped else frozenset()
+        left = gone - attributed - self._beyond_memory()
         stretches: list[tuple[int, ...]] = []
         singles: list[tuple[int, ...]] = []
         for group in self._groups(left):
             (stretches if len(group) > 1 else singles).append(group)
-        seen = tuple(
-            i for turn in self._turns() if not _leaves(turn) for i in turn.vanished & self._writes.doubted - present
-        )
+        lost_at = {loss.t_ns for loss in losses}
+        living = [turn for turn in self._turns() if not turn.leaves and turn.shift.t_ns not in lost_at]
+        seen = tuple(i for turn in living for i in turn.vanished & self._writes.doubted - present)
         return _Missing(tuple(losses), gone, tuple(stretches), tuple(i for (i,) in singles), seen)
+
+    def _beyond_memory(self) -> frozenset[int]:
+        """Writes from before the oldest change of the state that the ledger still tells: how they went is not known."""
+        if not self._t.shifts_dropped:
+            return frozenset()
+        return frozenset(range(1, self._t.shifts[0].issued + 1))
 
     def _losses(self, final: Final, gone: frozenset[int] | None) -> tuple[list[Loss], frozenset[int]]:
         """The states that did not return, and the writes that went with them."""
-        last_leave = {turn.shift.birth_before: turn for turn in self._turns() if _leaves(turn)}
+        last_leave = {turn.shift.birth_before: turn for turn in self._turns() if turn.leaves}
         losses: list[Loss] = []
         attributed: set[int] = set()
         for turn in self._turns():
-            shift = turn.shift
-            left = _leaves(turn) and last_leave[shift.birth_before] is turn and shift.birth_before != final.birth
-            emptied = shift.anomaly is Anomaly.LOST and shift.birth_before == shift.birth_after
-            if not left and not emptied:
+            birth = turn.shift.birth_before
+            left = turn.leaves and last_leave[birth] is turn and birth != final.birth
+            if not left and not turn.empties:
                 continue
             went = self._went(turn, gone)
-            new = went - attributed if went is not None else None
-            if emptied and new is not None and not new:
+            new = None if went is None else went - attributed
+            if turn.empties and new is not None and not new:
                 continue
             attributed |= new or set()
-            writes = shift.under if new is None else len(new)
-            losses.append(
-                Loss(shift.t_ns, shift.birth_before, shift.birth_after, shift.boot_before, shift.boot_after, writes)
-            )
+            losses.append(self._loss(turn, new))
         return losses, frozenset(attributed)
+
+    def _loss(self, turn: Turn, went: frozenset[int] | None) -> Loss:
+        shift = turn.shift
+        boots = [boot for _, boot, since in self._t.acked_boots if went and since <= max(went)]
+        return Loss(
+            t_ns=shift.t_ns,
+            birth_before=shift.birth_before,
+            birth_after=shift.birth_after,
+            boot_before=boots[-1] if boots else shift.boot_before,
+            boot_after=shift.boot_after,
+            writes=shift.under if went is None else len(went),
+        )
 
     def _went(self, turn: Turn, gone: frozenset[int] | None) -> frozenset[int] | None:
         if gone is None or turn.before is None:
@@ -238,6 +255,8 @@ class _Case:
         for turn in self._replay.turns:
             if turn.before is not None and turn.after is None and not (blurred and turn.shift.anomaly is Anomaly.NONE):
                 found += max(1, abs(turn.shift.state[0] - self._writes.sums(turn.before)[0]))
+        if not found and self._t.final is not None and self._replay.content is None and not blurred:
+            return 1
         return found
 
     def _fewest_lost(self) -> int:
@@ -285,7 +304,9 @@ class _Case:
             yield "A state was shown that no single explanation of lost, repeated and recovered writes accounts for."
         if t.model == "counter" and self._turns():
             yield "A counter does not tell which writes."
-        if t.final is None:
+        if t.final is None and t.model == Stateless.name:
+            yield "The service keeps nothing of the session: its replies were judged one by one."
+        elif t.final is None:
             yield "The final read did not show the session's state: what it lacks is not known."
         if len(self._writes.open) > MOST_DOUBTS:
             yield f"{len(self._writes.open)} writes are in doubt, more than the {MOST_DOUBTS} that can be told apart."
@@ -296,11 +317,6 @@ _NOTES = {
     Anomaly.FORCED_LOGIN: "the session was sent back to the login",
     Anomaly.STALE: "acknowledged writes that had been absent were there again: what lay between was stale",
 }
-
-
-def _leaves(turn: Turn) -> bool:
-    """Whether a birth with acknowledged writes gave way to another."""
-    return turn.shift.birth_before != turn.shift.birth_after and turn.shift.under > 0
 
 
 def _neighbours(some: Set[int], order: tuple[int, ...] | list[int]) -> Iterator[tuple[int, ...]]:

@@ -18,7 +18,7 @@ from harness.observations import Anomaly, Outcome
 from harness.oracle.models import NOTHING, TALLY, ModelFactory, Sum, tally
 from harness.oracle.observed import Observed, Tally
 from harness.oracle.operations import MASK, operation, token
-from harness.oracle.testimony import Final, Note, Recovery, Shift, Testimony
+from harness.oracle.testimony import Boot, Final, Note, Recovery, Shift, Testimony
 
 MOST_SHIFTS = 32
 MOST_KEPT = 64  # writes in doubt, recoveries, runs of failed writes
@@ -54,8 +54,8 @@ class Ledger:
 
     __slots__ = (
         "_acknowledged", "_birth", "_boot", "_boots", "_born", "_digest", "_disordered", "_doubts", "_dropped",
-        "_duplicated", "_failed", "_final", "_forced", "_forgot", "_issued", "_last", "_leaked", "_model", "_n", "_notes",
-        "_offset", "_op", "_recovered", "_retrying", "_seed", "_shifts", "_stale", "_weights", "_write",
+        "_duplicated", "_failed", "_final", "_forced", "_forgot", "_issued", "_last", "_leaked", "_model", "_n",
+        "_notes", "_offset", "_op", "_recovered", "_retrying", "_seed", "_shifts", "_stale", "_weights", "_write",
         "owner", "session", "writer",
     )  # fmt: skip
 
@@ -81,7 +81,7 @@ class Ledger:
         self._dropped = self._stale = self._leaked = self._duplicated = self._disordered = self._forced = 0
         self._forgot = False
         self._notes: list[Note] = []
-        self._boots: list[tuple[int, str]] = []
+        self._boots: list[Boot] = []
         self._final: Final | None = None
 
     @property
@@ -193,7 +193,7 @@ class Ledger:
         self._digest = self._digest + write.weight[1] & MASK
         if boot != self._boot:
             self._boot = boot
-            self._boots = [*self._boots[1 - MOST_BOOTS :], (t_ns, boot)]
+            self._boots = [*self._boots[1 - MOST_BOOTS :], Boot(t_ns, boot, write.i)]
         if self._model is not TALLY:
             self._model.acknowledged(write.token, write.value, self._whole())
 

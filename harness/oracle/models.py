@@ -253,6 +253,12 @@ def _iterable(state: object, name: str) -> Iterable[object]:
     return state
 
 
+class Stateless(Tallied):
+    """A service that keeps nothing of a session: its replies stand alone, and there is nothing to lose."""
+
+    name = "stateless"
+
+
 #: What every ledger of a built-in target shares: it has no memory.
 TALLY = Tallied()
 
@@ -262,6 +268,7 @@ def tally() -> Model:
     return TALLY
 
 
+stateless: ModelFactory = Stateless
 counter: ModelFactory = Counter
 register: ModelFactory = Register
 items: ModelFactory = Items

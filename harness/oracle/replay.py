@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import cached_property
 
+from harness.observations import Anomaly
 from harness.oracle.operations import MASK, operation, token
 from harness.oracle.search import Change, Question, Sums, explain
 from harness.oracle.testimony import MOST_DOUBTS, Shift, Testimony
@@ -27,6 +28,21 @@ class Turn:
         if self.before is None or self.after is None:
             return frozenset()
         return frozenset(self.before) - frozenset(self.after)
+
+    @property
+    def leaves(self) -> bool:
+        """Whether a birth with acknowledged writes gave way to another."""
+        return self.shift.birth_before != self.shift.birth_after and self.shift.under > 0
+
+    @property
+    def empties(self) -> bool:
+        """Whether the state began anew under its birth: nothing is left of all before some write."""
+        if self.shift.birth_before != self.shift.birth_after:
+            return False
+        if self.shift.anomaly is Anomaly.LOST:
+            return True
+        left = frozenset(self.before or ()) - self.vanished
+        return len(self.vanished) > 1 and all(max(self.vanished) < write for write in left)
 
     @property
     def repeated(self) -> int:
@@ -116,7 +132,8 @@ class Replay:
         if before is not None:
             yield before
         new = (shift.issued,) if shift.wrote and shift.issued in self._writes.acknowledged else ()
-        yield new
+        if shift.birth_before != shift.birth_after or shift.anomaly is Anomaly.LOST:
+            yield new
         for turn in reversed(self.turns):
             if turn.before is not None and turn.shift.birth_before == shift.birth_after:
                 own = {turn.shift.issued} if turn.shift.wrote else set()
@@ -154,7 +171,9 @@ class Replay:
         if difference == (0, 0):
             return content
         if self._testimony.model == "counter":
-            return None if simple and state[0] < count else _by_count(content, doubts, difference[0])
+            if simple and not 0 < difference[0] <= len(doubts):
+                return None
+            return _by_count(content, doubts, difference[0])
         if simple:
             change = explain(Question((), doubts, (), self._writes.weights, difference))
             change = change if change and all(n == 1 and i in doubts for i, n in change) else None

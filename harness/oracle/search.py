@@ -1,8 +1,9 @@
 """What explains a difference between two sums of writes: which appeared, which are gone, which are there twice.
 
 Tokens are 64-bit hashes, so a sum names its writes: that another handful of writes has the same sum is a matter of one
-in 2^64 a try. Explanations are tried from the simplest on; the first kind that fits decides, if it fits in one way.
-Sums of the writes in doubt (at most 2^12) are laid out in a table, and what else may have happened is looked up in it.
+in 2^64 a try. Explanations are tried by their number of causes besides writes in doubt that appeared: none, one (a
+stretch of neighbours gone, or one write too many), two. The fewest that fit decide, if they fit in one way only. Sums
+of the writes in doubt (at most 2^12) are laid out in a table, and what else may have happened is looked up in it.
 """
 
 from collections import Counter
@@ -36,12 +37,10 @@ class Question:
 def explain(question: Question) -> Change | None:
     """The simplest change that makes up the difference; None where there is none, or several equally simple ones."""
     table = _subsets(question)
-    for kind in (_appeared, _window_gone, _one_added, _pair_gone, _pair_added, _window_gone_one_added):
-        found = {_net(added, gone) for added, gone in kind(question, table)}
-        if len(found) == 1:
-            return found.pop()
+    for causes in ((_appeared,), (_window_gone, _one_added), (_pair_gone, _pair_added, _window_gone_one_added)):
+        found = {_net(added, gone) for cause in causes for added, gone in cause(question, table)}
         if found:
-            return None
+            return found.pop() if len(found) == 1 else None
     return None
 
 

@@ -46,6 +46,14 @@ class Final(NamedTuple):
     state: Sum
 
 
+class Boot(NamedTuple):
+    """From this acknowledged write on, replies to such came from this boot."""
+
+    t_ns: int
+    boot: str
+    i: int
+
+
 class Note(NamedTuple):
     """One of the first replies of a kind that leaves no shift: a leak, a forced login, a stale episode that is over."""
 
@@ -80,7 +88,7 @@ class Testimony:
     forced_logins: int = 0
     forgot: bool = False  # more writes failed or stayed in doubt than a ledger keeps apart
     notes: tuple[Note, ...] = ()
-    acked_boots: tuple[tuple[int, str], ...] = ()
+    acked_boots: tuple[Boot, ...] = ()  # the latest changes
     final: Final | None = None
 
     def to_json(self) -> dict[str, object]:
@@ -105,8 +113,8 @@ class Testimony:
         told["shifts"] = tuple(_shift(shift) for shift in told["shifts"])
         told["recovered"] = tuple(Recovery(*recovery) for recovery in told.get("recovered", ()))
         told["notes"] = tuple(Note(t, Anomaly(anomaly), boot) for t, anomaly, boot in told.get("notes", ()))
-        for key in ("failed", "acked_boots"):
-            told[key] = tuple(tuple(pair) for pair in told.get(key, ()))
+        told["acked_boots"] = tuple(Boot(*boot) for boot in told.get("acked_boots", ()))
+        told["failed"] = tuple((first, last) for first, last in told.get("failed", ()))
         told["in_doubt"] = tuple(told.get("in_doubt", ()))
         if told.get("final") is not None:
             t_ns, birth, boot, state = told["final"]
