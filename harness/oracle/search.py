@@ -16,8 +16,8 @@ from harness.oracle.operations import MASK
 Sums = tuple[int, int]  # count, digest
 Change = tuple[tuple[int, int], ...]  # write -> how often it was added (or taken away, if negative)
 
-_MOST_PAIRED = 1500  # pairs are tried among so many writes
-_MOST_TRIES = 2_000_000
+_MOST_PAIRED = 400  # pairs are tried among so many writes
+_MOST_TRIES = 200_000
 
 
 @dataclass(frozen=True)

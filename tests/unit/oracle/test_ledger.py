@@ -5,7 +5,7 @@ import pytest
 from harness.errors import UsageError
 from harness.observations import Anomaly, Outcome
 from harness.oracle.judge import KINDS, Judgement, judge
-from harness.oracle.ledger import MOST_SHIFTS, Ledger
+from harness.oracle.ledger import MOST_KEPT, MOST_SHIFTS, Ledger
 from harness.oracle.models import Items
 from harness.oracle.observed import Observed, Tally, tally_of
 from harness.oracle.operations import op_text, operation, token
@@ -162,6 +162,97 @@ def test_somebody_elses_session_is_a_leak_and_changes_nothing_else(talk: Talk) -
     assert talk.read() is Anomaly.NONE
     verdict = talk.judged()
     assert (verdict.kind, verdict.leaked, verdict.lost_writes) == ("leaked", True, 0)
+
+
+def test_a_leak_is_seen_by_the_owner_alone(talk: Talk) -> None:
+    talk.writes(2)
+    assert talk.read(talk.cell.tally()._replace(owner="somebody else")) is Anomaly.LEAKED
+
+
+def test_a_first_write_under_another_birth_than_was_read_loses_nothing(talk: Talk) -> None:
+    talk.read()
+    talk.cell = Cell("b2")
+    assert talk.write() is Anomaly.NONE
+    assert talk.judged().kind == "none"
+
+
+def test_a_dip_on_its_way_back_that_stops_short_was_stale_for_a_part(talk: Talk) -> None:
+    talk.writes(4)
+    ops = list(talk.cell.ops)
+    for left in (2, 3):
+        talk.cell.keep(ops[:left])
+        assert talk.read() is Anomaly.ROLLED_BACK
+    verdict = talk.judged()
+    assert (verdict.kind, verdict.stale, verdict.lost_writes) == ("lost_write", True, 1)
+
+
+def test_a_write_recovered_in_a_fork_does_not_hide_that_the_whole_came_back(talk: Talk) -> None:
+    talk.writes(3)
+    whole = list(talk.cell.ops)
+    op = talk.ledger.write()
+    talk.settle(op, IN_DOUBT, None)
+    talk.cell.keep(whole[:1])
+    assert talk.read() is Anomaly.ROLLED_BACK
+    talk.cell.apply(op)
+    assert talk.read() is Anomaly.NONE
+    talk.cell.keep([*whole, op])
+    assert talk.read() is Anomaly.NONE
+    verdict = talk.judged()
+    assert (verdict.kind, verdict.recovered, verdict.lost_writes) == ("stale", 1, 0)
+
+
+def test_a_duplicate_that_was_shown_counts_though_it_is_gone_again(talk: Talk) -> None:
+    talk.writes(3)
+    twice = talk.cell.copy()
+    twice.apply(twice.ops[1])
+    assert [talk.read(twice.tally()), talk.read()] == [Anomaly.DUPLICATE, Anomaly.NONE]
+    verdict = talk.judged()
+    assert (verdict.kind, verdict.duplicates, verdict.stale) == ("duplicate", 1, False)
+
+
+def test_what_came_back_together_with_a_duplicate_was_stale(talk: Talk) -> None:
+    talk.writes(4)
+    ops = list(talk.cell.ops)
+    talk.cell.keep(ops[:3])
+    talk.read()
+    talk.write()
+    talk.cell.keep([*ops, talk.cell.ops[-1], talk.cell.ops[-1]])
+    assert talk.read() is Anomaly.DUPLICATE
+    verdict = talk.judged()
+    assert (verdict.kind, verdict.duplicates, verdict.stale, verdict.lost_writes) == ("duplicate", 1, True, 0)
+
+
+def test_an_emptied_state_that_is_written_upon_and_then_replaced_by_the_old_one_costs_that_write(talk: Talk) -> None:
+    talk.writes(3)
+    old = talk.cell.copy()
+    talk.cell.keep([])
+    assert talk.read() is Anomaly.LOST
+    talk.write()
+    talk.cell = old
+    assert talk.read() is Anomaly.STALE
+    verdict = talk.judged()
+    assert (verdict.kind, verdict.lost, verdict.stale, verdict.lost_writes) == ("lost_write", False, True, 1)
+
+
+def test_a_life_left_twice_is_lost_once_and_by_the_last_time(talk: Talk) -> None:
+    first, second = talk.cell, Cell("b2")
+    talk.writes(3)
+    for talk.cell in (second, first, second):
+        talk.write()
+    verdict = talk.judged()
+    assert [(loss.birth_before, loss.writes, loss.t_ns) for loss in verdict.losses] == [("b1", 4, 6)]
+    assert verdict.lost_writes == 4
+
+
+def test_where_too_many_failures_are_forgotten_a_loss_is_counted_but_not_explained(talk: Talk) -> None:
+    for _ in range(2 * MOST_KEPT):
+        talk.writes(1)
+        talk.settle(talk.ledger.write(), FAILED, None)
+    assert judge(talk.ledger.testimony()).unexplained == 0
+    talk.cell.keep(talk.cell.ops[:-1])
+    talk.read()
+    verdict = talk.judged()
+    assert (verdict.kind, verdict.unexplained, verdict.lost_writes) == ("unexplained", 1, 1)
 
 
 def test_a_write_in_doubt_may_appear_late_and_must_then_stay(talk: Talk) -> None:
