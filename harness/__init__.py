@@ -9,8 +9,38 @@ A scenario file imports its words from here::
 
 from typing import TYPE_CHECKING, Any
 
-from harness.expectations import clean_control, finds, keeps, loses_the_at_risk
-from harness.faults import Kill, Restart
+from harness.expectations import (
+    clean_control,
+    finds,
+    keeps,
+    loses_only_the_at_risk,
+    loses_the_at_risk,
+    moves_a_share,
+    recovers,
+    stays_down,
+)
+from harness.faults import (
+    CrashLoop,
+    Evict,
+    Heal,
+    Kill,
+    KillBalancer,
+    KillStore,
+    Pause,
+    PauseStore,
+    ReloadBalancer,
+    Restart,
+    RestartBalancer,
+    RestartStore,
+    Resume,
+    ResumeStore,
+    RollingDeploy,
+    ScaleIn,
+    ScaleOut,
+    Slow,
+    Start,
+    Terminate,
+)
 from harness.scenario import At, Balancing, Design, Health, Requests, Scenario, Sessions
 
 if TYPE_CHECKING:
@@ -22,18 +52,40 @@ __all__ = [
     "At",
     "Balancing",
     "Client",
+    "CrashLoop",
     "Design",
+    "Evict",
+    "Heal",
     "Health",
     "Kill",
+    "KillBalancer",
+    "KillStore",
+    "Pause",
+    "PauseStore",
+    "ReloadBalancer",
     "Requests",
     "Restart",
+    "RestartBalancer",
+    "RestartStore",
+    "Resume",
+    "ResumeStore",
+    "RollingDeploy",
+    "ScaleIn",
+    "ScaleOut",
     "Scenario",
     "SessionUser",
     "Sessions",
+    "Slow",
+    "Start",
+    "Terminate",
     "clean_control",
     "finds",
     "keeps",
+    "loses_only_the_at_risk",
     "loses_the_at_risk",
+    "moves_a_share",
+    "recovers",
+    "stays_down",
 ]
 
 

@@ -1,8 +1,10 @@
 """The process backend: a Design brought up as processes of this machine, with nothing but what pip installs."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+import itertools
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -76,7 +78,8 @@ class ProcessBackend:
             replicas = await self._replicas(scope, settings, logs)
             balancer = await self._balancer(scope, design, replicas, logs, port)
             sampler = await scope.enter_async_context(sampling(self._supervisor, clock))
-            topology = Topology(design, self._nonce, replicas, balancer, store, settings.journal, sampler)
+            another = partial(self._another, scope, settings, logs, itertools.count(len(replicas)))
+            topology = Topology(design, self._nonce, replicas, balancer, store, settings.journal, sampler, another)
             await topology.steady()
             yield topology
 
@@ -84,16 +87,24 @@ class ProcessBackend:
         name = needs(design.state)
         return await scope.enter_async_context(STORES[name](self._supervisor, logs)) if name else None
 
-    async def _replicas(
-        self, scope: AsyncExitStack, settings: TargetSettings, logs: Path
-    ) -> tuple[ProcessReplica, ...]:
-        names = [f"r{index}" for index in range(settings.design.replicas or 1)]
-        replicas = tuple(
-            ProcessReplica(name, settings, self._supervisor, scope.enter_context(Reservation()), logs) for name in names
-        )
+    async def _replicas(self, scope: AsyncExitStack, settings: TargetSettings, logs: Path) -> list[ProcessReplica]:
+        numbers = range(settings.design.replicas or 1)
+        replicas = [self._replica(scope, settings, logs, number) for number in numbers]
         scope.push_async_callback(_together, *(replica.stop for replica in replicas))
         await _together(*(replica.start for replica in replicas))
         return replicas
+
+    def _replica(self, scope: AsyncExitStack, settings: TargetSettings, logs: Path, number: int) -> ProcessReplica:
+        return ProcessReplica(f"r{number}", settings, self._supervisor, scope.enter_context(Reservation()), logs)
+
+    async def _another(
+        self, scope: AsyncExitStack, settings: TargetSettings, logs: Path, numbers: Iterator[int]
+    ) -> ProcessReplica:
+        """One replica more; it ends with the scope at the latest."""
+        replica = self._replica(scope, settings, logs, next(numbers))
+        scope.push_async_callback(replica.stop)
+        await replica.start()
+        return replica
 
     async def _balancer(
         self, scope: AsyncExitStack, design: Design, replicas: Sequence[ProcessReplica], logs: Path, wanted: int

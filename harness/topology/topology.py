@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -24,11 +24,22 @@ class Topology:
 
     design: Design
     nonce: str
-    replicas: tuple[ProcessReplica, ...]
+    replicas: list[ProcessReplica]  # those in service: scaling changes it
     balancer: Balancer
     store: Store | None
     journal: Path  # the effect journal, which all replicas append to
     sampler: Sampler
+    another: Callable[[], Awaitable[ProcessReplica]]  # starts one replica more
+
+    async def grow(self) -> ProcessReplica:
+        """Start one replica more; returns when it is ready. The balancer does not know it yet."""
+        replica = await self.another()
+        self.replicas.append(replica)
+        return replica
+
+    def forget(self, name: str) -> None:
+        """A replica has ended for good: it is no longer waited for."""
+        self.replicas[:] = [replica for replica in self.replicas if replica.name != name]
 
     @property
     def url(self) -> str:
