@@ -244,8 +244,8 @@ def _detect(columns: Columns, commanded: float, effective: float, until: float) 
 def _gray(columns: Columns, events: Sequence[Event], fault: Event, effective: float, healed: float) -> float | None:
     """Seconds in which the balancer held the target for up and requests went unanswered, from the first of these on.
 
-    Unanswered is a request that nobody replied to, or one that hung until the fault was healed. None where the balancer
-    does not tell what it believes.
+    Unanswered is a request that nobody replied to, or one that the target replied to only once it was healed. None
+    where the balancer does not tell what it believes.
     """
     told = [event for event in events if event.kind == "member_state" and event.subject == fault.subject]
     if not told:
@@ -255,7 +255,7 @@ def _gray(columns: Columns, events: Sequence[Event], fault: Event, effective: fl
     )
     until = min(until, healed)
     unanswered = ~columns.ok & columns.frame["replica"].isna().to_numpy() & (columns.end >= effective)
-    hung = columns.end >= healed
+    hung = (columns.end >= healed) & columns.equals("replica", fault.subject)
     suffered = (unanswered | hung) & (columns.sent < until)
     if not suffered.any():
         return 0.0

@@ -29,7 +29,7 @@ N = 4
 class Shopper(SessionUser):
     """Fills a cart and looks at it."""
 
-    wait_time = between(0.05, 0.2)
+    wait_time = between(0.1, 0.3)
 
     def session(self, cart: Client) -> Generator[Request, Reply, None]:
         while True:

@@ -33,7 +33,6 @@ _MAXCONN = 20_000
 _WEIGHT = 100
 # Servers cannot be added to a map while HAProxy runs: so many are declared beforehand, out of service.
 _SPARES = 8
-_NOWHERE = 0
 
 _CONFIG = """\
 global
@@ -107,8 +106,7 @@ def _server(balancing: Balancing, member: Member) -> str:
     health, inter = balancing.health, f"{round(seconds(balancing.health.interval) * 1000)}ms"
     check = f"check inter {inter} fastinter {inter} downinter {inter} fall {health.fall} rise {health.rise}"
     cookie = f" cookie {member.name}" if balancing.policy == "cookie" else ""
-    spare = " disabled" if member.port == _NOWHERE else ""
-    return f"{member.host}:{member.port} weight {_WEIGHT} {check}{cookie}{spare}"
+    return f"{member.host}:{member.port} weight {_WEIGHT} {check}{cookie}"
 
 
 def config(setup: Setup, socket: Path, maxconn: int, threads: int = 1) -> str:
@@ -124,7 +122,10 @@ def config(setup: Setup, socket: Path, maxconn: int, threads: int = 1) -> str:
         backend=_BACKEND,
         policy=_policy(balancing),
         servers="\n".join(
-            f"    server {member.name} {_server(balancing, member)}" for member in (*setup.members, *_spares(setup))
+            [
+                *(f"    server {member.name} {_server(balancing, member)}" for member in setup.members),
+                *(f"    server {member.name} {_server(balancing, member)} disabled" for member in _spares(setup)),
+            ]
         ),
     )
 
@@ -133,7 +134,7 @@ def _spares(setup: Setup) -> Iterator[Member]:
     """Places for replicas to come, under a policy that takes none later on."""
     known = len(setup.members)
     for number in range(known, known + _SPARES) if setup.balancing.policy == "modulo_header" else ():
-        yield Member(f"r{number}", "127.0.0.1", _NOWHERE)
+        yield Member(f"r{number}", "127.0.0.1", 1)
 
 
 def _maxconn() -> int:
