@@ -11,8 +11,40 @@ A scenario file imports its words from here::
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from harness.expectations import clean_control, finds, keeps, loses_the_at_risk
-from harness.faults import Kill, Restart, Shell, Undo
+from harness.expectations import (
+    clean_control,
+    finds,
+    keeps,
+    loses_only_the_at_risk,
+    loses_the_at_risk,
+    moves_a_share,
+    recovers,
+    stays_down,
+)
+from harness.faults import (
+    CrashLoop,
+    Evict,
+    Heal,
+    Kill,
+    KillBalancer,
+    KillStore,
+    Pause,
+    PauseStore,
+    ReloadBalancer,
+    Restart,
+    RestartBalancer,
+    RestartStore,
+    Resume,
+    ResumeStore,
+    RollingDeploy,
+    ScaleIn,
+    ScaleOut,
+    Shell,
+    Slow,
+    Start,
+    Terminate,
+    Undo,
+)
 from harness.scenario import At, Balancing, Design, Health, Requests, Scenario, Sessions
 from harness.targets import Command, Url
 
@@ -27,16 +59,34 @@ __all__ = [
     "Balancing",
     "Client",
     "Command",
+    "CrashLoop",
     "Design",
+    "Evict",
+    "Heal",
     "Health",
     "Kill",
+    "KillBalancer",
+    "KillStore",
+    "Pause",
+    "PauseStore",
+    "ReloadBalancer",
     "Requests",
     "Restart",
+    "RestartBalancer",
+    "RestartStore",
     "Results",
+    "Resume",
+    "ResumeStore",
+    "RollingDeploy",
+    "ScaleIn",
+    "ScaleOut",
     "Scenario",
     "SessionUser",
     "Sessions",
     "Shell",
+    "Slow",
+    "Start",
+    "Terminate",
     "Undo",
     "Url",
     "arun",
@@ -45,8 +95,12 @@ __all__ = [
     "constant",
     "finds",
     "keeps",
+    "loses_only_the_at_risk",
     "loses_the_at_risk",
+    "moves_a_share",
+    "recovers",
     "run",
+    "stays_down",
 ]
 
 

@@ -16,6 +16,7 @@ from harness.progress import Progress
 from harness.runs import ArmFiles
 from harness.scenario import Arm
 from harness.supervisor import Death, Supervisor
+from harness.topology.beliefs import watching
 from harness.topology.process import ProcessBackend
 from harness.topology.topology import Topology
 
@@ -115,7 +116,10 @@ class Bench:
             told.up(topology)
             await driver.ready()
             told.clock.t0_ns = driver.start(topology.url)
-            async with timeline(arm.faults, topology, told.clock, told.event):
+            async with (
+                watching(topology.balancer, told.clock, told.event),
+                timeline(arm.faults, topology, told.clock, told.event),
+            ):
                 await driver.until_done()
             await topology.steady()
             await driver.sweep()

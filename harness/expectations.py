@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 
-from harness.summary import Arm, DesignSummary, Summary
+from harness.summary import Arm, DesignSummary, FaultFigures, Summary
 from harness.verdicts import Result, Verdict
 
 Judged = tuple[Result, str]
@@ -42,6 +42,40 @@ def keeps(*designs: str) -> Expect:
 def loses_the_at_risk(*designs: str, judged: int = 1) -> Expect:
     """Under the fault the lost sessions are exactly those at risk, over at least ``judged`` sessions."""
     return Expect("loses_the_at_risk", designs, lambda design: _lost_as_theory_says(_faulted(design), judged))
+
+
+def loses_only_the_at_risk(*designs: str, judged: int = 1) -> Expect:
+    """Under the fault no session is lost that was not at risk; of those at risk some may be kept."""
+    return Expect("loses_only_the_at_risk", designs, lambda design: _lost_only_at_risk(_faulted(design), judged))
+
+
+def moves_a_share(*designs: str, share: float, within: float = 0.1) -> Expect:
+    """Under the fault this share of all sessions, give or take ``within``, is sent to another replica than before."""
+
+    def check(design: DesignSummary) -> Judged:
+        sessions = _faulted(design).sessions
+        if not sessions.started:
+            return Result.UNKNOWN, "no session was started"
+        found = sessions.moved / sessions.started
+        why = f"{sessions.moved} of {sessions.started} sessions moved ({found:.1%}), {share:.1%} predicted"
+        return (Result.PASS if abs(found - share) <= within else Result.FAIL), why
+
+    return Expect("moves_a_share", designs, check)
+
+
+def recovers(*designs: str, within: float | None = None) -> Expect:
+    """After every fault correct goodput is back at 95 % of before, ``within`` so many seconds of its undo if given."""
+    return Expect("recovers", designs, lambda design: _recovered(_faulted(design), within))
+
+
+def stays_down(*designs: str) -> Expect:
+    """After its fault is undone, correct goodput does not come back (a metastable failure)."""
+
+    def check(design: DesignSummary) -> Judged:
+        result, why = _recovered(_faulted(design), None)
+        return {Result.PASS: Result.FAIL, Result.FAIL: Result.PASS}.get(result, result), why
+
+    return Expect("stays_down", designs, check)
 
 
 def finds(*designs: str, among: Sequence[str]) -> Expect:
@@ -97,6 +131,32 @@ def _lost_as_theory_says(arm: Arm, least: int) -> Judged:
     )
     equal = sessions.lost_not_at_risk == 0 and sessions.at_risk_not_lost == 0 and sessions.at_risk > 0
     return (Result.PASS if equal else Result.FAIL), why
+
+
+def _lost_only_at_risk(arm: Arm, least: int) -> Judged:
+    sessions = arm.sessions
+    if sessions.judged < least or sessions.at_risk is None or sessions.lost_not_at_risk is None:
+        return Result.UNKNOWN, f"only {sessions.judged} sessions judged, at least {least} wanted, and some fault"
+    why = f"{sessions.lost} of {sessions.judged} sessions lost, {sessions.at_risk} at risk"
+    return (Result.FAIL if sessions.lost_not_at_risk else Result.PASS), f"{why}, {sessions.lost_not_at_risk} not so"
+
+
+def _recovered(arm: Arm, within: float | None) -> Judged:
+    if not arm.faults or any(fault.effective is None for fault in arm.faults):
+        return Result.UNKNOWN, "no fault took effect"
+    back = [_back(fault) for fault in arm.faults]
+    if None in back:
+        return Result.FAIL, "correct goodput did not come back to 95 % of before"
+    latest = max(seconds for seconds in back if seconds is not None)
+    why = f"correct goodput was back {latest:.2f} s after the fault was undone"
+    return (Result.PASS if within is None or latest <= within else Result.FAIL), why
+
+
+def _back(fault: FaultFigures) -> float | None:
+    """Seconds from a fault's undo (or from its effect, where goodput was back before) until goodput was back."""
+    if fault.recover_s is None or fault.effective is None:
+        return None
+    return max(0.0, fault.effective + fault.recover_s - (fault.healed or fault.effective))
 
 
 def _clean(arm: Arm | None) -> Judged:

@@ -46,17 +46,39 @@ Ints = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 
 
+#: The faults that take state away, and the cause of a loss to each.
+CAUSES = {"kill": "killed", "terminate": "stopped", "retire": "stopped", "pause": "paused", "kill_store": "store_died"}
+
+
 @dataclass(frozen=True)
 class Death:
-    """A replica killed, by its boot id, and the boot id that came back in its place.
+    """Something that held state and was taken away: a replica by its boot id, or the store of all (no boot).
 
-    It died between ``commanded`` (seconds) and the evidence of it: what is seen from ``commanded`` on may be its doing.
+    It went between ``commanded`` and ``effective`` (seconds), when there was evidence of it: what is seen from
+    ``commanded`` on may be its doing. ``reborn`` is the boot id that came back in its place. A paused replica is away
+    too, for those whose clients go elsewhere meanwhile.
     """
 
     replica: str
     boot: str
     commanded: float
     reborn: str | None
+    kind: str = "kill"
+    effective: float = 0.0
+
+    @property
+    def cause(self) -> str:
+        """What a loss to it is called."""
+        return CAUSES[self.kind]
+
+    @property
+    def of_all(self) -> bool:
+        """Whether it held the state of every session."""
+        return self.kind == "kill_store"
+
+    def took(self, loss: Loss) -> bool:
+        """Whether a loss is its doing."""
+        return loss.t_ns >= self.commanded * 1e9 if self.of_all else loss.boot_before == self.boot
 
 
 @dataclass(frozen=True)
@@ -197,6 +219,9 @@ def _fault_figures(observed: ArmObservations, columns: Columns, start: float, en
             },
             detect_s=_detect(columns, event.t, effective.t, until) if effective else None,
             recover_s=_recover(columns, start, effective.t, end) if effective else None,
+            gray_s=_gray(columns, observed.events, event, effective.t, healed.t if healed else end)
+            if effective
+            else None,
         )
 
 
@@ -216,6 +241,27 @@ def _detect(columns: Columns, commanded: float, effective: float, until: float) 
     return round(max(0.0, float(columns.end[caused].max()) - effective), 4) if caused.any() else 0.0
 
 
+def _gray(columns: Columns, events: Sequence[Event], fault: Event, effective: float, healed: float) -> float | None:
+    """Seconds in which the balancer held the target for up and requests went unanswered, from the first of these on.
+
+    Unanswered is a request that nobody replied to, or one that the target replied to only once it was healed. None
+    where the balancer does not tell what it believes.
+    """
+    told = [event for event in events if event.kind == "member_state" and event.subject == fault.subject]
+    if not told:
+        return None
+    until = min(
+        (event.t for event in told if event.t >= effective and event.detail.get("state") != "up"), default=healed
+    )
+    until = min(until, healed)
+    unanswered = ~columns.ok & columns.frame["replica"].isna().to_numpy() & (columns.end >= effective)
+    hung = (columns.end >= healed) & columns.equals("replica", fault.subject)
+    suffered = (unanswered | hung) & (columns.sent < until)
+    if not suffered.any():
+        return 0.0
+    return round(max(0.0, until - max(effective, float(columns.sent[suffered].min()))), 4)
+
+
 def _recover(columns: Columns, start: float, effective: float, end: float) -> float | None:
     """Seconds until correct goodput was back at 95 % of before and stayed so for one second; None if it never was."""
     good = np.sort(columns.end[columns.correct])
@@ -232,63 +278,78 @@ def _count(ordered: npt.NDArray[np.float64], begin: float, end: float) -> int:
 
 
 def deaths(events: Sequence[Event]) -> tuple[Death, ...]:
-    """The replicas that were killed, from the faults' evidence."""
+    """What was taken away with state in it, from the faults' evidence."""
     found = []
     for index, event in enumerate(events):
-        if event.kind == "fault_commanded" and event.detail.get("kind") == "kill":
+        kind = str(event.detail.get("kind"))
+        if event.kind == "fault_commanded" and kind in CAUSES:
             effective = _first(events[index:], "fault_effective", event)
             healed = _first(events[index:], "fault_healed", event)
             if effective is not None:
-                reborn = str(healed.detail["boot"]) if healed else None
-                found.append(Death(event.subject, str(effective.detail["boot"]), event.t, reborn))
+                boot, reborn = effective.detail.get("boot", ""), healed.detail.get("boot") if healed else None
+                new = None if reborn is None else str(reborn)
+                found.append(Death(event.subject, str(boot), event.t, new, kind, effective.t))
     return tuple(found)
 
 
-def at_risk(requests: pd.DataFrame, killed: Sequence[Death]) -> frozenset[int]:
-    """The sessions live at a kill, with an acknowledged write, whose last acknowledged reply is of the victim's boot.
+def at_risk(requests: pd.DataFrame, taken: Sequence[Death]) -> frozenset[int]:
+    """The sessions with an acknowledged write whose last acknowledged reply before a death is of the victim's boot.
 
-    A reply of the victim that arrives after its death (it was on its way) counts as before.
+    A reply of the victim that arrives after its death (it was on its way) counts as before. The death of a store puts
+    all at risk.
     """
     columns = Columns.of(requests)
     answered = columns.frame[columns.ok]
     ended, boots = answered["t_end"].to_numpy() / 1e9, answered["boot"].astype(object).to_numpy()
     found: set[int] = set()
-    for death in killed:
-        before = answered[(ended <= death.commanded) | (boots == death.boot)]
+    for death in taken:
+        before = answered[_before(death, ended, boots)]
         last = before.sort_values("t_end", kind="stable").groupby("session", sort=False)["boot"].last()
         wrote = set(before.loc[before["op"].to_numpy() != 0, "session"].unique().tolist())
-        found |= {int(session) for session in last.index[last == death.boot] if session in wrote}
+        held = last.index if death.of_all else last.index[last == death.boot]
+        found |= {int(session) for session in held if session in wrote}
     return frozenset(found)
 
 
-def cause_of(loss: Loss, killed: Sequence[Death]) -> str:
-    """Why a state vanished: ``killed`` with its replica; ``returned_empty``, an empty replica came back and took its
-    session over from where it lived; ``moved``, the balancer sent its session to another replica that lives;
-    ``unattributed`` where none of these explains it.
+def _before(death: Death, ended: npt.NDArray[np.float64], boots: npt.NDArray[np.object_]) -> Mask:
+    """The replies that tell where a session stood when it happened."""
+    if death.of_all:
+        return np.asarray(ended <= death.effective)
+    own: Mask = np.asarray(boots == death.boot, dtype=bool)
+    if death.kind == "pause":  # it answers again afterwards
+        own &= ended <= death.effective
+    return np.asarray((ended <= death.commanded) | own)
+
+
+def cause_of(loss: Loss, taken: Sequence[Death]) -> str:
+    """Why a state vanished: ``killed``, ``stopped`` or ``paused`` with its replica, ``store_died`` with all;
+    ``returned_empty``, an empty replica came back and took its session over from where it lived; ``moved``, the
+    balancer sent its session to another replica that lives; ``unattributed`` where none of these explains it.
     """
-    if any(loss.boot_before == death.boot for death in killed):
-        return "killed"
-    if any(loss.boot_after == death.reborn for death in killed if death.reborn is not None):
+    for death in taken:
+        if death.took(loss):
+            return death.cause
+    if any(loss.boot_after == death.reborn for death in taken if death.reborn is not None):
         return "returned_empty"
     return "moved" if loss.boot_before != loss.boot_after else "unattributed"
 
 
 def _sessions(observed: ArmObservations) -> Sessions:
     judgements = _by_session(observed.judgements)
-    killed = deaths(observed.events)
-    risky = at_risk(observed.requests, killed) if killed else frozenset()
+    taken = deaths(observed.events)
+    risky = at_risk(observed.requests, taken) if taken else frozenset()
     judged = {session: ones for session, ones in judgements.items() if not any(one.unknown for one in ones)}
     lost = {session for session, ones in judged.items() if any(one.lost for one in ones)}
     causes = Counter(
-        cause_of(loss, killed) for ones in judged.values() for one in ones if one.lost for loss in one.losses
+        cause_of(loss, taken) for ones in judged.values() for one in ones if one.lost for loss in one.losses
     )
-    by_kill = {session for session in lost if _causes(judged[session], killed) != {"returned_empty"}}
+    by_death = {session for session in lost if _causes(judged[session], taken) != {"returned_empty"}}
     load = Columns.of(observed.requests).frame
     started = int(load["session"].nunique())
     return Sessions(
         started=started,
         judged=len(judged),
-        at_risk=len(risky) if killed else 0,
+        at_risk=len(risky) if taken else 0,
         expected_lost=None,
         lost=len(lost),
         loss_rate=len(lost) / len(judged) if judged else None,
@@ -301,13 +362,13 @@ def _sessions(observed: ArmObservations) -> Sessions:
         unknown=started - len(judged),
         lost_by_cause=dict(causes),
         wrong=int(load.loc[np.asarray(load["anomaly"] == "wrong"), "session"].nunique()),
-        lost_not_at_risk=len(by_kill - risky) if killed else None,
-        at_risk_not_lost=len((risky & judged.keys()) - lost) if killed else None,
+        lost_not_at_risk=len(by_death - risky) if taken else None,
+        at_risk_not_lost=len((risky & judged.keys()) - lost) if taken else None,
     )
 
 
-def _causes(judgements: Sequence[Judgement], killed: Sequence[Death]) -> set[str]:
-    return {cause_of(loss, killed) for one in judgements for loss in one.losses}
+def _causes(judgements: Sequence[Judgement], taken: Sequence[Death]) -> set[str]:
+    return {cause_of(loss, taken) for one in judgements for loss in one.losses}
 
 
 def _by_session(judgements: Sequence[Judgement]) -> dict[int, list[Judgement]]:

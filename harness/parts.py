@@ -65,12 +65,61 @@ class Pausable(Protocol):
         """SIGCONT or its like."""
 
 
+@runtime_checkable
+class Terminable(Protocol):
+    """Can be asked to end, and does so in its own time."""
+
+    async def terminate(self) -> Evidence:
+        """SIGTERM; returns when the process is gone."""
+
+
+@runtime_checkable
+class Slowable(Protocol):
+    """Can be kept short of CPU."""
+
+    async def slow(self, by: float) -> Evidence:
+        """Stand still for ``by`` seconds, run for a moment, and so on until ``quicken``."""
+
+    async def quicken(self) -> Evidence:
+        """Run freely again."""
+
+
+@runtime_checkable
+class Evicting(Protocol):
+    """A store that drops data where its memory ends."""
+
+    async def evict(self, share: float) -> Evidence:
+        """Limit its memory so that about this share of its data has to go: landed once some has gone."""
+
+    async def unlimit(self) -> Evidence:
+        """Lift the limit."""
+
+
+@runtime_checkable
+class Reloadable(Protocol):
+    """Can take up its configuration anew without ending."""
+
+    async def reload(self) -> Evidence:
+        """Returns when the new configuration serves."""
+
+
 @dataclass(frozen=True)
 class Refusal:
     """A reply that the balancer made without having contacted any upstream: the write ``op`` was not applied."""
 
     op: int
     reason: str
+
+
+@runtime_checkable
+class Scalable(Protocol):
+    """A topology whose number of replicas can change."""
+
+    async def grow(self) -> Replica:
+        """Start one replica more; returns when it is ready. The balancer does not know it yet."""
+
+    def forget(self, name: str) -> None:
+        """A replica has ended for good: it is no longer waited for."""
 
 
 class Balancer(Protocol):

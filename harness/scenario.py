@@ -9,7 +9,7 @@ import os
 import sys
 import tempfile
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
@@ -20,7 +20,7 @@ from harness.errors import UsageError
 from harness.targets import Command, Target, Url
 from harness.verdicts import Expectation
 
-POLICIES = ("round_robin", "least_connections", "cookie", "hash_cookie", "hash_header", "source")
+POLICIES = ("round_robin", "least_connections", "cookie", "hash_cookie", "hash_header", "modulo_header", "source")
 
 
 def _require(holds: bool, message: str, hint: str = "docs/scenarios.md says what each value may be") -> None:
@@ -83,7 +83,7 @@ class Balancing:
     @property
     def affinity(self) -> bool:
         """Whether one session's requests go to one replica."""
-        return self.policy in ("cookie", "hash_cookie", "hash_header", "source")
+        return self.policy in ("cookie", "hash_cookie", "hash_header", "modulo_header", "source")
 
 
 @dataclass(frozen=True)
@@ -219,10 +219,18 @@ class At:
         return seconds(self.when)
 
 
+def _applies(fault: Fault, design: Design) -> bool:
+    """Whether the design has what the fault breaks; most concern what every design has."""
+    applies: Callable[[Design], bool] | None = getattr(fault, "applies", None)
+    return applies is None or applies(design)
+
+
 def _check_order(faults: Sequence[At]) -> None:
     """What ends a fault comes after it, and nothing is broken twice at once."""
     broken: set[tuple[str, str]] = set()
     for at in faults:
+        if getattr(at.fault, "passes", False):
+            continue  # over when it is done
         ends = getattr(at.fault, "ends", None)
         about = (ends or at.fault.kind, at.fault.target)
         if ends is None:
@@ -300,8 +308,8 @@ class Scenario:
         """Every design with and without its faults; the order alternates so that a drift hits both alike."""
         for index, design in enumerate(self.designs):
             pair = [Arm(design, "control", self.load, ())]
-            if self.faults:
-                pair.append(Arm(design, "fault", self.load, tuple(self.faults)))
+            if faults := tuple(at for at in self.faults if _applies(at.fault, design)):
+                pair.append(Arm(design, "fault", self.load, faults))
             yield from pair if index % 2 == 0 else reversed(pair)
 
     def rounds(self, repeat: int) -> Iterator[tuple[Arm, int]]:

@@ -74,7 +74,7 @@ class Sessions:
     leaked: int
     forced_login: int
     unknown: int
-    lost_by_cause: Mapping[str, int] = field(default_factory=dict)  # killed | returned_empty | moved | unattributed
+    lost_by_cause: Mapping[str, int] = field(default_factory=dict)  # fold.cause_of has the words
     wrong: int = 0  # shown a reply whose content is not what was asked for
     lost_not_at_risk: int | None = None
     at_risk_not_lost: int | None = None
@@ -121,6 +121,7 @@ class FaultFigures:
     evidence: Mapping[str, str | int | float | bool | None]
     detect_s: float | None
     recover_s: float | None
+    gray_s: float | None = None  # the balancer held the target for up and requests went unanswered
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,13 @@
 """Stand-ins at the seams: observations made by hand, a topology that only remembers."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pandas as pd
 
 from harness.observations import Event
 from harness.oracle.judge import Judgement, Loss
-from harness.parts import Evidence, Member
+from harness.parts import Evidence, Member, Refusal
 from harness.runs import ArmObservations
 
 CATEGORIES = ("name", "method", "outcome", "anomaly", "replica", "boot")
@@ -98,18 +98,17 @@ def kill_at(
 
 
 @dataclass
-class FakeReplica:
-    """A replica that can be killed, and remembers it."""
+class FakePart:
+    """A part to which everything can be done, and which remembers it. ``lands`` is what its evidence says."""
 
     name: str
     boots: int = 1
     up: bool = True
+    paused: bool = False
+    slow_by: float = 0.0
+    limited: bool = False
     deeds: list[str] = field(default_factory=list)
     lands: bool = True
-
-    @property
-    def member(self) -> Member:
-        return Member(self.name, "127.0.0.1", 1)
 
     @property
     def boot(self) -> str:
@@ -119,23 +118,138 @@ class FakeReplica:
     def pid(self) -> int | None:
         return 1 if self.up else None
 
-    async def kill(self) -> Evidence:
-        self.deeds.append("kill")
-        self.up = False
+    @property
+    def well(self) -> bool:
+        return self.up and not (self.paused or self.slow_by or self.limited)
+
+    def _done(self, deed: str) -> Evidence:
+        self.deeds.append(deed)
         return Evidence(self.lands, {"boot": self.boot})
 
+    async def kill(self) -> Evidence:
+        self.up = False
+        return self._done("kill")
+
+    async def terminate(self) -> Evidence:
+        self.up = False
+        return self._done("terminate")
+
     async def restart(self) -> Evidence:
-        self.deeds.append("restart")
+        self.boots += not self.up
         self.up = True
-        self.boots += 1
+        self.deeds.append("restart")
         return Evidence(True, {"boot": self.boot})
 
+    async def pause(self) -> Evidence:
+        self.paused = True
+        return self._done("pause")
 
-@dataclass(frozen=True)
+    async def resume(self) -> Evidence:
+        self.paused = False
+        self.deeds.append("resume")
+        return Evidence(True)
+
+    async def slow(self, by: float) -> Evidence:
+        self.slow_by = by
+        return self._done("slow")
+
+    async def quicken(self) -> Evidence:
+        self.slow_by = 0.0
+        self.deeds.append("quicken")
+        return Evidence(True)
+
+
+@dataclass
+class FakeReplica(FakePart):
+    """A replica."""
+
+    @property
+    def member(self) -> Member:
+        return Member(self.name, "127.0.0.1", 1)
+
+
+@dataclass
+class FakeStore(FakePart):
+    """A store."""
+
+    name: str = "redis"
+    url: str = "redis://127.0.0.1:1/0"
+
+    async def evict(self, share: float) -> Evidence:
+        self.limited = True
+        return self._done("evict")
+
+    async def unlimit(self) -> Evidence:
+        self.limited = False
+        self.deeds.append("unlimit")
+        return Evidence(True)
+
+
+@dataclass
+class FakeBalancer(FakePart):
+    """A balancer that believes what it is told of its members."""
+
+    name: str = "fake"
+    url: str = "http://127.0.0.1:1"
+    believed: dict[str, str] = field(default_factory=dict)
+
+    async def add(self, member: Member) -> None:
+        self.believed[member.name] = "up"
+
+    async def remove(self, name: str) -> None:
+        del self.believed[name]
+
+    async def drain(self, name: str) -> None:
+        self.believed[name] = "drain"
+
+    async def states(self) -> Mapping[str, str]:
+        return dict(self.believed)
+
+    def refusals(self) -> tuple[Refusal, ...]:
+        return ()
+
+    async def reload(self) -> Evidence:
+        return self._done("reload")
+
+
+@dataclass
 class FakeTopology:
-    """Replicas only."""
+    """Parts that only remember."""
 
-    replicas: tuple[FakeReplica, ...]
+    replicas: list[FakeReplica]
+    store: FakeStore | None = field(default_factory=FakeStore)
+    balancer: FakeBalancer = field(default_factory=FakeBalancer)
+
+    def __post_init__(self) -> None:
+        self.balancer.believed = {replica.name: "up" for replica in self.replicas}
+
+    @property
+    def parts(self) -> list[FakePart]:
+        return [*self.replicas, self.balancer, *([self.store] if self.store else [])]
+
+    @property
+    def whole(self) -> bool:
+        """Whether every part is well, and the balancer knows just the replicas there are."""
+        known = {replica.name: "up" for replica in self.replicas}
+        return all(part.well for part in self.parts) and self.balancer.believed == known
+
+    async def grow(self) -> FakeReplica:
+        self.replicas.append(FakeReplica(f"r{len(self.replicas)}"))
+        return self.replicas[-1]
+
+    def forget(self, name: str) -> None:
+        self.replicas[:] = [replica for replica in self.replicas if replica.name != name]
 
 
-__all__ = ["Asked", "FakeReplica", "FakeTopology", "Judgement", "Loss", "kill_at", "observed", "requests"]
+__all__ = [
+    "Asked",
+    "FakeBalancer",
+    "FakeReplica",
+    "FakeStore",
+    "FakeTopology",
+    "Judgement",
+    "Loss",
+    "kill_at",
+    "observed",
+    "requests",
+]

@@ -32,7 +32,7 @@ KINDS: Mapping[str, Kind] = {
 SUPPORTS: Mapping[str, frozenset[str]] = {name: kind.supports for name, kind in KINDS.items()}
 
 #: What every balancer can look up: nginx names a cookie in a variable, and ignores headers with an underscore.
-_KEYS = {"hash_cookie": "[A-Za-z0-9_]+", "hash_header": "[A-Za-z0-9-]+"}
+_KEYS = {"hash_cookie": "[A-Za-z0-9_]+", "hash_header": "[A-Za-z0-9-]+", "modulo_header": "[A-Za-z0-9-]+"}
 
 
 def available() -> Mapping[str, Path | str]:

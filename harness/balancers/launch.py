@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Protocol
 
 from harness.errors import EnvironmentLacksError, HarnessError
-from harness.parts import Member
+from harness.parts import Evidence, Member
 from harness.scenario import Balancing
 from harness.supervisor import Child, Command
+from harness.supervisor.deeds import killed
 
 _START_S = 10.0  # either is up in under 0.2 s on an idle machine
 _POLL_S = 0.01
@@ -46,22 +47,84 @@ class Setup:
         return f"http://127.0.0.1:{self.port}"
 
 
+Ready = Callable[[Child], Awaitable[bool]]
+
+
+class Process:
+    """A balancer's process: it can be killed, started again on its port, and followed by another one."""
+
+    def __init__(self, setup: Setup, name: str, argv: tuple[str, ...], ready: Ready) -> None:
+        self._setup = setup
+        self._name = name
+        self._argv = argv
+        self._ready = ready
+        self._former: list[Child] = []
+        self._child: Child | None = None
+
+    @property
+    def child(self) -> Child:
+        """The process that serves, or the last that did."""
+        if self._child is None:
+            raise HarnessError(f"{self._name} was not started")
+        return self._child
+
+    @property
+    def pid(self) -> int | None:
+        """Of the process that serves; None while there is none."""
+        return self._child.pid if self._child and self._child.alive else None
+
+    async def start(self, *more: str) -> None:
+        """Start it, with ``more`` arguments; returns when it serves.
+
+        Raises:
+            EnvironmentLacksError: its port is taken.
+            HarnessError: it ended at once, or never became ready.
+        """
+        setup, argv = self._setup, (*self._argv, *more)
+        command = Command(self._name, "balancer", argv, setup.logs / f"{self._name}.log", cwd=setup.scratch)
+        child = self._child = await setup.starter.spawn(command)
+        await until(lambda: self._ready(child), child, f"{self._name} to listen on port {setup.port}")
+
+    async def succeed(self, *more: str) -> Evidence:
+        """Start another one beside it, which has it end in its own time: landed when the new one serves."""
+        old = self.child
+        old.asked = True
+        self._former.append(old)
+        await self.start(*more)
+        return Evidence(self.pid not in (None, old.pid), {"old_pid": old.pid, "pid": self.pid})
+
+    async def kill(self) -> Evidence:
+        """SIGKILL: landed when its process is gone."""
+        return await killed(self._child)
+
+    async def restart(self) -> Evidence:
+        """Start it again on its port; landed when it serves. A no-op where it runs."""
+        before = self.child.pid
+        if self.pid is None:
+            await self.start()
+        return Evidence(self.pid is not None, {"old_pid": before, "pid": self.pid})
+
+    async def stop(self) -> None:
+        """End it, and those before it."""
+        for child in (*self._former, self._child):
+            if child is not None:
+                await child.stop(_GRACE_S)
+
+
 @contextlib.asynccontextmanager
-async def running(
-    setup: Setup, name: str, argv: tuple[str, ...], ready: Callable[[], Awaitable[bool]]
-) -> AsyncIterator[Child]:
+async def running(setup: Setup, name: str, argv: tuple[str, ...], ready: Ready) -> AsyncIterator[Process]:
     """A balancer's process from when it is ready until it has been stopped.
 
     Raises:
         EnvironmentLacksError: its port is taken.
         HarnessError: it ended at once, or never became ready.
     """
-    child = await setup.starter.spawn(Command(name, "balancer", argv, setup.logs / f"{name}.log", cwd=setup.scratch))
+    process = Process(setup, name, argv, ready)
     try:
-        await until(ready, child, f"{name} to listen on port {setup.port}")
-        yield child
+        await process.start()
+        yield process
     finally:
-        await child.stop(_GRACE_S)
+        await process.stop()
 
 
 async def until(holds: Callable[[], Awaitable[bool]], child: Child, what: str) -> None:

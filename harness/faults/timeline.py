@@ -1,15 +1,15 @@
 """Faults on the load's clock. Whatever is still broken at the end of the scope is undone, in reverse order."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 
 from harness.clock import Clock
-from harness.errors import UntrustedError, UsageError
-from harness.faults.fault import Breaking, Ending, Topology
+from harness.errors import HarnessError, UntrustedError, UsageError
+from harness.faults.fault import Breaking, Compound, Ending, Passing, Topology
 from harness.observations import Event
 from harness.parts import Evidence
-from harness.scenario import At
+from harness.scenario import At, Fault
 
 Record = Callable[[Event], None]
 
@@ -25,17 +25,35 @@ class Timeline:
 
     async def play(self, faults: Sequence[At]) -> None:
         """Wait for each fault's time and do it."""
+        await self._follow(faults, 0.0)
+
+    async def _follow(self, faults: Iterable[At], begin: float) -> None:
         for at in faults:
-            await asyncio.sleep(max(0.0, at.seconds - self._clock.seconds()))
-            if isinstance(at.fault, Ending):
-                await self.undo(self._ended_by(at.fault))
-            elif isinstance(at.fault, Breaking):
-                await self._inject(at.fault)
+            await asyncio.sleep(max(0.0, begin + at.seconds - self._clock.seconds()))
+            await self._do(at.fault)
+
+    async def _do(self, fault: Fault) -> None:
+        if isinstance(fault, Compound):
+            await self._follow(fault.steps(self._topology), self._clock.seconds())
+        elif isinstance(fault, Ending):
+            await self.undo(self._ended_by(fault))
+        elif isinstance(fault, Breaking):
+            await self._inject(fault)
 
     async def undo_all(self) -> None:
-        """Mend whatever is still broken."""
+        """Mend whatever is still broken, all of it: what cannot be mended is raised after the rest is.
+
+        Raises:
+            HarnessError: the first undo that failed.
+        """
+        problems = []
         while self._broken:
-            await self.undo(self._broken[-1])
+            try:
+                await self.undo(self._broken[-1])
+            except HarnessError as problem:
+                problems.append(problem)
+        if problems:
+            raise problems[0]
 
     async def undo(self, fault: Breaking) -> None:
         """Mend one fault, and show it."""
@@ -47,6 +65,8 @@ class Timeline:
         self._record(Event(self._clock.seconds(), "fault_commanded", fault.target, {"kind": fault.kind}))
         self._broken.append(fault)
         self._tell("fault_effective", fault, await fault.inject(self._topology))
+        if isinstance(fault, Passing):
+            await self.undo(fault)
 
     def _tell(self, kind: str, fault: Breaking, evidence: Evidence) -> None:
         self._record(Event(self._clock.seconds(), kind, fault.target, {"kind": fault.kind, **evidence.facts}))

@@ -1,6 +1,7 @@
 """The Redis store: a real server that keeps everything in memory and nothing on disk, so that its death loses all."""
 
 import asyncio
+import contextlib
 import importlib.util
 import shutil
 import time
@@ -16,6 +17,7 @@ from harness.supervisor.deeds import killed, paused, resumed
 
 READY_WITHIN = 10.0  # seconds
 _POLL = 0.01
+_EVICTS_WITHIN = 2.0  # seconds
 _ON_PATH = ("valkey-server", "redis-server")
 
 
@@ -84,16 +86,30 @@ class RedisStore:
 
     async def _answers(self) -> bool:
         try:
+            return await self._ask("PING") == "PONG"
+        except (OSError, asyncio.IncompleteReadError):
+            return False
+
+    async def _ask(self, command: str) -> str:
+        """Its answer to one command, on a connection of its own.
+
+        Raises:
+            OSError: no answer within a second (TimeoutError is one of them).
+            asyncio.IncompleteReadError: it hung up.
+        """
+        async with asyncio.timeout(1.0):
             reader, writer = await asyncio.open_connection(LOOPBACK, self._port)
-        except OSError:
-            return False
-        try:
-            writer.write(b"PING\r\n")
-            return await asyncio.wait_for(reader.readline(), 1.0) == b"+PONG\r\n"
-        except (OSError, TimeoutError):
-            return False
-        finally:
-            writer.close()
+            with contextlib.closing(writer):
+                writer.write(f"{command}\r\n".encode())
+                first = (await reader.readuntil(b"\r\n")).decode().strip()
+                if not first.startswith("$"):
+                    return first[1:]
+                return (await reader.readexactly(int(first[1:]))).decode()
+
+    async def _told(self, section: str) -> dict[str, str]:
+        """A section of INFO."""
+        lines = (await self._ask(f"INFO {section}")).splitlines()
+        return dict(line.split(":", 1) for line in lines if ":" in line)
 
     async def stop(self) -> None:
         """End it and wait for its end."""
@@ -118,6 +134,28 @@ class RedisStore:
     async def resume(self) -> Evidence:
         """SIGCONT."""
         return await resumed(self._child)
+
+    async def evict(self, share: float) -> Evidence:
+        """Lower maxmemory by this share of what the data takes; the least recently used keys go, until it fits.
+
+        Landed once ``evicted_keys`` has grown. What its clients' buffers take counts too, so the share is about right.
+        """
+        memory, before = await self._told("memory"), await self._evicted()
+        limit = int(memory["used_memory"]) - round(share * int(memory["used_memory_dataset"]))
+        await self._ask("CONFIG SET maxmemory-policy allkeys-lru")
+        await self._ask(f"CONFIG SET maxmemory {limit}")
+        give_up = time.monotonic() + _EVICTS_WITHIN
+        while not (gone := await self._evicted() - before) and time.monotonic() < give_up:  # noqa: ASYNC110 - it tells when asked
+            await asyncio.sleep(_POLL)
+        return Evidence(gone > 0, {"evicted_keys": gone, "maxmemory": limit, "used_memory": int(memory["used_memory"])})
+
+    async def unlimit(self) -> Evidence:
+        """No limit any more: landed where it says so."""
+        answer = await self._ask("CONFIG SET maxmemory 0")
+        return Evidence(answer == "OK", {"evicted_keys_in_all": await self._evicted()})
+
+    async def _evicted(self) -> int:
+        return int((await self._told("stats"))["evicted_keys"])
 
 
 @asynccontextmanager

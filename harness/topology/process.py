@@ -1,9 +1,11 @@
 """The process backend: a Design brought up as processes of this machine, with nothing but what pip installs."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+import itertools
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -102,8 +104,9 @@ class ProcessBackend:
         design, target, journal = site.design, site.design.target, site.logs / "journal.jsonl"
         if isinstance(target, Url):
             front, copies = attached(target)
-            return Topology(design, AsReady(target.ready), copies, front, None, journal, await self._sampler(site))
-        store = await self._store(site)
+            sampler = await self._sampler(site)
+            return Topology(design, AsReady(target.ready), list(copies), front, None, journal, sampler)
+        store, another = await self._store(site), None
         url = store.url if store else ""
         if isinstance(target, Command):
             answering: Answering = AsReady(target.ready)
@@ -112,8 +115,10 @@ class ProcessBackend:
             answering = AsOurs(self._nonce)
             settings = TargetSettings(design, self._nonce, self._secret, journal, url or None, self._home)
             started, balancing = await self._replicas(site, settings), design.balancing
+            another = partial(self._another, site, settings, itertools.count(len(started)))
         balancer = await self._balancer(site, balancing, started)
-        return Topology(design, answering, started, balancer, store, journal, await self._sampler(site))
+        sampler = await self._sampler(site)
+        return Topology(design, answering, list(started), balancer, store, journal, sampler, another)
 
     async def _sampler(self, site: Site) -> Sampler:
         return await site.scope.enter_async_context(sampling(self._supervisor, site.clock))
@@ -124,11 +129,17 @@ class ProcessBackend:
         return await site.scope.enter_async_context(STORES[name](self._supervisor, site.logs)) if name else None
 
     async def _replicas(self, site: Site, settings: TargetSettings) -> Sequence[Started]:
-        replicas = [
-            ProcessReplica(name, settings, self._supervisor, site.scope.enter_context(Reservation()), site.logs)
-            for name in site.names
-        ]
-        return await _up(site, replicas)
+        return await _up(site, [self._replica(site, settings, name) for name in site.names])
+
+    def _replica(self, site: Site, settings: TargetSettings, name: str) -> ProcessReplica:
+        return ProcessReplica(name, settings, self._supervisor, site.scope.enter_context(Reservation()), site.logs)
+
+    async def _another(self, site: Site, settings: TargetSettings, numbers: Iterator[int]) -> ProcessReplica:
+        """One replica more; it ends with the scope at the latest."""
+        replica = self._replica(site, settings, f"r{next(numbers)}")
+        site.scope.push_async_callback(replica.stop)
+        await replica.start()
+        return replica
 
     async def _commands(self, site: Site, target: Command, store: str) -> Sequence[Started]:
         replicas = [

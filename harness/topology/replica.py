@@ -13,10 +13,11 @@ from harness.parts import Evidence, Member
 from harness.ports import LOOPBACK, Reservation
 from harness.scenario import Design
 from harness.supervisor import Child, Command, Supervisor
-from harness.supervisor.deeds import killed, paused, resumed
+from harness.supervisor.deeds import Throttle, killed, paused, resumed, stopped, terminated
 from harness.topology.health import Health, probe
 
 READY_WITHIN = 15.0  # seconds
+GRACE = 6.0  # seconds that a replica asked to end is given: a second more than the targets give their requests
 _POLL = 0.02
 
 
@@ -65,6 +66,7 @@ class Started(ABC):
         self._supervisor = supervisor
         self._log = logs / f"{name}.log"
         self._child: Child | None = None
+        self._throttle: Throttle | None = None
         self.name = name
         self.member = Member(name, LOOPBACK, port.port)
         self.boot = ""
@@ -98,9 +100,30 @@ class Started(ABC):
             self.boot != before, {"old_boot": before, "boot": self.boot, "old_pid": old_pid, "pid": self.pid}
         )
 
+    async def terminate(self) -> Evidence:
+        """SIGTERM: landed when its process is gone."""
+        done = await terminated(self._child, GRACE)
+        return Evidence(done.landed, {**done.facts, "boot": self.boot})
+
+    async def slow(self, by: float) -> Evidence:
+        """Stopped for ``by`` seconds, let run for 10 ms, and so on: landed when the kernel showed it stopped."""
+        if self._child is None or self.pid is None or self._throttle is not None:
+            return Evidence(False, {"reason": "it was not running, or was slow already"})
+        self._throttle = Throttle(self._child, by)
+        shown = await stopped(self._child)
+        return Evidence(shown.landed, {**shown.facts, "stands_still_s": by, "runs_s": Throttle.RUNS})
+
+    async def quicken(self) -> Evidence:
+        """Let run freely: landed when the kernel shows it running."""
+        if self._throttle is not None:
+            await self._throttle.end()
+            self._throttle = None
+        return await resumed(self._child)
+
     async def pause(self) -> Evidence:
         """SIGSTOP: landed when the kernel shows it stopped."""
-        return await paused(self._child)
+        done = await paused(self._child)
+        return Evidence(done.landed, {**done.facts, "boot": self.boot})
 
     async def resume(self) -> Evidence:
         """SIGCONT: landed when the kernel shows it running."""

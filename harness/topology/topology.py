@@ -2,12 +2,12 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from harness.errors import UntrustedError
+from harness.errors import UntrustedError, UsageError
 from harness.observations import Sample
 from harness.parts import Balancer, Replica, Store
 from harness.scenario import Design
@@ -23,11 +23,28 @@ class Topology:
 
     design: Design
     answering: Answering  # how its parts show that they are the right ones
-    replicas: Sequence[Replica]
+    replicas: list[Replica]  # those in service: scaling changes it
     balancer: Balancer
     store: Store | None
     journal: Path  # the effect journal, which all replicas append to
     sampler: Sampler
+    another: Callable[[], Awaitable[Replica]] | None = None  # starts one replica more, where that can be done
+
+    async def grow(self) -> Replica:
+        """Start one replica more; returns when it is ready. The balancer does not know it yet.
+
+        Raises:
+            UsageError: only replicas of the built-in targets can be added.
+        """
+        if self.another is None:
+            raise UsageError("a replica cannot be added to a service of one's own", "scale a built-in target instead")
+        replica = await self.another()
+        self.replicas.append(replica)
+        return replica
+
+    def forget(self, name: str) -> None:
+        """A replica has ended for good: it is no longer waited for."""
+        self.replicas[:] = [replica for replica in self.replicas if replica.name != name]
 
     @property
     def url(self) -> str:

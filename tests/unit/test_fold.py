@@ -1,6 +1,7 @@
 import pytest
 
 from harness.fold import at_risk, cause_of, deaths, fold, interval, percentiles
+from harness.observations import Event
 from harness.oracle.judge import Loss
 from tests.fakes import Asked, kill_at, observed, requests
 
@@ -128,3 +129,91 @@ def test_percentiles_are_values_that_were_observed() -> None:
 def test_the_interval_of_a_zero_reaches_up_to_the_exact_bound() -> None:
     low, high = interval(0, 100)
     assert low == 0 and high == pytest.approx(1 - 0.005 ** (1 / 100), abs=1e-5)
+
+
+def _taken(kind: str, t: float, boot: str = "b1", healed: float | None = None, took: float = 0.0) -> list[Event]:
+    """The events of a fault that takes state away."""
+    detail: dict[str, str] = {"kind": kind} if kind == "kill_store" else {"kind": kind, "boot": boot}
+    subject = "store" if kind == "kill_store" else "r1"
+    events = [
+        Event(t, "fault_commanded", subject, {"kind": kind}),
+        Event(t + took, "fault_effective", subject, detail),
+    ]
+    return [*events, Event(healed, "fault_healed", subject, {"kind": kind})] if healed is not None else events
+
+
+@pytest.mark.parametrize("kind", ["kill", "terminate", "retire", "pause"])
+def test_whatever_takes_a_replica_away_puts_its_sessions_at_risk(kind: str) -> None:
+    asked = [*_steady(1, "b1", 0, 4), *_steady(2, "b0", 0, 4), Asked(3, 1, boot="b1")]
+    assert at_risk(requests(asked), deaths(_taken(kind, 4.2))) == {1}
+
+
+def test_a_drained_replica_still_serves_its_own_until_it_is_gone() -> None:
+    asked = [*_steady(1, "b1", 4.3, 4.9), *_steady(2, "b1", 0, 4.3), Asked(2, 4.5, boot="b0", replica="r0")]
+    assert at_risk(requests(asked), deaths(_taken("terminate", 4.2, took=1.0))) == {1, 2}
+
+
+def test_who_meets_a_replica_after_its_pause_was_not_at_risk() -> None:
+    asked = [*_steady(1, "b1", 0, 4), *_steady(2, "b1", 8, 9)]
+    assert at_risk(requests(asked), deaths(_taken("pause", 4.2, healed=7.0))) == {1}
+
+
+def test_the_death_of_the_store_puts_all_at_risk_that_had_written() -> None:
+    asked = [*_steady(1, "b1", 0, 4), *_steady(2, "b0", 0, 4), Asked(3, 1, boot="b1"), *_steady(4, "b0", 5, 6)]
+    assert at_risk(requests(asked), deaths(_taken("kill_store", 4.2))) == {1, 2}
+
+
+def test_every_replica_of_a_deploy_is_a_death_of_its_own() -> None:
+    events = [event for number, t in ((0, 1.0), (1, 2.0)) for event in _deployed(number, t)]
+    assert [(death.boot, death.reborn) for death in deaths(events)] == [("b0", "b0'"), ("b1", "b1'")]
+    asked = [*_steady(1, "b0", 0, 1), *_steady(1, "b1", 1.2, 2), *_steady(2, "b2", 0, 3)]
+    assert at_risk(requests(asked), deaths(events)) == {1}
+
+
+def _deployed(number: int, t: float) -> list[Event]:
+    replica, boot = f"r{number}", f"b{number}"
+    return [
+        Event(t, "fault_commanded", replica, {"kind": "terminate"}),
+        Event(t + 0.1, "fault_effective", replica, {"kind": "terminate", "boot": boot}),
+        Event(t + 0.5, "fault_healed", replica, {"kind": "terminate", "boot": boot + "'"}),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("kind", "cause"),
+    [("kill", "killed"), ("terminate", "stopped"), ("retire", "stopped"), ("pause", "paused")],
+)
+def test_a_loss_is_told_by_what_took_the_state_away(kind: str, cause: str) -> None:
+    loss = Loss(t_ns=0, birth_before="x", birth_after="y", boot_before="b1", boot_after="b0", writes=1)
+    assert cause_of(loss, deaths(_taken(kind, 4.2))) == cause
+
+
+def test_a_loss_before_the_store_died_is_not_its_doing() -> None:
+    def loss(t: float) -> Loss:
+        return Loss(int(t * 1e9), birth_before="x", birth_after="y", boot_before="b0", boot_after="b2", writes=1)
+
+    taken = deaths(_taken("kill_store", 4.2))
+    assert (cause_of(loss(3.0), taken), cause_of(loss(5.0), taken)) == ("moved", "store_died")
+
+
+def _states(*told: tuple[float, str]) -> list[Event]:
+    return [Event(t, "member_state", "r1", {"state": state}) for t, state in told]
+
+
+def test_a_gray_failure_lasts_from_the_first_unanswered_request_until_the_balancer_sees_it() -> None:
+    asked = [Asked(1, 4.5, outcome="in_doubt", replica=None, boot=None, took=0.5), *_steady(2, "b0", 0, 10)]
+    events = [*_states((0.0, "up"), (6.0, "down"), (8.5, "up")), *_taken("pause", 4.0, healed=8.0)]
+    assert fold(observed(asked, events)).faults[0].gray_s == pytest.approx(1.5)
+
+
+def test_a_request_that_hangs_until_the_fault_is_healed_counts_as_unanswered() -> None:
+    asked = [Asked(1, 4.2, replica="r1", boot="b1", took=4.0)]
+    events = [*_states((0.0, "up")), *_taken("pause", 4.0, healed=8.0)]
+    assert fold(observed(asked, events)).faults[0].gray_s == pytest.approx(3.8)
+
+
+def test_without_a_failing_request_nothing_is_gray_and_without_the_balancers_word_it_is_not_known() -> None:
+    asked = _steady(2, "b0", 0, 10)
+    kill = _taken("kill", 4.0, healed=8.0)
+    assert fold(observed(asked, [*_states((0.0, "up"), (5.0, "down")), *kill])).faults[0].gray_s == 0.0
+    assert fold(observed(asked, kill)).faults[0].gray_s is None

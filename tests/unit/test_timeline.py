@@ -13,7 +13,7 @@ from tests.fakes import FakeReplica, FakeTopology
 
 def _parts(lands: bool = True) -> tuple[FakeReplica, FakeTopology]:
     victim = FakeReplica("r1", lands=lands)
-    return victim, FakeTopology((FakeReplica("r0"), victim))
+    return victim, FakeTopology([FakeReplica("r0"), victim])
 
 
 def _clock() -> Clock:

@@ -1,0 +1,57 @@
+"""What befalls the balancer itself."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from harness.faults.fault import BALANCER, Topology, able
+from harness.parts import Evidence, Killable, Reloadable
+
+
+@dataclass(frozen=True)
+class OnBalancer:
+    """What all faults of the balancer have in common."""
+
+    kind: ClassVar[str]
+    target: ClassVar[str] = BALANCER
+
+    def check(self, replicas: int) -> None:
+        """It depends on no replica."""
+
+
+@dataclass(frozen=True)
+class ReloadBalancer(OnBalancer):
+    """The balancer takes up its configuration anew, as an operator would have it do."""
+
+    kind: ClassVar[str] = "reload_balancer"
+    passes: ClassVar[bool] = True
+
+    async def inject(self, topology: Topology) -> Evidence:
+        """Reload it; the evidence is that another process, or generation, serves."""
+        return await able(topology, BALANCER, Reloadable).reload()
+
+    async def undo(self, topology: Topology) -> Evidence:
+        """Nothing is left to mend: it is there."""
+        return Evidence(topology.balancer.pid is not None, {"pid": topology.balancer.pid})
+
+
+@dataclass(frozen=True)
+class KillBalancer(OnBalancer):
+    """SIGKILL to the balancer: nobody answers any more; undone by starting it again on its port."""
+
+    kind: ClassVar[str] = "kill_balancer"
+
+    async def inject(self, topology: Topology) -> Evidence:
+        """Kill it; the evidence is that its process is gone."""
+        return await able(topology, BALANCER, Killable).kill()
+
+    async def undo(self, topology: Topology) -> Evidence:
+        """Bring it back; the evidence is that it serves."""
+        return await able(topology, BALANCER, Killable).restart()
+
+
+@dataclass(frozen=True)
+class RestartBalancer(OnBalancer):
+    """The end of a KillBalancer before the run's end."""
+
+    kind: ClassVar[str] = "restart_balancer"
+    ends: ClassVar[str] = KillBalancer.kind

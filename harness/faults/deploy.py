@@ -1,0 +1,79 @@
+"""Replicas that are stopped in an orderly way and come back: one, or one after another."""
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import ClassVar
+
+from harness.duration import seconds
+from harness.faults.fault import OnReplica, Topology, able, held_up, replica_of
+from harness.parts import Evidence, Killable, Terminable
+from harness.scenario import At
+
+
+async def take_out(topology: Topology, name: str, drain: bool, grace: str) -> Evidence:
+    """SIGTERM to a replica; with ``drain`` not before the balancer has let it go.
+
+    For ``grace`` it gets no new sessions and keeps its own; then nothing more is sent there, and what it is doing is
+    let finish. Without ``drain`` it is up to the balancer to find out.
+    """
+    if drain:
+        await topology.balancer.drain(name)
+        await asyncio.sleep(seconds(grace))
+        await topology.balancer.remove(name)
+    return await able(topology, name, Terminable).terminate()
+
+
+async def bring_in(topology: Topology, name: str, drained: bool) -> Evidence:
+    """Start a replica where it is down, and wait until the balancer sends it requests."""
+    evidence = await able(topology, name, Killable).restart()
+    replica = replica_of(topology, name)
+    if replica is not None and drained:
+        await topology.balancer.add(replica.member)
+    up = await held_up(topology, name)
+    return Evidence(evidence.landed and up, {**evidence.facts, "held_up": up})
+
+
+@dataclass(frozen=True)
+class Terminate(OnReplica):
+    """SIGTERM to one replica, drained before unless ``drain=False``; undone by starting it anew, empty."""
+
+    drain: bool = True
+    grace: str = "0s"
+    kind: ClassVar[str] = "terminate"
+
+    async def inject(self, topology: Topology) -> Evidence:
+        """Drain and stop it; the evidence is that its process has ended."""
+        return await take_out(topology, self.target, self.drain, self.grace)
+
+    async def undo(self, topology: Topology) -> Evidence:
+        """Bring it back; the evidence is another boot id, and that the balancer holds it for up."""
+        return await bring_in(topology, self.target, self.drain)
+
+
+@dataclass(frozen=True)
+class Start(OnReplica):
+    """The end of a Terminate before the run's end."""
+
+    kind: ClassVar[str] = "start"
+    ends: ClassVar[str] = Terminate.kind
+
+
+@dataclass(frozen=True)
+class RollingDeploy:
+    """Every replica replaced by a new one, one after another, each drained before unless ``drain=False``."""
+
+    drain: bool = True
+    grace: str = "0s"
+    kind: ClassVar[str] = "rolling_deploy"
+    target: ClassVar[str] = "replicas"
+    passes: ClassVar[bool] = True
+
+    def check(self, replicas: int) -> None:
+        """Any number of replicas can be replaced."""
+
+    def steps(self, topology: Topology) -> Iterable[At]:
+        """Stop and start, replica by replica; the next one waits until this one is up."""
+        for replica in list(topology.replicas):
+            number = int(replica.name[1:])
+            yield from (At("0s", Terminate(number, self.drain, self.grace)), At("0s", Start(number)))

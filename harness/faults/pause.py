@@ -1,0 +1,55 @@
+"""A replica that neither works nor dies: stopped, or so short of CPU that it answers late."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from harness.duration import seconds
+from harness.errors import UsageError
+from harness.faults.fault import OnReplica, Topology, able
+from harness.parts import Evidence, Pausable, Slowable
+
+
+@dataclass(frozen=True)
+class Pause(OnReplica):
+    """SIGSTOP to one replica: it keeps its port and its connections and answers nothing; undone by SIGCONT."""
+
+    kind: ClassVar[str] = "pause"
+
+    async def inject(self, topology: Topology) -> Evidence:
+        """Stop it; the evidence is the kernel's word."""
+        return await able(topology, self.target, Pausable).pause()
+
+    async def undo(self, topology: Topology) -> Evidence:
+        """Let it go on; it then does what was asked of it meanwhile."""
+        return await able(topology, self.target, Pausable).resume()
+
+
+@dataclass(frozen=True)
+class Resume(OnReplica):
+    """The end of a Pause before the run's end."""
+
+    kind: ClassVar[str] = "resume"
+    ends: ClassVar[str] = Pause.kind
+
+
+@dataclass(frozen=True)
+class Slow(OnReplica):
+    """A replica short of CPU: it stands still for ``by``, runs for 10 ms, and so on, as under a CPU quota.
+
+    A request meets it in the middle of that, so it is late by up to ``by`` each time it needs the CPU.
+    """
+
+    by: str = "200ms"
+    kind: ClassVar[str] = "slow"
+
+    def __post_init__(self) -> None:
+        if not 0 < seconds(self.by) <= 2:
+            raise UsageError(f"Slow(by={self.by!r}): above 0, at most 2s", "a longer standstill is a Pause")
+
+    async def inject(self, topology: Topology) -> Evidence:
+        """Slow it down; the evidence is that the kernel showed it stopped."""
+        return await able(topology, self.target, Slowable).slow(seconds(self.by))
+
+    async def undo(self, topology: Topology) -> Evidence:
+        """Let it run freely again."""
+        return await able(topology, self.target, Slowable).quicken()

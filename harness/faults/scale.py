@@ -1,0 +1,120 @@
+"""More replicas, or fewer. The new size stays: undoing it would be a second change."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import ClassVar
+
+from harness.errors import UsageError
+from harness.faults.deploy import bring_in, take_out
+from harness.faults.fault import OnReplica, Topology, held_up, replica_of
+from harness.parts import Evidence, Scalable
+from harness.scenario import At
+
+REPLICAS = "replicas"
+
+
+def scalable(topology: Topology) -> Scalable:
+    """The topology as one whose size can change.
+
+    Raises:
+        UsageError: this one's cannot.
+    """
+    if not isinstance(topology, Scalable):
+        raise UsageError("this topology cannot be scaled while it runs")
+    return topology
+
+
+@dataclass(frozen=True)
+class Grow:
+    """One replica more, in the balancer's hands once it is ready."""
+
+    kind: ClassVar[str] = "grow"
+    target: ClassVar[str] = REPLICAS
+    passes: ClassVar[bool] = True
+
+    def check(self, replicas: int) -> None:
+        """There is always room for one more."""
+
+    async def inject(self, topology: Topology) -> Evidence:
+        """Start it and tell the balancer; the evidence is that it answers and is held for up."""
+        replica = await scalable(topology).grow()
+        await topology.balancer.add(replica.member)
+        up = await held_up(topology, replica.name)
+        return Evidence(up, {"replica": replica.name, "boot": replica.boot, "replicas": len(topology.replicas)})
+
+    async def undo(self, topology: Topology) -> Evidence:
+        """The new size stays."""
+        return Evidence(True, {"replicas": len(topology.replicas)})
+
+
+@dataclass(frozen=True)
+class Retire(OnReplica):
+    """SIGTERM to one replica, for good; drained before unless ``drain=False``."""
+
+    drain: bool = True
+    grace: str = "0s"
+    kind: ClassVar[str] = "retire"
+    passes: ClassVar[bool] = True
+
+    async def inject(self, topology: Topology) -> Evidence:
+        """Drain and stop it, and forget it; the evidence is that its process has ended."""
+        evidence = await take_out(topology, self.target, self.drain, self.grace)
+        if not self.drain:
+            await topology.balancer.remove(self.target)
+        scalable(topology).forget(self.target)
+        return evidence
+
+    async def undo(self, topology: Topology) -> Evidence:
+        """The new size stays; a replica that was cut off on its way out is brought back."""
+        if replica_of(topology, self.target) is not None:
+            return await bring_in(topology, self.target, self.drain)
+        return Evidence(True, {"replicas": len(topology.replicas)})
+
+
+@dataclass(frozen=True)
+class ScaleOut:
+    """Replicas are added, one after another, until there are ``to``."""
+
+    to: int
+    kind: ClassVar[str] = "scale_out"
+    target: ClassVar[str] = REPLICAS
+    passes: ClassVar[bool] = True
+
+    def check(self, replicas: int) -> None:
+        """It is more than at the start.
+
+        Raises:
+            UsageError: it is not.
+        """
+        if self.to <= replicas:
+            raise UsageError(f"ScaleOut(to={self.to}): there are {replicas} replicas already", "give a larger number")
+
+    def steps(self, topology: Topology) -> Iterable[At]:
+        """One replica after another."""
+        yield from (At("0s", Grow()) for _ in range(self.to - len(topology.replicas)))
+
+
+@dataclass(frozen=True)
+class ScaleIn:
+    """Replicas are retired, the newest first, until there are ``to``; each is drained before unless ``drain=False``."""
+
+    to: int
+    drain: bool = True
+    grace: str = "0s"
+    kind: ClassVar[str] = "scale_in"
+    target: ClassVar[str] = REPLICAS
+    passes: ClassVar[bool] = True
+
+    def check(self, replicas: int) -> None:
+        """One replica at least stays, and one at least goes.
+
+        Raises:
+            UsageError: not so.
+        """
+        if not 1 <= self.to < replicas:
+            raise UsageError(f"ScaleIn(to={self.to}): there are {replicas} replicas", "leave at least 1, and fewer")
+
+    def steps(self, topology: Topology) -> Iterable[At]:
+        """One replica after another."""
+        for replica in list(topology.replicas)[: self.to - 1 : -1]:
+            yield At("0s", Retire(int(replica.name[1:]), self.drain, self.grace))

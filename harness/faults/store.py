@@ -1,0 +1,91 @@
+"""What befalls the store, where a design has one. A design without is not touched, and runs without its fault arm."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from harness.errors import UsageError
+from harness.faults.fault import STORE, Topology, able
+from harness.parts import Evicting, Evidence, Killable, Pausable
+from harness.scenario import Design
+from harness.stores import needs
+
+
+@dataclass(frozen=True)
+class OnStore:
+    """What all faults of the store have in common."""
+
+    kind: ClassVar[str]
+    target: ClassVar[str] = STORE
+
+    def check(self, replicas: int) -> None:
+        """It depends on no replica."""
+
+    def applies(self, design: Design) -> bool:
+        """Whether the design has a store."""
+        return needs(design.state) is not None
+
+
+@dataclass(frozen=True)
+class KillStore(OnStore):
+    """SIGKILL to the store: what it held in memory is gone; undone by starting it again, empty."""
+
+    kind: ClassVar[str] = "kill_store"
+
+    async def inject(self, topology: Topology) -> Evidence:
+        """Kill it; the evidence is that its process is gone."""
+        return await able(topology, STORE, Killable).kill()
+
+    async def undo(self, topology: Topology) -> Evidence:
+        """Bring it back at its address; the evidence is that it answers."""
+        return await able(topology, STORE, Killable).restart()
+
+
+@dataclass(frozen=True)
+class RestartStore(OnStore):
+    """The end of a KillStore before the run's end."""
+
+    kind: ClassVar[str] = "restart_store"
+    ends: ClassVar[str] = KillStore.kind
+
+
+@dataclass(frozen=True)
+class PauseStore(OnStore):
+    """SIGSTOP to the store: it keeps its connections and answers nothing; undone by SIGCONT."""
+
+    kind: ClassVar[str] = "pause_store"
+
+    async def inject(self, topology: Topology) -> Evidence:
+        """Stop it; the evidence is the kernel's word."""
+        return await able(topology, STORE, Pausable).pause()
+
+    async def undo(self, topology: Topology) -> Evidence:
+        """Let it go on; it then does what was asked of it meanwhile."""
+        return await able(topology, STORE, Pausable).resume()
+
+
+@dataclass(frozen=True)
+class ResumeStore(OnStore):
+    """The end of a PauseStore before the run's end."""
+
+    kind: ClassVar[str] = "resume_store"
+    ends: ClassVar[str] = PauseStore.kind
+
+
+@dataclass(frozen=True)
+class Evict(OnStore):
+    """The store's memory ends: about this ``share`` of its data has to go; undone by lifting the limit."""
+
+    share: float = 0.5
+    kind: ClassVar[str] = "evict"
+
+    def __post_init__(self) -> None:
+        if not 0 < self.share <= 1:
+            raise UsageError(f"Evict(share={self.share}): above 0, at most 1")
+
+    async def inject(self, topology: Topology) -> Evidence:
+        """Lower the limit; the evidence is the number of keys that the store says it evicted."""
+        return await able(topology, STORE, Evicting).evict(self.share)
+
+    async def undo(self, topology: Topology) -> Evidence:
+        """Lift the limit; what was evicted stays away."""
+        return await able(topology, STORE, Evicting).unlimit()

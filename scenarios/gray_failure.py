@@ -1,0 +1,76 @@
+"""A replica that neither works nor dies: how long does the balancer hold it for up while its clients wait in vain?
+
+harness run scenarios/gray_failure.py
+"""
+
+from collections.abc import Generator
+
+from locust import between
+
+from harness import (
+    At,
+    Balancing,
+    Client,
+    Design,
+    Pause,
+    Resume,
+    Scenario,
+    Sessions,
+    SessionUser,
+    clean_control,
+    finds,
+    keeps,
+    loses_only_the_at_risk,
+    recovers,
+)
+from harness.load.user import Reply, Request
+
+
+class Impatient(SessionUser):
+    """Fills a cart and looks at it; gives up on a reply after half a second, and asks again."""
+
+    wait_time = between(0.05, 0.2)
+    timeout = 0.5
+
+    def session(self, cart: Client) -> Generator[Request, Reply, None]:
+        while True:
+            yield cart.post("/cart/add", json={"item": "tea"}, writes="tea")
+            yield cart.get("/cart")
+
+    def final(self, cart: Client) -> Request:
+        return cart.get("/cart")
+
+
+# Cookie affinity harms a third of the clients, all the time; round robin harms all of them, a third of the time. Those
+# of the stopped replica that ask once it is held for down are sent elsewhere, and lose what it keeps in its memory.
+# A replica that wakes up does what it was asked before it fell asleep: where the last write wins, such a late one may
+# undo later ones. A store that compares versions refuses it.
+DESIGNS = (
+    Design("hybrid", state="redis", balancing=Balancing("round_robin"), at_risk="none"),
+    Design(
+        "versioned", state="redis", balancing=Balancing("round_robin"), options={"versioned": "yes"}, at_risk="none"
+    ),
+    Design("sticky", state="memory", balancing=Balancing("cookie")),
+)
+EXPECT = (
+    keeps("versioned"),
+    finds("hybrid", among=("kept", "lost_writes", "rolled_back")),
+    loses_only_the_at_risk("sticky", judged=100),
+    recovers("hybrid", "versioned", "sticky"),
+    clean_control("hybrid", "versioned", "sticky"),
+)
+
+SCENARIO = Scenario(
+    designs=DESIGNS,
+    replicas=3,
+    load=Sessions(concurrent=150, duration="14s", warmup="1s"),
+    faults=[At("4s", Pause(replica=1)), At("8s", Resume(replica=1))],
+    expect=EXPECT,
+    quick=Scenario(
+        designs=DESIGNS,
+        replicas=3,
+        load=Sessions(concurrent=100, duration="7s", warmup="500ms"),
+        faults=[At("1500ms", Pause(replica=1)), At("4500ms", Resume(replica=1))],
+        expect=EXPECT,
+    ),
+)

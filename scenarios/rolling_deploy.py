@@ -1,0 +1,65 @@
+"""What does a deploy do to the sessions? Every replica is replaced, one after another, drained before.
+
+harness run scenarios/rolling_deploy.py
+"""
+
+from collections.abc import Generator
+
+from locust import between
+
+from harness import (
+    At,
+    Balancing,
+    Client,
+    Design,
+    RollingDeploy,
+    Scenario,
+    Sessions,
+    SessionUser,
+    clean_control,
+    keeps,
+    loses_the_at_risk,
+)
+from harness.load.user import Reply, Request
+
+
+class Shopper(SessionUser):
+    """Fills a cart and looks at it."""
+
+    wait_time = between(0.05, 0.2)
+
+    def session(self, cart: Client) -> Generator[Request, Reply, None]:
+        while True:
+            yield cart.post("/cart/add", json={"item": "tea"}, writes="tea")
+            yield cart.get("/cart")
+
+    def final(self, cart: Client) -> Request:
+        return cart.get("/cart")
+
+
+# What a replica keeps in its memory goes with it however gently it is stopped: by the end every session was at risk.
+DESIGNS = (
+    Design("stateless", state="token", balancing=Balancing("round_robin"), at_risk="none"),
+    Design("hybrid", state="redis", balancing=Balancing("round_robin"), at_risk="none"),
+    Design("sticky", state="memory", balancing=Balancing("cookie"), at_risk="victim"),
+)
+EXPECT = (
+    keeps("stateless", "hybrid"),
+    loses_the_at_risk("sticky", judged=100),
+    clean_control("stateless", "hybrid", "sticky"),
+)
+
+SCENARIO = Scenario(
+    designs=DESIGNS,
+    replicas=3,
+    load=Sessions(concurrent=150, duration="16s", warmup="1s"),
+    faults=[At("3s", RollingDeploy(drain=True, grace="1s"))],
+    expect=EXPECT,
+    quick=Scenario(
+        designs=DESIGNS,
+        replicas=3,
+        load=Sessions(concurrent=120, duration="5s", warmup="500ms"),
+        faults=[At("1s", RollingDeploy(drain=True))],
+        expect=EXPECT,
+    ),
+)

@@ -1,0 +1,70 @@
+"""Whose sessions go when a replica is taken away? Those it held; under a modulo hash nearly everybody's.
+
+harness run scenarios/scale_in.py
+"""
+
+from collections.abc import Generator
+
+from locust import between
+
+from harness import (
+    At,
+    Balancing,
+    Client,
+    Design,
+    ScaleIn,
+    Scenario,
+    Sessions,
+    SessionUser,
+    clean_control,
+    keeps,
+    loses_the_at_risk,
+    moves_a_share,
+)
+from harness.load.user import Reply, Request
+
+N = 4
+
+
+class Shopper(SessionUser):
+    """Fills a cart and looks at it."""
+
+    wait_time = between(0.1, 0.3)
+
+    def session(self, cart: Client) -> Generator[Request, Reply, None]:
+        while True:
+            yield cart.post("/cart/add", json={"item": "tea"}, writes="tea")
+            yield cart.get("/cart")
+
+    def final(self, cart: Client) -> Request:
+        return cart.get("/cart")
+
+
+DESIGNS = (
+    Design("hybrid", state="redis", balancing=Balancing("round_robin"), at_risk="none"),
+    Design("cookie", state="memory", balancing=Balancing("cookie"), at_risk="victim"),
+    Design("consistent", state="memory", balancing=Balancing("hash_header", key="X-User"), at_risk="victim"),
+    Design("modulo", state="memory", balancing=Balancing("modulo_header", key="X-User")),
+)
+EXPECT = (
+    keeps("hybrid"),
+    loses_the_at_risk("cookie", "consistent", judged=100),
+    moves_a_share("cookie", "consistent", share=1 / N, within=0.1),
+    moves_a_share("modulo", share=1 - 1 / N, within=0.1),
+    clean_control("hybrid", "cookie", "consistent", "modulo"),
+)
+
+SCENARIO = Scenario(
+    designs=DESIGNS,
+    replicas=N,
+    load=Sessions(concurrent=200, duration="10s", warmup="1s"),
+    faults=[At("4s", ScaleIn(to=N - 1, drain=True, grace="1s"))],
+    expect=EXPECT,
+    quick=Scenario(
+        designs=DESIGNS,
+        replicas=N,
+        load=Sessions(concurrent=160, duration="2500ms", warmup="500ms"),
+        faults=[At("1s", ScaleIn(to=N - 1))],
+        expect=EXPECT,
+    ),
+)

@@ -1,0 +1,69 @@
+"""Whose sessions move when a replica is added? A consistent hash moves 1 in N+1, a modulo hash N in N+1, a cookie none.
+
+harness run scenarios/scale_out.py
+"""
+
+from collections.abc import Generator
+
+from locust import between
+
+from harness import (
+    At,
+    Balancing,
+    Client,
+    Design,
+    ScaleOut,
+    Scenario,
+    Sessions,
+    SessionUser,
+    clean_control,
+    keeps,
+    moves_a_share,
+)
+from harness.load.user import Reply, Request
+
+N = 3
+
+
+class Shopper(SessionUser):
+    """Fills a cart and looks at it."""
+
+    wait_time = between(0.1, 0.3)
+
+    def session(self, cart: Client) -> Generator[Request, Reply, None]:
+        while True:
+            yield cart.post("/cart/add", json={"item": "tea"}, writes="tea")
+            yield cart.get("/cart")
+
+    def final(self, cart: Client) -> Request:
+        return cart.get("/cart")
+
+
+DESIGNS = (
+    Design("cookie", state="memory", balancing=Balancing("cookie")),
+    Design("consistent", state="memory", balancing=Balancing("hash_header", key="X-User")),
+    Design("modulo", state="memory", balancing=Balancing("modulo_header", key="X-User")),
+)
+# Shares of a ring of 200 keys on 4 members scatter by a few percent.
+EXPECT = (
+    moves_a_share("cookie", share=0.0, within=0.0),
+    moves_a_share("consistent", share=1 / (N + 1), within=0.1),
+    moves_a_share("modulo", share=N / (N + 1), within=0.1),
+    keeps("cookie"),
+    clean_control("cookie", "consistent", "modulo"),
+)
+
+SCENARIO = Scenario(
+    designs=DESIGNS,
+    replicas=N,
+    load=Sessions(concurrent=200, duration="10s", warmup="1s"),
+    faults=[At("4s", ScaleOut(to=N + 1))],
+    expect=EXPECT,
+    quick=Scenario(
+        designs=DESIGNS,
+        replicas=N,
+        load=Sessions(concurrent=160, duration="3s", warmup="500ms"),
+        faults=[At("1s", ScaleOut(to=N + 1))],
+        expect=EXPECT,
+    ),
+)

@@ -1,0 +1,227 @@
+"""What every fault promises, held to each of them on parts that only remember."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+
+from harness import faults
+from harness.clock import Clock
+from harness.errors import UntrustedError, UsageError
+from harness.faults.fault import Breaking, Compound, Ending, Passing
+from harness.faults.timeline import timeline
+from harness.observations import Event
+from harness.scenario import At, Fault
+from tests.fakes import FakeReplica, FakeTopology
+
+
+@dataclass(frozen=True)
+class Case:
+    """A fault, what ends it where that has a name of its own, and what it does to the topology while it lasts."""
+
+    fault: Fault
+    broken: Callable[[FakeTopology], bool]
+    end: Fault | None = None
+    stays: Callable[[FakeTopology], bool] = lambda topology: topology.whole and len(topology.replicas) == 3
+
+
+def _deeds(*wanted: str) -> Callable[[FakeTopology], bool]:
+    return lambda topology: [deed for part in topology.parts for deed in part.deeds] == list(wanted)
+
+
+CASES = {
+    "Kill": Case(faults.Kill(1), lambda t: not t.replicas[1].up, faults.Restart(1)),
+    "CrashLoop": Case(faults.CrashLoop(1, every="1ms", times=3), _deeds(*["kill", "restart"] * 3)),
+    "Pause": Case(faults.Pause(1), lambda t: t.replicas[1].paused, faults.Resume(1)),
+    "Slow": Case(faults.Slow(1, by="50ms"), lambda t: t.replicas[1].slow_by == 0.05),
+    "Terminate": Case(
+        faults.Terminate(1), lambda t: not t.replicas[1].up and "r1" not in t.balancer.believed, faults.Start(1)
+    ),
+    "RollingDeploy": Case(faults.RollingDeploy(), _deeds(*["terminate", "restart"] * 3)),
+    "ScaleOut": Case(
+        faults.ScaleOut(to=5),
+        lambda t: len(t.replicas) == 5,
+        stays=lambda t: t.whole and [replica.name for replica in t.replicas] == ["r0", "r1", "r2", "r3", "r4"],
+    ),
+    "ScaleIn": Case(
+        faults.ScaleIn(to=1),
+        lambda t: len(t.replicas) == 1,
+        stays=lambda t: t.whole and [replica.name for replica in t.replicas] == ["r0"],
+    ),
+    "KillStore": Case(faults.KillStore(), lambda t: t.store is not None and not t.store.up, faults.RestartStore()),
+    "PauseStore": Case(faults.PauseStore(), lambda t: t.store is not None and t.store.paused, faults.ResumeStore()),
+    "Evict": Case(faults.Evict(share=0.3), lambda t: t.store is not None and t.store.limited),
+    "ReloadBalancer": Case(faults.ReloadBalancer(), _deeds("reload")),
+    "KillBalancer": Case(faults.KillBalancer(), lambda t: not t.balancer.up, faults.RestartBalancer()),
+}
+#: Those that leave something broken, and so have an undo that can be waited for.
+LASTING = [name for name, case in CASES.items() if not isinstance(case.fault, Passing)]
+
+
+def _topology() -> FakeTopology:
+    return FakeTopology([FakeReplica(f"r{number}") for number in range(3)])
+
+
+def _clock() -> Clock:
+    clock = Clock()
+    clock.start()
+    return clock
+
+
+async def _played(case: Case, topology: FakeTopology, told: list[Event]) -> None:
+    """The fault alone, seen while it lasts."""
+    async with timeline([At("0s", case.fault)], topology, _clock(), told.append):
+        await asyncio.sleep(0.05)
+        assert case.broken(topology)
+
+
+def test_every_fault_is_in_this_suite() -> None:
+    endings = {"Heal", *(type(case.end).__name__ for case in CASES.values() if case.end is not None)}
+    commands = {"Shell", "Undo"}  # the user's own do as they like with the parts: tests/unit/test_shell.py
+    assert set(CASES) | endings | commands == set(faults.__all__)
+
+
+@pytest.mark.parametrize("name", CASES)
+async def test_it_lands_with_evidence_and_is_undone(name: str) -> None:
+    topology, told = _topology(), list[Event]()
+    await _played(CASES[name], topology, told)
+    assert CASES[name].stays(topology)
+    kinds = [event.kind for event in told]
+    assert kinds == ["fault_commanded", "fault_effective", "fault_healed"] * (len(kinds) // 3) and kinds
+
+
+@pytest.mark.parametrize("name", CASES)
+async def test_it_is_undone_when_the_load_breaks_in_the_middle(name: str) -> None:
+    topology = _topology()
+    with pytest.raises(RuntimeError, match="load"):
+        async with timeline([At("0s", CASES[name].fault)], topology, _clock(), lambda event: None):
+            await asyncio.sleep(0.03)
+            raise RuntimeError("load")
+    assert CASES[name].stays(topology)
+
+
+@pytest.mark.parametrize("name", CASES)
+async def test_it_is_undone_when_it_is_cut_off(name: str) -> None:
+    """Ctrl-C cancels whatever is under way."""
+    topology = _topology()
+
+    async def under_load() -> None:
+        async with timeline([At("0s", CASES[name].fault)], topology, _clock(), lambda event: None):
+            await asyncio.sleep(60)
+
+    running = asyncio.create_task(under_load())
+    await asyncio.sleep(0.002)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    assert topology.whole
+
+
+@pytest.mark.parametrize("name", LASTING)
+async def test_without_evidence_it_is_not_trusted_and_is_undone(name: str) -> None:
+    topology = _topology()
+    for part in topology.parts:
+        part.lands = False
+    with pytest.raises(UntrustedError, match="did not land"):
+        async with timeline([At("0s", CASES[name].fault)], topology, _clock(), lambda event: None):
+            await asyncio.sleep(0.03)
+    assert topology.whole
+
+
+@pytest.mark.parametrize("name", LASTING)
+async def test_it_can_be_ended_before_the_load(name: str) -> None:
+    case = CASES[name]
+    assert isinstance(case.fault, Breaking)
+    for end in filter(None, (case.end, faults.Heal(case.fault))):
+        assert isinstance(end, Ending)
+        topology = _topology()
+        async with timeline([At("0s", case.fault), At("10ms", end)], topology, _clock(), lambda event: None):
+            await asyncio.sleep(0.05)
+            assert topology.whole
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_it_is_a_value(name: str) -> None:
+    """Two of the same are equal, and none can be changed: a timeline is data."""
+    fault = CASES[name].fault
+    assert hash(fault) == hash(fault) and fault == CASES[name].fault
+    with pytest.raises(AttributeError):
+        fault.kind = "other"  # type: ignore[misc]  # that it cannot be set is the point
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_it_names_its_kind_once(name: str) -> None:
+    kinds = [case.fault.kind for case in CASES.values()]
+    assert kinds.count(CASES[name].fault.kind) == 1
+    assert CASES[name].fault.target
+
+
+async def test_what_cannot_be_undone_does_not_keep_the_rest_from_it() -> None:
+    topology = _topology()
+    played = [At("0s", faults.Pause(1)), At("0s", faults.KillStore())]
+    with pytest.raises(UsageError, match="no part 'store'"):
+        async with timeline(played, topology, _clock(), lambda event: None):
+            await asyncio.sleep(0.03)
+            topology.store = None
+    assert not topology.replicas[1].paused
+
+
+async def test_a_store_fault_without_a_store_is_told() -> None:
+    topology = FakeTopology([FakeReplica("r0")], store=None)
+    with pytest.raises(UsageError, match="no part 'store'"):
+        async with timeline([At("0s", faults.PauseStore())], topology, _clock(), lambda event: None):
+            await asyncio.sleep(0.03)
+
+
+async def test_a_deploy_goes_on_only_when_the_last_replica_is_held_for_up() -> None:
+    topology, seen = _topology(), list[int]()
+
+    def down(event: Event) -> None:
+        seen.append(sum(not replica.up for replica in topology.replicas))
+
+    async with timeline([At("0s", faults.RollingDeploy())], topology, _clock(), down):
+        await asyncio.sleep(0.05)
+    assert max(seen) == 1 and seen[-1] == 0
+    assert [replica.boots for replica in topology.replicas] == [2, 2, 2]
+
+
+async def test_a_drained_replica_gets_nothing_more_before_it_is_stopped() -> None:
+    topology, order = _topology(), list[str]()
+    replica, balancer = topology.replicas[1], topology.balancer
+
+    class Told(FakeReplica):
+        async def terminate(self):  # type: ignore[no-untyped-def]  # as the one it stands in for
+            order.append(f"stopped while {balancer.believed.get('r1', 'out')}")
+            return await super().terminate()
+
+    topology.replicas[1] = Told(replica.name)
+    for drain in (True, False):
+        await faults.Terminate(1, drain=drain).inject(topology)
+        await faults.Terminate(1, drain=drain).undo(topology)
+    assert order == ["stopped while out", "stopped while up"]
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (lambda: faults.Pause(3).check(3), "there are 3 replicas"),
+        (lambda: faults.Terminate(-1).check(3), "there are 3 replicas"),
+        (lambda: faults.ScaleOut(to=3).check(3), "3 replicas already"),
+        (lambda: faults.ScaleIn(to=3).check(3), "there are 3 replicas"),
+        (lambda: faults.ScaleIn(to=0).check(3), "there are 3 replicas"),
+        (lambda: faults.Slow(1, by="0s"), "above 0"),
+        (lambda: faults.Slow(1, by="3s"), "at most 2s"),
+        (lambda: faults.Evict(share=0.0), "above 0"),
+        (lambda: faults.CrashLoop(1, times=0), "times at least 1"),
+    ],
+)
+def test_what_cannot_be_is_refused_when_made_or_checked(make: Callable[[], object], says: str) -> None:
+    with pytest.raises(UsageError, match=says):
+        make()
+
+
+def test_compounds_are_made_of_faults_that_stand_alone() -> None:
+    for case in CASES.values():
+        if isinstance(case.fault, Compound):
+            steps = list(case.fault.steps(_topology()))
+            assert steps and all(isinstance(step.fault, Breaking | Ending) for step in steps)
