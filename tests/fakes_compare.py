@@ -27,6 +27,7 @@ class Session:
     pairs: int = 6
     noise: float = 0.01
     drift: float = 0.2
+    echo_noise: float = 0.01
     speed: float = 1.0  # of the machine
     slower: Mapping[str, float] = field(default_factory=dict)  # by design, such as 1.25
     aa_slower: float = 1.0
@@ -45,7 +46,8 @@ class Session:
         }
         again = self._repeated(rng, machine, "control", self.slower.get(self.designs[0], 1.0) * self.aa_slower)
         echo = tuple(
-            Echo(1000, 20_000 / each, 0.7 * each, 1.6 * each, 0.9) for each in machine * self._noise(rng, self.pairs)
+            Echo(1000, 20_000 / each, 0.7 * each, 1.6 * each, 0.9)
+            for each in machine * np.exp(rng.normal(0, self.echo_noise, self.pairs))
         )
         controls = Controls(None, replace(echo[0], repeats=echo), Again(self.designs[0], again))
         summary = Summary("made_up", f"run-{self.seed}", designs, controls, "pass")
