@@ -52,8 +52,9 @@ lint: $(INSTALLED)
 	@$(BIN)/mypy
 
 test: lint
-	@echo "test: every test, a few minutes"
-	@$(BIN)/pytest
+	@echo "test: the tests that need no real server, then those that do, one by one: a few minutes"
+	@$(BIN)/pytest -m "not slow" -n 2 -q
+	@$(BIN)/pytest -m slow
 
 test-fast: $(INSTALLED)
 	@echo "test-fast: the tests that need no real server"
