@@ -68,8 +68,8 @@ SCENARIO = Scenario(
     quick=Scenario(
         designs=[STATELESS, STICKY, HYBRID, BROKEN, SPLIT_KEYS],
         replicas=3,
-        load=Sessions(concurrent=160, duration="4s", warmup="500ms"),
-        faults=[At("1400ms", Kill(replica=1)), At("2200ms", Restart(replica=1))],
+        load=Sessions(concurrent=160, duration="3500ms", warmup="400ms"),
+        faults=[At("1200ms", Kill(replica=1)), At("1900ms", Restart(replica=1))],
         expect=EXPECT,
     ),
 )
