@@ -244,6 +244,15 @@ def test_a_life_left_twice_is_lost_once_and_by_the_last_time(talk: Talk) -> None
     assert verdict.lost_writes == 4
 
 
+def test_each_life_takes_its_own_writes_along(talk: Talk) -> None:
+    talk.writes(3)
+    for birth, more in (("b2", 1), ("b3", 0)):
+        talk.cell = Cell(birth)
+        assert talk.write() is Anomaly.LOST
+        talk.writes(more)
+    assert [(loss.birth_before, loss.writes) for loss in talk.judged().losses] == [("b1", 3), ("b2", 2)]
+
+
 def test_where_too_many_failures_are_forgotten_a_loss_is_counted_but_not_explained(talk: Talk) -> None:
     for _ in range(2 * MOST_KEPT):
         talk.writes(1)

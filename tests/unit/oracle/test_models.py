@@ -233,6 +233,46 @@ def test_an_item_added_again_or_in_doubt_is_no_anomaly() -> None:
     assert service.judged().kind == "none"
 
 
+@pytest.mark.parametrize("model", ["set", "log"])
+def test_a_value_whose_write_failed_must_not_appear(model: str) -> None:
+    service = Service(model)
+    service.write(value="tea")
+    service.write(FAILED, applied=0, value="milk")
+    service.values.append("milk")
+    assert service.read() is Anomaly.DUPLICATE
+    assert service.judged().kind == "unexplained"
+
+
+@pytest.mark.parametrize("model", ["set", "log"])
+@pytest.mark.parametrize("first", [IN_DOUBT, FAILED])
+def test_a_value_written_again_after_it_failed_is_that_of_the_second_write(model: str, first: Outcome) -> None:
+    service = Service(model)
+    service.write(first, applied=0, value="tea")
+    assert service.write(value="tea") is Anomaly.NONE
+    assert service.judged().kind == "none"
+
+
+@pytest.mark.parametrize("model", ["set", "log"])
+def test_a_value_in_doubt_may_appear_though_a_second_write_of_it_failed(model: str) -> None:
+    service = Service(model)
+    service.write(IN_DOUBT, applied=0, value="tea")
+    service.write(FAILED, applied=0, value="tea")
+    service.values.append("tea")
+    assert service.read() is Anomaly.NONE
+    verdict = service.judged()
+    assert (verdict.kind, verdict.recovered) == ("none", 1)
+
+
+@pytest.mark.parametrize("before", [OK, FAILED])
+def test_an_entry_in_doubt_may_appear_beside_an_equal_one_that_is_settled(before: Outcome) -> None:
+    service = Service("log")
+    service.write(before, applied=int(before is OK), value="hi")
+    service.write(IN_DOUBT, applied=1, value="hi")
+    assert service.read() is Anomaly.NONE
+    verdict = service.judged()
+    assert (verdict.kind, verdict.recovered) == ("none", 1)
+
+
 def test_a_log_in_another_order_is_unexplained() -> None:
     service = Service("log")
     for _ in range(3):
