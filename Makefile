@@ -3,10 +3,14 @@
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: help install bench test test-fast lint clean
+.PHONY: help install bench test test-fast lint clean bench-driver bench-truth bench-many bench-records
 
 help:
 	@echo "make bench      run the node-kill experiment and draw its charts into results/gallery (BENCH_ARGS=--quick: a short one)"
+	@echo "make bench-driver   the driver beside wrk, hey, k6, ...: requests a second of one core (BENCH_ARGS=--quick)"
+	@echo "make bench-truth    what the driver reports beside what a server of known times did"
+	@echo "make bench-many     50,000 mostly idle sessions of one process (BENCH_ARGS='--sessions 10000')"
+	@echo "make bench-records  ten million records in one run, and the report on them"
 	@echo "make test       lint, types and every test"
 	@echo "make test-fast  the tests that need no real server, under a minute"
 	@echo "make lint       ruff and mypy"
@@ -26,6 +30,10 @@ bench: $(INSTALLED)
 	@$(BIN)/harness run scenarios/node_kill.py $(BENCH_ARGS); code=$$?; \
 	case $$code in 0|1|3) $(BIN)/harness report results/node_kill/latest --gallery results/gallery || exit;; esac; \
 	exit $$code
+
+bench-driver bench-truth bench-many bench-records: bench-%: $(INSTALLED)
+	@echo "$@: python -m benchmarks.$* $(BENCH_ARGS)"
+	@$(BIN)/python -m benchmarks.$* $(BENCH_ARGS)
 
 lint: $(INSTALLED)
 	@echo "lint: ruff check, ruff format, mypy --strict"
