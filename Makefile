@@ -6,12 +6,16 @@ INSTALLED := .venv/.installed
 BASELINE := results/baselines/node_kill
 CI := results/ci
 
-.PHONY: help install bench bench-aa ci-bench test test-fast lint clean
+.PHONY: help install bench bench-aa ci-bench bench-driver bench-truth bench-many bench-records test test-fast lint clean
 
 help:
 	@echo "make bench      run the node-kill experiment and draw its charts into results/gallery (BENCH_ARGS=--quick: a short one)"
 	@echo "make ci-bench   the experiment's short form, six times, held against $(BASELINE); about 5 minutes"
 	@echo "make bench-aa   what the comparison itself gets wrong: a build against itself; about 15 minutes"
+	@echo "make bench-driver   the driver beside wrk, hey, k6, ...: requests a second of one core (BENCH_ARGS=--quick)"
+	@echo "make bench-truth    what the driver reports beside what a server of known times did"
+	@echo "make bench-many     50,000 mostly idle sessions of one process (BENCH_ARGS='--sessions 10000')"
+	@echo "make bench-records  ten million records in one run, and the report on them"
 	@echo "make test       lint, types and every test"
 	@echo "make test-fast  the tests that need no real server, under a minute"
 	@echo "make lint       ruff and mypy"
@@ -44,6 +48,10 @@ ci-bench: $(INSTALLED)
 bench-aa: $(INSTALLED)
 	@echo "bench-aa: ten runs, best on a machine that does nothing else"
 	@$(BIN)/python benchmarks/aa.py $(AA_ARGS)
+
+bench-driver bench-truth bench-many bench-records: bench-%: $(INSTALLED)
+	@echo "$@: python -m benchmarks.$* $(BENCH_ARGS)"
+	@$(BIN)/python -m benchmarks.$* $(BENCH_ARGS)
 
 lint: $(INSTALLED)
 	@echo "lint: ruff check, ruff format, mypy --strict"

@@ -13,8 +13,9 @@ from harness.errors import UsageError
 
 _PORTS = {"http": 80, "https": 443}
 _MOST_SOURCES = 200
-#: Of the about 28,000 ephemeral ports of an address so many are used: to find one of the last takes the kernel long.
-_PORTS_USED = 20_000
+#: Of the about 28,000 ephemeral ports of an address so many are used: Linux hands out every other port first, and once
+#: those are gone looks at all of them again for each further connection, for milliseconds.
+_PORTS_USED = 10_000
 IP_BIND_ADDRESS_NO_PORT = 24  # Linux: the port is chosen on connecting, which knows the whole address pair
 
 _getaddrinfo: Any = monkey.get_original("socket", "getaddrinfo")

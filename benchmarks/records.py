@@ -1,0 +1,160 @@
+"""Ten million records in one run: what the recorder takes of memory, and what the report on them takes.
+
+The records are packed, folded and spooled by the driver's own recorder, by an invented clock; then ``harness report``
+reads them. Each part is a process of its own, so that its memory is its own.
+
+    python -m benchmarks.records [--records 10000000] [--out DIR]
+
+Prints one JSON object as its last line; exit code 1 where a bound does not hold.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.conduct import plan
+from harness.load.counts import Counts
+from harness.load.recorder import Names, Recorder, SpoolWriter
+from harness.observations import NO_TIME, Event, Method, Outcome
+from harness.oracle.ledger import Ledger
+from harness.oracle.observed import Tally
+from harness.runs import ArmFiles, Run
+from harness.scenario import load
+
+SCENARIO = Path(__file__).with_name("users") / "records.py"
+SESSIONS = 2000
+DURATION_S = 500
+KILL_S, BACK_S = 200.0, 300.0
+MOST_RECORDER_BYTES, MOST_REPORT_BYTES, MOST_REPORT_S = 1e9, 3e9, 60.0
+_SECOND = 1_000_000_000
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a process took."""
+
+    seconds: float
+    memory_bytes: int
+    code: int
+
+
+def cost_of(argv: list[str], log: Path) -> Cost:
+    """Run a program to its end."""
+    begin = time.monotonic()
+    with log.open("ab") as out:
+        process = subprocess.Popen(argv, stdout=out, stderr=out)
+        _, status, used = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    return Cost(time.monotonic() - begin, used.ru_maxrss * 1024, process.returncode)
+
+
+def keep(files: ArmFiles) -> None:
+    """What the harness does when an arm has ended."""
+    facts = {"warmup": 2.0, "duration": float(DURATION_S), "complete": True, "driver": {}}
+    files.keep(_events(), (), (), facts)
+
+
+def record(files: ArmFiles, records: int) -> None:
+    """What the driver does: record so many requests, and write its ledgers."""
+    from locust.stats import RequestStats  # noqa: PLC0415 - Locust patches what it finds: only in this process
+
+    from harness.load.locust_stats import LocustStats  # noqa: PLC0415 - the same
+
+    files.make()
+    spool, counts = SpoolWriter(files.spool), Counts()
+    names = Names(spool.tell)
+    recorder = Recorder(spool.write, counts.fold, LocustStats(RequestStats(), names).fold)
+    kinds = [(names.number("name", "POST /cart/add"), Method.POST), (names.number("name", "GET /cart"), Method.GET)]
+    places = [(names.number("replica", f"r{n}"), names.number("boot", f"r{n}-1")) for n in range(3)]
+    step, snapshot_every = DURATION_S * _SECOND // records, records // (5 * DURATION_S)
+    for i in range(records):
+        turn, session = divmod(i, SESSIONS)
+        begin = i * step
+        replica, boot = places[_place(session, begin)]
+        name, method = kinds[turn & 1]
+        op = 0 if turn & 1 else (i * 0x9E3779B97F4A7C15 & 0xFFFFFFFFFFFFFFFF) | 1
+        took = 300_000 + (i * 7919) % 2_000_000
+        times = (begin, begin + 40_000, begin + took, begin + took)
+        fixed = (Outcome.OK, 0, 1, 0, 0, 200, replica, boot)
+        recorder.add(session + 1, session + 1, op, name, method, *fixed, *times, 210, 380)
+        if i % snapshot_every == 0:
+            counts.snapshot(begin / _SECOND, i, SESSIONS, 0, 0)
+    recorder.flush()
+    spool.write_ledgers([_ledger(session + 1).testimony() for session in range(SESSIONS)])
+    spool.close()
+
+
+def _place(session: int, t: int) -> int:
+    """Which replica answers: its own, and another once that is dead."""
+    own = session % 3
+    return (2 * (session % 2)) if own == 1 and t >= KILL_S * _SECOND else own
+
+
+def _ledger(number: int) -> Ledger:
+    ledger = Ledger(1, number, number, f"u{number}")
+    ledger.final(Outcome.OK, Tally("b", f"u{number}", 0, 0, 0), "r0-1", NO_TIME)
+    return ledger
+
+
+def _events() -> list[Event]:
+    about = {"kind": "kill"}
+    return [
+        Event(KILL_S, "fault_commanded", "r1", about),
+        Event(KILL_S + 0.01, "fault_effective", "r1", {**about, "boot": "r1-1"}),
+        Event(BACK_S, "fault_healed", "r1", {**about, "boot": "r1-2"}),
+    ]
+
+
+def main() -> int:
+    """The command; its exit code."""
+    parser = argparse.ArgumentParser(prog="bench-records", description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--records", type=int, default=10_000_000)
+    parser.add_argument("--out", type=Path, help="keep the run there")
+    parser.add_argument("--part", nargs=2, help=argparse.SUPPRESS)  # what is measured from outside
+    asked = parser.parse_args()
+    if asked.part:
+        part, run = asked.part
+        files = Run.open(Path(run)).arm("sticky", "fault")
+        record(files, asked.records) if part == "record" else keep(files)
+        return 0
+    with tempfile.TemporaryDirectory() as scratch:
+        return _measure(asked.out or Path(scratch), asked.records)
+
+
+def _measure(out: Path, records: int) -> int:
+    loaded = load(SCENARIO)
+    run = Run.create(out, plan(loaded, loaded.scenario, 1, {}))
+    log = run.path / "bench.log"
+    ours = [sys.executable, "-m", "benchmarks.records", "--records", str(records), "--part"]
+    costs = {
+        "record": cost_of([*ours, "record", str(run.path)], log),
+        "keep": cost_of([*ours, "keep", str(run.path)], log),
+        "report": cost_of([sys.executable, "-m", "harness.cli", "report", str(run.path)], log),
+    }
+    done = all(cost.code in (0, 1, 3) for cost in costs.values()) and (run.path / "report.html").exists()
+    if not done:
+        print(log.read_text(), file=sys.stderr)
+    told: dict[str, float] = {"records": records}
+    for name, cost in costs.items():
+        told |= {f"{name}_s": round(cost.seconds, 1), f"{name}_mb": round(cost.memory_bytes / 1e6)}
+    print(json.dumps(told))
+    return 0 if done and _holds(costs) else 1
+
+
+def _holds(costs: dict[str, Cost]) -> bool:
+    report = costs["report"]
+    return (
+        costs["record"].memory_bytes < MOST_RECORDER_BYTES
+        and report.memory_bytes < MOST_REPORT_BYTES
+        and report.seconds < MOST_REPORT_S
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

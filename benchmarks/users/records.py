@@ -1,0 +1,23 @@
+"""The scenario that the ten million records pretend to be of: nobody runs it."""
+
+from collections.abc import Generator
+
+from harness import At, Balancing, Client, Design, Kill, Restart, Scenario, Sessions, SessionUser
+from harness.load.user import Reply, Request
+
+
+class Shopper(SessionUser):
+    """Writes and reads in turn."""
+
+    def session(self, cart: Client) -> Generator[Request, Reply, None]:
+        while True:
+            yield cart.post("/cart/add", json={"item": "tea"}, writes="tea")
+            yield cart.get("/cart")
+
+
+SCENARIO = Scenario(
+    designs=[Design("sticky", state="memory", balancing=Balancing("cookie"), at_risk="victim")],
+    replicas=3,
+    load=Sessions(concurrent=2000, duration="500s", warmup="2s"),
+    faults=[At("200s", Kill(replica=1)), At("300s", Restart(replica=1))],
+)
