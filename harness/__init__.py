@@ -20,12 +20,16 @@ from harness.expectations import (
     stays_down,
 )
 from harness.faults import (
+    Bandwidth,
     CrashLoop,
+    Cut,
     Evict,
     Heal,
     Kill,
     KillBalancer,
     KillStore,
+    Latency,
+    Partition,
     Pause,
     PauseStore,
     ReloadBalancer,
@@ -38,8 +42,10 @@ from harness.faults import (
     ScaleIn,
     ScaleOut,
     Slow,
+    Stall,
     Start,
     Terminate,
+    Unacknowledged,
 )
 from harness.scenario import At, Balancing, Design, Health, Requests, Scenario, Sessions
 
@@ -51,8 +57,10 @@ __version__ = "0.1.0"
 __all__ = [
     "At",
     "Balancing",
+    "Bandwidth",
     "Client",
     "CrashLoop",
+    "Cut",
     "Design",
     "Evict",
     "Heal",
@@ -60,6 +68,8 @@ __all__ = [
     "Kill",
     "KillBalancer",
     "KillStore",
+    "Latency",
+    "Partition",
     "Pause",
     "PauseStore",
     "ReloadBalancer",
@@ -76,8 +86,10 @@ __all__ = [
     "SessionUser",
     "Sessions",
     "Slow",
+    "Stall",
     "Start",
     "Terminate",
+    "Unacknowledged",
     "clean_control",
     "finds",
     "keeps",

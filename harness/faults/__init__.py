@@ -4,17 +4,22 @@ from harness.faults.balancer import KillBalancer, ReloadBalancer, RestartBalance
 from harness.faults.deploy import RollingDeploy, Start, Terminate
 from harness.faults.fault import Heal
 from harness.faults.kill import CrashLoop, Kill, Restart
+from harness.faults.link import Bandwidth, Cut, Latency, Partition, Stall, Unacknowledged
 from harness.faults.pause import Pause, Resume, Slow
 from harness.faults.scale import ScaleIn, ScaleOut
 from harness.faults.store import Evict, KillStore, PauseStore, RestartStore, ResumeStore
 
 __all__ = [
+    "Bandwidth",
     "CrashLoop",
+    "Cut",
     "Evict",
     "Heal",
     "Kill",
     "KillBalancer",
     "KillStore",
+    "Latency",
+    "Partition",
     "Pause",
     "PauseStore",
     "ReloadBalancer",
@@ -27,6 +32,8 @@ __all__ = [
     "ScaleIn",
     "ScaleOut",
     "Slow",
+    "Stall",
     "Start",
     "Terminate",
+    "Unacknowledged",
 ]

@@ -2,15 +2,18 @@
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Protocol
+from urllib.parse import urlsplit
 
 from harness import balancers
 from harness.bundled import targets_home
 from harness.clock import Clock
+from harness.links import ProxiedLink, Route, linked
 from harness.parts import Balancer, Member, Store
 from harness.ports import Reservation
 from harness.scenario import Balancing, Design
@@ -75,11 +78,15 @@ class ProcessBackend:
             settings = TargetSettings(
                 design, self._nonce, self._secret, logs / "journal.jsonl", store.url if store else None, self._home
             )
-            replicas = await self._replicas(scope, settings, logs)
+            ports = [scope.enter_context(Reservation()) for _ in range(design.replicas or 1)]
+            links = await scope.enter_async_context(linked(self._supervisor, _routes(design, ports, store), logs))
+            replicas = await self._replicas(scope, settings, logs, ports, links)
             balancer = await self._balancer(scope, design, replicas, logs, port)
             sampler = await scope.enter_async_context(sampling(self._supervisor, clock))
             another = partial(self._another, scope, settings, logs, itertools.count(len(replicas)))
-            topology = Topology(design, self._nonce, replicas, balancer, store, settings.journal, sampler, another)
+            topology = Topology(
+                design, self._nonce, replicas, balancer, store, settings.journal, sampler, links, another
+            )
             await topology.steady()
             yield topology
 
@@ -87,21 +94,30 @@ class ProcessBackend:
         name = needs(design.state)
         return await scope.enter_async_context(STORES[name](self._supervisor, logs)) if name else None
 
-    async def _replicas(self, scope: AsyncExitStack, settings: TargetSettings, logs: Path) -> list[ProcessReplica]:
-        numbers = range(settings.design.replicas or 1)
-        replicas = [self._replica(scope, settings, logs, number) for number in numbers]
+    async def _replicas(
+        self,
+        scope: AsyncExitStack,
+        settings: TargetSettings,
+        logs: Path,
+        ports: Sequence[Reservation],
+        links: Mapping[str, ProxiedLink],
+    ) -> list[ProcessReplica]:
+        replicas = []
+        for number, port in enumerate(ports):
+            front, back = links.get(f"balancer-r{number}"), links.get(f"r{number}-store")
+            own = replace(settings, store=back.instead_of(settings.store)) if back and settings.store else settings
+            at = front.port if front else None
+            replicas.append(ProcessReplica(f"r{number}", own, self._supervisor, port, logs, reached_at=at))
         scope.push_async_callback(_together, *(replica.stop for replica in replicas))
         await _together(*(replica.start for replica in replicas))
         return replicas
 
-    def _replica(self, scope: AsyncExitStack, settings: TargetSettings, logs: Path, number: int) -> ProcessReplica:
-        return ProcessReplica(f"r{number}", settings, self._supervisor, scope.enter_context(Reservation()), logs)
-
     async def _another(
         self, scope: AsyncExitStack, settings: TargetSettings, logs: Path, numbers: Iterator[int]
     ) -> ProcessReplica:
-        """One replica more; it ends with the scope at the latest."""
-        replica = self._replica(scope, settings, logs, next(numbers))
+        """One replica more, without links; it ends with the scope at the latest."""
+        port = scope.enter_context(Reservation())
+        replica = ProcessReplica(f"r{next(numbers)}", settings, self._supervisor, port, logs)
         scope.push_async_callback(replica.stop)
         await replica.start()
         return replica
@@ -117,6 +133,15 @@ class ProcessBackend:
             design.balancing, members, self._supervisor, scratch=scratch, logs=logs, port=port
         )
         return await scope.enter_async_context(starting)
+
+
+def _routes(design: Design, ports: Sequence[Reservation], store: Store | None) -> Iterator[Route]:
+    """The links that the design wants: from the balancer to each replica, from each replica to the store."""
+    for number, port in enumerate(ports):
+        if "balancer" in design.links:
+            yield Route(f"balancer-r{number}", port.port)
+        if "store" in design.links and store is not None:
+            yield Route(f"r{number}-store", urlsplit(store.url).port or 0)
 
 
 async def _together(*deeds: Callable[[], Awaitable[None]]) -> None:

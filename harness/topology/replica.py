@@ -62,15 +62,24 @@ class ProcessReplica:
     """A replica as a process of this machine: it can be killed, restarted in place, paused and resumed."""
 
     def __init__(
-        self, name: str, settings: TargetSettings, supervisor: Supervisor, port: Reservation, logs: Path
+        self,
+        name: str,
+        settings: TargetSettings,
+        supervisor: Supervisor,
+        port: Reservation,
+        logs: Path,
+        *,
+        reached_at: int | None = None,
     ) -> None:
+        """``reached_at`` is the port by which others reach it, where a link lies in between."""
         self._settings = settings
         self._supervisor = supervisor
         self._log = logs / f"{name}.log"
         self._child: Child | None = None
         self._throttle: Throttle | None = None
         self.name = name
-        self.member = Member(name, LOOPBACK, port.port)
+        self._port = port.port
+        self.member = Member(name, LOOPBACK, reached_at or port.port)
         self.boot = ""
 
     @property
@@ -87,7 +96,7 @@ class ProcessReplica:
         command = Command(
             self.name,
             "replica",
-            self._settings.argv(self.name, self.member.port),
+            self._settings.argv(self.name, self._port),
             self._log,
             self._settings.environment(),
         )
@@ -112,13 +121,13 @@ class ProcessReplica:
         if health.status == 200 and health.nonce == self._settings.nonce and health.replica == self.name:
             return health
         raise EnvironmentLacksError(
-            f"port {self.member.port} answers, but not as ours ({self.name}, status {health.status})",
+            f"port {self._port} answers, but not as ours ({self.name}, status {health.status})",
             "end what listens there and run again",
         )
 
     async def health(self) -> Health | None:
         """What it says of itself now; None where it does not answer."""
-        return await probe(self.member.host, self.member.port)
+        return await probe(self.member.host, self._port)
 
     async def stop(self, grace: float = 2.0) -> None:
         """SIGTERM, and SIGKILL after ``grace`` seconds; returns when it is gone."""

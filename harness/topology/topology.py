@@ -2,14 +2,14 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from harness.errors import UntrustedError
 from harness.observations import Sample
-from harness.parts import Balancer, Store
+from harness.parts import Balancer, Link, Store
 from harness.scenario import Design
 from harness.topology.health import Health, probe
 from harness.topology.replica import ProcessReplica
@@ -29,6 +29,7 @@ class Topology:
     store: Store | None
     journal: Path  # the effect journal, which all replicas append to
     sampler: Sampler
+    links: Mapping[str, Link]  # where a fault has to reach what lies between the parts
     another: Callable[[], Awaitable[ProcessReplica]]  # starts one replica more
 
     async def grow(self) -> ProcessReplica:
