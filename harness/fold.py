@@ -47,7 +47,13 @@ Mask = npt.NDArray[np.bool_]
 
 
 #: The faults that take state away, and the cause of a loss to each.
-CAUSES = {"kill": "killed", "terminate": "stopped", "retire": "stopped", "pause": "paused", "kill_store": "store_died"}
+CAUSES = {
+    "kill": "killed",
+    "terminate": "stopped",
+    "retire": "stopped",
+    **dict.fromkeys(("pause", "partition", "stall", "unacknowledged", "cut"), "away"),
+    "kill_store": "store_died",
+}
 
 
 @dataclass(frozen=True)
@@ -55,8 +61,8 @@ class Death:
     """Something that held state and was taken away: a replica by its boot id, or the store of all (no boot).
 
     It went between ``commanded`` and ``effective`` (seconds), when there was evidence of it: what is seen from
-    ``commanded`` on may be its doing. ``reborn`` is the boot id that came back in its place. A paused replica is away
-    too, for those whose clients go elsewhere meanwhile.
+    ``commanded`` on may be its doing. ``reborn`` is the boot id that came back in its place. A paused replica is taken
+    away too, from those whose clients go elsewhere meanwhile.
     """
 
     replica: str
@@ -219,7 +225,7 @@ def _fault_figures(observed: ArmObservations, columns: Columns, start: float, en
             },
             detect_s=_detect(columns, event.t, effective.t, until) if effective else None,
             recover_s=_recover(columns, start, effective.t, end) if effective else None,
-            gray_s=_gray(columns, observed.events, event, effective.t, healed.t if healed else end)
+            gray_s=_gray(columns, observed.events, _victim(effective), effective.t, healed.t if healed else end)
             if effective
             else None,
         )
@@ -241,21 +247,27 @@ def _detect(columns: Columns, commanded: float, effective: float, until: float) 
     return round(max(0.0, float(columns.end[caused].max()) - effective), 4) if caused.any() else 0.0
 
 
-def _gray(columns: Columns, events: Sequence[Event], fault: Event, effective: float, healed: float) -> float | None:
+def _victim(effective: Event) -> str:
+    """The replica that a fault concerns, or the part that it names where that is none."""
+    return str(effective.detail.get("replica", effective.subject))
+
+
+def _gray(columns: Columns, events: Sequence[Event], replica: str, effective: float, healed: float) -> float | None:
     """Seconds in which the balancer held the target for up and requests went unanswered, from the first of these on.
 
-    Unanswered is a request that nobody replied to, or one that the target replied to only once it was healed. None
-    where the balancer does not tell what it believes.
+    Unanswered is a request that nobody replied to, that the target failed (5xx), or that it replied to only once it was
+    healed. None where the balancer does not tell what it believes.
     """
-    told = [event for event in events if event.kind == "member_state" and event.subject == fault.subject]
+    told = [event for event in events if event.kind == "member_state" and event.subject == replica]
     if not told:
         return None
     until = min(
         (event.t for event in told if event.t >= effective and event.detail.get("state") != "up"), default=healed
     )
     until = min(until, healed)
-    unanswered = ~columns.ok & columns.frame["replica"].isna().to_numpy() & (columns.end >= effective)
-    hung = (columns.end >= healed) & columns.equals("replica", fault.subject)
+    own_fault = columns.equals("replica", replica) & (columns.frame["status"].to_numpy() >= 500)
+    unanswered = (~columns.ok & columns.frame["replica"].isna().to_numpy() | own_fault) & (columns.end >= effective)
+    hung = (columns.end >= healed) & columns.equals("replica", replica)
     suffered = (unanswered | hung) & (columns.sent < until)
     if not suffered.any():
         return 0.0
@@ -285,7 +297,7 @@ def deaths(events: Sequence[Event]) -> tuple[Death, ...]:
         if event.kind == "fault_commanded" and kind in CAUSES:
             effective = _first(events[index:], "fault_effective", event)
             healed = _first(events[index:], "fault_healed", event)
-            if effective is not None:
+            if effective is not None and ("boot" in effective.detail or kind == "kill_store"):
                 boot, reborn = effective.detail.get("boot", ""), healed.detail.get("boot") if healed else None
                 new = None if reborn is None else str(reborn)
                 found.append(Death(event.subject, str(boot), event.t, new, kind, effective.t))
@@ -316,13 +328,13 @@ def _before(death: Death, ended: npt.NDArray[np.float64], boots: npt.NDArray[np.
     if death.of_all:
         return np.asarray(ended <= death.effective)
     own: Mask = np.asarray(boots == death.boot, dtype=bool)
-    if death.kind == "pause":  # it answers again afterwards
+    if death.cause == "away":  # it answers again afterwards
         own &= ended <= death.effective
     return np.asarray((ended <= death.commanded) | own)
 
 
 def cause_of(loss: Loss, taken: Sequence[Death]) -> str:
-    """Why a state vanished: ``killed``, ``stopped`` or ``paused`` with its replica, ``store_died`` with all;
+    """Why a state vanished: ``killed`` or ``stopped`` with its replica, or that ``away``; ``store_died`` with all;
     ``returned_empty``, an empty replica came back and took its session over from where it lived; ``moved``, the
     balancer sent its session to another replica that lives; ``unattributed`` where none of these explains it.
     """

@@ -122,6 +122,38 @@ class Scalable(Protocol):
         """A replica has ended for good: it is no longer waited for."""
 
 
+@dataclass(frozen=True)
+class Way:
+    """One direction of a link: ``pass`` what comes, ``hold`` it until later, or ``drop`` it.
+
+    What passes is late by ``latency`` seconds, and at most ``rate`` bytes a second.
+    """
+
+    mode: str = "pass"
+    latency: float = 0.0
+    rate: float | None = None
+
+
+@dataclass(frozen=True)
+class Condition:
+    """What a link does in both directions; one that is ``cut`` resets its connections and refuses new ones."""
+
+    requests: Way = field(default_factory=Way)
+    replies: Way = field(default_factory=Way)
+    cut: bool = False
+
+
+class Link(Protocol):
+    """The connections between two parts, where a fault can reach them."""
+
+    @property
+    def name(self) -> str:
+        """``balancer-r1``, ``r1-store``, ..."""
+
+    async def be(self, condition: Condition) -> Evidence:
+        """From now on be so; the facts are the ``connections`` concerned, and the bytes ``held`` and ``dropped``."""
+
+
 class Balancer(Protocol):
     """A real load balancer, up and in front of the replicas."""
 

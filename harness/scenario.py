@@ -105,12 +105,14 @@ class Design:
     options: Mapping[str, str] = field(default_factory=dict)
     at_risk: str | None = None
     target: Target | None = None  # None: the built-in one
+    links: tuple[str, ...] = ()  # balancer, store: where a proxy lies between it and the replicas, for faults of links
 
     def __post_init__(self) -> None:
         _require(self.name.isidentifier(), f"a design's name is one word, not {self.name!r}", "letters, digits and _")
         _require(self.replicas is None or self.replicas >= 1, "replicas must be at least 1")
         _require(seconds(self.service_time) >= 0 and self.slots >= 1, "service_time is not negative, slots at least 1")
         _require(self.at_risk in (None, "none", "victim"), f"at_risk is none, victim or None, not {self.at_risk!r}")
+        _require(set(self.links) <= {"balancer", "store"}, f"links are balancer and store, not {self.links!r}")
         if isinstance(self.target, Command) and self.target.store is not None:
             _check_part("store", self.target.store)
         if self.target is None:
@@ -138,6 +140,7 @@ class Design:
             "health_fall": self.balancing.health.fall,
             "replicas": self.replicas or 0,
             "at_risk": self.at_risk or "unstated",
+            "links": ", ".join(self.links),
         }
 
 
@@ -287,7 +290,10 @@ class Scenario:
     def _sized(self, design: Design) -> Design:
         size = self.replicas if design.replicas is None else design.replicas
         _require(size >= 1, f"replicas must be at least 1, not {size}", "--replicas 3")
-        return replace(design, replicas=size)
+        needed = {
+            str(at.fault.links) for at in self.faults if hasattr(at.fault, "links") and _applies(at.fault, design)
+        }
+        return replace(design, replicas=size, links=tuple(sorted({*design.links, *needed})))
 
     def _check(self, at: At) -> None:
         warmup, end = seconds(self.load.warmup), seconds(self.load.duration)

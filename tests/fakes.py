@@ -7,7 +7,7 @@ import pandas as pd
 
 from harness.observations import Event
 from harness.oracle.judge import Judgement, Loss
-from harness.parts import Evidence, Member, Refusal
+from harness.parts import Condition, Evidence, Member, Refusal
 from harness.runs import ArmObservations
 
 CATEGORIES = ("name", "method", "outcome", "anomaly", "replica", "boot")
@@ -213,19 +213,39 @@ class FakeBalancer(FakePart):
 
 
 @dataclass
+class FakeLink(FakePart):
+    """A link that is as it was told."""
+
+    condition: Condition = field(default_factory=Condition)
+
+    @property
+    def well(self) -> bool:
+        return self.condition == Condition()
+
+    async def be(self, condition: Condition) -> Evidence:
+        self.condition = condition
+        return Evidence(self.lands or condition == Condition(), {"connections": 2, "held": 0, "dropped": 0})
+
+
+def _links(*names: str) -> dict[str, FakeLink]:
+    return {name.format(number): FakeLink(name.format(number)) for name in names for number in range(3)}
+
+
+@dataclass
 class FakeTopology:
     """Parts that only remember."""
 
     replicas: list[FakeReplica]
     store: FakeStore | None = field(default_factory=FakeStore)
     balancer: FakeBalancer = field(default_factory=FakeBalancer)
+    links: Mapping[str, "FakeLink"] = field(default_factory=lambda: _links("balancer-r{}", "r{}-store"))
 
     def __post_init__(self) -> None:
         self.balancer.believed = {replica.name: "up" for replica in self.replicas}
 
     @property
     def parts(self) -> list[FakePart]:
-        return [*self.replicas, self.balancer, *([self.store] if self.store else [])]
+        return [*self.replicas, self.balancer, *([self.store] if self.store else []), *self.links.values()]
 
     @property
     def whole(self) -> bool:

@@ -4,18 +4,23 @@ from harness.faults.balancer import KillBalancer, ReloadBalancer, RestartBalance
 from harness.faults.deploy import RollingDeploy, Start, Terminate
 from harness.faults.fault import Heal
 from harness.faults.kill import CrashLoop, Kill, Restart
+from harness.faults.link import Bandwidth, Cut, Latency, Partition, Stall, Unacknowledged
 from harness.faults.pause import Pause, Resume, Slow
 from harness.faults.scale import ScaleIn, ScaleOut
 from harness.faults.shell import Shell, Undo
 from harness.faults.store import Evict, KillStore, PauseStore, RestartStore, ResumeStore
 
 __all__ = [
+    "Bandwidth",
     "CrashLoop",
+    "Cut",
     "Evict",
     "Heal",
     "Kill",
     "KillBalancer",
     "KillStore",
+    "Latency",
+    "Partition",
     "Pause",
     "PauseStore",
     "ReloadBalancer",
@@ -29,7 +34,9 @@ __all__ = [
     "ScaleOut",
     "Shell",
     "Slow",
+    "Stall",
     "Start",
     "Terminate",
+    "Unacknowledged",
     "Undo",
 ]

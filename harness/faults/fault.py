@@ -2,13 +2,13 @@
 
 import asyncio
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Protocol, TypeVar, runtime_checkable
 
 from harness.errors import UsageError
-from harness.parts import Balancer, Evidence, Replica, Store
-from harness.scenario import At
+from harness.parts import Balancer, Evidence, Link, Replica, Store
+from harness.scenario import At, Design
 
 BALANCER, STORE = "balancer", "store"
 _UP_WITHIN = 5.0  # seconds in which a balancer has to hold a replica for up that answers
@@ -29,6 +29,10 @@ class Topology(Protocol):
     @property
     def store(self) -> Store | None:
         """Where they keep their state, if not in themselves."""
+
+    @property
+    def links(self) -> Mapping[str, Link]:
+        """The connections that a fault can reach, by name."""
 
 
 A = TypeVar("A")
@@ -60,6 +64,14 @@ class Passing(Protocol):
     @property
     def passes(self) -> bool:
         """True."""
+
+
+@runtime_checkable
+class Choosy(Protocol):
+    """A fault that concerns only designs that have what it breaks."""
+
+    def applies(self, design: Design) -> bool:
+        """Whether this one has; without it, the design's arm goes without the fault."""
 
 
 @runtime_checkable
@@ -136,6 +148,10 @@ class Heal:
 
     def check(self, replicas: int) -> None:
         """Nothing of its own: the fault before it is checked."""
+
+    def applies(self, design: Design) -> bool:
+        """Where the fault does."""
+        return not isinstance(self.fault, Choosy) or self.fault.applies(design)
 
 
 def able(topology: Topology, name: str, ability: type[A]) -> A:

@@ -20,7 +20,7 @@ from harness.errors import EnvironmentLacksError, UntrustedError
 from harness.supervisor import main
 from harness.supervisor.pinning import cpus_by_role
 
-ROLES = ("replica", "balancer", "store", "driver")
+ROLES = ("replica", "balancer", "store", "proxy", "driver")
 _TAIL_BYTES = 8192
 
 
@@ -29,7 +29,7 @@ class Command:
     """A program to start. ``env`` is added to the harness's own; without ``cpus`` its role decides."""
 
     name: str
-    role: str  # replica | balancer | store | driver
+    role: str  # one of ROLES
     argv: tuple[str, ...]
     log: Path
     env: Mapping[str, str] = field(default_factory=dict)
@@ -71,7 +71,7 @@ class Child:
 
     @property
     def role(self) -> str:
-        """``replica``, ``balancer``, ``store`` or ``driver``."""
+        """One of ``ROLES``."""
         return self._command.role
 
     @property

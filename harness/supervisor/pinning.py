@@ -16,4 +16,10 @@ def cpus_by_role(cores: Collection[int]) -> Mapping[str, tuple[int, ...]]:
     ordered = sorted(cores)
     own = 2 if len(ordered) >= 2 * ENOUGH_CORES else 1
     measured = tuple(ordered[:-own])
-    return {"driver": tuple(ordered[-own:]), "replica": measured, "balancer": measured, "store": measured}
+    return {
+        "driver": tuple(ordered[-own:]),
+        "replica": measured,
+        "balancer": measured,
+        "store": measured,
+        "proxy": measured,
+    }

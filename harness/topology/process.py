@@ -2,16 +2,18 @@
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Protocol
+from urllib.parse import urlsplit
 
 from harness import balancers
 from harness.bundled import targets_home
 from harness.clock import Clock
+from harness.links import ProxiedLink, Route, linked
 from harness.parts import Balancer, Member, Store
 from harness.ports import Reservation, unsought
 from harness.scenario import Balancing, Design
@@ -107,6 +109,7 @@ class ProcessBackend:
             sampler = await self._sampler(site)
             return Topology(design, AsReady(target.ready), list(copies), front, None, journal, sampler)
         store, another = await self._store(site), None
+        links: Mapping[str, ProxiedLink] = {}
         url = store.url if store else ""
         if isinstance(target, Command):
             answering: Answering = AsReady(target.ready)
@@ -114,11 +117,15 @@ class ProcessBackend:
         else:
             answering = AsOurs(self._nonce)
             settings = TargetSettings(design, self._nonce, self._secret, journal, url or None, self._home)
-            started, balancing = await self._replicas(site, settings), design.balancing
+            ports = [site.scope.enter_context(Reservation()) for _ in site.names]
+            links = await site.scope.enter_async_context(
+                linked(self._supervisor, _routes(design, ports, store), site.logs)
+            )
+            started, balancing = await self._replicas(site, settings, ports, links), design.balancing
             another = partial(self._another, site, settings, itertools.count(len(started)))
         balancer = await self._balancer(site, balancing, started)
         sampler = await self._sampler(site)
-        return Topology(design, answering, list(started), balancer, store, journal, sampler, another)
+        return Topology(design, answering, list(started), balancer, store, journal, sampler, links, another)
 
     async def _sampler(self, site: Site) -> Sampler:
         return await site.scope.enter_async_context(sampling(self._supervisor, site.clock))
@@ -128,15 +135,21 @@ class ProcessBackend:
         name = target.store if isinstance(target, Command) else needs(site.design.state)
         return await site.scope.enter_async_context(STORES[name](self._supervisor, site.logs)) if name else None
 
-    async def _replicas(self, site: Site, settings: TargetSettings) -> Sequence[Started]:
-        return await _up(site, [self._replica(site, settings, name) for name in site.names])
-
-    def _replica(self, site: Site, settings: TargetSettings, name: str) -> ProcessReplica:
-        return ProcessReplica(name, settings, self._supervisor, site.scope.enter_context(Reservation()), site.logs)
+    async def _replicas(
+        self, site: Site, settings: TargetSettings, ports: Sequence[Reservation], links: Mapping[str, ProxiedLink]
+    ) -> Sequence[Started]:
+        replicas = []
+        for name, port in zip(site.names, ports, strict=True):
+            front, back = links.get(f"balancer-{name}"), links.get(f"{name}-store")
+            own = replace(settings, store=back.instead_of(settings.store)) if back and settings.store else settings
+            at = front.port if front else None
+            replicas.append(ProcessReplica(name, own, self._supervisor, port, site.logs, reached_at=at))
+        return await _up(site, replicas)
 
     async def _another(self, site: Site, settings: TargetSettings, numbers: Iterator[int]) -> ProcessReplica:
-        """One replica more; it ends with the scope at the latest."""
-        replica = self._replica(site, settings, f"r{next(numbers)}")
+        """One replica more, without links; it ends with the scope at the latest."""
+        port = site.scope.enter_context(Reservation())
+        replica = ProcessReplica(f"r{next(numbers)}", settings, self._supervisor, port, site.logs)
         site.scope.push_async_callback(replica.stop)
         await replica.start()
         return replica
@@ -176,6 +189,15 @@ async def _up(site: Site, replicas: Sequence[Started]) -> Sequence[Started]:
     site.scope.push_async_callback(_together, *(replica.stop for replica in replicas))
     await _together(*(replica.start for replica in replicas))
     return replicas
+
+
+def _routes(design: Design, ports: Sequence[Reservation], store: Store | None) -> Iterator[Route]:
+    """The links that the design wants: from the balancer to each replica, from each replica to the store."""
+    for number, port in enumerate(ports):
+        if "balancer" in design.links:
+            yield Route(f"balancer-r{number}", port.port)
+        if "store" in design.links and store is not None:
+            yield Route(f"r{number}-store", urlsplit(store.url).port or 0)
 
 
 async def _together(*deeds: Callable[[], Awaitable[None]]) -> None:

@@ -134,10 +134,20 @@ class ProcessReplica(Started):
     """A replica of a built-in target, which says of itself who it is."""
 
     def __init__(
-        self, name: str, settings: TargetSettings, supervisor: Supervisor, port: Reservation, logs: Path
+        self,
+        name: str,
+        settings: TargetSettings,
+        supervisor: Supervisor,
+        port: Reservation,
+        logs: Path,
+        *,
+        reached_at: int | None = None,
     ) -> None:
+        """``reached_at`` is the port by which others reach it, where a link lies in between."""
         super().__init__(name, supervisor, port, logs)
         self._settings = settings
+        self._listens_on = port.port
+        self.member = Member(name, LOOPBACK, reached_at or port.port)
 
     async def start(self) -> None:
         """Start it; returns when it answers as ours.
@@ -148,7 +158,7 @@ class ProcessReplica(Started):
         command = Command(
             self.name,
             "replica",
-            self._settings.argv(self.name, self.member.port),
+            self._settings.argv(self.name, self._listens_on),
             self._log,
             self._settings.environment(),
         )
@@ -173,10 +183,10 @@ class ProcessReplica(Started):
         if health.status == 200 and health.nonce == self._settings.nonce and health.replica == self.name:
             return health
         raise EnvironmentLacksError(
-            f"port {self.member.port} answers, but not as ours ({self.name}, status {health.status})",
+            f"port {self._listens_on} answers, but not as ours ({self.name}, status {health.status})",
             "end what listens there and run again",
         )
 
     async def health(self) -> Health | None:
         """What it says of itself now; None where it does not answer."""
-        return await probe(self.member.host, self.member.port)
+        return await probe(self.member.host, self._listens_on)

@@ -2,14 +2,14 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from harness.errors import UntrustedError, UsageError
 from harness.observations import Sample
-from harness.parts import Balancer, Replica, Store
+from harness.parts import Balancer, Link, Replica, Store
 from harness.scenario import Design
 from harness.topology.health import Answering
 from harness.topology.sampler import Sampler
@@ -28,6 +28,7 @@ class Topology:
     store: Store | None
     journal: Path  # the effect journal, which all replicas append to
     sampler: Sampler
+    links: Mapping[str, Link] = field(default_factory=dict)  # where a fault reaches what lies between the parts
     another: Callable[[], Awaitable[Replica]] | None = None  # starts one replica more, where that can be done
 
     async def grow(self) -> Replica:

@@ -18,7 +18,7 @@ import pytest
 from harness.balancers import KINDS, available, start
 from harness.balancers.counters import Counting
 from harness.errors import EnvironmentLacksError, HarnessError
-from harness.parts import Balancer, Member
+from harness.parts import Balancer, Killable, Member, Reloadable
 from harness.scenario import Balancing, Health
 from harness.supervisor import Supervisor, supervised
 from tests.fakes_balancers import Backend, reserved_port, serving
@@ -434,6 +434,64 @@ def alone(name: str, folder: Path) -> Iterator[Alone]:
                 yield Alone(Member(name, "127.0.0.1", port), process, journal)
             finally:
                 process.kill()
+
+
+async def test_a_reload_keeps_the_members_and_fails_no_request_between_two_connections(
+    name: str, place: Place, backends: Backends
+) -> None:
+    async with place.facing(6, Balancing("cookie", name), await backends.bring_up("r0", "r1", "r2")) as (
+        balancer,
+        several,
+    ):
+        for client in several:
+            await client.write()
+        await balancer.remove("r2")
+        assert isinstance(balancer, Reloadable)
+        evidence = await balancer.reload()
+        assert evidence.landed and balancer.pid == evidence.facts["pid"]
+        for client in several:
+            assert await client.write() in (200, 0)  # a kept connection may be cut, a new one may not
+            assert await client.write() == 200
+        assert {client.members[-1] for client in several} <= {"r0", "r1"}
+        stayed = [client for client in several if client.members[0] != "r2"]
+        assert stayed and all(len(set(client.members)) == 1 for client in stayed)
+
+
+async def test_a_killed_balancer_comes_back_on_its_port_with_its_members(
+    name: str, place: Place, backends: Backends
+) -> None:
+    async with place.facing(4, Balancing("round_robin", name), await backends.bring_up("r0", "r1")) as (
+        balancer,
+        several,
+    ):
+        await balancer.remove("r1")
+        assert isinstance(balancer, Killable)
+        assert (await balancer.kill()).landed
+        assert balancer.pid is None
+        assert [await client.write() for client in several] == [0] * 4
+        assert not (await balancer.kill()).landed
+        assert (await balancer.restart()).landed
+        assert [await client.write() for client in several] == [200] * 4
+        assert {client.members[-1] for client in several} == {"r0"}
+        pid = balancer.pid
+        assert (await balancer.restart()).landed and balancer.pid == pid
+        assert place.supervisor.deaths.empty()
+
+
+@pytest.mark.parametrize(("policy", "share"), [("hash_header", 1 / 4), ("modulo_header", 3 / 4)])
+async def test_a_member_more_moves_what_its_hash_says(
+    name: str, policy: str, share: float, place: Place, backends: Backends
+) -> None:
+    await backends.bring_up("r0", "r1", "r2", "r3")
+    async with place.facing(80, Balancing(policy, name, "X-Session"), backends.members[:3]) as (balancer, several):
+        for client in several:
+            assert await client.write() == 200
+        await balancer.add(backends.members[3])
+        for client in several * 2:  # nginx answers one more request on a connection that it has
+            assert await client.write() == 200
+    moved = [client for client in several if client.members[0] != client.members[-1]]
+    assert abs(len(moved) / len(several) - share) < 0.15
+    assert "r3" in {client.members[-1] for client in moved}
 
 
 async def test_states_say_what_the_balancer_believes_or_nothing(name: str, place: Place, backends: Backends) -> None:

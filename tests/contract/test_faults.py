@@ -55,6 +55,10 @@ CASES = {
     "ReloadBalancer": Case(faults.ReloadBalancer(), _deeds("reload")),
     "KillBalancer": Case(faults.KillBalancer(), lambda t: not t.balancer.up, faults.RestartBalancer()),
 }
+for kind in (faults.Partition, faults.Stall, faults.Unacknowledged, faults.Cut, faults.Latency, faults.Bandwidth):
+    CASES[kind.__name__] = Case(
+        kind("balancer-r1"), lambda t: [name for name, link in t.links.items() if not link.well] == ["balancer-r1"]
+    )
 #: Those that leave something broken, and so have an undo that can be waited for.
 LASTING = [name for name, case in CASES.items() if not isinstance(case.fault, Passing)]
 
@@ -173,6 +177,13 @@ async def test_a_store_fault_without_a_store_is_told() -> None:
             await asyncio.sleep(0.03)
 
 
+async def test_a_fault_of_the_stores_link_concerns_those_of_all_replicas() -> None:
+    topology = _topology()
+    evidence = await faults.Partition("store").inject(topology)
+    assert [name for name, link in topology.links.items() if not link.well] == ["r0-store", "r1-store", "r2-store"]
+    assert evidence.facts["connections"] == 6
+
+
 async def test_a_deploy_goes_on_only_when_the_last_replica_is_held_for_up() -> None:
     topology, seen = _topology(), list[int]()
 
@@ -212,6 +223,10 @@ async def test_a_drained_replica_gets_nothing_more_before_it_is_stopped() -> Non
         (lambda: faults.Slow(1, by="0s"), "above 0"),
         (lambda: faults.Slow(1, by="3s"), "at most 2s"),
         (lambda: faults.Evict(share=0.0), "above 0"),
+        (lambda: faults.Partition("r1"), "no link 'r1'"),
+        (lambda: faults.Partition("r3-store").check(3), "there are 3 replicas"),
+        (lambda: faults.Latency("store", by="0s"), "above 0"),
+        (lambda: faults.Bandwidth("store", rate=0), "above 0"),
         (lambda: faults.CrashLoop(1, times=0), "times at least 1"),
     ],
 )

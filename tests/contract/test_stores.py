@@ -8,7 +8,7 @@ import pytest
 import redis.asyncio
 
 from harness.errors import EnvironmentLacksError
-from harness.parts import Killable, Pausable, Store
+from harness.parts import Evicting, Killable, Pausable, Store
 from harness.stores import STORES, needs
 from harness.stores.redis import server
 from harness.supervisor import Supervisor, supervised
@@ -94,6 +94,23 @@ async def test_pause_and_resume_keep_what_it_holds(store: Store) -> None:
     assert (await store.pause()).landed
     assert (await store.resume()).landed
     assert await KEEP[store.name](store.url, None) == "tea"
+
+
+async def test_what_no_longer_fits_is_evicted_until_the_limit_is_lifted(store: Store) -> None:
+    if not isinstance(store, Evicting):
+        pytest.fail(f"{store.name} cannot evict: say so here")
+    client = redis.asyncio.Redis.from_url(store.url)
+    try:
+        await client.mset({f"key{number}": "x" * 1000 for number in range(1000)})
+        evidence = await store.evict(share=0.5)
+        left = await client.dbsize()
+        assert evidence.landed and evidence.facts["evicted_keys"] == 1000 - left
+        assert 200 < left < 800
+        assert (await store.unlimit()).landed
+        await client.mset({f"key{number}": "x" * 1000 for number in range(1000)})
+        assert await client.dbsize() == 1000
+    finally:
+        await client.aclose()
 
 
 @pytest.mark.parametrize("name", sorted(STORES))

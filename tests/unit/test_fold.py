@@ -142,7 +142,7 @@ def _taken(kind: str, t: float, boot: str = "b1", healed: float | None = None, t
     return [*events, Event(healed, "fault_healed", subject, {"kind": kind})] if healed is not None else events
 
 
-@pytest.mark.parametrize("kind", ["kill", "terminate", "retire", "pause"])
+@pytest.mark.parametrize("kind", ["kill", "terminate", "retire", "pause", "partition"])
 def test_whatever_takes_a_replica_away_puts_its_sessions_at_risk(kind: str) -> None:
     asked = [*_steady(1, "b1", 0, 4), *_steady(2, "b0", 0, 4), Asked(3, 1, boot="b1")]
     assert at_risk(requests(asked), deaths(_taken(kind, 4.2))) == {1}
@@ -181,7 +181,7 @@ def _deployed(number: int, t: float) -> list[Event]:
 
 @pytest.mark.parametrize(
     ("kind", "cause"),
-    [("kill", "killed"), ("terminate", "stopped"), ("retire", "stopped"), ("pause", "paused")],
+    [("kill", "killed"), ("terminate", "stopped"), ("retire", "stopped"), ("pause", "away"), ("partition", "away")],
 )
 def test_a_loss_is_told_by_what_took_the_state_away(kind: str, cause: str) -> None:
     loss = Loss(t_ns=0, birth_before="x", birth_after="y", boot_before="b1", boot_after="b0", writes=1)
