@@ -41,6 +41,8 @@ SATURATED_LAG_MS = 100.0
 RECOVERED_SHARE = 0.95
 RECOVERED_FOR = 1.0
 _STEP = 0.05
+_FOLDED = ("session", "op", "outcome", "anomaly", "replica", "boot", "t_intended", "t_sent", "t_end",
+           "bytes_sent", "bytes_received")  # fmt: skip
 
 Ints = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
@@ -96,7 +98,8 @@ class Columns:
     @classmethod
     def of(cls, requests: pd.DataFrame) -> "Columns":
         """The load phase alone: the final sweep is no load."""
-        return cls(requests[requests["phase"].to_numpy() != SWEEP])
+        kept = [name for name in _FOLDED if name in requests]  # the others would only be copied
+        return cls(requests.loc[requests["phase"].to_numpy() != SWEEP, kept])
 
     def _seconds(self, name: str) -> npt.NDArray[np.float64]:
         return self.frame[name].to_numpy() / 1e9
@@ -311,7 +314,7 @@ def at_risk(requests: pd.DataFrame, taken: Sequence[Death]) -> frozenset[int]:
     all at risk.
     """
     columns = Columns.of(requests)
-    answered = columns.frame[columns.ok]
+    answered = columns.frame.loc[columns.ok, ["session", "op", "boot", "t_end"]]
     ended, boots = answered["t_end"].to_numpy() / 1e9, answered["boot"].astype(object).to_numpy()
     found: set[int] = set()
     for death in taken:

@@ -17,6 +17,7 @@ from typing import Any, Self
 
 import dacite
 import pandas as pd
+import pyarrow.parquet as pq
 
 from harness import spool
 from harness.errors import EnvironmentLacksError, HarnessError, UsageError
@@ -119,7 +120,7 @@ class ArmFiles:
         """The requests of a kept arm, or of the spool that a crash left."""
         parquet = self.path / "requests.parquet"
         if parquet.exists():
-            return pd.read_parquet(parquet)
+            return _read_parquet(parquet)
         return spool.read(self.spool)
 
     def observations(self, design: str, arm: str, load: Mapping[str, Any], repeat: int = 1) -> ArmObservations:
@@ -341,6 +342,13 @@ def _write_parquet(requests: pd.DataFrame, path: Path) -> None:
     part = path.with_name(path.name + ".part")
     requests.to_parquet(part, index=False)
     part.replace(path)
+
+
+def _read_parquet(path: Path) -> pd.DataFrame:
+    """As ``pd.read_parquet``, but a column at a time gives its memory back: never the whole table twice."""
+    table = pq.read_table(path)
+    frame: pd.DataFrame = table.to_pandas(split_blocks=True, self_destruct=True)
+    return frame
 
 
 def _point_latest(path: Path) -> None:
