@@ -1,12 +1,12 @@
 """Charts of a run: each says in a sentence what it shows, and has the values behind it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from harness.charts import cost, losses, outcomes, spectrum, spread, style, timeline
 from harness.charts.chart import Chart, Drawing, Table
-from harness.charts.measured import measured, windows
+from harness.charts.measured import FINE, Measured, measured, windows
 from harness.runs import ArmObservations
 from harness.summary import Arm, FaultFigures, Summary
 
@@ -60,16 +60,7 @@ def _drawings(run: _Run) -> Iterator[Drawing | None]:
     requests = {key: measured(arm) for key, arm in run.arms.items()}
     shown = run.shown()
     if shown:
-        yield timeline.drawing(
-            [
-                timeline.Row(
-                    windows(requests[arm.design, arm.arm]),
-                    run.faults(arm.design) if arm.arm == "fault" else (),
-                    run.looks[arm.design],
-                )
-                for arm in shown
-            ]
-        )
+        yield from _timelines(run, shown, requests)
         yield _outcomes(run)
         yield _losses(run, shown)
         spectra = [
@@ -78,6 +69,27 @@ def _drawings(run: _Run) -> Iterator[Drawing | None]:
         yield spectrum.drawing(spectra, [run.looks[arm.design] for arm in shown])
     yield _spread(run)
     yield _cost(run)
+
+
+def _timelines(
+    run: _Run, shown: Sequence[ArmObservations], requests: Mapping[tuple[str, str], Measured]
+) -> Iterator[Drawing]:
+    """The whole run, and a close-up of its faults where the run is much longer."""
+
+    def faults(arm: ArmObservations) -> tuple[FaultFigures, ...]:
+        return run.faults(arm.design) if arm.arm == "fault" else ()
+
+    def rows(width: float, stretch: tuple[float, float] | None = None) -> list[timeline.Row]:
+        return [
+            timeline.Row(windows(requests[arm.design, arm.arm], width, stretch), faults(arm), run.looks[arm.design])
+            for arm in shown
+        ]
+
+    length = max(arm.duration - arm.warmup for arm in shown)
+    yield timeline.drawing(rows(timeline.fitting(length)))
+    stretch = timeline.close_up([fault for arm in shown for fault in faults(arm)], length)
+    if stretch is not None:
+        yield timeline.drawing(rows(FINE, stretch), close=True)
 
 
 def _outcomes(run: _Run) -> Drawing | None:

@@ -18,7 +18,8 @@ Bools = npt.NDArray[np.bool_]
 #: Percentiles of a window come from counts in bins 1 % wide, from 1 microsecond on: no sort of millions of rows.
 _BIN = np.log(1.01)
 _BINS = 2100
-_FINE, _COARSE, _LONG = 0.25, 0.5, 600.0  # seconds
+#: Seconds of a window: a failover of two seconds is eight of them.
+FINE = 0.25
 
 
 @dataclass(frozen=True)
@@ -82,15 +83,15 @@ def measured(arm: ArmObservations) -> Measured:
     )
 
 
-def windows(values: Measured) -> Windows:
-    """Fold the requests into the whole windows of 250 ms between warm-up and end (500 ms beyond ten minutes).
+def windows(values: Measured, width: float = FINE, stretch: tuple[float, float] | None = None) -> Windows:
+    """Fold the requests into the whole windows of ``width`` seconds between warm-up and end, or inside ``stretch``.
 
     Rates, errors and anomalies belong to the window in which a request ended; latency to the one in which it should
     have started, so that a stall shows where it began.
     """
-    width = _FINE if values.duration <= _LONG else _COARSE
-    first = int(np.ceil(values.warmup / width))
-    count = max(int(values.duration / width) - first, 1)
+    begin, end = stretch or (values.warmup, values.duration)
+    first = int(np.ceil(max(begin, values.warmup) / width))
+    count = max(int(min(end, values.duration) / width) - first, 1)
     ended = values.end >= 0
     index = values.end // int(width * 1e9) - first
     inside = (index >= 0) & (index < count)

@@ -11,14 +11,19 @@ from matplotlib.patches import Patch
 
 from harness.charts import style
 from harness.charts.chart import Cell, Drawing, Spot, Table, spot
-from harness.charts.measured import Floats, Windows
+from harness.charts.measured import FINE, Floats, Windows
 from harness.charts.words import number
 from harness.summary import FaultFigures
 
 _TITLE = "Throughput and latency over time"
+_CLOSE_TITLE = "Throughput and latency around the fault"
 _ERRORS, _ANOMALIES = ("x", style.INK), ("v", style.VERMILION)
 _ALL = (0, (2.0, 1.2))
 _MOST_ROWS = 1000  # of the table behind it
+_MOST_WINDOWS = 400  # a panel: more are finer than a pixel
+_MARKED = 120  # windows beyond which a marker each would hide the line
+_AROUND = 5.0  # seconds before a fault and after the last of its effects that a close-up shows
+_LONGEST_CLOSE_UP = 60.0  # seconds
 
 
 @dataclass(frozen=True)
@@ -54,11 +59,30 @@ class Row:
         return max((fault.recover_s for fault in self.faults if fault.recover_s is not None), default=None)
 
 
-def figure(rows: Sequence[Row]) -> Figure:
+def fitting(seconds: float) -> float:
+    """The width of a window, in seconds, that a panel of a run this long has room for: 250 ms or a multiple."""
+    return FINE * max(int(np.ceil(seconds / FINE / _MOST_WINDOWS)), 1)
+
+
+def close_up(faults: Sequence[FaultFigures], seconds: float) -> tuple[float, float] | None:
+    """From when to when, in seconds, a chart of the faults alone is worth drawing beside that of a run this long.
+
+    None without a fault that landed, and where the faults take up a third of the run: they can be seen in it.
+    """
+    landed = [(fault, fault.effective) for fault in faults if fault.effective is not None]
+    if not landed:
+        return None
+    begin = min(effective for _, effective in landed) - _AROUND
+    ends = [at + max(f.detect_s or 0, f.recover_s or 0, (f.healed or at) - at) for f, at in landed]
+    end = min(max(ends) + _AROUND, begin + _LONGEST_CLOSE_UP)
+    return (begin, end) if end - begin < seconds / 3 else None
+
+
+def figure(rows: Sequence[Row], title: str = _TITLE) -> Figure:
     """Small multiples that share one time axis: replies a second at the left, the 99th percentile at the right."""
     handles = _handles(rows)
     frame = style.Frame(left=0.62, right=0.15, top=style.top(handles, titled=True), bottom=0.5, gap_x=0.62, gap_y=0.3)
-    drawn, grid = style.panels(_TITLE, (len(rows), 2), 0.95, frame)
+    drawn, grid = style.panels(title, (len(rows), 2), 0.95, frame)
     low, high = _latency_limits(rows)
     for row, (left, right) in zip(rows, grid, strict=True):
         _throughput(left, row)
@@ -99,7 +123,8 @@ def _throughput(axes: Axes, row: Row) -> None:
 def _latency(axes: Axes, row: Row) -> None:
     _faults(axes, row)
     middle = row.windows.start + row.windows.width / 2
-    line = axes.plot(middle, row.windows.p99_ms, color=row.look.color, lw=1.2, marker=row.look.marker, ms=2.4)
+    marker = row.look.marker if middle.size <= _MARKED else ""
+    line = axes.plot(middle, row.windows.p99_ms, color=row.look.color, lw=1.2, marker=marker, ms=2.4)
     row.look.own(line, "latency")
 
 
@@ -139,10 +164,13 @@ def finding(rows: Sequence[Row]) -> str:
     if not hit:
         return "No fault was in effect: throughput and latency without one."
     told = [f"{row.windows.design} {100 * (row.lowest or 0.0):.0f} % ({_recovery(row)})" for row in hit]
-    worst = (
-        f"In the worst {1000 * hit[0].windows.width:g} ms after the fault correct throughput, against before it, was"
-    )
+    worst = f"In the worst {_width(rows)} after the fault correct throughput, against before it, was"
     return f"{worst} {told[0]}." if len(told) == 1 else f"{worst} lowest in {told[0]} and highest in {told[-1]}."
+
+
+def _width(rows: Sequence[Row]) -> str:
+    width = rows[0].windows.width
+    return f"{width:g} s" if width >= 1 else f"{1000 * width:g} ms"
 
 
 def _recovery(row: Row) -> str:
@@ -179,16 +207,16 @@ def _lines(windows: Windows, step: int) -> list[tuple[Cell, ...]]:
     )
 
 
-def drawing(rows: Sequence[Row]) -> Drawing:
-    """The chart with its words."""
-    width = f"{1000 * rows[0].windows.width:g} ms"
+def drawing(rows: Sequence[Row], close: bool = False) -> Drawing:
+    """The chart with its words; ``close`` where the rows are those of a close-up."""
+    name, title = ("failover", _CLOSE_TITLE) if close else ("timeline", _TITLE)
     alt = (
         f"Two columns of line charts over time, a row for each of {len(rows)} designs: replies a second, "
-        f"all and correct, and 99th percentile latency on a logarithmic scale, in windows of {width}; "
+        f"all and correct, and 99th percentile latency on a logarithmic scale, in windows of {_width(rows)}; "
         "the fault's time is shaded."
     )
-    drawn = figure(rows)
-    return Drawing("timeline", _TITLE, finding(rows), alt, _table(rows), drawn, tuple(_spots(drawn, rows)))
+    drawn = figure(rows, title)
+    return Drawing(name, title, finding(rows), alt, _table(rows), drawn, tuple(_spots(drawn, rows)))
 
 
 def _spots(drawn: Figure, rows: Sequence[Row]) -> Iterator[Spot]:

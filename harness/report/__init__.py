@@ -36,7 +36,7 @@ class Section:
 
 
 SECTIONS = (
-    Section("fault", "What did the fault do?", ("timeline",)),
+    Section("fault", "What did the fault do?", ("timeline", "failover")),
     Section("sessions", "Who lost what?", ("outcomes", "losses")),
     Section("latency", "How slow was it?", ("spectrum",)),
     Section("spread", "How even was the load?", ("spread",)),

@@ -127,6 +127,38 @@ def test_the_values_behind_a_long_timeline_stay_few_and_lose_no_error() -> None:
     assert sum(int(line[4] or 0) for line in rows) == told.errors.sum()
 
 
+@pytest.mark.parametrize(("seconds", "width"), [(5.0, 0.25), (100.0, 0.25), (101.0, 0.5), (600.0, 1.5)])
+def test_a_long_runs_windows_are_as_wide_as_its_panel_needs(seconds: float, width: float) -> None:
+    assert timeline.fitting(seconds) == width
+
+
+@pytest.mark.parametrize(
+    ("fault", "seconds", "stretch"),
+    [
+        (FaultFigures("kill", "r1", 99.9, 100.0, 104.0, {}, 1.0, 2.5), 600.0, (95.0, 109.0)),
+        (FaultFigures("kill", "r1", 99.9, 100.0, 104.0, {}, 1.0, 20.0), 600.0, (95.0, 125.0)),
+        (FaultFigures("kill", "r1", 99.9, 100.0, 400.0, {}, 1.0, 2.0), 600.0, (95.0, 155.0)),
+        (FaultFigures("kill", "r1", 7.9, 8.0, 14.0, {}, 1.0, 2.5), 18.0, None),
+        (FaultFigures("kill", "r1", 99.9, None, None, {}, None, None), 600.0, None),
+    ],
+    ids=["healed", "slow to recover", "long", "short run", "no evidence"],
+)
+def test_a_close_up_shows_the_faults_of_a_much_longer_run(
+    fault: FaultFigures, seconds: float, stretch: tuple[float, float] | None
+) -> None:
+    assert timeline.close_up([fault], seconds) == stretch
+
+
+def test_a_long_run_has_a_close_up_of_its_fault_in_windows_of_a_quarter_second(tmp_path: Path) -> None:
+    long = [replace(arm, duration=600.0) for arm in fakes.runs(fakes.TRIO[:1])]
+    charts = by_name(draw(fakes.summary(fakes.TRIO[:1]), long, tmp_path))
+    starts = [float(line[1] or 0) for line in charts["failover"].table.rows]
+    assert starts[0] == fakes.EFFECTIVE - 5
+    assert set(np.diff(starts)) == {0.25}
+    assert "In the worst 250 ms" in charts["failover"].finding
+    assert "In the worst 1.5 s" in charts["timeline"].finding
+
+
 def test_the_spectrum_reads_exact_percentiles() -> None:
     told = spectrum.Spectrum.of("one", "control", np.arange(1, 10_001, dtype=np.int64)[::-1] * 1_000_000)
     assert told.at(50.0) == 5000.0

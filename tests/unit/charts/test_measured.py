@@ -77,9 +77,20 @@ def test_a_missing_anomaly_is_none() -> None:
     assert of(table).anomalous.tolist() == [True, False]
 
 
-@pytest.mark.parametrize(("duration", "width"), [(20.0, 0.25), (600.0, 0.25), (601.0, 0.5)])
-def test_windows_stay_short_enough_for_a_failover_of_two_seconds(duration: float, width: float) -> None:
-    assert windows(of(fakes.table([0], 5), duration=duration)).width == width
+@pytest.mark.parametrize("duration", [2.0, 20.0, 3600.0])
+def test_windows_stay_short_enough_for_a_failover_of_two_seconds(duration: float) -> None:
+    assert windows(of(fakes.table([0], 5), duration=duration)).width == 0.25
+
+
+def test_a_stretch_has_the_windows_inside_it_alone() -> None:
+    told = windows(of(fakes.table([100, 900, 1400], 5)), stretch=(0.5, 1.3))
+    assert told.start.tolist() == [0.5, 0.75, 1.0]
+    assert told.answered.tolist() == [0, 4.0, 0]
+
+
+def test_a_stretch_never_reaches_into_the_warm_up_or_beyond_the_end() -> None:
+    told = windows(of(fakes.table([100], 5), warmup=1.0), stretch=(-3.0, 9.0))
+    assert (told.start[0], told.start[-1]) == (1.0, 1.75)
 
 
 def test_the_99th_percentile_of_a_window_is_right_to_a_hundredth() -> None:
