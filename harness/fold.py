@@ -41,7 +41,7 @@ SATURATED_LAG_MS = 100.0
 RECOVERED_SHARE = 0.95
 RECOVERED_FOR = 1.0
 _STEP = 0.05
-_FOLDED = ("session", "op", "outcome", "anomaly", "replica", "boot", "t_intended", "t_sent", "t_end",
+_FOLDED = ("session", "op", "status", "outcome", "anomaly", "replica", "boot", "t_intended", "t_sent", "t_end",
            "bytes_sent", "bytes_received")  # fmt: skip
 
 Ints = npt.NDArray[np.int64]

@@ -487,8 +487,11 @@ async def test_a_member_more_moves_what_its_hash_says(
         for client in several:
             assert await client.write() == 200
         await balancer.add(backends.members[3])
-        for client in several * 2:  # nginx answers one more request on a connection that it has
-            assert await client.write() == 200
+        for _ in range(20):  # nginx answers one more request, or several on a busy machine, on a connection that it has
+            for client in several:
+                assert await client.write() == 200
+            if any(client.members[-2:] == ["r3", "r3"] for client in several):
+                break
     moved = [client for client in several if client.members[0] != client.members[-1]]
     assert abs(len(moved) / len(several) - share) < 0.15
     assert "r3" in {client.members[-1] for client in moved}
