@@ -31,9 +31,21 @@ bench: $(INSTALLED)
 	case $$code in 0|1|3) $(BIN)/harness report results/node_kill/latest --gallery results/gallery || exit;; esac; \
 	exit $$code
 
-bench-driver bench-truth bench-many bench-records: bench-%: $(INSTALLED)
-	@echo "$@: python -m benchmarks.$* $(BENCH_ARGS)"
-	@$(BIN)/python -m benchmarks.$* $(BENCH_ARGS)
+bench-driver: $(INSTALLED)
+	@echo "bench-driver: drivers in turns, a few minutes"
+	@$(BIN)/python -m benchmarks.driver $(BENCH_ARGS)
+
+bench-truth: $(INSTALLED)
+	@echo "bench-truth: five servers of known times, two minutes"
+	@$(BIN)/python -m benchmarks.truth $(BENCH_ARGS)
+
+bench-many: $(INSTALLED)
+	@echo "bench-many: mostly idle sessions, a minute"
+	@$(BIN)/python -m benchmarks.many $(BENCH_ARGS)
+
+bench-records: $(INSTALLED)
+	@echo "bench-records: ten million records, about a minute"
+	@$(BIN)/python -m benchmarks.records $(BENCH_ARGS)
 
 lint: $(INSTALLED)
 	@echo "lint: ruff check, ruff format, mypy --strict"
