@@ -25,7 +25,7 @@ from harness.errors import HarnessError
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 BEGIN, END = "<!-- bench-driver: begin -->", "<!-- bench-driver: end -->"
-#: Where a floor does not hold, there may be so many times the rounds: see ``comparison``.
+#: Where a floor does not hold in the quick form, there may be so many times the rounds: see ``comparison``.
 _MORE = 3
 
 
@@ -36,7 +36,7 @@ def main() -> int:
     comparison = Comparison(_entries(asked.quick), asked.seconds or (1.5 if asked.quick else 3.0), console)
     rounds = asked.rounds or (3 if asked.quick else 5)
     try:
-        asyncio.run(comparison.rounds(rounds, rounds * _MORE))
+        asyncio.run(comparison.rounds(rounds, rounds * (_MORE if asked.quick else 1)))
     except HarnessError as problem:
         console.print(f"bench-driver: {problem.message}\n  {problem.hint}", markup=False)
         return problem.code

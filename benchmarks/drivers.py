@@ -115,7 +115,7 @@ HEY = Peer("hey", "hey", lambda t: ("-z", f"{_LONG_S}s", "-c", f"{t.connections}
 AB = Peer(
     "ab",
     "ab",
-    lambda t: ("-k", "-t", f"{_LONG_S}", "-n", "1000000000", "-c", f"{t.connections}", t.url),
+    lambda t: ("-k", "-t", f"{_LONG_S}", "-n", "20000000", "-c", f"{t.connections}", t.url),
     "apt-get install apache2-utils",
 )
 K6 = Peer("k6", "k6", _k6, "go install go.k6.io/k6@latest")
