@@ -18,6 +18,7 @@ from harness.expectations import (
     moves_a_share,
     recovers,
     stays_down,
+    surges,
 )
 from harness.faults import (
     Bandwidth,
@@ -47,6 +48,7 @@ from harness.faults import (
     Terminate,
     Unacknowledged,
 )
+from harness.faults.chance import by_chance
 from harness.scenario import At, Balancing, Design, Health, Requests, Scenario, Sessions
 
 if TYPE_CHECKING:
@@ -90,6 +92,7 @@ __all__ = [
     "Start",
     "Terminate",
     "Unacknowledged",
+    "by_chance",
     "clean_control",
     "finds",
     "keeps",
@@ -98,6 +101,7 @@ __all__ = [
     "moves_a_share",
     "recovers",
     "stays_down",
+    "surges",
 ]
 
 
