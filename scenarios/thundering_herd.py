@@ -38,7 +38,7 @@ class Visitor(SessionUser):
         return cart.get("/cart")
 
 
-# A visit lasts about five seconds, so that a fifth of the users begins one in any second; after the loss all do.
+# A visit lasts some seconds, so that a part of the users begins one in any second; after the loss all of them do.
 DESIGNS = (Design("hybrid", state="redis", balancing=Balancing("round_robin"), at_risk="victim"),)
 EXPECT = (surges("hybrid", least=2.0), loses_the_at_risk("hybrid", judged=100), clean_control("hybrid"))
 
