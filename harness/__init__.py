@@ -20,6 +20,7 @@ from harness.expectations import (
     moves_a_share,
     recovers,
     stays_down,
+    surges,
 )
 from harness.faults import (
     Bandwidth,
@@ -51,6 +52,7 @@ from harness.faults import (
     Unacknowledged,
     Undo,
 )
+from harness.faults.chance import by_chance
 from harness.scenario import At, Balancing, Design, Health, Requests, Scenario, Sessions
 from harness.targets import Command, Url
 
@@ -103,6 +105,7 @@ __all__ = [
     "Url",
     "arun",
     "between",
+    "by_chance",
     "clean_control",
     "constant",
     "finds",
@@ -113,6 +116,7 @@ __all__ = [
     "recovers",
     "run",
     "stays_down",
+    "surges",
 ]
 
 

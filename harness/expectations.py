@@ -78,6 +78,19 @@ def stays_down(*designs: str) -> Expect:
     return Expect("stays_down", designs, check)
 
 
+def surges(*designs: str, least: float) -> Expect:
+    """After a fault at least ``least`` times as many sessions begin anew in a second as before it: a herd of logins."""
+
+    def check(design: DesignSummary) -> Judged:
+        found = [fault.surge for fault in _faulted(design).faults if fault.surge is not None]
+        if not found:
+            return Result.UNKNOWN, "no session began before the fault, or there was none"
+        why = f"{max(found):.1f} times as many sessions began in the worst second after the fault as before it"
+        return (Result.PASS if max(found) >= least else Result.FAIL), why
+
+    return Expect("surges", designs, check)
+
+
 def finds(*designs: str, among: Sequence[str]) -> Expect:
     """The design is found to be one of ``among`` (a positive control: what must go wrong does)."""
 

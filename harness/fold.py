@@ -231,6 +231,7 @@ def _fault_figures(observed: ArmObservations, columns: Columns, start: float, en
             gray_s=_gray(columns, observed.events, _victim(effective), effective.t, healed.t if healed else end)
             if effective
             else None,
+            surge=_surge(_births(observed, columns), start, event.t, end),
         )
 
 
@@ -248,6 +249,23 @@ def _detect(columns: Columns, commanded: float, effective: float, until: float) 
     unanswered = ~columns.ok & columns.frame["replica"].isna().to_numpy()
     caused = unanswered & (columns.end >= commanded) & (columns.sent < until)
     return round(max(0.0, float(columns.end[caused].max()) - effective), 4) if caused.any() else 0.0
+
+
+def _births(observed: ArmObservations, columns: Columns) -> npt.NDArray[np.float64]:
+    """When states came to be, in order: those of sessions that began, and of sessions that lost theirs."""
+    begun = columns.frame.groupby("session", sort=False)["t_sent"].min().to_numpy() / 1e9
+    again = np.array([loss.t_ns / 1e9 for one in observed.judgements for loss in one.losses], dtype=float)
+    return np.sort(np.concatenate([begun, again]))
+
+
+def _surge(births: npt.NDArray[np.float64], start: float, commanded: float, end: float) -> float | None:
+    """The most births of any second after the fault over the mean second before it."""
+    before = _count(births, start, commanded)
+    if not before:
+        return None
+    after = births[(births >= commanded) & (births < end)]
+    worst = max((_count(births, begin, begin + 1.0) for begin in after), default=0)
+    return round(worst * (commanded - start) / before, 3)
 
 
 def _victim(effective: Event) -> str:

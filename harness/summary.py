@@ -122,6 +122,7 @@ class FaultFigures:
     detect_s: float | None
     recover_s: float | None
     gray_s: float | None = None  # the balancer held the target for up and requests went unanswered
+    surge: float | None = None  # sessions begun in the worst second after it, over the mean second before
 
 
 @dataclass(frozen=True)

@@ -137,6 +137,18 @@ def test_a_harness_that_forked_does_not_keep_its_run_alive(start: Callable[..., 
 
 
 @pytest.mark.slow
+def test_sigkill_in_the_middle_of_faults(start: Callable[..., tuple[str, Harness]]) -> None:
+    """What stands still is ended too: paused replica and store, one that is slowed down, and the proxy on a link."""
+    run, harness = start("tests.fakes_topology", "redis", "haproxy", "broken")
+    up(harness)
+    below = everything_below(harness)
+    stopped = {process.pid for process in processes() if process.pid in below and process.state == "T"}
+    assert len(stopped) >= 2
+    harness.kill()
+    nothing_left(run, below)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(("state", "balancer"), [("memory", "haproxy"), ("redis", "nginx")])
 def test_sigkill_with_a_whole_topology_up(start: Callable[..., tuple[str, Harness]], state: str, balancer: str) -> None:
     run, harness = start("tests.fakes_topology", state, balancer)

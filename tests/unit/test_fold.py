@@ -2,7 +2,7 @@ import pytest
 
 from harness.fold import at_risk, cause_of, deaths, fold, interval, percentiles
 from harness.observations import Event
-from harness.oracle.judge import Loss
+from harness.oracle.judge import Judgement, Loss
 from tests.fakes import Asked, kill_at, observed, requests
 
 
@@ -217,3 +217,17 @@ def test_without_a_failing_request_nothing_is_gray_and_without_the_balancers_wor
     kill = _taken("kill", 4.0, healed=8.0)
     assert fold(observed(asked, [*_states((0.0, "up"), (5.0, "down")), *kill])).faults[0].gray_s == 0.0
     assert fold(observed(asked, kill)).faults[0].gray_s is None
+
+
+def test_a_surge_is_the_worst_second_of_beginnings_over_the_mean_before() -> None:
+    begun = [Asked(session, session * 0.5) for session in range(1, 8)]  # two a second
+    lost = [
+        Judgement(session=n, lost=True, losses=(Loss(int(4.5e9), "x", "y", "b0", "b1", 1),), kind="lost")
+        for n in range(1, 7)
+    ]
+    found = fold(observed(begun, kill_at(4.0, healed=5.0), lost)).faults[0].surge
+    assert found == pytest.approx(6 / (7 / 4), rel=0.01)
+
+
+def test_without_a_beginning_before_it_there_is_no_surge_to_speak_of() -> None:
+    assert fold(observed([Asked(1, 4.5)], kill_at(4.0, healed=5.0))).faults[0].surge is None

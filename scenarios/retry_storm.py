@@ -1,0 +1,49 @@
+"""Does goodput come back once its trigger is gone? Not where retries keep the service busy with replies nobody awaits.
+
+harness run scenarios/retry_storm.py
+"""
+
+from collections.abc import Generator
+
+from locust import constant
+
+from harness import At, Balancing, Client, Design, Pause, Resume, Scenario, Sessions, SessionUser, recovers, stays_down
+from harness.load.user import Reply, Request
+
+ATTEMPTS = 4
+RATE = 70.0  # sessions a second: a request each, and up to three retries
+
+
+class Stubborn(SessionUser):
+    """Wants one reply, waits a third of a second for it, and tries again at once, four times in all."""
+
+    wait_time = constant(0)
+    timeout = 0.3
+
+    def session(self, service: Client) -> Generator[Request, Reply, None]:
+        for _ in range(ATTEMPTS):
+            reply = yield service.get("/")
+            if reply.ok:
+                return
+
+
+# Both can serve 70 requests a second, and one of them the 280 that arrive when all are tried four times. Emulated: two
+# replicas that take 20 ms for a request, one or four at once: 100 a second in all, or 400.
+TIGHT = Design("tight", app="echo", state="none", balancing=Balancing("round_robin"), service_time="20ms", slots=1)
+ROOMY = Design("roomy", app="echo", state="none", balancing=Balancing("round_robin"), service_time="20ms", slots=4)
+EXPECT = (stays_down("tight"), recovers("roomy"))
+
+SCENARIO = Scenario(
+    designs=[TIGHT, ROOMY],
+    replicas=2,
+    load=Sessions(rate=RATE, duration="20s", warmup="1s", arrivals="constant"),
+    faults=[At("5s", Pause(0)), At("8s", Resume(0))],
+    expect=EXPECT,
+    quick=Scenario(
+        designs=[TIGHT, ROOMY],
+        replicas=2,
+        load=Sessions(rate=RATE, duration="9s", warmup="500ms", arrivals="constant"),
+        faults=[At("2s", Pause(0)), At("4s", Resume(0))],
+        expect=EXPECT,
+    ),
+)

@@ -1,0 +1,66 @@
+"""Many faults by chance, one after another, under one load: does anything turn up that no single fault shows?
+
+harness run scenarios/soak.py --seed 7
+"""
+
+from collections.abc import Generator
+
+from locust import between
+
+from harness import (
+    Balancing,
+    Client,
+    Design,
+    Scenario,
+    Sessions,
+    SessionUser,
+    by_chance,
+    clean_control,
+    keeps,
+    loses_only_the_at_risk,
+)
+from harness.load.user import Reply, Request
+
+
+class Shopper(SessionUser):
+    """Fills a cart and looks at it; gives up on a reply after half a second, and asks again."""
+
+    wait_time = between(0.1, 0.3)
+    timeout = 0.5
+
+    def session(self, cart: Client) -> Generator[Request, Reply, None]:
+        while True:
+            yield cart.post("/cart/add", json={"item": "tea"}, writes="tea")
+            yield cart.get("/cart")
+
+    def final(self, cart: Client) -> Request:
+        return cart.get("/cart")
+
+
+# The store compares versions: a replica that wakes up late must not undo what happened meanwhile (gray_failure.py).
+DESIGNS = (
+    Design(
+        "versioned", state="redis", balancing=Balancing("round_robin"), options={"versioned": "yes"}, at_risk="none"
+    ),
+    Design("sticky", state="memory", balancing=Balancing("cookie")),
+)
+EXPECT = (
+    keeps("versioned"),
+    loses_only_the_at_risk("sticky", judged=80),
+    clean_control("versioned", "sticky"),
+)
+
+SCENARIO = Scenario(
+    designs=DESIGNS,
+    replicas=3,
+    load=Sessions(concurrent=100, duration="120s", warmup="2s"),
+    faults=by_chance(seed=1, begin="4s", end="112s", replicas=3, every="5s", lasting="2s"),
+    expect=EXPECT,
+    quick=Scenario(
+        designs=DESIGNS,
+        replicas=3,
+        load=Sessions(concurrent=80, duration="10s", warmup="500ms"),
+        faults=by_chance(seed=1, begin="1s", end="9s", replicas=3, every="2s", lasting="1s"),
+        expect=EXPECT,
+    ),
+)

@@ -1,0 +1,58 @@
+"""When the store comes back empty, everybody begins anew at once: how many sessions in that second, against before?
+
+harness run scenarios/thundering_herd.py
+"""
+
+from collections.abc import Generator
+
+from locust import between
+
+from harness import (
+    At,
+    Balancing,
+    Client,
+    Design,
+    KillStore,
+    RestartStore,
+    Scenario,
+    Sessions,
+    SessionUser,
+    clean_control,
+    loses_the_at_risk,
+    surges,
+)
+from harness.load.user import Reply, Request
+
+
+class Visitor(SessionUser):
+    """A visit of some seconds; then another one begins, so that there are beginnings all the time."""
+
+    wait_time = between(0.2, 0.4)
+
+    def session(self, cart: Client) -> Generator[Request, Reply, None]:
+        for _ in range(4 + cart.number % 9):
+            yield cart.post("/cart/add", json={"item": "tea"}, writes="tea")
+            yield cart.get("/cart")
+
+    def final(self, cart: Client) -> Request:
+        return cart.get("/cart")
+
+
+# A visit lasts some seconds, so that a part of the users begins one in any second; after the loss all of them do.
+DESIGNS = (Design("hybrid", state="redis", balancing=Balancing("round_robin"), at_risk="victim"),)
+EXPECT = (surges("hybrid", least=2.0), loses_the_at_risk("hybrid", judged=100), clean_control("hybrid"))
+
+SCENARIO = Scenario(
+    designs=DESIGNS,
+    replicas=3,
+    load=Sessions(concurrent=150, duration="16s", warmup="2s"),
+    faults=[At("8s", KillStore()), At("9s", RestartStore())],
+    expect=EXPECT,
+    quick=Scenario(
+        designs=DESIGNS,
+        replicas=3,
+        load=Sessions(concurrent=120, duration="7s", warmup="1s"),
+        faults=[At("4s", KillStore()), At("4500ms", RestartStore())],
+        expect=EXPECT,
+    ),
+)
