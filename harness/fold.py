@@ -368,17 +368,16 @@ def cause_of(loss: Loss, taken: Sequence[Death]) -> str:
 
 
 def _sessions(observed: ArmObservations) -> Sessions:
-    judgements = _by_session(observed.judgements)
+    judged = known(observed.judgements)
     taken = deaths(observed.events)
-    risky = at_risk(observed.requests, taken) if taken else frozenset()
-    judged = {session: ones for session, ones in judgements.items() if not any(one.unknown for one in ones)}
+    risky = at_risk(observed.requests, taken) & judged.keys() if taken else frozenset()
     lost = {session for session, ones in judged.items() if any(one.lost for one in ones)}
     causes = Counter(
         cause_of(loss, taken) for ones in judged.values() for one in ones if one.lost for loss in one.losses
     )
     by_death = {session for session in lost if _causes(judged[session], taken) != {"returned_empty"}}
     load = Columns.of(observed.requests).frame
-    started = int(load["session"].nunique())
+    started = len(judged.keys() | set(load["session"].unique().tolist()))
     return Sessions(
         started=started,
         judged=len(judged),
@@ -396,7 +395,7 @@ def _sessions(observed: ArmObservations) -> Sessions:
         lost_by_cause=dict(causes),
         wrong=int(load.loc[np.asarray(load["anomaly"] == "wrong"), "session"].nunique()),
         lost_not_at_risk=len(by_death - risky) if taken else None,
-        at_risk_not_lost=len((risky & judged.keys()) - lost) if taken else None,
+        at_risk_not_lost=len(risky - lost) if taken else None,
     )
 
 
@@ -404,12 +403,15 @@ def _causes(judgements: Sequence[Judgement], taken: Sequence[Death]) -> set[str]
     return {cause_of(loss, taken) for one in judgements for loss in one.losses}
 
 
-def _by_session(judgements: Sequence[Judgement]) -> dict[int, list[Judgement]]:
-    """Several writers may share a session: it is as bad as its worst writer says."""
+def known(judgements: Sequence[Judgement]) -> dict[int, list[Judgement]]:
+    """The judgements of each session of which it is known what happened.
+
+    Several writers may share a session: it is as bad as its worst writer says, and unknown where one of them is.
+    """
     found: dict[int, list[Judgement]] = {}
     for judgement in judgements:
         found.setdefault(judgement.session, []).append(judgement)
-    return found
+    return {session: ones for session, ones in found.items() if not any(one.unknown for one in ones)}
 
 
 def _having(judged: Mapping[int, Sequence[Judgement]], what: str) -> int:

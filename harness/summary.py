@@ -79,6 +79,12 @@ class Sessions:
     lost_not_at_risk: int | None = None
     at_risk_not_lost: int | None = None
 
+    def __post_init__(self) -> None:
+        """Whatever is told as a part of the judged sessions is one."""
+        for part in ("at_risk", "expected_lost", "lost", "rolled_back", "stale", "leaked", "forced_login"):
+            if (getattr(self, part) or 0) > self.judged:
+                raise ValueError(f"{part} is {getattr(self, part)} of {self.judged} sessions judged")
+
 
 @dataclass(frozen=True)
 class Writes:

@@ -13,6 +13,7 @@ from harness.charts import style
 from harness.charts.chart import Cell, Drawing, Spot, Table, spot
 from harness.charts.measured import Floats
 from harness.charts.words import number, plural
+from harness.fold import known
 from harness.oracle.judge import Judgement
 from harness.summary import FaultFigures
 
@@ -36,8 +37,9 @@ class Losses:
         cls, design: str, judgements: Sequence[Judgement], faults: tuple[FaultFigures, ...], look: style.Look
     ) -> "Losses":
         """Gather the losses of an arm's sessions."""
-        times = [loss.t_ns for judgement in judgements for loss in judgement.losses]
-        return cls(design, np.sort(np.array(times, dtype=np.float64)) / 1e9, len(judgements), faults, look)
+        judged = known(judgements)
+        times = [loss.t_ns for ones in judged.values() for one in ones for loss in one.losses]
+        return cls(design, np.sort(np.array(times, dtype=np.float64)) / 1e9, len(judged), faults, look)
 
 
 def figure(designs: Sequence[Losses], end: float) -> Figure:

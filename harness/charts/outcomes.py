@@ -13,6 +13,7 @@ from matplotlib.patches import Patch
 from harness.charts import style
 from harness.charts.chart import Drawing, Spot, Table, spot
 from harness.charts.words import listed, of, plural
+from harness.fold import known
 from harness.oracle.judge import Judgement
 from harness.summary import Sessions
 
@@ -36,20 +37,21 @@ KINDS = (
     Kind("leaked", style.INK, ""),
     Kind("duplicated", style.PURPLE, "xxxx"),
     Kind("forced login", style.BLUE, "\\\\\\\\"),
-    Kind("unknown", style.YELLOW, "++++"),
+    Kind("unexplained", style.YELLOW, "++++"),
     Kind("kept", style.GREY, ""),
 )
 
 
 @dataclass(frozen=True)
 class Outcomes:
-    """One arm's sessions, each counted once, as the gravest that befell it."""
+    """One arm's sessions of which it is known what happened, each counted once, as the gravest that befell it."""
 
     design: str
     arm: str
     counts: tuple[int, ...]  # as KINDS
     expected_lost: int | None
     loss_interval_99: tuple[float, float] | None
+    unknown: int = 0  # sessions beside these
 
     @property
     def judged(self) -> int:
@@ -72,7 +74,7 @@ class Outcomes:
         return ", ".join(parts) if self.judged else "no session judged"
 
 
-#: Where a judgement's kind is drawn; any other is unknown.
+#: Where a judgement's kind is drawn; any other is unexplained.
 _DRAWN = {
     "none": "kept",
     "leaked": "leaked",
@@ -86,18 +88,20 @@ _DRAWN = {
 
 def _kind(judgement: Judgement) -> str:
     """The gravest; but a loss is told as one even where the session leaked too, since it is what was predicted."""
-    return "lost" if judgement.lost else _DRAWN.get(judgement.kind, "unknown")
+    return "lost" if judgement.lost else _DRAWN.get(judgement.kind, "unexplained")
 
 
 def outcomes(design: str, arm: str, judgements: Sequence[Judgement], sessions: Sessions | None) -> Outcomes:
-    """Count an arm's sessions by kind."""
-    counted = Counter(map(_kind, judgements))
+    """Count an arm's sessions by kind, each by its worst writer."""
+    names = [kind.name for kind in KINDS]
+    counted = Counter(min(map(_kind, ones), key=names.index) for ones in known(judgements).values())
     return Outcomes(
         design,
         arm,
-        tuple(counted[kind.name] for kind in KINDS),
+        tuple(counted[name] for name in names),
         sessions.expected_lost if sessions else None,
         sessions.loss_interval_99 if sessions else None,
+        sessions.unknown if sessions else 0,
     )
 
 
@@ -140,10 +144,10 @@ def _bar(axes: Axes, place: int, arm: Outcomes) -> None:
 
 def _beside(arm: Outcomes) -> str:
     harmed = [f"{count:,} {kind.name}" for kind, count in zip(KINDS[:-1], arm.counts, strict=False) if count]
-    if not arm.judged or not harmed:
-        return f"all {arm.judged:,} kept" if arm.judged else "no session judged"
     more = ", …" if len(harmed) > 2 else ""
-    return ",\n".join(harmed[:2]) + f"{more} of {arm.judged:,}"
+    told = ",\n".join(harmed[:2]) + f"{more} of {arm.judged:,}" if harmed else f"all {arm.judged:,} kept"
+    unknown = f"{arm.unknown:,} unknown" if arm.unknown else ""
+    return "\n".join(filter(None, [told if arm.judged else "no session judged", unknown]))
 
 
 def _handles(arms: Sequence[Outcomes]) -> list[Artist]:
@@ -196,18 +200,19 @@ def drawing(arms: Sequence[Outcomes]) -> Drawing:
     columns = (
         "design",
         "arm",
-        "sessions",
+        "judged",
         *(kind.name for kind in KINDS),
+        "unknown",
         "predicted lost",
         "loss rate, 99 % interval",
     )
     rows = tuple(
-        (arm.design, arm.arm, arm.judged, *arm.counts, arm.expected_lost, _interval(arm.loss_interval_99))
+        (arm.design, arm.arm, arm.judged, *arm.counts, arm.unknown, arm.expected_lost, _interval(arm.loss_interval_99))
         for arm in arms
     )
     alt = (
         f"Stacked horizontal bars, one for each of {len(arms)} arms: the share of its sessions that were lost, "
-        "rolled back, leaked, duplicated, sent to the login, unknown or kept; a diamond stands where "
+        "rolled back, leaked, duplicated, sent to the login, unexplained or kept; a diamond stands where "
         "the theory predicted the loss."
     )
     drawn = figure(arms)

@@ -41,7 +41,7 @@ def test_the_worst_verdict_wins_and_fail_outweighs_unknown() -> None:
         ({"lost": 3, "stale": 9}, "lost"),
         ({"lost": 3, "leaked": 1}, "leaked"),
         ({"forced_login": 4}, "forced_login"),
-        ({"judged": 0}, "unknown"),
+        ({"judged": 0, "at_risk": 0, "expected_lost": 0}, "unknown"),
     ],
 )
 def test_the_finding_is_the_gravest_thing_that_happened(sessions: dict[str, int], word: str) -> None:

@@ -11,9 +11,11 @@ import pytest
 from harness.charts import Chart, draw, losses, outcomes, spectrum, style, timeline
 from harness.charts.measured import measured, windows
 from harness.charts.words import listed, number, of, share, upper_bound
+from harness.fold import fold
 from harness.oracle.judge import Judgement, Loss
 from harness.summary import FaultFigures
 from tests import fakes_charts as fakes
+from tests.fakes import Asked, observed
 
 NAMES = ["timeline", "outcomes", "losses", "spectrum", "spread", "cost"]
 
@@ -193,21 +195,27 @@ def test_the_spectrum_names_where_the_fault_cost_most_and_least() -> None:
 
 def test_each_session_is_counted_once_as_the_gravest_that_befell_it() -> None:
     both = fakes.judgement(1, (Loss(5, "a", "b", "x", "y", 1),), kind="leaked")
-    kinds = (
-        "leaked",
-        "rolled_back",
-        "lost_write",
-        "stale",
-        "duplicate",
-        "forced_login",
-        "unknown",
-        "unexplained",
-        "none",
-    )
-    told = outcomes.outcomes("one", "fault", [both, *(fakes.judgement(2, kind=kind) for kind in kinds)], None)
+    kinds = ("leaked", "rolled_back", "lost_write", "stale", "duplicate", "forced_login", "unexplained", "none")
+    others = [fakes.judgement(session, kind=kind) for session, kind in enumerate(kinds, 2)]
+    told = outcomes.outcomes("one", "fault", [both, *others], None)
     assert dict(zip((kind.name for kind in outcomes.KINDS), told.counts, strict=True)) == {
-        "lost": 1, "rolled back or stale": 3, "leaked": 1, "duplicated": 1, "forced login": 1, "unknown": 2, "kept": 1,
+        "lost": 1, "rolled back or stale": 3, "leaked": 1, "duplicated": 1, "forced login": 1, "unexplained": 1,
+        "kept": 1,
     }  # fmt: skip
+
+
+def test_chart_and_table_count_the_same_sessions() -> None:
+    """Several writers of one session are one session, and one of which nothing is known is none of those judged."""
+    mine, lost = fakes.judgement(1), fakes.judgement(1, (Loss(5, "a", "b", "x", "y", 1),))
+    dark = replace(fakes.judgement(2, (Loss(5, "a", "b", "x", "y", 1),), kind="unknown"), unknown=True)
+    asked = [Asked(session, 1.0) for session in (1, 2, 3)]
+    arm = observed(asked, judgements=(mine, lost, dark, fakes.judgement(3)))
+    sessions = fold(arm).sessions
+    told = outcomes.outcomes("one", "fault", arm.judgements, sessions)
+    assert (told.judged, told.lost, told.unknown) == (sessions.judged, sessions.lost, sessions.unknown) == (2, 1, 1)
+    assert "1 of 2" in outcomes.finding([told])
+    gone = losses.Losses.of("one", arm.judgements, (), style.look(0))
+    assert (gone.sessions, gone.times.size) == (2, 1)
 
 
 def test_the_outcomes_say_what_was_lost_and_what_was_predicted(drawn: dict[str, Chart]) -> None:

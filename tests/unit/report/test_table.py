@@ -43,13 +43,13 @@ def test_other_harm_follows_a_loss() -> None:
 
 
 def test_duplicates_and_unknown_sessions_are_told() -> None:
-    arm = with_sessions(KEPT, unknown=2)
+    arm = with_sessions(KEPT, started=202, unknown=2)
     told = table.finding(arm.sessions, replace(arm.writes, duplicated=1))
     assert told.endswith("; 1 write applied twice; 2 unknown")
 
 
 def test_no_session_judged_is_not_no_session_lost() -> None:
-    arm = with_sessions(KEPT, judged=0)
+    arm = with_sessions(KEPT, judged=0, unknown=200)
     assert table.finding(arm.sessions, arm.writes) == "no session was judged"
 
 
@@ -104,7 +104,7 @@ def test_a_phase_with_no_request_is_no_zero_rate() -> None:
         ({"a": with_sessions(STICKY, lost_not_at_risk=3)}, "a lost 67 of 200 sessions, as predicted."),
         ({"a": with_sessions(STICKY, expected_lost=None)}, "a lost 67 of 200 sessions."),
         ({"a": with_sessions(KEPT, leaked=2)}, "a lost none, but leaked 2 of 200 sessions."),
-        ({"a": with_sessions(KEPT, judged=0)}, "No session was judged."),
+        ({"a": with_sessions(KEPT, judged=0, unknown=200)}, "No session was judged."),
     ],
 )
 def test_the_sentence_leads_with_who_lost(arms: Mapping[str, Arm], sentence: str) -> None:
