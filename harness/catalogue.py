@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness import balancers, faults
+from harness import balancers, claims, faults
 from harness.bundled import scenarios_home, targets_home
 from harness.scenario import Design, load
 
@@ -67,6 +67,11 @@ def _faults() -> Iterable[Entry]:
         yield Entry(name, _first_line(fault.__doc__), fault.kind)
 
 
+def _claims() -> Iterable[Entry]:
+    for claim in claims.CLAIMS:
+        yield Entry(claim.id, claim.says, ", ".join(need.name for need in claim.needs))
+
+
 #: Every kind, and what reads it.
 KINDS: Mapping[str, Callable[[], Iterable[Entry]]] = {
     "designs": _designs,
@@ -76,6 +81,7 @@ KINDS: Mapping[str, Callable[[], Iterable[Entry]]] = {
     "stores": _stores,
     "faults": _faults,
     "scenarios": _scenarios,
+    "claims": _claims,
 }
 
 

@@ -68,6 +68,7 @@ def build_parser() -> argparse.ArgumentParser:
         _add_explain,
         _add_compare,
         _add_baseline,
+        _add_claims,
         _add_up,
         _add_kill,
         _add_clean,
@@ -246,6 +247,20 @@ def _add_baseline(commands: Commands) -> None:
     _json_flag(accept)
 
 
+def _add_claims(commands: Commands) -> None:
+    claims = _command(
+        commands, "claims", _claims, "attempt the claims of docs/claims.md, and write that page anew",
+        "harness claims --only C07",
+    )  # fmt: skip
+    claims.add_argument("--only", action="append", default=[], metavar="ID", help="this claim (may be repeated)")
+    claims.add_argument("--fresh", action="store_true", help="run again what was measured already")
+    claims.add_argument(
+        "--out", type=Path, default=Path("results/claims"), metavar="DIR", help="where their runs are kept"
+    )
+    claims.add_argument("--docs", type=Path, default=Path("docs"), metavar="DIR", help="where the page is written")
+    _json_flag(claims)
+
+
 def _add_up(commands: Commands) -> None:
     up = _command(
         commands, "up", _up, "bring a design up and hold it until Ctrl-C",
@@ -281,7 +296,7 @@ def _add_clean(commands: Commands) -> None:
 
 def _add_list(commands: Commands) -> None:
     listing = _command(commands, "list", _list, "what there is", "harness list states")
-    kinds = ["designs", "apps", "states", "balancers", "stores", "faults", "scenarios"]
+    kinds = ["designs", "apps", "states", "balancers", "stores", "faults", "scenarios", "claims"]
     listing.add_argument("kind", nargs="?", choices=kinds, help="only this")
     _json_flag(listing)
 
@@ -548,6 +563,23 @@ def _accept(arguments: argparse.Namespace) -> int:
         print((path / "baseline.json").read_text())
     else:
         print(f"accepted: {path}; commit it")
+    return 0
+
+
+def _claims(arguments: argparse.Namespace) -> int:
+    from harness import claims  # noqa: PLC0415
+
+    wanted = claims.chosen(arguments.only)
+    runs = claims.attempt(wanted, arguments.out, lambda line: print(line, file=sys.stderr), fresh=arguments.fresh)
+    found = {claim.id: claims.Told.of(claim, runs) for claim in wanted}
+    claims.write({**claims.read(arguments.docs), **found}, arguments.docs)
+    if arguments.json:
+        print(json.dumps({name: one.plain() for name, one in found.items()}, indent=1))
+        return 0
+    table = Table("claim", "verdict", "what was seen")
+    for name, one in found.items():
+        table.add_row(name, one.finding.support.value, escape(one.finding.says))
+    _console().print(table)
     return 0
 
 

@@ -1,0 +1,37 @@
+"""The claims of the seed document, each an experiment; ``harness claims`` attempts them."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from harness.claims import crash, growth, told
+from harness.claims.attempt import attempt
+from harness.claims.claim import Claim, Finding, Need, Point, Runs, Support, UnsettledError
+from harness.claims.told import Told, read
+from harness.errors import UsageError
+
+#: Every claim that is attempted, in order.
+CLAIMS: tuple[Claim, ...] = tuple(sorted((*crash.CLAIMS, *growth.CLAIMS), key=lambda claim: claim.id))
+
+
+def chosen(ids: Sequence[str]) -> tuple[Claim, ...]:
+    """The claims with these ids; all of them where none is given.
+
+    Raises:
+        UsageError: there is no such claim.
+    """
+    known = {claim.id: claim for claim in CLAIMS}
+    for name in ids:
+        if name not in known:
+            raise UsageError(f"there is no claim {name}", f"there are {', '.join(known)}")
+    return tuple(claim for claim in CLAIMS if not ids or claim.id in ids)
+
+
+def write(found: Mapping[str, Told], docs: Path) -> None:
+    """Write the page of all claims, its figures and its pictures."""
+    told.write(CLAIMS, found, docs)
+
+
+__all__ = [
+    "CLAIMS", "Claim", "Finding", "Need", "Point", "Runs", "Support", "Told", "UnsettledError", "attempt", "chosen",
+    "read", "write",
+]  # fmt: skip
