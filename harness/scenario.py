@@ -211,10 +211,11 @@ class Fault(Protocol):
 
 @dataclass(frozen=True)
 class At:
-    """A fault at a time, counted from T0."""
+    """A fault at a time, counted from T0; in the designs named by ``only``, or in all of them."""
 
     when: str
     fault: Fault
+    only: tuple[str, ...] = ()
 
     @property
     def seconds(self) -> float:
@@ -222,10 +223,15 @@ class At:
         return seconds(self.when)
 
 
-def _applies(fault: Fault, design: Design) -> bool:
-    """Whether the design has what the fault breaks; most concern what every design has."""
-    applies: Callable[[Design], bool] | None = getattr(fault, "applies", None)
-    return applies is None or applies(design)
+def _applies(at: At, design: Design) -> bool:
+    """Whether the fault is meant for this design, and it has what the fault breaks; most concern what all have."""
+    applies: Callable[[Design], bool] | None = getattr(at.fault, "applies", None)
+    return (not at.only or design.name in at.only) and (applies is None or applies(design))
+
+
+def _left(only: tuple[str, ...], names: Sequence[str]) -> tuple[str, ...] | None:
+    """Which of the chosen designs a fault is only for; None where it is for none of them."""
+    return tuple(name for name in only if name in names) or (None if only else ())
 
 
 def _check_order(faults: Sequence[At]) -> None:
@@ -284,25 +290,28 @@ class Scenario:
         names = [design.name for design in self.designs]
         _require(len(set(names)) == len(names), "two designs have the same name")
         for at in self.faults:
-            self._check(at)
-        _check_order(self.faults)
+            self._check(at, names)
+        for design in self.designs:
+            _check_order([at for at in self.faults if _applies(at, design)])
 
     def _sized(self, design: Design) -> Design:
         size = self.replicas if design.replicas is None else design.replicas
         _require(size >= 1, f"replicas must be at least 1, not {size}", "--replicas 3")
-        needed = {
-            str(at.fault.links) for at in self.faults if hasattr(at.fault, "links") and _applies(at.fault, design)
-        }
+        needed = {str(at.fault.links) for at in self.faults if hasattr(at.fault, "links") and _applies(at, design)}
         return replace(design, replicas=size, links=tuple(sorted({*design.links, *needed})))
 
-    def _check(self, at: At) -> None:
+    def _check(self, at: At, names: Sequence[str]) -> None:
+        for name in at.only:
+            _require(
+                name in names, f"{at.fault.kind} at {at.when} is only for {name!r}, which is no design", "mend only="
+            )
         warmup, end = seconds(self.load.warmup), seconds(self.load.duration)
         _require(
             warmup <= at.seconds < end,
             f"the fault {at.fault.kind} at {at.when} lies outside the measured time ({warmup:g} s to {end:g} s)",
             "faults count from the start of the load: after the warm-up, before the end",
         )
-        for design in self.designs:
+        for design in (one for one in self.designs if not at.only or one.name in at.only):
             _require(
                 not isinstance(design.target, Url) or getattr(at.fault, "ends", at.fault.kind) == "shell",
                 f"{at.fault.kind} at {at.when}: {design.name} runs already, and is not ours to break",
@@ -314,7 +323,7 @@ class Scenario:
         """Every design with and without its faults; the order alternates so that a drift hits both alike."""
         for index, design in enumerate(self.designs):
             pair = [Arm(design, "control", self.load, ())]
-            if faults := tuple(at for at in self.faults if _applies(at.fault, design)):
+            if faults := tuple(at for at in self.faults if _applies(at, design)):
                 pair.append(Arm(design, "fault", self.load, faults))
             yield from pair if index % 2 == 0 else reversed(pair)
 
@@ -340,7 +349,9 @@ class Scenario:
         for name in names:
             _require(name in known, f"no design {name!r} in this scenario", f"it has {', '.join(known)}")
         chosen = tuple(known[name] for name in known if name in names)
-        return replace(self, designs=chosen, expect=tuple(e for e in (e.only(names) for e in self.expect) if e))
+        faults = tuple(replace(at, only=only) for at in self.faults if (only := _left(at.only, names)) is not None)
+        expect = tuple(e for e in (e.only(names) for e in self.expect) if e)
+        return replace(self, designs=chosen, faults=faults, expect=expect)
 
 
 @dataclass(frozen=True)

@@ -119,6 +119,7 @@ WRONG: list[tuple[str, Callable[[], object], str]] = [
     ("no_repeat", lambda: Overrides(repeat=0), "repeat must be at least 1"),
     ("no_users_by_flag", lambda: Overrides(users=0), "users must be at least 1"),
     ("no_rate_by_flag", lambda: Overrides(rate=0.0), "a rate is above 0"),
+    ("fault_of_no_design", lambda: scenario("a", faults=(At("8s", Break(), only=("b",)),)), "'b', which is no design"),
     ("fault_on_no_replica", lambda: scenario("a", faults=(At("8s", Break(3)),)), "no r3 among 3"),
 ]
 
@@ -153,6 +154,18 @@ def test_a_fault_is_checked_against_every_designs_own_size() -> None:
 def test_faults_are_played_in_the_order_of_their_times() -> None:
     late, early = At("14s", Break(2)), At("8s", Break(1))
     assert scenario("a", faults=(late, early)).faults == (early, late)
+
+
+def test_a_fault_may_be_for_some_designs_alone() -> None:
+    one, other = At("8s", Break(), only=("a",)), At("8s", Break(), only=("b", "c"))
+    made = scenario("a", "b", "c", "d", faults=(one, other))
+    assert {(arm.design.name, arm.faults) for arm in made.arms() if arm.name == "fault"} == {
+        ("a", (one,)),
+        ("b", (other,)),
+        ("c", (other,)),
+    }
+    assert made.only(["b"]).faults == (At("8s", Break(), only=("b",)),)
+    assert made.only(["d"]).faults == ()
 
 
 def test_every_design_runs_with_and_without_faults_and_the_order_alternates() -> None:

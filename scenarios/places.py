@@ -1,0 +1,80 @@
+"""Every place for the state, through the same four mishaps: what docs/decide.md is made from.
+
+harness run scenarios/places.py
+
+Each place is a design four times: a replica is killed, all are deployed anew, one is taken out, the store is killed.
+"""
+
+from collections.abc import Generator
+
+from locust import between
+
+from harness import (
+    At,
+    Balancing,
+    Client,
+    Design,
+    Kill,
+    KillStore,
+    Restart,
+    RestartStore,
+    RollingDeploy,
+    ScaleIn,
+    Scenario,
+    Sessions,
+    SessionUser,
+    clean_control,
+)
+from harness.load.user import Reply, Request
+
+N = 3
+EVEN, STICKY = Balancing("round_robin"), Balancing("cookie")
+
+#: name of the place -> where the load goes; the rest of a design is the same for all.
+PLACES = {"token": EVEN, "memory": STICKY, "redis": EVEN}
+STORES = ("redis",)
+
+
+class Shopper(SessionUser):
+    """Fills a cart and looks at it."""
+
+    wait_time = between(0.05, 0.2)
+
+    def session(self, cart: Client) -> Generator[Request, Reply, None]:
+        while True:
+            yield cart.post("/cart/add", json={"item": "tea"}, writes="tea")
+            yield cart.get("/cart")
+
+    def final(self, cart: Client) -> Request:
+        return cart.get("/cart")
+
+
+def designs(mishap: str, places: tuple[str, ...]) -> tuple[Design, ...]:
+    """Every one of these places, to go through this mishap."""
+    return tuple(Design(f"{place}_{mishap}", state=place, balancing=PLACES[place]) for place in places)
+
+
+KILLED, DEPLOYED, SHRUNK = (designs(mishap, tuple(PLACES)) for mishap in ("killed", "deployed", "shrunk"))
+STORELESS = designs("storeless", STORES)
+ALL = (*KILLED, *DEPLOYED, *SHRUNK, *STORELESS)
+
+
+def names(group: tuple[Design, ...]) -> tuple[str, ...]:
+    """Whom a fault is for."""
+    return tuple(design.name for design in group)
+
+
+SCENARIO = Scenario(
+    designs=ALL,
+    replicas=N,
+    load=Sessions(concurrent=90, duration="5s", warmup="500ms"),
+    faults=[
+        At("1s", Kill(replica=1), names(KILLED)),
+        At("3s", Restart(replica=1), names(KILLED)),
+        At("1s", RollingDeploy(drain=True), names(DEPLOYED)),
+        At("1s", ScaleIn(to=N - 1, drain=True), names(SHRUNK)),
+        At("1s", KillStore(), names(STORELESS)),
+        At("3s", RestartStore(), names(STORELESS)),
+    ],
+    expect=[clean_control(*names(ALL))],
+)
