@@ -6,7 +6,7 @@ INSTALLED := .venv/.installed
 BASELINE := results/baselines/node_kill
 CI := results/ci
 
-.PHONY: help install bench bench-aa ci-bench bench-driver bench-truth bench-many bench-records claims test test-fast lint clean
+.PHONY: help install bench bench-aa ci-bench bench-driver bench-truth bench-many bench-records claims decide test test-fast lint clean
 
 help:
 	@echo "make bench      run the node-kill experiment and draw its charts into results/gallery (BENCH_ARGS=--quick: a short one)"
@@ -17,6 +17,7 @@ help:
 	@echo "make bench-many     50,000 mostly idle sessions of one process (BENCH_ARGS='--sessions 10000')"
 	@echo "make bench-records  ten million records in one run, and the report on them"
 	@echo "make claims     every claim of docs/claims.md, measured; about 30 minutes (ONLY=C07: one of them)"
+	@echo "make decide     docs/decide.md: every place for the state, its costs and losses; about 15 minutes"
 	@echo "make test       lint, types and every test"
 	@echo "make test-fast  the tests that need no real server, under a minute"
 	@echo "make lint       ruff and mypy"
@@ -52,6 +53,9 @@ bench-aa: $(INSTALLED)
 
 claims: $(INSTALLED)
 	@$(BIN)/harness claims $(addprefix --only ,$(ONLY)) $(CLAIMS_ARGS)
+
+decide: $(INSTALLED)
+	@$(BIN)/harness claims --decide $(CLAIMS_ARGS)
 
 bench-driver bench-truth bench-many bench-records: bench-%: $(INSTALLED)
 	@echo "$@: python -m benchmarks.$* $(BENCH_ARGS)"

@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import functools
 import json
 import os
 import signal
@@ -253,6 +254,9 @@ def _add_claims(commands: Commands) -> None:
         "harness claims --only C07",
     )  # fmt: skip
     claims.add_argument("--only", action="append", default=[], metavar="ID", help="this claim (may be repeated)")
+    claims.add_argument(
+        "--decide", action="store_true", help="take every place for the state through its mishaps; write decide.md"
+    )
     claims.add_argument("--fresh", action="store_true", help="run again what was measured already")
     claims.add_argument(
         "--out", type=Path, default=Path("results/claims"), metavar="DIR", help="where their runs are kept"
@@ -570,7 +574,11 @@ def _claims(arguments: argparse.Namespace) -> int:
     from harness import claims  # noqa: PLC0415
 
     wanted = claims.chosen(arguments.only)
-    runs = claims.attempt(wanted, arguments.out, lambda line: print(line, file=sys.stderr), fresh=arguments.fresh)
+    say = functools.partial(print, file=sys.stderr, flush=True)
+    if arguments.decide:
+        print(claims.decide(claims.attempt(claims.DECIDING, arguments.out, say, fresh=arguments.fresh), arguments.docs))
+        return 0
+    runs = claims.attempt(claims.needs(wanted), arguments.out, say, fresh=arguments.fresh)
     found = {claim.id: claims.Told.of(claim, runs) for claim in wanted}
     claims.write({**claims.read(arguments.docs), **found}, arguments.docs)
     if arguments.json:

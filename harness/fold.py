@@ -501,6 +501,7 @@ def _resources(observed: ArmObservations, start: float, end: float, requests: in
         store_cpu=cpu["store"],
         memory_mb=sum(value for value in memory if value is not None) if any(memory) else None,
         cpu_ms_per_request=round(1e3 * sum(serving) * (end - start) / requests, 4) if serving and requests else None,
+        processes=len({(one.role, one.name) for one in samples if one.role != "driver"}) or None,
     )
 
 

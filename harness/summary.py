@@ -149,6 +149,7 @@ class Resources:
     store_cpu: float | None
     memory_mb: float | None
     cpu_ms_per_request: float | None
+    processes: int | None = None  # that ran the design, the load process not among them
 
 
 @dataclass(frozen=True)

@@ -3,11 +3,12 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from harness.claims import crash, growth, told
-from harness.claims.attempt import attempt
+from harness.claims import crash, deciding, growth, told
+from harness.claims.attempt import attempt, needs
 from harness.claims.claim import Claim, Finding, Need, Point, Runs, Support, UnsettledError
 from harness.claims.told import Told, read
 from harness.errors import UsageError
+from harness.runs import write_text
 
 #: Every claim that is attempted, in order.
 CLAIMS: tuple[Claim, ...] = tuple(sorted((*crash.CLAIMS, *growth.CLAIMS), key=lambda claim: claim.id))
@@ -31,7 +32,18 @@ def write(found: Mapping[str, Told], docs: Path) -> None:
     told.write(CLAIMS, found, docs)
 
 
+#: The runs that docs/decide.md is made from.
+DECIDING = (deciding.PLACES,)
+
+
+def decide(runs: Runs, docs: Path) -> Path:
+    """Write decide.md into ``docs``, and say where it lies."""
+    docs.mkdir(parents=True, exist_ok=True)
+    write_text(docs / "decide.md", deciding.page(runs, {}))
+    return docs / "decide.md"
+
+
 __all__ = [
-    "CLAIMS", "Claim", "Finding", "Need", "Point", "Runs", "Support", "Told", "UnsettledError", "attempt", "chosen",
-    "read", "write",
+    "CLAIMS", "DECIDING", "Claim", "Finding", "Need", "Point", "Runs", "Support", "Told", "UnsettledError", "attempt",
+    "chosen", "decide", "needs", "read", "write",
 ]  # fmt: skip

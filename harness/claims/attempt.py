@@ -31,10 +31,9 @@ def needs(claims: Iterable[Claim]) -> tuple[Need, ...]:
     return tuple({need.name: need for claim in claims for need in claim.needs}.values())
 
 
-def attempt(claims: Sequence[Claim], results: Path, say: Say, *, fresh: bool = False) -> Runs:
-    """The runs of these claims, made where they are not there yet; one that breaks does not stop the others."""
+def attempt(wanted: Sequence[Need], results: Path, say: Say, *, fresh: bool = False) -> Runs:
+    """These runs, made where they are not there yet; one that breaks does not stop the others."""
     missing: dict[str, str] = {}
-    wanted = needs(claims)
     for number, need in enumerate(wanted, 1):
         if not fresh and _is_there(need, results):
             say(f"[{number}/{len(wanted)}] {need.name}: measured already")
@@ -43,14 +42,13 @@ def attempt(claims: Sequence[Claim], results: Path, say: Say, *, fresh: bool = F
         if why := _run(need, results):
             missing[need.name] = why
             say(f"  {why}")
-    return gathered(claims, results, missing)
+    return _gathered(wanted, results, missing)
 
 
-def gathered(claims: Sequence[Claim], results: Path, missing: dict[str, str]) -> Runs:
-    """What there is of the runs of these claims."""
+def _gathered(wanted: Sequence[Need], results: Path, missing: dict[str, str]) -> Runs:
     summaries: dict[str, Summary] = {}
     scaled: dict[str, Scaled] = {}
-    for need in needs(claims):
+    for need in wanted:
         if need.name in missing:
             continue
         try:

@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from harness import claims
-from harness.claims import Finding, Need, Point, Runs, Support, Told
-from harness.claims.attempt import attempt, needs
+from harness.claims import Finding, Need, Point, Runs, Support, Told, attempt, needs
 from harness.errors import UsageError
 from harness.summary import Summary
 from tests import fakes_charts as fakes
@@ -91,7 +90,7 @@ def test_a_run_that_breaks_is_told_and_does_not_stop_the_others(tmp_path: Path) 
     broken = replace(C05, needs=(Need("broken", ("run", "no/such/file.py")),))
     slow = replace(C06, needs=(Need("slow", ("list", "states"), budget=0.01),))
     said: list[str] = []
-    runs = attempt([broken, slow], tmp_path, said.append)
+    runs = attempt(needs([broken, slow]), tmp_path, said.append)
     assert "exit code 2" in runs.missing["broken"]
     assert "no scenario file no/such/file.py" in runs.missing["broken"]
     assert "more than its 0.01 s" in runs.missing["slow"]
@@ -117,3 +116,28 @@ def test_the_page_and_the_figures_are_read_back(tmp_path: Path) -> None:
 def test_an_unreadable_page_counts_for_nothing(tmp_path: Path) -> None:
     (tmp_path / "claims.json").write_text('{"C05": {}}')
     assert claims.read(tmp_path) == {}
+
+
+def places(**lost: int) -> Runs:
+    """A run whose designs are called ``<place>_<mishap>``, and lost as many sessions."""
+    designs = {}
+    for name, count in lost.items():
+        arm = RUN.designs["sticky"].arms["fault"]
+        hit = replace(arm, sessions=replace(arm.sessions, lost=count), writes=replace(arm.writes, lost=count))
+        designs[name] = replace(
+            RUN.designs["sticky"], describe={"policy": "cookie"}, arms={"control": arm, "fault": hit}
+        )
+    return Runs({"places": replace(RUN, designs=designs)})
+
+
+def test_the_decision_advises_what_holds_by_its_figures(tmp_path: Path) -> None:
+    runs = places(memory_killed=40, memory_deployed=200, redis_killed=0, redis_deployed=0, redis_storeless=200)
+    page = claims.decide(runs, tmp_path).read_text()
+    assert "| **memory** |" in page
+    assert "| 40 of 200 | 200 of 200 | has none | has none |" in page
+    assert "If you need **no session lost when a replica dies**: use **redis**" in page
+    assert "the store's own server dies**: none of the places" in page
+
+
+def test_without_a_run_the_decision_says_so(tmp_path: Path) -> None:
+    assert "Nothing was measured: places was not measured" in claims.decide(Runs(), tmp_path).read_text()
