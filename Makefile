@@ -68,9 +68,10 @@ lint: $(INSTALLED)
 	@$(BIN)/mypy
 
 test: lint
-	@echo "test: the tests that need no real server, then those that do, one by one: a few minutes"
+	@echo "test: the tests that need no real server, those that do, and those that need the machine to themselves"
 	@$(BIN)/pytest -m "not slow" -n 2 -q
-	@$(BIN)/pytest -m slow
+	@$(BIN)/pytest -m "slow and not alone" -n 2 --dist loadfile
+	@$(BIN)/pytest -m "slow and alone"
 
 test-fast: $(INSTALLED)
 	@echo "test-fast: the tests that need no real server"

@@ -24,7 +24,7 @@ from harness.scenario import Arm, Design, Load, Requests, Sessions
 from harness.supervisor import supervised
 from tests.unit.load.fakes import Scripted, Shelf, header, reply, scripted
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
 SHOPPERS = """
 from locust import between, events

@@ -19,6 +19,8 @@ WITHIN = 2.0  # seconds: what the harness promises
 ROOT = Path(__file__).parents[2]
 Harness = subprocess.Popen[str]
 
+pytestmark = pytest.mark.alone
+
 
 def pids_of(run: str) -> set[int]:
     """Live processes that carry the run's name in their environment, the supervisor among them."""

@@ -15,7 +15,7 @@ import pytest
 
 from tests.e2e.harnessed import NODE_KILL, ROOT, argv, harness
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
 
 @contextmanager
