@@ -28,6 +28,8 @@ def parser() -> argparse.ArgumentParser:
     flags.add_argument("--replica", default="r0", metavar="NAME", help="sent as X-Replica")
     flags.add_argument("--nonce", default="", metavar="TEXT", help="sent back by /healthz")
     flags.add_argument("--store", default="", metavar="URL", help="an external store")
+    flags.add_argument("--volume", type=Path, metavar="DIR", help="of this replica alone, kept over its restarts")
+    flags.add_argument("--peers", default="", metavar="r0=HOST:PORT,...", help="all replicas, this one among them")
     flags.add_argument("--secret", default="", metavar="TEXT", help="signs tokens")
     flags.add_argument("--journal", type=Path, metavar="FILE", help="where effects are appended")
     flags.add_argument("--service-time", default="0s", metavar="20ms", help="how long each request holds a slot")
@@ -55,7 +57,7 @@ async def _run(flags: argparse.Namespace) -> None:
         from targets.journal import Journal  # noqa: PLC0415
         from targets.service import Service, serve  # noqa: PLC0415
 
-    settings = Settings(flags.replica, os.urandom(8).hex(), flags.store, flags.secret, _options(flags.option))
+    settings = _settings(flags)
     app, state = catalog.chosen(flags.app, flags.state, settings.options)
     place, journal = state.place(settings), Journal(flags.journal, settings)
     routes = app.app(Parts(place, journal, settings))
@@ -65,6 +67,12 @@ async def _run(flags: argparse.Namespace) -> None:
     service = Service(settings, routes, place, slots, flags.nonce)
     await serve(service, place, listener, ready=lambda: print(json.dumps(told), flush=True))
     journal.close()
+
+
+def _settings(flags: argparse.Namespace) -> Settings:
+    boot, options = os.urandom(8).hex(), _options(flags.option)
+    peers = {name: address for name, _, address in (peer.partition("=") for peer in flags.peers.split(",") if peer)}
+    return Settings(flags.replica, boot, flags.store, flags.secret, options, flags.volume, peers)
 
 
 def _listener(host: str, port: int) -> socket.socket:

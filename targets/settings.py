@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import ClassVar
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
@@ -70,10 +71,24 @@ class Options:
 
 @dataclass(frozen=True)
 class Settings:
-    """What an app or a place for its state may want to know of the service it is part of."""
+    """What an app or a place for its state may want to know of the service it is part of.
+
+    ``volume`` is a directory of this replica alone, which outlives its process; None where it has none. ``peers`` are
+    the addresses (``host:port``) of all replicas that were known at the start, this one among them, by name.
+    """
 
     replica: str
     boot: str
     store: str = ""
     secret: str = ""
     options: Options = Options()
+    volume: Path | None = None
+    peers: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name, address in self.peers.items():
+            host, _, port = address.rpartition(":")
+            if not (name and host and port.isascii() and port.isdigit()):
+                raise SettingsError(f"--peers {name}={address} is no address: write it like r0=127.0.0.1:8081")
+        if self.volume is not None and not self.volume.is_dir():
+            raise SettingsError(f"--volume {self.volume} is no directory: make it first")

@@ -2,6 +2,8 @@
 
 import asyncio
 import itertools
+import shutil
+import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
@@ -15,7 +17,7 @@ from harness.bundled import targets_home
 from harness.clock import Clock
 from harness.links import ProxiedLink, Route, linked
 from harness.parts import Balancer, Member, Store
-from harness.ports import Reservation, unsought
+from harness.ports import LOOPBACK, Reservation, unsought
 from harness.scenario import Balancing, Design
 from harness.stores import STORES, needs
 from harness.supervisor import Supervisor
@@ -116,16 +118,25 @@ class ProcessBackend:
             started, balancing = await self._commands(site, target, url), _for_others(design.balancing, target)
         else:
             answering = AsOurs(self._nonce)
-            settings = TargetSettings(design, self._nonce, self._secret, journal, url or None, self._home)
             ports = [site.scope.enter_context(Reservation()) for _ in site.names]
+            peers = {name: f"{LOOPBACK}:{port.port}" for name, port in zip(site.names, ports, strict=True)}
+            settings = TargetSettings(
+                design, self._nonce, self._secret, journal, url or None, self._home, self._volumes(site), peers
+            )
             links = await site.scope.enter_async_context(
                 linked(self._supervisor, _routes(design, ports, store), site.logs)
             )
             started, balancing = await self._replicas(site, settings, ports, links), design.balancing
-            another = partial(self._another, site, settings, itertools.count(len(started)))
+            another = partial(self._another, site, settings, peers, itertools.count(len(started)))
         balancer = await self._balancer(site, balancing, started)
         sampler = await self._sampler(site)
         return Topology(design, answering, list(started), balancer, store, journal, sampler, links, another)
+
+    def _volumes(self, site: Site) -> Path:
+        """Where the replicas' volumes are for the length of the site."""
+        volumes = Path(tempfile.mkdtemp(prefix="volumes-", dir=self._supervisor.scratch))
+        site.scope.callback(shutil.rmtree, volumes, ignore_errors=True)
+        return volumes
 
     async def _sampler(self, site: Site) -> Sampler:
         return await site.scope.enter_async_context(sampling(self._supervisor, site.clock))
@@ -146,10 +157,13 @@ class ProcessBackend:
             replicas.append(ProcessReplica(name, own, self._supervisor, port, site.logs, reached_at=at))
         return await _up(site, replicas)
 
-    async def _another(self, site: Site, settings: TargetSettings, numbers: Iterator[int]) -> ProcessReplica:
+    async def _another(
+        self, site: Site, settings: TargetSettings, peers: dict[str, str], numbers: Iterator[int]
+    ) -> ProcessReplica:
         """One replica more, without links; it ends with the scope at the latest."""
-        port = site.scope.enter_context(Reservation())
-        replica = ProcessReplica(f"r{next(numbers)}", settings, self._supervisor, port, site.logs)
+        port, name = site.scope.enter_context(Reservation()), f"r{next(numbers)}"
+        peers[name] = f"{LOOPBACK}:{port.port}"
+        replica = ProcessReplica(name, settings, self._supervisor, port, site.logs)
         site.scope.push_async_callback(replica.stop)
         await replica.start()
         return replica

@@ -5,6 +5,7 @@ import os
 import sys
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,6 +32,14 @@ class TargetSettings:
     journal: Path
     store: str | None  # its url
     home: Path  # the directory that holds the package ``targets``
+    volumes: Path  # holds a directory for each replica
+    peers: Mapping[str, str]  # host:port of every replica so far, by name: it grows with them
+
+    def volume(self, name: str) -> Path:
+        """The replica's own directory, made where it is not there; it outlives the replica's process."""
+        directory = self.volumes / name
+        directory.mkdir(exist_ok=True)
+        return directory
 
     def argv(self, name: str, port: int) -> tuple[str, ...]:
         """The command line of one replica (docs/wire.md)."""
@@ -44,6 +53,8 @@ class TargetSettings:
             "nonce": self.nonce,
             "secret": self.secret,
             "journal": str(self.journal.absolute()),
+            "volume": str(self.volume(name)),
+            "peers": ",".join(f"{peer}={address}" for peer, address in self.peers.items()),
             "service-time": design.service_time,
             "slots": str(design.slots),
         }

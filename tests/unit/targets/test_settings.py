@@ -1,10 +1,11 @@
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
 from targets import catalog
 from targets.__main__ import main
-from targets.settings import Options, SettingsError, seconds
+from targets.settings import Options, Settings, SettingsError, seconds
 
 
 @pytest.mark.parametrize(("text", "length"), [("20ms", 0.02), ("1m30s", 90), ("0.5", 0.5), ("2h", 7200), ("0s", 0)])
@@ -65,3 +66,15 @@ def test_what_cannot_be_is_told_in_one_line(
     assert err.startswith("error: ")
     assert told in err
     assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize("address", ["", "127.0.0.1", ":80", "127.0.0.1:", "127.0.0.1:x"])
+def test_a_peer_without_an_address_is_refused(address: str) -> None:
+    with pytest.raises(SettingsError, match="--peers r1="):
+        Settings("r0", "b0", peers={"r0": "127.0.0.1:80", "r1": address})
+
+
+def test_a_volume_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    assert Settings("r0", "b0", volume=tmp_path).volume == tmp_path
+    with pytest.raises(SettingsError, match="is no directory"):
+        Settings("r0", "b0", volume=tmp_path / "gone")

@@ -104,8 +104,8 @@ async def test_a_state_with_a_store_gets_one_before_its_replicas(
         assert f"--store={topology.store.url}" in argv
 
 
-async def told(topology: Topology, key: str) -> str:
-    member = topology.replicas[1].member
+async def told(topology: Topology, key: str, number: int = 1) -> str:
+    member = topology.replicas[number].member
     reader, writer = await asyncio.open_connection(member.host, member.port)
     writer.write(b"GET /healthz HTTP/1.0\r\n\r\n")
     body = (await reader.read()).partition(b"\r\n\r\n")[2]
@@ -121,6 +121,39 @@ async def test_the_command_line_says_what_the_wire_asks_for(topology: Topology, 
     assert f"--port={member.port}" in words
     assert f"--journal={tmp_path / 'journal.jsonl'}" in words
     assert not [word for word in words if word.startswith(("--store", "--option"))]
+
+
+async def flag(topology: Topology, number: int, name: str) -> str:
+    words = (await told(topology, "argv", number)).split()
+    return next(word.removeprefix(f"--{name}=") for word in words if word.startswith(f"--{name}="))
+
+
+async def test_each_replica_has_a_volume_of_its_own_which_outlives_it_and_ends_with_the_topology(
+    backend: ProcessBackend, tmp_path: Path
+) -> None:
+    async with backend.topology(DESIGN, tmp_path, Clock()) as topology:
+        one, other = [Path(await flag(topology, number, "volume")) for number in (0, 1)]
+        assert one.is_dir() and other.is_dir() and one != other
+        (other / "kept").touch()
+        await the(topology, 1).kill()
+        await the(topology, 1).restart()
+        assert Path(await flag(topology, 1, "volume")) == other
+        assert (other / "kept").exists()
+    assert not other.exists()
+
+
+async def test_the_replicas_know_their_peers_and_one_that_is_added_knows_them_all(topology: Topology) -> None:
+    def known(number: int) -> str:
+        members = [replica.member for replica in topology.replicas[:number]]
+        return ",".join(f"{member.name}={member.host}:{member.port}" for member in members)
+
+    assert [await flag(topology, number, "peers") for number in (0, 1)] == [known(2)] * 2
+    await topology.grow()
+    assert await flag(topology, 2, "peers") == known(3)
+    await the(topology, 0).kill()
+    await the(topology, 0).restart()
+    assert await flag(topology, 0, "peers") == known(3)
+    assert await flag(topology, 2, "volume") != await flag(topology, 0, "volume")
 
 
 def the(topology: Topology, number: int) -> ProcessReplica:

@@ -8,7 +8,8 @@ import sys
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 parser = argparse.ArgumentParser()
-for flag in ("app", "state", "host", "port", "replica", "nonce", "store", "secret", "journal", "service-time", "slots"):
+FLAGS = "app state host port replica nonce store secret journal volume peers service-time slots"
+for flag in FLAGS.split():
     parser.add_argument(f"--{flag}")
 parser.add_argument("--option", action="append", default=[])
 flags = parser.parse_args()
