@@ -36,6 +36,7 @@ EXIT_CODES = """exit codes: 0 pass, 1 fail, 2 usage, 3 unknown (cannot be truste
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return the process's exit code; problems are told in a line, with a hint."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a script's background jobs start with it ignored
     arguments = build_parser().parse_args(argv)
     command: Command = arguments.command
     try:

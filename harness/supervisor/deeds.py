@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import signal
 import time
 from collections.abc import Callable
@@ -10,14 +11,17 @@ from harness.parts import Evidence
 from harness.supervisor.client import Child
 from harness.supervisor.main import stat
 
-_SHOWS_WITHIN = 1.0  # seconds in which a stopped process has to show as stopped
+_SHOWS_WITHIN = 1.0  # seconds in which a stopped process has to show as stopped, and a killed group as gone
 
 
 async def killed(child: Child | None) -> Evidence:
-    """SIGKILL it with its whole process group: landed if that is what ended it."""
+    """SIGKILL it with its whole process group: landed if that is what ended it, once none of the group is left."""
     if child is None or not child.alive:
         return Evidence(False, {"reason": "it was not running"})
     landed = await child.kill()
+    give_up = time.monotonic() + _SHOWS_WITHIN
+    while _group_left(child.pid) and time.monotonic() < give_up:  # noqa: ASYNC110 - no event to wait for
+        await asyncio.sleep(0.001)
     return Evidence(landed, {"pid": child.pid, "signal": "SIGKILL", "pid_gone": not child.alive})
 
 
@@ -84,6 +88,16 @@ async def _awaited(child: Child, signal_name: str, holds: Callable[[str], bool])
     while not (landed := holds(state := _state(child.pid))) and time.monotonic() < give_up:  # noqa: ASYNC110 - no event to wait for
         await asyncio.sleep(0.001)
     return Evidence(landed, {"pid": child.pid, "signal": signal_name, "state": state})
+
+
+def _group_left(pid: int) -> bool:
+    try:
+        os.killpg(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # what is left runs as another user
+        pass
+    return True
 
 
 def _state(pid: int) -> str:

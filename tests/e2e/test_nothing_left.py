@@ -53,6 +53,12 @@ def nothing_left(run: str, also: set[int]) -> None:
     assert left() == (set(), [])
 
 
+def heed_signals() -> None:
+    """In the child: nohup and a shell's background jobs leave some signals ignored to all that they start."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+
+
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Callable[..., tuple[str, Harness]]]:
     started: list[Harness] = []
@@ -60,8 +66,16 @@ def start(tmp_path: Path) -> Iterator[Callable[..., tuple[str, Harness]]]:
     def start_one(module: str = "tests.fakes_supervised", *arguments: str) -> tuple[str, Harness]:
         run = uuid.uuid4().hex
         argv = [sys.executable, "-m", module, run, str(tmp_path), *arguments]
-        started.append(subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True))
-        return run, started[-1]
+        harness = subprocess.Popen(
+            argv,
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            preexec_fn=heed_signals,  # noqa: PLW1509 - no thread runs beside it
+        )
+        started.append(harness)
+        return run, harness
 
     yield start_one
     for harness in started:
@@ -130,8 +144,8 @@ def test_a_harness_that_forked_does_not_keep_its_run_alive(start: Callable[..., 
     run, harness = start("tests.fakes_supervised", "fork")
     up(harness)
     below = everything_below(harness)
+    (copy,) = {process.pid for process in processes() if process.parent == harness.pid} - pids_of(run)
     harness.kill()
-    (copy,) = {pid for pid in below if not environment(pid).count(f"{RUN_VARIABLE}={run}".encode())}
     try:
         nothing_left(run, below - {copy})
     finally:

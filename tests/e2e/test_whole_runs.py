@@ -20,8 +20,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
 @contextmanager
 def _running(out: Path, *more: str) -> Iterator[subprocess.Popen[str]]:
-    """A quick run in the background; killed at the end if it still runs."""
-    command = argv("run", NODE_KILL, "--quick", "--out", out, *more)
+    """A quick run in the background, as a script starts one: SIGINT ignored. Killed at the end if it still runs."""
+    command = ["sh", "-c", 'trap "" INT; exec "$@"', "-", *argv("run", NODE_KILL, "--quick", "--out", out, *more)]
     started = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
         yield started
