@@ -8,6 +8,7 @@ from pathlib import Path
 from harness import balancers, claims, faults
 from harness.bundled import scenarios_home, targets_home
 from harness.scenario import Design, load
+from harness.stores import STORES
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,9 @@ def _balancers() -> Iterable[Entry]:
 
 
 def _stores() -> Iterable[Entry]:
-    return _described(Path(__file__).parent / "stores", "for --state {}")
+    for entry in _described(Path(__file__).parent / "stores", "for --state {}"):
+        if entry.name in STORES:
+            yield entry
 
 
 def _faults() -> Iterable[Entry]:

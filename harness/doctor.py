@@ -15,7 +15,7 @@ from pathlib import Path
 
 from harness import balancers
 from harness.errors import EnvironmentLacksError
-from harness.stores.redis import server as redis_server
+from harness.stores import STORES
 
 _PATIENCE_S = 1.5
 _PORTS = Path("/proc/sys/net/ipv4/ip_local_port_range")
@@ -41,7 +41,7 @@ def examine(results: Path = Path("results")) -> tuple[Finding, ...]:
         _cores,
         _descriptors,
         *(partial(_server, name, kind.binary, "balancing") for name, kind in balancers.KINDS.items()),
-        partial(_server, "redis", lambda: Path(redis_server()), "state in Redis"),
+        *(partial(_server, name, kind.program, f"state in {name}") for name, kind in STORES.items()),
         _docker,
         _browser,
         partial(_disk, results),
@@ -83,7 +83,7 @@ def _descriptors() -> Finding:
     )
 
 
-def _server(name: str, binary: Callable[[], Path], needed_for: str) -> Finding:
+def _server(name: str, binary: Callable[[], Path | str], needed_for: str) -> Finding:
     try:
         path = binary()
     except EnvironmentLacksError as lack:

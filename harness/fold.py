@@ -48,13 +48,16 @@ Ints = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 
 
+#: The faults of a store: it holds the state of every session.
+OF_ALL = ("kill_store", "kill_primary")
+
 #: The faults that take state away, and the cause of a loss to each.
 CAUSES = {
     "kill": "killed",
     "terminate": "stopped",
     "retire": "stopped",
     **dict.fromkeys(("pause", "partition", "stall", "unacknowledged", "cut"), "away"),
-    "kill_store": "store_died",
+    **dict.fromkeys(OF_ALL, "store_died"),
 }
 
 
@@ -82,7 +85,7 @@ class Death:
     @property
     def of_all(self) -> bool:
         """Whether it held the state of every session."""
-        return self.kind == "kill_store"
+        return self.kind in OF_ALL
 
     def took(self, loss: Loss) -> bool:
         """Whether a loss is its doing."""
@@ -318,7 +321,7 @@ def deaths(events: Sequence[Event]) -> tuple[Death, ...]:
         if event.kind == "fault_commanded" and kind in CAUSES:
             effective = _first(events[index:], "fault_effective", event)
             healed = _first(events[index:], "fault_healed", event)
-            if effective is not None and ("boot" in effective.detail or kind == "kill_store"):
+            if effective is not None and ("boot" in effective.detail or kind in OF_ALL):
                 boot, reborn = effective.detail.get("boot", ""), healed.detail.get("boot") if healed else None
                 new = None if reborn is None else str(reborn)
                 found.append(Death(event.subject, str(boot), event.t, new, kind, effective.t))

@@ -96,6 +96,17 @@ class Evicting(Protocol):
 
 
 @runtime_checkable
+class Led(Protocol):
+    """A store of several servers of which one leads, or each holds a part."""
+
+    async def kill_primary(self) -> Evidence:
+        """SIGKILL to the server that leads; returns when it is gone. The facts say which, and its pid."""
+
+    async def restart_primary(self) -> Evidence:
+        """Start that server again: it follows, where another leads by now."""
+
+
+@runtime_checkable
 class Reloadable(Protocol):
     """Can take up its configuration anew without ending."""
 
@@ -197,5 +208,5 @@ class Store(Protocol):
         """What the target gets as ``--store``."""
 
     @property
-    def pid(self) -> int | None:
-        """Its process, or None while it is down."""
+    def pids(self) -> tuple[int, ...]:
+        """The processes of its servers that are up."""

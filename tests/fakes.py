@@ -174,6 +174,24 @@ class FakeStore(FakePart):
 
     name: str = "redis"
     url: str = "redis://127.0.0.1:1/0"
+    leader_up: bool = True
+
+    @property
+    def pids(self) -> tuple[int, ...]:
+        return (1,) if self.up else ()
+
+    @property
+    def well(self) -> bool:
+        return super().well and self.leader_up
+
+    async def kill_primary(self) -> Evidence:
+        self.leader_up = False
+        return self._done("kill_primary")
+
+    async def restart_primary(self) -> Evidence:
+        self.leader_up = True
+        self.deeds.append("restart_primary")
+        return Evidence(True)
 
     async def evict(self, share: float) -> Evidence:
         self.limited = True

@@ -8,7 +8,7 @@ from harness.faults.link import Bandwidth, Cut, Latency, Partition, Stall, Unack
 from harness.faults.pause import Pause, Resume, Slow
 from harness.faults.scale import ScaleIn, ScaleOut
 from harness.faults.shell import Shell, Undo
-from harness.faults.store import Evict, KillStore, PauseStore, RestartStore, ResumeStore
+from harness.faults.store import Evict, KillPrimary, KillStore, PauseStore, RestartPrimary, RestartStore, ResumeStore
 
 __all__ = [
     "Bandwidth",
@@ -18,6 +18,7 @@ __all__ = [
     "Heal",
     "Kill",
     "KillBalancer",
+    "KillPrimary",
     "KillStore",
     "Latency",
     "Partition",
@@ -26,6 +27,7 @@ __all__ = [
     "ReloadBalancer",
     "Restart",
     "RestartBalancer",
+    "RestartPrimary",
     "RestartStore",
     "Resume",
     "ResumeStore",

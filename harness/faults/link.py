@@ -8,9 +8,9 @@ from typing import ClassVar
 from harness.duration import seconds
 from harness.errors import UsageError
 from harness.faults.fault import Topology, check_replica, replica_of
-from harness.parts import Condition, Evidence, Link, Way
+from harness.parts import Condition, Evidence, Led, Link, Way
 from harness.scenario import Design
-from harness.stores import needs
+from harness.stores import store_of
 
 _NAME = re.compile(r"(?:balancer-r(\d+)|r(\d+)-store|store)")
 _HOLD, _DROP = Way("hold"), Way("drop")
@@ -63,8 +63,9 @@ class OnLink:
             check_replica(type(self).__name__, self._number, replicas)
 
     def applies(self, design: Design) -> bool:
-        """Whether the design has such a link."""
-        return self.links == "balancer" or needs(design.state) is not None
+        """Whether the design has such a link; the servers of a store that is led are found by names of their own."""
+        store = store_of(design)
+        return self.links == "balancer" or (store is not None and not issubclass(store, Led))
 
     async def inject(self, topology: Topology) -> Evidence:
         """Make it so; the evidence is the proxy's word, with the connections concerned."""

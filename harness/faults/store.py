@@ -5,9 +5,9 @@ from typing import ClassVar
 
 from harness.errors import UsageError
 from harness.faults.fault import STORE, Topology, able
-from harness.parts import Evicting, Evidence, Killable, Pausable
+from harness.parts import Evicting, Evidence, Killable, Led, Pausable
 from harness.scenario import Design
-from harness.stores import needs
+from harness.stores import store_of
 
 
 @dataclass(frozen=True)
@@ -16,13 +16,15 @@ class OnStore:
 
     kind: ClassVar[str]
     target: ClassVar[str] = STORE
+    needs: ClassVar[type] = Killable
 
     def check(self, replicas: int) -> None:
         """It depends on no replica."""
 
     def applies(self, design: Design) -> bool:
-        """Whether the design has a store."""
-        return needs(design.state) is not None
+        """Whether the design has a store that can do what is needed."""
+        store = store_of(design)
+        return store is not None and issubclass(store, self.needs)
 
 
 @dataclass(frozen=True)
@@ -49,10 +51,36 @@ class RestartStore(OnStore):
 
 
 @dataclass(frozen=True)
+class KillPrimary(OnStore):
+    """SIGKILL to the server of a store that leads the others; undone by bringing it back, behind who leads by then."""
+
+    kind: ClassVar[str] = "kill_primary"
+    needs: ClassVar[type] = Led
+
+    async def inject(self, topology: Topology) -> Evidence:
+        """Kill it; the evidence is that its process is gone, and which server it was."""
+        return await able(topology, STORE, Led).kill_primary()
+
+    async def undo(self, topology: Topology) -> Evidence:
+        """Bring it back at its address; the evidence is that it answers."""
+        return await able(topology, STORE, Led).restart_primary()
+
+
+@dataclass(frozen=True)
+class RestartPrimary(OnStore):
+    """The end of a KillPrimary before the run's end."""
+
+    kind: ClassVar[str] = "restart_primary"
+    needs: ClassVar[type] = Led
+    ends: ClassVar[str] = KillPrimary.kind
+
+
+@dataclass(frozen=True)
 class PauseStore(OnStore):
     """SIGSTOP to the store: it keeps its connections and answers nothing; undone by SIGCONT."""
 
     kind: ClassVar[str] = "pause_store"
+    needs: ClassVar[type] = Pausable
 
     async def inject(self, topology: Topology) -> Evidence:
         """Stop it; the evidence is the kernel's word."""
@@ -68,6 +96,7 @@ class ResumeStore(OnStore):
     """The end of a PauseStore before the run's end."""
 
     kind: ClassVar[str] = "resume_store"
+    needs: ClassVar[type] = Pausable
     ends: ClassVar[str] = PauseStore.kind
 
 
@@ -77,6 +106,7 @@ class Evict(OnStore):
 
     share: float = 0.5
     kind: ClassVar[str] = "evict"
+    needs: ClassVar[type] = Evicting
 
     def __post_init__(self) -> None:
         if not 0 < self.share <= 1:

@@ -1,19 +1,50 @@
 """The stores by name, and which of them a place for the state needs."""
 
-from collections.abc import Callable, Mapping
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Mapping
 from pathlib import Path
+from types import TracebackType
+from typing import Protocol, TypeVar
 
 from harness.parts import Store
-from harness.stores.redis import redis_store
+from harness.scenario import Design
+from harness.stores.redis import RedisStore
 from harness.supervisor import Supervisor
+from harness.targets import Command
 
-StoreFactory = Callable[[Supervisor, Path], AbstractAsyncContextManager[Store]]
 
-#: name -> ``async with STORES[name](supervisor, logs) as store``
-STORES: Mapping[str, StoreFactory] = {"redis": redis_store}
+class Kind(Store, Protocol):
+    """A store that can be chosen: up within ``async with STORES[name](supervisor, logs) as store``."""
+
+    def __init__(self, supervisor: Supervisor, logs: Path) -> None: ...
+
+    @staticmethod
+    def program() -> str:
+        """The program that it runs.
+
+        Raises:
+            EnvironmentLacksError: it is not on this machine; with the line that installs it.
+        """
+
+    async def __aenter__(self) -> Store: ...
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+
+#: A store is named as the place for the state that needs it.
+STORES: Mapping[str, type[Kind]] = {"redis": RedisStore}
+
+A = TypeVar("A")
 
 
 def needs(state: str) -> str | None:
     """The store that a design with this state needs, or None."""
     return state if state in STORES else None
+
+
+def store_of(design: Design) -> type[Kind] | None:
+    """The kind of store that a design has; None where it has none."""
+    target = design.target
+    name = target.store if isinstance(target, Command) else needs(design.state)
+    return STORES[name] if name else None

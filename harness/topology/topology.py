@@ -60,8 +60,8 @@ class Topology:
     def pids(self) -> dict[str, tuple[int, ...]]:
         """The processes up, by role."""
         replicas = tuple(replica.pid for replica in self.replicas if replica.pid)
-        balancer, store = self.balancer.pid, self.store.pid if self.store else None
-        return {"replica": replicas, "balancer": (balancer,) if balancer else (), "store": (store,) if store else ()}
+        balancer, store = self.balancer.pid, self.store.pids if self.store else ()
+        return {"replica": replicas, "balancer": (balancer,) if balancer else (), "store": store}
 
     async def steady(self, timeout: float = 10.0) -> None:  # noqa: ASYNC109 - its message names what is wrong by then
         """Wait until every replica and the balancer's address answer as ours, and the balancer holds all for up.

@@ -50,6 +50,9 @@ CASES = {
         stays=lambda t: t.whole and [replica.name for replica in t.replicas] == ["r0"],
     ),
     "KillStore": Case(faults.KillStore(), lambda t: t.store is not None and not t.store.up, faults.RestartStore()),
+    "KillPrimary": Case(
+        faults.KillPrimary(), lambda t: t.store is not None and not t.store.leader_up, faults.RestartPrimary()
+    ),
     "PauseStore": Case(faults.PauseStore(), lambda t: t.store is not None and t.store.paused, faults.ResumeStore()),
     "Evict": Case(faults.Evict(share=0.3), lambda t: t.store is not None and t.store.limited),
     "ReloadBalancer": Case(faults.ReloadBalancer(), _deeds("reload")),

@@ -56,15 +56,17 @@ async def test_it_keeps_what_is_written_once_it_is_up(store: Store) -> None:
 
 
 async def test_its_process_is_a_store_to_the_supervisor(store: Store, supervisor: Supervisor) -> None:
-    assert [(child.role, child.name, child.pid) for child in supervisor.children] == [("store", store.name, store.pid)]
+    assert [(child.role, child.name, child.pid) for child in supervisor.children] == [
+        ("store", store.name, *store.pids)
+    ]
 
 
 async def test_kill_lands_with_evidence(store: Store) -> None:
-    pid = store.pid
+    (pid,) = store.pids
     evidence = await killable(store).kill()
     assert evidence.landed
     assert evidence.facts["pid"] == pid
-    assert store.pid is None
+    assert store.pids == ()
     with pytest.raises((OSError, redis.exceptions.ConnectionError)):
         await KEEP[store.name](store.url, None)
     assert not (await killable(store).kill()).landed
@@ -82,9 +84,9 @@ async def test_it_comes_back_empty_at_the_same_address(store: Store, supervisor:
 
 async def test_restart_where_it_runs_is_a_no_op(store: Store) -> None:
     await KEEP[store.name](store.url, "tea")
-    pid = store.pid
+    pids = store.pids
     assert (await killable(store).restart()).landed
-    assert store.pid == pid
+    assert store.pids == pids
     assert await KEEP[store.name](store.url, None) == "tea"
 
 
@@ -116,8 +118,8 @@ async def test_what_no_longer_fits_is_evicted_until_the_limit_is_lifted(store: S
 @pytest.mark.parametrize("name", sorted(STORES))
 async def test_the_end_of_the_scope_leaves_nothing(name: str, supervisor: Supervisor, tmp_path: Path) -> None:
     async with STORES[name](supervisor, tmp_path) as store:
-        assert store.pid is not None
-    assert store.pid is None
+        assert store.pids
+    assert store.pids == ()
     assert supervisor.children == ()
     assert supervisor.deaths.empty()
 
