@@ -1,7 +1,9 @@
-"""A Django login (CSRF token, new session id), its sessions in a database, when one of three processes is killed."""
+"""A Django login (CSRF token, new session id), its sessions in a database or a cache, when one of three processes dies."""
 
-from harness import At, Command, Design, Kill, Restart, Scenario, Sessions, keeps
+from harness import At, Balancing, Command, Design, Kill, Restart, Scenario, Sessions, keeps, loses_the_at_risk
 from harness.recipes import Login, Text
+
+GUNICORN = "gunicorn shop:application --threads 4 -b 127.0.0.1:{port}"
 
 
 class Customer(Login):
@@ -11,13 +13,15 @@ class Customer(Login):
 
 SCENARIO = Scenario(
     designs=[
+        Design("database", target=Command(GUNICORN, ready="/health"), at_risk="none"),
         Design(
-            "database",
-            target=Command("gunicorn shop:application --threads 4 -b 127.0.0.1:{port}", ready="/health"),
-            at_risk="none",
-        )
+            "local_cache",
+            target=Command(GUNICORN, ready="/health", env={"SESSIONS": "cache"}),
+            balancing=Balancing("cookie"),
+            at_risk="victim",
+        ),
     ],
     load=Sessions(concurrent=20, duration="6s", warmup="1s"),
     faults=[At("2500ms", Kill(1)), At("3500ms", Restart(1))],
-    expect=[keeps("database")],
+    expect=[keeps("database"), loses_the_at_risk("local_cache", judged=15)],
 )

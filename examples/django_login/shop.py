@@ -1,5 +1,6 @@
-"""A login in Django with its sessions in the database: ``python shop.py migrate`` makes that, gunicorn serves it."""
+"""A login in Django, its sessions in the database (``python shop.py migrate`` makes that) or, SESSIONS=cache, in the cache."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -21,6 +22,7 @@ settings.configure(
         "django.contrib.sessions.middleware.SessionMiddleware",
         "django.middleware.csrf.CsrfViewMiddleware",
     ],
+    SESSION_ENGINE=f"django.contrib.sessions.backends.{os.environ.get('SESSIONS', 'db')}",
     DATABASES={
         "default": {
             "ENGINE": "django.db.backends.sqlite3",

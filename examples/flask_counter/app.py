@@ -1,13 +1,21 @@
-"""A counter in Flask's session: in its signed cookie, or (SESSIONS=memory) on the server under an id."""
+"""A counter in Flask's session: in its signed cookie, on the server by Flask-Session, or by hand in this process."""
 
 import os
 import secrets
 
+import redis
 from flask import Flask, jsonify, session
+from flask_session import Session
+
+KEPT_IN = os.environ.get("SESSIONS", "cookie")
 
 app = Flask(__name__)
 app.secret_key = os.environ.get("SECRET_KEY", "the same for all replicas")
 kept: dict[str, int] = {}
+
+if KEPT_IN.startswith("redis://"):
+    app.config.update(SESSION_TYPE="redis", SESSION_REDIS=redis.from_url(KEPT_IN))
+    Session(app)
 
 
 @app.get("/")
@@ -17,7 +25,7 @@ def index():
 
 @app.post("/count")
 def count():
-    if os.environ.get("SESSIONS") == "memory":
+    if KEPT_IN == "memory":
         if session.get("id") not in kept:
             session["id"] = secrets.token_hex(16)
         kept[session["id"]] = shown = kept.get(session["id"], 0) + 1
@@ -28,5 +36,5 @@ def count():
 
 @app.get("/count")
 def current():
-    shown = kept.get(session.get("id"), 0) if os.environ.get("SESSIONS") == "memory" else session.get("count", 0)
+    shown = kept.get(session.get("id"), 0) if KEPT_IN == "memory" else session.get("count", 0)
     return jsonify(count=shown)

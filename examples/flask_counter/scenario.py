@@ -1,4 +1,4 @@
-"""A Flask service with its session in a signed cookie, or in its memory, when one of three processes is killed."""
+"""Flask's session in a signed cookie, in Redis by Flask-Session, or in memory, when one of three processes is killed."""
 
 from harness import At, Balancing, Command, Design, Kill, Restart, Scenario, Sessions, keeps, loses_the_at_risk
 from harness.recipes import SessionCounter
@@ -13,6 +13,7 @@ class Visitor(SessionCounter):
 SCENARIO = Scenario(
     designs=[
         Design("signed_cookie", target=Command(GUNICORN), at_risk="none"),
+        Design("flask_session", target=Command(GUNICORN, env={"SESSIONS": "{store}"}, store="redis"), at_risk="none"),
         Design(
             "memory",
             target=Command(GUNICORN, env={"SESSIONS": "memory"}),
@@ -20,7 +21,7 @@ SCENARIO = Scenario(
             at_risk="victim",
         ),
     ],
-    load=Sessions(concurrent=40, duration="5s", warmup="500ms"),
-    faults=[At("2s", Kill(1)), At("3s", Restart(1))],
-    expect=[keeps("signed_cookie"), loses_the_at_risk("memory", judged=30)],
+    load=Sessions(concurrent=40, duration="4s", warmup="500ms"),
+    faults=[At("1500ms", Kill(1)), At("2500ms", Restart(1))],
+    expect=[keeps("signed_cookie"), keeps("flask_session"), loses_the_at_risk("memory", judged=30)],
 )

@@ -20,16 +20,16 @@ LAST = "harness run scenario.py"
 PROGRAMS = {
     "express": ("npm", "apt-get install nodejs npm"),
     "go_counter": ("go", "apt-get install golang-go"),
-    "java_counter": ("java", "apt-get install default-jdk-headless"),
+    "java_servlet": ("mvn", "apt-get install maven"),
 }
 #: What theory says of every design.
 LOSSES = {
-    "django_login": {"database": "none"},
+    "django_login": {"database": "none", "local_cache": "victim"},
     "express": {"memory_affinity": "victim", "memory_spread": "all", "redis": "none"},
     "fastapi_cart": {"memory": "victim"},
-    "flask_counter": {"signed_cookie": "none", "memory": "victim"},
+    "flask_counter": {"signed_cookie": "none", "flask_session": "none", "memory": "victim"},
     "go_counter": {"memory": "victim"},
-    "java_counter": {"memory": "victim"},
+    "java_servlet": {"memory": "victim"},
 }
 FAULTS = (At("800ms", Kill(replica=1)), At("1200ms", Restart(replica=1)))
 

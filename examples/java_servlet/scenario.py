@@ -1,4 +1,4 @@
-"""A Java service with its sessions in memory, behind cookie affinity, when one of three processes is killed."""
+"""Servlet sessions in the memory of a Jetty, behind cookie affinity, when one of three processes is killed."""
 
 from harness import At, Balancing, Command, Design, Kill, Restart, Scenario, Sessions, loses_the_at_risk
 from harness.recipes import Json, SessionCounter
@@ -13,7 +13,7 @@ SCENARIO = Scenario(
     designs=[
         Design(
             "memory",
-            target=Command("java Server.java {port}", ready="/health", ready_within="60s"),
+            target=Command("java -cp target/classes:target/lib/* Server {port}", ready="/health", ready_within="60s"),
             balancing=Balancing("cookie"),
             at_risk="victim",
         )
