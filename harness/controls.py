@@ -33,8 +33,8 @@ async def calibration(bench: Bench, into: Run) -> dict[str, str]:
     truth: dict[str, str] = {}
 
     async def ask(topology: Topology) -> None:
-        member = topology.replicas[0].member
-        async with aiohttp.ClientSession() as http, http.get(f"http://{member.host}:{member.port}/truth") as reply:
+        host, port = topology.replicas[0].member.outside
+        async with aiohttp.ClientSession() as http, http.get(f"http://{host}:{port}/truth") as reply:
             told = await reply.json()
         truth.update({one["owner"]: one["bug"] if one["struck"] else "none" for one in told["sessions"]})
 

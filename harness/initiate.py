@@ -198,7 +198,7 @@ def _made(kind: Any) -> Any:
 
 async def _examined(session: ByHand, topology: Topology) -> Understood:
     first, second = topology.replicas
-    here, there = (first.member.host, first.member.port), (second.member.host, second.member.port)
+    here, there = first.member.outside, second.member.outside
     writes = await session.play(*here, _WRITES, _STEPS)
     state = await session.look(*here)
     if not writes:

@@ -15,11 +15,17 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Member:
-    """A replica as a balancer knows it."""
+    """A replica as a balancer knows it. ``door`` is where the harness reaches it, if that is another address."""
 
     name: str
     host: str
     port: int
+    door: tuple[str, int] | None = None
+
+    @property
+    def outside(self) -> tuple[str, int]:
+        """Host and port as the harness reaches it."""
+        return self.door or (self.host, self.port)
 
 
 @runtime_checkable

@@ -59,7 +59,7 @@ defaults
     log-format "abnormal op=%[capture.req.hdr(0)] status=%ST ended=%ts server=%s retries=%rc"
 
 frontend clients
-    bind 127.0.0.1:{port}
+    bind {listen}:{port}
     http-request capture req.hdr(Idempotency-Key) len 64
     default_backend {backend}
 
@@ -128,6 +128,7 @@ def config(setup: Setup, socket: Path, maxconn: int, threads: int = 1) -> str:
         socket=socket,
         retries=balancing.retries,
         redispatch="option redispatch 1" if balancing.redispatch else "no option redispatch",
+        listen=setup.starter.listen,
         port=setup.port,
         backend=_BACKEND,
         policy=_policy(balancing),
@@ -317,7 +318,7 @@ async def start(setup: Setup) -> AsyncIterator[Balancer]:
 
     async def ready(child: Child) -> bool:
         try:
-            return f"Pid: {child.pid}\n" in await socket.ask("show info")
+            return f"Pid: {child.own_pid}\n" in await socket.ask("show info")
         except HarnessError:
             return False
 

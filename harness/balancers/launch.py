@@ -23,6 +23,10 @@ _GRACE_S = 2.0
 class Starter(Protocol):
     """Whoever starts processes and sees to it that none outlives the harness: the supervisor."""
 
+    @property
+    def listen(self) -> str:
+        """The address at which what it starts has to listen."""
+
     async def spawn(self, command: Command) -> Child:
         """Start it; returns at once."""
 
@@ -81,7 +85,9 @@ class Process:
             HarnessError: it ended at once, or never became ready.
         """
         setup, argv = self._setup, (*self._argv, *more)
-        command = Command(self._name, "balancer", argv, setup.logs / f"{self._name}.log", cwd=setup.scratch)
+        command = Command(
+            self._name, "balancer", argv, setup.logs / f"{self._name}.log", cwd=setup.scratch, port=setup.port
+        )
         child = self._child = await setup.starter.spawn(command)
         await until(lambda: self._ready(child), child, f"{self._name} to listen on port {setup.port}")
 

@@ -78,7 +78,7 @@ http {{
     client_max_body_size 0;
 {names}{upstream}
     server {{
-        listen 127.0.0.1:{port} reuseport backlog=4096;
+        listen {listen}:{port} reuseport backlog=4096;
         location = {generation_path} {{ access_log off; return 200 "{generation}"; }}
         location / {{
             {target}
@@ -198,6 +198,7 @@ def config(setup: Setup, upstreams: Iterable[Upstream], generation: int) -> str:
         connections=min(descriptors, _CONNECTIONS),
         access_log=setup.logs.resolve() / "nginx.abnormal.jsonl",
         linger=_LINGER_S,
+        listen=setup.starter.listen,
         port=setup.port,
         generation_path=_GENERATION,
         generation=generation,

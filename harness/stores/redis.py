@@ -43,8 +43,8 @@ class RedisServer(Server):
     """One Redis server. After ``kill`` and ``restart`` it is empty, and at the same address."""
 
     def argv(self) -> tuple[str, ...]:
-        """Loopback alone, nothing on disk."""
-        address = ("--bind", LOOPBACK, "--port", str(self.port), "--dir", str(self.folder))
+        """Nothing on disk; no password, since where it listens nobody else comes."""
+        address = ("--bind", self.listen, "--protected-mode", "no", "--port", str(self.port), "--dir", str(self.folder))
         return (server(), *address, "--save", "", "--appendonly", "no", "--set-proc-title", "no")
 
     async def answers(self) -> bool:

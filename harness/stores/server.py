@@ -65,6 +65,11 @@ class Server(Scope):
         return self._name
 
     @property
+    def listen(self) -> str:
+        """The address at which it has to listen; the harness reaches it on loopback."""
+        return self._supervisor.listen
+
+    @property
     def pids(self) -> tuple[int, ...]:
         """Its process; none while it is down."""
         return (self._child.pid,) if self._child and self._child.alive else ()
@@ -84,7 +89,7 @@ class Server(Scope):
             EnvironmentLacksError: it ends, or does not answer in time.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
-        command = Command(self.name, "store", tuple(self.argv()), self._log)
+        command = Command(self.name, "store", tuple(self.argv()), self._log, port=self.port)
         self._child = child = await self._supervisor.spawn(command)
         give_up = time.monotonic() + READY_WITHIN
         while not await self._ready():

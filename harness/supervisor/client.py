@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import EnvironmentLacksError, UntrustedError
+from harness.ports import LOOPBACK
 from harness.supervisor import main
 from harness.supervisor.pinning import cpus_by_role
 
@@ -26,7 +28,10 @@ _TAIL_BYTES = 8192
 
 @dataclass(frozen=True)
 class Command:
-    """A program to start. ``env`` is added to the harness's own; without ``cpus`` its role decides."""
+    """A program to start. ``env`` is added to the harness's own; without ``cpus`` its role decides.
+
+    ``port`` is where it listens: a container lets the harness in there.
+    """
 
     name: str
     role: str  # one of ROLES
@@ -35,6 +40,7 @@ class Command:
     env: Mapping[str, str] = field(default_factory=dict)
     cwd: Path | None = None
     cpus: tuple[int, ...] = ()
+    port: int | None = None
 
     def __post_init__(self) -> None:
         if self.role not in ROLES:
@@ -56,12 +62,15 @@ class Death:
 class Child:
     """One started program, with the process group that it leads."""
 
-    def __init__(self, supervisor: "Supervisor", number: int, command: Command, pid: int) -> None:
+    def __init__(
+        self, supervisor: "Supervisor", number: int, command: Command, pid: int, own_pid: int | None = None
+    ) -> None:
         self._supervisor = supervisor
         self._number = number
         self._command = command
         self._ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self.pid = pid
+        self.own_pid = own_pid or pid  # as it knows itself: another one inside a container
         self.asked = False  # whether its end is our doing
 
     @property
@@ -88,6 +97,11 @@ class Child:
         """The supervisor's word that it has ended and was collected."""
         if self.alive:
             self._ended.set_result(code)
+
+    @property
+    def state(self) -> str:
+        """As the kernel has it: ``T`` is stopped, ``Z`` and ``X`` are dead."""
+        return self._supervisor.state(self)
 
     async def wait(self) -> int:
         """Its exit code, once it ends; negative where a signal ended it."""
@@ -125,7 +139,45 @@ class Child:
         return "\n".join(text.splitlines()[-lines:])
 
 
-class Supervisor:
+class Supervisor(ABC):
+    """Whoever starts the parts of a run, and sees to it that none outlives the harness."""
+
+    listen: str = LOOPBACK  # where what it starts has to listen
+    deaths: "asyncio.Queue[Death]"
+
+    @property
+    @abstractmethod
+    def scratch(self) -> Path:
+        """A directory with a short path (unix sockets, configurations) that is removed at the end, whatever happens."""
+
+    @property
+    @abstractmethod
+    def children(self) -> tuple[Child, ...]:
+        """Those alive."""
+
+    @abstractmethod
+    async def spawn(self, command: Command, fds: Mapping[str, int] | None = None) -> Child:
+        """Start a program; ``fds`` are descriptors it inherits, each number told in the variable that names it.
+
+        Raises:
+            EnvironmentLacksError: no such program, or its log cannot be written (a full disk).
+        """
+
+    @abstractmethod
+    async def signal(self, child: int, number: int, *, group: bool) -> bool:
+        """Send a signal to a child known by its number; whether there was somebody to get it."""
+
+    def state(self, child: Child) -> str:
+        """As ``Child.state``."""
+        found = main.stat(child.pid)
+        return found.state if found else "X"
+
+    def address(self, name: str) -> str:
+        """The host by which other parts reach the one of that name."""
+        return LOOPBACK
+
+
+class ProcessSupervisor(Supervisor):
     """Starts children in a process of its own, which ends them all when this one ends, however it does."""
 
     def __init__(self, channel: socket.socket, cpus: Mapping[str, tuple[int, ...]]) -> None:
@@ -141,12 +193,12 @@ class Supervisor:
         self._closing = False
         self._ready: asyncio.Future[Path] = loop.create_future()
         self._gone = asyncio.Event()
-        self.deaths: asyncio.Queue[Death] = asyncio.Queue()
+        self.deaths = asyncio.Queue()
         loop.add_reader(channel, self._read)
 
     @property
     def scratch(self) -> Path:
-        """A directory with a short path (unix sockets, configurations) that is removed at the end, whatever happens."""
+        """Made by the process, which removes it."""
         return self._ready.result()
 
     @property
@@ -163,7 +215,7 @@ class Supervisor:
         await asyncio.shield(self._ready)
 
     async def spawn(self, command: Command, fds: Mapping[str, int] | None = None) -> Child:
-        """Start a program; ``fds`` are descriptors it inherits, each number told in the variable that names it.
+        """Start a program.
 
         Raises:
             EnvironmentLacksError: no such program, or its log cannot be written (a full disk).
@@ -188,9 +240,13 @@ class Supervisor:
             "log": str(command.log.absolute()),
             "env": dict(command.env),
             "cwd": str(command.cwd) if command.cwd else None,
-            "cpus": command.cpus or self._cpus.get(command.role, ()),
+            "cpus": command.cpus or self.cores(command.role),
             "fds": fds,
         }
+
+    def cores(self, role: str) -> tuple[int, ...]:
+        """Those that a role may use; none: all."""
+        return self._cpus.get(role, ())
 
     async def signal(self, child: int, number: int, *, group: bool) -> bool:
         """Send a signal to a child known by its number."""
@@ -304,14 +360,16 @@ def environment(run_id: str) -> dict[str, str]:
 
 
 @asynccontextmanager
-async def supervised(run_id: str, cpus: Mapping[str, tuple[int, ...]] | None = None) -> AsyncIterator[Supervisor]:
+async def supervised(
+    run_id: str, cpus: Mapping[str, tuple[int, ...]] | None = None
+) -> AsyncIterator[ProcessSupervisor]:
     """A supervisor for the length of a scope. ``cpus`` says which cores a role may use; by default the machine decides.
 
     Raises:
         EnvironmentLacksError: it cannot make its scratch directory.
     """
     ours, theirs = socket.socketpair()
-    supervisor = Supervisor(ours, cpus_by_role(_cores()) if cpus is None else cpus)
+    supervisor = ProcessSupervisor(ours, cpus_by_role(_cores()) if cpus is None else cpus)
     process = subprocess.Popen(  # noqa: ASYNC220 - two milliseconds, once a run
         [sys.executable, "-I", "-S", str(Path(main.__file__)), str(theirs.fileno())],
         pass_fds=[theirs.fileno()],

@@ -9,7 +9,6 @@ from collections.abc import Callable
 
 from harness.parts import Evidence
 from harness.supervisor.client import Child
-from harness.supervisor.main import stat
 
 _SHOWS_WITHIN = 1.0  # seconds in which a stopped process has to show as stopped, and a killed group as gone
 
@@ -85,7 +84,7 @@ async def _shown(child: Child | None, number: signal.Signals, holds: Callable[[s
 
 async def _awaited(child: Child, signal_name: str, holds: Callable[[str], bool]) -> Evidence:
     give_up = time.monotonic() + _SHOWS_WITHIN
-    while not (landed := holds(state := _state(child.pid))) and time.monotonic() < give_up:  # noqa: ASYNC110 - no event to wait for
+    while not (landed := holds(state := child.state)) and time.monotonic() < give_up:  # noqa: ASYNC110 - no event to wait for
         await asyncio.sleep(0.001)
     return Evidence(landed, {"pid": child.pid, "signal": signal_name, "state": state})
 
@@ -98,8 +97,3 @@ def _group_left(pid: int) -> bool:
     except PermissionError:  # what is left runs as another user
         pass
     return True
-
-
-def _state(pid: int) -> str:
-    found = stat(pid)
-    return found.state if found else "X"

@@ -133,7 +133,7 @@ class CommandReplica(Started):
 
     @property
     def _address(self) -> tuple[str, int]:
-        return self.member.host, self.member.port
+        return self.member.outside
 
 
 def listening(root: int) -> set[int]:

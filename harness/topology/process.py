@@ -112,20 +112,29 @@ class ProcessBackend:
             return Topology(design, AsReady(target.ready), list(copies), front, None, journal, sampler)
         store, another = await self._store(site), None
         links: Mapping[str, ProxiedLink] = {}
-        url = store.url if store else ""
+        url = store.url.replace(LOOPBACK, self._supervisor.address(store.name)) if store else ""
         if isinstance(target, Command):
             answering: Answering = AsReady(target.ready)
             started, balancing = await self._commands(site, target, url), _for_others(design.balancing, target)
         else:
             answering = AsOurs(self._nonce)
             ports = [site.scope.enter_context(Reservation()) for _ in site.names]
-            peers = {name: f"{LOOPBACK}:{port.port}" for name, port in zip(site.names, ports, strict=True)}
+            peers = {
+                name: f"{self._supervisor.address(name)}:{port.port}"
+                for name, port in zip(site.names, ports, strict=True)
+            }
             settings = TargetSettings(
-                design, self._nonce, self._secret, journal, url or None, self._home, self._volumes(site), peers
+                design,
+                self._nonce,
+                self._secret,
+                journal,
+                url or None,
+                self._home,
+                self._volumes(site),
+                peers,
+                self._supervisor.listen,
             )
-            links = await site.scope.enter_async_context(
-                linked(self._supervisor, _routes(design, ports, store), site.logs)
-            )
+            links = await self._links(site, _routes(design, ports, store))
             started, balancing = await self._replicas(site, settings, ports, links), design.balancing
             another = partial(self._another, site, settings, peers, itertools.count(len(started)))
         balancer = await self._balancer(site, balancing, started)
@@ -137,6 +146,9 @@ class ProcessBackend:
         volumes = Path(tempfile.mkdtemp(prefix="volumes-", dir=self._supervisor.scratch))
         site.scope.callback(shutil.rmtree, volumes, ignore_errors=True)
         return volumes
+
+    async def _links(self, site: Site, routes: Iterator[Route]) -> Mapping[str, ProxiedLink]:
+        return await site.scope.enter_async_context(linked(self._supervisor, routes, site.logs))
 
     async def _sampler(self, site: Site) -> Sampler:
         return await site.scope.enter_async_context(sampling(self._supervisor, site.clock))
@@ -162,7 +174,7 @@ class ProcessBackend:
     ) -> ProcessReplica:
         """One replica more, without links; it ends with the scope at the latest."""
         port, name = site.scope.enter_context(Reservation()), f"r{next(numbers)}"
-        peers[name] = f"{LOOPBACK}:{port.port}"
+        peers[name] = f"{self._supervisor.address(name)}:{port.port}"
         replica = ProcessReplica(name, settings, self._supervisor, port, site.logs)
         site.scope.push_async_callback(replica.stop)
         await replica.start()

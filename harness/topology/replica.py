@@ -34,6 +34,7 @@ class TargetSettings:
     home: Path  # the directory that holds the package ``targets``
     volumes: Path  # holds a directory for each replica
     peers: Mapping[str, str]  # host:port of every replica so far, by name: it grows with them
+    listen: str = LOOPBACK
 
     def volume(self, name: str) -> Path:
         """The replica's own directory, made where it is not there; it outlives the replica's process."""
@@ -47,7 +48,7 @@ class TargetSettings:
         flags = {
             "app": design.app,
             "state": design.state,
-            "host": LOOPBACK,
+            "host": self.listen,
             "port": str(port),
             "replica": name,
             "nonce": self.nonce,
@@ -70,6 +71,12 @@ class TargetSettings:
         return {"PYTHONPATH": os.pathsep.join(filter(None, [str(self.home), inherited]))}
 
 
+def _member(name: str, supervisor: Supervisor, port: int) -> Member:
+    """A replica at a port of this machine, which is its own port in a container too."""
+    host = supervisor.address(name)
+    return Member(name, host, port, None if host == LOOPBACK else (LOOPBACK, port))
+
+
 class Started(ABC):
     """A replica as a process of this machine: it can be killed, restarted in place, paused and resumed."""
 
@@ -79,7 +86,7 @@ class Started(ABC):
         self._child: Child | None = None
         self._throttle: Throttle | None = None
         self.name = name
-        self.member = Member(name, LOOPBACK, port.port)
+        self.member = _member(name, supervisor, port.port)
         self.boot = ""
 
     @property
@@ -158,7 +165,7 @@ class ProcessReplica(Started):
         super().__init__(name, supervisor, port, logs)
         self._settings = settings
         self._listens_on = port.port
-        self.member = Member(name, LOOPBACK, reached_at or port.port)
+        self.member = _member(name, supervisor, reached_at or port.port)
 
     async def start(self) -> None:
         """Start it; returns when it answers as ours.
@@ -172,6 +179,7 @@ class ProcessReplica(Started):
             self._settings.argv(self.name, self._listens_on),
             self._log,
             self._settings.environment(),
+            port=self._listens_on,
         )
         self._child = await self._supervisor.spawn(command)
         self.boot = await self._ready(self._child)
@@ -200,4 +208,4 @@ class ProcessReplica(Started):
 
     async def health(self) -> Health | None:
         """What it says of itself now; None where it does not answer."""
-        return await probe(self.member.host, self._listens_on)
+        return await probe(LOOPBACK, self._listens_on)

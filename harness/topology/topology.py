@@ -81,7 +81,7 @@ class Topology:
         front = urlsplit(self.url)
         addresses = {
             self.balancer.name: (front.hostname or "", front.port or 80),
-            **{replica.name: (replica.member.host, replica.member.port) for replica in self.replicas},
+            **{replica.name: replica.member.outside for replica in self.replicas},
         }
         troubles = await asyncio.gather(*(self.answering.trouble(*address) for address in addresses.values()))
         silent = [f"{name} {trouble}" for name, trouble in zip(addresses, troubles, strict=True) if trouble]

@@ -15,6 +15,8 @@ EVERY = frozenset(POLICIES)
 class Unwanted:
     """A starter that nothing should reach."""
 
+    listen = "127.0.0.1"
+
     async def spawn(self, command: Command) -> Child:
         raise AssertionError(f"started {command.name}")
 
