@@ -57,6 +57,17 @@ class Options:
         """Whether it is ``yes``; ``no`` where it is not given."""
         return self.text(key, "no", ("yes", "no")) == "yes"
 
+    def whole(self, key: str, default: int) -> int:
+        """A whole number, not negative.
+
+        Raises:
+            SettingsError: it is none.
+        """
+        value = self.values.get(key, str(default))
+        if not (value.isascii() and value.isdigit() and len(value) <= 9):
+            raise SettingsError(f"--option {key}={value} is no whole number")
+        return int(value)
+
     def seconds(self, key: str, default: float) -> float:
         """A duration above 0, in seconds.
 
@@ -84,6 +95,16 @@ class Settings:
     options: Options = Options()
     volume: Path | None = None
     peers: Mapping[str, str] = field(default_factory=dict)
+
+    def volume_for(self, state: str) -> Path:
+        """The volume, for a state that needs one.
+
+        Raises:
+            SettingsError: there is none.
+        """
+        if self.volume is None:
+            raise SettingsError(f"the state {state} needs --volume DIR, a directory that outlives this service")
+        return self.volume
 
     def __post_init__(self) -> None:
         for name, address in self.peers.items():

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from targets.problems import Conflict
 from targets.session import Session
@@ -34,7 +34,7 @@ class Memory:
 
     async def create(self, session: Session) -> str:
         """Keep it under a new random handle; what has expired makes room."""
-        self._purge()
+        self.purge()
         handle = os.urandom(16).hex()
         self.put(handle, session)
         return handle
@@ -51,10 +51,10 @@ class Memory:
         self.put(handle, session)
         return handle
 
-    def put(self, handle: str, session: Session) -> None:
-        """Keep it under this handle, whatever was there."""
+    def put(self, handle: str, session: Session, expires: float | None = None) -> None:
+        """Keep it under this handle, whatever was there; until ``expires`` by the memory's clock where that is said."""
         self._kept.pop(handle, None)
-        self._kept[handle] = (self._clock() + self._ttl, session)
+        self._kept[handle] = (self._clock() + self._ttl if expires is None else expires, session)
 
     def forget(self, handle: str) -> None:
         """Drop a session, as if it had never been."""
@@ -64,13 +64,30 @@ class Memory:
         """All that are kept, the latest write first."""
         return (session for _, session in reversed(self._kept.values()))
 
-    def _purge(self) -> None:
+    def kept(self) -> Mapping[str, tuple[float, Session]]:
+        """All as it is now, by handle, each with when it expires; the oldest write first. It does not change later."""
+        self.purge()
+        return dict(self._kept)
+
+    def find(self, handle: str) -> Session | None:
+        """The session, even where it has expired."""
+        return self._kept.get(handle, (0.0, None))[1]
+
+    def purge(self) -> None:
+        """Make room of what has expired."""
         now = self._clock()
         while self._kept:
             oldest = next(iter(self._kept))
             if self._kept[oldest][0] > now:
                 return
             del self._kept[oldest]
+
+
+def ballast(memory: Memory, count: int) -> None:
+    """Put in so many sessions of nobody's, for their size alone."""
+    for number in range(count):
+        session = Session.born("ballast").wrote("0", f"{number:016x}", {"ballast": 1})
+        memory.put(os.urandom(16).hex(), session)
 
 
 def place(settings: Settings) -> Memory:

@@ -15,6 +15,8 @@ import pytest
 from targets.problems import Conflict, Rejected, Unavailable
 from targets.session import Session
 from targets.state import Place
+from targets.state.checkpoint import Checkpoint
+from targets.state.eventlog import EventLog
 from targets.state.faulty import Bugs, Faulty
 from targets.state.memory import Memory
 from targets.state.redis import Redis
@@ -90,6 +92,8 @@ class Kind:
         "memory",
         "faulty",
         "token",
+        "checkpoint",
+        "eventlog",
         pytest.param("redis", marks=pytest.mark.slow),
         pytest.param("redis_versioned", marks=pytest.mark.slow),
     ]
@@ -102,6 +106,12 @@ def kind(request: pytest.FixtureRequest) -> Kind:
             return Kind(lambda ttl: Faulty(Memory(ttl), Bugs({})), survives_restart=False, second_writer="refused")
         case "token":
             return Kind(lambda ttl: Token(signing_key("s"), ttl), survives_restart=True, second_writer="apart")
+        case "checkpoint":
+            volume = request.getfixturevalue("tmp_path")
+            return Kind(lambda ttl: Checkpoint(volume, ttl), survives_restart=True, second_writer="refused")
+        case "eventlog":
+            volume = request.getfixturevalue("tmp_path")
+            return Kind(lambda ttl: EventLog(volume, ttl), survives_restart=True, second_writer="refused")
     url, versioned = request.getfixturevalue("valkey").url, request.param == "redis_versioned"
     return Kind(lambda ttl: Redis(url, ttl, versioned), True, "refused" if versioned else "wins")
 
