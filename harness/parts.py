@@ -80,6 +80,17 @@ class Terminable(Protocol):
 
 
 @runtime_checkable
+class Keeping(Protocol):
+    """Has a volume, which outlives its process; what befalls that is done while it is down."""
+
+    async def lose_volume(self) -> Evidence:
+        """Empty it: landed when nothing is there any more, and the replica was down."""
+
+    async def tear_volume(self, cut: int) -> Evidence:
+        """Cut ``cut`` bytes off the end of its newest file: landed when it is shorter, and the replica was down."""
+
+
+@runtime_checkable
 class Slowable(Protocol):
     """Can be kept short of CPU."""
 

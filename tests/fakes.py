@@ -149,6 +149,12 @@ class FakePart:
         self.deeds.append("resume")
         return Evidence(True)
 
+    async def lose_volume(self) -> Evidence:
+        return self._done("lose_volume")
+
+    async def tear_volume(self, cut: int) -> Evidence:
+        return self._done(f"tear_volume {cut}")
+
     async def slow(self, by: float) -> Evidence:
         self.slow_by = by
         return self._done("slow")

@@ -9,6 +9,7 @@ from harness.faults.pause import Pause, Resume, Slow
 from harness.faults.scale import ScaleIn, ScaleOut
 from harness.faults.shell import Shell, Undo
 from harness.faults.store import Evict, KillPrimary, KillStore, PauseStore, RestartPrimary, RestartStore, ResumeStore
+from harness.faults.volume import LoseVolume, TornTail
 
 __all__ = [
     "Bandwidth",
@@ -21,6 +22,7 @@ __all__ = [
     "KillPrimary",
     "KillStore",
     "Latency",
+    "LoseVolume",
     "Partition",
     "Pause",
     "PauseStore",
@@ -39,6 +41,7 @@ __all__ = [
     "Stall",
     "Start",
     "Terminate",
+    "TornTail",
     "Unacknowledged",
     "Undo",
 ]

@@ -5,8 +5,9 @@ import os
 import sys
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from harness.errors import EnvironmentLacksError
@@ -16,6 +17,7 @@ from harness.scenario import Design
 from harness.supervisor import Child, Command, Supervisor
 from harness.supervisor.deeds import Throttle, killed, paused, resumed, stopped, terminated
 from harness.topology.health import Health, probe
+from harness.topology.volume import lost, size, torn
 
 READY_WITHIN = 15.0  # seconds
 GRACE = 6.0  # seconds that a replica asked to end is given: a second more than the targets give their requests
@@ -113,10 +115,11 @@ class Started(ABC):
         before, old_pid = self.boot, self._child.pid if self._child else None
         if self.pid is not None:
             return Evidence(True, {"pid": self.pid, "boot": self.boot, "was_running": True})
+        begun = time.monotonic()
         await self.start()
-        return Evidence(
-            self.boot != before, {"old_boot": before, "boot": self.boot, "old_pid": old_pid, "pid": self.pid}
-        )
+        took = round(time.monotonic() - begun, 3)
+        facts = {"old_boot": before, "boot": self.boot, "old_pid": old_pid, "pid": self.pid, "ready_s": took}
+        return Evidence(self.boot != before, facts)
 
     async def terminate(self) -> Evidence:
         """SIGTERM: landed when its process is gone."""
@@ -205,6 +208,25 @@ class ProcessReplica(Started):
             f"port {self._listens_on} answers, but not as ours ({self.name}, status {health.status})",
             "end what listens there and run again",
         )
+
+    async def lose_volume(self) -> Evidence:
+        """Empty its volume: landed when nothing is there any more, and it was down."""
+        return self._while_down(lost)
+
+    async def tear_volume(self, cut: int) -> Evidence:
+        """Cut up to ``cut`` bytes off the end of its newest file: landed when that is shorter, and it was down."""
+        return self._while_down(partial(torn, cut=cut))
+
+    def _while_down(self, deed: Callable[[Path], Evidence]) -> Evidence:
+        if self.pid is not None:
+            return Evidence(False, {"reason": "it was running: kill it first"})
+        return deed(self._settings.volume(self.name))
+
+    async def restart(self) -> Evidence:
+        """As of all replicas; the facts tell also the bytes on its volume from which it went on."""
+        bytes_kept = size(self._settings.volume(self.name))
+        done = await super().restart()
+        return Evidence(done.landed, {**done.facts, "volume_bytes": bytes_kept})
 
     async def health(self) -> Health | None:
         """What it says of itself now; None where it does not answer."""

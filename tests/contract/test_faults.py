@@ -33,6 +33,8 @@ def _deeds(*wanted: str) -> Callable[[FakeTopology], bool]:
 CASES = {
     "Kill": Case(faults.Kill(1), lambda t: not t.replicas[1].up, faults.Restart(1)),
     "CrashLoop": Case(faults.CrashLoop(1, every="1ms", times=3), _deeds(*["kill", "restart"] * 3)),
+    "LoseVolume": Case(faults.LoseVolume(1), _deeds("lose_volume")),
+    "TornTail": Case(faults.TornTail(1, cut=9), _deeds("tear_volume 9")),
     "Pause": Case(faults.Pause(1), lambda t: t.replicas[1].paused, faults.Resume(1)),
     "Slow": Case(faults.Slow(1, by="50ms"), lambda t: t.replicas[1].slow_by == 0.05),
     "Terminate": Case(
@@ -230,6 +232,8 @@ async def test_a_drained_replica_gets_nothing_more_before_it_is_stopped() -> Non
         (lambda: faults.Partition("r3-store").check(3), "there are 3 replicas"),
         (lambda: faults.Latency("store", by="0s"), "above 0"),
         (lambda: faults.Bandwidth("store", rate=0), "above 0"),
+        (lambda: faults.TornTail(1, cut=0), "at least 1 byte"),
+        (lambda: faults.LoseVolume(3).check(3), "there are 3 replicas"),
         (lambda: faults.CrashLoop(1, times=0), "times at least 1"),
     ],
 )

@@ -39,7 +39,7 @@ def test_apps_and_states_go_together_or_say_why_not(app: str, state: str) -> Non
     ("flags", "told"),
     [
         (["--app", "carts", "--state", "memory"], "no app 'carts': there is cart, "),
-        (["--app", "cart", "--state", "disk"], "no state 'disk': there is faulty, memory"),
+        (["--app", "cart", "--state", "disk"], "no state 'disk': there is checkpoint, "),
         (["--app", "cart", "--state", "none"], "keeps nothing"),
         (["--app", "orders", "--state", "memory"], "keeps no sessions"),
         (["--app", "cart", "--state", "token"], "--secret"),

@@ -142,6 +142,24 @@ async def test_each_replica_has_a_volume_of_its_own_which_outlives_it_and_ends_w
     assert not other.exists()
 
 
+async def test_a_volume_can_be_lost_or_torn_while_its_replica_is_down(topology: Topology) -> None:
+    replica, volume = the(topology, 1), Path(await flag(topology, 1, "volume"))
+    (volume / "kept").write_bytes(b"x" * 100)
+    for deed in (replica.lose_volume, lambda: replica.tear_volume(10)):
+        assert not (await deed()).landed
+    assert (volume / "kept").stat().st_size == 100
+    await replica.kill()
+    torn = await replica.tear_volume(10)
+    assert (torn.landed, torn.facts) == (True, {"file": "kept", "bytes_cut": 10, "bytes_left": 90})
+    lost = await replica.lose_volume()
+    assert (lost.landed, lost.facts) == (True, {"files": 1, "bytes": 90})
+    assert not (volume / "kept").exists()
+    (volume / "kept").write_bytes(b"x" * 7)
+    restarted = await replica.restart()
+    assert restarted.facts["volume_bytes"] == 7
+    assert float(restarted.facts["ready_s"] or 0) > 0
+
+
 async def test_the_replicas_know_their_peers_and_one_that_is_added_knows_them_all(topology: Topology) -> None:
     def known(number: int) -> str:
         members = [replica.member for replica in topology.replicas[:number]]

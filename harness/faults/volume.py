@@ -1,0 +1,45 @@
+"""What befalls the volume of a replica that is down: it comes back without, or its last file is torn."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from harness.errors import UsageError
+from harness.faults.fault import OnReplica, Topology, able
+from harness.parts import Evidence, Keeping
+
+
+@dataclass(frozen=True)
+class LoseVolume(OnReplica):
+    """All that a dead replica has kept on its volume is gone: between a Kill (or Terminate) and its end."""
+
+    kind: ClassVar[str] = "lose_volume"
+    passes: ClassVar[bool] = True
+
+    async def inject(self, topology: Topology) -> Evidence:
+        """Empty the volume; the evidence is what was there, and that it is gone."""
+        return await able(topology, self.target, Keeping).lose_volume()
+
+    async def undo(self, topology: Topology) -> Evidence:
+        """What is gone stays away."""
+        return Evidence(True)
+
+
+@dataclass(frozen=True)
+class TornTail(OnReplica):
+    """The newest file on a dead replica's volume lacks its last ``cut`` bytes, as after a power cut."""
+
+    cut: int = 64
+    kind: ClassVar[str] = "torn_tail"
+    passes: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        if self.cut < 1:
+            raise UsageError(f"TornTail(cut={self.cut}): at least 1 byte is cut off")
+
+    async def inject(self, topology: Topology) -> Evidence:
+        """Cut; the evidence is the file and the bytes that it lost."""
+        return await able(topology, self.target, Keeping).tear_volume(self.cut)
+
+    async def undo(self, topology: Topology) -> Evidence:
+        """What is cut off stays away."""
+        return Evidence(True)
