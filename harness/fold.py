@@ -23,6 +23,7 @@ from harness.summary import (
     Bytes,
     Driver,
     FaultFigures,
+    Named,
     Percentiles,
     Phase,
     Phases,
@@ -41,7 +42,9 @@ SATURATED_LAG_MS = 100.0
 RECOVERED_SHARE = 0.95
 RECOVERED_FOR = 1.0
 _STEP = 0.05
-_FOLDED = ("session", "op", "status", "outcome", "anomaly", "replica", "boot", "t_intended", "t_sent", "t_end",
+#: Names told one by one, the most frequent first; where paths hold ids there are too many to tell.
+MOST_NAMES = 64
+_FOLDED = ("session", "op", "name", "status", "outcome", "anomaly", "replica", "boot", "t_intended", "t_sent", "t_end",
            "bytes_sent", "bytes_received")  # fmt: skip
 
 Ints = npt.NDArray[np.int64]
@@ -158,6 +161,7 @@ def fold(observed: ArmObservations) -> Arm:
         availability=_availability(columns, measured, faults, end),
         resources=_resources(observed, start, end, whole.requests.attempted),
         driver=_driver(observed),
+        names=_names(columns, measured),
     )
 
 
@@ -477,6 +481,27 @@ def _bytes(columns: Columns, measured: Mask) -> Bytes:
     if ok.empty:
         return Bytes(None, None)
     return Bytes(round(float(ok["bytes_sent"].mean()), 1), round(float(ok["bytes_received"].mean()), 1))
+
+
+def _names(columns: Columns, measured: Mask) -> dict[str, Named]:
+    counts = columns.frame.loc[measured, "name"].value_counts().head(MOST_NAMES)
+    names = [str(name) for name in counts.index[counts > 0]]
+    return {name: _named(columns, measured & columns.equals("name", name)) for name in names}
+
+
+def _named(columns: Columns, mask: Mask) -> Named:
+    times = percentiles((columns.end - columns.intended)[mask])
+    size = _bytes(columns, mask)
+    return Named(
+        requests=int(mask.sum()),
+        ok=int((columns.ok & mask).sum()),
+        anomalies=int((mask & ~columns.equals("anomaly", "none")).sum()),
+        statuses={str(status): int(n) for status, n in columns.frame.loc[mask, "status"].value_counts().items()},
+        p50_ms=times.p50,
+        p99_ms=times.p99,
+        request_bytes=size.request_mean,
+        response_bytes=size.response_mean,
+    )
 
 
 def _availability(columns: Columns, measured: Mask, faults: Sequence[FaultFigures], end: float) -> Availability:

@@ -116,6 +116,20 @@ class Bytes:
 
 
 @dataclass(frozen=True)
+class Named:
+    """The requests of one name: how many, their replies by status (0: none came), anomalies, times, bytes of the ok."""
+
+    requests: int
+    ok: int
+    anomalies: int
+    statuses: Mapping[str, int]
+    p50_ms: float | None
+    p99_ms: float | None
+    request_bytes: float | None
+    response_bytes: float | None
+
+
+@dataclass(frozen=True)
 class FaultFigures:
     """One fault: seconds from T0, and from ``effective`` to the last error it caused and to full goodput."""
 
@@ -180,6 +194,7 @@ class Arm:
     resources: Resources
     driver: Driver
     repeats: tuple["Arm", ...] = ()
+    names: Mapping[str, Named] = field(default_factory=dict)  # the requests by what they are counted under
 
 
 @dataclass(frozen=True)

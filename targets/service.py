@@ -16,6 +16,7 @@ from aiohttp import web
 from targets import asked
 from targets.apps import Handler, Routes
 from targets.capacity import Slots
+from targets.keys import Rotating
 from targets.problems import NotAllowed, NotFound, Problem, Unavailable
 from targets.settings import Settings
 from targets.state import Place, Telling
@@ -34,6 +35,7 @@ class Service:
         self._settings, self._app, self._slots = settings, app, slots
         pages = place.pages() if isinstance(place, Telling) else {}
         self._pages = {**pages, "/healthz": self._health}
+        self._keys: Routes = place.keys.routes() if isinstance(place, Rotating) else {}
         self._nonce = nonce
         self._ready = True
 
@@ -69,7 +71,7 @@ class Service:
         if path in self._pages:
             return self._page(path)
         handler = self._route(path, request.method)
-        if self._slots is None:
+        if self._slots is None or path in self._keys:
             return await handler(request)
         return await self._slots.held(lambda: handler(request))
 
@@ -78,7 +80,7 @@ class Service:
         return asked.reply(self._pages[path](), status)
 
     def _route(self, path: str, method: str) -> Handler:
-        methods = self._app.get(path)
+        methods = self._app.get(path) or self._keys.get(path)
         if methods is None:
             raise NotFound(f"nothing at {path}")
         if method not in methods:

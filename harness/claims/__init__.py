@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from harness.claims import crash, deciding, growth, told
+from harness.claims import crash, deciding, growth, payload, told
 from harness.claims.attempt import attempt, needs
 from harness.claims.claim import Claim, Finding, Need, Point, Runs, Support, UnsettledError
 from harness.claims.told import Told, read
@@ -11,7 +11,7 @@ from harness.errors import UsageError
 from harness.runs import write_text
 
 #: Every claim that is attempted, in order.
-CLAIMS: tuple[Claim, ...] = tuple(sorted((*crash.CLAIMS, *growth.CLAIMS), key=lambda claim: claim.id))
+CLAIMS: tuple[Claim, ...] = tuple(sorted((*crash.CLAIMS, *growth.CLAIMS, *payload.CLAIMS), key=lambda claim: claim.id))
 
 
 def chosen(ids: Sequence[str]) -> tuple[Claim, ...]:

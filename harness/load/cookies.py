@@ -2,7 +2,8 @@
 
 The session talks to one address, so a cookie's domain and path are not looked at. A cookie is deleted as RFC 6265
 deletes it: ``Max-Age`` of 0 or less, or (without ``Max-Age``) an ``Expires`` in the past. One that would merely grow
-old is kept: a client that forgets by its own clock would mask what the service forgot.
+old is kept: a client that forgets by its own clock would mask what the service forgot. One of more than 4096 bytes,
+name and value together, is ignored, as browsers do (RFC 6265bis, 5.6): what was there before it stays.
 """
 
 from collections.abc import Iterable
@@ -11,16 +12,19 @@ from email.utils import parsedate_to_datetime
 
 #: As many as browsers keep of one site; the oldest goes.
 MOST = 180
+#: Bytes of name and value together, above which browsers ignore a cookie.
+LARGEST = 4096
 
 
 class Cookies:
     """Names and values as sent; ``line`` is the header ready to send, empty where there are none."""
 
-    __slots__ = ("_values", "line")
+    __slots__ = ("_values", "line", "refused")
 
     def __init__(self) -> None:
         self._values: dict[bytes, bytes] = {}
         self.line = b""
+        self.refused = b""  # the name of the latest that was too large
 
     def take(self, headers: Iterable[bytes]) -> bool:
         """Apply the values of Set-Cookie headers; returns whether anything changed."""
@@ -41,6 +45,9 @@ class Cookies:
         if attributes and _deletes(attributes):
             return self._values.pop(name, None) is not None
         if self._values.get(name) == value:
+            return False
+        if len(name) + len(value) > LARGEST:
+            self.refused = name
             return False
         self._values[name] = value
         if len(self._values) > MOST:

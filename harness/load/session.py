@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Protocol
 from urllib.parse import urlsplit
 
 from harness.load.client import Client, Pause, Request
-from harness.load.cookies import Cookies
+from harness.load.cookies import LARGEST, Cookies
 from harness.load.engine import Engine, Failure, Lane
 from harness.load.recorder import Names, Recorder
 from harness.load.redirect import redirected
@@ -368,6 +368,9 @@ class Session:
         """Let Set-Cookie replace what it names."""
         if self.cookies.take(reply.head.cookies):
             self._write_lines()
+        if self.cookies.refused:
+            name, self.cookies.refused = self.cookies.refused.decode("latin-1"), b""
+            self.stage.complain(f"the cookie {name} has more than {LARGEST} bytes: ignored, as browsers do")
 
     def is_forced_login(self, reply: Reply) -> bool:
         """The user's ``forced_login``; an error in it is told once."""

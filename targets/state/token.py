@@ -4,30 +4,96 @@ The cookie is set anew by every write and by no read, so a session expires ``ttl
 that start from the same token each get one that lacks the other's write; the cookie that the client keeps wins.
 Browsers drop cookies of more than 4096 bytes: such a token is sent all the same, so that the loss can be seen.
 Requests with more than 8 kB of cookies are refused (400).
+``--option format=signed`` makes it a signed cookie as Flask has them (itsdangerous), compressed where that helps.
 ``--option keys=split`` gives every replica a key of its own: a token then holds only where it was signed.
+``/keys`` tells the keys' ids and rotates them (``targets/keys.py``).
 """
 
-import hashlib
+import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
 
+from targets.keys import Key, Keyring
 from targets.problems import Rejected
 from targets.session import Session
 from targets.settings import Settings, SettingsError
 from targets.state import TTL
 
-OPTIONS: tuple[str, ...] = ("ttl", "keys")
+OPTIONS: tuple[str, ...] = ("ttl", "keys", "format")
 KEEPS_SESSIONS = True
+
+
+class Format(Protocol):
+    """How claims become a text and back."""
+
+    def sign(self, claims: Mapping[str, Any], key: Key) -> str:
+        """The signed text."""
+
+    def read(self, handle: str, key: Key) -> Mapping[str, Any] | None:
+        """The claims; None where it is none of ours.
+
+        Raises:
+            Rejected: it was signed with another key.
+        """
+
+
+class Jwt:
+    """A JSON Web Token, HS256."""
+
+    def __init__(self) -> None:
+        import jwt  # noqa: PLC0415 - 40 ms that only this place needs to spend
+
+        self._jwt = jwt
+
+    def sign(self, claims: Mapping[str, Any], key: Key) -> str:
+        """``header.claims.signature``."""
+        return self._jwt.encode(dict(claims), key.secret, "HS256")
+
+    def read(self, handle: str, key: Key) -> Mapping[str, Any] | None:
+        """The claims, whatever their time: the library counts whole seconds only."""
+        try:
+            return self._jwt.decode(handle, key.secret, algorithms=["HS256"], options={"verify_exp": False})
+        except self._jwt.InvalidSignatureError as problem:
+            raise Rejected("the token was signed with another key") from problem
+        except self._jwt.InvalidTokenError:
+            return None
+
+
+class Signed:
+    """A signed cookie, in itsdangerous' format."""
+
+    def __init__(self) -> None:
+        from itsdangerous import URLSafeSerializer  # noqa: PLC0415 - only this format needs it
+
+        self._serializer = URLSafeSerializer
+
+    def sign(self, claims: Mapping[str, Any], key: Key) -> str:
+        """``claims.signature``, the claims compressed where that makes them shorter."""
+        return str(self._serializer(key.secret, "session").dumps(dict(claims)))
+
+    def read(self, handle: str, key: Key) -> Mapping[str, Any] | None:
+        """The claims."""
+        sound, claims = self._serializer(key.secret, "session").loads_unsafe(handle)
+        if not isinstance(claims, dict):
+            return None
+        if not sound:
+            raise Rejected("the cookie was signed with another key")
+        return claims
+
+
+FORMATS: Mapping[str, Callable[[], Format]] = {"jwt": Jwt, "signed": Signed}
 
 
 class Token:
     """Signs a session into its handle and reads it back."""
 
-    def __init__(self, key: bytes, ttl: float = TTL, clock: Callable[[], float] = time.time) -> None:
-        import jwt  # noqa: PLC0415 - 40 ms that only this place needs to spend
-
-        self._jwt = jwt
-        self._key, self._ttl, self._clock = key, ttl, clock
+    def __init__(
+        self, keys: Keyring, ttl: float = TTL, clock: Callable[[], float] = time.time, form: str = "jwt"
+    ) -> None:
+        self.keys = keys
+        self._format = FORMATS[form]()
+        self._ttl, self._clock = ttl, clock
 
     async def open(self) -> None:
         """Nothing to open."""
@@ -39,32 +105,29 @@ class Token:
         """The session in the token; None where it has expired or is no token at all.
 
         Raises:
-            Rejected: it was signed with another key.
+            Rejected: it was signed with a key that is not accepted.
         """
-        try:  # the time is checked here, since the library counts whole seconds only
-            claims = self._jwt.decode(handle, self._key, algorithms=["HS256"], options={"verify_exp": False})
-        except self._jwt.InvalidSignatureError as problem:
-            raise Rejected("the token was signed with another key") from problem
-        except self._jwt.InvalidTokenError:
-            return None
-        return Session.of_plain(claims["session"]) if claims["exp"] > self._clock() else None
+        claims = self._claims(handle)
+        return Session.of_plain(claims["session"]) if claims and claims["exp"] > self._clock() else None
+
+    def _claims(self, handle: str) -> Mapping[str, Any] | None:
+        """By the first key that fits: the one that signs now, or one before it."""
+        for key in self.keys.accepted[:-1]:
+            with contextlib.suppress(Rejected):
+                return self._format.read(handle, key)
+        return self._format.read(handle, self.keys.accepted[-1])
 
     async def create(self, session: Session) -> str:
         """The signed token."""
-        return self._jwt.encode({"session": session.plain(), "exp": self._clock() + self._ttl}, self._key, "HS256")
+        return self._format.sign({"session": session.plain(), "exp": self._clock() + self._ttl}, self.keys.signing)
 
     async def write(self, handle: str, session: Session) -> str:
         """A new token; the old one stays valid until it expires."""
         return await self.create(session)
 
 
-def signing_key(secret: str, replica: str = "") -> bytes:
-    """32 bytes derived from the secret, for one replica where it is named."""
-    return hashlib.blake2b(replica.encode(), key=secret.encode()[:64], digest_size=32).digest()
-
-
 def place(settings: Settings) -> Token:
-    """A signer with the options ``ttl`` and ``keys`` (``shared`` or ``split``).
+    """A signer with the options ``ttl``, ``keys`` (``shared`` or ``split``) and ``format`` (``jwt`` or ``signed``).
 
     Raises:
         SettingsError: there is no secret.
@@ -72,5 +135,6 @@ def place(settings: Settings) -> Token:
     if not settings.secret:
         raise SettingsError("the state token needs --secret TEXT, the same for all replicas")
     split = settings.options.text("keys", "shared", ("shared", "split")) == "split"
-    key = signing_key(settings.secret, settings.replica if split else "")
-    return Token(key, settings.options.seconds("ttl", TTL))
+    form = settings.options.text("format", "jwt", tuple(FORMATS))
+    keys = Keyring(settings.secret, settings.replica if split else "")
+    return Token(keys, settings.options.seconds("ttl", TTL), form=form)

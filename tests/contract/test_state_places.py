@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from targets.keys import Keyring
 from targets.problems import Conflict, Rejected, Unavailable
 from targets.session import Session
 from targets.state import Place
@@ -20,7 +21,7 @@ from targets.state.eventlog import EventLog
 from targets.state.faulty import Bugs, Faulty
 from targets.state.memory import Memory
 from targets.state.redis import Redis
-from targets.state.token import Token, signing_key
+from targets.state.token import FORMATS, Token
 
 OPS = [f"{n:016x}" for n in range(1, 9)]
 DEADLINE = 10  # seconds after which something counts as hung
@@ -92,6 +93,7 @@ class Kind:
         "memory",
         "faulty",
         "token",
+        "signed",
         "checkpoint",
         "eventlog",
         pytest.param("redis", marks=pytest.mark.slow),
@@ -104,8 +106,9 @@ def kind(request: pytest.FixtureRequest) -> Kind:
             return Kind(Memory, survives_restart=False, second_writer="refused")
         case "faulty":
             return Kind(lambda ttl: Faulty(Memory(ttl), Bugs({})), survives_restart=False, second_writer="refused")
-        case "token":
-            return Kind(lambda ttl: Token(signing_key("s"), ttl), survives_restart=True, second_writer="apart")
+        case "token" | "signed" as name:
+            form = "jwt" if name == "token" else name
+            return Kind(lambda ttl: Token(Keyring("s"), ttl, form=form), True, second_writer="apart")
         case "checkpoint":
             volume = request.getfixturevalue("tmp_path")
             return Kind(lambda ttl: Checkpoint(volume, ttl), survives_restart=True, second_writer="refused")
@@ -278,24 +281,39 @@ async def test_many_at_once_wait_for_a_connection(valkey: Valkey) -> None:
     await place.close()
 
 
-async def test_a_token_of_another_key_is_rejected() -> None:
-    mine, other = Token(signing_key("s", "r0")), Token(signing_key("s", "r1"))
+@pytest.mark.parametrize("form", FORMATS)
+async def test_a_token_of_another_key_is_rejected(form: str) -> None:
+    mine, other = Token(Keyring("s", "r0"), form=form), Token(Keyring("s", "r1"), form=form)
     handle = await mine.create(Session.born("u1"))
     with pytest.raises(Rejected):
         await other.read(handle)
-    assert signing_key("s") != signing_key("t")
+    assert Keyring("s").signing != Keyring("t").signing
 
 
 async def test_a_forged_token_is_rejected() -> None:
-    place = Token(signing_key("s"))
+    place = Token(Keyring("s"))
     header, _, signature = (await place.create(Session.born("u1"))).split(".")
     _, payload, _ = (await place.create(Session.born("admin"))).split(".")
     with pytest.raises(Rejected):
         await place.read(f"{header}.{payload}.{signature}")
 
 
+@pytest.mark.parametrize("form", FORMATS)
+async def test_a_rotated_key_reads_what_the_one_before_signed_only_while_that_is_accepted(form: str) -> None:
+    place = Token(Keyring("s"), form=form)
+    session = Session.born("u1")
+    old = await place.create(session)
+    place.keys.use(2, [1])
+    new = await place.create(session)
+    assert await place.read(old) == await place.read(new) == session
+    place.keys.use(2, [])
+    assert await place.read(new) == session
+    with pytest.raises(Rejected):
+        await place.read(old)
+
+
 async def test_a_read_leaves_the_token_and_a_write_changes_it() -> None:
-    place = Token(signing_key("s"))
+    place = Token(Keyring("s"))
     session = Session.born("u1")
     handle = await place.create(session)
     assert await place.write(handle, session.wrote("0", OPS[0], {})) != handle

@@ -29,6 +29,16 @@ def test_an_anomalous_reply_is_ok_but_not_correct() -> None:
     assert throughput.correct == pytest.approx(0.1)
 
 
+def test_requests_are_told_by_their_names() -> None:
+    asked = [Asked(1, 1), Asked(1, 2, op=7, took=0.2), Asked(1, 3, op=8, anomaly="lost", outcome="failed")]
+    names = fold(observed(asked)).names
+    assert list(names) == ["POST /cart/add", "GET /cart"]
+    add = names["POST /cart/add"]
+    assert (add.requests, add.ok, add.anomalies, add.statuses) == (2, 1, 1, {"200": 1, "0": 1})
+    assert add.request_bytes == 200
+    assert add.p99_ms == pytest.approx(200)
+
+
 def test_the_final_sweep_is_no_load() -> None:
     assert fold(observed([Asked(1, 1), Asked(1, 2, phase=1)])).requests.attempted == 1
 

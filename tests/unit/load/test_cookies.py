@@ -1,6 +1,6 @@
 import pytest
 
-from harness.load.cookies import MOST, Cookies
+from harness.load.cookies import LARGEST, MOST, Cookies
 
 
 def line(*headers: bytes) -> bytes:
@@ -47,3 +47,13 @@ def test_of_endless_names_the_newest_are_kept() -> None:
     cookies.take(b"n%d=1" % number for number in range(MOST + 50))
     assert cookies.line.count(b"=") == MOST
     assert b"n49=" not in cookies.line and b"n50=" in cookies.line
+
+
+def test_a_cookie_too_large_for_a_browser_is_ignored_and_the_one_before_it_stays() -> None:
+    cookies = Cookies()
+    largest = b"s=" + b"x" * (LARGEST - 1)
+    assert cookies.take([largest + b"; Path=/"])
+    assert cookies.line == b"Cookie: " + largest + b"\r\n"
+    assert not cookies.take([largest + b"y"])
+    assert cookies.line == b"Cookie: " + largest + b"\r\n"
+    assert cookies.refused == b"s"

@@ -50,6 +50,11 @@ class Client:
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
         return await self._reply(await self.http.post(path, data=data, headers=self._headers(headers)))
 
+    async def put(self, path: str, body: object, **headers: str) -> Reply:
+        return await self._reply(
+            await self.http.put(path, data=json.dumps(body).encode(), headers=self._headers(headers))
+        )
+
     def _headers(self, more: dict[str, str]) -> dict[str, str]:
         return {"X-User": self.owner, **{name.replace("_", "-"): value for name, value in more.items()}}
 

@@ -9,16 +9,17 @@ from aiohttp.test_utils import make_mocked_request
 from targets import asked
 from targets.apps import cart
 from targets.journal import Journal
+from targets.keys import Keyring
 from targets.problems import Conflict, Rejected, Unavailable
 from targets.session import Session, Tally, token
 from targets.settings import Options, Settings
 from targets.state import Place
 from targets.state.memory import Memory
-from targets.state.token import Token, signing_key
+from targets.state.token import Token
 from tests.unit.targets.served import SETTINGS, Client, served, visited
 
 OPS = [f"{n:016x}" for n in range(1, 9)]
-PLACES: dict[str, Callable[[], Place]] = {"memory": Memory, "token": lambda: Token(signing_key("s"))}
+PLACES: dict[str, Callable[[], Place]] = {"memory": Memory, "token": lambda: Token(Keyring("s"))}
 
 
 @pytest.fixture(params=PLACES)
@@ -219,15 +220,15 @@ async def test_a_bad_header_is_refused(header: dict[str, str]) -> None:
 
 
 async def test_a_token_of_another_key_is_refused() -> None:
-    stranger = await Token(signing_key("other")).create(Session.born("u1"))
-    async with visited(cart, Token(signing_key("s"))) as client:
+    stranger = await Token(Keyring("other")).create(Session.born("u1"))
+    async with visited(cart, Token(Keyring("s"))) as client:
         reply = await client.get("/cart", Cookie=f"session={stranger}")
         assert reply.status == 401
         assert "Set-Cookie" not in reply.headers
 
 
 async def test_a_large_token_is_sent_all_the_same() -> None:
-    async with visited(cart, Token(signing_key("s"))) as client:
+    async with visited(cart, Token(Keyring("s"))) as client:
         cookie = ""
         for n in range(1, 61):
             client.forget()  # this client drops what is too large, as browsers do

@@ -1,0 +1,69 @@
+"""What does a growing session cost on the wire, and where does it end? Carts are filled from 1 to 200 items.
+
+harness run scenarios/payload.py
+
+The token carries the whole cart with every request, until it outgrows a cookie (4096 bytes). Behind HAProxy the client
+then drops it in silence, as browsers do. Behind nginx with its usual buffers the reply becomes a 502, and counts as a
+failure of its replica, which is then out for everybody.
+"""
+
+import zlib
+from collections.abc import Generator
+
+from locust import constant
+
+from harness import Balancing, Client, Design, Scenario, Sessions, SessionUser, clean_control, finds
+from harness.load.user import Reply, Request
+
+#: How many items there are when the cart is looked at.
+SIZES = (1, 10, 25, 50, 100, 120, 130, 140, 150, 200)
+
+
+def sku(number: int) -> str:
+    """An article number of 17 characters, no two alike in more than their first ones."""
+    return f"SKU-{zlib.crc32(b'%d' % number):010d}{number:03d}"
+
+
+def holds(reply: Reply, items: int) -> bool:
+    """Whether the cart has all that was put into it."""
+    return len(reply.json()["items"]) == items
+
+
+class Filler(SessionUser):
+    """Fills a cart item by item, and looks at it thrice at each of the sizes."""
+
+    wait_time = constant(0)
+
+    def session(self, cart: Client) -> Generator[Request, Reply, None]:
+        items = 0
+        while items < SIZES[-1]:
+            added = yield cart.post("/cart/add", json={"item": sku(items)}, writes=items, name="add an item")
+            items += added.ok
+            for _ in range(3 if added.ok and items in SIZES else 0):
+                yield cart.get("/cart", name=f"look at {items}", check=lambda reply, n=items: holds(reply, n))
+
+    def final(self, cart: Client) -> Request:
+        return cart.get("/cart")
+
+
+EVEN = Balancing("round_robin", name="haproxy")
+JWT = Design("jwt", state="token", balancing=EVEN, at_risk="none")
+SIGNED = Design("signed", state="token", balancing=EVEN, options={"format": "signed"}, at_risk="none")
+BEHIND_NGINX = Design("jwt_nginx", state="token", balancing=Balancing("round_robin", name="nginx"), at_risk="none")
+COOKIE = Design("cookie", state="memory", balancing=Balancing("cookie", name="haproxy"), at_risk="victim")
+
+DESIGNS = (JWT, SIGNED, BEHIND_NGINX, COOKIE)
+EXPECT = (finds("jwt", among=("wrong",)), clean_control("signed", "cookie"))
+
+SCENARIO = Scenario(
+    designs=DESIGNS,
+    replicas=2,
+    load=Sessions(concurrent=8, duration="12s", warmup="500ms"),
+    expect=EXPECT,
+    quick=Scenario(
+        designs=DESIGNS,
+        replicas=2,
+        load=Sessions(concurrent=6, duration="5s", warmup="200ms"),
+        expect=EXPECT,
+    ),
+)

@@ -1,0 +1,49 @@
+"""The admin page of the keys: it tells ids, never a key."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from targets.apps import cart
+from targets.capacity import Slots
+from targets.keys import Keyring
+from targets.state.token import Token
+from tests.unit.targets.served import Client, visited
+
+
+@pytest.fixture
+async def client() -> AsyncIterator[Client]:
+    async with visited(cart, Token(Keyring("s")), slots=Slots(0.001, 1)) as client:
+        yield client
+
+
+async def test_a_rotation_with_overlap_keeps_the_session_and_without_it_sends_to_the_login(client: Client) -> None:
+    birth = (await client.get("/cart")).session["birth"]
+    overlapping = await client.put("/keys", {"signing": 2, "accepted": [1, 2]})
+    assert (overlapping.body["signing"], overlapping.body["accepted"]) == (2, [1, 2])
+    assert (await client.get("/cart")).session["birth"] == birth
+    await client.put("/keys", {"signing": 3, "accepted": [3]})
+    assert (await client.get("/cart")).status == 401
+    await client.put("/keys", {"signing": 3, "accepted": [1, 3]})
+    assert (await client.get("/cart")).session["birth"] == birth
+
+
+async def test_the_page_tells_ids_and_no_key(client: Client) -> None:
+    told = await client.get("/keys")
+    keys = Keyring("s")
+    assert told.body == {"signing": 1, "accepted": [1], "ids": {"1": keys.signing.id}}
+    assert keys.signing.secret.hex() not in str(told.body)
+    assert keys.signing.secret.hex() not in repr(keys.signing)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{}, {"signing": 0, "accepted": [1]}, {"signing": 2, "accepted": ["x"]}, {"signing": 2}]
+)
+async def test_a_wrong_rotation_is_refused(client: Client, wrong: dict[str, object]) -> None:
+    assert (await client.put("/keys", wrong)).status == 400
+    assert (await client.get("/keys")).body["signing"] == 1
+
+
+def test_replicas_of_one_secret_share_their_keys_and_those_of_split_keys_do_not() -> None:
+    assert Keyring("s").signing == Keyring("s").signing
+    assert Keyring("s", "r0").signing != Keyring("s", "r1").signing
