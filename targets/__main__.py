@@ -60,12 +60,13 @@ async def _run(flags: argparse.Namespace) -> None:
     settings = _settings(flags)
     app, state = catalog.chosen(flags.app, flags.state, settings.options)
     place, journal = state.place(settings), Journal(flags.journal, settings)
-    routes = app.app(Parts(place, journal, settings))
+    parts = Parts(place, journal, settings)
+    routes = app.app(parts)
     slots = Slots(service_time, flags.slots) if (service_time := seconds(flags.service_time)) else None
     listener = _listener(flags.host, flags.port)
     told = {"ready": True, "port": listener.getsockname()[1], "replica": settings.replica, "boot": settings.boot}
     service = Service(settings, routes, place, slots, flags.nonce)
-    await serve(service, place, listener, ready=lambda: print(json.dumps(told), flush=True))
+    await serve(service, place, parts.work, listener, ready=lambda: print(json.dumps(told), flush=True))
     journal.close()
 
 

@@ -9,12 +9,12 @@ import contextlib
 import logging
 import signal
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
 from aiohttp import web
 
 from targets import asked
-from targets.apps import Handler, Routes
+from targets.apps import Handler, Routes, Work
 from targets.capacity import Slots
 from targets.keys import Rotating
 from targets.problems import NotAllowed, NotFound, Problem, Unavailable
@@ -121,7 +121,22 @@ class _Server(web.Server):
         return connection
 
 
-async def serve(service: Service, place: Place, listener: socket.socket, ready: Callable[[], None]) -> None:
+@contextlib.asynccontextmanager
+async def at_work(place: Place, work: Sequence[Work]) -> AsyncIterator[None]:
+    """The place open, and what the app does besides answering under way."""
+    await place.open()
+    try:
+        async with contextlib.AsyncExitStack() as scopes:
+            for scope in work:
+                await scopes.enter_async_context(scope())
+            yield
+    finally:
+        await place.close()
+
+
+async def serve(
+    service: Service, place: Place, work: Sequence[Work], listener: socket.socket, ready: Callable[[], None]
+) -> None:
     """Answer on ``listener`` until SIGTERM or SIGINT, then finish what is in flight.
 
     ``ready`` is called once it listens.
@@ -129,14 +144,13 @@ async def serve(service: Service, place: Place, listener: socket.socket, ready: 
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    await place.open()
-    runner = web.ServerRunner(_Server(service), shutdown_timeout=GRACE)
-    await runner.setup()
-    await web.SockSite(runner, listener).start()
-    ready()
-    await stop.wait()
-    service.drain()
-    with contextlib.suppress(TimeoutError):  # the runner waits for each request twice, so its own limit is not enough
-        async with asyncio.timeout(GRACE):
-            await runner.cleanup()
-    await place.close()
+    async with at_work(place, work):
+        runner = web.ServerRunner(_Server(service), shutdown_timeout=GRACE)
+        await runner.setup()
+        await web.SockSite(runner, listener).start()
+        ready()
+        await stop.wait()
+        service.drain()
+        with contextlib.suppress(TimeoutError):  # the runner waits for each request twice: its own limit does not do
+            async with asyncio.timeout(GRACE):
+                await runner.cleanup()

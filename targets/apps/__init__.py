@@ -1,7 +1,8 @@
 """What the service does: one file an app. Each offers ``OPTIONS``, ``KEEPS_SESSIONS`` and ``app(parts)``."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from aiohttp import web
@@ -13,15 +14,18 @@ from targets.state import Place
 Handler = Callable[[web.BaseRequest], Awaitable[web.Response]]
 #: What answers, by path and then by method.
 Routes = Mapping[str, Mapping[str, Handler]]
+#: What an app does besides answering: a scope, entered once its place is open and before it is ready, left at its end.
+Work = Callable[[], AbstractAsyncContextManager[None]]
 
 
 @dataclass(frozen=True)
 class Parts:
-    """What an app is given to work with."""
+    """What an app is given to work with; it adds to ``work`` what it does besides answering."""
 
     place: Place
     journal: Journal
     settings: Settings
+    work: list[Work] = field(default_factory=list)
 
 
 class App(Protocol):

@@ -12,7 +12,7 @@ from aiohttp.test_utils import BaseTestServer, RawTestServer, TestClient
 from targets.apps import App, Parts
 from targets.capacity import Slots
 from targets.journal import Journal
-from targets.service import Service
+from targets.service import Service, at_work
 from targets.settings import Settings
 from targets.state import Place
 
@@ -68,8 +68,9 @@ async def served(
     app: App, place: Place, settings: Settings = SETTINGS, journal: Journal | None = None, slots: Slots | None = None
 ) -> AsyncIterator[BaseTestServer]:
     """The server of one service."""
-    routes = app.app(Parts(place, journal or Journal(None, settings), settings))
-    async with RawTestServer(Service(settings, routes, place, slots, nonce="mine").handle) as server:
+    parts = Parts(place, journal or Journal(None, settings), settings)
+    service = Service(settings, app.app(parts), place, slots, nonce="mine")
+    async with at_work(place, parts.work), RawTestServer(service.handle) as server:
         yield server
 
 

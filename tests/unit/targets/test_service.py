@@ -1,11 +1,13 @@
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from types import SimpleNamespace
 
 from aiohttp import web
 
 from targets.apps import Parts, Routes, cart, echo
 from targets.capacity import Slots
-from targets.service import Service
+from targets.service import Service, at_work
 from targets.state.memory import Memory
 from targets.state.none import Nowhere
 from tests.unit.targets.served import SETTINGS, Client, served, visited
@@ -114,3 +116,24 @@ async def test_a_slot_is_given_back_by_a_request_that_fails() -> None:
         except ZeroDivisionError:
             continue
         raise AssertionError("the failure did not come through")
+
+
+async def test_an_apps_own_work_begins_once_its_place_is_open_and_ends_before_it_is_closed() -> None:
+    told: list[str] = []
+
+    class Place(Nowhere):
+        async def open(self) -> None:
+            told.append("open")
+
+        async def close(self) -> None:
+            told.append("close")
+
+    @asynccontextmanager
+    async def working() -> AsyncIterator[None]:
+        told.append("begin")
+        yield
+        told.append("end")
+
+    async with at_work(Place(), [working, working]):
+        told.append("ready")
+    assert told == ["open", "begin", "begin", "ready", "end", "end", "close"]
