@@ -8,6 +8,7 @@ import pandas as pd
 
 from harness.errors import UsageError
 from harness.fold import at_risk, cause_of, deaths
+from harness.observations import SWEEP, UNASKED
 from harness.oracle.judge import Judgement
 from harness.runs import ArmObservations
 
@@ -92,6 +93,9 @@ def _told(arm: ArmObservations, session: int, requests: pd.DataFrame) -> Story:
     return Story(arm.design, arm.arm, session, ordered, why or ("it was not judged: its arm was cut off",))
 
 
+_PHASES = {SWEEP: "the final read", UNASKED: "came unasked"}
+
+
 def _requests(requests: pd.DataFrame) -> Iterator[Line]:
     boots: set[str] = set()
     rows: list[dict[Any, Any]] = requests.sort_values("t_sent", kind="stable").to_dict("records")
@@ -99,7 +103,7 @@ def _requests(requests: pd.DataFrame) -> Iterator[Line]:
         boot = "" if pd.isna(row["boot"]) else str(row["boot"])
         notes = [
             "" if row["anomaly"] == "none" else str(row["anomaly"]).upper(),
-            "the final read" if row["phase"] else "",
+            _PHASES.get(row["phase"], ""),
             "another boot answers" if boot and boots and boot not in boots else "",
             "reconnected" if row["reconnected"] else "",
         ]

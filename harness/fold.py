@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy.stats import beta
 
-from harness.observations import SWEEP, Event, Sample
+from harness.observations import LOAD, Event, Sample
 from harness.oracle.judge import Judgement, Loss
 from harness.runs import ArmObservations
 from harness.summary import (
@@ -103,9 +103,9 @@ class Columns:
 
     @classmethod
     def of(cls, requests: pd.DataFrame) -> "Columns":
-        """The load phase alone: the final sweep is no load."""
+        """The load phase alone: the final sweep is no load, nor is what a WebSocket brought unasked."""
         kept = [name for name in _FOLDED if name in requests]  # the others would only be copied
-        return cls(requests.loc[requests["phase"].to_numpy() != SWEEP, kept])
+        return cls(requests.loc[requests["phase"].to_numpy() == LOAD, kept])
 
     def _seconds(self, name: str) -> npt.NDArray[np.float64]:
         return self.frame[name].to_numpy() / 1e9
@@ -451,7 +451,8 @@ def _repeated_effects(observed: ArmObservations) -> int:
     if not repeated:
         return 0
     told = {one.session for one in observed.judgements if one.duplicates}
-    requests = observed.requests[["op", "session"]].drop_duplicates("op")
+    asked = observed.requests[observed.requests["phase"].to_numpy() == LOAD]
+    requests = asked[["op", "session"]].drop_duplicates("op")
     of = dict(zip(requests["op"].tolist(), requests["session"].tolist(), strict=True))
     return sum(of.get(op) not in told for op in repeated)
 
@@ -461,7 +462,8 @@ def _missing_effects(observed: ArmObservations) -> int:
     if not observed.effects:
         return 0
     done = np.unique(np.array(observed.effects, dtype=np.uint64))
-    writes = observed.requests[observed.requests["op"].to_numpy() != 0]
+    asked = observed.requests["phase"].to_numpy() == LOAD
+    writes = observed.requests[asked & (observed.requests["op"].to_numpy() != 0)]
     there = np.isin(writes["op"].to_numpy(), done)
     recorded = writes["name"].isin(writes.loc[there, "name"].unique())
     return int((recorded & (writes["outcome"] == "ok") & ~there).sum())

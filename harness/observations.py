@@ -34,7 +34,7 @@ class Anomaly(enum.IntEnum):
 
 
 class Method(enum.IntEnum):
-    """HTTP methods by number, for the spool."""
+    """HTTP methods by number, for the spool; and what happens on a WebSocket."""
 
     GET = 0
     POST = 1
@@ -44,6 +44,10 @@ class Method(enum.IntEnum):
     HEAD = 5
     OPTIONS = 6
     OTHER = 7
+    OPEN = 8  # a WebSocket was asked for
+    SEND = 9  # a message, until its answer where it has one
+    RECEIVE = 10  # a message that came unasked
+    CLOSE = 11  # the WebSocket ended: ok by a closing handshake, in_doubt otherwise
 
 
 #: One request, packed little-endian without padding. ``name``, ``replica`` and ``boot`` are interned ids (0 is none).
@@ -51,14 +55,14 @@ RECORD = np.dtype(
     [
         ("session", "<u4"),
         ("writer", "<u4"),
-        ("op", "<u8"),  # the write's id; 0 for a read
+        ("op", "<u8"),  # the write's id; 0 for a read; of a message that came unasked, its sender's
         ("name", "<u2"),
         ("method", "u1"),
         ("outcome", "u1"),
         ("anomaly", "u1"),
         ("attempts", "u1"),
         ("reconnected", "u1"),
-        ("phase", "u1"),  # 0 load, 1 the final sweep
+        ("phase", "u1"),  # 0 load, 1 the final sweep, 2 what happened to a WebSocket unasked
         ("status", "<u2"),  # 0 where no reply came
         ("replica", "<u2"),
         ("boot", "<u2"),
@@ -73,7 +77,7 @@ RECORD = np.dtype(
 #: The same record for ``struct``: the hot loop packs with it.
 RECORD_FORMAT = "<IIQHBBBBBBHHHqqqqII"
 
-SWEEP = 1
+LOAD, SWEEP, UNASKED = 0, 1, 2
 NO_TIME = -1
 
 

@@ -13,7 +13,7 @@ from harness.clock import Clock
 from harness.duration import seconds
 from harness.errors import UsageError
 from harness.fold import fold
-from harness.observations import Sample
+from harness.observations import LOAD, Sample
 from harness.progress import Progress
 from harness.runs import ArmObservations, Run
 from harness.scaled import Size, keep
@@ -137,7 +137,7 @@ def _answered(observed: ArmObservations) -> int:
     """Requests answered well inside the measured time, whenever they were to start."""
     requests = observed.requests
     ended = requests["t_end"].to_numpy() / 1e9
-    inside = (ended >= observed.warmup) & (ended < observed.duration)
+    inside = (ended >= observed.warmup) & (ended < observed.duration) & (requests["phase"].to_numpy() == LOAD)
     return int((inside & (requests["outcome"] == "ok").to_numpy()).sum())
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from harness.observations import SWEEP, Anomaly, Outcome
+from harness.observations import LOAD, Anomaly, Outcome
 from harness.runs import ArmObservations
 
 Ints = npt.NDArray[np.int64]
@@ -69,7 +69,7 @@ def _coded(column: "pd.Series[Any]", wanted: Sequence[str]) -> Bools:
 def measured(arm: ArmObservations) -> Measured:
     """The arm's load without the final sweep."""
     table = arm.requests
-    kept = table["phase"].to_numpy() != SWEEP
+    kept = table["phase"].to_numpy() == LOAD
     anomalies = [anomaly.name.lower() for anomaly in Anomaly if anomaly is not Anomaly.NONE]
     return Measured(
         arm.design,

@@ -4,7 +4,8 @@ import asyncio
 import contextlib
 from collections.abc import Mapping
 
-from harness.load.client import Client, Request
+from harness.errors import UsageError
+from harness.load.client import Client, Pause, Request
 from harness.load.cookies import Cookies
 from harness.load.reply import NO_REPLY, Reply
 from harness.load.session import Behaviour
@@ -36,9 +37,13 @@ class ByHand:
                     if done >= writes:
                         break
                     step = steps.send(reply)
-                else:
+                elif isinstance(step, Pause):
                     await asyncio.sleep(step.seconds)
                     step = next(steps)
+                else:
+                    raise UsageError(
+                        "a WebSocket cannot be played by hand", "harness run drives sessions that open one"
+                    )
         return done
 
     async def look(self, host: str, port: int, without: str = "") -> object:

@@ -1,4 +1,4 @@
-"""What a session yields: a Request or a Pause, and the Client that makes them."""
+"""What a session yields: requests, pauses, and steps on a WebSocket; and the Client that makes them."""
 
 import json as jsonlib
 from collections.abc import Callable, Mapping
@@ -35,14 +35,62 @@ class Pause(NamedTuple):
     seconds: float
 
 
-class Client:
-    """Makes the requests of one session; it sends nothing itself."""
+class Connect(NamedTuple):
+    """Open a WebSocket, the session's one; an earlier one is left."""
 
-    __slots__ = ("_plain", "number")
+    path: str
+    name: str
+    headers: Mapping[str, str] | None
+    room: str  # whose messages are due on it; "" where the judge need not know
+    reads: "Callable[[Reply], Any]"
+    check: None = None
+
+
+class Message(NamedTuple):
+    """Send one message. ``answer`` tells its answer among the messages that come; without one none is waited for."""
+
+    body: bytes
+    text: bool
+    name: str
+    writes: Any
+    reads: "Callable[[Reply], Any] | None"
+    check: "Callable[[Reply], bool] | None"
+    answer: "Callable[[Reply], bool] | None"
+
+    def bytes(self, op: int) -> bytes:
+        """What is sent: a JSON object that writes says which write it is."""
+        if self.writes is None or not self.body.startswith(b"{"):
+            return self.body
+        return b'{"op":"%016x"%b%b' % (op, b"" if self.body == b"{}" else b",", self.body[1:])
+
+
+class Listen(NamedTuple):
+    """Wait for what comes unasked: for the next message if ``once``, else for all of the time."""
+
+    seconds: float
+    once: bool
+
+
+class Disconnect(NamedTuple):
+    """Leave the WebSocket by a closing handshake."""
+
+
+def _shows_nothing(_: "Reply") -> None:
+    """An upgrade says nothing of the session's state."""
+
+
+class Client:
+    """Makes the requests of one session; it sends nothing itself.
+
+    ``latest`` is the last message that its WebSocket brought unasked, of any of its connections.
+    """
+
+    __slots__ = ("_plain", "latest", "number")
 
     def __init__(self, number: int, plain: dict[str, Request] | None = None) -> None:
         self.number = number  # the session's, from 1
         self._plain = {} if plain is None else plain  # GETs without options by their path; sessions may share them
+        self.latest: Reply | None = None
 
     @property
     def user(self) -> str:
@@ -113,3 +161,51 @@ class Client:
     def delete(self, path: str, **options: Any) -> Request:
         """A DELETE; options as of ``request``."""
         return self.request("DELETE", path, **options)
+
+    def connect(
+        self, path: str, *, room: str = "", headers: Mapping[str, str] | None = None, name: str | None = None
+    ) -> Connect:
+        """Open a WebSocket at ``path`` (with its query); the reply has status 101 where it stands.
+
+        ``room`` says whose messages are due here: those of all sessions that gave the same word.
+        """
+        return Connect(path, name or "", headers, room, _shows_nothing)
+
+    def send(
+        self,
+        *,
+        json: Mapping[str, Any] | None = None,
+        data: bytes | str | None = None,
+        writes: Any = None,
+        reads: "Callable[[Reply], Any] | None" = None,
+        check: "Callable[[Reply], bool] | None" = None,
+        answer: "Callable[[Reply], bool] | None" = None,
+        name: str | None = None,
+    ) -> Message:
+        """A message on the WebSocket; ``writes``, ``reads``, ``check`` and ``name`` as of ``request``.
+
+        A JSON message that writes carries its operation id as ``op``, and its answer is the message that has the same.
+        Otherwise ``answer`` says of a message that came whether it is the answer; without it none is waited for.
+
+        Raises:
+            UsageError: not either ``json`` or ``data``; or a write of which nobody could tell the answer.
+        """
+        if (json is None) == (data is None):
+            raise UsageError("a message has either json= or data=")
+        if data is not None and writes is not None and answer is None:
+            raise UsageError("only a JSON message can carry its write's id", "say with answer= which message answers")
+        text = not isinstance(data, bytes)
+        body = jsonlib.dumps(json, separators=(",", ":")) if data is None else data
+        return Message(body.encode() if isinstance(body, str) else body, text, name or "", writes, reads, check, answer)
+
+    def receive(self, timeout: float = 10.0) -> Listen:
+        """The next message that came unasked: status 101; 204 where none comes in so many seconds, 0 on a break."""
+        return Listen(timeout, True)
+
+    def listen(self, seconds: float) -> Listen:
+        """Take in all that comes for so long: status 204; 0, and at once, where the connection breaks."""
+        return Listen(seconds, False)
+
+    def disconnect(self) -> Disconnect:
+        """Leave the WebSocket."""
+        return Disconnect()

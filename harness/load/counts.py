@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from harness.load.recorder import Chunk, without_sweep
+from harness.load.recorder import Chunk, asked
 from harness.observations import Outcome, Snapshot
 
 LAG_NS = 10_000_000
@@ -65,7 +65,7 @@ class Counts:
 
     def fold(self, chunk: Chunk) -> None:
         """Take a chunk of records."""
-        load = without_sweep(chunk)
+        load = asked(chunk)
         self._by_outcome += np.bincount(load["outcome"], minlength=len(Outcome))
         self._anomalies += int(np.count_nonzero(load["anomaly"]))
         self._late += int(np.count_nonzero(load["t_sent"] - load["t_intended"] > LATE_NS))

@@ -1,9 +1,10 @@
 """Crowds: who begins sessions and when each request is due. Closed, partly open, open (Schroeder, NSDI'06)."""
 
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
 
-from harness.load.session import Behaviour, Session, Stage
+from harness.load.session import Actor, Behaviour, Session, Stage
 
 #: An open load's queue holds at most this many seconds of arrivals; what comes on top is dropped, and counted.
 QUEUE_SECONDS = 10
@@ -31,8 +32,8 @@ class _Seated:
         session = self._seats.pop(user, None)
         if session is not None:
             session.retired = True
-            if not session.lane.busy:
-                session.lane.close()
+            if not session.busy:
+                session.let_go(time.monotonic_ns())
 
     def start(self, now: int) -> None:
         """Begin the load."""
@@ -58,12 +59,12 @@ class _Seated:
         session = self._seats[user] = self._stage.begin(user, self)
         session.advance(None, now)
 
-    def ready(self, session: Session, now: int) -> None:
+    def ready(self, session: Actor, now: int) -> None:
         """Overridden: when the next request is due."""
         raise NotImplementedError
 
 
-def think(stage: Stage, session: Session, now: int) -> None:
+def think(stage: Stage, session: Actor, now: int) -> None:
     """Send after the user's own waiting time."""
     wait = session.user.wait_time()
     if wait <= 0:
@@ -77,7 +78,7 @@ def think(stage: Stage, session: Session, now: int) -> None:
 class Closed(_Seated):
     """A fixed number of users: each waits, asks, and waits for the reply. The first request too comes after a wait."""
 
-    def ready(self, session: Session, now: int) -> None:
+    def ready(self, session: Actor, now: int) -> None:
         """After the user's waiting time."""
         think(self._stage, session, now)
 
@@ -92,7 +93,7 @@ class Open(_Seated):
         super().__init__(stage)
         self._arrivals = arrivals
         self._longest = max(1, round(rate * QUEUE_SECONDS))
-        self._idle: deque[Session] = deque()
+        self._idle: deque[Actor] = deque()
         self._queue: deque[int] = deque()
         self._next = 0
 
@@ -124,7 +125,7 @@ class Open(_Seated):
         else:
             self.dropped += 1
 
-    def ready(self, session: Session, now: int) -> None:
+    def ready(self, session: Actor, now: int) -> None:
         """At once where an arrival is waiting, else with one to come."""
         if self._queue:
             session.t_intended = self._queue.popleft()
@@ -164,7 +165,7 @@ class PartlyOpen:
             self._next = self._stage.t0 + next(self._arrivals)
         self._stage.engine.at(self._next, self._arrive)
 
-    def ready(self, session: Session, now: int) -> None:
+    def ready(self, session: Actor, now: int) -> None:
         """The first request with the arrival, the others after the user's waiting time."""
         if session.requests == 0:
             session.send(now)

@@ -65,13 +65,23 @@ class Owner(Protocol):
         """No reply will come; ``lane.sent`` tells whether any byte of the request left."""
 
 
+class Watched(Protocol):
+    """A connection that the engine watches: a lane, or what a lane has become."""
+
+    def ready(self, event: int) -> None:
+        """It can be read, or written, or has ended."""
+
+    def close(self) -> None:
+        """End it, at once."""
+
+
 class Engine:
     """Lanes and timers, all to one target."""
 
     def __init__(self) -> None:
         self.target: Target | None = None
         self.in_flight = 0
-        self.lanes: dict[int, Lane] = {}
+        self.lanes: dict[int, Watched] = {}
         self.heads = Heads()
         self.epoll = _epoll()
         self._timers: list[tuple[int, int, Callable[[int], None]]] = []
@@ -362,12 +372,24 @@ class Lane:
             self._exchanges += 1
             self._state = IDLE
             if not (reply.keep and data and self.sent == len(self._data)):
-                self.close()
+                self._part(reply)
             self._engine.in_flight -= 1
             self._busy = False
             self._owner.replied(reply, now)
         elif not data:
             self._lost()
+
+    def _part(self, reply: Reply) -> None:
+        """Carry no further exchange: close, unless it has become a WebSocket, which is to be released."""
+        if reply.status == 101:
+            self._engine.lanes.pop(self._sock.fileno(), None)
+        else:
+            self.close()
+
+    def release(self) -> tuple[Any, bytes]:
+        """The socket that has been upgraded, and what came on it beyond the upgrade; the lane has none any more."""
+        sock, self._sock, self._state = self._sock, None, CLOSED
+        return sock, self._inbox.beyond
 
     def _check_idle(self) -> None:
         try:

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from locust.stats import RequestStats, StatsError
 
-from harness.load.recorder import Chunk, Names, without_sweep
+from harness.load.recorder import Chunk, Names, asked
 from harness.observations import Method, Outcome
 
 
@@ -22,7 +22,7 @@ class LocustStats:
 
     def fold(self, chunk: Chunk) -> None:
         """Add a chunk of records to ``stats.entries``, ``stats.total`` and ``stats.errors``."""
-        load = without_sweep(chunk)
+        load = asked(chunk)
         if not len(load):
             return
         kinds = load["name"].astype(np.int64) << 8 | load["method"]

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from harness.errors import EnvironmentLacksError
-from harness.observations import NO_TIME, RECORD, RECORD_FORMAT, SWEEP
+from harness.observations import LOAD, NO_TIME, RECORD, RECORD_FORMAT
 
 Chunk = npt.NDArray[np.void]
 CAPACITY = 4096
@@ -52,10 +52,10 @@ class Names:
         return self._values[kind][number]
 
 
-def without_sweep(chunk: Chunk) -> Chunk:
-    """The records of the load alone."""
-    swept = chunk["phase"] == SWEEP
-    return chunk[~swept] if swept.any() else chunk
+def asked(chunk: Chunk) -> Chunk:
+    """The records of what the load asked for: not of the final sweep, nor of what a WebSocket brought unasked."""
+    others = chunk["phase"] != LOAD
+    return chunk[~others] if others.any() else chunk
 
 
 class Recorder:

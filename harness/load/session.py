@@ -1,12 +1,16 @@
-"""A session: a generator of requests, its cookies, its ledger; and what all sessions of a process share."""
+"""A session: a generator of requests, its cookies, its ledger; and what all sessions of a process share.
+
+Steps on a WebSocket are left to its ``Conversation``, so that requests do not wait for them.
+"""
 
 import logging
 import traceback
 from collections.abc import Callable, Generator, Mapping
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol, Union
 from urllib.parse import urlsplit
 
-from harness.load.client import Client, Pause, Request
+from harness.load.client import Client, Connect, Disconnect, Listen, Message, Pause, Request
+from harness.load.conversation import Conversation, Trace
 from harness.load.cookies import LARGEST, Cookies
 from harness.load.engine import Engine, Failure, Lane
 from harness.load.recorder import Names, Recorder
@@ -19,7 +23,7 @@ from harness.oracle.models import ModelFactory
 from harness.oracle.observed import Observed, Tally, tally_in, tally_of
 
 Each = Callable[[str, str, Reply | None, str, tuple[int, int]], None]
-Steps = Generator[Request | Pause, Reply, None]
+Steps = Generator[Request | Pause | Connect | Message | Listen | Disconnect, Reply, None]
 _CACHED_NAMES = 10_000
 _METHODS = {method.name: int(method) for method in Method}
 _OTHER = int(Method.OTHER)
@@ -79,12 +83,16 @@ def shown(reply: Reply) -> Tally | None:
         return tally_of(reply.json()) if reply.body.startswith(b"{") else None
 
 
+#: What acts for a session: itself, or its WebSocket.
+Actor = Union["Session", Conversation]
+
+
 class Crowd(Protocol):
     """Who decides when sessions act."""
 
     dropped: int
 
-    def ready(self, session: "Session", now: int) -> None:
+    def ready(self, session: "Actor", now: int) -> None:
         """The session's next request is known: ``session.send()`` when it should be sent."""
 
     def ended(self, session: "Session", now: int) -> None:
@@ -132,6 +140,7 @@ class Stage:
         self.plain: dict[str, Request] = {}  # what their clients have in common
         self.sent = 0
         self.lost = 0
+        self.heard = 0  # when a WebSocket last brought something unasked
         self.stopping = False
         #: The boot ids of replicas that do not tell theirs; whoever starts them does.
         self.boots: Mapping[str, str] = {}
@@ -199,14 +208,15 @@ class Session:
     __slots__ = (
         "_asks_login",
         "_counted_lost",
-        "_crowd",
         "_form",
         "_lines",
         "_observe",
         "_op",
         "_steps",
+        "_talk",
         "client",
         "cookies",
+        "crowd",
         "lane",
         "ledger",
         "number",
@@ -220,8 +230,9 @@ class Session:
 
     def __init__(self, stage: Stage, number: int, user: Behaviour, crowd: Crowd) -> None:
         self.stage = stage
-        self._crowd = crowd
+        self.crowd = crowd
         self._steps: Steps | None = None
+        self._talk: Conversation | None = None
         self._op = 0
         self._counted_lost = False
         self.number = number
@@ -256,29 +267,57 @@ class Session:
                 self._steps = self.user.session(self.client)
             step = next(self._steps) if reply is None else self._steps.send(reply)
         except StopIteration:
-            self._end(now)
+            self.end(now)
             return
         except Exception as problem:
             self.stage.complain("a session raised", problem)
-            self._end(now)
+            self.end(now)
             return
         if type(step) is Request:
             self.request = step
-            self._crowd.ready(self, now)
+            self.crowd.ready(self, now)
         elif type(step) is Pause:
             self.stage.engine.at(now + round(step.seconds * 1e9), self._resume)
+        elif isinstance(step, Connect | Message | Listen | Disconnect):
+            self._talk = self._talk or Conversation(self)
+            self._talk.take(step, now)
         else:
-            self.stage.complain(f"a session yields requests or Pause(seconds), not {step!r}")
-            self._end(now)
+            self.stage.complain(f"a session yields requests, Pause(seconds) or steps on a WebSocket, not {step!r}")
+            self.end(now)
 
     def _resume(self, now: int) -> None:
         if not (self.stage.stopping or self.retired):
             self.advance(None, now)
 
-    def _end(self, now: int) -> None:
+    def end(self, now: int) -> None:
+        """Its generator has nothing more to do."""
         self._steps = None
+        self.let_go(now)
+        self.crowd.ended(self, now)
+
+    @property
+    def busy(self) -> bool:
+        """Whether an exchange is under way."""
+        return self.lane.busy or (self._talk is not None and self._talk.busy)
+
+    def let_go(self, now: int) -> None:
+        """Hold no connection any more."""
         self.lane.close()
-        self._crowd.ended(self, now)
+        if self._talk is not None:
+            self._talk.leave(now)
+
+    def abandon(self, now: int) -> None:
+        """End what is under way as if its time were up."""
+        self.lane.abandon(now)
+        if self._talk is not None:
+            self._talk.abandon(now)
+
+    def go_on(self, reply: Reply, now: int) -> None:
+        """Give the generator what its step on the WebSocket came to."""
+        if self.retired:
+            self.let_go(now)
+        elif not self.stage.stopping and self._steps is not None:
+            self.advance(reply, now)
 
     def wake(self, now: int) -> None:
         """Send after a rest, for which the time is now."""
@@ -295,7 +334,7 @@ class Session:
                 form = self._form = stage.form(request, self._lines)
             except ValueError as problem:
                 stage.complain("a request cannot be sent", problem)
-                self._end(now)
+                self.end(now)
                 return
         stage.sent += 1
         self.requests += 1
@@ -319,7 +358,8 @@ class Session:
         if status >= 400 or forced:
             self._finish(reply, *self._not_ok(reply, forced, t_end), t_end)
             return
-        anomaly = self._settle(_OK, self.observed(request, reply, False), stage.boot_of(reply.head), t_end)
+        boot = stage.boot_of(reply.head)
+        anomaly = self.settle(self._op, _OK, self.observed(request, reply, False), boot, t_end)
         if request.check is not None and not self._checks(request, reply):
             anomaly = Anomaly.WRONG
         self._finish(reply, _OK, anomaly, t_end)
@@ -347,13 +387,24 @@ class Session:
         boot, request = self.stage.boot_of(reply.head), self.request
         if not forced or request is None:
             outcome = outcome_of(reply)
-            return outcome, self._settle(outcome, None, boot, t_end)
-        anomaly = self._settle(_FAILED, self.observed(request, reply, True), boot, t_end)
+            return outcome, self.settle(self._op, outcome, None, boot, t_end)
+        anomaly = self.settle(self._op, _FAILED, self.observed(request, reply, True), boot, t_end)
         return _FAILED, max(anomaly, self.ledger.forced_login(t_end - self.stage.t0, boot))
 
-    def _settle(self, outcome: Outcome, observed: Tally | Observed | None, boot: str, t_end: int) -> Anomaly:
+    def understood(self, reply: Reply, step: Connect | Message, op: int, t_end: int) -> tuple[Outcome, Anomaly]:
+        """What a reply on the WebSocket, or to the wish for one, means; told to the ledger."""
+        boot, outcome = self.stage.boot_of(reply.head), outcome_of(reply)
+        if self.is_forced_login(reply):
+            anomaly = self.settle(op, _FAILED, self.observed(step, reply, True), boot, t_end)
+            return _FAILED, max(anomaly, self.ledger.forced_login(t_end - self.stage.t0, boot))
+        observed = self.observed(step, reply, False) if outcome is _OK else None
+        anomaly = self.settle(op, outcome, observed, boot, t_end)
+        return outcome, anomaly if outcome is not _OK or self._checks(step, reply) else Anomaly.WRONG
+
+    def settle(self, op: int, outcome: Outcome, observed: Tally | Observed | None, boot: str, t_end: int) -> Anomaly:
+        """Tell the ledger; an observation that its model does not read is told once."""
         try:
-            return self.ledger.settle(self._op, outcome, observed, boot, t_end - self.stage.t0)
+            return self.ledger.settle(op, outcome, observed, boot, t_end - self.stage.t0)
         except TypeError as problem:  # the model does not read such a state
             self.stage.complain("what was observed is not the model's", problem)
             return _NONE
@@ -380,7 +431,7 @@ class Session:
             self.stage.complain("forced_login raised", problem)
             return False
 
-    def observed(self, request: Request, reply: Reply, forced: bool) -> Tally | Observed | None:
+    def observed(self, request: Request | Connect | Message, reply: Reply, forced: bool) -> Tally | Observed | None:
         """The request's ``reads`` or the user's ``observe``, a bare state too; an error in it is told once.
 
         A redirect shows nothing by itself, unless it is to the login.
@@ -394,7 +445,7 @@ class Session:
             return None
         return seen if seen is None or isinstance(seen, Tally | Observed) else Observed(state=seen)
 
-    def _checks(self, request: Request, reply: Reply) -> bool:
+    def _checks(self, request: Request | Connect | Message, reply: Reply) -> bool:
         try:
             return request.check is None or request.check(reply)
         except Exception as problem:
@@ -416,6 +467,22 @@ class Session:
         elif not stage.stopping:
             self.advance(reply, t_end)
 
+    def note(  # noqa: PLR0917 - as ``record``
+        self,
+        kind: tuple[int, int],
+        op: int,
+        reply: Reply,
+        found: tuple[Outcome, Anomaly],
+        phase: int,
+        times: tuple[int, int],
+        trace: Lane | Trace,
+    ) -> None:
+        """Record something of its WebSocket: name and method, what came of it, intended start and end."""
+        if found[1] is _LOST and not self._counted_lost:
+            self._counted_lost = True
+            self.stage.lost += 1
+        record(self, trace, Kind(*kind), op, reply, *found, phase, *times)
+
     def _tell(self, each: Each, reply: Reply, outcome: Outcome, t_end: int, failure: str) -> None:
         request = self.request
         assert request is not None  # noqa: S101 - it is being finished
@@ -424,10 +491,17 @@ class Session:
         each(request.method, name, reply if reply.status else None, error, (self.lane.t_sent, t_end))
 
 
+class Kind(NamedTuple):
+    """What a record is counted under, by numbers."""
+
+    name: int
+    method: int
+
+
 def record(  # noqa: PLR0917 - made for every request
     session: Session,
-    lane: Lane,
-    form: Form,
+    lane: Lane | Trace,
+    form: Form | Kind,
     op: int,
     reply: Reply,
     outcome: Outcome,

@@ -20,7 +20,7 @@ from harness.load.session import Steps, Usual
 from harness.load.venue import Venue
 from harness.oracle.models import ModelFactory, tally
 
-__all__ = ["Client", "Environment", "Pause", "Reply", "Request", "SessionUser", "between", "constant"]
+__all__ = ["Client", "Environment", "Pause", "Reply", "Request", "SessionUser", "Steps", "between", "constant"]
 
 
 class SessionUser(Usual, User):

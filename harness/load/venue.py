@@ -23,6 +23,8 @@ from harness.load.target import Target
 from harness.observations import Snapshot
 
 PATIENCE_S = 10.0
+#: WebSockets are left once nothing has come on any of them for so long: what was sent has arrived, or never will.
+QUIET_S = 1.0
 
 
 class Venue:
@@ -139,10 +141,12 @@ class Venue:
         deadline = time.monotonic() + PATIENCE_S
         while self.engine.in_flight and time.monotonic() < deadline:
             gevent.sleep(0.005)
+        while stage.heard and time.monotonic() < min(deadline, stage.heard / 1e9 + QUIET_S):
+            gevent.sleep(0.005)
         now = time.monotonic_ns()
         for session in stage.sessions:
-            session.lane.abandon(now)
-            session.lane.close()
+            session.abandon(now)
+            session.let_go(now)
         gevent.sleep(2 * MS / 1e9)  # a turn of the engine, for what it ends in its own time
         self.recorder.flush()
 

@@ -5,7 +5,7 @@ head is not read again: it is looked up. The others are read once; what is rarer
 connection, an unusual head) is left to ``parser``.
 """
 
-from harness.load.client import Request
+from harness.load.client import Connect, Request
 from harness.load.parser import LONGEST_BODY, LONGEST_HEAD, GarbledError, Parser, unpacked
 from harness.load.reply import Head, IrregularError, Reply
 
@@ -16,6 +16,9 @@ _HEAD_ENDS = b"\r\n\r\n"
 _MOST_HEADS = 2048
 _LONGEST_KEPT = 2048
 _CACHED_LINES = 10_000
+_KEEP_ALIVE = b"Connection: keep-alive\r\n"
+#: What a lane calls the method of a request for a WebSocket; on the wire that is a GET.
+UPGRADE = "UPGRADE"
 
 
 class Heads(dict[bytes, Head]):
@@ -42,7 +45,7 @@ _NEVER = Head(b"\0", 0, [])
 class Inbox:
     """The replies of one connection, from bytes in any pieces."""
 
-    __slots__ = ("_head", "_heads", "_latest", "_need", "_parser", "_pending", "_searched")
+    __slots__ = ("_head", "_heads", "_latest", "_need", "_parser", "_pending", "_searched", "beyond")
 
     def __init__(self, heads: Heads) -> None:
         self._heads = heads
@@ -52,6 +55,7 @@ class Inbox:
         self._head: Head | None = None  # of the reply that is pending, once it is read
         self._need = 0  # bytes of that reply
         self._parser: Parser | None = None
+        self.beyond = b""  # what came after a 101: no HTTP any more
 
     def feed(self, data: bytes, method: str) -> Reply | None:
         """Take bytes; returns the reply to a request of ``method`` when it is whole.
@@ -100,6 +104,9 @@ class Inbox:
                 del self._pending[: len(raw) + 4]
                 self._searched = 0
                 continue
+            if head.status == 101 and method == UPGRADE:
+                self.beyond = self._drained()[len(raw) + 4 :]
+                return Reply(head, 101, b"", False)
             length = _length(head, method)
             if length < 0:
                 return self._parsed(self._drained(), method)
@@ -185,6 +192,16 @@ class Encoder:
         first, rest = self.halves(request, session_lines)
         return first + key + rest
 
+    def upgrade(self, asked: Connect, session_lines: bytes, key: str) -> bytes:
+        """The bytes that ask for a WebSocket (RFC 6455, section 4.1).
+
+        Raises:
+            ValueError: a path or a header that cannot be sent.
+        """
+        first = self._first("GET", asked.path).replace(_KEEP_ALIVE, b"Connection: Upgrade\r\nUpgrade: websocket\r\n")
+        headers = {"Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": key, **(asked.headers or {})}
+        return first + session_lines + b"".join([_header(*header) for header in headers.items()]) + b"\r\n"
+
     def _first(self, method: str, path: str) -> bytes:
         line = self._lines.get((method, path))
         if line is None:
@@ -193,7 +210,7 @@ class Encoder:
                 raise ValueError(f"a path begins with / and has no spaces: {path!r}")
             if len(self._lines) >= _CACHED_LINES:
                 self._lines.clear()
-            line = b"%b %b HTTP/1.1\r\n" % (_sendable(method), target) + self._host + b"Connection: keep-alive\r\n"
+            line = b"%b %b HTTP/1.1\r\n" % (_sendable(method), target) + self._host + _KEEP_ALIVE
             self._lines[method, path] = line
         return line
 

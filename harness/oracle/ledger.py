@@ -56,13 +56,14 @@ class Ledger:
         "_acknowledged", "_birth", "_boot", "_boots", "_born", "_digest", "_disordered", "_doubts", "_dropped",
         "_duplicated", "_failed", "_final", "_forced", "_forgot", "_issued", "_last", "_leaked", "_model", "_n",
         "_notes", "_offset", "_op", "_recovered", "_retrying", "_seed", "_shifts", "_stale", "_weights", "_write",
-        "owner", "session", "writer",
+        "owner", "room", "session", "writer",
     )  # fmt: skip
 
     def __init__(self, seed: int, session: int, writer: int, owner: str, model: ModelFactory = tally) -> None:
         if not callable(model):
             raise UsageError("a ledger makes a model of its own for each session", "pass models.items, not an instance")
         self.session, self.writer, self.owner = session, writer, owner
+        self.room = ""  # whose messages are due to it
         self._seed = seed
         self._model = model()
         self._issued = self._acknowledged = 0
@@ -156,6 +157,7 @@ class Ledger:
             session=self.session,
             writer=self.writer,
             owner=self.owner,
+            room=self.room,
             model=self._model.name,
             issued=self._issued,
             acknowledged=self._acknowledged,

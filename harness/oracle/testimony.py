@@ -90,6 +90,7 @@ class Testimony:
     notes: tuple[Note, ...] = ()
     acked_boots: tuple[Boot, ...] = ()  # the latest changes
     final: Final | None = None
+    room: str = ""  # the messages of all sessions in it were due to this one
 
     def to_json(self) -> dict[str, object]:
         """Plain values; sums are hex text, since they pass 2^53. What is at its default is left out."""

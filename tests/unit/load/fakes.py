@@ -5,7 +5,7 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -14,12 +14,13 @@ import gevent
 import numpy as np
 from gevent.event import Event
 
-from harness.load.client import Client, Pause, Request
+from harness.load import session as sessions
+from harness.load.client import Client, Request
 from harness.load.crowd import Closed
 from harness.load.engine import Engine
 from harness.load.recorder import Chunk, Names, Recorder
 from harness.load.reply import Reply
-from harness.load.session import Session, Stage
+from harness.load.session import Actor, Session, Stage
 from harness.load.target import Target
 from harness.observations import RECORD, Outcome
 from harness.oracle.models import ModelFactory, tally
@@ -143,7 +144,7 @@ def scripted(*actions: Action, otherwise: Callable[[bytes], Action] = lambda req
         server.close()
 
 
-Steps = Generator[Request | Pause, Reply, None]
+Steps = sessions.Steps
 
 
 class Visitor:
@@ -180,7 +181,7 @@ class Once:
         self.left = 0
         self.done = Event()
 
-    def ready(self, session: Session, now: int) -> None:
+    def ready(self, session: Actor, now: int) -> None:
         session.t_intended = now
         session.send(now)
 

@@ -4,7 +4,7 @@ import socket
 import ssl
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -13,6 +13,7 @@ import pytest
 from harness.load.client import Client
 from harness.observations import Outcome
 from tests.unit.load.fakes import Steps, Visitor, drive, reply
+from tests.unit.load.fakes_websocket import Peer, accepted
 
 BODY = bytes(range(256)) * 4000  # many TLS records
 
@@ -33,16 +34,19 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @contextmanager
-def served(certificate: Path, answer: bytes) -> Iterator[int]:
-    """A server that answers every request with the same bytes; its port."""
+def served(certificate: Path, answer: bytes | Callable[[bytes, socket.socket], None]) -> Iterator[int]:
+    """A server that answers every request with the same bytes, or as it is told; its port."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
     listener = socket.create_server(("127.0.0.1", 0))
 
     def serve(plain: socket.socket) -> None:
         with suppress(OSError), context.wrap_socket(plain, server_side=True) as connection:
-            while connection.recv(65536):
-                connection.sendall(answer)
+            while request := connection.recv(65536):
+                if isinstance(answer, bytes):
+                    connection.sendall(answer)
+                else:
+                    answer(request, connection)
 
     def accept() -> None:
         with suppress(OSError):
@@ -102,3 +106,25 @@ def test_what_speaks_no_tls_gets_no_request() -> None:
         threading.Thread(target=act, daemon=True).start()
         outcomes, _, _ = visit(f"https://localhost:{listener.getsockname()[1]}", 1)
     assert outcomes == [Outcome.FAILED]
+
+
+def test_a_websocket_carries_large_messages_both_ways(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def talk(request: bytes, connection: socket.socket) -> None:
+        connection.sendall(accepted(request))
+        peer = Peer(connection)
+        while True:
+            peer.say(peer.heard()[::-1])
+
+    bodies = []
+
+    def session(client: Client) -> Steps:
+        yield client.connect("/chat")
+        for number in range(3):
+            text = f"{number}" + "x" * 2_000_000
+            bodies.append((yield client.send(data=text, answer=lambda reply: True)).body[-1:])
+
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    with served(certificate, talk) as port:
+        driven = drive(f"https://localhost:{port}", Visitor(session))
+    assert bodies == [b"0", b"1", b"2"]
+    assert driven.outcomes == [Outcome.OK] * 5
