@@ -90,7 +90,7 @@ class Loaded:
 
     def __init__(self, directory: Path, snapshots: list[Snapshot], swept: int) -> None:
         self.requests: pd.DataFrame = spool.read(directory)
-        lines = (directory / "ledgers.jsonl").read_text().splitlines()
+        lines = spool.ledgers(directory).splitlines()
         self.judgements: list[Judgement] = [judge(testimony.Testimony.from_json(json.loads(line))) for line in lines]
         self.snapshots = snapshots
         self.swept = swept
