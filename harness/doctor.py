@@ -41,7 +41,7 @@ def examine(results: Path = Path("results")) -> tuple[Finding, ...]:
         _cores,
         _descriptors,
         *(partial(_server, name, kind.binary, "balancing") for name, kind in balancers.KINDS.items()),
-        *(partial(_server, name, kind.program, f"state in {name}") for name, kind in STORES.items()),
+        *(partial(_server, name, kind.program, f"state in {name}", "--version") for name, kind in STORES.items()),
         _docker,
         _browser,
         partial(_disk, results),
@@ -83,12 +83,12 @@ def _descriptors() -> Finding:
     )
 
 
-def _server(name: str, binary: Callable[[], Path | str], needed_for: str) -> Finding:
+def _server(name: str, binary: Callable[[], Path | str], needed_for: str, flag: str = "-v") -> Finding:
     try:
         path = binary()
     except EnvironmentLacksError as lack:
         return Finding(name, False, "", needed_for, lack.hint)
-    said = _said([str(path), "-v"])
+    said = Path(path).name if str(path).endswith(".jar") else _said([str(path), flag])
     return Finding(name, said is not None, _version(said), needed_for, f"reinstall it: {path} does not start")
 
 
