@@ -1,6 +1,6 @@
 """What a Topology is made of, as small protocols; optional abilities stand apart, so that a fault asks for just one."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
@@ -137,6 +137,26 @@ class Refusal:
 
     op: int
     reason: str
+
+
+@dataclass(frozen=True)
+class Keys:
+    """What a replica tells of its keys: by number, which signs and which are accepted, and the signing one's ``id``."""
+
+    signing: int
+    accepted: tuple[int, ...]
+    id: str
+
+
+@runtime_checkable
+class Rotatable(Protocol):
+    """Signs what its clients hold, with keys that can be replaced while it runs."""
+
+    async def keys(self) -> Keys | None:
+        """Its keys; None where it tells none."""
+
+    async def use_keys(self, signing: int, accepted: Sequence[int]) -> Keys | None:
+        """Sign with this key and accept these; None where it does not say that it does."""
 
 
 @runtime_checkable

@@ -7,7 +7,7 @@ import pandas as pd
 
 from harness.observations import Event
 from harness.oracle.judge import Judgement, Loss
-from harness.parts import Condition, Evidence, Member, Refusal
+from harness.parts import Condition, Evidence, Keys, Member, Refusal
 from harness.runs import ArmObservations
 
 CATEGORIES = ("name", "method", "outcome", "anomaly", "replica", "boot")
@@ -169,9 +169,24 @@ class FakePart:
 class FakeReplica(FakePart):
     """A replica."""
 
+    signing: tuple[int, ...] = (1, 1)  # the key that signs, and those accepted
+
     @property
     def member(self) -> Member:
         return Member(self.name, "127.0.0.1", 1)
+
+    @property
+    def well(self) -> bool:
+        """Also: every key that ever signed is accepted."""
+        return super().well and set(range(1, self.signing[0] + 1)) <= set(self.signing[1:])
+
+    async def keys(self) -> Keys | None:
+        return Keys(self.signing[0], self.signing[1:], f"k{self.signing[0]}")
+
+    async def use_keys(self, signing: int, accepted: Sequence[int]) -> Keys | None:
+        self.signing = (signing, *sorted(accepted))
+        self.deeds.append("use_keys")
+        return await self.keys() if self.lands or self.well else None
 
 
 @dataclass

@@ -3,6 +3,7 @@
 from harness.faults.balancer import KillBalancer, ReloadBalancer, RestartBalancer
 from harness.faults.deploy import RollingDeploy, Start, Terminate
 from harness.faults.fault import Heal
+from harness.faults.keys import RotateKeys
 from harness.faults.kill import CrashLoop, Kill, Restart
 from harness.faults.link import Bandwidth, Cut, Latency, Partition, Stall, Unacknowledged
 from harness.faults.pause import Pause, Resume, Slow
@@ -34,6 +35,7 @@ __all__ = [
     "Resume",
     "ResumeStore",
     "RollingDeploy",
+    "RotateKeys",
     "ScaleIn",
     "ScaleOut",
     "Shell",

@@ -5,17 +5,18 @@ import os
 import sys
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from harness.errors import EnvironmentLacksError
-from harness.parts import Evidence, Member
+from harness.parts import Evidence, Keys, Member
 from harness.ports import LOOPBACK, Reservation
 from harness.scenario import Design
 from harness.supervisor import Child, Command, Supervisor
 from harness.supervisor.deeds import Throttle, killed, paused, resumed, stopped, terminated
+from harness.topology import keys
 from harness.topology.health import Health, probe
 from harness.topology.volume import lost, size, torn
 
@@ -208,6 +209,14 @@ class ProcessReplica(Started):
             f"port {self._listens_on} answers, but not as ours ({self.name}, status {health.status})",
             "end what listens there and run again",
         )
+
+    async def keys(self) -> Keys | None:
+        """What it tells of its keys; None where it has none."""
+        return await keys.ask(LOOPBACK, self._listens_on)
+
+    async def use_keys(self, signing: int, accepted: Sequence[int]) -> Keys | None:
+        """Sign with this key and accept these; None where it does not say that it does."""
+        return await keys.change(LOOPBACK, self._listens_on, signing, accepted)
 
     async def lose_volume(self) -> Evidence:
         """Empty its volume: landed when nothing is there any more, and it was down."""

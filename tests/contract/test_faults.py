@@ -1,7 +1,7 @@
 """What every fault promises, held to each of them on parts that only remember."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import pytest
@@ -12,7 +12,9 @@ from harness.errors import UntrustedError, UsageError
 from harness.faults.fault import Breaking, Compound, Ending, Passing
 from harness.faults.timeline import timeline
 from harness.observations import Event
-from harness.scenario import At, Fault
+from harness.parts import Keys
+from harness.scenario import At, Design, Fault
+from harness.targets import Command
 from tests.fakes import FakeReplica, FakeTopology
 
 
@@ -60,6 +62,11 @@ CASES = {
     "ReloadBalancer": Case(faults.ReloadBalancer(), _deeds("reload")),
     "KillBalancer": Case(faults.KillBalancer(), lambda t: not t.balancer.up, faults.RestartBalancer()),
 }
+CASES["RotateKeys"] = Case(
+    faults.RotateKeys(overlap=False),
+    lambda t: [one.signing for one in t.replicas] == [(2, 2)] * 3,
+    stays=lambda t: t.whole and [one.signing for one in t.replicas] == [(2, 1, 2)] * 3,
+)
 for kind in (faults.Partition, faults.Stall, faults.Unacknowledged, faults.Cut, faults.Latency, faults.Bandwidth):
     CASES[kind.__name__] = Case(
         kind("balancer-r1"), lambda t: [name for name, link in t.links.items() if not link.well] == ["balancer-r1"]
@@ -173,6 +180,36 @@ async def test_what_cannot_be_undone_does_not_keep_the_rest_from_it() -> None:
             await asyncio.sleep(0.03)
             topology.store = None
     assert not topology.replicas[1].paused
+
+
+async def test_keys_that_overlap_are_accepted_everywhere_before_any_replica_signs_with_the_new_one() -> None:
+    topology, fault = _topology(), faults.RotateKeys(overlap=True)
+    seen = []
+
+    class Watched(FakeReplica):
+        async def use_keys(self, signing: int, accepted: Sequence[int]) -> Keys | None:
+            told = await super().use_keys(signing, accepted)
+            seen.append({one.signing for one in topology.replicas})
+            return told
+
+    topology.replicas = [Watched(f"r{number}") for number in range(3)]
+    for rotation in (2, 3):
+        assert (await fault.inject(topology)).landed
+        assert {one.signing for one in topology.replicas} == {(rotation, *range(1, rotation + 1))}
+    signing = [{one[0] for one in state} for state in seen]
+    accepting = [set.intersection(*(set(one[1:]) for one in state)) for state in seen]
+    assert all(numbers <= accepted for numbers, accepted in zip(signing, accepting, strict=True))
+
+
+async def test_the_evidence_of_a_rotation_is_the_id_of_the_new_key() -> None:
+    evidence = await faults.RotateKeys().inject(_topology())
+    assert evidence.facts == {"overlap": True, "old_key": "k1", "r0": "k2", "r1": "k2", "r2": "k2"}
+
+
+def test_a_rotation_concerns_only_what_signs() -> None:
+    assert faults.RotateKeys().applies(Design("one", state="token"))
+    assert not faults.RotateKeys().applies(Design("one", state="memory"))
+    assert not faults.RotateKeys().applies(Design("one", state="token", target=Command("x {port}")))
 
 
 async def test_a_store_fault_without_a_store_is_told() -> None:
