@@ -73,7 +73,7 @@ async def _run(flags: argparse.Namespace) -> None:
 def _settings(flags: argparse.Namespace) -> Settings:
     boot, options = os.urandom(8).hex(), _options(flags.option)
     peers = {name: address for name, _, address in (peer.partition("=") for peer in flags.peers.split(",") if peer)}
-    return Settings(flags.replica, boot, flags.store, flags.secret, options, flags.volume, peers)
+    return Settings(flags.replica, boot, flags.store, flags.secret, options, flags.volume, peers, flags.state)
 
 
 def _listener(host: str, port: int) -> socket.socket:

@@ -23,6 +23,8 @@ from targets.state import Place, Telling
 
 #: Seconds that requests in flight are given when the service stops.
 GRACE = 5.0
+#: What replicas ask of each other while they hold a slot: if it queued for one, all would wait for each other.
+_UNQUEUED = frozenset({"/introspect"})
 _LOG = logging.getLogger("targets")
 
 
@@ -71,7 +73,7 @@ class Service:
         if path in self._pages:
             return self._page(path)
         handler = self._route(path, request.method)
-        if self._slots is None or path in self._keys:
+        if self._slots is None or path in self._keys or path in _UNQUEUED:
             return await handler(request)
         return await self._slots.held(lambda: handler(request))
 

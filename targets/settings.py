@@ -85,7 +85,8 @@ class Settings:
     """What an app or a place for its state may want to know of the service it is part of.
 
     ``volume`` is a directory of this replica alone, which outlives its process; None where it has none. ``peers`` are
-    the addresses (``host:port``) of all replicas that were known at the start, this one among them, by name.
+    the addresses (``host:port``) of all replicas that were known at the start, this one among them, by name. ``state``
+    is the name of the place.
     """
 
     replica: str
@@ -95,6 +96,7 @@ class Settings:
     options: Options = Options()
     volume: Path | None = None
     peers: Mapping[str, str] = field(default_factory=dict)
+    state: str = ""
 
     def volume_for(self, state: str) -> Path:
         """The volume, for a state that needs one.

@@ -3,15 +3,23 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from harness.claims import crash, deciding, growth, payload, told
+from harness.claims import crash, deciding, growth, login, payload, told
 from harness.claims.attempt import attempt, needs
 from harness.claims.claim import Claim, Finding, Need, Point, Runs, Support, UnsettledError
 from harness.claims.told import Told, read
 from harness.errors import UsageError
 from harness.runs import write_text
 
+_TOPICS = (
+    crash,
+    growth,
+    login,
+    payload,
+)
 #: Every claim that is attempted, in order.
-CLAIMS: tuple[Claim, ...] = tuple(sorted((*crash.CLAIMS, *growth.CLAIMS, *payload.CLAIMS), key=lambda claim: claim.id))
+CLAIMS: tuple[Claim, ...] = tuple(
+    sorted((claim for topic in _TOPICS for claim in topic.CLAIMS), key=lambda claim: claim.id)
+)
 
 
 def chosen(ids: Sequence[str]) -> tuple[Claim, ...]:

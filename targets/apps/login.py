@@ -1,0 +1,187 @@
+"""Logins: who asks, proved by a JWT, an opaque token or a session cookie, until it expires or logs out.
+
+- ``POST /login``        a new login; its credential comes as ``access_token`` and as the ``session`` cookie
+- ``GET /me``            shows the login; 401 where the credential is none, has expired or was revoked
+- ``POST /logout``       revokes the login, where there is somebody to remember that, and deletes the cookie
+- ``POST /introspect``   ``token=...`` as a form: ``{"active": true, "sub", ...}`` or ``{"active": false}`` (RFC 7662)
+
+The credential is the ``session`` cookie, or ``Authorization: Bearer ...``. ``--option scheme``:
+
+- ``jwt``      over the state ``token``: the check needs nobody; what was signed holds until it expires, logout or not
+- ``session``  over the others: the replica looks the login up where it is kept
+- ``opaque``   over the others: the replica knows nothing, and asks ``/introspect`` of the authorisation server for each
+  request, which is the replica ``--option auth=NAME``, or by default its own, by HTTP all the same
+
+A login expires ``ttl`` after it was made. RFC 7662 has the caller prove itself too; here it need not.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, Protocol
+from urllib.parse import parse_qs
+
+import aiohttp
+from aiohttp import web
+
+from targets import asked
+from targets.apps import Parts, Routes
+from targets.problems import BadRequest, Rejected, Unavailable
+from targets.session import Session
+from targets.settings import Settings, SettingsError
+from targets.state import Place
+
+OPTIONS: tuple[str, ...] = ("scheme", "auth")
+KEEPS_SESSIONS = True
+
+INTROSPECT = "/introspect"
+#: Seconds that the authorisation server is given.
+PATIENCE = aiohttp.ClientTimeout(total=1)
+_REVOKED = "revoked"
+_BEARER = "Bearer "
+
+
+class Check(Protocol):
+    """Who says whether a credential is good."""
+
+    async def login(self, credential: str, writer: str) -> dict[str, Any] | None:
+        """The login as the wire tells it; None where the credential is not good.
+
+        Raises:
+            Unavailable: who knows cannot be reached.
+        """
+
+
+class Looked:
+    """Whoever has the place, or the key, looks for himself."""
+
+    def __init__(self, place: Place) -> None:
+        self._place = place
+
+    async def session(self, credential: str) -> Session | None:
+        """The login, unless it is unknown, expired or revoked."""
+        try:
+            session = await self._place.read(credential)
+        except Rejected:
+            return None
+        return None if session is None or _REVOKED in session.items else session
+
+    async def login(self, credential: str, writer: str) -> dict[str, Any] | None:
+        """As the wire tells it."""
+        session = await self.session(credential)
+        return None if session is None else dict(session.told(writer))
+
+
+class Introspected:
+    """The authorisation server is asked, each time anew: a cached answer would be good for as long after a logout."""
+
+    def __init__(self, address: str) -> None:
+        self._url = f"http://{address}{INTROSPECT}"
+        self._client: aiohttp.ClientSession | None = None
+
+    @asynccontextmanager
+    async def connected(self) -> AsyncIterator[None]:
+        """With connections, kept between requests."""
+        async with aiohttp.ClientSession(timeout=PATIENCE, connector=aiohttp.TCPConnector(limit=64)) as self._client:
+            yield
+
+    async def login(self, credential: str, writer: str) -> dict[str, Any] | None:
+        """What the authorisation server says of it."""
+        assert self._client is not None  # noqa: S101 - the service enters ``connected`` before it listens
+        try:
+            asking = self._client.post(self._url, data={"token": credential}, headers={"X-Writer": writer})
+            async with asking as reply:
+                reply.raise_for_status()
+                told = await reply.json()
+        except (aiohttp.ClientError, OSError, TimeoutError) as problem:
+            raise Unavailable(f"the authorisation server does not answer: {type(problem).__name__}") from problem
+        return told["session"] if told["active"] else None
+
+
+class Logins:
+    """The four requests."""
+
+    def __init__(self, place: Place, check: Check) -> None:
+        self._place, self._check, self._own = place, check, Looked(place)
+
+    async def login(self, request: web.BaseRequest) -> web.Response:
+        """``POST /login``."""
+        session = Session.born(asked.owner(request))
+        handle = await self._place.create(session)
+        told = {"session": session.told(asked.writer(request)), "access_token": handle, "token_type": "Bearer"}
+        return _with_cookie(asked.reply(told), f"{asked.COOKIE}={handle}; HttpOnly; Path=/")
+
+    async def me(self, request: web.BaseRequest) -> web.Response:
+        """``GET /me``."""
+        credential = _credential(request)
+        login = await self._check.login(credential, asked.writer(request)) if credential else None
+        if login is None:
+            raise Rejected("no login, or one that is no longer good: POST /login")
+        return asked.reply({"session": login})
+
+    async def logout(self, request: web.BaseRequest) -> web.Response:
+        """``POST /logout``: a write like any other. With a JWT it makes a revoked one, and leaves the good one good."""
+        credential = _credential(request)
+        session = await self._own.session(credential) if credential else None
+        if session is not None:
+            revoked = session.wrote(asked.writer(request), asked.operation(request), {**session.items, _REVOKED: 1})
+            await self._place.write(credential, revoked)
+        return _with_cookie(asked.reply({"logged_out": session is not None}), f"{asked.COOKIE}=; Max-Age=0; Path=/")
+
+    async def introspect(self, request: web.BaseRequest) -> web.Response:
+        """``POST /introspect``."""
+        credentials = parse_qs((await request.read()).decode("ascii", "replace")).get("token")
+        if credentials is None:
+            raise BadRequest("the form has no token=")
+        session = await self._own.session(credentials[0])
+        if session is None:
+            return asked.reply({"active": False})
+        told = session.told(asked.writer(request))
+        return asked.reply({"active": True, "sub": session.owner, "token_type": "Bearer", "session": told})
+
+
+def _credential(request: web.BaseRequest) -> str:
+    """The bearer token, or else the cookie; empty where there is neither."""
+    header = request.headers.get("Authorization", "")
+    return header.removeprefix(_BEARER) if header.startswith(_BEARER) else asked.cookie(request)
+
+
+def _with_cookie(response: web.Response, cookie: str) -> web.Response:
+    response.headers["Set-Cookie"] = cookie
+    return response
+
+
+def app(parts: Parts) -> Routes:
+    """The logins' routes.
+
+    Raises:
+        SettingsError: the scheme makes no sense over this state, or the authorisation server has no address.
+    """
+    check: Check = Looked(parts.place)
+    if _scheme(parts.settings) == "opaque":
+        check = introspected = Introspected(_authorisation(parts.settings))
+        parts.work.append(introspected.connected)
+    logins = Logins(parts.place, check)
+    return {
+        "/login": {"POST": logins.login},
+        "/me": {"GET": logins.me},
+        "/logout": {"POST": logins.logout},
+        INTROSPECT: {"POST": logins.introspect},
+    }
+
+
+def _scheme(settings: Settings) -> str:
+    in_token = settings.state == "token"
+    scheme = settings.options.text("scheme", "jwt" if in_token else "session", ("jwt", "opaque", "session"))
+    if in_token != (scheme == "jwt"):
+        why = "is the login itself" if scheme == "jwt" else "says nothing by itself"
+        other = "give it --state token" if scheme == "jwt" else "keep the login in another state than token"
+        raise SettingsError(f"--option scheme={scheme}: its credential {why}, so {other}")
+    return scheme
+
+
+def _authorisation(settings: Settings) -> str:
+    name = settings.options.text("auth", settings.replica)
+    if name not in settings.peers:
+        known = ", ".join(settings.peers) or "none"
+        raise SettingsError(f"scheme=opaque asks the replica {name}, whose address --peers does not say: {known}")
+    return settings.peers[name]

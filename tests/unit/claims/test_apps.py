@@ -1,0 +1,89 @@
+"""The claims about payloads and logins, on runs made by hand."""
+
+from dataclasses import replace
+
+import pytest
+
+from harness import claims
+from harness.claims import Runs, Support
+from harness.summary import Arm, DesignSummary, Named, Summary
+from tests import fakes_charts as fakes
+
+DRAWN = fakes.summary()
+PLAIN = next(iter(DRAWN.designs.values())).arms["control"]
+
+
+def named(size: float = 100.0, anomalies: int = 0, **statuses: int) -> Named:
+    told = {name.removeprefix("s"): count for name, count in statuses.items()} or {"200": 10}
+    total = sum(told.values())
+    return Named(total, told.get("200", 0), anomalies, told, 1.0, 2.0, size, size)
+
+
+def arm(names: dict[str, Named], **sessions: int) -> Arm:
+    return replace(PLAIN, names=names, sessions=replace(PLAIN.sessions, **sessions))  # type: ignore[arg-type]  # counts alone
+
+
+def run(scenario: str, designs: dict[str, dict[str, Arm]]) -> Runs:
+    made = {name: DesignSummary({}, arms, "kept") for name, arms in designs.items()}
+    controls = replace(DRAWN.controls, calibration=None)
+    return Runs({scenario: Summary(scenario, "now", made, controls)})
+
+
+def looks(sizes: dict[int, float], bad: int | None = None) -> dict[str, Named]:
+    return {f"look at {n}": named(size, anomalies=5 * (n == bad)) for n, size in sizes.items()}
+
+
+def payload(cookie_at_100: float) -> Runs:
+    jwt = arm(looks({1: 400, 10: 700, 50: 1900, 100: 3300, 130: 4200}, bad=130))
+    signed = arm(looks({1: 300, 100: 1400}))
+    cookie = arm(looks({1: 160, 100: cookie_at_100}))
+    designs = {"jwt": jwt, "signed": signed, "cookie": cookie, "jwt_nginx": jwt}
+    return run("payload", {name: {"control": one} for name, one in designs.items()})
+
+
+def test_a_token_that_grows_beside_a_cookie_that_does_not_supports_the_claim() -> None:
+    [claim] = claims.chosen(["C02"])
+    found = claim.found(payload(cookie_at_100=160))
+    assert found.support is Support.SUPPORTED
+    assert "At 130 items the JWT was beyond 4096 bytes" in found.says
+    assert claim.found(payload(cookie_at_100=3000)).support is Support.REFUTED
+
+
+def logins(jwt_lives: bool = True, overlap: int = 0, abrupt: int = 20) -> Runs:
+    me = {"GET /me": named()}
+    gone = arm({**me, "copy after 0 s": named(s401=30)})
+    lives = {
+        "copy after 0 s": named(s200=50),
+        "copy after 1.5 s": named(s200=9, s401=4),
+        "copy after 1.75 s": named(s401=9),
+    }
+    jwt = arm({**me, **(lives if jwt_lives else {"copy after 0 s": named(s401=30)})})
+    designs = {
+        "jwt": {"control": jwt, "fault": arm(me, forced_login=overlap)},
+        "jwt_abrupt": {"fault": arm(me, forced_login=abrupt)},
+        "opaque": {"control": gone},
+        "session": {"control": gone},
+    }
+    return run("login", designs)
+
+
+def test_a_jwt_that_outlives_its_logout_is_told_with_how_long() -> None:
+    compared, stateful = claims.chosen(["C11", "C17"])
+    found = compared.found(logins())
+    assert found.support is Support.SUPPORTED
+    assert {point.label: point.value for point in found.points} == {"jwt": 1.5, "opaque": 0, "session": 0}
+    shares = stateful.found(logins())
+    assert shares.support is Support.SUPPORTED
+    assert {point.label: point.value for point in shares.points} == {"jwt": 0, "opaque": 100, "session": 100}
+
+
+@pytest.mark.parametrize("otherwise", [{"jwt_lives": False}, {"overlap": 3}, {"abrupt": 0}])
+def test_what_comes_out_otherwise_is_refuted(otherwise: dict[str, int]) -> None:
+    [compared] = claims.chosen(["C11"])
+    assert compared.found(logins(**otherwise)).support is Support.REFUTED  # type: ignore[arg-type]  # a flag or a count
+
+
+def test_without_a_copy_nothing_is_said() -> None:
+    [stateful] = claims.chosen(["C17"])
+    bare = {name: {"control": arm({"GET /me": named()})} for name in ("jwt", "opaque", "session")}
+    assert stateful.found(run("login", bare)).support is Support.UNKNOWN
