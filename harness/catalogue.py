@@ -54,8 +54,10 @@ def _scenarios() -> Iterable[Entry]:
 
 def _balancers() -> Iterable[Entry]:
     for name, where in balancers.available().items():
+        kind = balancers.KINDS[name]
+        lacks = f"; lacks {', '.join(sorted(kind.lacks))}" if kind.lacks else ""
         found = str(where) if isinstance(where, Path) else f"missing: {where}"
-        yield Entry(name, ", ".join(sorted(balancers.SUPPORTS[name])), found)
+        yield Entry(name, ", ".join(sorted(kind.supports)) + lacks, found)
 
 
 def _stores() -> Iterable[Entry]:

@@ -23,7 +23,6 @@ from harness.errors import HarnessError, UsageError
 if TYPE_CHECKING:
     from harness.compare import Comparison
     from harness.conduct import Conducted
-    from harness.driving import Driving
     from harness.progress import Progress
     from harness.report.table import Row
     from harness.scaled import Scaled
@@ -65,7 +64,6 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for add in (
         _add_run,
-        _add_worker,
         _add_scale,
         _add_init,
         _add_report,
@@ -118,17 +116,8 @@ def _add_run(commands: Commands) -> None:
     run.add_argument("--restart", metavar="14s", help="and bring it back then")
     run.add_argument("--design", action="append", default=[], metavar="NAME", help="only this design (may be repeated)")
     run.add_argument("--replicas", type=int, metavar="N", help="replicas of each design")
-    run.add_argument("--balancer", metavar="NAME", help="haproxy or nginx")
+    run.add_argument("--balancer", metavar="NAME", help="haproxy, nginx, envoy, traefik or caddy")
     run.add_argument("--backend", choices=["process"], default="process", help="where the parts run")
-    run.add_argument("--processes", type=int, metavar="N", help="load processes of this machine (1)")
-    run.add_argument(
-        "--expect-workers",
-        type=int,
-        default=0,
-        metavar="N",
-        help="and so many that come from elsewhere: harness worker",
-    )
-    run.add_argument("--master-bind", metavar="HOST:PORT", help="where those come to (127.0.0.1:5557)")
     load = run.add_mutually_exclusive_group()
     load.add_argument("--users", type=int, metavar="N", help="concurrent sessions (closed load)")
     load.add_argument("--rate", type=float, metavar="R", help="requests a second (open load)")
@@ -145,14 +134,6 @@ def _add_run(commands: Commands) -> None:
     _json_flag(run)
 
 
-def _add_worker(commands: Commands) -> None:
-    worker = _command(
-        commands, "worker", _worker, "drive a share of another machine's runs, until Ctrl-C",
-        "harness worker --master 192.0.2.10:5557",
-    )  # fmt: skip
-    worker.add_argument("--master", required=True, metavar="HOST:PORT", help="where `harness run` expects workers")
-
-
 def _add_scale(commands: Commands) -> None:
     scale = _command(
         commands, "scale", _scale, "capacity at each size, a fitted scaling law, and its limits",
@@ -163,7 +144,7 @@ def _add_scale(commands: Commands) -> None:
     scale.add_argument(
         "--design", action="append", default=[], metavar="NAME", help="only this design (may be repeated)"
     )
-    scale.add_argument("--balancer", metavar="NAME", help="haproxy or nginx")
+    scale.add_argument("--balancer", metavar="NAME", help="haproxy, nginx, envoy, traefik or caddy")
     scale.add_argument(
         "--slo-p99", type=float, default=200.0, metavar="MS", help="the p99 latency a demand must hold (200)"
     )
@@ -293,7 +274,7 @@ def _add_up(commands: Commands) -> None:
     up.add_argument("scenario", type=Path, help="a file of scenarios/")
     up.add_argument("--design", required=True, metavar="NAME", help="the design to bring up")
     up.add_argument("--replicas", type=int, metavar="N", help="how many replicas")
-    up.add_argument("--balancer", metavar="NAME", help="haproxy or nginx")
+    up.add_argument("--balancer", metavar="NAME", help="haproxy, nginx, envoy, traefik or caddy")
     up.add_argument(
         "--port", type=int, default=0, metavar="N", help="where the balancer listens (default: a free port)"
     )
@@ -342,7 +323,6 @@ def _run(arguments: argparse.Namespace) -> int:
     changes = scenario.Overrides(
         tuple(arguments.design), arguments.replicas, arguments.balancer, arguments.users, arguments.rate,
         arguments.duration, arguments.seed, arguments.quick, arguments.repeat, tuple(arguments.allow_host),
-        _driving(arguments),
     )  # fmt: skip
     flags = {key: value for key, value in vars(arguments).items() if key not in ("command", "json")}
     loaded = _loaded(arguments)
@@ -354,20 +334,6 @@ def _run(arguments: argparse.Namespace) -> int:
     else:
         _print_result(conducted)
     return 130 if conducted.interrupted else conducted.analysis.result.exit_code
-
-
-def _driving(arguments: argparse.Namespace) -> "Driving":
-    """How many drive, from the flags; whoever has to start some of them is told so."""
-    from harness import driving  # noqa: PLC0415
-
-    bind, elsewhere = arguments.master_bind, arguments.expect_workers
-    if bind is None and elsewhere:
-        bind = driving.DEFAULT_BIND
-    address = driving.Address.of(bind, "--master-bind") if bind else None
-    by = driving.Driving(arguments.processes, elsewhere, address)
-    if elsewhere:
-        print(f"waits in each arm for {elsewhere} x: harness worker --master {address}", file=sys.stderr)
-    return by
 
 
 def _shown(prometheus_port: int | None) -> "Progress":
@@ -419,15 +385,6 @@ def _loaded(arguments: argparse.Namespace) -> "Loaded":
         raise UsageError("nothing to run", "harness run SCENARIO, or harness run --command TEXT")
     otherwise = told.scenario(arguments.replicas, arguments.users, arguments.duration) if told.given else None
     return scenario.load(arguments.scenario or scenario.PROBING, otherwise)
-
-
-def _worker(arguments: argparse.Namespace) -> int:
-    from harness import driving, worker  # noqa: PLC0415
-
-    master = driving.Address.of(arguments.master, "--master")
-    print(f"works for {master} until Ctrl-C; it runs the users that the master sends", file=sys.stderr)
-    asyncio.run(worker.work(master))
-    return 0
 
 
 def _scale(arguments: argparse.Namespace) -> int:

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from harness.stores import STORES
 
 _PATIENCE_S = 1.5
 _PORTS = Path("/proc/sys/net/ipv4/ip_local_port_range")
+_USUAL = ("haproxy", "nginx")  # the balancers that come with the harness
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
@@ -40,8 +41,8 @@ def examine(results: Path = Path("results")) -> tuple[Finding, ...]:
         _python,
         _cores,
         _descriptors,
-        *(partial(_server, name, kind.binary, "balancing") for name, kind in balancers.KINDS.items()),
-        *(partial(_server, name, kind.program, f"state in {name}", "--version") for name, kind in STORES.items()),
+        *(partial(_balancer, kind) for kind in balancers.KINDS.values()),
+        *(partial(_server, name, kind.program, f"state in {name}") for name, kind in STORES.items()),
         _docker,
         _browser,
         partial(_disk, results),
@@ -83,12 +84,18 @@ def _descriptors() -> Finding:
     )
 
 
-def _server(name: str, binary: Callable[[], Path | str], needed_for: str, flag: str = "-v") -> Finding:
+def _balancer(kind: balancers.Kind) -> Finding:
+    usual = kind.name in _USUAL
+    found = _server(kind.name, kind.binary, "balancing" if usual else f"designs behind {kind.name}", kind.version)
+    return replace(found, required=usual)
+
+
+def _server(name: str, binary: Callable[[], Path | str], needed_for: str, version: str = "-v") -> Finding:
     try:
         path = binary()
     except EnvironmentLacksError as lack:
         return Finding(name, False, "", needed_for, lack.hint)
-    said = Path(path).name if str(path).endswith(".jar") else _said([str(path), flag])
+    said = _said([str(path), version])
     return Finding(name, said is not None, _version(said), needed_for, f"reinstall it: {path} does not start")
 
 

@@ -15,13 +15,15 @@ from pathlib import Path
 from typing import Protocol
 
 from harness.bundled import scenarios_home, targets_home
-from harness.driving import ALONE, Driving
 from harness.duration import seconds
 from harness.errors import UsageError
 from harness.targets import Command, Target, Url
 from harness.verdicts import Expectation
 
-POLICIES = ("round_robin", "least_connections", "cookie", "hash_cookie", "hash_header", "modulo_header", "source")
+#: Those that choose a replica for each request; then those that keep a client, or its key, with one.
+SPREADING = ("round_robin", "least_connections")
+PINNING = ("cookie", "hash_cookie", "hash_header", "modulo_header", "maglev_header", "source", "connection")
+POLICIES = SPREADING + PINNING
 
 
 def _require(holds: bool, message: str, hint: str = "docs/scenarios.md says what each value may be") -> None:
@@ -70,7 +72,7 @@ class Balancing:
     """
 
     policy: str = "round_robin"
-    name: str = "auto"  # auto | haproxy | nginx
+    name: str = "auto"  # auto | haproxy | nginx | envoy | traefik | caddy
     key: str = "session"
     health: Health = Health()
     retries: int = 1
@@ -84,7 +86,7 @@ class Balancing:
     @property
     def affinity(self) -> bool:
         """Whether one session's requests go to one replica."""
-        return self.policy in ("cookie", "hash_cookie", "hash_header", "modulo_header", "source")
+        return self.policy in PINNING
 
 
 @dataclass(frozen=True)
@@ -369,7 +371,6 @@ class Overrides:
     quick: bool = False
     repeat: int = 1
     allow_hosts: tuple[str, ...] = ()
-    driving: Driving = ALONE
 
     def __post_init__(self) -> None:
         _require(self.repeat >= 1, "repeat must be at least 1", "--repeat 3 runs everything three times")

@@ -3,15 +3,21 @@
 import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from harness.balancers import haproxy, nginx
+from harness.balancers import caddy, envoy, haproxy, nginx, traefik
 from harness.balancers.launch import Setup, Starter
 from harness.errors import EnvironmentLacksError, UsageError
 from harness.parts import Balancer, Member
 from harness.scenario import Balancing, Design
 from harness.targets import Url
+
+#: What a balancer may be without: it keeps pinned clients on a draining member (``drain``), tells what it believes of
+#: members (``states``), counts (``counters``), says who answered (``names``), retries a pinned client's request with
+#: another member (``redispatch``), logs what tells a failed connect from what was sent (``evidence``), and cuts no
+#: connection when members change (``seamless``).
+ABILITIES = ("drain", "states", "counters", "names", "redispatch", "evidence", "seamless")
 
 
 @dataclass(frozen=True)
@@ -20,19 +26,28 @@ class Kind:
 
     name: str
     supports: frozenset[str]
+    lacks: frozenset[str]  # of ``ABILITIES``
+    version: str  # the word on which it tells that
     binary: Callable[[], Path]
     start: Callable[[Setup], AbstractAsyncContextManager[Balancer]]
 
 
 #: In the order in which ``auto`` tries them.
 KINDS: Mapping[str, Kind] = {
-    module.NAME: Kind(module.NAME, module.SUPPORTS, module.binary, module.start) for module in (haproxy, nginx)
+    module.NAME: Kind(module.NAME, module.SUPPORTS, module.LACKS, module.VERSION, module.binary, module.start)
+    for module in (haproxy, nginx, envoy, traefik, caddy)
 }
 #: The policies of each balancer.
 SUPPORTS: Mapping[str, frozenset[str]] = {name: kind.supports for name, kind in KINDS.items()}
 
 #: What every balancer can look up: nginx names a cookie in a variable, and ignores headers with an underscore.
-_KEYS = {"hash_cookie": "[A-Za-z0-9_]+", "hash_header": "[A-Za-z0-9-]+", "modulo_header": "[A-Za-z0-9-]+"}
+_HEADER = "[A-Za-z0-9-]+"
+_KEYS = {
+    "hash_cookie": "[A-Za-z0-9_]+",
+    "hash_header": _HEADER,
+    "modulo_header": _HEADER,
+    "maglev_header": _HEADER,
+}
 
 
 def available() -> Mapping[str, Path | str]:
@@ -75,7 +90,7 @@ def require(design: Design) -> None:
         UsageError, EnvironmentLacksError: as ``chosen``.
     """
     if not isinstance(design.target, Url):
-        chosen(design.balancing)
+        chosen(replace(design.balancing, names=design.balancing.names or design.target is not None))
 
 
 def chosen(balancing: Balancing) -> Kind:
@@ -86,14 +101,16 @@ def chosen(balancing: Balancing) -> Kind:
         EnvironmentLacksError: it is not installed.
     """
     able = [name for name, policies in SUPPORTS.items() if balancing.policy in policies]
+    if balancing.names:
+        able = [name for name in able if "names" not in KINDS[name].lacks]
     if balancing.name == "auto":
         return _first_installed([KINDS[name] for name in able])
     if balancing.name not in KINDS:
         raise UsageError(f"no balancer {balancing.name!r}", f"there are auto, {', '.join(KINDS)}")
     if balancing.name not in able:
-        raise UsageError(
-            f"{balancing.name} does not do {balancing.policy}", f"{', '.join(able) or 'no other balancer'} can"
-        )
+        does = balancing.policy in SUPPORTS[balancing.name]
+        what = "say which copy of a service of yours answered" if does else f"do {balancing.policy}"
+        raise UsageError(f"{balancing.name} does not {what}", f"{', '.join(able) or 'no other balancer'} can")
     return _first_installed([KINDS[balancing.name]])
 
 

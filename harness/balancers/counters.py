@@ -7,12 +7,15 @@ from typing import Protocol, runtime_checkable
 
 @dataclass(frozen=True)
 class Counters:
-    """One member since the start: requests sent there, errors connecting or replying, retries, requests moved away."""
+    """One member since the start: requests sent there, errors connecting or replying, retries, requests moved away.
+
+    The latter two are None where the balancer does not count them by member.
+    """
 
     requests: int
     errors: int
-    retries: int
-    redispatches: int
+    retries: int | None = None
+    redispatches: int | None = None
 
 
 @runtime_checkable

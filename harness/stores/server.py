@@ -2,13 +2,12 @@
 
 import asyncio
 import contextlib
-import shutil
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import ClassVar, Self
+from typing import Self
 
 from harness.errors import EnvironmentLacksError
 from harness.parts import Evidence
@@ -48,18 +47,16 @@ class Scope(ABC):
 class Server(Scope):
     """One server process. What it is, is told by ``argv`` and ``answers``; its log is ``<logs>/<name>.log``.
 
-    ``folder`` is for its data, and goes with it.
+    ``folder`` is for its data, and goes with the run.
     """
-
-    POLL: ClassVar[float] = 0.01  # seconds between two looks at whether it answers by now
 
     def __init__(self, supervisor: Supervisor, logs: Path, name: str) -> None:
         self._name = name
         self._supervisor = supervisor
-        self._reservations: list[Reservation] = []
+        self._reservation = Reservation()
         self._log = logs / f"{name}.log"
         self._child: Child | None = None
-        self.port = self.reserved()
+        self.port = self._reservation.lend()
         self.folder = supervisor.scratch / f"{name}-{self.port}"
 
     @property
@@ -76,11 +73,6 @@ class Server(Scope):
     def pids(self) -> tuple[int, ...]:
         """Its process; none while it is down."""
         return (self._child.pid,) if self._child and self._child.alive else ()
-
-    def reserved(self) -> int:
-        """A port that is its own until it is stopped."""
-        self._reservations.append(Reservation())
-        return self._reservations[-1].lend()
 
     @abstractmethod
     def argv(self) -> Sequence[str]:
@@ -105,7 +97,7 @@ class Server(Scope):
                 raise EnvironmentLacksError(
                     f"the store {self.name} did not start: {child.log_tail(2)}", f"see {self._log}"
                 )
-            await asyncio.sleep(self.POLL)
+            await asyncio.sleep(_POLL)
 
     async def _ready(self) -> bool:
         with contextlib.suppress(OSError, EOFError):
@@ -113,12 +105,10 @@ class Server(Scope):
         return False
 
     async def stop(self) -> None:
-        """End it, wait for its end, and give its ports and its data back."""
+        """End it, wait for its end, and give its port back."""
         if self._child:
             await self._child.stop(grace=2.0)
-        for reservation in self._reservations:
-            reservation.close()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        self._reservation.close()
 
     async def kill(self) -> Evidence:
         """SIGKILL: what it held in memory alone is lost."""
@@ -162,7 +152,8 @@ class Servers(Scope):
         Raises:
             EnvironmentLacksError: one ends, or none leads in time.
         """
-        await self.restart()
+        await asyncio.gather(*(member.start() for member in self._members))
+        await self._leader()
 
     async def stop(self) -> None:
         """End all and wait for their end."""

@@ -29,6 +29,26 @@ NEVER = Health("30s", fall=10)  # so that nothing but the retries under test sav
 QUICK = Health("200ms", fall=2)
 
 
+KEYS = {
+    "cookie": "",
+    "hash_cookie": "session",
+    "hash_header": "X-Session",
+    "maglev_header": "X-Session",
+    "source": "",
+}
+
+
+def behind(*policies: str, able: str = "") -> pytest.MarkDecorator:
+    """Each balancer with each of these policies that it supports; not those that lack an ability that is asked for."""
+    pairs = [
+        (name, policy)
+        for name, kind in sorted(KINDS.items())
+        for policy in policies
+        if policy in kind.supports and able not in kind.lacks
+    ]
+    return pytest.mark.parametrize(("name", "policy"), pairs, indirect=["name"])
+
+
 @pytest.fixture(params=sorted(KINDS))
 def name(request: pytest.FixtureRequest) -> str:
     if request.param not in INSTALLED:
@@ -90,7 +110,7 @@ class Client:
         op = self.number << 32 | len(self.sent) + 1
         headers = {"Idempotency-Key": f"{op:016x}", "X-Session": f"session-{self.number}"}
         try:
-            async with self.http.post(f"{self.balancer.url}/write", headers=headers) as reply:
+            async with self.http.post(f"{self.balancer.url}/write", headers=headers, data=b"x") as reply:
                 await reply.read()
                 status = reply.status
                 if replica := reply.headers.get("X-Replica"):
@@ -142,6 +162,11 @@ async def eventually(holds: Callable[[], Awaitable[bool]], within: float = 8.0) 
             await asyncio.sleep(0.02)
 
 
+def unharmed(name: str) -> set[int]:
+    """What clients may see while members come and go: without a reply end those whose connection is cut."""
+    return {200, 0} if "seamless" in KINDS[name].lacks else {200}
+
+
 def total(several: list[Client]) -> Counter[int]:
     return sum((client.statuses for client in several), Counter())
 
@@ -182,9 +207,6 @@ class Backends:
         return {name: backend.seen["POST"] for name, backend in self.by_name.items()}
 
 
-KEYS = {"cookie": "", "hash_cookie": "session", "hash_header": "X-Session", "source": ""}
-
-
 def pinned(name: str, policy: str, health: Health = USUAL, retries: int = 1, redispatch: bool = True) -> Balancing:
     return Balancing(policy, name, KEYS[policy] or "session", health, retries, redispatch)
 
@@ -211,7 +233,7 @@ async def test_least_connections_spares_a_busy_member(name: str, place: Place, b
     assert 0 < writes["slow"] < min(writes["r1"], writes["r2"]) / 2
 
 
-@pytest.mark.parametrize("policy", KEYS)
+@behind(*KEYS)
 async def test_affinity_keeps_each_client_on_one_member(
     name: str, policy: str, place: Place, backends: Backends
 ) -> None:
@@ -225,7 +247,7 @@ async def test_affinity_keeps_each_client_on_one_member(
         assert {client.members[0] for client in several} == {"r0", "r1", "r2"}
 
 
-@pytest.mark.parametrize("policy", ["round_robin", "cookie"])
+@behind("round_robin", "cookie", able="names")
 async def test_a_member_that_does_not_say_its_name_is_named_and_nobody_else(
     name: str, policy: str, place: Place, backends: Backends
 ) -> None:
@@ -255,7 +277,7 @@ async def test_an_added_member_takes_traffic_without_a_failed_request(
         await backends.bring_up("r2")
         await balancer.add(backends.members[2])
         await eventually(_has_seen(backends, "r2", 10))
-    assert total(several).keys() == {200}
+    assert total(several).keys() <= unharmed(name)
 
 
 def _has_seen(backends: Backends, name: str, count: int) -> Callable[[], Awaitable[bool]]:
@@ -265,7 +287,7 @@ def _has_seen(backends: Backends, name: str, count: int) -> Callable[[], Awaitab
     return holds
 
 
-@pytest.mark.parametrize("policy", ["round_robin", "cookie"])
+@behind("round_robin", "cookie")
 async def test_a_removed_member_gets_nothing_more_and_no_request_fails(
     name: str, policy: str, place: Place, backends: Backends
 ) -> None:
@@ -279,7 +301,7 @@ async def test_a_removed_member_gets_nothing_more_and_no_request_fails(
         await asyncio.sleep(0.2)
     assert after > 0
     assert backends.writes()["r1"] == after
-    assert total(several).keys() == {200}
+    assert total(several).keys() <= unharmed(name)
 
 
 async def test_a_removed_member_can_come_back_elsewhere(name: str, place: Place, backends: Backends) -> None:
@@ -289,14 +311,15 @@ async def test_a_removed_member_can_come_back_elsewhere(name: str, place: Place,
         await balancer.add(await backends._serve("r1", 0))
         async with clients(balancer, 2) as several, writing(several):
             await eventually(_has_seen(backends, "r1", 5))
-    assert total(several).keys() == {200}
+    assert total(several).keys() <= unharmed(name)
 
 
+@behind("cookie", able="drain")
 async def test_draining_keeps_pinned_clients_and_admits_no_new_ones(
-    name: str, place: Place, backends: Backends
+    name: str, policy: str, place: Place, backends: Backends
 ) -> None:
     async with (
-        place.up(Balancing("cookie", name), await backends.bring_up("r0", "r1")) as balancer,
+        place.up(Balancing(policy, name), await backends.bring_up("r0", "r1")) as balancer,
         clients(balancer, 4) as old,
         clients(balancer, 4) as new,
     ):
@@ -309,7 +332,7 @@ async def test_draining_keeps_pinned_clients_and_admits_no_new_ones(
         assert {client.members[-1] for client in new} == {"r0"}
 
 
-@pytest.mark.parametrize("policy", ["cookie", "hash_cookie"])
+@behind("cookie", "hash_cookie", "hash_header", able="redispatch")
 async def test_with_redispatch_a_dead_members_clients_move_without_an_error(
     name: str, policy: str, place: Place, backends: Backends
 ) -> None:
@@ -326,10 +349,14 @@ async def test_with_redispatch_a_dead_members_clients_move_without_an_error(
 
 
 def _refused(balancer: Balancer, ops: set[int]) -> Callable[[], Awaitable[bool]]:
-    """Whether just these are told as refused: the reply is out a moment before its line is logged."""
+    """Whether just these are told as refused: the reply is out a moment before its line is logged.
+
+    Without evidence none but these are.
+    """
 
     async def holds() -> bool:
-        return {refusal.op for refusal in balancer.refusals()} == ops
+        refused = {refusal.op for refusal in balancer.refusals()}
+        return refused <= ops if "evidence" in KINDS[balancer.name].lacks else refused == ops
 
     return holds
 
@@ -356,38 +383,49 @@ async def test_without_redispatch_a_dead_members_clients_fail_until_it_is_found_
 async def test_without_retries_a_failed_connect_reaches_the_client(name: str, place: Place, backends: Backends) -> None:
     seen = {}
     await backends.bring_up("r0", "r1")
-    await backends.stop("r1")
     for retries in (0, 1):
         balancing = Balancing("round_robin", name, retries=retries, redispatch=True, health=NEVER)
         async with place.up(balancing, backends.members) as balancer, clients(balancer, 1) as (client,):
+            await backends.stop("r1")
             for _ in range(4):
                 await client.write()
             seen[retries] = client.statuses[200]
+        await backends.return_empty("r1")
     assert seen == {0: 2, 1: 4}
 
 
+@behind("hash_cookie", "hash_header", "source")
 async def test_an_empty_member_that_returns_gets_its_hashed_clients_back(
-    name: str, place: Place, backends: Backends
+    name: str, policy: str, place: Place, backends: Backends
 ) -> None:
-    balancing = pinned(name, "hash_cookie", health=QUICK)
+    balancing = pinned(name, policy, health=QUICK)
     async with place.facing(12, balancing, await backends.bring_up("r0", "r1")) as (_balancer, several):
         for client in several:
             await client.write()
         victim = next(client for client in several if client.members == ["r1"])
+
+        def reaches(member: str) -> Callable[[], Awaitable[bool]]:
+            async def holds() -> bool:
+                return await victim.write() == 200 and victim.members[-1] == member
+
+            return holds
+
         await backends.stop("r1")
-        await victim.write()
-        assert victim.members[-1] == "r0"
+        await eventually(reaches("r0"))
         await backends.return_empty("r1")
+        await eventually(reaches("r1"))
 
-        async def is_back() -> bool:
-            await victim.write()
-            return victim.members[-1] == "r1"
 
-        await eventually(is_back)
+DEATHS = [
+    (name, policy, redispatch)
+    for name in sorted(KINDS)
+    for policy, redispatch in (("cookie", False), ("round_robin", True), ("round_robin", False))
+    if (policy, redispatch) != ("round_robin", False) or name in ("haproxy", "nginx")
+]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("policy", "redispatch"), [("cookie", False), ("round_robin", True), ("round_robin", False)])
+@pytest.mark.parametrize(("name", "policy", "redispatch"), DEATHS, indirect=["name"])
 async def test_a_refusal_is_never_an_applied_write(
     name: str, policy: str, redispatch: bool, place: Place, tmp_path: Path
 ) -> None:
@@ -408,7 +446,8 @@ async def test_a_refusal_is_never_an_applied_write(
             refused = {refusal.op for refusal in balancer.refusals()}
     applied = {int(op, 16) for one in lone for op in one.journal.read_text().split()}
     answered = {op: status for client in several for op, status in client.sent.items()}
-    assert refused and not refused & applied
+    assert not refused & applied
+    assert refused or "evidence" in KINDS[name].lacks
     assert {answered[op] for op in refused} <= {502, 503, 504}
     # What a member got but could not answer is in doubt, and there was some to tempt the parser.
     assert {op for op, status in answered.items() if status != 200} & applied
@@ -478,10 +517,11 @@ async def test_a_killed_balancer_comes_back_on_its_port_with_its_members(
         assert place.supervisor.deaths.empty()
 
 
-@pytest.mark.parametrize(("policy", "share"), [("hash_header", 1 / 4), ("modulo_header", 3 / 4)])
-async def test_a_member_more_moves_what_its_hash_says(
-    name: str, policy: str, share: float, place: Place, backends: Backends
-) -> None:
+MOVES = {"hash_header": 1 / 4, "maglev_header": 1 / 4, "modulo_header": 3 / 4}
+
+
+@behind(*MOVES)
+async def test_a_member_more_moves_what_its_hash_says(name: str, policy: str, place: Place, backends: Backends) -> None:
     await backends.bring_up("r0", "r1", "r2", "r3")
     async with place.facing(80, Balancing(policy, name, "X-Session"), backends.members[:3]) as (balancer, several):
         for client in several:
@@ -492,7 +532,9 @@ async def test_a_member_more_moves_what_its_hash_says(
             for client in several:
                 assert await client.write() == 200
             moved = [client for client in several if client.members[0] != client.members[-1]]
-            return abs(len(moved) / len(several) - share) < 0.15 and "r3" in {client.members[-1] for client in moved}
+            return abs(len(moved) / len(several) - MOVES[policy]) < 0.15 and "r3" in {
+                client.members[-1] for client in moved
+            }
 
         await eventually(moved_as_said)
 
@@ -500,7 +542,7 @@ async def test_a_member_more_moves_what_its_hash_says(
 async def test_states_say_what_the_balancer_believes_or_nothing(name: str, place: Place, backends: Backends) -> None:
     balancing = Balancing("cookie", name, health=QUICK)
     async with place.up(balancing, await backends.bring_up("r0", "r1", "r2", "r3")) as balancer:
-        if name == "nginx":
+        if "states" in KINDS[name].lacks:
             assert await balancer.states() == {}
             return
         await backends.stop("r1")
@@ -517,7 +559,7 @@ async def test_counters_count_requests_and_what_was_moved(name: str, place: Plac
     balancing = pinned(name, "cookie", health=NEVER)
     async with place.up(balancing, await backends.bring_up("r0", "r1")) as balancer, clients(balancer, 2) as several:
         if not isinstance(balancer, Counting):
-            assert name == "nginx"
+            assert "counters" in KINDS[name].lacks
             return
         for client in several:
             await client.write()
@@ -526,8 +568,8 @@ async def test_counters_count_requests_and_what_was_moved(name: str, place: Plac
             await client.write()
         counters = await balancer.counters()
         assert counters["r0"].requests == 3
-        assert counters["r1"].redispatches == 1
-        assert counters["r0"].redispatches == 0
+        assert counters["r1"].redispatches in (1, None)
+        assert counters["r0"].redispatches in (0, None)
 
 
 async def test_a_taken_port_is_told_as_such(name: str, supervisor: Supervisor, tmp_path: Path) -> None:
@@ -545,6 +587,8 @@ async def test_a_taken_port_is_told_as_such(name: str, supervisor: Supervisor, t
             await scope.__aenter__()
 
 
+# Those in Go look a name up when they connect: they take any.
+@pytest.mark.parametrize("name", ["envoy", "haproxy", "nginx"], indirect=True)
 async def test_a_configuration_it_does_not_take_is_told_with_its_own_words(name: str, place: Place) -> None:
     with pytest.raises(HarnessError) as told:
         async with place.up(Balancing(name=name), [Member("r0", "no such host!", 1)]):

