@@ -12,7 +12,7 @@ import traceback
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from rich.console import Console
 from rich.markup import escape
@@ -53,9 +53,28 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _defect(problem)
 
 
+class _Parser(argparse.ArgumentParser):
+    """Tells what is wrong with the command line as any other problem is told."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"harness: {message}\n  hint: {self.prog} --help\n")
+
+
+def _port(text: str) -> int:
+    if not text.isdigit() or not 0 <= int(text) <= 65535:
+        raise argparse.ArgumentTypeError(f"a port is a number from 0 to 65535, not {text!r}")
+    return int(text)
+
+
+def _sizes(text: str) -> tuple[int, ...]:
+    if not all(size.isdigit() for size in text.split(",")):
+        raise argparse.ArgumentTypeError(f"sizes are numbers with commas between them, such as 1,2,4,8, not {text!r}")
+    return tuple(map(int, text.split(",")))
+
+
 def build_parser() -> argparse.ArgumentParser:
     """The whole command line."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="harness",
         description="Where should session state live? Start, balance, drive, kill, judge, draw.",
         epilog=EXIT_CODES,
@@ -126,7 +145,7 @@ def _add_run(commands: Commands) -> None:
     run.add_argument("--seed", type=int, metavar="N", help="of arrivals and operation ids")
     run.add_argument("--out", type=Path, default=Path("results"), metavar="DIR", help="where runs are kept")
     run.add_argument("--quick", action="store_true", help="the scenario's short form")
-    run.add_argument("--prometheus-port", type=int, metavar="N", help="serve live metrics there, on loopback")
+    run.add_argument("--prometheus-port", type=_port, metavar="N", help="serve live metrics there, on loopback")
     run.add_argument(
         "--allow-host", action="append", default=[], metavar="NAME",
         help="a host besides this one that a Url(...) may name (may be repeated)",
@@ -140,7 +159,7 @@ def _add_scale(commands: Commands) -> None:
         "harness scale scenarios/scale.py --replicas 1,2,4,8",
     )  # fmt: skip
     scale.add_argument("scenario", type=Path, help="a file of scenarios/")
-    scale.add_argument("--replicas", default="1,2,4,8", metavar="N,N", help="the sizes (1,2,4,8)")
+    scale.add_argument("--replicas", type=_sizes, default="1,2,4,8", metavar="N,N", help="the sizes (1,2,4,8)")
     scale.add_argument(
         "--design", action="append", default=[], metavar="NAME", help="only this design (may be repeated)"
     )
@@ -276,7 +295,7 @@ def _add_up(commands: Commands) -> None:
     up.add_argument("--replicas", type=int, metavar="N", help="how many replicas")
     up.add_argument("--balancer", metavar="NAME", help="haproxy, nginx, envoy, traefik or caddy")
     up.add_argument(
-        "--port", type=int, default=0, metavar="N", help="where the balancer listens (default: a free port)"
+        "--port", type=_port, default=0, metavar="N", help="where the balancer listens (default: a free port)"
     )
     _json_flag(up)
 
@@ -390,7 +409,7 @@ def _loaded(arguments: argparse.Namespace) -> "Loaded":
 def _scale(arguments: argparse.Namespace) -> int:
     from harness import capacity, conduct, progress, scale, scenario  # noqa: PLC0415
 
-    sizes = tuple(int(size) if size.isdigit() else 0 for size in arguments.replicas.split(","))
+    sizes: tuple[int, ...] = arguments.replicas
     plan = scale.ScalePlan(sizes, capacity.Objectives(arguments.slo_p99, arguments.slo_errors))
     changes = scenario.Overrides(tuple(arguments.design), balancer=arguments.balancer, seed=arguments.seed)
     flags = {key: value for key, value in vars(arguments).items() if key not in ("command", "json")}

@@ -123,6 +123,23 @@ def test_a_fault_after_the_end_of_a_shortened_run(told_by: Tell) -> None:
     assert_one_clear_line(told_by("run", NODE_KILL, "--duration", "5s"), 2, "outside the measured time")
 
 
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("run", NODE_KILL, "--seed", "abc"), "invalid int value"),
+        (("run", NODE_KILL, "--backend", "nowhere"), "invalid choice"),
+        (("run", NODE_KILL, "--prometheus-port", "99999"), "from 0 to 65535"),
+        (("up", NODE_KILL, "--design", "sticky", "--port", "-1"), "from 0 to 65535"),
+        (("scale", NODE_KILL, "--replicas", "1,two"), "numbers with commas"),
+        (("scale", NODE_KILL, "--replicas", "0"), "from 1"),
+        (("list", "nothing"), "invalid choice"),
+        ((), "COMMAND"),
+    ],
+)
+def test_a_wrong_flag(told_by: Tell, words: tuple[str | Path, ...], told: str) -> None:
+    assert_one_clear_line(told_by(*words), 2, told)
+
+
 def test_an_out_that_cannot_be_written(told_by: Tell) -> None:
     assert_one_clear_line(told_by("run", NODE_KILL, "--quick", "--out", "/proc/nowhere"), 2, "cannot write")
 
