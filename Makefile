@@ -70,7 +70,7 @@ lint: $(INSTALLED)
 test: lint
 	@echo "test: the tests that need no real server, those that do, and those that need the machine to themselves"
 	@$(BIN)/pytest -m "not slow" -n 2 -q
-	@$(BIN)/pytest -m "slow and not alone" -n 2 --dist loadfile
+	@$(BIN)/pytest -m "slow and not alone" -n 3 --dist loadgroup
 	@$(BIN)/pytest -m "slow and alone"
 
 test-fast: $(INSTALLED)

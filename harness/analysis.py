@@ -135,6 +135,10 @@ def _measurement(run: Run, folded: Sequence[tuple[ArmObservations, Arm]]) -> Ite
 def _arm_measurement(observed: ArmObservations, arm: Arm) -> Iterator[Verdict]:
     where = f"{observed.arm} arm"
     for event in observed.events:
+        if event.kind == "worker_lost":
+            why = f"{event.subject} on {event.detail['host']} was lost, {event.detail['why']}"
+            told = f"{where}: {why}; its {event.detail['sessions']} sessions are not judged"
+            yield Verdict("worker_lost", Result.UNKNOWN, told, observed.design)
         if event.kind in ("part_died", "broken_off"):
             yield Verdict(event.kind, Result.UNKNOWN, f"{where}: {event.detail.get('why', '')}", observed.design)
     for fault in arm.faults:

@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from harness.clock import Clock
+from harness.driving import ALONE, Driving
 from harness.errors import UntrustedError
 from harness.faults.timeline import timeline
-from harness.load.driver import Driver, driving
+from harness.load.channel import Joined, Lost
+from harness.load.driver import Driver, Ears, driving
 from harness.observations import Event, Snapshot
 from harness.progress import Progress
 from harness.runs import ArmFiles
@@ -67,6 +69,16 @@ class Recording:
         self.last = snapshot
         self.progress.snapshot(snapshot)
 
+    def joined(self, worker: Joined) -> None:
+        """Note that a worker takes part."""
+        error = worker.clock_error_ms
+        self.event(Event(self.now, "worker_joined", worker.worker, {"host": worker.host, "clock_error_ms": error}))
+
+    def lost(self, worker: Lost) -> None:
+        """Note that a worker is gone; the others go on."""
+        host, why, sessions = worker.host, worker.why, worker.sessions
+        self.event(Event(self.now, "worker_lost", worker.worker, {"host": host, "why": why, "sessions": sessions}))
+
     def keep(self) -> None:
         """Write all of it down."""
         facts: dict[str, Any] = {
@@ -88,6 +100,7 @@ class Bench:
     supervisor: Supervisor
     seed: int
     progress: Progress
+    by: Driving = ALONE
 
     @asynccontextmanager
     async def recording(self, arm: Arm, files: ArmFiles, clock: Clock | None = None) -> AsyncIterator[Recording]:
@@ -136,7 +149,8 @@ class Bench:
             log=files.logs / "driver.log",
             supervisor=self.supervisor,
             seed=self.seed,
-            on_snapshot=told.snapshot,
+            by=self.by,
+            ears=Ears(told.snapshot, told.joined, told.lost),
         )
 
     async def offer(self, told: Recording, users: Path, topology: Topology) -> None:

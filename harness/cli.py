@@ -23,6 +23,7 @@ from harness.errors import HarnessError, UsageError
 if TYPE_CHECKING:
     from harness.compare import Comparison
     from harness.conduct import Conducted
+    from harness.driving import Driving
     from harness.progress import Progress
     from harness.report.table import Row
     from harness.scaled import Scaled
@@ -83,6 +84,7 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for add in (
         _add_run,
+        _add_worker,
         _add_scale,
         _add_init,
         _add_report,
@@ -137,6 +139,15 @@ def _add_run(commands: Commands) -> None:
     run.add_argument("--replicas", type=int, metavar="N", help="replicas of each design")
     run.add_argument("--balancer", metavar="NAME", help="haproxy, nginx, envoy, traefik or caddy")
     run.add_argument("--backend", choices=["process"], default="process", help="where the parts run")
+    run.add_argument("--processes", type=int, metavar="N", help="load processes of this machine (1)")
+    run.add_argument(
+        "--expect-workers",
+        type=int,
+        default=0,
+        metavar="N",
+        help="and so many that come from elsewhere: harness worker",
+    )
+    run.add_argument("--master-bind", metavar="HOST:PORT", help="where those come to (127.0.0.1:5557)")
     load = run.add_mutually_exclusive_group()
     load.add_argument("--users", type=int, metavar="N", help="concurrent sessions (closed load)")
     load.add_argument("--rate", type=float, metavar="R", help="requests a second (open load)")
@@ -151,6 +162,14 @@ def _add_run(commands: Commands) -> None:
         help="a host besides this one that a Url(...) may name (may be repeated)",
     )  # fmt: skip
     _json_flag(run)
+
+
+def _add_worker(commands: Commands) -> None:
+    worker = _command(
+        commands, "worker", _worker, "drive a share of another machine's runs, until Ctrl-C",
+        "harness worker --master 192.0.2.10:5557",
+    )  # fmt: skip
+    worker.add_argument("--master", required=True, metavar="HOST:PORT", help="where `harness run` expects workers")
 
 
 def _add_scale(commands: Commands) -> None:
@@ -342,6 +361,7 @@ def _run(arguments: argparse.Namespace) -> int:
     changes = scenario.Overrides(
         tuple(arguments.design), arguments.replicas, arguments.balancer, arguments.users, arguments.rate,
         arguments.duration, arguments.seed, arguments.quick, arguments.repeat, tuple(arguments.allow_host),
+        _driving(arguments),
     )  # fmt: skip
     flags = {key: value for key, value in vars(arguments).items() if key not in ("command", "json")}
     loaded = _loaded(arguments)
@@ -353,6 +373,20 @@ def _run(arguments: argparse.Namespace) -> int:
     else:
         _print_result(conducted)
     return 130 if conducted.interrupted else conducted.analysis.result.exit_code
+
+
+def _driving(arguments: argparse.Namespace) -> "Driving":
+    """How many drive, from the flags; whoever has to start some of them is told so."""
+    from harness import driving  # noqa: PLC0415
+
+    bind, elsewhere = arguments.master_bind, arguments.expect_workers
+    if bind is None and elsewhere:
+        bind = driving.DEFAULT_BIND
+    address = driving.Address.of(bind, "--master-bind") if bind else None
+    by = driving.Driving(arguments.processes, elsewhere, address)
+    if elsewhere:
+        print(f"waits in each arm for {elsewhere} x: harness worker --master {address}", file=sys.stderr)
+    return by
 
 
 def _shown(prometheus_port: int | None) -> "Progress":
@@ -404,6 +438,15 @@ def _loaded(arguments: argparse.Namespace) -> "Loaded":
         raise UsageError("nothing to run", "harness run SCENARIO, or harness run --command TEXT")
     otherwise = told.scenario(arguments.replicas, arguments.users, arguments.duration) if told.given else None
     return scenario.load(arguments.scenario or scenario.PROBING, otherwise)
+
+
+def _worker(arguments: argparse.Namespace) -> int:
+    from harness import driving, worker  # noqa: PLC0415
+
+    master = driving.Address.of(arguments.master, "--master")
+    print(f"works for {master} until Ctrl-C; it runs the users that the master sends", file=sys.stderr)
+    asyncio.run(worker.work(master))
+    return 0
 
 
 def _scale(arguments: argparse.Namespace) -> int:

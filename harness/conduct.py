@@ -57,7 +57,8 @@ def conduct(
     run = Run.create(results, plan(loaded, scenario, repeat, flags))
     progress.announce(scenario, repeat)
     with progress:
-        interrupted = _measure(scenario, loaded.users, run, repeat, progress)
+        work = experiment.run(scenario, loaded.users, run, repeat, progress, by=changes.driving)
+        interrupted = _interrupted(work, run.measured)
     return Conducted(run, *finished(run, scenario.expect), interrupted)
 
 
@@ -148,10 +149,6 @@ def _source(loaded: Loaded) -> str:
     return redacted(
         loaded.path.read_text(), [v for one in targets if isinstance(one, Command) for v in one.env.values()]
     )
-
-
-def _measure(scenario: Scenario, users: Path, run: Run, repeat: int, progress: Progress) -> bool:
-    return _interrupted(experiment.run(scenario, users, run, repeat, progress), run.measured)
 
 
 def _interrupted(work: Coroutine[Any, Any, None], measured: Callable[[], bool]) -> bool:

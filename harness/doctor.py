@@ -42,7 +42,7 @@ def examine(results: Path = Path("results")) -> tuple[Finding, ...]:
         _cores,
         _descriptors,
         *(partial(_balancer, kind) for kind in balancers.KINDS.values()),
-        *(partial(_server, name, kind.program, f"state in {name}") for name, kind in STORES.items()),
+        *(partial(_server, name, kind.program, f"state in {name}", "--version") for name, kind in STORES.items()),
         _docker,
         _browser,
         partial(_disk, results),
@@ -90,12 +90,12 @@ def _balancer(kind: balancers.Kind) -> Finding:
     return replace(found, required=usual)
 
 
-def _server(name: str, binary: Callable[[], Path | str], needed_for: str, version: str = "-v") -> Finding:
+def _server(name: str, binary: Callable[[], Path | str], needed_for: str, flag: str = "-v") -> Finding:
     try:
         path = binary()
     except EnvironmentLacksError as lack:
         return Finding(name, False, "", needed_for, lack.hint)
-    said = _said([str(path), version])
+    said = Path(path).name if str(path).endswith(".jar") else _said([str(path), flag])
     return Finding(name, said is not None, _version(said), needed_for, f"reinstall it: {path} does not start")
 
 

@@ -1,10 +1,12 @@
 """The story of a run, top to bottom: the controls, then every arm of a scenario, into one run directory."""
 
 import secrets
+from dataclasses import replace
 from pathlib import Path
 
 from harness.bench import Bench
 from harness.controls import ECHO, ECHO_USERS, calibration
+from harness.driving import ALONE, Driving
 from harness.errors import UntrustedError
 from harness.observations import Event
 from harness.progress import Progress
@@ -14,10 +16,13 @@ from harness.supervisor import supervised
 from harness.topology.process import ProcessBackend
 
 
-async def run(scenario: Scenario, users: Path, into: Run, repeat: int, progress: Progress) -> None:
+async def run(
+    scenario: Scenario, users: Path, into: Run, repeat: int, progress: Progress, *, by: Driving = ALONE
+) -> None:
     """Run the calibration, then round by round the echo and every arm of a scenario, in interleaved order.
 
-    ``users`` is the file of their behaviour. An arm whose measurement breaks is kept as far as it came;
+    ``users`` is the file of their behaviour; the arms are driven ``by`` so many processes, the controls by one of
+    this machine. An arm whose measurement breaks is kept as far as it came;
     the others go on.
 
     Raises:
@@ -26,6 +31,7 @@ async def run(scenario: Scenario, users: Path, into: Run, repeat: int, progress:
     async with supervised(into.plan.run) as supervisor:
         backend = ProcessBackend(supervisor, nonce=into.plan.run, secret=secrets.token_hex(16))
         bench = Bench(backend, supervisor, into.plan.seed, progress)
+        drivers = replace(bench, by=by)
         into.keep_controls({"calibration": await calibration(bench, into)})
         echoed = 0
         for index, (arm, nth) in enumerate(scenario.rounds(repeat)):
@@ -34,7 +40,7 @@ async def run(scenario: Scenario, users: Path, into: Run, repeat: int, progress:
                 echoed = nth
             total = len(into.plan.arms)
             progress.arm_started(arm.design.name, arm.name, index, total, arm.seconds, warmup=arm.warmup)
-            progress.arm_ended(await _measured(bench, arm, users, into, nth))
+            progress.arm_ended(await _measured(drivers, arm, users, into, nth))
 
 
 async def _measured(bench: Bench, arm: Arm, users: Path, into: Run, nth: int) -> str:

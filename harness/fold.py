@@ -384,7 +384,8 @@ def _sessions(observed: ArmObservations) -> Sessions:
     )
     by_death = {session for session in lost if _causes(judged[session], taken) != {"returned_empty"}}
     load = Columns.of(observed.requests).frame
-    started = len(judged.keys() | set(load["session"].unique().tolist()))
+    seen = len(judged.keys() | set(load["session"].unique().tolist()))
+    started = max(seen, _whole(observed.driver.get("sessions")) or 0)  # a worker that died took some with it
     return Sessions(
         started=started,
         judged=len(judged),
@@ -546,12 +547,21 @@ def _mean_of_role(samples: Sequence[Sample], role: str, what: str) -> float | No
 
 def _driver(observed: ArmObservations) -> Driver:
     own = observed.driver
-    cpu = [sample.cpu for sample in observed.samples if sample.role == "driver" and sample.t >= observed.warmup]
+    cpu = _cpu_of_drivers(observed)
     lag = own.get("lag_p99_ms")
     if not cpu or lag is None:
         return Driver(None, lag, _whole(own.get("late")), _whole(own.get("dropped")))
-    saturated = float(np.median(cpu)) > SATURATED_CPU or float(lag) > SATURATED_LAG_MS
+    saturated = max(cpu) > SATURATED_CPU or float(lag) > SATURATED_LAG_MS
     return Driver(saturated, float(lag), _whole(own.get("late")), _whole(own.get("dropped")))
+
+
+def _cpu_of_drivers(observed: ArmObservations) -> list[float]:
+    """The median of what each load process used after the warm-up, in cores."""
+    used: dict[str, list[float]] = {}
+    for sample in observed.samples:
+        if sample.role == "driver" and sample.t >= observed.warmup:
+            used.setdefault(sample.name, []).append(sample.cpu)
+    return [float(np.median(values)) for values in used.values()]
 
 
 def _whole(value: float | None) -> int | None:

@@ -5,9 +5,11 @@ A crash costs the later stages only: an arm that was cut off is read from its sp
 
 import csv
 import errno
+import itertools
 import json
 import os
 import secrets
+import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, fields
@@ -102,13 +104,9 @@ class ArmFiles:
             write_text(self.path / "events.jsonl", "".join(json.dumps(asdict(event)) + "\n" for event in events))
             self._keep_samples(samples)
             _write_parquet(spool.read(self.spool), self.path / "requests.parquet")
-            ledgers = self.spool / "ledgers.jsonl"
-            if ledgers.exists():
-                ledgers.replace(self.path / "ledgers.jsonl")
+            write_text(self.path / "ledgers.jsonl", spool.ledgers(self.spool))
             write_text(self.path / "arm.json", json.dumps({**facts, "refused": sorted(refused)}, indent=1))
-            for left in self.spool.iterdir():
-                left.unlink()
-            self.spool.rmdir()
+            shutil.rmtree(self.spool)
 
     def _keep_samples(self, samples: Iterable[Sample]) -> None:
         with (self.path / "samples.csv").open("w", newline="") as file:
@@ -159,8 +157,8 @@ class ArmFiles:
         return dict(json.loads(path.read_text())) if path.exists() else {}
 
     def _judgements(self, refused: frozenset[int]) -> tuple[Judgement, ...]:
-        kept = self.path / "ledgers.jsonl"
-        lines = _json_lines(kept if kept.exists() else self.spool / "ledgers.jsonl")
+        kept = [self.path, *spool.parts(self.spool)]
+        lines = itertools.chain.from_iterable(_json_lines(part / "ledgers.jsonl") for part in kept)
         return tuple(judge(Testimony.from_json(line), refused) for line in lines)
 
     def _samples(self) -> Iterator[Sample]:

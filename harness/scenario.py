@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Protocol
 
 from harness.bundled import scenarios_home, targets_home
+from harness.driving import ALONE, Driving
 from harness.duration import seconds
 from harness.errors import UsageError
 from harness.targets import Command, Target, Url
@@ -371,6 +372,7 @@ class Overrides:
     quick: bool = False
     repeat: int = 1
     allow_hosts: tuple[str, ...] = ()
+    driving: Driving = ALONE
 
     def __post_init__(self) -> None:
         _require(self.repeat >= 1, "repeat must be at least 1", "--repeat 3 runs everything three times")

@@ -2,10 +2,12 @@
 
 import enum
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from pandas.api.types import union_categoricals
 
 from harness.observations import RECORD, Anomaly, Method, Outcome
 
@@ -54,8 +56,34 @@ def read(directory: Path) -> pd.DataFrame:
 
     ``name``, ``replica`` and ``boot`` are categories of strings (missing where there is none), ``method``, ``outcome``
     and ``anomaly`` of lower-case words (methods upper-case). A torn last record or line is left out; where the load
-    never began there are no rows.
+    never began there are no rows. Several workers' records are one table.
     """
+    found = parts(directory)
+    if len(found) == 1:
+        return _read(found[0])
+    tables = [_read(part) for part in found]
+    whole = {column: _joined([table.pop(column) for table in tables]) for column in COLUMNS}
+    return pd.DataFrame(whole, copy=False).sort_values("t_end", kind="stable", ignore_index=True)
+
+
+def parts(directory: Path) -> Sequence[Path]:
+    """What a spool consists of: itself, or a directory for each of several workers."""
+    return sorted(path for path in directory.glob("*") if path.is_dir()) or [directory]
+
+
+def ledgers(directory: Path) -> str:
+    """The lines of what the ledgers of a spool say."""
+    files = [part / "ledgers.jsonl" for part in parts(directory)]
+    return "".join(file.read_text(encoding="utf-8") for file in files if file.exists())
+
+
+def _joined(columns: list[pd.Series]) -> pd.Series:
+    if isinstance(columns[0].dtype, pd.CategoricalDtype):
+        return pd.Series(union_categoricals(columns))
+    return pd.concat(columns, ignore_index=True)
+
+
+def _read(directory: Path) -> pd.DataFrame:
     records = _records(directory / "requests.bin")
     names = _names(directory / "names.jsonl")
     columns = {column: pd.Series(np.ascontiguousarray(records[column])) for column in _PLAIN}

@@ -29,7 +29,7 @@ class OnStore:
 
 @dataclass(frozen=True)
 class KillStore(OnStore):
-    """SIGKILL to the store: what it held in memory is gone; undone by starting it again, empty."""
+    """SIGKILL to the store, all its servers: what it held in memory alone is gone; undone by starting it again."""
 
     kind: ClassVar[str] = "kill_store"
 

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 from harness.observations import Snapshot
 
@@ -16,6 +17,12 @@ class Start:
     duration: float
     warmup: float
     url: str
+
+    @property
+    def is_here_only(self) -> bool:
+        """Whether the URL names this machine by a name that every machine has for itself."""
+        host = urlsplit(self.url).hostname or ""
+        return host in ("localhost", "::1") or host.startswith("127.")
 
 
 @dataclass(frozen=True)
@@ -36,6 +43,72 @@ class Sweep:
     """Read every session once more, at ``rate`` a second."""
 
     rate: float = 2000.0
+
+
+@dataclass(frozen=True)
+class Gone:
+    """A worker's process has ended."""
+
+    worker: str
+    why: str
+
+
+@dataclass(frozen=True)
+class Enlisted:
+    """To a worker: it is the ``nth``, from 0, ``of`` so many, of a load (``LoadPlan``) with this seed.
+
+    ``machine`` is the master's; ``sends`` tells that what is recorded has to be sent there.
+    """
+
+    nth: int
+    of: int
+    load: dict[str, Any]
+    seed: int
+    machine: str
+    sends: bool
+
+
+@dataclass(frozen=True)
+class Tock:
+    """To a worker: the master's clock read ``there`` when the worker's ``Tick`` came."""
+
+    sent: int
+    there: int
+
+
+@dataclass(frozen=True)
+class Hello:
+    """A worker is there: the number that it goes by (0: none yet), the host, and what tells machines apart."""
+
+    nth: int
+    host: str
+    machine: str
+
+
+@dataclass(frozen=True)
+class Tick:
+    """A worker asks for the master's clock; its own reads ``sent``."""
+
+    sent: int
+
+
+@dataclass(frozen=True)
+class Joined:
+    """A worker takes part. T0 is exact to ``clock_error_ms`` there: 0 on the machine of the master."""
+
+    worker: str
+    host: str
+    clock_error_ms: float
+
+
+@dataclass(frozen=True)
+class Lost:
+    """A worker has died, or says nothing any more; ``sessions`` of its own are not judged."""
+
+    worker: str
+    host: str
+    why: str
+    sessions: int
 
 
 @dataclass(frozen=True)
@@ -64,11 +137,23 @@ class Broken:
     code: int
 
 
-Deed = Booting | Start | Stop | Sweep
-Word = Ready | Snapshot | Stopped | Swept | Broken
+Deed = Booting | Start | Stop | Sweep | Gone | Enlisted | Tock
+Word = Ready | Snapshot | Stopped | Swept | Broken | Hello | Tick | Joined | Lost
 
-_DEEDS: dict[str, type[Any]] = {"booting": Booting, "start": Start, "stop": Stop, "sweep": Sweep}
+_DEEDS: dict[str, type[Any]] = {
+    "booting": Booting,
+    "start": Start,
+    "stop": Stop,
+    "sweep": Sweep,
+    "gone": Gone,
+    "enlisted": Enlisted,
+    "tock": Tock,
+}
 _WORDS: dict[str, type[Any]] = {
+    "hello": Hello,
+    "tick": Tick,
+    "joined": Joined,
+    "lost": Lost,
     "ready": Ready,
     "snapshot": Snapshot,
     "stopped": Stopped,

@@ -19,7 +19,45 @@ INTERVAL_S = 0.2
 log = logging.getLogger(__name__)
 
 
-class Link:
+class Speaker:
+    """Whoever tells of the load that this process drives."""
+
+    def say(self, word: Word) -> None:
+        """Tell a word."""
+        raise NotImplementedError
+
+    def said(self) -> None:
+        """Wait until what was told has come over, for a moment at most."""
+
+    def hand_over(self) -> None:
+        """Bring what was recorded to the harness, where it is not there already."""
+
+    def report(self, t0: int, snapshot: Callable[[], Snapshot], ended: Callable[[], bool]) -> None:
+        """Say a snapshot every 200 ms from T0 until ``ended``; then a last one, and that the load has stopped."""
+        due = t0 / 1e9 + INTERVAL_S
+        while not ended():
+            gevent.sleep(min(0.02, max(0.0, due - time.monotonic())))
+            if time.monotonic() >= due:
+                self.say(snapshot())
+                due += INTERVAL_S
+        self.say(snapshot())
+        self.say(Stopped())
+
+    def died(self, problem: BaseException) -> NoReturn:
+        """Tell what went wrong, and end the process."""
+        known = isinstance(problem, HarnessError)
+        if not known:
+            log.error("the load process has a defect", exc_info=problem)
+        message = problem.message if isinstance(problem, HarnessError) else f"a defect of the load process: {problem!r}"
+        hint = problem.hint if isinstance(problem, HarnessError) else "its log has the details"
+        code = problem.code if isinstance(problem, HarnessError) else 70
+        log.error("%s", message)
+        self.say(Broken(message, hint, code))
+        self.said()
+        leave(code)
+
+
+class Link(Speaker):
     """Deeds in, words out, over an inherited socket."""
 
     def __init__(self, fd: int) -> None:
@@ -45,29 +83,6 @@ class Link:
             self._socket.sendall(encode(word))
         except OSError:
             log.warning("nobody listens at the control channel")
-
-    def report(self, t0: int, snapshot: Callable[[], Snapshot], ended: Callable[[], bool]) -> None:
-        """Say a snapshot every 200 ms from T0 until ``ended``; then a last one, and that the load has stopped."""
-        due = t0 / 1e9 + INTERVAL_S
-        while not ended():
-            gevent.sleep(min(0.02, max(0.0, due - time.monotonic())))
-            if time.monotonic() >= due:
-                self.say(snapshot())
-                due += INTERVAL_S
-        self.say(snapshot())
-        self.say(Stopped())
-
-    def died(self, problem: BaseException) -> NoReturn:
-        """Tell the harness what went wrong, and end the process."""
-        known = isinstance(problem, HarnessError)
-        if not known:
-            log.error("the load process has a defect", exc_info=problem)
-        message = problem.message if isinstance(problem, HarnessError) else f"a defect of the load process: {problem!r}"
-        hint = problem.hint if isinstance(problem, HarnessError) else "its log has the details"
-        code = problem.code if isinstance(problem, HarnessError) else 70
-        log.error("%s", message)
-        self.say(Broken(message, hint, code))
-        leave(code)
 
 
 def leave(code: int) -> NoReturn:

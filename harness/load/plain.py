@@ -14,8 +14,10 @@ from locust import events
 from harness.errors import UsageError
 from harness.load.channel import Booting, Deed, Ready, Start, Stop, Sweep, Swept
 from harness.load.counts import Counts, Lag
-from harness.load.link import Link, leave, quit_locust
-from harness.load.plan import Orders
+from harness.load.courier import Courier
+from harness.load.link import Link, Speaker, leave, quit_locust
+from harness.load.master import Master
+from harness.load.plan import LoadPlan, Orders, Recruit
 from harness.load.recorder import Names, Recorder, SpoolWriter
 from harness.load.venue import spawn
 from harness.observations import NO_TIME, Method, Outcome, Snapshot
@@ -26,11 +28,10 @@ STOP_TIMEOUT_S = 10
 class Plain:
     """Holds Locust back until the harness says start, then records what it tells of its requests."""
 
-    def __init__(self, environment: Any, orders: Orders) -> None:
+    def __init__(self, environment: Any, link: Link | Courier, spool: SpoolWriter) -> None:
         self._environment = environment
-        self._kind = orders.load.kind
-        self._link = Link(orders.channel)
-        self._spool = SpoolWriter(orders.spool)
+        self._link = link
+        self._spool = spool
         self._names = Names(self._spool.tell)
         self._lag = Lag(_later)
         self._counts = Counts(self._lag)
@@ -43,8 +44,6 @@ class Plain:
 
     def hold(self) -> None:
         """Wait for the start; Locust spawns its users when this returns."""
-        if self._kind != "closed":
-            self._link.died(UsageError("a plain locustfile decides itself when it asks", "load=Sessions(concurrent=N)"))
         self._link.say(Ready())
         start = next((deed for deed in self._deeds if not self._noted(deed)), None)
         if not isinstance(start, Start):
@@ -53,12 +52,20 @@ class Plain:
         self._environment.stop_timeout = STOP_TIMEOUT_S
         # A shape that has ended, or a listener, may stop the load; the process ends when the harness says so.
         self._environment.runner.quit = self._environment.runner.stop
-        self._environment.events.request.add_listener(self._record)
-        self._t0 = start.t0
+        self._begin(start)
         gevent.sleep(max(0.0, start.t0 / 1e9 - time.monotonic()))
         self._counts.reset()
         self._lag.reset()
         self._spawn(self._obey)
+
+    def attend(self) -> None:
+        """Obey the master, which holds the users back itself."""
+        self._spawn(self._obey)
+        self._link.say(Ready())
+
+    def _begin(self, start: Start) -> None:
+        self._environment.events.request.add_listener(self._record)
+        self._t0 = start.t0
         self._spawn(self._link.report, start.t0, self._snapshot, lambda: self._stopped)
         self._spawn(self._stop_at, start.t0 / 1e9 + start.duration)
 
@@ -103,7 +110,7 @@ class Plain:
             self._do(deed)
         self._recorder.flush()
         if self._swept:
-            del self._environment.runner.quit
+            vars(self._environment.runner).pop("quit", None)
             quit_locust(self._environment)
         else:
             leave(0)
@@ -116,11 +123,15 @@ class Plain:
     def _do(self, deed: Deed) -> None:
         if self._noted(deed):
             return
-        if isinstance(deed, Stop):
+        if isinstance(deed, Start):
+            self._begin(deed)
+        elif isinstance(deed, Stop):
             self._spawn(self._stop)
         elif isinstance(deed, Sweep):
             self._spool.write_ledgers([])
             self._swept = True
+            self._recorder.flush()
+            self._link.hand_over()
             self._link.say(Swept(0))
 
     def _stop_at(self, moment: float) -> None:
@@ -152,9 +163,25 @@ def _outcome(status: int, problem: object) -> Outcome:
 
 def hold_back(environment: Any, **_: Any) -> None:
     """Once Locust is set up, and before it spawns anybody."""
-    orders = Orders.read(os.environ)
-    if orders is not None and not any(hasattr(kind, "session") for kind in environment.user_classes):
-        Plain(environment, orders).hold()
+    if any(hasattr(kind, "session") for kind in environment.user_classes):
+        return
+    if orders := Orders.read(os.environ):
+        if orders.workers:
+            Master(environment, orders).hold_until_start(STOP_TIMEOUT_S)
+            return
+        link = Link(orders.channel)
+        _check(orders.load, link)
+        Plain(environment, link, SpoolWriter(orders.spool)).hold()
+    elif recruit := Recruit.read(os.environ):
+        courier = Courier(environment.runner, recruit)
+        _check(LoadPlan(**courier.enlist().load), courier)
+        Plain(environment, courier, SpoolWriter(recruit.spool)).attend()
+        courier.join()
+
+
+def _check(plan: LoadPlan, link: Speaker) -> None:
+    if plan.kind != "closed":
+        link.died(UsageError("a plain locustfile decides itself when it asks", "load=Sessions(concurrent=N)"))
 
 
 events.init.add_listener(hold_back)  # type: ignore[no-untyped-call] # Locust does not type its hooks

@@ -1,7 +1,8 @@
 """What the load process is told when it is started, through its environment."""
 
+import itertools
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Self
@@ -10,6 +11,8 @@ from harness.errors import UsageError
 from harness.scenario import Load, Requests
 
 CHANNEL, SPOOL, LOAD, SEED = "HARNESS_CHANNEL", "HARNESS_SPOOL", "HARNESS_LOAD", "HARNESS_SEED"
+#: How many workers the master waits for; for a worker, the number it goes by (0: the master gives it one).
+WORKERS, WORKER = "HARNESS_WORKERS", "HARNESS_WORKER"
 
 
 @dataclass(frozen=True)
@@ -39,15 +42,47 @@ class LoadPlan:
         """How many users Locust spawns: the live ones, or the pool; one that stands by where sessions arrive."""
         return self.concurrent or self.sessions or 1
 
+    def users_of(self, workers: int) -> int:
+        """The users of so many workers.
+
+        Raises:
+            UsageError: there are too few for each worker to have one.
+        """
+        users = max(1, workers) if self.kind == "partly_open" else self.users
+        if users < workers:
+            raise UsageError(f"{workers} workers share {users} sessions", "each needs at least one: --users")
+        return users
+
+
+@dataclass(frozen=True)
+class Share:
+    """What one of several processes drives of a load: the ``nth``, from 0, ``of`` so many."""
+
+    nth: int = 0
+    of: int = 1
+
+    def number(self, index: int) -> int:
+        """The number of its session with this index, from 1: no two processes have one in common."""
+        return index * self.of + self.nth + 1
+
+    def arrivals(self, all_of_them: Iterator[int]) -> Iterator[int]:
+        """Its arrivals: together the processes have each of them once, as one process would."""
+        return itertools.islice(all_of_them, self.nth, None, self.of)
+
+
+#: That of a process which drives all of a load.
+WHOLE = Share()
+
 
 @dataclass(frozen=True)
 class Orders:
-    """The harness's orders to its load process."""
+    """The harness's orders to its load process; with ``workers`` that is their master, and drives nothing itself."""
 
     channel: int
     spool: Path
     load: LoadPlan
     seed: int
+    workers: int = 0
 
     @classmethod
     def read(cls, environ: Mapping[str, str]) -> Self | None:
@@ -55,9 +90,28 @@ class Orders:
         if CHANNEL not in environ:
             return None
         plan = LoadPlan(**json.loads(environ[LOAD]))
-        return cls(int(environ[CHANNEL]), Path(environ[SPOOL]), plan, int(environ[SEED]))
+        workers = int(environ.get(WORKERS, "0"))
+        return cls(int(environ[CHANNEL]), Path(environ[SPOOL]), plan, int(environ[SEED]), workers)
 
 
-def environment(spool: Path, plan: LoadPlan, seed: int) -> dict[str, str]:
+@dataclass(frozen=True)
+class Recruit:
+    """What a worker knows before its master tells it the rest; ``nth`` is 0 where the master also numbers it."""
+
+    spool: Path
+    nth: int
+
+    @classmethod
+    def read(cls, environ: Mapping[str, str]) -> Self | None:
+        """From the environment; None where this process is no worker of a harness."""
+        return cls(Path(environ[SPOOL]), int(environ[WORKER])) if WORKER in environ else None
+
+    def environment(self) -> dict[str, str]:
+        """As variables."""
+        return {SPOOL: str(self.spool.absolute()), WORKER: str(self.nth)}
+
+
+def environment(spool: Path, plan: LoadPlan, seed: int, workers: int = 0) -> dict[str, str]:
     """The orders as variables, but for the channel: whoever starts the process knows its descriptor there."""
-    return {SPOOL: str(spool.absolute()), LOAD: json.dumps(asdict(plan)), SEED: str(seed)}
+    told = {SPOOL: str(spool.absolute()), LOAD: json.dumps(asdict(plan)), SEED: str(seed)}
+    return told | ({WORKERS: str(workers)} if workers else {})

@@ -1,4 +1,4 @@
-"""Sessions loaded under the harness's orders: start, stop, sweep; snapshots back."""
+"""Sessions loaded under orders, the harness's or a master's: start, stop, sweep; snapshots back."""
 
 import time
 from typing import Any
@@ -6,25 +6,44 @@ from typing import Any
 import gevent
 
 from harness.load.channel import Booting, Deed, Ready, Start, Stop, Sweep, Swept
+from harness.load.courier import Courier
 from harness.load.link import Link, leave, quit_locust
-from harness.load.plan import Orders
+from harness.load.plan import LoadPlan, Orders, Recruit, Share
 from harness.load.recorder import Names, Recorder, SpoolWriter
 from harness.load.venue import Venue, spawn
 
 
 class Remote:
-    """Obeys the channel for the session users of one Locust process."""
+    """Obeys whoever gives the orders for the session users of one Locust process."""
 
-    def __init__(self, environment: Any, orders: Orders) -> None:
+    def __init__(
+        self, environment: Any, link: Link | Courier, spool: SpoolWriter, plan: LoadPlan, *, seed: int, share: Share
+    ) -> None:
         self._environment = environment
-        self._link = Link(orders.channel)
-        self._spool = SpoolWriter(orders.spool)
-        names = Names(self._spool.tell)
-        self.venue = Venue(environment, orders.load, orders.seed, names, Recorder(self._spool.write))
+        self._link = link
+        self._spool = spool
+        names = Names(spool.tell)
+        self.venue = Venue(environment, plan, seed, names, Recorder(spool.write), share=share)
         self._stopping = self._stopped = self._swept = False
         environment.events.spawning_complete.add_listener(self._spawned)
-        spawn(self.venue.engine.run, died=self._link.died)
-        spawn(self._obey, died=self._link.died)
+        spawn(self.venue.engine.run, died=link.died)
+        spawn(self._obey, died=link.died)
+
+    @classmethod
+    def ordered(cls, environment: Any, orders: Orders) -> "Remote":
+        """By the harness itself."""
+        link, spool = Link(orders.channel), SpoolWriter(orders.spool)
+        return cls(environment, link, spool, orders.load, seed=orders.seed, share=Share())
+
+    @classmethod
+    def recruited(cls, environment: Any, recruit: Recruit) -> "Remote":
+        """By a master, which says what its part is."""
+        courier, spool = Courier(environment.runner, recruit), SpoolWriter(recruit.spool)
+        told = courier.enlist()
+        share = Share(told.nth, told.of)
+        worker = cls(environment, courier, spool, LoadPlan(**told.load), seed=told.seed, share=share)
+        courier.join()
+        return worker
 
     def _spawned(self, **_: Any) -> None:
         self._link.say(Ready())
@@ -64,4 +83,5 @@ class Remote:
         stage = self.venue.sweep(rate)
         self._spool.write_ledgers([session.ledger.testimony() for session in stage.sessions])
         self._swept = True
+        self._link.hand_over()
         self._link.say(Swept(len(stage.sessions)))

@@ -13,6 +13,7 @@ from harness.load.client import Client, Connect, Disconnect, Listen, Message, Pa
 from harness.load.conversation import Conversation, Trace
 from harness.load.cookies import LARGEST, Cookies
 from harness.load.engine import Engine, Failure, Lane
+from harness.load.plan import WHOLE, Share
 from harness.load.recorder import Names, Recorder
 from harness.load.redirect import redirected
 from harness.load.reply import NO_REPLY, Head, Reply
@@ -129,12 +130,23 @@ class Form:
 class Stage:
     """What the sessions of one process share."""
 
-    def __init__(self, engine: Engine, recorder: Recorder, names: Names, *, host: str, seed: int, t0: int) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        recorder: Recorder,
+        names: Names,
+        *,
+        host: str,
+        seed: int,
+        t0: int,
+        share: Share = WHOLE,
+    ) -> None:
         self.engine = engine
         self.recorder = recorder
         self.names = names
         self.encoder = Encoder(host)
         self.seed = seed
+        self.share = share
         self.t0 = recorder.t0 = t0
         self.sessions: list[Session] = []
         self.plain: dict[str, Request] = {}  # what their clients have in common
@@ -151,7 +163,7 @@ class Stage:
 
     def begin(self, user: Behaviour, crowd: Crowd) -> "Session":
         """A new session of this user: new number, new ledger, no cookies. ``advance(None, now)`` sets it going."""
-        session = Session(self, len(self.sessions) + 1, user, crowd)
+        session = Session(self, self.share.number(len(self.sessions)), user, crowd)
         self.sessions.append(session)
         return session
 

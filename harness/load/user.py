@@ -13,7 +13,8 @@ from locust.exception import StopUser
 
 from harness.load.alone import Alone
 from harness.load.client import Client, Pause, Request
-from harness.load.plan import Orders
+from harness.load.master import Master
+from harness.load.plan import Orders, Recruit
 from harness.load.remote import Remote
 from harness.load.reply import Reply
 from harness.load.session import Steps, Usual
@@ -70,8 +71,15 @@ def venue_of(environment: Environment) -> Venue:
 
 def open_venue(environment: Environment, **_: Any) -> None:
     """Once Locust is set up: obey the harness where it started this process, else run alone."""
-    orders = Orders.read(os.environ)
-    director = Remote(environment, orders) if orders else Alone(environment)
+    if orders := Orders.read(os.environ):
+        if orders.workers:
+            Master(environment, orders).hold()
+            return
+        director: Remote | Alone = Remote.ordered(environment, orders)
+    elif recruit := Recruit.read(os.environ):
+        director = Remote.recruited(environment, recruit)
+    else:
+        director = Alone(environment)
     setattr(environment, _DIRECTOR, director)
 
 

@@ -14,7 +14,7 @@ from harness.load.crowd import Closed, Open, PartlyOpen
 from harness.load.engine import MS, Engine, settle
 from harness.load.locust_stats import LocustStats
 from harness.load.pacer import arrivals
-from harness.load.plan import LoadPlan
+from harness.load.plan import WHOLE, LoadPlan, Share
 from harness.load.recorder import Names, Recorder
 from harness.load.reply import Reply
 from harness.load.session import Behaviour, Stage
@@ -30,7 +30,16 @@ QUIET_S = 1.0
 class Venue:
     """One engine, its greenlet, and the users of one Locust environment."""
 
-    def __init__(self, environment: Any, plan: LoadPlan, seed: int, names: Names, recorder: Recorder) -> None:
+    def __init__(
+        self,
+        environment: Any,
+        plan: LoadPlan,
+        seed: int,
+        names: Names,
+        recorder: Recorder,
+        *,
+        share: Share = WHOLE,
+    ) -> None:
         self.environment = environment
         self.recorder = recorder
         self.engine = Engine()
@@ -39,6 +48,7 @@ class Venue:
         self._names = names
         self._plan = plan
         self._seed = seed
+        self._share = share
         self._lag = Lag(self.engine.at)
         self._counts = Counts(self._lag)
         self._seats: dict[Behaviour, Event] = {}
@@ -72,7 +82,9 @@ class Venue:
         """
         settle()
         target = self.engine.target = Target.of(url)
-        self.stage = Stage(self.engine, self.recorder, self._names, host=target.host, seed=self._seed, t0=t0)
+        self.stage = Stage(
+            self.engine, self.recorder, self._names, host=target.host, seed=self._seed, t0=t0, share=self._share
+        )
         self.stage.boots = self.boots
         self._crowd = self._crowd_of(self.stage)
         self._keep_statistics(self.stage)
@@ -82,8 +94,10 @@ class Venue:
         plan = self._plan
         if plan.rate is None:
             return Closed(stage)
-        coming = arrivals(plan.arrivals, plan.rate, self._seed)
-        return Open(stage, coming, plan.rate) if plan.kind == "open" else PartlyOpen(stage, coming, self._recruit)
+        coming = self._share.arrivals(arrivals(plan.arrivals, plan.rate, self._seed))
+        if plan.kind == "open":
+            return Open(stage, coming, plan.rate / self._share.of)
+        return PartlyOpen(stage, coming, self._recruit)
 
     def _recruit(self) -> Behaviour:
         classes = self.environment.user_classes
@@ -114,7 +128,7 @@ class Venue:
 
     def _go(self, now: int) -> None:
         assert self._crowd is not None  # noqa: S101 - set by ``begin``
-        random.seed(self._seed)
+        random.seed(self._seed + self._share.nth)
         gc.collect()
         gc.freeze()  # what is here now stays: no collection need look at it again in the timed loop
         self._lag.reset()

@@ -7,6 +7,9 @@ from typing import Protocol, TypeVar
 
 from harness.parts import Store
 from harness.scenario import Design
+from harness.stores.etcd import EtcdStore
+from harness.stores.hazelcast import HazelcastStore
+from harness.stores.nats import NatsStore
 from harness.stores.redis import RedisStore
 from harness.supervisor import Supervisor
 from harness.targets import Command
@@ -33,7 +36,12 @@ class Kind(Store, Protocol):
 
 
 #: A store is named as the place for the state that needs it.
-STORES: Mapping[str, type[Kind]] = {"redis": RedisStore}
+STORES: Mapping[str, type[Kind]] = {
+    "etcd": EtcdStore,
+    "hazelcast": HazelcastStore,
+    "nats": NatsStore,
+    "redis": RedisStore,
+}
 
 A = TypeVar("A")
 

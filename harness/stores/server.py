@@ -2,12 +2,13 @@
 
 import asyncio
 import contextlib
+import shutil
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import ClassVar, Self
 
 from harness.errors import EnvironmentLacksError
 from harness.parts import Evidence
@@ -47,16 +48,18 @@ class Scope(ABC):
 class Server(Scope):
     """One server process. What it is, is told by ``argv`` and ``answers``; its log is ``<logs>/<name>.log``.
 
-    ``folder`` is for its data, and goes with the run.
+    ``folder`` is for its data, and goes with it.
     """
+
+    POLL: ClassVar[float] = 0.01  # seconds between two looks at whether it answers by now
 
     def __init__(self, supervisor: Supervisor, logs: Path, name: str) -> None:
         self._name = name
         self._supervisor = supervisor
-        self._reservation = Reservation()
+        self._reservations: list[Reservation] = []
         self._log = logs / f"{name}.log"
         self._child: Child | None = None
-        self.port = self._reservation.lend()
+        self.port = self.reserved()
         self.folder = supervisor.scratch / f"{name}-{self.port}"
 
     @property
@@ -73,6 +76,11 @@ class Server(Scope):
     def pids(self) -> tuple[int, ...]:
         """Its process; none while it is down."""
         return (self._child.pid,) if self._child and self._child.alive else ()
+
+    def reserved(self) -> int:
+        """A port that is its own until it is stopped."""
+        self._reservations.append(Reservation())
+        return self._reservations[-1].lend()
 
     @abstractmethod
     def argv(self) -> Sequence[str]:
@@ -97,7 +105,7 @@ class Server(Scope):
                 raise EnvironmentLacksError(
                     f"the store {self.name} did not start: {child.log_tail(2)}", f"see {self._log}"
                 )
-            await asyncio.sleep(_POLL)
+            await asyncio.sleep(self.POLL)
 
     async def _ready(self) -> bool:
         with contextlib.suppress(OSError, EOFError):
@@ -105,10 +113,12 @@ class Server(Scope):
         return False
 
     async def stop(self) -> None:
-        """End it, wait for its end, and give its port back."""
+        """End it, wait for its end, and give its ports and its data back."""
         if self._child:
             await self._child.stop(grace=2.0)
-        self._reservation.close()
+        for reservation in self._reservations:
+            reservation.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     async def kill(self) -> Evidence:
         """SIGKILL: what it held in memory alone is lost."""
@@ -152,8 +162,7 @@ class Servers(Scope):
         Raises:
             EnvironmentLacksError: one ends, or none leads in time.
         """
-        await asyncio.gather(*(member.start() for member in self._members))
-        await self._leader()
+        await self.restart()
 
     async def stop(self) -> None:
         """End all and wait for their end."""

@@ -16,7 +16,7 @@ from harness.report import write
 from harness.verdicts import Result, Verdict
 from tests import fakes_charts as fakes
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("page")]  # what its fixture made is shared
 
 QUIET = (
     "--no-sandbox",

@@ -15,7 +15,7 @@ from harness.report import write
 from harness.verdicts import Result, Verdict
 from tests import fakes_charts as fakes
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("report")]  # what its fixture made is shared
 
 QUIET = (
     "--headless",

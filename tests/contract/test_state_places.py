@@ -6,15 +6,24 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
+from harness.errors import EnvironmentLacksError
+from harness.stores.etcd import EtcdStore
+from harness.stores.hazelcast import HazelcastStore
+from harness.stores.nats import NatsStore
+from harness.supervisor import supervised
+from targets.catalog import chosen
 from targets.keys import Keyring
 from targets.problems import Conflict, Rejected, Unavailable
 from targets.session import Session
+from targets.settings import Options, Settings
 from targets.state import Place
 from targets.state.checkpoint import Checkpoint
 from targets.state.eventlog import EventLog
@@ -23,7 +32,15 @@ from targets.state.memory import Memory
 from targets.state.redis import Redis
 from targets.state.token import FORMATS, Token
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
 OPS = [f"{n:016x}" for n in range(1, 9)]
+#: What several servers do together is in test_clusters.py.
+REPLICATED: Mapping[str, type[EtcdStore | HazelcastStore | NatsStore]] = {
+    "etcd": EtcdStore,
+    "hazelcast": HazelcastStore,
+    "nats": NatsStore,
+}
 DEADLINE = 10  # seconds after which something counts as hung
 
 
@@ -79,6 +96,35 @@ def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
     server.kill()
 
 
+def replicated(name: str, url: str, ttl: float, versioned: bool) -> Place:
+    """A client of one of the replicated stores."""
+    options = Options({"ttl": f"{ttl:.3f}", "versioned": "yes" if versioned else "no"})
+    _, state = chosen("cart", name, options)
+    return state.place(Settings("r0", "b0", store=url, options=options))
+
+
+UrlOf = Callable[[str], Awaitable[str]]
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def url_of(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[UrlOf]:
+    """Where each replicated store listens, of one server here: started when first asked for, shared by this module."""
+    async with supervised("contract-places") as supervisor, AsyncExitStack() as scope:
+        up: dict[str, str] = {}
+
+        async def url(name: str) -> str:
+            if name not in up:
+                store = REPLICATED[name](supervisor, tmp_path_factory.mktemp(name), members=1)
+                try:
+                    await scope.enter_async_context(store)
+                except EnvironmentLacksError as lack:
+                    pytest.skip(f"{lack}: {lack.hint}")
+                up[name] = store.url
+            return up[name]
+
+        yield url
+
+
 @dataclass(frozen=True)
 class Kind:
     """A place under test, and what it promises beyond the contract."""
@@ -88,7 +134,8 @@ class Kind:
     second_writer: str  # what meets the second of two writes from one read: refused | wins | apart
 
 
-@pytest.fixture(
+@pytest_asyncio.fixture(
+    loop_scope="module",
     params=[
         "memory",
         "faulty",
@@ -98,9 +145,10 @@ class Kind:
         "eventlog",
         pytest.param("redis", marks=pytest.mark.slow),
         pytest.param("redis_versioned", marks=pytest.mark.slow),
-    ]
+        *(pytest.param(name, marks=pytest.mark.slow) for name in REPLICATED),
+    ],
 )
-def kind(request: pytest.FixtureRequest) -> Kind:
+async def kind(request: pytest.FixtureRequest, url_of: UrlOf) -> Kind:
     match request.param:
         case "memory":
             return Kind(Memory, survives_restart=False, second_writer="refused")
@@ -109,12 +157,12 @@ def kind(request: pytest.FixtureRequest) -> Kind:
         case "token" | "signed" as name:
             form = "jwt" if name == "token" else name
             return Kind(lambda ttl: Token(Keyring("s"), ttl, form=form), True, second_writer="apart")
-        case "checkpoint":
-            volume = request.getfixturevalue("tmp_path")
-            return Kind(lambda ttl: Checkpoint(volume, ttl), survives_restart=True, second_writer="refused")
-        case "eventlog":
-            volume = request.getfixturevalue("tmp_path")
-            return Kind(lambda ttl: EventLog(volume, ttl), survives_restart=True, second_writer="refused")
+        case "checkpoint" | "eventlog" as name:
+            volume, durable = request.getfixturevalue("tmp_path"), Checkpoint if name == "checkpoint" else EventLog
+            return Kind(lambda ttl: durable(volume, ttl), survives_restart=True, second_writer="refused")
+        case name if name in REPLICATED:
+            url = await url_of(name)
+            return Kind(lambda ttl: replicated(name, url, ttl, versioned=True), True, second_writer="refused")
     url, versioned = request.getfixturevalue("valkey").url, request.param == "redis_versioned"
     return Kind(lambda ttl: Redis(url, ttl, versioned), True, "refused" if versioned else "wins")
 
@@ -220,6 +268,30 @@ async def test_two_writers_from_one_read(kind: Kind) -> None:
         second = await place.write(handle, two.wrote("2", OPS[2], {}))
         assert await counted(place, second) == {"2": 1}
         assert await counted(place, first) == ({"1": 1} if kind.second_writer == "apart" else {"2": 1})
+    await place.close()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", REPLICATED)
+async def test_without_a_version_check_the_last_write_wins(name: str, url_of: UrlOf) -> None:
+    place = replicated(name, await url_of(name), 60, versioned=False)
+    handle = await place.create(Session.born("u1"))
+    one, two = await place.read(handle), await place.read(handle)
+    assert one is not None and two is not None
+    await place.write(handle, one.wrote("1", OPS[1], {}))
+    await place.write(handle, two.wrote("2", OPS[2], {}))
+    assert await counted(place, handle) == {"2": 1}
+    await place.close()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("versioned", [False, True])
+@pytest.mark.parametrize("name", REPLICATED)
+async def test_what_is_not_there_is_not_made_by_a_write(name: str, versioned: bool, url_of: UrlOf) -> None:
+    place = replicated(name, await url_of(name), 60, versioned)
+    with pytest.raises(Conflict):
+        await place.write("0" * 32, Session.born("u1").wrote("0", OPS[0], {}))
+    assert await place.read("0" * 32) is None
     await place.close()
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from tests.e2e.harnessed import ROOT, harness
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("compared")]  # what its fixture made is shared
 
 AA = ROOT / "benchmarks" / "aa_scenario.py"
 

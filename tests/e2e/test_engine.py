@@ -12,7 +12,7 @@ from tests.e2e.harnessed import ROOT
 from tests.unit.load.fakes import reply, scripted
 from tests.unit.load.test_tls import certificate, served
 
-pytestmark = [pytest.mark.slow, pytest.mark.alone]
+pytestmark = pytest.mark.slow
 __all__ = ["certificate"]  # a fixture
 
 USERS = """

@@ -77,7 +77,6 @@ def test_an_example_says_what_theory_says(example: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.alone
 def test_a_readme_is_enough(place: Path) -> None:
     copy = copied("go_counter", place, *lines("go_counter"))
     told = json.loads((copy / "results" / "scenario" / "latest" / "summary.json").read_text())
@@ -85,7 +84,6 @@ def test_a_readme_is_enough(place: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.alone
 @pytest.mark.parametrize("example", sorted(set(LOSSES) - {"go_counter"}))
 async def test_it_loses_what_theory_says(example: str, place: Path) -> None:
     copy = copied(example, place, *lines(example)[:-1])

@@ -23,7 +23,7 @@ from harness.topology.replica import ProcessReplica
 from harness.topology.topology import Topology
 from tests.e2e.harnessed import ROOT, harness
 
-pytestmark = [pytest.mark.slow, pytest.mark.alone]
+pytestmark = pytest.mark.slow
 
 EACH: tuple[Fault, ...] = (
     faults.Pause(1),

@@ -24,7 +24,7 @@ from harness.scenario import Arm, Design, Load, Requests, Sessions
 from harness.supervisor import supervised
 from tests.unit.load.fakes import Scripted, Shelf, header, reply, scripted
 
-pytestmark = [pytest.mark.slow, pytest.mark.alone]
+pytestmark = pytest.mark.slow
 
 SHOPPERS = """
 from locust import between, events
@@ -90,7 +90,7 @@ class Loaded:
 
     def __init__(self, directory: Path, snapshots: list[Snapshot], swept: int) -> None:
         self.requests: pd.DataFrame = spool.read(directory)
-        lines = (directory / "ledgers.jsonl").read_text().splitlines()
+        lines = spool.ledgers(directory).splitlines()
         self.judgements: list[Judgement] = [judge(testimony.Testimony.from_json(json.loads(line))) for line in lines]
         self.snapshots = snapshots
         self.swept = swept
@@ -257,7 +257,7 @@ def locust(directory: Path, url: str, *options: str, text: str = SHOPPERS) -> su
 
 def test_a_scenario_is_a_plain_locustfile_that_ends_with_a_verdict(tmp_path: Path) -> None:
     with scripted(otherwise=shop()) as server:
-        ended = locust(tmp_path, server.url, "-u", "5", "-r", "5", "-t", "2s", text=SHOPPERS + LISTENING)
+        ended = locust(tmp_path, server.url, "-u", "5", "-r", "5", "-t", "5s", text=SHOPPERS + LISTENING)
         finals = len(server.requests)
     assert ended.returncode == 0, ended.stderr
     verdict = next(line for line in ended.stdout.splitlines() if line.startswith("Sessions:"))
@@ -274,10 +274,10 @@ def test_a_session_that_is_lost_is_told_in_the_verdict(tmp_path: Path) -> None:
     answer, count = shop(), iter(range(10**9))
 
     def forgetful(request: bytes) -> bytes:
-        return answer(request) if next(count) < 30 else Shelf("reborn", header(request, "X-User") or "")(b"")
+        return answer(request) if next(count) < 6 else Shelf("reborn", header(request, "X-User") or "")(b"")
 
     with scripted(otherwise=forgetful) as server:
-        ended = locust(tmp_path, server.url, "-u", "2", "-r", "2", "-t", "2s")
+        ended = locust(tmp_path, server.url, "-u", "2", "-r", "2", "-t", "5s")
     assert " lost" in next(line for line in ended.stdout.splitlines() if line.startswith("Sessions:")), ended.stdout
 
 

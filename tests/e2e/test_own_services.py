@@ -18,7 +18,7 @@ from harness.targets import Command
 from tests.e2e.benched import benched
 from tests.e2e.harnessed import assert_one_clear_line, harness
 
-pytestmark = [pytest.mark.slow, pytest.mark.alone]
+pytestmark = pytest.mark.slow
 
 SITE = Path(__file__).parents[1] / "services" / "site.py"
 USERS = """

@@ -15,7 +15,7 @@ import pytest
 
 from tests.e2e.harnessed import NODE_KILL, ROOT, argv, harness
 
-pytestmark = [pytest.mark.slow, pytest.mark.alone]
+pytestmark = pytest.mark.slow
 
 
 @contextmanager
@@ -68,6 +68,7 @@ def _named(run: str, word: str) -> psutil.Process:
     return next(process for process in _alive(run) if any(word in part for part in process.cmdline()))
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("nth", range(5))
 def test_sigkill_at_a_random_moment_leaves_nothing_running(tmp_path: Path, nth: int) -> None:
     with _running(tmp_path, "--design", "hybrid") as started:
@@ -134,7 +135,7 @@ def test_proxy_settings_of_the_environment_do_not_matter(tmp_path: Path) -> None
 def test_a_full_disk_is_told_and_what_was_measured_is_kept(tmp_path: Path) -> None:
     small = tmp_path / "small"
     small.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1500k", "tmpfs", small], check=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=300k", "tmpfs", small], check=True)
     try:
         told = harness("run", NODE_KILL, "--quick", "--design", "sticky", "--out", small)
         assert told.code == 4, told.err

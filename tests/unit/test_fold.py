@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from harness.fold import at_risk, cause_of, deaths, fold, interval, percentiles
@@ -241,3 +243,10 @@ def test_a_surge_is_the_worst_second_of_beginnings_over_the_mean_before() -> Non
 
 def test_without_a_beginning_before_it_there_is_no_surge_to_speak_of() -> None:
     assert fold(observed([Asked(1, 4.5)], kill_at(4.0, healed=5.0))).faults[0].surge is None
+
+
+def test_sessions_that_went_with_a_worker_are_unknown_not_lost() -> None:
+    asked = [Asked(1, 1, op=1), Asked(2, 1, op=2)]
+    arm = replace(observed(asked, judgements=[]), driver={"lag_p99_ms": 1.0, "sessions": 7})
+    sessions = fold(arm).sessions
+    assert (sessions.started, sessions.judged, sessions.unknown, sessions.lost) == (7, 0, 7, 0)

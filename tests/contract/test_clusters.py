@@ -1,0 +1,140 @@
+"""What every store of several servers promises, and the place over it, whatever happens to one of them or to all.
+
+Starting them takes seconds, so each test is one story of one cluster.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+import pytest
+
+from harness.errors import EnvironmentLacksError
+from harness.parts import Killable, Led, Pausable
+from harness.stores import STORES, Kind
+from harness.supervisor import Supervisor, supervised
+from targets.catalog import chosen
+from targets.problems import Unavailable
+from targets.session import Session
+from targets.settings import Options, Settings
+from targets.state import Place
+
+pytestmark = pytest.mark.slow
+
+#: Those whose members answer for one another, and whether they keep their data when all are killed at once.
+REPLICATED = {"etcd": True, "hazelcast": False, "nats": True}
+RECOVERS_WITHIN = 60  # seconds; the slowest takes about ten
+ANSWERS_WITHIN = 10  # seconds; a place's patience is one
+
+T = TypeVar("T")
+
+
+class Cluster(Kind, Killable, Pausable, Led, Protocol):
+    """All that such a store can do."""
+
+
+@pytest.fixture
+async def supervisor() -> AsyncIterator[Supervisor]:
+    async with supervised("contract-clusters") as started:
+        yield started
+
+
+@pytest.fixture(params=REPLICATED)
+async def down(request: pytest.FixtureRequest, supervisor: Supervisor, tmp_path: Path) -> AsyncIterator[Cluster]:
+    store = STORES[request.param](supervisor, tmp_path)
+    try:
+        store.program()
+    except EnvironmentLacksError as lack:
+        pytest.skip(f"{lack}: {lack.hint}")
+    assert isinstance(store, Killable) and isinstance(store, Pausable) and isinstance(store, Led)
+    yield store
+    assert store.pids == ()
+    assert supervisor.children == ()
+    assert supervisor.deaths.empty()
+
+
+@pytest.fixture
+async def cluster(down: Cluster) -> AsyncIterator[Cluster]:
+    async with down:
+        yield down
+
+
+@pytest.fixture
+async def place(down: Cluster) -> AsyncIterator[Place]:
+    options = Options({"versioned": "yes"})
+    _, state = chosen("cart", down.name, options)
+    client = state.place(Settings("r0", "b0", store=down.url, options=options))
+    await client.open()
+    yield client
+    await client.close()
+
+
+async def until_answered(ask: Callable[[], Awaitable[T]]) -> T:
+    """The first answer; what comes before must be a refusal, and in time."""
+    give_up = time.monotonic() + RECOVERS_WITHIN
+    while True:
+        try:
+            async with asyncio.timeout(ANSWERS_WITHIN):
+                return await ask()
+        except Unavailable:
+            assert time.monotonic() < give_up, "it does not recover"
+            await asyncio.sleep(0.05)
+
+
+async def refused(ask: Callable[[], Awaitable[object]]) -> None:
+    async with asyncio.timeout(ANSWERS_WITHIN):
+        with pytest.raises(Unavailable):
+            await ask()
+
+
+async def test_no_acknowledged_write_is_lost_with_a_primary_and_who_is_killed_comes_back(
+    down: Cluster, place: Place, supervisor: Supervisor
+) -> None:
+    cluster, session = down, Session.born("u1").wrote("0", "0" * 16, {"tea": 1})
+    await refused(lambda: place.create(session))  # nobody has started it yet
+    async with cluster:
+        pids = cluster.pids
+        assert len(pids) == 3
+        assert [(child.role, child.pid) for child in supervisor.children] == [("store", pid) for pid in pids]
+        handles = [await until_answered(lambda: place.create(session)) for _ in range(50)]
+
+        evidence = await cluster.kill_primary()
+        assert evidence.landed and evidence.facts["pid"] in pids
+        assert len(cluster.pids) == 2 and set(cluster.pids) < set(pids)
+        for handle in handles:
+            assert await until_answered(partial(place.read, handle)) == session
+            await until_answered(partial(place.create, session))
+
+        back = await cluster.restart_primary()
+        assert back.landed and back.facts["server"] == evidence.facts["server"]
+        assert len(cluster.pids) == 3
+        again = session.wrote("0", "1" * 16, {"tea": 2})
+        assert await until_answered(lambda: place.write(handles[0], again)) == handles[0]
+        assert await until_answered(lambda: place.read(handles[0])) == again
+
+
+async def test_dead_or_silent_it_is_unavailable_and_it_recovers(cluster: Cluster, place: Place) -> None:
+    session, url, pids = Session.born("u1"), cluster.url, cluster.pids
+    handle = await until_answered(lambda: place.create(session))
+    assert (await cluster.restart()).landed and cluster.pids == pids, "restart where it runs is a no-op"
+
+    assert (await cluster.pause()).landed
+    await refused(lambda: place.read(handle))
+    assert (await cluster.resume()).landed
+    assert await until_answered(lambda: place.read(handle)) == session
+
+    evidence = await cluster.kill()
+    assert evidence.landed and len(evidence.facts) == 3 and set(evidence.facts.values()) == set(pids)
+    assert cluster.pids == ()
+    await refused(lambda: place.read(handle))
+    await refused(lambda: place.create(session))
+    await refused(lambda: place.write(handle, session.wrote("0", "0" * 16, {})))
+    assert not (await cluster.kill()).landed
+
+    assert (await cluster.restart()).landed
+    assert cluster.url == url and len(cluster.pids) == 3 and not set(cluster.pids) & set(pids)
+    assert await until_answered(lambda: place.read(handle)) == (session if REPLICATED[cluster.name] else None)
+    assert await until_answered(lambda: place.create(session))

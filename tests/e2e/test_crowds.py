@@ -1,0 +1,172 @@
+"""Several load processes under a Locust master: nothing is lost, nothing is counted twice, nobody is left behind."""
+
+import asyncio
+import os
+import signal
+import socket
+import time
+from asyncio.subprocess import Process
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+import pytest
+
+from harness import spool
+from harness.driving import Address, Driving
+from harness.errors import EnvironmentLacksError, UsageError
+from harness.load.channel import Joined, Lost
+from harness.load.driver import Driver, Ears, driving
+from harness.ports import Reservation
+from harness.scenario import Arm, Design, Load, Sessions
+from harness.supervisor import supervised
+from tests.e2e.harnessed import ROOT, argv
+from tests.e2e.test_load import CLOSED, OPEN, PLAIN, SHOPPERS, Loaded, shop
+from tests.unit.load.fakes import Scripted, scripted
+
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
+
+
+@dataclass
+class Heard:
+    joined: list[Joined] = field(default_factory=list)
+    lost: list[Lost] = field(default_factory=list)
+
+
+def free() -> Address:
+    with Reservation() as reserved:
+        return Address("127.0.0.1", reserved.port)
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    end = time.monotonic() + 60
+    while not holds():
+        assert time.monotonic() < end, "it never came to that"
+        await asyncio.sleep(0.02)
+
+
+@asynccontextmanager
+async def elsewhere(by: Driving) -> AsyncIterator[Process]:
+    """A worker as another machine would have it."""
+    worker = await asyncio.create_subprocess_exec(*argv("worker", "--master", str(by.bind)), cwd=ROOT)
+    try:
+        yield worker
+    finally:
+        if worker.returncode is None:
+            worker.send_signal(signal.SIGINT)
+        await asyncio.wait_for(worker.wait(), 60)
+
+
+@asynccontextmanager
+async def crowd(directory: Path, text: str, load: Load, by: Driving, heard: Heard) -> AsyncIterator[Driver]:
+    users = directory / "shoppers.py"
+    users.write_text(text)
+    arm = Arm(Design("one"), "control", load, ())
+    ears = Ears(joined=heard.joined.append, lost=heard.lost.append)
+    async with (
+        supervised("test") as supervisor,
+        driving(
+            arm,
+            users,
+            spool=directory / "spool",
+            log=directory / "load.log",
+            supervisor=supervisor,
+            seed=7,
+            by=by,
+            ears=ears,
+        ) as driver,
+    ):
+        yield driver
+
+
+async def loaded(directory: Path, server: Scripted, text: str, load: Load, by: Driving) -> Loaded:
+    async with crowd(directory, text, load, by, Heard()) as driver:
+        await driver.ready()
+        driver.start(server.url)
+        await driver.until_done()
+        swept = await driver.sweep()
+    return Loaded(directory / "spool", driver.snapshots, swept)
+
+
+async def test_two_processes_are_recorded_and_judged_as_one(tmp_path: Path) -> None:
+    with scripted(otherwise=shop()) as server:
+        seen = await loaded(tmp_path, server, SHOPPERS, CLOSED, Driving(processes=2))
+        received = len(server.requests)
+    last = seen.snapshots[-1]
+    during = seen.requests[seen.requests.phase == 0]
+    each = [spool.read(tmp_path / "spool" / name) for name in ("worker-1", "worker-2")]
+    assert all(len(one) > 20 for one in each)
+    assert len(seen.requests) == sum(map(len, each)) == received
+    assert last.sent == last.ok == len(during)
+    assert seen.swept == last.sessions == len(seen.judgements) == (seen.requests.phase == 1).sum()
+    assert {(one.kind, one.unknown) for one in seen.judgements} == {("none", False)}
+    assert not set(each[0].session) & set(each[1].session)
+    assert during.op[during.op != 0].is_unique
+    assert seen.requests.t_end.is_monotonic_increasing and set(during.name) == {"POST /cart/add", "GET /cart"}
+
+
+async def test_a_worker_that_is_killed_is_told_and_the_others_go_on(tmp_path: Path) -> None:
+    heard = Heard()
+    load = Sessions(concurrent=8, duration="60s", warmup="0s")
+    with scripted(otherwise=shop()) as server:
+        async with crowd(tmp_path, SHOPPERS, load, Driving(processes=2), heard) as driver:
+            await driver.ready()
+            assert {worker.worker for worker in heard.joined} == {"worker-1", "worker-2"}
+            assert {worker.clock_error_ms for worker in heard.joined} == {0}
+            driver.start(server.url)
+            await until(lambda: bool(driver.snapshots) and driver.snapshots[-1].ok > 200)
+            os.kill(driver.pids["worker-2"], signal.SIGKILL)
+            await until(lambda: bool(heard.lost))
+            before = driver.snapshots[-1].ok
+            await until(lambda: driver.snapshots[-1].ok > before + 50)
+            driver.stop()
+            await driver.until_done()
+            swept = await driver.sweep()
+        seen = Loaded(tmp_path / "spool", driver.snapshots, swept)
+    (lost,) = heard.lost
+    assert lost.worker == "worker-2" and "exit code -9" in lost.why and lost.sessions > 0
+    assert seen.swept == len(seen.judgements) == driver.snapshots[-1].sessions - lost.sessions
+    assert {one.session % 2 for one in seen.judgements} == {1}, "the first worker's"
+    assert {session % 2 for session in seen.requests.session} == {0, 1}, "what the second one recorded stays"
+    assert {(one.kind, one.unknown) for one in seen.judgements} == {("none", False)}
+
+
+async def test_a_worker_from_elsewhere_sends_what_it_recorded(tmp_path: Path) -> None:
+    master = free()
+    by = Driving(processes=1, elsewhere=1, bind=master)
+    with scripted(otherwise=shop()) as server:
+        async with elsewhere(by):
+            seen = await loaded(tmp_path, server, SHOPPERS, OPEN, by)
+        received = len(server.requests)
+    each = [spool.read(tmp_path / "spool" / name) for name in ("worker-1", "worker-2")]
+    assert not [one for one in psutil.process_iter() if f"{master.port}" in one.cmdline()], "nobody is left"
+    assert all(len(one) > 20 for one in each)
+    assert len(seen.requests) == sum(map(len, each)) == received
+    assert seen.swept == len(seen.judgements) == seen.snapshots[-1].sessions
+    arrivals = seen.requests[seen.requests.phase == 0].t_intended.sort_values()
+    assert list(arrivals.diff().dropna().unique()) == [5_000_000], "every arrival once, by whichever worker"
+
+
+async def test_a_plain_locustfile_of_two_processes_is_counted_whole(tmp_path: Path) -> None:
+    with scripted(otherwise=shop()) as server:
+        seen = await loaded(tmp_path, server, PLAIN, CLOSED, Driving(processes=2))
+        received = len(server.requests)
+    assert len(seen.requests) == received == seen.snapshots[-1].sent > 50
+    table = next(line for line in (tmp_path / "load.log").read_text().splitlines() if "Aggregated" in line)
+    assert int(table.split()[1]) == received, "Locust's own sum over its workers"
+
+
+async def test_no_worker_may_be_without_a_session(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="2 workers share 1 sessions"):
+        async with crowd(tmp_path, SHOPPERS, Sessions(concurrent=1), Driving(processes=2), Heard()):
+            pass
+
+
+async def test_a_master_where_somebody_listens_is_told(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        by = Driving(elsewhere=1, bind=Address("127.0.0.1", taken.getsockname()[1]))
+        with pytest.raises(EnvironmentLacksError, match="no master can listen"):
+            async with crowd(tmp_path, SHOPPERS, CLOSED, by, Heard()):
+                pass
