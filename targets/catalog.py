@@ -27,6 +27,8 @@ def chosen(app_name: str, state_name: str, options: Options) -> tuple[App, State
         raise SettingsError(f"the app {app_name} keeps sessions, and the state {state_name} keeps nothing")
     if state.KEEPS_SESSIONS and not app.KEEPS_SESSIONS:
         raise SettingsError(f"the app {app_name} keeps no sessions: give it --state none, not {state_name}")
+    if state_name in (refused := getattr(app, "REFUSES", {})):
+        raise SettingsError(f"the app {app_name} does not go with the state {state_name}: {refused[state_name]}")
     known = (*app.OPTIONS, *state.OPTIONS)
     for key in options.values:
         if key not in known:

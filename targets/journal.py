@@ -7,6 +7,7 @@ Several replicas append to one file: each line is one ``write`` to a descriptor 
 import json
 import os
 import time
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from targets.settings import Settings, SettingsError
@@ -17,7 +18,7 @@ class Journal:
 
     def __init__(self, path: Path | None, settings: Settings) -> None:
         self._replica, self._boot = settings.replica, settings.boot
-        self._descriptor = None if path is None else _opened(path)
+        self._path, self._descriptor = path, None if path is None else _opened(path)
 
     def append(self, op: str, effect: str, birth: str = "") -> None:
         """Record that ``op`` had an effect; ``birth`` names the session it came from, if any."""
@@ -25,6 +26,18 @@ class Journal:
             return
         line = {"op": op, "effect": effect, "birth": birth, "replica": self._replica, "boot": self._boot}
         os.write(self._descriptor, (json.dumps({**line, "t": time.monotonic()}) + "\n").encode())
+
+    def effects(self, ops: Collection[str]) -> Mapping[str, set[str]]:
+        """What has happened under these operations, whoever did it: as the outside would answer if asked."""
+        found: dict[str, set[str]] = {op: set() for op in ops}
+        if self._path is None or not found:
+            return found
+        with self._path.open() as file:
+            for line in file:
+                told = json.loads(line)
+                if told["op"] in found:
+                    found[told["op"]].add(told["effect"])
+        return found
 
     def close(self) -> None:
         """Give the file back; later effects are not kept."""

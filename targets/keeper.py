@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Self
 
 from aiohttp import web
 
@@ -31,6 +32,25 @@ class Kept:
         return response
 
 
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """Who asks for a write, under which operation id; ``handle`` is empty where there is no session yet."""
+
+    writer: str
+    op: str
+    handle: str
+    owner: str
+
+    @classmethod
+    def of(cls, request: web.BaseRequest) -> Self:
+        """The request's.
+
+        Raises:
+            BadRequest: a bad header.
+        """
+        return cls(asked.writer(request), asked.operation(request), asked.cookie(request), asked.owner(request))
+
+
 class Keeper:
     """Reads and writes sessions for an app; with ``dedupe`` a session's repeated operations are dropped."""
 
@@ -56,9 +76,13 @@ class Keeper:
         Raises:
             Problem: what the place raises; BadRequest for a bad header.
         """
-        writer, op, handle = asked.writer(request), asked.operation(request), asked.cookie(request)
+        return await self.grant(Wish.of(request), change)
+
+    async def grant(self, wish: Wish, change: Callable[[Items], Items]) -> Kept:
+        """As ``write``, for a request that is not at hand any more."""
+        writer, op, handle = wish.writer, wish.op, wish.handle
         known = await self._place.read(handle, to_write=True) if handle else None
-        before = known or Session.born(asked.owner(request))
+        before = known or Session.born(wish.owner)
         if op in before.recent:
             return Kept(before, writer, handle, is_new_handle=False, op=op)
         after = before.wrote(writer, op, change(before.items))

@@ -98,14 +98,14 @@ class Settings:
     peers: Mapping[str, str] = field(default_factory=dict)
     state: str = ""
 
-    def volume_for(self, state: str) -> Path:
-        """The volume, for a state that needs one.
+    def volume_for(self, what: str) -> Path:
+        """The volume, for an app or a state that needs one.
 
         Raises:
             SettingsError: there is none.
         """
         if self.volume is None:
-            raise SettingsError(f"the state {state} needs --volume DIR, a directory that outlives this service")
+            raise SettingsError(f"{what} needs --volume DIR, a directory that outlives this service")
         return self.volume
 
     def __post_init__(self) -> None:

@@ -29,7 +29,10 @@ class Parts:
 
 
 class App(Protocol):
-    """What a file of this package offers. ``OPTIONS`` are the keys of ``--option`` that it reads."""
+    """What a file of this package offers. ``OPTIONS`` are the keys of ``--option`` that it reads.
+
+    An app that makes no sense over some states has ``REFUSES`` besides: why, by the state's name.
+    """
 
     OPTIONS: tuple[str, ...]
     KEEPS_SESSIONS: bool

@@ -145,4 +145,4 @@ def place(settings: Settings) -> Checkpoint:
     """
     options = settings.options
     ttl, every = options.seconds("ttl", TTL), options.seconds("every", EVERY)
-    return Checkpoint(settings.volume_for("checkpoint"), ttl, every, load=options.whole("ballast", 0))
+    return Checkpoint(settings.volume_for("the state checkpoint"), ttl, every, load=options.whole("ballast", 0))

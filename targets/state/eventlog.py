@@ -135,4 +135,4 @@ def place(settings: Settings) -> EventLog:
     """
     options = settings.options
     ttl, fsync = options.seconds("ttl", TTL), options.text("fsync", "always", FSYNC)
-    return EventLog(settings.volume_for("eventlog"), ttl, fsync, load=options.whole("ballast", 0))
+    return EventLog(settings.volume_for("the state eventlog"), ttl, fsync, load=options.whole("ballast", 0))
