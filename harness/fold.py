@@ -17,6 +17,7 @@ from scipy.stats import beta
 from harness.observations import LOAD, Event, Sample
 from harness.oracle.judge import Judgement, Loss
 from harness.runs import ArmObservations
+from harness.sagas import sagas
 from harness.summary import (
     Arm,
     Availability,
@@ -161,6 +162,7 @@ def fold(observed: ArmObservations) -> Arm:
         availability=_availability(columns, measured, faults, end),
         resources=_resources(observed, start, end, whole.requests.attempted),
         driver=_driver(observed),
+        sagas=sagas(observed.effects),
         names=_names(columns, measured),
     )
 
@@ -448,7 +450,7 @@ def _writes(observed: ArmObservations) -> Writes:
 
 def _repeated_effects(observed: ArmObservations) -> int:
     """Effects that took place more than once, of sessions whose own state does not show it already."""
-    repeated = [op for op, times in Counter(observed.effects).items() if times > 1]
+    repeated = [op for (op, _), times in Counter((one.op, one.what) for one in observed.effects).items() if times > 1]
     if not repeated:
         return 0
     told = {one.session for one in observed.judgements if one.duplicates}
@@ -462,7 +464,7 @@ def _missing_effects(observed: ArmObservations) -> int:
     """Acknowledged writes of a kind that the effect journal records, and which are not in it."""
     if not observed.effects:
         return 0
-    done = np.unique(np.array(observed.effects, dtype=np.uint64))
+    done = np.unique(np.array([one.op for one in observed.effects], dtype=np.uint64))
     asked = observed.requests["phase"].to_numpy() == LOAD
     writes = observed.requests[asked & (observed.requests["op"].to_numpy() != 0)]
     there = np.isin(writes["op"].to_numpy(), done)

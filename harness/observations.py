@@ -7,6 +7,7 @@ told in ``names.jsonl`` beside the spool. Events (faults, parts) and samples are
 import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
@@ -89,6 +90,14 @@ class Event:
     kind: str  # fault_commanded | fault_effective | fault_healed | part_died
     subject: str
     detail: Mapping[str, str | int | float | bool | None] = field(default_factory=dict)
+
+
+class Effect(NamedTuple):
+    """A line of the effect journal: what the service did to the world outside, under which operation id and boot."""
+
+    op: int
+    what: str = ""
+    boot: str = ""
 
 
 @dataclass(frozen=True)

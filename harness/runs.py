@@ -23,7 +23,7 @@ import pyarrow.parquet as pq
 
 from harness import spool
 from harness.errors import EnvironmentLacksError, HarnessError, UsageError
-from harness.observations import Event, Sample
+from harness.observations import Effect, Event, Sample
 from harness.oracle.judge import Judgement, judge
 from harness.oracle.testimony import Testimony
 from harness.summary import SCHEMA, Summary
@@ -57,7 +57,7 @@ class ArmObservations:
     ``requests`` has the columns of requests.parquet (docs/results.md): ``session, writer, op, name, method, status,
     outcome, anomaly, replica, boot, phase, t_intended, t_sent, t_first, t_end, bytes_sent, bytes_received, reconnected,
     attempts``; name, method, outcome, anomaly, replica and boot are categories, times are ns from T0 (-1: never).
-    ``phase`` is 1 for the final sweep. ``effects`` are the operation ids of the effect journal, in its order.
+    ``phase`` is 1 for the final sweep. ``effects`` is the effect journal, in its order.
     """
 
     design: str
@@ -68,7 +68,7 @@ class ArmObservations:
     judgements: tuple[Judgement, ...]
     warmup: float  # seconds
     duration: float  # seconds
-    effects: tuple[int, ...] = ()
+    effects: tuple[Effect, ...] = ()
     complete: bool = True
     repeat: int = 1
     driver: Mapping[str, float | int | None] = field(default_factory=dict)  # the last snapshot's own figures
@@ -146,7 +146,7 @@ class ArmFiles:
             judgements=self._judgements(frozenset(facts.get("refused", ()))),
             warmup=float(facts.get("warmup", load["warmup_s"])),
             duration=float(facts.get("duration", load["duration_s"])),
-            effects=tuple(int(line["op"], 16) for line in _json_lines(self.logs / "journal.jsonl")),
+            effects=tuple(self._effects()),
             complete=bool(facts.get("complete", False)),
             repeat=repeat,
             driver=facts.get("driver", {}),
@@ -160,6 +160,10 @@ class ArmFiles:
         kept = [self.path, *spool.parts(self.spool)]
         lines = itertools.chain.from_iterable(_json_lines(part / "ledgers.jsonl") for part in kept)
         return tuple(judge(Testimony.from_json(line), refused) for line in lines)
+
+    def _effects(self) -> Iterator[Effect]:
+        for line in _json_lines(self.logs / "journal.jsonl"):
+            yield Effect(int(line["op"], 16), str(line.get("effect", "")), str(line.get("boot", "")))
 
     def _samples(self) -> Iterator[Sample]:
         path = self.path / "samples.csv"

@@ -177,6 +177,24 @@ class Driver:
 
 
 @dataclass(frozen=True)
+class Sagas:
+    """Orders of several deeds, by what the effect journal says of each in the end.
+
+    ``shipped`` and ``undone`` are at their end; ``half_done`` are not, or contradict themselves. ``repeated`` had a
+    deed done twice. ``resumed`` were brought to their end by another start than began them; ``left_after`` counts those
+    and the half-done by the last deed of the start that began them.
+    """
+
+    begun: int
+    shipped: int
+    undone: int
+    half_done: int
+    repeated: int
+    resumed: int
+    left_after: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Arm:
     """All figures of a design with or without its faults."""
 
@@ -194,6 +212,7 @@ class Arm:
     resources: Resources
     driver: Driver
     repeats: tuple["Arm", ...] = ()
+    sagas: Sagas | None = None  # where the app has such orders
     names: Mapping[str, Named] = field(default_factory=dict)  # the requests by what they are counted under
 
 

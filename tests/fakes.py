@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
-from harness.observations import Event
+from harness.observations import Effect, Event
 from harness.oracle.judge import Judgement, Loss
 from harness.parts import Condition, Evidence, Keys, Member, Refusal
 from harness.runs import ArmObservations
@@ -66,7 +66,7 @@ def observed(
     design: str = "sticky",
     arm: str = "fault",
     duration: float = 10.0,
-    effects: Sequence[int] = (),
+    effects: Sequence[Effect | int] = (),
     complete: bool = True,
 ) -> ArmObservations:
     return ArmObservations(
@@ -78,7 +78,7 @@ def observed(
         judgements=tuple(judgements),
         warmup=0.0,
         duration=duration,
-        effects=tuple(effects),
+        effects=tuple(one if isinstance(one, Effect) else Effect(one, "checkout") for one in effects),
         complete=complete,
         driver={"lag_p99_ms": 1.0, "late": 0, "dropped": 0},
     )
