@@ -24,9 +24,9 @@ class Kept:
     op: str = ""
     applied: bool = False
 
-    def reply(self) -> web.Response:
-        """What the client is shown, and its cookie where that has changed."""
-        response = asked.reply({"session": self.session.told(self.writer), "items": self.session.items})
+    def reply(self, **more: object) -> web.Response:
+        """What the client is shown, with ``more`` of the app's own, and its cookie where that has changed."""
+        response = asked.reply({"session": self.session.told(self.writer), "items": self.session.items, **more})
         if self.is_new_handle:
             response.headers["Set-Cookie"] = f"{asked.COOKIE}={self.handle}; HttpOnly; Path=/"
         return response

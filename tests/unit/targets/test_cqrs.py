@@ -1,0 +1,85 @@
+import asyncio
+
+import pytest
+
+from targets import catalog
+from targets.apps import cqrs
+from targets.settings import Options, Settings, SettingsError
+from targets.state.memory import Memory
+from tests.unit.targets.served import Client, Reply, served, visited
+
+OPS = [f"{n:016x}" for n in range(1, 9)]
+
+
+def lagging(lag: str) -> Settings:
+    return Settings("r7", "b00", options=Options({"lag": lag}))
+
+
+async def added(client: Client, op: str) -> Reply:
+    return await client.post("/cart/add", {"item": "tea"}, op=op)
+
+
+async def test_a_query_lacks_the_latest_writes_and_says_how_many() -> None:
+    async with visited(cqrs, Memory(), settings=lagging("1h")) as client:
+        for op in OPS[:1]:
+            assert (await added(client, op)).body["version"] == 1
+        assert (await client.get("/cart")).body["behind"] == 0  # its view is made of the write model
+        for op in OPS[1:4]:
+            written = await added(client, op)
+        assert (written.body["version"], written.session["count"]) == (4, 4)
+        shown = await client.get("/cart")
+        assert (shown.body["version"], shown.session["count"], shown.body["behind"]) == (1, 1, 3)
+        assert shown.body["items"] == {"tea": 1}
+
+
+async def test_what_a_query_lacks_is_there_once_the_view_has_caught_up() -> None:
+    async with visited(cqrs, Memory(), settings=lagging("30ms")) as client:
+        await added(client, OPS[0])
+        await client.get("/cart")
+        written = await added(client, OPS[1])
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
+        shown = await client.get("/cart/after?version=2")
+        assert (shown.body["version"], shown.session) == (2, written.session)
+        assert loop.time() - begun > 0.005
+        assert (await client.get("/cart")).session == written.session
+
+
+async def test_a_version_that_does_not_come_is_not_waited_for_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cqrs, "PATIENCE", 0.02)
+    async with visited(cqrs, Memory(), settings=lagging("1ms")) as client:
+        await added(client, OPS[0])
+        assert (await client.get("/cart/after?version=2")).status == 503
+        assert (await client.get("/cart/after?version=x")).status == 400
+
+
+async def test_an_unknown_or_expired_session_is_a_new_one() -> None:
+    async with visited(cqrs, Memory(ttl=0.1), settings=lagging("1ms")) as client:
+        first = await added(client, OPS[0])
+        assert (await client.get("/cart")).session["birth"] == first.session["birth"]
+        await asyncio.sleep(0.15)
+        for path in ("/cart", "/cart/after?version=0"):
+            shown = await client.get(path)
+            assert (shown.session["count"], shown.body["version"], shown.body["behind"]) == (0, 0, 0)
+            assert shown.session["birth"] != first.session["birth"]
+
+
+async def test_views_are_made_anew_after_a_restart() -> None:
+    class Kept(Memory):
+        async def close(self) -> None:
+            """It outlives the service."""
+
+    place = Kept()
+    async with visited(cqrs, place, settings=lagging("1h")) as client:
+        written = await added(client, OPS[0])
+        cookie = next(iter(client.http.session.cookie_jar)).value
+    async with served(cqrs, place, settings=lagging("1h")) as server:
+        after = Client(server)
+        after.http.session.cookie_jar.update_cookies({"session": cookie})
+        assert (await after.get("/cart")).session == written.session
+        await after.http.close()
+
+
+def test_no_read_model_can_follow_a_token() -> None:
+    with pytest.raises(SettingsError, match="nothing that a read model could follow"):
+        catalog.chosen("cqrs", "token", Options())
