@@ -4,9 +4,9 @@
 - ``GET /cart``                                 a query: the read model's view, which may lack the latest writes
 - ``GET /cart/after?version=N``                 the same, as soon as the view has come so far (5 s at most, else 503)
 
-Every reply tells the ``version`` that it shows (the number of writes in it); a query's also how many versions its view is
-``behind`` the write model. ``--option lag=50ms`` is how long a write takes to reach the read model, at the least. What a
-query lacks is late, not lost: it is there once the view has caught up.
+Every reply tells the ``version`` that it shows (the number of writes in it); a query's also how many versions its view
+is ``behind`` the write model. ``--option lag=50ms`` is how long a write takes to reach the read model, at the least.
+What a query lacks is late, not lost: it is there once the view has caught up.
 
 The write model is the place for the state; over ``eventlog`` its events are the truth, and the read model is made of
 them. Views are kept in memory: after a restart each is made anew from the write model when it is first asked for.

@@ -28,7 +28,10 @@ def test_the_catalog_knows_its_files() -> None:
 @pytest.mark.parametrize("app", catalog.names("apps"))
 def test_apps_and_states_go_together_or_say_why_not(app: str, state: str) -> None:
     chosen_app, chosen_state = [catalog._file(kind, name) for kind, name in (("apps", app), ("state", state))]
-    if chosen_app.KEEPS_SESSIONS == chosen_state.KEEPS_SESSIONS:  # type: ignore[attr-defined]  # every file has it
+    if state in getattr(chosen_app, "REFUSES", {}):
+        with pytest.raises(SettingsError, match="does not go with"):
+            catalog.chosen(app, state, Options())
+    elif chosen_app.KEEPS_SESSIONS == chosen_state.KEEPS_SESSIONS:  # type: ignore[attr-defined]  # every file has it
         assert catalog.chosen(app, state, Options()) == (chosen_app, chosen_state)
     else:
         with pytest.raises(SettingsError, match="keeps no"):
