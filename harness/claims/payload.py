@@ -5,7 +5,7 @@ import re
 from harness.claims.claim import Claim, Finding, Need, Point, Runs, UnsettledError, told
 from harness.summary import Arm
 
-PAYLOAD = Need("payload")
+PAYLOAD, CONTENT = Need("payload"), Need("content")
 
 
 def _bytes(arm: Arm, items: int, whose: str) -> float:
@@ -44,11 +44,49 @@ def _carries_all(runs: Runs) -> Finding:
     return Finding.of(growth["jwt"] > 2 and growth["cookie"] < 1.1, says, "bytes a request", points)
 
 
+def _any_replica(runs: Runs) -> Finding:
+    arms = {name: runs.arm("content", "content", name) for name in ("control", "fault")}
+    hits, again, fresh = _lookups(arms["control"])
+    lookups = hits + again + fresh
+    points = [
+        Point.share("from the cache", hits, lookups),
+        Point.share("304, still good", again, lookups),
+        Point.share("sent", fresh, lookups),
+    ]
+    sessions, spread = arms["control"].sessions, arms["control"].spread
+    wrong = sum(arm.sessions.wrong for arm in arms.values())
+    judged = sum(arm.sessions.judged for arm in arms.values())
+    share = 100 * told(spread.cv, "the spread")
+    says = (
+        f"{hits:,} of {lookups:,} lookups came from the client's cache and {again:,} were answered 304; {wrong} of "
+        f"{judged} sessions, with a dead replica and without, were shown content that was wrong; {sessions.moved} of "
+        f"{sessions.judged} were served by several replicas, whose shares differ by {share:.1f} %"
+    )
+    return Finding.of(wrong == 0 and hits > 0 and sessions.moved > 0, says, "% of lookups", points)
+
+
+def _lookups(arm: Arm) -> tuple[int, int, int]:
+    """Those from the cache (counted by the client), those that it only had confirmed, and those that were sent."""
+    hits = again = fresh = 0
+    for name, one in arm.names.items():
+        if found := re.fullmatch(r"asked after (\d+) hits", name):
+            hits += int(found[1]) * one.requests
+            again += one.statuses.get("304", 0)
+            fresh += one.statuses.get("200", 0)
+    return hits, again, fresh
+
+
 CLAIMS = (
     Claim(
         "C02", "each stateless request carries all it needs: larger payloads", "1, 11",
         "a cart filled from 1 to 200 items: in a JWT, in a signed cookie, and on the server behind a session cookie",
         "bytes a request grow with the state for the token and stay flat for the cookie; the 4 KB limit is met",
         (PAYLOAD,), _carries_all,
+    ),
+    Claim(
+        "C16", "a public weather API, an image CDN, a DNS-like lookup: stateless", "6",
+        "immutable objects and forecasts with ETag and max-age, clients with a cache, a replica killed",
+        "any replica answers right in any order, and the client's cache answers a share itself",
+        (CONTENT,), _any_replica,
     ),
 )  # fmt: skip

@@ -49,6 +49,18 @@ def test_a_token_that_grows_beside_a_cookie_that_does_not_supports_the_claim() -
     assert claim.found(payload(cookie_at_100=3000)).support is Support.REFUTED
 
 
+def test_the_clients_own_hits_are_counted_from_the_names() -> None:
+    [claim] = claims.chosen(["C16"])
+    asked = {"asked after 0 hits": named(s200=30, s304=10), "asked after 3 hits": named(s200=20)}
+    good = arm(asked, wrong=0, moved=40)
+    found = claim.found(run("content", {"content": {"control": good, "fault": good}}))
+    assert found.support is Support.SUPPORTED
+    assert [round(point.value, 1) for point in found.points] == [50.0, 8.3, 41.7]
+    bad = replace(good, sessions=replace(good.sessions, wrong=1))
+    found = claim.found(run("content", {"content": {"control": good, "fault": bad}}))
+    assert found.support is Support.REFUTED
+
+
 def logins(jwt_lives: bool = True, overlap: int = 0, abrupt: int = 20) -> Runs:
     me = {"GET /me": named()}
     gone = arm({**me, "copy after 0 s": named(s401=30)})

@@ -1,0 +1,86 @@
+"""Content that every replica answers alike: immutable objects, and forecasts that hold for a while.
+
+- ``GET /object?id=17``      bytes that never change: ``Cache-Control: public, max-age=31536000, immutable``
+- ``GET /weather?place=17``  ``{"place", "period", "celsius"}``, the same for one ``--option period`` (2 s), to be kept
+  for half of it: ``Cache-Control: public, max-age=1``
+
+Both carry a strong ``ETag``; a request whose ``If-None-Match`` names it is answered 304, without the content (RFC 9110,
+13.1.2). Ids are 1 to 64 letters, digits, ``-`` and ``_``. An object is the SHA-256 of its id in hex, 32 times over;
+``celsius`` is ``crc32("<place>/<period>") % 60 - 20``, so that a client can judge both.
+"""
+
+import hashlib
+import json
+import re
+import time
+import zlib
+from collections.abc import Callable
+from urllib.parse import parse_qs
+
+from aiohttp import web
+
+from targets.apps import Parts, Routes
+from targets.problems import BadRequest
+
+OPTIONS: tuple[str, ...] = ("period",)
+KEEPS_SESSIONS = False
+
+FOREVER = "public, max-age=31536000, immutable"
+PERIOD = 2.0
+_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+
+def thing(name: str) -> bytes:
+    """The bytes of an object, 2 kB."""
+    return hashlib.sha256(name.encode()).hexdigest().encode() * 32
+
+
+def celsius(place: str, period: int) -> int:
+    """The forecast: -20 to 39 degrees."""
+    return zlib.crc32(f"{place}/{period}".encode()) % 60 - 20
+
+
+class Content:
+    """The two requests; ``period`` is in seconds."""
+
+    def __init__(self, period: float = PERIOD, clock: Callable[[], float] = time.time) -> None:
+        self._period, self._clock = period, clock
+        self._keep = f"public, max-age={max(1, int(period / 2))}"
+
+    async def thing(self, request: web.BaseRequest) -> web.Response:
+        """``GET /object``."""
+        return _conditional(request, thing(_id(request, "id")), "application/octet-stream", FOREVER)
+
+    async def weather(self, request: web.BaseRequest) -> web.Response:
+        """``GET /weather``."""
+        place, period = _id(request, "place"), int(self._clock() / self._period)
+        told = {"place": place, "period": period, "celsius": celsius(place, period)}
+        return _conditional(request, json.dumps(told).encode(), "application/json", self._keep)
+
+
+def _id(request: web.BaseRequest, key: str) -> str:
+    found = parse_qs(request.raw_path.partition("?")[2]).get(key, [""])[0]
+    if not _ID.fullmatch(found):
+        raise BadRequest(f"{key} is 1 to 64 letters, digits, - and _")
+    return found
+
+
+def _conditional(request: web.BaseRequest, body: bytes, kind: str, keep: str) -> web.Response:
+    """The content, or 304 where the client has it."""
+    tag = f'"{hashlib.sha256(body).hexdigest()[:16]}"'
+    headers = {"ETag": tag, "Cache-Control": keep}
+    if _matches(request.headers.get("If-None-Match", ""), tag):
+        return web.Response(status=304, headers=headers)
+    return web.Response(body=body, headers={**headers, "Content-Type": kind})
+
+
+def _matches(condition: str, tag: str) -> bool:
+    """Whether one of its tags is this one, weak or not: for a GET they compare alike."""
+    tags = {part.strip().removeprefix("W/") for part in condition.split(",")}
+    return bool(tags & {tag, "*"})
+
+
+def app(parts: Parts) -> Routes:
+    """The two routes."""
+    content = Content(parts.settings.options.seconds("period", PERIOD))
+    return {"/object": {"GET": content.thing}, "/weather": {"GET": content.weather}}
