@@ -19,7 +19,19 @@ from harness.oracle.models import counter, items, register
 from harness.oracle.observed import Observed
 from harness.oracle.page import Counted, Own, learn
 
-__all__ = ["Cart", "Header", "Json", "Login", "Number", "Probe", "SessionCounter", "Text", "Texts", "between"]
+__all__ = [
+    "Cart",
+    "Header",
+    "Json",
+    "Login",
+    "Number",
+    "Probe",
+    "SessionCounter",
+    "Shopper",
+    "Text",
+    "Texts",
+    "between",
+]
 
 _AGAIN = Pause(0.2)  # between two tries to log in
 
@@ -100,6 +112,23 @@ class Cart(SessionUser):
     def final(self, client: Client, /) -> Request:
         """All of it."""
         return client.get(self.read)
+
+
+class Shopper(SessionUser):
+    """The built-in cart's user: fills a cart and looks at it, for as long as the load lasts."""
+
+    abstract = True
+    wait_time = between(0.05, 0.2)
+
+    def session(self, client: Client, /) -> Steps:
+        """Add something, look at it all."""
+        while True:
+            yield client.post("/cart/add", json={"item": "tea"}, writes="tea")
+            yield client.get("/cart")
+
+    def final(self, client: Client, /) -> Request:
+        """All of it."""
+        return client.get("/cart")
 
 
 class Login(SessionUser):

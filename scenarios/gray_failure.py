@@ -3,42 +3,27 @@
 harness run scenarios/gray_failure.py
 """
 
-from collections.abc import Generator
-
-from locust import between
-
 from harness import (
     At,
     Balancing,
-    Client,
     Design,
     Pause,
     Resume,
     Scenario,
     Sessions,
-    SessionUser,
     clean_control,
     finds,
     keeps,
     loses_only_the_at_risk,
     recovers,
 )
-from harness.load.user import Reply, Request
+from harness.recipes import Shopper
 
 
-class Impatient(SessionUser):
+class Impatient(Shopper):
     """Fills a cart and looks at it; gives up on a reply after half a second, and asks again."""
 
-    wait_time = between(0.05, 0.2)
     timeout = 0.5
-
-    def session(self, cart: Client) -> Generator[Request, Reply, None]:
-        while True:
-            yield cart.post("/cart/add", json={"item": "tea"}, writes="tea")
-            yield cart.get("/cart")
-
-    def final(self, cart: Client) -> Request:
-        return cart.get("/cart")
 
 
 # Cookie affinity harms a third of the clients, all the time; round robin harms all of them, a third of the time. Those

@@ -5,14 +5,9 @@ harness run scenarios/places.py
 Each place is a design four times: a replica is killed, all are deployed anew, one is taken out, the store is killed.
 """
 
-from collections.abc import Generator
-
-from locust import between
-
 from harness import (
     At,
     Balancing,
-    Client,
     Design,
     Kill,
     KillStore,
@@ -22,10 +17,9 @@ from harness import (
     ScaleIn,
     Scenario,
     Sessions,
-    SessionUser,
     clean_control,
 )
-from harness.load.user import Reply, Request
+from harness.recipes import Shopper
 
 N = 3
 EVEN, STICKY = Balancing("round_robin"), Balancing("cookie")
@@ -35,18 +29,8 @@ PLACES = {"token": EVEN, "memory": STICKY, "redis": EVEN}
 STORES = ("redis",)
 
 
-class Shopper(SessionUser):
+class Customer(Shopper):
     """Fills a cart and looks at it."""
-
-    wait_time = between(0.05, 0.2)
-
-    def session(self, cart: Client) -> Generator[Request, Reply, None]:
-        while True:
-            yield cart.post("/cart/add", json={"item": "tea"}, writes="tea")
-            yield cart.get("/cart")
-
-    def final(self, cart: Client) -> Request:
-        return cart.get("/cart")
 
 
 def designs(mishap: str, places: tuple[str, ...]) -> tuple[Design, ...]:

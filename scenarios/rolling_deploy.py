@@ -3,38 +3,22 @@
 harness run scenarios/rolling_deploy.py
 """
 
-from collections.abc import Generator
-
-from locust import between
-
 from harness import (
     At,
     Balancing,
-    Client,
     Design,
     RollingDeploy,
     Scenario,
     Sessions,
-    SessionUser,
     clean_control,
     keeps,
     loses_the_at_risk,
 )
-from harness.load.user import Reply, Request
+from harness.recipes import Shopper
 
 
-class Shopper(SessionUser):
+class Customer(Shopper):
     """Fills a cart and looks at it."""
-
-    wait_time = between(0.05, 0.2)
-
-    def session(self, cart: Client) -> Generator[Request, Reply, None]:
-        while True:
-            yield cart.post("/cart/add", json={"item": "tea"}, writes="tea")
-            yield cart.get("/cart")
-
-    def final(self, cart: Client) -> Request:
-        return cart.get("/cart")
 
 
 # What a replica keeps in its memory goes with it however gently it is stopped: by the end every session was at risk.

@@ -4,26 +4,12 @@ So a replica's capacity is 100 requests a second at almost no CPU, and one machi
 something else binds.
 """
 
-from collections.abc import Generator
-
-from locust import between
-
-from harness import Balancing, Client, Design, Requests, Scenario, SessionUser
-from harness.load.user import Reply, Request
+from harness import Balancing, Design, Requests, Scenario
+from harness.recipes import Shopper
 
 
-class Shopper(SessionUser):
+class Customer(Shopper):
     """Fills a cart of bounded size, and looks at it."""
-
-    wait_time = between(0.05, 0.2)
-
-    def session(self, cart: Client) -> Generator[Request, Reply, None]:
-        while True:
-            yield cart.post("/cart/add", json={"item": "tea"}, writes="tea")
-            yield cart.get("/cart")
-
-    def final(self, cart: Client) -> Request:
-        return cart.get("/cart")
 
 
 BALANCING = Balancing("least_connections")

@@ -3,41 +3,29 @@
 harness run scenarios/scale_in.py
 """
 
-from collections.abc import Generator
-
 from locust import between
 
 from harness import (
     At,
     Balancing,
-    Client,
     Design,
     ScaleIn,
     Scenario,
     Sessions,
-    SessionUser,
     clean_control,
     keeps,
     loses_the_at_risk,
     moves_a_share,
 )
-from harness.load.user import Reply, Request
+from harness.recipes import Shopper
 
 N = 4
 
 
-class Shopper(SessionUser):
+class Customer(Shopper):
     """Fills a cart and looks at it."""
 
     wait_time = between(0.1, 0.3)
-
-    def session(self, cart: Client) -> Generator[Request, Reply, None]:
-        while True:
-            yield cart.post("/cart/add", json={"item": "tea"}, writes="tea")
-            yield cart.get("/cart")
-
-    def final(self, cart: Client) -> Request:
-        return cart.get("/cart")
 
 
 DESIGNS = (

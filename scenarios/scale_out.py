@@ -3,40 +3,28 @@
 harness run scenarios/scale_out.py
 """
 
-from collections.abc import Generator
-
 from locust import between
 
 from harness import (
     At,
     Balancing,
-    Client,
     Design,
     ScaleOut,
     Scenario,
     Sessions,
-    SessionUser,
     clean_control,
     keeps,
     moves_a_share,
 )
-from harness.load.user import Reply, Request
+from harness.recipes import Shopper
 
 N = 3
 
 
-class Shopper(SessionUser):
+class Customer(Shopper):
     """Fills a cart and looks at it."""
 
     wait_time = between(0.1, 0.3)
-
-    def session(self, cart: Client) -> Generator[Request, Reply, None]:
-        while True:
-            yield cart.post("/cart/add", json={"item": "tea"}, writes="tea")
-            yield cart.get("/cart")
-
-    def final(self, cart: Client) -> Request:
-        return cart.get("/cart")
 
 
 DESIGNS = (

@@ -3,38 +3,26 @@
 harness run scenarios/soak.py --seed 7
 """
 
-from collections.abc import Generator
-
 from locust import between
 
 from harness import (
     Balancing,
-    Client,
     Design,
     Scenario,
     Sessions,
-    SessionUser,
     by_chance,
     clean_control,
     keeps,
     loses_only_the_at_risk,
 )
-from harness.load.user import Reply, Request
+from harness.recipes import Shopper
 
 
-class Shopper(SessionUser):
+class Customer(Shopper):
     """Fills a cart and looks at it; gives up on a reply after half a second, and asks again."""
 
     wait_time = between(0.1, 0.3)
     timeout = 0.5
-
-    def session(self, cart: Client) -> Generator[Request, Reply, None]:
-        while True:
-            yield cart.post("/cart/add", json={"item": "tea"}, writes="tea")
-            yield cart.get("/cart")
-
-    def final(self, cart: Client) -> Request:
-        return cart.get("/cart")
 
 
 # The store compares versions: a replica that wakes up late must not undo what happened meanwhile (gray_failure.py).

@@ -3,40 +3,28 @@
 harness run scenarios/store_kill.py
 """
 
-from collections.abc import Generator
-
 from locust import between
 
 from harness import (
     At,
     Balancing,
-    Client,
     Design,
     KillStore,
     RestartStore,
     Scenario,
     Sessions,
-    SessionUser,
     clean_control,
     keeps,
     loses_the_at_risk,
     recovers,
 )
-from harness.load.user import Reply, Request
+from harness.recipes import Shopper
 
 
-class Shopper(SessionUser):
+class Customer(Shopper):
     """Fills a cart and looks at it."""
 
     wait_time = between(0.1, 0.3)
-
-    def session(self, cart: Client) -> Generator[Request, Reply, None]:
-        while True:
-            yield cart.post("/cart/add", json={"item": "tea"}, writes="tea")
-            yield cart.get("/cart")
-
-    def final(self, cart: Client) -> Request:
-        return cart.get("/cart")
 
 
 # Whoever had written before is at risk. A design without a store runs its control arm only: nothing of it is broken.
