@@ -145,6 +145,9 @@ def _arm_measurement(observed: ArmObservations, arm: Arm) -> Iterator[Verdict]:
         if fault.effective is None or fault.healed is None:
             why = f"{where}: no evidence that {fault.kind} of {fault.target} took effect and was undone"
             yield Verdict("fault_landed", Result.UNKNOWN, why, observed.design)
+    if observed.tallied is not None and observed.effects:
+        why = f"{where}: without records nobody can tell whether effects are missing or took place twice"
+        yield Verdict("effects_judged", Result.UNKNOWN, why, observed.design)
     if arm.driver.saturated:
         lag = f"lag p99 {arm.driver.lag_p99_ms} ms"
         why = f"{where}: the load process was saturated or late ({lag}); times cannot be trusted"

@@ -156,6 +156,11 @@ def _add_run(commands: Commands) -> None:
     run.add_argument("--seed", type=int, metavar="N", help="of arrivals and operation ids")
     run.add_argument("--out", type=Path, default=Path("results"), metavar="DIR", help="where runs are kept")
     run.add_argument("--quick", action="store_true", help="the scenario's short form")
+    run.add_argument(
+        "--no-records",
+        action="store_true",
+        help="keep histograms, not requests: for a long soak; what needs them is null",
+    )
     run.add_argument("--prometheus-port", type=_port, metavar="N", help="serve live metrics there, on loopback")
     run.add_argument(
         "--allow-host", action="append", default=[], metavar="NAME",
@@ -383,7 +388,7 @@ def _driving(arguments: argparse.Namespace) -> "Driving":
     if bind is None and elsewhere:
         bind = driving.DEFAULT_BIND
     address = driving.Address.of(bind, "--master-bind") if bind else None
-    by = driving.Driving(arguments.processes, elsewhere, address)
+    by = driving.Driving(arguments.processes, elsewhere, address, not arguments.no_records)
     if elsewhere:
         print(f"waits in each arm for {elsewhere} x: harness worker --master {address}", file=sys.stderr)
     return by

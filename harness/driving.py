@@ -40,6 +40,7 @@ class Driving:
     processes: int | None = None
     elsewhere: int = 0
     bind: Address | None = None  # None: a free port of this machine
+    records: bool = True  # of every request; else tallies alone, whose memory does not grow
 
     def __post_init__(self) -> None:
         if (self.processes or 0) < 0 or self.elsewhere < 0 or self.processes == 0:

@@ -134,9 +134,14 @@ def _kept(arm: Arm) -> Judged:
     return Result.PASS, why
 
 
+_UNRECORDED = Result.UNKNOWN, "the requests that would tell were not recorded"
+
+
 def _lost_as_theory_says(arm: Arm, least: int) -> Judged:
     sessions = arm.sessions
-    if sessions.judged < least or sessions.at_risk is None:
+    if sessions.at_risk is None:
+        return _UNRECORDED
+    if sessions.judged < least:
         return Result.UNKNOWN, f"only {sessions.judged} sessions judged, at least {least} wanted"
     why = (
         f"{sessions.lost} of {sessions.judged} sessions lost, {sessions.expected_lost} predicted; "
@@ -148,7 +153,9 @@ def _lost_as_theory_says(arm: Arm, least: int) -> Judged:
 
 def _lost_only_at_risk(arm: Arm, least: int) -> Judged:
     sessions = arm.sessions
-    if sessions.judged < least or sessions.at_risk is None or sessions.lost_not_at_risk is None:
+    if sessions.at_risk is None:
+        return _UNRECORDED
+    if sessions.judged < least or sessions.lost_not_at_risk is None:
         return Result.UNKNOWN, f"only {sessions.judged} sessions judged, at least {least} wanted, and some fault"
     why = f"{sessions.lost} of {sessions.judged} sessions lost, {sessions.at_risk} at risk"
     return (Result.FAIL if sessions.lost_not_at_risk else Result.PASS), f"{why}, {sessions.lost_not_at_risk} not so"
@@ -157,6 +164,8 @@ def _lost_only_at_risk(arm: Arm, least: int) -> Judged:
 def _recovered(arm: Arm, within: float | None) -> Judged:
     if not arm.faults or any(fault.effective is None for fault in arm.faults):
         return Result.UNKNOWN, "no fault took effect"
+    if any(fault.detect_s is None for fault in arm.faults):
+        return _UNRECORDED
     back = [_back(fault) for fault in arm.faults]
     if None in back:
         return Result.FAIL, "correct goodput did not come back to 95 % of before"

@@ -56,9 +56,10 @@ def remarkable(arms: Sequence[ArmObservations]) -> tuple[Remarkable, ...]:
 
 def _of_arm(arm: ArmObservations) -> Iterator[Remarkable]:
     killed = deaths(arm.events)
-    risky = at_risk(arm.requests, killed) if killed else frozenset()
+    known = bool(killed) and arm.tallied is None
+    risky = at_risk(arm.requests, killed) if known else frozenset()
     for one in arm.judgements:
-        risk = one.session in risky if killed else None
+        risk = one.session in risky if known else None
         if one.kind != "none":
             causes = " then ".join(dict.fromkeys(cause_of(loss, killed) for loss in one.losses))
             yield Remarkable(arm.design, arm.arm, one.session, one.kind, risk, causes)
@@ -75,7 +76,7 @@ def story(arms: Sequence[ArmObservations], name: str) -> Story:
     for arm in sorted(arms, key=lambda one: one.arm != "fault"):
         if arm.design == design and wanted in (None, arm.arm) and number.isdigit():
             requests = arm.requests[arm.requests["session"] == int(number)]
-            if len(requests):
+            if len(requests) or any(one.session == int(number) for one in arm.judgements):
                 return _told(arm, int(number), requests)
     raise UsageError(
         f"no session {name!r} in this run", "name it like sticky/17; harness explain RUN lists those worth a look"
@@ -130,7 +131,7 @@ def _why(one: Judgement, arm: ArmObservations) -> Iterator[str]:
     yield from one.why
     for loss in one.losses:
         yield f"its state {loss.birth_before[:8]} was gone at {loss.t_ns / 1e9:.3f} s; cause: {cause_of(loss, killed)}"
-    if killed:
+    if killed and arm.tallied is None:
         risk = "" if one.session in at_risk(arm.requests, killed) else "not "
         yield f"at the fault it was {risk}at risk: {_last_answer(arm, one.session, killed[0].commanded)}"
 

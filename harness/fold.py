@@ -35,6 +35,7 @@ from harness.summary import (
     Throughput,
     Writes,
 )
+from harness.unrecorded import unrecorded
 
 #: A driver busier than this, or whose loop is later than this, cannot be trusted with times.
 SATURATED_CPU = 0.9
@@ -142,7 +143,14 @@ class Columns:
 
 
 def fold(observed: ArmObservations) -> Arm:
-    """All figures of one arm."""
+    """All figures of one arm; where its requests were not recorded, those that can be told without."""
+    arm, tallied = _fold(observed), observed.tallied
+    if tallied is None:
+        return arm
+    return unrecorded(arm, tallied, observed.duration - observed.warmup)
+
+
+def _fold(observed: ArmObservations) -> Arm:
     columns = Columns.of(observed.requests)
     start, end = observed.warmup, _end(observed, columns)
     measured = (columns.intended >= start) & (columns.intended < end)
@@ -160,7 +168,7 @@ def fold(observed: ArmObservations) -> Arm:
         bytes=_bytes(columns, measured),
         faults=faults,
         availability=_availability(columns, measured, faults, end),
-        resources=_resources(observed, start, end, whole.requests.attempted),
+        resources=_resources(observed, start, end, (observed.tallied or whole.requests).attempted),
         driver=_driver(observed),
         sagas=sagas(observed.effects),
         names=_names(columns, measured),
@@ -474,11 +482,7 @@ def _missing_effects(observed: ArmObservations) -> int:
 
 def _spread(columns: Columns, measured: Mask) -> Spread:
     counts = columns.frame.loc[measured, "replica"].value_counts()
-    per_replica = {str(name): int(count) for name, count in sorted(counts.items()) if str(name)}
-    values = np.array(list(per_replica.values()), dtype=float)
-    if not len(values) or values.sum() == 0:
-        return Spread(per_replica, None, None)
-    return Spread(per_replica, float(values.max() / values.mean()), float(values.std() / values.mean()))
+    return Spread.of({str(name): int(count) for name, count in sorted(counts.items()) if str(name)})
 
 
 def _bytes(columns: Columns, measured: Mask) -> Bytes:

@@ -27,6 +27,7 @@ from harness.observations import Effect, Event, Sample
 from harness.oracle.judge import Judgement, judge
 from harness.oracle.testimony import Testimony
 from harness.summary import SCHEMA, Summary
+from harness.tallied import FILE, Tallied
 from harness.verdicts import Result, Verdict
 
 
@@ -72,6 +73,7 @@ class ArmObservations:
     complete: bool = True
     repeat: int = 1
     driver: Mapping[str, float | int | None] = field(default_factory=dict)  # the last snapshot's own figures
+    tallied: Tallied | None = None  # in place of requests, where those were not recorded
 
 
 @dataclass(frozen=True)
@@ -105,6 +107,9 @@ class ArmFiles:
             self._keep_samples(samples)
             _write_parquet(spool.read(self.spool), self.path / "requests.parquet")
             write_text(self.path / "ledgers.jsonl", spool.ledgers(self.spool))
+            tallied = spool.tallied(self.spool)
+            if tallied is not None:
+                write_text(self.path / FILE, json.dumps(tallied.to_json()))
             write_text(self.path / "arm.json", json.dumps({**facts, "refused": sorted(refused)}, indent=1))
             shutil.rmtree(self.spool)
 
@@ -150,7 +155,12 @@ class ArmFiles:
             complete=bool(facts.get("complete", False)),
             repeat=repeat,
             driver=facts.get("driver", {}),
+            tallied=self._tallied(),
         )
+
+    def _tallied(self) -> Tallied | None:
+        kept = self.path / FILE
+        return Tallied.from_json(json.loads(kept.read_text())) if kept.exists() else spool.tallied(self.spool)
 
     def _facts(self) -> dict[str, Any]:
         path = self.path / "arm.json"

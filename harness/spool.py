@@ -10,6 +10,7 @@ import pandas as pd
 from pandas.api.types import union_categoricals
 
 from harness.observations import RECORD, Anomaly, Method, Outcome
+from harness.tallied import FILE, Tallied
 
 _PLAIN = (
     "session",
@@ -75,6 +76,13 @@ def ledgers(directory: Path) -> str:
     """The lines of what the ledgers of a spool say."""
     files = [part / "ledgers.jsonl" for part in parts(directory)]
     return "".join(file.read_text(encoding="utf-8") for file in files if file.exists())
+
+
+def tallied(directory: Path) -> Tallied | None:
+    """What a spool tallied in place of its requests; None where it recorded them."""
+    files = [part / FILE for part in parts(directory)]
+    found = [Tallied.from_json(json.loads(file.read_text())) for file in files if file.exists()]
+    return Tallied.total(found) if found else None
 
 
 def _joined(columns: list[pd.Series]) -> pd.Series:

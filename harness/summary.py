@@ -5,6 +5,8 @@ Seconds from T0, latencies in milliseconds, rates per second, cpu in cores. ``No
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from statistics import fmean, pstdev
+from typing import Self
 
 SCHEMA = 1
 
@@ -105,6 +107,15 @@ class Spread:
     per_replica: Mapping[str, int]
     max_over_mean: float | None
     cv: float | None
+
+    @classmethod
+    def of(cls, per_replica: Mapping[str, int]) -> Self:
+        """From the replies of each."""
+        counts = list(per_replica.values())
+        if not sum(counts):
+            return cls(per_replica, None, None)
+        mean = fmean(counts)
+        return cls(per_replica, max(counts) / mean, pstdev(counts) / mean)
 
 
 @dataclass(frozen=True)

@@ -66,6 +66,7 @@ class Enlisted:
     seed: int
     machine: str
     sends: bool
+    records: bool
 
 
 @dataclass(frozen=True)

@@ -312,7 +312,7 @@ class _Launch:
         if self.by.workers:
             bind = ("--master-bind-host", self.address.host, "--master-bind-port", str(self.address.port))
             options += ["--master", "--expect-workers", str(self.by.workers), *bind]
-        env = environment(self.spool, self.plan, self.seed, self.by.workers)
+        env = environment(self.spool, self.plan, self.seed, self.by)
         return Command("load", "driver", (*_locust(self._files), *options), self.log, {**env, **python_environment()})
 
     def workers(self) -> Iterator[Command]:

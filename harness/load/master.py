@@ -172,7 +172,7 @@ class Master:
         self._crew.workers.append(worker)
         self._by_client[client] = worker
         orders = self._orders
-        told = (asdict(orders.load), orders.seed, self._here, not hello.nth)
+        told = (asdict(orders.load), orders.seed, self._here, not hello.nth, orders.records)
         _pass_on(worker, Enlisted(place, self._crew.size, *told))
 
     def _complete_now(self) -> None:

@@ -19,6 +19,7 @@ from harness.load.link import Link, Speaker, leave, quit_locust
 from harness.load.master import Master
 from harness.load.plan import LoadPlan, Orders, Recruit
 from harness.load.recorder import Names, Recorder, SpoolWriter
+from harness.load.tallies import spool_writer
 from harness.load.venue import spawn
 from harness.observations import NO_TIME, Method, Outcome, Snapshot
 
@@ -66,6 +67,7 @@ class Plain:
     def _begin(self, start: Start) -> None:
         self._environment.events.request.add_listener(self._record)
         self._t0 = start.t0
+        self._spool.measure(start.warmup, start.duration)
         self._spawn(self._link.report, start.t0, self._snapshot, lambda: self._stopped)
         self._spawn(self._stop_at, start.t0 / 1e9 + start.duration)
 
@@ -171,11 +173,12 @@ def hold_back(environment: Any, **_: Any) -> None:
             return
         link = Link(orders.channel)
         _check(orders.load, link)
-        Plain(environment, link, SpoolWriter(orders.spool)).hold()
+        Plain(environment, link, spool_writer(orders.spool, orders.records)).hold()
     elif recruit := Recruit.read(os.environ):
         courier = Courier(environment.runner, recruit)
-        _check(LoadPlan(**courier.enlist().load), courier)
-        Plain(environment, courier, SpoolWriter(recruit.spool)).attend()
+        told = courier.enlist()
+        _check(LoadPlan(**told.load), courier)
+        Plain(environment, courier, spool_writer(recruit.spool, told.records)).attend()
         courier.join()
 
 

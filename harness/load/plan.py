@@ -7,12 +7,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Self
 
+from harness.driving import ALONE, Driving
 from harness.errors import UsageError
 from harness.scenario import Load, Requests
 
 CHANNEL, SPOOL, LOAD, SEED = "HARNESS_CHANNEL", "HARNESS_SPOOL", "HARNESS_LOAD", "HARNESS_SEED"
 #: How many workers the master waits for; for a worker, the number it goes by (0: the master gives it one).
 WORKERS, WORKER = "HARNESS_WORKERS", "HARNESS_WORKER"
+#: ``no`` where requests are tallied and not recorded.
+RECORDS = "HARNESS_RECORDS"
 
 
 @dataclass(frozen=True)
@@ -83,6 +86,7 @@ class Orders:
     load: LoadPlan
     seed: int
     workers: int = 0
+    records: bool = True
 
     @classmethod
     def read(cls, environ: Mapping[str, str]) -> Self | None:
@@ -91,7 +95,8 @@ class Orders:
             return None
         plan = LoadPlan(**json.loads(environ[LOAD]))
         workers = int(environ.get(WORKERS, "0"))
-        return cls(int(environ[CHANNEL]), Path(environ[SPOOL]), plan, int(environ[SEED]), workers)
+        records = environ.get(RECORDS) != "no"
+        return cls(int(environ[CHANNEL]), Path(environ[SPOOL]), plan, int(environ[SEED]), workers, records)
 
 
 @dataclass(frozen=True)
@@ -111,7 +116,8 @@ class Recruit:
         return {SPOOL: str(self.spool.absolute()), WORKER: str(self.nth)}
 
 
-def environment(spool: Path, plan: LoadPlan, seed: int, workers: int = 0) -> dict[str, str]:
+def environment(spool: Path, plan: LoadPlan, seed: int, by: Driving = ALONE) -> dict[str, str]:
     """The orders as variables, but for the channel: whoever starts the process knows its descriptor there."""
     told = {SPOOL: str(spool.absolute()), LOAD: json.dumps(asdict(plan)), SEED: str(seed)}
-    return told | ({WORKERS: str(workers)} if workers else {})
+    told |= {WORKERS: str(by.workers)} if by.workers else {}
+    return told | ({} if by.records else {RECORDS: "no"})

@@ -7,7 +7,7 @@ import errno
 import json
 import os
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -111,6 +111,9 @@ class SpoolWriter:
         self._requests = os.open(directory / "requests.bin", flags, 0o644)
         self._names = os.open(directory / "names.jsonl", flags, 0o644)
 
+    def measure(self, start: float, end: float) -> None:
+        """From when to when (seconds from T0) requests count; what is recorded has its times."""
+
     def write(self, chunk: Chunk) -> None:
         """Append records.
 
@@ -125,13 +128,17 @@ class SpoolWriter:
 
     def write_ledgers(self, testimonies: list[Any]) -> None:
         """Write ``ledgers.jsonl`` as a whole: it is there completely, or not at all."""
-        half = self._directory / "ledgers.jsonl.part"
+        self.write_whole("ledgers.jsonl", (_line(testimony) for testimony in testimonies))
+
+    def write_whole(self, name: str, lines: Iterable[str]) -> None:
+        """Write a file completely, or not at all."""
+        half = self._directory / f"{name}.part"
         try:
             with half.open("w", encoding="utf-8") as file:
-                file.writelines(_line(testimony) for testimony in testimonies)
+                file.writelines(lines)
         except OSError as problem:
             raise _unwritable(problem) from problem
-        half.replace(self._directory / "ledgers.jsonl")
+        half.replace(self._directory / name)
 
     def close(self) -> None:
         """Close both files."""

@@ -8,8 +8,9 @@ import gevent
 from harness.load.channel import Booting, Deed, Ready, Start, Stop, Sweep, Swept
 from harness.load.courier import Courier
 from harness.load.link import Link, leave, quit_locust
-from harness.load.plan import LoadPlan, Orders, Recruit, Share
+from harness.load.plan import WHOLE, LoadPlan, Orders, Recruit, Share
 from harness.load.recorder import Names, Recorder, SpoolWriter
+from harness.load.tallies import spool_writer
 from harness.load.venue import Venue, spawn
 
 
@@ -32,15 +33,15 @@ class Remote:
     @classmethod
     def ordered(cls, environment: Any, orders: Orders) -> "Remote":
         """By the harness itself."""
-        link, spool = Link(orders.channel), SpoolWriter(orders.spool)
-        return cls(environment, link, spool, orders.load, seed=orders.seed, share=Share())
+        link, spool = Link(orders.channel), spool_writer(orders.spool, orders.records)
+        return cls(environment, link, spool, orders.load, seed=orders.seed, share=WHOLE)
 
     @classmethod
     def recruited(cls, environment: Any, recruit: Recruit) -> "Remote":
         """By a master, which says what its part is."""
-        courier, spool = Courier(environment.runner, recruit), SpoolWriter(recruit.spool)
+        courier = Courier(environment.runner, recruit)
         told = courier.enlist()
-        share = Share(told.nth, told.of)
+        spool, share = spool_writer(recruit.spool, told.records), Share(told.nth, told.of)
         worker = cls(environment, courier, spool, LoadPlan(**told.load), seed=told.seed, share=share)
         courier.join()
         return worker
@@ -61,6 +62,7 @@ class Remote:
         if isinstance(deed, Booting):
             self.venue.boots[deed.replica] = deed.boot
         elif isinstance(deed, Start):
+            self._spool.measure(deed.warmup, deed.duration)
             self.venue.begin(deed.url, deed.t0)
             spawn(self._link.report, deed.t0, self.venue.snapshot, lambda: self._stopped, died=self._link.died)
             spawn(self._stop_at, deed.t0 / 1e9 + deed.duration, died=self._link.died)

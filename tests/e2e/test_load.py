@@ -15,6 +15,7 @@ import pytest
 
 import harness
 from harness import spool
+from harness.driving import ALONE, Driving
 from harness.errors import EnvironmentLacksError, UntrustedError, UsageError
 from harness.load.driver import Driver, driving
 from harness.observations import Snapshot
@@ -97,14 +98,14 @@ class Loaded:
 
 
 @asynccontextmanager
-async def started(directory: Path, text: str, load: Load) -> AsyncIterator[Driver]:
+async def started(directory: Path, text: str, load: Load, by: Driving = ALONE) -> AsyncIterator[Driver]:
     scenario = directory / "shoppers.py"
     scenario.write_text(text)
     arm = Arm(Design("one"), "control", load, ())
     async with (
         supervised("test") as supervisor,
         driving(
-            arm, scenario, spool=directory / "spool", log=directory / "load.log", supervisor=supervisor, seed=7
+            arm, scenario, spool=directory / "spool", log=directory / "load.log", supervisor=supervisor, seed=7, by=by
         ) as driver,
     ):
         yield driver
@@ -135,6 +136,20 @@ async def test_a_load_is_recorded_and_judged_whole(tmp_path: Path, load: Load) -
     assert set(during.name) == {"POST /cart/add", "GET /cart"} and set(during.replica) == {"r0"}
     assert (during.t_intended >= 0).all() and (during.t_intended <= during.t_sent).all()
     assert (during.t_sent <= during.t_first).all() and (during.t_first <= during.t_end).all()
+
+
+async def test_without_records_a_load_is_tallied_and_judged_all_the_same(tmp_path: Path) -> None:
+    with scripted(otherwise=shop()) as server:
+        async with started(tmp_path, SHOPPERS, CLOSED, Driving(records=False)) as driver:
+            await driver.ready()
+            driver.start(server.url)
+            await driver.until_done()
+            swept = await driver.sweep()
+    seen, told = Loaded(tmp_path / "spool", driver.snapshots, swept), spool.tallied(tmp_path / "spool")
+    assert len(seen.requests) == 0 and told is not None
+    assert 50 < told.attempted <= told.ok == told.correct <= seen.snapshots[-1].ok
+    assert {(one.kind, one.unknown) for one in seen.judgements} == {("none", False)}
+    assert seen.swept == len(seen.judgements) == seen.snapshots[-1].sessions
 
 
 async def test_open_arrivals_come_at_their_rate(tmp_path: Path) -> None:

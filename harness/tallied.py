@@ -1,0 +1,126 @@
+"""What is kept of requests whose records are not: counts, and HDR histograms of their times, which merge exactly.
+
+Memory does not grow with the number of requests. Those intended inside the measured time are counted.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+from hdrh.histogram import HdrHistogram
+
+#: A histogram counts in units of so many ns, to three digits: below 0.2 ms to 0.1 us, above to 0.1 %.
+UNIT_NS = 100
+FILE = "tallied.json"
+_LONGEST = 3600 * 10**9 // UNIT_NS
+_DIGITS = 3
+
+
+class Histogram:
+    """Times, each in the bucket of those that agree with it in three digits (Tene's HdrHistogram)."""
+
+    def __init__(self) -> None:
+        self._hdr = HdrHistogram(1, _LONGEST, _DIGITS)
+        self._counts = np.frombuffer(self._hdr.counts, np.uint64)  # the same memory
+
+    def add(self, ns: npt.NDArray[np.int64]) -> None:
+        """Count times (ns); one beyond an hour counts as an hour. As ``record_value`` one by one, but at once."""
+        if not len(ns):
+            return
+        values, hdr = np.clip(ns // UNIT_NS, 0, _LONGEST), self._hdr
+        magnitude = hdr.sub_bucket_half_count_magnitude
+        bucket = np.maximum(np.frexp(values.astype(np.float64))[1] - 1 - magnitude, 0)
+        index = ((bucket + 1) << magnitude) + (values >> bucket) - hdr.sub_bucket_half_count
+        found, counts = np.unique(index, return_counts=True)
+        self._counts[found] += counts.astype(np.uint64)
+        filled = np.flatnonzero(self._counts)
+        hdr.set_internal_tacking_values(int(filled[0]), int(filled[-1]), int(self._counts.sum()))
+
+    def merge(self, other: Self) -> None:
+        """Count what another has counted; nothing is rounded again."""
+        self._hdr.add(other._hdr)
+
+    def milliseconds(self, percentile: float) -> float | None:
+        """The smallest time with at least so many per cent at or below it, to three digits; None where there is none.
+
+        By that definition, as for records; the library's own rounds the rank to the nearest.
+        """
+        below = np.cumsum(self._counts)
+        if not below[-1]:
+            return None
+        rank = max(1, math.ceil(percentile * int(below[-1]) / 100))
+        lowest = self._hdr.get_value_from_index(int(np.searchsorted(below, rank)))
+        return float(self._hdr.get_highest_equivalent_value(lowest)) * UNIT_NS / 1e6
+
+    def encoded(self) -> str:
+        """HdrHistogram's own compressed form, which its other implementations read too."""
+        return bytes(self._hdr.encode()).decode()
+
+    @classmethod
+    def decoded(cls, text: str) -> Self:
+        """The histogram of an encoded one."""
+        histogram = cls()
+        histogram._hdr.decode_and_add(text.encode())
+        return histogram
+
+
+@dataclass
+class Tallied:
+    """Counts and histograms of the requests of one load process, or of several."""
+
+    latency: Histogram
+    service: Histogram
+    ok: int = 0
+    failed: int = 0
+    in_doubt: int = 0
+    correct: int = 0
+    bytes_sent: int = 0  # of those that were ok, like what was received
+    bytes_received: int = 0
+    moved: int = 0  # sessions that had replies of several replicas, at any time
+    wrong: int = 0  # sessions that were shown a reply which is not what they asked for
+    per_replica: Mapping[str, int] | None = None
+
+    @classmethod
+    def none(cls) -> Self:
+        """Nothing so far."""
+        return cls(Histogram(), Histogram(), per_replica={})
+
+    @property
+    def attempted(self) -> int:
+        """All of them."""
+        return self.ok + self.failed + self.in_doubt
+
+    @classmethod
+    def total(cls, parts: Sequence[Self]) -> Self:
+        """Several as one."""
+        whole = cls.none()
+        for part in parts:
+            whole.latency.merge(part.latency)
+            whole.service.merge(part.service)
+            for name in _COUNTS:
+                setattr(whole, name, getattr(whole, name) + getattr(part, name))
+            whole.count_replicas(part.per_replica or {})
+        return whole
+
+    def count_replicas(self, replies: Mapping[str, int]) -> None:
+        """Add replies by who gave them."""
+        known = self.per_replica or {}
+        self.per_replica = {name: known.get(name, 0) + replies.get(name, 0) for name in sorted({*known, *replies})}
+
+    def to_json(self) -> dict[str, Any]:
+        """In plain values."""
+        counts = {name: getattr(self, name) for name in _COUNTS}
+        times = {"latency": self.latency.encoded(), "service": self.service.encoded()}
+        return {**counts, **times, "per_replica": dict(self.per_replica or {})}
+
+    @classmethod
+    def from_json(cls, told: Mapping[str, Any]) -> Self:
+        """From what ``to_json`` told."""
+        times = {name: Histogram.decoded(told[name]) for name in ("latency", "service")}
+        return cls(**{**told, **times})
+
+
+_COUNTS = ("ok", "failed", "in_doubt", "correct", "bytes_sent", "bytes_received", "moved", "wrong")
