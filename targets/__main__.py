@@ -66,7 +66,7 @@ async def _run(flags: argparse.Namespace) -> None:
     listener = _listener(flags.host, flags.port)
     told = {"ready": True, "port": listener.getsockname()[1], "replica": settings.replica, "boot": settings.boot}
     service = Service(settings, routes, place, slots, flags.nonce)
-    await serve(service, place, parts.work, listener, ready=lambda: print(json.dumps(told), flush=True))
+    await serve(service, parts, listener, ready=lambda: print(json.dumps(told), flush=True))
     journal.close()
 
 

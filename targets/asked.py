@@ -5,6 +5,7 @@ import os
 import re
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import parse_qs
 
 from aiohttp import web
 
@@ -50,12 +51,30 @@ def operation(request: web.BaseRequest) -> str:
     Raises:
         BadRequest: it is not 16 hex digits.
     """
-    op = request.headers.get("Idempotency-Key")
+    return named(request.headers.get("Idempotency-Key"), "Idempotency-Key")
+
+
+def named(op: object, where: str) -> str:
+    """An operation's id as it stands there; a random one where there is none.
+
+    Raises:
+        BadRequest: it is not 16 hex digits.
+    """
     if op is None:
         return os.urandom(8).hex()
-    if not _OP.fullmatch(op):
-        raise BadRequest("Idempotency-Key is 16 lower-case hex digits")
+    if not isinstance(op, str) or not _OP.fullmatch(op):
+        raise BadRequest(f"{where} is 16 lower-case hex digits")
     return op
+
+
+def query(request: web.BaseRequest, key: str, default: str) -> str:
+    """The last value of a key in the request's query."""
+    return parse_qs(request.raw_path.partition("?")[2]).get(key, [default])[-1]
+
+
+def wants_socket(request: web.BaseRequest) -> bool:
+    """Whether it asks for a WebSocket."""
+    return request.headers.get("Upgrade", "").lower() == "websocket"
 
 
 async def body(request: web.BaseRequest) -> dict[str, Any]:

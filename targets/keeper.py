@@ -24,11 +24,16 @@ class Kept:
     op: str = ""
     applied: bool = False
 
+    @property
+    def set_cookie(self) -> str:
+        """The header that gives the client its handle."""
+        return f"{asked.COOKIE}={self.handle}; HttpOnly; Path=/"
+
     def reply(self, **more: object) -> web.Response:
         """What the client is shown, with ``more`` of the app's own, and its cookie where that has changed."""
         response = asked.reply({"session": self.session.told(self.writer), "items": self.session.items, **more})
         if self.is_new_handle:
-            response.headers["Set-Cookie"] = f"{asked.COOKIE}={self.handle}; HttpOnly; Path=/"
+            response.headers["Set-Cookie"] = self.set_cookie
         return response
 
 

@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from aiohttp import web
 
 from targets import asked
-from targets.apps import Handler, Routes, Work
+from targets.apps import Handler, Parts, Routes, Work
 from targets.capacity import Slots
 from targets.keys import Rotating
 from targets.problems import NotAllowed, NotFound, Problem, Unavailable
@@ -45,8 +45,9 @@ class Service:
         """From now on: not ready, and each connection ends with its reply."""
         self._ready = False
 
-    async def handle(self, request: web.BaseRequest) -> web.Response:
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request; every problem becomes a reply."""
+        response: web.StreamResponse
         try:
             response = await self._answer(request)
         except Problem as problem:
@@ -68,12 +69,13 @@ class Service:
         if not self._ready:
             response.force_close()
 
-    async def _answer(self, request: web.BaseRequest) -> web.Response:
+    async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         path = request.raw_path.partition("?")[0]
         if path in self._pages:
             return self._page(path)
-        handler = self._route(path, request.method)
-        if self._slots is None or path in self._keys or path in _UNQUEUED:
+        socket = asked.wants_socket(request) and "SOCKET" in self._app.get(path, ())
+        handler = self._route(path, "SOCKET" if socket else request.method)
+        if self._slots is None or socket or path in self._keys or path in _UNQUEUED:
             return await handler(request)
         return await self._slots.held(lambda: handler(request))
 
@@ -136,9 +138,7 @@ async def at_work(place: Place, work: Sequence[Work]) -> AsyncIterator[None]:
         await place.close()
 
 
-async def serve(
-    service: Service, place: Place, work: Sequence[Work], listener: socket.socket, ready: Callable[[], None]
-) -> None:
+async def serve(service: Service, parts: Parts, listener: socket.socket, ready: Callable[[], None]) -> None:
     """Answer on ``listener`` until SIGTERM or SIGINT, then finish what is in flight.
 
     ``ready`` is called once it listens.
@@ -146,7 +146,7 @@ async def serve(
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    async with at_work(place, work):
+    async with at_work(parts.place, parts.work):
         runner = web.ServerRunner(_Server(service), shutdown_timeout=GRACE)
         await runner.setup()
         await web.SockSite(runner, listener).start()
@@ -155,4 +155,5 @@ async def serve(
         service.drain()
         with contextlib.suppress(TimeoutError):  # the runner waits for each request twice: its own limit does not do
             async with asyncio.timeout(GRACE):
+                await asyncio.gather(*(farewell() for farewell in parts.farewells))
                 await runner.cleanup()

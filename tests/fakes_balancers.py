@@ -44,12 +44,23 @@ class Backend:
     async def _healthz(self, _: web.Request) -> web.Response:
         return web.Response(text="ok")
 
-    async def _answer(self, request: web.Request) -> web.Response:
+    async def _answer(self, request: web.Request) -> web.StreamResponse:
         self.seen[request.method] += 1
         if self._journal is not None and (op := request.headers.get("Idempotency-Key")):
             os.write(self._journal, f"{op}\n".encode())
         await asyncio.sleep(self._delay)
+        if "Upgrade" in request.headers:
+            return await self._echo(request)
         return web.Response(text=self.name, headers={"X-Replica": self.name})
+
+    async def _echo(self, request: web.Request) -> web.StreamResponse:
+        """A WebSocket that sends back what it is told."""
+        ws = web.WebSocketResponse()
+        ws.headers["X-Replica"] = self.name
+        await ws.prepare(request)
+        async for message in ws:
+            await ws.send_str(message.data)
+        return ws
 
 
 @contextlib.asynccontextmanager

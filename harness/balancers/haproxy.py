@@ -47,6 +47,7 @@ defaults
     timeout connect 1s
     timeout client 30s
     timeout server 30s
+    timeout tunnel 1h
     timeout queue 1s
     timeout http-request 30s
     timeout http-keep-alive 30s

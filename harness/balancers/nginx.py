@@ -79,15 +79,25 @@ http {{
     server {{
         listen {listen}:{port} reuseport backlog=4096;
         location = {generation_path} {{ access_log off; return 200 "{generation}"; }}
+        proxy_http_version 1.1;
+        proxy_connect_timeout 1s;
+        {retries}{naming}
         location / {{
+            error_page 418 = @tunnel;
+            if ($http_upgrade) {{ return 418; }}
             {target}
-            proxy_http_version 1.1;
             proxy_set_header Connection "";
             proxy_set_header Host $http_host;
-            proxy_connect_timeout 1s;
             proxy_read_timeout 30s;
             proxy_send_timeout 30s;
-            {retries}{naming}
+        }}
+        location @tunnel {{
+            {target}
+            proxy_set_header Upgrade $http_upgrade;
+            proxy_set_header Connection upgrade;
+            proxy_set_header Host $http_host;
+            proxy_read_timeout 1h;
+            proxy_send_timeout 1h;
         }}
     }}
 }}
@@ -101,8 +111,8 @@ _NAMES = """\
     }}
 """
 _NAMING = """
-            proxy_hide_header X-Replica;
-            add_header X-Replica $replica always;"""
+        proxy_hide_header X-Replica;
+        add_header X-Replica $replica always;"""
 
 _UPSTREAM = """\
     upstream replicas {{
@@ -165,7 +175,7 @@ def _retries(balancing: Balancing) -> str:
     """Retries go to another member always, so without ``redispatch`` there are none."""
     if not balancing.redispatch or balancing.retries == 0:
         return "proxy_next_upstream off;"
-    return f"proxy_next_upstream error timeout;\n            proxy_next_upstream_tries {balancing.retries + 1};"
+    return f"proxy_next_upstream error timeout;\n        proxy_next_upstream_tries {balancing.retries + 1};"
 
 
 def _names(members: Iterable[Member]) -> str:

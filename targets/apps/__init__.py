@@ -11,21 +11,24 @@ from targets.journal import Journal
 from targets.settings import Settings
 from targets.state import Place
 
-Handler = Callable[[web.BaseRequest], Awaitable[web.Response]]
-#: What answers, by path and then by method.
+Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+#: What answers, by path and then by method; ``SOCKET`` is a request for a WebSocket.
 Routes = Mapping[str, Mapping[str, Handler]]
+#: What an app does when the service begins to stop, such as leaving its WebSockets.
+Farewell = Callable[[], Awaitable[None]]
 #: What an app does besides answering: a scope, entered once its place is open and before it is ready, left at its end.
 Work = Callable[[], AbstractAsyncContextManager[None]]
 
 
 @dataclass(frozen=True)
 class Parts:
-    """What an app is given to work with; it adds to ``work`` what it does besides answering."""
+    """What an app is given to work with; it adds to ``work`` what it does besides answering, and its ``farewells``."""
 
     place: Place
     journal: Journal
     settings: Settings
     work: list[Work] = field(default_factory=list)
+    farewells: list[Farewell] = field(default_factory=list)
 
 
 class App(Protocol):

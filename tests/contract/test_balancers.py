@@ -211,6 +211,38 @@ def pinned(name: str, policy: str, health: Health = USUAL, retries: int = 1, red
     return Balancing(policy, name, KEYS[policy] or "session", health, retries, redispatch)
 
 
+async def test_an_upgrade_passes_and_its_messages_both_ways(name: str, place: Place, backends: Backends) -> None:
+    members = await backends.bring_up("r0", "r1", "r2")
+    async with place.facing(3, pinned(name, "cookie"), members) as (balancer, several):
+        for client in several:
+            await client.write()
+            async with client.http.ws_connect(f"{balancer.url}/chat") as ws:
+                headers = ws._response.headers
+                assert headers["X-Replica"] == client.members[0], "the upgrade goes where the cookie says"
+                for number in range(20):
+                    await ws.send_str(str(number))
+                    assert await ws.receive_str(timeout=5) == str(number)
+
+
+async def test_a_websocket_ends_with_its_member_and_the_next_goes_elsewhere(
+    name: str, place: Place, backends: Backends
+) -> None:
+    members = await backends.bring_up("r0", "r1")
+    async with place.facing(1, Balancing("round_robin", name, health=QUICK), members) as (balancer, (client,)):
+        async with client.http.ws_connect(f"{balancer.url}/chat") as ws:
+            gone = ws._response.headers["X-Replica"]
+            await backends.stop(gone)
+            assert (await ws.receive(timeout=5)).type in (aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSED)
+
+        async def elsewhere() -> bool:
+            with contextlib.suppress(aiohttp.ClientError):
+                async with client.http.ws_connect(f"{balancer.url}/chat") as ws:
+                    return bool(ws._response.headers["X-Replica"] != gone)
+            return False
+
+        await eventually(elsewhere)
+
+
 async def test_round_robin_spreads_evenly(name: str, place: Place, backends: Backends) -> None:
     async with place.facing(6, Balancing("round_robin", name), await backends.bring_up("r0", "r1", "r2")) as (
         _balancer,

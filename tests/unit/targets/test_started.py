@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import aiohttp
 import pytest
 
 from targets.service import GRACE
@@ -152,3 +153,12 @@ def test_a_taken_address_is_told_in_one_line() -> None:
     assert ended.returncode == 4
     assert ended.stderr.startswith(f"error: cannot listen on 192.0.2.1:{port}: ")
     assert ended.stderr.count("\n") == 1
+
+
+async def test_sigterm_leaves_open_websockets_at_once_and_exits_0() -> None:
+    with started("--app", "chat", "--state", "memory") as service:
+        address = f"http://127.0.0.1:{service.ready['port']}/chat"
+        async with aiohttp.ClientSession() as http, http.ws_connect(address) as socket:
+            service.process.send_signal(signal.SIGTERM)
+            assert (await socket.receive(DEADLINE)).data == aiohttp.WSCloseCode.GOING_AWAY
+        assert service.process.wait(DEADLINE) == 0

@@ -1,0 +1,89 @@
+"""A chat over WebSockets: what one says in a room, all others in it hear.
+
+- ``GET /chat``                        shows the session
+- a WebSocket at ``/chat?room=7``      joins a room; ``{"op", "text"}`` says something, and is answered with the session
+- everybody else in the room is told   ``{"room", "from", "n", "op", "text"}``: ``n`` counts what that writer has said
+
+``--option bus=none|redis`` says whether a room spans replicas. With ``--option history=yes`` each message has its place
+``at``, and ``/chat?room=7&after=AT`` first tells what came after that.
+"""
+
+import json
+
+from aiohttp import web
+
+from targets import asked
+from targets.apps import Parts, Routes
+from targets.bus import OPTIONS as BUS_OPTIONS
+from targets.bus import Bus, Said, bus, later
+from targets.keeper import Keeper
+from targets.sockets import Fields, Member, Sockets
+
+OPTIONS: tuple[str, ...] = (*BUS_OPTIONS, "dedupe")
+KEEPS_SESSIONS = True
+REFUSES = {"token": "the client holds it in a cookie, and no cookie can change on an open WebSocket"}
+
+
+class Chat:
+    """Joining, saying and hearing."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._keeper = Keeper(parts.place, parts.settings.options.flag("dedupe"))
+        self.sockets = Sockets(parts.settings, self._keeper)
+        self.bus: Bus = bus(parts.settings)
+
+    async def show(self, request: web.BaseRequest) -> web.StreamResponse:
+        """``GET /chat``."""
+        return (await self._keeper.read(request)).reply()
+
+    async def join(self, request: web.BaseRequest) -> web.StreamResponse:
+        """A WebSocket at ``/chat``."""
+        self.bus.check()
+        return await self.sockets.serve(request, self)
+
+    def arriving(self, member: Member, request: web.BaseRequest) -> None:
+        """Hold back what is said until it has been told what it missed."""
+        member.after = asked.query(request, "after", "")
+        member.held = [] if member.after else None
+
+    async def joined(self, member: Member) -> None:
+        """Tell first what was missed, then what was said meanwhile."""
+        if member.held is None:
+            return
+        missed = await self.bus.since(member.room, member.after)
+        last, held, member.held = missed[-1].at if missed else member.after, member.held, None
+        for said in (*missed, *(said for said in held if later(said.at, last))):
+            _tell(member, said)
+
+    async def heard(self, member: Member, fields: Fields, op: str) -> Fields:
+        """Keep it, then say it to the others."""
+        text = asked.word(fields, "text")
+        shown = await self.sockets.write(member, op, lambda items: items)
+        kept = member.kept
+        n = shown["session"]["count"]
+        told = {"room": member.room, "from": kept.session.owner, "n": n, "op": op, "text": text}
+        if not kept.applied:
+            return shown  # a repeat that was dropped has been said before
+        at = await self.bus.say(Said(member.room, member.id, json.dumps(told)))
+        return {**shown, "at": at} if at else shown
+
+    def deliver(self, said: Said) -> None:
+        """Something was said, here or elsewhere."""
+        for member in self.sockets.rooms.get(said.room, ()):
+            if member.held is not None:
+                member.held.append(said)
+            else:
+                _tell(member, said)
+
+
+def _tell(member: Member, said: Said) -> None:
+    if member.id != said.by:
+        member.tell(f'{{"at": "{said.at}", {said.text[1:]}' if said.at else said.text)
+
+
+def app(parts: Parts) -> Routes:
+    """The chat's one address."""
+    chat = Chat(parts)
+    parts.work.append(lambda: chat.bus.running(chat.deliver))
+    parts.farewells.append(chat.sockets.leave)
+    return {"/chat": {"GET": chat.show, "SOCKET": chat.join}}

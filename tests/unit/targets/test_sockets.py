@@ -1,0 +1,245 @@
+"""Chat and game over WebSockets, in this process: what is answered, who is told, and how it ends."""
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from types import ModuleType
+from typing import Any
+
+import pytest
+from aiohttp import ClientWebSocketResponse, CookieJar, WSCloseCode, WSMsgType, WSServerHandshakeError
+from aiohttp.test_utils import BaseTestServer, TestClient
+
+from targets import catalog
+from targets.apps import Parts, chat, game
+from targets.bus import Alone, Said, later
+from targets.capacity import Slots
+from targets.journal import Journal
+from targets.problems import Unavailable
+from targets.session import token
+from targets.settings import Options, Settings, SettingsError
+from targets.state import Place
+from targets.state.memory import Memory
+from tests.unit.targets.served import served
+
+OPS = [f"{n:016x}" for n in range(1, 9)]
+DEADLINE = 20
+
+
+class Player:
+    """One client with a WebSocket."""
+
+    def __init__(self, server: BaseTestServer, owner: str) -> None:
+        self.http: TestClient[Any, Any] = TestClient(server, cookie_jar=CookieJar(unsafe=True))
+        self.owner = owner
+
+    async def join(self, path: str) -> "Player":
+        headers = {"X-User": self.owner, "X-Writer": self.owner[1:]}
+        self.ws: ClientWebSocketResponse[Any] = await self.http.ws_connect(path, headers=headers)
+        return self
+
+    async def leave(self) -> None:
+        await self.ws.close()
+        await self.http.session.close()
+
+    async def say(self, **fields: object) -> None:
+        await self.ws.send_str(json.dumps(fields))
+
+    async def hear(self) -> Any:
+        message = await self.ws.receive(DEADLINE)
+        assert message.type is WSMsgType.TEXT, message
+        return json.loads(message.data)
+
+    async def ask(self, **fields: object) -> Any:
+        """Say it, and what answers; what else comes before is passed over."""
+        await self.say(**fields)
+        while True:
+            told = await self.hear()
+            if told.get("op") == fields["op"]:
+                return told
+
+    async def get(self, path: str) -> Any:
+        async with self.http.get(path, headers={"X-User": self.owner, "X-Writer": self.owner[1:]}) as response:
+            return await response.json()
+
+
+@asynccontextmanager
+async def players(
+    app: ModuleType, count: int, path: str, place: Place | None = None, **more: Any
+) -> AsyncIterator[list[Player]]:
+    async with served(app, place or Memory(), **more) as server:
+        everybody = [await Player(server, f"u{n}").join(path) for n in range(1, count + 1)]
+        yield everybody
+        for player in everybody:
+            await player.leave()
+
+
+async def test_a_message_is_a_write_and_the_others_in_the_room_hear_it() -> None:
+    async with players(chat, 3, "/chat?room=7") as (one, two, three):
+        answer = await one.ask(op=OPS[0], text="hello")
+        assert answer["session"] == {
+            "birth": answer["session"]["birth"],
+            "owner": "u1",
+            "count": 1,
+            "last": OPS[0],
+            "digest": f"{token(OPS[0]):016x}",
+        }
+        told = {"room": "7", "from": "u1", "n": 1, "op": OPS[0], "text": "hello"}
+        assert [await two.hear(), await three.hear()] == [told, told]
+        assert (await one.get("/chat"))["session"] == answer["session"], "the cookie came with the upgrade"
+
+
+async def test_nobody_hears_another_room_or_what_was_said_before_it_joined() -> None:
+    async with served(chat, Memory()) as server:
+        here, there = await Player(server, "u1").join("/chat?room=1"), await Player(server, "u2").join("/chat?room=2")
+        await here.ask(op=OPS[0], text="hello")
+        late = await Player(server, "u3").join("/chat?room=1")
+        await here.ask(op=OPS[1], text="again")
+        assert (await late.hear())["op"] == OPS[1]
+        await there.ask(op=OPS[2], text="mine")  # its answer is the first it hears
+        for player in (here, there, late):
+            await player.leave()
+
+
+async def test_the_upgrade_says_who_answered_and_keeps_a_session_that_there_is() -> None:
+    async with served(chat, Memory()) as server:
+        player = await Player(server, "u1").join("/chat")
+        headers = player.ws._response.headers
+        assert (headers["X-Replica"], headers["X-Boot"]) == ("r7", "b00")
+        first = await player.ask(op=OPS[0], text="hello")
+        await player.ws.close()
+        await player.join("/chat")
+        second = await player.ask(op=OPS[1], text="again")
+        assert (second["session"]["birth"], second["session"]["count"]) == (first["session"]["birth"], 2)
+        await player.leave()
+
+
+@pytest.mark.parametrize(
+    "text", ['{"op": 1, "text": "hi"}', "[]", "no JSON", '{"op": "00000000000000ff"}', '{"op": "0", "text": "hi"}']
+)
+async def test_what_is_no_message_is_answered_and_breaks_nothing(text: str) -> None:
+    async with players(chat, 1, "/chat") as (one,):
+        await one.ws.send_str(text)
+        assert (await one.hear())["status"] == 400
+        assert "status" not in await one.ask(op=OPS[0], text="hello")
+
+
+async def test_bytes_are_not_understood() -> None:
+    async with players(chat, 1, "/chat") as (one,):
+        await one.ws.send_bytes(b"hello")
+        assert (await one.ws.receive(DEADLINE)).data == WSCloseCode.UNSUPPORTED_DATA
+
+
+async def test_a_bad_room_or_no_handshake_is_refused_before_any_upgrade() -> None:
+    async with served(chat, Memory()) as server:
+        player = Player(server, "u1")
+        with pytest.raises(WSServerHandshakeError) as refused:
+            await player.join("/chat?room=a%20b")
+        assert refused.value.status == 400
+        async with player.http.get("/chat", headers={"Upgrade": "websocket"}) as response:
+            assert response.status == 400
+        await player.http.close()
+
+
+async def test_a_store_that_is_away_is_told_in_the_answer() -> None:
+    class Away(Memory):
+        gone = False
+
+        async def read(self, handle: str, *, to_write: bool = False) -> Any:
+            if self.gone:
+                raise Unavailable("the store does not answer")
+            return await super().read(handle)
+
+    place = Away()
+    async with players(chat, 2, "/chat", place=place) as (one, two):
+        place.gone = True
+        assert (await one.ask(op=OPS[0], text="hello"))["status"] == 503
+        place.gone = False
+        await one.ask(op=OPS[1], text="again")
+        assert (await two.hear())["op"] == OPS[1]
+
+
+async def test_a_session_that_is_gone_begins_anew_under_a_message() -> None:
+    place = Memory()
+    async with players(chat, 1, "/chat", place=place) as (one,):
+        first = await one.ask(op=OPS[0], text="hello")
+        await place.close()
+        second = await one.ask(op=OPS[1], text="again")
+        assert second["session"]["birth"] != first["session"]["birth"] and second["session"]["count"] == 1
+
+
+async def test_a_repeat_that_is_dropped_is_not_said_twice() -> None:
+    settings = Settings("r7", "b00", options=Options({"dedupe": "yes"}))
+    async with players(chat, 2, "/chat", settings=settings) as (one, two):
+        for op in (OPS[0], OPS[0], OPS[1]):
+            await one.ask(op=op, text="hello")
+        assert [(await two.hear())["op"] for _ in range(2)] == OPS[:2]
+
+
+async def test_open_sockets_hold_no_emulated_slot() -> None:
+    async with players(chat, 3, "/chat", slots=Slots(0.001, 1)) as (one, _, _):
+        assert (await one.ask(op=OPS[0], text="hello"))["session"]["count"] == 1
+        assert (await one.get("/chat"))["session"]["count"] == 1
+
+
+async def test_what_was_missed_is_told_before_what_is_said_meanwhile_and_nothing_twice() -> None:
+    class Slow(Alone):
+        """A history of three, of which the last is also said while it is being read."""
+
+        async def since(self, room: str, at: str) -> list[Said]:
+            kept = [Said(room, "x", json.dumps({"op": op}), f"{n}-0") for n, op in enumerate(OPS[:3], 1)]
+            self._deliver(kept[-1])
+            self._deliver(Said(room, "x", json.dumps({"op": OPS[3]}), "10-0"))
+            return [said for said in kept if later(said.at, at)]
+
+    monkey = pytest.MonkeyPatch()
+    monkey.setattr(chat, "bus", lambda settings: Slow())
+    async with players(chat, 1, "/chat?room=1&after=1-0") as (one,):
+        assert [(await one.hear()) for _ in range(3)] == [
+            {"at": f"{at}-0", "op": op} for at, op in zip((2, 3, 10), OPS[1:4], strict=True)
+        ]
+    monkey.undo()
+
+
+async def test_a_game_holds_positions_and_tells_them_at_every_tick() -> None:
+    settings = Settings("r7", "b00", options=Options({"tick": "20ms"}))
+    async with players(game, 2, "/game?room=7", settings=settings) as (one, two):
+        moved = await one.ask(op=OPS[0], dx=3, dy=-2)
+        assert (moved["x"], moved["y"], moved["session"]["count"]) == (3, -2, 1)
+        moved = await one.ask(op=OPS[1], dx=1, dy=0)
+        assert (moved["x"], moved["y"]) == (4, -2)
+        told = await two.hear()
+        while told["players"]["u1"] != [4, -2]:
+            told = await two.hear()
+        assert told["players"] == {"u1": [4, -2], "u2": [0, 0]}
+        assert (await two.hear())["tick"] > told["tick"]
+        assert (await one.get("/game"))["items"] == {"x": 4, "y": -2}
+
+
+@pytest.mark.parametrize("step", [{"dx": 11, "dy": 0}, {"dx": 0}, {"dx": True, "dy": 0}, {"dx": "1", "dy": 0}])
+async def test_nobody_moves_further_than_a_step(step: dict[str, object]) -> None:
+    async with players(game, 1, "/game") as (one,):
+        assert (await one.ask(op=OPS[0], **step))["status"] == 400
+        assert (await one.get("/game"))["items"] == {}
+
+
+@pytest.mark.parametrize("app", ["chat", "game"])
+def test_a_token_makes_no_sense_on_an_open_socket_and_the_reason_is_told(app: str) -> None:
+    with pytest.raises(SettingsError, match="no cookie can change on an open WebSocket"):
+        catalog.chosen(app, "token", Options())
+    for state in ("memory", "redis", "checkpoint", "eventlog"):
+        catalog.chosen(app, state, Options())
+
+
+@pytest.mark.parametrize(
+    ("options", "store", "problem"),
+    [
+        ({"bus": "redis"}, "", "needs a Redis server"),
+        ({"history": "yes"}, "redis://127.0.0.1:1/0", "add --option bus=redis"),
+        ({"bus": "post"}, "", "not known"),
+    ],
+)
+def test_a_bus_that_cannot_be_is_refused(options: dict[str, str], store: str, problem: str) -> None:
+    settings = Settings("r0", "b0", store=store, options=Options(options))
+    with pytest.raises(SettingsError, match=problem):
+        chat.app(Parts(Memory(), Journal(None, settings), settings))
