@@ -121,6 +121,12 @@ def _json_flag(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print facts as JSON")
 
 
+def _backend_flags(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--backend", choices=["process", "docker"], default="process", help="where the parts run (process)"
+    )
+
+
 def _add_run(commands: Commands) -> None:
     run = _command(
         commands, "run", _run, "run a scenario: every design with and without its faults",
@@ -138,7 +144,9 @@ def _add_run(commands: Commands) -> None:
     run.add_argument("--design", action="append", default=[], metavar="NAME", help="only this design (may be repeated)")
     run.add_argument("--replicas", type=int, metavar="N", help="replicas of each design")
     run.add_argument("--balancer", metavar="NAME", help="haproxy, nginx, envoy, traefik or caddy")
-    run.add_argument("--backend", choices=["process"], default="process", help="where the parts run")
+    _backend_flags(run)
+    run.add_argument("--cpus", type=float, metavar="N", help="cores that a replica may use (--backend docker)")
+    run.add_argument("--memory", metavar="256m", help="memory that a replica may use (--backend docker)")
     run.add_argument("--processes", type=int, metavar="N", help="load processes of this machine (1)")
     run.add_argument(
         "--expect-workers",
@@ -194,6 +202,7 @@ def _add_scale(commands: Commands) -> None:
     scale.add_argument(
         "--slo-errors", type=float, default=0.001, metavar="SHARE", help="the share of errors allowed (0.001)"
     )
+    _backend_flags(scale)
     scale.add_argument("--seed", type=int, metavar="N", help="of arrivals and operation ids")
     scale.add_argument("--out", type=Path, default=Path("results"), metavar="DIR", help="where runs are kept")
     _json_flag(scale)
@@ -321,6 +330,7 @@ def _add_up(commands: Commands) -> None:
     up.add_argument(
         "--port", type=_port, default=0, metavar="N", help="where the balancer listens (default: a free port)"
     )
+    _backend_flags(up)
     _json_flag(up)
 
 
@@ -361,12 +371,12 @@ def _add_doctor(commands: Commands) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from harness import conduct, scenario  # noqa: PLC0415 - `harness --help` need not wait for all of it
+    from harness import conduct, limits, scenario  # noqa: PLC0415 - `harness --help` need not wait for all of it
 
     changes = scenario.Overrides(
         tuple(arguments.design), arguments.replicas, arguments.balancer, arguments.users, arguments.rate,
         arguments.duration, arguments.seed, arguments.quick, arguments.repeat, tuple(arguments.allow_host),
-        _driving(arguments),
+        _driving(arguments), arguments.backend, limits.Limits(arguments.cpus, arguments.memory),
     )  # fmt: skip
     flags = {key: value for key, value in vars(arguments).items() if key not in ("command", "json")}
     loaded = _loaded(arguments)
@@ -459,7 +469,9 @@ def _scale(arguments: argparse.Namespace) -> int:
 
     sizes: tuple[int, ...] = arguments.replicas
     plan = scale.ScalePlan(sizes, capacity.Objectives(arguments.slo_p99, arguments.slo_errors))
-    changes = scenario.Overrides(tuple(arguments.design), balancer=arguments.balancer, seed=arguments.seed)
+    changes = scenario.Overrides(
+        tuple(arguments.design), balancer=arguments.balancer, seed=arguments.seed, backend=arguments.backend
+    )
     flags = {key: value for key, value in vars(arguments).items() if key not in ("command", "json")}
     loaded = scenario.load(arguments.scenario)
     done = conduct.conduct_scaling(
@@ -666,15 +678,15 @@ def _up(arguments: argparse.Namespace) -> int:
     loaded = scenario.load(arguments.scenario)
     design = changes.apply(loaded.scenario).designs[0]
     with tempfile.TemporaryDirectory(prefix="harness-up-") as logs:
-        return _interruptible(_hold(design, Path(logs), arguments.port, arguments.json))
+        return _interruptible(_hold(design, Path(logs), arguments))
 
 
-async def _hold(design: Any, logs: Path, port: int, as_json: bool) -> int:
+async def _hold(design: Any, logs: Path, arguments: argparse.Namespace) -> int:
     from harness import hold  # noqa: PLC0415
 
-    async with hold.held(design, logs, port) as topology:
+    async with hold.held(design, logs, arguments.port, arguments.backend) as topology:
         replicas = [replica.name for replica in topology.replicas]
-        if as_json:
+        if arguments.json:
             print(json.dumps({"url": topology.url, "replicas": replicas, "logs": str(logs)}), flush=True)
         else:
             print(f"{topology.url}  ({design.name}: {', '.join(replicas)}; logs in {logs})", flush=True)

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from harness import balancers, charts, experiment, report, scale, scaled
+from harness import backends, charts, experiment, report, scale, scaled
 from harness.analysis import Analysis, analyse
 from harness.charts.chart import Chart
 from harness.charts.scaling import drawings as scaling_drawings
@@ -52,12 +52,13 @@ def conduct(
         HarnessError: nothing could be measured; what was is kept.
     """
     scenario, repeat = changes.apply(loaded.scenario), changes.repeat
-    for design in scenario.designs:
-        balancers.require(design)
+    backends.require(scenario, changes.backend)
     run = Run.create(results, plan(loaded, scenario, repeat, flags))
     progress.announce(scenario, repeat)
     with progress:
-        work = experiment.run(scenario, loaded.users, run, repeat, progress, by=changes.driving)
+        work = experiment.run(
+            scenario, loaded.users, run, repeat, progress, by=changes.driving, backend=changes.backend
+        )
         interrupted = _interrupted(work, run.measured)
     return Conducted(run, *finished(run, scenario.expect), interrupted)
 
@@ -102,11 +103,10 @@ def conduct_scaling(
         HarnessError: nothing could be measured; what was is kept.
     """
     scenario = changes.apply(loaded.scenario)
-    for design in scenario.designs:
-        balancers.require(design)
+    backends.require(scenario, changes.backend)
     run = Run.create(results, plan(loaded, scenario, 0, flags))
     with progress:
-        work = scale.scale(scenario, loaded.users, run, sizes, progress)
+        work = scale.scale(scenario, loaded.users, run, sizes, progress, backend=changes.backend)
         interrupted = _interrupted(work, (run.path / scaled.FILE).exists)
     return ScaleConducted(run, drawn_scaling(run), interrupted)
 

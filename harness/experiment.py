@@ -1,9 +1,9 @@
 """The story of a run, top to bottom: the controls, then every arm of a scenario, into one run directory."""
 
-import secrets
 from dataclasses import replace
 from pathlib import Path
 
+from harness.backends import backed
 from harness.bench import Bench
 from harness.controls import ECHO, ECHO_USERS, calibration
 from harness.driving import ALONE, Driving
@@ -13,11 +13,17 @@ from harness.progress import Progress
 from harness.runs import Run
 from harness.scenario import Arm, Scenario
 from harness.supervisor import supervised
-from harness.topology.process import ProcessBackend
 
 
 async def run(
-    scenario: Scenario, users: Path, into: Run, repeat: int, progress: Progress, *, by: Driving = ALONE
+    scenario: Scenario,
+    users: Path,
+    into: Run,
+    repeat: int,
+    progress: Progress,
+    *,
+    by: Driving = ALONE,
+    backend: str = "process",
 ) -> None:
     """Run the calibration, then round by round the echo and every arm of a scenario, in interleaved order.
 
@@ -28,9 +34,11 @@ async def run(
     Raises:
         HarnessError: the environment lacks something, or nothing can be written any more.
     """
-    async with supervised(into.plan.run) as supervisor:
-        backend = ProcessBackend(supervisor, nonce=into.plan.run, secret=secrets.token_hex(16))
-        bench = Bench(backend, supervisor, into.plan.seed, progress)
+    async with (
+        supervised(into.plan.run) as supervisor,
+        backed(backend, supervisor, into.plan.run) as place,
+    ):
+        bench = Bench(place, supervisor, into.plan.seed, progress)
         drivers = replace(bench, by=by)
         into.keep_controls({"calibration": await calibration(bench, into)})
         echoed = 0

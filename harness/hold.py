@@ -3,12 +3,12 @@
 import asyncio
 import json
 import os
-import secrets
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from harness.backends import backed
 from harness.clock import Clock
 from harness.errors import EnvironmentLacksError, HarnessError, UsageError
 from harness.faults.fault import able
@@ -16,7 +16,6 @@ from harness.parts import Killable
 from harness.runs import new_run_id
 from harness.scenario import Design
 from harness.supervisor import supervised
-from harness.topology.process import ProcessBackend
 from harness.topology.topology import Topology
 
 
@@ -26,21 +25,23 @@ def door() -> Path:
 
 
 @asynccontextmanager
-async def held(design: Design, logs: Path, port: int = 0) -> AsyncIterator[Topology]:
+async def held(design: Design, logs: Path, port: int = 0, backend: str = "process") -> AsyncIterator[Topology]:
     """Bring a design up and answer ``harness kill`` and ``harness restart`` while the scope is open."""
     if await _answers():
         raise EnvironmentLacksError("another topology is held already", "end the other `harness up` first")
     door().unlink(missing_ok=True)
     run_id = new_run_id()
-    async with supervised(run_id) as supervisor:
-        backend = ProcessBackend(supervisor, nonce=run_id, secret=secrets.token_hex(16))
-        async with backend.topology(design, logs, Clock(), port) as topology:
-            server = await asyncio.start_unix_server(lambda r, w: _serve(topology, r, w), path=str(door()))
-            try:
-                async with server:
-                    yield topology
-            finally:
-                door().unlink(missing_ok=True)
+    async with (
+        supervised(run_id) as supervisor,
+        backed(backend, supervisor, run_id) as place,
+        place.topology(design, logs, Clock(), port) as topology,
+    ):
+        server = await asyncio.start_unix_server(lambda r, w: _serve(topology, r, w), path=str(door()))
+        try:
+            async with server:
+                yield topology
+        finally:
+            door().unlink(missing_ok=True)
 
 
 async def ask(deed: str, replica: str) -> dict[str, object]:

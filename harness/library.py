@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness import balancers, conduct, experiment
+from harness import backends, conduct, experiment
 from harness.analysis import Analysis
 from harness.errors import UsageError
 from harness.progress import Silent
@@ -123,10 +123,9 @@ async def arun(
     with tempfile.TemporaryDirectory(prefix="harness-users-") as folder:
         loaded = _loaded(scenario, users, Path(folder), name)
         chosen = changes.apply(loaded.scenario)
-        for design in chosen.designs:
-            balancers.require(design)
+        backends.require(chosen, changes.backend)
         kept = await asyncio.to_thread(Run.create, Path(out), conduct.plan(loaded, chosen, changes.repeat, {}))
-        await experiment.run(chosen, loaded.users, kept, changes.repeat, Silent())
+        await experiment.run(chosen, loaded.users, kept, changes.repeat, Silent(), backend=changes.backend)
         analysis, _ = await asyncio.to_thread(conduct.finished, kept, chosen.expect)
         return Results(kept.path, analysis)
 

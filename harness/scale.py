@@ -2,11 +2,11 @@
 
 import itertools
 import os
-import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from harness.backends import backed
 from harness.bench import Bench
 from harness.capacity import Capacity, Objectives, Trial, search
 from harness.clock import Clock
@@ -19,7 +19,6 @@ from harness.runs import ArmObservations, Run
 from harness.scaled import Size, keep
 from harness.scenario import Arm, Design, Requests, Scenario
 from harness.supervisor import supervised
-from harness.topology.process import ProcessBackend
 from harness.topology.topology import Topology
 
 #: A trial lasts until about this many requests were offered, between these bounds (seconds).
@@ -44,15 +43,19 @@ class ScalePlan:
             raise UsageError(f"sizes are different numbers from 1, not {self.sizes}", "--replicas 1,2,4,8")
 
 
-async def scale(scenario: Scenario, users: Path, into: Run, plan: ScalePlan, progress: Progress) -> None:
+async def scale(
+    scenario: Scenario, users: Path, into: Run, plan: ScalePlan, progress: Progress, *, backend: str = "process"
+) -> None:
     """Search the capacity of every design at every size; what was found so far is kept after each.
 
     Raises:
         HarnessError: the environment lacks something, or nothing can be written any more.
     """
-    async with supervised(into.plan.run) as supervisor:
-        backend = ProcessBackend(supervisor, nonce=into.plan.run, secret=secrets.token_hex(16))
-        bench = Bench(backend, supervisor, into.plan.seed, progress)
+    async with (
+        supervised(into.plan.run) as supervisor,
+        backed(backend, supervisor, into.plan.run) as place,
+    ):
+        bench = Bench(place, supervisor, into.plan.seed, progress)
         cells = itertools.count()
         for design in scenario.designs:
             held: list[Size] = []

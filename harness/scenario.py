@@ -18,6 +18,7 @@ from harness.bundled import scenarios_home, targets_home
 from harness.driving import ALONE, Driving
 from harness.duration import seconds
 from harness.errors import UsageError
+from harness.limits import UNLIMITED, Limits
 from harness.targets import Command, Target, Url
 from harness.verdicts import Expectation
 
@@ -109,6 +110,7 @@ class Design:
     options: Mapping[str, str] = field(default_factory=dict)
     at_risk: str | None = None
     target: Target | None = None  # None: the built-in one
+    limits: Limits = UNLIMITED  # of each replica, on a backend that keeps it to them
     links: tuple[str, ...] = ()  # balancer, store: where a proxy lies between it and the replicas, for faults of links
 
     def __post_init__(self) -> None:
@@ -145,6 +147,7 @@ class Design:
             "replicas": self.replicas or 0,
             "at_risk": self.at_risk or "unstated",
             "links": ", ".join(self.links),
+            **self.limits.describe(),
         }
 
 
@@ -373,6 +376,8 @@ class Overrides:
     repeat: int = 1
     allow_hosts: tuple[str, ...] = ()
     driving: Driving = ALONE
+    backend: str = "process"
+    limits: Limits = UNLIMITED
 
     def __post_init__(self) -> None:
         _require(self.repeat >= 1, "repeat must be at least 1", "--repeat 3 runs everything three times")
@@ -409,7 +414,8 @@ class Overrides:
     def _design(self, design: Design) -> Design:
         size = design.replicas if self.replicas is None else self.replicas
         name = design.balancing.name if self.balancer is None else self.balancer
-        return replace(design, replicas=size, balancing=replace(design.balancing, name=name))
+        limits = self.limits if self.limits.any else design.limits
+        return replace(design, replicas=size, balancing=replace(design.balancing, name=name), limits=limits)
 
     def _load(self, load: Load) -> Load:
         duration = load.duration if self.duration is None else self.duration

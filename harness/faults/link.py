@@ -81,8 +81,10 @@ class OnLink:
 
     async def _told(self, topology: Topology, condition: Condition) -> Evidence:
         told = [await link.be(condition) for link in self._links(topology)]
-        summed = {key: sum(int(one.facts[key] or 0) for one in told) for key in ("connections", "held", "dropped")}
-        return Evidence(all(one.landed for one in told), summed)
+        counts = [key for key in ("connections", "held", "dropped") if all(key in one.facts for one in told)]
+        summed = {key: sum(int(one.facts[key] or 0) for one in told) for key in counts}
+        others = {key: told[0].facts[key] for key in told[0].facts if key == "network"}
+        return Evidence(all(one.landed for one in told), {**summed, **others})
 
     def _links(self, topology: Topology) -> Sequence[Link]:
         found = [link for name, link in topology.links.items() if name == self.link or name.endswith(f"-{self.link}")]

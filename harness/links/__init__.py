@@ -1,5 +1,5 @@
 """What lies between the parts, where a fault has to reach it."""
 
-from harness.links.link import ProxiedLink, Route, linked
+from harness.links.link import Laid, ProxiedLink, Route, linked
 
-__all__ = ["ProxiedLink", "Route", "linked"]
+__all__ = ["Laid", "ProxiedLink", "Route", "linked"]

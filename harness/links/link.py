@@ -9,11 +9,12 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Protocol
 from urllib.parse import urlsplit
 
 from harness.errors import EnvironmentLacksError, UntrustedError
 from harness.links import proxy
-from harness.parts import Condition, Evidence
+from harness.parts import Condition, Evidence, Link
 from harness.ports import Reservation
 from harness.supervisor import Child, Command, Supervisor
 
@@ -27,6 +28,17 @@ class Route:
 
     name: str
     target: int
+
+
+class Laid(Link, Protocol):
+    """A link as the parts at its ends are told of it."""
+
+    @property
+    def port(self) -> int | None:
+        """Where it stands in for the far end; None where nothing stands in between."""
+
+    def instead_of(self, url: str) -> str:
+        """The far end's URL, by way of this link."""
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import EnvironmentLacksError, UntrustedError
+from harness.limits import UNLIMITED, Limits
 from harness.ports import LOOPBACK
 from harness.supervisor import main
 from harness.supervisor.pinning import cpus_by_role
@@ -41,6 +42,7 @@ class Command:
     cwd: Path | None = None
     cpus: tuple[int, ...] = ()
     port: int | None = None
+    limits: Limits = UNLIMITED  # what a container keeps it to
 
     def __post_init__(self) -> None:
         if self.role not in ROLES:
@@ -172,8 +174,8 @@ class Supervisor(ABC):
         found = main.stat(child.pid)
         return found.state if found else "X"
 
-    def address(self, name: str) -> str:
-        """The host by which other parts reach the one of that name."""
+    def address(self, name: str, role: str = "replica") -> str:
+        """The host by which other parts reach the one of that name and role."""
         return LOOPBACK
 
 
@@ -252,6 +254,10 @@ class ProcessSupervisor(Supervisor):
         """Send a signal to a child known by its number."""
         order = {"do": "signal", "child": child, "signal": number, "group": group}
         return bool(await asyncio.shield(self._order(order)[1]))
+
+    async def at_end(self, argv: Sequence[str]) -> None:
+        """Have a command run when all is ended, whatever ended it; none, if it is empty."""
+        await asyncio.shield(self._order({"do": "at_end", "argv": list(argv)})[1])
 
     async def end(self) -> None:
         """Have everything killed and the scratch directory removed; returns when that is done."""

@@ -5,11 +5,12 @@ it is up in tens of milliseconds. Orders and answers are JSON lines on the inher
 
     {"order": 1, "do": "spawn", "argv", "log", "env", "cwd", "cpus", "fds"}   ``fds`` names descriptors sent along
     {"order": 2, "do": "signal", "child": 1, "signal": 9, "group": true}      a child is the order that started it
+    {"order": 3, "do": "at_end", "argv"}                                      what to run last of all; the newest counts
     {"say": "ready", "scratch"}  {"say": "done", "order", "value"}            the pid, or whether a signal got there
     {"say": "failed", "order", "errno", "path"}  {"say": "exited", "child", "code"}
 
-When the socket ends, the harness ends or a signal says so, it kills all its descendants, removes its scratch directory
-and exits.
+When the socket ends, the harness ends or a signal says so, it kills all its descendants, runs what it was told to run
+last, removes its scratch directory and exits.
 """
 # ruff: noqa: PTH102, PTH118, PTH123, PTH208 - pathlib would be a fifth of the start-up time
 
@@ -35,6 +36,7 @@ OWNER_FILE = "owner"
 RUN_VARIABLE = "HARNESS_RUN"
 OWNER_VARIABLE = "HARNESS_SUPERVISOR"  # pid:start time of the supervisor, in every part's environment
 END_SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
+LAST_WITHIN = 60.0  # seconds that the last command may take
 END_WITHIN = 10.0  # seconds after which it stops waiting for processes that not even SIGKILL ends
 _CLOEXEC = getattr(socket, "MSG_CMSG_CLOEXEC", 0)
 
@@ -127,6 +129,7 @@ class Supervisor:
         self.pids: dict[int, int] = {}  # child -> pid, of those not collected yet
         self.received: list[int] = []  # descriptors that came in, in the order of the orders that name them
         self.buffer = b""
+        self.last: list[str] = []
         self.prctl = _prctl()
 
     def serve(self, wake: socket.socket) -> None:
@@ -168,7 +171,7 @@ class Supervisor:
     def obey(self, order: Order) -> None:
         """Do what is asked and answer."""
         try:
-            value = self.spawn(order) if order["do"] == "spawn" else self.signal(order)
+            value = {"spawn": self.spawn, "signal": self.signal, "at_end": self.at_end}[order["do"]](order)
         except (OSError, subprocess.SubprocessError) as problem:
             path, number = str(getattr(problem, "filename", "") or ""), getattr(problem, "errno", 0) or 0
             self.say({"say": "failed", "order": order["order"], "errno": number, "path": path})
@@ -221,6 +224,11 @@ class Supervisor:
         pid = self.pids.get(order["child"])
         return int(pid is not None and _kill(os.killpg if order["group"] else os.kill, pid, order["signal"]))
 
+    def at_end(self, order: Order) -> int:
+        """Keep a command for the end."""
+        self.last = order["argv"]
+        return 0
+
     def reap(self) -> bool:
         """Collect and tell what has ended; False once there is no child left."""
         while True:
@@ -236,7 +244,7 @@ class Supervisor:
                 self.say({"say": "exited", "child": child, "code": os.waitstatus_to_exitcode(status)})
 
     def end(self) -> None:
-        """Kill all descendants until none is left (orphans come to this subreaper); remove the scratch directory."""
+        """Kill all descendants until none is left (orphans come to this subreaper); remove what else there is."""
         self.channel = None
         give_up = time.monotonic() + END_WITHIN
         while time.monotonic() < give_up:
@@ -247,6 +255,9 @@ class Supervisor:
             if not self.reap():
                 break
             time.sleep(0.005)
+        if self.last:
+            with contextlib.suppress(OSError, subprocess.SubprocessError):
+                subprocess.run(self.last, stdin=subprocess.DEVNULL, timeout=LAST_WITHIN, check=False)
         shutil.rmtree(self.scratch, ignore_errors=True)
 
 

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from harness import balancers
 from harness.bundled import targets_home
 from harness.clock import Clock
-from harness.links import ProxiedLink, Route, linked
+from harness.links import Laid, Route, linked
 from harness.parts import Balancer, Member, Store
 from harness.ports import LOOPBACK, Reservation, unsought
 from harness.scenario import Balancing, Design
@@ -111,8 +111,8 @@ class ProcessBackend:
             sampler = await self._sampler(site)
             return Topology(design, AsReady(target.ready), list(copies), front, None, journal, sampler)
         store, another = await self._store(site), None
-        links: Mapping[str, ProxiedLink] = {}
-        url = store.url.replace(LOOPBACK, self._supervisor.address(store.name)) if store else ""
+        links: Mapping[str, Laid] = {}
+        url = store.url.replace(LOOPBACK, self._supervisor.address(store.name, "store")) if store else ""
         if isinstance(target, Command):
             answering: Answering = AsReady(target.ready)
             started, balancing = await self._commands(site, target, url), _for_others(design.balancing, target)
@@ -147,7 +147,7 @@ class ProcessBackend:
         site.scope.callback(shutil.rmtree, volumes, ignore_errors=True)
         return volumes
 
-    async def _links(self, site: Site, routes: Iterator[Route]) -> Mapping[str, ProxiedLink]:
+    async def _links(self, site: Site, routes: Iterator[Route]) -> Mapping[str, Laid]:
         return await site.scope.enter_async_context(linked(self._supervisor, routes, site.logs))
 
     async def _sampler(self, site: Site) -> Sampler:
@@ -159,7 +159,7 @@ class ProcessBackend:
         return await site.scope.enter_async_context(STORES[name](self._supervisor, site.logs)) if name else None
 
     async def _replicas(
-        self, site: Site, settings: TargetSettings, ports: Sequence[Reservation], links: Mapping[str, ProxiedLink]
+        self, site: Site, settings: TargetSettings, ports: Sequence[Reservation], links: Mapping[str, Laid]
     ) -> Sequence[Started]:
         replicas = []
         for name, port in zip(site.names, ports, strict=True):

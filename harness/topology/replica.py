@@ -184,6 +184,7 @@ class ProcessReplica(Started):
             self._log,
             self._settings.environment(),
             port=self._listens_on,
+            limits=self._settings.design.limits,
         )
         self._child = await self._supervisor.spawn(command)
         self.boot = await self._ready(self._child)
