@@ -6,7 +6,7 @@ INSTALLED := .venv/.installed
 BASELINE := results/baselines/node_kill
 CI := results/ci
 
-.PHONY: help install bench bench-aa ci-bench bench-driver bench-truth bench-many bench-records claims decide test test-fast lint clean
+.PHONY: help install image bench bench-aa ci-bench bench-driver bench-truth bench-many bench-records claims decide test test-fast lint clean
 
 help:
 	@echo "make bench      run the node-kill experiment and draw its charts into results/gallery (BENCH_ARGS=--quick: a short one)"
@@ -18,6 +18,7 @@ help:
 	@echo "make bench-records  ten million records in one run, and the report on them"
 	@echo "make claims     every claim of docs/claims.md, measured; about 30 minutes (ONLY=C07: one of them)"
 	@echo "make decide     docs/decide.md: every place for the state, its costs and losses; about 15 minutes"
+	@echo "make image      the image of --backend docker and of compose/ (HARNESS_BASE_IMAGE=python:3.11-slim: built on that)"
 	@echo "make test       lint, types and every test"
 	@echo "make test-fast  the tests that need no real server, under a minute"
 	@echo "make lint       ruff and mypy"
@@ -30,6 +31,10 @@ $(INSTALLED): pyproject.toml
 
 install: $(INSTALLED)
 	@echo "install: ready, $(BIN)/harness --help"
+
+image: $(INSTALLED)
+	@echo "image: from targets/Dockerfile, its wheels from PyPI, half a minute"
+	@$(BIN)/python -m harness.containers.image
 
 # A run that failed or is unknown still has charts; one that never ran has none.
 bench: $(INSTALLED)

@@ -1,4 +1,4 @@
-"""What a run left behind whose supervisor was itself killed: processes, and scratch directories."""
+"""What a run left behind whose supervisor was itself killed: processes, containers, networks, scratch directories."""
 
 import contextlib
 import os
@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.errors import EnvironmentLacksError
 from harness.supervisor.main import (
     OWNER_FILE,
     OWNER_VARIABLE,
@@ -33,7 +34,7 @@ class Stray:
 
 @dataclass(frozen=True)
 class Removed:
-    """One thing that was cleaned away: a ``process``, a ``scratch`` directory or a ``run``."""
+    """One thing that was cleaned away: a ``process``, ``container``, ``network``, ``scratch`` directory or ``run``."""
 
     kind: str
     what: str
@@ -84,12 +85,36 @@ def old_runs(results: Path) -> tuple[Path, ...]:
 def clean(results: Path | None = None) -> tuple[Removed, ...]:
     """Remove what crashes left behind, and the old runs in ``results`` where that is given; what was removed."""
     found, directories, runs = strays(), scratch_left(), old_runs(results) if results else ()
+    docked = _docked()
     remove(found, [*directories, *runs])
     return (
+        *docked,
         *(Removed("process", f"{stray.pid} ({stray.command})") for stray in found),
         *(Removed("scratch", str(path)) for path in directories),
         *(Removed("run", str(path)) for path in runs),
     )
+
+
+def _docked() -> tuple[Removed, ...]:
+    """Containers and networks whose harness is gone are removed; none, where no Docker engine answers."""
+    from harness.containers import connected, owner, sweep  # noqa: PLC0415 - an SDK that only some need
+
+    try:
+        client = connected().client
+    except EnvironmentLacksError:
+        return ()
+    here = owner().partition(" ")[0]  # processes can be told only in this namespace of them
+
+    def stray(labels: Mapping[str, str]) -> bool:
+        space, _, who = labels[sweep.OWNER].partition(" ")
+        return space == here and _gone(who)
+
+    containers, networks = sweep.left(client, sweep.OWNER)
+    containers = [one for one in containers if stray(one.labels)]
+    networks = [one for one in networks if stray(one.attrs["Labels"])]
+    sweep.remove(containers, networks)
+    named = [("container", containers), ("network", networks)]
+    return tuple(Removed(kind, str(one.name)) for kind, found in named for one in found)
 
 
 def _stands_in(pid: int, directories: Sequence[Path]) -> bool:

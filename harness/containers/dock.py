@@ -241,7 +241,7 @@ class Dock(Supervisor):
                     api.unpause(held.container)
                 held.paused = False
             else:
-                api.kill(held.container, number)
+                api.kill(held.container, number if _handles(held.child.pid, number) else signal.SIGKILL)
         except docker.errors.APIError:  # it is not there any more
             return False
         return True
@@ -311,6 +311,19 @@ class _Held:
     paused: bool = False
     removed: asyncio.Event = field(default_factory=asyncio.Event)
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
+def _handles(pid: int, number: int) -> bool:
+    """Whether a container's first process would notice a signal: the kernel keeps from it those it has no handler for.
+
+    HAProxy has none for SIGTERM; anywhere else it would end, as it does here by SIGKILL.
+    """
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return True
+    caught = next(int(line.split()[1], 16) for line in status.splitlines() if line.startswith("SigCgt"))
+    return bool(caught >> (number - 1) & 1)
 
 
 def owner() -> str:

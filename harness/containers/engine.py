@@ -39,8 +39,8 @@ class Engine:
         return "0:0" if rootless else f"{os.getuid()}:{os.getgid()}"
 
 
-def connected() -> Engine:
-    """The engine.
+def connected(timeout: int = _TIMEOUT) -> Engine:
+    """The engine; ``timeout`` is how long it may take for any one answer.
 
     Raises:
         EnvironmentLacksError: there is none, it does not answer, or it is on another machine.
@@ -52,7 +52,7 @@ def connected() -> Engine:
             "unset DOCKER_HOST, or run the harness there",
         )
     try:
-        client = docker.from_env(timeout=_TIMEOUT)
+        client = docker.from_env(timeout=timeout)
         client.ping()
     except (docker.errors.DockerException, OSError) as problem:
         raise EnvironmentLacksError(f"no Docker engine answers: {_short(problem)}", INSTALL) from problem

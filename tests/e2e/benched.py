@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from harness.backends import backed
 from harness.bench import Bench
 from harness.fold import fold
 from harness.progress import Silent
@@ -9,17 +10,16 @@ from harness.runs import ArmFiles, ArmObservations
 from harness.scenario import Arm, At, Design, Sessions
 from harness.summary import Arm as Figures
 from harness.supervisor import supervised
-from harness.topology.process import ProcessBackend
 
 
 async def benched(
-    design: Design, users: Path, faults: tuple[At, ...], into: Path, duration: str
+    design: Design, users: Path, faults: tuple[At, ...], into: Path, duration: str, *, backend: str = "process"
 ) -> tuple[ArmObservations, Figures]:
     """What was observed, and its figures."""
     arm = Arm(design, "fault", Sessions(concurrent=30, duration=duration, warmup="200ms"), faults)
     files = ArmFiles(into / "observations" / "arm")
-    async with supervised("benched") as supervisor:
-        bench = Bench(ProcessBackend(supervisor, "benched", "secret" * 8), supervisor, 1, Silent())
+    async with supervised("benched") as supervisor, backed(backend, supervisor, "benched") as place:
+        bench = Bench(place, supervisor, 1, Silent())
         async with bench.recording(arm, files) as told:
             await bench.measure(told, users)
     seen = files.observations(design.name, "fault", {"warmup_s": arm.warmup, "duration_s": arm.seconds})

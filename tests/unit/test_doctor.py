@@ -52,6 +52,7 @@ def test_an_optional_balancer_that_is_missing_is_told_with_the_line_that_install
 
 def test_programs_that_are_not_there_are_missing_not_errors(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/no.sock")
     found = by_part(examine())
     for part in ("docker", "chromium"):
         assert (found[part].present, found[part].version, found[part].required) == (False, "", False)

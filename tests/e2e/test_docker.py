@@ -1,0 +1,193 @@
+"""The Docker backend on a real engine: the same verdicts, faults that land and are undone, and nothing left behind."""
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from harness import faults
+from harness.backends import backed
+from harness.clock import Clock
+from harness.containers import Engine, connected, sweep
+from harness.containers.image import image
+from harness.errors import EnvironmentLacksError
+from harness.faults.timeline import timeline
+from harness.observations import Event
+from harness.scenario import At, Balancing, Design, Fault
+from harness.supervisor import supervised
+from harness.supervisor.main import processes
+from harness.topology.replica import ProcessReplica
+from harness.topology.topology import Topology
+from tests.e2e.benched import benched
+from tests.e2e.harnessed import NODE_KILL, ROOT, harness
+
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
+
+GONE_WITHIN = 20.0  # seconds; about two where the machine does nothing else
+EACH: tuple[Fault, ...] = (
+    faults.Kill(1),
+    faults.Pause(1),
+    faults.Slow(1, by="100ms"),
+    faults.Terminate(1),
+    faults.PauseStore(),
+    faults.KillStore(),
+    faults.Partition("r1-store"),
+    faults.Partition("balancer-r0"),
+    faults.KillBalancer(),
+    faults.ScaleOut(to=3),
+)
+
+
+@pytest.fixture(scope="module")
+def engine() -> Engine:
+    try:
+        found = connected()
+        image(found)
+    except EnvironmentLacksError as lack:
+        pytest.skip(f"{lack.message}: {lack.hint}")
+    return found
+
+
+@asynccontextmanager
+async def up(logs: Path, design: Design) -> AsyncIterator[tuple[Topology, Clock]]:
+    clock = Clock()
+    clock.start()
+    run = uuid.uuid4().hex[:12]
+    async with supervised(run) as supervisor, backed("docker", supervisor, run) as backend:
+        async with backend.topology(design, logs, clock) as topology:
+            yield topology, clock
+        assert supervisor.deaths.empty()
+
+
+async def test_every_fault_lands_on_real_containers_and_leaves_them_steady(engine: Engine, tmp_path: Path) -> None:
+    design = Design("plain", state="redis", replicas=2, balancing=Balancing("cookie"), links=("balancer", "store"))
+    async with up(tmp_path, design) as (topology, clock):
+        for fault in EACH:
+            told: list[Event] = []
+            begin = time.monotonic()
+            async with timeline([At("0s", fault)], topology, clock, told.append):
+                await asyncio.sleep(0.05)
+            assert [event.kind for event in told[:3]] == ["fault_commanded", "fault_effective", "fault_healed"], fault
+            await topology.steady()
+            print(fault, time.monotonic() - begin)
+
+
+async def test_cut_off_from_the_store_a_replica_still_answers_on_its_other_network(
+    engine: Engine, tmp_path: Path
+) -> None:
+    design = Design("plain", state="redis", replicas=2, balancing=Balancing("round_robin"), links=("store",))
+    async with up(tmp_path, design) as (topology, _):
+        replica, partition = topology.replicas[1], faults.Partition("r1-store")
+        assert isinstance(replica, ProcessReplica)
+        assert await asks(replica) == 200
+        assert (await partition.inject(topology)).landed
+        assert await replica.health() is not None
+        assert await asks(replica) is None
+        assert (await partition.undo(topology)).landed
+        assert await asks(replica) == 200
+
+
+async def test_a_partition_from_the_store_and_its_healing_are_judged(engine: Engine, tmp_path: Path) -> None:
+    design = Design("hybrid", state="redis", replicas=2, balancing=Balancing("round_robin"), links=("store",))
+    partition = faults.Partition("r1-store")
+    played = (At("1s", partition), At("2500ms", faults.Heal(partition)))
+    users = ROOT / "scenarios" / "partition.py"
+    _, figures = await benched(design, users, played, tmp_path, "5s", backend="docker")
+    (fault,) = figures.faults
+    assert (fault.kind, fault.target) == ("partition", "r1-store")
+    assert fault.effective is not None and fault.healed is not None and 1 < fault.healed - fault.effective < 4
+    assert figures.requests.in_doubt > 0  # of those at r1 meanwhile
+    assert figures.sessions.judged == figures.sessions.started > 0
+    assert figures.sessions.lost == 0
+    assert {"r0.log", "r1.log", "redis.log", "haproxy.log"} <= {
+        log.name for log in (tmp_path / "observations" / "arm" / "logs").iterdir()
+    }
+
+
+async def asks(replica: ProcessReplica) -> int | None:
+    """The status of a request that needs the store; None where no reply comes within a second."""
+    host, port = replica.member.outside
+    try:
+        async with asyncio.timeout(1.0):
+            reader, writer = await asyncio.open_connection(host, port)
+            writer.write(b"GET /cart HTTP/1.0\r\n\r\n")
+            status = int((await reader.readline()).split()[1])
+            writer.close()
+    except TimeoutError:
+        return None
+    return status
+
+
+@pytest.fixture
+def held(engine: Engine, tmp_path: Path) -> Iterator[tuple[str, "subprocess.Popen[str]"]]:
+    """A harness that holds a topology up, one replica of it paused."""
+    run = uuid.uuid4().hex[:12]
+    argv = [sys.executable, "-m", "tests.fakes_docked", run, str(tmp_path)]
+    process = subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "up\n", process.stderr and process.stderr.read()
+    yield run, process
+    process.kill()
+    process.communicate()
+    sweep.sweep(engine.client, run)
+
+
+def left(engine: Engine, run: str) -> int:
+    return sum(map(len, sweep.left(engine.client, f"{sweep.RUN}={run}")))
+
+
+def gone(engine: Engine, run: str) -> bool:
+    give_up = time.monotonic() + GONE_WITHIN
+    while left(engine, run) and time.monotonic() < give_up:
+        time.sleep(0.1)
+    return not left(engine, run)
+
+
+def test_sigkill_of_the_harness_leaves_no_container_and_no_network(
+    engine: Engine, held: tuple[str, "subprocess.Popen[str]"]
+) -> None:
+    run, process = held
+    assert left(engine, run) == 3 + 2  # a replica, the store and the balancer; two networks
+    process.kill()
+    assert gone(engine, run)
+
+
+def test_what_a_killed_supervisor_leaves_is_cleaned_away_and_nothing_of_the_living(
+    engine: Engine, held: tuple[str, "subprocess.Popen[str]"]
+) -> None:
+    run, process = held
+    (supervisor,) = [one.pid for one in processes() if one.parent == process.pid]
+    harness("clean")
+    assert left(engine, run) == 5
+    os.kill(process.pid, signal.SIGSTOP)  # so that it does not mend what comes
+    os.kill(supervisor, signal.SIGKILL)
+    process.kill()
+    process.wait()
+    told = json.loads(harness("clean", "--json").out)
+    assert sorted(one["kind"] for one in told if run in one["what"]) == ["container"] * 3 + ["network"] * 2
+    assert gone(engine, run)
+
+
+def test_the_verdicts_are_those_of_the_process_backend(engine: Engine, tmp_path: Path) -> None:
+    designs = ("--design", "sticky", "--design", "hybrid")
+    told = harness("run", NODE_KILL, "--quick", "--backend", "docker", *designs, "--out", tmp_path, timeout=400)
+    assert told.code in (0, 3), told.out + told.err  # on a busy machine the driver may be late; never a fail
+    run = tmp_path / "node_kill" / "latest"
+    summary = json.loads((run / "summary.json").read_text())
+    assert {name: design["finding"] for name, design in summary["designs"].items()} == {
+        "sticky": "lost",
+        "hybrid": "kept",
+    }
+    sticky = summary["designs"]["sticky"]["arms"]["fault"]["sessions"]
+    assert sticky["lost"] == sticky["at_risk"] > 0
+    assert {fault["kind"] for fault in summary["designs"]["hybrid"]["arms"]["fault"]["faults"]} == {"kill"}
+    assert (run / "observations" / "hybrid-fault" / "logs" / "haproxy.log").exists()
