@@ -58,6 +58,7 @@ from harness.faults import (
     Undo,
 )
 from harness.faults.chance import by_chance
+from harness.limits import Limits
 from harness.scenario import At, Balancing, Design, Health, Requests, Scenario, Sessions
 from harness.targets import Command, Url
 
@@ -84,6 +85,7 @@ __all__ = [
     "KillPrimary",
     "KillStore",
     "Latency",
+    "Limits",
     "LoseVolume",
     "Partition",
     "Pause",

@@ -255,3 +255,22 @@ def test_the_driver_shares_no_core_with_what_it_measures(cores: int, own: int) -
 def test_a_command_checks_itself(role: str, argv: tuple[str, ...]) -> None:
     with pytest.raises(ValueError, match=r"role|program"):
         Command("r0", role, argv, Path("log"))
+
+
+@pytest.mark.parametrize(("last", "runs"), [(True, True), (False, False)])
+async def test_what_is_to_run_last_runs_when_all_else_has_ended(tmp_path: Path, last: bool, runs: bool) -> None:
+    done = tmp_path / "done"
+    async with supervised("unit") as one:
+        child = await one.spawn(command(tmp_path, *FOREVER))
+        await one.at_end(("sh", "-c", f"kill -0 {child.pid} 2>/dev/null || touch {done}"))
+        if not last:
+            await one.at_end(())
+        assert not done.exists()
+    assert done.exists() == runs
+
+
+async def test_what_cannot_run_last_does_not_keep_the_rest_from_ending(tmp_path: Path) -> None:
+    async with supervised("unit") as one:
+        scratch = one.scratch
+        await one.at_end((str(tmp_path / "nothing"),))
+    assert not scratch.exists()
