@@ -124,6 +124,17 @@ class Led(Protocol):
 
 
 @runtime_checkable
+class Replicating(Protocol):
+    """A store whose leader tells the others of its writes after it has acknowledged them, and can be kept from it."""
+
+    async def cut_replication(self) -> Evidence:
+        """From now on the others hear of no write; returns when they are cut off."""
+
+    async def restore_replication(self) -> Evidence:
+        """Let them catch up."""
+
+
+@runtime_checkable
 class Reloadable(Protocol):
     """Can take up its configuration anew without ending."""
 

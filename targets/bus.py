@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Protocol
 
 from targets.problems import Unavailable
 from targets.settings import Settings, SettingsError
-from targets.state.redis import PATIENCE
+from targets.stored import PATIENCE
 
 OPTIONS: tuple[str, ...] = ("bus", "history")
 _CHANNEL = "rooms"

@@ -7,7 +7,6 @@ whole seconds or later, while a session ends on time. The replicas' clocks have 
 import asyncio
 import contextlib
 import json
-import os
 import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -18,11 +17,9 @@ from urllib.parse import urlsplit
 from targets.problems import Conflict, Unavailable
 from targets.session import Session
 from targets.settings import SettingsError
+from targets.stored import PATIENCE, is_handle, new_handle
 
-#: Seconds after which a store that does not answer counts as away.
-PATIENCE = 1.0
 _PAUSE = 0.1  # seconds between two attempts to reach it at the start
-_HANDLE = re.compile(r"[0-9a-f]{32}")
 
 R = TypeVar("R")
 
@@ -89,7 +86,7 @@ class RevisedPlace(Generic[R]):
         Raises:
             Unavailable: no answer in time.
         """
-        if not _HANDLE.fullmatch(handle):
+        if not is_handle(handle):
             return None
         async with self._patiently() as store:
             found = await store.fetch(handle)
@@ -101,7 +98,7 @@ class RevisedPlace(Generic[R]):
         Raises:
             Unavailable: no answer in time.
         """
-        handle = os.urandom(16).hex()
+        handle = new_handle()
         async with self._patiently() as store:
             await store.insert(handle, self._dated(session))
         return handle

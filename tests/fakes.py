@@ -196,6 +196,7 @@ class FakeStore(FakePart):
     name: str = "redis"
     url: str = "redis://127.0.0.1:1/0"
     leader_up: bool = True
+    replicas_cut: bool = False
 
     @property
     def pids(self) -> tuple[int, ...]:
@@ -203,11 +204,20 @@ class FakeStore(FakePart):
 
     @property
     def well(self) -> bool:
-        return super().well and self.leader_up
+        return super().well and self.leader_up and not self.replicas_cut
 
     async def kill_primary(self) -> Evidence:
         self.leader_up = False
         return self._done("kill_primary")
+
+    async def cut_replication(self) -> Evidence:
+        self.replicas_cut = True
+        return self._done("cut_replication")
+
+    async def restore_replication(self) -> Evidence:
+        self.replicas_cut = False
+        self.deeds.append("restore_replication")
+        return Evidence(True)
 
     async def restart_primary(self) -> Evidence:
         self.leader_up = True

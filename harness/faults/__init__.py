@@ -9,13 +9,24 @@ from harness.faults.link import Bandwidth, Cut, Latency, Partition, Stall, Unack
 from harness.faults.pause import Pause, Resume, Slow
 from harness.faults.scale import ScaleIn, ScaleOut
 from harness.faults.shell import Shell, Undo
-from harness.faults.store import Evict, KillPrimary, KillStore, PauseStore, RestartPrimary, RestartStore, ResumeStore
+from harness.faults.store import (
+    CutReplication,
+    Evict,
+    KillPrimary,
+    KillStore,
+    PauseStore,
+    RestartPrimary,
+    RestartStore,
+    RestoreReplication,
+    ResumeStore,
+)
 from harness.faults.volume import LoseVolume, TornTail
 
 __all__ = [
     "Bandwidth",
     "CrashLoop",
     "Cut",
+    "CutReplication",
     "Evict",
     "Heal",
     "Kill",
@@ -32,6 +43,7 @@ __all__ = [
     "RestartBalancer",
     "RestartPrimary",
     "RestartStore",
+    "RestoreReplication",
     "Resume",
     "ResumeStore",
     "RollingDeploy",

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from harness.errors import UsageError
 from harness.faults.fault import STORE, Topology, able
-from harness.parts import Evicting, Evidence, Killable, Led, Pausable
+from harness.parts import Evicting, Evidence, Killable, Led, Pausable, Replicating
 from harness.scenario import Design
 from harness.stores import store_of
 
@@ -73,6 +73,34 @@ class RestartPrimary(OnStore):
     kind: ClassVar[str] = "restart_primary"
     needs: ClassVar[type] = Led
     ends: ClassVar[str] = KillPrimary.kind
+
+
+@dataclass(frozen=True)
+class CutReplication(OnStore):
+    """The replicas of a store hear of no more writes, which it goes on to acknowledge; undone by letting them catch up.
+
+    A lag without end: what is written from then on is lost where one of them has to take over.
+    """
+
+    kind: ClassVar[str] = "cut_replication"
+    needs: ClassVar[type] = Replicating
+
+    async def inject(self, topology: Topology) -> Evidence:
+        """Cut them off; the evidence is that the leader counts no replica any more."""
+        return await able(topology, STORE, Replicating).cut_replication()
+
+    async def undo(self, topology: Topology) -> Evidence:
+        """Let them in again; the evidence is that each server that is up says so."""
+        return await able(topology, STORE, Replicating).restore_replication()
+
+
+@dataclass(frozen=True)
+class RestoreReplication(OnStore):
+    """The end of a CutReplication before the run's end."""
+
+    kind: ClassVar[str] = "restore_replication"
+    needs: ClassVar[type] = Replicating
+    ends: ClassVar[str] = CutReplication.kind
 
 
 @dataclass(frozen=True)

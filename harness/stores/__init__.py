@@ -9,8 +9,11 @@ from harness.parts import Store
 from harness.scenario import Design
 from harness.stores.etcd import EtcdStore
 from harness.stores.hazelcast import HazelcastStore
+from harness.stores.memcached import MemcachedStore
 from harness.stores.nats import NatsStore
+from harness.stores.postgres import PostgresStore
 from harness.stores.redis import RedisStore
+from harness.stores.redis_sentinel import RedisSentinelStore
 from harness.supervisor import Supervisor
 from harness.targets import Command
 
@@ -39,8 +42,11 @@ class Kind(Store, Protocol):
 STORES: Mapping[str, type[Kind]] = {
     "etcd": EtcdStore,
     "hazelcast": HazelcastStore,
+    "memcached": MemcachedStore,
     "nats": NatsStore,
+    "postgres": PostgresStore,
     "redis": RedisStore,
+    "redis_sentinel": RedisSentinelStore,
 }
 
 A = TypeVar("A")

@@ -47,7 +47,7 @@ class EtcdMember(Server):
         return bool(status["leader"] == status["header"]["member_id"])
 
 
-class EtcdStore(Servers):
+class EtcdStore(Servers[EtcdMember]):
     """Three members; two of them are enough."""
 
     name = "etcd"

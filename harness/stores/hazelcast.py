@@ -80,7 +80,7 @@ class HazelcastMember(Server):
         return int(members[0]["address"].rpartition(":")[2])
 
 
-class HazelcastStore(Servers):
+class HazelcastStore(Servers[HazelcastMember]):
     """Three members that share the entries; what one owns another backs up."""
 
     name = "hazelcast"

@@ -59,7 +59,7 @@ class NatsServer(Server):
         return None if leader is None else str(leader)
 
 
-class NatsStore(Servers):
+class NatsStore(Servers[NatsServer]):
     """Three servers; two of them are enough."""
 
     name = "nats"

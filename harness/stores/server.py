@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import ClassVar, Self
+from typing import ClassVar, Generic, Self, TypeVar
 
 from harness.errors import EnvironmentLacksError
 from harness.parts import Evidence
@@ -140,12 +140,15 @@ class Server(Scope):
         return await resumed(self._child)
 
 
-class Servers(Scope):
+S = TypeVar("S", bound=Server)
+
+
+class Servers(Scope, Generic[S]):
     """A store of several servers that start, end, die and freeze together, or the one that leads alone."""
 
     def __init__(self, members: Sequence[Server]) -> None:
         self._members = tuple(members)
-        self._killed: Server | None = None
+        self._killed: S | None = None
 
     @property
     def pids(self) -> tuple[int, ...]:
@@ -153,7 +156,7 @@ class Servers(Scope):
         return tuple(pid for member in self._members for pid in member.pids)
 
     @abstractmethod
-    async def primary(self) -> Server | None:
+    async def primary(self) -> S | None:
         """The member that leads, or (where each holds a part) any that is up; None where there is none by now."""
 
     async def start(self) -> None:
@@ -204,7 +207,7 @@ class Servers(Scope):
         facts = {f"pid_{member.name}": one.facts.get("pid") for member, one in zip(members, done, strict=True)}
         return Evidence(bool(done) and all(one.landed for one in done), facts)
 
-    async def _leader(self) -> Server:
+    async def _leader(self) -> S:
         give_up = time.monotonic() + READY_WITHIN
         while (leader := await self._led()) is None:
             if time.monotonic() > give_up:
@@ -213,7 +216,7 @@ class Servers(Scope):
             await asyncio.sleep(_POLL)
         return leader
 
-    async def _led(self) -> Server | None:
+    async def _led(self) -> S | None:
         with contextlib.suppress(OSError, EOFError):
             return await self.primary()
         return None

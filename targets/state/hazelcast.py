@@ -31,7 +31,8 @@ class Hazelcast:
     """Sessions in one map; a revision is the value itself."""
 
     def __init__(self, client: "HazelcastClient", entries: "Map[str, str]", ttl: float) -> None:
-        self._client, self._map, self._ttl = client, entries, math.ceil(ttl)
+        # Its records round their times down to whole seconds: what lives for one may be gone at once.
+        self._client, self._map, self._ttl = client, entries, math.ceil(ttl) + 1
 
     async def fetch(self, key: str) -> Found[str] | None:
         """What the entry's owner has."""

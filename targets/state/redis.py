@@ -4,22 +4,21 @@ Without a check the last of two concurrent writes wins and the other is lost. ``
 version inside the server and refuses the second. The service starts, and says 503, while the server is away.
 """
 
-import asyncio
-import os
 from collections.abc import Awaitable
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from targets.problems import Conflict, Unavailable
+from targets.problems import Conflict
 from targets.session import Session
 from targets.settings import Settings, SettingsError
 from targets.state import TTL
+from targets.stored import CONNECTIONS, PATIENCE, answer, new_handle
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis as Client
 
 OPTIONS: tuple[str, ...] = ("ttl", "versioned")
 KEEPS_SESSIONS = True
 
-#: Seconds after which a store that does not answer counts as away.
-PATIENCE = 1.0
-_CONNECTIONS = 32
 _COMPARE_AND_SET = """
 local kept = redis.call('GET', KEYS[1])
 if not kept or cjson.decode(kept)['version'] + 1 ~= tonumber(ARGV[2]) then return false end
@@ -32,20 +31,23 @@ class Redis:
     """Sessions under ``session:<handle>``."""
 
     def __init__(self, url: str, ttl: float = TTL, versioned: bool = False, patience: float = PATIENCE) -> None:
-        # 100 ms of imports that only this place needs to spend
-        from redis import asyncio as client  # noqa: PLC0415
+        from redis.exceptions import RedisError  # noqa: PLC0415 - 100 ms that only this place needs to spend
+
+        self._client = self._connected(url, patience)
+        self._compare_and_set = self._client.register_script(_COMPARE_AND_SET)
+        self._broken = (RedisError, OSError)
+        self._ttl, self._versioned, self._patience = round(ttl * 1000), versioned, patience
+
+    def _connected(self, url: str, patience: float) -> "Client":
+        from redis import asyncio as client  # noqa: PLC0415 - as above
         from redis.asyncio.retry import Retry  # noqa: PLC0415
         from redis.backoff import NoBackoff  # noqa: PLC0415
-        from redis.exceptions import RedisError  # noqa: PLC0415
 
         # A write whose reply is lost is not sent again behind the app's back: the check would refuse its own write.
         pool = client.BlockingConnectionPool.from_url(
-            url, max_connections=_CONNECTIONS, timeout=patience, retry=Retry(NoBackoff(), 0)
+            url, max_connections=CONNECTIONS, timeout=patience, retry=Retry(NoBackoff(), 0)
         )
-        self._client = client.Redis.from_pool(pool)
-        self._compare_and_set = self._client.register_script(_COMPARE_AND_SET)
-        self._broken = (RedisError, OSError, TimeoutError)
-        self._ttl, self._versioned, self._patience = round(ttl * 1000), versioned, patience
+        return client.Redis.from_pool(pool)
 
     async def open(self) -> None:
         """Connections are made when they are needed."""
@@ -69,7 +71,7 @@ class Redis:
         Raises:
             Unavailable: no answer in time.
         """
-        handle = os.urandom(16).hex()
+        handle = new_handle()
         await self._answer(self._client.set(_key(handle), session.to_json(), px=self._ttl))
         return handle
 
@@ -90,11 +92,7 @@ class Redis:
         return handle
 
     async def _answer(self, asked: Awaitable[T]) -> T:
-        try:
-            async with asyncio.timeout(self._patience):
-                return await asked
-        except self._broken as problem:
-            raise Unavailable(f"the store does not answer: {type(problem).__name__}") from problem
+        return await answer(asked, self._patience, self._broken)
 
 
 def _key(handle: str) -> str:

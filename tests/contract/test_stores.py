@@ -3,109 +3,208 @@
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from pathlib import Path
+from typing import TypeVar
 
+import asyncpg
+import memcachio
 import pytest
+import pytest_asyncio
 import redis.asyncio
+from redis.asyncio.retry import Retry
+from redis.asyncio.sentinel import Sentinel
+from redis.backoff import NoBackoff
 
 from harness.errors import EnvironmentLacksError
-from harness.parts import Evicting, Killable, Led, Pausable, Store
+from harness.parts import Evicting, Led, Replicating
 from harness.stores import STORES, needs
 from harness.stores.redis import server
 from harness.supervisor import Supervisor, supervised
+from targets.state.redis_sentinel import parsed
+from tests.held_stores import DURABLE, OTHERS, Held, HeldStores, eventually, held_stores
+
+pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
+
+A = TypeVar("A")
 
 
 async def in_redis(url: str, write: str | None) -> str | None:
-    client = redis.asyncio.Redis.from_url(url, socket_timeout=5)
+    async with redis.asyncio.Redis.from_url(url, socket_timeout=5) as client:
+        return await _in_client(client, write)
+
+
+async def in_redis_sentinel(url: str, write: str | None) -> str | None:
+    addresses, name = parsed(url)
+    once = Retry(NoBackoff(), 0)
+    sentinel = Sentinel(addresses, sentinel_kwargs={"socket_timeout": 5, "retry": once})  # type: ignore[no-untyped-call]  # it has no types
+    async with sentinel, sentinel.master_for(name, retry=once) as client:
+        value = await _in_client(client, write)
+        if write is not None:
+            await client.wait(1, 500)  # where it can, the replica has it too
+        return value
+
+
+async def _in_client(client: redis.asyncio.Redis, write: str | None) -> str | None:
+    if write is not None:
+        await client.set("key", write)
+    value = await client.get("key")
+    return value.decode() if isinstance(value, bytes) else value
+
+
+async def in_memcached(url: str, write: str | None) -> str | None:
+    host, _, port = url.removeprefix("memcached://").partition(":")
+    client: memcachio.Client[str] = memcachio.Client((host, int(port)), decode_responses=True)
     try:
         if write is not None:
-            await client.set("key", write)
-        value = await client.get("key")
-        return value.decode() if isinstance(value, bytes) else value
+            assert await client.set("key", write)
+        found = await client.get("key")
+        return found["key"].value if found else None
     finally:
-        await client.aclose()
+        client.connection_pool.close()
 
 
-#: Those of one server; several together are held to their promises in test_clusters.py.
-ALONE = sorted(name for name, kind in STORES.items() if not issubclass(kind, Led))
+async def in_postgres(url: str, write: str | None) -> str | None:
+    connection = await asyncpg.connect(url, timeout=5)
+    try:
+        await connection.execute("CREATE TABLE IF NOT EXISTS kept (value text)")
+        if write is not None:
+            await connection.execute("INSERT INTO kept VALUES ($1)", write)
+        value: str | None = await connection.fetchval("SELECT value FROM kept")
+        return value
+    finally:
+        await connection.close()
+
 
 #: How to keep one value in each: ``(url, value to write or None) -> what it holds then``.
-KEEP: Mapping[str, Callable[[str, str | None], Awaitable[str | None]]] = {"redis": in_redis}
+KEEP: Mapping[str, Callable[[str, str | None], Awaitable[str | None]]] = {
+    "memcached": in_memcached,
+    "postgres": in_postgres,
+    "redis": in_redis,
+    "redis_sentinel": in_redis_sentinel,
+}
+LED, REPLICATING, EVICTING = (
+    pytest.mark.parametrize("name", [name for name in OTHERS if issubclass(STORES[name], ability)], indirect=True)
+    for ability in (Led, Replicating, Evicting)
+)
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def supervisor() -> AsyncIterator[Supervisor]:
     async with supervised("contract-stores") as started:
         yield started
 
 
-@pytest.fixture(params=ALONE)
-async def store(request: pytest.FixtureRequest, supervisor: Supervisor, tmp_path: Path) -> AsyncIterator[Store]:
-    async with STORES[request.param](supervisor, tmp_path) as up:
-        yield up
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def stores(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[HeldStores]:
+    async with held_stores(tmp_path_factory.mktemp("stores")) as held:
+        yield held
 
 
-def killable(store: Store) -> Killable:
-    assert isinstance(store, Killable)
+@pytest.fixture(params=OTHERS)
+def name(request: pytest.FixtureRequest) -> str:
+    chosen = str(request.param)
+    try:
+        STORES[chosen].program()
+    except EnvironmentLacksError as lack:
+        pytest.skip(f"{lack.message}: {lack.hint}")
+    return chosen
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def held(name: str, stores: HeldStores) -> AsyncIterator[Held]:
+    yield await stores.up(name)
+    assert stores.supervisor.deaths.empty()
+
+
+def able(store: object, ability: type[A]) -> A:
+    assert isinstance(store, ability)
     return store
 
 
-def test_every_store_is_in_this_suite() -> None:
-    assert sorted(KEEP) == ALONE
+async def test_every_store_is_in_this_suite() -> None:
+    assert sorted(KEEP) == OTHERS
 
 
-async def test_it_keeps_what_is_written_once_it_is_up(store: Store) -> None:
-    assert await KEEP[store.name](store.url, "tea") == "tea"
-    assert await KEEP[store.name](store.url, None) == "tea"
+async def test_it_keeps_what_is_written_once_it_is_up(name: str, held: Held) -> None:
+    assert held.name == name
+    assert await KEEP[name](held.url, "tea") == "tea"
+    assert await KEEP[name](held.url, None) == "tea"
 
 
-async def test_its_process_is_a_store_to_the_supervisor(store: Store, supervisor: Supervisor) -> None:
-    assert [(child.role, child.name, child.pid) for child in supervisor.children] == [
-        ("store", store.name, *store.pids)
-    ]
-
-
-async def test_kill_lands_with_evidence(store: Store) -> None:
-    (pid,) = store.pids
-    evidence = await killable(store).kill()
+async def test_kill_lands_with_evidence(name: str, held: Held) -> None:
+    pids = held.pids
+    evidence = await held.kill()
     assert evidence.landed
-    assert evidence.facts["pid"] == pid
-    assert store.pids == ()
-    with pytest.raises((OSError, redis.exceptions.ConnectionError)):
-        await KEEP[store.name](store.url, None)
-    assert not (await killable(store).kill()).landed
+    assert {value for key, value in evidence.facts.items() if key.startswith("pid") and key != "pid_gone"} == set(pids)
+    assert held.pids == ()
+    with pytest.raises((OSError, redis.exceptions.RedisError)):
+        await KEEP[name](held.url, None)
+    assert not (await held.kill()).landed
 
 
-async def test_it_comes_back_empty_at_the_same_address(store: Store, supervisor: Supervisor) -> None:
-    url = store.url
-    await KEEP[store.name](url, "tea")
-    await killable(store).kill()
-    assert (await killable(store).restart()).landed
-    assert store.url == url
-    assert await KEEP[store.name](url, None) is None
-    assert supervisor.deaths.empty()
+async def test_it_comes_back_at_the_same_address_with_what_it_promises(name: str, held: Held) -> None:
+    url, pids = held.url, held.pids
+    await KEEP[name](url, "tea")
+    assert (await held.kill()).landed
+    assert (await held.restart()).landed
+    assert held.url == url
+    assert await KEEP[name](url, None) == ("tea" if name in DURABLE else None)
+    assert not set(pids) & set(held.pids)
 
 
-async def test_restart_where_it_runs_is_a_no_op(store: Store) -> None:
-    await KEEP[store.name](store.url, "tea")
-    pids = store.pids
-    assert (await killable(store).restart()).landed
-    assert store.pids == pids
-    assert await KEEP[store.name](store.url, None) == "tea"
+async def test_restart_where_it_runs_is_a_no_op(name: str, held: Held) -> None:
+    await KEEP[name](held.url, "tea")
+    pids = held.pids
+    assert (await held.restart()).landed
+    assert held.pids == pids
+    assert await KEEP[name](held.url, None) == "tea"
 
 
-async def test_pause_and_resume_keep_what_it_holds(store: Store) -> None:
-    assert isinstance(store, Pausable)
-    await KEEP[store.name](store.url, "tea")
-    assert (await store.pause()).landed
-    assert (await store.resume()).landed
-    assert await KEEP[store.name](store.url, None) == "tea"
+async def test_pause_and_resume_keep_what_it_holds(name: str, held: Held) -> None:
+    await KEEP[name](held.url, "tea")
+    assert (await held.pause()).landed
+    assert (await held.resume()).landed
+    assert await KEEP[name](held.url, None) == "tea"
 
 
-async def test_what_no_longer_fits_is_evicted_until_the_limit_is_lifted(store: Store) -> None:
-    if not isinstance(store, Evicting):
-        pytest.fail(f"{store.name} cannot evict: say so here")
-    client = redis.asyncio.Redis.from_url(store.url)
+async def test_one_that_dies_frozen_comes_back(name: str, held: Held) -> None:
+    assert (await held.pause()).landed
+    assert (await held.kill()).landed
+    assert (await held.restart()).landed
+    assert await KEEP[name](held.url, "tea") == "tea"
+
+
+@LED
+async def test_where_the_leader_dies_another_leads_and_it_comes_back_to_follow(name: str, held: Held) -> None:
+    led = able(held, Led)
+    await eventually(lambda: KEEP[name](held.url, "tea"))
+    pids = held.pids
+    evidence = await led.kill_primary()
+    assert evidence.landed and evidence.facts["server"]
+    assert set(pids) - set(held.pids) == {evidence.facts["pid"]}
+    assert await eventually(lambda: KEEP[name](held.url, None)) == "tea"
+    assert (await led.restart_primary()).landed
+    assert len(held.pids) == len(pids)
+    assert await eventually(lambda: KEEP[name](held.url, None)) == "tea"
+
+
+@REPLICATING
+async def test_what_a_cut_off_replica_has_not_had_is_lost_when_it_takes_over(name: str, held: Held) -> None:
+    assert (await held.kill()).landed
+    assert (await held.restart()).landed  # empty
+    replicating, led = able(held, Replicating), able(held, Led)
+    assert (await replicating.cut_replication()).landed
+    assert await KEEP[name](held.url, "tea") == "tea"
+    assert (await led.kill_primary()).landed
+    assert await eventually(lambda: KEEP[name](held.url, None)) is None
+    assert (await led.restart_primary()).landed
+    assert (await replicating.restore_replication()).landed
+
+
+@EVICTING
+async def test_what_no_longer_fits_is_evicted_until_the_limit_is_lifted(held: Held) -> None:
+    store, client = able(held, Evicting), redis.asyncio.Redis.from_url(held.url)
     try:
+        await client.flushall()
         await client.mset({f"key{number}": "x" * 1000 for number in range(1000)})
         evidence = await store.evict(share=0.5)
         left = await client.dbsize()
@@ -118,29 +217,30 @@ async def test_what_no_longer_fits_is_evicted_until_the_limit_is_lifted(store: S
         await client.aclose()
 
 
-@pytest.mark.parametrize("name", ALONE)
 async def test_the_end_of_the_scope_leaves_nothing(name: str, supervisor: Supervisor, tmp_path: Path) -> None:
     async with STORES[name](supervisor, tmp_path) as store:
-        assert store.pids
+        assert {child.role for child in supervisor.children} == {"store"}
+        assert {child.pid for child in supervisor.children} == set(store.pids)
     assert store.pids == ()
     assert supervisor.children == ()
     assert supervisor.deaths.empty()
 
 
-@pytest.mark.parametrize("name", ALONE)
-async def test_two_of_a_kind_do_not_meet(name: str, supervisor: Supervisor, tmp_path: Path) -> None:
-    async with STORES[name](supervisor, tmp_path / "a") as one, STORES[name](supervisor, tmp_path / "b") as other:
-        await KEEP[name](one.url, "tea")
+async def test_two_of_a_kind_do_not_meet(name: str, held: Held, supervisor: Supervisor, tmp_path: Path) -> None:
+    async with STORES[name](supervisor, tmp_path) as other:
+        await KEEP[name](held.url, "tea")
         assert await KEEP[name](other.url, None) is None
 
 
-def test_a_server_that_is_missing_is_named_with_the_line_that_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_server_that_is_missing_is_named_with_the_line_that_installs_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(shutil, "which", lambda _name: None)
     with pytest.raises(EnvironmentLacksError, match="redis-server") as lack:
         server("redis-server")
     assert "pip install" in lack.value.hint
 
 
-def test_only_states_with_a_store_need_one() -> None:
+async def test_only_states_with_a_store_need_one() -> None:
     assert needs("redis") == "redis"
     assert [needs(state) for state in ("memory", "token", "none", "")] == [None] * 4

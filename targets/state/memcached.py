@@ -1,0 +1,80 @@
+"""In a memcached server: one value a session, in memory alone, and dropped where that ends.
+
+A write is acknowledged once the server holds it in memory; its death, or its memory's end, loses it. Without a check
+the last of two concurrent writes wins and the other is lost. ``--option versioned=yes`` writes only over what it has
+read (the server's ``cas``) and refuses the second. Sessions of more than a megabyte are refused (503), and so is
+everything while the server is away.
+"""
+
+import math
+import time
+from typing import TYPE_CHECKING
+
+from targets.revisions import Found, RevisedPlace, addresses
+from targets.settings import Settings
+from targets.state import TTL
+
+if TYPE_CHECKING:
+    from memcachio import Client
+
+OPTIONS: tuple[str, ...] = ("ttl", "versioned")
+KEEPS_SESSIONS = True
+
+_CONNECTIONS = 4  # each carries many questions at a time
+_ANSWERS_WITHIN = 0.3  # seconds; below the place's patience, since what is cancelled costs the client a connection
+
+
+class Memcached:
+    """Values by their keys; a revision is the number that the server gives each write."""
+
+    def __init__(self, client: "Client[bytes]", ttl: float) -> None:
+        self._client, self._ttl = client, ttl
+
+    async def fetch(self, key: str) -> Found[int] | None:
+        """A ``gets``."""
+        found = (await self._client.gets(key)).get(key.encode())
+        return None if found is None else Found(found.value.decode(), found.cas or 0)
+
+    async def insert(self, key: str, value: str) -> None:
+        """A ``set``."""
+        await self._client.set(key, value, expiry=self._expiry())
+
+    async def replace(self, key: str, value: str, revision: int | None) -> bool:
+        """A ``cas`` of this revision; where that is None, a ``replace``."""
+        if revision is None:
+            return await self._client.replace(key, value, expiry=self._expiry())
+        return await self._client.cas(key, value, revision, expiry=self._expiry())
+
+    async def close(self) -> None:
+        """Close all connections."""
+        self._client.connection_pool.close()
+
+    def _expiry(self) -> int:
+        """The first whole second, of the wall's clock, after which the server may drop it."""
+        return math.ceil(time.time() + self._ttl) + 1
+
+
+def place(settings: Settings) -> RevisedPlace[int]:
+    """A client with the options ``ttl`` and ``versioned``.
+
+    Raises:
+        SettingsError: ``--store`` names no server.
+    """
+    from memcachio import Client  # noqa: PLC0415 - only this place needs to spend the time
+    from memcachio.errors import MemcachedError  # noqa: PLC0415
+
+    host, _, port = addresses(settings.store, "memcached")[0].rpartition(":")
+    ttl, versioned = settings.options.seconds("ttl", TTL), settings.options.flag("versioned")
+
+    async def connected() -> Memcached:
+        client: Client[bytes] = Client(
+            (host, int(port)),
+            decode_responses=False,
+            max_connections=_CONNECTIONS,
+            connect_timeout=_ANSWERS_WITHIN * 0.9,
+            blocking_timeout=_ANSWERS_WITHIN,
+            read_timeout=_ANSWERS_WITHIN,
+        )
+        return Memcached(client, ttl)
+
+    return RevisedPlace(connected, (MemcachedError,), ttl, versioned)

@@ -1,0 +1,147 @@
+"""In PostgreSQL: one row a session; a session expires ``ttl`` after its last write.
+
+A write is acknowledged once its transaction is committed and, with ``--option fsync=always``, flushed to disk: neither
+the death of the replica nor that of the server loses it. With ``fsync=interval`` (``synchronous_commit = off``) it is
+flushed up to 0.6 s later, and a death of the server loses what was not. Without a check the last of two
+concurrent writes wins and the other is lost. ``--option versioned=yes`` makes the version part of the UPDATE's
+condition and refuses the second. The service starts, and says 503, while the server is away.
+"""
+
+import time
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, TypeVar
+from urllib.parse import urlsplit
+
+from targets.problems import Conflict
+from targets.session import Session
+from targets.settings import Settings, SettingsError
+from targets.state import TTL
+from targets.stored import ALWAYS, CONNECTIONS, INTERVAL, PATIENCE, answer, new_handle
+
+if TYPE_CHECKING:
+    import asyncpg
+
+OPTIONS: tuple[str, ...] = ("ttl", "versioned", "fsync")
+KEEPS_SESSIONS = True
+
+_PURGE_EVERY = 60.0  # seconds
+# Replicas that start together would otherwise race for the table's name.
+_SCHEMA = """
+SELECT pg_advisory_xact_lock(7301);
+CREATE TABLE IF NOT EXISTS session (handle text PRIMARY KEY, expires timestamptz, version bigint, kept text);
+CREATE INDEX IF NOT EXISTS session_expires ON session (expires);
+"""
+_UNTIL = "clock_timestamp() + make_interval(secs => $2)"
+_READ = "SELECT kept FROM session WHERE handle = $1 AND expires > clock_timestamp()"
+_CREATE = f"INSERT INTO session VALUES ($1, {_UNTIL}, $3, $4) RETURNING 1"  # noqa: S608 - put together of constants
+_WRITE = (
+    f"UPDATE session SET expires = {_UNTIL}, version = $3, kept = $4 "  # noqa: S608 - put together of constants
+    "WHERE handle = $1 AND expires > clock_timestamp()"
+)
+_IF_UNCHANGED = " AND version = $3 - 1"
+_PURGE = "DELETE FROM session WHERE expires < clock_timestamp()"
+T = TypeVar("T")
+
+
+class Postgres:
+    """Sessions in the table ``session``, which is made where it is not there."""
+
+    def __init__(
+        self, url: str, ttl: float = TTL, versioned: bool = False, patience: float = PATIENCE, fsync: str = ALWAYS
+    ) -> None:
+        import asyncpg  # noqa: PLC0415 - only this place needs to spend the time
+
+        self._pool = asyncpg.create_pool(
+            url,
+            min_size=0,
+            max_size=CONNECTIONS,
+            init=_prepare,
+            reset=_as_it_is,
+            server_settings={"synchronous_commit": "on" if fsync == ALWAYS else "off"},
+        )
+        self._broken = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
+        self._ttl, self._patience = ttl, patience
+        self._write = _WRITE + (_IF_UNCHANGED if versioned else "") + " RETURNING 1"
+        self._purged = time.monotonic()
+
+    async def open(self) -> None:
+        """Connections are made when they are needed."""
+        await self._pool
+
+    async def close(self) -> None:
+        """Close all connections."""
+        self._pool.terminate()
+
+    async def read(self, handle: str, *, to_write: bool = False) -> Session | None:
+        """The session, unless it is unknown or expired.
+
+        Raises:
+            Unavailable: no answer in time.
+        """
+        kept = await self._asked(lambda connection: connection.fetchval(_READ, handle))
+        return None if kept is None else Session.of_json(kept)
+
+    async def create(self, session: Session) -> str:
+        """Keep it under a new random handle; now and then, what has expired makes room.
+
+        Raises:
+            Unavailable: no answer in time.
+        """
+        handle = new_handle()
+        if time.monotonic() > self._purged + _PURGE_EVERY:
+            self._purged = time.monotonic()
+            await self._asked(lambda connection: connection.execute(_PURGE))
+        await self._kept(_CREATE, handle, session)
+        return handle
+
+    async def write(self, handle: str, session: Session) -> str:
+        """Replace it, if it is still there (and, where versions are checked, still the one that was read).
+
+        Raises:
+            Conflict: it is not.
+            Unavailable: no answer in time.
+        """
+        if not await self._kept(self._write, handle, session):
+            raise Conflict("the session is gone, or was changed by another write")
+        return handle
+
+    async def _kept(self, statement: str, handle: str, session: Session) -> bool:
+        values = (handle, self._ttl, session.version, session.to_json())
+        return bool(await self._asked(lambda connection: connection.fetchval(statement, *values)))
+
+    async def _asked(self, ask: Callable[["asyncpg.Connection"], Awaitable[T]]) -> T:
+        return await answer(self._on_a_connection(ask), self._patience, self._broken)
+
+    async def _on_a_connection(self, ask: Callable[["asyncpg.Connection"], Awaitable[T]]) -> T:
+        connection = await self._pool.acquire()
+        try:
+            return await ask(connection)
+        except BaseException:
+            # Given back as it is, the pool would first wait for the server to cancel what runs on it.
+            connection.terminate()
+            raise
+        finally:
+            await self._pool.release(connection)
+
+
+async def _prepare(connection: "asyncpg.Connection") -> None:
+    await connection.execute(_SCHEMA)
+
+
+async def _as_it_is(connection: "asyncpg.Connection") -> None:
+    """Nothing that is asked here changes a connection, so none is cleaned: that would be a question more each time."""
+
+
+def place(settings: Settings) -> Postgres:
+    """A client with the options ``ttl``, ``versioned`` and ``fsync``.
+
+    Raises:
+        SettingsError: there is no store, or its URL is none.
+    """
+    if urlsplit(settings.store).scheme not in ("postgres", "postgresql"):
+        raise SettingsError(
+            "the state postgres needs --store URL, such as postgresql://postgres@127.0.0.1:5432/postgres"
+        )
+    options = settings.options
+    fsync = options.text("fsync", ALWAYS, (ALWAYS, INTERVAL))
+    return Postgres(settings.store, options.seconds("ttl", TTL), options.flag("versioned"), fsync=fsync)

@@ -1,0 +1,132 @@
+"""In an SQLite file on the replica's own volume: what is kept outlives the process, and stays with its replica.
+
+A write is acknowledged once it is in the file's write-ahead log, as safe as ``--option fsync`` says:
+
+- ``always``    the disk has it: neither a crash nor a power cut loses it
+- ``interval``  the kernel has it (``synchronous = NORMAL``): a power cut loses what came since the log was last moved
+
+Only this replica sees the file, so a session needs its replica. A session expires ``ttl`` after its last write; the
+second of two writes from one read is refused.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from targets.problems import Conflict, Unavailable
+from targets.session import Session
+from targets.settings import Settings, SettingsError
+from targets.state import TTL
+from targets.stored import ALWAYS, INTERVAL, new_handle
+
+if TYPE_CHECKING:
+    from sqlite3 import Connection
+
+OPTIONS: tuple[str, ...] = ("ttl", "fsync")
+KEEPS_SESSIONS = True
+
+#: The file's name on the volume.
+FILE = "sessions.db"
+
+_SCHEMA = """
+PRAGMA journal_mode = WAL;
+PRAGMA synchronous = {};
+CREATE TABLE IF NOT EXISTS session (handle TEXT PRIMARY KEY, expires REAL, version INTEGER, kept TEXT) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS session_expires ON session (expires);
+"""
+T = TypeVar("T")
+
+
+class Sqlite:
+    """Sessions in the table ``session`` of one file, which one thread reads and writes."""
+
+    def __init__(
+        self, file: Path, ttl: float = TTL, fsync: str = ALWAYS, clock: Callable[[], float] = time.time
+    ) -> None:
+        import sqlite3  # noqa: PLC0415 - only this place needs to spend the time
+
+        self._sqlite, self._file = sqlite3, file
+        self._ttl, self._fsync, self._clock = ttl, fsync, clock
+        self._thread = ThreadPoolExecutor(1, "sqlite")
+
+    async def open(self) -> None:
+        """Open the file, which is made where it is not there.
+
+        Raises:
+            SettingsError: it cannot be.
+        """
+        try:
+            self._connection = await self._in_thread(self._opened)
+        except Unavailable as problem:
+            raise SettingsError(f"cannot keep sessions in {self._file}: {problem.message}") from problem
+
+    def _opened(self) -> "Connection":
+        connection = self._sqlite.connect(self._file, isolation_level=None, check_same_thread=False)
+        connection.executescript(_SCHEMA.format("FULL" if self._fsync == ALWAYS else "NORMAL"))
+        return connection
+
+    async def close(self) -> None:
+        """Close the file; what it holds stays."""
+        await self._in_thread(self._connection.close)
+        self._thread.shutdown()
+
+    async def read(self, handle: str, *, to_write: bool = False) -> Session | None:
+        """The session, unless it is unknown or expired.
+
+        Raises:
+            Unavailable: the file cannot be read.
+        """
+        statement = "SELECT kept FROM session WHERE handle = ? AND expires > ?"
+        rows = await self._run(statement, handle, self._clock())
+        return Session.of_json(rows[0][0]) if rows else None
+
+    async def create(self, session: Session) -> str:
+        """Keep it under a new random handle; what has expired makes room.
+
+        Raises:
+            Unavailable: the file cannot be written.
+        """
+        handle, now = new_handle(), self._clock()
+        await self._run("DELETE FROM session WHERE expires <= ?", now)
+        row = (handle, now + self._ttl, session.version, session.to_json())
+        await self._run("INSERT INTO session VALUES (?, ?, ?, ?)", *row)
+        return handle
+
+    async def write(self, handle: str, session: Session) -> str:
+        """Replace it, if it is still the one that was read.
+
+        Raises:
+            Conflict: it is not.
+            Unavailable: the file cannot be written.
+        """
+        now = self._clock()
+        statement = (
+            "UPDATE session SET expires = ?, version = ?, kept = ? "
+            "WHERE handle = ? AND version = ? AND expires > ? RETURNING 1"
+        )
+        new = (now + self._ttl, session.version, session.to_json())
+        if not await self._run(statement, *new, handle, session.version - 1, now):
+            raise Conflict("the session is gone, or was changed by another write")
+        return handle
+
+    async def _run(self, statement: str, *values: object) -> list[tuple[str, ...]]:
+        return await self._in_thread(lambda: self._connection.execute(statement, values).fetchall())
+
+    async def _in_thread(self, work: Callable[[], T]) -> T:
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+        except self._sqlite.Error as problem:
+            raise Unavailable(f"the file does not answer: {problem}") from problem
+
+
+def place(settings: Settings) -> Sqlite:
+    """A file on the volume, with the options ``ttl`` and ``fsync``.
+
+    Raises:
+        SettingsError: there is no volume.
+    """
+    fsync = settings.options.text("fsync", ALWAYS, (ALWAYS, INTERVAL))
+    return Sqlite(settings.volume_for("sqlite") / FILE, settings.options.seconds("ttl", TTL), fsync)
