@@ -24,7 +24,8 @@ from harness.verdicts import Expectation
 
 #: Those that choose a replica for each request; then those that keep a client, or its key, with one.
 SPREADING = ("round_robin", "least_connections")
-PINNING = ("cookie", "hash_cookie", "hash_header", "modulo_header", "maglev_header", "source", "connection")
+CONNECTION = "connection"  # TCP alone is balanced: whatever comes on one connection goes to one replica
+PINNING = ("cookie", "hash_cookie", "hash_header", "modulo_header", "maglev_header", "source", CONNECTION)
 POLICIES = SPREADING + PINNING
 
 
