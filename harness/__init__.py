@@ -61,6 +61,7 @@ from harness.faults import (
 )
 from harness.faults.chance import by_chance
 from harness.limits import Limits
+from harness.pace import Ramp, Steps, Trace
 from harness.scenario import At, Balancing, Design, Health, Requests, Scenario, Sessions
 from harness.targets import Command, Url
 
@@ -93,6 +94,7 @@ __all__ = [
     "Partition",
     "Pause",
     "PauseStore",
+    "Ramp",
     "ReloadBalancer",
     "Requests",
     "Restart",
@@ -114,8 +116,10 @@ __all__ = [
     "Slow",
     "Stall",
     "Start",
+    "Steps",
     "Terminate",
     "TornTail",
+    "Trace",
     "Unacknowledged",
     "Undo",
     "Url",
