@@ -15,10 +15,13 @@ from harness.expectations import (
     clean_control,
     finds,
     keeps,
+    leaves_half_done,
+    loses_at_most,
     loses_only_the_at_risk,
     loses_the_at_risk,
     moves_a_share,
     recovers,
+    settles,
     stays_down,
     surges,
 )
@@ -61,7 +64,6 @@ from harness.faults import (
 )
 from harness.faults.chance import by_chance
 from harness.limits import Limits
-from harness.pace import Ramp, Steps, Trace
 from harness.scenario import At, Balancing, Design, Health, Requests, Scenario, Sessions
 from harness.targets import Command, Url
 
@@ -94,7 +96,6 @@ __all__ = [
     "Partition",
     "Pause",
     "PauseStore",
-    "Ramp",
     "ReloadBalancer",
     "Requests",
     "Restart",
@@ -116,10 +117,8 @@ __all__ = [
     "Slow",
     "Stall",
     "Start",
-    "Steps",
     "Terminate",
     "TornTail",
-    "Trace",
     "Unacknowledged",
     "Undo",
     "Url",
@@ -130,11 +129,14 @@ __all__ = [
     "constant",
     "finds",
     "keeps",
+    "leaves_half_done",
+    "loses_at_most",
     "loses_only_the_at_risk",
     "loses_the_at_risk",
     "moves_a_share",
     "recovers",
     "run",
+    "settles",
     "stays_down",
     "surges",
 ]

@@ -91,9 +91,7 @@ Actor = Union["Session", Conversation]
 class Crowd(Protocol):
     """Who decides when sessions act."""
 
-    @property
-    def dropped(self) -> int:
-        """How many arrivals were given up."""
+    dropped: int
 
     def ready(self, session: "Actor", now: int) -> None:
         """The session's next request is known: ``session.send()`` when it should be sent."""
