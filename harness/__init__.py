@@ -64,6 +64,7 @@ from harness.faults import (
 )
 from harness.faults.chance import by_chance
 from harness.limits import Limits
+from harness.pace import Ramp, Steps, Trace
 from harness.scenario import At, Balancing, Design, Health, Requests, Scenario, Sessions
 from harness.targets import Command, Url
 
@@ -96,6 +97,7 @@ __all__ = [
     "Partition",
     "Pause",
     "PauseStore",
+    "Ramp",
     "ReloadBalancer",
     "Requests",
     "Restart",
@@ -117,8 +119,10 @@ __all__ = [
     "Slow",
     "Stall",
     "Start",
+    "Steps",
     "Terminate",
     "TornTail",
+    "Trace",
     "Unacknowledged",
     "Undo",
     "Url",

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from harness import backends, charts, experiment, report, scale, scaled
+from harness import backends, charts, experiment, pace, report, scale, scaled
 from harness.analysis import Analysis, analyse
 from harness.charts.chart import Chart
 from harness.charts.scaling import drawings as scaling_drawings
@@ -125,6 +125,8 @@ def drawn_scaling(run: Run) -> scaled.Scaled:
 def plan(loaded: Loaded, scenario: Scenario, repeat: int, flags: Mapping[str, Any]) -> Plan:
     """What is going to be run, and where."""
     load = {key: value for key, value in asdict(scenario.load).items() if value is not None}
+    if scenario.load.rate is not None:
+        load["rate"] = pace.describe(scenario.load.rate)
     first = next(scenario.arms())
     return Plan(
         run=new_run_id(),

@@ -14,17 +14,20 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
+from harness import pace
 from harness.bundled import scenarios_home, targets_home
 from harness.driving import ALONE, Driving
 from harness.duration import seconds
 from harness.errors import UsageError
 from harness.limits import UNLIMITED, Limits
+from harness.pace import Rate, Trace
 from harness.targets import Command, Target, Url
 from harness.verdicts import Expectation
 
 #: Those that choose a replica for each request; then those that keep a client, or its key, with one.
 SPREADING = ("round_robin", "least_connections")
-PINNING = ("cookie", "hash_cookie", "hash_header", "modulo_header", "maglev_header", "source", "connection")
+CONNECTION = "connection"  # TCP alone is balanced: whatever comes on one connection goes to one replica
+PINNING = ("cookie", "hash_cookie", "hash_header", "modulo_header", "maglev_header", "source", CONNECTION)
 POLICIES = SPREADING + PINNING
 
 
@@ -153,10 +156,13 @@ class Design:
 
 @dataclass(frozen=True)
 class Sessions:
-    """Closed load (``concurrent`` users, one session after another) or partly open (``rate`` sessions a second)."""
+    """Closed load (``concurrent`` users, one session after another) or partly open (``rate`` sessions a second).
+
+    A rate may have a shape: ``Ramp``, ``Steps`` or ``Trace``.
+    """
 
     concurrent: int | None = None
-    rate: float | None = None
+    rate: Rate | None = None
     duration: str = "20s"
     warmup: str = "2s"
     arrivals: str = "poisson"  # of a partly-open load: poisson | constant
@@ -174,9 +180,12 @@ class Sessions:
 
 @dataclass(frozen=True)
 class Requests:
-    """Open load: ``rate`` requests a second arrive, whatever the service does, spread over ``sessions`` sessions."""
+    """Open load: ``rate`` requests a second arrive, whatever the service does, spread over ``sessions`` sessions.
 
-    rate: float
+    A rate may have a shape: ``Ramp``, ``Steps`` or ``Trace``.
+    """
+
+    rate: Rate
     sessions: int = 200
     duration: str = "20s"
     warmup: str = "2s"
@@ -195,8 +204,8 @@ class Requests:
 Load = Sessions | Requests
 
 
-def _check_load(rate: float | None, duration: str, warmup: str, arrivals: str) -> None:
-    _require(rate is None or rate > 0, "a rate is above 0")
+def _check_load(rate: Rate | None, duration: str, warmup: str, arrivals: str) -> None:
+    pace.check(rate)
     _require(0 <= seconds(warmup) < seconds(duration), f"the warm-up ({warmup}) lies inside the duration ({duration})")
     _require(arrivals in ("poisson", "constant"), f"arrivals are poisson or constant, not {arrivals!r}")
 
@@ -501,13 +510,16 @@ def _sha256(path: Path) -> str:
 
 
 def located(scenario: Scenario, base: Path) -> Scenario:
-    """The scenario with the directories of its commands counted from ``base``."""
+    """The scenario with the directories of its commands, and the path of its trace, counted from ``base``."""
 
     def design(one: Design) -> Design:
         return replace(one, target=one.target.located(base)) if isinstance(one.target, Command) else one
 
+    load = scenario.load
+    if isinstance(load.rate, Trace):
+        load = replace(load, rate=load.rate.located(base))
     quick = located(scenario.quick, base) if scenario.quick else None
-    return replace(scenario, designs=[design(one) for one in scenario.designs], quick=quick)
+    return replace(scenario, designs=[design(one) for one in scenario.designs], load=load, quick=quick)
 
 
 def _imported(path: Path) -> object:

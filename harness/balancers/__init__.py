@@ -10,7 +10,7 @@ from harness.balancers import caddy, envoy, haproxy, nginx, traefik
 from harness.balancers.launch import Setup, Starter
 from harness.errors import EnvironmentLacksError, UsageError
 from harness.parts import Balancer, Member
-from harness.scenario import Balancing, Design
+from harness.scenario import CONNECTION, Balancing, Design
 from harness.targets import Url
 
 #: What a balancer may be without: it keeps pinned clients on a draining member (``drain``), tells what it believes of
@@ -100,18 +100,21 @@ def chosen(balancing: Balancing) -> Kind:
         UsageError: no such balancer, or it does not support the policy.
         EnvironmentLacksError: it is not installed.
     """
-    able = [name for name, policies in SUPPORTS.items() if balancing.policy in policies]
-    if balancing.names:
-        able = [name for name in able if "names" not in KINDS[name].lacks]
-    if balancing.name == "auto":
-        return _first_installed([KINDS[name] for name in able])
-    if balancing.name not in KINDS:
+    able = [name for name, kind in KINDS.items() if _able(kind, balancing)]
+    if balancing.name not in ("auto", *KINDS):
         raise UsageError(f"no balancer {balancing.name!r}", f"there are auto, {', '.join(KINDS)}")
-    if balancing.name not in able:
-        does = balancing.policy in SUPPORTS[balancing.name]
-        what = "say which copy of a service of yours answered" if does else f"do {balancing.policy}"
-        raise UsageError(f"{balancing.name} does not {what}", f"{', '.join(able) or 'no other balancer'} can")
-    return _first_installed([KINDS[balancing.name]])
+    wanted = able if balancing.name == "auto" else [name for name in able if name == balancing.name]
+    if not wanted:
+        what = f"do {balancing.policy}" + (" and say which copy of a service of yours answered" * balancing.names)
+        who = "no balancer can" if balancing.name == "auto" else f"{balancing.name} cannot"
+        raise UsageError(f"{who} {what}", f"{', '.join(able) or 'none'} can")
+    return _first_installed([KINDS[name] for name in wanted])
+
+
+def _able(kind: Kind, balancing: Balancing) -> bool:
+    """Whether it does all that is asked for; who balances connections sees no reply to write a name into."""
+    names = "names" not in kind.lacks and balancing.policy != CONNECTION
+    return balancing.policy in kind.supports and (names or not balancing.names)
 
 
 def _first_installed(kinds: Sequence[Kind]) -> Kind:

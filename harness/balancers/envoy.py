@@ -218,6 +218,8 @@ def listener(setup: Setup, generation: int) -> Json:
         route_config={"virtual_hosts": [{"name": "all", "domains": ["*"], "routes": [
             {"match": {"path": GENERATION}, "direct_response": {
                 "status": 200, "body": {"inline_string": str(generation)}}},
+            {"match": {"prefix": "/", "headers": [{"name": "Upgrade", "present_match": True}]},
+             "route": {**route, "timeout": "0s", "idle_timeout": "3600s"}},
             {"match": {"prefix": "/"}, "route": route},
         ]}]},
         http_filters=[*_stateful(balancing), _named(

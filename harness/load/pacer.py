@@ -1,27 +1,31 @@
-"""Arrivals: when the next one comes, as a pure function of the seed. Times are ns from the start."""
+"""Arrivals: when the next one comes, as a pure function of the rate and the seed. Times are ns from the start."""
 
 import itertools
 import random
 from collections.abc import Iterator
 
+from harness.pace import Rate, moments
+
 SECOND = 1_000_000_000
 
 
-def constant(rate: float) -> Iterator[int]:
-    """Arrivals ``1/rate`` seconds apart, without drift."""
-    return (round(n * SECOND / rate) for n in itertools.count())
+def constant(rate: Rate) -> Iterator[int]:
+    """Arrivals as even as the rate is: ``1/rate`` seconds apart, without drift."""
+    return _ns(rate, map(float, itertools.count()))
 
 
-def poisson(rate: float, seed: int) -> Iterator[int]:
-    """Arrivals of a Poisson process: the gaps are exponential with mean ``1/rate``."""
-    chance, moment = random.Random(seed), 0.0
-    while True:
-        moment += chance.expovariate(rate)
-        yield round(moment * SECOND)
+def poisson(rate: Rate, seed: int) -> Iterator[int]:
+    """Arrivals of a Poisson process of this rate: where it stays the same, the gaps are exponential."""
+    chance = random.Random(seed)
+    return _ns(rate, itertools.accumulate(chance.expovariate(1.0) for _ in itertools.count()))
 
 
-def arrivals(kind: str, rate: float, seed: int) -> Iterator[int]:
-    """``constant`` or ``poisson`` arrivals.
+def _ns(rate: Rate, counts: Iterator[float]) -> Iterator[int]:
+    return (round(moment * SECOND) for moment in moments(rate, counts))
+
+
+def arrivals(kind: str, rate: Rate, seed: int) -> Iterator[int]:
+    """``constant`` or ``poisson`` arrivals; those of a trace are as they are. It ends where no more come.
 
     Raises:
         ValueError: another kind.

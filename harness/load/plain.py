@@ -177,7 +177,7 @@ def hold_back(environment: Any, **_: Any) -> None:
     elif recruit := Recruit.read(os.environ):
         courier = Courier(environment.runner, recruit)
         told = courier.enlist()
-        _check(LoadPlan(**told.load), courier)
+        _check(LoadPlan.of_plain(told.load), courier)
         Plain(environment, courier, spool_writer(recruit.spool, told.records)).attend()
         courier.join()
 

@@ -3,12 +3,13 @@
 import itertools
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from harness.driving import ALONE, Driving
 from harness.errors import UsageError
+from harness.pace import Rate, Trace, of_plain, plain
 from harness.scenario import Load, Requests
 
 CHANNEL, SPOOL, LOAD, SEED = "HARNESS_CHANNEL", "HARNESS_SPOOL", "HARNESS_LOAD", "HARNESS_SEED"
@@ -24,7 +25,7 @@ class LoadPlan:
 
     kind: str
     concurrent: int | None = None
-    rate: float | None = None
+    rate: Rate | None = None
     sessions: int | None = None
     arrivals: str = "poisson"
 
@@ -39,6 +40,19 @@ class LoadPlan:
         if isinstance(load, Requests):
             return cls("open", rate=load.rate, sessions=load.sessions, arrivals=load.arrivals)
         return cls(load.kind, concurrent=load.concurrent, rate=load.rate, arrivals=load.arrivals)
+
+    @classmethod
+    def of_plain(cls, told: Mapping[str, Any]) -> Self:
+        """From what ``plain`` gave."""
+        return cls(**{**told, "rate": of_plain(told["rate"]) if "rate" in told else None})
+
+    def plain(self) -> dict[str, Any]:
+        """In plain values."""
+        return {**asdict(self), "rate": plain(self.rate)}
+
+    def whole(self) -> Self:
+        """With a trace's times in it, for whoever cannot read its file."""
+        return replace(self, rate=self.rate.read()) if isinstance(self.rate, Trace) else self
 
     @property
     def users(self) -> int:
@@ -93,7 +107,7 @@ class Orders:
         """From the environment; None where no harness has started this process."""
         if CHANNEL not in environ:
             return None
-        plan = LoadPlan(**json.loads(environ[LOAD]))
+        plan = LoadPlan.of_plain(json.loads(environ[LOAD]))
         workers = int(environ.get(WORKERS, "0"))
         records = environ.get(RECORDS) != "no"
         return cls(int(environ[CHANNEL]), Path(environ[SPOOL]), plan, int(environ[SEED]), workers, records)
@@ -118,6 +132,6 @@ class Recruit:
 
 def environment(spool: Path, plan: LoadPlan, seed: int, by: Driving = ALONE) -> dict[str, str]:
     """The orders as variables, but for the channel: whoever starts the process knows its descriptor there."""
-    told = {SPOOL: str(spool.absolute()), LOAD: json.dumps(asdict(plan)), SEED: str(seed)}
+    told = {SPOOL: str(spool.absolute()), LOAD: json.dumps(plan.plain()), SEED: str(seed)}
     told |= {WORKERS: str(by.workers)} if by.workers else {}
     return told | ({} if by.records else {RECORDS: "no"})

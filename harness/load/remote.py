@@ -42,7 +42,7 @@ class Remote:
         courier = Courier(environment.runner, recruit)
         told = courier.enlist()
         spool, share = spool_writer(recruit.spool, told.records), Share(told.nth, told.of)
-        worker = cls(environment, courier, spool, LoadPlan(**told.load), seed=told.seed, share=share)
+        worker = cls(environment, courier, spool, LoadPlan.of_plain(told.load), seed=told.seed, share=share)
         courier.join()
         return worker
 

@@ -91,7 +91,9 @@ Actor = Union["Session", Conversation]
 class Crowd(Protocol):
     """Who decides when sessions act."""
 
-    dropped: int
+    @property
+    def dropped(self) -> int:
+        """How many arrivals were given up."""
 
     def ready(self, session: "Actor", now: int) -> None:
         """The session's next request is known: ``session.send()`` when it should be sent."""

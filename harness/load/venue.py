@@ -21,6 +21,7 @@ from harness.load.session import Behaviour, Stage
 from harness.load.sweep import Sweep
 from harness.load.target import Target
 from harness.observations import Snapshot
+from harness.pace import peak
 
 PATIENCE_S = 10.0
 #: WebSockets are left once nothing has come on any of them for so long: what was sent has arrived, or never will.
@@ -96,7 +97,7 @@ class Venue:
             return Closed(stage)
         coming = self._share.arrivals(arrivals(plan.arrivals, plan.rate, self._seed))
         if plan.kind == "open":
-            return Open(stage, coming, plan.rate / self._share.of)
+            return Open(stage, coming, peak(plan.rate) / self._share.of)
         return PartlyOpen(stage, coming, self._recruit)
 
     def _recruit(self) -> Behaviour:

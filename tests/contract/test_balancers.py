@@ -35,6 +35,7 @@ KEYS = {
     "hash_header": "X-Session",
     "maglev_header": "X-Session",
     "source": "",
+    "connection": "",
 }
 
 
@@ -162,6 +163,12 @@ async def eventually(holds: Callable[[], Awaitable[bool]], within: float = 8.0) 
             await asyncio.sleep(0.02)
 
 
+def closed_by_both(port: int) -> bool:
+    """Whether no connection to a port waits for its other end to close it (FIN_WAIT1, FIN_WAIT2)."""
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return not any(row[1].endswith(f":{port:04X}") and row[3] in ("04", "05") for row in rows)
+
+
 def unharmed(name: str) -> set[int]:
     """What clients may see while members come and go: without a reply end those whose connection is cut."""
     return {200, 0} if "seamless" in KINDS[name].lacks else {200}
@@ -197,7 +204,10 @@ class Backends:
         return await self.scopes[name].enter_async_context(serving(self.by_name[name], port))
 
     async def stop(self, name: str) -> None:
+        """Returns when whoever was connected has closed its end too: nothing is sent there by chance any more."""
         await self.scopes[name].aclose()
+        port = next(member.port for member in self.members if member.name == name)
+        await eventually(lambda: asyncio.to_thread(closed_by_both, port))
 
     async def return_empty(self, name: str) -> None:
         self.by_name[name] = Backend(name)
@@ -269,13 +279,13 @@ async def test_least_connections_spares_a_busy_member(name: str, place: Place, b
 async def test_affinity_keeps_each_client_on_one_member(
     name: str, policy: str, place: Place, backends: Backends
 ) -> None:
-    async with place.facing(24, pinned(name, policy), await backends.bring_up("r0", "r1", "r2")) as (
+    async with place.facing(40, pinned(name, policy), await backends.bring_up("r0", "r1", "r2")) as (
         _balancer,
         several,
     ):
         for client in several * 4:
             assert await client.write() == 200
-        assert [len(set(client.members)) for client in several] == [1] * 24
+        assert [len(set(client.members)) for client in several] == [1] * 40
         assert {client.members[0] for client in several} == {"r0", "r1", "r2"}
 
 
@@ -327,7 +337,7 @@ async def test_a_removed_member_gets_nothing_more_and_no_request_fails(
         place.facing(8, Balancing(policy, name), await backends.bring_up("r0", "r1", "r2")) as (balancer, several),
         writing(several),
     ):
-        await asyncio.sleep(0.1)
+        await eventually(_has_seen(backends, "r1", 1))
         await balancer.remove("r1")
         after = backends.writes()["r1"]
         await asyncio.sleep(0.2)
@@ -372,11 +382,12 @@ async def test_with_redispatch_a_dead_members_clients_move_without_an_error(
     async with place.facing(12, balancing, await backends.bring_up("r0", "r1", "r2")) as (_balancer, several):
         for client in several:
             await client.write()
-        await backends.stop("r1")
+        dead = several[0].members[0]
+        await backends.stop(dead)
         for client in several:
             assert await client.write() == 200
-        moved = [client for client in several if client.members[0] == "r1"]
-        assert moved and all(client.members[1] != "r1" for client in moved)
+        moved = [client for client in several if client.members[0] == dead]
+        assert moved and all(client.members[1] != dead for client in moved)
         assert all(client.members[0] == client.members[1] for client in several if client not in moved)
 
 
@@ -401,15 +412,22 @@ async def test_without_redispatch_a_dead_members_clients_fail_until_it_is_found_
         for client in several:
             await client.write()
         victim = next(client for client in several if client.members == ["r1"])
-        await backends.stop("r1")
-        assert await victim.write() in (502, 503)
-        await eventually(_refused(balancer, {op for op, status in victim.sent.items() if status != 200}))
 
         async def answered() -> bool:
-            return await victim.write() == 200
+            return victim.members[-1] == "r0"
 
-        await eventually(answered)
-        assert victim.members[-1] == "r0"
+        async with writing([victim]):
+            await backends.stop("r1")
+            await eventually(answered)
+        assert victim.statuses.keys() <= {200, 502, 503, 0}
+
+        async def told() -> bool:
+            failed = {op for op, status in victim.sent.items() if status != 200}
+            refused = {refusal.op for refusal in balancer.refusals()}
+            # What was in flight is in doubt: with one client that is one at most.
+            return refused <= failed and ("evidence" in KINDS[name].lacks or len(failed - refused) <= 1 <= len(refused))
+
+        await eventually(told)
 
 
 async def test_without_retries_a_failed_connect_reaches_the_client(name: str, place: Place, backends: Backends) -> None:
@@ -431,10 +449,11 @@ async def test_an_empty_member_that_returns_gets_its_hashed_clients_back(
     name: str, policy: str, place: Place, backends: Backends
 ) -> None:
     balancing = pinned(name, policy, health=QUICK)
-    async with place.facing(12, balancing, await backends.bring_up("r0", "r1")) as (_balancer, several):
+    async with place.facing(1, balancing, await backends.bring_up("r0", "r1")) as (_balancer, several):
         for client in several:
             await client.write()
-        victim = next(client for client in several if client.members == ["r1"])
+        victim = several[0]
+        home, other = victim.members[0], {"r0": "r1", "r1": "r0"}[victim.members[0]]
 
         def reaches(member: str) -> Callable[[], Awaitable[bool]]:
             async def holds() -> bool:
@@ -442,10 +461,10 @@ async def test_an_empty_member_that_returns_gets_its_hashed_clients_back(
 
             return holds
 
-        await backends.stop("r1")
-        await eventually(reaches("r0"))
-        await backends.return_empty("r1")
-        await eventually(reaches("r1"))
+        await backends.stop(home)
+        await eventually(reaches(other))
+        await backends.return_empty(home)
+        await eventually(reaches(home))
 
 
 DEATHS = [
@@ -454,6 +473,59 @@ DEATHS = [
     for policy, redispatch in (("cookie", False), ("round_robin", True), ("round_robin", False))
     if (policy, redispatch) != ("round_robin", False) or name in ("haproxy", "nginx")
 ]
+
+
+@behind("connection")
+async def test_who_connects_anew_is_balanced_anew(name: str, policy: str, place: Place, backends: Backends) -> None:
+    members = await backends.bring_up("r0", "r1", "r2")
+    async with place.up(Balancing(policy, name), members) as balancer:
+        for _ in range(3):
+            async with clients(balancer, 1) as (client,):
+                assert [await client.write() for _ in range(3)] == [200] * 3
+    assert backends.writes() == {"r0": 3, "r1": 3, "r2": 3}
+
+
+@behind("connection")
+async def test_a_connection_that_stands_stays_whatever_members_come_and_go(
+    name: str, policy: str, place: Place, backends: Backends
+) -> None:
+    members = list(await backends.bring_up("r0", "r1"))
+    async with (
+        place.facing(4, Balancing(policy, name), members) as (balancer, old),
+        clients(balancer, 4) as new,
+    ):
+        for client in old:
+            await client.write()
+        await backends.bring_up("r2")
+        await balancer.add(backends.members[2])
+        await balancer.remove("r1")
+        for client in old + new:
+            assert await client.write() == 200
+        assert [len(set(client.members)) for client in old] == [1] * 4
+        assert Counter(client.members[-1] for client in old) == {"r0": 2, "r1": 2}
+        assert Counter(client.members[-1] for client in new) == {"r0": 2, "r2": 2}
+        assert isinstance(balancer, Reloadable)
+        assert (await balancer.reload()).landed
+        for client in old + new:
+            assert await client.write() == 200
+        assert [len(set(client.members)) for client in old + new] == [1] * 8
+
+
+@behind("connection")
+async def test_a_connect_to_a_dead_member_is_retried_with_another_or_ends_without_a_reply(
+    name: str, policy: str, place: Place, backends: Backends
+) -> None:
+    seen = {}
+    await backends.bring_up("r0", "r1")
+    await backends.stop("r1")
+    for retries in (0, 1):
+        balancing = Balancing(policy, name, retries=retries, redispatch=True, health=NEVER)
+        async with place.facing(4, balancing, backends.members) as (balancer, several):
+            for client in several:
+                await client.write()
+            seen[retries] = total(several)
+            assert balancer.refusals() == ()
+    assert seen == {0: {200: 2, 0: 2}, 1: {200: 4}}
 
 
 @pytest.mark.slow
@@ -528,10 +600,11 @@ async def test_a_reload_keeps_the_members_and_fails_no_request_between_two_conne
         assert stayed and all(len(set(client.members)) == 1 for client in stayed)
 
 
+@behind("round_robin", "connection")
 async def test_a_killed_balancer_comes_back_on_its_port_with_its_members(
-    name: str, place: Place, backends: Backends
+    name: str, policy: str, place: Place, backends: Backends
 ) -> None:
-    async with place.facing(4, Balancing("round_robin", name), await backends.bring_up("r0", "r1")) as (
+    async with place.facing(4, Balancing(policy, name), await backends.bring_up("r0", "r1")) as (
         balancer,
         several,
     ):

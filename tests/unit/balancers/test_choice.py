@@ -67,7 +67,7 @@ def test_auto_passes_over_one_that_lacks_the_policy(monkeypatch: pytest.MonkeyPa
 
 def test_a_policy_it_lacks_names_those_that_have_it(monkeypatch: pytest.MonkeyPatch) -> None:
     there_are(monkeypatch, kind("plain", frozenset({"round_robin"})), kind("able"), kind("fit"))
-    with pytest.raises(UsageError, match="plain does not do cookie") as told:
+    with pytest.raises(UsageError, match="plain cannot do cookie") as told:
         chosen(Balancing("cookie", "plain"))
     assert told.value.hint == "able, fit can"
 
@@ -77,10 +77,13 @@ def test_one_that_cannot_say_who_answered_is_not_taken_for_a_service_of_ones_own
 ) -> None:
     there_are(monkeypatch, kind("silent", lacks=frozenset({"names"})), kind("able"))
     own = Design("own", target=Service("true"), balancing=Balancing(name="silent"))
-    with pytest.raises(UsageError, match="silent does not say which copy"):
+    with pytest.raises(UsageError, match="silent cannot do round_robin and say which copy"):
         require(own)
     require(replace(own, balancing=Balancing()))
     require(Design("built_in", balancing=Balancing(name="silent")))
+    require(Design("built_in", balancing=Balancing("connection")))
+    with pytest.raises(UsageError, match="no balancer can do connection"):
+        require(replace(own, balancing=Balancing("connection")))
 
 
 def test_an_unknown_balancer_is_a_usage_error_that_names_the_known() -> None:
