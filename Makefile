@@ -18,7 +18,7 @@ help:
 	@echo "make bench-records  ten million records in one run, and the report on them"
 	@echo "make claims     every claim of docs/claims.md, measured; about 30 minutes (ONLY=C07: one of them)"
 	@echo "make decide     docs/decide.md: every place for the state, its costs and losses; about 15 minutes"
-	@echo "make image      the image of --backend docker and of compose/ (HARNESS_BASE_IMAGE=python:3.11-slim: built on that)"
+	@echo "make image      the image of --backend docker and of compose/ (IMAGE_ARGS=--locust: of its Locust)"
 	@echo "make test       lint, types and every test"
 	@echo "make test-fast  the tests that need no real server, under a minute"
 	@echo "make lint       ruff and mypy"
@@ -34,7 +34,7 @@ install: $(INSTALLED)
 
 image: $(INSTALLED)
 	@echo "image: from targets/Dockerfile, its wheels from PyPI, half a minute"
-	@$(BIN)/python -m harness.containers.image
+	@$(BIN)/python -m harness.containers $(IMAGE_ARGS)
 
 # A run that failed or is unknown still has charts; one that never ran has none.
 bench: $(INSTALLED)

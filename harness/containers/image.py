@@ -1,6 +1,6 @@
 """The image of all parts, made from ``targets/Dockerfile``. What it holds comes from wheels, not from the network.
 
-``python -m harness.containers.image`` makes it, and prints its name; ``make image`` does that.
+``make image`` makes it beforehand (``python -m harness.containers``); with ``--locust`` that of ``compose/`` instead.
 """
 
 import contextlib
@@ -13,16 +13,51 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import docker.errors
 
 from harness.bundled import targets_home
-from harness.containers.engine import Engine, connected
+from harness.containers.engine import Engine
 from harness.errors import EnvironmentLacksError, HarnessError
 
-NAME = "session-harness"
+
+@dataclass(frozen=True)
+class Recipe:
+    """An image to make: its name, its Dockerfile with the requirements beside it, the folders that it takes along."""
+
+    name: str
+    dockerfile: str
+    folders: tuple[str, ...]
+
+    @property
+    def requirements(self) -> Path:
+        """The file of them."""
+        return Path(self.dockerfile).with_name("requirements.txt")
+
+    def files(self) -> Iterator[Path]:
+        """All that it takes along, counted from the top of the project."""
+        for folder in self.folders:
+            for path in sorted((targets_home() / folder).rglob("*")):
+                if path.is_file() and "__pycache__" not in path.parts:
+                    yield path.relative_to(targets_home())
+
+    def pinned(self) -> list[str]:
+        """Its requirements, in the versions that this environment has."""
+        pinned = []
+        for line in (targets_home() / self.requirements).read_text().splitlines():
+            if name := re.match(r"[A-Za-z][\w.-]*", line):
+                try:
+                    pinned.append(f"{name[0]}=={importlib.metadata.version(name[0])}")
+                except importlib.metadata.PackageNotFoundError:
+                    pinned.append(line)
+        return pinned
+
+
+PARTS = Recipe("session-harness", "targets/Dockerfile", ("targets",))
+LOCUST = Recipe("session-harness-locust", "compose/locust.Dockerfile", ("compose", "harness", "targets", "scenarios"))
 BASE_VARIABLE = "HARNESS_BASE_IMAGE"
 OWN_BASE = "harness-base"  # what tools/base-image makes where there is no registry
 PUBLIC_BASE = "python:3.11-slim"
@@ -30,7 +65,7 @@ PUBLIC_BASE = "python:3.11-slim"
 _PLATFORMS = tuple(f"manylinux_2_{minor}" for minor in (36, 34, 31, 28, 27, 24, 17, 12, 5))
 
 
-def image(engine: Engine) -> str:
+def image(engine: Engine, recipe: Recipe = PARTS) -> str:
     """The image's name; made if it is not there. Takes half a minute then, and asks PyPI for its wheels.
 
     Raises:
@@ -38,12 +73,12 @@ def image(engine: Engine) -> str:
         HarnessError: it does not build.
     """
     base = base_image(engine)
-    name = f"{NAME}:{_digest(base)}"
+    name = f"{recipe.name}:{_digest(base, recipe)}"
     with contextlib.suppress(docker.errors.ImageNotFound):
         engine.client.images.get(name)
         return name
-    with _context(engine, base) as directory:
-        _build(engine, directory, base, name)
+    with _context(engine, base, recipe) as directory:
+        _build(engine, directory, base, recipe, name)
     return name
 
 
@@ -67,37 +102,25 @@ def base_image(engine: Engine) -> Any:
         ) from problem
 
 
-def _digest(base: Any) -> str:
-    """What the image depends on, in twelve digits: the base, the services, and the wheels' versions."""
+def _digest(base: Any, recipe: Recipe) -> str:
+    """What the image depends on, in twelve digits: the base, the files, and the wheels' versions."""
     digest = hashlib.sha256(str(base.id).encode())
-    for path in sorted((targets_home() / "targets").rglob("*")):
-        if path.is_file() and "__pycache__" not in path.parts:
-            digest.update(f"{path.relative_to(targets_home())}\0".encode() + path.read_bytes())
-    digest.update("\n".join(_pinned()).encode())
+    for path in recipe.files():
+        digest.update(f"{path}\0".encode() + (targets_home() / path).read_bytes())
+    digest.update("\n".join(recipe.pinned()).encode())
     return digest.hexdigest()[:12]
 
 
-def _pinned() -> list[str]:
-    """What the image holds, in the versions that this environment has."""
-    pinned = []
-    for line in (targets_home() / "targets" / "requirements.txt").read_text().splitlines():
-        if name := re.match(r"[A-Za-z][\w.-]*", line):
-            try:
-                pinned.append(f"{name[0]}=={importlib.metadata.version(name[0])}")
-            except importlib.metadata.PackageNotFoundError:
-                pinned.append(line)
-    return pinned
-
-
 @contextlib.contextmanager
-def _context(engine: Engine, base: Any) -> Iterator[Path]:
+def _context(engine: Engine, base: Any, recipe: Recipe) -> Iterator[Path]:
     """The directory that is sent to the engine."""
     with tempfile.TemporaryDirectory(prefix="harness-image-") as name:
         directory = Path(name)
-        ignored = shutil.ignore_patterns("__pycache__")
-        shutil.copytree(targets_home() / "targets", directory / "targets", ignore=ignored)
-        (directory / "targets" / "requirements.txt").write_text("\n".join(_pinned()))
-        _download(directory / "wheels", _python_of(engine, base))
+        for path in recipe.files():
+            (directory / path).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(targets_home() / path, directory / path)
+        (directory / recipe.requirements).write_text("\n".join(recipe.pinned()))
+        _download([*recipe.pinned(), "pip"], directory / "wheels", _python_of(engine, base))
         yield directory
 
 
@@ -114,10 +137,9 @@ def _python_of(engine: Engine, base: Any) -> tuple[str, str]:
     return version, machine
 
 
-def _download(wheels: Path, python: tuple[str, str]) -> None:
+def _download(wanted: list[str], wheels: Path, python: tuple[str, str]) -> None:
     version, machine = python
     platforms = [f"--platform={name}_{machine}" for name in (*_PLATFORMS, "manylinux2014", "linux")]
-    wanted = [*_pinned(), "pip"]
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--dest", str(wheels)]
     only = ["--only-binary=:all:", f"--python-version={version}", "--implementation=cp", *platforms]
     done = subprocess.run([*command, *only, *wanted], capture_output=True, text=True, check=False)
@@ -128,18 +150,14 @@ def _download(wheels: Path, python: tuple[str, str]) -> None:
         )
 
 
-def _build(engine: Engine, directory: Path, base: Any, name: str) -> None:
+def _build(engine: Engine, directory: Path, base: Any, recipe: Recipe, name: str) -> None:
     try:
         engine.client.images.build(
-            path=str(directory), dockerfile="targets/Dockerfile", buildargs={"BASE": base.id}, tag=name, rm=True
+            path=str(directory), dockerfile=recipe.dockerfile, buildargs={"BASE": base.id}, tag=name, rm=True
         )
     except docker.errors.BuildError as problem:
         said = "".join(str(line.get("stream", "")) for line in problem.build_log).strip().splitlines()[-4:]
         raise HarnessError(f"the image {name} does not build: {problem}", " | ".join(said)) from problem
     except docker.errors.APIError as problem:
         raise EnvironmentLacksError(f"the image {name} does not build: {problem}", "docker system df") from problem
-    engine.client.images.get(name).tag(NAME, "latest")
-
-
-if __name__ == "__main__":
-    print(image(connected()))
+    engine.client.images.get(name).tag(recipe.name, "latest")

@@ -30,7 +30,7 @@ from harness.topology.topology import Topology
 from tests.e2e.benched import benched
 from tests.e2e.harnessed import NODE_KILL, ROOT, harness
 
-pytestmark = [pytest.mark.slow, pytest.mark.alone]
+pytestmark = pytest.mark.slow
 
 GONE_WITHIN = 20.0  # seconds; about two where the machine does nothing else
 EACH: tuple[Fault, ...] = (
@@ -161,6 +161,7 @@ def test_sigkill_of_the_harness_leaves_no_container_and_no_network(
     assert gone(engine, run)
 
 
+@pytest.mark.alone  # what it cleans away may be what another test looks for
 def test_what_a_killed_supervisor_leaves_is_cleaned_away_and_nothing_of_the_living(
     engine: Engine, held: tuple[str, "subprocess.Popen[str]"]
 ) -> None:

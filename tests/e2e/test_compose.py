@@ -1,0 +1,109 @@
+"""The Compose files by hand: they are read as they should be, come up, serve Locust, and go down."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+import urllib.request
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import pytest
+
+from harness.containers import connected
+from harness.containers.image import image
+from harness.errors import EnvironmentLacksError
+from harness.ports import Reservation
+from tests.e2e.harnessed import ROOT
+
+FILE = ROOT / "compose" / "compose.yaml"
+UP_WITHIN = 90.0  # seconds
+
+
+def program() -> Sequence[str]:
+    """``docker compose`` where the plugin is there, else ``docker-compose``."""
+    asked = ["docker", "compose", "version"]
+    if shutil.which("docker") and subprocess.run(asked, capture_output=True, check=False).returncode == 0:
+        return ("docker", "compose")
+    if shutil.which("docker-compose"):
+        return ("docker-compose",)
+    pytest.skip("neither docker compose nor docker-compose is here: apt-get install docker-compose")
+
+
+def compose(*words: str, env: Mapping[str, str] | None = None) -> str:
+    done = subprocess.run(
+        [*program(), "-f", str(FILE), *words],
+        capture_output=True,
+        text=True,
+        env={**os.environ, **(env or {})},
+        timeout=180,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize("profiles", [("haproxy",), ("nginx",), ("haproxy", "locust")])
+def test_the_file_is_read_as_compose_reads_it(profiles: Sequence[str]) -> None:
+    chosen = [word for profile in profiles for word in ("--profile", profile)]
+    services = set(compose(*chosen, "config", "--services").split())
+    wanted = {"target", "redis", *(set(profiles) & {"haproxy", "nginx"})}
+    assert wanted <= services
+    assert all((FILE.parent / name).is_file() for name in ("haproxy.cfg", "nginx.conf"))
+
+
+@pytest.fixture
+def up() -> Iterator[str]:
+    try:
+        image(connected())
+    except EnvironmentLacksError as lack:
+        pytest.skip(f"{lack.message}: {lack.hint}")
+    project = f"harness-test-{uuid.uuid4().hex[:8]}"
+    with Reservation() as held:
+        port = held.port
+    env = {"PORT": str(port)}
+    words = ("-p", project, "--profile", "haproxy")
+    try:
+        compose(*words, "up", "-d", "--no-build", "--scale", "target=2", env=env)
+        url = f"http://127.0.0.1:{port}"
+        give_up = time.monotonic() + UP_WITHIN
+        while not serves(url):
+            assert time.monotonic() < give_up, compose(*words, "logs", env=env)
+            time.sleep(0.2)
+        yield url
+    finally:
+        compose(*words, "down", "-v", "-t", "2", env=env)
+
+
+def serves(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"{url}/healthz", timeout=2) as reply:  # noqa: S310 - of this machine
+            return bool(reply.status == 200)
+    except OSError:  # URLError is one of them
+        return False
+
+
+@pytest.mark.slow
+def test_what_comes_up_is_driven_by_locust_and_keeps_every_session(up: str, tmp_path: Path) -> None:
+    scenario = ROOT / "scenarios" / "node_kill.py"
+    words = ["--headless", "--host", up, "-u", "20", "-r", "20", "-t", "3s"]
+    done = subprocess.run(
+        [sys.executable, "-m", "locust", "-f", str(scenario), *words],
+        capture_output=True,
+        text=True,
+        timeout=90,
+        cwd=tmp_path,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search(r"Sessions: ([1-9]\d*) judged: \1 kept$", done.stdout, re.MULTILINE), done.stdout + done.stderr
+    replicas = {replica(up) for _ in range(8)}
+    assert len(replicas) == 2
+
+
+def replica(url: str) -> str:
+    with urllib.request.urlopen(f"{url}/cart", timeout=5) as reply:  # noqa: S310 - of this machine
+        return str(reply.headers["X-Replica"])
