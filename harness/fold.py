@@ -243,7 +243,7 @@ def _fault_figures(observed: ArmObservations, columns: Columns, start: float, en
                 **(effective.detail if effective else {}),
                 **({f"healed_{key}": value for key, value in healed.detail.items()} if healed else {}),
             },
-            detect_s=_detect(columns, event.t, effective.t, until) if effective else None,
+            detect_s=_detect(columns, event, effective.t, until) if effective else None,
             recover_s=_recover(columns, start, effective.t, end) if effective else None,
             gray_s=_gray(columns, observed.events, _victim(effective), effective.t, healed.t if healed else end)
             if effective
@@ -261,10 +261,12 @@ def _first(events: Sequence[Event], kind: str, like: Event) -> Event | None:
     return next(found, None)
 
 
-def _detect(columns: Columns, commanded: float, effective: float, until: float) -> float:
-    """Seconds to the last error that no replica answered for; 0 where there was none."""
-    unanswered = ~columns.ok & columns.frame["replica"].isna().to_numpy()
-    caused = unanswered & (columns.end >= commanded) & (columns.sent < until)
+def _detect(columns: Columns, commanded: Event, effective: float, until: float) -> float:
+    """Seconds to the last error that no replica answered for (or, of a store, a replica's 5xx); 0 where none was."""
+    caused = ~columns.ok & columns.frame["replica"].isna().to_numpy()
+    if commanded.subject == "store":
+        caused |= ~columns.ok & (columns.frame["status"].to_numpy() >= 500)
+    caused &= (columns.end >= commanded.t) & (columns.sent < until)
     return round(max(0.0, float(columns.end[caused].max()) - effective), 4) if caused.any() else 0.0
 
 

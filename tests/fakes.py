@@ -27,6 +27,7 @@ class Asked:
     took: float = 0.01
     intended: float | None = None
     phase: int = 0
+    status: int | None = None  # None: as the outcome has it
 
 
 def requests(asked: Sequence[Asked]) -> pd.DataFrame:
@@ -37,7 +38,7 @@ def requests(asked: Sequence[Asked]) -> pd.DataFrame:
             "op": one.op,
             "name": "POST /cart/add" if one.op else "GET /cart",
             "method": "POST" if one.op else "GET",
-            "status": 200 if one.outcome == "ok" else 0,
+            "status": one.status if one.status is not None else 200 if one.outcome == "ok" else 0,
             "outcome": one.outcome,
             "anomaly": one.anomaly,
             "replica": one.replica,

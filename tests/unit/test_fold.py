@@ -77,6 +77,17 @@ def test_detection_ends_with_the_last_error_that_no_replica_answered_for() -> No
     assert fault.detect_s == pytest.approx(1.01)
 
 
+def test_a_dead_store_is_detected_until_the_replicas_stop_refusing() -> None:
+    refused = [Asked(2, t, outcome="in_doubt", status=503) for t in (3.0, 4.1, 5.0)]
+    others = [Asked(2, 8.0, outcome="failed", status=409)]
+    events = [
+        Event(4.0, "fault_commanded", "store", {"kind": "kill_primary"}),
+        Event(4.0, "fault_effective", "store", {"kind": "kill_primary"}),
+    ]
+    fault = fold(observed([*_steady(1, "b0", 0, 10), *refused, *others], events)).faults[0]
+    assert fault.detect_s == pytest.approx(1.01)
+
+
 def test_recovery_is_when_correct_goodput_is_back_for_a_second() -> None:
     asked = [*_steady(1, "b0", 0, 4, 0.01), *_steady(1, "b0", 6, 10, 0.01)]
     fault = fold(observed(asked, kill_at(4.0, healed=6.0))).faults[0]
