@@ -20,6 +20,7 @@ from targets.settings import SettingsError
 from targets.stored import PATIENCE, is_handle, new_handle
 
 _PAUSE = 0.1  # seconds between two attempts to reach it at the start
+_OPENS_WITHIN = 2.0  # seconds
 
 R = TypeVar("R")
 
@@ -69,8 +70,8 @@ class RevisedPlace(Generic[R]):
         self._connecting: asyncio.Task[Revisions[R]] | None = None
 
     async def open(self) -> None:
-        """Begin to connect."""
-        self._begin()
+        """Connect; a store that is away is waited for no longer than ``_OPENS_WITHIN``, and then looked for beside."""
+        await asyncio.wait([self._begin()], timeout=_OPENS_WITHIN)
 
     async def close(self) -> None:
         """Close all connections."""

@@ -73,7 +73,9 @@ async def _connected(members: Sequence[str], ttl: float) -> Hazelcast:
         heartbeat_timeout=5.0,
         fail_on_indeterminate_operation_state=True,  # a backup that does not answer is no acknowledgement
     )
-    return Hazelcast(client, await client.get_map(_CLUSTER), ttl)
+    connected = Hazelcast(client, await client.get_map(_CLUSTER), ttl)
+    await connected.fetch("")  # the first question makes the members share out who owns what
+    return connected
 
 
 def place(settings: Settings) -> RevisedPlace[str]:
