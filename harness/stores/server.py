@@ -12,7 +12,7 @@ from typing import ClassVar, Generic, Self, TypeVar
 
 from harness.errors import EnvironmentLacksError
 from harness.parts import Evidence
-from harness.ports import Reservation
+from harness.ports import Reservation, unsought
 from harness.supervisor import Child, Command, Supervisor
 from harness.supervisor.deeds import killed, paused, resumed
 
@@ -78,8 +78,8 @@ class Server(Scope):
         return (self._child.pid,) if self._child and self._child.alive else ()
 
     def reserved(self) -> int:
-        """A port that is its own until it is stopped."""
-        self._reservations.append(Reservation())
+        """A port that is its own until it is stopped; no connection of anybody's begins there."""
+        self._reservations.append(unsought())
         return self._reservations[-1].lend()
 
     @abstractmethod
