@@ -31,8 +31,8 @@ from benchmarks.cores import two_cores
 from benchmarks.queueing import CAPACITY, SERVICES, Queue, Stalls
 from harness.balancers.launch import until
 from harness.errors import HarnessError
-from harness.fold import percentiles
 from harness.load.driver import driving
+from harness.percentiles import percentiles
 from harness.ports import LOOPBACK, Reservation
 from harness.scenario import Arm, Design, Load, Requests, Sessions
 from harness.spool import read

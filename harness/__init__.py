@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from harness.expectations import (
     clean_control,
+    delivers,
     finds,
     keeps,
+    loses_messages,
     loses_only_the_at_risk,
     loses_the_at_risk,
     moves_a_share,
@@ -128,8 +130,10 @@ __all__ = [
     "by_chance",
     "clean_control",
     "constant",
+    "delivers",
     "finds",
     "keeps",
+    "loses_messages",
     "loses_only_the_at_risk",
     "loses_the_at_risk",
     "moves_a_share",

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from harness.fold import fold
 from harness.oracle.judge import Judgement
 from harness.runs import ArmFiles, ArmObservations, Run
-from harness.summary import Again, Arm, Calibration, Controls, DesignSummary, Echo, Sessions, Summary
+from harness.summary import Again, Arm, Calibration, Controls, DesignSummary, Echo, Messages, Sessions, Summary
 from harness.verdicts import Expectation, Result, Verdict, worst
 
 #: A finding is the gravest thing that happened to a session, in this order.
@@ -94,7 +94,15 @@ def _word(arm: Arm) -> str:
             return word
     if arm.writes.lost:
         return "lost_writes"
-    return "duplicated" if arm.writes.duplicated else "kept"
+    if arm.writes.duplicated:
+        return "duplicated"
+    return _heard(arm.messages) if arm.messages is not None else "kept"
+
+
+def _heard(messages: Messages) -> str:
+    """What befell messages, where sessions and writes are all kept."""
+    told = {"lost_messages": messages.lost, "repeated_messages": messages.repeated, "disordered": messages.disordered}
+    return next((word for word, count in told.items() if count), "kept")
 
 
 def _expected(summary: Summary, expectations: Sequence[Expectation]) -> Iterator[Verdict]:

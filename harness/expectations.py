@@ -39,6 +39,24 @@ def keeps(*designs: str) -> Expect:
     return Expect("keeps", designs, lambda design: _every_arm(design, _kept))
 
 
+def delivers(*designs: str) -> Expect:
+    """Every acknowledged message was heard by all who were in its room: once, and in its sender's order."""
+    return Expect("delivers", designs, lambda design: _every_arm(design, _delivered))
+
+
+def loses_messages(*designs: str) -> Expect:
+    """Under the fault acknowledged messages are not heard by some to whom they were due (a positive control)."""
+
+    def check(design: DesignSummary) -> Judged:
+        messages = _faulted(design).messages
+        if messages is None or not messages.due:
+            return Result.UNKNOWN, "no message was due to anybody"
+        why = f"{messages.lost:,} of {messages.due:,} messages lost, {messages.missed:,} of them while away"
+        return (Result.PASS if messages.lost else Result.FAIL), why
+
+    return Expect("loses_messages", designs, check)
+
+
 def loses_the_at_risk(*designs: str, judged: int = 1) -> Expect:
     """Under the fault the lost sessions are exactly those at risk, over at least ``judged`` sessions."""
     return Expect("loses_the_at_risk", designs, lambda design: _lost_as_theory_says(_faulted(design), judged))
@@ -135,6 +153,15 @@ def _kept(arm: Arm) -> Judged:
 
 
 _UNRECORDED = Result.UNKNOWN, "the requests that would tell were not recorded"
+
+
+def _delivered(arm: Arm) -> Judged:
+    messages = arm.messages
+    if messages is None or not messages.due:
+        return Result.UNKNOWN, "no message was due to anybody"
+    counts = {"lost": messages.lost, "repeated": messages.repeated, "disordered": messages.disordered}
+    why = "messages " + ", ".join(f"{word} {zero(count, messages.due)}" for word, count in counts.items())
+    return (Result.FAIL if any(counts.values()) else Result.PASS), why
 
 
 def _lost_as_theory_says(arm: Arm, least: int) -> Judged:

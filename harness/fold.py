@@ -14,8 +14,10 @@ import numpy.typing as npt
 import pandas as pd
 from scipy.stats import beta
 
+from harness.messages import messages
 from harness.observations import LOAD, Event, Sample
 from harness.oracle.judge import Judgement, Loss
+from harness.percentiles import percentiles
 from harness.runs import ArmObservations
 from harness.sagas import sagas
 from harness.summary import (
@@ -25,7 +27,6 @@ from harness.summary import (
     Driver,
     FaultFigures,
     Named,
-    Percentiles,
     Phase,
     Phases,
     Requests,
@@ -164,6 +165,7 @@ def _fold(observed: ArmObservations) -> Arm:
         phases=_phases(columns, faults, start, end),
         sessions=_sessions(observed),
         writes=_writes(observed),
+        messages=messages(observed.requests, observed.judgements, observed.events, start, end),
         spread=_spread(columns, measured),
         bytes=_bytes(columns, measured),
         faults=faults,
@@ -192,14 +194,6 @@ def _phase(columns: Columns, mask: Mask, length: float) -> Phase:
         percentiles((columns.end - columns.intended)[mask]),
         percentiles((columns.end - columns.sent)[mask]),
     )
-
-
-def percentiles(seconds: npt.NDArray[np.float64]) -> Percentiles:
-    """Exact percentiles in milliseconds (the smallest value with at least that share at or below it)."""
-    if not len(seconds):
-        return Percentiles(None, None, None, None, None)
-    found = np.percentile(seconds * 1e3, [50, 90, 99, 99.9, 100], method="inverted_cdf")
-    return Percentiles(*(round(float(value), 4) for value in found))
 
 
 def _phases(columns: Columns, faults: Sequence[FaultFigures], start: float, end: float) -> Phases:

@@ -101,6 +101,36 @@ class Writes:
 
 
 @dataclass(frozen=True)
+class Messages:
+    """What happened on WebSockets. Messages are counted a hearer: one that three others are to hear is due three times.
+
+    ``disordered`` were heard after a later one of the same sender. ``oracle.delivery`` says what is due.
+    """
+
+    acknowledged: int  # sent, and answered well or in need of no answer
+    received: int  # that came unasked, whether due or not
+    due: int
+    lost: int
+    missed: int  # of the lost, those said while the hearer had no connection, or one that was about to break
+    repeated: int
+    disordered: int
+    connections: int  # WebSockets that stood
+    refused: int  # that were asked for and did not come to be
+    ended: int  # by the other side, in order or not
+    reconnects: int  # of the connections, those that were not their session's first
+    rejoin_ms: Percentiles  # from such an end until the next connection stood
+    silence_ms: Percentiles  # from the last message before such an end to the first one after it
+    delivery_ms: Percentiles  # from sending to hearing
+    opened_per_s_before: float | None  # upgrades asked for a second, before the first fault
+    opened_per_s_worst: float | None  # the most in any second after it
+
+    def __post_init__(self) -> None:
+        """The parts lie inside the whole."""
+        if not 0 <= self.missed <= self.lost <= self.due:
+            raise ValueError(f"{self.missed} missed of {self.lost} lost of {self.due} due")
+
+
+@dataclass(frozen=True)
 class Spread:
     """How evenly replies came from the replicas."""
 
@@ -222,6 +252,7 @@ class Arm:
     availability: Availability
     resources: Resources
     driver: Driver
+    messages: Messages | None = None  # None: no WebSocket was asked for
     repeats: tuple["Arm", ...] = ()
     sagas: Sagas | None = None  # where the app has such orders
     names: Mapping[str, Named] = field(default_factory=dict)  # the requests by what they are counted under
@@ -233,7 +264,7 @@ class DesignSummary:
 
     describe: Mapping[str, str | int | float]
     arms: Mapping[str, Arm]  # fault, control
-    finding: str  # kept | lost | stale | rolled_back | duplicated | leaked | forced_login | unknown
+    finding: str  # kept | lost | stale | rolled_back | duplicated | leaked | forced_login | lost_messages | unknown
     verdict: str = "unknown"
     why: tuple[str, ...] = ()
 

@@ -19,6 +19,9 @@ _COUNTS: dict[str, Callable[[Arm], int | None]] = {
     "acknowledged writes lost": lambda arm: arm.writes.lost,
     "writes duplicated": lambda arm: arm.writes.duplicated,
     "writes unexplained": lambda arm: arm.writes.unexplained,
+    "messages lost": lambda arm: arm.messages.lost if arm.messages else 0,
+    "messages repeated": lambda arm: arm.messages.repeated if arm.messages else 0,
+    "messages disordered": lambda arm: arm.messages.disordered if arm.messages else 0,
 }
 
 

@@ -25,6 +25,8 @@ Step = Connect | Message | Listen | Disconnect
 #: Messages kept for a session that does not receive them; then the oldest go.
 MOST_KEPT = 1000
 QUIET = 204
+#: Codes of a closing handshake that tells no error: done, going away, none given.
+_IN_ORDER = (1000, 1001, 1005)
 
 
 class _Envelope(msgspec.Struct, gc=False):
@@ -224,9 +226,9 @@ class Conversation:
             self._stage.complain("answer raised", problem)
             return False
 
-    def broke(self, clean: bool, now: int) -> None:
+    def broke(self, code: int, now: int) -> None:
         """The other side has gone. What awaits an answer is in doubt; a session that listens is told."""
-        self._gone(Outcome.OK if clean else Outcome.IN_DOUBT, now)
+        self._gone(Outcome.OK if code in _IN_ORDER else Outcome.IN_DOUBT, now, code)
         if self._awaiting:
             self._unanswered(Failure.RESET, now)
         elif self._listening:
@@ -239,9 +241,9 @@ class Conversation:
             self._socket.leave()
             self._gone(Outcome.OK, now)
 
-    def _gone(self, outcome: Outcome, now: int) -> None:
+    def _gone(self, outcome: Outcome, now: int, code: int = 0) -> None:
         self._socket = None
-        self._note(Method.CLOSE, Reply(self._head, 0, b""), outcome, now, trace=Trace(now))
+        self._note(Method.CLOSE, Reply(self._head, code, b""), outcome, now, trace=Trace(now))
 
     def abandon(self, now: int) -> None:
         """End what is under way as if its time were up."""

@@ -16,7 +16,7 @@ from harness.load.engine import CHUNK, IN, MS, OUT, Engine
 LONGEST_MESSAGE = 16 * 1024 * 1024
 #: How long the other side has for its half of the closing handshake.
 FAREWELL_NS = 1_000 * MS
-_NORMAL, _TOO_BIG = 1000, 1009
+_NORMAL, _ABNORMAL, _TOO_BIG = 1000, 1006, 1009
 
 
 class Listener(Protocol):
@@ -25,8 +25,8 @@ class Listener(Protocol):
     def came(self, data: bytes, size: int, t_first: int, now: int) -> None:
         """A whole message, of ``size`` bytes on the wire, the first of them at ``t_first``."""
 
-    def broke(self, clean: bool, now: int) -> None:
-        """The other side has left, after a closing handshake where ``clean``. The connection is closed."""
+    def broke(self, code: int, now: int) -> None:
+        """The other side has left, and the connection is closed: 1006 without a closing handshake (RFC 6455, 7.4)."""
 
 
 class WebSocket:
@@ -90,21 +90,21 @@ class WebSocket:
         if data:
             self.take(data, now)
         else:
-            self._end(False, now)
+            self._end(_ABNORMAL, now)
 
     def _handle(self, event: Event, now: int) -> None:
         if isinstance(event, TextMessage | BytesMessage):
             self._message += event.data.encode() if isinstance(event, TextMessage) else event.data
             if len(self._message) > LONGEST_MESSAGE:
                 self._put(self._frames.send(CloseConnection(code=_TOO_BIG)))
-                self._end(False, now)
+                self._end(_TOO_BIG, now)
             elif event.message_finished:
                 self._whole(now)
         elif isinstance(event, Ping):
             self._answer(event)
         elif isinstance(event, CloseConnection):
             self._answer(event)
-            self._end(event.code in (_NORMAL, 1001, 1005), now)
+            self._end(int(event.code), now)
 
     def _whole(self, now: int) -> None:
         data, size, t_first = bytes(self._message), self._size, self._t_first
@@ -141,8 +141,8 @@ class WebSocket:
         else:
             self._engine.epoll.modify(self._sock.fileno(), IN)
 
-    def _end(self, clean: bool, now: int) -> None:
+    def _end(self, code: int, now: int) -> None:
         listener, self._listener = self._listener, None
         self.close()
         if listener is not None:
-            listener.broke(clean, now)
+            listener.broke(code, now)

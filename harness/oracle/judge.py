@@ -63,6 +63,7 @@ class Judgement:
     earlier_losses: int = 0  # changes of the state before ``losses`` that the ledger has no room to tell apart
     acked_boots: tuple[tuple[int, str], ...] = ()  # the latest changes of boot between acknowledged replies
     why: tuple[str, ...] = ()
+    room: str = ""  # the messages of all sessions in it were due to this one
 
     def to_json(self) -> dict[str, object]:
         """Plain values."""
@@ -136,6 +137,7 @@ class _Case:
             session=t.session,
             writer=t.writer,
             owner=t.owner,
+            room=t.room,
             **flags,
             kind=next((kind for kind in KINDS if kind in kinds), "none"),
             acknowledged=t.acknowledged,

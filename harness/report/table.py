@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 from harness.charts.words import UNMEASURED, listed, number, of, plural, share, upper_bound
-from harness.summary import Arm, DesignSummary, Phase, Sessions, Summary, Writes
+from harness.summary import Arm, DesignSummary, Messages, Phase, Sessions, Summary, Writes
 
 #: What can befall a session, the figure that counts it, and how it is said; the first that did leads.
 _HARM = (
@@ -67,7 +67,7 @@ def _row(name: str, design: DesignSummary) -> Row:
         return Row(name, "nothing was measured", dash, dash, dash, dash, dash, dash, dash, design.verdict, design.why)
     return Row(
         name,
-        finding(arm.sessions, arm.writes),
+        "; ".join(filter(None, (finding(arm.sessions, arm.writes), heard(arm.messages)))),
         of(arm.writes.lost, arm.writes.acknowledged),
         of(arm.sessions.forced_login, arm.sessions.judged),
         _errors(arm.phases.during),
@@ -99,6 +99,20 @@ def finding(sessions: Sessions, writes: Writes) -> str:
     if writes.duplicated:
         told += f"; {plural(writes.duplicated, 'write')} applied twice"
     return f"{told}; {sessions.unknown:,} unknown" if sessions.unknown else told
+
+
+def heard(messages: Messages | None) -> str:
+    """What befell messages: ``12 of 3,400 messages lost, 2 repeated; 67 connections ended, 66 reconnected``."""
+    if messages is None:
+        return ""
+    told = []
+    if messages.due:
+        again = {"repeated": messages.repeated, "disordered": messages.disordered}
+        told = [f"{messages.lost:,} of {plural(messages.due, 'message')} lost"]
+        told = [", ".join([*told, *(f"{count:,} {word}" for word, count in again.items() if count)])]
+    if messages.ended:
+        told.append(f"{plural(messages.ended, 'connection')} ended, {messages.reconnects:,} reconnected")
+    return "; ".join(told)
 
 
 def _errors(during: Phase | None) -> str:

@@ -2,9 +2,10 @@ from dataclasses import replace
 
 import pytest
 
-from harness.fold import at_risk, cause_of, deaths, fold, interval, percentiles
+from harness.fold import at_risk, cause_of, deaths, fold, interval
 from harness.observations import Event
 from harness.oracle.judge import Judgement, Loss
+from harness.percentiles import percentiles
 from tests.fakes import Asked, kill_at, observed, requests
 
 

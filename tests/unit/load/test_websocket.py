@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from wsproto.events import CloseConnection, TextMessage
 
-from harness.load.client import Client
+from harness.load.client import Client, Pause
 from harness.load.conversation import envelope
 from harness.load.reply import Reply
 from harness.observations import LOAD, NO_TIME, UNASKED, Anomaly, Method, Outcome
@@ -48,9 +48,11 @@ class Talked:
             steps = session(client)
             step = next(steps)
             while True:
-                self.told.append((yield step))
+                came = yield step
+                if not isinstance(step, Pause):
+                    self.told.append(came)
                 try:
-                    step = steps.send(self.told[-1])
+                    step = steps.send(came) if not isinstance(step, Pause) else next(steps)
                 except StopIteration:
                     return
 
@@ -202,6 +204,7 @@ def test_however_a_connection_ends_is_told_and_the_session_opens_another(
     assert seen.methods == ["OPEN", "CLOSE", "OPEN", "SEND", "CLOSE"]
     assert seen.outcomes == [OK, outcome, OK, OK, OK]
     assert seen.of(OPEN)["reconnected"].tolist() == [0, 1]
+    assert [bool(code) for code in seen.of(CLOSE)["status"]] == [True, False], "the second was left by the client"
 
 
 def test_a_break_leaves_what_awaits_its_answer_in_doubt() -> None:
@@ -341,6 +344,8 @@ def test_leaving_shakes_hands_and_a_later_message_is_not_sent() -> None:
         yield client.connect("/any")
         yield client.disconnect()
         yield client.send(json={}, writes=1)
+        while not farewell:
+            yield Pause(0.01)
 
     seen = Talked(session, talk)
     assert seen.methods == ["OPEN", "CLOSE", "SEND"] and seen.outcomes == [OK, OK, FAILED]

@@ -1,0 +1,160 @@
+"""What became of the messages of a room: for each session in it, which were due, and which of them it heard.
+
+A message is due to a session if another session of the same room sent it after this one had joined, had it
+acknowledged, and this one was still there ``GRACE`` later (in a connection, or between two of them). Due messages are
+to be heard once, and those of one sender in the order in which they were sent. What was not acknowledged may be heard
+or not.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+#: How long a message that was acknowledged may be on its way, in ns.
+GRACE = 1_000_000_000
+_FOREVER = 2**62
+
+Ints = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """What one session heard of its room."""
+
+    session: int
+    due: int
+    lost: int  # due, and never heard
+    missed: int  # of these, those said while it had no connection, or had one that was about to break
+    repeated: int  # heard once more
+    disordered: int  # heard for the first time after a later one of the same sender
+
+    def __post_init__(self) -> None:
+        """The parts lie inside the whole."""
+        if not 0 <= self.missed <= self.lost <= self.due:
+            raise ValueError(f"{self.missed} missed of {self.lost} lost of {self.due} due")
+
+
+@dataclass(frozen=True)
+class Sent:
+    """The messages of one room, in the order in which they were sent."""
+
+    op: npt.NDArray[np.uint64]
+    sender: Ints
+    sent: Ints  # ns from T0
+    acknowledged: Ints  # ns from T0; never: ``_FOREVER``
+
+    @classmethod
+    def of(cls, rows: pd.DataFrame) -> "Sent":
+        """From the rows of their sending."""
+        ordered = rows.sort_values("t_sent", kind="stable")
+        ended, ok = ordered["t_end"].to_numpy(), np.asarray(ordered["outcome"] == "ok")
+        return cls(
+            ordered["op"].to_numpy(np.uint64),
+            ordered["session"].to_numpy(np.int64),
+            ordered["t_sent"].to_numpy(),
+            np.where(ok, ended, _FOREVER),
+        )
+
+
+@dataclass(frozen=True)
+class Presence:
+    """When a session was connected, in ns from T0: the i-th connection from ``since[i]`` until ``until[i]``."""
+
+    since: tuple[int, ...]
+    until: tuple[int, ...]
+
+    def connected(self, begin: Ints, end: Ints) -> npt.NDArray[np.bool_]:
+        """Where one connection lasted from a begin to its end."""
+        found = np.zeros(len(begin), dtype=bool)
+        for since, until in zip(self.since, self.until, strict=True):
+            found |= (begin >= since) & (end <= until)
+        return found
+
+
+def deliveries(requests: pd.DataFrame, rooms: Mapping[int, str]) -> tuple[Delivery, ...]:
+    """Judge every session of a room, by the records of an arm (``ArmObservations.requests``)."""
+    method = requests["method"].astype(object).to_numpy()
+    written = requests["op"].to_numpy() != 0
+    sends, receipts = requests[(method == "SEND") & written], requests[(method == "RECEIVE") & written]
+    present = presences(requests[(method == "OPEN") | (method == "CLOSE")])
+    heard = {int(session): rows["op"].to_numpy(np.uint64) for session, rows in receipts.groupby("session")}
+    return tuple(_of_rooms(sends, heard, present, rooms))
+
+
+def _of_rooms(
+    sends: pd.DataFrame,
+    heard: Mapping[int, npt.NDArray[np.uint64]],
+    present: Mapping[int, Presence],
+    rooms: Mapping[int, str],
+) -> Iterator[Delivery]:
+    members: dict[str, list[int]] = defaultdict(list)
+    for session, room in rooms.items():
+        members[room].append(session)
+    by_room = sends.groupby(sends["session"].map(rooms))
+    said = {str(room): Sent.of(rows) for room, rows in by_room}
+    nothing, silence = Sent.of(sends.iloc[:0]), np.empty(0, np.uint64)
+    for room, sessions in members.items():
+        for session in sorted(sessions):
+            if session in present:
+                yield judge(session, said.get(room, nothing), heard.get(session, silence), present[session])
+
+
+def presences(rows: pd.DataFrame) -> dict[int, Presence]:
+    """The connections of each session, from the rows of their opening and their end."""
+    found: dict[int, Presence] = {}
+    columns = ("session", "method", "status", "t_end")
+    for session, group in rows[list(columns)].sort_values("t_end", kind="stable").groupby("session"):
+        since: list[int] = []
+        until: list[int] = []
+        for method, status, t_end in zip(group["method"], group["status"], group["t_end"], strict=True):
+            if method == "OPEN" and status == 101:
+                until += [t_end] * (len(since) - len(until))  # an end that was not recorded is here at the latest
+                since.append(int(t_end))
+            elif method == "CLOSE" and len(until) < len(since):
+                until.append(int(t_end))
+        if since:
+            until += [_FOREVER] * (len(since) - len(until))
+            found[int(cast("int", session))] = Presence(tuple(since), tuple(until))
+    return found
+
+
+def judge(session: int, said: Sent, heard: npt.NDArray[np.uint64], present: Presence) -> Delivery:
+    """Hold what one session heard, in that order, against what was said in its room."""
+    joined, left = present.since[0], max(present.until)
+    others = said.sender != session
+    due = others & (said.sent >= joined) & (said.acknowledged <= left - GRACE)
+    lost = due & ~np.isin(said.op, heard)
+    begin, end = said.sent[lost], said.acknowledged[lost] + GRACE
+    missed = int((~present.connected(begin, end)).sum())
+    repeated, disordered = _order(said, heard, others)
+    return Delivery(session, int(due.sum()), int(lost.sum()), missed, repeated, disordered)
+
+
+def _order(said: Sent, heard: npt.NDArray[np.uint64], others: npt.NDArray[np.bool_]) -> tuple[int, int]:
+    """How many of the others' messages were heard once more, and how many first heard after a later one."""
+    place = {op: nth for nth, op in enumerate(said.op.tolist()) if others[nth]}
+    latest: dict[int, int] = {}
+    known: set[int] = set()
+    repeated = disordered = 0
+    for op in heard.tolist():
+        nth = place.get(op)
+        if nth is None:
+            continue
+        if nth in known:
+            repeated += 1
+            continue
+        known.add(nth)
+        sender = int(said.sender[nth])
+        disordered += nth < latest.get(sender, -1)
+        latest[sender] = max(nth, latest.get(sender, -1))
+    return repeated, disordered
+
+
+def total(found: Sequence[Delivery], what: str) -> int:
+    """The sum of one count over all sessions."""
+    return sum(getattr(one, what) for one in found)

@@ -1,0 +1,272 @@
+"""The judge of messages: it finds what was seeded, and raises no alarm where nothing was."""
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from harness.oracle.delivery import GRACE, Delivery, deliveries
+
+S = 1_000_000_000
+ROOM = {1: "a", 2: "a", 3: "a", 4: "b"}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One record, in seconds."""
+
+    session: int
+    method: str
+    t: float
+    op: int = 0
+    took: float = 0.001
+    outcome: str = "ok"
+    status: int = 101
+
+
+@dataclass
+class World:
+    """Rooms as they ought to be: all are there from the first second on, and hear each other at once."""
+
+    rooms: dict[int, str] = field(default_factory=lambda: dict(ROOM))
+    until: float = 20.0
+    rows: list[Row] = field(default_factory=list)
+    ops: int = 0
+
+    def say(self, session: int, t: float, outcome: str = "ok", delay: float = 0.002) -> int:
+        """A message, heard by all others in the room; its id."""
+        self.ops += 1
+        self.rows.append(Row(session, "SEND", t, self.ops, outcome=outcome))
+        others = [one for one, room in self.rooms.items() if room == self.rooms[session] and one != session]
+        self.rows += [Row(one, "RECEIVE", t + delay, self.ops) for one in others]
+        return self.ops
+
+    def judged(self) -> dict[int, Delivery]:
+        ends = [Row(one, "OPEN", 0.5) for one in self.rooms] + [
+            Row(one, "CLOSE", self.until, status=0) for one in self.rooms
+        ]
+        return {one.session: one for one in deliveries(frame([*ends, *self.rows]), self.rooms)}
+
+    def drop(self, hearer: int, op: int) -> None:
+        self.rows = [row for row in self.rows if (row.session, row.method, row.op) != (hearer, "RECEIVE", op)]
+
+    def hearing(self, hearer: int, op: int) -> Row:
+        return next(row for row in self.rows if (row.session, row.method, row.op) == (hearer, "RECEIVE", op))
+
+
+def frame(rows: Sequence[Row]) -> pd.DataFrame:
+    ordered = sorted(rows, key=lambda row: row.t + (row.took if row.method in ("SEND", "OPEN") else 0))
+    return pd.DataFrame(
+        [
+            {
+                "session": row.session,
+                "op": row.op,
+                "method": row.method,
+                "status": row.status,
+                "outcome": row.outcome,
+                "t_sent": int(row.t * S),
+                "t_end": int((row.t + (row.took if row.method in ("SEND", "OPEN") else 0)) * S),
+                "reconnected": 0,
+            }
+            for row in ordered
+        ]
+    ).astype(dict.fromkeys(("method", "outcome"), "category"))
+
+
+def counts(one: Delivery) -> tuple[int, int, int, int, int]:
+    return one.due, one.lost, one.missed, one.repeated, one.disordered
+
+
+def test_what_all_heard_is_due_and_nothing_is_wrong() -> None:
+    world = World()
+    for n in range(10):
+        world.say(1 + n % 3, 1 + n)
+    assert {session: counts(one) for session, one in world.judged().items()} == {
+        1: (6, 0, 0, 0, 0),
+        2: (7, 0, 0, 0, 0),
+        3: (7, 0, 0, 0, 0),
+        4: (0, 0, 0, 0, 0),
+    }
+
+
+def test_what_one_did_not_hear_is_lost_to_that_one() -> None:
+    world = World()
+    ops = [world.say(1, 1 + n) for n in range(5)]
+    world.drop(2, ops[2])
+    found = world.judged()
+    assert counts(found[2]) == (5, 1, 0, 0, 0) and counts(found[3]) == (5, 0, 0, 0, 0)
+
+
+def test_nothing_heard_at_all_is_all_of_it_lost() -> None:
+    world = World()
+    for n in range(5):
+        world.drop(2, world.say(1, 1 + n))
+    assert counts(world.judged()[2]) == (5, 5, 0, 0, 0)
+
+
+def test_what_was_heard_twice_is_repeated_and_late_is_disordered() -> None:
+    world = World()
+    ops = [world.say(1, 1 + n) for n in range(5)]
+    again = world.hearing(2, ops[1])
+    world.rows.append(replace(again, t=8))
+    late = world.hearing(3, ops[0])
+    world.rows[world.rows.index(late)] = replace(late, t=2.5)
+    found = world.judged()
+    assert counts(found[2]) == (5, 0, 0, 1, 0) and counts(found[3]) == (5, 0, 0, 0, 1)
+
+
+def test_messages_of_two_senders_have_no_order_between_them() -> None:
+    world = World()
+    first, _ = world.say(1, 1), world.say(2, 1.1)
+    row = world.hearing(3, first)
+    world.rows[world.rows.index(row)] = replace(row, t=5)
+    assert counts(world.judged()[3]) == (2, 0, 0, 0, 0)
+
+
+@pytest.mark.parametrize("outcome", ["in_doubt", "failed"])
+@pytest.mark.parametrize("heard", [True, False])
+def test_what_was_not_acknowledged_may_be_heard_or_not(outcome: str, heard: bool) -> None:
+    world = World()
+    op = world.say(1, 1, outcome=outcome)
+    if not heard:
+        world.drop(2, op)
+    assert counts(world.judged()[2]) == (0, 0, 0, 0, 0)
+
+
+def test_what_was_said_before_one_joined_or_when_it_was_about_to_leave_is_not_due() -> None:
+    world = World()
+    for t in (0.2, 0.5, world.until - 0.5, world.until - GRACE / S):
+        world.drop(2, world.say(1, t))
+    assert counts(world.judged()[2]) == (0, 0, 0, 0, 0)
+
+
+def absent(world: World, session: int, ended: float, back: float) -> None:
+    world.rows += [Row(session, "CLOSE", ended, outcome="in_doubt", status=1006), Row(session, "OPEN", back)]
+
+
+def test_what_was_said_while_one_was_away_is_missed_unless_it_was_told_later() -> None:
+    world = World()
+    absent(world, 2, 5.0, 7.0)
+    absent(world, 3, 5.0, 7.0)
+    before, about, away, after = (world.say(1, t) for t in (3.0, 4.9, 6.0, 9.0))
+    for op in (about, away):
+        world.drop(2, op)
+        row = world.hearing(3, op)
+        world.rows[world.rows.index(row)] = replace(row, t=7.5)
+    found = world.judged()
+    assert counts(found[2]) == (4, 2, 2, 0, 0) and counts(found[3]) == (4, 0, 0, 0, 0)
+    world.drop(2, before)
+    world.drop(2, after)
+    assert counts(world.judged()[2]) == (4, 4, 2, 0, 0), "the others were lost while it was connected"
+
+
+def test_who_never_came_back_is_due_nothing_more() -> None:
+    world = World(until=5.0)
+    world.rooms = {1: "a", 2: "a"}
+    world.say(1, 2.0)
+    assert counts(world.judged()[2]) == (1, 0, 0, 0, 0)
+    world.rows += [Row(1, "OPEN", 6.0), Row(1, "CLOSE", 9.0, status=0)]
+    world.drop(2, world.say(1, 7.0))
+    assert counts(world.judged()[2]) == (1, 0, 0, 0, 0)
+
+
+def test_a_session_that_was_refused_is_not_judged_and_one_without_a_room_neither() -> None:
+    rows = [Row(1, "OPEN", 1, status=503, outcome="in_doubt"), Row(2, "OPEN", 1), Row(3, "OPEN", 1)]
+    assert [one.session for one in deliveries(frame(rows), {1: "a", 2: "a"})] == [2]
+
+
+def lived(seed: int, replay: bool) -> World:
+    """A history with absences, doubts and delays as they may legally be; who was away is told later."""
+    rng, world = random.Random(seed), World()
+    world.rooms = {session: "abc"[session % 3] for session in range(1, 13)}
+    gone: dict[int, tuple[float, float]] = {}
+    for session in rng.sample(sorted(world.rooms), 4):
+        ended = rng.uniform(3, 12)
+        gone[session] = ended, ended + rng.uniform(0.05, 2)
+        absent(world, session, *gone[session])
+    clocks = {session: rng.uniform(0.6, 1.5) for session in world.rooms}
+
+    def told_later(row: Row) -> Row | None:
+        """What comes while the hearer is away, and in the first moments after that while it is told of the rest."""
+        ended, back = gone.get(row.session, (0.0, 0.0))
+        if row.method != "RECEIVE" or not ended <= row.t <= back + (0.02 if replay else 0):
+            return row
+        return replace(row, t=back + 0.019 + row.op * 1e-6) if replay else None
+
+    for _ in range(120):
+        session = rng.choice(sorted(world.rooms))
+        t = clocks[session] = clocks[session] + rng.uniform(0.01, 2.0)
+        if t < world.until:
+            before = len(world.rows)
+            world.say(session, t, rng.choice(["ok"] * 9 + ["in_doubt"]), delay=rng.uniform(0, 0.005))
+            world.rows[before:] = [row for row in map(told_later, world.rows[before:]) if row is not None]
+    return world
+
+
+@given(st.integers(0, 2**32))
+@settings(max_examples=20, deadline=None)
+def test_whatever_may_legally_happen_raises_no_alarm(seed: int) -> None:
+    found = lived(seed, replay=True).judged()
+    assert all(counts(one)[1:] == (0, 0, 0, 0) for one in found.values())
+    assert sum(one.due for one in found.values()) > 0
+
+
+@given(st.integers(0, 2**32))
+@settings(max_examples=20, deadline=None)
+def test_without_a_history_only_what_was_said_while_away_is_lost(seed: int) -> None:
+    found = lived(seed, replay=False).judged()
+    assert all(one.lost == one.missed and one.repeated == one.disordered == 0 for one in found.values())
+
+
+def _lose(world: World, row: Row) -> None:
+    world.rows.remove(row)
+
+
+def _repeat(world: World, row: Row) -> None:
+    world.rows.append(replace(row, t=row.t + 0.5))
+
+
+def _delay(world: World, row: Row) -> None:
+    """Behind the next one of the same sender."""
+    sender = {r.op: r.session for r in world.rows if r.method == "SEND"}
+    later = [
+        r
+        for r in world.rows
+        if r.method == "RECEIVE" and r.session == row.session and sender[r.op] == sender[row.op] and r.op > row.op
+    ]
+    world.rows[world.rows.index(row)] = replace(row, t=min(later, key=lambda r: r.op).t + 0.001)
+
+
+@pytest.mark.parametrize(
+    ("deed", "what"), [(_lose, "lost"), (_repeat, "repeated"), (_delay, "disordered")], ids=["lost", "repeated", "late"]
+)
+@given(seed=st.integers(0, 2**32))
+@settings(max_examples=15, deadline=None)
+def test_every_seeded_deed_is_found_for_what_it_is(deed: Callable[[World, Row], None], what: str, seed: int) -> None:
+    world, rng = lived(seed, replay=True), random.Random(seed)
+    sent = {row.op: row for row in world.rows if row.method == "SEND"}
+    last: dict[tuple[int, int], int] = {}
+    for row in world.rows:
+        if row.method == "RECEIVE":
+            pair = (row.session, sent[row.op].session)
+            last[pair] = max(last.get(pair, 0), row.op)
+    chosen = [
+        row
+        for row in world.rows
+        if row.method == "RECEIVE"
+        and sent[row.op].outcome == "ok"
+        and sent[row.op].t > 0.6
+        and sent[row.op].t < world.until - 1.5
+        and last[row.session, sent[row.op].session] > row.op
+    ]
+    for row in (picked := rng.sample(chosen, min(3, len(chosen)))):
+        deed(world, row)
+    found = world.judged()
+    counted = sum(getattr(one, what) for one in found.values())
+    others = {"lost", "repeated", "disordered"} - {what}
+    assert sum(getattr(one, other) for one in found.values() for other in others) == 0
+    assert counted == len(picked) if what != "disordered" else 0 < counted <= len(picked)
