@@ -7,19 +7,46 @@ from collections.abc import Sequence
 from typing import Any
 
 import gevent
+from locust.runners import WorkerRunner
 
 from harness.errors import HarnessError, UsageError
-from harness.load.plan import LoadPlan
+from harness.load.plan import WHOLE, LoadPlan, Share
 from harness.load.recorder import Names, Recorder
-from harness.load.venue import Venue, spawn
+from harness.load.venue import PATIENCE_S, Venue, spawn
 from harness.oracle.judge import Judgement, judge
 
 SWEEP_RATE = 2000.0
 FLUSH_S = 0.1
 SEED = 1
+#: Locust's own distribution does not say how many workers there will be; so many have numbers of sessions apart.
+MOST_WORKERS = 256
+SETTLE, SETTLED = "harness_settle", "harness_settled"
 _SHOWN = 5
 
 log = logging.getLogger(__name__)
+
+
+class Foreman:
+    """The master of workers that run alone: the load stops when each of them has told its last counts.
+
+    Locust itself waits for half a second, in which a count may be on its way.
+    """
+
+    def __init__(self, environment: Any) -> None:
+        self._runner = environment.runner
+        self._settled: set[str] = set()
+        self._runner.register_message(SETTLED, self._on_settled)
+        environment.events.test_stopping.add_listener(self._settle)
+
+    def _on_settled(self, environment: Any, msg: Any) -> None:
+        self._settled.add(msg.node_id)
+
+    def _settle(self, **_: Any) -> None:
+        self._settled.clear()
+        self._runner.send_message(SETTLE)
+        deadline = time.monotonic() + PATIENCE_S + 1
+        while len(self._settled) < self._runner.worker_count and time.monotonic() < deadline:
+            gevent.sleep(0.02)
 
 
 class Alone:
@@ -27,12 +54,23 @@ class Alone:
 
     def __init__(self, environment: Any) -> None:
         self._environment = environment
+        worker = isinstance(environment.runner, WorkerRunner)
+        self._share = Share(environment.runner.worker_index, MOST_WORKERS) if worker else WHOLE
         self.venue = self._open()
         environment.events.test_start.add_listener(self._start)
         environment.events.test_stop.add_listener(self._stop)
+        if worker:
+            environment.runner.register_message(SETTLE, self._settle, concurrent=True)
+
+    def _settle(self, environment: Any, msg: Any) -> None:
+        """Send nothing further, and let the master have the last counts."""
+        self.venue.drain()
+        environment.runner._send_stats()
+        environment.runner.send_message(SETTLED)
 
     def _open(self) -> Venue:
-        venue = Venue(self._environment, LoadPlan("closed", concurrent=1), SEED, Names(), Recorder())
+        plan = LoadPlan("closed", concurrent=1)
+        venue = Venue(self._environment, plan, SEED, Names(), Recorder(), share=self._share)
         spawn(venue.engine.run, died=self._died)
         spawn(self._flush, venue, died=self._died)
         return venue

@@ -10,8 +10,9 @@ from harness.load import unpatched  # noqa: F401 - before Locust
 from locust import User, between, constant, events, task
 from locust.env import Environment
 from locust.exception import StopUser
+from locust.runners import MasterRunner
 
-from harness.load.alone import Alone
+from harness.load.alone import Alone, Foreman
 from harness.load.client import Client, Pause, Request
 from harness.load.master import Master
 from harness.load.plan import Orders, Recruit
@@ -78,6 +79,9 @@ def open_venue(environment: Environment, **_: Any) -> None:
         director: Remote | Alone = Remote.ordered(environment, orders)
     elif recruit := Recruit.read(os.environ):
         director = Remote.recruited(environment, recruit)
+    elif isinstance(environment.runner, MasterRunner):
+        Foreman(environment)
+        return
     else:
         director = Alone(environment)
     setattr(environment, _DIRECTOR, director)
