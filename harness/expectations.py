@@ -8,6 +8,8 @@ from harness.summary import Arm, DesignSummary, FaultFigures, Summary
 from harness.verdicts import Result, Verdict
 
 Judged = tuple[Result, str]
+#: How the names of requests that write begin.
+WRITING = ("POST", "PUT", "DELETE", "PATCH")
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,36 @@ def loses_only_the_at_risk(*designs: str, judged: int = 1) -> Expect:
     return Expect("loses_only_the_at_risk", designs, lambda design: _lost_only_at_risk(_faulted(design), judged))
 
 
+def loses_at_most(*designs: str, seconds: float, give: float = 0.3) -> Expect:
+    """Under the fault no session is lost, and no more acknowledged writes than ``seconds`` of them.
+
+    They are counted at the rate of acknowledged writes before the fault; ``give`` is the share by which one stretch may
+    hold more of them than another, and by which it may last longer than it should.
+    """
+
+    def check(design: DesignSummary) -> Judged:
+        arm = _faulted(design)
+        worth = seconds_lost(arm)
+        if worth is None or not arm.sessions.judged:
+            return Result.UNKNOWN, "no writes were acknowledged before the fault, or no session could be judged"
+        why = (
+            f"{arm.writes.lost} acknowledged writes lost, as many as come in {worth:.2f} s; {seconds:g} s of them were "
+            f"to be lost at most, and {arm.sessions.lost} of {arm.sessions.judged} sessions"
+        )
+        return (Result.FAIL if arm.sessions.lost or worth > seconds * (1 + give) else Result.PASS), why
+
+    return Expect("loses_at_most", designs, check)
+
+
+def seconds_lost(arm: Arm) -> float | None:
+    """The acknowledged writes that were lost, as the seconds in which so many came before the first fault."""
+    before, ok = arm.phases.before, sum(named.ok for named in arm.names.values())
+    writes = sum(named.ok for name, named in arm.names.items() if name.startswith(WRITING))
+    if before is None or not before.throughput.mean or not writes:
+        return None
+    return arm.writes.lost / (before.throughput.mean * writes / ok)
+
+
 def moves_a_share(*designs: str, share: float, within: float = 0.1) -> Expect:
     """Under the fault this share of all sessions, give or take ``within``, is sent to another replica than before."""
 
@@ -107,6 +139,32 @@ def surges(*designs: str, least: float) -> Expect:
         return (Result.PASS if max(found) >= least else Result.FAIL), why
 
     return Expect("surges", designs, check)
+
+
+def settles(*designs: str) -> Expect:
+    """Every saga comes to its end, under the fault and without: shipped or wholly undone, each deed once."""
+    return Expect("settles", designs, lambda design: _every_arm(design, _settled))
+
+
+def _settled(arm: Arm) -> Judged:
+    found = arm.sagas
+    if found is None:
+        return Result.UNKNOWN, "the effect journal knows of no saga"
+    why = (
+        f"half done {zero(found.half_done, found.begun)} sagas, with a deed done twice {found.repeated}; "
+        f"{found.shipped} shipped, {found.undone} undone, {found.resumed} of them by a later start"
+    )
+    return (Result.FAIL if found.half_done or found.repeated else Result.PASS), why
+
+
+def leaves_half_done(*designs: str) -> Expect:
+    """Under the fault at least one saga is left half done (a positive control)."""
+
+    def check(design: DesignSummary) -> Judged:
+        result, why = _settled(_faulted(design))
+        return {Result.PASS: Result.FAIL, Result.FAIL: Result.PASS}.get(result, result), why
+
+    return Expect("leaves_half_done", designs, check)
 
 
 def finds(*designs: str, among: Sequence[str]) -> Expect:

@@ -9,6 +9,7 @@ import contextlib
 import logging
 import signal
 import socket
+import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
 from aiohttp import web
@@ -40,6 +41,12 @@ class Service:
         self._keys: Routes = place.keys.routes() if isinstance(place, Rotating) else {}
         self._nonce = nonce
         self._ready = True
+        self._began = time.monotonic()
+        self._opened_s = 0.0
+
+    def opened(self) -> None:
+        """The place is open and the app at work: tell how long that took."""
+        self._opened_s = round(time.monotonic() - self._began, 4)
 
     def drain(self) -> None:
         """From now on: not ready, and each connection ends with its reply."""
@@ -91,9 +98,10 @@ class Service:
             raise NotAllowed(f"{path} answers {', '.join(methods)} only")
         return methods[method]
 
-    def _health(self) -> Mapping[str, str]:
-        status = "ok" if self._ready else "stopping"
-        return {"status": status, "nonce": self._nonce, "replica": self._settings.replica, "boot": self._settings.boot}
+    def _health(self) -> Mapping[str, str | float]:
+        status, who = "ok" if self._ready else "stopping", self._settings
+        told = {"status": status, "nonce": self._nonce, "replica": who.replica, "boot": who.boot}
+        return {**told, "opened_s": self._opened_s}
 
 
 class _Connection(web.RequestHandler):
@@ -147,6 +155,7 @@ async def serve(service: Service, parts: Parts, listener: socket.socket, ready: 
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with at_work(parts.place, parts.work):
+        service.opened()
         runner = web.ServerRunner(_Server(service), shutdown_timeout=GRACE)
         await runner.setup()
         await web.SockSite(runner, listener).start()

@@ -17,6 +17,7 @@ class Health:
     nonce: str = ""
     replica: str = ""
     boot: str = ""
+    opened_s: float = 0.0  # that its place and its app took to get ready
 
 
 class Answering(Protocol):
@@ -119,4 +120,10 @@ def _parsed(reply: bytes) -> Health | None:
         return Health(status)
     if not isinstance(told, dict):
         return Health(status)
-    return Health(status, str(told.get("nonce", "")), str(told.get("replica", "")), str(told.get("boot", "")))
+    nonce, replica, boot = (str(told.get(key, "")) for key in ("nonce", "replica", "boot"))
+    return Health(status, nonce, replica, boot, _seconds(told))
+
+
+def _seconds(told: dict[str, object]) -> float:
+    opened = told.get("opened_s")
+    return float(opened) if isinstance(opened, int | float) else 0.0

@@ -169,6 +169,7 @@ class ProcessReplica(Started):
         super().__init__(name, supervisor, port, logs)
         self._settings = settings
         self._listens_on = port.port
+        self._opened_s = 0.0
         self.member = _member(name, supervisor, reached_at or port.port)
 
     async def start(self) -> None:
@@ -187,9 +188,10 @@ class ProcessReplica(Started):
             limits=self._settings.design.limits,
         )
         self._child = await self._supervisor.spawn(command)
-        self.boot = await self._ready(self._child)
+        health = await self._ready(self._child)
+        self.boot, self._opened_s = health.boot, health.opened_s
 
-    async def _ready(self, child: Child) -> str:
+    async def _ready(self, child: Child) -> Health:
         give_up = time.monotonic() + READY_WITHIN
         while time.monotonic() < give_up:
             health = await self.health()
@@ -199,7 +201,7 @@ class ProcessReplica(Started):
                     f"see {self._log}",
                 )
             if health and health.status != 503:
-                return self._ours(health).boot
+                return self._ours(health)
             await asyncio.sleep(_POLL)
         raise EnvironmentLacksError(f"{self.name} was not ready within {READY_WITHIN:g} s", f"see {self._log}")
 
@@ -233,10 +235,10 @@ class ProcessReplica(Started):
         return deed(self._settings.volume(self.name))
 
     async def restart(self) -> Evidence:
-        """As of all replicas; the facts tell also the bytes on its volume from which it went on."""
+        """As of all replicas; the facts tell also the bytes on its volume, and how long it took to go on from them."""
         bytes_kept = size(self._settings.volume(self.name))
         done = await super().restart()
-        return Evidence(done.landed, {**done.facts, "volume_bytes": bytes_kept})
+        return Evidence(done.landed, {**done.facts, "volume_bytes": bytes_kept, "opened_s": self._opened_s})
 
     async def health(self) -> Health | None:
         """What it says of itself now; None where it does not answer."""

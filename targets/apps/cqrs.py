@@ -2,7 +2,8 @@
 
 - ``POST /cart/add`` ``{"item", "quantity"?}``  a command: it changes the write model, and its reply shows that
 - ``GET /cart``                                 a query: the read model's view, which may lack the latest writes
-- ``GET /cart/after?version=N``                 the same, as soon as the view has come so far (5 s at most, else 503)
+- ``GET /cart/after?version=N``                 the same, as soon as the view has come so far (5 s at most, else 503);
+  without a version as far as the write model is now
 
 Every reply tells the ``version`` that it shows (the number of writes in it); a query's also how many versions its view
 is ``behind`` the write model. ``--option lag=50ms`` is how long a write takes to reach the read model, at the least.
@@ -127,7 +128,7 @@ class Cart:
         """``GET /cart/after``."""
         return await self._shown(request, _version(request))
 
-    async def _shown(self, request: web.BaseRequest, version: int) -> web.Response:
+    async def _shown(self, request: web.BaseRequest, version: int | None) -> web.Response:
         seen = await self._reads.view(asked.cookie(request))
         if seen is None:  # nobody's: a new session, as everywhere
             kept = await self._keeper.read(request)
@@ -135,15 +136,17 @@ class Cart:
         view, newest = seen
         try:
             async with asyncio.timeout(PATIENCE):
-                session = await view.at_least(version)
+                session = await view.at_least(newest if version is None else version)
         except TimeoutError as problem:
-            raise Unavailable(f"version {version} has not come within {PATIENCE:g} s") from problem
+            raise Unavailable(f"that version has not come within {PATIENCE:g} s") from problem
         kept = Kept(session, asked.writer(request), asked.cookie(request), is_new_handle=False)
         return kept.reply(version=session.version, behind=max(0, newest - session.version))
 
 
-def _version(request: web.BaseRequest) -> int:
-    version = parse_qs(urlsplit(request.raw_path).query).get("version", ["0"])[0]
+def _version(request: web.BaseRequest) -> int | None:
+    version = parse_qs(urlsplit(request.raw_path).query).get("version", [None])[0]
+    if version is None:
+        return None
     if not (version.isascii() and version.isdigit() and len(version) <= 9):
         raise BadRequest("version is a whole number")
     return int(version)

@@ -5,11 +5,21 @@ from typing import Any
 
 import pytest
 
-from harness.expectations import Expect, loses_only_the_at_risk, moves_a_share, recovers, stays_down, surges
+from harness.expectations import (
+    Expect,
+    leaves_half_done,
+    loses_at_most,
+    loses_only_the_at_risk,
+    moves_a_share,
+    recovers,
+    settles,
+    stays_down,
+    surges,
+)
 from harness.fold import fold
-from harness.summary import Arm, Controls, DesignSummary, FaultFigures, Summary
+from harness.summary import Arm, Controls, DesignSummary, FaultFigures, Sagas, Summary
 from harness.verdicts import Result
-from tests.fakes import Asked, observed
+from tests.fakes import Asked, Judgement, kill_at, observed
 
 BASE = fold(observed([Asked(1, 1)]))
 
@@ -91,3 +101,30 @@ def test_recovery_within_a_time_counts_from_the_undo(recover_s: float, result: R
 )
 def test_surges(found: tuple[float | None, ...], result: Result) -> None:
     assert _judged(surges("d", least=3.0), _arm(tuple(_fault(surge=one) for one in found))) is result
+
+
+@pytest.mark.parametrize(
+    ("lost_writes", "lost_sessions", "result"),
+    [(0, 0, Result.PASS), (12, 0, Result.PASS), (14, 0, Result.FAIL), (1, 1, Result.FAIL)],
+)
+def test_loses_at_most_so_many_seconds_of_writes(lost_writes: int, lost_sessions: int, result: Result) -> None:
+    asked = [Asked(1, 0.05 * n, op=n + 1 if n % 2 else 0) for n in range(100)]  # ten writes and ten reads a second
+    arm = fold(observed(asked, kill_at(4.0, healed=5.0), [Judgement(1)]))
+    arm = replace(arm, writes=replace(arm.writes, lost=lost_writes), sessions=replace(arm.sessions, lost=lost_sessions))
+    assert _judged(loses_at_most("d", seconds=1.0), arm) is result
+
+
+def test_without_a_fault_or_a_write_it_is_not_known_what_was_lost_at_most() -> None:
+    reads = [Asked(1, 0.05 * n) for n in range(100)]
+    for asked, events in ((reads, kill_at(4.0, healed=5.0)), ([Asked(1, 1.0, op=1)], [])):
+        assert _judged(loses_at_most("d", seconds=1.0), fold(observed(asked, events, [Judgement(1)]))) is Result.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("half_done", "repeated", "result"), [(0, 0, Result.PASS), (1, 0, Result.FAIL), (0, 1, Result.FAIL)]
+)
+def test_settles_and_leaves_half_done_are_each_others_opposite(half_done: int, repeated: int, result: Result) -> None:
+    arm = replace(_arm(), sagas=Sagas(9, 8 - half_done, 1, half_done, repeated, 0))
+    opposite = {Result.PASS: Result.FAIL, Result.FAIL: Result.PASS}[result]
+    assert (_judged(settles("d"), arm), _judged(leaves_half_done("d"), arm)) == (result, opposite)
+    assert _judged(settles("d"), _arm()) is _judged(leaves_half_done("d"), _arm()) is Result.UNKNOWN

@@ -30,7 +30,7 @@ async def test_every_reply_says_who_answered() -> None:
 async def test_health_tells_the_nonce() -> None:
     async with visited(echo, Nowhere()) as client:
         reply = await client.get("/healthz")
-        assert reply.body == {"status": "ok", "nonce": "mine", "replica": "r7", "boot": "b00"}
+        assert reply.body == {"status": "ok", "nonce": "mine", "replica": "r7", "boot": "b00", "opened_s": 0.0}
 
 
 async def test_a_query_is_no_part_of_the_path() -> None:

@@ -158,6 +158,7 @@ async def test_a_volume_can_be_lost_or_torn_while_its_replica_is_down(topology: 
     restarted = await replica.restart()
     assert restarted.facts["volume_bytes"] == 7
     assert float(restarted.facts["ready_s"] or 0) > 0
+    assert restarted.facts["opened_s"] == 0.25
 
 
 async def test_the_replicas_know_their_peers_and_one_that_is_added_knows_them_all(topology: Topology) -> None:

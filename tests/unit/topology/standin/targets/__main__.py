@@ -22,6 +22,7 @@ told = {
     "replica": flags.replica,
     "boot": os.urandom(4).hex(),
 }
+told["opened_s"] = 0.25
 told["argv"] = " ".join(sys.argv[1:])
 
 

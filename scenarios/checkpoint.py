@@ -1,0 +1,51 @@
+"""What does a checkpoint save? A service whose state is in memory writes it down every so often, is killed, comes back.
+
+What was acknowledged since the last checkpoint is lost: as much as is written in one interval, at the most. And the
+more there is to read, the longer a restart takes.
+
+harness run scenarios/checkpoint.py
+"""
+
+from locust import between
+
+from harness import At, Balancing, Design, Health, Kill, Restart, Scenario, Sessions, clean_control, loses_at_most
+from harness.recipes import Shopper
+
+
+class Customer(Shopper):
+    """Fills a cart and looks at it."""
+
+    wait_time = between(0.05, 0.15)
+
+
+def checkpointed(name: str, every: str, ballast: int = 0) -> Design:
+    """A single replica that writes its state down so often; ``ballast`` sessions of nobody's are part of it."""
+    balancing, options = Balancing("round_robin", health=Health(interval="200ms")), {"every": every}
+    if ballast:
+        options["ballast"] = str(ballast)
+    return Design(name, state="checkpoint", balancing=balancing, replicas=1, options=options)
+
+
+DESIGNS = (
+    checkpointed("often", "250ms"),
+    checkpointed("seldom", "1s"),
+    checkpointed("large", "1s", ballast=10_000),
+)
+EXPECT = (
+    loses_at_most("often", seconds=0.25),
+    loses_at_most("seldom", "large", seconds=1.0),
+    clean_control("often", "seldom", "large"),
+)
+
+SCENARIO = Scenario(
+    designs=DESIGNS,
+    load=Sessions(concurrent=60, duration="12s", warmup="1s"),
+    faults=[At("6s", Kill(replica=0)), At("7s", Restart(replica=0))],
+    expect=EXPECT,
+    quick=Scenario(
+        designs=DESIGNS,
+        load=Sessions(concurrent=40, duration="4500ms", warmup="500ms"),
+        faults=[At("2800ms", Kill(replica=0)), At("3s", Restart(replica=0))],
+        expect=EXPECT,
+    ),
+)

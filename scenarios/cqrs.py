@@ -1,0 +1,62 @@
+"""How late is a read model, and does it lose anything? Reads are answered by a view that follows the log of the writes.
+
+What a read lacks is late, not lost: the reads right after a write are stale, and everything is there in the end, also
+after a crash. The time until a read shows the write before it is the lag, as its client sees it.
+
+harness run scenarios/cqrs.py
+"""
+
+from collections.abc import Generator
+
+from locust import constant
+
+from harness import At, Balancing, Client, Design, Health, Kill, Restart, Scenario, Sessions, SessionUser, finds, keeps
+from harness.load.user import Pause, Reply, Request
+
+CAUGHT_UP = "GET /cart, caught up"
+
+
+class Customer(SessionUser):
+    """Adds something and looks at once; then adds something and waits until it can be seen."""
+
+    wait_time = constant(0)
+
+    def session(self, cart: Client) -> Generator[Request | Pause, Reply, None]:
+        while True:
+            yield cart.post("/cart/add", json={"item": "tea"}, writes="tea")
+            yield cart.get("/cart")
+            yield Pause(0.3)
+            added = yield cart.post("/cart/add", json={"item": "tea"}, writes="tea")
+            yield cart.get(f"/cart/after?version={version(added)}", name=CAUGHT_UP)
+            yield Pause(0.1)
+
+    def final(self, cart: Client) -> Request:
+        return cart.get("/cart/after")
+
+
+def version(reply: Reply) -> int:
+    """The version that a reply shows; 0 where it shows none."""
+    return int(reply.json().get("version", 0)) if reply.status == 200 else 0
+
+
+def viewed(name: str, lag: str) -> Design:
+    """A single replica with its events on its volume, and a read model behind them by ``lag``."""
+    balancing = Balancing("round_robin", health=Health(interval="200ms"))
+    return Design(name, app="cqrs", state="eventlog", balancing=balancing, replicas=1, options={"lag": lag})
+
+
+DESIGNS = (viewed("quick_view", "20ms"), viewed("late_view", "150ms"))
+EXPECT = (keeps("quick_view", "late_view"), finds("quick_view", "late_view", among=("stale",)))
+
+SCENARIO = Scenario(
+    designs=DESIGNS,
+    load=Sessions(concurrent=60, duration="12s", warmup="1s"),
+    faults=[At("6s", Kill(replica=0)), At("7s", Restart(replica=0))],
+    expect=EXPECT,
+    quick=Scenario(
+        designs=DESIGNS,
+        load=Sessions(concurrent=40, duration="4s", warmup="500ms"),
+        faults=[At("2s", Kill(replica=0)), At("2200ms", Restart(replica=0))],
+        expect=EXPECT,
+    ),
+)

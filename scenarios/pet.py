@@ -1,0 +1,68 @@
+"""Pets and their volumes: a replica with a stable identity is killed, and comes back as itself, with its volume or not.
+
+As in a StatefulSet, its clients wait for it and nobody else takes them. What it kept is there again if its volume is,
+and lost if that is lost: just the sessions of this one, either way.
+
+harness run scenarios/pet.py
+"""
+
+from locust import between
+
+from harness import (
+    At,
+    Balancing,
+    Design,
+    Health,
+    Kill,
+    LoseVolume,
+    Restart,
+    Scenario,
+    Sessions,
+    clean_control,
+    keeps,
+    loses_the_at_risk,
+)
+from harness.recipes import Shopper
+
+
+class Customer(Shopper):
+    """Fills a cart and looks at it."""
+
+    wait_time = between(0.05, 0.15)
+
+
+#: A client waits for its own replica, however long it is away.
+OWN = Balancing("cookie", redispatch=False, health=Health(interval="200ms", fall=100))
+
+DESIGNS = (
+    Design("volume_kept", state="eventlog", balancing=OWN, at_risk="none"),
+    Design("volume_lost", state="eventlog", balancing=OWN, at_risk="victim"),
+)
+EXPECT = (
+    keeps("volume_kept"),
+    loses_the_at_risk("volume_lost", judged=60),
+    clean_control("volume_kept", "volume_lost"),
+)
+
+SCENARIO = Scenario(
+    designs=DESIGNS,
+    replicas=3,
+    load=Sessions(concurrent=150, duration="12s", warmup="1s"),
+    faults=[
+        At("5s", Kill(replica=1)),
+        At("6s", LoseVolume(replica=1), only=("volume_lost",)),
+        At("7s", Restart(replica=1)),
+    ],
+    expect=EXPECT,
+    quick=Scenario(
+        designs=DESIGNS,
+        replicas=3,
+        load=Sessions(concurrent=90, duration="4s", warmup="500ms"),
+        faults=[
+            At("1800ms", Kill(replica=1)),
+            At("1900ms", LoseVolume(replica=1), only=("volume_lost",)),
+            At("2s", Restart(replica=1)),
+        ],
+        expect=EXPECT,
+    ),
+)

@@ -1,0 +1,81 @@
+"""Does an order survive its coordinator? One of three is killed with orders at every step, and comes back.
+
+Each order is reserved, paid and shipped, or all of it is undone; two in five are refused somewhere on the way. The
+effect journal tells what the outside world has seen. ``logged`` keeps a durable log of its orders and goes on with it;
+``forgetful`` keeps none, and must leave some half done: paid and never shipped.
+
+harness run scenarios/saga.py
+"""
+
+from collections.abc import Generator
+
+from locust import between
+
+from harness import (
+    At,
+    Balancing,
+    Client,
+    Design,
+    Health,
+    Kill,
+    Restart,
+    Scenario,
+    Sessions,
+    SessionUser,
+    keeps,
+    leaves_half_done,
+    settles,
+)
+from harness.load.user import Reply, Request
+
+
+class Buyer(SessionUser):
+    """Orders one thing after another, and looks at how the orders ended."""
+
+    wait_time = between(0.05, 0.15)
+
+    def session(self, shop: Client) -> Generator[Request, Reply, None]:
+        while True:
+            for refused in ("", "pay", "", "", "ship"):
+                order = {"item": "tea", "refused": refused}
+                how = "undone" if refused else "shipped"
+                yield shop.post("/order", json=order, writes=how, check=lambda reply, how=how: how in items(reply))
+                yield shop.get("/orders")
+
+    def final(self, shop: Client) -> Request:
+        return shop.get("/orders")
+
+
+def items(reply: Reply) -> dict[str, int]:
+    """How many orders were shipped, and undone."""
+    found = reply.json().get("items")
+    return found if isinstance(found, dict) else {}
+
+
+#: A client waits for its own coordinator, however long it is away: nobody else knows the order.
+OWN = Balancing("cookie", redispatch=False, health=Health(interval="200ms", fall=100))
+
+
+def coordinated(name: str, **options: str) -> Design:
+    """Coordinators whose outside services take 40 ms each."""
+    options = {"step_time": "40ms", **options}
+    return Design(name, app="saga", state="eventlog", balancing=OWN, options=options)
+
+
+DESIGNS = (coordinated("logged"), coordinated("forgetful", log="none"))
+EXPECT = (keeps("logged"), settles("logged"), leaves_half_done("forgetful"))
+
+SCENARIO = Scenario(
+    designs=DESIGNS,
+    replicas=3,
+    load=Sessions(concurrent=120, duration="12s", warmup="1s"),
+    faults=[At("5s", Kill(replica=1)), At("7s", Restart(replica=1))],
+    expect=EXPECT,
+    quick=Scenario(
+        designs=DESIGNS,
+        replicas=3,
+        load=Sessions(concurrent=60, duration="4s", warmup="500ms"),
+        faults=[At("1800ms", Kill(replica=1)), At("2s", Restart(replica=1))],
+        expect=EXPECT,
+    ),
+)

@@ -1,0 +1,147 @@
+"""The claims about state that outlives its process, on runs made by hand."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from harness import claims
+from harness.claims import Finding, Runs, Support
+from harness.claims.durable import CAUGHT_UP
+from harness.summary import Arm, DesignSummary, FaultFigures, Named, Phases, Sagas, Summary
+from tests import fakes_charts as fakes
+
+DRAWN = fakes.summary()
+PLAIN = next(iter(DRAWN.designs.values())).arms["control"]
+ORDERS = Sagas(begun=300, shipped=200, undone=100, half_done=0, repeated=0, resumed=5, left_after={"pay": 5})
+ADD, LOOK = "POST /cart/add", "GET /cart"
+
+
+def named(anomalies: int = 0, p50: float = 1.0) -> Named:
+    return Named(100, 100, anomalies, {"200": 100}, p50, 2.0, 100.0, 100.0)
+
+
+def restarted(opened_s: float, size: int) -> FaultFigures:
+    evidence = {"healed_volume_bytes": size, "healed_opened_s": opened_s}
+    return FaultFigures("kill", "r0", 2.0, 2.0, 3.0, evidence, 0.0, None)
+
+
+def arm(lost: int = 0, sessions: int = 0, *, opened_s: float = 0.01, sagas: Sagas | None = None, **more: Any) -> Arm:
+    """100 writes and 100 reads a second before the fault, 1000 writes in all."""
+    return replace(
+        PLAIN,
+        writes=replace(PLAIN.writes, acknowledged=1000, lost=lost),
+        sessions=replace(PLAIN.sessions, judged=90, lost=sessions, **more),
+        names={ADD: named(), LOOK: named(anomalies=90), CAUGHT_UP: named(p50=20.0)},
+        phases=Phases(fakes.phase(300.0), None, None),
+        faults=(restarted(opened_s, round(opened_s * 1e7)),),
+        sagas=sagas,
+    )
+
+
+def runs(**scenarios: dict[str, Arm]) -> Runs:
+    controls = replace(DRAWN.controls, calibration=None)
+    return Runs(
+        {
+            name: Summary(
+                name, "now", {key: DesignSummary({}, {"fault": one}, "x") for key, one in arms.items()}, controls
+            )
+            for name, arms in scenarios.items()
+        }
+    )
+
+
+def found(claim: str, **scenarios: dict[str, Arm]) -> Finding:
+    [one] = claims.chosen([claim])
+    return one.found(runs(**scenarios))
+
+
+def checkpoints(**changed: Arm) -> dict[str, Arm]:
+    return {"often": arm(10), "seldom": arm(60), "large": arm(90, opened_s=0.4), **changed}
+
+
+def test_a_loss_of_one_interval_at_the_most_supports_checkpoints() -> None:
+    told = found("C08", checkpoint=checkpoints())
+    assert told.support is Support.SUPPORTED
+    assert [round(point.value, 2) for point in told.points] == [0.1, 0.6, 0.9]
+    assert [point.predicted for point in told.points] == [0.25, 1.0, 1.0]
+    assert "after 0.01 s with 0.10 MB on its volume, after 0.40 s with 4.0 MB" in told.says
+
+
+@pytest.mark.parametrize(
+    ("changed", "support"),
+    [
+        ({"often": arm(60)}, Support.REFUTED),  # more than its interval holds
+        ({"seldom": arm(60, sessions=1)}, Support.REFUTED),
+        ({"large": arm(90, opened_s=0.005)}, Support.REFUTED),  # size costs nothing
+        ({name: arm(0, opened_s=0.4) for name in ("often", "seldom", "large")}, Support.UNKNOWN),
+        ({"large": replace(arm(90), faults=())}, Support.UNKNOWN),
+    ],
+)
+def test_anything_else_does_not(changed: dict[str, Arm], support: Support) -> None:
+    assert found("C08", checkpoint=checkpoints(**changed)).support is support
+
+
+def evented(event: int = 0, view: int = 0, orders: Sagas = ORDERS) -> dict[str, dict[str, Arm]]:
+    return {
+        "eventlog": {"synced": arm(event), "long": arm(0, opened_s=0.4)},
+        "cqrs": {"quick_view": arm(view), "late_view": arm(0)},
+        "saga": {"logged": arm(sagas=orders), "forgetful": arm(sagas=replace(ORDERS, half_done=4))},
+    }
+
+
+def test_no_event_lost_and_no_saga_half_done_supports_event_sourcing() -> None:
+    told = found("C21", **evented())
+    assert told.support is Support.SUPPORTED
+    assert "0 of 4,000 acknowledged events lost" in told.says
+    assert "20 and 20 ms behind: 180 of 200 reads" in told.says
+
+
+@pytest.mark.parametrize(
+    ("worse", "support"),
+    [
+        (lambda: evented(event=1), Support.REFUTED),
+        (lambda: evented(view=1), Support.REFUTED),
+        (lambda: evented(orders=replace(ORDERS, half_done=1)), Support.REFUTED),
+        (lambda: evented(orders=replace(ORDERS, repeated=1)), Support.REFUTED),
+        (lambda: evented(orders=replace(ORDERS, resumed=0)), Support.UNKNOWN),
+    ],
+)
+def test_a_lost_event_or_a_half_done_saga_does_not(
+    worse: Callable[[], dict[str, dict[str, Arm]]], support: Support
+) -> None:
+    assert found("C21", **worse()).support is support
+
+
+@pytest.mark.parametrize(
+    ("logged", "forgetful", "support"),
+    [
+        ((0, 5), (4, 0), Support.SUPPORTED),
+        ((1, 5), (4, 0), Support.REFUTED),  # its log did not save it
+        ((0, 5), (0, 3), Support.REFUTED),  # it needs none
+        ((0, 0), (4, 0), Support.UNKNOWN),  # the kill met nobody
+        ((0, 5), (0, 0), Support.UNKNOWN),
+    ],
+)
+def test_a_coordinator_has_state_if_orders_stay_half_done_without_it(
+    logged: tuple[int, int], forgetful: tuple[int, int], support: Support
+) -> None:
+    arms = {
+        name: arm(sagas=replace(ORDERS, half_done=half, resumed=resumed))
+        for name, (half, resumed) in (("logged", logged), ("forgetful", forgetful))
+    }
+    assert found("C24", saga=arms).support is support
+
+
+@pytest.mark.parametrize(
+    ("kept", "lost", "support"),
+    [
+        (arm(), arm(sessions=30, at_risk=30, lost_not_at_risk=0, at_risk_not_lost=0), Support.SUPPORTED),
+        (arm(sessions=1), arm(sessions=30, at_risk=30, lost_not_at_risk=0, at_risk_not_lost=0), Support.REFUTED),
+        (arm(), arm(sessions=30, at_risk=29, lost_not_at_risk=1, at_risk_not_lost=0), Support.REFUTED),
+        (arm(), arm(sessions=0, at_risk=30, lost_not_at_risk=0, at_risk_not_lost=30), Support.REFUTED),
+    ],
+)
+def test_a_pet_keeps_its_sessions_with_its_volume_alone(kept: Arm, lost: Arm, support: Support) -> None:
+    assert found("C13", pet={"volume_kept": kept, "volume_lost": lost}).support is support
