@@ -2,15 +2,14 @@
 
 import argparse
 import asyncio
-import contextlib
-import gc
 import json
 import os
 import socket
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
+from targets.imports import quick_imports
 from targets.settings import AddressError, Options, Settings, SettingsError, seconds
 
 
@@ -50,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 async def _run(flags: argparse.Namespace) -> None:
-    with _quick_imports():
+    with quick_imports():
         from targets import catalog  # noqa: PLC0415 - these import the server's library, the quick way
         from targets.apps import Parts  # noqa: PLC0415
         from targets.capacity import Slots  # noqa: PLC0415
@@ -88,28 +87,6 @@ def _options(pairs: Sequence[str]) -> Options:
         if "=" not in pair:
             raise SettingsError(f"--option {pair} has no value: write it as KEY=VALUE")
     return Options({key: value for key, _, value in (pair.partition("=") for pair in pairs)})
-
-
-@contextlib.contextmanager
-def _quick_imports() -> Iterator[None]:
-    """Imports without what this server never uses.
-
-    aiohttp loads every certificate authority of the machine when it is imported, a fifth of the whole start, for a
-    client that is not used here. Collecting garbage while modules load, where there is none, costs another 5 %.
-    """
-    hidden = {"SSL_CERT_FILE": os.devnull, "SSL_CERT_DIR": os.devnull}
-    before = {name: os.environ.get(name) for name in hidden}
-    os.environ.update(hidden)
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
-        gc.freeze()
-        for name, value in before.items():
-            os.environ.pop(name)
-            if value is not None:
-                os.environ[name] = value
 
 
 if __name__ == "__main__":

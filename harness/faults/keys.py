@@ -27,7 +27,7 @@ class RotateKeys:
 
     def applies(self, design: Design) -> bool:
         """Whether its clients hold what the replicas signed."""
-        return design.target is None and design.state == "token"
+        return design.target is None and design.state == "token" and design.app != "function"
 
     async def inject(self, topology: Topology) -> Evidence:
         """Rotate; the evidence is the id of the key that each replica says it signs with."""

@@ -1,0 +1,147 @@
+"""A function-as-a-service: the cart of ``cart.py`` by a process started for a call, kept warm for later ones or not.
+
+A process answers one call at a time. Where none is idle, one is started: a cold start, told as ``X-Cold-Start`` in
+milliseconds. After its call it is kept if fewer than ``--option warm=N`` are idle, else ended; with 0, the default,
+every call has a cold start. A function keeps nothing, so its state has to be with the client or in a store. Its
+effects are not journalled.
+"""
+
+import asyncio
+import contextlib
+import json
+import sys
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import asdict
+
+from aiohttp import web
+
+from targets.apps import Parts, Routes, cart
+from targets.problems import Unavailable
+from targets.settings import Settings, SettingsError
+from targets.worker import Answer, Call, Start
+
+OPTIONS: tuple[str, ...] = ("warm", *cart.OPTIONS)
+KEEPS_SESSIONS = True
+_NOTHING_KEPT = "a function's process keeps nothing, so its state has to be with the client or in a store"
+REFUSES: Mapping[str, str] = dict.fromkeys(("memory", "faulty", "checkpoint", "eventlog"), _NOTHING_KEPT)
+
+#: Seconds that a process is given to start and to answer.
+PATIENCE = 10.0
+#: Processes at once; further calls wait.
+MOST = 32
+_LONGEST = 1 << 20  # bytes of a line
+
+
+class Instance:
+    """One process of the function."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+
+    @classmethod
+    async def started(cls, start: Start) -> "Instance":
+        """A new one, ready for its first call."""
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-P", "-m", "targets.worker",
+            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=_LONGEST,
+        )  # fmt: skip
+        instance = cls(process)
+        try:
+            await instance.asked(asdict(start))
+        except BaseException:
+            await instance.end()
+            raise
+        return instance
+
+    async def asked(self, told: Mapping[str, object]) -> bytes:
+        """Its answer to a line.
+
+        Raises:
+            Unavailable: it died, or is not done in time.
+        """
+        assert self._process.stdin and self._process.stdout  # noqa: S101 - both are pipes
+        try:
+            async with asyncio.timeout(PATIENCE):
+                self._process.stdin.write(json.dumps(told).encode() + b"\n")
+                line = await self._process.stdout.readline()
+        except (OSError, TimeoutError) as problem:
+            raise Unavailable("the function's process does not answer") from problem
+        if not line:
+            raise Unavailable("the function's process died")
+        return line
+
+    async def end(self) -> None:
+        """Kill it: it has nothing to give back."""
+        with contextlib.suppress(ProcessLookupError):
+            self._process.kill()
+        await self._process.wait()
+
+
+class Pool:
+    """The processes: those idle, of which at most ``warm`` are kept."""
+
+    def __init__(self, start: Start, warm: int) -> None:
+        self._start, self._warm = start, warm
+        self._idle: list[Instance] = []
+        self._room = asyncio.Semaphore(MOST)
+
+    async def handle(self, request: web.BaseRequest) -> web.Response:
+        """Answer one request by one process."""
+        call = Call(request.method, request.raw_path, dict(request.headers), (await request.read()).decode())
+        async with self._room, self._instance() as (instance, cold_ms):
+            answer = Answer(**json.loads(await instance.asked(asdict(call))))
+        response = web.Response(body=answer.body.encode(), status=answer.status, headers=answer.headers)
+        if cold_ms is not None:
+            response.headers["X-Cold-Start"] = f"{cold_ms:.1f}"
+        return response
+
+    @contextlib.asynccontextmanager
+    async def _instance(self) -> AsyncIterator[tuple[Instance, float | None]]:
+        """An idle one, or a new one and how long its start took; one whose call failed is not used again."""
+        cold_ms = None
+        if self._idle:
+            instance = self._idle.pop()
+        else:
+            began = asyncio.get_running_loop().time()
+            instance = await Instance.started(self._start)
+            cold_ms = 1e3 * (asyncio.get_running_loop().time() - began)
+        try:
+            yield instance, cold_ms
+        except BaseException:
+            await instance.end()
+            raise
+        if len(self._idle) < self._warm:
+            self._idle.append(instance)
+        else:
+            await instance.end()
+
+    @contextlib.asynccontextmanager
+    async def emptied(self) -> AsyncIterator[None]:
+        """At the end no process is left."""
+        try:
+            yield
+        finally:
+            await asyncio.gather(*(instance.end() for instance in self._idle))
+
+
+def app(parts: Parts) -> Routes:
+    """The cart's routes, each answered by a process.
+
+    Raises:
+        SettingsError: ``warm`` is no number.
+    """
+    pool = Pool(_start(parts.settings), _warm(parts.settings))
+    parts.work.append(pool.emptied)
+    return {path: dict.fromkeys(methods, pool.handle) for path, methods in cart.app(parts).items()}
+
+
+def _warm(settings: Settings) -> int:
+    text = settings.options.text("warm", "0")
+    if not text.isascii() or not text.isdigit() or int(text) > MOST:
+        raise SettingsError(f"--option warm={text} is not a number from 0 to {MOST}")
+    return int(text)
+
+
+def _start(settings: Settings) -> Start:
+    options = {key: value for key, value in settings.options.values.items() if key != "warm"}
+    return Start("cart", settings.state, settings.replica, settings.boot, settings.store, settings.secret, options)

@@ -1,0 +1,75 @@
+"""The cart as a function: a process a call, real ones."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+import psutil
+import pytest
+from aiohttp.test_utils import RawTestServer
+
+from targets import catalog
+from targets.apps import Parts, function
+from targets.journal import Journal
+from targets.service import Service, at_work
+from targets.settings import Options, SettingsError
+from targets.state import token
+from tests.unit.targets.served import SETTINGS, Client
+
+
+@asynccontextmanager
+async def _visited(warm: str) -> AsyncIterator[Client]:
+    settings = replace(SETTINGS, secret="s" * 32, state="token", options=Options({"warm": warm}))
+    place = token.place(settings)
+    parts = Parts(place, Journal(None, settings), settings)
+    service = Service(settings, function.app(parts), place)
+    async with at_work(place, parts.work), RawTestServer(service.handle) as server:
+        client = Client(server)
+        yield client
+        await client.http.close()
+
+
+def _workers() -> set[int]:
+    return {child.pid for child in psutil.Process().children() if "targets.worker" in child.cmdline()}
+
+
+@pytest.mark.slow
+async def test_every_call_has_a_cold_start_and_leaves_no_process() -> None:
+    async with _visited(warm="0") as client:
+        added = await client.post("/cart/add", {"item": "tea"})
+        shown = await client.get("/cart")
+        assert (shown.status, shown.body["items"]) == (200, {"tea": 1})
+        assert shown.session == added.session
+        assert {float(reply.headers["X-Cold-Start"]) > 0 for reply in (added, shown)} == {True}
+        assert shown.headers["X-Replica"] == "r7"
+        assert not _workers()
+
+
+@pytest.mark.slow
+async def test_a_process_is_kept_warm_until_the_end_and_one_that_died_is_replaced() -> None:
+    async with _visited(warm="1") as client:
+        first, second = await client.get("/cart"), await client.get("/cart")
+        assert "X-Cold-Start" in first.headers
+        assert "X-Cold-Start" not in second.headers
+        [pid] = _workers()
+        psutil.Process(pid).kill()
+        assert (await client.get("/cart")).status == 503
+        assert "X-Cold-Start" in (await client.get("/cart")).headers
+        assert (await client.post("/cart/add", {})).status == 400
+        assert len(_workers()) == 1
+    assert not _workers()
+
+
+@pytest.mark.parametrize("state", ["memory", "faulty", "checkpoint", "eventlog"])
+def test_a_state_in_its_own_process_is_refused_with_the_reason(state: str) -> None:
+    with pytest.raises(SettingsError, match="keeps nothing"):
+        catalog.chosen("function", state, Options({}))
+
+
+@pytest.mark.parametrize("warm", ["-1", "x", "33"])
+def test_a_pool_of_no_size_is_refused(warm: str) -> None:
+    settings = replace(SETTINGS, options=Options({"warm": warm}))
+    with pytest.raises(SettingsError, match="from 0 to 32"):
+        function.app(
+            Parts(token.place(replace(settings, secret="s", options=Options())), Journal(None, settings), settings)
+        )
