@@ -28,6 +28,7 @@ from harness.expectations import (
     surges,
 )
 from harness.faults import (
+    Autoscale,
     Bandwidth,
     CrashLoop,
     Cut,
@@ -78,6 +79,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "At",
+    "Autoscale",
     "Balancing",
     "Bandwidth",
     "Client",

@@ -19,6 +19,7 @@ from harness.runs import ArmFiles
 from harness.scenario import Arm
 from harness.supervisor import Death, Supervisor
 from harness.topology.beliefs import watching
+from harness.topology.moving import moving
 from harness.topology.process import ProcessBackend
 from harness.topology.topology import Topology
 
@@ -127,6 +128,7 @@ class Bench:
             self.backend.topology(arm.design, told.files.logs, told.clock, on_start=driver.booting) as topology,
         ):
             told.up(topology)
+            told.event(Event(0.0, "brought_up", arm.design.name, asdict(moving(self.supervisor.children))))
             await driver.ready()
             told.clock.t0_ns = driver.start(topology.url)
             async with (

@@ -534,8 +534,15 @@ def _resources(observed: ArmObservations, start: float, end: float, requests: in
         store_cpu=cpu["store"],
         memory_mb=sum(value for value in memory if value is not None) if any(memory) else None,
         cpu_ms_per_request=round(1e3 * sum(serving) * (end - start) / requests, 4) if serving and requests else None,
-        processes=len({(one.role, one.name) for one in samples if one.role != "driver"}) or None,
+        processes=len({(one.role, one.name) for one in samples if one.role not in ("driver", "harness")}) or None,
+        ports=_brought_up(observed, "ports"),
+        config_lines=_brought_up(observed, "config_lines"),
     )
+
+
+def _brought_up(observed: ArmObservations, what: str) -> int | None:
+    """What was counted once all parts were up."""
+    return next((int(e.detail[what] or 0) for e in observed.events if e.kind == "brought_up"), None)
 
 
 def _mean_of_role(samples: Sequence[Sample], role: str, what: str) -> float | None:

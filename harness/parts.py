@@ -170,6 +170,27 @@ class Rotatable(Protocol):
         """Sign with this key and accept these; None where it does not say that it does."""
 
 
+@dataclass(frozen=True)
+class Load:
+    """How long a replica's slots were held since its start, all together, at ``t``: both in seconds."""
+
+    held_s: float
+    slots: int
+    t: float
+
+    def since(self, before: "Load") -> float:
+        """The share of its capacity in use since then."""
+        return (self.held_s - before.held_s) / max(1e-9, (self.t - before.t) * self.slots)
+
+
+@runtime_checkable
+class Loaded(Protocol):
+    """Tells how busy it is."""
+
+    async def load(self) -> Load | None:
+        """None where its capacity is not emulated."""
+
+
 @runtime_checkable
 class Scalable(Protocol):
     """A topology whose number of replicas can change."""

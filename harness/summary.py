@@ -204,7 +204,9 @@ class Resources:
     store_cpu: float | None
     memory_mb: float | None
     cpu_ms_per_request: float | None
-    processes: int | None = None  # that ran the design, the load process not among them
+    processes: int | None = None  # that ran the design: neither the load process nor the harness is among them
+    ports: int | None = None  # addresses that they listened on
+    config_lines: int | None = None  # the balancer's and the store's: lines of their files, flags of their commands
 
 
 @dataclass(frozen=True)

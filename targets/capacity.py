@@ -2,6 +2,7 @@
 
 import asyncio
 import heapq
+import time
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
@@ -22,7 +23,13 @@ class Slots:
             raise SettingsError("--slots must be at least 1")
         self._service_time = service_time
         self._free = asyncio.Semaphore(slots)
+        self._slots = slots
+        self._held = 0.0  # seconds that slots were held, of requests that have ended
         self._ends = [0.0] * slots  # a heap: when each free slot was due to become free
+
+    def told(self) -> dict[str, float]:
+        """How busy it has been: ``held_s`` of ``slots`` at ``t``, by which its use between two looks can be told."""
+        return {"held_s": self._held, "slots": self._slots, "t": time.monotonic()}
 
     async def held(self, work: Callable[[], Awaitable[T]]) -> T:
         """Wait for a slot, hold it for the service time, then do the work."""
@@ -33,9 +40,11 @@ class Slots:
             try:
                 await asyncio.sleep(due - now())
                 woke = now()
+                self._held += self._service_time
                 try:
                     return await work()
                 finally:
                     due += now() - woke
+                    self._held += now() - woke
             finally:
                 heapq.heappush(self._ends, due)

@@ -37,7 +37,8 @@ class Service:
     ) -> None:
         self._settings, self._app, self._slots = settings, app, slots
         pages = place.pages() if isinstance(place, Telling) else {}
-        self._pages = {**pages, "/healthz": self._health}
+        load: Mapping[str, Callable[[], object]] = {"/load": slots.told} if slots else {}
+        self._pages = {**pages, **load, "/healthz": self._health}
         self._keys: Routes = place.keys.routes() if isinstance(place, Rotating) else {}
         self._nonce = nonce
         self._ready = True

@@ -1,5 +1,6 @@
 """What breaks, and how it is undone."""
 
+from harness.faults.autoscale import Autoscale
 from harness.faults.balancer import KillBalancer, ReloadBalancer, RestartBalancer
 from harness.faults.deploy import RollingDeploy, Start, Terminate
 from harness.faults.fault import Heal
@@ -23,6 +24,7 @@ from harness.faults.store import (
 from harness.faults.volume import LoseVolume, TornTail
 
 __all__ = [
+    "Autoscale",
     "Bandwidth",
     "CrashLoop",
     "Cut",

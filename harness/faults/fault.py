@@ -88,6 +88,14 @@ class Ending(Protocol):
 
 
 @runtime_checkable
+class Looking(Protocol):
+    """A step that breaks nothing: it looks at the topology, so that the steps after it can depend on what is seen."""
+
+    async def look(self, topology: Topology) -> None:
+        """Look, and remember."""
+
+
+@runtime_checkable
 class Compound(Protocol):
     """A fault made of others, which follow one another."""
 

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager, suppress
 
 from harness.clock import Clock
 from harness.errors import HarnessError, UntrustedError, UsageError
-from harness.faults.fault import Breaking, Compound, Ending, Passing, Topology
+from harness.faults.fault import Breaking, Compound, Ending, Looking, Passing, Topology
 from harness.observations import Event
 from harness.parts import Evidence
 from harness.scenario import At, Fault
@@ -39,6 +39,8 @@ class Timeline:
             await self.undo(self._ended_by(fault))
         elif isinstance(fault, Breaking):
             await self._inject(fault)
+        elif isinstance(fault, Looking):
+            await fault.look(self._topology)
 
     async def undo_all(self) -> None:
         """Mend whatever is still broken, all of it: what cannot be mended is raised after the rest is.

@@ -11,12 +11,12 @@ from functools import partial
 from pathlib import Path
 
 from harness.errors import EnvironmentLacksError
-from harness.parts import Evidence, Keys, Member
+from harness.parts import Evidence, Keys, Load, Member
 from harness.ports import LOOPBACK, Reservation
 from harness.scenario import Design
 from harness.supervisor import Child, Command, Supervisor
 from harness.supervisor.deeds import Throttle, killed, paused, resumed, stopped, terminated
-from harness.topology import keys
+from harness.topology import admin
 from harness.topology.health import Health, probe
 from harness.topology.volume import lost, size, torn
 
@@ -215,11 +215,15 @@ class ProcessReplica(Started):
 
     async def keys(self) -> Keys | None:
         """What it tells of its keys; None where it has none."""
-        return await keys.ask(LOOPBACK, self._listens_on)
+        return await admin.keys(LOOPBACK, self._listens_on)
 
     async def use_keys(self, signing: int, accepted: Sequence[int]) -> Keys | None:
         """Sign with this key and accept these; None where it does not say that it does."""
-        return await keys.change(LOOPBACK, self._listens_on, signing, accepted)
+        return await admin.use_keys(LOOPBACK, self._listens_on, signing, accepted)
+
+    async def load(self) -> Load | None:
+        """How busy its slots have been; None where its capacity is not emulated."""
+        return await admin.load(LOOPBACK, self._listens_on)
 
     async def lose_volume(self) -> Evidence:
         """Empty its volume: landed when nothing is there any more, and it was down."""

@@ -6,7 +6,7 @@ import pytest
 
 from harness import claims
 from harness.claims import Runs, Support
-from harness.summary import Arm, DesignSummary, Named, Summary
+from harness.summary import Arm, DesignSummary, FaultFigures, Named, Summary
 from tests import fakes_charts as fakes
 
 DRAWN = fakes.summary()
@@ -99,3 +99,71 @@ def test_without_a_copy_nothing_is_said() -> None:
     [stateful] = claims.chosen(["C17"])
     bare = {name: {"control": arm({"GET /me": named()})} for name in ("jwt", "opaque", "session")}
     assert stateful.found(run("login", bare)).support is Support.UNKNOWN
+
+
+def scaled(lost: int, shrinks: bool = True) -> Runs:
+    fault = FaultFigures("grow", "replicas", 1.0, 1.1, 1.1, {}, 0.0, 0.0)
+    faults = (fault, *([replace(fault, kind="retire")] if shrinks else []))
+    kept, some = arm({}, lost=0), arm({}, lost=lost)
+    arms = {"stateless": kept, "drained": kept, "sticky": some}
+    return run("autoscale", {name: {"fault": replace(one, faults=faults)} for name, one in arms.items()})
+
+
+def test_sessions_lost_on_the_way_in_are_told_by_design() -> None:
+    [claim] = claims.chosen(["C14"])
+    found = claim.found(scaled(lost=7))
+    assert found.support is Support.SUPPORTED
+    assert "sticky lost 7 of" in found.says
+    assert claim.found(scaled(lost=0)).support is Support.REFUTED
+    assert claim.found(scaled(lost=7, shrinks=False)).support is Support.UNKNOWN
+
+
+def deployed(cold: float = 700.0, kept: int = 0, **lost: int) -> Runs:
+    """Functions whose calls take ``cold`` ms or 2 ms, and pets of which ``kept`` and ``lost`` tell the losses."""
+    times = {"cold": cold, "warm": 2.0, "running": 1.0}
+    calls = {
+        name: replace(arm({}, lost=0), service_ms=replace(PLAIN.service_ms, p50=p50)) for name, p50 in times.items()
+    }
+    quiet = {name: replace(one, writes=replace(one.writes, lost=0)) for name, one in calls.items()}
+    functions = run("serverless", {name: {"control": one} for name, one in quiet.items()})
+    gone = {"lost": 30, "at_risk": 30, "lost_not_at_risk": 0, "at_risk_not_lost": 0, **lost}
+    pets = {"volume_kept": {"fault": arm({}, lost=kept)}, "volume_lost": {"fault": arm({}, **gone)}}
+    return Runs({**functions.summaries, **run("pet", pets).summaries})
+
+
+def test_functions_start_cold_and_pets_live_by_their_volume() -> None:
+    [claim] = claims.chosen(["C13"])
+    found = claim.found(deployed())
+    assert found.support is Support.SUPPORTED
+    assert "over 700 ms where each had a process started for it" in found.says
+    assert [point.label for point in found.points] == [
+        "a function, a process a call", "a pet with its volume", "a pet without it",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "otherwise",
+    [{"cold": 1.5}, {"kept": 1}, {"at_risk": 29, "lost_not_at_risk": 1}, {"lost": 0, "at_risk_not_lost": 30}],
+)
+def test_a_deployment_that_comes_out_otherwise_refutes_it(otherwise: dict[str, float]) -> None:
+    [claim] = claims.chosen(["C13"])
+    assert claim.found(deployed(**otherwise)).support is Support.REFUTED  # type: ignore[arg-type]  # times or counts
+
+
+@pytest.mark.parametrize(("ports", "support"), [(6, Support.SUPPORTED), (2, Support.REFUTED)])
+def test_the_simpler_infrastructure_has_fewer_parts(ports: int, support: Support) -> None:
+    [claim] = claims.chosen(["C23"])
+
+    def of(processes: int, listening: int) -> dict[str, Arm]:
+        used = replace(PLAIN.resources, processes=processes, ports=listening, config_lines=40)
+        return {"control": replace(PLAIN, resources=used)}
+
+    designs = {"stateless": of(4, 4), "sticky": of(4, 4), "hybrid": of(5, ports)}
+    assert claim.found(run("node_kill", designs)).support is support
+
+
+def test_without_a_count_of_the_parts_it_is_unknown() -> None:
+    [claim] = claims.chosen(["C23"])
+    bare = {"control": replace(PLAIN, resources=replace(PLAIN.resources, ports=None))}
+    found = claim.found(run("node_kill", dict.fromkeys(("stateless", "sticky", "hybrid"), bare)))
+    assert found.support is Support.UNKNOWN

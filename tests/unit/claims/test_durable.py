@@ -132,16 +132,3 @@ def test_a_coordinator_has_state_if_orders_stay_half_done_without_it(
         for name, (half, resumed) in (("logged", logged), ("forgetful", forgetful))
     }
     assert found("C24", saga=arms).support is support
-
-
-@pytest.mark.parametrize(
-    ("kept", "lost", "support"),
-    [
-        (arm(), arm(sessions=30, at_risk=30, lost_not_at_risk=0, at_risk_not_lost=0), Support.SUPPORTED),
-        (arm(sessions=1), arm(sessions=30, at_risk=30, lost_not_at_risk=0, at_risk_not_lost=0), Support.REFUTED),
-        (arm(), arm(sessions=30, at_risk=29, lost_not_at_risk=1, at_risk_not_lost=0), Support.REFUTED),
-        (arm(), arm(sessions=0, at_risk=30, lost_not_at_risk=0, at_risk_not_lost=30), Support.REFUTED),
-    ],
-)
-def test_a_pet_keeps_its_sessions_with_its_volume_alone(kept: Arm, lost: Arm, support: Support) -> None:
-    assert found("C13", pet={"volume_kept": kept, "volume_lost": lost}).support is support
