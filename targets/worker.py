@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from targets.imports import quick_imports
 
 with quick_imports():
+    from aiohttp import web
     from multidict import CIMultiDict
 
     from targets import catalog
@@ -72,7 +73,7 @@ class Call:
         """What the service says to it."""
         reply = await service.handle(self)  # type: ignore[arg-type]  # it has all that apps read of a request
         told = {name: reply.headers[name] for name in _TOLD if name in reply.headers}
-        body = reply.body if isinstance(reply.body, bytes) else b""
+        body = reply.body if isinstance(reply, web.Response) and isinstance(reply.body, bytes) else b""
         return Answer(reply.status, told, body.decode())
 
 
