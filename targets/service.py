@@ -20,7 +20,7 @@ from targets.capacity import Slots
 from targets.keys import Rotating
 from targets.problems import NotAllowed, NotFound, Problem, Unavailable
 from targets.settings import Settings
-from targets.state import Place, Telling
+from targets.state import Place, Routed, Telling
 
 #: Seconds that requests in flight are given when the service stops.
 GRACE = 5.0
@@ -39,7 +39,8 @@ class Service:
         pages = place.pages() if isinstance(place, Telling) else {}
         load: Mapping[str, Callable[[], object]] = {"/load": slots.told} if slots else {}
         self._pages = {**pages, **load, "/healthz": self._health}
-        self._keys: Routes = place.keys.routes() if isinstance(place, Rotating) else {}
+        keys: Routes = place.keys.routes() if isinstance(place, Rotating) else {}
+        self._apart: Routes = {**keys, **(place.routes() if isinstance(place, Routed) else {})}
         self._nonce = nonce
         self._ready = True
         self._began = time.monotonic()
@@ -83,7 +84,7 @@ class Service:
             return self._page(path)
         socket = asked.wants_socket(request) and "SOCKET" in self._app.get(path, ())
         handler = self._route(path, "SOCKET" if socket else request.method)
-        if self._slots is None or socket or path in self._keys or path in _UNQUEUED:
+        if self._slots is None or socket or path in self._apart or path in _UNQUEUED:
             return await handler(request)
         return await self._slots.held(lambda: handler(request))
 
@@ -92,7 +93,7 @@ class Service:
         return asked.reply(self._pages[path](), status)
 
     def _route(self, path: str, method: str) -> Handler:
-        methods = self._app.get(path) or self._keys.get(path)
+        methods = self._app.get(path) or self._apart.get(path)
         if methods is None:
             raise NotFound(f"nothing at {path}")
         if method not in methods:

@@ -4,8 +4,10 @@
 and imports its client library only then: the time from start to ready is part of what is measured.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol, runtime_checkable
+
+from aiohttp.web import BaseRequest, StreamResponse
 
 from targets.session import Session
 from targets.settings import Settings
@@ -55,6 +57,14 @@ class Telling(Protocol):
 
     def pages(self) -> Mapping[str, Callable[[], object]]:
         """By path, what makes the JSON value to answer with."""
+
+
+@runtime_checkable
+class Routed(Protocol):
+    """An ability apart: a place that answers requests of its own, at once, such as those of other replicas."""
+
+    def routes(self) -> Mapping[str, Mapping[str, Callable[[BaseRequest], Awaitable[StreamResponse]]]]:
+        """By path and method."""
 
 
 class State(Protocol):

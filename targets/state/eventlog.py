@@ -46,7 +46,7 @@ class EventLog:
         is_new = True
         for text in self._log.replay():
             is_new, event = False, json.loads(text)
-            before = self._memory.find(event["handle"])
+            _, before = self._memory.find(event["handle"])
             self._memory.put(event["handle"], applied(before, event), event["expires"])
         if is_new:
             await self._write_ballast()

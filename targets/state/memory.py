@@ -69,18 +69,17 @@ class Memory:
         self.purge()
         return dict(self._kept)
 
-    def find(self, handle: str) -> Session | None:
-        """The session, even where it has expired."""
-        return self._kept.get(handle, (0.0, None))[1]
+    def find(self, handle: str) -> tuple[float, Session | None]:
+        """When the session expires, and the session, even where it has expired."""
+        return self._kept.get(handle, (0.0, None))
 
-    def purge(self) -> None:
-        """Make room of what has expired."""
-        now = self._clock()
-        while self._kept:
-            oldest = next(iter(self._kept))
-            if self._kept[oldest][0] > now:
-                return
+    def purge(self) -> list[str]:
+        """Make room of what has expired; their handles."""
+        now, gone = self._clock(), []
+        while self._kept and self._kept[oldest := next(iter(self._kept))][0] <= now:
             del self._kept[oldest]
+            gone.append(oldest)
+        return gone
 
 
 def ballast(memory: Memory, count: int) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 import pytest
@@ -20,8 +20,10 @@ from targets.state.checkpoint import Checkpoint
 from targets.state.eventlog import EventLog
 from targets.state.faulty import Bugs, Faulty
 from targets.state.memory import Memory
+from targets.state.replicated import Replicated
 from targets.state.sqlite import Sqlite
 from targets.state.token import FORMATS, Token
+from tests.fakes_peers import Nearby
 from tests.held_stores import DURABLE, OTHERS, HeldStores, eventually, held_stores
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -62,6 +64,12 @@ class Kind:
     second_writer: str  # what meets the second of two writes from one read: refused | wins | apart
 
 
+@cache
+def nearby(volume: Path) -> Nearby:
+    """The other replica of a test, which outlives the one under test as its volume does."""
+    return Nearby(Replicated([]))
+
+
 #: The places at this end, ``(ttl, volume) -> Place``: whether they outlive a restart, and what meets a second writer.
 PLAIN: Mapping[str, tuple[Callable[[float, Path], Place], bool, str]] = {
     "memory": (lambda ttl, volume: Memory(ttl), False, "refused"),
@@ -70,6 +78,7 @@ PLAIN: Mapping[str, tuple[Callable[[float, Path], Place], bool, str]] = {
     "signed": (lambda ttl, volume: Token(Keyring("s"), ttl, form="signed"), True, "apart"),
     "checkpoint": (lambda ttl, volume: Checkpoint(volume, ttl), True, "refused"),
     "eventlog": (lambda ttl, volume: EventLog(volume, ttl), True, "refused"),
+    "replicated": (lambda ttl, volume: Replicated([nearby(volume)], ttl), True, "refused"),
     "sqlite": (lambda ttl, volume: Sqlite(volume / "sessions.db", ttl), True, "refused"),
 }
 KINDS = [*PLAIN, *(pytest.param(name, marks=pytest.mark.slow) for name in STORED)]

@@ -1,0 +1,218 @@
+"""In memory, and copied to another replica: before a write is acknowledged, or after it.
+
+Each session is led by one replica, the one that its client's requests come to. What ``--option ack`` says of a write:
+
+- ``peer``  acknowledged once this process **and** another one have it: the kill of any one replica loses nothing
+- ``self``  acknowledged once this process has it; the copy follows, so a kill loses what was on its way (milliseconds)
+
+Copies go to the next replica that answers (from r0 to r1, from the last to r0). A request for a session that is not led
+here makes this replica ask all others, take the newest that they have, and lead it from then on: so whoever is left
+answers for the sessions of a dead one, and one that came back empty gets its own back. Whoever is copied to refuses
+what is not newer than what it has (409 for the client). When the next replica changes, all that is led is copied anew.
+
+Where no other replica answers, ``peer`` refuses writes (503, perhaps applied). Lost are sessions whose two replicas die
+before they were copied anew. Between replicas that cannot reach each other both sides may lead: with ``peer`` and three
+replicas the side of one refuses, with ``self`` the writes of one side are lost. Replicas added later are not known to
+the older ones, which cannot ask them.
+"""
+
+import asyncio
+import contextlib
+import os
+import time
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+
+from aiohttp import web
+
+from targets import asked, peers
+from targets.peers import Entry, HttpPeer, Peer, peer_key
+from targets.problems import Conflict, Unavailable
+from targets.session import Session
+from targets.settings import Settings, SettingsError
+from targets.state import TTL
+from targets.state.memory import Memory
+
+OPTIONS: tuple[str, ...] = ("ttl", "ack")
+KEEPS_SESSIONS = True
+
+ACKS = ("peer", "self")
+
+
+class Replicated:
+    """A memory that others have copies of; ``others`` are the other replicas, the next one first."""
+
+    def __init__(self, others: Sequence[Peer], ttl: float = TTL, ack: str = "peer", key: str = "") -> None:
+        self._memory = Memory(ttl, time.time)
+        self._others, self._waits, self._key = list(others), ack == "peer", key
+        self._leads: set[str] = set()
+        self._next: Peer | None = None  # who has copies of all that is led here
+        self._outbox: dict[str, list[asyncio.Future[None]]] = {}  # to be copied, with who waits for it
+        self._filled = asyncio.Event()
+        self._copying: asyncio.Task[None] | None = None
+
+    async def open(self) -> None:
+        """Begin to copy; peers that are not there yet are no error."""
+        self._copying = asyncio.create_task(self._keep_copying())
+
+    async def close(self) -> None:
+        """Copy what was not copied yet, and forget everything."""
+        if self._copying is not None:
+            self._copying.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._copying
+            self._copying = None
+            await self._copy(self._taken_out())
+        for peer in self._others:
+            await peer.close()
+        self._leads.clear()
+        await self._memory.close()
+
+    async def read(self, handle: str, *, to_write: bool = False) -> Session | None:
+        """The session, led here from now on; None where no replica that answers knows it."""
+        if handle not in self._leads:
+            await self._take(handle)
+        return await self._memory.read(handle)
+
+    async def create(self, session: Session) -> str:
+        """Keep it, and have it copied.
+
+        Raises:
+            Unavailable: ``ack`` is ``peer``, and none answers.
+        """
+        self._leads.difference_update(self._memory.purge())
+        handle = os.urandom(16).hex()
+        self._memory.put(handle, session)
+        self._leads.add(handle)
+        await self._copied(handle)
+        return handle
+
+    async def write(self, handle: str, session: Session) -> str:
+        """Replace it, if it is led here and still the one that was read, and have it copied.
+
+        Raises:
+            Conflict: it is not, or the peer has a newer one.
+            Unavailable: ``ack`` is ``peer``, and none answers.
+        """
+        if handle not in self._leads:
+            raise Conflict("the session is led by another replica by now")
+        await self._memory.write(handle, session)
+        await self._copied(handle)
+        return handle
+
+    # As a peer of the others
+
+    def keep(self, entries: Iterable[Entry]) -> list[str]:
+        """Keep copies; the handles of those that are not newer than what is here."""
+        refused = []
+        for entry in entries:
+            _, known = self._memory.find(entry.handle)
+            if known is None or known.version < entry.session.version:
+                self._memory.put(entry.handle, entry.session, entry.expires)
+                self._leads.discard(entry.handle)
+            elif known != entry.session:
+                refused.append(entry.handle)
+        return refused
+
+    def give(self, handle: str) -> Entry | None:
+        """What is here of a session, which is led here no longer."""
+        self._leads.discard(handle)
+        return self._entry(handle)
+
+    def routes(self) -> Mapping[str, Mapping[str, Callable[[web.BaseRequest], Awaitable[web.Response]]]]:
+        """What the peers ask over HTTP."""
+        return {peers.KEEP: {"POST": self._answer_keep}, peers.GIVE: {"POST": self._answer_give}}
+
+    async def _answer_keep(self, request: web.BaseRequest) -> web.Response:
+        told = await peers.told(request, self._key)
+        return asked.reply({"refused": self.keep(map(Entry.of_plain, told["entries"]))})
+
+    async def _answer_give(self, request: web.BaseRequest) -> web.Response:
+        entry = self.give(str((await peers.told(request, self._key))["handle"]))
+        return asked.reply({"entry": entry.plain() if entry else None})
+
+    # Copies
+
+    def _entry(self, handle: str) -> Entry | None:
+        expires, session = self._memory.find(handle)
+        return None if session is None else Entry(handle, expires, session)
+
+    async def _take(self, handle: str) -> None:
+        """Lead a session: the newest that anybody has of it."""
+        found = await asyncio.gather(*(peer.give(handle) for peer in self._others), return_exceptions=True)
+        if handle in self._leads:  # by another request, meanwhile
+            return
+        entries = [entry for entry in (*found, self._entry(handle)) if isinstance(entry, Entry)]
+        if not entries:
+            return
+        newest = max(entries, key=lambda entry: entry.session.version)
+        self._memory.put(handle, newest.session, newest.expires)
+        self._leads.add(handle)
+        self._put_out(handle)
+
+    async def _copied(self, handle: str) -> None:
+        waiting = self._put_out(handle)
+        if self._waits:
+            await waiting
+
+    def _put_out(self, handle: str) -> asyncio.Future[None]:
+        waiting = asyncio.get_running_loop().create_future()
+        waiting.add_done_callback(lambda done: done.cancelled() or done.exception())  # not everybody waits for it
+        self._outbox.setdefault(handle, []).append(waiting)
+        self._filled.set()
+        return waiting
+
+    def _taken_out(self) -> dict[str, list[asyncio.Future[None]]]:
+        taken, self._outbox = self._outbox, {}
+        self._filled.clear()
+        return taken
+
+    async def _keep_copying(self) -> None:
+        """One batch after another: what comes while one is on its way goes with the next."""
+        while True:
+            await self._filled.wait()
+            await self._copy(self._taken_out())
+
+    async def _copy(self, batch: Mapping[str, Sequence[asyncio.Future[None]]]) -> None:
+        refused = await self._sent(batch)
+        for handle in refused or ():  # somebody else has gone on with it: to be asked for anew
+            self._leads.discard(handle)
+            self._memory.forget(handle)
+        for handle, waiting in batch.items():
+            for one in waiting:
+                if one.done():
+                    continue
+                if refused is None:
+                    one.set_exception(Unavailable("no other replica answers"))
+                elif handle in refused:
+                    one.set_exception(Conflict("another replica has a newer state of the session"))
+                else:
+                    one.set_result(None)
+
+    async def _sent(self, handles: Iterable[str]) -> Collection[str] | None:
+        """The handles refused by the first peer that answers; None where none does."""
+        order = sorted(self._others, key=lambda peer: peer is not self._next)  # the present one first, then as they are
+        for peer in order:
+            wanted = handles if peer is self._next else {*handles, *self._leads}
+            entries = [entry for handle in wanted if (entry := self._entry(handle))]
+            with contextlib.suppress(Unavailable):
+                refused = await peer.keep(entries)
+                self._next = peer
+                return refused
+        return None
+
+
+def place(settings: Settings) -> Replicated:
+    """A memory with copies, and the options ``ttl`` and ``ack``.
+
+    Raises:
+        SettingsError: there is no other replica.
+    """
+    names = [*settings.peers]
+    if settings.replica not in names or len(names) < 2:
+        raise SettingsError(
+            "the state replicated needs --peers r0=HOST:PORT,r1=..., this replica and at least one more"
+        )
+    own, key = names.index(settings.replica), peer_key(settings.secret)
+    others = [HttpPeer(settings.peers[name], key) for name in names[own + 1 :] + names[:own]]
+    options = settings.options
+    return Replicated(others, options.seconds("ttl", TTL), options.text("ack", "peer", ACKS), key)
