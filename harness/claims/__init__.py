@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from harness.claims import crash, deciding, deploy, durable, growth, login, payload, replication, told
+from harness.claims import crash, deciding, deploy, devices, durable, growth, login, payload, replication, told
 from harness.claims.attempt import attempt, needs
 from harness.claims.claim import Claim, Finding, Need, Point, Runs, Support, UnsettledError
 from harness.claims.told import Told, read
@@ -13,6 +13,7 @@ from harness.runs import write_text
 _TOPICS = (
     crash,
     deploy,
+    devices,
     durable,
     growth,
     login,

@@ -85,17 +85,13 @@ class Client:
     ``latest`` is the last message that its WebSocket brought unasked, of any of its connections.
     """
 
-    __slots__ = ("_plain", "latest", "number")
+    __slots__ = ("_plain", "latest", "number", "user")
 
-    def __init__(self, number: int, plain: dict[str, Request] | None = None) -> None:
+    def __init__(self, number: int, plain: dict[str, Request] | None = None, user: str = "") -> None:
         self.number = number  # the session's, from 1
+        self.user = user or f"u{number}"  # who this session's client says it is (``X-User``)
         self._plain = {} if plain is None else plain  # GETs without options by their path; sessions may share them
         self.latest: Reply | None = None
-
-    @property
-    def user(self) -> str:
-        """Who this session's client says it is (``X-User``)."""
-        return f"u{self.number}"
 
     def request(
         self,

@@ -36,6 +36,10 @@ class Cookies:
             self.line = b"Cookie: " + pairs + b"\r\n" if pairs else b""
         return changed
 
+    def adopt(self, other: "Cookies") -> None:
+        """Have those of another session, as they are now."""
+        self._values, self.line = dict(other._values), other.line
+
     def _take(self, header: bytes) -> bool:
         pair, _, attributes = header.partition(b";")
         name, equals, value = pair.partition(b"=")

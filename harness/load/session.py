@@ -26,6 +26,7 @@ from harness.oracle.observed import Observed, Tally, tally_in, tally_of
 Each = Callable[[str, str, Reply | None, str, tuple[int, int]], None]
 Steps = Generator[Request | Pause | Connect | Message | Listen | Disconnect, Reply, None]
 _CACHED_NAMES = 10_000
+_JOINS_EVERY = 10_000_000  # ns between two looks at whether the session is there that a second device joins
 _METHODS = {method.name: int(method) for method in Method}
 _OTHER = int(Method.OTHER)
 _OK, _FAILED, _IN_DOUBT = Outcome.OK, Outcome.FAILED, Outcome.IN_DOUBT
@@ -39,6 +40,7 @@ class Behaviour(Protocol):
 
     model: ClassVar[ModelFactory]
     timeout: float
+    devices: ClassVar[int]
 
     def session(self, client: Client, /) -> Steps:
         """The requests of one session."""
@@ -60,6 +62,7 @@ class Usual:
     """How a reply is understood where a user does not say otherwise."""
 
     login_page: ClassVar[str] = "/login"
+    devices: ClassVar[int] = 1
 
     def observe(self, reply: Reply, /) -> Any:
         """What an ok reply, or one that forces a login, shows of the stored session.
@@ -161,11 +164,17 @@ class Stage:
         #: Called after every request of the load, where somebody wants each of them.
         self.each: Each | None = None
         self._complaints: set[str] = set()
+        self._devices: dict[type, list[Session]] = {}  # of the latest session of each class of users
         self._name_ids: dict[str | tuple[str, str], int] = {}
 
     def begin(self, user: Behaviour, crowd: Crowd) -> "Session":
         """A new session of this user: new number, new ledger, no cookies. ``advance(None, now)`` sets it going."""
-        session = Session(self, self.share.number(len(self.sessions)), user, crowd)
+        devices = self._devices.setdefault(type(user), [])
+        if len(devices) == type(user).devices:
+            devices.clear()
+        first = devices[0] if devices else None
+        session = Session(self, self.share.number(len(self.sessions)), user, crowd, first)
+        devices.append(session)
         self.sessions.append(session)
         return session
 
@@ -222,6 +231,7 @@ class Session:
     __slots__ = (
         "_asks_login",
         "_counted_lost",
+        "_first",
         "_form",
         "_lines",
         "_observe",
@@ -242,8 +252,12 @@ class Session:
         "user",
     )
 
-    def __init__(self, stage: Stage, number: int, user: Behaviour, crowd: Crowd) -> None:
+    def __init__(
+        self, stage: Stage, number: int, user: Behaviour, crowd: Crowd, first: "Session | None" = None
+    ) -> None:
+        """``first`` is the session of which this is another device."""
         self.stage = stage
+        self._first = first
         self.crowd = crowd
         self._steps: Steps | None = None
         self._talk: Conversation | None = None
@@ -251,7 +265,7 @@ class Session:
         self._counted_lost = False
         self.number = number
         self.user = user
-        self.client = Client(number, stage.plain)
+        self.client: Client = Client(number, stage.plain, first.client.user if first else "")
         self.cookies = Cookies()
         self.ledger = Ledger(stage.seed, number, number, self.client.user, type(user).model)
         self.lane = Lane(stage.engine, self, round(user.timeout * 1e9))
@@ -272,10 +286,13 @@ class Session:
         return self._lines
 
     def _write_lines(self) -> None:
-        self._lines = b"X-User: u%d\r\nX-Writer: %d\r\n" % (self.number, self.number) + self.cookies.line
+        self._lines = b"X-User: %b\r\nX-Writer: %d\r\n" % (self.ledger.owner.encode(), self.number) + self.cookies.line
 
     def advance(self, reply: Reply | None, now: int) -> None:
         """Ask the generator for what comes next, giving it the reply that it waits for (None: it waits for none)."""
+        if self._first is not None and not self._joined(self._first):
+            self.stage.engine.at(now + _JOINS_EVERY, self._resume)
+            return
         try:
             if self._steps is None:
                 self._steps = self.user.session(self.client)
@@ -298,6 +315,15 @@ class Session:
         else:
             self.stage.complain(f"a session yields requests, Pause(seconds) or steps on a WebSocket, not {step!r}")
             self.end(now)
+
+    def _joined(self, first: "Session") -> bool:
+        """Take the cookies of the first device, once it has any."""
+        if not first.cookies.line:
+            return False
+        self.cookies.adopt(first.cookies)
+        self._write_lines()
+        self._first = None
+        return True
 
     def _resume(self, now: int) -> None:
         if not (self.stage.stopping or self.retired):

@@ -28,9 +28,10 @@ __all__ = ["Client", "Environment", "Pause", "Reply", "Request", "SessionUser", 
 class SessionUser(Usual, User):
     """Subclass it, and write ``session`` and ``final``. A user has one session at a time, and a new one when it ends.
 
-    ``wait_time`` lies between a session's requests. ``model`` is what the ledger takes the session's state for,
-    ``timeout`` the seconds after which a request is in doubt. ``login_page`` is where a session is sent that has to log
-    in again.
+    ``wait_time`` lies between a session's requests. So many ``devices`` share a session: users who follow one
+    another have the same owner and, from the first one's first reply on, its cookies; each is a writer of its own.
+    ``model`` is what the ledger takes the session's state for, ``timeout`` the seconds after which a request is in
+    doubt. ``login_page`` is where a session is sent that has to log in again.
     """
 
     abstract = True

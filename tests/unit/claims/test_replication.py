@@ -13,15 +13,18 @@ PLAIN = next(iter(DRAWN.designs.values())).arms["control"]
 [CLAIM] = claims.chosen(["C07"])
 
 
-def arm(lost: int, away: float | None = None, saturated: bool | None = False) -> Arm:
+def arm(lost: int, away: float | None = None, saturated: bool | None = False, node: int = 0) -> Arm:
     fault = FaultFigures("kill_primary", "store", 1.0, 1.0, 2.0, {}, away, None, None, None)
     writes = replace(PLAIN.writes, acknowledged=100, lost=lost)
-    return replace(PLAIN, writes=writes, faults=(fault,), driver=replace(PLAIN.driver, saturated=saturated))
+    sessions = replace(PLAIN.sessions, lost_by_cause={"killed": node})
+    driver = replace(PLAIN.driver, saturated=saturated)
+    return replace(PLAIN, writes=writes, sessions=sessions, faults=(fault,), driver=driver)
 
 
-def runs(node: int = 0, nats: int = 0, redis: int = 100, saturated: bool = False) -> Runs:
+def runs(node: int = 0, nats: int = 0, redis: int = 100, sentinel: int = 5, saturated: bool = False) -> Runs:
     replicated = {name: arm(0, 1.25, saturated) for name in REPLICATED} | {"nats": arm(nats, 6.5, saturated)}
-    found = {"node_kill": {"hybrid": arm(node)}, "store_kill": {"hybrid": arm(redis, 1.0)}, "primary_kill": replicated}
+    alone = {"redis": arm(redis, 1.0), "redis_sentinel": arm(sentinel, 2.5), "postgres": arm(0, 1.0, node=node)}
+    found = {"store_failover": alone, "primary_kill": replicated}
     controls = replace(DRAWN.controls, calibration=None)
     return Runs(
         {
@@ -39,7 +42,7 @@ def test_replicated_stores_that_lose_nothing_support_the_claim_with_how_long_eac
     assert "nats 0 of 100, away for 6.5 s" in found.says and "etcd 0 of 100, away for 1.2 s" in found.says
     assert [(point.label, point.value) for point in found.points] == [
         *((name, 0.0) for name in REPLICATED),
-        ("redis alone", 100.0),
+        *(("redis", 100.0), ("redis_sentinel", 5.0), ("postgres", 0.0)),
     ]
 
 
@@ -47,6 +50,7 @@ def test_one_lost_write_of_a_replicated_store_or_of_a_dead_node_refutes_it() -> 
     assert CLAIM.found(runs(nats=1)).support is Support.REFUTED
     assert CLAIM.found(runs(node=1)).support is Support.REFUTED
     assert CLAIM.found(runs(redis=0)).support is Support.REFUTED
+    assert CLAIM.found(runs(sentinel=0)).support is Support.REFUTED
 
 
 def test_times_of_a_load_that_could_not_keep_up_are_not_told_while_the_counts_are() -> None:
@@ -56,5 +60,5 @@ def test_times_of_a_load_that_could_not_keep_up_are_not_told_while_the_counts_ar
 
 
 def test_without_one_of_its_runs_it_is_unknown() -> None:
-    missing = replace(runs(), summaries={}, missing={"node_kill": "it took too long"})
+    missing = replace(runs(), summaries={}, missing={"primary_kill": "it took too long"})
     assert CLAIM.found(missing).support is Support.UNKNOWN

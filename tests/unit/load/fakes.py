@@ -151,6 +151,7 @@ class Visitor:
     """A user whose session is a function given to it."""
 
     model: ClassVar[ModelFactory] = tally
+    devices: ClassVar[int] = 1
 
     def __init__(self, session: Callable[[Client], Steps], timeout: float = 5.0, wait: float = 0.0) -> None:
         self._session = session

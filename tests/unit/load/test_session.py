@@ -18,6 +18,7 @@ from tests.unit.load.fakes import (
     Shelf,
     Steps,
     Visitor,
+    drive,
     header,
     reply,
     scripted,
@@ -265,3 +266,29 @@ def test_names_are_given_or_made_without_the_query() -> None:
             "an item",
         ]
         rig.close()
+
+
+class Sharing(Visitor):
+    devices = 2
+
+
+def test_a_second_device_has_the_owner_and_the_cookies_of_the_first_and_writes_for_itself() -> None:
+    def session(cart: Client) -> Steps:
+        yield cart.post("/cart/add", json={"item": "tea"}, writes="tea")
+        yield cart.get("/cart")
+
+    def answer(request: bytes) -> bytes:
+        is_known = header(request, "Cookie")
+        return reply(headers={} if is_known else {"Set-Cookie": f"session=of-{header(request, 'X-User')}"})
+
+    with scripted(otherwise=answer) as server:
+        driven = drive(server.url, *(Sharing(session) for _ in range(4)))
+    sent = [(header(one, "X-Writer"), header(one, "X-User"), header(one, "Cookie")) for one in server.requests]
+    assert sorted(sent, key=lambda one: (one[0], one[2] or "")) == [
+        ("1", "u1", None), ("1", "u1", "session=of-u1"), ("2", "u1", "session=of-u1"), ("2", "u1", "session=of-u1"),
+        ("3", "u3", None), ("3", "u3", "session=of-u3"), ("4", "u3", "session=of-u3"), ("4", "u3", "session=of-u3"),
+    ]  # fmt: skip
+    ledgers = [one.ledger.testimony() for one in driven.stage.sessions]
+    assert [(ledger.session, ledger.writer, ledger.owner, ledger.acknowledged) for ledger in ledgers] == [
+        (1, 1, "u1", 1), (2, 2, "u1", 1), (3, 3, "u3", 1), (4, 4, "u3", 1),
+    ]  # fmt: skip

@@ -1,0 +1,37 @@
+"""The claim about consistency: C10."""
+
+from harness.claims.claim import Claim, Finding, Need, Point, Runs, UnsettledError
+
+DEVICES = Need("two_devices")
+_CHECKED = "_checked"
+
+
+def _two_devices(runs: Runs) -> Finding:
+    arms = {name: runs.arm("two_devices", name, "control") for name in runs.summary("two_devices").designs}
+    checked = {name: arm for name, arm in arms.items() if f"{name}{_CHECKED}" not in arms}
+    unchecked = {name: arm for name, arm in arms.items() if name not in checked}
+    if not unchecked:
+        raise UnsettledError("it takes designs with and without a version check; run the scenario whole")
+    points = [Point.share(name, arm.writes.lost, arm.writes.acknowledged) for name, arm in arms.items()]
+    refused = sum(arm.requests.failed for arm in checked.values())
+    overwritten = ", ".join(
+        f"{name} {arm.writes.lost:,} of {arm.writes.acknowledged:,}" for name, arm in unchecked.items()
+    )
+    left = sum(arm.writes.lost for arm in checked.values())
+    of = sum(arm.writes.acknowledged for arm in checked.values())
+    says = (
+        f"acknowledged and overwritten by the other device: {overwritten}; where versions are checked {left:,} of "
+        f"{of:,}, and {refused:,} writes were refused instead"
+    )
+    holds = left == 0 and all(arm.writes.lost for arm in unchecked.values())
+    return Finding.of(holds, says, "% of acknowledged writes lost", points)
+
+
+CLAIMS = (
+    Claim(
+        "C10", "for stateless services consistency is no issue, for stateful ones it must be ensured", "5",
+        "two devices write one session at once, with and without a version check",
+        "without a check acknowledged writes are overwritten, in every store; with one, none",
+        (DEVICES,), _two_devices,
+    ),
+)  # fmt: skip

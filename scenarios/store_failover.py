@@ -1,0 +1,79 @@
+"""What does the death of a store's first server cost? It depends on who else has what was acknowledged.
+
+harness run scenarios/store_failover.py
+
+First a replica of the service dies, which holds nothing. Then the store's only server dies and comes back; or, of
+redis_sentinel, the primary, and its replica takes over. That is cut off a second before, so that it lags: what the
+primary acknowledges from then on is lost with it. Stores that wait for the others are in primary_kill.
+"""
+
+from collections.abc import Generator
+
+from locust import between
+
+from harness import (
+    At,
+    Balancing,
+    Client,
+    CutReplication,
+    Design,
+    Kill,
+    KillPrimary,
+    KillStore,
+    RestartStore,
+    Scenario,
+    Sessions,
+    SessionUser,
+    clean_control,
+    finds,
+    keeps,
+)
+from harness.load.user import Reply, Request
+
+
+class Shopper(SessionUser):
+    """Fills a cart and looks at it."""
+
+    wait_time = between(0.05, 0.15)
+
+    def session(self, cart: Client) -> Generator[Request, Reply, None]:
+        while True:
+            yield cart.post("/cart/add", json={"item": "tea"}, writes="tea")
+            yield cart.get("/cart")
+
+    def final(self, cart: Client) -> Request:
+        return cart.get("/cart")
+
+
+#: One server alone, in memory or on disk; a primary in memory, and its replica. Those that agree are in primary_kill.
+ALONE, FOLLOWED = ("memcached", "postgres", "redis"), ("redis_sentinel",)
+
+
+def scenario(alone: tuple[str, ...], duration: str) -> Scenario:
+    """These, and the one that is followed."""
+    states = (*alone, *FOLLOWED)
+    lost = tuple(state for state in states if state != "postgres")
+    return Scenario(
+        designs=[Design(state, state=state, balancing=Balancing("round_robin")) for state in states],
+        replicas=3,
+        load=Sessions(concurrent=40, duration=duration, warmup="500ms"),
+        faults=[
+            At("800ms", Kill(replica=1)),
+            At("1s", CutReplication()),
+            At("2s", KillStore(), alone),
+            At("2s", KillPrimary()),
+            At("3s", RestartStore(), alone),
+        ],
+        expect=[keeps("postgres"), finds(*lost, among=("lost", "rolled_back")), clean_control(*states)],
+    )
+
+
+FULL = scenario(ALONE, "12s")
+SCENARIO = Scenario(
+    designs=FULL.designs,
+    replicas=FULL.replicas,
+    load=FULL.load,
+    faults=FULL.faults,
+    expect=FULL.expect,
+    quick=scenario(("postgres", "redis"), "7s"),
+)

@@ -1,0 +1,64 @@
+"""What becomes of a session that two devices write at once? One may overwrite what the other has just done.
+
+harness run scenarios/two_devices.py
+
+Each place twice: the last write wins, or (checked) a write is refused that does not start from the latest version.
+Nothing is broken: the two devices alone do it. The token has no such design: its two devices have a copy each.
+"""
+
+from collections.abc import Generator
+
+from locust import between
+
+from harness import Balancing, Client, Design, Scenario, Sessions, SessionUser, clean_control, finds
+from harness.load.user import Reply, Request
+
+
+class Owner(SessionUser):
+    """One of two devices that put things into the same cart; a refused write is simply tried anew."""
+
+    wait_time = between(0.005, 0.02)
+    devices = 2
+
+    def session(self, cart: Client) -> Generator[Request, Reply, None]:
+        while True:
+            yield cart.post("/cart/add", json={"item": "tea"}, writes="tea")
+
+    def final(self, cart: Client) -> Request:
+        return cart.get("/cart")
+
+
+def unchecked(*states: str) -> tuple[Design, ...]:
+    """The last write wins."""
+    return tuple(Design(state, state=state, balancing=Balancing("round_robin")) for state in states)
+
+
+def checked(*states: str) -> tuple[Design, ...]:
+    """Each write names the version that it starts from."""
+    return tuple(
+        Design(f"{state}_checked", state=state, balancing=Balancing("round_robin"), options={"versioned": "yes"})
+        for state in states
+    )
+
+
+# Both devices of an owner reach the same replica, whose memory refuses what is stale by itself.
+MEMORY = Design("memory", state="memory", balancing=Balancing("hash_header", key="X-User"))
+STATES = ("etcd", "hazelcast", "memcached", "nats", "postgres", "redis", "redis_sentinel")
+QUICK = ("memcached", "postgres", "redis")
+
+
+def scenario(states: tuple[str, ...], duration: str) -> Scenario:
+    """These places, checked and unchecked, and memory."""
+    return Scenario(
+        designs=[MEMORY, *unchecked(*states), *checked(*states)],
+        replicas=2,
+        load=Sessions(concurrent=24, duration=duration, warmup="500ms"),
+        expect=[
+            finds(*states, among=("lost", "rolled_back")),
+            clean_control("memory", *(f"{state}_checked" for state in states)),
+        ],
+    )
+
+
+FULL = scenario(STATES, "10s")
+SCENARIO = Scenario(designs=FULL.designs, replicas=2, load=FULL.load, expect=FULL.expect, quick=scenario(QUICK, "3s"))
