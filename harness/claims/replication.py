@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from harness.claims.claim import Claim, Finding, Need, Point, Runs
 from harness.summary import Arm
 
-PRIMARY_KILL, FAILOVER = Need("primary_kill", budget=240), Need("store_failover")
+PRIMARY_KILL, FAILOVER = Need("primary_kill", budget=240), Need("store_failover", budget=240)
 
 #: In each a replica of the service dies, and then the server that leads its store. These wait for others to have a
 #: write before they acknowledge it; of those that do not, these lose some with their only server, or with the primary.
