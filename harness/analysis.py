@@ -157,8 +157,9 @@ def _arm_measurement(observed: ArmObservations, arm: Arm) -> Iterator[Verdict]:
         why = f"{where}: without records nobody can tell whether effects are missing or took place twice"
         yield Verdict("effects_judged", Result.UNKNOWN, why, observed.design)
     if arm.driver.saturated:
-        lag = f"lag p99 {arm.driver.lag_p99_ms} ms"
-        why = f"{where}: the load process was saturated or late ({lag}); times cannot be trusted"
+        driver = arm.driver
+        used = f"{driver.cpu_median} of {driver.core or 'a core'} in the median second, lag p99 {driver.lag_p99_ms} ms"
+        why = f"{where}: the load process was saturated or late ({used}); times cannot be trusted"
         yield Verdict("driver_kept_up", Result.UNKNOWN, why, observed.design)
     if arm.driver.saturated is None and observed.complete:
         yield Verdict("driver_kept_up", Result.UNKNOWN, f"{where}: the load process was not sampled", observed.design)

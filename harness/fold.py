@@ -556,22 +556,30 @@ def _mean_of_role(samples: Sequence[Sample], role: str, what: str) -> float | No
 
 def _driver(observed: ArmObservations) -> Driver:
     own = observed.driver
-    cpu = _cpu_of_drivers(observed)
-    lag = own.get("lag_p99_ms")
-    if not cpu or lag is None:
-        return Driver(None, lag, _whole(own.get("late")), _whole(own.get("dropped")))
-    saturated = max(cpu) > SATURATED_CPU or float(lag) > SATURATED_LAG_MS
-    return Driver(saturated, float(lag), _whole(own.get("late")), _whole(own.get("dropped")))
+    cpu, lag = _cpu_of_drivers(observed), own.get("lag_p99_ms")
+    busiest, core = max(cpu, default=None), own.get("core")
+    saturated = None
+    if busiest is not None and lag is not None:
+        saturated = busiest > SATURATED_CPU or float(lag) > SATURATED_LAG_MS
+    return Driver(
+        saturated,
+        None if lag is None else float(lag),
+        _whole(own.get("late")),
+        _whole(own.get("dropped")),
+        None if busiest is None else round(busiest, 2),
+        None if core is None else str(core),
+    )
 
 
 def _cpu_of_drivers(observed: ArmObservations) -> list[float]:
-    """The median of what each load process used after the warm-up, in cores."""
+    """The median of what each load process used, in cores: as seen from outside, and by what it says itself."""
     used: dict[str, list[float]] = {}
     for sample in observed.samples:
         if sample.role == "driver" and sample.t >= observed.warmup:
             used.setdefault(sample.name, []).append(sample.cpu)
-    return [float(np.median(values)) for values in used.values()]
+    own = observed.driver.get("cpu_median")
+    return [float(np.median(values)) for values in used.values()] + ([] if own is None else [float(own)])
 
 
-def _whole(value: float | None) -> int | None:
+def _whole(value: float | str | None) -> int | None:
     return None if value is None else int(value)

@@ -127,5 +127,7 @@ class Snapshot:
     p99_ms: float | None = None  # of the last interval
     lag_p99_ms: float | None = None  # of the driver's own loop, since the start
     cpu: float | None = None  # cores the driver used in the last interval
+    cpu_median: float | None = None  # of a core, in the middle one of its seconds under load
+    core: str | None = None  # the core on which it used that, with the worker where there are several
     late: int = 0
     dropped: int = 0

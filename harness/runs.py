@@ -72,7 +72,7 @@ class ArmObservations:
     effects: tuple[Effect, ...] = ()
     complete: bool = True
     repeat: int = 1
-    driver: Mapping[str, float | int | None] = field(default_factory=dict)  # the last snapshot's own figures
+    driver: Mapping[str, float | int | str | None] = field(default_factory=dict)  # the last snapshot's own figures
     tallied: Tallied | None = None  # in place of requests, where those were not recorded
 
 

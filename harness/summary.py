@@ -217,6 +217,8 @@ class Driver:
     lag_p99_ms: float | None
     late: int | None
     dropped: int | None
+    cpu_median: float | None = None  # of a core, in the middle one of the seconds of the busiest load process
+    core: str | None = None  # that it used this on
 
 
 @dataclass(frozen=True)

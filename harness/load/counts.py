@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from harness.load.meter import Meter
 from harness.load.recorder import Chunk, asked
 from harness.observations import Outcome, Snapshot
 
@@ -49,8 +50,9 @@ class Lag:
 class Counts:
     """Cumulative figures of the load; the sweep is not load, and is left out. A sink of the recorder."""
 
-    def __init__(self, lag: Lag | None = None) -> None:
+    def __init__(self, lag: Lag | None = None, meter: Meter | None = None) -> None:
         self._lag = lag
+        self._meter = meter
         self._by_outcome = np.zeros(len(Outcome), dtype=np.int64)
         self._anomalies = 0
         self._late = 0
@@ -62,6 +64,8 @@ class Counts:
     def reset(self) -> None:
         """The load begins now: its CPU counts from here."""
         self._cpu, self._at = time.process_time(), time.monotonic()
+        if self._meter is not None:
+            self._meter.start(time.monotonic_ns())
 
     def fold(self, chunk: Chunk) -> None:
         """Take a chunk of records."""
@@ -75,6 +79,7 @@ class Counts:
         """The next numbered snapshot, at ``t`` seconds from T0; begins a new interval."""
         self._n += 1
         ok, failed, in_doubt = (int(count) for count in self._by_outcome)
+        core = self._meter.core if self._meter else None
         return Snapshot(
             n=self._n,
             t=t,
@@ -88,6 +93,8 @@ class Counts:
             p99_ms=self._p99_ms(),
             lag_p99_ms=self._lag.p99_ms if self._lag else None,
             cpu=self._cpu_used(),
+            cpu_median=self._meter.median if self._meter else None,
+            core=None if core is None else f"core {core}",
             late=self._late,
             dropped=dropped,
         )

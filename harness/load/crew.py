@@ -88,6 +88,8 @@ def total(parts: Sequence[Snapshot]) -> Snapshot:
         p99_ms=_worst(part.p99_ms for part in parts),
         lag_p99_ms=_worst(part.lag_p99_ms for part in parts),
         cpu=_worst(part.cpu for part in parts),
+        cpu_median=_worst(part.cpu_median for part in parts),
+        core=max(parts, key=lambda part: part.cpu_median or 0.0).core if parts else None,
         late=sum(part.late for part in parts),
         dropped=sum(part.dropped for part in parts),
     )

@@ -152,7 +152,8 @@ class Master:
         if isinstance(word, Tick):
             _pass_on(worker, Tock(word.sent, time.monotonic_ns()))
         elif isinstance(word, Snapshot):
-            worker.last = word
+            core = None if word.core is None else f"{word.core} of {worker.name} on {worker.host}"
+            worker.last = replace(word, core=core)
         elif isinstance(word, Broken):
             self._link.say(replace(word, message=f"{worker.name}: {word.message}"))
         elif isinstance(word, Joined):

@@ -17,6 +17,7 @@ from harness.load.counts import Counts, Lag
 from harness.load.courier import Courier
 from harness.load.link import Link, Speaker, leave, quit_locust
 from harness.load.master import Master
+from harness.load.meter import Meter
 from harness.load.plan import LoadPlan, Orders, Recruit
 from harness.load.recorder import Names, Recorder, SpoolWriter
 from harness.load.tallies import spool_writer
@@ -35,7 +36,7 @@ class Plain:
         self._spool = spool
         self._names = Names(self._spool.tell)
         self._lag = Lag(_later)
-        self._counts = Counts(self._lag)
+        self._counts = Counts(self._lag, Meter(_later))
         self._lag.start(time.monotonic_ns())
         self._recorder = Recorder(self._spool.write, self._counts.fold)
         self._boots: dict[str, str] = {}
@@ -127,6 +128,7 @@ class Plain:
             return
         if isinstance(deed, Start):
             self._begin(deed)
+            self._counts.reset()
         elif isinstance(deed, Stop):
             self._spawn(self._stop)
         elif isinstance(deed, Sweep):

@@ -8,6 +8,10 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from harness.load import unpatched  # noqa: F401 - before Locust
+
+# isort: split
+
 from locust.exception import RPCError
 
 LETTER, RECEIPT = "harness_letter", "harness_receipt"

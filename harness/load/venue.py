@@ -13,6 +13,7 @@ from harness.load.counts import Counts, Lag
 from harness.load.crowd import Closed, Open, PartlyOpen
 from harness.load.engine import MS, Engine, settle
 from harness.load.locust_stats import LocustStats
+from harness.load.meter import Meter
 from harness.load.pacer import arrivals
 from harness.load.plan import WHOLE, LoadPlan, Share
 from harness.load.recorder import Names, Recorder
@@ -51,7 +52,7 @@ class Venue:
         self._seed = seed
         self._share = share
         self._lag = Lag(self.engine.at)
-        self._counts = Counts(self._lag)
+        self._counts = Counts(self._lag, Meter(self.engine.at))
         self._seats: dict[Behaviour, Event] = {}
         self._crowd: Closed | Open | PartlyOpen | None = None
         self._started = False

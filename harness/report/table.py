@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 from harness.charts.words import UNMEASURED, listed, number, of, plural, share, upper_bound
-from harness.summary import Arm, DesignSummary, Messages, Phase, Sessions, Summary, Writes
+from harness.summary import Arm, DesignSummary, Driver, Messages, Phase, Sessions, Summary, Writes
 
 #: What can befall a session, the figure that counts it, and how it is said; the first that did leads.
 _HARM = (
@@ -208,15 +208,23 @@ def _service(design: DesignSummary) -> str:
     return f"{number(1000 * seconds, 'ms')}, {design.describe.get('slots', 1)} at once a replica"
 
 
+def _strain(driver: Driver) -> str:
+    """What a load process did not bear, and on which core."""
+    lag = f"lag p99 {number(driver.lag_p99_ms, 'ms')}"
+    if driver.cpu_median is None or driver.core is None:
+        return lag
+    return f"{lag}, {100 * driver.cpu_median:.0f} % of {driver.core} used"
+
+
 def doubts(summary: Summary) -> tuple[str, ...]:
     """What makes this run's figures hard to believe; it belongs in the first line."""
     told = []
     for name, design in summary.designs.items():
         for arm, figures in design.arms.items():
             if figures.driver.saturated:
-                lag = number(figures.driver.lag_p99_ms, "ms")
                 told.append(
-                    f"The load driver was saturated in {name} ({arm}, lag p99 {lag}): its times cannot be trusted."
+                    f"The load driver was saturated in {name} ({arm}, {_strain(figures.driver)}): "
+                    "its times cannot be trusted."
                 )
     calibration = summary.controls.calibration
     if calibration is not None and not calibration.diagonal:

@@ -3,9 +3,10 @@ from dataclasses import replace
 import pytest
 
 from harness.fold import at_risk, cause_of, deaths, fold, interval
-from harness.observations import Event
+from harness.observations import Event, Sample
 from harness.oracle.judge import Judgement, Loss
 from harness.percentiles import percentiles
+from harness.summary import Driver
 from tests.fakes import Asked, kill_at, observed, requests
 
 
@@ -262,3 +263,17 @@ def test_sessions_that_went_with_a_worker_are_unknown_not_lost() -> None:
     arm = replace(observed(asked, judgements=[]), driver={"lag_p99_ms": 1.0, "sessions": 7})
     sessions = fold(arm).sessions
     assert (sessions.started, sessions.judged, sessions.unknown, sessions.lost) == (7, 0, 7, 0)
+
+
+@pytest.mark.parametrize(("cpu", "lag", "saturated"), [(0.5, 1.0, False), (0.95, 1.0, True), (0.5, 150.0, True)])
+def test_a_driver_is_saturated_by_its_busiest_process_or_its_lag(cpu: float, lag: float, saturated: bool) -> None:
+    own: dict[str, float | int | str | None] = {
+        "lag_p99_ms": lag,
+        "cpu_median": cpu,
+        "core": "core 3 of worker-2 on there",
+        "late": 1,
+        "dropped": 2,
+    }
+    samples = tuple(Sample(t, "driver", "load", 0.1, 50.0) for t in (1.0, 2.0))
+    driver = fold(replace(observed([Asked(1, 1)]), driver=own | {"core": "core 3"}, samples=samples)).driver
+    assert driver == Driver(saturated, lag, 1, 2, cpu, "core 3")

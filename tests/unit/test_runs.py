@@ -7,10 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from harness.analysis import analyse
 from harness.errors import EnvironmentLacksError, UsageError
 from harness.observations import RECORD, Event, Sample
 from harness.oracle.ledger import Ledger
 from harness.runs import Plan, Run, new_run_id, writing
+from harness.verdicts import Result
 
 LOAD = {"kind": "closed", "warmup_s": 0.0, "duration_s": 5.0}
 
@@ -132,3 +134,18 @@ def test_a_full_disk_and_a_forbidden_path_are_told_apart(tmp_path: Path) -> None
 def test_run_ids_are_in_the_order_of_time_and_distinct() -> None:
     ids = [new_run_id() for _ in range(50)]
     assert len(set(ids)) == 50 and sorted(one[:16] for one in ids) == [one[:16] for one in ids]
+
+
+def test_what_makes_an_arm_unknown_is_told_with_the_core_and_the_worker(tmp_path: Path) -> None:
+    run = Run.create(tmp_path, _plan())
+    _spooled(run)
+    lost = Event(
+        2.0, "worker_lost", "worker-2", {"host": "there", "why": "it has said nothing for 15 s", "sessions": 7}
+    )
+    strained = {"lag_p99_ms": 2.0, "cpu_median": 0.98, "core": "core 1", "sessions": 9}
+    facts = {"warmup": 0.0, "duration": 5.0, "complete": True, "driver": strained}
+    run.arm("one", "control").keep([lost], [], [], facts)
+    told = {verdict.check: verdict for verdict in analyse(run, ()).verdicts}
+    assert "worker-2 on there was lost" in told["worker_lost"].why and "7 sessions" in told["worker_lost"].why
+    assert "0.98 of core 1" in told["driver_kept_up"].why
+    assert {told[check].result for check in ("worker_lost", "driver_kept_up")} == {Result.UNKNOWN}

@@ -26,10 +26,10 @@ def crew(size: int) -> Crew:
 
 def test_counts_add_up_and_of_times_the_worst_is_told() -> None:
     parts = [
-        Snapshot(4, 1.0, 10, 7, 2, 1, 3, 5, 1, 20.0, 0.5, 0.3, 2, 1),
-        Snapshot(9, 1.2, 1, 1, 0, 0, 0, 2, 0, None, 4.0, 0.9, 0, 0),
+        Snapshot(4, 1.0, 10, 7, 2, 1, 3, 5, 1, 20.0, 0.5, 0.3, 0.2, "core 1", 2, 1),
+        Snapshot(9, 1.2, 1, 1, 0, 0, 0, 2, 0, None, 4.0, 0.9, 0.8, "core 0", 0, 0),
     ]
-    assert total(parts) == Snapshot(0, 1.2, 11, 8, 2, 1, 3, 7, 1, 20.0, 4.0, 0.9, 2, 1)
+    assert total(parts) == Snapshot(0, 1.2, 11, 8, 2, 1, 3, 7, 1, 20.0, 4.0, 0.9, 0.8, "core 0", 2, 1)
 
 
 def test_it_has_stopped_when_the_last_one_has() -> None:

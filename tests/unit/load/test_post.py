@@ -4,9 +4,12 @@ from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
-from locust.exception import RPCError
 
 from harness.load.post import LETTER, Post
+
+# isort: split
+
+from locust.exception import RPCError
 
 Sent = list[tuple[str, Mapping[str, Any]]]
 

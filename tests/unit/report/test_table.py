@@ -136,6 +136,11 @@ def test_a_saturated_driver_is_the_first_thing_told() -> None:
     )
 
 
+def test_the_core_that_saturated_is_told() -> None:
+    busy = replace(STICKY.driver, saturated=True, lag_p99_ms=80.0, cpu_median=0.98, core="core 1 of worker-2 on there")
+    assert "98 % of core 1 of worker-2 on there" in table.doubts(summary(sticky=replace(STICKY, driver=busy)))[0]
+
+
 def test_a_judge_that_errs_is_told_and_one_that_does_not_is_not() -> None:
     run = fakes.summary()
     assert "1 of 120" in table.doubts(run)[0]
