@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -163,3 +164,19 @@ async def test_sigterm_leaves_open_websockets_at_once_and_exits_0() -> None:
             service.process.send_signal(signal.SIGTERM)
             assert (await socket.receive(DEADLINE)).data == aiohttp.WSCloseCode.GOING_AWAY
         assert service.process.wait(DEADLINE) == 0
+
+
+def test_a_coordinator_that_kills_itself_goes_on_with_its_order_at_the_next_start(tmp_path: Path) -> None:
+    (tmp_path / "volume").mkdir()
+    kept = ["--volume", str(tmp_path / "volume"), "--journal", str(tmp_path / "journal"), "--option", "die_at=pay"]
+    flags = ["--app", "saga", "--state", "eventlog", *kept]
+    with started(*flags) as service:
+        connection = service.connect()
+        connection.request("POST", "/order", json.dumps({"item": "tea"}))
+        with pytest.raises((http.client.HTTPException, ConnectionError)):
+            connection.getresponse()
+        assert service.process.wait(DEADLINE) == -signal.SIGKILL
+    with started(*flags) as service:
+        lines = [json.loads(line) for line in (tmp_path / "journal").read_text().splitlines()]
+        assert [line["effect"] for line in lines] == ["reserve", "pay", "ship"]
+        assert lines[2]["boot"] == service.ready["boot"] != lines[0]["boot"]

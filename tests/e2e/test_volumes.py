@@ -1,0 +1,69 @@
+"""A real replica and its volume: what it still has when it comes back, with its log whole, torn or lost."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from harness import faults
+from harness.clock import Clock
+from harness.faults.timeline import timeline
+from harness.observations import Event
+from harness.scenario import At, Balancing, Design, Fault
+from harness.supervisor import supervised
+from harness.topology.process import ProcessBackend
+from harness.topology.topology import Topology
+
+pytestmark = pytest.mark.slow
+
+DESIGN = Design("pet", state="eventlog", replicas=1, balancing=Balancing("round_robin"))
+
+
+@asynccontextmanager
+async def up(logs: Path) -> AsyncIterator[Topology]:
+    async with supervised("e2e-volumes") as supervisor:
+        backend = ProcessBackend(supervisor, "nonce", "secret" * 8)
+        async with backend.topology(DESIGN, logs, Clock()) as topology:
+            yield topology
+
+
+async def struck(topology: Topology, *between: Fault) -> list[Event]:
+    """Kill the replica, do what is to befall its volume, and bring it back."""
+    clock, told = Clock(), list[Event]()
+    clock.start()
+    played = [At("0s", fault) for fault in (faults.Kill(0), *between, faults.Restart(0))]
+    async with timeline(played, topology, clock, told.append):
+        pass
+    await topology.steady()
+    return told
+
+
+async def test_a_replica_has_again_what_is_on_its_volume(tmp_path: Path) -> None:
+    jar = aiohttp.CookieJar(unsafe=True)
+    async with up(tmp_path) as topology, aiohttp.ClientSession(topology.url, cookie_jar=jar) as client:
+
+        async def session(method: str, path: str, **body: object) -> dict[str, object]:
+            async with client.request(method, path, json=body or None) as reply:
+                assert reply.status == 200
+                told: dict[str, object] = (await reply.json())["session"]
+                return told
+
+        for _ in range(3):
+            before = await session("POST", "/cart/add", item="tea")
+        told = await struck(topology)
+        restarted = told[-1].detail
+        assert int(restarted["volume_bytes"] or 0) > 0 < float(restarted["opened_s"] or 0)
+        assert await session("GET", "/cart") == before
+
+        told = await struck(topology, faults.TornTail(0, cut=1))
+        torn = next(event for event in told if event.kind == "fault_effective" and event.detail["kind"] == "torn_tail")
+        assert (torn.detail["file"], torn.detail["bytes_cut"]) == ("events", 1)
+        shown = await session("GET", "/cart")
+        assert (shown["birth"], shown["count"]) == (before["birth"], 2)
+        assert "cut off a torn tail" in (tmp_path / "r0.log").read_text()
+
+        await struck(topology, faults.LoseVolume(0))
+        shown = await session("GET", "/cart")
+        assert shown["birth"] != before["birth"] and shown["count"] == 0
