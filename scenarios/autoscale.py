@@ -5,8 +5,9 @@ harness run scenarios/autoscale.py
 A visit that is over has nothing to lose: it is judged by what it saw last, one that is under way by the final read.
 """
 
-import time
 from collections.abc import Generator
+
+from locust import constant
 
 from harness import (
     At,
@@ -17,6 +18,7 @@ from harness import (
     Scenario,
     Sessions,
     SessionUser,
+    Steps,
     clean_control,
     keeps,
     loses_only_the_at_risk,
@@ -25,35 +27,18 @@ from harness.load.session import shown
 from harness.load.user import Reply, Request
 from harness.oracle.observed import Tally
 
-#: Seconds from the first request of all to the step up, and to the step down; waits in calm and in busy times.
-UP, DOWN = 0.7, 3.5
-CALM, BUSY = 0.4, 0.06
-
-
-class Tide:
-    """The hour, for all visitors of a process alike: it begins with the first of them."""
-
-    def __init__(self) -> None:
-        self._began: float | None = None
-
-    def pause(self) -> float:
-        """Seconds between two requests of a visitor now."""
-        now = time.monotonic()
-        self._began = self._began or now
-        return BUSY if UP <= now - self._began < DOWN else CALM
+#: Visits that begin in a second, of four requests each: what one replica has room for, over three times as many, again.
+TIDE = Steps([(15, "1s"), (48, "2500ms"), (15, "1m")])
 
 
 class Visitor(SessionUser):
-    """Puts three things into a cart and looks at it; then the visit is over, and another one begins."""
+    """Puts three things into a cart and looks at it; then the visit is over."""
 
-    tide = Tide()
+    wait_time = constant(0.2)
 
     def __init__(self, *args: object, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)
         self._over: dict[int, Tally | None] = {}
-
-    def wait_time(self) -> float:
-        return self.tide.pause()
 
     def session(self, cart: Client) -> Generator[Request, Reply, None]:
         for _ in range(3):
@@ -89,7 +74,7 @@ def scaled(lasting: str) -> tuple[At, ...]:
     """The autoscaler, draining for all but one design."""
 
     def keeping(drain: bool) -> Autoscale:
-        grace = "2500ms" if drain else "0s"
+        grace = "1500ms" if drain else "0s"
         return Autoscale(at=0.7, least=1, most=3, lasting=lasting, drain=drain, grace=grace)
 
     return (At("500ms", keeping(True), ("stateless", "drained")), At("500ms", keeping(False), ("sticky",)))
@@ -98,13 +83,13 @@ def scaled(lasting: str) -> tuple[At, ...]:
 SCENARIO = Scenario(
     designs=DESIGNS,
     replicas=1,
-    load=Sessions(concurrent=24, duration="14s", warmup="500ms"),
+    load=Sessions(rate=TIDE, duration="14s", warmup="500ms"),
     faults=scaled("13s"),
     expect=EXPECT,
     quick=Scenario(
         designs=DESIGNS,
         replicas=1,
-        load=Sessions(concurrent=24, duration="8s", warmup="500ms"),
+        load=Sessions(rate=TIDE, duration="8s", warmup="500ms"),
         faults=scaled("6500ms"),
         expect=EXPECT,
     ),

@@ -22,8 +22,6 @@ from targets.worker import Answer, Call, Start
 
 OPTIONS: tuple[str, ...] = ("warm", *cart.OPTIONS)
 KEEPS_SESSIONS = True
-_NOTHING_KEPT = "a function's process keeps nothing, so its state has to be with the client or in a store"
-REFUSES: Mapping[str, str] = dict.fromkeys(("memory", "faulty", "checkpoint", "eventlog"), _NOTHING_KEPT)
 
 #: Seconds that a process is given to start and to answer.
 PATIENCE = 10.0
@@ -128,9 +126,14 @@ def app(parts: Parts) -> Routes:
     """The cart's routes, each answered by a process.
 
     Raises:
-        SettingsError: ``warm`` is no number.
+        SettingsError: ``warm`` is no number, or the state would be lost with the process.
     """
-    pool = Pool(_start(parts.settings), _warm(parts.settings))
+    settings = parts.settings
+    if not settings.store and settings.state != "token":
+        raise SettingsError(
+            f"a function's process keeps nothing, so not with the state {settings.state}: with the client or in a store"
+        )
+    pool = Pool(_start(settings), _warm(settings))
     parts.work.append(pool.emptied)
     return {path: dict.fromkeys(methods, pool.handle) for path, methods in cart.app(parts).items()}
 

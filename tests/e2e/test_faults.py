@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import aiohttp
 import pytest
 
 from harness import faults
@@ -127,3 +128,27 @@ def test_a_deploy_loses_just_the_sessions_that_memory_held(tmp_path: Path) -> No
     assert sessions["lost"] == sessions["at_risk"] == sessions["judged"] > 0
     assert sessions["lost_not_at_risk"] == sessions["at_risk_not_lost"] == 0
     assert set(sessions["lost_by_cause"]) <= {"stopped", "returned_empty"}
+
+
+async def test_real_replicas_sign_with_a_new_key_and_accept_the_old_one_again_once_it_is_undone(tmp_path: Path) -> None:
+    design = Design("jwt", app="login", state="token", replicas=2, balancing=Balancing("round_robin"))
+    clock = Clock()
+    clock.start()
+    async with (
+        supervised("e2e-keys") as supervisor,
+        ProcessBackend(supervisor, "nonce", "secret" * 8).topology(design, tmp_path, clock) as topology,
+        aiohttp.ClientSession(topology.url) as client,
+    ):
+
+        async def asked(token: str) -> int:
+            async with client.get("/me", headers={"Authorization": f"Bearer {token}"}) as reply:
+                return reply.status
+
+        async with client.post("/login") as reply:
+            token = (await reply.json())["access_token"]
+        abrupt = faults.RotateKeys(overlap=False)
+        evidence = await abrupt.inject(topology)
+        assert evidence.landed and evidence.facts["r0"] == evidence.facts["r1"] != evidence.facts["old_key"]
+        assert {await asked(token) for _ in range(4)} == {401}
+        assert (await abrupt.undo(topology)).landed
+        assert {await asked(token) for _ in range(4)} == {200}

@@ -14,6 +14,7 @@ from targets.journal import Journal
 from targets.service import Service, at_work
 from targets.settings import Options, SettingsError
 from targets.state import token
+from targets.state.none import Nowhere
 from tests.unit.targets.served import SETTINGS, Client
 
 
@@ -60,15 +61,21 @@ async def test_a_process_is_kept_warm_until_the_end_and_one_that_died_is_replace
     assert not _workers()
 
 
-@pytest.mark.parametrize("state", ["memory", "faulty", "checkpoint", "eventlog"])
-def test_a_state_in_its_own_process_is_refused_with_the_reason(state: str) -> None:
+@pytest.mark.parametrize("state", sorted(set(catalog.names("state")) - {"token"}))
+def test_a_state_that_would_be_lost_with_the_process_is_refused_with_the_reason(state: str) -> None:
+    settings = replace(SETTINGS, state=state)
     with pytest.raises(SettingsError, match="keeps nothing"):
-        catalog.chosen("function", state, Options({}))
+        function.app(Parts(Nowhere(), Journal(None, settings), settings))
+
+
+def test_a_state_in_a_store_will_do() -> None:
+    settings = replace(SETTINGS, state="redis", store="redis://127.0.0.1:1/0")
+    assert "/cart" in function.app(Parts(Nowhere(), Journal(None, settings), settings))
 
 
 @pytest.mark.parametrize("warm", ["-1", "x", "33"])
 def test_a_pool_of_no_size_is_refused(warm: str) -> None:
-    settings = replace(SETTINGS, options=Options({"warm": warm}))
+    settings = replace(SETTINGS, state="token", options=Options({"warm": warm}))
     with pytest.raises(SettingsError, match="from 0 to 32"):
         function.app(
             Parts(token.place(replace(settings, secret="s", options=Options())), Journal(None, settings), settings)

@@ -19,6 +19,15 @@ def test_what_is_no_duration(text: str) -> None:
         seconds(text)
 
 
+def test_every_app_takes_every_state_or_refuses_it_with_a_reason() -> None:
+    for app in catalog.names("apps"):
+        for state in catalog.names("state"):
+            try:
+                catalog.chosen(app, state, Options())
+            except SettingsError as problem:
+                assert app in str(problem) and state in str(problem)
+
+
 def test_the_catalog_knows_its_files() -> None:
     assert {"cart", "echo", "orders"} <= set(catalog.names("apps"))
     assert {"faulty", "memory", "none", "redis", "token"} <= set(catalog.names("state"))
