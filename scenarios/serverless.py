@@ -3,26 +3,16 @@
 harness run scenarios/serverless.py
 """
 
-from collections.abc import Generator
-
 from locust import between
 
-from harness import Balancing, Client, Design, Scenario, Sessions, SessionUser, clean_control
-from harness.load.user import Reply, Request
+from harness import Balancing, Design, Scenario, Sessions, clean_control
+from harness.recipes import Shopper
 
 
-class Shopper(SessionUser):
+class Seldom(Shopper):
     """Fills a cart and looks at it, seldom enough that processes can be started for it."""
 
     wait_time = between(0.4, 0.8)
-
-    def session(self, cart: Client) -> Generator[Request, Reply, None]:
-        while True:
-            yield cart.post("/cart/add", json={"item": "tea"}, writes="tea")
-            yield cart.get("/cart")
-
-    def final(self, cart: Client) -> Request:
-        return cart.get("/cart")
 
 
 EVEN = Balancing("round_robin")
