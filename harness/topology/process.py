@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from harness import balancers
 from harness.bundled import targets_home
 from harness.clock import Clock
+from harness.errors import UsageError
 from harness.links import Laid, Route, linked
 from harness.parts import Balancer, Member, Store
 from harness.ports import LOOPBACK, Reservation, unsought
@@ -223,7 +224,15 @@ def _routes(design: Design, ports: Sequence[Reservation], store: Store | None) -
         if "balancer" in design.links:
             yield Route(f"balancer-r{number}", port.port)
         if "store" in design.links and store is not None:
-            yield Route(f"r{number}-store", urlsplit(store.url).port or 0)
+            yield Route(f"r{number}-store", _only_port(store))
+
+
+def _only_port(store: Store) -> int:
+    addresses = urlsplit(store.url).netloc.split(",")
+    if len(addresses) > 1:
+        problem = f"a link leads to one server, and {store.name} has {len(addresses)}"
+        raise UsageError(problem, "take 'store' out of the design's links")
+    return int(addresses[0].rpartition(":")[2] or 0)
 
 
 async def _together(*deeds: Callable[[], Awaitable[None]]) -> None:

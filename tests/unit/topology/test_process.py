@@ -8,13 +8,15 @@ from pathlib import Path
 import pytest
 
 from harness.clock import Clock
-from harness.errors import EnvironmentLacksError, UntrustedError
+from harness.errors import EnvironmentLacksError, UntrustedError, UsageError
 from harness.parts import Killable, Member, Pausable, Refusal, Replica
+from harness.ports import Reservation
 from harness.scenario import Balancing, Design
 from harness.supervisor import Supervisor, supervised
-from harness.topology.process import ProcessBackend
+from harness.topology.process import ProcessBackend, _routes
 from harness.topology.replica import ProcessReplica
 from harness.topology.topology import Topology
+from tests.fakes import FakeStore
 
 STANDIN = Path(__file__).parent / "standin"
 DESIGN = Design("plain", replicas=2, service_time="20ms", slots=3)
@@ -260,3 +262,12 @@ async def test_somebody_else_behind_the_balancer_is_refused(
         with pytest.raises(UntrustedError, match="first answers, but not as ours"):
             async with mine.topology(DESIGN, tmp_path / "mine", Clock()):
                 pass
+
+
+def test_a_link_to_a_store_of_several_servers_is_refused() -> None:
+    linked = Design("d", state="etcd", links=("store",))
+    several = FakeStore(name="etcd", url="etcd://127.0.0.1:1,127.0.0.1:2")
+    with Reservation() as port:
+        assert [route.target for route in _routes(linked, [port], FakeStore(url="redis://127.0.0.1:7/0"))] == [7]
+        with pytest.raises(UsageError, match="etcd has 2"):
+            list(_routes(linked, [port], several))
