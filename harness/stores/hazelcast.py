@@ -28,8 +28,6 @@ _PROPERTIES = {
     "hazelcast.phone.home.enabled": "false",
     "hazelcast.logging.type": "jdk",
     "hazelcast.wait.seconds.before.join": "0",
-    "hazelcast.heartbeat.interval.seconds": "1",
-    "hazelcast.max.no.heartbeat.seconds": "5",  # a member that is silent for so long is left out
     "hazelcast.operation.fail.on.indeterminate.state": "true",  # a backup that does not answer is no acknowledgement
 }
 

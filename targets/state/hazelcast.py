@@ -4,7 +4,7 @@ A write is acknowledged once its owner and its backup both have it in memory. Wh
 over and new ones are made: what was acknowledged outlives any one member at a time, but not two within the seconds
 that takes, nor all of them; nothing is on disk. It prefers to answer: where the network parts the members, each side
 goes on, and one side's writes are lost when they meet again. What is asked of the dead member is answered 503 until
-the others have noticed, which takes a broken connection, or five seconds of silence.
+the others have noticed, which takes a broken connection, or (by default) a minute of silence.
 
 ``--option versioned=yes`` replaces an entry only if it is still the one that was read. The map drops what is older
 than the ttl, in whole seconds.
@@ -69,8 +69,6 @@ async def _connected(members: Sequence[str], ttl: float) -> Hazelcast:
         reconnect_mode=ReconnectMode.ASYNC,  # while there is no member a request fails at once
         retry_max_backoff=1.0,
         invocation_retry_pause=0.05,
-        heartbeat_interval=1.0,
-        heartbeat_timeout=5.0,
         fail_on_indeterminate_operation_state=True,  # a backup that does not answer is no acknowledgement
     )
     connected = Hazelcast(client, await client.get_map(_CLUSTER), ttl)
