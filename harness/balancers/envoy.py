@@ -228,6 +228,7 @@ def listener(setup: Setup, generation: int) -> Json:
         access_log=[_abnormal(setup)],
         server_header_transformation="PASS_THROUGH",
         generate_request_id=False,
+        http_protocol_options={"accept_http_10": True},
         use_remote_address=True,
     )  # fmt: skip
     return _resources(generation, _typed(

@@ -3,7 +3,19 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from harness.claims import crash, deciding, deploy, devices, durable, growth, login, payload, replication, told
+from harness.claims import (
+    balancing,
+    crash,
+    deciding,
+    deploy,
+    devices,
+    durable,
+    growth,
+    login,
+    payload,
+    replication,
+    told,
+)
 from harness.claims.attempt import attempt, needs
 from harness.claims.claim import Claim, Finding, Need, Point, Runs, Support, UnsettledError
 from harness.claims.told import Told, read
@@ -11,6 +23,7 @@ from harness.errors import UsageError
 from harness.runs import write_text
 
 _TOPICS = (
+    balancing,
     crash,
     deploy,
     devices,

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import aiohttp
 import psutil
@@ -21,6 +22,7 @@ from harness.errors import EnvironmentLacksError, HarnessError
 from harness.parts import Balancer, Killable, Member, Reloadable
 from harness.scenario import Balancing, Health
 from harness.supervisor import Supervisor, supervised
+from harness.topology.health import AsReady
 from tests.fakes_balancers import Backend, reserved_port, serving
 
 INSTALLED = [name for name, where in available().items() if isinstance(where, Path)]
@@ -473,6 +475,11 @@ DEATHS = [
     for policy, redispatch in (("cookie", False), ("round_robin", True), ("round_robin", False))
     if (policy, redispatch) != ("round_robin", False) or name in ("haproxy", "nginx")
 ]
+
+
+async def test_the_harness_own_probe_in_http_1_0_is_answered(name: str, place: Place, backends: Backends) -> None:
+    async with place.up(Balancing(name=name), await backends.bring_up("r0")) as balancer:
+        assert await AsReady("/").trouble("127.0.0.1", urlsplit(balancer.url).port or 0) == ""
 
 
 @behind("connection")

@@ -1,0 +1,36 @@
+"""What does each balancer do when a replica is killed under cookie affinity?
+
+Errors, time until rerouted, sessions lost: `python -m benchmarks.rerouted` makes the table of docs/balancers.md of it.
+
+harness run scenarios/balancers.py
+"""
+
+from harness import At, Balancing, Design, Kill, Restart, Scenario, Sessions, clean_control, loses_the_at_risk
+from harness.recipes import Shopper
+
+BALANCERS = ("haproxy", "nginx", "envoy", "traefik", "caddy")
+
+
+class Customer(Shopper):
+    """Fills a cart and looks at it."""
+
+
+DESIGNS = tuple(
+    Design(name, state="memory", balancing=Balancing("cookie", name), at_risk="victim") for name in BALANCERS
+)
+EXPECT = (loses_the_at_risk(*BALANCERS, judged=60), clean_control(*BALANCERS))
+
+SCENARIO = Scenario(
+    designs=DESIGNS,
+    replicas=3,
+    load=Sessions(concurrent=150, duration="12s", warmup="1s"),
+    faults=[At("3s", Kill(replica=1)), At("8s", Restart(replica=1))],
+    expect=EXPECT,
+    quick=Scenario(
+        designs=DESIGNS,
+        replicas=3,
+        load=Sessions(concurrent=90, duration="4s", warmup="500ms"),
+        faults=[At("1s", Kill(replica=1)), At("3s", Restart(replica=1))],
+        expect=EXPECT,
+    ),
+)

@@ -1,0 +1,56 @@
+"""What does a service mesh add to a request, and what does it rescue when a replica is killed?
+
+Its data plane is Envoy, with outlier detection and retries. `relay` forwards bytes and knows no HTTP: what a request
+takes without a mesh. `bare` has no retries.
+
+harness run scenarios/mesh.py
+"""
+
+from harness import (
+    At,
+    Balancing,
+    Design,
+    Kill,
+    Restart,
+    Scenario,
+    Sessions,
+    clean_control,
+    finds,
+    keeps,
+)
+from harness.recipes import Shopper
+
+
+class Customer(Shopper):
+    """Fills a cart and looks at it."""
+
+
+BARE = Balancing("round_robin", "haproxy", retries=0, redispatch=False)
+RING = Balancing("hash_header", "envoy", key="X-User", retries=2)
+DESIGNS = (
+    Design("relay", state="redis", balancing=Balancing("connection", "haproxy"), at_risk="none"),
+    Design("bare", state="redis", balancing=BARE, at_risk="none"),
+    Design("mesh", state="redis", balancing=Balancing("round_robin", "envoy", retries=2), at_risk="none"),
+    Design("mesh_memory", state="memory", balancing=RING, at_risk="victim"),
+)
+EXPECT = (
+    keeps("relay", "bare", "mesh"),
+    # Not only those at risk: without a member its ring keeps its size, and so moves some of the others' sessions too.
+    finds("mesh_memory", among=("lost",)),
+    clean_control("relay", "bare", "mesh", "mesh_memory"),
+)
+
+SCENARIO = Scenario(
+    designs=DESIGNS,
+    replicas=3,
+    load=Sessions(concurrent=120, duration="10s", warmup="1s"),
+    faults=[At("3s", Kill(replica=1)), At("7s", Restart(replica=1))],
+    expect=EXPECT,
+    quick=Scenario(
+        designs=DESIGNS,
+        replicas=3,
+        load=Sessions(concurrent=90, duration="3500ms", warmup="500ms"),
+        faults=[At("1s", Kill(replica=1)), At("2500ms", Restart(replica=1))],
+        expect=EXPECT,
+    ),
+)

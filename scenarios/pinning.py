@@ -1,0 +1,50 @@
+"""Whose sessions break when a node joins, leaves and dies, by the way in which clients are kept on a node?
+
+By cookie, header, source address and connection, and not at all; the state is in memory, so that who moves has lost it.
+
+harness run scenarios/pinning.py
+"""
+
+from harness import At, Balancing, Design, Kill, ScaleOut, Scenario, Sessions, Terminate, clean_control, finds, keeps
+from harness.recipes import Shopper, between
+
+N = 3
+PINNED = ("cookie", "header", "connection")
+
+
+class Customer(Shopper):
+    """Fills a cart and looks at it."""
+
+    wait_time = between(0.1, 0.3)
+
+
+DESIGNS = (
+    Design("stateless", state="token", balancing=Balancing("round_robin"), at_risk="none"),
+    Design("round_robin", state="memory", balancing=Balancing("round_robin")),
+    Design("cookie", state="memory", balancing=Balancing("cookie")),
+    Design("header", state="memory", balancing=Balancing("hash_header", key="X-User")),
+    Design("source", state="memory", balancing=Balancing("source")),
+    Design("connection", state="memory", balancing=Balancing("connection")),
+)
+EXPECT = (
+    keeps("stateless"),
+    finds("round_robin", among=("lost", "stale")),
+    finds(*PINNED, among=("lost",)),
+    # Not of the connection: the final look connects anew, and so finds another replica two times in three.
+    clean_control("stateless", "cookie", "header", "source"),
+)
+
+SCENARIO = Scenario(
+    designs=DESIGNS,
+    replicas=N,
+    load=Sessions(concurrent=200, duration="12s", warmup="1s"),
+    faults=[At("3s", ScaleOut(to=N + 1)), At("6s", Terminate(0, drain=True)), At("9s", Kill(1))],
+    expect=EXPECT,
+    quick=Scenario(
+        designs=DESIGNS,
+        replicas=N,
+        load=Sessions(concurrent=120, duration="4s", warmup="400ms"),
+        faults=[At("800ms", ScaleOut(to=N + 1)), At("2s", Terminate(0, drain=True)), At("3s", Kill(1))],
+        expect=EXPECT,
+    ),
+)

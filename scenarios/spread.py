@@ -1,0 +1,51 @@
+"""How evenly does each policy spread the load when a few sessions make much of it, and what does affinity cost?
+
+No faults: the shares are the finding. One user in fifteen hardly pauses. Every replica takes 4 ms for a request
+(emulated), one at a time.
+
+harness run scenarios/spread.py
+"""
+
+import random
+
+from harness import Balancing, Design, Scenario, Sessions, clean_control
+from harness.load.user import Environment
+from harness.recipes import Shopper
+
+HOT = 1 / 15
+
+
+class Customer(Shopper):
+    """Fills a cart and looks at it; some do so without a rest."""
+
+    def __init__(self, environment: Environment) -> None:
+        super().__init__(environment)
+        self._haste = 15 if random.random() < HOT else 1
+
+    def wait_time(self) -> float:
+        """Seconds: a hot session's are a fifteenth."""
+        return random.uniform(0.1, 0.3) / self._haste
+
+
+def _design(name: str, balancing: Balancing) -> Design:
+    return Design(name, state="token", balancing=balancing, service_time="4ms")
+
+
+DESIGNS = (
+    _design("round_robin", Balancing("round_robin")),
+    _design("least_connections", Balancing("least_connections")),
+    _design("ring_hash", Balancing("hash_header", key="X-User")),
+    _design("maglev", Balancing("maglev_header", key="X-User")),
+    _design("cookie", Balancing("cookie")),
+)
+EXPECT = (clean_control(*(design.name for design in DESIGNS)),)
+
+SCENARIO = Scenario(
+    designs=DESIGNS,
+    replicas=3,
+    load=Sessions(concurrent=90, duration="10s", warmup="1s"),
+    expect=EXPECT,
+    quick=Scenario(
+        designs=DESIGNS, replicas=3, load=Sessions(concurrent=90, duration="4s", warmup="500ms"), expect=EXPECT
+    ),
+)
