@@ -24,12 +24,14 @@ def require(scenario: Scenario, backend: str) -> None:
 
     Raises:
         UsageError: it cannot, and why.
-        EnvironmentLacksError: it, or a balancer, is not on this machine.
+        EnvironmentLacksError: it, a balancer or a store is not on this machine.
     """
     for arm in scenario.arms():
         balancers.require(arm.design)
         for problem in _refused(arm.design, [at.fault for at in arm.faults], backend):
             raise UsageError(f"{arm.design.name}: {problem.message}", problem.hint)
+        if backend == "process" and (store := store_of(arm.design)) is not None:
+            store.program()
     if backend == "docker":
         from harness.containers import connected  # noqa: PLC0415 - its SDK is loaded where it is used
 

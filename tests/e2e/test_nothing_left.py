@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from harness.errors import EnvironmentLacksError
+from harness.stores import STORES
 from harness.supervisor.main import OWNER_FILE, RUN_VARIABLE, SCRATCH_PREFIX, descendants, processes
 from tests.fakes_supervised import AWKWARD
 
@@ -153,9 +155,17 @@ def test_a_harness_that_forked_does_not_keep_its_run_alive(start: Callable[..., 
 
 
 @pytest.mark.slow
-def test_sigkill_in_the_middle_of_faults(start: Callable[..., tuple[str, Harness]]) -> None:
-    """What stands still is ended too: paused replica and store, one that is slowed down, and the proxy on a link."""
-    run, harness = start("tests.fakes_topology", "redis", "haproxy", "broken")
+@pytest.mark.parametrize("state", ["redis", "postgres"])
+def test_sigkill_in_the_middle_of_faults(start: Callable[..., tuple[str, Harness]], state: str) -> None:
+    """What stands still is ended too: paused replica and store, one that is slowed down, and the proxy on a link.
+
+    PostgreSQL is many processes, each in a session of its own, and runs as another user where this is root.
+    """
+    try:
+        STORES[state].program()
+    except EnvironmentLacksError as lack:
+        pytest.skip(f"{lack.message}: {lack.hint}")
+    run, harness = start("tests.fakes_topology", state, "haproxy", "broken")
     up(harness)
     below = everything_below(harness)
     stopped = {process.pid for process in processes() if process.pid in below and process.state == "T"}

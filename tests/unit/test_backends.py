@@ -53,3 +53,12 @@ def test_what_it_can_do_needs_an_engine(tmp_path: Path, monkeypatch: pytest.Monk
 def test_a_limit_that_nothing_could_run_in_is_refused(make: Callable[[], Limits]) -> None:
     with pytest.raises(UsageError):
         make()
+
+
+def test_a_store_that_is_not_installed_is_told_with_the_line_that_installs_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(EnvironmentLacksError, match="memcached is not on this machine") as lack:
+        require(scenario(Design("plain", state="memcached")), "process")
+    assert "apt-get install memcached" in lack.value.hint
