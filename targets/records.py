@@ -18,6 +18,7 @@ import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from targets.every import Every
 from targets.problems import Unavailable
 from targets.settings import SettingsError
 
@@ -74,7 +75,7 @@ class Log:
         self._descriptor = -1
         self._running: asyncio.Task[None] | None = None  # the fsync under way
         self._next: asyncio.Task[None] | None = None  # the one that what is written now waits for
-        self._ticking: asyncio.Task[None] | None = None
+        self._ticking: Every | None = None
 
     def replay(self) -> Iterator[str]:
         """All records, oldest first; a torn tail is cut off and said, and the file is open for more.
@@ -101,7 +102,7 @@ class Log:
         os.fsync(self._descriptor)
         sync_directory(self._path.parent)
         if self._fsync == "interval":
-            self._ticking = asyncio.get_running_loop().create_task(self._tick())
+            self._ticking = Every(INTERVAL, self._sync)
 
     def write(self, text: str) -> None:
         """Hand a record to the kernel: it outlives this process, and is the next one in the file.
@@ -148,19 +149,16 @@ class Log:
         if before is not None:
             await asyncio.wait([before])
         self._running, self._next = self._next, None  # what is written from here on needs another
-        await asyncio.to_thread(os.fsync, self._descriptor)
+        await self._sync()
 
-    async def _tick(self) -> None:
-        while True:
-            await asyncio.sleep(INTERVAL)
-            await asyncio.to_thread(os.fsync, self._descriptor)
+    async def _sync(self) -> None:
+        await asyncio.to_thread(os.fsync, self._descriptor)
 
     async def close(self) -> None:
         """Give the file back, with all of it on the disk."""
-        if self._ticking is not None:
-            self._ticking.cancel()
-        under_way = [task for task in (self._ticking, self._running, self._next) if task is not None]
-        await asyncio.gather(*under_way, return_exceptions=True)
+        ticking = [self._ticking.end()] if self._ticking else []
+        under_way = [task for task in (self._running, self._next) if task is not None]
+        await asyncio.gather(*ticking, *under_way, return_exceptions=True)
         if self._descriptor >= 0:
             os.fsync(self._descriptor)
             os.close(self._descriptor)

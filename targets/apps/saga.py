@@ -33,6 +33,7 @@ from aiohttp import web
 
 from targets import asked
 from targets.apps import Parts, Routes
+from targets.every import Every
 from targets.keeper import Items, Keeper, Kept, Wish
 from targets.problems import BadRequest, Conflict, Problem, Unavailable
 from targets.records import FSYNC, Log
@@ -195,19 +196,12 @@ class Coordinator:
         if self._left:
             _LOG.warning("%d sagas had been left unfinished", len(self._left))
         await self._finish()
-        finishing = asyncio.create_task(self._keep_finishing())
+        finishing = Every(_EVERY, self._finish)
         try:
             yield
         finally:
-            finishing.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await finishing
+            await finishing.end()
             await self._diary.close()
-
-    async def _keep_finishing(self) -> None:
-        while True:
-            await asyncio.sleep(_EVERY)
-            await self._finish()
 
     async def _finish(self) -> None:
         outside = self._journal.effects(self._left)

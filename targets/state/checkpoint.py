@@ -10,7 +10,6 @@ Without the volume everything is lost, as with the state memory.
 """
 
 import asyncio
-import contextlib
 import json
 import logging
 import time
@@ -18,6 +17,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from targets import records
+from targets.every import Every
 from targets.session import Session
 from targets.settings import Settings
 from targets.state import TTL
@@ -41,7 +41,7 @@ class Checkpoint:
         self._memory = Memory(ttl, time.time)
         self._volume, self._every, self._load = volume, every, load
         self._number, self._changed = 0, False
-        self._writing: asyncio.Task[None] | None = None
+        self._writing: Every | None = None
 
     async def open(self) -> None:
         """Restore the newest whole checkpoint, then go on from there."""
@@ -55,17 +55,14 @@ class Checkpoint:
         else:
             ballast(self._memory, self._load)
             await self.checkpoint()
-        self._writing = asyncio.create_task(self._keep_writing())
+        self._writing = Every(self._every, self._write_changes)
 
     async def close(self) -> None:
         """Write what has changed, and forget everything."""
         if self._writing is not None:
-            self._writing.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._writing
+            await self._writing.end()
             self._writing = None
-            if self._changed:
-                await self.checkpoint()
+            await self._write_changes()
         await self._memory.close()
 
     async def read(self, handle: str, *, to_write: bool = False) -> Session | None:
@@ -95,19 +92,14 @@ class Checkpoint:
         for old in _checkpoints(self._volume)[:-_KEPT]:
             old.unlink()
 
-    async def _keep_writing(self) -> None:
-        loop = asyncio.get_running_loop()
-        due = loop.time() + self._every
-        while True:
-            await asyncio.sleep(due - loop.time())
-            due = max(due, loop.time()) + self._every
-            if not self._changed:
-                continue
-            try:
-                await self.checkpoint()
-            except OSError as problem:  # a full disk: the sessions are still here, and the next one is tried
-                self._changed = True
-                _LOG.warning("a checkpoint cannot be written: %s", problem.strerror)
+    async def _write_changes(self) -> None:
+        if not self._changed:
+            return
+        try:
+            await self.checkpoint()
+        except OSError as problem:  # a full disk: the sessions are still here, and the next one is tried
+            self._changed = True
+            _LOG.warning("a checkpoint cannot be written: %s", problem.strerror)
 
 
 def _lines(kept: Mapping[str, tuple[float, Session]]) -> Iterator[str]:

@@ -49,6 +49,7 @@ class Replicated:
         self._outbox: dict[str, list[asyncio.Future[None]]] = {}  # to be copied, with who waits for it
         self._filled = asyncio.Event()
         self._copying: asyncio.Task[None] | None = None
+        self._closing = False
 
     async def open(self) -> None:
         """Begin to copy; peers that are not there yet are no error."""
@@ -57,11 +58,10 @@ class Replicated:
     async def close(self) -> None:
         """Copy what was not copied yet, and forget everything."""
         if self._copying is not None:
-            self._copying.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._copying
-            self._copying = None
-            await self._copy(self._taken_out())
+            self._closing = True
+            self._filled.set()
+            await self._copying
+            self._copying, self._closing = None, False
         for peer in self._others:
             await peer.close()
         self._leads.clear()
@@ -168,7 +168,7 @@ class Replicated:
 
     async def _keep_copying(self) -> None:
         """One batch after another: what comes while one is on its way goes with the next."""
-        while True:
+        while self._outbox or not self._closing:
             await self._filled.wait()
             await self._copy(self._taken_out())
 

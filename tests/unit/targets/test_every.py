@@ -1,0 +1,44 @@
+import asyncio
+
+from targets.every import Every
+
+
+async def test_it_is_done_again_and_again_until_it_is_ended() -> None:
+    done, thrice = list[int](), asyncio.Event()
+
+    async def deed() -> None:
+        done.append(1)
+        if len(done) == 3:
+            thrice.set()
+
+    every = Every(0.001, deed)
+    await asyncio.wait_for(thrice.wait(), 20)
+    await every.end()
+    count = len(done)
+    await asyncio.sleep(0.02)
+    assert len(done) == count
+
+
+async def test_what_is_under_way_is_done_to_its_end() -> None:
+    begun, let_go, ended = asyncio.Event(), asyncio.Event(), list[str]()
+
+    async def deed() -> None:
+        begun.set()
+        await let_go.wait()
+        ended.append("done")
+
+    every = Every(0.001, deed)
+    await asyncio.wait_for(begun.wait(), 20)
+    ending = asyncio.create_task(every.end())
+    await asyncio.sleep(0)
+    assert not ending.done()
+    let_go.set()
+    await asyncio.wait_for(ending, 20)
+    assert ended == ["done"]
+
+
+async def test_one_that_is_ended_at_once_is_never_done() -> None:
+    async def deed() -> None:
+        raise AssertionError
+
+    await Every(3600, deed).end()
