@@ -3,13 +3,15 @@
 Prints a table, and as its last line one JSON object; exit code 1 where a floor does not hold. ``--docs`` writes the
 result and its chart into docs/.
 
-    python -m benchmarks.driver [--quick] [--rounds N] [--seconds S] [--docs]
+    python -m benchmarks.driver [--quick | --ci] [--rounds N] [--seconds S] [--docs]
 """
 
 import argparse
 import asyncio
 import json
 import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,25 +20,41 @@ from matplotlib.figure import Figure
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.comparison import FEW, MANY, Comparison, Entry
+from benchmarks.comparison import CI_FLOORS, FEW, FLOORS, MANY, Comparison, Entry
 from benchmarks.drivers import FAST_HTTP, OURS, PEERS, WRK, Ours, Peer
 from harness.environment import environment, versions
 from harness.errors import HarnessError
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 BEGIN, END = "<!-- bench-driver: begin -->", "<!-- bench-driver: end -->"
-#: Where a floor does not hold in the quick form, there may be so many times the rounds: see ``comparison``.
-_MORE = 3
+
+
+@dataclass(frozen=True)
+class Form:
+    """What is compared for how long; where a floor does not hold there may be ``at_most`` so many times the rounds."""
+
+    peers: Sequence[Peer]
+    connections: Sequence[int]
+    rounds: int
+    seconds: float
+    at_most: int
+    floors: Mapping[str, float] = field(default_factory=lambda: FLOORS)
+
+
+_WHOLE = Form(PEERS, (FEW, MANY), 5, 3.0, 1)
+_QUICK = Form((FAST_HTTP, WRK), (FEW, MANY), 3, 1.5, 3)
+_CI = Form((FAST_HTTP, WRK), (FEW,), 3, 1.0, 2, CI_FLOORS)
 
 
 def main() -> int:
     """The command; its exit code."""
     asked = _parser().parse_args()
     console = Console(stderr=True)
-    comparison = Comparison(_entries(asked.quick), asked.seconds or (1.5 if asked.quick else 3.0), console)
-    rounds = asked.rounds or (3 if asked.quick else 5)
+    form = _CI if asked.ci else _QUICK if asked.quick else _WHOLE
+    comparison = Comparison(_entries(form), asked.seconds or form.seconds, console, form.floors)
+    rounds = asked.rounds or form.rounds
     try:
-        asyncio.run(comparison.rounds(rounds, rounds * (_MORE if asked.quick else 1)))
+        asyncio.run(comparison.rounds(rounds, rounds * form.at_most))
     except HarnessError as problem:
         console.print(f"bench-driver: {problem.message}\n  {problem.hint}", markup=False)
         return problem.code
@@ -52,16 +70,20 @@ def main() -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="bench-driver", description=__doc__.partition("\n")[0])
     parser.add_argument("--quick", action="store_true", help="only what the floors speak of, in short rounds")
-    parser.add_argument("--rounds", type=int, help="of every driver (5; --quick: 3)")
-    parser.add_argument("--seconds", type=float, help="measured in each round (3; --quick: 1.5)")
+    parser.add_argument(
+        "--ci", action="store_true", help="under a minute: only the CPU time a request is held to floors"
+    )
+    parser.add_argument("--rounds", type=int, help="of every driver (5; --quick and --ci: 3)")
+    parser.add_argument("--seconds", type=float, help="measured in each round (3; --quick: 1.5; --ci: 1)")
     parser.add_argument("--docs", action="store_true", help="write docs/driver.md and its chart anew")
     return parser
 
 
-def _entries(quick: bool) -> list[Entry]:
-    """What is compared: every driver that is there, ours and wrk also by many connections."""
-    peers: list[Ours | Peer] = [Ours(), *(peer for peer in ((FAST_HTTP, WRK) if quick else PEERS) if peer.there)]
-    return [Entry(peer, FEW) for peer in peers] + [Entry(peer, MANY) for peer in peers if peer.name in (OURS, WRK.name)]
+def _entries(form: Form) -> list[Entry]:
+    """What is compared: every driver that is there, and of many connections ours and wrk."""
+    drivers: list[Ours | Peer] = [Ours(), *(peer for peer in form.peers if peer.there)]
+    both = [driver for driver in drivers if driver.name in (OURS, WRK.name)]
+    return [Entry(driver, n) for n in form.connections for driver in (drivers if n == FEW else both)]
 
 
 def _rows(comparison: Comparison) -> list[tuple[str, ...]]:
