@@ -78,12 +78,15 @@ def _absences(talk: pd.DataFrame) -> tuple[Times, Times]:
 
 
 def _delays(talk: pd.DataFrame, start: float, end: float) -> Times:
-    """Seconds from sending to hearing, of messages sent in the measured time."""
+    """Seconds from sending to hearing, of messages sent in the measured time and after the hearer had first joined."""
+    stands = talk[np.asarray(talk["method"] == "OPEN") & (talk["status"].to_numpy() == 101)]
+    joined = stands.groupby("session")["t_end"].min() / 1e9
     written = talk["op"].to_numpy() != 0
     sent = talk[np.asarray(talk["method"] == "SEND") & written].set_index("op")["t_sent"] / 1e9
     heard = talk[np.asarray(talk["method"] == "RECEIVE") & written]
     begun = heard["op"].map(sent).to_numpy(dtype=np.float64)
-    inside = (begun >= start) & (begun < end)
+    since = heard["session"].map(joined).to_numpy(dtype=np.float64)
+    inside = (begun >= np.maximum(start, since)) & (begun < end)
     found: Times = (heard["t_end"].to_numpy() / 1e9 - begun)[inside]
     return found
 

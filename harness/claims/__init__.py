@@ -14,6 +14,7 @@ from harness.claims import (
     login,
     payload,
     replication,
+    sockets,
     told,
 )
 from harness.claims.attempt import attempt, needs
@@ -32,6 +33,7 @@ _TOPICS = (
     login,
     payload,
     replication,
+    sockets,
 )
 #: Every claim that is attempted, in order.
 CLAIMS: tuple[Claim, ...] = tuple(

@@ -26,7 +26,7 @@ from harness.pace import peak
 
 PATIENCE_S = 10.0
 #: WebSockets are left once nothing has come on any of them for so long: what was sent has arrived, or never will.
-QUIET_S = 1.0
+QUIET_S = 2.0
 
 
 class Venue:

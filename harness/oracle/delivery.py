@@ -16,7 +16,7 @@ import numpy.typing as npt
 import pandas as pd
 
 #: How long a message that was acknowledged may be on its way, in ns.
-GRACE = 1_000_000_000
+GRACE = 2_000_000_000
 _FOREVER = 2**62
 
 Ints = npt.NDArray[np.int64]

@@ -51,8 +51,8 @@ class Chat:
         if member.held is None:
             return
         missed = await self.bus.since(member.room, member.after)
-        last, held, member.held = missed[-1].at if missed else member.after, member.held, None
-        for said in (*missed, *(said for said in held if later(said.at, last))):
+        held, member.held = member.held, None
+        for said in (*missed, *held):
             _tell(member, said)
 
     async def heard(self, member: Member, fields: Fields, op: str) -> Fields:
@@ -77,6 +77,11 @@ class Chat:
 
 
 def _tell(member: Member, said: Said) -> None:
+    """Tell it, unless it has heard it: what was read from the history may yet arrive by the bus, in the same order."""
+    if member.after and said.at:
+        if not later(said.at, member.after):
+            return
+        member.after = said.at
     if member.id != said.by:
         member.tell(f'{{"at": "{said.at}", {said.text[1:]}' if said.at else said.text)
 

@@ -1,5 +1,6 @@
 """Chat and game over WebSockets, in this process: what is answered, who is told, and how it ends."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -184,19 +185,21 @@ async def test_open_sockets_hold_no_emulated_slot() -> None:
 
 async def test_what_was_missed_is_told_before_what_is_said_meanwhile_and_nothing_twice() -> None:
     class Slow(Alone):
-        """A history of three, of which the last is also said while it is being read."""
+        """A history of three, of which the last is also said while it is being read, and once more after that."""
 
         async def since(self, room: str, at: str) -> list[Said]:
             kept = [Said(room, "x", json.dumps({"op": op}), f"{n}-0") for n, op in enumerate(OPS[:3], 1)]
             self._deliver(kept[-1])
             self._deliver(Said(room, "x", json.dumps({"op": OPS[3]}), "10-0"))
+            for late in (kept[-1], Said(room, "x", json.dumps({"op": OPS[4]}), "11-0")):
+                asyncio.get_running_loop().call_later(0.01, self._deliver, late)
             return [said for said in kept if later(said.at, at)]
 
     monkey = pytest.MonkeyPatch()
     monkey.setattr(chat, "bus", lambda settings: Slow())
     async with players(chat, 1, "/chat?room=1&after=1-0") as (one,):
-        assert [(await one.hear()) for _ in range(3)] == [
-            {"at": f"{at}-0", "op": op} for at, op in zip((2, 3, 10), OPS[1:4], strict=True)
+        assert [(await one.hear()) for _ in range(4)] == [
+            {"at": f"{at}-0", "op": op} for at, op in zip((2, 3, 10, 11), OPS[1:5], strict=True)
         ]
     monkey.undo()
 

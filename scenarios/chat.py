@@ -1,0 +1,90 @@
+"""Who hears what is said while a replica dies? In rooms across replicas, without a bus, with one, and with a history.
+
+harness run scenarios/chat.py
+"""
+
+import json
+import random
+
+from locust import between
+
+from harness import (
+    At,
+    Balancing,
+    Client,
+    Design,
+    Kill,
+    Restart,
+    Scenario,
+    Sessions,
+    SessionUser,
+    clean_control,
+    delivers,
+    keeps,
+    loses_messages,
+)
+from harness.load.user import Pause, Request, Steps
+
+MEMBERS = 8  # of a room
+MOST_SAID = 12  # by a session, before it leaves
+PAUSE = 0.4  # seconds of listening after each message
+BACKOFF = 0.3  # seconds before a session comes back, on average
+
+
+class Chatter(SessionUser):
+    """Says something, listens for a while; comes back to its room whenever its connection breaks."""
+
+    wait_time = between(0.05, 0.15)
+
+    def session(self, chat: Client) -> Steps:
+        room, left = str(chat.number // MEMBERS), random.randint(1, MOST_SAID)
+        while left:
+            reply = yield chat.connect(f"/chat?room={room}&after={_place(chat)}", room=room)
+            while reply.ok and left:
+                reply = yield chat.send(json={"text": "hello"}, writes="hello")
+                left -= 1
+                if reply.ok:
+                    reply = yield chat.listen(PAUSE)
+            if not reply.ok:
+                yield Pause(random.uniform(0.5, 1.5) * BACKOFF)
+
+    def final(self, chat: Client) -> Request:
+        return chat.get("/chat")
+
+
+def _place(chat: Client) -> str:
+    """Up to where this session has heard its room's history."""
+    return str(json.loads(chat.latest.body).get("at", "0")) if chat.latest else "0"
+
+
+SPREAD, STICKY = Balancing("round_robin"), Balancing("cookie")
+#: Everybody hears only those who happen to be on the same replica, and a dead replica takes its sessions along.
+ALONE = Design("alone", app="chat", state="memory", balancing=STICKY, at_risk="victim")
+#: A room spans the replicas; what is said while one is away is gone.
+BUS = Design("bus", app="chat", state="redis", balancing=SPREAD, options={"bus": "redis"}, at_risk="none")
+#: Whoever comes back is told what it has missed.
+HISTORY = Design(
+    "history", app="chat", state="redis", balancing=SPREAD, options={"bus": "redis", "history": "yes"}, at_risk="none"
+)
+
+EXPECT = (
+    loses_messages("alone", "bus"),
+    delivers("history"),
+    keeps("bus", "history"),
+    clean_control("bus", "history"),
+)
+
+SCENARIO = Scenario(
+    designs=[ALONE, BUS, HISTORY],
+    replicas=3,
+    load=Sessions(concurrent=120, duration="20s", warmup="2s"),
+    faults=[At("7s", Kill(replica=1)), At("13s", Restart(replica=1))],
+    expect=EXPECT,
+    quick=Scenario(
+        designs=[ALONE, BUS, HISTORY],
+        replicas=3,
+        load=Sessions(concurrent=64, duration="5s", warmup="1s"),
+        faults=[At("2s", Kill(replica=1)), At("3500ms", Restart(replica=1))],
+        expect=EXPECT,
+    ),
+)

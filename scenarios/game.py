@@ -1,0 +1,73 @@
+"""What does a player find after the game's server has died? Positions in its memory against positions in Redis.
+
+A room's players are sent to one replica (by the header X-Room), as game servers do.
+
+harness run scenarios/game.py
+"""
+
+from locust import between
+
+from harness import (
+    At,
+    Balancing,
+    Client,
+    Design,
+    Kill,
+    Restart,
+    Scenario,
+    Sessions,
+    SessionUser,
+    clean_control,
+    keeps,
+    loses_only_the_at_risk,
+)
+from harness.load.user import Request, Steps
+
+PLAYERS = 5  # in a room
+PAUSE = 0.2  # seconds between two moves
+
+
+class Player(SessionUser):
+    """Moves, and follows the ticks; comes back to its room whenever its connection breaks."""
+
+    wait_time = between(0.02, 0.06)
+
+    def session(self, game: Client) -> Steps:
+        room = str(game.number // PLAYERS)
+        while True:
+            reply = yield game.connect(f"/game?room={room}", headers={"X-Room": room})
+            while reply.ok:
+                reply = yield game.send(json={"dx": 1, "dy": 0}, writes="east")
+                if reply.ok:
+                    reply = yield game.listen(PAUSE)
+
+    def final(self, game: Client) -> Request:
+        return game.get("/game", headers={"X-Room": str(game.number // PLAYERS)})
+
+
+BY_ROOM = Balancing("hash_header", key="X-Room")
+TICK = {"tick": "50ms"}
+DESIGNS = (
+    Design("memory", app="game", state="memory", balancing=BY_ROOM, options=TICK, at_risk="victim"),
+    Design("redis", app="game", state="redis", balancing=BY_ROOM, options=TICK, at_risk="none"),
+)
+EXPECT = (
+    keeps("redis"),
+    loses_only_the_at_risk("memory", judged=40),
+    clean_control("memory", "redis"),
+)
+
+SCENARIO = Scenario(
+    designs=DESIGNS,
+    replicas=3,
+    load=Sessions(concurrent=100, duration="20s", warmup="2s"),
+    faults=[At("7s", Kill(replica=1)), At("13s", Restart(replica=1))],
+    expect=EXPECT,
+    quick=Scenario(
+        designs=DESIGNS,
+        replicas=3,
+        load=Sessions(concurrent=60, duration="5s", warmup="1s"),
+        faults=[At("2s", Kill(replica=1)), At("3500ms", Restart(replica=1))],
+        expect=EXPECT,
+    ),
+)

@@ -1,0 +1,28 @@
+"""Sessions on WebSockets across a kill, whole: real balancer, real replicas, real bus; and their story."""
+
+from pathlib import Path
+
+import pytest
+
+from harness.runs import Run
+from tests.e2e.harnessed import ROOT, harness
+
+pytestmark = pytest.mark.slow
+
+
+def test_a_chat_with_a_history_keeps_every_message_across_a_kill_and_counts_who_came_back(tmp_path: Path) -> None:
+    told = harness("run", ROOT / "scenarios" / "chat.py", "--quick", "--design", "history", "--out", tmp_path)
+    assert told.code in (0, 3), told.err  # 3: the machine was too busy for its times to count
+    path = tmp_path / "chat" / "latest"
+    design = Run.open(path).summary().designs["history"]
+    for name, arm in design.arms.items():
+        messages = arm.messages
+        assert messages is not None and messages.due > 100
+        assert (messages.lost, messages.repeated, messages.disordered) == (0, 0, 0), name
+        assert (arm.sessions.lost, arm.writes.lost) == (0, 0)
+        assert (messages.ended > 0, messages.reconnects > 0) == (name == "fault", name == "fault")
+    assert design.finding == "kept"
+    story = harness("explain", path, "history/1")
+    assert story.code == 0
+    for step in ("OPEN /chat", "SEND /chat", "RECEIVE /chat", "came unasked", "CLOSE /chat"):
+        assert step in story.out, story.out
