@@ -6,7 +6,7 @@ import sys
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -38,6 +38,7 @@ class TargetSettings:
     volumes: Path  # holds a directory for each replica
     peers: Mapping[str, str]  # host:port of every replica so far, by name: it grows with them
     listen: str = LOOPBACK
+    changed: dict[str, str] = field(default_factory=dict)  # options that were changed while replicas ran
 
     def volume(self, name: str) -> Path:
         """The replica's own directory, made where it is not there; it outlives the replica's process."""
@@ -62,7 +63,10 @@ class TargetSettings:
             "service-time": design.service_time,
             "slots": str(design.slots),
         }
-        pairs = [*flags.items(), *(("option", f"{key}={value}") for key, value in design.options.items())]
+        pairs = [
+            *flags.items(),
+            *(("option", f"{key}={value}") for key, value in {**design.options, **self.changed}.items()),
+        ]
         if self.store:
             pairs.append(("store", self.store))
         # -P: a directory named targets where the user stands is not ours
@@ -218,8 +222,11 @@ class ProcessReplica(Started):
         return await admin.keys(LOOPBACK, self._listens_on)
 
     async def use_keys(self, signing: int, accepted: Sequence[int]) -> Keys | None:
-        """Sign with this key and accept these; None where it does not say that it does."""
-        return await admin.use_keys(LOOPBACK, self._listens_on, signing, accepted)
+        """Sign with this key and accept these, as whoever starts later will; None where it does not say so."""
+        told = await admin.use_keys(LOOPBACK, self._listens_on, signing, accepted)
+        if told is not None:
+            self._settings.changed.update(signing=str(signing), accepted=",".join(map(str, accepted)))
+        return told
 
     async def load(self) -> Load | None:
         """How busy its slots have been; None where its capacity is not emulated."""

@@ -6,7 +6,8 @@ Browsers drop cookies of more than 4096 bytes: such a token is sent all the same
 Requests with more than 8 kB of cookies are refused (400).
 ``--option format=signed`` makes it a signed cookie as Flask has them (itsdangerous), compressed where that helps.
 ``--option keys=split`` gives every replica a key of its own: a token then holds only where it was signed.
-``/keys`` tells the keys' ids and rotates them (``targets/keys.py``).
+``/keys`` tells the keys' ids and rotates them (``targets/keys.py``); a service that starts after a rotation is told by
+``--option signing=2`` and ``accepted=1,2``.
 """
 
 import contextlib
@@ -20,7 +21,7 @@ from targets.session import Session
 from targets.settings import Settings, SettingsError
 from targets.state import TTL
 
-OPTIONS: tuple[str, ...] = ("ttl", "keys", "format")
+OPTIONS: tuple[str, ...] = ("ttl", "keys", "format", "signing", "accepted")
 KEEPS_SESSIONS = True
 
 
@@ -127,14 +128,21 @@ class Token:
 
 
 def place(settings: Settings) -> Token:
-    """A signer with the options ``ttl``, ``keys`` (``shared`` or ``split``) and ``format`` (``jwt`` or ``signed``).
+    """A signer with the options ``ttl``, ``keys`` (``shared`` or ``split``), ``format`` (``jwt`` or ``signed``).
+
+    ``signing`` is the number of the key that signs, ``accepted`` (``1,2``) are those good to read by besides.
 
     Raises:
-        SettingsError: there is no secret.
+        SettingsError: there is no secret, or a key has no number.
     """
     if not settings.secret:
         raise SettingsError("the state token needs --secret TEXT, the same for all replicas")
     split = settings.options.text("keys", "shared", ("shared", "split")) == "split"
     form = settings.options.text("format", "jwt", tuple(FORMATS))
     keys = Keyring(settings.secret, settings.replica if split else "")
+    signing = settings.options.whole("signing", 1)
+    accepted = settings.options.text("accepted", str(signing)).split(",")
+    if not all(number.isascii() and number.isdigit() for number in accepted):
+        raise SettingsError("--option accepted is a list of numbers, such as 1,2")
+    keys.use(signing, [int(number) for number in accepted])
     return Token(keys, settings.options.seconds("ttl", TTL), form=form)

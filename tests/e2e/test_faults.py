@@ -150,5 +150,9 @@ async def test_real_replicas_sign_with_a_new_key_and_accept_the_old_one_again_on
         evidence = await abrupt.inject(topology)
         assert evidence.landed and evidence.facts["r0"] == evidence.facts["r1"] != evidence.facts["old_key"]
         assert {await asked(token) for _ in range(4)} == {401}
+        await faults.Kill(1).inject(topology)
+        assert (await faults.Kill(1).undo(topology)).landed
+        await topology.steady()
+        assert {await asked(token) for _ in range(4)} == {401}, "a replica that comes back has the new key"
         assert (await abrupt.undo(topology)).landed
         assert {await asked(token) for _ in range(4)} == {200}

@@ -152,6 +152,24 @@ def test_set_cookie_replaces_one_and_deletes_one() -> None:
     assert header(seen.requests[2], "Cookie") == "SRV=r1"
 
 
+def test_a_cookie_too_large_for_a_browser_leaves_the_one_before_it_and_is_told_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    first, then = reply(headers={"Set-Cookie": "session=s1"}), reply(headers={"Set-Cookie": f"session={'x' * 4096}"})
+    told: Told = []
+
+    def session(cart: Client) -> Steps:
+        for _ in range(4):
+            told.append((yield cart.get("/cart")))
+
+    with scripted(first, then, then) as server, caplog.at_level(logging.ERROR):
+        seen = Visit(server, Visitor(session), told)
+    assert [header(one, "Cookie") for one in seen.requests] == [None, "session=s1", "session=s1", "session=s1"]
+    assert [record.message for record in caplog.records] == [
+        "the cookie session has more than 4096 bytes: ignored, as browsers do"
+    ]
+
+
 def test_a_401_is_failed_and_a_forced_login() -> None:
     seen = visit(reply(401))
     assert (seen.outcomes[0], seen.anomalies[0]) == (FAILED, Anomaly.FORCED_LOGIN)

@@ -1,14 +1,19 @@
 """The admin page of the keys: it tells ids, never a key."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 
 from targets.apps import cart
 from targets.capacity import Slots
 from targets.keys import Keyring
+from targets.problems import Rejected
+from targets.session import Session
+from targets.settings import Options, SettingsError
+from targets.state import token
 from targets.state.token import Token
-from tests.unit.targets.served import Client, visited
+from tests.unit.targets.served import SETTINGS, Client, visited
 
 
 @pytest.fixture
@@ -42,6 +47,26 @@ async def test_the_page_tells_ids_and_no_key(client: Client) -> None:
 async def test_a_wrong_rotation_is_refused(client: Client, wrong: dict[str, object]) -> None:
     assert (await client.put("/keys", wrong)).status == 400
     assert (await client.get("/keys")).body["signing"] == 1
+
+
+def _place(**options: str) -> Token:
+    return token.place(replace(SETTINGS, secret="s", options=Options(options)))
+
+
+async def test_a_service_can_begin_with_later_keys() -> None:
+    session = Session.born("u1")
+    old, new = _place(), _place(signing="2", accepted="1,2")
+    assert await new.read(await old.create(session)) == session
+    with pytest.raises(Rejected):
+        await old.read(await new.create(session))
+    with pytest.raises(Rejected):
+        await _place(signing="2").read(await old.create(session))
+
+
+@pytest.mark.parametrize("wrong", [{"signing": "x"}, {"accepted": "x"}, {"accepted": "1,"}])
+def test_a_key_without_a_number_is_refused(wrong: dict[str, str]) -> None:
+    with pytest.raises(SettingsError):
+        _place(**wrong)
 
 
 def test_replicas_of_one_secret_share_their_keys_and_those_of_split_keys_do_not() -> None:
