@@ -10,7 +10,7 @@ import aiohttp
 import pytest
 
 from harness import faults
-from harness.balancers import available
+from harness.balancers import KINDS, available
 from harness.clock import Clock
 from harness.errors import UntrustedError
 from harness.faults.timeline import timeline
@@ -43,6 +43,14 @@ EACH: tuple[Fault, ...] = (
     faults.ScaleOut(to=3),
     faults.ScaleIn(to=2),
 )
+# Those in which the balancer has a part: enough to ask of each one more.
+BALANCED: tuple[Fault, ...] = (
+    faults.Terminate(1),
+    faults.ReloadBalancer(),
+    faults.KillBalancer(),
+    faults.ScaleOut(to=3),
+    faults.ScaleIn(to=2),
+)
 
 
 @asynccontextmanager
@@ -60,10 +68,10 @@ async def up(logs: Path, balancer: str = "auto") -> AsyncIterator[tuple[Topology
             assert supervisor.deaths.empty()
 
 
-@pytest.mark.parametrize("balancer", ["haproxy", "nginx"])
+@pytest.mark.parametrize("balancer", sorted(KINDS))
 async def test_every_fault_lands_on_real_parts_and_leaves_them_steady(balancer: str, tmp_path: Path) -> None:
     async with up(tmp_path, balancer) as (topology, clock):
-        for fault in EACH:
+        for fault in EACH if balancer in ("haproxy", "nginx") else BALANCED:
             told: list[Event] = []
             async with timeline([At("0s", fault)], topology, clock, told.append):
                 await asyncio.sleep(0.05)
