@@ -7,7 +7,10 @@ import shutil
 import subprocess
 from pathlib import Path
 
-_PARTS = ("session-harness", "locust", "gevent", "aiohttp", "redis", "numpy", "pandas", "pyarrow", "matplotlib")
+_PARTS = (
+    *("session-harness", "locust", "gevent", "aiohttp", "numpy", "pandas", "pyarrow", "matplotlib"),
+    *("redis", "nats-py", "hazelcast-python-client"),
+)
 
 
 def environment() -> dict[str, str | int | float | None]:
