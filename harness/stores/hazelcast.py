@@ -1,5 +1,6 @@
 """The Hazelcast store: three members in memory, each entry with one synchronous backup; any one of them may die."""
 
+import asyncio
 import json
 import os
 import re
@@ -70,7 +71,8 @@ class HazelcastMember(Server):
         """It sees all members that are up, and every entry has its backup."""
         health = await told(self.port, "/hazelcast/health")
         up = sum(bool(member.pids) for member in self.members)
-        return bool(health["nodeState"] == "ACTIVE" and health["clusterSafe"] and health["clusterSize"] == up)
+        settled = health["clusterSafe"] and not health["migrationQueueSize"]
+        return bool(settled and health["nodeState"] == "ACTIVE" and health["clusterSize"] == up)
 
     async def oldest(self) -> int:
         """The port of the member that has been there for longest, as this one knows it."""
@@ -113,12 +115,15 @@ class HazelcastStore(Servers[HazelcastMember]):
         return await super().restart()
 
     async def primary(self) -> HazelcastMember | None:
-        """The oldest: each owns a third of the entries, and that one tells the others which."""
-        for member in self._hazelcasts:
-            if member.pids:
-                oldest = await member.oldest()
-                return next((other for other in self._hazelcasts if other.port == oldest and other.pids), None)
-        return None
+        """The oldest: each owns a third of the entries, and that one tells the others which.
+
+        None until each that is up says that every entry has its backup: with one being made, two would be dead at once.
+        """
+        up = [member for member in self._hazelcasts if member.pids]
+        if not up or not all(await asyncio.gather(*(member.answers() for member in up))):
+            return None
+        oldest = await up[0].oldest()
+        return next((member for member in up if member.port == oldest), None)
 
 
 def _java() -> str:
