@@ -2,14 +2,17 @@
 
 harness run scenarios/places.py
 
-Each place is a design four times: a replica is killed, all are deployed anew, one is taken out, the store is killed.
+Each place is a design for each of them: a replica is killed, all are deployed anew, one is taken out, the store (or the
+server that leads it) is killed.
 """
 
 from harness import (
     At,
     Balancing,
     Design,
+    Health,
     Kill,
+    KillPrimary,
     KillStore,
     Restart,
     RestartStore,
@@ -23,10 +26,27 @@ from harness.recipes import Shopper
 
 N = 3
 EVEN, STICKY = Balancing("round_robin"), Balancing("cookie")
+#: Waits for a dead replica, as a StatefulSet does: its sessions come back with its volume.
+PATIENT = Balancing("cookie", redispatch=False, health=Health(fall=100))
 
 #: name of the place -> where the load goes; the rest of a design is the same for all.
-PLACES = {"token": EVEN, "memory": STICKY, "redis": EVEN}
-STORES = ("redis",)
+PLACES = {
+    "token": EVEN,
+    "memory": STICKY,
+    "replicated": STICKY,
+    "checkpoint": PATIENT,
+    "eventlog": PATIENT,
+    "sqlite": PATIENT,
+    "memcached": EVEN,
+    "redis": EVEN,
+    "redis_sentinel": EVEN,
+    "postgres": EVEN,
+    "etcd": EVEN,
+    "nats": EVEN,
+    "hazelcast": EVEN,
+}
+LONE = ("memcached", "redis", "postgres")
+LED = ("redis_sentinel", "etcd", "nats", "hazelcast")
 
 
 class Customer(Shopper):
@@ -39,8 +59,8 @@ def designs(mishap: str, places: tuple[str, ...]) -> tuple[Design, ...]:
 
 
 KILLED, DEPLOYED, SHRUNK = (designs(mishap, tuple(PLACES)) for mishap in ("killed", "deployed", "shrunk"))
-STORELESS = designs("storeless", STORES)
-ALL = (*KILLED, *DEPLOYED, *SHRUNK, *STORELESS)
+STORELESS, LEADERLESS = designs("storeless", LONE), designs("storeless", LED)
+ALL = (*KILLED, *DEPLOYED, *SHRUNK, *STORELESS, *LEADERLESS)
 
 
 def names(group: tuple[Design, ...]) -> tuple[str, ...]:
@@ -48,6 +68,7 @@ def names(group: tuple[Design, ...]) -> tuple[str, ...]:
     return tuple(design.name for design in group)
 
 
+# NATS takes four to nine seconds to elect its next leader: its writes are refused until then, and none is lost.
 SCENARIO = Scenario(
     designs=ALL,
     replicas=N,
@@ -59,6 +80,7 @@ SCENARIO = Scenario(
         At("1s", ScaleIn(to=N - 1, drain=True), names(SHRUNK)),
         At("1s", KillStore(), names(STORELESS)),
         At("3s", RestartStore(), names(STORELESS)),
+        At("1s", KillPrimary(), names(LEADERLESS)),
     ],
     expect=[clean_control(*names(ALL))],
 )

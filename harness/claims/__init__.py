@@ -60,13 +60,13 @@ def write(found: Mapping[str, Told], docs: Path) -> None:
 
 
 #: The runs that docs/decide.md is made from.
-DECIDING = (deciding.PLACES,)
+DECIDING = (deciding.PLACES, devices.DEVICES)
 
 
 def decide(runs: Runs, docs: Path) -> Path:
     """Write decide.md into ``docs``, and say where it lies."""
     docs.mkdir(parents=True, exist_ok=True)
-    write_text(docs / "decide.md", deciding.page(runs, {}))
+    write_text(docs / "decide.md", deciding.page(runs, devices.safety(runs)))
     return docs / "decide.md"
 
 

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from harness.claims.claim import Need, Runs, UnsettledError
 from harness.summary import Arm, DesignSummary, Summary
 
-PLACES = Need("places", ("run", "scenarios/places.py"), budget=1200)
+PLACES = Need("places", ("run", "scenarios/places.py"), budget=2400)
 MISHAPS = {
     "killed": "a replica is killed",
     "deployed": "all replicas are deployed anew",
     "shrunk": "a replica is taken out",
-    "storeless": "the store is killed",
+    "storeless": "the store, or its primary, is killed",
 }
 
 _HEAD = """# Where should session state live?

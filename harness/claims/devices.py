@@ -1,8 +1,11 @@
 """The claim about consistency: C10."""
 
+from collections.abc import Mapping
+
 from harness.claims.claim import Claim, Finding, Need, Point, Runs, UnsettledError
 
-DEVICES = Need("two_devices")
+#: All of its designs, not just those of its short form: docs/decide.md tells of each place.
+DEVICES = Need("two_devices", ("run", "scenarios/two_devices.py", "--duration", "3s"), budget=300)
 _CHECKED = "_checked"
 
 
@@ -25,6 +28,22 @@ def _two_devices(runs: Runs) -> Finding:
     )
     holds = left == 0 and all(arm.writes.lost for arm in unchecked.values())
     return Finding.of(holds, says, "% of acknowledged writes lost", points)
+
+
+def safety(runs: Runs) -> Mapping[str, str]:
+    """Of each place that was tried: who writes safely at once, in words; empty where nothing was tried."""
+    try:
+        designs = runs.summary("two_devices").designs
+        lost = {name: runs.arm("two_devices", name, "control").writes.lost for name in designs}
+    except UnsettledError:
+        return {}
+    return {name: _safe(count, lost.get(f"{name}{_CHECKED}")) for name, count in lost.items() if _CHECKED not in name}
+
+
+def _safe(lost: int, checked: int | None) -> str:
+    if lost == 0:
+        return "safe"
+    return f"safe with a version check, else {lost:,} lost" if checked == 0 else f"{lost:,} lost"
 
 
 CLAIMS = (

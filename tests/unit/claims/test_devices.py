@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from harness import claims
-from harness.claims import Runs, Support
+from harness.claims import Runs, Support, devices
 from harness.summary import Arm
 from tests import fakes_charts as fakes
 
@@ -36,3 +36,12 @@ def test_a_checked_write_that_is_lost_or_none_without_a_check_refutes_it() -> No
 
 def test_without_both_kinds_nothing_is_settled() -> None:
     assert C10.found(runs(redis_checked=0)).support is Support.UNKNOWN
+
+
+def test_who_writes_safely_is_told_of_each_place() -> None:
+    assert devices.safety(runs(memory=0, redis=90, redis_checked=0, nats=7, nats_checked=1)) == {
+        "memory": "safe",
+        "redis": "safe with a version check, else 90 lost",
+        "nats": "7 lost",
+    }
+    assert devices.safety(Runs()) == {}
