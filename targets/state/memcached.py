@@ -21,7 +21,7 @@ OPTIONS: tuple[str, ...] = ("ttl", "versioned")
 KEEPS_SESSIONS = True
 
 _CONNECTIONS = 4  # each carries many questions at a time
-_ANSWERS_WITHIN = 0.3  # seconds; below the place's patience, since what is cancelled costs the client a connection
+_ANSWERS_WITHIN = 0.4  # seconds; below the place's patience, since what is cancelled costs the client a connection
 
 
 class Memcached:

@@ -1,6 +1,7 @@
 """One contract for every place that keeps sessions, over real servers where it needs one."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from functools import cache, partial
@@ -48,6 +49,13 @@ def made(name: str, url: str, ttl: float = 60, versioned: bool = False) -> Place
     return state.place(Settings("r0", "b0", store=url, options=options))
 
 
+def patient(place: Place) -> Place:
+    """With more patience than it has by itself: a busy disk is no reason for these tests to fail."""
+    assert "_patience" in vars(place)
+    vars(place)["_patience"] = DEADLINE
+    return place
+
+
 async def connected(place: Place) -> Place:
     """Open, and answering."""
     await place.open()
@@ -62,6 +70,7 @@ class Kind:
     make: Callable[[float], Place]  # from a ttl in seconds; twice over the same backing is a restart
     survives_restart: bool
     second_writer: str  # what meets the second of two writes from one read: refused | wins | apart
+    pace: float = 1.0  # how slowly time passes for it
 
 
 @cache
@@ -92,7 +101,8 @@ async def kind(request: pytest.FixtureRequest, stores: HeldStores, tmp_path: Pat
         make, survives, second = PLAIN[name]
         return Kind(lambda ttl: make(ttl, tmp_path), survives, second)
     url = (await stores.up(name)).url
-    return Kind(lambda ttl: made(name, url, ttl, bool(versioned)), True, "refused" if versioned else "wins")
+    second = "refused" if versioned else "wins"
+    return Kind(lambda ttl: patient(made(name, url, ttl, bool(versioned))), True, second, pace=2.0)
 
 
 async def counted(place: Place, handle: str) -> dict[str, int]:
@@ -147,21 +157,22 @@ async def test_an_unknown_handle_is_not_adopted(kind: Kind, handle: str) -> None
 
 
 async def test_a_session_expires_after_its_last_write(kind: Kind) -> None:
-    place = await connected(kind.make(0.5))
-    session = Session.born("u1")
+    ttl = 0.5
+    place = await connected(kind.make(ttl))
+    session, began = Session.born("u1"), time.monotonic()
     handle = await place.create(session)
-    assert await place.read(handle) == session
+    assert await place.read(handle) == session or time.monotonic() > began + ttl
     await asyncio.sleep(0.55)
     assert await place.read(handle) is None
     await place.close()
 
 
 async def test_a_write_prolongs_a_session(kind: Kind) -> None:
-    place = await connected(kind.make(0.8))
+    place = await connected(kind.make(0.8 * kind.pace))
     session = Session.born("u1")
     handle = await place.create(session)
     for op in OPS[:3]:
-        await asyncio.sleep(0.3)
+        await asyncio.sleep(0.3 * kind.pace)
         session = session.wrote("0", op, {})
         handle = await place.write(handle, session)
     assert await place.read(handle) == session
@@ -208,7 +219,7 @@ async def test_every_state_with_a_store_is_in_this_suite() -> None:
 @pytest.mark.parametrize("versioned", [False, True])
 @pytest.mark.parametrize("name", STORED)
 async def test_what_is_not_there_is_not_made_by_a_write(name: str, versioned: bool, stores: HeldStores) -> None:
-    place = await connected(made(name, (await stores.up(name)).url, versioned=versioned))
+    place = await connected(patient(made(name, (await stores.up(name)).url, versioned=versioned)))
     with pytest.raises(Conflict):
         await place.write("0" * 32, Session.born("u1").wrote("0", OPS[0], {}))
     assert await place.read("0" * 32) is None
@@ -220,7 +231,7 @@ async def test_what_is_not_there_is_not_made_by_a_write(name: str, versioned: bo
 async def test_a_dead_store_is_unavailable_and_recovers_with_what_it_promises(name: str, stores: HeldStores) -> None:
     store = await stores.up(name)
     place, session = await connected(made(name, store.url)), Session.born("u1")
-    handle = await place.create(session)
+    handle = await eventually(lambda: place.create(session))
     assert (await store.kill()).landed
     async with asyncio.timeout(DEADLINE):
         with pytest.raises(Unavailable):
@@ -242,7 +253,7 @@ async def test_a_write_brings_no_session_back_that_went_with_its_store(
     name: str, versioned: bool, stores: HeldStores
 ) -> None:
     store = await stores.up(name)
-    place, session = await connected(made(name, store.url, versioned=versioned)), Session.born("u1")
+    place, session = await connected(patient(made(name, store.url, versioned=versioned))), Session.born("u1")
     handle = await place.create(session)
     assert (await store.kill()).landed and (await store.restart()).landed
     assert await eventually(lambda: place.read(handle)) is None
@@ -260,7 +271,7 @@ async def test_a_silent_store_is_unavailable_and_answers_no_question_with_an_ear
     store = await stores.up(name)
     place = await connected(made(name, store.url))
     mine, other = Session.born("mine"), Session.born("other")
-    my_handle, other_handle = await place.create(mine), await place.create(other)
+    my_handle, other_handle = [await eventually(partial(place.create, one)) for one in (mine, other)]
     assert (await store.pause()).landed
     async with asyncio.timeout(DEADLINE):
         with pytest.raises(Unavailable):

@@ -39,7 +39,8 @@ async def in_redis_sentinel(url: str, write: str | None) -> str | None:
     async with sentinel, sentinel.master_for(name, retry=once) as client:
         value = await _in_client(client, write)
         if write is not None:
-            await client.wait(1, 500)  # where it can, the replica has it too
+            followers = (await client.info("replication"))["connected_slaves"]
+            assert await client.wait(followers, 10_000) >= followers
         return value
 
 
