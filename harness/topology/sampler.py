@@ -32,7 +32,7 @@ class Sampler:
         self._supervisor = supervisor
         self._clock = clock
         self._samples: list[Sample] = []
-        self._used: Mapping[int, float] = {}  # CPU seconds of each process when it was last looked at
+        self._used: Mapping[int, float] = {}  # CPU seconds of each part, by its pid, when it was last looked at
         self._looked = time.monotonic()
 
     @property
@@ -53,14 +53,10 @@ class Sampler:
         passed, self._looked = now - self._looked, now
         below, used = _children_of_all(), {}
         for part in self._parts():
-            family = _family(part.pid, below if part.role != "harness" else {})
-            cpu, memory = 0.0, 0.0
-            for process in family:
-                with contextlib.suppress(psutil.Error):
-                    times = process.cpu_times()
-                    used[process.pid] = times.user + times.system
-                    cpu += max(0.0, used[process.pid] - self._used.get(process.pid, 0.0))
-                    memory += process.memory_info().rss
+            family = list(_family(part.pid, below if part.role != "harness" else {}))
+            used[part.pid] = sum(_cpu_seconds(process) for process in family)
+            cpu = max(0.0, used[part.pid] - self._used.get(part.pid, 0.0))
+            memory = sum(_memory(process) for process in family)
             if self._clock.started and passed > 0:
                 self._samples.append(Sample(self._clock.seconds(), part.role, part.name, cpu / passed, memory / _MEGA))
         self._used = used
@@ -86,6 +82,20 @@ def _family(root: int, below: Mapping[int, list[int]]) -> Iterable[psutil.Proces
         pids.extend(below.get(pid, ()))
         with contextlib.suppress(psutil.NoSuchProcess):
             yield psutil.Process(pid)
+
+
+def _cpu_seconds(process: psutil.Process) -> float:
+    """Its own, and those of its children that have ended: a part may start a process for every request."""
+    with contextlib.suppress(psutil.Error):
+        times = process.cpu_times()
+        return float(times.user + times.system + times.children_user + times.children_system)
+    return 0.0
+
+
+def _memory(process: psutil.Process) -> float:
+    with contextlib.suppress(psutil.Error):
+        return float(process.memory_info().rss)
+    return 0.0
 
 
 @asynccontextmanager

@@ -1,6 +1,7 @@
 import asyncio
 import os
 import sys
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -69,3 +70,32 @@ async def test_a_part_that_ends_is_no_trouble(supervisor: Supervisor, tmp_path: 
     sampler.sample()
     assert of(sampler.samples, "r0")
     assert sampler.samples[-1].name == "harness"
+
+
+SHORT_LIVED = """import os, sys, time
+while not os.path.exists(sys.argv[1]): time.sleep(0.01)
+if not os.fork():
+    while time.process_time() < 0.2: pass
+    os._exit(0)
+os.wait()
+print('ended', flush=True)
+time.sleep(1000)
+"""
+
+
+async def test_the_cpu_of_a_process_that_came_and_went_between_two_looks_counts(
+    supervisor: Supervisor, tmp_path: Path
+) -> None:
+    told, begin = tmp_path / "short.log", tmp_path / "begin"
+    argv = (sys.executable, "-S", "-c", SHORT_LIVED, str(begin))
+    await supervisor.spawn(Command("r0", "replica", argv, told))
+    sampler = Sampler(supervisor, Clock(0))
+    sampler.sample()
+    begin.touch()
+    give_up = time.monotonic() + 30
+    while "ended" not in told.read_text():
+        assert time.monotonic() < give_up
+        await asyncio.sleep(0.02)
+    sampler.sample()
+    before, after = of(sampler.samples, "r0")
+    assert after.cpu * (after.t - before.t) > 0.15
