@@ -69,7 +69,7 @@ from harness.faults.chance import by_chance
 from harness.limits import Limits
 from harness.pace import Ramp, Steps, Trace
 from harness.scenario import At, Balancing, Design, Health, Requests, Scenario, Sessions
-from harness.targets import Command, Url
+from harness.targets import Command, Compose, Image, Url
 
 if TYPE_CHECKING:
     from harness.library import Results, arun, run
@@ -84,6 +84,7 @@ __all__ = [
     "Bandwidth",
     "Client",
     "Command",
+    "Compose",
     "CrashLoop",
     "Cut",
     "CutReplication",
@@ -91,6 +92,7 @@ __all__ = [
     "Evict",
     "Heal",
     "Health",
+    "Image",
     "Kill",
     "KillBalancer",
     "KillPrimary",

@@ -12,7 +12,7 @@ from harness.scenario import Design, Fault, Scenario
 from harness.stores import store_of
 from harness.stores.redis import RedisStore
 from harness.supervisor import ProcessSupervisor
-from harness.targets import Command, Url
+from harness.targets import Command, Compose, Image, Url
 from harness.topology.process import ProcessBackend
 
 #: What the image of the Docker backend holds.
@@ -35,7 +35,10 @@ def require(scenario: Scenario, backend: str) -> None:
     if backend == "docker":
         from harness.containers import connected  # noqa: PLC0415 - its SDK is loaded where it is used
 
-        connected()
+        engine = connected()
+        for design in scenario.designs:
+            if isinstance(design.target, Image):
+                engine.require_image(design.target.image)
 
 
 def _refused(design: Design, faults: list[Fault], backend: str) -> Iterator[UsageError]:
@@ -43,6 +46,8 @@ def _refused(design: Design, faults: list[Fault], backend: str) -> Iterator[Usag
     if backend == "docker" and not isinstance(design.target, Url):
         yield from _not_in_the_image(design)
         yield from (problem for fault in faults for problem in _not_between_containers(design, fault))
+    elif backend == "process" and isinstance(design.target, Image | Compose):
+        yield UsageError("its service is in an image", "--backend docker")
     elif backend == "process" and design.limits.any:
         yield UsageError("processes are not kept to limits", "--backend docker")
 

@@ -20,7 +20,7 @@ from harness.report.pair import Side
 from harness.runs import Plan, Run, new_run_id, writing
 from harness.scale import ScalePlan
 from harness.scenario import Loaded, Overrides, Scenario, recorded
-from harness.targets import Command, redacted
+from harness.targets import Url, redacted
 from harness.verdicts import Expectation
 
 
@@ -148,9 +148,8 @@ def plan(loaded: Loaded, scenario: Scenario, repeat: int, flags: Mapping[str, An
 def _source(loaded: Loaded) -> str:
     """The scenario's text, without what its commands' environment holds."""
     targets = [design.target for design in loaded.scenario.designs]
-    return redacted(
-        loaded.path.read_text(), [v for one in targets if isinstance(one, Command) for v in one.env.values()]
-    )
+    own = [target for target in targets if target is not None and not isinstance(target, Url)]
+    return redacted(loaded.path.read_text(), [value for one in own for value in one.env.values()])
 
 
 def _interrupted(work: Coroutine[Any, Any, None], measured: Callable[[], bool]) -> bool:

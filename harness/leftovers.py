@@ -112,7 +112,9 @@ def _docked() -> tuple[Removed, ...]:
     containers, networks = sweep.left(client, sweep.OWNER)
     containers = [one for one in containers if stray(one.labels)]
     networks = [one for one in networks if stray(one.attrs["Labels"])]
-    sweep.remove(containers, networks)
+    runs = {one.labels[sweep.RUN] for one in containers} | {one.attrs["Labels"][sweep.RUN] for one in networks}
+    for run in runs:
+        sweep.sweep(client, run)
     named = [("container", containers), ("network", networks)]
     return tuple(Removed(kind, str(one.name)) for kind, found in named for one in found)
 

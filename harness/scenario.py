@@ -21,7 +21,7 @@ from harness.duration import seconds
 from harness.errors import UsageError
 from harness.limits import UNLIMITED, Limits
 from harness.pace import Rate, Trace
-from harness.targets import Command, Target, Url
+from harness.targets import Command, Compose, Target, Url
 from harness.verdicts import Expectation
 
 #: Those that choose a replica for each request; then those that keep a client, or its key, with one.
@@ -122,7 +122,7 @@ class Design:
         _require(seconds(self.service_time) >= 0 and self.slots >= 1, "service_time is not negative, slots at least 1")
         _require(self.at_risk in (None, "none", "victim"), f"at_risk is none, victim or None, not {self.at_risk!r}")
         _require(set(self.links) <= {"balancer", "store"}, f"links are balancer and store, not {self.links!r}")
-        if isinstance(self.target, Command) and self.target.store is not None:
+        if self.target is not None and not isinstance(self.target, Url) and self.target.store is not None:
             _check_part("store", self.target.store)
         if self.target is None:
             _check_part("app", self.app)
@@ -513,7 +513,7 @@ def located(scenario: Scenario, base: Path) -> Scenario:
     """The scenario with the directories of its commands, and the path of its trace, counted from ``base``."""
 
     def design(one: Design) -> Design:
-        return replace(one, target=one.target.located(base)) if isinstance(one.target, Command) else one
+        return replace(one, target=one.target.located(base)) if isinstance(one.target, Command | Compose) else one
 
     load = scenario.load
     if isinstance(load.rate, Trace):

@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import ClassVar
 from urllib.parse import SplitResult, urlsplit
 
 from harness.duration import seconds
@@ -59,9 +60,7 @@ class Command:
             )
         if not all(isinstance(value, str) for value in self.env.values()):
             raise UsageError("the values of env= are texts", 'env={"WORKERS": "2"}')
-        if seconds(self.ready_within) <= 0:
-            raise UsageError("ready_within is above 0", 'ready_within="30s"')
-        check_path(self.ready)
+        _check_readiness(self.ready, self.ready_within)
 
     def words(self) -> tuple[str, ...]:
         """The program and its arguments, placeholders not yet filled.
@@ -130,7 +129,91 @@ class Url:
         return {**told, **({"addresses": ", ".join(self.replicas)} if self.replicas else {})}
 
 
-Target = Command | Url
+@dataclass(frozen=True)
+class Image:
+    """A service in an image, on the Docker backend: a container of its own for each replica.
+
+    ``port`` is where it listens inside. ``{port}``, ``{replica}`` and ``{store}`` are filled in ``env`` and
+    ``command``, as for a ``Command``; without a ``command`` the image's own is run.
+    """
+
+    image: str
+    port: int
+    command: str | Sequence[str] | None = None
+    env: Mapping[str, str] = field(default_factory=dict, repr=False)  # may hold secrets
+    ready: str | None = "/"
+    ready_within: str = "30s"
+    graceful: bool = True
+    store: str | None = None
+
+    def __post_init__(self) -> None:
+        if not self.image or not 0 < self.port < 65536:
+            raise UsageError("an Image needs a name and the port inside", 'Image("myapp:1.2", port=8080)')
+        _check_readiness(self.ready, self.ready_within)
+
+    def argv(self, place: Place) -> tuple[str, ...] | None:
+        """The command of one copy; None for the image's own."""
+        if self.command is None:
+            return None
+        words = shlex.split(self.command) if isinstance(self.command, str) else self.command
+        return tuple(place.fill(word) for word in words)
+
+    def environment(self, place: Place) -> dict[str, str]:
+        """What one copy's environment has beyond the image's own."""
+        return {"PORT": str(place.port), **{name: place.fill(value) for name, value in self.env.items()}}
+
+    def describe(self) -> dict[str, str | int | float]:
+        """In plain values, of ``env`` the names alone."""
+        told: dict[str, str | int | float] = {"target": "image", "image": self.image, "port": self.port}
+        told["ready"] = self.ready or "its port is open"
+        names = {"env": ", ".join(self.env), "store": self.store or ""}
+        return {**told, **{name: value for name, value in names.items() if value}}
+
+
+@dataclass(frozen=True)
+class Compose:
+    """A service of a Compose file, on the Docker backend: its containers, as many as replicas, with all that they need.
+
+    The file counts from the scenario's directory, ``port`` is where the service listens inside. The file must not fix
+    that port on this machine (several containers could not have it), nor the service's ``container_name``.
+    """
+
+    file: str | Path
+    service: str
+    port: int
+    env: Mapping[str, str] = field(default_factory=dict, repr=False)  # what the file's variables are; may hold secrets
+    ready: str | None = "/"
+    ready_within: str = "60s"
+    graceful: bool = True
+    store: ClassVar[None] = None  # the file brings its own
+
+    def __post_init__(self) -> None:
+        if not self.service or not 0 < self.port < 65536:
+            raise UsageError(
+                "a Compose needs a service and its port inside", 'Compose("compose.yaml", service="web", port=8080)'
+            )
+        _check_readiness(self.ready, self.ready_within)
+
+    def located(self, base: Path) -> "Compose":
+        """The same with its file counted from ``base``."""
+        return replace(self, file=(base / self.file).resolve())
+
+    def describe(self) -> dict[str, str | int | float]:
+        """In plain values, of ``env`` the names alone."""
+        told: dict[str, str | int | float] = {"target": "compose", "file": Path(self.file).name}
+        told |= {"service": self.service, "port": self.port, "ready": self.ready or "its port is open"}
+        return told | ({"env": ", ".join(self.env)} if self.env else {})
+
+
+#: A service of the user's own that the harness starts.
+Own = Command | Image | Compose
+Target = Own | Url
+
+
+def _check_readiness(ready: str | None, within: str) -> None:
+    if seconds(within) <= 0:
+        raise UsageError("ready_within is above 0", 'ready_within="30s"')
+    check_path(ready)
 
 
 def check_path(path: str | None) -> None:

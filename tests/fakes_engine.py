@@ -88,7 +88,7 @@ class FakeClient:
 
     def __init__(self) -> None:
         self.api = FakeApi()
-        self.containers = self.networks = self.images = Collection()
+        self.containers = self.networks = self.images = self.volumes = Collection()
 
     def info(self) -> dict[str, Any]:
         return {"ServerVersion": "1.2.3", "SecurityOptions": []}

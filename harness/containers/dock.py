@@ -36,6 +36,7 @@ from harness.supervisor.main import identity
 #: The networks in which each role stands; the first is the one that leads out of the container.
 NETWORKS: Mapping[str, Sequence[str]] = {"replica": ("app", "store"), "balancer": ("app",), "store": ("store",)}
 _REMOVED_WITHIN = 15.0  # seconds
+_SAID_WITHIN = 5.0  # seconds in which the engine has passed on what a container said before its end
 _STOPS = 128  # an exit code above it tells the signal
 #: Runs a program with its output appended to the file that stands first.
 _LOGGED = ("/bin/sh", "-c", 'exec "$@" >>"$0" 2>&1')
@@ -75,6 +76,7 @@ class Dock(Supervisor):
         self._numbers = itertools.count(1)
         self._places: dict[str, int] = {}  # a part's name -> its number in every network
         self._held: dict[int, _Held] = {}
+        self._followers: dict[str, threading.Thread] = {}  # of containers that do not write their logs themselves
         self._early: dict[str, int] = {}  # what ended before it was known to have started
         self._abandoned: set[asyncio.Task[None]] = set()
         self.labels = {sweep.RUN: run, sweep.OWNER: owner()}
@@ -83,6 +85,11 @@ class Dock(Supervisor):
     def scratch(self) -> Path:
         """The supervisor's."""
         return self._supervisor.scratch
+
+    @property
+    def processes(self) -> ProcessSupervisor:
+        """Who starts what is no container."""
+        return self._supervisor
 
     @property
     def children(self) -> tuple[Child, ...]:
@@ -137,7 +144,7 @@ class Dock(Supervisor):
         except asyncio.CancelledError:
             starting.add_done_callback(self._abandon)
             raise
-        return self.keep(box, container, pid)
+        return self.keep(box.name, box.role, box.log, container, pid)
 
     async def _room_for(self, name: str) -> None:
         """Wait until no former container of that name has its address any more."""
@@ -147,10 +154,10 @@ class Dock(Supervisor):
         with contextlib.suppress(TimeoutError):  # the engine will say what is in the way
             await asyncio.wait_for(asyncio.gather(*former), _REMOVED_WITHIN)
 
-    def keep(self, box: Box, container: str, pid: int) -> Child:
+    def keep(self, name: str, role: str, log: Path, container: str, pid: int) -> Child:
         """Take a container that runs for a child."""
         number = next(self._numbers)
-        command = Command(box.name, box.role, box.argv or (box.image,), box.log)
+        command = Command(name, role, (container,), log)
         child = Child(self, number, command, pid, own_pid=1)
         self._held[number] = _Held(child, container)
         if container in self._early:
@@ -162,7 +169,9 @@ class Dock(Supervisor):
         try:
             container = api.create_container(**self._asked(box))["Id"]
             for name in NETWORKS[box.role][1:]:
-                self._connect(container, box.name, name)
+                self.connect(container, box.name, name)
+            if box.entrypoint is None:
+                self.follow(container, box.log)
             api.start(container)
             return container, int(api.inspect_container(container)["State"]["Pid"])
         except (docker.errors.DockerException, OSError) as problem:
@@ -198,7 +207,30 @@ class Dock(Supervisor):
             "networking_config": NetworkingConfig(places),
         }
 
-    def _connect(self, container: str, name: str, network: str) -> None:
+    def next_project(self) -> str:
+        """The name of a Compose project of the run's own."""
+        return sweep.project(self._run, next(self._numbers))
+
+    def follow(self, container: str, log: Path) -> None:
+        """Append to a file what a container says from now on. One that is ours writes there by itself."""
+        said = self.engine.client.api.attach(container, stream=True, logs=False)
+
+        def write() -> None:
+            with contextlib.suppress(docker.errors.DockerException, OSError), log.open("ab", buffering=0) as file:
+                for data in said:
+                    file.write(data)
+
+        self._followers[container] = threading.Thread(target=write, name=f"log of {container}", daemon=True)
+        self._followers[container].start()
+
+    async def heard_out(self, child: Child) -> None:
+        """Wait until all that a child which has ended said is in its log."""
+        held = next(held for held in self._held.values() if held.child is child)
+        if held.container in self._followers:
+            await asyncio.to_thread(self._followers[held.container].join, _SAID_WITHIN)
+
+    def connect(self, container: str, name: str, network: str) -> None:
+        """Put a container into a network, at the address of the part of that name."""
         place = self._networks[network]
         self.engine.client.api.connect_container_to_network(
             container, place.name, ipv4_address=place.address(self._place(name)), aliases=[name]
@@ -258,7 +290,7 @@ class Dock(Supervisor):
 
     async def reconnect(self, name: str, network: str) -> bool:
         """Put it back, at its old address; whether the engine then says so."""
-        return await self._rewired(name, network, lambda container: self._connect(container, name, network)) is True
+        return await self._rewired(name, network, lambda container: self.connect(container, name, network)) is True
 
     def _disconnect(self, container: str, network: str) -> None:
         place = self._networks[network].name
@@ -281,12 +313,13 @@ class Dock(Supervisor):
     def told(self, event: Mapping[str, Any]) -> None:
         """The engine's word that a container has ended (``die``), or is there no more (``destroy``)."""
         container, code = str(event["id"]), int(event["Actor"]["Attributes"].get("exitCode", 0))
-        held = next((held for held in self._held.values() if held.container == container), None)
-        if event["Action"] == "destroy" and held is not None:
-            held.removed.set()
-        elif event["Action"] == "die" and held is not None:
-            self._tell(held.child, code)
-        elif event["Action"] == "die":
+        held = [held for held in self._held.values() if held.container == container]
+        if event["Action"] == "destroy":
+            for one in held:
+                one.removed.set()
+        elif alive := [one.child for one in held if one.child.alive]:  # one that is started again is another child
+            self._tell(alive[-1], code)
+        else:
             self._early[container] = code
 
     def _tell(self, child: Child, code: int) -> None:
@@ -356,9 +389,9 @@ async def docked(engine: Engine, supervisor: ProcessSupervisor, run: str) -> Asy
 
 @contextlib.contextmanager
 def _watching(dock: Dock) -> Iterator[None]:
-    """Have the dock told of every container of its run that ends."""
+    """Have the dock told of every container that ends."""
     loop = asyncio.get_running_loop()
-    filters = {"type": "container", "event": ["die", "destroy"], "label": f"{sweep.RUN}={dock.labels[sweep.RUN]}"}
+    filters = {"type": "container", "event": ["die", "destroy"]}  # a Compose file's containers lack the run's label
     stream = dock.engine.client.api.events(since=int(time.time()), filters=filters, decode=True)
 
     def listen() -> None:

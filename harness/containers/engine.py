@@ -32,6 +32,19 @@ class Engine:
         """Of its server."""
         return str(self.info["ServerVersion"])
 
+    def require_image(self, name: str) -> None:
+        """See to it that an image is there.
+
+        Raises:
+            EnvironmentLacksError: it is not.
+        """
+        try:
+            self.client.images.get(name)
+        except docker.errors.ImageNotFound as problem:
+            raise EnvironmentLacksError(
+                f"the engine has no image {name}", f"docker pull {name}, or build it"
+            ) from problem
+
     @property
     def user(self) -> str:
         """Who a container has to be for what it writes to be the user's own: a rootless engine's root is the user."""

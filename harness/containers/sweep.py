@@ -14,6 +14,7 @@ import docker
 import docker.errors
 
 RUN = "session-harness.run"
+PROJECT = "com.docker.compose.project"  # Compose's own label
 OWNER = "session-harness.owner"
 
 
@@ -27,7 +28,7 @@ def remove(containers: Iterable[Any], networks: Iterable[Any]) -> None:
     """Kill and remove them, containers first: a network in use cannot go."""
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(_container, containers))
-        list(pool.map(_network, networks))
+        list(pool.map(_gone, networks))
 
 
 def _container(container: Any) -> None:
@@ -35,18 +36,35 @@ def _container(container: Any) -> None:
         container.remove(force=True, v=True)
 
 
-def _network(network: Any) -> None:
+def _gone(one: Any) -> None:
     with contextlib.suppress(docker.errors.APIError):
-        network.remove()
+        one.remove()
+
+
+def project(run: str, nth: int) -> str:
+    """The name of a run's ``nth`` Compose project, by which what Compose made for it is told."""
+    return f"harness-{run.lower()}-{nth}"
 
 
 def sweep(client: docker.DockerClient, run: str) -> None:
     """Remove what a run has; again where something was just being made."""
     for _ in range(3):
         containers, networks = left(client, f"{RUN}={run}")
-        if not containers and not networks:
-            return
-        remove(containers, networks)
+        composed = [_composed(found, run) for found in left(client, PROJECT)]
+        if not (containers or networks or any(composed)):
+            break
+        remove([*containers, *composed[0]], [*networks, *composed[1]])
+    for volume in _composed(client.volumes.list(filters={"label": PROJECT}), run):
+        _gone(volume)
+
+
+def _composed(found: Iterable[Any], run: str) -> list[Any]:
+    """Those of a run's Compose projects."""
+
+    def labels(one: Any) -> Any:
+        return getattr(one, "labels", None) or one.attrs.get("Labels") or {}
+
+    return [one for one in found if labels(one).get(PROJECT, "").startswith(project(run, 0)[:-1])]
 
 
 if __name__ == "__main__":

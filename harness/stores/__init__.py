@@ -15,7 +15,7 @@ from harness.stores.postgres import PostgresStore
 from harness.stores.redis import RedisStore
 from harness.stores.redis_sentinel import RedisSentinelStore
 from harness.supervisor import Supervisor
-from harness.targets import Command
+from harness.targets import Url
 
 
 class Kind(Store, Protocol):
@@ -60,5 +60,5 @@ def needs(state: str) -> str | None:
 def store_of(design: Design) -> type[Kind] | None:
     """The kind of store that a design has; None where it has none."""
     target = design.target
-    name = target.store if isinstance(target, Command) else needs(design.state)
+    name = target.store if target is not None and not isinstance(target, Url) else needs(design.state)
     return STORES[name] if name else None

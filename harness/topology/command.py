@@ -21,7 +21,7 @@ from harness.supervisor.main import descendants, identity, processes
 from harness.targets import Command as Target
 from harness.targets import Place
 from harness.topology.health import AsReady
-from harness.topology.replica import Started
+from harness.topology.replica import Started, reached
 
 _POLL = 0.05
 _GONE_WITHIN = 2.0  # seconds in which nothing may be left at the port of a killed replica
@@ -43,7 +43,7 @@ class CommandReplica(Started):
     """One copy of a program, at a port of its own. Its boot id is its name and the number of its start."""
 
     def __init__(self, name: str, supervisor: Supervisor, port: Reservation, logs: Path, orders: Orders) -> None:
-        super().__init__(name, supervisor, port, logs)
+        super().__init__(supervisor, reached(name, supervisor, port.port), logs)
         self._target = orders.target
         self._port = port
         self._place = Place(port.port, name, orders.store)

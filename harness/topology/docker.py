@@ -1,13 +1,19 @@
 """The Docker backend: the same parts in containers of their own, in networks of their own."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.containers import Dock
 from harness.errors import UsageError
 from harness.links import Route
 from harness.parts import Condition, Evidence, Way
-from harness.topology.process import ProcessBackend, Site
+from harness.ports import Reservation
+from harness.targets import Compose, Image, Own
+from harness.topology.contained import AsContained, ComposeReplica, Contained, ImageReplica, composed
+from harness.topology.health import Answering
+from harness.topology.logs import bounded
+from harness.topology.process import ProcessBackend, Site, brought_up
+from harness.topology.replica import Started
 
 _APART = Condition(Way("hold"), Way("hold"))
 
@@ -44,6 +50,29 @@ class DockerBackend(ProcessBackend):
     """Brings topologies up one after another, in the containers of one dock."""
 
     _supervisor: Dock
+
+    def _answering(self, target: Own) -> Answering:
+        return AsContained(target.ready)
+
+    async def _own(self, site: Site, target: Own, store: str) -> Sequence[Started]:
+        """Copies of a service in an image, or of one of a Compose file."""
+        if isinstance(target, Image):
+            ports = [site.scope.enter_context(Reservation()) for _ in site.names]
+            replicas: list[Contained] = [
+                ImageReplica(name, self._supervisor, target, port, site.logs, limits=site.design.limits, store=store)
+                for name, port in zip(site.names, ports, strict=True)
+            ]
+        elif isinstance(target, Compose):
+            project = composed(self._supervisor, target, len(site.names), site.logs)
+            containers = await site.scope.enter_async_context(project)
+            named = zip(site.names, containers, strict=True)
+            replicas = [ComposeReplica(name, self._supervisor, target, one, site.logs) for name, one in named]
+        else:
+            raise UsageError(f"{site.design.name} is a program of this machine", "--backend process")
+        for replica in replicas:
+            replica.on_start = site.on_start
+        await site.scope.enter_async_context(bounded([site.logs / f"{name}.log" for name in site.names]))
+        return await brought_up(site, replicas)
 
     async def _links(self, site: Site, routes: Iterator[Route]) -> Mapping[str, NetworkLink]:
         return {route.name: self._link(route.name) for route in routes}

@@ -22,7 +22,7 @@ from harness.ports import LOOPBACK, Reservation, unsought
 from harness.scenario import Balancing, Design
 from harness.stores import STORES, needs
 from harness.supervisor import Supervisor
-from harness.targets import Command, Url
+from harness.targets import Command, Own, Url
 from harness.topology.attached import attached
 from harness.topology.command import CommandReplica, OnStart, Orders
 from harness.topology.health import Answering, AsOurs, AsReady
@@ -114,9 +114,9 @@ class ProcessBackend:
         store, another = await self._store(site), None
         links: Mapping[str, Laid] = {}
         url = store.url.replace(LOOPBACK, self._supervisor.address(store.name, "store")) if store else ""
-        if isinstance(target, Command):
-            answering: Answering = AsReady(target.ready)
-            started, balancing = await self._commands(site, target, url), _for_others(design.balancing, target)
+        if target is not None:
+            answering: Answering = self._answering(target)
+            started, balancing = await self._own(site, target, url), _for_others(design.balancing, target)
         else:
             answering = AsOurs(self._nonce)
             ports = [site.scope.enter_context(Reservation()) for _ in site.names]
@@ -156,7 +156,7 @@ class ProcessBackend:
 
     async def _store(self, site: Site) -> Store | None:
         target = site.design.target
-        name = target.store if isinstance(target, Command) else needs(site.design.state)
+        name = target.store if target is not None and not isinstance(target, Url) else needs(site.design.state)
         return await site.scope.enter_async_context(STORES[name](self._supervisor, site.logs)) if name else None
 
     async def _replicas(
@@ -168,7 +168,7 @@ class ProcessBackend:
             own = replace(settings, store=back.instead_of(settings.store)) if back and settings.store else settings
             at = front.port if front else None
             replicas.append(ProcessReplica(name, own, self._supervisor, port, site.logs, reached_at=at))
-        return await _up(site, replicas)
+        return await brought_up(site, replicas)
 
     async def _another(
         self, site: Site, settings: TargetSettings, peers: dict[str, str], numbers: Iterator[int]
@@ -181,7 +181,13 @@ class ProcessBackend:
         await replica.start()
         return replica
 
-    async def _commands(self, site: Site, target: Command, store: str) -> Sequence[Started]:
+    def _answering(self, target: Own) -> Answering:
+        return AsReady(target.ready)
+
+    async def _own(self, site: Site, target: Own, store: str) -> Sequence[Started]:
+        """Copies of a service of the user's own, up; ``store`` is the URL of theirs."""
+        if not isinstance(target, Command):
+            raise UsageError(f"{site.design.name} is in an image", "--backend docker")
         replicas = [
             CommandReplica(
                 name,
@@ -193,7 +199,7 @@ class ProcessBackend:
             for name in site.names
         ]
         await site.scope.enter_async_context(bounded([site.logs / f"{name}.log" for name in site.names]))
-        return await _up(site, replicas)
+        return await brought_up(site, replicas)
 
     async def _balancer(self, site: Site, balancing: Balancing, replicas: Sequence[Started]) -> Balancer:
         port = site.scope.enter_context(Reservation(site.port)).port
@@ -206,12 +212,12 @@ class ProcessBackend:
         return await site.scope.enter_async_context(starting)
 
 
-def _for_others(balancing: Balancing, target: Command) -> Balancing:
+def _for_others(balancing: Balancing, target: Own) -> Balancing:
     """As the design says, for replicas that neither answer on our health path nor say who they are."""
     return replace(balancing, health=replace(balancing.health, path=target.ready), names=True)
 
 
-async def _up(site: Site, replicas: Sequence[Started]) -> Sequence[Started]:
+async def brought_up(site: Site, replicas: Sequence[Started]) -> Sequence[Started]:
     """All replicas, ready; each is stopped with the scope."""
     site.scope.push_async_callback(_together, *(replica.stop for replica in replicas))
     await _together(*(replica.start for replica in replicas))

@@ -78,7 +78,7 @@ class TargetSettings:
         return {"PYTHONPATH": os.pathsep.join(filter(None, [str(self.home), inherited]))}
 
 
-def _member(name: str, supervisor: Supervisor, port: int) -> Member:
+def reached(name: str, supervisor: Supervisor, port: int) -> Member:
     """A replica at a port of this machine, which is its own port in a container too."""
     host = supervisor.address(name)
     return Member(name, host, port, None if host == LOOPBACK else (LOOPBACK, port))
@@ -87,13 +87,13 @@ def _member(name: str, supervisor: Supervisor, port: int) -> Member:
 class Started(ABC):
     """A replica as a process of this machine: it can be killed, restarted in place, paused and resumed."""
 
-    def __init__(self, name: str, supervisor: Supervisor, port: Reservation, logs: Path) -> None:
+    def __init__(self, supervisor: Supervisor, member: Member, logs: Path) -> None:
         self._supervisor = supervisor
-        self._log = logs / f"{name}.log"
+        self._log = logs / f"{member.name}.log"
         self._child: Child | None = None
         self._throttle: Throttle | None = None
-        self.name = name
-        self.member = _member(name, supervisor, port.port)
+        self.name = member.name
+        self.member = member
         self.boot = ""
 
     @property
@@ -170,11 +170,10 @@ class ProcessReplica(Started):
         reached_at: int | None = None,
     ) -> None:
         """``reached_at`` is the port by which others reach it, where a link lies in between."""
-        super().__init__(name, supervisor, port, logs)
+        super().__init__(supervisor, reached(name, supervisor, reached_at or port.port), logs)
         self._settings = settings
         self._listens_on = port.port
         self._opened_s = 0.0
-        self.member = _member(name, supervisor, reached_at or port.port)
 
     async def start(self) -> None:
         """Start it; returns when it answers as ours.

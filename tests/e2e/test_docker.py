@@ -10,6 +10,7 @@ import time
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,7 @@ from harness.observations import Event
 from harness.scenario import At, Balancing, Design, Fault
 from harness.supervisor import supervised
 from harness.supervisor.main import processes
+from harness.targets import Compose, Image
 from harness.topology.replica import ProcessReplica
 from harness.topology.topology import Topology
 from tests.e2e.benched import benched
@@ -125,6 +127,53 @@ async def asks(replica: ProcessReplica) -> int | None:
     except TimeoutError:
         return None
     return status
+
+
+IN_AN_IMAGE = Image(
+    "session-harness",
+    9000,
+    command="python -P -m targets --app=cart --state=memory --host=0.0.0.0 --port={port} --replica={replica}",
+    ready="/healthz",
+)
+COMPOSED = Compose(ROOT / "tests" / "services" / "compose.yaml", service="web", port=8080, ready="/healthz")
+
+
+@pytest.mark.parametrize("target", [IN_AN_IMAGE, COMPOSED], ids=["image", "compose"])
+async def test_a_service_of_ones_own_is_killed_and_comes_back_at_its_address(
+    engine: Engine, target: Image | Compose, tmp_path: Path
+) -> None:
+    design = Design("own", target=target, balancing=Balancing("cookie"), replicas=2)
+    started: list[str] = []
+    run = uuid.uuid4().hex[:12]
+    async with supervised(run) as supervisor, backed("docker", supervisor, run) as backend:
+        async with backend.topology(
+            design, tmp_path, Clock(), on_start=lambda name, boot: started.append(boot)
+        ) as topology:
+            member = topology.replicas[1].member
+            for fault in (faults.Kill(1), faults.Pause(0)):
+                assert (await fault.inject(topology)).landed
+                assert (await fault.undo(topology)).landed
+                await topology.steady()
+            assert topology.replicas[1].member == member
+        assert supervisor.deaths.empty()
+    assert sorted(started) == ["r0.1", "r1.1", "r1.2"]
+    assert '"ready": true' in (tmp_path / "r1.log").read_text()
+    assert left(engine, run) == 0
+
+
+async def test_a_service_that_listens_elsewhere_or_ends_is_told_with_what_it_said(
+    engine: Engine, tmp_path: Path
+) -> None:
+    wrong = replace(IN_AN_IMAGE, port=9001, ready=None, ready_within="1500ms", command=WRONG_PORT)
+    broken = replace(IN_AN_IMAGE, command="sh -c 'echo cannot find my database; exit 3'")
+    for target, says in ((wrong, "r0 was not ready within 1500ms: does not listen"), (broken, "find my database")):
+        design = Design("own", target=target, balancing=Balancing("round_robin"), replicas=1)
+        with pytest.raises(EnvironmentLacksError, match=says):
+            async with up(tmp_path, design):
+                pass
+
+
+WRONG_PORT = "python -P -m targets --app=echo --state=none --host=0.0.0.0 --port=9000"
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from harness.backends import require
 from harness.errors import EnvironmentLacksError, UsageError
 from harness.limits import Limits
 from harness.scenario import At, Balancing, Design, Fault, Scenario, Sessions
-from harness.targets import Command
+from harness.targets import Command, Compose, Image
 
 
 def scenario(design: Design, *played: Fault) -> Scenario:
@@ -39,6 +39,13 @@ def test_the_docker_backend_says_what_it_cannot_do(design: Design, fault: Fault 
 def test_processes_are_not_limited() -> None:
     with pytest.raises(UsageError, match="plain: processes are not kept to limits"):
         require(scenario(Design("plain", limits=Limits(cpus=1))), "process")
+
+
+@pytest.mark.parametrize("target", [Image("myapp:1.2", port=8080), Compose("compose.yaml", service="web", port=80)])
+def test_what_is_in_an_image_is_no_process(target: Image | Compose) -> None:
+    with pytest.raises(UsageError, match="own: its service is in an image") as refused:
+        require(scenario(Design("own", target=target, balancing=PLAIN)), "process")
+    assert refused.value.hint == "--backend docker"
 
 
 def test_what_it_can_do_needs_an_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

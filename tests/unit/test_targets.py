@@ -8,7 +8,7 @@ import pytest
 from harness.errors import UsageError
 from harness.faults import Kill, Restart, Shell, Undo
 from harness.scenario import At, Design, Overrides, Scenario, Sessions, load, recorded
-from harness.targets import Command, Place, Url, redacted
+from harness.targets import Command, Compose, Image, Place, Url, redacted
 
 LOAD = Sessions(concurrent=5, duration="10s", warmup="1s")
 PLACE = Place(8123, "r2", "redis://127.0.0.1:9/0")
@@ -113,3 +113,34 @@ def test_secrets_are_in_no_text_that_is_kept() -> None:
     assert len(recorded(told, {})) == 1, "what was expected can still be read"
     assert "pw" not in repr(command) and "pw" not in str(command.describe())
     assert command.describe()["env"] == "SHORT, LONG"
+
+
+def test_an_image_is_told_its_place_and_keeps_its_own_command() -> None:
+    place = Place(8080, "r1", "redis://10.0.0.2:6379/0")
+    plain = Image("myapp:1.2", port=8080, env={"STORE": "{store}", "NAME": "{replica}"})
+    assert plain.argv(place) is None
+    assert plain.environment(place) == {"PORT": "8080", "STORE": "redis://10.0.0.2:6379/0", "NAME": "r1"}
+    assert Image("myapp", 80, command="serve --port '{port}'").argv(Place(80, "r0")) == ("serve", "--port", "80")
+    assert "STORE" in str(plain.describe()) and "10.0.0.2" not in str(plain.describe())
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: Image("", port=80),
+        lambda: Image("myapp", port=0),
+        lambda: Image("myapp", port=80, ready="healthz"),
+        lambda: Compose("compose.yaml", service="", port=80),
+        lambda: Compose("compose.yaml", service="web", port=80, ready_within="0s"),
+    ],
+)
+def test_what_cannot_be_in_a_container_is_refused(make: Callable[[], object]) -> None:
+    with pytest.raises(UsageError) as refused:
+        make()
+    assert refused.value.hint
+
+
+def test_a_compose_file_counts_from_the_scenarios_directory_and_its_values_stay_secret(tmp_path: Path) -> None:
+    target = Compose("web/compose.yaml", service="web", port=80, env={"PASSWORD": "much-too-long"})
+    assert target.located(tmp_path).file == tmp_path / "web" / "compose.yaml"
+    assert "much-too-long" not in f"{target!r} {target.describe()}"
