@@ -27,13 +27,13 @@ def checkpointed(name: str, every: str, ballast: int = 0) -> Design:
 
 
 DESIGNS = (
-    checkpointed("often", "250ms"),
-    checkpointed("seldom", "1s"),
-    checkpointed("large", "1s", ballast=10_000),
+    checkpointed("often", "500ms"),
+    checkpointed("seldom", "1500ms"),
+    checkpointed("large", "1500ms", ballast=10_000),
 )
 EXPECT = (
-    loses_at_most("often", seconds=0.25),
-    loses_at_most("seldom", "large", seconds=1.0),
+    loses_at_most("often", seconds=0.5),
+    loses_at_most("seldom", "large", seconds=1.5),
     clean_control("often", "seldom", "large"),
 )
 

@@ -1,12 +1,12 @@
 """Claims about state that outlives its process: C08, C21, C24."""
 
-from harness.claims.claim import Claim, Finding, Need, Point, Runs, UnsettledError, told
+from harness.claims.claim import Claim, Finding, Need, Point, Runs, UnsettledError, settled, told
 from harness.expectations import seconds_lost
 from harness.summary import Arm, Sagas
 
 CHECKPOINT, EVENTLOG, CQRS, SAGA = Need("checkpoint"), Need("eventlog"), Need("cqrs"), Need("saga")
 #: Seconds between two checkpoints, by design (scenarios/checkpoint.py).
-EVERY = {"often": 0.25, "seldom": 1.0, "large": 1.0}
+EVERY = {"often": 0.5, "seldom": 1.5, "large": 1.5}
 #: How much longer than it should an interval may last, and how many more writes than the mean it may hold.
 GIVE = 0.3
 #: The request by which scenarios/cqrs.py sees the lag.
@@ -35,7 +35,9 @@ def _bounded_by_the_interval(runs: Runs) -> Finding:
     lost = sum(arm.writes.lost for arm in arms.values())
     if not lost:
         raise UnsettledError("no write was lost by any crash, so the bound was not tried; run it again")
-    bounded = all(point.value <= (1 + GIVE) * EVERY[name] for name, point in zip(EVERY, points, strict=True))
+    late = [name for name, point in zip(EVERY, points, strict=True) if point.value > (1 + GIVE) * EVERY[name]]
+    for name in late:
+        settled(arms[name], name)  # on a machine that is late an interval may well be longer
     small, large = opened(arms["seldom"]), opened(arms["large"])
     says = (
         f"lost by the crash: {', '.join(f'{p.label} {p.value:.2f} s of writes' for p in points)}; "
@@ -43,7 +45,7 @@ def _bounded_by_the_interval(runs: Runs) -> Finding:
         f"after {small[1]:.2f} s with {small[0]:.2f} MB on its volume, after {large[1]:.2f} s with {large[0]:.1f} MB"
     )
     kept = not any(arm.sessions.lost for arm in arms.values())
-    return Finding.of(bounded and kept and large[1] > small[1], says, "s of acknowledged writes lost", points)
+    return Finding.of(not late and kept and large[1] > small[1], says, "s of acknowledged writes lost", points)
 
 
 def _nothing_lost_nothing_half_done(runs: Runs) -> Finding:
@@ -99,7 +101,7 @@ def _sagas(runs: Runs, design: str) -> Sagas:
 CLAIMS = (
     Claim(
         "C08", "state can be checkpointed", "9",
-        "memory with a checkpoint every 0.25 s or 1 s, kill -9 under load, restart; a small state and a large one",
+        "memory with a checkpoint every 0.5 s or 1.5 s, kill -9 under load, restart; a small state and a large one",
         "the lost writes are worth one interval at the most, no session is lost; a restart takes longer for more state",
         (CHECKPOINT,), _bounded_by_the_interval,
     ),

@@ -14,6 +14,7 @@ from tests import fakes_charts as fakes
 
 DRAWN = fakes.summary()
 PLAIN = next(iter(DRAWN.designs.values())).arms["control"]
+LATE = replace(PLAIN.driver, saturated=True)
 ORDERS = Sagas(begun=300, shipped=200, undone=100, half_done=0, repeated=0, resumed=5, left_after={"pay": 5})
 ADD, LOOK = "POST /cart/add", "GET /cart"
 
@@ -65,14 +66,15 @@ def test_a_loss_of_one_interval_at_the_most_supports_checkpoints() -> None:
     told = found("C08", checkpoint=checkpoints())
     assert told.support is Support.SUPPORTED
     assert [round(point.value, 2) for point in told.points] == [0.1, 0.6, 0.9]
-    assert [point.predicted for point in told.points] == [0.25, 1.0, 1.0]
+    assert [point.predicted for point in told.points] == [0.5, 1.5, 1.5]
     assert "after 0.01 s with 0.10 MB on its volume, after 0.40 s with 4.0 MB" in told.says
 
 
 @pytest.mark.parametrize(
     ("changed", "support"),
     [
-        ({"often": arm(60)}, Support.REFUTED),  # more than its interval holds
+        ({"often": arm(70)}, Support.REFUTED),  # more than its interval holds
+        ({"often": replace(arm(70), driver=LATE)}, Support.UNKNOWN),
         ({"seldom": arm(60, sessions=1)}, Support.REFUTED),
         ({"large": arm(90, opened_s=0.005)}, Support.REFUTED),  # size costs nothing
         ({name: arm(0, opened_s=0.4) for name in ("often", "seldom", "large")}, Support.UNKNOWN),
