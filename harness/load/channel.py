@@ -79,11 +79,12 @@ class Tock:
 
 @dataclass(frozen=True)
 class Hello:
-    """A worker is there: the number that it goes by (0: none yet), the host, and what tells machines apart."""
+    """A worker is there: the number that it goes by (0: none yet), the host, what tells machines apart, its version."""
 
     nth: int
     host: str
     machine: str
+    version: str
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ import gevent
 from gevent.event import AsyncResult
 from gevent.queue import Queue
 
+from harness import __version__
 from harness.load.channel import Deed, Enlisted, Hello, Joined, Start, Tick, Tock, Word, decode_deed, encode
 from harness.load.link import Speaker, leave
 from harness.load.plan import Recruit
@@ -68,7 +69,7 @@ class Courier(Speaker):
 
     def enlist(self) -> Enlisted:
         """Say hello, and wait to be told one's part; then compare the clocks."""
-        self.say(Hello(self._recruit.nth, socket.gethostname(), machine()))
+        self.say(Hello(self._recruit.nth, socket.gethostname(), machine(), __version__))
         enlisted: Enlisted = self._enlisted.get()
         self._sends = enlisted.sends
         if enlisted.machine != machine():

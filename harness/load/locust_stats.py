@@ -4,6 +4,10 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+from harness.load import unpatched  # noqa: F401 - before Locust
+
+# isort: split
+
 import locust.stats
 import numpy as np
 import numpy.typing as npt

@@ -8,6 +8,13 @@ from typing import Any
 import gevent
 from gevent.event import Event
 
+from harness import __version__
+from harness.load import unpatched  # noqa: F401 - before Locust
+
+# isort: split
+
+import locust.runners
+
 from harness.errors import HarnessError, UntrustedError, UsageError
 from harness.load.channel import (
     Booting,
@@ -36,8 +43,8 @@ from harness.load.post import AGAIN_S, LETTER, RECEIPT, Letter, Post
 from harness.load.venue import spawn
 from harness.observations import Snapshot
 
-#: A worker that says nothing for so long is lost.
-SILENCE_S = 15.0
+#: A worker that says nothing for so long is lost: one that only writes down its ledgers is not.
+SILENCE_S = 30
 
 
 class Master:
@@ -57,6 +64,8 @@ class Master:
         self._n = 0
         self._start: Start | None = None
         self._told: set[type[Word]] = set()
+        # Locust gives a worker up after three seconds, and with the last one stops the load: a busy one is not dead.
+        locust.runners.HEARTBEAT_LIVENESS = SILENCE_S
         runner = environment.runner
         runner.register_message(LETTER, self._on_letter)
         runner.register_message(RECEIPT, self._on_receipt)
@@ -165,6 +174,9 @@ class Master:
             self._proceed()
 
     def _enlist(self, client: str, hello: Hello) -> None:
+        if hello.version != __version__:
+            what = f"the worker on {hello.host} has harness {hello.version}, its master {__version__}"
+            raise UsageError(what, "install the same version on both")
         place = self._crew.place(hello.nth)
         if place is None:
             self._environment.runner.send_message("quit", None, client)  # one more than was expected
@@ -212,7 +224,7 @@ class Master:
             for worker in self._crew.alive:
                 worker.post.again()
                 if worker.post.silent_s > SILENCE_S and Swept not in worker.said:
-                    self._lose(worker, f"it has said nothing for {SILENCE_S:g} s")
+                    self._lose(worker, f"it has said nothing for {SILENCE_S} s")
 
     def _gone(self, gone: Gone) -> None:
         found = [worker for worker in self._crew.alive if worker.name == gone.worker]
