@@ -15,11 +15,11 @@ from pathlib import Path
 
 from harness import balancers
 from harness.errors import EnvironmentLacksError
-from harness.stores import STORES
+from harness.stores import STORES, Kind
 
 _PATIENCE_S = 1.5
 _PORTS = Path("/proc/sys/net/ipv4/ip_local_port_range")
-_USUAL = ("haproxy", "nginx")  # the balancers that come with the harness
+_USUAL = ("haproxy", "nginx", "redis")  # what most scenarios take
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
@@ -42,7 +42,7 @@ def examine(results: Path = Path("results")) -> tuple[Finding, ...]:
         _cores,
         _descriptors,
         *(partial(_balancer, kind) for kind in balancers.KINDS.values()),
-        *(partial(_server, name, kind.program, f"state in {name}", "--version") for name, kind in STORES.items()),
+        *(partial(_store, name, kind) for name, kind in STORES.items()),
         _docker,
         _browser,
         partial(_disk, results),
@@ -88,6 +88,11 @@ def _balancer(kind: balancers.Kind) -> Finding:
     usual = kind.name in _USUAL
     found = _server(kind.name, kind.binary, "balancing" if usual else f"designs behind {kind.name}", kind.version)
     return replace(found, required=usual)
+
+
+def _store(name: str, kind: type[Kind]) -> Finding:
+    found = _server(name, kind.program, f"state in {name}", "--version")
+    return replace(found, required=name in _USUAL)
 
 
 def _server(name: str, binary: Callable[[], Path | str], needed_for: str, flag: str = "-v") -> Finding:

@@ -102,3 +102,17 @@ def test_the_disk_is_that_of_the_results_even_before_they_exist(tmp_path: Path) 
     disk = by_part(examine(tmp_path / "not" / "yet"))["disk"]
     assert disk.version.endswith("GB free")
     assert str(tmp_path) in disk.needed_for
+
+
+def test_a_store_that_only_its_own_designs_need_is_not_required_and_the_usual_one_is() -> None:
+    found = by_part(examine())
+    assert [found[name].required for name in ("redis", "etcd", "hazelcast", "nats")] == [True, False, False, False]
+
+
+def test_a_store_that_is_missing_is_told_with_the_line_that_installs_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    found = by_part(examine())
+    assert not found["etcd"].present and "apt-get install etcd-server" in found["etcd"].install
+    assert not found["hazelcast"].present and "mvn dependency:copy" in found["hazelcast"].install
