@@ -44,7 +44,7 @@ def _listening(process: psutil.Process) -> Iterator[tuple[str, int]]:
 
 def _config_lines(pid: int) -> int:
     """The flags of its command line, and the lines of the files named there."""
-    with contextlib.suppress(psutil.Error, OSError):
+    with contextlib.suppress(psutil.Error):
         process = psutil.Process(pid)
         words, base = process.cmdline()[1:], Path(process.cwd())
         files = {base / word for word in words if not word.startswith("-")}
@@ -53,11 +53,11 @@ def _config_lines(pid: int) -> int:
 
 
 def _lines(file: Path) -> int:
-    """Its lines that say something; 0 where it is no text."""
-    if not file.is_file() or file.stat().st_size > _LARGEST:
-        return 0
+    """Its lines that say something; 0 where it is no text, or no file."""
     try:
+        if not file.is_file() or file.stat().st_size > _LARGEST:
+            return 0
         lines = map(str.strip, file.read_text().splitlines())
-    except UnicodeDecodeError:
+    except (OSError, UnicodeDecodeError):  # such as a word too long to be a name
         return 0
     return sum(bool(line) and not line.startswith("#") for line in lines)

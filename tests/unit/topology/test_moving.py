@@ -31,7 +31,7 @@ def _running(*words: str, cwd: Path) -> Iterator[int]:
 def test_the_lines_of_named_files_and_the_flags_are_the_configuration(tmp_path: Path) -> None:
     (tmp_path / "a.cfg").write_text("global\n\n# a comment\n  maxconn 10\n")
     (tmp_path / "b.bin").write_bytes(b"\xff\xfe\x00" * 10)
-    with _running("-f", "a.cfg", "--quiet", "b.bin", "nothing.cfg", cwd=tmp_path) as pid:
+    with _running("-f", "a.cfg", "--quiet", "b.bin", "nothing.cfg", "x" * 300, cwd=tmp_path) as pid:
         children = [FakeChild("balancer", pid), FakeChild("driver", pid)]
         assert moving(children) == Moving(ports=1, config_lines=5)  # type: ignore[arg-type]  # -c, -f, --quiet, two lines
         assert moving([FakeChild("replica", pid)]) == Moving(ports=1, config_lines=0)  # type: ignore[list-item]
