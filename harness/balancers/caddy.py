@@ -188,10 +188,6 @@ class Caddy(Rewritten):
         await self._tell(self._upstreams)
         return Evidence(await serves(self._setup, self._generation), {"pid": self.pid, "generation": self._generation})
 
-    async def restart(self) -> Evidence:
-        """Start it again on its port with the members there are."""
-        return await self._process.restart()
-
     def refusals(self) -> tuple[Refusal, ...]:
         """Writes that Caddy answered itself, having connected to no member; one entry a refused request."""
         return read_refusals(_log(self._setup), refusals_in)

@@ -396,10 +396,6 @@ class Envoy(Rewritten):
         await until(lambda: serves(self._setup, wanted), child, "Envoy to serve its new listener")
         return Evidence(True, {"pid": self.pid, "generation": wanted})
 
-    async def restart(self) -> Evidence:
-        """Start it again on its port with the members there are."""
-        return await self._process.restart()
-
     def refusals(self) -> tuple[Refusal, ...]:
         """Writes that Envoy answered itself without a byte sent to a member; one entry a refused request."""
         return read_refusals(_log(self._setup), refusals_in)

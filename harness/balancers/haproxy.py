@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.balancers.counters import Counters
-from harness.balancers.launch import Process, Setup, read_refusals, running, socket_in
+from harness.balancers.launch import Process, Setup, Up, read_refusals, running, socket_in
 from harness.duration import seconds
 from harness.errors import EnvironmentLacksError, HarnessError
 from harness.parts import Balancer, Evidence, Member, Refusal
@@ -192,26 +192,15 @@ class RuntimeSocket:
         return {row["svname"]: row for row in csv.DictReader(answer.strip().lstrip("# ").splitlines())}
 
 
-class Haproxy:
+class Haproxy(Up):
     """A running HAProxy in front of the members. Made by ``start``."""
 
     name = NAME
 
     def __init__(self, setup: Setup, process: Process, socket: RuntimeSocket) -> None:
-        self._setup = setup
-        self._process = process
+        super().__init__(setup, process)
         self._socket = socket
         self._members = {member.name: member for member in setup.members}
-
-    @property
-    def url(self) -> str:
-        """Where clients go."""
-        return self._setup.url
-
-    @property
-    def pid(self) -> int | None:
-        """Its process, or None once it has ended."""
-        return self._process.pid
 
     async def add(self, member: Member) -> None:
         """Let a member take traffic; one that was drained or removed comes back under its name.
@@ -263,10 +252,6 @@ class Haproxy:
         """Another process takes over with the members there are (``-sf``); the old one ends with its connections."""
         self._rewrite()
         return await self._process.succeed("-sf", str(self._process.child.pid))
-
-    async def kill(self) -> Evidence:
-        """SIGKILL: nobody listens any more."""
-        return await self._process.kill()
 
     async def restart(self) -> Evidence:
         """Start it again on its port with the members there are, all held for up until checked."""

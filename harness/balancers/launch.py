@@ -141,6 +141,32 @@ class Process:
                 await child.stop(_GRACE_S)
 
 
+class Up:
+    """A balancer that is up: where clients go, and its process."""
+
+    def __init__(self, setup: Setup, process: Process) -> None:
+        self._setup = setup
+        self._process = process
+
+    @property
+    def url(self) -> str:
+        """Where clients go."""
+        return self._setup.url
+
+    @property
+    def pid(self) -> int | None:
+        """Its (master) process, or None once it has ended."""
+        return self._process.pid
+
+    async def kill(self) -> Evidence:
+        """SIGKILL to it with all its processes: nobody listens any more."""
+        return await self._process.kill()
+
+    async def restart(self) -> Evidence:
+        """Start it again on its port with the members there are."""
+        return await self._process.restart()
+
+
 @contextlib.asynccontextmanager
 async def running(setup: Setup, name: str, argv: tuple[str, ...], ready: Ready) -> AsyncIterator[Process]:
     """A balancer's process from when it is ready until it has been stopped.

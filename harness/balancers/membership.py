@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from harness.balancers.launch import Process, Setup
+from harness.balancers.launch import Process, Setup, Up
 from harness.errors import HarnessError
-from harness.parts import Evidence, Member
+from harness.parts import Member
 
 
 @dataclass(frozen=True)
@@ -16,25 +16,14 @@ class Upstream:
     draining: bool = False
 
 
-class Rewritten:
+class Rewritten(Up):
     """What such balancers have in common; each says how it is told (``_tell``)."""
 
     name = ""
 
     def __init__(self, setup: Setup, process: Process) -> None:
-        self._setup = setup
-        self._process = process
+        super().__init__(setup, process)
         self._upstreams: Mapping[str, Upstream] = {member.name: Upstream(member) for member in setup.members}
-
-    @property
-    def url(self) -> str:
-        """Where clients go."""
-        return self._setup.url
-
-    @property
-    def pid(self) -> int | None:
-        """Its (master) process, or None once it has ended."""
-        return self._process.pid
 
     async def add(self, member: Member) -> None:
         """Let a member take traffic; returns when new requests reach it.
@@ -69,7 +58,3 @@ class Rewritten:
     async def _tell(self, upstreams: Mapping[str, Upstream]) -> None:
         """Have these served and remember them; returns when they are."""
         raise NotImplementedError
-
-    async def kill(self) -> Evidence:
-        """SIGKILL to it with all its processes: nobody listens any more."""
-        return await self._process.kill()

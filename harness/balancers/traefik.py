@@ -156,10 +156,6 @@ class Traefik(Rewritten):
         """Another process takes over the port with the members there are: it has no other reload."""
         return await self._process.succeed()
 
-    async def restart(self) -> Evidence:
-        """Start it again on its port with the members there are."""
-        return await self._process.restart()
-
     def refusals(self) -> tuple[Refusal, ...]:
         """Writes that it answered itself for want of any member; one entry a refused request."""
         return read_refusals(_log(self._setup), refusals_in)

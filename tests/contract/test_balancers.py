@@ -266,13 +266,14 @@ async def test_round_robin_spreads_evenly(name: str, place: Place, backends: Bac
 
 
 async def test_least_connections_spares_a_busy_member(name: str, place: Place, backends: Backends) -> None:
-    await backends.bring_up("slow", delay=0.2)
+    await backends.bring_up("slow", delay=0.5)
     await backends.bring_up("r1", "r2", delay=0.005)
     async with (
         place.facing(6, Balancing("least_connections", name), backends.members) as (_balancer, several),
         writing(several, pause=0.0),
     ):
-        await asyncio.sleep(0.6)
+        for quick in ("r1", "r2"):
+            await eventually(_has_seen(backends, quick, 30), within=20.0)
     writes = backends.writes()
     assert 0 < writes["slow"] < min(writes["r1"], writes["r2"]) / 2
 
