@@ -15,6 +15,7 @@ from harness.supervisor import ProcessSupervisor
 from harness.targets import Command, Compose, Image, Url
 from harness.topology.process import ProcessBackend
 
+NAMES = ("process", "docker")
 #: What the image of the Docker backend holds.
 _BALANCERS = ("haproxy", "nginx")
 

@@ -1,0 +1,93 @@
+"""What every backend promises, held to processes and to containers."""
+
+import asyncio
+import os
+import signal
+import uuid
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from harness.backends import NAMES, backed
+from harness.clock import Clock
+from harness.containers import connected
+from harness.containers.image import image
+from harness.errors import EnvironmentLacksError
+from harness.parts import Killable
+from harness.scenario import Design
+from harness.supervisor import ProcessSupervisor, supervised
+from harness.topology.health import probe
+from harness.topology.topology import Topology
+
+pytestmark = pytest.mark.slow
+
+DESIGN = Design("plain", state="redis", replicas=2)
+SOON = 20.0  # seconds
+Up = tuple[Topology, ProcessSupervisor, Path]
+
+
+@pytest.fixture(params=NAMES)
+async def up(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Up]:
+    try:
+        if request.param == "docker":
+            image(connected())
+    except EnvironmentLacksError as lack:
+        pytest.skip(f"{lack.message}: {lack.hint}")
+    clock, run = Clock(), uuid.uuid4().hex[:12]
+    clock.start()
+    async with (
+        supervised(run) as supervisor,
+        backed(request.param, supervisor, run) as backend,
+        backend.topology(DESIGN, tmp_path, clock) as topology,
+    ):
+        yield topology, supervisor, tmp_path
+
+
+async def test_parts_answer_are_sampled_and_logged_come_back_and_are_missed_when_they_die(up: Up) -> None:
+    topology, supervisor, logs = up
+    await answers_as_itself(topology)
+    await sampled(topology)
+    await comes_back(topology)
+    await is_missed(topology, supervisor)
+    assert {"r0.log", "r1.log", "redis.log"} <= {log.name for log in logs.iterdir()}
+
+
+async def answers_as_itself(topology: Topology) -> None:
+    """Each replica, old or added, is reached from outside and says who it is."""
+    await topology.grow()
+    for replica in topology.replicas:
+        health = await probe(*replica.member.outside)
+        assert health is not None
+        assert (health.status, health.replica, health.boot) == (200, replica.name, replica.boot)
+    assert [replica.name for replica in topology.replicas] == ["r0", "r1", "r2"]
+    topology.forget("r2")
+
+
+async def sampled(topology: Topology) -> None:
+    """Every role shows in the samples, with memory."""
+    async with asyncio.timeout(SOON):
+        while not {one.role for one in topology.samples if one.memory_mb > 0} >= {"replica", "balancer", "store"}:  # noqa: ASYNC110 - they come by themselves
+            await asyncio.sleep(0.05)
+
+
+async def comes_back(topology: Topology) -> None:
+    """A replica that was killed is down; restarted, it is where it was, and another one."""
+    replica = topology.replicas[1]
+    assert isinstance(replica, Killable)
+    member, boot = replica.member, replica.boot
+    assert (await replica.kill()).landed
+    assert replica.pid is None and await probe(*member.outside) is None
+    assert (await replica.restart()).landed
+    assert replica.member == member and replica.boot != boot
+    await topology.steady()
+
+
+async def is_missed(topology: Topology, supervisor: ProcessSupervisor) -> None:
+    """A death that nobody asked for is told, with the signal."""
+    assert supervisor.deaths.empty()
+    pid = topology.replicas[0].pid
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    death = await asyncio.wait_for(supervisor.deaths.get(), SOON)
+    assert (death.name, death.role, death.code) == ("r0", "replica", -signal.SIGKILL)
