@@ -1,8 +1,10 @@
 """What every fault promises, held to each of them on parts that only remember."""
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import pytest
 
@@ -74,6 +76,7 @@ for kind in (faults.Partition, faults.Stall, faults.Unacknowledged, faults.Cut, 
     CASES[kind.__name__] = Case(
         kind("balancer-r1"), lambda t: [name for name, link in t.links.items() if not link.well] == ["balancer-r1"]
     )
+DEADLINE = 20  # seconds after which something counts as never
 #: Those that leave something broken, and so have an undo that can be waited for.
 LASTING = [name for name, case in CASES.items() if not isinstance(case.fault, Passing)]
 
@@ -88,11 +91,21 @@ def _clock() -> Clock:
     return clock
 
 
+def _healed(told: list[Event]) -> bool:
+    return any(event.kind == "fault_healed" for event in told)
+
+
+async def _until(holds: Callable[[], bool]) -> None:
+    give_up = time.monotonic() + DEADLINE
+    while not holds():
+        assert time.monotonic() < give_up, "it did not come about"
+        await asyncio.sleep(0.002)
+
+
 async def _played(case: Case, topology: FakeTopology, told: list[Event]) -> None:
     """The fault alone, seen while it lasts."""
     async with timeline([At("0s", case.fault)], topology, _clock(), told.append):
-        await asyncio.sleep(0.05)
-        assert case.broken(topology)
+        await _until(lambda: case.broken(topology))
 
 
 def test_every_fault_is_in_this_suite() -> None:
@@ -116,7 +129,7 @@ async def test_it_is_undone_when_the_load_breaks_in_the_middle(name: str) -> Non
     topology = _topology()
     with pytest.raises(RuntimeError, match="load"):
         async with timeline([At("0s", CASES[name].fault)], topology, _clock(), lambda event: None):
-            await asyncio.sleep(0.03)
+            await _until(lambda: CASES[name].broken(topology))
             raise RuntimeError("load")
     assert CASES[name].stays(topology)
 
@@ -154,9 +167,9 @@ async def test_it_can_be_ended_before_the_load(name: str) -> None:
     assert isinstance(case.fault, Breaking)
     for end in filter(None, (case.end, faults.Heal(case.fault))):
         assert isinstance(end, Ending)
-        topology = _topology()
-        async with timeline([At("0s", case.fault), At("10ms", end)], topology, _clock(), lambda event: None):
-            await asyncio.sleep(0.05)
+        topology, told = _topology(), list[Event]()
+        async with timeline([At("0s", case.fault), At("10ms", end)], topology, _clock(), told.append):
+            await _until(partial(_healed, told))
             assert topology.whole
 
 
