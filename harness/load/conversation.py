@@ -208,7 +208,8 @@ class Conversation:
             outcome, anomaly = self.session.understood(reply, self._step, self._op, now)
             self._finish(reply, outcome, anomaly, now)
             return
-        self._stage.heard = now
+        if op:  # what may be due to this session; a game's ticks never end
+            self._stage.heard = now
         self.session.client.latest = reply
         self._note(Method.RECEIVE, reply, Outcome.OK, now, trace=Trace(now, 0, size, t_first), op=op)
         self._waiting.append(reply)

@@ -157,7 +157,7 @@ class Stage:
         self.plain: dict[str, Request] = {}  # what their clients have in common
         self.sent = 0
         self.lost = 0
-        self.heard = 0  # when a WebSocket last brought something unasked
+        self.heard = 0  # when a WebSocket last brought what another session wrote
         self.stopping = False
         #: The boot ids of replicas that do not tell theirs; whoever starts them does.
         self.boots: Mapping[str, str] = {}

@@ -25,7 +25,7 @@ from harness.observations import Snapshot
 from harness.pace import peak
 
 PATIENCE_S = 10.0
-#: WebSockets are left once nothing has come on any of them for so long: what was sent has arrived, or never will.
+#: WebSockets are left once no other session's message has come for so long: what was sent has arrived, or never will.
 QUIET_S = 2.0
 
 

@@ -151,6 +151,7 @@ def test_what_comes_unasked_is_recorded_when_it_comes_and_kept_to_be_received() 
     assert [one.status for one in seen.told] == [101, 101, 101, 101, 204]
     assert latest[0] is not None and latest[0].body == b"two, no JSON"
     came = seen.of(RECEIVE)
+    assert seen.stage.heard == came["t_end"][0] + seen.stage.t0, "what nobody wrote is not waited for in the end"
     assert came["op"].tolist() == [0xFF, 0] and came["phase"].tolist() == [UNASKED] * 2
     assert seen.of(SEND)["phase"].tolist() == [LOAD]
 
