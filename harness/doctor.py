@@ -101,7 +101,13 @@ def _server(name: str, binary: Callable[[], Path | str], needed_for: str, flag: 
     except EnvironmentLacksError as lack:
         return Finding(name, False, "", needed_for, lack.hint)
     said = Path(path).name if str(path).endswith(".jar") else _said([str(path), flag])
-    return Finding(name, said is not None, _version(said), needed_for, f"reinstall it: {path} does not start")
+    return Finding(
+        name,
+        said is not None,
+        _version(said and said.replace(str(path), "")),
+        needed_for,
+        f"reinstall it: {path} does not start",
+    )
 
 
 def _docker() -> Finding:

@@ -43,8 +43,8 @@ SCENARIO = Scenario(
     quick=Scenario(
         designs=DESIGNS,
         replicas=N,
-        load=Sessions(concurrent=120, duration="4s", warmup="400ms"),
-        faults=[At("800ms", ScaleOut(to=N + 1)), At("2s", Terminate(0, drain=True)), At("3s", Kill(1))],
+        load=Sessions(concurrent=120, duration="3400ms", warmup="400ms"),
+        faults=[At("600ms", ScaleOut(to=N + 1)), At("1600ms", Terminate(0, drain=True)), At("2500ms", Kill(1))],
         expect=EXPECT,
     ),
 )

@@ -75,6 +75,13 @@ def test_a_program_tells_its_version(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     assert (chromium.present, chromium.version) == (True, "12.3.4")
 
 
+def test_digits_of_where_a_program_lies_are_not_its_version(tmp_path: Path) -> None:
+    fake = tmp_path / "python3.11"
+    fake.write_text('#!/bin/sh\necho "$0 version: 9e55/1.40.0"\n')
+    fake.chmod(0o755)
+    assert doctor._server("envoy", lambda: fake, "balancing").version == "1.40.0"
+
+
 def test_a_program_that_hangs_is_not_waited_for(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(doctor, "_PATIENCE_S", 0.05)
     hanging = tmp_path / "chromium"
