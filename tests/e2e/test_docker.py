@@ -22,6 +22,7 @@ from harness.containers import Engine, connected, sweep
 from harness.containers.image import image
 from harness.errors import EnvironmentLacksError
 from harness.faults.timeline import timeline
+from harness.limits import Limits
 from harness.observations import Event
 from harness.scenario import At, Balancing, Design, Fault
 from harness.supervisor import supervised
@@ -81,6 +82,15 @@ async def test_every_fault_lands_on_real_containers_and_leaves_them_steady(engin
             assert [event.kind for event in told[:3]] == ["fault_commanded", "fault_effective", "fault_healed"], fault
             await topology.steady()
             print(fault, time.monotonic() - begin)
+
+
+async def test_a_replica_is_kept_to_its_limits_by_the_engine(engine: Engine, tmp_path: Path) -> None:
+    design = Design("plain", replicas=1, balancing=Balancing("round_robin"), limits=Limits(cpus=0.5, memory="200m"))
+    async with up(tmp_path, design) as (topology, _):
+        port = f"{topology.replicas[0].member.port}/tcp"
+        (found,) = [one for one in engine.client.containers.list(filters={"label": sweep.RUN}) if port in one.ports]
+        host = found.attrs["HostConfig"]
+        assert (host["NanoCpus"], host["Memory"], host["MemorySwap"]) == (500_000_000, 200 << 20, 200 << 20)
 
 
 async def test_cut_off_from_the_store_a_replica_still_answers_on_its_other_network(
