@@ -322,6 +322,13 @@ class Dock(Supervisor):
         else:
             self._early[container] = code
 
+    def lost(self) -> None:
+        """The engine tells no more: whoever waits for an end must not wait for ever."""
+        for held in self._held.values():
+            held.removed.set()
+            if held.child.alive:
+                self._tell(held.child, _STOPS + signal.SIGKILL)
+
     def _tell(self, child: Child, code: int) -> None:
         code = _STOPS - code if code > _STOPS else code
         child.ended(code)
@@ -398,6 +405,8 @@ def _watching(dock: Dock) -> Iterator[None]:
         with contextlib.suppress(docker.errors.DockerException, OSError, ValueError, RuntimeError):  # closed
             for event in stream:
                 loop.call_soon_threadsafe(dock.told, event)
+        with contextlib.suppress(RuntimeError):  # the loop has ended as well
+            loop.call_soon_threadsafe(dock.lost)
 
     thread = threading.Thread(target=listen, name="docker events", daemon=True)
     thread.start()

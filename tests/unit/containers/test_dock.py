@@ -147,3 +147,10 @@ async def test_a_part_comes_back_only_when_its_address_is_free(dock: Dock, api: 
     api.stream.tell("destroy", "c0")
     await asyncio.wait_for(coming, SOON)
     assert len(api.asked) == 2
+
+
+async def test_an_engine_that_tells_no_more_keeps_nobody_waiting(dock: Dock, api: FakeApi, command: Command) -> None:
+    child = await dock.spawn(command)
+    api.stream.close()
+    death = await asyncio.wait_for(dock.deaths.get(), SOON)
+    assert death.name == "r1" and not child.alive
