@@ -649,7 +649,7 @@ async def test_a_member_more_moves_what_its_hash_says(name: str, policy: str, pl
 
         async def moved_as_said() -> bool:  # not at once: nginx serves the connections that it has for a second more
             for client in several:
-                assert await client.write() == 200
+                assert await client.write() in unharmed(name)
             moved = [client for client in several if client.members[0] != client.members[-1]]
             return abs(len(moved) / len(several) - MOVES[policy]) < 0.15 and "r3" in {
                 client.members[-1] for client in moved
