@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Protocol, TypeVar, runtime_checkable
 
-from harness.errors import UsageError
+from harness.errors import HarnessError, UsageError
 from harness.parts import Balancer, Evidence, Link, Replica, Store
 from harness.scenario import At, Design
 
@@ -192,8 +192,16 @@ def replica_of(topology: Topology, name: str) -> Replica | None:
 async def held_up(topology: Topology, name: str) -> bool:
     """Wait until the balancer holds a member for up; whether it did in time. True where it does not tell."""
     give_up = time.monotonic() + _UP_WITHIN
-    while (states := await topology.balancer.states()) and states.get(name) != "up":
+    while not await _holds_up(topology, name):
         if time.monotonic() > give_up:
             return False
         await asyncio.sleep(_POLL)
     return True
+
+
+async def _holds_up(topology: Topology, name: str) -> bool:
+    try:
+        states = await topology.balancer.states()
+    except HarnessError:  # one that takes its configuration up anew may not answer for a moment
+        return False
+    return not states or states.get(name) == "up"

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from harness.errors import UntrustedError, UsageError
+from harness.errors import HarnessError, UntrustedError, UsageError
 from harness.observations import Sample
 from harness.parts import Balancer, Link, Replica, Store
 from harness.scenario import Design
@@ -85,11 +85,16 @@ class Topology:
         }
         troubles = await asyncio.gather(*(self.answering.trouble(*address) for address in addresses.values()))
         silent = [f"{name} {trouble}" for name, trouble in zip(addresses, troubles, strict=True) if trouble]
-        states = await self.balancer.states()
+        return [*silent, *await self._held_wrongly()]
+
+    async def _held_wrongly(self) -> Sequence[str]:
+        try:
+            states = await self.balancer.states()
+        except HarnessError as problem:  # one that takes its configuration up anew may not answer for a moment
+            return [problem.message]
         wanted = {replica.name for replica in self.replicas} if states else set()
-        held = [
+        return [
             f"{self.balancer.name} holds {name} for {states.get(name)}"
             for name in sorted(wanted)
             if states.get(name) != "up"
         ]
-        return silent + held

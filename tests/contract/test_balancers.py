@@ -15,7 +15,6 @@ from urllib.parse import urlsplit
 import aiohttp
 import psutil
 import pytest
-from _pytest.mark import ParameterSet
 
 from harness.balancers import KINDS, available, start
 from harness.balancers.counters import Counting
@@ -25,6 +24,8 @@ from harness.scenario import Balancing, Health
 from harness.supervisor import Supervisor, supervised
 from harness.topology.health import AsReady
 from tests.fakes_balancers import Backend, reserved_port, serving
+
+pytestmark = pytest.mark.slow
 
 INSTALLED = [name for name, where in available().items() if isinstance(where, Path)]
 USUAL = Health()
@@ -42,15 +43,10 @@ KEYS = {
 }
 
 
-def case(name: str, *more: str) -> ParameterSet:
-    """A balancer's test: those that do not come with the harness are left out of the fast ones."""
-    return pytest.param(name, *more, marks=() if name in ("haproxy", "nginx") else pytest.mark.slow)
-
-
 def behind(*policies: str, able: str = "") -> pytest.MarkDecorator:
     """Each balancer with each of these policies that it supports; not those that lack an ability that is asked for."""
     pairs = [
-        case(name, policy)
+        (name, policy)
         for name, kind in sorted(KINDS.items())
         for policy in policies
         if policy in kind.supports and able not in kind.lacks
@@ -58,7 +54,7 @@ def behind(*policies: str, able: str = "") -> pytest.MarkDecorator:
     return pytest.mark.parametrize(("name", "policy"), pairs, indirect=["name"])
 
 
-@pytest.fixture(params=[case(name) for name in sorted(KINDS)])
+@pytest.fixture(params=sorted(KINDS))
 def name(request: pytest.FixtureRequest) -> str:
     if request.param not in INSTALLED:
         pytest.skip(str(available()[request.param]))
@@ -542,7 +538,6 @@ async def test_a_connect_to_a_dead_member_is_retried_with_another_or_ends_withou
     assert seen == {0: {200: 2, 0: 2}, 1: {200: 4}}
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("name", "policy", "redispatch"), DEATHS, indirect=["name"])
 async def test_a_refusal_is_never_an_applied_write(
     name: str, policy: str, redispatch: bool, place: Place, tmp_path: Path
@@ -707,7 +702,7 @@ async def test_a_taken_port_is_told_as_such(name: str, supervisor: Supervisor, t
 
 
 # Those in Go look a name up when they connect: they take any.
-@pytest.mark.parametrize("name", [case("envoy"), case("haproxy"), case("nginx")], indirect=True)
+@pytest.mark.parametrize("name", ["envoy", "haproxy", "nginx"], indirect=True)
 async def test_a_configuration_it_does_not_take_is_told_with_its_own_words(name: str, place: Place) -> None:
     with pytest.raises(HarnessError) as told:
         async with place.up(Balancing(name=name), [Member("r0", "no such host!", 1)]):
