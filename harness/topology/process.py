@@ -131,7 +131,7 @@ class ProcessBackend:
                 journal,
                 url or None,
                 self._home,
-                self._volumes(site),
+                self._folder(site, "volumes"),
                 peers,
                 self._supervisor.listen,
             )
@@ -142,11 +142,11 @@ class ProcessBackend:
         sampler = await self._sampler(site)
         return Topology(design, answering, list(started), balancer, store, journal, sampler, links, another)
 
-    def _volumes(self, site: Site) -> Path:
-        """Where the replicas' volumes are for the length of the site."""
-        volumes = Path(tempfile.mkdtemp(prefix="volumes-", dir=self._supervisor.scratch))
-        site.scope.callback(shutil.rmtree, volumes, ignore_errors=True)
-        return volumes
+    def _folder(self, site: Site, what: str) -> Path:
+        """A new folder in scratch for the length of the site; no port names it, since one may come again in a run."""
+        folder = Path(tempfile.mkdtemp(prefix=f"{what}-", dir=self._supervisor.scratch))
+        site.scope.callback(shutil.rmtree, folder, ignore_errors=True)
+        return folder
 
     async def _links(self, site: Site, routes: Iterator[Route]) -> Mapping[str, Laid]:
         return await site.scope.enter_async_context(linked(self._supervisor, routes, site.logs))
@@ -203,8 +203,7 @@ class ProcessBackend:
 
     async def _balancer(self, site: Site, balancing: Balancing, replicas: Sequence[Started]) -> Balancer:
         port = site.scope.enter_context(Reservation(site.port)).port
-        scratch = self._supervisor.scratch / f"balancer-{port}"
-        scratch.mkdir()
+        scratch = self._folder(site, "balancer")
         members = [replica.member for replica in replicas]
         starting = self._start_balancer(
             balancing, members, self._supervisor, scratch=scratch, logs=site.logs, port=port

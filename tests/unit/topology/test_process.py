@@ -87,6 +87,15 @@ async def test_every_part_is_up_and_goes_down_with_the_scope(
     assert supervisor.deaths.empty()
 
 
+async def test_a_port_may_come_again_in_one_run(backend: ProcessBackend, tmp_path: Path) -> None:
+    """The system gives away a port that was let go; the balancer before has left nothing there."""
+    with Reservation() as free:
+        port = free.port
+    for nth in ("first", "second"):
+        async with backend.topology(DESIGN, tmp_path / nth, Clock(), port) as topology:
+            assert len(topology.replicas) == 2
+
+
 async def test_an_exception_inside_the_scope_takes_everything_down(
     supervisor: Supervisor, backend: ProcessBackend, tmp_path: Path
 ) -> None:
