@@ -22,7 +22,8 @@ _HEAD = """# Where should session state live?
 Every place for the state through the same four mishaps, under the same load and on the same machine: what each costs,
 and what each lost. `make decide` writes this page from a run of `scenarios/places.py`; nothing in it is typed in. The
 cells of a mishap say how many of the judged sessions were lost to it: all that was acknowledged to them was gone.
-Where none was, they count the acknowledged writes that were missing from sessions that lived.
+Where none was, they count the acknowledged writes that were missing from sessions that lived. The replica of Redis
+is held behind when its primary is killed, since that acknowledges before it has a write.
 """
 
 
@@ -119,7 +120,9 @@ def _loss(row: Row, mishap: str) -> str:
 
 
 def _number(value: float | None) -> str:
-    return "unknown" if value is None or value == float("inf") else f"{value:,.3g}"
+    if value is None or value == float("inf"):
+        return "unknown"
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 @dataclass(frozen=True)
