@@ -83,6 +83,7 @@ class Engine:
         self.in_flight = 0
         self.lanes: dict[int, Watched] = {}
         self.heads = Heads()
+        self.outbox: list[Lane] = []
         self.epoll = _epoll()
         self._timers: list[tuple[int, int, Callable[[int], None]]] = []
         self._order = itertools.count()
@@ -105,7 +106,10 @@ class Engine:
             self.epoll.close()
 
     def turn(self) -> None:
-        """A batch of what is ready, then the timers that are due; where there is neither, a rest."""
+        """A batch of what is ready, then the timers that are due, then what they sent; where there is none, a rest.
+
+        What is sent goes out in one burst: a server that is woken once works through it without sleeping in between.
+        """
         ready, lanes, timers = self.epoll.poll(0, _BATCH), self.lanes, self._timers
         for fd, event in ready:
             lane = lanes.get(fd)
@@ -114,8 +118,12 @@ class Engine:
         now = monotonic_ns()
         if timers and timers[0][0] <= now:
             self._fire(now)
-        elif not ready:
+        elif not ready and not self.outbox:
             self._rest(now)
+        if self.outbox:
+            sending, self.outbox = self.outbox, []
+            for outgoing in sending:
+                outgoing.post()
 
     def _fire(self, now: int) -> None:
         due, timers = [], self._timers
@@ -235,11 +243,16 @@ class Lane:
         if not self._armed:
             self._armed = True
             engine.at(self._deadline, self._overdue)
+        self.t_sent = now
         if self._state == IDLE:
-            self._write()
+            engine.outbox.append(self)
         else:
-            self.t_sent = now
             self._connect()
+
+    def post(self) -> None:
+        """Send what ``send`` began, unless that has ended since."""
+        if self._state == IDLE and self._busy:
+            self._write()
 
     def probe(self) -> None:
         """Look whether the kept connection has ended, before something is sent on it after a rest."""
@@ -254,24 +267,15 @@ class Lane:
             self._sock = None
         self._state = CLOSED
 
-    def ready(self, event: int) -> None:
-        """The connection can be read, or written, or has ended."""
-        if self._state == AWAITING:
-            self._read()
-        else:
-            self._stirred(event)
-
-    def _stirred(self, event: int) -> None:
+    def _stirred(self) -> None:
+        """The connection can be read, or written, or has ended, and no reply is awaited on it."""
         state = self._state
         if state == CONNECTING:
             self._connected()
         elif state == SHAKING:
             self._shake_hands()
         elif state == SENDING:
-            if event & IN:  # an answer to half a request
-                self._read()
-            else:
-                self._write()
+            self._write()
         elif state == IDLE:
             self._check_idle()
 
@@ -349,7 +353,11 @@ class Lane:
             self._state = SENDING
             self._engine.epoll.modify(self._sock.fileno(), IN | OUT)
 
-    def _read(self) -> None:
+    def ready(self, event: int) -> None:
+        """The connection can be read, or written, or has ended. (An answer may come to half a request.)"""
+        if self._state != AWAITING and not (self._state == SENDING and event & IN):
+            self._stirred()
+            return
         try:
             data = self._sock.recv(CHUNK)
         except BlockingIOError:

@@ -388,9 +388,9 @@ class Session:
 
     def replied(self, reply: Reply, t_end: int) -> None:
         """Judge and record the reply, then go on. With ``send``, the hot path of every session."""
-        request, stage, status = self.request, self.stage, reply.status
+        request, stage, status, head = self.request, self.stage, reply.status, reply.head
         assert request is not None  # noqa: S101 - a reply answers a request
-        if reply.head.cookies:
+        if head.cookies:
             self.take_cookies(reply)
         if 300 <= status < 400 and request.follow and self._followed(request, reply, t_end):
             return
@@ -398,7 +398,7 @@ class Session:
         if status >= 400 or forced:
             self._finish(reply, *self._not_ok(reply, forced, t_end), t_end)
             return
-        boot = stage.boot_of(reply.head)
+        boot = head.boot or stage.boot_of(head)
         anomaly = self.settle(self._op, _OK, self.observed(request, reply, False), boot, t_end)
         if request.check is not None and not self._checks(request, reply):
             anomaly = Anomaly.WRONG

@@ -136,6 +136,42 @@ def test_in_flight_returns_to_nought(server: Scripted) -> None:
     assert rig.engine.in_flight == 0
 
 
+def test_what_a_turn_asks_for_is_sent_in_one_burst_after_all_that_it_reads(server: Scripted) -> None:
+    rig = Rig(server.url)
+
+    class Eager(Asker):
+        read_at = 0
+
+        def replied(self, reply: Reply, t_end: int) -> None:
+            super().replied(reply, t_end)
+            if len(self.told) == 2:
+                self.read_at = t_end
+                self.lane.send(b"GET / HTTP/1.1\r\n\r\n", "GET", True, t_end)
+
+    two = [Eager(rig), Eager(rig)]
+    for one in two:
+        one.ask()
+    for one in two:
+        one.lane.send(b"GET / HTTP/1.1\r\n\r\n", "GET", True, time.monotonic_ns())
+    rig.engine.turn()
+    time.sleep(0.1)  # both replies are there
+    rig.engine.turn()
+    assert [len(one.told) for one in two] == [2, 2] and rig.engine.in_flight == 2
+    assert max(one.read_at for one in two) <= min(one.lane.t_sent for one in two)
+    rig.until(lambda: all(len(one.told) == 3 for one in two))
+
+
+def test_an_exchange_abandoned_before_the_burst_is_never_sent(server: Scripted) -> None:
+    rig = Rig(server.url)
+    asker = Asker(rig)
+    asker.ask()
+    asker.lane.send(b"GET / HTTP/1.1\r\n\r\n", "GET", True, time.monotonic_ns())
+    asker.lane.abandon(time.monotonic_ns())
+    rig.engine.turn()
+    assert asker.told[1:] == [Failure.TIMED_OUT] and asker.lane.sent == 0 and rig.engine.in_flight == 0
+    assert len(server.requests) == 1
+
+
 def test_an_abandoned_exchange_ends_as_timed_out() -> None:
     with scripted(HANG) as server:
         rig = Rig(server.url)
