@@ -45,7 +45,8 @@ class Peer:
     @property
     def key(self) -> str:
         """Its name in the figures."""
-        return {"FastHttpUser": "fasthttp", "HttpUser": "http"}.get(self.name, self.name)
+        own = {FAST_HTTP.name: "fasthttp", FAST_HTTP_CHECKED.name: "fasthttp_checked", HTTP.name: "http"}
+        return own.get(self.name, self.name)
 
     @property
     def there(self) -> bool:
@@ -109,6 +110,9 @@ def _k6(trial: Trial) -> tuple[str, ...]:
 
 
 FAST_HTTP = Peer("FastHttpUser", sys.executable, _locust("fast_http.py"), "pip install locust")
+FAST_HTTP_CHECKED = Peer(
+    "FastHttpUser that checks and records", sys.executable, _locust("fast_http_checked.py"), "pip install locust"
+)
 HTTP = Peer("HttpUser", sys.executable, _locust("http.py"), "pip install locust")
 WRK = Peer("wrk", "wrk", lambda t: ("-t1", f"-c{t.connections}", f"-d{_LONG_S}s", t.url), "apt-get install wrk")
 HEY = Peer("hey", "hey", lambda t: ("-z", f"{_LONG_S}s", "-c", f"{t.connections}", t.url), "apt-get install hey")
@@ -132,4 +136,4 @@ WRK2 = Peer(
     lambda t: ("-t1", f"-c{t.connections}", f"-d{_LONG_S}s", "-R1000000", t.url),
     "built from its source, and named wrk2",
 )
-PEERS = (FAST_HTTP, HTTP, WRK, HEY, AB, K6, VEGETA, OHA, WRK2)
+PEERS = (FAST_HTTP, FAST_HTTP_CHECKED, HTTP, WRK, HEY, AB, K6, VEGETA, OHA, WRK2)
