@@ -1,7 +1,7 @@
 """The load process's counts of itself: folds over chunks of records, and the meter of its own lateness."""
 
 import time
-from array import array
+from collections import Counter
 from collections.abc import Callable
 
 import numpy as np
@@ -21,7 +21,7 @@ class Lag:
 
     def __init__(self, at: Callable[[int, Callable[[int], None]], None]) -> None:
         self._at = at
-        self._steps = array("L", bytes(array("L").itemsize * (_LAG_STEPS + 1)))
+        self._steps: Counter[int] = Counter()
         self._due = 0
 
     def start(self, now: int) -> None:
@@ -31,7 +31,7 @@ class Lag:
 
     def reset(self) -> None:
         """Forget what was measured so far."""
-        self._steps[:] = array("L", bytes(array("L").itemsize * (_LAG_STEPS + 1)))
+        self._steps.clear()
 
     def _tick(self, _: int) -> None:
         now = time.monotonic_ns()
@@ -41,10 +41,12 @@ class Lag:
     @property
     def p99_ms(self) -> float | None:
         """Since the start, rounded up to 0.01 ms."""
-        total = np.cumsum(np.frombuffer(self._steps, dtype=f"u{self._steps.itemsize}"))
-        if total[-1] == 0:
-            return None
-        return float(np.searchsorted(total, 0.99 * total[-1]) + 1) * _LAG_STEP / 1e6
+        rank, seen = 0.99 * self._steps.total(), 0
+        for step, count in sorted(self._steps.items()):  # few: it is asked for while the load goes on
+            seen += count
+            if seen >= rank:
+                return (step + 1) * _LAG_STEP / 1e6
+        return None
 
 
 class Counts:
