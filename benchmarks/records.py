@@ -32,6 +32,7 @@ SESSIONS = 2000
 DURATION_S = 500
 KILL_S, BACK_S = 200.0, 300.0
 MOST_RECORDER_BYTES, MOST_REPORT_BYTES, MOST_REPORT_S = 1e9, 3e9, 60.0
+MOST_PAGE_BYTES = 5e6
 _SECOND = 1_000_000_000
 
 
@@ -137,14 +138,16 @@ def _measure(out: Path, records: int) -> int:
         "keep": cost_of([*ours, "keep", str(run.path)], log),
         "report": cost_of([sys.executable, "-m", "harness.cli", "report", str(run.path)], log),
     }
-    done = all(cost.code in (0, 1, 3) for cost in costs.values()) and (run.path / "report.html").exists()
+    page = run.path / "report.html"
+    done = all(cost.code in (0, 1, 3) for cost in costs.values()) and page.exists()
     if not done:
         print(log.read_text(), file=sys.stderr)
     told: dict[str, float] = {"records": records}
     for name, cost in costs.items():
         told |= {f"{name}_s": round(cost.seconds, 1), f"{name}_mb": round(cost.memory_bytes / 1e6)}
-    print(json.dumps(told))
-    return 0 if done and _holds(costs) else 1
+    size = page.stat().st_size if done else 0
+    print(json.dumps(told | {"page_mb": round(size / 1e6, 2)}))
+    return 0 if done and size < MOST_PAGE_BYTES and _holds(costs) else 1
 
 
 def _holds(costs: dict[str, Cost]) -> bool:
