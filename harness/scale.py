@@ -23,7 +23,7 @@ from harness.topology.topology import Topology
 
 #: A trial lasts until about this many requests were offered, between these bounds (seconds).
 _REQUESTS = 400
-_SHORTEST, _LONGEST = 4.0, 5.0
+_SHORTEST, _LONGEST = 3.5, 5.0
 _WARMUP = "500ms"
 #: A first guess where nothing is known: requests a second a replica.
 _GUESS = 400.0
