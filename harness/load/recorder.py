@@ -20,6 +20,7 @@ from harness.observations import LOAD, NO_TIME, RECORD, RECORD_FORMAT
 Chunk = npt.NDArray[np.void]
 CAPACITY = 4096
 SIZE = RECORD.itemsize
+_FULL = CAPACITY * SIZE
 LAST_ID = 65535
 _TIMES = ("t_intended", "t_sent", "t_first", "t_end")
 
@@ -69,12 +70,12 @@ class Recorder:
     def __init__(self, *sinks: Callable[[Chunk], None]) -> None:
         self.sinks = list(sinks)
         self.t0 = 0
-        self.buffer = bytearray(CAPACITY * SIZE)
+        self.buffer = bytearray(_FULL)
         self._end = 0
 
     def place(self) -> int:
         """Where the next record goes, which is to be packed at once; a full buffer is flushed before."""
-        if self._end == CAPACITY * SIZE:
+        if self._end == _FULL:
             self.flush()
         place = self._end
         self._end = place + SIZE

@@ -31,6 +31,7 @@ _METHODS = {method.name: int(method) for method in Method}
 _OTHER = int(Method.OTHER)
 _OK, _FAILED, _IN_DOUBT = Outcome.OK, Outcome.FAILED, Outcome.IN_DOUBT
 _NONE, _LOST = Anomaly.NONE, Anomaly.LOST
+_SEEN = (Tally, Observed, type(None))  # what a ledger takes as it is
 
 log = logging.getLogger(__name__)
 
@@ -483,7 +484,7 @@ class Session:
         except Exception as problem:
             self.stage.complain("observe raised", problem)
             return None
-        return seen if seen is None or isinstance(seen, Tally | Observed) else Observed(state=seen)
+        return seen if type(seen) in _SEEN else Observed(state=seen)
 
     def _checks(self, request: Request | Connect | Message, reply: Reply) -> bool:
         try:
