@@ -40,6 +40,8 @@ def cut(log: Path) -> None:
         with log.open("r+b") as file:
             file.seek(size - KEPT)
             end = file.read()
-            file.truncate(KEPT)
+            file.seek(KEPT)
+            file.write(b"\n[... %d bytes left out ...]\n" % (size - KEPT - len(end)))
+            file.truncate()
         with log.open("ab") as file:  # appends, as the program does that may write at the same time
-            file.write(b"\n[... %d bytes left out ...]\n" % (size - KEPT - len(end)) + end)
+            file.write(end)
