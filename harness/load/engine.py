@@ -191,6 +191,7 @@ class Lane:
         "_deadline",
         "_engine",
         "_exchanges",
+        "_goes_on",
         "_had_connection",
         "_inbox",
         "_method",
@@ -214,7 +215,7 @@ class Lane:
         self._sock: Any = None
         self._state = CLOSED
         self._inbox = Inbox(self._engine.heads)
-        self._armed = self._busy = self._had_connection = self._repeatable = False
+        self._armed = self._busy = self._had_connection = self._repeatable = self._goes_on = False
         self._data = b""
         self._method = ""
         self._deadline = self._exchanges = 0
@@ -226,8 +227,11 @@ class Lane:
         """Whether an exchange is under way."""
         return self._busy
 
-    def send(self, data: bytes, method: str, repeatable: bool, now: int) -> None:
-        """Begin an exchange; ``repeatable`` ones are sent once more where a kept connection turns out to have ended."""
+    def send(self, data: bytes, method: str, repeatable: bool, now: int, t_sent: int = 0) -> None:
+        """Begin an exchange; ``repeatable`` ones are sent once more where a kept connection turns out to have ended.
+
+        Where it goes on with one that was sent before, ``t_sent`` is when that was.
+        """
         engine = self._engine
         engine.in_flight += 1
         self._busy = True
@@ -243,7 +247,8 @@ class Lane:
         if not self._armed:
             self._armed = True
             engine.at(self._deadline, self._overdue)
-        self.t_sent = now
+        self.t_sent = t_sent or now
+        self._goes_on = t_sent > 0
         if self._state == IDLE:
             engine.outbox.append(self)
         else:
@@ -335,7 +340,7 @@ class Lane:
 
     def _write(self) -> None:
         data, sent = self._data, self.sent
-        if not sent and self.attempts == 1:
+        if not sent and self.attempts == 1 and not self._goes_on:
             self.t_sent = monotonic_ns()
         try:
             sent += self._sock.send(memoryview(data)[sent:] if sent else data)

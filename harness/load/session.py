@@ -417,10 +417,10 @@ class Session:
         except ValueError:
             return False  # no place to go to
         form.method, form.hops = came.method, came.hops + 1
-        self._form, t_sent = form, lane.t_sent
+        self._form = form
         again = self._op and hop.method == request.method
-        lane.send(form.write(self._op) if again else form.plain, hop.method, form.repeatable, now)
-        lane.t_sent = t_sent
+        data = form.write(self._op) if again else form.plain
+        lane.send(data, hop.method, form.repeatable, now, lane.t_sent)
         return True
 
     def _not_ok(self, reply: Reply, forced: bool, t_end: int) -> tuple[Outcome, Anomaly]:

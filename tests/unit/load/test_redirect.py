@@ -1,3 +1,5 @@
+import time
+
 import pytest
 
 from harness.load.client import Client, Request
@@ -83,6 +85,24 @@ def test_redirects_that_are_followed_are_one_request_to_the_last_reply() -> None
     assert [reply.body for reply in replies] == [b"here"]
     assert outcomes == [Outcome.OK]
     assert lines == ["GET /a HTTP/1.1", "GET /b HTTP/1.1", "GET /c HTTP/1.1"]
+
+
+@pytest.mark.parametrize("connection", ["keep-alive", "close"])
+def test_the_time_of_a_request_that_is_redirected_counts_from_its_first_sending(connection: str) -> None:
+    def slow_to_redirect(request: bytes) -> bytes:
+        if not request.startswith(b"GET /a "):
+            return reply()
+        time.sleep(0.1)
+        return reply(302, b"", {"Location": "/b", "Connection": connection})
+
+    with scripted(otherwise=slow_to_redirect) as server:
+        request = CLIENT.get("/a", follow=1)
+
+        def session(client: Client) -> Steps:
+            yield request
+
+        records = drive(server.url, Visitor(session)).records
+    assert records["t_end"][0] - records["t_sent"][0] >= 100_000_000
 
 
 def test_one_redirect_too_many_is_the_reply() -> None:
