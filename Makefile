@@ -34,7 +34,7 @@ install: $(INSTALLED)
 
 image: $(INSTALLED)
 	@echo "image: from targets/Dockerfile, its wheels from PyPI, half a minute"
-	@$(BIN)/python -m harness.containers $(IMAGE_ARGS)
+	@$(BIN)/python -m harness.cluster.containers $(IMAGE_ARGS)
 
 # A run that failed or is unknown still has charts; one that never ran has none.
 bench: $(INSTALLED)

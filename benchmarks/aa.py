@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from itertools import combinations, product
 from pathlib import Path
 
-from harness.compare import Comparison, Outcome, Side, compare
+from harness.analysis.compare import Comparison, Outcome, Side, compare
 
 SCENARIO = Path(__file__).parent / "aa_scenario.py"
 PAIRS = 6

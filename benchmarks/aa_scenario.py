@@ -9,7 +9,7 @@ from collections.abc import Generator
 from locust import constant
 
 from harness import Balancing, Client, Design, Scenario, Sessions, SessionUser, keeps
-from harness.load.user import Reply, Request
+from harness.load.locustfiles.session_user import Reply, Request
 
 
 class Shopper(SessionUser):

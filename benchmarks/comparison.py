@@ -16,8 +16,8 @@ from rich.console import Console
 from benchmarks.cores import two_cores
 from benchmarks.drivers import FAST_HTTP, OURS, PEERS, WRK, Ours, Peer, Trial
 from benchmarks.fixed import FixedReply, fixed_reply
-from harness.errors import UntrustedError
-from harness.supervisor import Supervisor, supervised
+from harness.cluster.supervisor import Supervisor, supervised
+from harness.common.errors import UntrustedError
 
 FEW, MANY = 32, 1000
 #: Ours divided by theirs: below these the comparison fails.

@@ -2,7 +2,7 @@
 
 import os
 
-from harness.errors import EnvironmentLacksError
+from harness.common.errors import EnvironmentLacksError
 
 
 def two_cores() -> tuple[int, int]:

@@ -22,8 +22,8 @@ from rich.table import Table
 
 from benchmarks.comparison import CI_FLOORS, FEW, FLOORS, MANY, Comparison, Entry
 from benchmarks.drivers import FAST_HTTP, OURS, PEERS, WRK, Ours, Peer
-from harness.environment import environment, versions
-from harness.errors import HarnessError
+from harness.common.environment import environment, versions
+from harness.common.errors import HarnessError
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 BEGIN, END = "<!-- bench-driver: begin -->", "<!-- bench-driver: end -->"

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from harness.load.driver import driving
-from harness.scenario import Arm, Design, Sessions
-from harness.supervisor import Command, Supervisor
+from harness.cluster.supervisor import Command, Supervisor
+from harness.runner.driver import driving
+from harness.scenario.arm import Arm
+from harness.scenario.design import Design
+from harness.scenario.workload import Sessions
 
 USERS = Path(__file__).with_name("users")
 OURS = "harness"

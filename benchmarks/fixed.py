@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 import psutil
 
-from harness.balancers import nginx
-from harness.balancers.launch import until
-from harness.ports import LOOPBACK, Reservation
-from harness.supervisor import Command, Supervisor
+from harness.cluster.balancers import nginx
+from harness.cluster.balancers.launch import until
+from harness.cluster.supervisor import Command, Supervisor
+from harness.common.ports import LOOPBACK, Reservation
 
 #: One session nobody has written to, of whoever asks: what the ledgers expect, so that looking is all their work.
 BODY = (

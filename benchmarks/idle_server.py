@@ -9,7 +9,7 @@ import socket
 import sys
 from typing import NoReturn
 
-from harness.ports import LOOPBACK
+from harness.common.ports import LOOPBACK
 
 
 def serve(port: int, body: bytes) -> NoReturn:

@@ -21,13 +21,15 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.cores import two_cores
-from harness.balancers.launch import until
-from harness.errors import EnvironmentLacksError, HarnessError
-from harness.load.driver import driving
-from harness.ports import LOOPBACK, Reservation
-from harness.scenario import Arm, Design, Sessions
-from harness.spool import read
-from harness.supervisor import Command, Supervisor, supervised
+from harness.cluster.balancers.launch import until
+from harness.cluster.supervisor import Command, Supervisor, supervised
+from harness.common.errors import EnvironmentLacksError, HarnessError
+from harness.common.ports import LOOPBACK, Reservation
+from harness.results.spool import read
+from harness.runner.driver import driving
+from harness.scenario.arm import Arm
+from harness.scenario.design import Design
+from harness.scenario.workload import Sessions
 
 MOST_BYTES = 1.5e9
 MOST_LATE_MS = 100.0

@@ -19,11 +19,11 @@ from pathlib import Path
 import aiohttp
 from aiohttp import web
 
-from harness.balancers import KINDS, start
-from harness.parts import Balancer, Member
-from harness.ports import LOOPBACK, Reservation
-from harness.scenario import Balancing
-from harness.supervisor import Supervisor, supervised
+from harness.cluster.balancers import KINDS, start
+from harness.cluster.capabilities import Balancer, Member
+from harness.cluster.supervisor import Supervisor, supervised
+from harness.common.ports import LOOPBACK, Reservation
+from harness.scenario.balancing import Balancing
 
 CLIENTS = 12
 _CALM = 0.3  # seconds between two changes

@@ -18,14 +18,16 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.conduct import plan
-from harness.load.counts import Counts
-from harness.load.recorder import Names, Recorder, SpoolWriter
-from harness.observations import NO_TIME, Event, Method, Outcome
+from harness.load.recording.live_stats import Counts
+from harness.load.recording.recorder import Names, Recorder, SpoolWriter
+from harness.observations.events import Event
+from harness.observations.requests import NO_TIME, Method, Outcome
 from harness.oracle.ledger import Ledger
 from harness.oracle.observed import Tally
-from harness.runs import ArmFiles, Run
-from harness.scenario import load
+from harness.results.arm_files import ArmFiles
+from harness.results.run import Run
+from harness.runner.pipeline import plan
+from harness.scenario.loading import load
 
 SCENARIO = Path(__file__).with_name("users") / "records.py"
 SESSIONS = 2000
@@ -65,7 +67,7 @@ def record(files: ArmFiles, records: int) -> None:
     """What the driver does: record so many requests, and write its ledgers."""
     from locust.stats import RequestStats  # noqa: PLC0415 - Locust patches what it finds: only in this process
 
-    from harness.load.locust_stats import LocustStats  # noqa: PLC0415 - the same
+    from harness.load.recording.locust_stats import LocustStats  # noqa: PLC0415 - the same
 
     files.make()
     spool, counts = SpoolWriter(files.spool), Counts()

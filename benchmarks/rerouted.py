@@ -8,8 +8,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from harness.runs import Run
-from harness.summary import Arm, Summary
+from harness.results.run import Run
+from harness.results.summary import Arm, Summary
 
 HEAD = (
     "| | requests that failed or were in doubt | last of them after the kill, s | sessions lost | of them at risk "

@@ -29,15 +29,17 @@ from rich.table import Table
 
 from benchmarks.cores import two_cores
 from benchmarks.queueing import CAPACITY, SERVICES, Queue, Stalls
-from harness.balancers.launch import until
-from harness.errors import HarnessError
-from harness.load.driver import driving
-from harness.percentiles import percentiles
-from harness.ports import LOOPBACK, Reservation
-from harness.scenario import Arm, Design, Load, Requests, Sessions
-from harness.spool import read
-from harness.summary import Percentiles
-from harness.supervisor import Command, Supervisor, supervised
+from harness.analysis.metrics.percentiles import percentiles
+from harness.cluster.balancers.launch import until
+from harness.cluster.supervisor import Command, Supervisor, supervised
+from harness.common.errors import HarnessError
+from harness.common.ports import LOOPBACK, Reservation
+from harness.results.spool import read
+from harness.results.summary import Percentiles
+from harness.runner.driver import driving
+from harness.scenario.arm import Arm
+from harness.scenario.design import Design
+from harness.scenario.workload import Load, Requests, Sessions
 
 UTILISATION = 0.6
 WARM_S = 1

@@ -20,7 +20,7 @@ from time import monotonic_ns
 from typing import NoReturn
 
 from benchmarks.queueing import MS, Queue, Service, Stalls
-from harness.ports import LOOPBACK
+from harness.common.ports import LOOPBACK
 
 BODY = b"{}"
 #: A wait in epoll is told in whole milliseconds, and may end late.

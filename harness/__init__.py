@@ -11,22 +11,8 @@ A scenario file imports its words from here::
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from harness.expectations import (
-    clean_control,
-    delivers,
-    finds,
-    keeps,
-    leaves_half_done,
-    loses_at_most,
-    loses_messages,
-    loses_only_the_at_risk,
-    loses_the_at_risk,
-    moves_a_share,
-    recovers,
-    settles,
-    stays_down,
-    surges,
-)
+from harness.common.limits import Limits
+from harness.common.version import __version__
 from harness.faults import (
     Autoscale,
     Bandwidth,
@@ -65,17 +51,34 @@ from harness.faults import (
     Unacknowledged,
     Undo,
 )
-from harness.faults.chance import by_chance
-from harness.limits import Limits
-from harness.pace import Ramp, Steps, Trace
-from harness.scenario import At, Balancing, Design, Health, Requests, Scenario, Sessions
-from harness.targets import Command, Compose, Image, Url
+from harness.faults.random_faults import by_chance
+from harness.scenario.balancing import Balancing, Health
+from harness.scenario.design import Design
+from harness.scenario.expectations import (
+    clean_control,
+    delivers,
+    finds,
+    keeps,
+    leaves_half_done,
+    loses_at_most,
+    loses_messages,
+    loses_only_the_at_risk,
+    loses_the_at_risk,
+    moves_a_share,
+    recovers,
+    settles,
+    stays_down,
+    surges,
+)
+from harness.scenario.faults import At
+from harness.scenario.rates import Ramp, Steps, Trace
+from harness.scenario.scenario import Scenario
+from harness.scenario.services import Command, Compose, Image, Url
+from harness.scenario.workload import Requests, Sessions
 
 if TYPE_CHECKING:
-    from harness.library import Results, arun, run
-    from harness.load.user import Client, SessionUser, between, constant
-
-__version__ = "0.1.0"
+    from harness.load.locustfiles.session_user import Client, SessionUser, between, constant
+    from harness.runner.library import Results, arun, run
 
 __all__ = [
     "At",
@@ -132,6 +135,7 @@ __all__ = [
     "Unacknowledged",
     "Undo",
     "Url",
+    "__version__",
     "arun",
     "between",
     "by_chance",
@@ -155,8 +159,8 @@ __all__ = [
 
 
 _DEFERRED = {
-    **dict.fromkeys(("Client", "SessionUser", "between", "constant"), "harness.load.user"),
-    **dict.fromkeys(("Results", "arun", "run"), "harness.library"),
+    **dict.fromkeys(("Client", "SessionUser", "between", "constant"), "harness.load.locustfiles.session_user"),
+    **dict.fromkeys(("Results", "arun", "run"), "harness.runner.library"),
 }
 
 

@@ -5,10 +5,12 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness import balancers, claims, faults
-from harness.bundled import scenarios_home, targets_home
-from harness.scenario import Design, load
-from harness.stores import STORES
+from harness import claims, faults
+from harness.cluster import balancers
+from harness.cluster.stores import STORES
+from harness.common.bundled import scenarios_home, targets_home
+from harness.scenario.design import Design
+from harness.scenario.loading import load
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,7 @@ def _balancers() -> Iterable[Entry]:
 
 
 def _stores() -> Iterable[Entry]:
-    for entry in _described(Path(__file__).parent / "stores", "for --state {}"):
+    for entry in _described(Path(__file__).parent / "cluster" / "stores", "for --state {}"):
         if entry.name in STORES:
             yield entry
 

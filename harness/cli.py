@@ -18,16 +18,16 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from harness.errors import HarnessError, UsageError
+from harness.common.errors import HarnessError, UsageError
 
 if TYPE_CHECKING:
-    from harness.compare import Comparison
-    from harness.conduct import Conducted
-    from harness.driving import Driving
-    from harness.progress import Progress
+    from harness.analysis.compare import Comparison
+    from harness.analysis.scaling.scaling_run import Scaled
     from harness.report.table import Row
-    from harness.scaled import Scaled
-    from harness.scenario import Loaded
+    from harness.runner.pipeline import Conducted
+    from harness.runner.progress import Progress
+    from harness.scenario.driver_processes import Driving
+    from harness.scenario.loading import Loaded
 
 Command = Callable[[argparse.Namespace], int]
 
@@ -371,9 +371,11 @@ def _add_doctor(commands: Commands) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from harness import conduct, limits, scenario  # noqa: PLC0415 - `harness --help` need not wait for all of it
+    from harness.common import limits  # noqa: PLC0415 - `harness --help` need not wait for all of it
+    from harness.runner import pipeline as conduct  # noqa: PLC0415 - `harness --help` need not wait for all of it
+    from harness.scenario import overrides  # noqa: PLC0415 - `harness --help` need not wait for all of it
 
-    changes = scenario.Overrides(
+    changes = overrides.Overrides(
         tuple(arguments.design), arguments.replicas, arguments.balancer, arguments.users, arguments.rate,
         arguments.duration, arguments.seed, arguments.quick, arguments.repeat, tuple(arguments.allow_host),
         _driving(arguments), arguments.backend, limits.Limits(arguments.cpus, arguments.memory),
@@ -392,7 +394,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
 def _driving(arguments: argparse.Namespace) -> "Driving":
     """How many drive, from the flags; whoever has to start some of them is told so."""
-    from harness import driving  # noqa: PLC0415
+    from harness.scenario import driver_processes as driving  # noqa: PLC0415
 
     bind, elsewhere = arguments.master_bind, arguments.expect_workers
     if bind is None and elsewhere:
@@ -406,14 +408,15 @@ def _driving(arguments: argparse.Namespace) -> "Driving":
 
 def _shown(prometheus_port: int | None) -> "Progress":
     """What the terminal shows, and the metrics beside it where they are asked for."""
-    from harness import exporter, progress  # noqa: PLC0415
+    from harness.runner import exporter, progress  # noqa: PLC0415
 
     terminal = progress.progress()
     return terminal if prometheus_port is None else exporter.Both([exporter.Exporter(prometheus_port), terminal])
 
 
 def _init(arguments: argparse.Namespace) -> int:
-    from harness import initiate, scenario  # noqa: PLC0415
+    from harness.runner import init as initiate  # noqa: PLC0415
+    from harness.scenario import loading  # noqa: PLC0415
 
     if arguments.start is not None or arguments.force or not arguments.file.exists():
         wish = initiate.Wish(
@@ -426,7 +429,7 @@ def _init(arguments: argparse.Namespace) -> int:
         print(f"{arguments.file} is written", file=sys.stderr)
     print("a look at the service, about 10 s", file=sys.stderr)
     with tempfile.TemporaryDirectory(prefix="harness-init-") as logs:
-        understood = asyncio.run(initiate.examine(scenario.load(arguments.file), Path(logs)))
+        understood = asyncio.run(initiate.examine(loading.load(arguments.file), Path(logs)))
     if arguments.json:
         print(json.dumps(asdict(understood)))
     else:
@@ -444,7 +447,8 @@ def _answer(given: str | None, question: str, otherwise: str) -> str:
 
 def _loaded(arguments: argparse.Namespace) -> "Loaded":
     """The scenario file, or what the flags say in its place."""
-    from harness import bare, scenario  # noqa: PLC0415
+    from harness.runner import flag_scenario as bare  # noqa: PLC0415
+    from harness.scenario import loading  # noqa: PLC0415
 
     told = bare.Bare(
         arguments.start, arguments.url, arguments.ready, arguments.policy, arguments.kill, arguments.restart
@@ -452,11 +456,12 @@ def _loaded(arguments: argparse.Namespace) -> "Loaded":
     if not told.given and arguments.scenario is None:
         raise UsageError("nothing to run", "harness run SCENARIO, or harness run --command TEXT")
     otherwise = told.scenario(arguments.replicas, arguments.users, arguments.duration) if told.given else None
-    return scenario.load(arguments.scenario or scenario.PROBING, otherwise)
+    return loading.load(arguments.scenario or loading.PROBING, otherwise)
 
 
 def _worker(arguments: argparse.Namespace) -> int:
-    from harness import driving, worker  # noqa: PLC0415
+    from harness.runner import worker  # noqa: PLC0415
+    from harness.scenario import driver_processes as driving  # noqa: PLC0415
 
     master = driving.Address.of(arguments.master, "--master")
     print(f"works for {master} until Ctrl-C; it runs the users that the master sends", file=sys.stderr)
@@ -465,15 +470,19 @@ def _worker(arguments: argparse.Namespace) -> int:
 
 
 def _scale(arguments: argparse.Namespace) -> int:
-    from harness import capacity, conduct, progress, scale, scenario  # noqa: PLC0415
+    from harness.analysis.scaling import capacity  # noqa: PLC0415
+    from harness.runner import pipeline as conduct  # noqa: PLC0415
+    from harness.runner import progress
+    from harness.runner import scaling_search as scale
+    from harness.scenario import loading, overrides  # noqa: PLC0415
 
     sizes: tuple[int, ...] = arguments.replicas
     plan = scale.ScalePlan(sizes, capacity.Objectives(arguments.slo_p99, arguments.slo_errors))
-    changes = scenario.Overrides(
+    changes = overrides.Overrides(
         tuple(arguments.design), balancer=arguments.balancer, seed=arguments.seed, backend=arguments.backend
     )
     flags = {key: value for key, value in vars(arguments).items() if key not in ("command", "json")}
-    loaded = scenario.load(arguments.scenario)
+    loaded = loading.load(arguments.scenario)
     done = conduct.conduct_scaling(
         loaded, changes, plan, results=arguments.out, flags=flags, progress=progress.progress()
     )
@@ -500,7 +509,9 @@ def _print_scaling(path: Path, scaled: "Scaled", as_json: bool) -> None:
 
 
 def _report(arguments: argparse.Namespace) -> int:
-    from harness import conduct, runs, scaled  # noqa: PLC0415
+    from harness.analysis.scaling import scaling_run as scaled  # noqa: PLC0415
+    from harness.results import run as runs  # noqa: PLC0415
+    from harness.runner import pipeline as conduct  # noqa: PLC0415
 
     run = runs.Run.open(arguments.run)
     if (run.path / scaled.FILE).exists():
@@ -563,7 +574,8 @@ def _console() -> Console:
 
 
 def _explain(arguments: argparse.Namespace) -> int:
-    from harness import explain, runs  # noqa: PLC0415
+    from harness.analysis import explain  # noqa: PLC0415
+    from harness.results import run as runs  # noqa: PLC0415
 
     arms = runs.Run.open(arguments.run).observations()
     if arguments.session is None:
@@ -601,16 +613,19 @@ def _print_story(told: Any) -> None:
 
 
 def _compare(arguments: argparse.Namespace) -> int:
-    from harness import compare, runs  # noqa: PLC0415
-    from harness.charts import forest  # noqa: PLC0415
-    from harness.compare import told  # noqa: PLC0415
+    from harness.analysis import compare  # noqa: PLC0415
+    from harness.analysis.compare import render as told  # noqa: PLC0415
+    from harness.report.charts import forest  # noqa: PLC0415
+    from harness.results import run as runs  # noqa: PLC0415
 
     found = compare.read_and_compare(arguments.run, arguments.baseline, arguments.margin, arguments.allow_environment)
-    with runs.writing(arguments.run / "charts"):
+    from harness.results import files  # noqa: PLC0415
+
+    with files.writing(arguments.run / "charts"):
         chart = forest.draw(found, arguments.run / "charts")
     for path, write in ((arguments.markdown, told.write_markdown), (arguments.junit, told.write_junit)):
         if path is not None:
-            with runs.writing(path):
+            with files.writing(path):
                 write(found, path)
     if arguments.json:
         print(json.dumps(asdict(found), indent=1))
@@ -624,7 +639,7 @@ def _compare(arguments: argparse.Namespace) -> int:
 
 
 def _print_comparison(found: "Comparison") -> None:
-    from harness.compare import told  # noqa: PLC0415
+    from harness.analysis.compare import render as told  # noqa: PLC0415
 
     out = Console()
     out.print(escape(told.sentence(found)), style="bold", highlight=False)
@@ -640,7 +655,8 @@ def _print_comparison(found: "Comparison") -> None:
 
 
 def _accept(arguments: argparse.Namespace) -> int:
-    from harness import baseline, runs  # noqa: PLC0415
+    from harness.results import baselines as baseline  # noqa: PLC0415
+    from harness.results import run as runs
 
     path = baseline.accept(runs.Run.open(arguments.run), arguments.reason, arguments.baselines, arguments.force)
     if arguments.json:
@@ -672,17 +688,17 @@ def _claims(arguments: argparse.Namespace) -> int:
 
 
 def _up(arguments: argparse.Namespace) -> int:
-    from harness import scenario  # noqa: PLC0415
+    from harness.scenario import loading, overrides  # noqa: PLC0415
 
-    changes = scenario.Overrides((arguments.design,), arguments.replicas, arguments.balancer)
-    loaded = scenario.load(arguments.scenario)
+    changes = overrides.Overrides((arguments.design,), arguments.replicas, arguments.balancer)
+    loaded = loading.load(arguments.scenario)
     design = changes.apply(loaded.scenario).designs[0]
     with tempfile.TemporaryDirectory(prefix="harness-up-") as logs:
         return _interruptible(_hold(design, Path(logs), arguments))
 
 
 async def _hold(design: Any, logs: Path, arguments: argparse.Namespace) -> int:
-    from harness import hold  # noqa: PLC0415
+    from harness.runner import hold  # noqa: PLC0415
 
     async with hold.held(design, logs, arguments.port, arguments.backend) as topology:
         replicas = [replica.name for replica in topology.replicas]
@@ -696,7 +712,7 @@ async def _hold(design: Any, logs: Path, arguments: argparse.Namespace) -> int:
 
 
 def _kill(arguments: argparse.Namespace) -> int:
-    from harness import hold  # noqa: PLC0415
+    from harness.runner import hold  # noqa: PLC0415
 
     answer = asyncio.run(hold.ask("restart" if arguments.restart else "kill", arguments.replica))
     if arguments.json:
@@ -707,7 +723,7 @@ def _kill(arguments: argparse.Namespace) -> int:
 
 
 def _clean(arguments: argparse.Namespace) -> int:
-    from harness import leftovers  # noqa: PLC0415
+    from harness.cluster import leftovers  # noqa: PLC0415
 
     removed = leftovers.clean(arguments.out if arguments.runs else None)
     if arguments.json:
@@ -733,7 +749,7 @@ def _list(arguments: argparse.Namespace) -> int:
 
 
 def _doctor(arguments: argparse.Namespace) -> int:
-    from harness import doctor  # noqa: PLC0415
+    from harness.cluster import inventory as doctor  # noqa: PLC0415
 
     findings = doctor.examine()
     if arguments.json:

@@ -10,11 +10,11 @@ from html.parser import HTMLParser
 from typing import Any, ClassVar
 from urllib.parse import urlencode
 
-from harness.load.client import Client, Pause, Request
-from harness.load.reply import Reply
-from harness.load.session import Steps
-from harness.load.shown import Header, Json, Number, Text, Texts, text_of
-from harness.load.user import Environment, SessionUser, between
+from harness.load.http.client import Client, Pause, Request
+from harness.load.http.response import Reply
+from harness.load.locustfiles.session_user import Environment, SessionUser, between
+from harness.load.sessions.extractors import Header, Json, Number, Text, Texts, text_of
+from harness.load.sessions.session import Steps
 from harness.oracle.models import counter, items, register
 from harness.oracle.observed import Observed
 from harness.oracle.page import Counted, Own, learn

@@ -23,8 +23,8 @@ from harness import (
     keeps,
     loses_only_the_at_risk,
 )
-from harness.load.session import shown
-from harness.load.user import Reply, Request
+from harness.load.locustfiles.session_user import Reply, Request
+from harness.load.sessions.session import shown
 from harness.oracle.observed import Tally
 
 #: Visits that begin in a second, of four requests each: what one replica has room for, over three times as many, again.

@@ -8,7 +8,7 @@ from collections.abc import Generator
 from locust import constant
 
 from harness import Balancing, Client, Design, Scenario, Sessions, SessionUser
-from harness.load.user import Reply, Request
+from harness.load.locustfiles.session_user import Reply, Request
 
 
 class Checker(SessionUser):

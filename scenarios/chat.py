@@ -23,7 +23,7 @@ from harness import (
     keeps,
     loses_messages,
 )
-from harness.load.user import Pause, Request, Steps
+from harness.load.locustfiles.session_user import Pause, Request, Steps
 
 MEMBERS = 8  # of a room
 MOST_SAID = 12  # by a session, before it leaves

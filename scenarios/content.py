@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from locust import between
 
 from harness import At, Balancing, Client, Design, Kill, Restart, Scenario, Sessions, SessionUser, clean_control, keeps
-from harness.load.client import Pause
-from harness.load.user import Reply, Request
+from harness.load.http.client import Pause
+from harness.load.locustfiles.session_user import Reply, Request
 from harness.oracle.models import stateless
 
 #: How many things there are of each kind, how many lookups a visit has, and the longest run of hits told in a name.

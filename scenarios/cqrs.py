@@ -11,7 +11,7 @@ from collections.abc import Generator
 from locust import constant
 
 from harness import At, Balancing, Client, Design, Health, Kill, Restart, Scenario, Sessions, SessionUser, finds, keeps
-from harness.load.user import Pause, Reply, Request
+from harness.load.locustfiles.session_user import Pause, Reply, Request
 
 CAUGHT_UP = "GET /cart, caught up"
 

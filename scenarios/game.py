@@ -21,7 +21,7 @@ from harness import (
     keeps,
     loses_only_the_at_risk,
 )
-from harness.load.user import Request, Steps
+from harness.load.locustfiles.session_user import Request, Steps
 
 PLAYERS = 5  # in a room
 PAUSE = 0.2  # seconds between two moves

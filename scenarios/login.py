@@ -24,7 +24,7 @@ from harness import (
     clean_control,
     finds,
 )
-from harness.load.user import Reply, Request
+from harness.load.locustfiles.session_user import Reply, Request
 from harness.oracle.models import stateless
 
 #: Seconds that a login is good for, and those by which the copies' fate is counted.

@@ -23,7 +23,7 @@ from harness import (
     keeps,
     loses_the_at_risk,
 )
-from harness.load.user import Reply, Request
+from harness.load.locustfiles.session_user import Reply, Request
 
 
 class Shopper(SessionUser):

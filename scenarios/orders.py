@@ -9,7 +9,7 @@ from collections.abc import Generator
 from locust import between
 
 from harness import At, Balancing, Client, Design, Kill, Restart, Scenario, Sessions, SessionUser, clean_control, keeps
-from harness.load.user import Reply, Request
+from harness.load.locustfiles.session_user import Reply, Request
 from harness.oracle.models import stateless
 
 

@@ -13,7 +13,7 @@ from collections.abc import Generator
 from locust import constant
 
 from harness import Balancing, Client, Design, Scenario, Sessions, SessionUser, clean_control, finds
-from harness.load.user import Reply, Request
+from harness.load.locustfiles.session_user import Reply, Request
 
 #: How many items there are when the cart is looked at.
 SIZES = (1, 10, 25, 50, 100, 120, 130, 140, 150, 200)

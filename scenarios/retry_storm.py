@@ -8,7 +8,7 @@ from collections.abc import Generator
 from locust import constant
 
 from harness import At, Balancing, Client, Design, Pause, Resume, Scenario, Sessions, SessionUser, recovers, stays_down
-from harness.load.user import Reply, Request
+from harness.load.locustfiles.session_user import Reply, Request
 
 ATTEMPTS = 4
 RATE = 70.0  # sessions a second: a request each, and up to three retries

@@ -26,7 +26,7 @@ from harness import (
     leaves_half_done,
     settles,
 )
-from harness.load.user import Reply, Request
+from harness.load.locustfiles.session_user import Reply, Request
 
 
 class Buyer(SessionUser):

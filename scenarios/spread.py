@@ -9,7 +9,7 @@ harness run scenarios/spread.py
 import random
 
 from harness import Balancing, Design, Scenario, Sessions, clean_control
-from harness.load.user import Environment
+from harness.load.locustfiles.session_user import Environment
 from harness.recipes import Shopper
 
 HOT = 1 / 15

@@ -28,7 +28,7 @@ from harness import (
     finds,
     keeps,
 )
-from harness.load.user import Reply, Request
+from harness.load.locustfiles.session_user import Reply, Request
 
 
 class Shopper(SessionUser):

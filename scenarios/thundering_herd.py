@@ -21,7 +21,7 @@ from harness import (
     loses_the_at_risk,
     surges,
 )
-from harness.load.user import Reply, Request
+from harness.load.locustfiles.session_user import Reply, Request
 
 
 class Visitor(SessionUser):

@@ -11,7 +11,7 @@ from collections.abc import Generator
 from locust import between
 
 from harness import Balancing, Client, Design, Scenario, Sessions, SessionUser, clean_control, finds
-from harness.load.user import Reply, Request
+from harness.load.locustfiles.session_user import Reply, Request
 
 
 class Owner(SessionUser):

@@ -9,8 +9,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from targets.imports import quick_imports
-from targets.settings import AddressError, Options, Settings, SettingsError, seconds
+from targets.common.settings import AddressError, Options, Settings, SettingsError, seconds
+from targets.server.imports import quick_imports
 
 
 def parser() -> argparse.ArgumentParser:
@@ -50,11 +50,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 async def _run(flags: argparse.Namespace) -> None:
     with quick_imports():
-        from targets import catalog  # noqa: PLC0415 - these import the server's library, the quick way
         from targets.apps import Parts  # noqa: PLC0415
-        from targets.capacity import Slots  # noqa: PLC0415
-        from targets.journal import Journal  # noqa: PLC0415
-        from targets.service import Service, serve  # noqa: PLC0415
+        from targets.server import catalog  # noqa: PLC0415 - these import the server's library, the quick way
+        from targets.server.capacity import Slots  # noqa: PLC0415
+        from targets.server.service import Service, serve  # noqa: PLC0415
+        from targets.storage.journal import Journal  # noqa: PLC0415
 
     settings = _settings(flags)
     app, state = catalog.chosen(flags.app, flags.state, settings.options)

@@ -4,7 +4,7 @@ import random
 from collections.abc import Generator
 
 from harness import Client, SessionUser
-from harness.load.user import Reply, Request
+from harness.load.locustfiles.session_user import Reply, Request
 
 EVERY_S = 10.0
 

@@ -3,7 +3,7 @@
 from collections.abc import Generator
 
 from harness import At, Balancing, Client, Design, Kill, Restart, Scenario, Sessions, SessionUser
-from harness.load.user import Reply, Request
+from harness.load.locustfiles.session_user import Reply, Request
 
 
 class Shopper(SessionUser):

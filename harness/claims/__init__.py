@@ -14,14 +14,14 @@ from harness.claims import (
     login,
     payload,
     replication,
+    report,
     sockets,
-    told,
 )
 from harness.claims.attempt import attempt, needs
 from harness.claims.claim import Claim, Finding, Need, Point, Runs, Support, UnsettledError
-from harness.claims.told import Told, read
-from harness.errors import UsageError
-from harness.runs import write_text
+from harness.claims.report import Told, read
+from harness.common.errors import UsageError
+from harness.results.files import write_text
 
 _TOPICS = (
     balancing,
@@ -56,7 +56,7 @@ def chosen(ids: Sequence[str]) -> tuple[Claim, ...]:
 
 def write(found: Mapping[str, Told], docs: Path) -> None:
     """Write the page of all claims, its figures and its pictures."""
-    told.write(CLAIMS, found, docs)
+    report.write(CLAIMS, found, docs)
 
 
 #: The runs that docs/decide.md is made from.

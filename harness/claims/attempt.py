@@ -11,13 +11,13 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
+from harness.analysis.scaling.scaling_run import FILE, Scaled
 from harness.claims.claim import Claim, Need, Runs
-from harness.environment import environment
-from harness.errors import HarnessError
-from harness.runs import Run
-from harness.scaled import FILE, Scaled
-from harness.scenario import load
-from harness.summary import Summary
+from harness.common.environment import environment
+from harness.common.errors import HarnessError
+from harness.results.run import Run
+from harness.results.summary import Summary
+from harness.scenario.loading import load
 
 #: Exit codes after which a run has figures: pass, fail, unknown.
 _MEASURED = (0, 1, 3)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from harness.claims.claim import Claim, Finding, Need, Point, Runs, UnsettledError, settled, told
-from harness.summary import Arm
+from harness.results.summary import Arm
 
 SPREAD, PINNING, MESH = Need("spread"), Need("pinning"), Need("mesh")
 _AFFINE = ("ring_hash", "maglev", "cookie")

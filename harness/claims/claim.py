@@ -7,9 +7,9 @@ from enum import StrEnum
 
 from scipy.stats import binomtest
 
-from harness.errors import HarnessError
-from harness.scaled import Scaled
-from harness.summary import Arm, DesignSummary, Summary
+from harness.analysis.scaling.scaling_run import Scaled
+from harness.common.errors import HarnessError
+from harness.results.summary import Arm, DesignSummary, Summary
 
 CONFIDENCE = 0.95
 

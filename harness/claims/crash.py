@@ -1,7 +1,7 @@
 """Claims about what a crash does: C05, C06, C20, C22."""
 
 from harness.claims.claim import Claim, Finding, Need, Point, Runs, told
-from harness.summary import Arm
+from harness.results.summary import Arm
 
 NODE_KILL = Need("node_kill")
 STORE_KILL = Need("store_kill")

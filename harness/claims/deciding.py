@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.claims.claim import Need, Runs, UnsettledError
-from harness.summary import Arm, DesignSummary, Summary
+from harness.results.summary import Arm, DesignSummary, Summary
 
 PLACES = Need("places", ("run", "scenarios/places.py"), budget=2400)
 MISHAPS = {

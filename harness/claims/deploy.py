@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from harness.claims.claim import Claim, Finding, Need, Point, Runs, told
-from harness.summary import Arm, Sessions
+from harness.results.summary import Arm, Sessions
 
 SERVERLESS, AUTOSCALE, NODE_KILL = Need("serverless"), Need("autoscale", budget=200), Need("node_kill")
 PET = Need("pet")

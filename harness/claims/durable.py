@@ -1,8 +1,8 @@
 """Claims about state that outlives its process: C08, C21, C24."""
 
 from harness.claims.claim import Claim, Finding, Need, Point, Runs, UnsettledError, settled, told
-from harness.expectations import seconds_lost
-from harness.summary import Arm, Sagas
+from harness.results.summary import Arm, Sagas
+from harness.scenario.expectations import seconds_lost
 
 CHECKPOINT, EVENTLOG, CQRS, SAGA = Need("checkpoint"), Need("eventlog"), Need("cqrs"), Need("saga")
 #: Seconds between two checkpoints, by design (scenarios/checkpoint.py).

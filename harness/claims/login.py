@@ -3,7 +3,7 @@
 import re
 
 from harness.claims.claim import Claim, Finding, Need, Point, Runs, UnsettledError, told
-from harness.summary import Arm, Named
+from harness.results.summary import Arm, Named
 
 LOGIN = Need("login")
 _KINDS = ("jwt", "opaque", "session")

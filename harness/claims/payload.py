@@ -3,7 +3,7 @@
 import re
 
 from harness.claims.claim import Claim, Finding, Need, Point, Runs, UnsettledError, told
-from harness.summary import Arm
+from harness.results.summary import Arm
 
 PAYLOAD, CONTENT = Need("payload"), Need("content")
 

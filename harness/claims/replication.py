@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from harness.claims.claim import Claim, Finding, Need, Point, Runs
-from harness.summary import Arm
+from harness.results.summary import Arm
 
 PRIMARY_KILL, FAILOVER = Need("primary_kill", budget=240), Need("store_failover", budget=240)
 

@@ -1,8 +1,8 @@
 """Claims about sessions that live on an open connection: C18, C19."""
 
 from harness.claims.claim import Claim, Finding, Need, Point, Runs, UnsettledError, told
-from harness.duration import seconds
-from harness.summary import Arm, Messages
+from harness.common.durations import seconds
+from harness.results.summary import Arm, Messages
 
 GAME, CHAT = Need("game"), Need("chat")
 

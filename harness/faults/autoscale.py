@@ -6,13 +6,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Protocol, runtime_checkable
 
-from harness.duration import seconds
-from harness.errors import UsageError
+from harness.cluster.capabilities import Load, Loaded
+from harness.common.durations import seconds
+from harness.common.errors import UsageError
 from harness.faults.fault import Topology
 from harness.faults.scale import REPLICAS, Grow, Retire
-from harness.observations import Sample
-from harness.parts import Load, Loaded
-from harness.scenario import At
+from harness.observations.samples import Sample
+from harness.scenario.faults import At
 
 #: Seconds over which CPU is averaged. A replica counts once it is as old: its own start is no load.
 WINDOW = 1.0

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
+from harness.cluster.capabilities import Evidence, Killable, Reloadable
 from harness.faults.fault import BALANCER, Topology, able
-from harness.parts import Evidence, Killable, Reloadable
 
 
 @dataclass(frozen=True)

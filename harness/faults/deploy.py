@@ -5,10 +5,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar
 
-from harness.duration import seconds
+from harness.cluster.capabilities import Evidence, Killable, Terminable
+from harness.common.durations import seconds
 from harness.faults.fault import OnReplica, Topology, able, held_up, replica_of
-from harness.parts import Evidence, Killable, Terminable
-from harness.scenario import At
+from harness.scenario.faults import At
 
 
 async def take_out(topology: Topology, name: str, drain: bool, grace: str) -> Evidence:

@@ -6,9 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Protocol, TypeVar, runtime_checkable
 
-from harness.errors import HarnessError, UsageError
-from harness.parts import Balancer, Evidence, Link, Replica, Store
-from harness.scenario import At, Design
+from harness.cluster.capabilities import Balancer, Evidence, Link, Replica, Store
+from harness.common.errors import HarnessError, UsageError
+from harness.scenario.design import Design
+from harness.scenario.faults import At
 
 BALANCER, STORE = "balancer", "store"
 _UP_WITHIN = 5.0  # seconds in which a balancer has to hold a replica for up that answers

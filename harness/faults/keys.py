@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from harness.cluster.capabilities import Evidence, Keys, Rotatable
 from harness.faults.fault import Topology, able
-from harness.parts import Evidence, Keys, Rotatable
-from harness.scenario import Design
+from harness.scenario.design import Design
 
 
 @dataclass(frozen=True)

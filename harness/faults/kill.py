@@ -4,11 +4,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar
 
-from harness.duration import seconds
-from harness.errors import UsageError
+from harness.cluster.capabilities import Evidence, Killable
+from harness.common.durations import seconds
+from harness.common.errors import UsageError
 from harness.faults.fault import OnReplica, Topology, able
-from harness.parts import Evidence, Killable
-from harness.scenario import At
+from harness.scenario.faults import At
 
 
 @dataclass(frozen=True)

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from harness.duration import seconds
-from harness.errors import UsageError
+from harness.cluster.capabilities import Condition, Evidence, Led, Link, Way
+from harness.cluster.stores import store_of
+from harness.common.durations import seconds
+from harness.common.errors import UsageError
 from harness.faults.fault import Topology, check_replica, replica_of
-from harness.parts import Condition, Evidence, Led, Link, Way
-from harness.scenario import Design
-from harness.stores import store_of
+from harness.scenario.design import Design
 
 _NAME = re.compile(r"(?:balancer-r(\d+)|r(\d+)-store|store)")
 _HOLD, _DROP = Way("hold"), Way("drop")

@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from harness.duration import seconds
-from harness.errors import UsageError
+from harness.cluster.capabilities import Evidence, Pausable, Slowable
+from harness.common.durations import seconds
+from harness.common.errors import UsageError
 from harness.faults.fault import OnReplica, Topology, able
-from harness.parts import Evidence, Pausable, Slowable
 
 
 @dataclass(frozen=True)

@@ -4,11 +4,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar
 
-from harness.errors import UsageError
+from harness.cluster.capabilities import Evidence, Scalable
+from harness.common.errors import UsageError
 from harness.faults.deploy import bring_in, take_out
 from harness.faults.fault import OnReplica, Topology, held_up, replica_of
-from harness.parts import Evidence, Scalable
-from harness.scenario import At
+from harness.scenario.faults import At
 
 REPLICAS = "replicas"
 

@@ -9,9 +9,9 @@ import time
 from dataclasses import dataclass
 from typing import ClassVar
 
-from harness.errors import UsageError
+from harness.cluster.capabilities import Evidence
+from harness.common.errors import UsageError
 from harness.faults.fault import Topology
-from harness.parts import Evidence
 
 _WITHIN = 30.0  # seconds that a command may take
 _SHOWS_WITHIN = 10.0  # seconds in which the evidence has to come, and after the undo to go

@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from harness.errors import UsageError
+from harness.cluster.capabilities import Evicting, Evidence, Killable, Led, Pausable, Replicating
+from harness.cluster.stores import store_of
+from harness.common.errors import UsageError
 from harness.faults.fault import STORE, Topology, able
-from harness.parts import Evicting, Evidence, Killable, Led, Pausable, Replicating
-from harness.scenario import Design
-from harness.stores import store_of
+from harness.scenario.design import Design
 
 
 @dataclass(frozen=True)

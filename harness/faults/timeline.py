@@ -4,12 +4,12 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 
-from harness.clock import Clock
-from harness.errors import HarnessError, UntrustedError, UsageError
+from harness.cluster.capabilities import Evidence
+from harness.common.clock import Clock
+from harness.common.errors import HarnessError, UntrustedError, UsageError
 from harness.faults.fault import Breaking, Compound, Ending, Looking, Passing, Topology
-from harness.observations import Event
-from harness.parts import Evidence
-from harness.scenario import At, Fault
+from harness.observations.events import Event
+from harness.scenario.faults import At, Fault
 
 Record = Callable[[Event], None]
 

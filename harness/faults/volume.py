@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from harness.errors import UsageError
+from harness.cluster.capabilities import Evidence, Keeping
+from harness.common.errors import UsageError
 from harness.faults.fault import OnReplica, Topology, able
-from harness.parts import Evidence, Keeping
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,10 @@ from collections.abc import Iterator, Mapping, Set
 from dataclasses import asdict, dataclass
 from typing import Any, cast
 
-from harness.observations import Anomaly
+from harness.observations.requests import Anomaly
+from harness.oracle.history import MOST_DOUBTS, Final, Testimony
 from harness.oracle.models import Stateless
 from harness.oracle.replay import Replay, Turn, Writes
-from harness.oracle.testimony import MOST_DOUBTS, Final, Testimony
 
 #: What a session's ``kind`` can be, the gravest first.
 KINDS = (

@@ -13,12 +13,12 @@ from itertools import combinations
 from math import comb
 from typing import NamedTuple
 
-from harness.errors import UsageError
-from harness.observations import Anomaly, Outcome
+from harness.common.errors import UsageError
+from harness.observations.requests import Anomaly, Outcome
+from harness.oracle.history import Boot, Final, Note, Recovery, Shift, Testimony
 from harness.oracle.models import NOTHING, TALLY, ModelFactory, Sum, tally
 from harness.oracle.observed import Observed, Tally
 from harness.oracle.operations import MASK, operation, token
-from harness.oracle.testimony import Boot, Final, Note, Recovery, Shift, Testimony
 
 MOST_SHIFTS = 32
 MOST_KEPT = 64  # writes in doubt, recoveries, runs of failed writes

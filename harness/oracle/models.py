@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import NamedTuple, Protocol
 
-from harness.observations import Anomaly
+from harness.observations.requests import Anomaly
 from harness.oracle.operations import MASK
 
 

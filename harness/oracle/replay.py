@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import cached_property
 
-from harness.observations import Anomaly
+from harness.observations.requests import Anomaly
+from harness.oracle.history import MOST_DOUBTS, Shift, Testimony
 from harness.oracle.operations import MASK, operation, token
 from harness.oracle.search import Change, Question, Sums, explain
-from harness.oracle.testimony import MOST_DOUBTS, Shift, Testimony
 
 Content = Sequence[int]  # writes by number, in order; one that was applied twice stands twice
 

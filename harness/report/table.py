@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
-from harness.charts.words import UNMEASURED, listed, number, of, plural, share, upper_bound
-from harness.summary import Arm, DesignSummary, Driver, Messages, Phase, Sessions, Summary, Writes
+from harness.report.charts.words import UNMEASURED, listed, number, of, plural, share, upper_bound
+from harness.results.summary import Arm, DesignSummary, Driver, Messages, Phase, Sessions, Summary, Writes
 
 #: What can befall a session, the figure that counts it, and how it is said; the first that did leads.
 _HARM = (

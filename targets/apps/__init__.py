@@ -1,19 +1,15 @@
 """What the service does: one file an app. Each offers ``OPTIONS``, ``KEEPS_SESSIONS`` and ``app(parts)``."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from aiohttp import web
-
-from targets.journal import Journal
-from targets.settings import Settings
+from targets.common.settings import Settings
+from targets.http.routes import Routes
 from targets.state import Place
+from targets.storage.journal import Journal
 
-Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
-#: What answers, by path and then by method; ``SOCKET`` is a request for a WebSocket.
-Routes = Mapping[str, Mapping[str, Handler]]
 #: What an app does when the service begins to stop, such as leaving its WebSockets.
 Farewell = Callable[[], Awaitable[None]]
 #: What an app does besides answering: a scope, entered once its place is open and before it is ready, left at its end.

@@ -10,9 +10,10 @@
 
 from aiohttp import web
 
-from targets import asked
-from targets.apps import Parts, Routes
-from targets.keeper import Items, Keeper
+from targets.apps import Parts
+from targets.http import request_fields
+from targets.http.routes import Routes
+from targets.sessions.service import Items, Keeper
 
 OPTIONS: tuple[str, ...] = ("dedupe",)
 KEEPS_SESSIONS = True
@@ -31,8 +32,8 @@ class Cart:
 
     async def add(self, request: web.BaseRequest) -> web.Response:
         """``POST /cart/add``."""
-        fields = await asked.body(request)
-        item, quantity = asked.word(fields, "item"), asked.whole(fields, "quantity", 1)
+        fields = await request_fields.body(request)
+        item, quantity = request_fields.word(fields, "item"), request_fields.whole(fields, "quantity", 1)
 
         def with_it(items: Items) -> Items:
             return {**items, item: items.get(item, 0) + quantity}
@@ -41,7 +42,7 @@ class Cart:
 
     async def remove(self, request: web.BaseRequest) -> web.Response:
         """``POST /cart/remove``."""
-        item = asked.word(await asked.body(request), "item")
+        item = request_fields.word(await request_fields.body(request), "item")
 
         def without_it(items: Items) -> Items:
             return {name: quantity for name, quantity in items.items() if name != item}

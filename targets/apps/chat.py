@@ -12,12 +12,13 @@ import json
 
 from aiohttp import web
 
-from targets import asked
-from targets.apps import Parts, Routes
-from targets.bus import OPTIONS as BUS_OPTIONS
-from targets.bus import Bus, Said, bus, later
-from targets.keeper import Keeper
-from targets.sockets import Fields, Member, Sockets
+from targets.apps import Parts
+from targets.http import request_fields
+from targets.http.routes import Routes
+from targets.sessions.bus import OPTIONS as BUS_OPTIONS
+from targets.sessions.bus import Bus, Said, bus, later
+from targets.sessions.service import Keeper
+from targets.sessions.sockets import Fields, Member, Sockets
 
 OPTIONS: tuple[str, ...] = (*BUS_OPTIONS, "dedupe")
 KEEPS_SESSIONS = True
@@ -43,7 +44,7 @@ class Chat:
 
     def arriving(self, member: Member, request: web.BaseRequest) -> None:
         """Hold back what is said until it has been told what it missed."""
-        member.after = asked.query(request, "after", "")
+        member.after = request_fields.query(request, "after", "")
         member.held = [] if member.after else None
 
     async def joined(self, member: Member) -> None:
@@ -57,7 +58,7 @@ class Chat:
 
     async def heard(self, member: Member, fields: Fields, op: str) -> Fields:
         """Keep it, then say it to the others."""
-        text = asked.word(fields, "text")
+        text = request_fields.word(fields, "text")
         shown = await self.sockets.write(member, op, lambda items: items)
         kept = member.kept
         n = shown["session"]["count"]

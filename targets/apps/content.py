@@ -19,8 +19,9 @@ from urllib.parse import parse_qs
 
 from aiohttp import web
 
-from targets.apps import Parts, Routes
-from targets.problems import BadRequest
+from targets.apps import Parts
+from targets.http.errors import BadRequest
+from targets.http.routes import Routes
 
 OPTIONS: tuple[str, ...] = ("period",)
 KEEPS_SESSIONS = False

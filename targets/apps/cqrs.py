@@ -21,11 +21,12 @@ from urllib.parse import parse_qs, urlsplit
 
 from aiohttp import web
 
-from targets import asked
-from targets.apps import Parts, Routes
-from targets.keeper import Items, Keeper, Kept
-from targets.problems import BadRequest, Unavailable
-from targets.session import Session
+from targets.apps import Parts
+from targets.common.session import Session
+from targets.http import request_fields
+from targets.http.errors import BadRequest, Unavailable
+from targets.http.routes import Routes
+from targets.sessions.service import Items, Keeper, Kept
 from targets.state import Place
 
 OPTIONS: tuple[str, ...] = ("lag", "dedupe")
@@ -110,8 +111,8 @@ class Cart:
 
     async def add(self, request: web.BaseRequest) -> web.Response:
         """``POST /cart/add``."""
-        fields = await asked.body(request)
-        item, quantity = asked.word(fields, "item"), asked.whole(fields, "quantity", 1)
+        fields = await request_fields.body(request)
+        item, quantity = request_fields.word(fields, "item"), request_fields.whole(fields, "quantity", 1)
 
         def with_it(items: Items) -> Items:
             return {**items, item: items.get(item, 0) + quantity}
@@ -129,7 +130,7 @@ class Cart:
         return await self._shown(request, _version(request))
 
     async def _shown(self, request: web.BaseRequest, version: int | None) -> web.Response:
-        seen = await self._reads.view(asked.cookie(request))
+        seen = await self._reads.view(request_fields.cookie(request))
         if seen is None:  # nobody's: a new session, as everywhere
             kept = await self._keeper.read(request)
             return kept.reply(version=kept.session.version, behind=0)
@@ -139,7 +140,7 @@ class Cart:
                 session = await view.at_least(newest if version is None else version)
         except TimeoutError as problem:
             raise Unavailable(f"that version has not come within {PATIENCE:g} s") from problem
-        kept = Kept(session, asked.writer(request), asked.cookie(request), is_new_handle=False)
+        kept = Kept(session, request_fields.writer(request), request_fields.cookie(request), is_new_handle=False)
         return kept.reply(version=session.version, behind=max(0, newest - session.version))
 
 

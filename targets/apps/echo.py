@@ -2,7 +2,8 @@
 
 from aiohttp import web
 
-from targets.apps import Parts, Routes
+from targets.apps import Parts
+from targets.http.routes import Routes
 
 OPTIONS: tuple[str, ...] = ()
 KEEPS_SESSIONS = False

@@ -15,10 +15,11 @@ from dataclasses import asdict
 
 from aiohttp import web
 
-from targets.apps import Parts, Routes, cart
-from targets.problems import Unavailable
-from targets.settings import Settings, SettingsError
-from targets.worker import Answer, Call, Start
+from targets.apps import Parts, cart
+from targets.common.calls import Answer, Call, Start
+from targets.common.settings import Settings, SettingsError
+from targets.http.errors import Unavailable
+from targets.http.routes import Routes
 
 OPTIONS: tuple[str, ...] = ("warm", *cart.OPTIONS)
 KEEPS_SESSIONS = True
@@ -40,7 +41,7 @@ class Instance:
     async def started(cls, start: Start) -> "Instance":
         """A new one, ready for its first call."""
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-P", "-m", "targets.worker",
+            sys.executable, "-P", "-m", "targets.server.worker",
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=_LONGEST,
         )  # fmt: skip
         instance = cls(process)

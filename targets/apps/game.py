@@ -17,10 +17,11 @@ from collections.abc import AsyncIterator, Mapping
 
 from aiohttp import web
 
-from targets.apps import Parts, Routes
-from targets.keeper import Items, Keeper
-from targets.problems import BadRequest
-from targets.sockets import Fields, Member, Sockets
+from targets.apps import Parts
+from targets.http.errors import BadRequest
+from targets.http.routes import Routes
+from targets.sessions.service import Items, Keeper
+from targets.sessions.sockets import Fields, Member, Sockets
 
 OPTIONS: tuple[str, ...] = ("tick", "dedupe")
 KEEPS_SESSIONS = True

@@ -23,11 +23,12 @@ from urllib.parse import parse_qs
 import aiohttp
 from aiohttp import web
 
-from targets import asked
-from targets.apps import Parts, Routes
-from targets.problems import BadRequest, Rejected, Unavailable
-from targets.session import Session
-from targets.settings import Settings, SettingsError
+from targets.apps import Parts
+from targets.common.session import Session
+from targets.common.settings import Settings, SettingsError
+from targets.http import request_fields
+from targets.http.errors import BadRequest, Rejected, Unavailable
+from targets.http.routes import Routes
 from targets.state import Place
 
 OPTIONS: tuple[str, ...] = ("scheme", "auth")
@@ -105,27 +106,31 @@ class Logins:
 
     async def login(self, request: web.BaseRequest) -> web.Response:
         """``POST /login``."""
-        session = Session.born(asked.owner(request))
+        session = Session.born(request_fields.owner(request))
         handle = await self._place.create(session)
-        told = {"session": session.told(asked.writer(request)), "access_token": handle, "token_type": "Bearer"}
-        return _with_cookie(asked.reply(told), f"{asked.COOKIE}={handle}; HttpOnly; Path=/")
+        told = {"session": session.told(request_fields.writer(request)), "access_token": handle, "token_type": "Bearer"}
+        return _with_cookie(request_fields.reply(told), f"{request_fields.COOKIE}={handle}; HttpOnly; Path=/")
 
     async def me(self, request: web.BaseRequest) -> web.Response:
         """``GET /me``."""
         credential = _credential(request)
-        login = await self._check.login(credential, asked.writer(request)) if credential else None
+        login = await self._check.login(credential, request_fields.writer(request)) if credential else None
         if login is None:
             raise Rejected("no login, or one that is no longer good: POST /login")
-        return asked.reply({"session": login})
+        return request_fields.reply({"session": login})
 
     async def logout(self, request: web.BaseRequest) -> web.Response:
         """``POST /logout``: a write like any other. With a JWT it makes a revoked one, and leaves the good one good."""
         credential = _credential(request)
         session = await self._own.session(credential) if credential else None
         if session is not None:
-            revoked = session.wrote(asked.writer(request), asked.operation(request), {**session.items, _REVOKED: 1})
+            revoked = session.wrote(
+                request_fields.writer(request), request_fields.operation(request), {**session.items, _REVOKED: 1}
+            )
             await self._place.write(credential, revoked)
-        return _with_cookie(asked.reply({"logged_out": session is not None}), f"{asked.COOKIE}=; Max-Age=0; Path=/")
+        return _with_cookie(
+            request_fields.reply({"logged_out": session is not None}), f"{request_fields.COOKIE}=; Max-Age=0; Path=/"
+        )
 
     async def introspect(self, request: web.BaseRequest) -> web.Response:
         """``POST /introspect``."""
@@ -134,15 +139,15 @@ class Logins:
             raise BadRequest("the form has no token=")
         session = await self._own.session(credentials[0])
         if session is None:
-            return asked.reply({"active": False})
-        told = session.told(asked.writer(request))
-        return asked.reply({"active": True, "sub": session.owner, "token_type": "Bearer", "session": told})
+            return request_fields.reply({"active": False})
+        told = session.told(request_fields.writer(request))
+        return request_fields.reply({"active": True, "sub": session.owner, "token_type": "Bearer", "session": told})
 
 
 def _credential(request: web.BaseRequest) -> str:
     """The bearer token, or else the cookie; empty where there is neither."""
     header = request.headers.get("Authorization", "")
-    return header.removeprefix(_BEARER) if header.startswith(_BEARER) else asked.cookie(request)
+    return header.removeprefix(_BEARER) if header.startswith(_BEARER) else request_fields.cookie(request)
 
 
 def _with_cookie(response: web.Response, cookie: str) -> web.Response:

@@ -12,11 +12,12 @@ from typing import Any
 
 from aiohttp import web
 
-from targets import asked
-from targets.apps import Parts, Routes
-from targets.journal import Journal
-from targets.problems import BadRequest
-from targets.session import hex64, token
+from targets.apps import Parts
+from targets.common.session import hex64, token
+from targets.http import request_fields
+from targets.http.errors import BadRequest
+from targets.http.routes import Routes
+from targets.storage.journal import Journal
 
 OPTIONS: tuple[str, ...] = ()
 KEEPS_SESSIONS = False
@@ -35,12 +36,12 @@ class Orders:
 
     async def order(self, request: web.BaseRequest) -> web.Response:
         """``POST /order``."""
-        op, fields = asked.operation(request), await asked.body(request)
+        op, fields = request_fields.operation(request), await request_fields.body(request)
         user_id, product_id = _identity(fields, "user_id"), _identity(fields, "product_id")
-        quantity = asked.whole(fields, "quantity")
+        quantity = request_fields.whole(fields, "quantity")
         self._journal.append(op, "order")
         order = {"id": hex64(token(op)), "user_id": user_id, "product_id": product_id, "quantity": quantity}
-        return asked.reply({"order": {**order, "total_cents": total_cents(product_id, quantity)}})
+        return request_fields.reply({"order": {**order, "total_cents": total_cents(product_id, quantity)}})
 
 
 def _identity(fields: Mapping[str, Any], key: str) -> int | str:

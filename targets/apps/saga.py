@@ -14,7 +14,7 @@ not is undone, and the session is told either way. With ``--option log=none`` it
 done.
 
 - ``--option step_time=20ms``  how long each outside service takes
-- ``--option fsync=always``    how safe the log is (targets/records.py)
+- ``--option fsync=always``    how safe the log is (targets/storage/records.py)
 - ``--option die_at=STEP``     the coordinator kills itself, once in its volume's life, where that is done and the log
   does not know it yet: ``begin``, a deed, ``record`` (the session is told) or ``end``
 """
@@ -31,12 +31,13 @@ from pathlib import Path
 
 from aiohttp import web
 
-from targets import asked
-from targets.apps import Parts, Routes
-from targets.every import Every
-from targets.keeper import Items, Keeper, Kept, Wish
-from targets.problems import BadRequest, Conflict, Problem, Unavailable
-from targets.records import FSYNC, Log
+from targets.apps import Parts
+from targets.common.periodic import Every
+from targets.http import request_fields
+from targets.http.errors import BadRequest, Conflict, Problem, Unavailable
+from targets.http.routes import Routes
+from targets.sessions.service import Items, Keeper, Kept, Wish
+from targets.storage.records import FSYNC, Log
 
 OPTIONS: tuple[str, ...] = ("log", "step_time", "fsync", "die_at")
 KEEPS_SESSIONS = True
@@ -233,11 +234,13 @@ class Orders:
 
     async def order(self, request: web.BaseRequest) -> web.Response:
         """``POST /order``."""
-        fields = await asked.body(request)
+        fields = await request_fields.body(request)
         refused = fields.get("refused", "")
         if refused not in ("", *STEPS):
             raise BadRequest(f"refused is one of {', '.join(STEPS)}")
-        order = Order(Wish.of(request), asked.word(fields, "item"), asked.whole(fields, "quantity", 1), refused)
+        order = Order(
+            Wish.of(request), request_fields.word(fields, "item"), request_fields.whole(fields, "quantity", 1), refused
+        )
         return (await self._coordinator.take(order)).reply()
 
 

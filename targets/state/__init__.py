@@ -9,8 +9,8 @@ from typing import Protocol, runtime_checkable
 
 from aiohttp.web import BaseRequest, StreamResponse
 
-from targets.session import Session
-from targets.settings import Settings
+from targets.common.session import Session
+from targets.common.settings import Settings
 
 #: How long a session lives after its last write, in seconds, where ``--option ttl`` says nothing.
 TTL = 3600.0

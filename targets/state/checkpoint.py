@@ -16,12 +16,12 @@ import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from targets import records
-from targets.every import Every
-from targets.session import Session
-from targets.settings import Settings
+from targets.common.periodic import Every
+from targets.common.session import Session
+from targets.common.settings import Settings
 from targets.state import TTL
 from targets.state.memory import Memory, ballast
+from targets.storage import records
 
 OPTIONS: tuple[str, ...] = ("ttl", "every", "ballast")
 KEEPS_SESSIONS = True

@@ -17,10 +17,10 @@ from typing import Any
 
 import aiohttp
 
-from targets.problems import Unavailable
-from targets.revisions import Found, RevisedPlace, addresses
-from targets.settings import Settings
+from targets.common.settings import Settings
+from targets.http.errors import Unavailable
 from targets.state import TTL
+from targets.storage.versioned import Found, RevisedPlace, addresses
 
 OPTIONS: tuple[str, ...] = ("ttl", "versioned")
 KEEPS_SESSIONS = True

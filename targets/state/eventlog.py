@@ -19,12 +19,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from targets.problems import Conflict
-from targets.records import FSYNC, Log
-from targets.session import Session
-from targets.settings import Settings
+from targets.common.session import Session
+from targets.common.settings import Settings
+from targets.http.errors import Conflict
 from targets.state import TTL
 from targets.state.memory import Memory, ballast
+from targets.storage.records import FSYNC, Log
 
 OPTIONS: tuple[str, ...] = ("ttl", "fsync", "ballast")
 KEEPS_SESSIONS = True

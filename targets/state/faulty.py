@@ -20,8 +20,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
 
-from targets.session import Session, Tally
-from targets.settings import Options, Settings, SettingsError
+from targets.common.session import Session, Tally
+from targets.common.settings import Options, Settings, SettingsError
 from targets.state import TTL
 from targets.state.memory import Memory
 

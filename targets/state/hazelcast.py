@@ -14,9 +14,9 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from targets.revisions import Found, RevisedPlace, addresses
-from targets.settings import Settings
+from targets.common.settings import Settings
 from targets.state import TTL
+from targets.storage.versioned import Found, RevisedPlace, addresses
 
 if TYPE_CHECKING:
     from hazelcast.asyncio import HazelcastClient, Map

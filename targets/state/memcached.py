@@ -10,9 +10,9 @@ import math
 import time
 from typing import TYPE_CHECKING
 
-from targets.revisions import Found, RevisedPlace, addresses
-from targets.settings import Settings
+from targets.common.settings import Settings
 from targets.state import TTL
+from targets.storage.versioned import Found, RevisedPlace, addresses
 
 if TYPE_CHECKING:
     from memcachio import Client

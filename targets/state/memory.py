@@ -4,9 +4,9 @@ import os
 import time
 from collections.abc import Callable, Iterable, Mapping
 
-from targets.problems import Conflict
-from targets.session import Session
-from targets.settings import Settings
+from targets.common.session import Session
+from targets.common.settings import Settings
+from targets.http.errors import Conflict
 from targets.state import TTL
 
 OPTIONS: tuple[str, ...] = ("ttl",)

@@ -14,10 +14,10 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from targets.revisions import Found, RevisedPlace, addresses
-from targets.settings import Settings
+from targets.common.settings import Settings
 from targets.state import TTL
-from targets.stored import PATIENCE
+from targets.storage.store_client import PATIENCE
+from targets.storage.versioned import Found, RevisedPlace, addresses
 
 if TYPE_CHECKING:
     from nats.aio.client import Client

@@ -1,7 +1,7 @@
 """Nowhere: for apps that keep no sessions."""
 
-from targets.session import Session
-from targets.settings import Settings
+from targets.common.session import Session
+from targets.common.settings import Settings
 
 OPTIONS: tuple[str, ...] = ()
 KEEPS_SESSIONS = False

@@ -12,11 +12,11 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
-from targets.problems import Conflict
-from targets.session import Session
-from targets.settings import Settings, SettingsError
+from targets.common.session import Session
+from targets.common.settings import Settings, SettingsError
+from targets.http.errors import Conflict
 from targets.state import TTL
-from targets.stored import ALWAYS, CONNECTIONS, INTERVAL, PATIENCE, answer, new_handle
+from targets.storage.store_client import ALWAYS, CONNECTIONS, INTERVAL, PATIENCE, answer, new_handle
 
 if TYPE_CHECKING:
     import asyncpg

@@ -7,11 +7,11 @@ version inside the server and refuses the second. The service starts, and says 5
 from collections.abc import Awaitable
 from typing import TYPE_CHECKING, TypeVar
 
-from targets.problems import Conflict
-from targets.session import Session
-from targets.settings import Settings, SettingsError
+from targets.common.session import Session
+from targets.common.settings import Settings, SettingsError
+from targets.http.errors import Conflict
 from targets.state import TTL
-from targets.stored import CONNECTIONS, PATIENCE, answer, new_handle
+from targets.storage.store_client import CONNECTIONS, PATIENCE, answer, new_handle
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis as Client

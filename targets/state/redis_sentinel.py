@@ -8,10 +8,10 @@ service says 503. The options are those of ``redis``.
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from targets.settings import Settings, SettingsError
+from targets.common.settings import Settings, SettingsError
 from targets.state import TTL
 from targets.state.redis import Redis
-from targets.stored import CONNECTIONS
+from targets.storage.store_client import CONNECTIONS
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis as Client

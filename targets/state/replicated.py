@@ -24,13 +24,14 @@ from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, 
 
 from aiohttp import web
 
-from targets import asked, peers
-from targets.peers import Entry, HttpPeer, Peer, peer_key
-from targets.problems import Conflict, Unavailable
-from targets.session import Session
-from targets.settings import Settings, SettingsError
+from targets.common.session import Session
+from targets.common.settings import Settings, SettingsError
+from targets.http import request_fields
+from targets.http.errors import Conflict, Unavailable
 from targets.state import TTL
 from targets.state.memory import Memory
+from targets.storage import peers
+from targets.storage.peers import Entry, HttpPeer, Peer, peer_key
 
 OPTIONS: tuple[str, ...] = ("ttl", "ack")
 KEEPS_SESSIONS = True
@@ -124,11 +125,11 @@ class Replicated:
 
     async def _answer_keep(self, request: web.BaseRequest) -> web.Response:
         told = await peers.told(request, self._key)
-        return asked.reply({"refused": self.keep(map(Entry.of_plain, told["entries"]))})
+        return request_fields.reply({"refused": self.keep(map(Entry.of_plain, told["entries"]))})
 
     async def _answer_give(self, request: web.BaseRequest) -> web.Response:
         entry = self.give(str((await peers.told(request, self._key))["handle"]))
-        return asked.reply({"entry": entry.plain() if entry else None})
+        return request_fields.reply({"entry": entry.plain() if entry else None})
 
     # Copies
 

@@ -16,11 +16,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from targets.problems import Conflict, Unavailable
-from targets.session import Session
-from targets.settings import Settings, SettingsError
+from targets.common.session import Session
+from targets.common.settings import Settings, SettingsError
+from targets.http.errors import Conflict, Unavailable
 from targets.state import TTL
-from targets.stored import ALWAYS, INTERVAL, new_handle
+from targets.storage.store_client import ALWAYS, INTERVAL, new_handle
 
 if TYPE_CHECKING:
     from sqlite3 import Connection

@@ -6,7 +6,7 @@ Browsers drop cookies of more than 4096 bytes: such a token is sent all the same
 Requests with more than 8 kB of cookies are refused (400).
 ``--option format=signed`` makes it a signed cookie as Flask has them (itsdangerous), compressed where that helps.
 ``--option keys=split`` gives every replica a key of its own: a token then holds only where it was signed.
-``/keys`` tells the keys' ids and rotates them (``targets/keys.py``); a service that starts after a rotation is told by
+``/keys`` tells the keys' ids and rotates them (``targets/http/keys.py``); a service that starts after a rotation is told by
 ``--option signing=2`` and ``accepted=1,2``.
 """
 
@@ -15,10 +15,10 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
-from targets.keys import Key, Keyring
-from targets.problems import Rejected
-from targets.session import Session
-from targets.settings import Settings, SettingsError
+from targets.common.session import Session
+from targets.common.settings import Settings, SettingsError
+from targets.http.errors import Rejected
+from targets.http.keys import Key, Keyring
 from targets.state import TTL
 
 OPTIONS: tuple[str, ...] = ("ttl", "keys", "format", "signing", "accepted")

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
-from harness.charts import draw
-from harness.report import write
-from harness.verdicts import Result, Verdict
-from tests import fakes_charts as fakes
+from harness.report.charts import draw
+from harness.report.html import write
+from harness.results.verdicts import Result, Verdict
+from tests.support import charts as fakes
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("page")]  # what its fixture made is shared
 

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
-from harness.charts import draw
-from harness.report import write
-from harness.verdicts import Result, Verdict
-from tests import fakes_charts as fakes
+from harness.report.charts import draw
+from harness.report.html import write
+from harness.results.verdicts import Result, Verdict
+from tests.support import charts as fakes
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("report")]  # what its fixture made is shared
 

@@ -9,16 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from harness.backends import NAMES, backed
-from harness.clock import Clock
-from harness.containers import connected
-from harness.containers.image import image
-from harness.errors import EnvironmentLacksError
-from harness.parts import Killable
-from harness.scenario import Design
-from harness.supervisor import ProcessSupervisor, supervised
-from harness.topology.health import probe
-from harness.topology.topology import Topology
+from harness.cluster.backends import NAMES, backed
+from harness.cluster.capabilities import Killable
+from harness.cluster.containers import connected
+from harness.cluster.containers.image import image
+from harness.cluster.replicas.probes import probe
+from harness.cluster.supervisor import ProcessSupervisor, supervised
+from harness.cluster.topology import Topology
+from harness.common.clock import Clock
+from harness.common.errors import EnvironmentLacksError
+from harness.scenario.design import Design
 
 pytestmark = pytest.mark.slow
 

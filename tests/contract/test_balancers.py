@@ -16,14 +16,14 @@ import aiohttp
 import psutil
 import pytest
 
-from harness.balancers import KINDS, available, start
-from harness.balancers.counters import Counting
-from harness.errors import EnvironmentLacksError, HarnessError
-from harness.parts import Balancer, Killable, Member, Reloadable
-from harness.scenario import Balancing, Health
-from harness.supervisor import Supervisor, supervised
-from harness.topology.health import AsReady
-from tests.fakes_balancers import Backend, reserved_port, serving
+from harness.cluster.balancers import KINDS, available, start
+from harness.cluster.balancers.counters import Counting
+from harness.cluster.capabilities import Balancer, Killable, Member, Reloadable
+from harness.cluster.replicas.probes import AsReady
+from harness.cluster.supervisor import Supervisor, supervised
+from harness.common.errors import EnvironmentLacksError, HarnessError
+from harness.scenario.balancing import Balancing, Health
+from tests.support.balancers import Backend, reserved_port, serving
 
 pytestmark = pytest.mark.slow
 
@@ -579,7 +579,7 @@ class Alone:
 def alone(name: str, folder: Path) -> Iterator[Alone]:
     journal = folder / f"{name}.journal"
     with reserved_port() as port:
-        argv = [sys.executable, "-m", "tests.fakes_balancers", name, str(port), str(journal)]
+        argv = [sys.executable, "-m", "tests.support.balancers", name, str(port), str(journal)]
         with subprocess.Popen(argv, stdout=subprocess.PIPE) as process:
             assert process.stdout is not None and process.stdout.readline() == b"ready\n"
             try:

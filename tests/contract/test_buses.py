@@ -8,9 +8,9 @@ from itertools import pairwise
 
 import pytest
 
-from targets.bus import Alone, Bus, Published, Said, later
-from targets.problems import Unavailable
-from tests.valkey import DEADLINE, Valkey, valkey
+from targets.http.errors import Unavailable
+from targets.sessions.bus import Alone, Bus, Published, Said, later
+from tests.support.valkey import DEADLINE, Valkey, valkey
 
 __all__ = ["valkey"]
 

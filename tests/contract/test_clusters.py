@@ -12,14 +12,14 @@ from typing import Protocol, TypeVar
 
 import pytest
 
-from harness.errors import EnvironmentLacksError
-from harness.parts import Killable, Led, Pausable
-from harness.stores import STORES, Kind
-from harness.supervisor import Supervisor, supervised
-from targets.catalog import chosen
-from targets.problems import Conflict, Unavailable
-from targets.session import Session
-from targets.settings import Options, Settings
+from harness.cluster.capabilities import Killable, Led, Pausable
+from harness.cluster.stores import STORES, Kind
+from harness.cluster.supervisor import Supervisor, supervised
+from harness.common.errors import EnvironmentLacksError
+from targets.common.session import Session
+from targets.common.settings import Options, Settings
+from targets.http.errors import Conflict, Unavailable
+from targets.server.catalog import chosen
 from targets.state import Place
 
 pytestmark = pytest.mark.slow

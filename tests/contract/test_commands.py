@@ -9,14 +9,14 @@ from pathlib import Path
 import psutil
 import pytest
 
-from harness.errors import EnvironmentLacksError
-from harness.ports import Reservation, unsought
-from harness.supervisor import Supervisor, supervised
-from harness.supervisor.main import processes
-from harness.targets import Command
-from harness.topology.command import CommandReplica, Orders
-from harness.topology.logs import KEPT, MOST, bounded
-from tests import fakes_service
+from harness.cluster.replicas.command import CommandReplica, Orders
+from harness.cluster.supervisor import Supervisor, supervised
+from harness.cluster.supervisor.main import processes
+from harness.cluster.watch.logs import KEPT, MOST, bounded
+from harness.common.errors import EnvironmentLacksError
+from harness.common.ports import Reservation, unsought
+from harness.scenario.services import Command
+from tests.support import service
 
 pytestmark = pytest.mark.slow
 
@@ -35,7 +35,7 @@ async def make(supervisor: Supervisor, tmp_path: Path) -> AsyncIterator[Make]:
     made: list[CommandReplica] = []
 
     def one(mode: str, port: Reservation | None = None, ready: str | None = "/", within: str = "10s") -> CommandReplica:
-        program = [sys.executable, fakes_service.__file__, mode, "{port}"]
+        program = [sys.executable, service.__file__, mode, "{port}"]
         orders = Orders(Command(program, ready=ready, ready_within=within), "", lambda name, boot: None)
         made.append(CommandReplica("r0", supervisor, port or unsought(), tmp_path, orders))
         return made[-1]

@@ -9,15 +9,16 @@ from functools import partial
 import pytest
 
 from harness import faults
-from harness.clock import Clock
-from harness.errors import UntrustedError, UsageError
+from harness.cluster.capabilities import Keys
+from harness.common.clock import Clock
+from harness.common.errors import UntrustedError, UsageError
 from harness.faults.fault import Breaking, Compound, Ending, Passing
 from harness.faults.timeline import timeline
-from harness.observations import Event
-from harness.parts import Keys
-from harness.scenario import At, Design, Fault
-from harness.targets import Command
-from tests.fakes import FakeReplica, FakeTopology
+from harness.observations.events import Event
+from harness.scenario.design import Design
+from harness.scenario.faults import At, Fault
+from harness.scenario.services import Command
+from tests.support.clocks_and_topology import FakeReplica, FakeTopology
 
 
 @dataclass(frozen=True)
@@ -110,8 +111,8 @@ async def _played(case: Case, topology: FakeTopology, told: list[Event]) -> None
 
 def test_every_fault_is_in_this_suite() -> None:
     endings = {"Heal", *(type(case.end).__name__ for case in CASES.values() if case.end is not None)}
-    commands = {"Shell", "Undo"}  # the user's own do as they like with the parts: tests/unit/test_shell.py
-    loops = {"Autoscale"}  # what it does depends on what it sees: tests/unit/test_autoscale.py
+    commands = {"Shell", "Undo"}  # the user's own do as they like with the parts: tests/unit/faults/test_shell.py
+    loops = {"Autoscale"}  # what it does depends on what it sees: tests/unit/faults/test_autoscale.py
     assert set(CASES) | endings | commands | loops == set(faults.__all__)
 
 

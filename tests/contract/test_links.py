@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from harness.errors import UntrustedError
-from harness.links import ProxiedLink, Route, linked
-from harness.parts import Condition, Way
-from harness.supervisor import Supervisor, supervised
+from harness.cluster.capabilities import Condition, Way
+from harness.cluster.links import ProxiedLink, Route, linked
+from harness.cluster.supervisor import Supervisor, supervised
+from harness.common.errors import UntrustedError
 
 HOLD, DROP = Way("hold"), Way("drop")
 

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from harness.stores import STORES, needs
-from targets.catalog import chosen, names
-from targets.keys import Keyring
-from targets.problems import Conflict, Rejected, Unavailable
-from targets.session import Session
-from targets.settings import Options, Settings, SettingsError
+from harness.cluster.stores import STORES, needs
+from targets.common.session import Session
+from targets.common.settings import Options, Settings, SettingsError
+from targets.http.errors import Conflict, Rejected, Unavailable
+from targets.http.keys import Keyring
+from targets.server.catalog import chosen, names
 from targets.state import Place
 from targets.state.checkpoint import Checkpoint
 from targets.state.eventlog import EventLog
@@ -24,8 +24,8 @@ from targets.state.memory import Memory
 from targets.state.replicated import Replicated
 from targets.state.sqlite import Sqlite
 from targets.state.token import FORMATS, Token
-from tests.fakes_peers import Nearby
-from tests.held_stores import DURABLE, OTHERS, HeldStores, eventually, held_stores
+from tests.support.peers import Nearby
+from tests.support.stores import DURABLE, OTHERS, HeldStores, eventually, held_stores
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

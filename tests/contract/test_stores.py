@@ -14,13 +14,13 @@ from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel
 from redis.backoff import NoBackoff
 
-from harness.errors import EnvironmentLacksError
-from harness.parts import Evicting, Led, Replicating
-from harness.stores import STORES, needs
-from harness.stores.redis import server
-from harness.supervisor import Supervisor, supervised
+from harness.cluster.capabilities import Evicting, Led, Replicating
+from harness.cluster.stores import STORES, needs
+from harness.cluster.stores.redis import server
+from harness.cluster.supervisor import Supervisor, supervised
+from harness.common.errors import EnvironmentLacksError
 from targets.state.redis_sentinel import parsed
-from tests.held_stores import DURABLE, OTHERS, Held, HeldStores, eventually, held_stores
+from tests.support.stores import DURABLE, OTHERS, Held, HeldStores, eventually, held_stores
 
 pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
 

@@ -3,8 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from harness import cli, hold
-from tests.e2e.harnessed import NODE_KILL, ROOT, Told, assert_one_clear_line, harness
+from harness import cli
+from harness.runner import hold
+from tests.support.harness_command import NODE_KILL, ROOT, Told, assert_one_clear_line, harness
 
 SCENARIO = """
 from harness import At, Balancing, Design, Kill, Restart, Scenario, Sessions

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.harnessed import ROOT, harness
+from tests.support.harness_command import ROOT, harness
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("compared")]  # what its fixture made is shared
 

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from harness.containers import connected
-from harness.containers.image import image
-from harness.errors import EnvironmentLacksError
-from harness.ports import Reservation
-from tests.e2e.harnessed import ROOT
+from harness.cluster.containers import connected
+from harness.cluster.containers.image import image
+from harness.common.errors import EnvironmentLacksError
+from harness.common.ports import Reservation
+from tests.support.harness_command import ROOT
 
 FILE = ROOT / "compose" / "compose.yaml"
 UP_WITHIN = 90.0  # seconds

@@ -14,17 +14,19 @@ from pathlib import Path
 import psutil
 import pytest
 
-from harness import spool
-from harness.driving import Address, Driving
-from harness.errors import EnvironmentLacksError, UsageError
-from harness.load.channel import Joined, Lost
-from harness.load.driver import Driver, Ears, driving
-from harness.ports import Reservation
-from harness.scenario import Arm, Design, Load, Sessions
-from harness.supervisor import supervised
-from tests.e2e.harnessed import ROOT, argv
+from harness.cluster.supervisor import supervised
+from harness.common.errors import EnvironmentLacksError, UsageError
+from harness.common.ports import Reservation
+from harness.load.control.channel import Joined, Lost
+from harness.results import spool
+from harness.runner.driver import Driver, Ears, driving
+from harness.scenario.arm import Arm
+from harness.scenario.design import Design
+from harness.scenario.driver_processes import Address, Driving
+from harness.scenario.workload import Load, Sessions
 from tests.e2e.test_load import CLOSED, OPEN, PLAIN, SHOPPERS, Loaded, shop
-from tests.unit.load.fakes import Scripted, scripted
+from tests.support.harness_command import ROOT, argv
+from tests.support.load import Scripted, scripted
 
 pytestmark = [pytest.mark.slow, pytest.mark.alone]
 

@@ -16,22 +16,24 @@ from pathlib import Path
 import pytest
 
 from harness import faults
-from harness.backends import backed
-from harness.clock import Clock
-from harness.containers import Engine, connected, sweep
-from harness.containers.image import image
-from harness.errors import EnvironmentLacksError
+from harness.cluster.backends import backed
+from harness.cluster.containers import Engine, connected, sweep
+from harness.cluster.containers.image import image
+from harness.cluster.replicas.replica import ProcessReplica
+from harness.cluster.supervisor import supervised
+from harness.cluster.supervisor.main import processes
+from harness.cluster.topology import Topology
+from harness.common.clock import Clock
+from harness.common.errors import EnvironmentLacksError
+from harness.common.limits import Limits
 from harness.faults.timeline import timeline
-from harness.limits import Limits
-from harness.observations import Event
-from harness.scenario import At, Balancing, Design, Fault
-from harness.supervisor import supervised
-from harness.supervisor.main import processes
-from harness.targets import Compose, Image
-from harness.topology.replica import ProcessReplica
-from harness.topology.topology import Topology
-from tests.e2e.benched import benched
-from tests.e2e.harnessed import NODE_KILL, ROOT, harness
+from harness.observations.events import Event
+from harness.scenario.balancing import Balancing
+from harness.scenario.design import Design
+from harness.scenario.faults import At, Fault
+from harness.scenario.services import Compose, Image
+from tests.support.bench import benched
+from tests.support.harness_command import NODE_KILL, ROOT, harness
 
 pytestmark = pytest.mark.slow
 
@@ -190,7 +192,7 @@ WRONG_PORT = "python -P -m targets --app=echo --state=none --host=0.0.0.0 --port
 def held(engine: Engine, tmp_path: Path) -> Iterator[tuple[str, "subprocess.Popen[str]"]]:
     """A harness that holds a topology up, one replica of it paused."""
     run = uuid.uuid4().hex[:12]
-    argv = [sys.executable, "-m", "tests.fakes_docked", run, str(tmp_path)]
+    argv = [sys.executable, "-m", "tests.support.docked", run, str(tmp_path)]
     process = subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stdout is not None
     assert process.stdout.readline() == "up\n", process.stderr and process.stderr.read()

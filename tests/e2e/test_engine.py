@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.harnessed import ROOT
-from tests.unit.load.fakes import reply, scripted
-from tests.unit.load.test_tls import certificate, served
+from tests.support.harness_command import ROOT
+from tests.support.load import reply, scripted
+from tests.unit.load.http.test_tls import certificate, served
 
 pytestmark = pytest.mark.slow
 __all__ = ["certificate"]  # a fixture

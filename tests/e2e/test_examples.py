@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from harness import scenario
 from harness.faults import Kill, Restart
-from harness.scenario import At
-from tests.e2e.benched import benched
-from tests.e2e.harnessed import ROOT
+from harness.scenario import loading
+from harness.scenario.faults import At
+from tests.support.bench import benched
+from tests.support.harness_command import ROOT
 
 EXAMPLES = ROOT / "examples"
 LAST = "harness run scenario.py"
@@ -72,7 +72,7 @@ def test_every_example_is_told_of_and_ends_with_the_same_line() -> None:
 
 @pytest.mark.parametrize("example", LOSSES)
 def test_an_example_says_what_theory_says(example: str) -> None:
-    designs = scenario.load(EXAMPLES / example / "scenario.py").scenario.designs
+    designs = loading.load(EXAMPLES / example / "scenario.py").scenario.designs
     assert {one.name: one.at_risk or "all" for one in designs} == LOSSES[example]
 
 
@@ -87,7 +87,7 @@ def test_a_readme_is_enough(place: Path) -> None:
 @pytest.mark.parametrize("example", sorted(set(LOSSES) - {"go_counter"}))
 async def test_it_loses_what_theory_says(example: str, place: Path) -> None:
     copy = copied(example, place, *lines(example)[:-1])
-    loaded = scenario.load(copy / "scenario.py")
+    loaded = loading.load(copy / "scenario.py")
     for design in loaded.scenario.designs:
         _, figures = await benched(design, loaded.path, FAULTS, place / design.name, "2500ms")
         sessions = figures.sessions

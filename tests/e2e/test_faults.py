@@ -10,19 +10,21 @@ import aiohttp
 import pytest
 
 from harness import faults
-from harness.balancers import KINDS, available
-from harness.clock import Clock
-from harness.errors import UntrustedError
+from harness.cluster.backends.process import ProcessBackend
+from harness.cluster.balancers import KINDS, available
+from harness.cluster.replicas.replica import ProcessReplica
+from harness.cluster.supervisor import supervised
+from harness.cluster.supervisor.main import stat
+from harness.cluster.topology import Topology
+from harness.cluster.watch.member_states import watching
+from harness.common.clock import Clock
+from harness.common.errors import UntrustedError
 from harness.faults.timeline import timeline
-from harness.observations import Event
-from harness.scenario import At, Balancing, Design, Fault
-from harness.supervisor import supervised
-from harness.supervisor.main import stat
-from harness.topology.beliefs import watching
-from harness.topology.process import ProcessBackend
-from harness.topology.replica import ProcessReplica
-from harness.topology.topology import Topology
-from tests.e2e.harnessed import ROOT, harness
+from harness.observations.events import Event
+from harness.scenario.balancing import Balancing
+from harness.scenario.design import Design
+from harness.scenario.faults import At, Fault
+from tests.support.harness_command import ROOT, harness
 
 pytestmark = pytest.mark.slow
 

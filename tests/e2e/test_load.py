@@ -14,24 +14,26 @@ import pandas as pd
 import pytest
 
 import harness
-from harness import spool
-from harness.driving import ALONE, Driving
-from harness.errors import EnvironmentLacksError, UntrustedError, UsageError
-from harness.load.driver import Driver, driving
-from harness.observations import Snapshot
-from harness.oracle import testimony
+from harness.cluster.supervisor import supervised
+from harness.common.errors import EnvironmentLacksError, UntrustedError, UsageError
+from harness.observations.samples import Snapshot
+from harness.oracle import history
 from harness.oracle.judge import Judgement, judge
-from harness.pace import Trace
-from harness.scenario import Arm, Design, Load, Requests, Sessions
-from harness.supervisor import supervised
-from tests.unit.load.fakes import Scripted, Shelf, header, reply, scripted
-from tests.unit.load.test_pacer import AT_1_PER_CENT, anderson_darling
+from harness.results import spool
+from harness.runner.driver import Driver, driving
+from harness.scenario.arm import Arm
+from harness.scenario.design import Design
+from harness.scenario.driver_processes import ALONE, Driving
+from harness.scenario.rates import Trace
+from harness.scenario.workload import Load, Requests, Sessions
+from tests.support.load import Scripted, Shelf, header, reply, scripted
+from tests.unit.load.arrivals.test_pacer import AT_1_PER_CENT, anderson_darling
 
 pytestmark = pytest.mark.slow
 
 SHOPPERS = """
 from locust import between, events
-from harness.load.user import SessionUser
+from harness.load.locustfiles.session_user import SessionUser
 
 class Shopper(SessionUser):
     wait_time = between(0.005, 0.02)
@@ -94,7 +96,7 @@ class Loaded:
     def __init__(self, directory: Path, snapshots: list[Snapshot], swept: int) -> None:
         self.requests: pd.DataFrame = spool.read(directory)
         lines = spool.ledgers(directory).splitlines()
-        self.judgements: list[Judgement] = [judge(testimony.Testimony.from_json(json.loads(line))) for line in lines]
+        self.judgements: list[Judgement] = [judge(history.Testimony.from_json(json.loads(line))) for line in lines]
         self.snapshots = snapshots
         self.swept = swept
 

@@ -16,16 +16,16 @@ from typing import Any
 
 import pytest
 
-from harness.ports import Reservation
-from tests.e2e.harnessed import ROOT
+from harness.common.ports import Reservation
 from tests.e2e.test_load import SHOPPERS, locust, shop
-from tests.unit.load.fakes import header, scripted
+from tests.support.harness_command import ROOT
+from tests.support.load import header, scripted
 
 pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
 ENDLESS = """
 from locust import constant
-from harness.load.user import SessionUser
+from harness.load.locustfiles.session_user import SessionUser
 
 class Caller(SessionUser):
     wait_time = constant(0.04)

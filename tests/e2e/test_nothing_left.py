@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from harness.errors import EnvironmentLacksError
-from harness.stores import STORES
-from harness.supervisor.main import OWNER_FILE, RUN_VARIABLE, SCRATCH_PREFIX, descendants, processes
-from tests.fakes_supervised import AWKWARD
+from harness.cluster.stores import STORES
+from harness.cluster.supervisor.main import OWNER_FILE, RUN_VARIABLE, SCRATCH_PREFIX, descendants, processes
+from harness.common.errors import EnvironmentLacksError
+from tests.support.supervised import AWKWARD
 
 WITHIN = 2.0  # seconds: what the harness promises
 ROOT = Path(__file__).parents[2]
@@ -65,7 +65,7 @@ def heed_signals() -> None:
 def start(tmp_path: Path) -> Iterator[Callable[..., tuple[str, Harness]]]:
     started: list[Harness] = []
 
-    def start_one(module: str = "tests.fakes_supervised", *arguments: str) -> tuple[str, Harness]:
+    def start_one(module: str = "tests.support.supervised", *arguments: str) -> tuple[str, Harness]:
         run = uuid.uuid4().hex
         argv = [sys.executable, "-m", module, run, str(tmp_path), *arguments]
         harness = subprocess.Popen(
@@ -115,7 +115,7 @@ def test_sigkill_at_any_moment_of_the_start(start: Callable[..., tuple[str, Harn
 
 
 def test_an_exception_in_the_middle(start: Callable[..., tuple[str, Harness]]) -> None:
-    run, harness = start("tests.fakes_supervised", "raise")
+    run, harness = start("tests.support.supervised", "raise")
     up(harness)
     assert harness.wait(10) == 1
     assert harness.stderr is not None
@@ -143,7 +143,7 @@ def test_a_signal_to_the_supervisor(start: Callable[..., tuple[str, Harness]]) -
 
 
 def test_a_harness_that_forked_does_not_keep_its_run_alive(start: Callable[..., tuple[str, Harness]]) -> None:
-    run, harness = start("tests.fakes_supervised", "fork")
+    run, harness = start("tests.support.supervised", "fork")
     up(harness)
     below = everything_below(harness)
     (copy,) = {process.pid for process in processes() if process.parent == harness.pid} - pids_of(run)
@@ -165,7 +165,7 @@ def test_sigkill_in_the_middle_of_faults(start: Callable[..., tuple[str, Harness
         STORES[state].program()
     except EnvironmentLacksError as lack:
         pytest.skip(f"{lack.message}: {lack.hint}")
-    run, harness = start("tests.fakes_topology", state, "haproxy", "broken")
+    run, harness = start("tests.support.topology", state, "haproxy", "broken")
     up(harness)
     below = everything_below(harness)
     stopped = {process.pid for process in processes() if process.pid in below and process.state == "T"}
@@ -177,7 +177,7 @@ def test_sigkill_in_the_middle_of_faults(start: Callable[..., tuple[str, Harness
 @pytest.mark.slow
 @pytest.mark.parametrize(("state", "balancer"), [("memory", "haproxy"), ("redis", "nginx")])
 def test_sigkill_with_a_whole_topology_up(start: Callable[..., tuple[str, Harness]], state: str, balancer: str) -> None:
-    run, harness = start("tests.fakes_topology", state, balancer)
+    run, harness = start("tests.support.topology", state, balancer)
     up(harness)
     below = everything_below(harness)
     harness.kill()

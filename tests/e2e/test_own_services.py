@@ -7,16 +7,20 @@ from pathlib import Path
 
 import pytest
 
-from harness import scenario
-from harness.errors import UsageError
-from harness.expectations import keeps
+from harness.common.errors import UsageError
 from harness.faults import Kill, Restart
-from harness.library import arun, run
 from harness.recipes import Number, SessionCounter
-from harness.scenario import At, Balancing, Design, Scenario, Sessions
-from harness.targets import Command
-from tests.e2e.benched import benched
-from tests.e2e.harnessed import assert_one_clear_line, harness
+from harness.runner.library import arun, run
+from harness.scenario import loading
+from harness.scenario.balancing import Balancing
+from harness.scenario.design import Design
+from harness.scenario.expectations import keeps
+from harness.scenario.faults import At
+from harness.scenario.scenario import Scenario
+from harness.scenario.services import Command
+from harness.scenario.workload import Sessions
+from tests.support.bench import benched
+from tests.support.harness_command import assert_one_clear_line, harness
 
 pytestmark = pytest.mark.slow
 
@@ -153,7 +157,7 @@ def test_init_says_what_the_sessions_are(tmp_path: Path) -> None:
     told = json.loads(harness("init", file, *asked).out)
     assert told["shown"] == "3" and told["carriers"] == ["sid"]
     assert (told["replicas_agree"], told["survives_restart"]) == (False, False)
-    assert [one.name for one in scenario.load(file).scenario.designs] == ["affinity", "spread"]
+    assert [one.name for one in loading.load(file).scenario.designs] == ["affinity", "spread"]
     file.write_text(file.read_text().replace("/visits", "/health"))
     again = harness("init", file)
     assert again.code == 3 and "say in the file where it shows" in again.out
@@ -162,7 +166,7 @@ def test_init_says_what_the_sessions_are(tmp_path: Path) -> None:
 def test_a_service_that_does_not_start_is_told_and_leaves_its_log(tmp_path: Path) -> None:
     told = harness("run", "--command", f"{sys.executable} -c 'import sys; sys.exit(7)'", "--out", tmp_path)
     assert_one_clear_line(told, 4, "ended with code 7 before it was ready")
-    assert list(tmp_path.glob("probing/*/observations/service-control/logs/r0.log"))
+    assert list(tmp_path.glob("default_locustfile/*/observations/service-control/logs/r0.log"))
 
 
 class Visitor(SessionCounter):

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.runs import Run
-from tests.e2e.harnessed import ROOT, harness
+from harness.results.run import Run
+from tests.support.harness_command import ROOT, harness
 
 pytestmark = pytest.mark.slow
 

@@ -8,13 +8,15 @@ import aiohttp
 import pytest
 
 from harness import faults
-from harness.clock import Clock
+from harness.cluster.backends.process import ProcessBackend
+from harness.cluster.supervisor import supervised
+from harness.cluster.topology import Topology
+from harness.common.clock import Clock
 from harness.faults.timeline import timeline
-from harness.observations import Event
-from harness.scenario import At, Balancing, Design, Fault
-from harness.supervisor import supervised
-from harness.topology.process import ProcessBackend
-from harness.topology.topology import Topology
+from harness.observations.events import Event
+from harness.scenario.balancing import Balancing
+from harness.scenario.design import Design
+from harness.scenario.faults import At, Fault
 
 pytestmark = pytest.mark.slow
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.e2e.harnessed import NODE_KILL, ROOT, argv, harness
+from tests.support.harness_command import NODE_KILL, ROOT, argv, harness
 
 pytestmark = pytest.mark.slow
 

@@ -6,8 +6,8 @@ import pytest
 
 from harness import claims
 from harness.claims import Runs, Support
-from harness.summary import Arm, DesignSummary, FaultFigures, Named, Summary
-from tests import fakes_charts as fakes
+from harness.results.summary import Arm, DesignSummary, FaultFigures, Named, Summary
+from tests.support import charts as fakes
 
 DRAWN = fakes.summary()
 PLAIN = next(iter(DRAWN.designs.values())).arms["control"]

@@ -8,9 +8,9 @@ import pytest
 
 from harness import claims
 from harness.claims import Finding, Need, Point, Runs, Support, Told, attempt, needs
-from harness.errors import UsageError
-from harness.summary import Summary
-from tests import fakes_charts as fakes
+from harness.common.errors import UsageError
+from harness.results.summary import Summary
+from tests.support import charts as fakes
 
 DRAWN = fakes.summary()
 assert DRAWN.controls.calibration is not None

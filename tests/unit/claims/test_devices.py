@@ -4,8 +4,8 @@ from dataclasses import replace
 
 from harness import claims
 from harness.claims import Runs, Support, devices
-from harness.summary import Arm
-from tests import fakes_charts as fakes
+from harness.results.summary import Arm
+from tests.support import charts as fakes
 
 DRAWN = fakes.summary()
 STICKY = DRAWN.designs["sticky"]

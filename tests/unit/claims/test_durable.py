@@ -9,8 +9,8 @@ import pytest
 from harness import claims
 from harness.claims import Finding, Runs, Support
 from harness.claims.durable import CAUGHT_UP
-from harness.summary import Arm, DesignSummary, FaultFigures, Named, Phases, Sagas, Summary
-from tests import fakes_charts as fakes
+from harness.results.summary import Arm, DesignSummary, FaultFigures, Named, Phases, Sagas, Summary
+from tests.support import charts as fakes
 
 DRAWN = fakes.summary()
 PLAIN = next(iter(DRAWN.designs.values())).arms["control"]

@@ -5,8 +5,8 @@ from dataclasses import replace
 from harness import claims
 from harness.claims import Runs, Support
 from harness.claims.replication import REPLICATED
-from harness.summary import Arm, DesignSummary, FaultFigures, Summary
-from tests import fakes_charts as fakes
+from harness.results.summary import Arm, DesignSummary, FaultFigures, Summary
+from tests.support import charts as fakes
 
 DRAWN = fakes.summary()
 PLAIN = next(iter(DRAWN.designs.values())).arms["control"]

@@ -6,7 +6,7 @@ import pytest
 
 from harness import claims
 from harness.claims import Runs, Support
-from harness.summary import Messages, Percentiles
+from harness.results.summary import Messages, Percentiles
 from tests.unit.claims.test_claims import RUN
 
 C18, C19 = claims.chosen(["C18", "C19"])

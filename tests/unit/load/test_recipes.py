@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from harness.load.client import Client, Request
-from harness.load.shown import Json, Number
-from harness.load.user import Environment
-from harness.load.wire import Heads, Inbox, Reply
+from harness.load.http.client import Client, Request
+from harness.load.http.wire import Heads, Inbox, Reply
+from harness.load.locustfiles.session_user import Environment
+from harness.load.sessions.extractors import Json, Number
 from harness.oracle.observed import Observed
 from harness.recipes import Cart, Login, Probe, SessionCounter, hidden_fields
 

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.observations import Anomaly
+from harness.observations.requests import Anomaly
 from harness.oracle.judge import Judgement
-from tests.unit.oracle.world import Cell, Client, Network
+from tests.support.world import Cell, Client, Network
 
 ROUGH = Network(refused=0.03, rejected=0.02, lost=0.02, unanswered=0.03, late=0.02, silent=0.03)
 SESSIONS = 150

@@ -2,15 +2,15 @@ import json
 
 import pytest
 
-from harness.errors import UsageError
-from harness.observations import Anomaly, Outcome
+from harness.common.errors import UsageError
+from harness.observations.requests import Anomaly, Outcome
+from harness.oracle.history import Testimony
 from harness.oracle.judge import KINDS, Judgement, judge
 from harness.oracle.ledger import MOST_KEPT, MOST_SHIFTS, Ledger
 from harness.oracle.models import Items
 from harness.oracle.observed import Observed, Tally, tally_of
 from harness.oracle.operations import op_text, operation, token
-from harness.oracle.testimony import Testimony
-from tests.unit.oracle.world import SEED, Cell
+from tests.support.world import SEED, Cell
 
 OK, FAILED, IN_DOUBT = Outcome
 

@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
-from harness.observations import Anomaly, Outcome
+from harness.observations.requests import Anomaly, Outcome
 from harness.oracle import models
 from harness.oracle.judge import Judgement, judge
 from harness.oracle.ledger import Ledger
 from harness.oracle.models import ModelFactory, Removed
 from harness.oracle.observed import Observed
 from harness.oracle.operations import MASK, operation, token
-from tests.unit.oracle.world import SEED
+from tests.support.world import SEED
 
 OK, FAILED, IN_DOUBT = Outcome
 

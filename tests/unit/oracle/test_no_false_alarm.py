@@ -4,10 +4,10 @@ import random
 
 import pytest
 
-from harness.observations import Anomaly, Outcome
+from harness.observations.requests import Anomaly, Outcome
 from harness.oracle.judge import judge
 from harness.oracle.ledger import Ledger
-from tests.unit.oracle.world import SEED, Cell, Client, Network
+from tests.support.world import SEED, Cell, Client, Network
 
 ROUGH = Network(refused=0.03, rejected=0.02, lost=0.02, unanswered=0.03, late=0.03, silent=0.05)
 RETRYING = Network(refused=0.02, rejected=0.0, lost=0.05, unanswered=0.05, late=0.03, silent=0.02, retries=0.8)

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from harness.report import table
-from harness.summary import Arm, DesignSummary, Requests, Summary
-from tests import fakes_charts as fakes
+from harness.results.summary import Arm, DesignSummary, Requests, Summary
+from tests.support import charts as fakes
 
 STICKY = fakes.arm(fakes.TRIO[0], "fault")
 KEPT = fakes.arm(fakes.TRIO[1], "fault")

@@ -6,17 +6,17 @@ from pathlib import Path
 import pytest
 from aiohttp.test_utils import make_mocked_request
 
-from targets import asked
 from targets.apps import cart
-from targets.journal import Journal
-from targets.keys import Keyring
-from targets.problems import Conflict, Rejected, Unavailable
-from targets.session import Session, Tally, token
-from targets.settings import Options, Settings
+from targets.common.session import Session, Tally, token
+from targets.common.settings import Options, Settings
+from targets.http import request_fields
+from targets.http.errors import Conflict, Rejected, Unavailable
+from targets.http.keys import Keyring
 from targets.state import Place
 from targets.state.memory import Memory
 from targets.state.token import Token
-from tests.unit.targets.served import SETTINGS, Client, served, visited
+from targets.storage.journal import Journal
+from tests.support.served_target import SETTINGS, Client, served, visited
 
 OPS = [f"{n:016x}" for n in range(1, 9)]
 PLACES: dict[str, Callable[[], Place]] = {"memory": Memory, "token": lambda: Token(Keyring("s"))}
@@ -120,7 +120,7 @@ async def test_the_session_cookie_is_found_among_others() -> None:
     [("", ""), ("a=b", ""), ("session=x", "x"), ("a=session; session=y; b", "y"), ("session=\u00e9", "")],
 )
 def test_the_handle_in_a_cookie_header(header: str, handle: str) -> None:
-    assert asked.cookie(make_mocked_request("GET", "/", {"Cookie": header})) == handle
+    assert request_fields.cookie(make_mocked_request("GET", "/", {"Cookie": header})) == handle
 
 
 async def test_concurrent_writers_in_memory_lose_nothing() -> None:

@@ -1,9 +1,10 @@
 import pytest
 
-from targets.apps import Parts, Routes, content
+from targets.apps import Parts, content
 from targets.apps.content import FOREVER, Content, celsius, thing
+from targets.http.routes import Routes
 from targets.state.none import Nowhere
-from tests.unit.targets.served import visited
+from tests.support.served_target import visited
 
 
 class Clocked:

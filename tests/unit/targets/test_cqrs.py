@@ -1,10 +1,10 @@
 import pytest
 
-from targets import catalog
 from targets.apps import cqrs
-from targets.settings import Options, Settings, SettingsError
+from targets.common.settings import Options, Settings, SettingsError
+from targets.server import catalog
 from targets.state.memory import Memory
-from tests.unit.targets.served import Client, Reply, served, visited
+from tests.support.served_target import Client, Reply, served, visited
 
 OPS = [f"{n:016x}" for n in range(1, 9)]
 

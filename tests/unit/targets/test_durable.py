@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from targets.session import Session
-from targets.settings import Options, Settings, SettingsError
+from targets.common.session import Session
+from targets.common.settings import Options, Settings, SettingsError
 from targets.state import checkpoint, eventlog
 from targets.state.checkpoint import Checkpoint
 from targets.state.eventlog import EventLog, applied, happened

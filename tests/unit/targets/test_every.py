@@ -1,6 +1,6 @@
 import asyncio
 
-from targets.every import Every
+from targets.common.periodic import Every
 
 
 async def test_it_is_done_again_and_again_until_it_is_ended() -> None:

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from targets.apps import cart
-from targets.session import token
+from targets.common.session import token
 from targets.state.faulty import BUGS, Bugs, Faulty
 from targets.state.memory import Memory
-from tests.unit.targets.served import Client, served
+from tests.support.served_target import Client, served
 
 WRITES = 10
 OWNERS = [f"u{n}" for n in range(12)]

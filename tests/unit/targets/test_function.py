@@ -8,14 +8,14 @@ import psutil
 import pytest
 from aiohttp.test_utils import RawTestServer
 
-from targets import catalog
 from targets.apps import Parts, function
-from targets.journal import Journal
-from targets.service import Service, at_work
-from targets.settings import Options, SettingsError
+from targets.common.settings import Options, SettingsError
+from targets.server import catalog
+from targets.server.service import Service, at_work
 from targets.state import token
 from targets.state.none import Nowhere
-from tests.unit.targets.served import SETTINGS, Client
+from targets.storage.journal import Journal
+from tests.support.served_target import SETTINGS, Client
 
 
 @asynccontextmanager
@@ -31,7 +31,7 @@ async def _visited(warm: str) -> AsyncIterator[Client]:
 
 
 def _workers() -> set[int]:
-    return {child.pid for child in psutil.Process().children() if "targets.worker" in child.cmdline()}
+    return {child.pid for child in psutil.Process().children() if "targets.server.worker" in child.cmdline()}
 
 
 @pytest.mark.slow

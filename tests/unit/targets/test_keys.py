@@ -6,14 +6,14 @@ from dataclasses import replace
 import pytest
 
 from targets.apps import cart
-from targets.capacity import Slots
-from targets.keys import Keyring
-from targets.problems import Rejected
-from targets.session import Session
-from targets.settings import Options, SettingsError
+from targets.common.session import Session
+from targets.common.settings import Options, SettingsError
+from targets.http.errors import Rejected
+from targets.http.keys import Keyring
+from targets.server.capacity import Slots
 from targets.state import token
 from targets.state.token import Token
-from tests.unit.targets.served import SETTINGS, Client, visited
+from tests.support.served_target import SETTINGS, Client, visited
 
 
 @pytest.fixture

@@ -12,15 +12,15 @@ from aiohttp import web
 from aiohttp.test_utils import RawTestServer
 
 from targets.apps import Parts, login
-from targets.capacity import Slots
-from targets.journal import Journal
-from targets.keys import Keyring
-from targets.service import Service, at_work
-from targets.settings import Options, Settings, SettingsError
+from targets.common.settings import Options, Settings, SettingsError
+from targets.http.keys import Keyring
+from targets.server.capacity import Slots
+from targets.server.service import Service, at_work
 from targets.state import Place
 from targets.state.memory import Memory
 from targets.state.token import Token
-from tests.unit.targets.served import SETTINGS, Client
+from targets.storage.journal import Journal
+from tests.support.served_target import SETTINGS, Client
 
 SCHEMES = ("jwt", "session", "opaque")
 

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from targets.apps import echo, orders
-from targets.journal import Journal
-from targets.session import hex64, token
+from targets.common.session import hex64, token
 from targets.state.none import Nowhere
-from tests.unit.targets.served import SETTINGS, visited
+from targets.storage.journal import Journal
+from tests.support.served_target import SETTINGS, visited
 
 OP = "00c0ffee00c0ffee"
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from targets.problems import Unavailable
-from targets.records import FSYNC, Log, framed, intact, written
-from targets.settings import SettingsError
+from targets.common.settings import SettingsError
+from targets.http.errors import Unavailable
+from targets.storage.records import FSYNC, Log, framed, intact, written
 
 
 async def logged(path: Path, *texts: str, fsync: str = "always") -> list[str]:

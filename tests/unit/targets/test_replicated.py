@@ -7,15 +7,15 @@ import pytest
 from aiohttp.test_utils import RawTestServer
 
 from targets.apps import Parts, cart
-from targets.journal import Journal
-from targets.peers import Entry, HttpPeer, peer_key
-from targets.problems import Conflict, Unavailable
-from targets.service import Service
-from targets.session import Session
-from targets.settings import Options, Settings, SettingsError
+from targets.common.session import Session
+from targets.common.settings import Options, Settings, SettingsError
+from targets.http.errors import Conflict, Unavailable
+from targets.server.service import Service
 from targets.state import replicated
 from targets.state.replicated import Replicated
-from tests.fakes_peers import Nearby
+from targets.storage.journal import Journal
+from targets.storage.peers import Entry, HttpPeer, peer_key
+from tests.support.peers import Nearby
 
 OPS = [f"{n:016x}" for n in range(1, 9)]
 

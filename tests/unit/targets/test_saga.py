@@ -14,19 +14,19 @@ from typing import Any
 
 import pytest
 
-from targets import catalog
 from targets.apps import Parts, saga
 from targets.apps.saga import BEGIN, END, RECORD, STEPS, UNDOES, Coordinator, Diary, Order
-from targets.journal import Journal
-from targets.keeper import Wish
-from targets.problems import Unavailable
-from targets.service import at_work
-from targets.session import Session
-from targets.settings import Options, Settings, SettingsError
+from targets.common.session import Session
+from targets.common.settings import Options, Settings, SettingsError
+from targets.http.errors import Unavailable
+from targets.server import catalog
+from targets.server.service import at_work
+from targets.sessions.service import Wish
 from targets.state import Place
 from targets.state.eventlog import EventLog
 from targets.state.memory import Memory
-from tests.unit.targets.served import visited
+from targets.storage.journal import Journal
+from tests.support.served_target import visited
 
 OPS = [f"{n:016x}" for n in range(1, 9)]
 SHIPPED, UNDONE = Counter(["reserve", "pay", "ship"]), Counter(["reserve", "pay", "refund", "release"])

@@ -5,12 +5,13 @@ from types import SimpleNamespace
 
 from aiohttp import web
 
-from targets.apps import Parts, Routes, cart, echo
-from targets.capacity import Slots
-from targets.service import Service, at_work
+from targets.apps import Parts, cart, echo
+from targets.http.routes import Routes
+from targets.server.capacity import Slots
+from targets.server.service import Service, at_work
 from targets.state.memory import Memory
 from targets.state.none import Nowhere
-from tests.unit.targets.served import SETTINGS, Client, served, visited
+from tests.support.served_target import SETTINGS, Client, served, visited
 
 
 async def test_every_reply_says_who_answered() -> None:

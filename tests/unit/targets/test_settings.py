@@ -3,9 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from targets import catalog
 from targets.__main__ import main
-from targets.settings import Options, Settings, SettingsError, seconds
+from targets.common.settings import Options, Settings, SettingsError, seconds
+from targets.server import catalog
 
 
 @pytest.mark.parametrize(("text", "length"), [("20ms", 0.02), ("1m30s", 90), ("0.5", 0.5), ("2h", 7200), ("0s", 0)])

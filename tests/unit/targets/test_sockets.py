@@ -11,17 +11,17 @@ import pytest
 from aiohttp import ClientWebSocketResponse, CookieJar, WSCloseCode, WSMsgType, WSServerHandshakeError
 from aiohttp.test_utils import BaseTestServer, TestClient
 
-from targets import catalog
 from targets.apps import Parts, chat, game
-from targets.bus import Alone, Said, later
-from targets.capacity import Slots
-from targets.journal import Journal
-from targets.problems import Unavailable
-from targets.session import token
-from targets.settings import Options, Settings, SettingsError
+from targets.common.session import token
+from targets.common.settings import Options, Settings, SettingsError
+from targets.http.errors import Unavailable
+from targets.server import catalog
+from targets.server.capacity import Slots
+from targets.sessions.bus import Alone, Said, later
 from targets.state import Place
 from targets.state.memory import Memory
-from tests.unit.targets.served import served
+from targets.storage.journal import Journal
+from tests.support.served_target import served
 
 OPS = [f"{n:016x}" for n in range(1, 9)]
 DEADLINE = 20

@@ -16,7 +16,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from targets.service import GRACE
+from targets.server.service import GRACE
 
 pytestmark = pytest.mark.slow
 DEADLINE = 20

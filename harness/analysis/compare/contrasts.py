@@ -1,0 +1,111 @@
+"""Contrasts: the ratios that are compared, each taken inside one repeat of one session, so that the machine cancels."""
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from harness.analysis.compare.side import Side
+from harness.results.summary import Arm, Echo
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One figure of an arm. ``gates``: steady enough that a comparison waits for its answer; the others are told."""
+
+    name: str
+    of: Callable[[Arm], float | None]
+    floor: Callable[[Echo], float]  # the echo's figure that it is divided by, where the echo is the divisor
+    more_is_better: bool = False
+    gates: bool = True
+
+    def cost(self, value: float) -> float:
+        """Its logarithm, turned so that more is worse."""
+        return -math.log(value) if self.more_is_better else math.log(value)
+
+
+def _bytes(arm: Arm) -> float | None:
+    sent, received = arm.bytes.request_mean, arm.bytes.response_mean
+    return None if sent is None or received is None else sent + received
+
+
+MEASURES = (
+    Measure("throughput", lambda arm: arm.throughput.correct, lambda echo: echo.throughput, more_is_better=True),
+    Measure("p50", lambda arm: arm.latency_ms.p50, lambda echo: echo.p50_ms),
+    Measure("p99", lambda arm: arm.latency_ms.p99, lambda echo: echo.p99_ms, gates=False),
+    Measure("cpu", lambda arm: arm.resources.cpu_ms_per_request, lambda echo: 1 / echo.throughput, gates=False),
+    Measure("bytes", _bytes, lambda echo: 1.0),  # bytes do not depend on the machine
+)
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """One measure of an arm divided by that of ``against``, repeat by repeat, as logarithms; more is worse."""
+
+    design: str
+    arm: str
+    against: str
+    measure: Measure
+    now: tuple[float, ...]
+    before: tuple[float, ...]
+
+    @property
+    def pairs(self) -> tuple[int, int]:
+        """How many the run has, and the baseline."""
+        return len(self.now), len(self.before)
+
+    @property
+    def gates(self) -> bool:
+        """Whether the comparison waits for it. What is divided by the echo is as unsteady as the machine."""
+        return self.measure.gates and (self.against != ECHO or self.measure.name == "bytes")
+
+
+ECHO = "the echo"
+_Costs = Sequence[float | None]
+
+
+def contrasts(run: Side, baseline: Side) -> tuple[Contrast, ...]:
+    """A design's control by the reference's, a fault arm by its control, the reference's control by the echo."""
+    return tuple(
+        Contrast(design, arm, against, measure, _pairs(run, design, arm, against, measure),
+                 _pairs(baseline, design, arm, against, measure))
+        for design, arm, against in _divisions(baseline)
+        for measure in MEASURES
+    )  # fmt: skip
+
+
+def _divisions(side: Side) -> Iterator[tuple[str, str, str]]:
+    for design in side.plan.designs:
+        yield design, "control", ECHO if design == side.reference else side.reference
+        if side.arm(design, "fault") is not None:
+            yield design, "fault", "its control"
+
+
+def again(side: Side) -> Mapping[str, tuple[float, ...]]:
+    """By measure, the A/A arm divided by the arm that it repeats: noise alone."""
+    ours, theirs = side.again(), side.arm(side.reference, "control")
+    return {measure.name: _divided(_costs(ours, measure), _costs(theirs, measure)) for measure in MEASURES}
+
+
+def _pairs(side: Side, design: str, arm: str, against: str, measure: Measure) -> tuple[float, ...]:
+    ours = _costs(side.arm(design, arm), measure)
+    if against == ECHO:
+        return _divided(ours, [_cost(measure, measure.floor(echo)) if echo else None for echo in side.echoes()])
+    divisor = design if arm == "fault" else against
+    return _divided(ours, _costs(side.arm(divisor, "control"), measure))
+
+
+def _costs(arm: Arm | None, measure: Measure) -> _Costs:
+    """One a repeat; None where it was not measured, or the driver was not up to it."""
+    if arm is None:
+        return ()
+    return [None if one.driver.saturated else _cost(measure, measure.of(one)) for one in arm.repeats or (arm,)]
+
+
+def _cost(measure: Measure, value: float | None) -> float | None:
+    return measure.cost(value) if value else None
+
+
+def _divided(ours: _Costs, theirs: _Costs) -> tuple[float, ...]:
+    """Log ratios of the repeats in which both were measured."""
+    pairs = zip(ours, theirs, strict=False)  # an interrupted run has fewer of one
+    return tuple(a - b for a, b in pairs if a is not None and b is not None)

@@ -1,0 +1,108 @@
+"""The two sides of a comparison, each a run or a baseline, and what keeps them from being compared."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from harness.results.plan import Plan
+from harness.results.run import Run
+from harness.results.summary import Arm, Echo, Summary
+from harness.results.verdicts import Verdict
+
+#: What a machine is known by. Python counts to its minor version.
+_MACHINE = ("cpu", "cores", "python")
+#: What of a design is a condition of the measurement; the rest of it may be what changed.
+_CONDITIONS = ("replicas", "balancer")
+
+
+@dataclass(frozen=True)
+class Side:
+    """What a comparison reads of a run."""
+
+    plan: Plan
+    summary: Summary
+    verdicts: tuple[Verdict, ...]
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Read the directory of a run, or of a baseline that was accepted from one.
+
+        Raises:
+            UsageError: it is neither, is cut off, or has another schema.
+        """
+        run = Run.open(path)
+        return cls(run.plan, run.summary(), run.verdicts())
+
+    @property
+    def reference(self) -> str:
+        """The design that the others are divided by: the first."""
+        return next(iter(self.plan.designs))
+
+    def arm(self, design: str, arm: str) -> Arm | None:
+        """An arm's figures, where it ran."""
+        told = self.summary.designs.get(design)
+        return told.arms.get(arm) if told else None
+
+    def again(self) -> Arm | None:
+        """The A/A arm: the reference design's control once more."""
+        aa = self.summary.controls.aa
+        return aa.arm if aa else None
+
+    def echoes(self) -> tuple[Echo | None, ...]:
+        """The echo of each round."""
+        echo = self.summary.controls.echo
+        return (echo.repeats or (echo,)) if echo else ()
+
+
+def experiment_differences(run: Side, baseline: Side) -> tuple[str, ...]:
+    """How the two experiments differ: each of these leaves nothing to compare."""
+    return tuple(_differ(_experiment(run.plan), _experiment(baseline.plan)))
+
+
+def machine_differences(run: Side, baseline: Side) -> tuple[str, ...]:
+    """How the two machines differ: counts can be compared all the same, times cannot."""
+    return tuple(_differ(_machine(run.plan), _machine(baseline.plan)))
+
+
+def changes(run: Side, baseline: Side) -> tuple[str, ...]:
+    """What else differs, which may be what is being compared."""
+    return tuple(_differ(_build(run.plan), _build(baseline.plan)))
+
+
+def _differ(run: Mapping[str, Any], baseline: Mapping[str, Any]) -> Iterator[str]:
+    for key in sorted(run.keys() | baseline.keys()):
+        ours, theirs = run.get(key), baseline.get(key)
+        if ours != theirs:
+            yield f"{key} is {_short(ours)}, the baseline's is {_short(theirs)}"
+
+
+def _short(value: object) -> str:
+    text = "not told" if value is None else str(value)
+    return f"{text[:12]}…" if len(text) == 64 else text  # a SHA-256
+
+
+def _experiment(plan: Plan) -> dict[str, Any]:
+    return {
+        "the scenario": plan.scenario,
+        "the scenario's SHA-256": plan.sha256,
+        "--quick": bool(plan.flags.get("quick")),
+        "the list of designs": ", ".join(plan.designs),
+        **{f"the load's {key}": value for key, value in plan.load.items()},
+        **{f"{key} of {name}": told.get(key) for name, told in plan.designs.items() for key in _CONDITIONS},
+    }
+
+
+def _machine(plan: Plan) -> dict[str, Any]:
+    told = {key: plan.environment.get(key) for key in _MACHINE}
+    return {**told, "python": ".".join(str(told["python"]).split(".")[:2])}
+
+
+def _build(plan: Plan) -> dict[str, Any]:
+    designs = {
+        f"{key} of {name}": value
+        for name, told in plan.designs.items()
+        for key, value in told.items()
+        if key not in _CONDITIONS
+    }
+    return {**designs, **{f"the version of {name}": version for name, version in plan.versions.items()}}

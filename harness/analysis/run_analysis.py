@@ -1,0 +1,249 @@
+"""From what a run recorded to its summary and verdicts: pure, and repeatable on an old run."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from harness.analysis.metrics.fold import fold
+from harness.oracle.judge import Judgement
+from harness.results.arm_files import ArmFiles, ArmObservations
+from harness.results.run import Run
+from harness.results.summary import Again, Arm, Calibration, Controls, DesignSummary, Echo, Messages, Sessions, Summary
+from harness.results.verdicts import Expectation, Result, Verdict, worst
+
+#: A finding is the gravest thing that happened to a session, in this order.
+_GRAVITY = ("leaked", "wrong", "lost", "rolled_back", "stale", "forced_login")
+#: What the judge should call each seeded bug.
+KIND_OF_BUG = {
+    "none": "none",
+    "drop": "lost_write",
+    "duplicate": "duplicate",
+    "stale": "stale",
+    "leak": "leaked",
+    "rollback": "rolled_back",
+    "lose": "lost",
+}
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """A run's figures and what they mean."""
+
+    summary: Summary
+    verdicts: tuple[Verdict, ...]
+    arms: tuple[ArmObservations, ...]
+
+    @property
+    def result(self) -> Result:
+        """The worst of all verdicts."""
+        return worst(verdict.result for verdict in self.verdicts)
+
+
+def analyse(run: Run, expectations: Sequence[Expectation]) -> Analysis:
+    """Fold every arm, judge every expectation, and check the measurement itself."""
+    arms = run.observations()
+    folded = [(arm, _with_theory(fold(arm), run.plan.designs[arm.design])) for arm in arms]
+    controls = _controls(run, folded)
+    summary = Summary(run.plan.scenario, run.plan.run, _designs(run, folded), controls)
+    verdicts = _under_controls(
+        [*_expected(summary, expectations), *_measurement(run, folded), *_control_verdicts(controls)], controls
+    )
+    return Analysis(_judged(summary, verdicts), verdicts, arms)
+
+
+def _with_theory(arm: Arm, design: Mapping[str, object]) -> Arm:
+    """Put the design's prediction beside what happened."""
+    expected = {"none": 0, "victim": arm.sessions.at_risk}.get(str(design.get("at_risk")))
+    return replace(arm, sessions=replace(arm.sessions, expected_lost=expected))
+
+
+def _designs(run: Run, folded: Sequence[tuple[ArmObservations, Arm]]) -> dict[str, DesignSummary]:
+    designs = {}
+    for name, describe in run.plan.designs.items():
+        arms: dict[str, Arm] = {}
+        for kind in ("fault", "control"):
+            arm = _repeated(folded, name, kind)
+            if arm is not None:
+                arms[kind] = arm
+        if arms:
+            designs[name] = DesignSummary(describe, arms, finding(arms))
+    return designs
+
+
+def _repeated(folded: Sequence[tuple[ArmObservations, Arm]], design: str, kind: str) -> Arm | None:
+    """The figures of an arm's first repeat, with all of them beneath where there are several."""
+    repeats = tuple(arm for seen, arm in folded if (seen.design, seen.arm) == (design, kind))
+    return replace(repeats[0], repeats=repeats if len(repeats) > 1 else ()) if repeats else None
+
+
+def finding(arms: Mapping[str, Arm]) -> str:
+    """What happened, in a word: of the arm with the fault where there is one, the gravest first."""
+    arm = arms.get("fault") or arms["control"]
+    for one in arm.repeats or (arm,):
+        word = _word(one)
+        if word != "kept":
+            return word
+    return "kept"
+
+
+def _word(arm: Arm) -> str:
+    sessions: Sessions = arm.sessions
+    if not sessions.judged:
+        return "unknown"
+    for word in _GRAVITY:
+        if getattr(sessions, word):
+            return word
+    if arm.writes.lost:
+        return "lost_writes"
+    if arm.writes.duplicated:
+        return "duplicated"
+    return _heard(arm.messages) if arm.messages is not None else "kept"
+
+
+def _heard(messages: Messages) -> str:
+    """What befell messages, where sessions and writes are all kept."""
+    told = {"lost_messages": messages.lost, "repeated_messages": messages.repeated, "disordered": messages.disordered}
+    return next((word for word, count in told.items() if count), "kept")
+
+
+def _expected(summary: Summary, expectations: Sequence[Expectation]) -> Iterator[Verdict]:
+    """Every expectation of every repeat; where they differ, the worst speaks."""
+    for expectation in expectations:
+        by_design: dict[str, list[Verdict]] = {}
+        for one in _repeats(summary):
+            for verdict in expectation.judge(one):
+                by_design.setdefault(verdict.design, []).append(verdict)
+        for verdicts in by_design.values():
+            gravest = worst(verdict.result for verdict in verdicts)
+            yield next(verdict for verdict in verdicts if verdict.result is gravest)
+
+
+def _repeats(summary: Summary) -> Iterator[Summary]:
+    """The summary as if each repeat were the only one."""
+    count = max((len(a.repeats) or 1 for d in summary.designs.values() for a in d.arms.values()), default=1)
+    for index in range(count):
+        designs = {}
+        for name, design in summary.designs.items():
+            arms = {
+                kind: (arm.repeats[index] if index < len(arm.repeats) else arm) for kind, arm in design.arms.items()
+            }
+            designs[name] = replace(design, arms=arms, finding=finding(arms))
+        yield replace(summary, designs=designs)
+
+
+def _measurement(run: Run, folded: Sequence[tuple[ArmObservations, Arm]]) -> Iterator[Verdict]:
+    """What makes the figures believable, arm by arm."""
+    done = {(arm.design, arm.arm, arm.repeat) for arm, _ in folded if arm.complete}
+    for design, arm, repeat in run.plan.arms:
+        if (design, arm, repeat) not in done:
+            yield Verdict("complete", Result.UNKNOWN, f"the {arm} arm was cut off or did not run", design)
+    for observed, figures in folded:
+        yield from _arm_measurement(observed, figures)
+
+
+def _arm_measurement(observed: ArmObservations, arm: Arm) -> Iterator[Verdict]:
+    where = f"{observed.arm} arm"
+    for event in observed.events:
+        if event.kind == "worker_lost":
+            why = f"{event.subject} on {event.detail['host']} was lost, {event.detail['why']}"
+            told = f"{where}: {why}; its {event.detail['sessions']} sessions are not judged"
+            yield Verdict("worker_lost", Result.UNKNOWN, told, observed.design)
+        if event.kind in ("part_died", "broken_off"):
+            yield Verdict(event.kind, Result.UNKNOWN, f"{where}: {event.detail.get('why', '')}", observed.design)
+    for fault in arm.faults:
+        if fault.effective is None or fault.healed is None:
+            why = f"{where}: no evidence that {fault.kind} of {fault.target} took effect and was undone"
+            yield Verdict("fault_landed", Result.UNKNOWN, why, observed.design)
+    if observed.tallied is not None and observed.effects:
+        why = f"{where}: without records nobody can tell whether effects are missing or took place twice"
+        yield Verdict("effects_judged", Result.UNKNOWN, why, observed.design)
+    if arm.driver.saturated:
+        driver = arm.driver
+        used = f"{driver.cpu_median} of {driver.core or 'a core'} in the median second, lag p99 {driver.lag_p99_ms} ms"
+        why = f"{where}: the load process was saturated or late ({used}); times cannot be trusted"
+        yield Verdict("driver_kept_up", Result.UNKNOWN, why, observed.design)
+    if arm.driver.saturated is None and observed.complete:
+        yield Verdict("driver_kept_up", Result.UNKNOWN, f"{where}: the load process was not sampled", observed.design)
+
+
+def _controls(run: Run, folded: Sequence[tuple[ArmObservations, Arm]]) -> Controls:
+    echo, aa = _echo(run), _again(folded)
+    truth = run.controls().get("calibration")
+    if not truth:
+        return Controls(None, echo, aa)
+    load = {"warmup_s": 0.0, "duration_s": 0.0}
+    return Controls(
+        calibrate(run.arm("calibration", "control").observations("calibration", "control", load).judgements, truth),
+        echo,
+        aa,
+    )
+
+
+def _again(folded: Sequence[tuple[ArmObservations, Arm]]) -> Again | None:
+    design = next((seen.design for seen, _ in folded if seen.arm == "aa"), None)
+    arm = _repeated(folded, design, "aa") if design is not None else None
+    return Again(design, arm) if design is not None and arm is not None else None
+
+
+def _echo(run: Run) -> Echo | None:
+    """The first round's echo, with all rounds' beneath it where there are several."""
+    rounds = max((nth for _, _, nth in run.plan.arms), default=1)
+    echoes = tuple(_echo_of(run.arm("echo", "control", nth)) for nth in range(1, rounds + 1))
+    first = next((echo for echo in echoes if echo is not None), None)
+    return replace(first, repeats=echoes if rounds > 1 else ()) if first else None
+
+
+def _echo_of(files: ArmFiles) -> Echo | None:
+    """The figures of one echo; None where it did not run to its end."""
+    seen = files.observations("echo", "control", {"warmup_s": 0.0, "duration_s": 0.0}) if files.path.exists() else None
+    if seen is None or not seen.complete:
+        return None
+    arm = fold(seen)
+    mean, p50, p99 = arm.throughput.mean, arm.service_ms.p50, arm.service_ms.p99
+    if mean is None or p50 is None or p99 is None:
+        return None
+    return Echo(arm.requests.ok, mean, p50, p99, arm.resources.driver_cpu)
+
+
+def calibrate(judgements: Sequence[Judgement], truth: Mapping[str, str]) -> Calibration:
+    """The confusion matrix of the judge: ``truth`` tells the bug that each owner's session really suffered."""
+    found = {judgement.owner: judgement.kind for judgement in judgements}
+    cells = Counter((KIND_OF_BUG[bug], found.get(owner, "missing")) for owner, bug in truth.items())
+    cells.update(("none", kind) for owner, kind in found.items() if owner not in truth)
+    matrix: dict[str, dict[str, int]] = {}
+    for (seeded, kind), count in sorted(cells.items()):
+        matrix.setdefault(seeded, {})[kind] = count
+    return Calibration(matrix, cells.total(), sum(n for (seeded, kind), n in cells.items() if seeded == kind))
+
+
+def _control_verdicts(controls: Controls) -> Iterator[Verdict]:
+    calibration = controls.calibration
+    if calibration is not None:
+        why = f"the judge named {calibration.correct} of {calibration.sessions} sessions with seeded bugs rightly"
+        yield Verdict("calibration", Result.PASS if calibration.diagonal else Result.UNKNOWN, why)
+    if controls.echo is None or None in controls.echo.repeats:
+        yield Verdict("echo", Result.UNKNOWN, "the echo control did not run to its end in every round")
+
+
+def _under_controls(verdicts: Sequence[Verdict], controls: Controls) -> tuple[Verdict, ...]:
+    """A failed control turns every verdict unknown: a judge that errs cannot speak."""
+    if controls.calibration is None or controls.calibration.diagonal:
+        return tuple(verdicts)
+    because = "the calibration failed, so nothing is certain; without it: "
+    return tuple(
+        v if v.check == "calibration" else replace(v, result=Result.UNKNOWN, why=f"{because}{v.result.value}, {v.why}")
+        for v in verdicts
+    )
+
+
+def _judged(summary: Summary, verdicts: Sequence[Verdict]) -> Summary:
+    designs = {}
+    for name, design in summary.designs.items():
+        own = [verdict for verdict in verdicts if verdict.design == name]
+        result = worst(verdict.result for verdict in own)
+        designs[name] = replace(
+            design,
+            verdict=result.value,
+            why=tuple(v.why for v in own if v.result is result or v.result is not Result.PASS),
+        )
+    return replace(summary, designs=designs, verdict=worst(verdict.result for verdict in verdicts).value)

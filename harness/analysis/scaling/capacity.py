@@ -1,0 +1,125 @@
+"""Capacity: the highest open load that a topology holds its SLOs under, searched for by short trials.
+
+The words are Theodolite's (Henning and Hasselbring, 2021): a *demand* is offered, the *capacity* is the highest demand
+held.
+"""
+
+import math
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+
+from harness.common.errors import UsageError
+
+#: The search ends when the held and the failed demand are this close together.
+RESOLUTION = 0.05
+#: Demands this close to the edge are tried a second time, and a third where the two disagree.
+MOST_TRIALS = 14
+_GROWTH = 1.12
+
+
+@dataclass(frozen=True)
+class Objectives:
+    """The SLOs: what a demand must meet to count as held."""
+
+    p99_ms: float = 200.0  # from the intended start
+    errors: float = 0.001  # share of requests that were not answered well
+    achieved: float = 0.95  # share of the offered requests that was answered by the end of the trial
+
+    def __post_init__(self) -> None:
+        if not (self.p99_ms > 0 and 0 <= self.errors < 1 and 0 < self.achieved <= 1):
+            raise UsageError("SLOs: a p99 above 0 ms, and a share of errors from 0 to below 1", "--slo-p99 200")
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One demand offered for a while, and how it went. ``use`` is each resource's utilisation, from 0 to 1."""
+
+    demand: float  # requests a second, asked for
+    offered: float  # requests a second that the arrivals came to, since chance has its share
+    achieved: float  # answered well within the trial, a second
+    p99_ms: float | None
+    errors: float  # share
+    driver_saturated: bool
+    use: Mapping[str, float] = field(default_factory=dict)
+
+    def held(self, objectives: Objectives) -> bool:
+        """Whether every SLO was met."""
+        return (
+            self.p99_ms is not None
+            and self.p99_ms <= objectives.p99_ms
+            and self.errors <= objectives.errors
+            and self.achieved >= objectives.achieved * self.offered
+        )
+
+
+#: Resources that belong to the measurement and not to the design: a point that they bound is left out.
+OUTSIDE = ("driver", "host")
+_BUSY = 0.8
+
+
+@dataclass(frozen=True)
+class Capacity:
+    """What the search found at one size."""
+
+    held: float  # the highest demand held; 0 where none was
+    failed: float | None  # the lowest demand that failed; None where none did
+    trials: tuple[Trial, ...]
+
+    @property
+    def edge(self) -> Trial | None:
+        """The trial that tells what bound it: the one at the lowest demand that failed, else the highest of all."""
+        known = [trial for trial in self.trials if trial.use]
+        failed = [trial for trial in known if self.failed is not None and trial.demand >= self.failed]
+        return min(failed, key=lambda one: one.demand, default=None) or max(
+            known, key=lambda one: one.demand, default=None
+        )
+
+    @property
+    def bound_by(self) -> str:
+        """The busiest resource at the edge, or ``unclear`` where none was busy."""
+        last = self.edge
+        if last is None:
+            return "unclear"
+        if last.driver_saturated:
+            return "driver"
+        name, used = max(last.use.items(), key=lambda item: item[1])
+        return name if used >= _BUSY else "unclear"
+
+    @property
+    def usable(self) -> bool:
+        """Whether it is the design's own capacity: the edge was seen, and neither driver nor host made it."""
+        return self.held > 0 and self.failed is not None and self.bound_by not in OUTSIDE
+
+
+async def search(
+    guess: float, attempt: Callable[[float], Awaitable[Trial]], objectives: Objectives, most: int = MOST_TRIALS
+) -> Capacity:
+    """Find the capacity: outwards from ``guess`` in growing steps until one demand holds and one fails, then by halves.
+
+    A demand that fails is tried once more, since one hiccup of the machine must not pass for the edge.
+    """
+    trials: list[Trial] = []
+
+    async def holds(demand: float) -> bool:
+        for _ in range(2):
+            trials.append(await attempt(demand))
+            if trials[-1].held(objectives):
+                return True
+            if len(trials) >= most or trials[-1].achieved < 0.8 * demand:
+                return False
+        return False
+
+    held, failed = 0.0, math.inf
+    demand, step = guess, _GROWTH
+    while len(trials) < most and not (failed / max(held, 1e-9) <= 1 + RESOLUTION):
+        if await holds(demand):
+            held = max(held, demand)
+        else:
+            failed = min(failed, demand)
+        if failed is math.inf or failed == math.inf:
+            demand, step = held * step, step * step
+        elif held == 0:
+            demand, step = failed / step, step * step
+        else:
+            demand = math.sqrt(held * failed)
+    return Capacity(held, None if math.isinf(failed) else failed, tuple(trials))

@@ -1,0 +1,150 @@
+"""What ``harness scale`` found, as it is kept in scaling.json: every size of every design, its trials, and the fit."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import Any
+
+from harness.analysis.scaling.capacity import Capacity, Objectives, Trial
+from harness.analysis.scaling.laws import Fit, Point, fit
+from harness.common.errors import UsageError
+from harness.results.files import write_text, writing
+from harness.results.run import Run
+
+SCHEMA = 1
+FILE = "scaling.json"
+
+
+@dataclass(frozen=True)
+class Size:
+    """One size and its capacity."""
+
+    replicas: int
+    capacity: Capacity
+
+    @property
+    def point(self) -> Point:
+        """For the fit."""
+        capacity = self.capacity
+        return Point(self.replicas, capacity.held, capacity.bound_by, capacity.usable)
+
+    def __str__(self) -> str:
+        capacity = self.capacity
+        more = "" if capacity.failed is None else f", {capacity.failed:,.0f}/s failed"
+        return f"held {capacity.held:,.0f}/s{more}; bound by {capacity.bound_by}; {len(capacity.trials)} trials"
+
+
+@dataclass(frozen=True)
+class ScaledDesign:
+    """One design at every size."""
+
+    name: str
+    describe: Mapping[str, Any]
+    sizes: tuple[Size, ...]
+
+    @cached_property
+    def fit(self) -> Fit:
+        """The law that its usable points follow."""
+        return fit([size.point for size in self.sizes])
+
+
+@dataclass(frozen=True)
+class Scaled:
+    """A whole run of ``harness scale``."""
+
+    run: str
+    scenario: str
+    objectives: Objectives
+    designs: tuple[ScaledDesign, ...]
+
+    @classmethod
+    def of(cls, run: Run) -> "Scaled":
+        """What a run kept.
+
+        Raises:
+            UsageError: it kept nothing, or in another schema.
+        """
+        try:
+            kept = json.loads((run.path / FILE).read_text())
+            if kept["schema"] != SCHEMA:
+                raise UsageError(
+                    f"{run.path / FILE} has schema {kept['schema']}, not {SCHEMA}", "run harness scale again"
+                )
+            designs = tuple(
+                ScaledDesign(name, run.plan.designs[name], tuple(_size(size) for size in sizes))
+                for name, sizes in kept["designs"].items()
+            )
+            return cls(run.plan.run, run.plan.scenario, Objectives(**kept["objectives"]), designs)
+        except (OSError, ValueError, KeyError, TypeError) as problem:
+            raise UsageError(f"{run.path} has no readable {FILE}", "run harness scale again") from problem
+
+    @property
+    def sentence(self) -> str:
+        """The finding: how far each design scaled, what bound it, and what law it follows."""
+        return " ".join(f"{design.name}: {_found(design)}" for design in self.designs)
+
+    def exit_code(self, sizes: Sequence[int]) -> int:
+        """0 if every size of every design has a capacity of its own, 3 where one cannot be told."""
+        told = [size.capacity.usable for design in self.designs for size in design.sizes]
+        whole = all({size.replicas for size in design.sizes} >= set(sizes) for design in self.designs)
+        return 0 if told and all(told) and whole else 3
+
+    def to_json(self) -> dict[str, Any]:
+        """Every figure, with the fit."""
+        return {
+            "schema": SCHEMA,
+            "run": self.run,
+            "objectives": asdict(self.objectives),
+            "designs": {design.name: _design_json(design) for design in self.designs},
+        }
+
+
+def keep(run: Run, design: str, sizes: Sequence[Size], objectives: Objectives) -> None:
+    """Write what was found of a design so far; another's is left as it is."""
+    path = run.path / FILE
+    with writing(path):
+        known: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {"schema": SCHEMA, "designs": {}}
+        known["objectives"] = asdict(objectives)
+        known["designs"][design] = [{"replicas": size.replicas, **asdict(size.capacity)} for size in sizes]
+        write_text(path, json.dumps(known, indent=1))
+
+
+def _size(kept: Mapping[str, Any]) -> Size:
+    trials = tuple(Trial(**trial) for trial in kept["trials"])
+    return Size(kept["replicas"], Capacity(kept["held"], kept["failed"], trials))
+
+
+def _found(design: ScaledDesign) -> str:
+    if not design.sizes:
+        return "nothing was measured."
+    last = design.sizes[-1]
+    efficiency = design.fit.efficiency(last.point)
+    share = "" if efficiency is None else f" ({100 * efficiency:.0f} % of linear)"
+    told = (
+        f"{last.capacity.held:,.0f} requests/s at {last.replicas} replicas{share}, bound by {last.capacity.bound_by}."
+    )
+    return f"{told} {design.fit.sentence}"
+
+
+def _design_json(design: ScaledDesign) -> dict[str, Any]:
+    found = design.fit
+    return {
+        "describe": dict(design.describe),
+        "points": [
+            {
+                "replicas": size.replicas,
+                "capacity": size.capacity.held,
+                "failed": size.capacity.failed,
+                "bound_by": size.capacity.bound_by,
+                "usable": size.capacity.usable,
+                "efficiency": found.efficiency(size.point),
+                "trials": [asdict(trial) for trial in size.capacity.trials],
+            }
+            for size in design.sizes
+        ],
+        "laws": [asdict(law) for law in found.laws],
+        "chosen": found.chosen.name if found.chosen else None,
+        "peak": found.peak,
+        "sentence": found.sentence,
+    }

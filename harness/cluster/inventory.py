@@ -1,0 +1,164 @@
+"""What this machine has and what it lacks, each with the line that installs it. Quick, and without the network."""
+
+import os
+import platform
+import re
+import resource
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+from harness.cluster import balancers
+from harness.cluster.stores import STORES, Kind
+from harness.common.errors import EnvironmentLacksError
+
+_PATIENCE_S = 1.5
+_PORTS = Path("/proc/sys/net/ipv4/ip_local_port_range")
+_USUAL = ("haproxy", "nginx", "redis")  # what most scenarios take
+_BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One part: whether it is here, in which version or amount, what needs it, and how to get it."""
+
+    part: str
+    present: bool
+    version: str
+    needed_for: str
+    install: str
+    required: bool = True  # False: everything but what ``needed_for`` says works without it
+
+
+def examine(results: Path = Path("results")) -> tuple[Finding, ...]:
+    """All findings, in a fixed order; ``results`` is where runs will be written."""
+    checks: Sequence[Callable[[], Finding]] = (
+        _python,
+        _cores,
+        _descriptors,
+        *(partial(_balancer, kind) for kind in balancers.KINDS.values()),
+        *(partial(_store, name, kind) for name, kind in STORES.items()),
+        _docker,
+        _browser,
+        partial(_disk, results),
+        _ports,
+        _proc,
+    )
+    with ThreadPoolExecutor(len(checks)) as pool:
+        return tuple(pool.map(lambda check: check(), checks))
+
+
+def _python() -> Finding:
+    fits = sys.version_info >= (3, 11)
+    return Finding(
+        "python", fits, platform.python_version(), "everything", "apt-get install python3 python3-venv (3.11 or newer)"
+    )
+
+
+def _cores() -> Finding:
+    cores = os.cpu_count() or 1
+    return Finding(
+        "cores",
+        cores >= 2,
+        str(cores),
+        "load and replicas apart",
+        "use a machine with 2 or more",
+        False,
+    )
+
+
+def _descriptors() -> Finding:
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    unlimited = soft == resource.RLIM_INFINITY
+    return Finding(
+        "descriptors",
+        unlimited or soft >= 1024,
+        "unlimited" if unlimited else str(soft),
+        "one socket a session",
+        "ulimit -n 65536",
+    )
+
+
+def _balancer(kind: balancers.Kind) -> Finding:
+    usual = kind.name in _USUAL
+    found = _server(kind.name, kind.binary, "balancing" if usual else f"designs behind {kind.name}", kind.version)
+    return replace(found, required=usual)
+
+
+def _store(name: str, kind: type[Kind]) -> Finding:
+    found = _server(name, kind.program, f"state in {name}", "--version")
+    return replace(found, required=name in _USUAL)
+
+
+def _server(name: str, binary: Callable[[], Path | str], needed_for: str, flag: str = "-v") -> Finding:
+    try:
+        path = binary()
+    except EnvironmentLacksError as lack:
+        return Finding(name, False, "", needed_for, lack.hint)
+    said = Path(path).name if str(path).endswith(".jar") else _said([str(path), flag])
+    return Finding(
+        name,
+        said is not None,
+        _version(said and said.replace(str(path), "")),
+        needed_for,
+        f"reinstall it: {path} does not start",
+    )
+
+
+def _docker() -> Finding:
+    from harness.cluster.containers import connected  # noqa: PLC0415 - its SDK takes a third of a second to load
+
+    try:
+        version = connected(timeout=2).version
+    except EnvironmentLacksError as lack:
+        return Finding("docker", False, "", "--backend docker", lack.hint, False)
+    return Finding("docker", True, version, "--backend docker", "restart dockerd", False)
+
+
+def _browser() -> Finding:
+    said = next((said for name in _BROWSERS if (said := _said([name, "--version"]))), None)
+    return Finding("chromium", said is not None, _version(said), "the tests", "apt-get install chromium", False)
+
+
+def _disk(results: Path) -> Finding:
+    place = next(folder for folder in (results.absolute(), *results.absolute().parents) if folder.exists())
+    free = shutil.disk_usage(place).free / 1e9
+    return Finding("disk", free >= 1, f"{free:.1f} GB free", f"runs in {results}", "harness clean --runs")
+
+
+def _ports() -> Finding:
+    low, high = map(int, _PORTS.read_text().split()) if _PORTS.exists() else (32768, 60999)
+    wide = high - low >= 10_000
+    mend = 'sysctl -w net.ipv4.ip_local_port_range="15000 65000"'
+    return Finding("ports", wide, f"{low}-{high}", "connections", mend)
+
+
+def _proc() -> Finding:
+    here = Path("/proc/self/stat").exists()
+    return Finding(
+        "/proc",
+        here,
+        "mounted" if here else "",
+        "CPU and memory figures",
+        "use Linux, or mount -t proc proc /proc",
+        False,
+    )
+
+
+def _said(command: Sequence[str]) -> str | None:
+    """What a command prints; None where it is missing, fails, or takes too long."""
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=_PATIENCE_S, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout + done.stderr
+
+
+def _version(said: str | None) -> str:
+    found = re.search(r"\d+(\.\d+)+", said or "")
+    return found[0] if found else ""

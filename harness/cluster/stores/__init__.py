@@ -1,0 +1,64 @@
+"""The stores by name, and which of them a place for the state needs."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Protocol, TypeVar
+
+from harness.cluster.capabilities import Store
+from harness.cluster.stores.etcd import EtcdStore
+from harness.cluster.stores.hazelcast import HazelcastStore
+from harness.cluster.stores.memcached import MemcachedStore
+from harness.cluster.stores.nats import NatsStore
+from harness.cluster.stores.postgres import PostgresStore
+from harness.cluster.stores.redis import RedisStore
+from harness.cluster.stores.redis_sentinel import RedisSentinelStore
+from harness.cluster.supervisor import Supervisor
+from harness.scenario.design import Design
+from harness.scenario.services import Url
+
+
+class Kind(Store, Protocol):
+    """A store that can be chosen: up within ``async with STORES[name](supervisor, logs) as store``."""
+
+    def __init__(self, supervisor: Supervisor, logs: Path) -> None: ...
+
+    @staticmethod
+    def program() -> str:
+        """The program that it runs.
+
+        Raises:
+            EnvironmentLacksError: it is not on this machine; with the line that installs it.
+        """
+
+    async def __aenter__(self) -> Store: ...
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+
+#: A store is named as the place for the state that needs it.
+STORES: Mapping[str, type[Kind]] = {
+    "etcd": EtcdStore,
+    "hazelcast": HazelcastStore,
+    "memcached": MemcachedStore,
+    "nats": NatsStore,
+    "postgres": PostgresStore,
+    "redis": RedisStore,
+    "redis_sentinel": RedisSentinelStore,
+}
+
+A = TypeVar("A")
+
+
+def needs(state: str) -> str | None:
+    """The store that a design with this state needs, or None."""
+    return state if state in STORES else None
+
+
+def store_of(design: Design) -> type[Kind] | None:
+    """The kind of store that a design has; None where it has none."""
+    target = design.target
+    name = target.store if target is not None and not isinstance(target, Url) else needs(design.state)
+    return STORES[name] if name else None

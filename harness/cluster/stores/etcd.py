@@ -1,0 +1,83 @@
+"""The etcd store: three members that agree by Raft and write to disk before they say so; killed, they lose nothing."""
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from harness.cluster.stores.http import told
+from harness.cluster.stores.server import Server, Servers
+from harness.cluster.supervisor import Supervisor
+from harness.common.errors import EnvironmentLacksError
+from harness.common.ports import LOOPBACK
+
+_INSTALL = "apt-get install etcd-server, then systemctl disable --now etcd (or brew install etcd)"
+
+
+class EtcdMember(Server):
+    """One member. After ``kill`` and ``restart`` it has what it had on disk, and asks the others for the rest."""
+
+    POLL = 0.05
+
+    def __init__(self, supervisor: Supervisor, logs: Path, name: str) -> None:
+        super().__init__(supervisor, logs, name)
+        self.peer = f"{name}=http://{LOOPBACK}:{self.reserved()}"
+        self.cluster: Sequence[str] = ()
+
+    def argv(self) -> tuple[str, ...]:
+        """Loopback alone; its time-outs are etcd's own: an election after a second without a leader."""
+        clients, peers = f"http://{LOOPBACK}:{self.port}", self.peer.partition("=")[2]
+        listening = ("--listen-client-urls", clients, "--listen-peer-urls", peers)
+        advertised = ("--advertise-client-urls", clients, "--initial-advertise-peer-urls", peers)
+        cluster = ("--initial-cluster", ",".join(self.cluster), "--initial-cluster-token", self.cluster[0])
+        own = ("--name", self.name, "--data-dir", str(self.folder / "data"))
+        return (EtcdStore.program(), *own, *listening, *advertised, *cluster, "--logger", "zap", "--log-level", "warn")
+
+    async def answers(self) -> bool:
+        """It has a leader, who has the others' consent."""
+        return bool((await told(self.port, "/health"))["health"] == "true")
+
+    async def stop(self) -> None:
+        """By force: asked to end, it would hand its lead over for seconds, to members that end as well."""
+        await self.kill()
+        await super().stop()
+
+    async def leads(self) -> bool:
+        """Whether it holds itself for the leader."""
+        status = await told(self.port, "/v3/maintenance/status", {})
+        return bool(status["leader"] == status["header"]["member_id"])
+
+
+class EtcdStore(Servers[EtcdMember]):
+    """Three members; two of them are enough."""
+
+    name = "etcd"
+
+    def __init__(self, supervisor: Supervisor, logs: Path, members: int = 3) -> None:
+        self._etcds = [EtcdMember(supervisor, logs, f"etcd-{number}") for number in range(members)]
+        super().__init__(self._etcds)
+        for member in self._etcds:
+            member.cluster = [other.peer for other in self._etcds]
+
+    @staticmethod
+    def program() -> str:
+        """The etcd on PATH.
+
+        Raises:
+            EnvironmentLacksError: there is none.
+        """
+        found = shutil.which("etcd")
+        if found is None:
+            raise EnvironmentLacksError("etcd is not on this machine", _INSTALL)
+        return found
+
+    @property
+    def url(self) -> str:
+        """``etcd://host:port,host:port,host:port``."""
+        return "etcd://" + ",".join(f"{LOOPBACK}:{member.port}" for member in self._etcds)
+
+    async def primary(self) -> EtcdMember | None:
+        """The leader."""
+        for member in self._etcds:
+            if member.pids and await member.leads():
+                return member
+        return None

@@ -1,0 +1,143 @@
+"""The Hazelcast store: three members in memory, each entry with one synchronous backup; any one of them may die."""
+
+import asyncio
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from harness.cluster.capabilities import Evidence
+from harness.cluster.stores.http import told
+from harness.cluster.stores.server import Server, Servers
+from harness.cluster.supervisor import Supervisor
+from harness.common.errors import EnvironmentLacksError
+from harness.common.ports import LOOPBACK
+
+_STARTER = "com.hazelcast.core.server.HazelcastMemberStarter"
+_INSTALL = (
+    "apt-get install openjdk-17-jre-headless maven (or brew install openjdk@17 maven), then "
+    "mvn dependency:copy -Dartifact=com.hazelcast:hazelcast:5.5.0 -DoutputDirectory=$HOME/.cache/session-harness"
+)
+#: Small and soon up, rather than fast for hours; looking its configuration over takes it seconds.
+_JVM = (
+    *("-Xmx128m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto"),
+    *("-Djava.net.preferIPv4Stack=true", "-Dhazelcast.config.schema.validation.enabled=false"),
+)
+_PROPERTIES = {
+    "hazelcast.phone.home.enabled": "false",
+    "hazelcast.logging.type": "jdk",
+    "hazelcast.wait.seconds.before.join": "0",
+    "hazelcast.operation.fail.on.indeterminate.state": "true",  # a backup that does not answer is no acknowledgement
+}
+
+
+class HazelcastMember(Server):
+    """One member. After ``kill`` and ``restart`` it is empty, and takes over its share from the others."""
+
+    POLL = 0.1
+
+    def __init__(self, supervisor: Supervisor, logs: Path, name: str) -> None:
+        super().__init__(supervisor, logs, name)
+        self.members: Sequence[HazelcastMember] = ()
+
+    def argv(self) -> tuple[str, ...]:
+        """Loopback alone, without multicast; a small heap."""
+        config = self.folder / "hazelcast.yaml"  # JSON is YAML
+        config.write_text(json.dumps({"hazelcast": self._config()}, indent=1))
+        where = (f"-Dhazelcast.config={config}", "-cp", HazelcastStore.program())
+        return (_java(), *_JVM, *where, _STARTER)
+
+    def _config(self) -> dict[str, object]:
+        addresses = [f"{LOOPBACK}:{member.port}" for member in self.members]
+        no, yes = {"enabled": False}, {"enabled": True}
+        return {
+            "cluster-name": "sessions",
+            "properties": _PROPERTIES,
+            "network": {
+                "port": {"port": self.port, "auto-increment": False},
+                "reuse-address": True,
+                "interfaces": {"enabled": True, "interfaces": [LOOPBACK]},
+                "join": {"auto-detection": no, "multicast": no, "tcp-ip": {"enabled": True, "member-list": addresses}},
+                "rest-api": {"enabled": True, "endpoint-groups": {"HEALTH_CHECK": yes, "CLUSTER_READ": yes}},
+            },
+            "map": {"default": {"backup-count": 1}},
+            "metrics": no,
+            "jet": no,
+        }
+
+    async def answers(self) -> bool:
+        """It sees all members that are up, and every entry has its backup."""
+        health = await told(self.port, "/hazelcast/health")
+        up = sum(bool(member.pids) for member in self.members)
+        settled = health["clusterSafe"] and not health["migrationQueueSize"]
+        return bool(settled and health["nodeState"] == "ACTIVE" and health["clusterSize"] == up)
+
+    async def oldest(self) -> int:
+        """The port of the member that has been there for longest, as this one knows it."""
+        members = (await told(self.port, "/hazelcast/rest/cluster"))["members"]
+        return int(members[0]["address"].rpartition(":")[2])
+
+
+class HazelcastStore(Servers[HazelcastMember]):
+    """Three members that share the entries; what one owns another backs up."""
+
+    name = "hazelcast"
+
+    def __init__(self, supervisor: Supervisor, logs: Path, members: int = 3) -> None:
+        self._hazelcasts = [HazelcastMember(supervisor, logs, f"hazelcast-{number}") for number in range(members)]
+        super().__init__(self._hazelcasts)
+        for member in self._hazelcasts:
+            member.members = self._hazelcasts
+
+    @staticmethod
+    def program() -> str:
+        """The newest jar of Hazelcast 5 that Maven has brought here; it needs a Java of 17 or newer.
+
+        Raises:
+            EnvironmentLacksError: there is none, or no Java.
+        """
+        _java()
+        jars = sorted(_jars(), key=_version)
+        if not jars:
+            raise EnvironmentLacksError("the jar of Hazelcast 5 is not on this machine", _INSTALL)
+        return str(jars[-1])
+
+    @property
+    def url(self) -> str:
+        """``hazelcast://host:port,host:port,host:port``."""
+        return "hazelcast://" + ",".join(f"{LOOPBACK}:{member.port}" for member in self._hazelcasts)
+
+    async def restart(self) -> Evidence:
+        """Start again those that are down; the first before the others, who then need not settle who leads."""
+        await self._hazelcasts[0].restart()
+        return await super().restart()
+
+    async def primary(self) -> HazelcastMember | None:
+        """The oldest: each owns a third of the entries, and that one tells the others which.
+
+        None until each that is up says that every entry has its backup: with one being made, two would be dead at once.
+        """
+        up = [member for member in self._hazelcasts if member.pids]
+        if not up or not all(await asyncio.gather(*(member.answers() for member in up))):
+            return None
+        oldest = await up[0].oldest()
+        return next((member for member in up if member.port == oldest), None)
+
+
+def _java() -> str:
+    found = shutil.which("java")
+    if found is None:
+        raise EnvironmentLacksError("Hazelcast needs Java 17, and no java is on this machine", _INSTALL)
+    return found
+
+
+def _jars() -> Iterator[Path]:
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    yield from (cache / "session-harness").glob("hazelcast-5.*.jar")
+    yield from (Path.home() / ".m2/repository/com/hazelcast/hazelcast").glob("5.*/hazelcast-5.*.jar")
+
+
+def _version(jar: Path) -> tuple[int, ...]:
+    return tuple(map(int, re.findall(r"\d+", jar.stem)))

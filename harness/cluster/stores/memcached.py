@@ -1,0 +1,50 @@
+"""The memcached store: a real server that keeps everything in memory alone, so that its death loses all."""
+
+import asyncio
+import contextlib
+import os
+import shutil
+from pathlib import Path
+
+from harness.cluster.stores.server import Server
+from harness.cluster.supervisor import Supervisor
+from harness.common.errors import EnvironmentLacksError
+from harness.common.ports import LOOPBACK
+
+
+class MemcachedStore(Server):
+    """One server on loopback. After ``kill`` and ``restart`` it is empty, and at the same address."""
+
+    def __init__(self, supervisor: Supervisor, logs: Path) -> None:
+        super().__init__(supervisor, logs, "memcached")
+
+    @staticmethod
+    def program() -> str:
+        """The first ``memcached`` on PATH.
+
+        Raises:
+            EnvironmentLacksError: there is none.
+        """
+        if found := shutil.which("memcached"):
+            return found
+        raise EnvironmentLacksError(
+            "memcached is not on this machine", "apt-get install memcached, or brew install memcached"
+        )
+
+    @property
+    def url(self) -> str:
+        """``memcached://127.0.0.1:<port>``."""
+        return f"memcached://{LOOPBACK}:{self.port}"
+
+    def argv(self) -> tuple[str, ...]:
+        """TCP alone; it does not run as root unless it is told a user."""
+        user = ("-u", "nobody") if os.geteuid() == 0 else ()
+        return (self.program(), "-l", self.listen, "-p", str(self.port), "-U", "0", *user)
+
+    async def answers(self) -> bool:
+        """It tells its version."""
+        async with asyncio.timeout(1.0):
+            reader, writer = await asyncio.open_connection(LOOPBACK, self.port)
+            with contextlib.closing(writer):
+                writer.write(b"version\r\n")
+                return (await reader.readline()).startswith(b"VERSION")

@@ -1,0 +1,222 @@
+"""What stores are made of: a server is a process on loopback that comes back at its own address; some have several."""
+
+import asyncio
+import contextlib
+import shutil
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import ClassVar, Generic, Self, TypeVar
+
+from harness.cluster.capabilities import Evidence
+from harness.cluster.supervisor import Child, Command, Supervisor
+from harness.cluster.supervisor.signals import killed, paused, resumed
+from harness.common.errors import EnvironmentLacksError
+from harness.common.ports import Reservation, unsought
+
+READY_WITHIN = 30.0  # seconds
+_POLL = 0.01
+
+
+class Scope(ABC):
+    """Something that is up for the length of an asynchronous scope."""
+
+    @abstractmethod
+    async def start(self) -> None:
+        """Start it and wait until it can be used."""
+
+    @abstractmethod
+    async def stop(self) -> None:
+        """End it and wait for its end."""
+
+    async def __aenter__(self) -> Self:
+        try:
+            await self.start()
+        except BaseException:
+            await self.stop()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.stop()
+
+
+class Server(Scope):
+    """One server process. What it is, is told by ``argv`` and ``answers``; its log is ``<logs>/<name>.log``.
+
+    ``folder`` is for its data, and goes with it.
+    """
+
+    POLL: ClassVar[float] = 0.01  # seconds between two looks at whether it answers by now
+
+    def __init__(self, supervisor: Supervisor, logs: Path, name: str) -> None:
+        self._name = name
+        self._supervisor = supervisor
+        self._reservations: list[Reservation] = []
+        self._log = logs / f"{name}.log"
+        self._child: Child | None = None
+        self.port = self.reserved()
+        self.folder = supervisor.scratch / f"{name}-{self.port}"
+
+    @property
+    def name(self) -> str:
+        """As its log, and the facts of what befalls it, name it."""
+        return self._name
+
+    @property
+    def listen(self) -> str:
+        """The address at which it has to listen; the harness reaches it on loopback."""
+        return self._supervisor.listen
+
+    @property
+    def pids(self) -> tuple[int, ...]:
+        """Its process; none while it is down."""
+        return (self._child.pid,) if self._child and self._child.alive else ()
+
+    def reserved(self) -> int:
+        """A port that is its own until it is stopped; no connection of anybody's begins there."""
+        self._reservations.append(unsought())
+        return self._reservations[-1].lend()
+
+    @abstractmethod
+    def argv(self) -> Sequence[str]:
+        """What to run."""
+
+    @abstractmethod
+    async def answers(self) -> bool:
+        """Whether it can be used by now; what it raises of OSError and EOFError means no."""
+
+    async def start(self) -> None:
+        """Start it and wait until it answers.
+
+        Raises:
+            EnvironmentLacksError: it ends, or does not answer in time.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        command = Command(self.name, "store", tuple(self.argv()), self._log, port=self.port)
+        self._child = child = await self._supervisor.spawn(command)
+        give_up = time.monotonic() + READY_WITHIN
+        while not await self._ready():
+            if not child.alive or time.monotonic() > give_up:
+                raise EnvironmentLacksError(
+                    f"the store {self.name} did not start: {child.log_tail(2)}", f"see {self._log}"
+                )
+            await asyncio.sleep(self.POLL)
+
+    async def _ready(self) -> bool:
+        with contextlib.suppress(OSError, EOFError):
+            return await self.answers()
+        return False
+
+    async def stop(self) -> None:
+        """End it, wait for its end, and give its ports and its data back."""
+        if self._child:
+            await self._child.stop(grace=2.0)
+        for reservation in self._reservations:
+            reservation.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    async def kill(self) -> Evidence:
+        """SIGKILL: what it held in memory alone is lost."""
+        return await killed(self._child)
+
+    async def restart(self) -> Evidence:
+        """Start it again on the same port; landed where another process answers, or where it runs."""
+        before = self._child.pid if self._child else None
+        if not self.pids:
+            await self.start()
+        return Evidence(bool(self.pids), {"old_pid": before, "pid": next(iter(self.pids), None)})
+
+    async def pause(self) -> Evidence:
+        """SIGSTOP: it keeps its connections and answers nothing."""
+        return await paused(self._child)
+
+    async def resume(self) -> Evidence:
+        """SIGCONT."""
+        return await resumed(self._child)
+
+
+S = TypeVar("S", bound=Server)
+
+
+class Servers(Scope, Generic[S]):
+    """A store of several servers that start, end, die and freeze together, or the one that leads alone."""
+
+    def __init__(self, members: Sequence[Server]) -> None:
+        self._members = tuple(members)
+        self._killed: S | None = None
+
+    @property
+    def pids(self) -> tuple[int, ...]:
+        """The processes of all that are up."""
+        return tuple(pid for member in self._members for pid in member.pids)
+
+    @abstractmethod
+    async def primary(self) -> S | None:
+        """The member that leads, or (where each holds a part) any that is up; None where there is none by now."""
+
+    async def start(self) -> None:
+        """Start all at once and wait until one leads.
+
+        Raises:
+            EnvironmentLacksError: one ends, or none leads in time.
+        """
+        await self.restart()
+
+    async def stop(self) -> None:
+        """End all and wait for their end."""
+        await asyncio.gather(*(member.stop() for member in self._members))
+
+    async def kill(self) -> Evidence:
+        """SIGKILL to all of them."""
+        return await self._all(lambda member: member.kill(), [member for member in self._members if member.pids])
+
+    async def restart(self) -> Evidence:
+        """Start again those that are down, and wait until one leads."""
+        evidence = await self._all(lambda member: member.restart(), self._members)
+        await self._leader()
+        return evidence
+
+    async def pause(self) -> Evidence:
+        """SIGSTOP to all of them."""
+        return await self._all(lambda member: member.pause(), self._members)
+
+    async def resume(self) -> Evidence:
+        """SIGCONT to all of them."""
+        return await self._all(lambda member: member.resume(), self._members)
+
+    async def kill_primary(self) -> Evidence:
+        """SIGKILL to the one that leads; the facts are which one that was, and its pid."""
+        self._killed = leader = await self._leader()
+        evidence = await leader.kill()
+        return Evidence(evidence.landed, {"server": leader.name, **evidence.facts})
+
+    async def restart_primary(self) -> Evidence:
+        """Bring back the one that was killed: a follower, where another leads by now."""
+        if self._killed is None:
+            return Evidence(False, {"reason": "its primary was not killed"})
+        evidence = await self._killed.restart()
+        return Evidence(evidence.landed, {"server": self._killed.name, **evidence.facts})
+
+    async def _all(self, deed: Callable[[Server], Awaitable[Evidence]], members: Sequence[Server]) -> Evidence:
+        done = await asyncio.gather(*(deed(member) for member in members))
+        facts = {f"pid_{member.name}": one.facts.get("pid") for member, one in zip(members, done, strict=True)}
+        return Evidence(bool(done) and all(one.landed for one in done), facts)
+
+    async def _leader(self) -> S:
+        give_up = time.monotonic() + READY_WITHIN
+        while (leader := await self._led()) is None:
+            if time.monotonic() > give_up:
+                names = ", ".join(member.name for member in self._members)
+                raise EnvironmentLacksError(f"none of {names} leads after {READY_WITHIN:g} s", "see their logs")
+            await asyncio.sleep(_POLL)
+        return leader
+
+    async def _led(self) -> S | None:
+        with contextlib.suppress(OSError, EOFError):
+            return await self.primary()
+        return None

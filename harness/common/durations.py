@@ -1,0 +1,29 @@
+"""Durations as people write them: ``20s``, ``500ms``, ``2m``."""
+
+import re
+
+from harness.common.errors import UsageError
+
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
+
+
+def seconds(text: str | float) -> float:
+    """The seconds in ``"1m30s"``, ``"500ms"``, ``"20s"`` or a plain number.
+
+    Raises:
+        UsageError: the text is no duration.
+    """
+    if isinstance(text, int | float):
+        return float(text)
+    parts = _PART.findall(text)
+    if not parts or "".join(number + unit for number, unit in parts) != text:
+        raise UsageError(f"{text!r} is not a duration", "write it like 20s, 500ms or 1m30s")
+    return sum(float(number) * _UNITS[unit] for number, unit in parts)
+
+
+def spoken(length: float) -> str:
+    """A duration in seconds as a person says it: ``3 min 20 s``."""
+    whole = round(length)
+    minutes, rest = divmod(whole, 60)
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"

@@ -1,6 +1,0 @@
-"""A Docker engine: the image of the parts, the networks of a run, and the parts as containers."""
-
-from harness.containers.dock import Box, Dock, docked, owner
-from harness.containers.engine import Engine, connected
-
-__all__ = ["Box", "Dock", "Engine", "connected", "docked", "owner"]

@@ -1,9 +1,0 @@
-"""Makes the image of all parts, or with ``--locust`` that of Locust with the scenarios, and prints its name."""
-
-import sys
-
-from harness.containers.engine import connected
-from harness.containers.image import LOCUST, PARTS, image
-
-if __name__ == "__main__":
-    print(image(connected(), LOCUST if "--locust" in sys.argv[1:] else PARTS))

@@ -1,0 +1,45 @@
+"""Faults by chance, and yet the same for the same seed: a timeline for a soak."""
+
+import random
+from collections.abc import Iterator
+
+from harness.common.durations import seconds
+from harness.common.errors import UsageError
+from harness.faults.deploy import Start, Terminate
+from harness.faults.kill import Kill, Restart
+from harness.faults.pause import Pause, Resume
+from harness.scenario.faults import At, Fault
+
+_PAIRS = ((Kill, Restart), (Pause, Resume), (Terminate, Start))
+
+
+def by_chance(  # noqa: PLR0917 - a window, and what happens in it
+    seed: int, begin: str, end: str, replicas: int, every: str = "3s", lasting: str = "1s"
+) -> tuple[At, ...]:
+    """Replicas killed, paused and drained by turns, from ``begin`` to ``end``, about ``every`` so often.
+
+    One at a time, so that what happened is known: each lasts up to ``lasting`` and is over before the next begins.
+
+    Raises:
+        UsageError: there is no room for one.
+    """
+    first, last, gap, longest = (seconds(text) for text in (begin, end, every, lasting))
+    if not 0 < longest < gap or first + longest >= last or replicas < 1:
+        raise UsageError("by_chance needs lasting < every, and room for one fault between begin and end")
+    return tuple(_drawn(random.Random(seed), (first, last), replicas, gap, longest))
+
+
+def _drawn(
+    chance: random.Random, within: tuple[float, float], replicas: int, gap: float, longest: float
+) -> Iterator[At]:
+    begin, last = within
+    while begin + longest < last:
+        fault, end = chance.choice(_PAIRS)
+        replica = chance.randrange(replicas)
+        yield _at(begin, fault(replica))
+        yield _at(begin + chance.uniform(0.5, 1.0) * longest, end(replica))
+        begin += chance.uniform(longest, 2 * gap - longest)
+
+
+def _at(t: float, fault: Fault) -> At:
+    return At(f"{t:.3f}s", fault)

@@ -1,5 +1,0 @@
-"""What lies between the parts, where a fault has to reach it."""
-
-from harness.links.link import Laid, ProxiedLink, Route, linked
-
-__all__ = ["Laid", "ProxiedLink", "Route", "linked"]

@@ -1,0 +1,199 @@
+"""Crowds: who begins sessions and when each request is due. Closed, partly open, open (Schroeder, NSDI'06)."""
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+
+from harness.load.sessions.session import Actor, Behaviour, Session, Stage
+
+#: An open load's queue holds at most this many seconds of arrivals; what comes on top is dropped, and counted.
+QUEUE_SECONDS = 10
+#: How long a user rests whose session ended without having sent anything, lest it spin.
+EMPTY_NS = 1_000_000_000
+
+
+class _Seated:
+    """Users that each hold one session, and get a new one when it ends."""
+
+    def __init__(self, stage: Stage) -> None:
+        self._stage = stage
+        self._started = False
+        self._seats: dict[Behaviour, Session | None] = {}
+
+    @property
+    def dropped(self) -> int:
+        """Arrivals that were given up: none where none arrive."""
+        return 0
+
+    def join(self, user: Behaviour, now: int) -> None:
+        """A user is there; its first session begins with the load."""
+        self._seats[user] = None
+        if self._started:
+            self._begin(user, now)
+
+    def leave(self, user: Behaviour) -> None:
+        """A user goes: what is under way ends, nothing further is sent."""
+        session = self._seats.pop(user, None)
+        if session is not None:
+            session.retired = True
+            if not session.busy:
+                session.let_go(time.monotonic_ns())
+
+    def start(self, now: int) -> None:
+        """Begin the load."""
+        self._started = True
+        for user in list(self._seats):
+            self._begin(user, now)
+
+    def ended(self, session: Session, now: int) -> None:
+        """The user begins a new session."""
+        if session.user not in self._seats or session.retired or self._stage.stopping:
+            return
+        if session.requests:
+            self._begin(session.user, now)
+        else:
+            self._stage.complain(f"{type(session.user).__name__}.session() ended without any request")
+            self._stage.engine.at(now + EMPTY_NS, lambda later: self._again(session.user, later))
+
+    def _again(self, user: Behaviour, now: int) -> None:
+        if user in self._seats and not self._stage.stopping:
+            self._begin(user, now)
+
+    def _begin(self, user: Behaviour, now: int) -> None:
+        session = self._seats[user] = self._stage.begin(user, self)
+        session.advance(None, now)
+
+    def ready(self, session: Actor, now: int) -> None:
+        """Overridden: when the next request is due."""
+        raise NotImplementedError
+
+
+def think(stage: Stage, session: Actor, now: int) -> None:
+    """Send after the user's own waiting time."""
+    wait = session.user.wait_time()
+    if wait <= 0:
+        session.t_intended = now
+        session.send(now)
+    else:
+        session.t_intended = now + round(wait * 1e9)
+        stage.engine.at(session.t_intended, session.wake)
+
+
+class Closed(_Seated):
+    """A fixed number of users: each waits, asks, and waits for the reply. The first request too comes after a wait."""
+
+    def ready(self, session: Actor, now: int) -> None:
+        """After the user's waiting time."""
+        think(self._stage, session, now)
+
+
+class _Arrivals:
+    """Tells of each arrival when its time has come, until the load stops or no more come."""
+
+    def __init__(self, stage: Stage, coming: Iterator[int], take: Callable[[int, int], None]) -> None:
+        self._stage = stage
+        self._coming = coming
+        self._take = take
+        self._next: int | None = None
+
+    def start(self) -> None:
+        """Begin to wait for the first."""
+        self._advance()
+        self._wait()
+
+    def _advance(self) -> None:
+        after_t0 = next(self._coming, None)
+        self._next = None if after_t0 is None else self._stage.t0 + after_t0
+
+    def _wait(self) -> None:
+        if self._next is not None:
+            self._stage.engine.at(self._next, self._arrive)
+
+    def _arrive(self, now: int) -> None:
+        if self._stage.stopping:
+            return
+        while self._next is not None and self._next <= now:
+            self._take(self._next, now)
+            self._advance()
+        self._wait()
+
+
+class Open(_Seated):
+    """Requests arrive by themselves; each goes to the session that has been idle for longest.
+
+    Where none is idle the arrival queues, and its latency counts from the arrival all the same.
+    """
+
+    def __init__(self, stage: Stage, arrivals: Iterator[int], rate: float) -> None:
+        super().__init__(stage)
+        self._arrivals = _Arrivals(stage, arrivals, self._take)
+        self._longest = max(1, round(rate * QUEUE_SECONDS))
+        self._idle: deque[Actor] = deque()
+        self._queue: deque[int] = deque()
+        self._turned_away = 0
+
+    @property
+    def dropped(self) -> int:
+        """The arrivals that found the queue full, and those that still wait when the load stops."""
+        return self._turned_away + (len(self._queue) if self._stage.stopping else 0)
+
+    def start(self, now: int) -> None:
+        """Begin the sessions, then the arrivals."""
+        super().start(now)
+        self._arrivals.start()
+
+    def _take(self, arrival: int, now: int) -> None:
+        while self._idle:
+            session = self._idle.popleft()
+            if not session.retired:
+                session.t_intended = arrival
+                session.wake(now)
+                return
+        if len(self._queue) < self._longest:
+            self._queue.append(arrival)
+        else:
+            self._turned_away += 1
+
+    def ready(self, session: Actor, now: int) -> None:
+        """At once where an arrival is waiting, else with one to come."""
+        if self._queue:
+            session.t_intended = self._queue.popleft()
+            session.send(now)
+        else:
+            self._idle.append(session)
+
+
+class PartlyOpen:
+    """Sessions arrive by themselves; inside one, requests follow one another. It leaves when its generator ends."""
+
+    dropped = 0
+
+    def __init__(self, stage: Stage, arrivals: Iterator[int], recruit: Callable[[], Behaviour]) -> None:
+        self._stage = stage
+        self._arrivals = _Arrivals(stage, arrivals, self._take)
+        self._recruit = recruit
+
+    def join(self, user: Behaviour, now: int) -> None:
+        """Users that were spawned stand by; those that act are recruited, one for each arrival."""
+
+    def leave(self, user: Behaviour) -> None:
+        """Nothing: see ``join``."""
+
+    def start(self, now: int) -> None:
+        """Begin the arrivals."""
+        self._arrivals.start()
+
+    def _take(self, arrival: int, now: int) -> None:
+        session = self._stage.begin(self._recruit(), self)
+        session.t_intended = arrival
+        session.advance(None, now)
+
+    def ready(self, session: Actor, now: int) -> None:
+        """The first request with the arrival, the others after the user's waiting time."""
+        if session.requests == 0:
+            session.send(now)
+        else:
+            think(self._stage, session, now)
+
+    def ended(self, session: Session, now: int) -> None:
+        """It has left."""

@@ -1,0 +1,148 @@
+"""A WebSocket (RFC 6455) over a socket that has been upgraded: messages out, messages in, and how it ended.
+
+The frames are wsproto's. Whatever breaks the protocol ends this connection, and nothing else.
+"""
+
+from collections import deque
+from time import monotonic_ns
+from typing import Any, Protocol
+
+from wsproto.connection import Connection, ConnectionType
+from wsproto.events import BytesMessage, CloseConnection, Event, Ping, TextMessage
+from wsproto.utilities import LocalProtocolError
+
+from harness.load.http.event_loop import CHUNK, IN, MS, OUT, Engine
+
+LONGEST_MESSAGE = 16 * 1024 * 1024
+#: How long the other side has for its half of the closing handshake.
+FAREWELL_NS = 1_000 * MS
+_NORMAL, _ABNORMAL, _TOO_BIG = 1000, 1006, 1009
+
+
+class Listener(Protocol):
+    """Whoever is told what comes."""
+
+    def came(self, data: bytes, size: int, t_first: int, now: int) -> None:
+        """A whole message, of ``size`` bytes on the wire, the first of them at ``t_first``."""
+
+    def broke(self, code: int, now: int) -> None:
+        """The other side has left, and the connection is closed: 1006 without a closing handshake (RFC 6455, 7.4)."""
+
+
+class WebSocket:
+    """One connection, upgraded."""
+
+    def __init__(self, engine: Engine, sock: Any, listener: Listener) -> None:
+        self._engine = engine
+        self._sock = sock
+        self._listener: Listener | None = listener  # None once it has been left
+        self._frames = Connection(ConnectionType.CLIENT)
+        self._unsent: deque[bytes] = deque()  # one at a time: TLS wants the same bytes again
+        self._message = bytearray()
+        self._size = self._t_first = 0
+        engine.lanes[sock.fileno()] = self
+
+    def take(self, data: bytes, now: int) -> None:
+        """Take bytes that have come."""
+        self._size += len(data)
+        self._t_first = self._t_first or now
+        self._frames.receive_data(data)
+        for event in self._frames.events():
+            if self._sock is None:
+                return
+            self._handle(event, now)
+
+    def send(self, data: bytes, text: bool) -> int:
+        """Send a message; returns its bytes on the wire. A connection that has ended is told of by ``broke``, later."""
+        message: Event = TextMessage(data=data.decode()) if text else BytesMessage(data=data)
+        return self._put(self._frames.send(message))
+
+    def leave(self) -> None:
+        """Begin the closing handshake; whatever still comes is nobody's."""
+        if self._listener is None or self._sock is None:
+            return
+        self._listener = None
+        self._put(self._frames.send(CloseConnection(code=_NORMAL)))
+        self._engine.at(monotonic_ns() + FAREWELL_NS, lambda _: self.close())
+
+    def close(self) -> None:
+        """End the connection at once."""
+        if self._sock is not None:
+            self._engine.lanes.pop(self._sock.fileno(), None)
+            self._sock.close()
+            self._sock = None
+
+    def ready(self, event: int) -> None:
+        """The connection can be read, or written, or has ended."""
+        if event & OUT and self._unsent:
+            self._flush()
+        if event & ~OUT and self._sock is not None:
+            self._read()
+
+    def _read(self) -> None:
+        try:
+            data = self._sock.recv(CHUNK)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        now = monotonic_ns()
+        if data:
+            self.take(data, now)
+        else:
+            self._end(_ABNORMAL, now)
+
+    def _handle(self, event: Event, now: int) -> None:
+        if isinstance(event, TextMessage | BytesMessage):
+            self._message += event.data.encode() if isinstance(event, TextMessage) else event.data
+            if len(self._message) > LONGEST_MESSAGE:
+                self._put(self._frames.send(CloseConnection(code=_TOO_BIG)))
+                self._end(_TOO_BIG, now)
+            elif event.message_finished:
+                self._whole(now)
+        elif isinstance(event, Ping):
+            self._answer(event)
+        elif isinstance(event, CloseConnection):
+            self._answer(event)
+            self._end(int(event.code), now)
+
+    def _whole(self, now: int) -> None:
+        data, size, t_first = bytes(self._message), self._size, self._t_first
+        self._message.clear()
+        self._size = self._t_first = 0
+        if self._listener is not None:
+            self._listener.came(data, size, t_first, now)
+
+    def _answer(self, event: Ping | CloseConnection) -> None:
+        try:
+            self._put(self._frames.send(event.response()))
+        except (LocalProtocolError, ValueError):  # it is beyond answering: our own close is under way, or it is garbled
+            return
+
+    def _put(self, data: bytes) -> int:
+        if data and self._sock is not None:
+            self._unsent.append(data)
+            if len(self._unsent) == 1:
+                self._flush()
+        return len(data)
+
+    def _flush(self) -> None:
+        try:
+            while self._unsent:
+                sent, first = self._sock.send(self._unsent[0]), self._unsent[0]
+                if sent == len(first):
+                    self._unsent.popleft()
+                else:
+                    self._unsent[0] = first[sent:]
+        except BlockingIOError:
+            self._engine.epoll.modify(self._sock.fileno(), IN | OUT)
+        except OSError:  # the next read tells
+            self._unsent.clear()
+        else:
+            self._engine.epoll.modify(self._sock.fileno(), IN)
+
+    def _end(self, code: int, now: int) -> None:
+        listener, self._listener = self._listener, None
+        self.close()
+        if listener is not None:
+            listener.broke(code, now)

@@ -1,0 +1,193 @@
+"""A plain locustfile under the harness: loaded beside it (``-f theirs.py,plain.py``), this records Locust's requests.
+
+Nothing happens where no harness has started this process, or the file has session users: those record themselves.
+"""
+
+import os
+import time
+from collections.abc import Callable
+from typing import Any
+
+import gevent
+from locust import events
+
+from harness.common.errors import UsageError
+from harness.load.control.channel import Booting, Deed, Ready, Start, Stop, Sweep, Swept
+from harness.load.control.plan import LoadPlan, Orders, Recruit
+from harness.load.recording.histograms import spool_writer
+from harness.load.recording.live_stats import Counts, Lag
+from harness.load.recording.meter import Meter
+from harness.load.recording.recorder import Names, Recorder, SpoolWriter
+from harness.load.workers.control_socket import Link, Speaker, leave, quit_locust
+from harness.load.workers.load_runner import spawn
+from harness.load.workers.master import Master
+from harness.load.workers.transport import Courier
+from harness.observations.requests import NO_TIME, Method, Outcome
+from harness.observations.samples import Snapshot
+
+STOP_TIMEOUT_S = 10
+
+
+class Plain:
+    """Holds Locust back until the harness says start, then records what it tells of its requests."""
+
+    def __init__(self, environment: Any, link: Link | Courier, spool: SpoolWriter) -> None:
+        self._environment = environment
+        self._link = link
+        self._spool = spool
+        self._names = Names(self._spool.tell)
+        self._lag = Lag(_later)
+        self._counts = Counts(self._lag, Meter(_later))
+        self._lag.start(time.monotonic_ns())
+        self._recorder = Recorder(self._spool.write, self._counts.fold)
+        self._boots: dict[str, str] = {}
+        self._t0 = self._sent = 0
+        self._stopping = self._stopped = self._swept = False
+        self._deeds = self._link.deeds()
+
+    def hold(self) -> None:
+        """Wait for the start; Locust spawns its users when this returns."""
+        self._link.say(Ready())
+        start = next((deed for deed in self._deeds if not self._noted(deed)), None)
+        if not isinstance(start, Start):
+            leave(0)
+        self._environment.host = start.url
+        self._environment.stop_timeout = STOP_TIMEOUT_S
+        # A shape that has ended, or a listener, may stop the load; the process ends when the harness says so.
+        self._environment.runner.quit = self._environment.runner.stop
+        self._begin(start)
+        gevent.sleep(max(0.0, start.t0 / 1e9 - time.monotonic()))
+        self._counts.reset()
+        self._lag.reset()
+        self._spawn(self._obey)
+
+    def attend(self) -> None:
+        """Obey the master, which holds the users back itself."""
+        self._spawn(self._obey)
+        self._link.say(Ready())
+
+    def _begin(self, start: Start) -> None:
+        self._environment.events.request.add_listener(self._record)
+        self._t0 = start.t0
+        self._spool.measure(start.warmup, start.duration)
+        self._spawn(self._link.report, start.t0, self._snapshot, lambda: self._stopped)
+        self._spawn(self._stop_at, start.t0 / 1e9 + start.duration)
+
+    def _spawn(self, work: Any, *args: Any) -> None:
+        spawn(work, *args, died=self._link.died)
+
+    def _record(self, request_type: str, name: str, response_time: float | None, **told: Any) -> None:
+        end, response, problem = time.monotonic_ns(), told.get("response"), told.get("exception")
+        begin = end - round((response_time or 0.0) * 1e6)
+        status = getattr(response, "status_code", None) or 0
+        headers = getattr(response, "headers", None) or {}
+        outcome, replica = _outcome(status, problem), headers.get("X-Replica") or ""
+        self._sent += 1
+        self._recorder.add(
+            0,
+            0,
+            0,
+            self._names.number("name", name if name.startswith(request_type) else f"{request_type} {name}"),
+            Method.__members__.get(request_type, Method.OTHER),
+            outcome,
+            0,
+            1,
+            0,
+            0,
+            status,
+            self._names.number("replica", replica),
+            self._names.number("boot", headers.get("X-Boot") or self._boots.get(replica, "")),
+            begin - self._t0,
+            begin - self._t0,
+            NO_TIME,
+            end - self._t0,
+            0,
+            told.get("response_length") or 0,
+        )
+
+    def _snapshot(self) -> Snapshot:
+        self._recorder.flush()
+        return self._counts.snapshot((time.monotonic_ns() - self._t0) / 1e9, self._sent, 0, 0, 0)
+
+    def _obey(self) -> None:
+        for deed in self._deeds:
+            self._do(deed)
+        self._recorder.flush()
+        if self._swept:
+            vars(self._environment.runner).pop("quit", None)
+            quit_locust(self._environment)
+        else:
+            leave(0)
+
+    def _noted(self, deed: Deed) -> bool:
+        if isinstance(deed, Booting):
+            self._boots[deed.replica] = deed.boot
+        return isinstance(deed, Booting)
+
+    def _do(self, deed: Deed) -> None:
+        if self._noted(deed):
+            return
+        if isinstance(deed, Start):
+            self._begin(deed)
+            self._counts.reset()
+        elif isinstance(deed, Stop):
+            self._spawn(self._stop)
+        elif isinstance(deed, Sweep):
+            self._spool.write_ledgers([])
+            self._swept = True
+            self._recorder.flush()
+            self._link.hand_over()
+            self._link.say(Swept(0))
+
+    def _stop_at(self, moment: float) -> None:
+        gevent.sleep(max(0.0, moment - time.monotonic()))
+        self._stop()
+
+    def _stop(self) -> None:
+        if not self._stopping:
+            self._stopping = True
+            self._environment.runner.stop()
+            self._stopped = True
+
+
+def _later(t_ns: int, call: Callable[[int], None]) -> None:
+    gevent.spawn_later(max(0.0, (t_ns - time.monotonic_ns()) / 1e9), call, t_ns)
+
+
+def _outcome(status: int, problem: object) -> Outcome:
+    """As for sessions, but without asking who replied: a service of somebody else's tells no replica."""
+    if status >= 500:
+        return Outcome.IN_DOUBT
+    if status:  # an ok reply with a problem is one that the locustfile itself called a failure
+        return Outcome.OK if status < 400 and problem is None else Outcome.FAILED
+    if problem is None:
+        return Outcome.OK  # no HTTP: what the locustfile says counts
+    refused = isinstance(problem, ConnectionRefusedError) or "refused" in repr(problem).lower()
+    return Outcome.FAILED if refused else Outcome.IN_DOUBT
+
+
+def hold_back(environment: Any, **_: Any) -> None:
+    """Once Locust is set up, and before it spawns anybody."""
+    if any(hasattr(kind, "session") for kind in environment.user_classes):
+        return
+    if orders := Orders.read(os.environ):
+        if orders.workers:
+            Master(environment, orders).hold_until_start(STOP_TIMEOUT_S)
+            return
+        link = Link(orders.channel)
+        _check(orders.load, link)
+        Plain(environment, link, spool_writer(orders.spool, orders.records)).hold()
+    elif recruit := Recruit.read(os.environ):
+        courier = Courier(environment.runner, recruit)
+        told = courier.enlist()
+        _check(LoadPlan.of_plain(told.load), courier)
+        Plain(environment, courier, spool_writer(recruit.spool, told.records)).attend()
+        courier.join()
+
+
+def _check(plan: LoadPlan, link: Speaker) -> None:
+    if plan.kind != "closed":
+        link.died(UsageError("a plain locustfile decides itself when it asks", "load=Sessions(concurrent=N)"))
+
+
+events.init.add_listener(hold_back)  # type: ignore[no-untyped-call] # Locust does not type its hooks

@@ -1,0 +1,114 @@
+"""The load process's counts of itself: folds over chunks of records, and the meter of its own lateness."""
+
+import time
+from collections import Counter
+from collections.abc import Callable
+
+import numpy as np
+
+from harness.load.recording.meter import Meter
+from harness.load.recording.recorder import Chunk, asked
+from harness.observations.requests import Outcome
+from harness.observations.samples import Snapshot
+
+LAG_NS = 10_000_000
+LATE_NS = 10_000_000
+_LAG_STEP = 10_000  # the lag's histogram has steps of 10 us, up to 1 s
+_LAG_STEPS = 100_000
+
+
+class Lag:
+    """How late a timer fires that is due every 10 ms: what the driver itself adds to any timing."""
+
+    def __init__(self, at: Callable[[int, Callable[[int], None]], None]) -> None:
+        self._at = at
+        self._steps: Counter[int] = Counter()
+        self._due = 0
+
+    def start(self, now: int) -> None:
+        """Begin to measure."""
+        self._due = now + LAG_NS
+        self._at(self._due, self._tick)
+
+    def reset(self) -> None:
+        """Forget what was measured so far."""
+        self._steps.clear()
+
+    def _tick(self, _: int) -> None:
+        now = time.monotonic_ns()
+        self._steps[max(0, min(_LAG_STEPS, (now - self._due) // _LAG_STEP))] += 1  # gevent's may be early
+        self.start(now)
+
+    @property
+    def p99_ms(self) -> float | None:
+        """Since the start, rounded up to 0.01 ms."""
+        rank, seen = 0.99 * self._steps.total(), 0
+        for step, count in sorted(self._steps.items()):  # few: it is asked for while the load goes on
+            seen += count
+            if seen >= rank:
+                return (step + 1) * _LAG_STEP / 1e6
+        return None
+
+
+class Counts:
+    """Cumulative figures of the load; the sweep is not load, and is left out. A sink of the recorder."""
+
+    def __init__(self, lag: Lag | None = None, meter: Meter | None = None) -> None:
+        self._lag = lag
+        self._meter = meter
+        self._by_outcome = np.zeros(len(Outcome), dtype=np.int64)
+        self._anomalies = 0
+        self._late = 0
+        self._interval: list[np.ndarray[tuple[int], np.dtype[np.int64]]] = []
+        self._n = 0
+        self._cpu = time.process_time()
+        self._at = time.monotonic()
+
+    def reset(self) -> None:
+        """The load begins now: its CPU counts from here."""
+        self._cpu, self._at = time.process_time(), time.monotonic()
+        if self._meter is not None:
+            self._meter.start(time.monotonic_ns())
+
+    def fold(self, chunk: Chunk) -> None:
+        """Take a chunk of records."""
+        load = asked(chunk)
+        self._by_outcome += np.bincount(load["outcome"], minlength=len(Outcome))
+        self._anomalies += int(np.count_nonzero(load["anomaly"]))
+        self._late += int(np.count_nonzero(load["t_sent"] - load["t_intended"] > LATE_NS))
+        self._interval.append(load["t_end"] - load["t_intended"])
+
+    def snapshot(self, t: float, sent: int, sessions: int, lost: int, dropped: int) -> Snapshot:
+        """The next numbered snapshot, at ``t`` seconds from T0; begins a new interval."""
+        self._n += 1
+        ok, failed, in_doubt = (int(count) for count in self._by_outcome)
+        core = self._meter.core if self._meter else None
+        return Snapshot(
+            n=self._n,
+            t=t,
+            sent=sent,
+            ok=ok,
+            failed=failed,
+            in_doubt=in_doubt,
+            anomalies=self._anomalies,
+            sessions=sessions,
+            sessions_lost=lost,
+            p99_ms=self._p99_ms(),
+            lag_p99_ms=self._lag.p99_ms if self._lag else None,
+            cpu=self._cpu_used(),
+            cpu_median=self._meter.median if self._meter else None,
+            core=None if core is None else f"core {core}",
+            late=self._late,
+            dropped=dropped,
+        )
+
+    def _p99_ms(self) -> float | None:
+        latencies = np.concatenate(self._interval) if self._interval else np.empty(0)
+        self._interval = []
+        return float(np.percentile(latencies, 99)) / 1e6 if len(latencies) else None
+
+    def _cpu_used(self) -> float | None:
+        cpu, at = time.process_time(), time.monotonic()
+        used = (cpu - self._cpu) / (at - self._at) if at > self._at else None
+        self._cpu, self._at = cpu, at
+        return used

@@ -1,0 +1,99 @@
+"""One session driven by hand: its requests sent one by one over asyncio, to any address, with its cookies."""
+
+import asyncio
+import contextlib
+from collections.abc import Mapping
+
+from harness.common.errors import UsageError
+from harness.load.http.client import Client, Pause, Request
+from harness.load.http.cookies import Cookies
+from harness.load.http.response import NO_REPLY, Reply
+from harness.load.http.wire import Encoder, GarbledError, Heads, Inbox, key_line
+from harness.load.sessions.session import Behaviour
+from harness.oracle.operations import operation
+
+_PATIENCE = 10.0  # seconds for a reply
+_CHUNK = 1 << 16
+
+
+class ByHand:
+    """A user's session outside of any load. ``cookies`` may be looked at and taken away."""
+
+    def __init__(self, user: Behaviour) -> None:
+        self.user = user
+        self.client = Client(1)
+        self.cookies: dict[str, str] = {}
+        self._writes = 0
+
+    async def play(self, host: str, port: int, writes: int, most: int) -> int:
+        """Play ``most`` steps of the session, or until so many of its writes were answered well; how many were."""
+        steps, done = self.user.session(self.client), 0
+        with contextlib.suppress(StopIteration):
+            step = next(steps)
+            for _ in range(most):
+                if isinstance(step, Request):
+                    reply = await self.ask(host, port, step)
+                    done += step.writes is not None and reply.ok
+                    if done >= writes:
+                        break
+                    step = steps.send(reply)
+                elif isinstance(step, Pause):
+                    await asyncio.sleep(step.seconds)
+                    step = next(steps)
+                else:
+                    raise UsageError(
+                        "a WebSocket cannot be played by hand", "harness run drives sessions that open one"
+                    )
+        return done
+
+    async def look(self, host: str, port: int, without: str = "") -> object:
+        """What the final read shows, with all cookies or without one of them; None where it shows nothing."""
+        request = self.user.final(self.client)
+        if request is None:
+            return None
+        kept = self.cookies
+        if without:
+            self.cookies = {name: value for name, value in kept.items() if name != without}
+        try:
+            reply = await self.ask(host, port, request)
+        finally:
+            if without:
+                self.cookies = kept
+        return (request.reads or self.user.observe)(reply) if reply.status else None
+
+    async def ask(self, host: str, port: int, request: Request) -> Reply:
+        """Send one request on a connection of its own; ``NO_REPLY`` where none came."""
+        self._writes += request.writes is not None
+        key = key_line(operation(0, 1, self._writes)) if request.writes is not None else b""
+        lines = b"X-User: u1\r\nX-Writer: 1\r\n" + _line(self.cookies)
+        data = Encoder(f"{host}:{port}").encode(request, lines, key)
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                reply = await _exchanged(host, port, data, request.method)
+        except (OSError, GarbledError):  # TimeoutError is one of the former
+            return NO_REPLY
+        self._take(reply)
+        return reply
+
+    def _take(self, reply: Reply) -> None:
+        jar = Cookies()
+        jar.take([f"{name}={value}".encode() for name, value in self.cookies.items()])
+        jar.take(reply.head.cookies)
+        pairs = jar.line.removeprefix(b"Cookie: ").strip().decode("latin-1")
+        self.cookies = dict(pair.split("=", 1) for pair in pairs.split("; ") if pair)
+
+
+def _line(cookies: Mapping[str, str]) -> bytes:
+    pairs = "; ".join(f"{name}={value}" for name, value in cookies.items())
+    return f"Cookie: {pairs}\r\n".encode("latin-1") if pairs else b""
+
+
+async def _exchanged(host: str, port: int, data: bytes, method: str) -> Reply:
+    reader, writer = await asyncio.open_connection(host, port)
+    with contextlib.closing(writer):
+        writer.write(data)
+        inbox = Inbox(Heads())
+        while received := await reader.read(_CHUNK):
+            if (reply := inbox.feed(received, method)) is not None:
+                return reply
+        return inbox.end(method) or NO_REPLY

@@ -1,0 +1,89 @@
+"""Sessions loaded under orders, the harness's or a master's: start, stop, sweep; snapshots back."""
+
+import time
+from typing import Any
+
+import gevent
+
+from harness.load.control.channel import Booting, Deed, Ready, Start, Stop, Sweep, Swept
+from harness.load.control.plan import WHOLE, LoadPlan, Orders, Recruit, Share
+from harness.load.recording.histograms import spool_writer
+from harness.load.recording.recorder import Names, Recorder, SpoolWriter
+from harness.load.workers.control_socket import Link, leave, quit_locust
+from harness.load.workers.load_runner import Venue, spawn
+from harness.load.workers.transport import Courier
+
+
+class Remote:
+    """Obeys whoever gives the orders for the session users of one Locust process."""
+
+    def __init__(
+        self, environment: Any, link: Link | Courier, spool: SpoolWriter, plan: LoadPlan, *, seed: int, share: Share
+    ) -> None:
+        self._environment = environment
+        self._link = link
+        self._spool = spool
+        names = Names(spool.tell)
+        self.venue = Venue(environment, plan, seed, names, Recorder(spool.write), share=share)
+        self._stopping = self._stopped = self._swept = False
+        environment.events.spawning_complete.add_listener(self._spawned)
+        spawn(self.venue.engine.run, died=link.died)
+        spawn(self._obey, died=link.died)
+
+    @classmethod
+    def ordered(cls, environment: Any, orders: Orders) -> "Remote":
+        """By the harness itself."""
+        link, spool = Link(orders.channel), spool_writer(orders.spool, orders.records)
+        return cls(environment, link, spool, orders.load, seed=orders.seed, share=WHOLE)
+
+    @classmethod
+    def recruited(cls, environment: Any, recruit: Recruit) -> "Remote":
+        """By a master, which says what its part is."""
+        courier = Courier(environment.runner, recruit)
+        told = courier.enlist()
+        spool, share = spool_writer(recruit.spool, told.records), Share(told.nth, told.of)
+        worker = cls(environment, courier, spool, LoadPlan.of_plain(told.load), seed=told.seed, share=share)
+        courier.join()
+        return worker
+
+    def _spawned(self, **_: Any) -> None:
+        self._link.say(Ready())
+
+    def _obey(self) -> None:
+        for deed in self._link.deeds():
+            self._do(deed)
+        self.venue.recorder.flush()
+        if self._swept:
+            quit_locust(self._environment)
+        else:
+            leave(0)
+
+    def _do(self, deed: Deed) -> None:
+        if isinstance(deed, Booting):
+            self.venue.boots[deed.replica] = deed.boot
+        elif isinstance(deed, Start):
+            self._spool.measure(deed.warmup, deed.duration)
+            self.venue.begin(deed.url, deed.t0)
+            spawn(self._link.report, deed.t0, self.venue.snapshot, lambda: self._stopped, died=self._link.died)
+            spawn(self._stop_at, deed.t0 / 1e9 + deed.duration, died=self._link.died)
+        elif isinstance(deed, Stop):
+            spawn(self._stop, died=self._link.died)
+        elif isinstance(deed, Sweep):
+            spawn(self._sweep, deed.rate, died=self._link.died)
+
+    def _stop_at(self, moment: float) -> None:
+        gevent.sleep(max(0.0, moment - time.monotonic()))
+        self._stop()
+
+    def _stop(self) -> None:
+        if not self._stopping:
+            self._stopping = True
+            self.venue.drain()
+            self._stopped = True
+
+    def _sweep(self, rate: float) -> None:
+        stage = self.venue.sweep(rate)
+        self._spool.write_ledgers([session.ledger.testimony() for session in stage.sessions])
+        self._swept = True
+        self._link.hand_over()
+        self._link.say(Swept(len(stage.sessions)))

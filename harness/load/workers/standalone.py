@@ -1,0 +1,127 @@
+"""Sessions under plain ``locust -f``, without the harness: no spool, and a verdict in words at the end."""
+
+import logging
+import time
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import gevent
+from locust.runners import WorkerRunner
+
+from harness.common.errors import HarnessError, UsageError
+from harness.load.control.plan import WHOLE, LoadPlan, Share
+from harness.load.recording.recorder import Names, Recorder
+from harness.load.workers.load_runner import PATIENCE_S, Venue, spawn
+from harness.oracle.judge import Judgement, judge
+
+SWEEP_RATE = 2000.0
+FLUSH_S = 0.1
+SEED = 1
+#: Locust's own distribution does not say how many workers there will be; so many have numbers of sessions apart.
+MOST_WORKERS = 256
+SETTLE, SETTLED = "harness_settle", "harness_settled"
+_SHOWN = 5
+
+log = logging.getLogger(__name__)
+
+
+class Foreman:
+    """The master of workers that run alone: the load stops when each of them has told its last counts.
+
+    Locust itself waits for half a second, in which a count may be on its way.
+    """
+
+    def __init__(self, environment: Any) -> None:
+        self._runner = environment.runner
+        self._settled: set[str] = set()
+        self._runner.register_message(SETTLED, self._on_settled)
+        environment.events.test_stopping.add_listener(self._settle)
+
+    def _on_settled(self, environment: Any, msg: Any) -> None:
+        self._settled.add(msg.node_id)
+
+    def _settle(self, **_: Any) -> None:
+        self._settled.clear()
+        self._runner.send_message(SETTLE)
+        deadline = time.monotonic() + PATIENCE_S + 1
+        while len(self._settled) < self._runner.worker_count and time.monotonic() < deadline:
+            gevent.sleep(0.02)
+
+
+class Alone:
+    """Follows Locust's own start and stop."""
+
+    def __init__(self, environment: Any) -> None:
+        self._environment = environment
+        worker = isinstance(environment.runner, WorkerRunner)
+        self._share = Share(environment.runner.worker_index, MOST_WORKERS) if worker else WHOLE
+        self.venue = self._open()
+        environment.events.test_start.add_listener(self._start)
+        environment.events.test_stop.add_listener(self._stop)
+        if worker:
+            environment.runner.register_message(SETTLE, self._settle, concurrent=True)
+
+    def _settle(self, environment: Any, msg: Any) -> None:
+        """Send nothing further, and let the master have the last counts."""
+        self.venue.drain()
+        environment.runner._send_stats()
+        environment.runner.send_message(SETTLED)
+
+    def _open(self) -> Venue:
+        plan = LoadPlan("closed", concurrent=1)
+        venue = Venue(self._environment, plan, SEED, Names(), Recorder(), share=self._share)
+        spawn(venue.engine.run, died=self._died)
+        spawn(self._flush, venue, died=self._died)
+        return venue
+
+    def _start(self, **_: Any) -> None:
+        url = self._environment.host or next((kind.host for kind in self._environment.user_classes if kind.host), None)
+        if self.venue.stage is not None:  # started again, from Locust's web page
+            self.venue = self._open()
+        try:
+            if url is None:
+                raise UsageError("no URL to load", "give one with --host http://127.0.0.1:8080")
+            self.venue.begin(url, time.monotonic_ns())
+        except HarnessError as problem:
+            self._died(problem)
+
+    def _stop(self, **_: Any) -> None:
+        if self.venue.stage is None:
+            return
+        self.venue.drain()
+        stage = self.venue.sweep(SWEEP_RATE)
+        print(verdict([judge(session.ledger.testimony()) for session in stage.sessions]))
+        self.venue.engine.close()
+
+    def _flush(self, venue: Venue) -> None:
+        while not venue.engine.closed:
+            gevent.sleep(FLUSH_S)
+            venue.recorder.flush()
+
+    def _died(self, problem: BaseException) -> None:
+        known = isinstance(problem, HarnessError)
+        log.error("%s", "\n".join(filter(None, (str(problem), getattr(problem, "hint", "")))), exc_info=not known)
+        self._environment.process_exit_code = problem.code if isinstance(problem, HarnessError) else 70
+        gevent.spawn(self._environment.runner.quit)
+
+
+def verdict(judgements: Sequence[Judgement]) -> str:
+    """What became of every session, for people: a few lines."""
+    kinds = Counter(judgement.kind for judgement in judgements)
+    told = ", ".join(f"{count} {'kept' if kind == 'none' else kind}" for kind, count in kinds.most_common())
+    lines = [
+        f"Sessions: {len(judgements)} judged: {told or 'none'}",
+        f"Writes:   {_sum(judgements, 'acknowledged')} acknowledged, {_sum(judgements, 'lost_writes')} of them lost, "
+        f"{_sum(judgements, 'duplicates')} applied too often, {_sum(judgements, 'in_doubt')} in doubt",
+        f"Logins:   {sum(judgement.forced_login for judgement in judgements)} sessions were sent back to the login",
+    ]
+    bad = [judgement for judgement in judgements if judgement.kind != "none"]
+    lines += [f"  session {one.session}: {'; '.join(one.why) or one.kind}" for one in bad[:_SHOWN]]
+    if len(bad) > _SHOWN:
+        lines.append(f"  and {len(bad) - _SHOWN} more")
+    return "\n".join(["", *lines, ""])
+
+
+def _sum(judgements: Sequence[Judgement], field: str) -> int:
+    return sum(getattr(judgement, field) for judgement in judgements)

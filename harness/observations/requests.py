@@ -1,0 +1,84 @@
+"""What is observed, one atomic fact with a time each. Times are nanoseconds from T0 unless a name says otherwise.
+
+The load process appends a request as one fixed-width record (``RECORD``); strings are interned, their ids
+told in ``names.jsonl`` beside the spool. Events (faults, parts) and samples are few and kept as they are.
+"""
+
+import enum
+
+import numpy as np
+
+
+class Outcome(enum.IntEnum):
+    """What the client knows of a request: done, certainly not done, or neither."""
+
+    OK = 0
+    FAILED = 1
+    IN_DOUBT = 2
+
+
+class Anomaly(enum.IntEnum):
+    """What one reply showed against the ledger; the gravest has the highest number."""
+
+    NONE = 0
+    FORCED_LOGIN = 1  # a live session was sent back to the login
+    STALE = 2  # acknowledged writes absent, present again later (a dip, or a birth seen before)
+    DUPLICATE = 3  # a write applied more than once
+    UNEXPLAINED = 4  # several explanations fit
+    ROLLED_BACK = 5  # below what was already seen, or an acknowledged write absent
+    LOST = 6  # a new birth, or nothing left, after an acknowledged write
+    LEAKED = 7  # somebody else's session
+    WRONG = 8  # a reply whose content is not what the request asked for
+
+
+class Method(enum.IntEnum):
+    """HTTP methods by number, for the spool; and what happens on a WebSocket."""
+
+    GET = 0
+    POST = 1
+    PUT = 2
+    DELETE = 3
+    PATCH = 4
+    HEAD = 5
+    OPTIONS = 6
+    OTHER = 7
+    OPEN = 8  # a WebSocket was asked for
+    SEND = 9  # a message, until its answer where it has one
+    RECEIVE = 10  # a message that came unasked
+    CLOSE = 11  # the WebSocket ended: ok by a closing handshake, in_doubt otherwise
+
+
+#: One request, packed little-endian without padding. ``name``, ``replica`` and ``boot`` are interned ids (0 is none).
+RECORD = np.dtype(
+    [
+        ("session", "<u4"),
+        ("writer", "<u4"),
+        ("op", "<u8"),  # the write's id; 0 for a read; of a message that came unasked, its sender's
+        ("name", "<u2"),
+        ("method", "u1"),
+        ("outcome", "u1"),
+        ("anomaly", "u1"),
+        ("attempts", "u1"),
+        ("reconnected", "u1"),
+        ("phase", "u1"),  # 0 load, 1 the final sweep, 2 what happened to a WebSocket unasked
+        ("status", "<u2"),  # 0 where no reply came
+        ("replica", "<u2"),
+        ("boot", "<u2"),
+        ("t_intended", "<i8"),
+        ("t_sent", "<i8"),
+        ("t_first", "<i8"),  # -1 where no byte came
+        ("t_end", "<i8"),
+        ("bytes_sent", "<u4"),
+        ("bytes_received", "<u4"),
+    ]
+)
+
+
+#: The same record for ``struct``: the hot loop packs with it.
+RECORD_FORMAT = "<IIQHBBBBBBHHHqqqqII"
+
+
+LOAD, SWEEP, UNASKED = 0, 1, 2
+
+
+NO_TIME = -1

@@ -1,0 +1,146 @@
+"""What each design costs: processor time and bytes a request, and memory."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+
+from harness.report.charts import style
+from harness.report.charts.chart import Cell, Drawing, Spot, Table, spot
+from harness.report.charts.words import listed, number
+from harness.results.summary import Arm
+
+_TITLE = "Cost of a request"
+
+
+@dataclass(frozen=True)
+class Part:
+    """A segment of a bar: its colour and hatch."""
+
+    name: str
+    color: str
+    hatch: str
+
+
+_CPU = (Part("replicas", style.BLUE, ""), Part("balancer", style.ORANGE, "////"), Part("store", style.GREEN, "----"))
+_BYTES = (Part("request", style.SKY, ""), Part("reply", style.PURPLE, "\\\\\\\\"))
+_MEMORY = (Part("memory", style.GREY, ""),)
+
+
+@dataclass(frozen=True)
+class Cost:
+    """One design's costs; None where it was not measured."""
+
+    design: str
+    cpu_ms: tuple[float | None, float | None, float | None]  # a request: replicas, balancer, store
+    bytes: tuple[float | None, float | None]  # a request, a reply
+    memory_mb: float | None
+
+    @classmethod
+    def of(cls, design: str, arm: Arm) -> "Cost":
+        """Split the processor time of a request as the cores in use were split."""
+        use = arm.resources
+        cores = (use.replica_cpu, use.balancer_cpu, use.store_cpu)
+        total, each = sum(core or 0.0 for core in cores), use.cpu_ms_per_request
+        split = [None if core is None or each is None or not total else each * core / total for core in cores]
+        return cls(
+            design, (split[0], split[1], split[2]), (arm.bytes.request_mean, arm.bytes.response_mean), use.memory_mb
+        )
+
+    @property
+    def cpu_total(self) -> float | None:
+        """Milliseconds of processor time a request, all parts; None where none was measured."""
+        known = [value for value in self.cpu_ms if value is not None]
+        return sum(known) if known else None
+
+
+def figure(costs: Sequence[Cost]) -> Figure:
+    """Three panels that share their designs, each with its own scale."""
+    parts = (*_CPU, *_BYTES, *_MEMORY)
+    handles = [Patch(fc=part.color, hatch=part.hatch, ec=style.PAPER, label=part.name) for part in parts]
+    frame = style.Frame(
+        left=style.room([cost.design for cost in costs]),
+        right=0.6,
+        top=style.top(handles),
+        bottom=0.45,
+        gap_x=0.6,
+    )
+    drawn, [line] = style.panels(_TITLE, (1, 3), max(0.32 * len(costs), 0.6), frame)
+    _stack(line[0], [cost.cpu_ms for cost in costs], _CPU)
+    _stack(line[1], [cost.bytes for cost in costs], _BYTES)
+    _stack(line[2], [(cost.memory_mb,) for cost in costs], _MEMORY)
+    for axes, label in zip(line, ("cpu ms a request", "bytes a request", "memory, MB"), strict=True):
+        axes.set_xlabel(label)
+        style.name_rows(axes, [cost.design for cost in costs])
+    for axes in line[1:]:
+        axes.set_yticklabels([])
+    style.legend(drawn, handles)
+    return drawn
+
+
+def _stack(axes: Axes, rows: Sequence[tuple[float | None, ...]], parts: Sequence[Part]) -> None:
+    totals = [sum(value or 0.0 for value in values) for values in rows]
+    for place, (values, total) in enumerate(zip(rows, totals, strict=True)):
+        left = 0.0
+        for value, part in zip(values, parts, strict=True):
+            if value:
+                axes.barh(place, value, 0.62, left, color=part.color, hatch=part.hatch, ec=style.PAPER, lw=0.5)
+                left += value
+        told = number(total) if any(value is not None for value in values) else "not measured"
+        axes.annotate(told, (total, place), (4, 0), textcoords="offset points", va="center", fontsize=7.5)
+    axes.set_xlim(0, max(totals) * 1.02 or 1)
+    axes.locator_params(axis="x", nbins=4)
+
+
+def finding(costs: Sequence[Cost]) -> str:
+    """The cheapest and the dearest by processor time, and by bytes."""
+    told = [
+        _extremes("processor time", "ms", [(cost.cpu_total, cost.design) for cost in costs]),
+        _extremes("bytes on the wire", "B", [(_sum(cost.bytes), cost.design) for cost in costs]),
+    ]
+    return " ".join(filter(None, told)) or "No cost was measured."
+
+
+def _sum(values: Sequence[float | None]) -> float | None:
+    return None if any(value is None for value in values) else sum(value or 0.0 for value in values)
+
+
+def _extremes(what: str, unit: str, pairs: Sequence[tuple[float | None, str]]) -> str:
+    known = sorted((value, design) for value, design in pairs if value is not None)
+    if not known:
+        return ""
+    told = [f"{design} ({number(value, unit)})" for value, design in known]
+    if number(known[0][0]) == number(known[-1][0]):
+        return f"{what.capitalize()} a request: {number(known[0][0], unit)} in {listed([d for _, d in known])}."
+    return f"Least {what} a request: {told[0]}; most: {told[-1]}."
+
+
+def _table(costs: Sequence[Cost]) -> Table:
+    columns = ("design", "replica cpu ms", "balancer cpu ms", "store cpu ms", "request B", "reply B", "memory MB")
+    rows: list[tuple[Cell, ...]] = [
+        (cost.design, *(None if v is None else float(f"{v:.4g}") for v in (*cost.cpu_ms, *cost.bytes, cost.memory_mb)))
+        for cost in costs
+    ]
+    return Table(columns, tuple(rows))
+
+
+def drawing(costs: Sequence[Cost]) -> Drawing:
+    """The chart with its words."""
+    alt = (
+        f"Three panels of horizontal bars for {len(costs)} designs: "
+        "processor time a request and bytes a request, stacked by part, and memory."
+    )
+    drawn = figure(costs)
+    return Drawing("cost", _TITLE, finding(costs), alt, _table(costs), drawn, tuple(_spots(drawn, costs)))
+
+
+def _spots(drawn: Figure, costs: Sequence[Cost]) -> Iterator[Spot]:
+    """One at the end of each bar, that tells its parts."""
+    for place, cost in enumerate(costs):
+        bars = ((_CPU, cost.cpu_ms, "ms"), (_BYTES, cost.bytes, "B"), (_MEMORY, (cost.memory_mb,), "MB"))
+        for axes, (parts, values, unit) in zip(drawn.axes, bars, strict=True):
+            told = [f"{part.name} {number(v, unit)}" for part, v in zip(parts, values, strict=True) if v is not None]
+            total = sum(value or 0.0 for value in values)
+            yield spot(axes, (total, place), f"{cost.design}: {', '.join(told) or 'not measured'}")

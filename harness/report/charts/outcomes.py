@@ -1,0 +1,235 @@
+"""What became of every session, beside what the design's theory said of the fault."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+
+from harness.analysis.metrics.sessions import known
+from harness.oracle.judge import Judgement
+from harness.report.charts import style
+from harness.report.charts.chart import Drawing, Spot, Table, spot
+from harness.report.charts.words import listed, of, plural
+from harness.results.summary import Sessions
+
+_TITLE = "Sessions by what became of them"
+_TOLD = 3  # designs in the caption
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One outcome of a session, its colour and hatch."""
+
+    name: str
+    color: str
+    hatch: str
+
+
+#: Lost first, so that it starts at zero and stands against its prediction; kept last, as what is left.
+KINDS = (
+    Kind("lost", style.VERMILION, "////"),
+    Kind("rolled back or stale", style.ORANGE, "||||"),
+    Kind("leaked", style.INK, ""),
+    Kind("duplicated", style.PURPLE, "xxxx"),
+    Kind("forced login", style.BLUE, "\\\\\\\\"),
+    Kind("unexplained", style.YELLOW, "++++"),
+    Kind("kept", style.GREY, ""),
+)
+
+
+@dataclass(frozen=True)
+class Outcomes:
+    """One arm's sessions of which it is known what happened, each counted once, as the gravest that befell it."""
+
+    design: str
+    arm: str
+    counts: tuple[int, ...]  # as KINDS
+    expected_lost: int | None
+    loss_interval_99: tuple[float, float] | None
+    unknown: int = 0  # sessions beside these
+
+    @property
+    def judged(self) -> int:
+        """All of them."""
+        return sum(self.counts)
+
+    @property
+    def lost(self) -> int:
+        """Those that lost their state."""
+        return self.counts[0]
+
+    @property
+    def as_predicted(self) -> bool | None:
+        """Whether exactly as many were lost as the theory said; None where it says nothing."""
+        return None if self.expected_lost is None else self.lost == self.expected_lost
+
+    def told(self) -> str:
+        """Everything that is not ``kept``, in words."""
+        parts = [f"{count:,} {kind.name}" for kind, count in zip(KINDS, self.counts, strict=True) if count]
+        return ", ".join(parts) if self.judged else "no session judged"
+
+
+#: Where a judgement's kind is drawn; any other is unexplained.
+_DRAWN = {
+    "none": "kept",
+    "leaked": "leaked",
+    "rolled_back": "rolled back or stale",
+    "lost_write": "rolled back or stale",
+    "stale": "rolled back or stale",
+    "duplicate": "duplicated",
+    "forced_login": "forced login",
+}
+
+
+def _kind(judgement: Judgement) -> str:
+    """The gravest; but a loss is told as one even where the session leaked too, since it is what was predicted."""
+    return "lost" if judgement.lost else _DRAWN.get(judgement.kind, "unexplained")
+
+
+def outcomes(design: str, arm: str, judgements: Sequence[Judgement], sessions: Sessions | None) -> Outcomes:
+    """Count an arm's sessions by kind, each by its worst writer."""
+    names = [kind.name for kind in KINDS]
+    counted = Counter(min(map(_kind, ones), key=names.index) for ones in known(judgements).values())
+    return Outcomes(
+        design,
+        arm,
+        tuple(counted[name] for name in names),
+        sessions.expected_lost if sessions else None,
+        sessions.loss_interval_99 if sessions else None,
+        sessions.unknown if sessions else 0,
+    )
+
+
+def figure(arms: Sequence[Outcomes]) -> Figure:
+    """A stacked bar an arm, in per cent of its sessions, with the predicted loss as a diamond."""
+    names = [f"{style.short(arm.design)}\n{'with' if arm.arm == 'fault' else 'no'} fault" for arm in arms]
+    handles = _handles(arms)
+    left = style.room([arm.design for arm in arms] + ["with fault"])
+    frame = style.Frame(left=left, right=1.9, top=style.top(handles), bottom=0.5)
+    drawn, [[axes]] = style.panels(_TITLE, (1, 1), max(0.36 * len(arms), 0.6), frame)
+    for place, arm in enumerate(arms):
+        _bar(axes, place, arm)
+        axes.text(101.5, place, _beside(arm), va="center", fontsize=7.5, color=style.INK)
+    axes.set_yticks(range(len(arms)), names)
+    axes.tick_params(axis="y", length=0, labelcolor=style.INK, labelsize=7.5)
+    axes.set_ylim(len(arms) - 0.5, -0.5)
+    axes.grid(False, axis="y")
+    axes.set_xlim(0, 100)
+    axes.set_xlabel("% of the sessions judged")
+    style.legend(drawn, handles)
+    return drawn
+
+
+def _bar(axes: Axes, place: int, arm: Outcomes) -> None:
+    if not arm.judged:
+        return
+    left = 0.0
+    for kind, count in zip(KINDS, arm.counts, strict=True):
+        width = 100 * count / arm.judged
+        if count:
+            axes.barh(place, width, 0.62, left, color=kind.color, hatch=kind.hatch, ec=style.PAPER, lw=0.5)
+        left += width
+    if arm.loss_interval_99 is not None and arm.arm == "fault":
+        low, high = (100 * bound for bound in arm.loss_interval_99)
+        axes.errorbar((low + high) / 2, place, xerr=(high - low) / 2, color=style.INK, lw=1.1, capsize=3, clip_on=False)
+    if arm.expected_lost is not None:
+        x = 100 * arm.expected_lost / arm.judged
+        axes.plot(x, place, "D", ms=5.5, mfc=style.PAPER, mec=style.INK, mew=1.2, clip_on=False, zorder=5)
+
+
+def _beside(arm: Outcomes) -> str:
+    harmed = [f"{count:,} {kind.name}" for kind, count in zip(KINDS[:-1], arm.counts, strict=False) if count]
+    more = ", …" if len(harmed) > 2 else ""
+    told = ",\n".join(harmed[:2]) + f"{more} of {arm.judged:,}" if harmed else f"all {arm.judged:,} kept"
+    unknown = f"{arm.unknown:,} unknown" if arm.unknown else ""
+    return "\n".join(filter(None, [told if arm.judged else "no session judged", unknown]))
+
+
+def _handles(arms: Sequence[Outcomes]) -> list[Artist]:
+    seen = [any(arm.counts[place] for arm in arms) for place in range(len(KINDS))]
+    handles: list[Artist] = [
+        Patch(fc=kind.color, hatch=kind.hatch, ec=style.PAPER, label=kind.name)
+        for kind, shown in zip(KINDS, seen, strict=True)
+        if shown
+    ]
+    if any(arm.expected_lost is not None for arm in arms):
+        handles.append(style.symbol("predicted lost", "D", style.INK, style.PAPER))
+    if any(arm.loss_interval_99 is not None and arm.arm == "fault" for arm in arms):
+        handles.append(Line2D([], [], color=style.INK, lw=1.1, marker="|", label="99 % interval of lost"))
+    return handles
+
+
+def finding(arms: Sequence[Outcomes]) -> str:
+    """What was lost with the fault, against the prediction, and whether the controls stayed clean."""
+    faulted = [arm for arm in arms if arm.arm == "fault"]
+    controls = [arm for arm in arms if arm.arm == "control" and arm.judged]
+    parts = [f"With the fault {_losses(faulted)}." if faulted else ""]
+    if controls:
+        harmed = [arm for arm in controls if arm.judged != arm.counts[-1]]
+        clean = of(0, sum(arm.judged for arm in controls))
+        told = "; ".join(f"{arm.design} {arm.told()} of {arm.judged:,}" for arm in harmed)
+        parts.append(f"Without it: {told}." if harmed else f"Without it nothing befell any session: {clean}.")
+    return " ".join(filter(None, parts)) or "No session was judged."
+
+
+def _losses(arms: Sequence[Outcomes]) -> str:
+    losers = sorted((arm for arm in arms if arm.lost), key=lambda arm: -arm.lost)
+    told = [f"{arm.design} lost {of(arm.lost, arm.judged)}{_predicted(arm)}" for arm in losers[:_TOLD]]
+    if rest := losers[_TOLD:]:
+        lost, judged = sum(arm.lost for arm in rest), sum(arm.judged for arm in rest)
+        told.append(f"{plural(len(rest), 'design')} more lost {lost:,} of {judged:,}")
+    kept = [arm for arm in arms if not arm.lost and arm.judged]
+    if kept:
+        told.append(
+            f"{listed([arm.design for arm in kept])} lost none of {plural(sum(arm.judged for arm in kept), 'session')}"
+        )
+    return "; ".join(told) or "no session was judged"
+
+
+def _predicted(arm: Outcomes) -> str:
+    return "" if arm.expected_lost is None else f", predicted {arm.expected_lost:,}"
+
+
+def drawing(arms: Sequence[Outcomes]) -> Drawing:
+    """The chart with its words."""
+    columns = (
+        "design",
+        "arm",
+        "judged",
+        *(kind.name for kind in KINDS),
+        "unknown",
+        "predicted lost",
+        "loss rate, 99 % interval",
+    )
+    rows = tuple(
+        (arm.design, arm.arm, arm.judged, *arm.counts, arm.unknown, arm.expected_lost, _interval(arm.loss_interval_99))
+        for arm in arms
+    )
+    alt = (
+        f"Stacked horizontal bars, one for each of {len(arms)} arms: the share of its sessions that were lost, "
+        "rolled back, leaked, duplicated, sent to the login, unexplained or kept; a diamond stands where "
+        "the theory predicted the loss."
+    )
+    drawn = figure(arms)
+    return Drawing("outcomes", _TITLE, finding(arms), alt, Table(columns, rows), drawn, tuple(_spots(drawn, arms)))
+
+
+def _spots(drawn: Figure, arms: Sequence[Outcomes]) -> Iterator[Spot]:
+    """One in the middle of each part of each bar."""
+    for place, arm in enumerate(arms):
+        left = 0.0
+        for kind, count in zip(KINDS, arm.counts, strict=True):
+            width = 100 * count / max(1, arm.judged)
+            if count:
+                text = f"{arm.design}, {arm.arm} arm: {count:,} {kind.name} of {arm.judged:,}"
+                yield spot(drawn.axes[0], (left + width / 2, place), text)
+            left += width
+
+
+def _interval(bounds: tuple[float, float] | None) -> str | None:
+    return None if bounds is None else f"{100 * bounds[0]:.2f} % to {100 * bounds[1]:.2f} %"

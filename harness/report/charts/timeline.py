@@ -1,0 +1,234 @@
+"""Throughput and latency over time, a row a design: what the fault did, and for how long."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+
+from harness.report.charts import style
+from harness.report.charts.chart import Cell, Drawing, Spot, Table, spot
+from harness.report.charts.measured import FINE, Floats, Windows
+from harness.report.charts.words import number
+from harness.results.summary import FaultFigures
+
+_TITLE = "Throughput and latency over time"
+_CLOSE_TITLE = "Throughput and latency around the fault"
+_ERRORS, _ANOMALIES = ("x", style.INK), ("v", style.VERMILION)
+_ALL = (0, (2.0, 1.2))
+_MOST_ROWS = 1000  # of the table behind it
+_MOST_WINDOWS = 400  # a panel: more are finer than a pixel
+_MARKED = 120  # windows beyond which a marker each would hide the line
+_AROUND = 5.0  # seconds before a fault and after the last of its effects that a close-up shows
+_LONGEST_CLOSE_UP = 60.0  # seconds
+
+
+@dataclass(frozen=True)
+class Row:
+    """One design's windows, its faults, and how it is drawn."""
+
+    windows: Windows
+    faults: tuple[FaultFigures, ...]
+    look: style.Look
+
+    @property
+    def end(self) -> float:
+        """Seconds from T0 at which the last window ends."""
+        return float(self.windows.start[-1]) + self.windows.width
+
+    @property
+    def effective(self) -> float | None:
+        """When the first fault took effect."""
+        return min((fault.effective for fault in self.faults if fault.effective is not None), default=None)
+
+    @property
+    def lowest(self) -> float | None:
+        """The worst window from the fault on, over the mean before it; None without a fault, or with nothing before."""
+        if self.effective is None:
+            return None
+        before = self.windows.correct[self.windows.start + self.windows.width <= self.effective]
+        after = self.windows.correct[self.windows.start >= self.effective]
+        return float(after.min() / before.mean()) if before.sum() and after.size else None
+
+    @property
+    def recover_s(self) -> float | None:
+        """The longest recovery of its faults."""
+        return max((fault.recover_s for fault in self.faults if fault.recover_s is not None), default=None)
+
+
+def fitting(seconds: float) -> float:
+    """The width of a window, in seconds, that a panel of a run this long has room for: 250 ms or a multiple."""
+    return FINE * max(int(np.ceil(seconds / FINE / _MOST_WINDOWS)), 1)
+
+
+def close_up(faults: Sequence[FaultFigures], seconds: float) -> tuple[float, float] | None:
+    """From when to when, in seconds, a chart of the faults alone is worth drawing beside that of a run this long.
+
+    None without a fault that landed, and where the faults take up a third of the run: they can be seen in it.
+    """
+    landed = [(fault, fault.effective) for fault in faults if fault.effective is not None]
+    if not landed:
+        return None
+    begin = min(effective for _, effective in landed) - _AROUND
+    ends = [at + max(f.detect_s or 0, f.recover_s or 0, (f.healed or at) - at) for f, at in landed]
+    end = min(max(ends) + _AROUND, begin + _LONGEST_CLOSE_UP)
+    return (begin, end) if end - begin < seconds / 3 else None
+
+
+def figure(rows: Sequence[Row], title: str = _TITLE) -> Figure:
+    """Small multiples that share one time axis: replies a second at the left, the 99th percentile at the right."""
+    handles = _handles(rows)
+    frame = style.Frame(left=0.62, right=0.15, top=style.top(handles, titled=True), bottom=0.5, gap_x=0.62, gap_y=0.3)
+    drawn, grid = style.panels(title, (len(rows), 2), 0.95, frame)
+    low, high = _latency_limits(rows)
+    for row, (left, right) in zip(rows, grid, strict=True):
+        _throughput(left, row)
+        _latency(right, row)
+        style.log_axis(right, low, high)
+        left.set_title(style.short(row.windows.design, 36), fontweight="bold")
+        left.set_title("replies/s", loc="right", color=style.MUTED, fontsize=8)
+        right.set_title("p99 latency, ms", loc="right", color=style.MUTED, fontsize=8)
+    for axes in [axes for line in grid[:-1] for axes in line]:
+        axes.tick_params(labelbottom=False)
+    for axes in grid[-1]:
+        axes.set_xlabel("seconds from the start of the load")
+    for axes in [axes for line in grid for axes in line]:
+        axes.set_xlim(min(float(row.windows.start[0]) for row in rows), max(row.end for row in rows))
+    style.legend(drawn, handles)
+    return drawn
+
+
+def _throughput(axes: Axes, row: Row) -> None:
+    windows, look = row.windows, row.look
+    edges = np.append(windows.start, row.end)
+    _faults(axes, row)
+    drawn = [
+        axes.stairs(windows.answered, edges, baseline=None, color=style.MUTED, lw=0.9, ls=_ALL),
+        axes.stairs(windows.correct, edges, color=look.color, fill=True, alpha=0.16, lw=0),
+        axes.stairs(windows.correct, edges, baseline=None, color=look.color, lw=1.4),
+    ]
+    look.own(drawn, "throughput")
+    top = max(float(windows.answered.max(initial=0)), 1.0) * 1.3
+    axes.set_ylim(0, top)
+    middle = windows.start + windows.width / 2
+    for seen, height, (marker, color) in ((windows.errors, 0.93, _ERRORS), (windows.anomalies, 0.84, _ANOMALIES)):
+        x = middle[seen > 0]
+        marks = axes.plot(x, np.full(x.size, top * height), ls="none", marker=marker, color=color, ms=3.5, mew=1)
+        look.own(marks, f"marks{height}")
+
+
+def _latency(axes: Axes, row: Row) -> None:
+    _faults(axes, row)
+    middle = row.windows.start + row.windows.width / 2
+    marker = row.look.marker if middle.size <= _MARKED else ""
+    line = axes.plot(middle, row.windows.p99_ms, color=row.look.color, lw=1.2, marker=marker, ms=2.4)
+    row.look.own(line, "latency")
+
+
+def _faults(axes: Axes, row: Row) -> None:
+    style.shade(axes, row.faults, row.end)
+    for fault in row.faults:
+        if fault.effective is not None and fault.recover_s is not None:
+            axes.axvline(fault.effective + fault.recover_s, color=style.INK, lw=1, ls=style.DASHED, zorder=1)
+
+
+def _latency_limits(rows: Sequence[Row]) -> tuple[float, float]:
+    values = np.concatenate([row.windows.p99_ms for row in rows])
+    values = values[np.isfinite(values)]
+    if not values.size:
+        return 0.1, 1000.0
+    return float(values.min()), float(values.max())
+
+
+def _handles(rows: Sequence[Row]) -> list[Artist]:
+    color = rows[0].look.color if len(rows) == 1 else style.MUTED
+    handles: list[Artist] = [
+        style.stroke("correct", color),
+        style.stroke("all answered", style.MUTED, _ALL, 0.9),
+        style.symbol("errors", *_ERRORS),
+        style.symbol("anomalies", *_ANOMALIES),
+    ]
+    if any(row.effective is not None for row in rows):
+        handles.append(Patch(color=style.SHADE, label="fault until healed"))
+    if any(row.recover_s is not None for row in rows):
+        handles.append(style.stroke("recovered", style.INK, style.DASHED, 1))
+    return handles
+
+
+def finding(rows: Sequence[Row]) -> str:
+    """Who was hit worst and least, and how long it took."""
+    hit = sorted((row for row in rows if row.lowest is not None), key=lambda row: row.lowest or 0.0)
+    if not hit:
+        return "No fault was in effect: throughput and latency without one."
+    told = [f"{row.windows.design} {100 * (row.lowest or 0.0):.0f} % ({_recovery(row)})" for row in hit]
+    worst = f"In the worst {_width(rows)} after the fault correct throughput, against before it, was"
+    return f"{worst} {told[0]}." if len(told) == 1 else f"{worst} lowest in {told[0]} and highest in {told[-1]}."
+
+
+def _width(rows: Sequence[Row]) -> str:
+    width = rows[0].windows.width
+    return f"{width:g} s" if width >= 1 else f"{1000 * width:g} ms"
+
+
+def _recovery(row: Row) -> str:
+    if row.recover_s is None:
+        return "full recovery not seen"
+    return "never below full" if row.recover_s == 0 else f"recovered after {number(row.recover_s)} s"
+
+
+def _table(rows: Sequence[Row]) -> Table:
+    step = max(-(-sum(row.windows.start.size for row in rows) // _MOST_ROWS), 1)
+    columns = ("design", "from s", "correct/s", "answered/s", "errors", "anomalies", "highest p99 ms")
+    return Table(columns, tuple(line for row in rows for line in _lines(row.windows, step)))
+
+
+def _lines(windows: Windows, step: int) -> list[tuple[Cell, ...]]:
+    starts = np.arange(0, windows.start.size, step)
+    sizes = np.diff(np.append(starts, windows.start.size))
+
+    def mean(values: Floats) -> list[float]:
+        return [round(float(value), 1) for value in np.add.reduceat(values, starts) / sizes]
+
+    p99 = np.fmax.reduceat(windows.p99_ms, starts)
+    return list(
+        zip(
+            [windows.design] * starts.size,
+            windows.start[starts].tolist(),
+            mean(windows.correct),
+            mean(windows.answered),
+            np.add.reduceat(windows.errors, starts).tolist(),
+            np.add.reduceat(windows.anomalies, starts).tolist(),
+            [None if np.isnan(value) else float(f"{value:.3g}") for value in p99],
+            strict=True,
+        )
+    )
+
+
+def drawing(rows: Sequence[Row], close: bool = False) -> Drawing:
+    """The chart with its words; ``close`` where the rows are those of a close-up."""
+    name, title = ("failover", _CLOSE_TITLE) if close else ("timeline", _TITLE)
+    alt = (
+        f"Two columns of line charts over time, a row for each of {len(rows)} designs: replies a second, "
+        f"all and correct, and 99th percentile latency on a logarithmic scale, in windows of {_width(rows)}; "
+        "the fault's time is shaded."
+    )
+    drawn = figure(rows, title)
+    return Drawing(name, title, finding(rows), alt, _table(rows), drawn, tuple(_spots(drawn, rows)))
+
+
+def _spots(drawn: Figure, rows: Sequence[Row]) -> Iterator[Spot]:
+    """One a window in both columns; the windows of one time tell their values together."""
+    for place, row in enumerate(rows):
+        left, right = drawn.axes[2 * place : 2 * place + 2]
+        windows = row.windows
+        for begin, correct, p99 in zip(windows.start, windows.correct, windows.p99_ms, strict=True):
+            middle, group = float(begin) + windows.width / 2, f"{begin:.2f} s"
+            slow = "" if np.isnan(p99) else f", p99 {number(float(p99), 'ms')}"
+            yield spot(
+                left, (middle, float(correct)), f"{windows.design}: {number(float(correct))} correct/s{slow}", group
+            )
+            if slow:
+                yield spot(right, (middle, float(p99)), "", group)

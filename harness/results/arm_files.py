@@ -1,0 +1,154 @@
+"""TODO: harness.results.arm_files."""
+
+import csv
+import itertools
+import json
+import shutil
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from harness.common.errors import UsageError
+from harness.observations.aggregates import FILE, Tallied
+from harness.observations.events import Effect, Event
+from harness.observations.samples import Sample
+from harness.oracle.history import Testimony
+from harness.oracle.judge import Judgement, judge
+from harness.results import spool
+from harness.results.files import _json_lines, _read_parquet, _write_parquet, write_text, writing
+
+
+@dataclass(frozen=True)
+class ArmObservations:
+    """Everything observed of one arm.
+
+    ``requests`` has the columns of requests.parquet (docs/results.md): ``session, writer, op, name, method, status,
+    outcome, anomaly, replica, boot, phase, t_intended, t_sent, t_first, t_end, bytes_sent, bytes_received, reconnected,
+    attempts``; name, method, outcome, anomaly, replica and boot are categories, times are ns from T0 (-1: never).
+    ``phase`` is 1 for the final sweep. ``effects`` is the effect journal, in its order.
+    """
+
+    design: str
+    arm: str  # fault | control
+    requests: pd.DataFrame
+    events: tuple[Event, ...]
+    samples: tuple[Sample, ...]
+    judgements: tuple[Judgement, ...]
+    warmup: float  # seconds
+    duration: float  # seconds
+    effects: tuple[Effect, ...] = ()
+    complete: bool = True
+    repeat: int = 1
+    driver: Mapping[str, float | int | str | None] = field(default_factory=dict)  # the last snapshot's own figures
+    tallied: Tallied | None = None  # in place of requests, where those were not recorded
+
+
+@dataclass(frozen=True)
+class ArmFiles:
+    """Where one arm's observations lie."""
+
+    path: Path
+
+    @property
+    def logs(self) -> Path:
+        """Every part's log, and the effect journal."""
+        return self.path / "logs"
+
+    @property
+    def spool(self) -> Path:
+        """What the load process appends."""
+        return self.path / "spool"
+
+    def make(self) -> None:
+        """Make the directories."""
+        with writing(self.path):
+            self.logs.mkdir(parents=True, exist_ok=True)
+            self.spool.mkdir(exist_ok=True)
+
+    def keep(
+        self, events: Iterable[Event], samples: Iterable[Sample], refused: Iterable[int], facts: Mapping[str, Any]
+    ) -> None:
+        """Turn the spool into Parquet and keep the rest beside it; ``arm.json`` comes last: all is there."""
+        with writing(self.path):
+            write_text(self.path / "events.jsonl", "".join(json.dumps(asdict(event)) + "\n" for event in events))
+            self._keep_samples(samples)
+            _write_parquet(spool.read(self.spool), self.path / "requests.parquet")
+            write_text(self.path / "ledgers.jsonl", spool.ledgers(self.spool))
+            tallied = spool.tallied(self.spool)
+            if tallied is not None:
+                write_text(self.path / FILE, json.dumps(tallied.to_json()))
+            write_text(self.path / "arm.json", json.dumps({**facts, "refused": sorted(refused)}, indent=1))
+            shutil.rmtree(self.spool)
+
+    def _keep_samples(self, samples: Iterable[Sample]) -> None:
+        with (self.path / "samples.csv").open("w", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(column.name for column in fields(Sample))
+            writer.writerows((f"{s.t:.3f}", s.role, s.name, f"{s.cpu:.4f}", f"{s.memory_mb:.2f}") for s in samples)
+
+    def requests(self) -> pd.DataFrame:
+        """The requests of a kept arm, or of the spool that a crash left."""
+        parquet = self.path / "requests.parquet"
+        if parquet.exists():
+            return _read_parquet(parquet)
+        return spool.read(self.spool)
+
+    def observations(self, design: str, arm: str, load: Mapping[str, Any], repeat: int = 1) -> ArmObservations:
+        """All of it, judged.
+
+        Raises:
+            UsageError: a file of it is cut off, or was changed after the run.
+        """
+        try:
+            return self._observations(design, arm, load, repeat)
+        except (ValueError, KeyError, TypeError, IndexError, OSError) as problem:
+            raise UsageError(
+                f"what was observed in {self.path} is cut off or was changed: {str(problem).splitlines()[0]}",
+                "run the scenario again; the run's other arms can be read without this directory",
+            ) from problem
+
+    def _observations(self, design: str, arm: str, load: Mapping[str, Any], repeat: int) -> ArmObservations:
+        facts = self._facts()
+        return ArmObservations(
+            design=design,
+            arm=arm,
+            requests=self.requests(),
+            events=tuple(Event(**line) for line in _json_lines(self.path / "events.jsonl")),
+            samples=tuple(self._samples()),
+            judgements=self._judgements(frozenset(facts.get("refused", ()))),
+            warmup=float(facts.get("warmup", load["warmup_s"])),
+            duration=float(facts.get("duration", load["duration_s"])),
+            effects=tuple(self._effects()),
+            complete=bool(facts.get("complete", False)),
+            repeat=repeat,
+            driver=facts.get("driver", {}),
+            tallied=self._tallied(),
+        )
+
+    def _tallied(self) -> Tallied | None:
+        kept = self.path / FILE
+        return Tallied.from_json(json.loads(kept.read_text())) if kept.exists() else spool.tallied(self.spool)
+
+    def _facts(self) -> dict[str, Any]:
+        path = self.path / "arm.json"
+        return dict(json.loads(path.read_text())) if path.exists() else {}
+
+    def _judgements(self, refused: frozenset[int]) -> tuple[Judgement, ...]:
+        kept = [self.path, *spool.parts(self.spool)]
+        lines = itertools.chain.from_iterable(_json_lines(part / "ledgers.jsonl") for part in kept)
+        return tuple(judge(Testimony.from_json(line), refused) for line in lines)
+
+    def _effects(self) -> Iterator[Effect]:
+        for line in _json_lines(self.logs / "journal.jsonl"):
+            yield Effect(int(line["op"], 16), str(line.get("effect", "")), str(line.get("boot", "")))
+
+    def _samples(self) -> Iterator[Sample]:
+        path = self.path / "samples.csv"
+        if not path.exists():
+            return
+        with path.open(newline="") as file:
+            for row in csv.DictReader(file):
+                yield Sample(float(row["t"]), row["role"], row["name"], float(row["cpu"]), float(row["memory_mb"]))

@@ -1,0 +1,85 @@
+"""A Baseline: the small part of a run that later runs are held against. It moves only by ``accept``, with a reason."""
+
+import getpass
+import hashlib
+import json
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from harness.common.errors import UsageError
+from harness.results.files import writing
+from harness.results.plan import Plan
+from harness.results.run import Run
+
+_COPIED = ("summary.json", "verdicts.json")
+_KEPT = ("run.json", *_COPIED)
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """Why a run became the baseline, who said so and when, and the SHA-256 of each file as accepted."""
+
+    run: str
+    reason: str
+    who: str
+    when: str
+    files: Mapping[str, str]
+
+
+def accept(run: Run, reason: str, baselines: Path, force: bool = False) -> Path:
+    """Make a run its scenario's baseline, in ``baselines/<scenario>/``, whole or not at all.
+
+    Raises:
+        UsageError: the reason is empty, the run did not pass (``force`` takes it all the same), or nothing can be
+            written.
+    """
+    if not reason.strip():
+        raise UsageError("a baseline needs a reason", 'such as --reason "faster checkout, measured three times"')
+    verdict = run.summary().verdict
+    if verdict != "pass" and not force:
+        raise UsageError(f"{run.plan.run} is no baseline: its verdict is {verdict}", "--force accepts it all the same")
+    target = baselines / run.plan.scenario
+    with writing(target):
+        baselines.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=baselines, prefix=".part-") as made:
+            new, old = Path(made) / "new", Path(made) / "old"
+            _write(run, reason, new)
+            if target.exists():
+                target.rename(old)
+            new.rename(target)
+    return target
+
+
+def altered(path: Path) -> str:
+    """Which file of a baseline is no longer what was accepted; empty where none is, or ``path`` is a run."""
+    told = path / "baseline.json"
+    if not told.exists():
+        return ""
+    try:
+        files = json.loads(told.read_text())["files"]
+        return next((name for name in _KEPT if files.get(name) != _sha256(path / name)), "")
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):  # torn, or no such thing at all
+        return told.name
+
+
+def _write(run: Run, reason: str, into: Path) -> None:
+    into.mkdir()
+    for name in _COPIED:
+        (into / name).write_text(json.dumps(json.loads((run.path / name).read_text()), separators=(",", ":")) + "\n")
+    (into / "run.json").write_text(json.dumps(asdict(_without_places(run)), indent=1) + "\n")
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    accepted = Accepted(run.plan.run, reason, getpass.getuser(), now, {name: _sha256(into / name) for name in _KEPT})
+    (into / "baseline.json").write_text(json.dumps(asdict(accepted), indent=1) + "\n")
+
+
+def _without_places(run: Run) -> Plan:
+    """The plan without the directories of the machine that it ran on."""
+    flags = {key: value for key, value in run.plan.flags.items() if key not in ("out", "scenario")}
+    return replace(run.plan, path=Path(run.plan.path).name, flags=flags)
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -1,0 +1,126 @@
+"""A spool read back: fixed-width records to a table, also what a crash left of it."""
+
+import enum
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from pandas.api.types import union_categoricals
+
+from harness.observations.aggregates import FILE, Tallied
+from harness.observations.requests import RECORD, Anomaly, Method, Outcome
+
+_PLAIN = (
+    "session",
+    "writer",
+    "op",
+    "status",
+    "phase",
+    "t_intended",
+    "t_sent",
+    "t_first",
+    "t_end",
+    "bytes_sent",
+    "bytes_received",
+    "reconnected",
+    "attempts",
+)
+_NAMED = ("name", "replica", "boot")
+_NUMBERED = {"method": Method, "outcome": Outcome, "anomaly": Anomaly}
+COLUMNS = (
+    "session",
+    "writer",
+    "op",
+    "name",
+    "method",
+    "status",
+    "outcome",
+    "anomaly",
+    "replica",
+    "boot",
+    "phase",
+    "t_intended",
+    "t_sent",
+    "t_first",
+    "t_end",
+    "bytes_sent",
+    "bytes_received",
+    "reconnected",
+    "attempts",
+)
+
+
+def read(directory: Path) -> pd.DataFrame:
+    """The requests of a spool, in the order in which they ended, with the columns of requests.parquet.
+
+    ``name``, ``replica`` and ``boot`` are categories of strings (missing where there is none), ``method``, ``outcome``
+    and ``anomaly`` of lower-case words (methods upper-case). A torn last record or line is left out; where the load
+    never began there are no rows. Several workers' records are one table.
+    """
+    found = parts(directory)
+    if len(found) == 1:
+        return _read(found[0])
+    tables = [_read(part) for part in found]
+    whole = {column: _joined([table.pop(column) for table in tables]) for column in COLUMNS}
+    return pd.DataFrame(whole, copy=False).sort_values("t_end", kind="stable", ignore_index=True)
+
+
+def parts(directory: Path) -> Sequence[Path]:
+    """What a spool consists of: itself, or a directory for each of several workers."""
+    return sorted(path for path in directory.glob("*") if path.is_dir()) or [directory]
+
+
+def ledgers(directory: Path) -> str:
+    """The lines of what the ledgers of a spool say."""
+    files = [part / "ledgers.jsonl" for part in parts(directory)]
+    return "".join(file.read_text(encoding="utf-8") for file in files if file.exists())
+
+
+def tallied(directory: Path) -> Tallied | None:
+    """What a spool tallied in place of its requests; None where it recorded them."""
+    files = [part / FILE for part in parts(directory)]
+    found = [Tallied.from_json(json.loads(file.read_text())) for file in files if file.exists()]
+    return Tallied.total(found) if found else None
+
+
+def _joined(columns: list[pd.Series]) -> pd.Series:
+    if isinstance(columns[0].dtype, pd.CategoricalDtype):
+        return pd.Series(union_categoricals(columns))
+    return pd.concat(columns, ignore_index=True)
+
+
+def _read(directory: Path) -> pd.DataFrame:
+    records = _records(directory / "requests.bin")
+    names = _names(directory / "names.jsonl")
+    columns = {column: pd.Series(np.ascontiguousarray(records[column])) for column in _PLAIN}
+    columns |= {column: _by_name(records[column], names[column]) for column in _NAMED}
+    columns |= {column: _by_number(records[column], words) for column, words in _NUMBERED.items()}
+    return pd.DataFrame({column: columns[column] for column in COLUMNS}, copy=False)
+
+
+def _records(path: Path) -> np.ndarray:
+    whole = path.stat().st_size // RECORD.itemsize if path.exists() else 0
+    return np.memmap(path, RECORD, "r", shape=(whole,)) if whole else np.empty(0, RECORD)
+
+
+def _names(path: Path) -> dict[str, dict[int, str]]:
+    names: dict[str, dict[int, str]] = {kind: {} for kind in _NAMED}
+    for line in path.read_bytes().split(b"\n")[:-1] if path.exists() else ():
+        told = json.loads(line)
+        names[told["kind"]][told["id"]] = told["value"]
+    return names
+
+
+def _by_name(ids: np.ndarray, names: dict[int, str]) -> pd.Series:
+    """Ids to strings: the id is turned into the category's code, 0 and what nobody named into missing."""
+    codes = np.full(np.iinfo(np.uint16).max + 1, -1, np.int32)
+    for code, number in enumerate(names):
+        codes[number] = code
+    return pd.Series(pd.Categorical.from_codes(codes[ids], categories=pd.Index(list(names.values()), dtype=object)))
+
+
+def _by_number(ids: np.ndarray, words: type[enum.IntEnum]) -> pd.Series:
+    said = [word.name if words is Method else word.name.lower() for word in words]
+    return pd.Series(pd.Categorical.from_codes(ids.astype(np.int32), categories=pd.Index(said)))

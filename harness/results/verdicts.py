@@ -1,0 +1,49 @@
+"""Verdicts: pass, fail or unknown, with why. The worst wins: fail outweighs unknown, unknown outweighs pass."""
+
+import enum
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Protocol, Self
+
+from harness.results.summary import Summary
+
+
+class Result(enum.StrEnum):
+    """The three values of a verdict."""
+
+    PASS = "pass"  # noqa: S105 - a verdict, not a password
+    UNKNOWN = "unknown"
+    FAIL = "fail"
+
+    @property
+    def exit_code(self) -> int:
+        """The process's exit code, by the contract."""
+        return {"pass": 0, "fail": 1, "unknown": 3}[self.value]
+
+
+_GRAVITY = (Result.PASS, Result.UNKNOWN, Result.FAIL)
+
+
+def worst(results: Iterable[Result]) -> Result:
+    """The gravest of them; ``pass`` of none."""
+    return max(results, key=_GRAVITY.index, default=Result.PASS)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One thing that was checked. ``design`` is empty where it concerns the whole run."""
+
+    check: str
+    result: Result
+    why: str
+    design: str = ""
+
+
+class Expectation(Protocol):
+    """What a scenario expects of its summary: a pure function, and the designs that it speaks of."""
+
+    def judge(self, summary: Summary) -> Sequence[Verdict]:
+        """One verdict a design that it speaks of."""
+
+    def only(self, names: Sequence[str]) -> Self | None:
+        """The same for these designs alone; None where nothing is left."""

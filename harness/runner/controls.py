@@ -1,0 +1,46 @@
+"""The controls of every bench: the judge against seeded bugs, and the driver against a service that does nothing."""
+
+import aiohttp
+
+from harness.cluster.topology import Topology
+from harness.common.bundled import scenarios_home
+from harness.results.run import Run
+from harness.runner.arm_runner import Bench
+from harness.scenario.arm import Arm
+from harness.scenario.balancing import Balancing
+from harness.scenario.design import Design
+from harness.scenario.workload import Sessions
+
+BUGS = "drop:0.12,duplicate:0.12,stale:0.12,leak:0.12,rollback:0.12,lose:0.12"
+_PLAIN = Balancing("round_robin")
+
+#: The floor under a round's figures: the driver against a service that does nothing.
+ECHO = Arm(
+    Design("echo", app="echo", state="none", balancing=_PLAIN, replicas=1),
+    "control",
+    Sessions(concurrent=16, duration="1.5s", warmup="500ms"),
+    (),
+)
+ECHO_USERS = scenarios_home() / "echo.py"
+
+
+def calibration_arm(seed: int) -> Arm:
+    """The judge's test: one replica with seeded bugs."""
+    options = {"bugs": BUGS, "bug_seed": str(seed)}
+    design = Design("calibration", state="faulty", balancing=_PLAIN, replicas=1, options=options)
+    return Arm(design, "control", Sessions(concurrent=60, duration="2s", warmup="0s"), ())
+
+
+async def calibration(bench: Bench, into: Run) -> dict[str, str]:
+    """The bug that each owner's session really suffered, by the faulty target's own account; its ledgers are kept."""
+    truth: dict[str, str] = {}
+
+    async def ask(topology: Topology) -> None:
+        host, port = topology.replicas[0].member.outside
+        async with aiohttp.ClientSession() as http, http.get(f"http://{host}:{port}/truth") as reply:
+            told = await reply.json()
+        truth.update({one["owner"]: one["bug"] if one["struck"] else "none" for one in told["sessions"]})
+
+    async with bench.recording(calibration_arm(into.plan.seed), into.arm("calibration", "control")) as told:
+        await bench.measure(told, scenarios_home() / "calibration.py", ask)
+    return truth

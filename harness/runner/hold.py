@@ -1,0 +1,91 @@
+"""A topology held up by ``harness up``, and the door by which ``harness kill`` reaches it from another terminal."""
+
+import asyncio
+import json
+import os
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from harness.cluster.backends import backed
+from harness.cluster.capabilities import Killable
+from harness.cluster.supervisor import supervised
+from harness.cluster.topology import Topology
+from harness.common.clock import Clock
+from harness.common.errors import EnvironmentLacksError, HarnessError, UsageError
+from harness.faults.fault import able
+from harness.results.run import new_run_id
+from harness.scenario.design import Design
+
+
+def door() -> Path:
+    """The socket of this user's held topology."""
+    return Path(tempfile.gettempdir()) / f"harness-up-{os.getuid()}.sock"
+
+
+@asynccontextmanager
+async def held(design: Design, logs: Path, port: int = 0, backend: str = "process") -> AsyncIterator[Topology]:
+    """Bring a design up and answer ``harness kill`` and ``harness restart`` while the scope is open."""
+    if await _answers():
+        raise EnvironmentLacksError("another topology is held already", "end the other `harness up` first")
+    door().unlink(missing_ok=True)
+    run_id = new_run_id()
+    async with (
+        supervised(run_id) as supervisor,
+        backed(backend, supervisor, run_id) as place,
+        place.topology(design, logs, Clock(), port) as topology,
+    ):
+        server = await asyncio.start_unix_server(lambda r, w: _serve(topology, r, w), path=str(door()))
+        try:
+            async with server:
+                yield topology
+        finally:
+            door().unlink(missing_ok=True)
+
+
+async def ask(deed: str, replica: str) -> dict[str, object]:
+    """Have the held topology do ``kill`` or ``restart`` to a replica; what shows that it did.
+
+    Raises:
+        UsageError: nothing is held, or the deed failed.
+    """
+    try:
+        reader, writer = await asyncio.open_unix_connection(str(door()))
+    except OSError as problem:
+        raise UsageError(
+            "no topology is held up", "harness up SCENARIO --design NAME, in another terminal"
+        ) from problem
+    writer.write(json.dumps({"deed": deed, "replica": replica}).encode() + b"\n")
+    answer: dict[str, object] = json.loads(await reader.readline())
+    writer.close()
+    if "error" in answer:
+        raise UsageError(str(answer["error"]), str(answer.get("hint", "")))
+    return answer
+
+
+async def _answers() -> bool:
+    try:
+        _, writer = await asyncio.open_unix_connection(str(door()))
+    except OSError:
+        return False
+    writer.close()
+    return True
+
+
+async def _serve(topology: Topology, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    line = await reader.readline()
+    if line:
+        writer.write(json.dumps(await _done(topology, json.loads(line))).encode() + b"\n")
+        await writer.drain()
+    writer.close()
+
+
+async def _done(topology: Topology, wish: dict[str, str]) -> dict[str, object]:
+    try:
+        part = able(topology, wish["replica"], Killable)
+        evidence = await (part.kill() if wish["deed"] == "kill" else part.restart())
+    except HarnessError as problem:
+        names = ", ".join(replica.name for replica in topology.replicas)
+        return {"error": problem.message, "hint": problem.hint or f"it has {names}"}
+    return {"replica": wish["replica"], "landed": evidence.landed, **evidence.facts}

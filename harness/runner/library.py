@@ -1,0 +1,168 @@
+"""The harness as a library: ``harness.run(scenario)`` from Python and pytest, ``await harness.arun(scenario)`` inside.
+
+Nothing is printed, no signal handler is set, and a run leaves nothing behind for the next one but its directory.
+"""
+
+import asyncio
+import hashlib
+import inspect
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.analysis.run_analysis import Analysis
+from harness.common.errors import UsageError
+from harness.results.run import Run
+from harness.results.summary import Arm, DesignSummary, Sessions, Summary, Writes
+from harness.results.verdicts import Verdict
+from harness.runner import experiment, pipeline, preflight
+from harness.runner.progress import Silent
+from harness.scenario.loading import PROBING, Loaded, located
+from harness.scenario.overrides import Overrides
+from harness.scenario.scenario import Scenario
+
+Users = type | Sequence[type] | Path | None
+
+
+@dataclass(frozen=True)
+class Results:
+    """A finished run: its directory, its figures, and what they mean."""
+
+    path: Path
+    analysis: Analysis
+
+    @property
+    def summary(self) -> Summary:
+        """All figures, as summary.json has them."""
+        return self.analysis.summary
+
+    @property
+    def verdicts(self) -> tuple[Verdict, ...]:
+        """Every check with its result and why."""
+        return self.analysis.verdicts
+
+    @property
+    def verdict(self) -> str:
+        """``pass``, ``fail`` or ``unknown``: the worst of them."""
+        return self.analysis.result.value
+
+    @property
+    def exit_code(self) -> int:
+        """What ``harness run`` would have ended with."""
+        return self.analysis.result.exit_code
+
+    def design(self, name: str) -> DesignSummary:
+        """One design with its arms.
+
+        Raises:
+            UsageError: it is none of this run.
+        """
+        if name not in self.summary.designs:
+            raise UsageError(f"no design {name!r} in this run", f"it has {', '.join(self.summary.designs)}")
+        return self.summary.designs[name]
+
+    def arm(self, design: str, arm: str = "fault") -> Arm:
+        """A design's figures with its faults (``fault``) or without (``control``)."""
+        arms = self.design(design).arms
+        if arm not in arms:
+            raise UsageError(f"{design} has no {arm} arm in this run", f"it has {', '.join(arms)}")
+        return arms[arm]
+
+    def finding(self, design: str) -> str:
+        """What happened to its sessions, in a word."""
+        return self.design(design).finding
+
+    def sessions(self, design: str, arm: str = "fault") -> Sessions:
+        """What became of a design's sessions."""
+        return self.arm(design, arm).sessions
+
+    def writes(self, design: str, arm: str = "fault") -> Writes:
+        """What became of its acknowledged writes."""
+        return self.arm(design, arm).writes
+
+
+def run(
+    scenario: Scenario,
+    users: Users = None,
+    *,
+    name: str = "scenario",
+    out: str | Path = "results",
+    changes: Overrides = Overrides(),  # noqa: B008 - frozen
+) -> Results:
+    """Run a scenario, and wait for it.
+
+    Args:
+        scenario: its designs, load, faults and expectations. Directories of commands count from the current one.
+        users: the users' classes, importable by name; or the file that has them. None: ``harness.recipes.Probe``.
+        name: what the run is kept under, ``out/name/<time>-<id>``.
+        out: where runs are kept.
+        changes: as the options of ``harness run`` make them.
+
+    Raises:
+        HarnessError: as the exit codes 2, 3, 4 and 70 tell of. Verdicts are no errors: see ``Results.verdict``.
+        UsageError: an event loop runs here already: ``await arun(...)`` there.
+    """
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(arun(scenario, users, name=name, out=out, changes=changes))
+    raise UsageError("harness.run() would block the event loop that runs here", "await harness.arun(...)")
+
+
+async def arun(
+    scenario: Scenario,
+    users: Users = None,
+    *,
+    name: str = "scenario",
+    out: str | Path = "results",
+    changes: Overrides = Overrides(),  # noqa: B008 - frozen
+) -> Results:
+    """The same inside a running event loop. Cancelling it ends every part."""
+    if not name.isidentifier():
+        raise UsageError(f"the name of a run is one word, not {name!r}", "letters, digits and _")
+    with tempfile.TemporaryDirectory(prefix="harness-users-") as folder:
+        loaded = _loaded(scenario, users, Path(folder), name)
+        chosen = changes.apply(loaded.scenario)
+        preflight.require(chosen, changes.backend)
+        kept = await asyncio.to_thread(Run.create, Path(out), pipeline.plan(loaded, chosen, changes.repeat, {}))
+        await experiment.run(chosen, loaded.users, kept, changes.repeat, Silent(), backend=changes.backend)
+        analysis, _ = await asyncio.to_thread(pipeline.finished, kept, chosen.expect)
+        return Results(kept.path, analysis)
+
+
+def _loaded(scenario: Scenario, users: Users, folder: Path, name: str) -> Loaded:
+    file = users if isinstance(users, Path) else _written(users, folder)
+    text = file.read_text()
+    described = folder / f"{name}.py"
+    described.write_text(text)
+    digest = hashlib.sha256(f"{scenario!r}\n{text}".encode()).hexdigest()
+    return Loaded(located(scenario, Path.cwd()), described, digest, file.resolve())
+
+
+def _written(users: type | Sequence[type] | None, folder: Path) -> Path:
+    """A locustfile that imports the users as this process can."""
+    if users is None:
+        return PROBING
+    kinds = [users] if isinstance(users, type) else list(users)
+    if not kinds:
+        raise UsageError("users= is empty", "give the classes, or leave it out for the probe")
+    lines = ["import importlib.util, sys", f"sys.path[:0] = {[place or '.' for place in sys.path]!r}"]
+    lines += [line for kind in kinds for line in _import(kind)]
+    file = folder / "harness_users.py"
+    file.write_text("\n".join([*lines, ""]))
+    return file
+
+
+def _import(kind: type) -> list[str]:
+    if "." in kind.__qualname__:
+        raise UsageError(f"{kind.__qualname__} cannot be imported", "define the users' classes at a module's top level")
+    if kind.__module__ != "__main__":
+        return [f"from {kind.__module__} import {kind.__name__}"]
+    return [
+        f"_spec = importlib.util.spec_from_file_location('harness_main', {inspect.getfile(kind)!r})",
+        "_main = importlib.util.module_from_spec(_spec)",
+        "_spec.loader.exec_module(_main)",
+        f"{kind.__name__} = _main.{kind.__name__}",
+    ]

@@ -1,0 +1,186 @@
+"""Conducts a run from its plan to its report: measure, analyse, draw. Each step can be repeated on its own."""
+
+import asyncio
+import shutil
+import signal
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from harness.analysis.run_analysis import Analysis, analyse
+from harness.analysis.scaling import scaling_run
+from harness.common.environment import environment, versions
+from harness.faults import Shell
+from harness.report import charts, html
+from harness.report.charts.chart import Chart
+from harness.report.charts.scaling import drawings as scaling_drawings
+from harness.report.html.pair import Side
+from harness.results.files import writing
+from harness.results.plan import Plan
+from harness.results.run import Run, new_run_id
+from harness.results.verdicts import Expectation
+from harness.runner import experiment, preflight, scaling_search
+from harness.runner.progress import Progress
+from harness.runner.scaling_search import ScalePlan
+from harness.scenario import rates
+from harness.scenario.loading import Loaded, recorded
+from harness.scenario.overrides import Overrides
+from harness.scenario.scenario import Scenario
+from harness.scenario.services import Url, redacted
+
+
+@dataclass(frozen=True)
+class Conducted:
+    """A run with what it means."""
+
+    run: Run
+    analysis: Analysis
+    charts: tuple[Chart, ...]
+    interrupted: bool = False
+
+
+@dataclass(frozen=True)
+class ScaleConducted:
+    """A run of ``harness scale`` with what it found."""
+
+    run: Run
+    scaled: scaling_run.Scaled
+    interrupted: bool = False
+
+
+def conduct(
+    loaded: Loaded, changes: Overrides, results: Path, flags: Mapping[str, Any], progress: Progress
+) -> Conducted:
+    """Run a scenario and write its directory, whole.
+
+    Raises:
+        HarnessError: nothing could be measured; what was is kept.
+    """
+    scenario, repeat = changes.apply(loaded.scenario), changes.repeat
+    preflight.require(scenario, changes.backend)
+    run = Run.create(results, plan(loaded, scenario, repeat, flags))
+    progress.announce(scenario, repeat)
+    with progress:
+        work = experiment.run(
+            scenario, loaded.users, run, repeat, progress, by=changes.driving, backend=changes.backend
+        )
+        interrupted = _interrupted(work, run.measured)
+    return Conducted(run, *finished(run, scenario.expect), interrupted)
+
+
+def commands(loaded: Loaded, changes: Overrides) -> Sequence[str]:
+    """The user's own commands that the faults of a run will execute, in the order of their times."""
+    faults = [at.fault for at in changes.apply(loaded.scenario).faults]
+    return [command for fault in faults if isinstance(fault, Shell) for command in fault.commands]
+
+
+def again(path: Path, gallery: Path | None) -> Conducted:
+    """Analyse and draw an old run anew, by the expectations that it was run with."""
+    run = Run.open(path)
+    run.check_summary()
+    done = Conducted(run, *finished(run, recorded(run.plan.source, run.plan.flags)))
+    if gallery is not None:
+        gallery.mkdir(parents=True, exist_ok=True)
+        for chart in sorted((run.path / "charts").iterdir()):
+            shutil.copyfile(chart, gallery / chart.name)
+    return done
+
+
+def side_by_side(left: Conducted, right: Conducted) -> Path:
+    """Both runs in one page, in the first one's directory."""
+    sides = [Side(one.analysis.summary, one.charts) for one in (left, right)]
+    with writing(left.run.path):
+        return html.write_pair(left.run.path / f"beside-{right.run.plan.run}.html", *sides)
+
+
+def conduct_scaling(
+    loaded: Loaded,
+    changes: Overrides,
+    sizes: ScalePlan,
+    *,
+    results: Path,
+    flags: Mapping[str, Any],
+    progress: Progress,
+) -> ScaleConducted:
+    """Search capacities and write the run's directory, whole.
+
+    Raises:
+        HarnessError: nothing could be measured; what was is kept.
+    """
+    scenario = changes.apply(loaded.scenario)
+    preflight.require(scenario, changes.backend)
+    run = Run.create(results, plan(loaded, scenario, 0, flags))
+    with progress:
+        work = scaling_search.scale(scenario, loaded.users, run, sizes, progress, backend=changes.backend)
+        interrupted = _interrupted(work, (run.path / scaling_run.FILE).exists)
+    return ScaleConducted(run, drawn_scaling(run), interrupted)
+
+
+def drawn_scaling(run: Run) -> scaling_run.Scaled:
+    """Fit and draw what a run of ``harness scale`` kept."""
+    found = scaling_run.Scaled.of(run)
+    directory = run.path / "charts"
+    with writing(run.path):
+        directory.mkdir(exist_ok=True)
+        drawn = tuple(drawing.save(directory) for drawing in scaling_drawings(found))
+        html.write_scaling(run.path, found, drawn)
+    return found
+
+
+def plan(loaded: Loaded, scenario: Scenario, repeat: int, flags: Mapping[str, Any]) -> Plan:
+    """What is going to be run, and where."""
+    load = {key: value for key, value in asdict(scenario.load).items() if value is not None}
+    if scenario.load.rate is not None:
+        load["rate"] = rates.describe(scenario.load.rate)
+    first = next(scenario.arms())
+    return Plan(
+        run=new_run_id(),
+        scenario=loaded.name,
+        path=str(loaded.path),
+        sha256=loaded.sha256,
+        source=_source(loaded),
+        seed=scenario.seed,
+        flags={key: str(value) if isinstance(value, Path) else value for key, value in flags.items()},
+        load={**load, "kind": scenario.load.kind, "warmup_s": first.warmup, "duration_s": first.seconds},
+        arms=[(arm.design.name, arm.name, nth) for arm, nth in scenario.rounds(repeat)],
+        designs={design.name: design.describe() for design in scenario.designs},
+        environment=environment(),
+        versions=versions(),
+        started=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+
+
+def _source(loaded: Loaded) -> str:
+    """The scenario's text, without what its commands' environment holds."""
+    targets = [design.target for design in loaded.scenario.designs]
+    own = [target for target in targets if target is not None and not isinstance(target, Url)]
+    return redacted(loaded.path.read_text(), [value for one in own for value in one.env.values()])
+
+
+def _interrupted(work: Coroutine[Any, Any, None], measured: Callable[[], bool]) -> bool:
+    """Do the work; whether it was interrupted (Ctrl-C or SIGTERM) with something measured."""
+    signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))
+    try:
+        asyncio.run(work)
+    except KeyboardInterrupt:
+        if not measured():
+            raise
+        return True
+    return False
+
+
+def finished(run: Run, expectations: Sequence[Expectation]) -> tuple[Analysis, tuple[Chart, ...]]:
+    """Analyse what was measured, and keep figures, verdicts, charts and the report beside it."""
+    analysis = analyse(run, expectations)
+    run.keep_summary(analysis.summary, analysis.verdicts)
+    drawn = charts.draw(analysis.summary, analysis.arms, run.path / "charts")
+    html.write(
+        run.path,
+        analysis.summary,
+        analysis.verdicts,
+        drawn,
+        {**asdict(run.plan), "load": run.plan.load["kind"], "workload": run.plan.load},
+    )
+    return analysis, drawn

@@ -1,0 +1,302 @@
+"""What a terminal shows while a run goes on: a live view, plain lines for a log, or nothing. All of it on stderr."""
+
+import os
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Self, TextIO
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from harness.common.durations import seconds, spoken
+from harness.observations.events import Event
+from harness.observations.samples import Snapshot
+from harness.scenario.scenario import Scenario
+
+#: What an arm takes besides its load: starting the parts, settling, the final sweep.
+OVERHEAD_S = 1.5
+#: What the controls take before the first arm, and the analysis and the charts after the last.
+CONTROLS_S = 12.0
+#: What the echo takes, once more in every further round.
+ECHO_S = 3.0
+_TOLD = ("fault_effective", "fault_healed", "part_died", "broken_off")
+_WINDOW = 6  # snapshots, 200 ms apart: the rate is that of the last second
+_BETWEEN_LINES_S = 5.0
+
+Clock = Callable[[], float]
+
+
+def estimate(scenario: Scenario, repeat: int = 1) -> str:
+    """How long a run will take: ``8 arms, about 3 min 40 s``."""
+    arms = [arm for arm, _ in scenario.rounds(repeat)]
+    total = CONTROLS_S + (repeat - 1) * ECHO_S + sum(seconds(arm.load.duration) + OVERHEAD_S for arm in arms)
+    return f"{len(arms)} {'arm' if len(arms) == 1 else 'arms'}, about {spoken(total)}"
+
+
+class Progress:
+    """Who is told how a run goes on; this one tells nobody. A scope: at its end the terminal is as it was."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        return None
+
+    def announce(self, scenario: Scenario, repeat: int = 1) -> None:
+        """A run is going to begin: say how long it will take."""
+
+    def arm_started(
+        self, design: str, arm: str, index: int, total: int, duration: float, *, warmup: float = 0.0
+    ) -> None:
+        """Arm ``index`` (from 0) of ``total`` begins to come up; its load lasts ``duration`` seconds."""
+
+    def snapshot(self, snapshot: Snapshot) -> None:
+        """The load process told where it stands."""
+
+    def event(self, event: Event) -> None:
+        """Something happened once."""
+
+    def arm_ended(self, line: str) -> None:
+        """The arm is over; ``line`` says what came of it."""
+
+
+Silent = Progress
+
+
+@dataclass
+class ArmState:
+    """What is known of the arm that runs: a fold over its snapshots and events."""
+
+    design: str
+    arm: str
+    duration: float  # seconds
+    warmup: float  # seconds
+    snapshots: deque[Snapshot] = field(default_factory=lambda: deque(maxlen=_WINDOW))
+    broken: set[tuple[str, str]] = field(default_factory=set)  # (part, kind of fault)
+    fault_seen: bool = False
+    replicas: set[str] = field(default_factory=set)
+    up: set[str] = field(default_factory=set)
+
+    @property
+    def name(self) -> str:
+        """The arm as people call it."""
+        what = {"fault": "with its faults", "control": "without faults", "aa": "without faults, once more"}
+        return f"{self.design}, {what[self.arm]}"
+
+    @property
+    def t(self) -> float:
+        """Seconds from T0; 0 before the load."""
+        return self.snapshots[-1].t if self.snapshots else 0.0
+
+    @property
+    def phase(self) -> str:
+        """Where the arm stands: starting, warm-up, before, fault, after or sweep."""
+        if not self.snapshots:
+            return "starting"
+        if self.t >= self.duration:
+            return "sweep"
+        if self.broken:
+            return "fault"
+        if self.fault_seen:
+            return "after"
+        return "warm-up" if self.t < self.warmup else "before"
+
+    @property
+    def rate(self) -> float:
+        """Requests a second over the last snapshots."""
+        if len(self.snapshots) < 2 or self.t <= self.snapshots[0].t:
+            return 0.0
+        return (self.snapshots[-1].sent - self.snapshots[0].sent) / (self.t - self.snapshots[0].t)
+
+    def take(self, event: Event) -> None:
+        """Fold one event in."""
+        if event.kind in ("replica_ready", "fault_healed"):
+            self.up.add(event.subject)
+        if event.kind == "replica_ready":
+            self.replicas.add(event.subject)
+        if event.kind in ("fault_effective", "part_died"):
+            self.up.discard(event.subject)
+        fault = (event.subject, str(event.detail.get("kind")))
+        if event.kind == "fault_effective":
+            self.fault_seen = True
+            self.broken.add(fault)
+        if event.kind == "fault_healed":
+            self.broken.discard(fault)
+
+    def figures(self) -> Sequence[tuple[str, str]]:
+        """Name and value of what the views show."""
+        last = self.snapshots[-1] if self.snapshots else Snapshot(0, 0.0)
+        return (
+            ("phase", self.phase),
+            ("requests/s", f"{self.rate:,.0f}"),
+            ("p99", "-" if last.p99_ms is None else f"{last.p99_ms:.1f} ms"),
+            ("replicas up", f"{len(self.up & self.replicas)}/{len(self.replicas)}" if self.replicas else "-"),
+            ("sessions", f"{last.sessions:,}"),
+            ("lost so far", f"{last.sessions_lost:,}"),
+        )
+
+
+@dataclass
+class Plan:
+    """Which arm runs, and how much time is left: finished arms teach how long one takes."""
+
+    clock: Clock
+    index: int = 0
+    total: int = 0
+    expected: float = 0.0  # seconds an arm
+    began: float = 0.0
+    taken: float = 0.0  # seconds, by the finished ones
+
+    def start(self, index: int, total: int, duration: float) -> None:
+        """The next arm begins."""
+        self.index, self.total, self.began = index, total, self.clock()
+        self.expected = self.taken / index if self.taken and index else duration + OVERHEAD_S
+
+    def end(self) -> None:
+        """The arm is over."""
+        self.taken += self.clock() - self.began
+
+    @property
+    def left(self) -> float:
+        """Seconds until the last arm ends, about."""
+        this = max(0.0, self.expected - (self.clock() - self.began))
+        return this + (self.total - self.index - 1) * self.expected
+
+    def __str__(self) -> str:
+        return f"arm {self.index + 1} of {self.total}"
+
+
+class PlainProgress(Progress):
+    """Lines for a log, without control characters: an arm's start and end, each fault, and one every few seconds."""
+
+    def __init__(self, stream: TextIO, clock: Clock = time.monotonic, every: float = _BETWEEN_LINES_S) -> None:
+        self._stream = stream
+        self._clock = clock
+        self._every = every
+        self._plan = Plan(clock)
+        self._arm: ArmState | None = None
+        self._told = 0.0
+
+    def announce(self, scenario: Scenario, repeat: int = 1) -> None:
+        """One line."""
+        self._say(estimate(scenario, repeat))
+
+    def arm_started(
+        self, design: str, arm: str, index: int, total: int, duration: float, *, warmup: float = 0.0
+    ) -> None:
+        """One line."""
+        self._plan.start(index, total, duration)
+        self._arm = ArmState(design, arm, duration, warmup)
+        self._told = self._clock()
+        self._say(f"{self._plan}: {self._arm.name}; about {spoken(self._plan.left)} left")
+
+    def snapshot(self, snapshot: Snapshot) -> None:
+        """One line every few seconds."""
+        if self._arm is None:
+            return
+        self._arm.snapshots.append(snapshot)
+        if self._clock() - self._told >= self._every:
+            self._told = self._clock()
+            self._say(f"  {snapshot.t:5.1f} s  " + ", ".join(f"{name} {value}" for name, value in self._arm.figures()))
+
+    def event(self, event: Event) -> None:
+        """One line a fault, a repair, a death."""
+        if self._arm is not None:
+            self._arm.take(event)
+        if event.kind in _TOLD:
+            self._say(_told(event))
+
+    def arm_ended(self, line: str) -> None:
+        """One line."""
+        self._plan.end()
+        self._say(f"  {line}")
+        self._arm = None
+
+    def _say(self, line: str) -> None:
+        print("".join(c for c in line if c.isprintable()), file=self._stream, flush=True)
+
+
+class LiveProgress(Progress):
+    """A few lines in a terminal that keep up with the run; what is finished scrolls away above them."""
+
+    def __init__(self, console: Console, clock: Clock = time.monotonic) -> None:
+        self._plan = Plan(clock)
+        self._arm: ArmState | None = None
+        # stdout is for results: it stays untouched, even while the view is up.
+        self._live = Live(console=console, get_renderable=self.view, redirect_stdout=False, transient=True)
+
+    def announce(self, scenario: Scenario, repeat: int = 1) -> None:
+        """Leave a line."""
+        self._live.console.print(Text(estimate(scenario, repeat)))
+
+    def __enter__(self) -> Self:
+        self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._arm = None
+        self._live.stop()
+
+    def arm_started(
+        self, design: str, arm: str, index: int, total: int, duration: float, *, warmup: float = 0.0
+    ) -> None:
+        """Show the next arm."""
+        self._plan.start(index, total, duration)
+        self._arm = ArmState(design, arm, duration, warmup)
+
+    def snapshot(self, snapshot: Snapshot) -> None:
+        """Take the figures; the view is drawn four times a second."""
+        if self._arm is not None:
+            self._arm.snapshots.append(snapshot)
+
+    def event(self, event: Event) -> None:
+        """Leave a line for a fault, a repair, a death."""
+        if self._arm is not None:
+            self._arm.take(event)
+        if event.kind in _TOLD:
+            self._live.console.print(Text(_told(event), style="bold"))
+
+    def arm_ended(self, line: str) -> None:
+        """Leave a line for the arm."""
+        self._plan.end()
+        self._live.console.print(Text(line))
+        self._arm = None
+
+    def view(self) -> Group:
+        """What stands at the bottom of the terminal now."""
+        if self._arm is None:
+            return Group(Text("getting ready", style="dim"))
+        grid = Table.grid(padding=(0, 3))
+        figures = self._arm.figures()
+        grid.add_row(*(Text(name, style="dim") for name, _ in figures))
+        grid.add_row(*(Text(value, style="bold") for _, value in figures))
+        head = f"{self._plan}: {self._arm.name}  {self._arm.t:.0f}/{self._arm.duration:.0f} s"
+        return Group(Text(f"{head}, about {spoken(self._plan.left)} left"), grid)
+
+
+def _told(event: Event) -> str:
+    if event.kind in ("part_died", "broken_off"):
+        return f"  {event.t:5.1f} s  unknown: {event.detail.get('why', event.subject)}"
+    what = {"fault_effective": "took effect", "fault_healed": "was undone"}[event.kind]
+    fault = f"{event.detail['kind']} of " if "kind" in event.detail else ""
+    return f"  {event.t:5.1f} s  {fault}{event.subject} {what}"
+
+
+def progress(stream: TextIO | None = None, quiet: bool = False) -> Progress:
+    """The view that fits ``stream`` (stderr): live in a terminal, lines elsewhere, nothing where asked for."""
+    stream = stream or sys.stderr
+    if quiet:
+        return Silent()
+    if stream.isatty() and os.environ.get("TERM") != "dumb":
+        return LiveProgress(Console(file=stream))
+    return PlainProgress(stream)

@@ -1,0 +1,180 @@
+"""``harness scale``: the capacity of every design at every size, and the law that it follows."""
+
+import itertools
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from harness.analysis.metrics.fold import fold
+from harness.analysis.scaling.capacity import Capacity, Objectives, Trial, search
+from harness.analysis.scaling.scaling_run import Size, keep
+from harness.cluster.backends import backed
+from harness.cluster.supervisor import supervised
+from harness.cluster.topology import Topology
+from harness.common.clock import Clock
+from harness.common.durations import seconds
+from harness.common.errors import UsageError
+from harness.observations.requests import LOAD
+from harness.observations.samples import Sample
+from harness.results.arm_files import ArmObservations
+from harness.results.run import Run
+from harness.runner.arm_runner import Bench
+from harness.runner.progress import Progress
+from harness.scenario.arm import Arm
+from harness.scenario.design import Design
+from harness.scenario.scenario import Scenario
+from harness.scenario.workload import Requests
+
+#: A trial lasts until about this many requests were offered, between these bounds (seconds).
+_REQUESTS = 400
+_SHORTEST, _LONGEST = 3.5, 5.0
+_WARMUP = "500ms"
+#: A first guess where nothing is known: requests a second a replica.
+_GUESS = 400.0
+#: The first demand, as a share of the capacity that theory or the last size promises.
+_BEGIN = 0.9
+
+
+@dataclass(frozen=True)
+class ScalePlan:
+    """What is searched for: the sizes, and the SLOs that a demand must meet."""
+
+    sizes: tuple[int, ...]
+    objectives: Objectives
+
+    def __post_init__(self) -> None:
+        if not self.sizes or min(self.sizes) < 1 or len(set(self.sizes)) < len(self.sizes):
+            raise UsageError(f"sizes are different numbers from 1, not {self.sizes}", "--replicas 1,2,4,8")
+
+
+async def scale(
+    scenario: Scenario, users: Path, into: Run, plan: ScalePlan, progress: Progress, *, backend: str = "process"
+) -> None:
+    """Search the capacity of every design at every size; what was found so far is kept after each.
+
+    Raises:
+        HarnessError: the environment lacks something, or nothing can be written any more.
+    """
+    async with (
+        supervised(into.plan.run) as supervisor,
+        backed(backend, supervisor, into.plan.run) as place,
+    ):
+        bench = Bench(place, supervisor, into.plan.seed, progress)
+        cells = itertools.count()
+        for design in scenario.designs:
+            held: list[Size] = []
+            for size in sorted(plan.sizes):
+                sized = replace(design, replicas=size)
+                cell = (next(cells), len(plan.sizes) * len(scenario.designs))
+                capacity = await _Search(bench, into, users, sized, cell).run(_guess(sized, held), plan.objectives)
+                held.append(Size(size, capacity))
+                keep(into, design.name, held, plan.objectives)
+                progress.arm_ended(f"{design.name} x {size}: {held[-1]}")
+
+
+def _guess(design: Design, before: Sequence[Size]) -> float:
+    """Where to begin: what emulated service time allows, else what the last size held, scaled up."""
+    emulated = slots_capacity(design)
+    if emulated is not None:
+        return _BEGIN * emulated
+    last = before[-1] if before else None
+    if last is None or not last.capacity.held:
+        return _GUESS * (design.replicas or 1)
+    return _BEGIN * last.capacity.held * (design.replicas or 1) / last.replicas
+
+
+def slots_capacity(design: Design) -> float | None:
+    """Requests a second that the emulated service time lets through; None where none is emulated."""
+    service = seconds(design.service_time)
+    return (design.replicas or 1) * design.slots / service if service else None
+
+
+@dataclass
+class _Search:
+    """The search at one size, on one topology."""
+
+    bench: Bench
+    into: Run
+    users: Path
+    design: Design
+    cell: tuple[int, int]  # its number among all searches, from 0, and how many there are
+    trials: int = 0
+
+    async def run(self, guess: float, objectives: Objectives) -> Capacity:
+        clock, logs = Clock(), self.into.arm(self.design.name, f"x{self.design.replicas}").logs
+        async with self.bench.backend.topology(self.design, logs, clock) as topology:
+            return await search(guess, lambda demand: self._trial(topology, clock, demand), objectives)
+
+    async def _trial(self, topology: Topology, clock: Clock, demand: float) -> Trial:
+        self.trials += 1
+        length = min(_LONGEST, max(_SHORTEST, _REQUESTS / demand))
+        load = Requests(rate=demand, sessions=max(50, round(demand)), duration=f"{length:.1f}s", warmup=_WARMUP)
+        arm = Arm(self.design, f"x{self.design.replicas}", load, ())
+        files = self.into.arm(self.design.name, arm.name, self.trials)
+        name = f"{self.design.name} x {self.design.replicas} at {demand:,.0f}/s"
+        self.bench.progress.arm_started(name, "control", *self.cell, length, warmup=arm.warmup)
+        async with self.bench.recording(arm, files, clock) as told:
+            await self.bench.offer(told, self.users, topology)
+        return trial(
+            files.observations(self.design.name, arm.name, {"warmup_s": arm.warmup, "duration_s": arm.seconds}),
+            self.design,
+            demand,
+        )
+
+
+def trial(observed: ArmObservations, design: Design, demand: float) -> Trial:
+    """What one offered demand came to."""
+    arm = fold(observed)
+    length = observed.duration - observed.warmup
+    offered, achieved = arm.requests.attempted / length, _answered(observed) / length
+    bad = arm.requests.failed + arm.requests.in_doubt
+    dropped = arm.driver.dropped or 0
+    return Trial(
+        demand=demand,
+        offered=round(offered, 2),
+        achieved=round(achieved, 2),
+        p99_ms=arm.latency_ms.p99,
+        errors=(bad + dropped) / max(1, arm.requests.attempted + dropped),
+        driver_saturated=bool(arm.driver.saturated),
+        use=utilisation(observed, design, achieved),
+    )
+
+
+def _answered(observed: ArmObservations) -> int:
+    """Requests answered well inside the measured time, whenever they were to start."""
+    requests = observed.requests
+    ended = requests["t_end"].to_numpy() / 1e9
+    inside = (ended >= observed.warmup) & (ended < observed.duration) & (requests["phase"].to_numpy() == LOAD)
+    return int((inside & (requests["outcome"] == "ok").to_numpy()).sum())
+
+
+def utilisation(observed: ArmObservations, design: Design, achieved: float) -> dict[str, float]:
+    """How busy each resource was, from 0 to 1: one core for a single-threaded part, all of them for the host."""
+    samples = [sample for sample in observed.samples if observed.warmup <= sample.t <= observed.duration]
+    use = {f"{role} cpu": _busiest(samples, role) for role in ("replica", "balancer", "store")}
+    use["driver"] = _busiest(samples, "driver")
+    use["host"] = _total(samples) / _cores()
+    slots = slots_capacity(design)
+    if slots is not None:
+        use["replica slots"] = achieved / slots
+    return {name: round(value, 3) for name, value in use.items() if value > 0}
+
+
+def _busiest(samples: Sequence[Sample], role: str) -> float:
+    """The mean over time of the busiest part of a role, in cores."""
+    by_name: dict[str, list[float]] = {}
+    for sample in samples:
+        if sample.role == role:
+            by_name.setdefault(sample.name, []).append(sample.cpu)
+    return max((sum(cpu) / len(cpu) for cpu in by_name.values()), default=0.0)
+
+
+def _total(samples: Sequence[Sample]) -> float:
+    """The mean over time of all parts together, in cores."""
+    times = {sample.t for sample in samples}
+    return sum(sample.cpu for sample in samples) / len(times) if times else 0.0
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,293 @@
+"""What a scenario expects of its designs: pure functions of their summaries."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Self
+
+from harness.results.summary import Arm, DesignSummary, FaultFigures, Summary
+from harness.results.verdicts import Result, Verdict
+
+Judged = tuple[Result, str]
+#: How the names of requests that write begin.
+WRITING = ("POST", "PUT", "DELETE", "PATCH")
+
+
+@dataclass(frozen=True)
+class Expect:
+    """One check over several designs; ``check`` judges one of them."""
+
+    name: str
+    designs: tuple[str, ...]
+    check: Callable[[DesignSummary], Judged]
+
+    def judge(self, summary: Summary) -> Sequence[Verdict]:
+        """One verdict a design; one that did not run is unknown."""
+        return tuple(self._verdict(name, summary.designs.get(name)) for name in self.designs)
+
+    def only(self, names: Sequence[str]) -> Self | None:
+        """The same for these designs alone; None where nothing is left."""
+        left = tuple(design for design in self.designs if design in names)
+        return replace(self, designs=left) if left else None
+
+    def _verdict(self, name: str, design: DesignSummary | None) -> Verdict:
+        if design is None or not design.arms:
+            return Verdict(self.name, Result.UNKNOWN, "it did not run", name)
+        result, why = self.check(design)
+        return Verdict(self.name, result, why, name)
+
+
+def keeps(*designs: str) -> Expect:
+    """No session and no acknowledged write is lost, with the fault or without."""
+    return Expect("keeps", designs, lambda design: _every_arm(design, _kept))
+
+
+def delivers(*designs: str) -> Expect:
+    """Every acknowledged message was heard by all who were in its room: once, and in its sender's order."""
+    return Expect("delivers", designs, lambda design: _every_arm(design, _delivered))
+
+
+def loses_messages(*designs: str) -> Expect:
+    """Under the fault acknowledged messages are not heard by some to whom they were due (a positive control)."""
+
+    def check(design: DesignSummary) -> Judged:
+        messages = _faulted(design).messages
+        if messages is None or not messages.due:
+            return Result.UNKNOWN, "no message was due to anybody"
+        why = f"{messages.lost:,} of {messages.due:,} messages lost, {messages.missed:,} of them while away"
+        return (Result.PASS if messages.lost else Result.FAIL), why
+
+    return Expect("loses_messages", designs, check)
+
+
+def loses_the_at_risk(*designs: str, judged: int = 1) -> Expect:
+    """Under the fault the lost sessions are exactly those at risk, over at least ``judged`` sessions."""
+    return Expect("loses_the_at_risk", designs, lambda design: _lost_as_theory_says(_faulted(design), judged))
+
+
+def loses_only_the_at_risk(*designs: str, judged: int = 1) -> Expect:
+    """Under the fault no session is lost that was not at risk; of those at risk some may be kept."""
+    return Expect("loses_only_the_at_risk", designs, lambda design: _lost_only_at_risk(_faulted(design), judged))
+
+
+def loses_at_most(*designs: str, seconds: float, give: float = 0.3) -> Expect:
+    """Under the fault no session is lost, and no more acknowledged writes than ``seconds`` of them.
+
+    They are counted at the rate of acknowledged writes before the fault; ``give`` is the share by which one stretch may
+    hold more of them than another, and by which it may last longer than it should.
+    """
+
+    def check(design: DesignSummary) -> Judged:
+        arm = _faulted(design)
+        worth = seconds_lost(arm)
+        if worth is None or not arm.sessions.judged:
+            return Result.UNKNOWN, "no writes were acknowledged before the fault, or no session could be judged"
+        why = (
+            f"{arm.writes.lost} acknowledged writes lost, as many as come in {worth:.2f} s; {seconds:g} s of them were "
+            f"to be lost at most, and {arm.sessions.lost} of {arm.sessions.judged} sessions"
+        )
+        return (Result.FAIL if arm.sessions.lost or worth > seconds * (1 + give) else Result.PASS), why
+
+    return Expect("loses_at_most", designs, check)
+
+
+def seconds_lost(arm: Arm) -> float | None:
+    """The acknowledged writes that were lost, as the seconds in which so many came before the first fault."""
+    before, ok = arm.phases.before, sum(named.ok for named in arm.names.values())
+    writes = sum(named.ok for name, named in arm.names.items() if name.startswith(WRITING))
+    if before is None or not before.throughput.mean or not writes:
+        return None
+    return arm.writes.lost / (before.throughput.mean * writes / ok)
+
+
+def moves_a_share(*designs: str, share: float, within: float = 0.1) -> Expect:
+    """Under the fault this share of all sessions, give or take ``within``, is sent to another replica than before."""
+
+    def check(design: DesignSummary) -> Judged:
+        sessions = _faulted(design).sessions
+        if not sessions.started:
+            return Result.UNKNOWN, "no session was started"
+        found = sessions.moved / sessions.started
+        why = f"{sessions.moved} of {sessions.started} sessions moved ({found:.1%}), {share:.1%} predicted"
+        return (Result.PASS if abs(found - share) <= within else Result.FAIL), why
+
+    return Expect("moves_a_share", designs, check)
+
+
+def recovers(*designs: str, within: float | None = None) -> Expect:
+    """After every fault correct goodput is back at 95 % of before, ``within`` so many seconds of its undo if given."""
+    return Expect("recovers", designs, lambda design: _recovered(_faulted(design), within))
+
+
+def stays_down(*designs: str) -> Expect:
+    """After its fault is undone, correct goodput does not come back (a metastable failure)."""
+
+    def check(design: DesignSummary) -> Judged:
+        result, why = _recovered(_faulted(design), None)
+        return {Result.PASS: Result.FAIL, Result.FAIL: Result.PASS}.get(result, result), why
+
+    return Expect("stays_down", designs, check)
+
+
+def surges(*designs: str, least: float) -> Expect:
+    """After a fault at least ``least`` times as many sessions begin anew in a second as before it: a herd of logins."""
+
+    def check(design: DesignSummary) -> Judged:
+        found = [fault.surge for fault in _faulted(design).faults if fault.surge is not None]
+        if not found:
+            return Result.UNKNOWN, "no session began before the fault, or there was none"
+        why = f"{max(found):.1f} times as many sessions began in the worst second after the fault as before it"
+        return (Result.PASS if max(found) >= least else Result.FAIL), why
+
+    return Expect("surges", designs, check)
+
+
+def settles(*designs: str) -> Expect:
+    """Every saga comes to its end, under the fault and without: shipped or wholly undone, each deed once."""
+    return Expect("settles", designs, lambda design: _every_arm(design, _settled))
+
+
+def _settled(arm: Arm) -> Judged:
+    found = arm.sagas
+    if found is None:
+        return Result.UNKNOWN, "the effect journal knows of no saga"
+    why = (
+        f"half done {zero(found.half_done, found.begun)} sagas, with a deed done twice {found.repeated}; "
+        f"{found.shipped} shipped, {found.undone} undone, {found.resumed} of them by a later start"
+    )
+    return (Result.FAIL if found.half_done or found.repeated else Result.PASS), why
+
+
+def leaves_half_done(*designs: str) -> Expect:
+    """Under the fault at least one saga is left half done (a positive control)."""
+
+    def check(design: DesignSummary) -> Judged:
+        result, why = _settled(_faulted(design))
+        return {Result.PASS: Result.FAIL, Result.FAIL: Result.PASS}.get(result, result), why
+
+    return Expect("leaves_half_done", designs, check)
+
+
+def finds(*designs: str, among: Sequence[str]) -> Expect:
+    """The design is found to be one of ``among`` (a positive control: what must go wrong does)."""
+
+    def check(design: DesignSummary) -> Judged:
+        result = Result.PASS if design.finding in among else Result.FAIL
+        return result, f"found {design.finding}, expected {' or '.join(among)}"
+
+    return Expect("finds", designs, check)
+
+
+def clean_control(*designs: str) -> Expect:
+    """Without a fault not one anomaly is seen."""
+    return Expect("clean_control", designs, lambda design: _clean(design.arms.get("control")))
+
+
+def zero(bad: int, of: int) -> str:
+    """A count told with its n; a zero with what it rules out (exact binomial bound, 95 %)."""
+    if bad or not of:
+        return f"{bad:,} of {of:,}"
+    return f"0 of {of:,} (95 % upper bound {100 * (1 - 0.05 ** (1 / of)):.2g} %)"
+
+
+def _every_arm(design: DesignSummary, check: Callable[[Arm], Judged]) -> Judged:
+    judged = {name: check(arm) for name, arm in design.arms.items()}
+    bad = {name: one for name, one in judged.items() if one[0] is not Result.PASS}
+    told = bad or judged
+    worst = max((one[0] for one in told.values()), key=[Result.PASS, Result.UNKNOWN, Result.FAIL].index)
+    return worst, "; ".join(f"{name}: {why}" for name, (_, why) in told.items())
+
+
+def _kept(arm: Arm) -> Judged:
+    sessions, writes = arm.sessions, arm.writes
+    why = (
+        f"sessions lost {zero(sessions.lost, sessions.judged)}, "
+        f"acknowledged writes lost {zero(writes.lost, writes.acknowledged)}"
+    )
+    if sessions.lost or writes.lost:
+        return Result.FAIL, why
+    if not sessions.judged or sessions.unknown:
+        return Result.UNKNOWN, f"{why}; {sessions.unknown} sessions could not be judged"
+    return Result.PASS, why
+
+
+_UNRECORDED = Result.UNKNOWN, "the requests that would tell were not recorded"
+
+
+def _delivered(arm: Arm) -> Judged:
+    messages = arm.messages
+    if messages is None or not messages.due:
+        return Result.UNKNOWN, "no message was due to anybody"
+    counts = {"lost": messages.lost, "repeated": messages.repeated, "disordered": messages.disordered}
+    why = "messages " + ", ".join(f"{word} {zero(count, messages.due)}" for word, count in counts.items())
+    return (Result.FAIL if any(counts.values()) else Result.PASS), why
+
+
+def _lost_as_theory_says(arm: Arm, least: int) -> Judged:
+    sessions = arm.sessions
+    if sessions.at_risk is None:
+        return _UNRECORDED
+    if sessions.judged < least:
+        return Result.UNKNOWN, f"only {sessions.judged} sessions judged, at least {least} wanted"
+    why = (
+        f"{sessions.lost} of {sessions.judged} sessions lost, {sessions.expected_lost} predicted; "
+        f"{sessions.lost_not_at_risk} lost without being at risk, {sessions.at_risk_not_lost} at risk but kept"
+    )
+    equal = sessions.lost_not_at_risk == 0 and sessions.at_risk_not_lost == 0 and sessions.at_risk > 0
+    return (Result.PASS if equal else Result.FAIL), why
+
+
+def _lost_only_at_risk(arm: Arm, least: int) -> Judged:
+    sessions = arm.sessions
+    if sessions.at_risk is None:
+        return _UNRECORDED
+    if sessions.judged < least or sessions.lost_not_at_risk is None:
+        return Result.UNKNOWN, f"only {sessions.judged} sessions judged, at least {least} wanted, and some fault"
+    why = f"{sessions.lost} of {sessions.judged} sessions lost, {sessions.at_risk} at risk"
+    return (Result.FAIL if sessions.lost_not_at_risk else Result.PASS), f"{why}, {sessions.lost_not_at_risk} not so"
+
+
+def _recovered(arm: Arm, within: float | None) -> Judged:
+    if not arm.faults or any(fault.effective is None for fault in arm.faults):
+        return Result.UNKNOWN, "no fault took effect"
+    if any(fault.detect_s is None for fault in arm.faults):
+        return _UNRECORDED
+    back = [_back(fault) for fault in arm.faults]
+    if None in back:
+        return Result.FAIL, "correct goodput did not come back to 95 % of before"
+    latest = max(seconds for seconds in back if seconds is not None)
+    why = f"correct goodput was back {latest:.2f} s after the fault was undone"
+    return (Result.PASS if within is None or latest <= within else Result.FAIL), why
+
+
+def _back(fault: FaultFigures) -> float | None:
+    """Seconds from a fault's undo (or from its effect, where goodput was back before) until goodput was back."""
+    if fault.recover_s is None or fault.effective is None:
+        return None
+    return max(0.0, fault.effective + fault.recover_s - (fault.healed or fault.effective))
+
+
+def _clean(arm: Arm | None) -> Judged:
+    if arm is None:
+        return Result.UNKNOWN, "the control arm did not run"
+    sessions, writes = arm.sessions, arm.writes
+    seen = {
+        "lost": sessions.lost,
+        "rolled back": sessions.rolled_back,
+        "stale": sessions.stale,
+        "leaked": sessions.leaked,
+        "shown a wrong reply": sessions.wrong,
+        "forced to log in": sessions.forced_login,
+        "writes lost": writes.lost,
+        "writes duplicated": writes.duplicated,
+        "unexplained": writes.unexplained,
+    }
+    anomalies = {name: count for name, count in seen.items() if count}
+    if anomalies:
+        return Result.FAIL, "without a fault: " + ", ".join(f"{count} {name}" for name, count in anomalies.items())
+    if not sessions.judged:
+        return Result.UNKNOWN, "no session could be judged"
+    return Result.PASS, f"no anomaly in {sessions.judged} sessions and {writes.acknowledged:,} acknowledged writes"
+
+
+def _faulted(design: DesignSummary) -> Arm:
+    return design.arms.get("fault", next(iter(design.arms.values())))

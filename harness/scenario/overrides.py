@@ -1,0 +1,79 @@
+"""TODO: harness.scenario.overrides."""
+
+from dataclasses import dataclass, replace
+
+from harness.common.limits import UNLIMITED, Limits
+from harness.scenario.checks import _require
+from harness.scenario.design import Design
+from harness.scenario.driver_processes import ALONE, Driving
+from harness.scenario.scenario import Scenario
+from harness.scenario.services import Url
+from harness.scenario.workload import Load, Requests, Sessions
+
+
+@dataclass(frozen=True)
+class Overrides:
+    """What the command line changes of a scenario; None leaves it as the file says."""
+
+    designs: tuple[str, ...] = ()
+    replicas: int | None = None
+    balancer: str | None = None
+    users: int | None = None
+    rate: float | None = None
+    duration: str | None = None
+    seed: int | None = None
+    quick: bool = False
+    repeat: int = 1
+    allow_hosts: tuple[str, ...] = ()
+    driving: Driving = ALONE
+    backend: str = "process"
+    limits: Limits = UNLIMITED
+
+    def __post_init__(self) -> None:
+        _require(self.repeat >= 1, "repeat must be at least 1", "--repeat 3 runs everything three times")
+        _require(self.users is None or self.users >= 1, "users must be at least 1")
+        _require(self.rate is None or self.rate > 0, "a rate is above 0")
+
+    def apply(self, scenario: Scenario) -> Scenario:
+        """The scenario as it will run.
+
+        Raises:
+            UsageError: the result does not check.
+        """
+        chosen = scenario.quick if self.quick and scenario.quick else scenario
+        chosen = chosen.only(self.designs) if self.designs else chosen
+        size = chosen.replicas if self.replicas is None else self.replicas
+        self._check_hosts(chosen)
+        return replace(
+            chosen,
+            designs=tuple(self._design(design) for design in chosen.designs),
+            replicas=size,
+            load=self._load(chosen.load),
+            seed=chosen.seed if self.seed is None else self.seed,
+        )
+
+    def _check_hosts(self, scenario: Scenario) -> None:
+        for design in scenario.designs:
+            for host in design.target.foreign_hosts if isinstance(design.target, Url) else ():
+                _require(
+                    host in self.allow_hosts,
+                    f"{design.name} would load {host}, which is not this machine",
+                    f"if it is yours to load: --allow-host {host}",
+                )
+
+    def _design(self, design: Design) -> Design:
+        size = design.replicas if self.replicas is None else self.replicas
+        name = design.balancing.name if self.balancer is None else self.balancer
+        limits = self.limits if self.limits.any else design.limits
+        return replace(design, replicas=size, balancing=replace(design.balancing, name=name), limits=limits)
+
+    def _load(self, load: Load) -> Load:
+        duration = load.duration if self.duration is None else self.duration
+        if self.rate is not None and isinstance(load, Sessions):
+            return Requests(self.rate, load.concurrent or 200, duration, load.warmup, load.arrivals)
+        if isinstance(load, Requests):
+            sessions = load.sessions if self.users is None else self.users
+            return replace(load, rate=self.rate or load.rate, sessions=sessions, duration=duration)
+        if self.users is not None:
+            return replace(load, concurrent=self.users, rate=None, duration=duration)
+        return replace(load, duration=duration)

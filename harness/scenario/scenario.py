@@ -1,0 +1,100 @@
+"""A Scenario: the designs to compare, the load, the faults, what is expected. Frozen, and checked when made.
+
+The users' behaviour stands in the same file (a ``SessionUser``), which is also a plain locustfile.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from harness.common.durations import seconds
+from harness.results.verdicts import Expectation
+from harness.scenario.arm import Arm
+from harness.scenario.checks import _require
+from harness.scenario.design import Design
+from harness.scenario.faults import At, _applies, _check_order, _left
+from harness.scenario.services import Url
+from harness.scenario.workload import Load
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """An experiment: its designs, load, faults and expectations."""
+
+    designs: Sequence[Design]
+    load: Load
+    replicas: int = 3
+    faults: Sequence[At] = ()
+    expect: Sequence[Expectation] = ()
+    quick: "Scenario | None" = None  # what --quick runs in its place
+    seed: int = 1
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "designs", tuple(self._sized(design) for design in self.designs))
+        object.__setattr__(self, "faults", tuple(sorted(self.faults, key=lambda at: at.seconds)))
+        object.__setattr__(self, "expect", tuple(self.expect))
+        _require(len(self.designs) > 0, "a scenario needs at least one design")
+        names = [design.name for design in self.designs]
+        _require(len(set(names)) == len(names), "two designs have the same name")
+        for at in self.faults:
+            self._check(at, names)
+        for design in self.designs:
+            _check_order([at for at in self.faults if _applies(at, design)])
+
+    def _sized(self, design: Design) -> Design:
+        size = self.replicas if design.replicas is None else design.replicas
+        _require(size >= 1, f"replicas must be at least 1, not {size}", "--replicas 3")
+        needed = {str(at.fault.links) for at in self.faults if hasattr(at.fault, "links") and _applies(at, design)}
+        return replace(design, replicas=size, links=tuple(sorted({*design.links, *needed})))
+
+    def _check(self, at: At, names: Sequence[str]) -> None:
+        for name in at.only:
+            _require(
+                name in names, f"{at.fault.kind} at {at.when} is only for {name!r}, which is no design", "mend only="
+            )
+        warmup, end = seconds(self.load.warmup), seconds(self.load.duration)
+        _require(
+            warmup <= at.seconds < end,
+            f"the fault {at.fault.kind} at {at.when} lies outside the measured time ({warmup:g} s to {end:g} s)",
+            "faults count from the start of the load: after the warm-up, before the end",
+        )
+        for design in (one for one in self.designs if not at.only or one.name in at.only):
+            _require(
+                not isinstance(design.target, Url) or getattr(at.fault, "ends", at.fault.kind) == "shell",
+                f"{at.fault.kind} at {at.when}: {design.name} runs already, and is not ours to break",
+                'break it by a command of yours: Shell("...", undo="...")',
+            )
+            at.fault.check(design.replicas or 0)
+
+    def arms(self) -> Iterator[Arm]:
+        """Every design with and without its faults; the order alternates so that a drift hits both alike."""
+        for index, design in enumerate(self.designs):
+            pair = [Arm(design, "control", self.load, ())]
+            if faults := tuple(at for at in self.faults if _applies(at, design)):
+                pair.append(Arm(design, "fault", self.load, faults))
+            yield from pair if index % 2 == 0 else reversed(pair)
+
+    def rounds(self, repeat: int) -> Iterator[tuple[Arm, int]]:
+        """Every arm ``repeat`` times, with its number from 1; every other round runs backwards (A B B A).
+
+        What is repeated can be compared, so each round then holds an A/A arm: the first design's control once more,
+        at the other end of the round. What those two differ by is noise.
+        """
+        arms = list(self.arms())
+        if repeat > 1:
+            arms.append(Arm(self.designs[0], "aa", self.load, ()))
+        for nth in range(1, repeat + 1):
+            yield from ((arm, nth) for arm in (arms if nth % 2 else reversed(arms)))
+
+    def only(self, names: Sequence[str]) -> "Scenario":
+        """The scenario with these designs alone, and the expectations that concern them.
+
+        Raises:
+            UsageError: a name is no design of this scenario.
+        """
+        known = {design.name: design for design in self.designs}
+        for name in names:
+            _require(name in known, f"no design {name!r} in this scenario", f"it has {', '.join(known)}")
+        chosen = tuple(known[name] for name in known if name in names)
+        faults = tuple(replace(at, only=only) for at in self.faults if (only := _left(at.only, names)) is not None)
+        expect = tuple(e for e in (e.only(names) for e in self.expect) if e)
+        return replace(self, designs=chosen, faults=faults, expect=expect)

@@ -1,0 +1,271 @@
+"""What a design puts behind the balancer in place of a built-in target: a service of the user's own, as a value."""
+
+import ast
+import ipaddress
+import re
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import ClassVar
+from urllib.parse import SplitResult, urlsplit
+
+from harness.common.durations import seconds
+from harness.common.errors import UsageError
+
+#: What stands for an operator of a shell when it is a word of its own: a command is no shell line.
+_SHELL_WORDS = frozenset({"&&", "||", "|", ";", "&", ">", ">>", "<", "2>&1"})
+
+
+@dataclass(frozen=True)
+class Place:
+    """What a copy of a command is told: ``{port}``, ``{replica}`` and ``{store}`` in its words and variables."""
+
+    port: int
+    replica: str
+    store: str = ""
+
+    def fill(self, text: str) -> str:
+        """The text with its placeholders filled; other braces stay as they are."""
+        for name in ("port", "replica", "store"):
+            text = text.replace(f"{{{name}}}", str(getattr(self, name)))
+        return text
+
+
+@dataclass(frozen=True)
+class Command:
+    """A program that serves HTTP on 127.0.0.1, started once a replica.
+
+    Each copy has a port of its own: ``{port}`` in the command or in ``env``, and the variable ``PORT``. ``{replica}``
+    is its name, ``{store}`` the URL of the real server that ``store`` names (``redis``). ``cwd`` counts from the
+    scenario's directory. ``ready`` is the path that answers 200 to 399 once the service is up, ``None`` an open port.
+    The program is stopped with SIGTERM, or with SIGKILL at once where it is not ``graceful``.
+    """
+
+    command: str | Sequence[str]
+    env: Mapping[str, str] = field(default_factory=dict, repr=False)  # may hold secrets
+    cwd: str | Path | None = None
+    ready: str | None = "/"
+    ready_within: str = "30s"
+    graceful: bool = True
+    store: str | None = None
+
+    def __post_init__(self) -> None:
+        words = self.words()
+        if not words:
+            raise UsageError("a Command needs a program", 'Command("gunicorn app:app -b 127.0.0.1:{port}")')
+        if operators := _SHELL_WORDS.intersection(words):
+            raise UsageError(
+                f"a command is no line of a shell: {' '.join(sorted(operators))}", """write it as sh -c '...'"""
+            )
+        if not all(isinstance(value, str) for value in self.env.values()):
+            raise UsageError("the values of env= are texts", 'env={"WORKERS": "2"}')
+        _check_readiness(self.ready, self.ready_within)
+
+    def words(self) -> tuple[str, ...]:
+        """The program and its arguments, placeholders not yet filled.
+
+        Raises:
+            UsageError: a quote in the command is not closed.
+        """
+        if not isinstance(self.command, str):
+            return tuple(self.command)
+        try:
+            return tuple(shlex.split(self.command))
+        except ValueError as problem:
+            raise UsageError(
+                f"the command {self.command!r} cannot be read: {problem}", "close every quote"
+            ) from problem
+
+    def argv(self, place: Place) -> tuple[str, ...]:
+        """The command line of one copy."""
+        return tuple(place.fill(word) for word in self.words())
+
+    def environment(self, place: Place) -> dict[str, str]:
+        """What one copy's environment has beyond the harness's own."""
+        return {"PORT": str(place.port), **{name: place.fill(value) for name, value in self.env.items()}}
+
+    def located(self, base: Path) -> "Command":
+        """The same with its directory counted from ``base``."""
+        return replace(self, cwd=(base / (self.cwd or ".")).resolve())
+
+    def describe(self) -> dict[str, str | int | float]:
+        """In plain values, of ``env`` the names alone."""
+        told = {"target": "command", "command": shlex.join(self.words()), "ready": self.ready or "its port is open"}
+        names = {"env": ", ".join(self.env), "store": self.store or ""}
+        return {**told, **{name: value for name, value in names.items() if value}}
+
+
+@dataclass(frozen=True)
+class Url:
+    """A service that runs already: it is loaded and judged, never started, balanced or killed.
+
+    ``replicas`` are the addresses of its copies, each asked whether it is ``ready``, as the service itself is.
+    """
+
+    url: str
+    replicas: Sequence[str] = ()
+    ready: str | None = "/"
+
+    def __post_init__(self) -> None:
+        for address in self.addresses:
+            _check_url(address)
+        check_path(self.ready)
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """The service's own address, and its replicas'."""
+        return (self.url, *self.replicas)
+
+    @property
+    def foreign_hosts(self) -> tuple[str, ...]:
+        """The hosts that are not this machine's loopback."""
+        hosts = dict.fromkeys(urlsplit(address).hostname or "" for address in self.addresses)
+        return tuple(host for host in hosts if not _is_loopback(host))
+
+    def describe(self) -> dict[str, str | int | float]:
+        """In plain values."""
+        told = {"target": "url", "url": self.url, "ready": self.ready or "its port is open"}
+        return {**told, **({"addresses": ", ".join(self.replicas)} if self.replicas else {})}
+
+
+@dataclass(frozen=True)
+class Image:
+    """A service in an image, on the Docker backend: a container of its own for each replica.
+
+    ``port`` is where it listens inside. ``{port}``, ``{replica}`` and ``{store}`` are filled in ``env`` and
+    ``command``, as for a ``Command``; without a ``command`` the image's own is run.
+    """
+
+    image: str
+    port: int
+    command: str | Sequence[str] | None = None
+    env: Mapping[str, str] = field(default_factory=dict, repr=False)  # may hold secrets
+    ready: str | None = "/"
+    ready_within: str = "30s"
+    graceful: bool = True
+    store: str | None = None
+
+    def __post_init__(self) -> None:
+        if not self.image or not 0 < self.port < 65536:
+            raise UsageError("an Image needs a name and the port inside", 'Image("myapp:1.2", port=8080)')
+        _check_readiness(self.ready, self.ready_within)
+
+    def argv(self, place: Place) -> tuple[str, ...] | None:
+        """The command of one copy; None for the image's own."""
+        if self.command is None:
+            return None
+        words = shlex.split(self.command) if isinstance(self.command, str) else self.command
+        return tuple(place.fill(word) for word in words)
+
+    def environment(self, place: Place) -> dict[str, str]:
+        """What one copy's environment has beyond the image's own."""
+        return {"PORT": str(place.port), **{name: place.fill(value) for name, value in self.env.items()}}
+
+    def describe(self) -> dict[str, str | int | float]:
+        """In plain values, of ``env`` the names alone."""
+        told: dict[str, str | int | float] = {"target": "image", "image": self.image, "port": self.port}
+        told["ready"] = self.ready or "its port is open"
+        names = {"env": ", ".join(self.env), "store": self.store or ""}
+        return {**told, **{name: value for name, value in names.items() if value}}
+
+
+@dataclass(frozen=True)
+class Compose:
+    """A service of a Compose file, on the Docker backend: its containers, as many as replicas, with all that they need.
+
+    The file counts from the scenario's directory, ``port`` is where the service listens inside. The file must not fix
+    that port on this machine (several containers could not have it), nor the service's ``container_name``.
+    """
+
+    file: str | Path
+    service: str
+    port: int
+    env: Mapping[str, str] = field(default_factory=dict, repr=False)  # what the file's variables are; may hold secrets
+    ready: str | None = "/"
+    ready_within: str = "60s"
+    graceful: bool = True
+    store: ClassVar[None] = None  # the file brings its own
+
+    def __post_init__(self) -> None:
+        if not self.service or not 0 < self.port < 65536:
+            raise UsageError(
+                "a Compose needs a service and its port inside", 'Compose("compose.yaml", service="web", port=8080)'
+            )
+        _check_readiness(self.ready, self.ready_within)
+
+    def located(self, base: Path) -> "Compose":
+        """The same with its file counted from ``base``."""
+        return replace(self, file=(base / self.file).resolve())
+
+    def describe(self) -> dict[str, str | int | float]:
+        """In plain values, of ``env`` the names alone."""
+        told: dict[str, str | int | float] = {"target": "compose", "file": Path(self.file).name}
+        told |= {"service": self.service, "port": self.port, "ready": self.ready or "its port is open"}
+        return told | ({"env": ", ".join(self.env)} if self.env else {})
+
+
+#: A service of the user's own that the harness starts.
+Own = Command | Image | Compose
+Target = Own | Url
+
+
+def _check_readiness(ready: str | None, within: str) -> None:
+    if seconds(within) <= 0:
+        raise UsageError("ready_within is above 0", 'ready_within="30s"')
+    check_path(ready)
+
+
+def check_path(path: str | None) -> None:
+    """A path to ask for, or None.
+
+    Raises:
+        UsageError: it is none.
+    """
+    if path is not None and not re.fullmatch(r"/[A-Za-z0-9._~/?&=%:@!,;+*-]*", path):
+        raise UsageError(f"ready is a path that begins with /, or None, not {path!r}", 'ready="/health"')
+
+
+def _check_url(url: str) -> None:
+    parts = urlsplit(url)
+    if parts.scheme != "http" or not parts.hostname or not _has_port(parts):
+        raise UsageError(f"cannot load {url!r}", "sessions speak plain HTTP: http://127.0.0.1:8000")
+    if parts.path.strip("/") or parts.query or parts.username:
+        raise UsageError(f"{url!r} holds more than an address", "paths belong into the users, and passwords nowhere")
+
+
+def _has_port(parts: SplitResult) -> bool:
+    try:
+        return parts.port != 0  # None is 80
+    except ValueError:
+        return False
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def redacted(source: str, secrets: Iterable[str]) -> str:
+    """A scenario's text without the values of its ``env=``, and without ``secrets`` of eight characters or more."""
+    lines = source.encode().splitlines(keepends=True)
+    constants = [
+        node
+        for keyword in ast.walk(ast.parse(source))
+        if isinstance(keyword, ast.keyword) and keyword.arg == "env" and isinstance(keyword.value, ast.Dict)
+        for value in keyword.value.values
+        for node in ast.walk(value)
+        if isinstance(node, ast.Constant) and node.lineno == node.end_lineno
+    ]
+    for node in sorted(constants, key=lambda node: (node.lineno, node.col_offset), reverse=True):
+        line = lines[node.lineno - 1]
+        lines[node.lineno - 1] = line[: node.col_offset] + b'"***"' + line[node.end_col_offset :]
+    text = b"".join(lines).decode()
+    for secret in secrets:
+        text = text.replace(secret, "***") if len(secret) >= _LONG else text
+    return text
+
+
+_LONG = 8

@@ -1,0 +1,64 @@
+"""TODO: harness.scenario.workload."""
+
+from dataclasses import dataclass
+
+from harness.common.durations import seconds
+from harness.scenario import rates
+from harness.scenario.checks import _require
+from harness.scenario.rates import Rate
+
+
+@dataclass(frozen=True)
+class Sessions:
+    """Closed load (``concurrent`` users, one session after another) or partly open (``rate`` sessions a second).
+
+    A rate may have a shape: ``Ramp``, ``Steps`` or ``Trace``.
+    """
+
+    concurrent: int | None = None
+    rate: Rate | None = None
+    duration: str = "20s"
+    warmup: str = "2s"
+    arrivals: str = "poisson"  # of a partly-open load: poisson | constant
+
+    def __post_init__(self) -> None:
+        _require((self.concurrent is None) != (self.rate is None), "Sessions takes either concurrent= or rate=")
+        _require(self.concurrent is None or self.concurrent >= 1, "concurrent sessions are at least 1")
+        _check_load(self.rate, self.duration, self.warmup, self.arrivals)
+
+    @property
+    def kind(self) -> str:
+        """The workload's name in the literature."""
+        return "closed" if self.rate is None else "partly_open"
+
+
+@dataclass(frozen=True)
+class Requests:
+    """Open load: ``rate`` requests a second arrive, whatever the service does, spread over ``sessions`` sessions.
+
+    A rate may have a shape: ``Ramp``, ``Steps`` or ``Trace``.
+    """
+
+    rate: Rate
+    sessions: int = 200
+    duration: str = "20s"
+    warmup: str = "2s"
+    arrivals: str = "poisson"
+
+    def __post_init__(self) -> None:
+        _require(self.sessions >= 1, "sessions are at least 1")
+        _check_load(self.rate, self.duration, self.warmup, self.arrivals)
+
+    @property
+    def kind(self) -> str:
+        """The workload's name in the literature."""
+        return "open"
+
+
+Load = Sessions | Requests
+
+
+def _check_load(rate: Rate | None, duration: str, warmup: str, arrivals: str) -> None:
+    rates.check(rate)
+    _require(0 <= seconds(warmup) < seconds(duration), f"the warm-up ({warmup}) lies inside the duration ({duration})")
+    _require(arrivals in ("poisson", "constant"), f"arrivals are poisson or constant, not {arrivals!r}")

@@ -1,0 +1,84 @@
+"""The keys that sign what clients hold: one signs, and those before it may still be accepted.
+
+Every key follows from the secret and a number, so that replicas told the same number have the same key. None is ever
+told: ``/keys`` shows ids, which are hashes of them. ``PUT /keys`` ``{"signing": 2, "accepted": [1, 2]}`` rotates.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
+
+from aiohttp import web
+
+from targets.http import request_fields
+from targets.http.errors import BadRequest
+from targets.http.routes import Routes
+
+PATH = "/keys"
+_MOST = 16  # keys at once: each is tried in turn
+
+
+@dataclass(frozen=True)
+class Key:
+    """One key; ``id`` is what may be told of it."""
+
+    number: int
+    secret: bytes = field(repr=False)
+
+    @property
+    def id(self) -> str:
+        """The first 16 hex digits of its SHA-256."""
+        return hashlib.sha256(self.secret).hexdigest()[:16]
+
+
+def derived(secret: str, replica: str, number: int) -> Key:
+    """The key of this number: 32 bytes, for one replica where it is named."""
+    words = f"{replica}/{number}".encode()
+    return Key(number, hashlib.blake2b(words, key=secret.encode()[:64], digest_size=32).digest())
+
+
+class Keyring:
+    """A replica's keys: ``signing`` signs, every one of ``accepted`` (the signing one first) is good to read by."""
+
+    def __init__(self, secret: str, replica: str = "") -> None:
+        self._secret, self._replica = secret, replica
+        self.signing = derived(secret, replica, 1)
+        self.accepted: tuple[Key, ...] = (self.signing,)
+
+    def use(self, signing: int, accepted: Sequence[int]) -> None:
+        """Sign with the key of this number, and accept it and these."""
+        numbers = dict.fromkeys((signing, *accepted))
+        self.accepted = tuple(derived(self._secret, self._replica, number) for number in numbers)
+        self.signing = self.accepted[0]
+
+    def told(self) -> dict[str, object]:
+        """What anybody may know: numbers and ids."""
+        return {
+            "signing": self.signing.number,
+            "accepted": sorted(key.number for key in self.accepted),
+            "ids": {str(key.number): key.id for key in self.accepted},
+        }
+
+    def routes(self) -> Routes:
+        """``/keys``."""
+        return {PATH: {"GET": self._tell, "PUT": self._change}}
+
+    async def _tell(self, request: web.BaseRequest) -> web.Response:
+        return request_fields.reply(self.told())
+
+    async def _change(self, request: web.BaseRequest) -> web.Response:
+        fields = await request_fields.body(request)
+        accepted = fields.get("accepted")
+        if not isinstance(accepted, list) or not 1 <= len(accepted) <= _MOST:
+            raise BadRequest(f"accepted is a list of 1 to {_MOST} numbers")
+        numbers = [request_fields.whole({"accepted": number}, "accepted") for number in accepted]
+        self.use(request_fields.whole(fields, "signing"), numbers)
+        return request_fields.reply(self.told())
+
+
+@runtime_checkable
+class Rotating(Protocol):
+    """An ability apart: a place that signs what it gives to clients."""
+
+    keys: Keyring

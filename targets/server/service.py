@@ -1,0 +1,171 @@
+"""The service: routes, the headers on every reply, emulated capacity, and a stop that finishes what is in flight.
+
+It stands on aiohttp's low-level server. Its ``Application`` would resolve each request among patterns that nothing here
+needs, and would not see the replies to malformed requests.
+"""
+
+import asyncio
+import contextlib
+import logging
+import signal
+import socket
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+
+from aiohttp import web
+
+from targets.apps import Parts, Work
+from targets.common.settings import Settings
+from targets.http import request_fields
+from targets.http.errors import NotAllowed, NotFound, Problem, Unavailable
+from targets.http.keys import Rotating
+from targets.http.routes import Handler, Routes
+from targets.server.capacity import Slots
+from targets.state import Place, Routed, Telling
+
+#: Seconds that requests in flight are given when the service stops.
+GRACE = 5.0
+#: What replicas ask of each other while they hold a slot: if it queued for one, all would wait for each other.
+_UNQUEUED = frozenset({"/introspect"})
+_LOG = logging.getLogger("targets")
+
+
+class Service:
+    """Answers requests: an app's routes behind the emulated capacity, and pages that are always answered at once."""
+
+    def __init__(
+        self, settings: Settings, app: Routes, place: Place, slots: Slots | None = None, nonce: str = ""
+    ) -> None:
+        self._settings, self._app, self._slots = settings, app, slots
+        pages = place.pages() if isinstance(place, Telling) else {}
+        load: Mapping[str, Callable[[], object]] = {"/load": slots.told} if slots else {}
+        self._pages = {**pages, **load, "/healthz": self._health}
+        keys: Routes = place.keys.routes() if isinstance(place, Rotating) else {}
+        self._apart: Routes = {**keys, **(place.routes() if isinstance(place, Routed) else {})}
+        self._nonce = nonce
+        self._ready = True
+        self._began = time.monotonic()
+        self._opened_s = 0.0
+
+    def opened(self) -> None:
+        """The place is open and the app at work: tell how long that took."""
+        self._opened_s = round(time.monotonic() - self._began, 4)
+
+    def drain(self) -> None:
+        """From now on: not ready, and each connection ends with its reply."""
+        self._ready = False
+
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer one request; every problem becomes a reply."""
+        response: web.StreamResponse
+        try:
+            response = await self._answer(request)
+        except Problem as problem:
+            response = request_fields.reply({"error": problem.message}, problem.status)
+            if isinstance(problem, Unavailable):
+                response.headers["Retry-After"] = "1"
+        except web.HTTPException as problem:  # the library's own, such as a body that is too large
+            response = request_fields.reply({"error": problem.reason}, problem.status)
+        except Exception:
+            _LOG.exception("%s %s", request.method, request.raw_path)
+            response = request_fields.reply({"error": "a defect of the service; its log says more"}, 500)
+        self.stamp(response)
+        return response
+
+    def stamp(self, response: web.StreamResponse) -> None:
+        """Say who answered, and close the connection where the service is stopping."""
+        response.headers["X-Replica"] = self._settings.replica
+        response.headers["X-Boot"] = self._settings.boot
+        if not self._ready:
+            response.force_close()
+
+    async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
+        path = request.raw_path.partition("?")[0]
+        if path in self._pages:
+            return self._page(path)
+        socket = request_fields.wants_socket(request) and "SOCKET" in self._app.get(path, ())
+        handler = self._route(path, "SOCKET" if socket else request.method)
+        if self._slots is None or socket or path in self._apart or path in _UNQUEUED:
+            return await handler(request)
+        return await self._slots.held(lambda: handler(request))
+
+    def _page(self, path: str) -> web.Response:
+        status = 503 if path == "/healthz" and not self._ready else 200
+        return request_fields.reply(self._pages[path](), status)
+
+    def _route(self, path: str, method: str) -> Handler:
+        methods = self._app.get(path) or self._apart.get(path)
+        if methods is None:
+            raise NotFound(f"nothing at {path}")
+        if method not in methods:
+            raise NotAllowed(f"{path} answers {', '.join(methods)} only")
+        return methods[method]
+
+    def _health(self) -> Mapping[str, str | float]:
+        status, who = "ok" if self._ready else "stopping", self._settings
+        told = {"status": status, "nonce": self._nonce, "replica": who.replica, "boot": who.boot}
+        return {**told, "opened_s": self._opened_s}
+
+
+class _Connection(web.RequestHandler):
+    """A connection whose replies to malformed requests are stamped too."""
+
+    __slots__ = ("stamp",)
+    stamp: Callable[[web.StreamResponse], None]
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        response = super().handle_error(request, status, exc, message)
+        self.stamp(response)
+        return response
+
+
+class _Server(web.Server):
+    def __init__(self, service: Service) -> None:
+        super().__init__(service.handle, access_log=None)
+        self._service = service
+
+    def __call__(self) -> web.RequestHandler:
+        connection = _Connection(self, loop=self._loop, **self._kwargs)
+        connection.stamp = self._service.stamp
+        return connection
+
+
+@contextlib.asynccontextmanager
+async def at_work(place: Place, work: Sequence[Work]) -> AsyncIterator[None]:
+    """The place open, and what the app does besides answering under way."""
+    await place.open()
+    try:
+        async with contextlib.AsyncExitStack() as scopes:
+            for scope in work:
+                await scopes.enter_async_context(scope())
+            yield
+    finally:
+        await place.close()
+
+
+async def serve(service: Service, parts: Parts, listener: socket.socket, ready: Callable[[], None]) -> None:
+    """Answer on ``listener`` until SIGTERM or SIGINT, then finish what is in flight.
+
+    ``ready`` is called once it listens.
+    """
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with at_work(parts.place, parts.work):
+        service.opened()
+        runner = web.ServerRunner(_Server(service), shutdown_timeout=GRACE)
+        await runner.setup()
+        await web.SockSite(runner, listener).start()
+        ready()
+        await stop.wait()
+        service.drain()
+        with contextlib.suppress(TimeoutError):  # the runner waits for each request twice: its own limit does not do
+            async with asyncio.timeout(GRACE):
+                await asyncio.gather(*(farewell() for farewell in parts.farewells))
+                await runner.cleanup()

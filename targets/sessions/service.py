@@ -1,0 +1,104 @@
+"""The Keeper: between an app and the place for its state. It opens, changes and shows sessions."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Self
+
+from aiohttp import web
+
+from targets.common.session import Session
+from targets.http import request_fields
+from targets.state import Place
+
+Items = Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A session as it is stored after a request. ``applied`` is false for a read and a dropped repeat."""
+
+    session: Session
+    writer: str
+    handle: str
+    is_new_handle: bool
+    op: str = ""
+    applied: bool = False
+
+    @property
+    def set_cookie(self) -> str:
+        """The header that gives the client its handle."""
+        return f"{request_fields.COOKIE}={self.handle}; HttpOnly; Path=/"
+
+    def reply(self, **more: object) -> web.Response:
+        """What the client is shown, with ``more`` of the app's own, and its cookie where that has changed."""
+        response = request_fields.reply(
+            {"session": self.session.told(self.writer), "items": self.session.items, **more}
+        )
+        if self.is_new_handle:
+            response.headers["Set-Cookie"] = self.set_cookie
+        return response
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """Who asks for a write, under which operation id; ``handle`` is empty where there is no session yet."""
+
+    writer: str
+    op: str
+    handle: str
+    owner: str
+
+    @classmethod
+    def of(cls, request: web.BaseRequest) -> Self:
+        """The request's.
+
+        Raises:
+            BadRequest: a bad header.
+        """
+        return cls(
+            request_fields.writer(request),
+            request_fields.operation(request),
+            request_fields.cookie(request),
+            request_fields.owner(request),
+        )
+
+
+class Keeper:
+    """Reads and writes sessions for an app; with ``dedupe`` a session's repeated operations are dropped."""
+
+    def __init__(self, place: Place, dedupe: bool = False) -> None:
+        self._place, self._dedupe = place, dedupe
+
+    async def read(self, request: web.BaseRequest) -> Kept:
+        """The request's session; a new one, with a new handle, where it is unknown.
+
+        Raises:
+            Problem: what the place raises; BadRequest for a bad header.
+        """
+        writer, handle = request_fields.writer(request), request_fields.cookie(request)
+        session = await self._place.read(handle) if handle else None
+        if session is not None:
+            return Kept(session, writer, handle, is_new_handle=False)
+        session = Session.born(request_fields.owner(request))
+        return Kept(session, writer, await self._place.create(session), is_new_handle=True)
+
+    async def write(self, request: web.BaseRequest, change: Callable[[Items], Items]) -> Kept:
+        """Apply one write to the request's session, or to a new one where it is unknown.
+
+        Raises:
+            Problem: what the place raises; BadRequest for a bad header.
+        """
+        return await self.grant(Wish.of(request), change)
+
+    async def grant(self, wish: Wish, change: Callable[[Items], Items]) -> Kept:
+        """As ``write``, for a request that is not at hand any more."""
+        writer, op, handle = wish.writer, wish.op, wish.handle
+        known = await self._place.read(handle, to_write=True) if handle else None
+        before = known or Session.born(wish.owner)
+        if op in before.recent:
+            return Kept(before, writer, handle, is_new_handle=False, op=op)
+        after = before.wrote(writer, op, change(before.items))
+        if self._dedupe:
+            after = after.remembering(op)
+        kept_as = await (self._place.create(after) if known is None else self._place.write(handle, after))
+        return Kept(after, writer, kept_as, is_new_handle=kept_as != handle, op=op, applied=True)

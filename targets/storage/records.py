@@ -1,0 +1,165 @@
+"""Records on a disk: one line each, with its checksum, so that a torn tail is known for what it is.
+
+A line is the CRC-32 of the text as eight hex digits, a blank, the text, and a line feed. What follows the last intact
+line was being written when its writer died, or was lost by the disk: it is cut off when the file is read to be
+continued, and said.
+
+What an append promises is the file's ``fsync``:
+
+- ``always``    it returns once the disk has the record (``fsync``); those that come meanwhile share the next one
+- ``interval``  it returns once the kernel has it, which outlives the process; the disk gets it every 100 ms
+- ``never``     it returns once the kernel has it; when the disk gets it is the kernel's affair (30 s, by default)
+"""
+
+import asyncio
+import logging
+import os
+import zlib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from targets.common.periodic import Every
+from targets.common.settings import SettingsError
+from targets.http.errors import Unavailable
+
+FSYNC = ("always", "interval", "never")
+#: Seconds between two fsyncs of ``interval``.
+INTERVAL = 0.1
+_LOG = logging.getLogger("targets")
+
+
+def framed(text: str) -> bytes:
+    """A record as its line."""
+    body = text.encode()
+    return b"%08x %s\n" % (zlib.crc32(body), body)
+
+
+def intact(path: Path) -> Iterator[tuple[str, int]]:
+    """The records of a file, each with where it ends, up to the first that is not whole."""
+    end = 0
+    with path.open("rb") as file:
+        for line in file:
+            checksum, _, body = line.rstrip(b"\n").partition(b" ")
+            if not line.endswith(b"\n") or checksum != b"%08x" % zlib.crc32(body):
+                return
+            end += len(line)
+            yield body.decode(), end
+
+
+def written(path: Path, records: Iterable[str]) -> None:
+    """Make a file of these records, whole or not at all: another name until the disk has it."""
+    unfinished = path.with_name(f"{path.name}.unfinished")
+    with unfinished.open("wb") as file:
+        for text in records:
+            file.write(framed(text))
+        file.flush()
+        os.fsync(file.fileno())
+    unfinished.replace(path)
+    sync_directory(path.parent)
+
+
+def sync_directory(directory: Path) -> None:
+    """Have the disk know the names in a directory."""
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+class Log:
+    """An append-only file of records. Read it (``replay``) before the first append."""
+
+    def __init__(self, path: Path, fsync: str = "always") -> None:
+        self._path, self._fsync = path, fsync
+        self._descriptor = -1
+        self._running: asyncio.Task[None] | None = None  # the fsync under way
+        self._next: asyncio.Task[None] | None = None  # the one that what is written now waits for
+        self._ticking: Every | None = None
+
+    def replay(self) -> Iterator[str]:
+        """All records, oldest first; a torn tail is cut off and said, and the file is open for more.
+
+        Raises:
+            SettingsError: it cannot be read or written.
+        """
+        end = 0
+        try:
+            if self._path.exists():
+                for text, until in intact(self._path):
+                    end = until
+                    yield text
+            self._open(end)
+        except OSError as problem:
+            raise SettingsError(f"cannot keep the log {self._path}: {problem.strerror}") from problem
+
+    def _open(self, end: int) -> None:
+        self._descriptor = os.open(self._path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
+        torn = os.fstat(self._descriptor).st_size - end
+        if torn:
+            os.ftruncate(self._descriptor, end)
+            _LOG.warning("%s: cut off a torn tail of %d bytes", self._path.name, torn)
+        os.fsync(self._descriptor)
+        sync_directory(self._path.parent)
+        if self._fsync == "interval":
+            self._ticking = Every(INTERVAL, self._sync)
+
+    def write(self, text: str) -> None:
+        """Hand a record to the kernel: it outlives this process, and is the next one in the file.
+
+        Raises:
+            Unavailable: it cannot be written, such as on a full disk; nothing of it is kept.
+        """
+        line = framed(text)
+        before = os.fstat(self._descriptor).st_size
+        try:
+            if os.write(self._descriptor, line) == len(line):
+                return
+            trouble = "the disk is full"
+        except OSError as problem:
+            trouble = str(problem.strerror)
+        os.ftruncate(self._descriptor, before)
+        raise Unavailable(f"the log cannot be written: {trouble}")
+
+    async def append(self, text: str) -> None:
+        """Write a record; returns when it is as safe as ``fsync`` says.
+
+        Raises:
+            Unavailable: it cannot be written.
+        """
+        self.write(text)
+        await self.settled()
+
+    async def settled(self) -> None:
+        """Wait until all that was written is as safe as ``fsync`` says.
+
+        Raises:
+            Unavailable: the disk does not take it.
+        """
+        if self._fsync != "always":
+            return
+        if self._next is None:
+            self._next = asyncio.get_running_loop().create_task(self._sync_after(self._running))
+        try:
+            await asyncio.shield(self._next)
+        except OSError as problem:
+            raise Unavailable(f"the disk does not take the log: {problem.strerror}") from problem
+
+    async def _sync_after(self, before: asyncio.Task[None] | None) -> None:
+        if before is not None:
+            await asyncio.wait([before])
+        self._running, self._next = self._next, None  # what is written from here on needs another
+        await self._sync()
+
+    async def _sync(self) -> None:
+        await asyncio.to_thread(os.fsync, self._descriptor)
+
+    async def close(self) -> None:
+        """Give the file back, with all of it on the disk."""
+        ticking = [self._ticking.end()] if self._ticking else []
+        under_way = [task for task in (self._running, self._next) if task is not None]
+        await asyncio.gather(*ticking, *under_way, return_exceptions=True)
+        if self._descriptor >= 0:
+            os.fsync(self._descriptor)
+            os.close(self._descriptor)
+            self._descriptor = -1

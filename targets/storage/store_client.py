@@ -1,0 +1,42 @@
+"""What the places at the far end of a connection have in common: handles that are keys, and patience."""
+
+import asyncio
+import os
+import re
+from collections.abc import Awaitable
+from typing import TypeVar
+
+from targets.http.errors import Unavailable
+
+#: Seconds after which a store that does not answer counts as away.
+PATIENCE = 1.0
+#: How many connections to a store a replica has at most, where each carries one question at a time.
+CONNECTIONS = 32
+#: ``--option fsync``: whether what is acknowledged is on the disk by then, or some time later.
+ALWAYS, INTERVAL = "always", "interval"
+_HANDLE = re.compile(r"[0-9a-f]{32}")
+T = TypeVar("T")
+
+
+def new_handle() -> str:
+    """A random key that nobody guesses: 32 hex digits."""
+    return os.urandom(16).hex()
+
+
+def is_handle(text: str) -> bool:
+    """Whether it could be one of ours: nothing else is worth asking a store for."""
+    return _HANDLE.fullmatch(text) is not None
+
+
+async def answer(asked: Awaitable[T], patience: float, broken: tuple[type[Exception], ...]) -> T:
+    """What a store answers.
+
+    Raises:
+        Unavailable: nothing within ``patience`` seconds (OSError is one of ``broken``, so TimeoutError too), or another
+            of ``broken``.
+    """
+    try:
+        async with asyncio.timeout(patience):
+            return await asked
+    except broken as problem:
+        raise Unavailable(f"the store does not answer: {type(problem).__name__}") from problem

@@ -1,0 +1,29 @@
+"""One arm on the real bench, without the controls and the report: what its sessions did."""
+
+from pathlib import Path
+
+from harness.analysis.metrics.fold import fold
+from harness.cluster.backends import backed
+from harness.cluster.supervisor import supervised
+from harness.results.arm_files import ArmFiles, ArmObservations
+from harness.results.summary import Arm as Figures
+from harness.runner.arm_runner import Bench
+from harness.runner.progress import Silent
+from harness.scenario.arm import Arm
+from harness.scenario.design import Design
+from harness.scenario.faults import At
+from harness.scenario.workload import Sessions
+
+
+async def benched(
+    design: Design, users: Path, faults: tuple[At, ...], into: Path, duration: str, *, backend: str = "process"
+) -> tuple[ArmObservations, Figures]:
+    """What was observed, and its figures."""
+    arm = Arm(design, "fault", Sessions(concurrent=30, duration=duration, warmup="200ms"), faults)
+    files = ArmFiles(into / "observations" / "arm")
+    async with supervised("benched") as supervisor, backed(backend, supervisor, "benched") as place:
+        bench = Bench(place, supervisor, 1, Silent())
+        async with bench.recording(arm, files) as told:
+            await bench.measure(told, users)
+    seen = files.observations(design.name, "fault", {"warmup_s": arm.warmup, "duration_s": arm.seconds})
+    return seen, fold(seen)

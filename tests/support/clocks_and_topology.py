@@ -1,0 +1,325 @@
+"""Stand-ins at the seams: observations made by hand, a topology that only remembers."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import pandas as pd
+
+from harness.cluster.capabilities import Condition, Evidence, Keys, Member, Refusal
+from harness.observations.events import Effect, Event
+from harness.oracle.judge import Judgement, Loss
+from harness.results.arm_files import ArmObservations
+
+CATEGORIES = ("name", "method", "outcome", "anomaly", "replica", "boot")
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One request, in seconds, as a test writes it."""
+
+    session: int
+    t: float
+    outcome: str = "ok"
+    replica: str | None = "r0"
+    boot: str | None = "b0"
+    op: int = 0
+    anomaly: str = "none"
+    took: float = 0.01
+    intended: float | None = None
+    phase: int = 0
+    status: int | None = None  # None: as the outcome has it
+
+
+def requests(asked: Sequence[Asked]) -> pd.DataFrame:
+    rows = [
+        {
+            "session": one.session,
+            "writer": one.session,
+            "op": one.op,
+            "name": "POST /cart/add" if one.op else "GET /cart",
+            "method": "POST" if one.op else "GET",
+            "status": one.status if one.status is not None else 200 if one.outcome == "ok" else 0,
+            "outcome": one.outcome,
+            "anomaly": one.anomaly,
+            "replica": one.replica,
+            "boot": one.boot,
+            "phase": one.phase,
+            "t_intended": int((one.t if one.intended is None else one.intended) * 1e9),
+            "t_sent": int(one.t * 1e9),
+            "t_first": int((one.t + one.took) * 1e9),
+            "t_end": int((one.t + one.took) * 1e9),
+            "bytes_sent": 200,
+            "bytes_received": 400,
+            "reconnected": 0,
+            "attempts": 1,
+        }
+        for one in asked
+    ]
+    frame = pd.DataFrame(rows, columns=list(rows[0]) if rows else None)
+    return frame.astype(dict.fromkeys(CATEGORIES, "category"))
+
+
+def observed(
+    asked: Sequence[Asked],
+    events: Sequence[Event] = (),
+    judgements: Sequence[Judgement] = (),
+    *,
+    design: str = "sticky",
+    arm: str = "fault",
+    duration: float = 10.0,
+    effects: Sequence[Effect | int] = (),
+    complete: bool = True,
+) -> ArmObservations:
+    return ArmObservations(
+        design=design,
+        arm=arm,
+        requests=requests(asked),
+        events=tuple(events),
+        samples=(),
+        judgements=tuple(judgements),
+        warmup=0.0,
+        duration=duration,
+        effects=tuple(one if isinstance(one, Effect) else Effect(one, "checkout") for one in effects),
+        complete=complete,
+        driver={"lag_p99_ms": 1.0, "late": 0, "dropped": 0},
+    )
+
+
+def kill_at(
+    t: float, replica: str = "r1", boot: str = "b1", healed: float | None = None, took: float = 0.0
+) -> list[Event]:
+    """The events of a kill that landed, and of its undo."""
+    events = [
+        Event(t, "fault_commanded", replica, {"kind": "kill"}),
+        Event(t + took, "fault_effective", replica, {"kind": "kill", "boot": boot}),
+    ]
+    if healed is not None:
+        events.append(Event(healed, "fault_healed", replica, {"kind": "kill", "boot": boot + "'"}))
+    return events
+
+
+@dataclass
+class FakePart:
+    """A part to which everything can be done, and which remembers it. ``lands`` is what its evidence says."""
+
+    name: str
+    boots: int = 1
+    up: bool = True
+    paused: bool = False
+    slow_by: float = 0.0
+    limited: bool = False
+    deeds: list[str] = field(default_factory=list)
+    lands: bool = True
+
+    @property
+    def boot(self) -> str:
+        return f"{self.name}-{self.boots}"
+
+    @property
+    def pid(self) -> int | None:
+        return 1 if self.up else None
+
+    @property
+    def well(self) -> bool:
+        return self.up and not (self.paused or self.slow_by or self.limited)
+
+    def _done(self, deed: str) -> Evidence:
+        self.deeds.append(deed)
+        return Evidence(self.lands, {"boot": self.boot})
+
+    async def kill(self) -> Evidence:
+        self.up = False
+        return self._done("kill")
+
+    async def terminate(self) -> Evidence:
+        self.up = False
+        return self._done("terminate")
+
+    async def restart(self) -> Evidence:
+        self.boots += not self.up
+        self.up = True
+        self.deeds.append("restart")
+        return Evidence(True, {"boot": self.boot})
+
+    async def pause(self) -> Evidence:
+        self.paused = True
+        return self._done("pause")
+
+    async def resume(self) -> Evidence:
+        self.paused = False
+        self.deeds.append("resume")
+        return Evidence(True)
+
+    async def lose_volume(self) -> Evidence:
+        return self._done("lose_volume")
+
+    async def tear_volume(self, cut: int) -> Evidence:
+        return self._done(f"tear_volume {cut}")
+
+    async def slow(self, by: float) -> Evidence:
+        self.slow_by = by
+        return self._done("slow")
+
+    async def quicken(self) -> Evidence:
+        self.slow_by = 0.0
+        self.deeds.append("quicken")
+        return Evidence(True)
+
+
+@dataclass
+class FakeReplica(FakePart):
+    """A replica."""
+
+    signing: tuple[int, ...] = (1, 1)  # the key that signs, and those accepted
+
+    @property
+    def member(self) -> Member:
+        return Member(self.name, "127.0.0.1", 1)
+
+    @property
+    def well(self) -> bool:
+        """Also: every key that ever signed is accepted."""
+        return super().well and set(range(1, self.signing[0] + 1)) <= set(self.signing[1:])
+
+    async def keys(self) -> Keys | None:
+        return Keys(self.signing[0], self.signing[1:], f"k{self.signing[0]}")
+
+    async def use_keys(self, signing: int, accepted: Sequence[int]) -> Keys | None:
+        self.signing = (signing, *sorted(accepted))
+        self.deeds.append("use_keys")
+        return await self.keys() if self.lands or self.well else None
+
+
+@dataclass
+class FakeStore(FakePart):
+    """A store."""
+
+    name: str = "redis"
+    url: str = "redis://127.0.0.1:1/0"
+    leader_up: bool = True
+    replicas_cut: bool = False
+
+    @property
+    def pids(self) -> tuple[int, ...]:
+        return (1,) if self.up else ()
+
+    @property
+    def well(self) -> bool:
+        return super().well and self.leader_up and not self.replicas_cut
+
+    async def kill_primary(self) -> Evidence:
+        self.leader_up = False
+        return self._done("kill_primary")
+
+    async def cut_replication(self) -> Evidence:
+        self.replicas_cut = True
+        return self._done("cut_replication")
+
+    async def restore_replication(self) -> Evidence:
+        self.replicas_cut = False
+        self.deeds.append("restore_replication")
+        return Evidence(True)
+
+    async def restart_primary(self) -> Evidence:
+        self.leader_up = True
+        self.deeds.append("restart_primary")
+        return Evidence(True)
+
+    async def evict(self, share: float) -> Evidence:
+        self.limited = True
+        return self._done("evict")
+
+    async def unlimit(self) -> Evidence:
+        self.limited = False
+        self.deeds.append("unlimit")
+        return Evidence(True)
+
+
+@dataclass
+class FakeBalancer(FakePart):
+    """A balancer that believes what it is told of its members."""
+
+    name: str = "fake"
+    url: str = "http://127.0.0.1:1"
+    believed: dict[str, str] = field(default_factory=dict)
+
+    async def add(self, member: Member) -> None:
+        self.believed[member.name] = "up"
+
+    async def remove(self, name: str) -> None:
+        del self.believed[name]
+
+    async def drain(self, name: str) -> None:
+        self.believed[name] = "drain"
+
+    async def states(self) -> Mapping[str, str]:
+        return dict(self.believed)
+
+    def refusals(self) -> tuple[Refusal, ...]:
+        return ()
+
+    async def reload(self) -> Evidence:
+        return self._done("reload")
+
+
+@dataclass
+class FakeLink(FakePart):
+    """A link that is as it was told."""
+
+    condition: Condition = field(default_factory=Condition)
+
+    @property
+    def well(self) -> bool:
+        return self.condition == Condition()
+
+    async def be(self, condition: Condition) -> Evidence:
+        self.condition = condition
+        return Evidence(self.lands or condition == Condition(), {"connections": 2, "held": 0, "dropped": 0})
+
+
+def _links(*names: str) -> dict[str, FakeLink]:
+    return {name.format(number): FakeLink(name.format(number)) for name in names for number in range(3)}
+
+
+@dataclass
+class FakeTopology:
+    """Parts that only remember."""
+
+    replicas: list[FakeReplica]
+    store: FakeStore | None = field(default_factory=FakeStore)
+    balancer: FakeBalancer = field(default_factory=FakeBalancer)
+    links: Mapping[str, "FakeLink"] = field(default_factory=lambda: _links("balancer-r{}", "r{}-store"))
+
+    def __post_init__(self) -> None:
+        self.balancer.believed = {replica.name: "up" for replica in self.replicas}
+
+    @property
+    def parts(self) -> list[FakePart]:
+        return [*self.replicas, self.balancer, *([self.store] if self.store else []), *self.links.values()]
+
+    @property
+    def whole(self) -> bool:
+        """Whether every part is well, and the balancer knows just the replicas there are."""
+        known = {replica.name: "up" for replica in self.replicas}
+        return all(part.well for part in self.parts) and self.balancer.believed == known
+
+    async def grow(self) -> FakeReplica:
+        self.replicas.append(FakeReplica(f"r{len(self.replicas)}"))
+        return self.replicas[-1]
+
+    def forget(self, name: str) -> None:
+        self.replicas[:] = [replica for replica in self.replicas if replica.name != name]
+
+
+__all__ = [
+    "Asked",
+    "FakeBalancer",
+    "FakeReplica",
+    "FakeStore",
+    "FakeTopology",
+    "Judgement",
+    "Loss",
+    "kill_at",
+    "observed",
+    "requests",
+]

@@ -1,0 +1,28 @@
+"""A harness in miniature: a real topology in containers, held up. ``python -m tests.support.docked RUN LOGS``."""
+
+import asyncio
+import sys
+from pathlib import Path
+
+from harness.cluster.backends import backed
+from harness.cluster.supervisor import supervised
+from harness.common.clock import Clock
+from harness.faults import Pause
+from harness.scenario.design import Design
+
+DESIGN = Design("plain", state="redis", replicas=1)
+
+
+async def main(run: str, logs: Path) -> None:
+    async with (
+        supervised(run) as supervisor,
+        backed("docker", supervisor, run) as backend,
+        backend.topology(DESIGN, logs, Clock()) as topology,
+    ):
+        assert (await Pause(0).inject(topology)).landed
+        print("up", flush=True)
+        await asyncio.sleep(1000)
+
+
+if __name__ == "__main__":
+    asyncio.run(main(sys.argv[1], Path(sys.argv[2])))

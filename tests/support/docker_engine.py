@@ -1,0 +1,131 @@
+"""A Docker engine that only remembers: what it was asked for, which containers there are, and what became of them."""
+
+import itertools
+import queue
+from collections.abc import Iterator
+from typing import Any
+
+import docker.errors
+
+from harness.cluster.containers import Engine
+
+
+class FakeEvents:
+    """The engine's events, as they come; closed, they end."""
+
+    def __init__(self) -> None:
+        self._coming: queue.Queue[dict[str, Any] | None] = queue.Queue()
+
+    def tell(self, action: str, container: str, code: int = 0) -> None:
+        self._coming.put({"Action": action, "id": container, "Actor": {"Attributes": {"exitCode": str(code)}}})
+
+    def close(self) -> None:
+        self._coming.put(None)
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        return iter(self._coming.get, None)
+
+
+class FakeApi:
+    """The calls that a dock makes."""
+
+    def __init__(self) -> None:
+        self.stream = FakeEvents()
+        self.asked: dict[str, dict[str, Any]] = {}
+        self.paused: set[str] = set()
+        self.networks: dict[str, set[str]] = {}
+        self.signals: list[tuple[str, int]] = []
+        self.full = False
+        self.ends_at_once = False
+        self._numbers = itertools.count()
+
+    def create_host_config(self, **wanted: Any) -> dict[str, Any]:
+        return wanted
+
+    def create_endpoint_config(self, **wanted: Any) -> dict[str, Any]:
+        return wanted
+
+    def create_container(self, **wanted: Any) -> dict[str, str]:
+        if self.full:
+            raise docker.errors.APIError("no space left on device")
+        container = f"c{next(self._numbers)}"
+        self.asked[container] = wanted
+        self.networks[container] = set(wanted["networking_config"]["EndpointsConfig"])
+        return {"Id": container}
+
+    def connect_container_to_network(self, container: str, network: str, **wanted: Any) -> None:
+        self.networks[container].add(network)
+
+    def disconnect_container_from_network(self, container: str, network: str, force: bool) -> None:
+        self.networks[container].discard(network)
+
+    def start(self, container: str) -> None:
+        if self.ends_at_once:
+            self.stream.tell("die", container, 3)
+
+    def inspect_container(self, container: str) -> dict[str, Any]:
+        networks = dict.fromkeys(self.networks[container])
+        state = {"Pid": 1_000_000_000, "Paused": container in self.paused}
+        return {"State": state, "NetworkSettings": {"Networks": networks}}
+
+    def pause(self, container: str) -> None:
+        self.paused.add(container)
+
+    def unpause(self, container: str) -> None:
+        self.paused.discard(container)
+
+    def kill(self, container: str, number: int) -> None:
+        self.signals.append((container, number))
+        self.stream.tell("die", container, 128 + number)
+        self.stream.tell("destroy", container)
+
+    def events(self, **wanted: Any) -> FakeEvents:
+        return self.stream
+
+
+class FakeClient:
+    """As much of the SDK's client as a dock needs."""
+
+    def __init__(self) -> None:
+        self.api = FakeApi()
+        self.containers = self.networks = self.images = self.volumes = Collection()
+
+    def info(self) -> dict[str, Any]:
+        return {"ServerVersion": "1.2.3", "SecurityOptions": []}
+
+
+class Collection:
+    """Networks that can be made, and nothing else."""
+
+    def __init__(self) -> None:
+        self.made: list[str] = []
+
+    def list(self, **wanted: Any) -> list[Any]:
+        return []
+
+    def create(self, name: str, driver: str, **wanted: Any) -> "FakeNetwork":
+        self.made.append(name)
+        return FakeNetwork(self, name)
+
+    def get(self, name: str) -> "FakeNetwork":
+        return FakeNetwork(self, name)
+
+
+class FakeNetwork:
+    """A network, or an image: both have an id."""
+
+    def __init__(self, among: Collection, name: str) -> None:
+        self._among = among
+        self.name = self.id = name
+        self.attrs = {"IPAM": {"Config": [{"Subnet": "10.9.0.0/16" if "app" in name else "10.8.0.0/16"}]}}
+
+    def reload(self) -> None:
+        """It is as it was."""
+
+    def remove(self) -> None:
+        self._among.made.remove(self.name)
+
+
+def engine() -> tuple[Engine, FakeApi]:
+    client: Any = FakeClient()
+    return Engine(client), client.api

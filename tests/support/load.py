@@ -1,0 +1,278 @@
+"""A server that does as its script says, and a user for the engine: for the tests of the load."""
+
+import json
+import socket
+import struct
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import gevent
+import numpy as np
+from gevent.event import Event
+
+from harness.load.arrivals.workload import Closed
+from harness.load.http.client import Client, Request
+from harness.load.http.event_loop import Engine
+from harness.load.http.response import Reply
+from harness.load.http.target import Target
+from harness.load.recording.recorder import Chunk, Names, Recorder
+from harness.load.sessions import session as sessions
+from harness.load.sessions.session import Actor, Session, Stage
+from harness.observations.requests import RECORD, Outcome
+from harness.oracle.models import ModelFactory, tally
+from harness.oracle.observed import Tally, tally_of
+from harness.oracle.operations import token
+
+CLOSE, RESET, HANG, LINGER = "close", "reset", "hang", "close after a rest"
+Action = bytes | str | tuple[bytes, str] | Callable[[socket.socket], None]
+
+
+def reply(status: int = 200, body: bytes = b"{}", headers: dict[str, str] | None = None, replica: str = "r0") -> bytes:
+    """The bytes of a reply; ``replica`` empty: the balancer's own."""
+    lines = [f"HTTP/1.1 {status} Said", f"Content-Length: {len(body)}"]
+    if replica:
+        lines += [f"X-Replica: {replica}", f"X-Boot: {replica}-boot"]
+    lines += [f"{name}: {value}" for name, value in (headers or {}).items()]
+    return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
+
+
+class Shelf:
+    """The stored session of a tiny built-in target: a tally."""
+
+    def __init__(self, birth: str = "b1", owner: str = "u1") -> None:
+        self.birth, self.owner = birth, owner
+        self.ops: list[int] = []
+
+    def __call__(self, request: bytes) -> bytes:
+        """Apply the request if it is a write, and answer what is stored."""
+        for line in request.split(b"\r\n"):
+            if line.startswith(b"Idempotency-Key: "):
+                self.ops.append(int(line[17:], 16))
+        return reply(body=self.body())
+
+    def body(self) -> bytes:
+        """What a reply shows."""
+        digest = sum(map(token, self.ops)) % 2**64
+        last = f"{self.ops[-1]:016x}" if self.ops else ""
+        told = {
+            "birth": self.birth,
+            "owner": self.owner,
+            "count": len(self.ops),
+            "last": last,
+            "digest": f"{digest:016x}",
+        }
+        return json.dumps({"session": told}).encode()
+
+
+class Scripted:
+    """Answers the n-th request with the n-th action, or by ``otherwise``; keeps what it was sent."""
+
+    def __init__(self, actions: list[Action], otherwise: Callable[[bytes], Action]) -> None:
+        self._actions = list(actions)
+        self._otherwise = otherwise
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        self.requests: list[bytes] = []
+        self.connections = 0
+        self._open: list[socket.socket] = []
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def script(self, *actions: Action) -> None:
+        """What to do with the next requests."""
+        self._actions = list(actions)
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                connection, _ = self._listener.accept()
+                self.connections += 1
+                self._open.append(connection)
+                threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+
+    def _serve(self, connection: socket.socket) -> None:
+        with suppress(OSError):
+            while request := _request(connection):
+                self.requests.append(request)
+                action = self._actions.pop(0) if self._actions else self._otherwise(request)
+                if callable(action):
+                    action(connection)
+                    break
+                data, then = (action, "") if isinstance(action, bytes) else (b"", action)
+                if isinstance(action, tuple):
+                    data, then = action
+                connection.sendall(data)
+                if then == HANG:
+                    return
+                if then == RESET:
+                    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                if then:
+                    break
+            connection.close()
+
+    def close(self) -> None:
+        """Close the listener and every connection."""
+        self._listener.close()
+        for connection in self._open:
+            connection.close()
+
+
+def _request(connection: socket.socket) -> bytes:
+    data = b""
+    while b"\r\n\r\n" not in data:
+        more = connection.recv(65536)
+        if not more:
+            return b""
+        data += more
+    head, _, body = data.partition(b"\r\n\r\n")
+    length = next((int(line[16:]) for line in head.split(b"\r\n") if line.startswith(b"Content-Length: ")), 0)
+    while len(body) < length:
+        body += connection.recv(65536)
+    return head + b"\r\n\r\n" + body
+
+
+@contextmanager
+def scripted(*actions: Action, otherwise: Callable[[bytes], Action] = lambda request: reply()) -> Iterator[Scripted]:
+    """A scripted server for the length of a scope."""
+    server = Scripted(list(actions), otherwise)
+    try:
+        yield server
+    finally:
+        server.close()
+
+
+Steps = sessions.Steps
+
+
+class Visitor:
+    """A user whose session is a function given to it."""
+
+    model: ClassVar[ModelFactory] = tally
+    devices: ClassVar[int] = 1
+
+    def __init__(self, session: Callable[[Client], Steps], timeout: float = 5.0, wait: float = 0.0) -> None:
+        self._session = session
+        self.timeout = timeout
+        self.wait = wait
+
+    def session(self, client: Client, /) -> Steps:
+        return self._session(client)
+
+    def final(self, client: Client, /) -> Request | None:
+        return client.get("/cart")
+
+    def observe(self, reply: Reply, /) -> Tally | None:
+        return tally_of(reply.json()) if reply.body.startswith(b"{") else None
+
+    def forced_login(self, reply: Reply, /) -> bool:
+        return reply.status == 401
+
+    def wait_time(self) -> float:
+        return self.wait
+
+
+class Once:
+    """A crowd whose sessions send at once, and are over when they end."""
+
+    def __init__(self) -> None:
+        self.dropped = 0
+        self.left = 0
+        self.done = Event()
+
+    def ready(self, session: Actor, now: int) -> None:
+        session.t_intended = now
+        session.send(now)
+
+    def ended(self, session: Session, now: int) -> None:
+        self.left -= 1
+        if not self.left:
+            self.done.set()
+
+
+@dataclass(frozen=True)
+class Driven:
+    """What came of some sessions."""
+
+    records: Chunk
+    stage: Stage
+
+    @property
+    def outcomes(self) -> list[Outcome]:
+        return [Outcome(number) for number in self.records["outcome"].tolist()]
+
+
+def drive(url: str, *sessions: Visitor, within: float = 10.0, target: Target | None = None) -> Driven:
+    """Run sessions from the first request to the last; fails where they take too long."""
+    engine, crowd, chunks = Engine(), Once(), [np.empty(0, RECORD)]
+    engine.target = target or Target.of(url)
+    stage = Stage(engine, Recorder(chunks.append), Names(), host=engine.target.host, seed=1, t0=time.monotonic_ns())
+
+    def start(now: int) -> None:
+        crowd.left = len(sessions)
+        for user in sessions:
+            stage.begin(user, crowd).advance(None, now)
+
+    engine.at(0, start)
+    running = gevent.spawn(engine.run)
+    in_time = crowd.done.wait(within)
+    engine.close()
+    running.kill()
+    stage.recorder.flush()
+    assert in_time, "the sessions hang"
+    return Driven(np.concatenate(chunks), stage)
+
+
+def header(request: bytes, name: str) -> str | None:
+    """A header of a request that was sent."""
+    lines: list[Any] = request.split(b"\r\n\r\n")[0].decode().split("\r\n")[1:]
+    return next((line.split(": ", 1)[1] for line in lines if line.lower().startswith(name.lower() + ":")), None)
+
+
+class Rig:
+    """An engine with its stage and a recorder that keeps its rows, turned by the test itself."""
+
+    def __init__(self, url: str) -> None:
+        self.engine = Engine()
+        target = self.engine.target = Target.of(url)
+        self._chunks: list[Chunk] = []
+        self._recorder = Recorder(self._chunks.append)
+        self.names = Names()
+        self.stage = Stage(self.engine, self._recorder, self.names, host=target.host, seed=1, t0=time.monotonic_ns())
+
+    def until(self, holds: Callable[[], bool], within: float = 10.0) -> None:
+        """Turn the engine until something holds."""
+        end = time.monotonic() + within
+        while not holds():
+            assert time.monotonic() < end, "it never came to that"
+            self.engine.turn()
+
+    def visit(self, *users: Visitor) -> Closed:
+        """Let these users run their sessions, closed, until each has ended its first one."""
+        crowd = Closed(self.stage)
+        ended: set[int] = set()
+        proceed = crowd.ended
+
+        def once(session: Session, now: int) -> None:
+            ended.add(session.number)
+            crowd.leave(session.user)
+            proceed(session, now)
+
+        crowd.ended = once  # type: ignore[method-assign] # a session a user is what these tests look at
+        for user in users:
+            crowd.join(user, 0)
+        crowd.start(time.monotonic_ns())
+        self.until(lambda: len(ended) == len(users))
+        return crowd
+
+    def rows(self) -> Any:
+        """The records so far, as one array."""
+        self._recorder.flush()
+        return np.concatenate(self._chunks) if self._chunks else np.empty(0, RECORD)
+
+    def close(self) -> None:
+        """Let go of everything."""
+        self.engine.close()
+        self.engine.epoll.close()

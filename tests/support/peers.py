@@ -1,0 +1,30 @@
+"""Replicas that ask each other without a network between them."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from targets.http.errors import Unavailable
+from targets.state.replicated import Replicated
+from targets.storage.peers import Entry
+
+
+@dataclass
+class Nearby:
+    """A replica as the others know it."""
+
+    place: Replicated
+    away: bool = False
+
+    async def keep(self, entries: Sequence[Entry]) -> Collection[str]:
+        self._answers()
+        return self.place.keep(entries)
+
+    async def give(self, handle: str) -> Entry | None:
+        self._answers()
+        return self.place.give(handle)
+
+    async def close(self) -> None: ...
+
+    def _answers(self) -> None:
+        if self.away:
+            raise Unavailable("away")

@@ -1,0 +1,81 @@
+"""Real stores that the tests of a module share: each is up from its first use to the module's end."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+import pytest
+
+from harness.cluster.capabilities import Killable, Pausable
+from harness.cluster.stores import STORES, Kind
+from harness.cluster.stores.etcd import EtcdStore
+from harness.cluster.stores.hazelcast import HazelcastStore
+from harness.cluster.stores.nats import NatsStore
+from harness.cluster.supervisor import Supervisor, supervised
+from harness.common.errors import EnvironmentLacksError
+
+WITHIN = 60  # seconds
+#: Those that agree among three servers, and work with one.
+AGREEING: dict[str, type[EtcdStore | HazelcastStore | NatsStore]] = {
+    "etcd": EtcdStore,
+    "hazelcast": HazelcastStore,
+    "nats": NatsStore,
+}
+#: The others. What several servers do together is in test_clusters.py.
+OTHERS = sorted(STORES.keys() - AGREEING.keys())
+#: Those whose data outlives the death of all their servers.
+DURABLE = ("etcd", "nats", "postgres")
+
+T = TypeVar("T")
+
+
+class Held(Kind, Killable, Pausable, Protocol):
+    """What each of them can do."""
+
+
+class HeldStores:
+    """Those that were asked for, by name."""
+
+    def __init__(self, supervisor: Supervisor, scope: AsyncExitStack, logs: Path) -> None:
+        self.supervisor = supervisor
+        self._scope, self._logs = scope, logs
+        self._held: dict[str, Held] = {}
+
+    async def up(self, name: str) -> Held:
+        """The store of that name, running, whatever the test before left; of those that agree, one server."""
+        if name in self._held:
+            held = self._held[name]
+            await held.resume()
+            assert (await held.restart()).landed
+            return held
+        logs, agreeing = self._logs / name, AGREEING.get(name)
+        store: Kind = agreeing(self.supervisor, logs, members=1) if agreeing else STORES[name](self.supervisor, logs)
+        try:
+            await self._scope.enter_async_context(store)
+        except EnvironmentLacksError as lack:
+            pytest.skip(f"{lack.message}: {lack.hint}")
+        assert isinstance(store, Killable) and isinstance(store, Pausable)
+        self._held[name] = store
+        return store
+
+
+async def eventually(ask: Callable[[], Awaitable[T]]) -> T:
+    """The answer, once there is one: a store that is back, or has a new leader, is found a moment later."""
+    give_up = time.monotonic() + WITHIN
+    while True:
+        try:
+            return await ask()
+        except Exception:
+            if time.monotonic() > give_up:
+                raise
+            await asyncio.sleep(0.05)
+
+
+@contextlib.asynccontextmanager
+async def held_stores(logs: Path) -> AsyncIterator[HeldStores]:
+    async with supervised("held-stores") as supervisor, AsyncExitStack() as scope:
+        yield HeldStores(supervisor, scope, logs)

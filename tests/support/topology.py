@@ -1,0 +1,37 @@
+"""A harness in miniature: a real topology, held up, and in the middle of several faults where that is asked for.
+
+``python -m tests.support.topology RUN LOGS STATE BALANCER [broken]``
+"""
+
+import asyncio
+import sys
+from pathlib import Path
+
+from harness.cluster.backends.process import ProcessBackend
+from harness.cluster.supervisor import supervised
+from harness.common.clock import Clock
+from harness.faults import Partition, Pause, PauseStore, Slow
+from harness.scenario.balancing import Balancing
+from harness.scenario.design import Design
+
+FAULTS = (Pause(0), Slow(1), Partition("balancer-r1"), PauseStore())
+
+
+async def main(run: str, logs: Path, state: str, balancer: str, broken: bool) -> None:
+    links = ("balancer",) if broken else ()
+    design = Design("plain", state=state, replicas=2, balancing=Balancing(name=balancer), links=links)
+    clock = Clock()
+    clock.start()
+    async with (
+        supervised(run) as supervisor,
+        ProcessBackend(supervisor, run, "secret" * 8).topology(design, logs, clock) as topology,
+    ):
+        for fault in FAULTS if broken else ():
+            evidence = await fault.inject(topology)
+            assert evidence.landed, fault
+        print("up", flush=True)
+        await asyncio.sleep(1000)
+
+
+if __name__ == "__main__":
+    asyncio.run(main(sys.argv[1], Path(sys.argv[2]), sys.argv[3], sys.argv[4], sys.argv[5:] == ["broken"]))

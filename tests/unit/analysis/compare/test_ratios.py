@@ -1,0 +1,81 @@
+"""Welch's interval, one-sided p values and Holm's correction, against scipy and by hand."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from harness.analysis.compare.ratios import Shift, holm
+
+NOW = (0.11, 0.09, 0.14, 0.10, 0.12, 0.08)
+BEFORE = (0.01, -0.02, 0.03, 0.00, 0.02, -0.01, 0.015)
+logs = st.lists(st.floats(-1, 1), min_size=6, max_size=12).map(tuple)
+margins = st.floats(0.01, 0.5)
+
+
+def test_the_interval_is_welchs() -> None:
+    known = stats.ttest_ind(NOW, BEFORE, equal_var=False).confidence_interval(0.95)
+    assert Shift(NOW, BEFORE).interval == pytest.approx((known.low, known.high))
+
+
+@pytest.mark.parametrize("margin", [0.0, 0.05, 0.0953, 0.2])
+def test_the_p_value_is_welchs_for_the_hypothesis_at_the_margin(margin: float) -> None:
+    moved = np.asarray(NOW) - margin
+    known = stats.ttest_ind(moved, BEFORE, equal_var=False, alternative="greater").pvalue
+    assert Shift(NOW, BEFORE).p_above(margin) == pytest.approx(known)
+
+
+@given(logs, logs, margins)
+def test_the_two_sides_turned_round_mirror_every_figure(
+    now: tuple[float, ...], before: tuple[float, ...], m: float
+) -> None:
+    one, other = Shift(now, before), Shift(before, now)
+    assert one.mean == -other.mean
+    assert one.interval == pytest.approx((-other.interval[1], -other.interval[0]))
+    assert one.p_above(m) == pytest.approx(other.p_below(m))
+    assert one.recurs(m) == other.recurs(m)
+
+
+@given(logs, logs, margins)
+def test_an_interval_beyond_the_margin_and_a_small_p_are_the_same(
+    now: tuple[float, ...], before: tuple[float, ...], m: float
+) -> None:
+    shift = Shift(now, before)
+    low = shift.interval[0]
+    if abs(low - m) > 1e-9:
+        assert (low > m) == (shift.p_above(m) < 0.025)
+
+
+def test_where_nothing_varies_the_interval_is_a_point_and_the_answer_certain() -> None:
+    shift = Shift((0.2,) * 6, (0.0,) * 6)
+    assert shift.interval == pytest.approx((0.2, 0.2), abs=1e-12)
+    assert (shift.p_above(0.1), shift.p_below(0.1), shift.p_above(0.3)) == (0.0, 1.0, 1.0)
+
+
+def test_one_pair_is_no_sample() -> None:
+    with pytest.raises(ValueError, match="two pairs"):
+        Shift((0.1,), BEFORE)
+
+
+def test_what_happened_in_one_half_of_a_session_alone_does_not_recur() -> None:
+    hiccup = Shift((0.0, 0.0, 0.0, 0.9, 0.9, 0.9), (0.0,) * 6)
+    assert hiccup.mean > 0.4
+    assert not hiccup.recurs(0.1)
+    assert Shift((0.4,) * 6, (0.0,) * 6).recurs(0.1)
+    assert not Shift((0.0,) * 6, (0.0, 0.0, 0.0, -0.9, -0.9, -0.9)).recurs(0.1)
+
+
+def test_holm_by_hand() -> None:
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx((0.03, 0.06, 0.06, 0.02))
+    assert holm([0.5, 0.9]) == (1.0, 1.0)
+    assert holm([]) == ()
+
+
+@given(st.lists(st.floats(0, 1), max_size=12))
+def test_holm_never_lowers_a_p_value_and_keeps_their_order(values: list[float]) -> None:
+    adjusted = holm(values)
+    assert all(math.isclose(a, p) or a > p for a, p in zip(adjusted, values, strict=True))
+    assert [adjusted[i] for i in np.argsort(values, kind="stable")] == sorted(adjusted)

@@ -1,0 +1,59 @@
+from harness.analysis.metrics.sagas import sagas
+from harness.observations.events import Effect
+
+
+def deeds(op: int, *whats: str, boot: str = "b1") -> list[Effect]:
+    return [Effect(op, what, boot) for what in whats]
+
+
+def test_a_journal_without_sagas_has_none_to_judge() -> None:
+    assert sagas([]) is None
+    assert sagas(deeds(1, "checkout", "order")) is None
+
+
+def test_what_is_paid_and_shipped_or_wholly_undone_is_at_its_end() -> None:
+    found = sagas(
+        [
+            *deeds(1, "reserve", "pay", "ship"),
+            *deeds(2, "reserve", "release"),
+            *deeds(3, "reserve", "pay", "refund", "release"),
+        ]
+    )
+    assert found is not None
+    assert (found.begun, found.shipped, found.undone, found.half_done) == (3, 1, 2, 0)
+    assert (found.repeated, found.resumed, found.left_after) == (0, 0, {})
+
+
+def test_whatever_is_neither_is_half_done_and_told_by_its_last_deed() -> None:
+    halves = (
+        ("reserve",),
+        ("reserve", "pay"),
+        ("reserve", "pay", "refund"),
+        ("reserve", "pay", "release"),
+        ("reserve", "ship"),
+        ("reserve", "pay", "ship", "refund"),
+    )
+    found = sagas([deed for op, half in enumerate(halves) for deed in deeds(op, *half)])
+    assert found is not None
+    assert (found.half_done, found.shipped, found.undone) == (6, 0, 0)
+    assert found.left_after == {"reserve": 1, "pay": 1, "refund": 2, "release": 1, "ship": 1}
+
+
+def test_a_deed_done_twice_is_told() -> None:
+    found = sagas(deeds(1, "reserve", "pay", "pay", "ship"))
+    assert found is not None
+    assert (found.repeated, found.shipped) == (1, 1)
+
+
+def test_a_saga_brought_to_its_end_by_another_start_was_resumed_and_is_told_by_where_it_was_left() -> None:
+    found = sagas(
+        [
+            *deeds(1, "reserve", "pay"),
+            *deeds(2, "reserve"),
+            *deeds(1, "ship", boot="b2"),
+            *deeds(2, "release", boot="b2"),
+        ]
+    )
+    assert found is not None
+    assert (found.shipped, found.undone, found.resumed) == (1, 1, 2)
+    assert found.left_after == {"pay": 1, "reserve": 1}

@@ -1,0 +1,283 @@
+import asyncio
+import json
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pytest
+
+from harness.cluster.backends.process import ProcessBackend, _routes
+from harness.cluster.capabilities import Killable, Member, Pausable, Refusal, Replica
+from harness.cluster.replicas.replica import ProcessReplica
+from harness.cluster.supervisor import Supervisor, supervised
+from harness.cluster.topology import Topology
+from harness.common.clock import Clock
+from harness.common.errors import EnvironmentLacksError, UntrustedError, UsageError
+from harness.common.ports import Reservation
+from harness.scenario.balancing import Balancing
+from harness.scenario.design import Design
+from tests.support.clocks_and_topology import FakeStore
+
+STANDIN = Path(__file__).parents[3].parent / "support" / "standin"
+DESIGN = Design("plain", replicas=2, service_time="20ms", slots=3)
+
+
+@dataclass
+class FirstReplica:
+    """A balancer whose address is the first replica's own, and which believes what it is told to."""
+
+    url: str
+    believed: dict[str, str] = field(default_factory=dict)
+    name: str = "first"
+    pid: int | None = None
+
+    async def add(self, member: Member) -> None: ...
+
+    async def remove(self, name: str) -> None: ...
+
+    async def drain(self, name: str) -> None: ...
+
+    async def states(self) -> Mapping[str, str]:
+        return self.believed
+
+    def refusals(self) -> tuple[Refusal, ...]:
+        return ()
+
+
+@asynccontextmanager
+async def first_replica(
+    balancing: Balancing, members: Sequence[Member], supervisor: Supervisor, *, scratch: Path, logs: Path, port: int
+) -> AsyncIterator[FirstReplica]:
+    assert scratch.is_dir()  # noqa: ASYNC240 - a test may wait for the disk
+    assert logs.is_dir()  # noqa: ASYNC240
+    yield FirstReplica(f"http://{members[0].host}:{members[0].port}")
+
+
+@pytest.fixture
+async def supervisor() -> AsyncIterator[Supervisor]:
+    async with supervised("unit-topology") as started:
+        yield started
+
+
+@pytest.fixture
+def backend(supervisor: Supervisor) -> ProcessBackend:
+    return ProcessBackend(supervisor, "nonce", "secret", first_replica, STANDIN)
+
+
+@pytest.fixture
+async def topology(backend: ProcessBackend, tmp_path: Path) -> AsyncIterator[Topology]:
+    async with backend.topology(DESIGN, tmp_path, Clock()) as up:
+        yield up
+
+
+def alive(supervisor: Supervisor) -> list[str]:
+    return [child.name for child in supervisor.children]
+
+
+async def test_every_part_is_up_and_goes_down_with_the_scope(
+    supervisor: Supervisor, backend: ProcessBackend, tmp_path: Path
+) -> None:
+    async with backend.topology(DESIGN, tmp_path, Clock()) as topology:
+        assert alive(supervisor) == ["r0", "r1"]
+        assert [replica.name for replica in topology.replicas] == ["r0", "r1"]
+        assert len({replica.boot for replica in topology.replicas}) == 2
+        assert topology.pids()["replica"] == tuple(replica.pid for replica in topology.replicas)
+        assert topology.store is None
+    assert alive(supervisor) == []
+    assert supervisor.deaths.empty()
+
+
+async def test_a_port_may_come_again_in_one_run(backend: ProcessBackend, tmp_path: Path) -> None:
+    """The system gives away a port that was let go; the balancer before has left nothing there."""
+    with Reservation() as free:
+        port = free.port
+    for nth in ("first", "second"):
+        async with backend.topology(DESIGN, tmp_path / nth, Clock(), port) as topology:
+            assert len(topology.replicas) == 2
+
+
+async def test_an_exception_inside_the_scope_takes_everything_down(
+    supervisor: Supervisor, backend: ProcessBackend, tmp_path: Path
+) -> None:
+    with pytest.raises(ZeroDivisionError):
+        async with backend.topology(DESIGN, tmp_path, Clock()):
+            raise ZeroDivisionError
+    assert alive(supervisor) == []
+
+
+async def test_a_state_with_a_store_gets_one_before_its_replicas(
+    supervisor: Supervisor, backend: ProcessBackend, tmp_path: Path
+) -> None:
+    async with backend.topology(replace(DESIGN, state="redis"), tmp_path, Clock()) as topology:
+        assert alive(supervisor) == ["redis", "r0", "r1"]
+        assert topology.store is not None
+        argv = await told(topology, "argv")
+        assert f"--store={topology.store.url}" in argv
+
+
+async def told(topology: Topology, key: str, number: int = 1) -> str:
+    member = topology.replicas[number].member
+    reader, writer = await asyncio.open_connection(member.host, member.port)
+    writer.write(b"GET /healthz HTTP/1.0\r\n\r\n")
+    body = (await reader.read()).partition(b"\r\n\r\n")[2]
+    writer.close()
+    return str(json.loads(body)[key])
+
+
+async def test_the_command_line_says_what_the_wire_asks_for(topology: Topology, tmp_path: Path) -> None:
+    member = topology.replicas[1].member
+    words = (await told(topology, "argv")).split()
+    expected = "app=cart state=memory host=127.0.0.1 replica=r1 nonce=nonce secret=secret service-time=20ms slots=3"
+    assert {f"--{word}" for word in expected.split()} <= set(words)
+    assert f"--port={member.port}" in words
+    assert f"--journal={tmp_path / 'journal.jsonl'}" in words
+    assert not [word for word in words if word.startswith(("--store", "--option"))]
+
+
+async def flag(topology: Topology, number: int, name: str) -> str:
+    words = (await told(topology, "argv", number)).split()
+    return next(word.removeprefix(f"--{name}=") for word in words if word.startswith(f"--{name}="))
+
+
+async def test_each_replica_has_a_volume_of_its_own_which_outlives_it_and_ends_with_the_topology(
+    backend: ProcessBackend, tmp_path: Path
+) -> None:
+    async with backend.topology(DESIGN, tmp_path, Clock()) as topology:
+        one, other = [Path(await flag(topology, number, "volume")) for number in (0, 1)]
+        assert one.is_dir() and other.is_dir() and one != other
+        (other / "kept").touch()
+        await the(topology, 1).kill()
+        await the(topology, 1).restart()
+        assert Path(await flag(topology, 1, "volume")) == other
+        assert (other / "kept").exists()
+    assert not other.exists()
+
+
+async def test_a_volume_can_be_lost_or_torn_while_its_replica_is_down(topology: Topology) -> None:
+    replica, volume = the(topology, 1), Path(await flag(topology, 1, "volume"))
+    (volume / "kept").write_bytes(b"x" * 100)
+    for deed in (replica.lose_volume, lambda: replica.tear_volume(10)):
+        assert not (await deed()).landed
+    assert (volume / "kept").stat().st_size == 100
+    await replica.kill()
+    torn = await replica.tear_volume(10)
+    assert (torn.landed, torn.facts) == (True, {"file": "kept", "bytes_cut": 10, "bytes_left": 90})
+    lost = await replica.lose_volume()
+    assert (lost.landed, lost.facts) == (True, {"files": 1, "bytes": 90})
+    assert not (volume / "kept").exists()
+    (volume / "kept").write_bytes(b"x" * 7)
+    restarted = await replica.restart()
+    assert restarted.facts["volume_bytes"] == 7
+    assert float(restarted.facts["ready_s"] or 0) > 0
+    assert restarted.facts["opened_s"] == 0.25
+
+
+async def test_the_replicas_know_their_peers_and_one_that_is_added_knows_them_all(topology: Topology) -> None:
+    def known(number: int) -> str:
+        members = [replica.member for replica in topology.replicas[:number]]
+        return ",".join(f"{member.name}={member.host}:{member.port}" for member in members)
+
+    assert [await flag(topology, number, "peers") for number in (0, 1)] == [known(2)] * 2
+    await topology.grow()
+    assert await flag(topology, 2, "peers") == known(3)
+    await the(topology, 0).kill()
+    await the(topology, 0).restart()
+    assert await flag(topology, 0, "peers") == known(3)
+    assert await flag(topology, 2, "volume") != await flag(topology, 0, "volume")
+
+
+def the(topology: Topology, number: int) -> ProcessReplica:
+    replica = topology.replicas[number]
+    assert isinstance(replica, ProcessReplica)
+    return replica
+
+
+async def test_kill_and_restart_bring_another_boot_at_the_same_address(topology: Topology) -> None:
+    replica = the(topology, 1)
+    before, member = replica.boot, replica.member
+    killed = await replica.kill()
+    assert killed.landed
+    assert killed.facts["boot"] == before
+    assert replica.pid is None
+    assert await replica.health() is None
+    restarted = await replica.restart()
+    assert restarted.landed
+    assert (restarted.facts["old_boot"], restarted.facts["boot"]) == (before, replica.boot)
+    assert before != replica.boot
+    assert replica.member == member
+
+
+async def test_restart_of_one_that_runs_changes_nothing(topology: Topology) -> None:
+    replica = the(topology, 0)
+    boot, pid = replica.boot, replica.pid
+    assert (await replica.restart()).landed
+    assert (replica.boot, replica.pid) == (boot, pid)
+
+
+async def test_a_replica_has_its_abilities(topology: Topology) -> None:
+    for ability in (Replica, Killable, Pausable):
+        assert isinstance(topology.replicas[0], ability)
+
+
+async def test_a_paused_replica_makes_the_topology_unsteady_and_is_named(topology: Topology) -> None:
+    assert (await the(topology, 1).pause()).landed
+    with pytest.raises(UntrustedError, match="r1 does not answer"):
+        await topology.steady(0.05)
+    assert (await the(topology, 1).resume()).landed
+    await topology.steady()
+
+
+async def test_a_balancer_that_holds_a_replica_for_down_is_not_steady(topology: Topology) -> None:
+    assert isinstance(topology.balancer, FirstReplica)
+    topology.balancer.believed.update(r0="up", r1="down")
+    with pytest.raises(UntrustedError, match="first holds r1 for down"):
+        await topology.steady(0.05)
+    topology.balancer.believed["r1"] = "up"
+    await topology.steady()
+
+
+async def test_a_replica_that_ends_at_once_tells_its_last_words_and_takes_the_others_down(
+    supervisor: Supervisor, backend: ProcessBackend, tmp_path: Path
+) -> None:
+    design = replace(DESIGN, options={"exit": "no such state"})
+    with pytest.raises(EnvironmentLacksError, match="no such state"):
+        async with backend.topology(design, tmp_path, Clock()):
+            pass
+    assert alive(supervisor) == []
+
+
+async def test_somebody_else_at_the_port_is_refused(
+    supervisor: Supervisor, backend: ProcessBackend, tmp_path: Path
+) -> None:
+    with pytest.raises(EnvironmentLacksError, match="answers, but not as ours"):
+        async with backend.topology(replace(DESIGN, options={"nonce": "other"}), tmp_path, Clock()):
+            pass
+    assert alive(supervisor) == []
+
+
+async def test_somebody_else_behind_the_balancer_is_refused(
+    supervisor: Supervisor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Topology.steady, "__defaults__", (0.05,))
+    async with ProcessBackend(supervisor, "other", "secret", first_replica, STANDIN).topology(
+        DESIGN, tmp_path / "other", Clock()
+    ) as other:
+
+        @asynccontextmanager
+        async def somebody_elses(*_args: object, **_kwargs: object) -> AsyncIterator[FirstReplica]:
+            yield FirstReplica(other.url)
+
+        mine = ProcessBackend(supervisor, "nonce", "secret", somebody_elses, STANDIN)
+        with pytest.raises(UntrustedError, match="first answers, but not as ours"):
+            async with mine.topology(DESIGN, tmp_path / "mine", Clock()):
+                pass
+
+
+def test_a_link_to_a_store_of_several_servers_is_refused() -> None:
+    linked = Design("d", state="etcd", links=("store",))
+    several = FakeStore(name="etcd", url="etcd://127.0.0.1:1,127.0.0.1:2")
+    with Reservation() as port:
+        assert [route.target for route in _routes(linked, [port], FakeStore(url="redis://127.0.0.1:7/0"))] == [7]
+        with pytest.raises(UsageError, match="etcd has 2"):
+            list(_routes(linked, [port], several))

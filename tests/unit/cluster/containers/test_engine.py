@@ -1,0 +1,33 @@
+"""Which engine is taken, and what is said where there is none."""
+
+from pathlib import Path
+
+import pytest
+
+from harness.cluster.containers import connected
+from harness.cluster.containers.engine import Engine
+from harness.common.errors import EnvironmentLacksError
+from tests.support.docker_engine import FakeClient
+
+
+def test_no_engine_is_told_with_the_line_that_installs_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/no.sock")
+    with pytest.raises(EnvironmentLacksError, match="no Docker engine answers") as lack:
+        connected()
+    assert "apt-get install docker.io" in lack.value.hint
+
+
+def test_another_machines_engine_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOCKER_HOST", "tcp://build.example:2375")
+    with pytest.raises(EnvironmentLacksError, match=r"at build\.example is another machine's"):
+        connected()
+
+
+@pytest.mark.parametrize(("options", "root"), [([], False), (["name=rootless"], True)])
+def test_what_containers_write_is_the_users_own(
+    options: list[str], root: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.getuid", lambda: 1234)
+    monkeypatch.setattr("os.getgid", lambda: 99)
+    monkeypatch.setattr(FakeClient, "info", lambda self: {"SecurityOptions": options})
+    assert Engine(FakeClient()).user == ("0:0" if root else "1234:99")  # type: ignore[arg-type]  # a fake

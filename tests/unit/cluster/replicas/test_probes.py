@@ -1,0 +1,53 @@
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from harness.cluster.replicas.probes import Health, probe
+from harness.common.ports import LOOPBACK, Reservation
+
+
+@asynccontextmanager
+async def answering(reply: bytes) -> AsyncIterator[int]:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        for byte in reply:  # in many small pieces, as a network may
+            writer.write(bytes([byte]))
+            await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(answer, LOOPBACK, 0) as server:
+        yield server.sockets[0].getsockname()[1]
+
+
+OURS = b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n{"nonce": "n", "replica": "r0", "boot": "b"}'
+
+
+@pytest.mark.parametrize(
+    ("reply", "health"),
+    [
+        (OURS, Health(200, "n", "r0", "b")),
+        (b"HTTP/1.0 503 Service Unavailable\r\n\r\n<html>none</html>", Health(503)),
+        (b"HTTP/1.1 200 OK\r\n\r\n[1, 2]", Health(200)),
+        (b"+PONG\r\n", Health(0)),
+        (b"", None),
+    ],
+)
+async def test_a_reply_is_read_for_what_it_is(reply: bytes, health: Health | None) -> None:
+    async with answering(reply) as port:
+        assert await probe(LOOPBACK, port) == health
+
+
+async def test_nobody_there_is_none() -> None:
+    with Reservation() as reservation:
+        assert await probe(LOOPBACK, reservation.port) is None
+
+
+async def test_silence_is_none() -> None:
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    async with await asyncio.start_server(silent, LOOPBACK, 0) as server:
+        assert await probe(LOOPBACK, server.sockets[0].getsockname()[1], within=0.02) is None

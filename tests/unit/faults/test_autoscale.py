@@ -1,0 +1,137 @@
+"""The autoscaler: what it sees, what it wants, and what it does to parts that only remember."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import pytest
+
+from harness.cluster.capabilities import Load
+from harness.common.clock import Clock
+from harness.common.errors import UsageError
+from harness.faults import Autoscale
+from harness.faults.autoscale import Gauge, Look, cpu
+from harness.faults.fault import Looking, Passing
+from harness.faults.scale import Grow, Retire
+from harness.faults.timeline import timeline
+from harness.observations.samples import Sample
+from harness.scenario.faults import At
+from tests.support.clocks_and_topology import FakeReplica, FakeTopology
+
+LOOP = Autoscale(at=0.5, least=1, most=4, lasting="1h", every="1ms", cooldown="1ms")
+
+
+@dataclass
+class Busy(FakeReplica):
+    """A replica of two slots, of which ``share`` is in use from look to look."""
+
+    share: float = 0.5
+    looks: int = 0
+    held: float = 0.0
+
+    async def load(self) -> Load | None:
+        self.looks += 1
+        self.held += 2 * self.share
+        return Load(self.held, slots=2, t=float(self.looks))
+
+
+@dataclass
+class Scaled(FakeTopology):
+    """Replicas that share the work: ``work`` is how many of them it would fill."""
+
+    replicas: list[FakeReplica] = field(default_factory=lambda: [Busy("r0")])
+    work: float = 0.5
+
+    async def grow(self) -> FakeReplica:
+        self.replicas.append(Busy(f"r{len(self.replicas)}"))
+        return self.replicas[-1]
+
+    def spread(self) -> None:
+        for replica in self.replicas:
+            assert isinstance(replica, Busy)
+            replica.share = min(1.0, self.work / len(self.replicas))
+
+
+async def _looped(topology: Scaled, loop: Autoscale, works: Sequence[float]) -> list[str]:
+    """The loop's deeds, one look at each amount of work; time stands still between them."""
+    deeds, left = list[str](), list(works)
+    for at in loop.steps(topology):
+        fault = at.fault
+        if isinstance(fault, Looking):
+            if not left:
+                return deeds
+            topology.work = left.pop(0)
+            topology.spread()
+            await fault.look(topology)
+            continue
+        assert isinstance(fault, Grow | Retire)
+        await fault.inject(topology)
+        deeds.append(fault.kind)
+    return deeds
+
+
+async def test_it_grows_with_the_load_to_its_most_and_shrinks_one_by_one_to_its_least() -> None:
+    topology = Scaled()
+    assert await _looped(topology, LOOP, [0.5, 0.5, 0.5]) == []
+    assert await _looped(topology, LOOP, [0.5, 1.0, 1.0, 2.0, 9.0, 9.0]) == ["grow"] * 3
+    assert await _looped(topology, LOOP, [0.2] * 6) == ["retire"] * 3
+    assert [replica.name for replica in topology.replicas] == ["r0"]
+    assert topology.whole
+
+
+async def test_it_waits_for_its_cooldown_before_it_shrinks() -> None:
+    topology = Scaled(work=4.0)
+    patient = Autoscale(at=0.5, least=1, most=4, lasting="10h", every="1ms", cooldown="1h")
+    assert await _looped(topology, patient, [1.0, 1.0, *[0.1] * 50]) == ["grow"]
+
+
+@pytest.mark.parametrize(
+    ("replicas", "used", "wanted"),
+    [(2, 0.5, 2), (2, 0.54, 2), (2, 0.6, 3), (2, 1.0, 4), (4, 0.1, 1), (2, 9.0, 4), (1, 0.0, 1)],
+)
+def test_it_wants_so_many_that_the_target_is_met(replicas: int, used: float, wanted: int) -> None:
+    assert LOOP.wanted(replicas, used) == wanted
+
+
+async def test_a_new_replica_counts_from_its_second_look() -> None:
+    topology, gauge = Scaled(work=1.0), Gauge()
+    topology.spread()
+    await gauge.read(topology)
+    assert gauge.utilisation is None
+    topology.replicas.append(Busy("r1", share=0.0))
+    await gauge.read(topology)
+    assert gauge.utilisation == 1.0
+    await gauge.read(topology)
+    assert gauge.utilisation == 0.5
+
+
+def test_without_slots_it_is_the_cpu_of_the_last_second_of_those_that_are_as_old() -> None:
+    def sample(t: float, name: str, used: float) -> Sample:
+        return Sample(t, "replica", name, used, 10.0)
+
+    samples = [sample(0.5, "r0", 9.0), sample(1.5, "r0", 0.2), sample(2.0, "r0", 0.4), sample(2.0, "r1", 1.0)]
+    assert cpu(samples, ["r0", "r1"]) == pytest.approx(0.3)
+    assert cpu(samples, ["r1"]) is None
+    assert cpu([], ["r0"]) is None
+
+
+async def test_a_look_on_the_timeline_leaves_no_trace_but_what_was_seen() -> None:
+    topology, gauge, told = Scaled(work=1.0), Gauge(), list[object]()
+    topology.spread()
+    clock = Clock()
+    clock.start()
+    async with timeline([At("0s", Look(gauge)), At("0s", Look(gauge))], topology, clock, told.append):
+        pass
+    assert gauge.utilisation == 1.0
+    assert not told
+
+
+@pytest.mark.parametrize("wrong", [{"at": 0}, {"least": 0}, {"most": 1}, {"every": "0s"}, {"every": "2h"}])
+def test_what_cannot_be_kept_is_refused(wrong: dict[str, object]) -> None:
+    with pytest.raises(UsageError):
+        Autoscale(**{"at": 0.5, "least": 1, "most": 4, "lasting": "1h", **wrong})  # type: ignore[arg-type]  # that is the point
+
+
+def test_it_begins_with_a_size_that_it_may_keep_and_ends_by_itself() -> None:
+    with pytest.raises(UsageError, match="there are 5"):
+        LOOP.check(5)
+    assert isinstance(LOOP, Passing)

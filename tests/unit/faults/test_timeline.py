@@ -1,0 +1,74 @@
+import asyncio
+
+import pytest
+
+from harness.common.clock import Clock
+from harness.common.errors import UntrustedError, UsageError
+from harness.faults import Kill, Restart
+from harness.faults.timeline import timeline
+from harness.observations.events import Event
+from harness.scenario.faults import At
+from tests.support.clocks_and_topology import FakeReplica, FakeTopology
+
+
+def _parts(lands: bool = True) -> tuple[FakeReplica, FakeTopology]:
+    victim = FakeReplica("r1", lands=lands)
+    return victim, FakeTopology([FakeReplica("r0"), victim])
+
+
+def _clock() -> Clock:
+    clock = Clock()
+    clock.start()
+    return clock
+
+
+async def test_a_kill_and_its_restart_are_told_as_one_fault_with_evidence() -> None:
+    victim, topology = _parts()
+    told: list[Event] = []
+    faults = [At("0s", Kill(1)), At("10ms", Restart(1))]
+    async with timeline(faults, topology, _clock(), told.append):
+        await asyncio.sleep(0.05)
+    assert [(event.kind, event.subject, event.detail["kind"]) for event in told] == [
+        ("fault_commanded", "r1", "kill"),
+        ("fault_effective", "r1", "kill"),
+        ("fault_healed", "r1", "kill"),
+    ]
+    assert told[1].detail["boot"] != told[2].detail["boot"]
+    assert victim.deeds == ["kill", "restart"]
+
+
+async def test_what_is_still_broken_at_the_end_is_undone() -> None:
+    victim, topology = _parts()
+    async with timeline([At("0s", Kill(1))], topology, _clock(), lambda event: None):
+        await asyncio.sleep(0.02)
+        assert not victim.up
+    assert victim.up
+
+
+async def test_the_undo_happens_when_the_load_breaks() -> None:
+    victim, topology = _parts()
+    with pytest.raises(RuntimeError, match="load"):
+        async with timeline([At("0s", Kill(1))], topology, _clock(), lambda event: None):
+            await asyncio.sleep(0.02)
+            raise RuntimeError("load")
+    assert victim.up
+
+
+async def test_a_fault_that_does_not_land_is_not_trusted_and_is_undone() -> None:
+    victim, topology = _parts(lands=False)
+    with pytest.raises(UntrustedError, match="did not land"):
+        async with timeline([At("0s", Kill(1))], topology, _clock(), lambda event: None):
+            await asyncio.sleep(0.02)
+    assert victim.deeds == ["kill", "restart"]
+
+
+async def test_an_end_without_its_beginning_is_refused() -> None:
+    _, topology = _parts()
+    with pytest.raises(UsageError, match="nothing to end"):
+        async with timeline([At("0s", Restart(1))], topology, _clock(), lambda event: None):
+            await asyncio.sleep(0.02)
+
+
+def test_a_fault_on_a_replica_that_does_not_exist_is_refused() -> None:
+    with pytest.raises(UsageError, match="there are 3 replicas"):
+        Kill(7).check(3)

@@ -1,0 +1,248 @@
+import time
+from collections.abc import Iterator
+from itertools import count, takewhile
+
+import pytest
+
+from harness.load.arrivals.workload import EMPTY_NS, QUEUE_SECONDS, Closed, Open, PartlyOpen
+from harness.load.http.client import Client, Pause
+from harness.load.sessions.sweep import Sweep
+from harness.observations.requests import SWEEP, Outcome
+from harness.oracle.judge import judge
+from tests.support.load import CLOSE, HANG, Action, Rig, Scripted, Shelf, Steps, Visitor, header, reply, scripted
+
+MS = 1_000_000
+
+
+@pytest.fixture
+def server() -> Iterator[Scripted]:
+    with scripted() as one:
+        yield one
+
+
+@pytest.fixture
+def rig(server: Scripted) -> Iterator[Rig]:
+    rig = Rig(server.url)
+    yield rig
+    rig.close()
+
+
+def endless(cart: Client) -> Steps:
+    while True:
+        yield cart.get("/cart")
+
+
+def two(cart: Client) -> Steps:
+    yield cart.get("/a")
+    yield cart.get("/b")
+
+
+def every(gap: int, first: int = 0) -> Iterator[int]:
+    return (first + n * gap for n in count())
+
+
+def test_a_closed_user_begins_a_new_session_with_no_cookies_when_one_ends(rig: Rig, server: Scripted) -> None:
+    crowd = Closed(rig.stage)
+    crowd.join(Visitor(two), 0)
+    crowd.start(time.monotonic_ns())
+    rig.until(lambda: len(rig.stage.sessions) >= 4)
+    users = [header(request, "X-User") for request in server.requests[:6]]
+    assert users == ["u1", "u1", "u2", "u2", "u3", "u3"]
+
+
+def test_a_user_that_leaves_sends_nothing_further(rig: Rig, server: Scripted) -> None:
+    crowd, stays, leaves = Closed(rig.stage), Visitor(endless), Visitor(endless)
+    for user in (stays, leaves):
+        crowd.join(user, 0)
+    crowd.start(time.monotonic_ns())
+    rig.until(lambda: len(server.requests) > 20)
+    crowd.leave(leaves)
+    session = next(session for session in rig.stage.sessions if session.user is leaves)
+    rig.until(lambda: not session.lane.busy)
+    sent, before = session.requests, rig.stage.sent
+    rig.until(lambda: rig.stage.sent > before + 20)
+    assert session.requests == sent
+
+
+def test_a_user_that_joins_late_takes_part(rig: Rig) -> None:
+    crowd = Closed(rig.stage)
+    crowd.start(time.monotonic_ns())
+    crowd.join(Visitor(endless), time.monotonic_ns())
+    rig.until(lambda: rig.stage.sent > 3)
+
+
+def test_a_stage_that_stops_sends_nothing_further(rig: Rig, server: Scripted) -> None:
+    crowd = Closed(rig.stage)
+    crowd.join(Visitor(endless), 0)
+    crowd.start(time.monotonic_ns())
+    rig.until(lambda: rig.stage.sent > 5)
+    rig.stage.stopping = True
+    rig.until(lambda: rig.engine.in_flight == 0)
+    sent = rig.stage.sent
+    for _ in range(2):
+        rig.engine.turn()
+    assert rig.stage.sent == sent == len(server.requests) == len(rig.rows())
+
+
+def test_a_session_without_requests_does_not_spin(rig: Rig, caplog: pytest.LogCaptureFixture) -> None:
+    def empty(cart: Client) -> Steps:
+        yield from ()
+
+    crowd = Closed(rig.stage)
+    crowd.join(Visitor(empty), 0)
+    began = time.monotonic_ns()
+    crowd.start(began)
+    for _ in range(3):
+        rig.engine.turn()
+    most = 2 + (time.monotonic_ns() - began) // EMPTY_NS
+    assert 1 <= len(rig.stage.sessions) <= most and "without any request" in caplog.text
+
+
+def test_open_requests_are_intended_at_their_arrivals_and_shared_by_the_longest_idle(rig: Rig) -> None:
+    crowd = Open(rig.stage, every(25 * MS), 40)
+    for _ in range(3):
+        crowd.join(Visitor(endless), 0)
+    crowd.start(time.monotonic_ns())
+    rig.until(lambda: rig.stage.sent >= 12)
+    rig.until(lambda: rig.engine.in_flight == 0)
+    rows = rig.rows()
+    assert list(rows["t_intended"][:12]) == [n * 25 * MS for n in range(12)]
+    assert list(rows["session"][:9]) == [1, 2, 3] * 3
+    assert (rows["t_sent"] >= rows["t_intended"]).all() and crowd.dropped == 0
+
+
+def test_open_arrivals_without_an_idle_session_wait_and_count_from_their_arrival() -> None:
+    def slow(_: bytes) -> Action:
+        time.sleep(0.03)
+        return reply()
+
+    with scripted(otherwise=slow) as server:
+        rig = Rig(server.url)
+        crowd = Open(rig.stage, every(5 * MS), 200)
+        crowd.join(Visitor(endless), 0)
+        crowd.start(time.monotonic_ns())
+        rig.until(lambda: rig.stage.sent >= 6)
+        rig.until(lambda: len(rig.rows()) >= 5)
+        rows = rig.rows()
+        rig.close()
+    assert list(rows["t_intended"][:5]) == [n * 5 * MS for n in range(5)]
+    assert rows["t_sent"][4] - rows["t_intended"][4] > 60 * MS
+
+
+def test_a_queue_that_is_full_drops_and_counts() -> None:
+    with scripted(HANG) as server:
+        rig = Rig(server.url)
+        crowd = Open(rig.stage, takewhile(lambda t: True, every(MS)), 2)
+        crowd.join(Visitor(endless), 0)
+        crowd.start(time.monotonic_ns())
+        rig.until(lambda: crowd.dropped >= 5)
+        assert rig.stage.sent == 1
+        dropped = crowd.dropped
+        rig.stage.stopping = True
+        assert crowd.dropped == dropped + 2 * QUEUE_SECONDS, "what was still queued was never sent"
+        rig.close()
+
+
+def test_partly_open_sessions_arrive_and_leave(rig: Rig) -> None:
+    def three(cart: Client) -> Steps:
+        yield cart.get("/a")
+        yield Pause(0.001)
+        yield cart.get("/b")
+        yield cart.get("/c")
+
+    crowd = PartlyOpen(rig.stage, every(10 * MS, MS), lambda: Visitor(three, wait=0.002))
+    crowd.start(time.monotonic_ns())
+    rig.until(lambda: len(rig.stage.sessions) >= 5)
+    rig.stage.stopping = False
+    first_four = rig.stage.sessions[:4]
+    rig.until(lambda: all(session.requests == 3 and not session.lane.busy for session in first_four))
+    rows = rig.rows()
+    firsts = [int(rows[rows["session"] == number]["t_intended"][0]) for number in (1, 2, 3, 4)]
+    assert firsts == [MS + n * 10 * MS for n in range(4)]
+    assert [int((rows["session"] == number).sum()) for number in (1, 2, 3, 4)] == [3] * 4
+
+
+def swept(rig: Rig) -> None:
+    done: list[bool] = []
+    rig.stage.stopping = True
+    Sweep(rig.stage, 5000, lambda: done.append(True)).start(time.monotonic_ns())
+    rig.until(lambda: bool(done))
+    assert done == [True]
+
+
+def write(cart: Client) -> Steps:
+    yield cart.post("/cart/add", writes="tea")
+
+
+def shelves() -> tuple[dict[str, Shelf], object]:
+    """One stored session a cookie, which is what makes a mix-up of cookies visible."""
+    found: dict[str, Shelf] = {}
+
+    def answer(request: bytes) -> bytes:
+        user = header(request, "X-User") or ""
+        cookie = header(request, "Cookie")
+        if cookie is None:
+            found[user] = Shelf(f"b-{user}", user)
+            return found[user](request).replace(b"\r\n\r\n", f"\r\nSet-Cookie: s={user}\r\n\r\n".encode(), 1)
+        return found[cookie.removeprefix("s=")](request)
+
+    return found, answer
+
+
+def test_the_sweep_reads_every_session_with_its_own_cookies() -> None:
+    _, answer = shelves()
+    with scripted(otherwise=answer) as server:  # type: ignore[arg-type]
+        rig = Rig(server.url)
+        rig.visit(*(Visitor(write) for _ in range(40)))
+        swept(rig)
+        rows = rig.rows()
+        rig.close()
+    final = rows[rows["phase"] == SWEEP]
+    assert sorted(final["session"]) == list(range(1, 41))
+    judgements = [judge(session.ledger.testimony()) for session in rig.stage.sessions]
+    assert {(one.kind, one.acknowledged, one.unknown) for one in judgements} == {("none", 1, False)}
+
+
+def test_the_sweep_tries_again_where_a_read_does_not_come_through() -> None:
+    shelf = Shelf()
+    with scripted(otherwise=shelf) as server:
+        rig = Rig(server.url)
+        rig.visit(Visitor(write))
+        server.script(reply(503, replica=""), CLOSE)
+        swept(rig)
+        rows = rig.rows()
+        rig.close()
+    final = rows[rows["phase"] == SWEEP]
+    assert [(Outcome(row["outcome"]), row["attempts"]) for row in final] == [(Outcome.OK, 3)]
+    assert judge(rig.stage.sessions[0].ledger.testimony()).kind == "none"
+
+
+def test_the_sweep_finds_what_is_lost() -> None:
+    shelf = Shelf()
+    with scripted(otherwise=shelf) as server:
+        rig = Rig(server.url)
+        rig.visit(Visitor(write))
+        shelf.birth, shelf.ops = "b2", []
+        swept(rig)
+        rig.close()
+    judgement = judge(rig.stage.sessions[0].ledger.testimony())
+    assert (judgement.kind, judgement.lost_writes) == ("lost", 1)
+
+
+def test_a_session_that_no_read_reaches_stays_unknown() -> None:
+    with scripted(otherwise=Shelf()) as server:
+        rig = Rig(server.url)
+        rig.visit(Visitor(write))
+        server.script(*[CLOSE] * 10)
+        swept(rig)
+        rows = rig.rows()
+        rig.close()
+    assert [(Outcome(row["outcome"]), row["attempts"]) for row in rows[rows["phase"] == SWEEP]] == [
+        (Outcome.IN_DOUBT, 5)
+    ]
+    assert judge(rig.stage.sessions[0].ledger.testimony()).unknown
+
+
+def test_a_sweep_of_nobody_is_done_at_once(rig: Rig) -> None:
+    swept(rig)
+    assert len(rig.rows()) == 0

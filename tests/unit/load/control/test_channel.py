@@ -1,0 +1,62 @@
+import itertools
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.load.control.channel import (
+    Booting,
+    Broken,
+    ChannelError,
+    Deed,
+    Lines,
+    Ready,
+    Start,
+    Stop,
+    Stopped,
+    Sweep,
+    Swept,
+    Word,
+    decode_deed,
+    decode_word,
+    encode,
+)
+from harness.observations.samples import Snapshot
+
+DEEDS: list[Deed] = [Booting("r1", "r1.2"), Start(123, 20.0, 2.0, "http://h:1"), Stop(), Sweep(50.0)]
+WORDS: list[Word] = [Ready(), Snapshot(3, 0.6, sent=5, p99_ms=1.5), Stopped(), Swept(200), Broken("full", "free it", 4)]
+
+
+def test_deeds_and_words_come_back_as_they_were() -> None:
+    assert [decode_deed(encode(deed)) for deed in DEEDS] == DEEDS
+    assert [decode_word(encode(word)) for word in WORDS] == WORDS
+
+
+def test_the_words_are_those_of_the_document() -> None:
+    assert encode(Ready()) == b'{"say": "ready"}\n'
+    assert encode(Swept(200)) == b'{"say": "swept", "sessions": 200}\n'
+    assert decode_deed(b'{"do": "sweep", "rate": 2000}') == Sweep(2000)
+
+
+@given(st.lists(st.integers(1, 400), max_size=20))
+def test_lines_come_whole_from_any_pieces(places: list[int]) -> None:
+    data = b"".join(map(encode, WORDS))
+    edges = [0, *sorted({place for place in places if place < len(data)}), len(data)]
+    lines, words = Lines(), []
+    for a, b in itertools.pairwise(edges):
+        words += [decode_word(line) for line in lines.feed(data[a:b])]
+    assert words == WORDS
+
+
+@pytest.mark.parametrize(
+    "line", [b"", b"{}", b"[1]", b'{"say": "hm"}', b'{"say": "swept"}', b'{"say": "ready", "x": 1}', b"{"]
+)
+def test_what_is_no_message_is_refused(line: bytes) -> None:
+    with pytest.raises(ChannelError):
+        decode_word(line)
+
+
+def test_what_is_no_message_is_not_sent() -> None:
+    with pytest.raises(ChannelError):
+        encode(replace)  # type: ignore[arg-type]

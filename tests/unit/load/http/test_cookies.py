@@ -1,0 +1,59 @@
+import pytest
+
+from harness.load.http.cookies import LARGEST, MOST, Cookies
+
+
+def line(*headers: bytes) -> bytes:
+    cookies = Cookies()
+    for header in headers:
+        cookies.take([header])
+    return cookies.line
+
+
+def test_what_was_set_is_sent_and_replaced_by_name() -> None:
+    assert line(b"a=1; Path=/; HttpOnly", b"b=2", b"a=3") == b"Cookie: a=3; b=2\r\n"
+
+
+@pytest.mark.parametrize(
+    "gone",
+    [
+        b"a=; Max-Age=0",
+        b"a=x; max-age=-1; Expires=Wed, 09 Jun 2100 10:18:14 GMT",
+        b"a=; Expires=Thu, 01 Jan 1970 00:00:00 GMT",
+    ],
+)
+def test_a_cookie_is_deleted_by_its_age_or_its_date(gone: bytes) -> None:
+    assert line(b"a=1", b"b=2", gone) == b"Cookie: b=2\r\n"
+
+
+@pytest.mark.parametrize("kept", [b"a=1; Max-Age=1", b"a=1; Expires=soon", b"a=1; Max-Age=soon", b"a=1; Secure"])
+def test_a_cookie_that_only_may_grow_old_is_kept(kept: bytes) -> None:
+    assert line(kept) == b"Cookie: a=1\r\n"
+
+
+@pytest.mark.parametrize("odd", [b"", b"novalue", b"=x", b";"])
+def test_what_names_nothing_sets_nothing(odd: bytes) -> None:
+    assert line(odd) == b""
+
+
+def test_the_same_value_again_changes_nothing() -> None:
+    cookies = Cookies()
+    assert cookies.take([b"a=1"])
+    assert not cookies.take([b"a=1; Path=/"])
+
+
+def test_of_endless_names_the_newest_are_kept() -> None:
+    cookies = Cookies()
+    cookies.take(b"n%d=1" % number for number in range(MOST + 50))
+    assert cookies.line.count(b"=") == MOST
+    assert b"n49=" not in cookies.line and b"n50=" in cookies.line
+
+
+def test_a_cookie_too_large_for_a_browser_is_ignored_and_the_one_before_it_stays() -> None:
+    cookies = Cookies()
+    largest = b"s=" + b"x" * (LARGEST - 1)
+    assert cookies.take([largest + b"; Path=/"])
+    assert cookies.line == b"Cookie: " + largest + b"\r\n"
+    assert not cookies.take([largest + b"y"])
+    assert cookies.line == b"Cookie: " + largest + b"\r\n"
+    assert cookies.refused == b"s"

@@ -1,0 +1,527 @@
+"""Sessions on a WebSocket: what is sent, what comes back, what is recorded, and whatever breaks."""
+
+import json
+import socket
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from wsproto.events import CloseConnection, TextMessage
+
+from harness.common.errors import UsageError
+from harness.load.arrivals.workload import Closed
+from harness.load.http.client import Client, Pause
+from harness.load.http.response import Reply
+from harness.load.sessions.websocket_session import envelope
+from harness.observations.requests import LOAD, NO_TIME, UNASKED, Anomaly, Method, Outcome
+from harness.oracle.operations import operation
+from tests.support.load import Rig, Shelf, Steps, Visitor, drive, header, reply, scripted
+from tests.support.websocket import HEADERS, Peer, accepted, upgraded
+from tests.unit.load.http.test_robust import nothing_left_open
+
+OK, FAILED, IN_DOUBT = Outcome.OK, Outcome.FAILED, Outcome.IN_DOUBT
+OPEN, SEND, RECEIVE, CLOSE = (int(method) for method in (Method.OPEN, Method.SEND, Method.RECEIVE, Method.CLOSE))
+
+
+class Talked:
+    """One session against a server's side of the talk: what it was told, and what was recorded."""
+
+    def __init__(
+        self,
+        session: Callable[[Client], Steps],
+        talk: Callable[[Peer], None],
+        more: bytes = HEADERS,
+        timeout: float = 5.0,
+    ) -> None:
+        self.told: list[Reply] = []
+        with nothing_left_open(), scripted(otherwise=upgraded(talk, more)) as server:
+            driven = drive(server.url, Visitor(self._noting(session), timeout=timeout))
+            self.requests = server.requests
+        self.stage = driven.stage
+        self.rows = driven.records
+        self.methods = [Method(row).name for row in self.rows["method"].tolist()]
+        self.outcomes = driven.outcomes
+
+    def _noting(self, session: Callable[[Client], Steps]) -> Callable[[Client], Steps]:
+        def noting(client: Client) -> Steps:
+            steps = session(client)
+            step = next(steps)
+            while True:
+                came = yield step
+                if not isinstance(step, Pause):
+                    self.told.append(came)
+                try:
+                    step = steps.send(came) if not isinstance(step, Pause) else next(steps)
+                except StopIteration:
+                    return
+
+        return noting
+
+    def of(self, method: int) -> Any:
+        return self.rows[self.rows["method"] == method]
+
+
+def acknowledging(shelf: Shelf) -> Callable[[Peer], None]:
+    """Applies each message that names a write, and answers with the state."""
+
+    def talk(peer: Peer) -> None:
+        while True:
+            op = json.loads(peer.heard())["op"]
+            shelf(b"Idempotency-Key: %b" % op.encode())
+            peer.say(json.dumps({"op": op, **json.loads(shelf.body())}))
+
+    return talk
+
+
+def say(times: int) -> Callable[[Client], Steps]:
+    def session(client: Client) -> Steps:
+        yield client.connect("/chat?room=1", room="1")
+        for number in range(times):
+            yield client.send(json={"text": f"n{number}"}, writes=number)
+
+    return session
+
+
+def quietly(peer: Peer) -> None:
+    """Says nothing until the client leaves."""
+    while not isinstance(peer.event(), CloseConnection):
+        pass
+
+
+def test_a_message_is_an_exchange_of_the_ledger_and_a_record() -> None:
+    seen = Talked(say(3), acknowledging(Shelf()))
+    assert [one.status for one in seen.told] == [101] * 4
+    assert seen.methods == ["OPEN", "SEND", "SEND", "SEND", "CLOSE"] and seen.outcomes == [OK] * 5
+    sent = seen.of(SEND)
+    assert sent["op"].tolist() == [operation(1, 1, i) for i in (1, 2, 3)]
+    assert sent["anomaly"].tolist() == [Anomaly.NONE] * 3 and sent["status"].tolist() == [101] * 3
+    assert (sent["t_intended"] <= sent["t_sent"]).all() and (sent["t_sent"] <= sent["t_first"]).all()
+    assert (sent["t_first"] <= sent["t_end"]).all()
+    assert (sent["bytes_sent"] > 20).all() and (sent["bytes_received"] > 100).all()
+    testimony = seen.stage.sessions[0].ledger.testimony()
+    assert (testimony.acknowledged, testimony.room) == (3, "1")
+
+
+def test_the_upgrade_carries_the_session_and_its_reply_says_who_answered() -> None:
+    def session(client: Client) -> Steps:
+        yield client.get("/login")
+        yield client.connect("/chat", headers={"X-Room": "7"})
+        yield client.send(json={}, writes=1)
+
+    with scripted(
+        reply(headers={"Set-Cookie": "session=s1", "set-cookie": "SRV=r0"}),
+        otherwise=upgraded(acknowledging(Shelf()), HEADERS + b"Set-Cookie: SRV=r9\r\n"),
+    ) as server:
+        driven = drive(server.url, Visitor(session))
+        upgrade = server.requests[1]
+    assert header(upgrade, "Cookie") == "session=s1; SRV=r0"
+    assert (header(upgrade, "X-User"), header(upgrade, "X-Room"), header(upgrade, "Connection")) == (
+        "u1",
+        "7",
+        "Upgrade",
+    )
+    assert driven.stage.sessions[0].cookies.line == b"Cookie: session=s1; SRV=r9\r\n"
+    names = driven.stage.names
+    assert {names.value("replica", row) for row in driven.records["replica"]} == {"r0"}
+    assert {names.value("boot", row) for row in driven.records["boot"]} == {"r0-boot"}
+
+
+def test_what_comes_unasked_is_recorded_when_it_comes_and_kept_to_be_received() -> None:
+    def talk(peer: Peer) -> None:
+        peer.say('{"op": "00000000000000ff", "text": "one"}')
+        op = json.loads(peer.heard())["op"]
+        peer.say("two, no JSON")
+        peer.say(json.dumps({"op": op}))
+        quietly(peer)
+
+    latest: list[Reply | None] = []
+
+    def session(client: Client) -> Steps:
+        yield client.connect("/chat")
+        yield client.send(json={}, writes=1)
+        latest.append(client.latest)
+        for _ in range(3):
+            yield client.receive(timeout=0.05)
+
+    seen = Talked(session, talk)
+    assert [one.body for one in seen.told[2:]] == [b'{"op": "00000000000000ff", "text": "one"}', b"two, no JSON", b""]
+    assert [one.status for one in seen.told] == [101, 101, 101, 101, 204]
+    assert latest[0] is not None and latest[0].body == b"two, no JSON"
+    came = seen.of(RECEIVE)
+    assert seen.stage.heard == came["t_end"][0] + seen.stage.t0, "what nobody wrote is not waited for in the end"
+    assert came["op"].tolist() == [0xFF, 0] and came["phase"].tolist() == [UNASKED] * 2
+    assert seen.of(SEND)["phase"].tolist() == [LOAD]
+
+
+def test_listening_takes_in_all_of_it_and_ends_with_its_time() -> None:
+    def talk(peer: Peer) -> None:
+        for number in range(50):
+            peer.say(str(number))
+        quietly(peer)
+
+    def session(client: Client) -> Steps:
+        yield client.connect("/chat")
+        while client.latest is None or client.latest.body != b"49":
+            yield client.listen(0.05)
+
+    seen = Talked(session, talk)
+    assert {one.status for one in seen.told[1:]} == {204} and len(seen.of(RECEIVE)) == 50
+
+
+@pytest.mark.parametrize(
+    ("end", "outcome"),
+    [
+        (lambda peer: peer.close(), OK),
+        (lambda peer: peer.close(1011), IN_DOUBT),
+        (lambda peer: peer.connection.close(), IN_DOUBT),
+        (lambda peer: peer.reset(), IN_DOUBT),
+        (lambda peer: peer.connection.sendall(b"\xff\xff\xff\xff"), IN_DOUBT),
+        (lambda peer: peer.connection.sendall(b"\x81\x03\xc3\x28\xff"), IN_DOUBT),
+        (lambda peer: peer.connection.sendall(b"\x81\x7f\xff\xff\xff\xff\xff\xff\xff\xff"), IN_DOUBT),
+        (lambda peer: peer.connection.sendall(b"\x80\x01a"), IN_DOUBT),
+        (lambda peer: peer.connection.sendall(b"HTTP/1.1 400 Bad\r\n\r\n"), IN_DOUBT),
+    ],
+)
+def test_however_a_connection_ends_is_told_and_the_session_opens_another(
+    end: Callable[[Peer], object], outcome: Outcome
+) -> None:
+    ended: list[bool] = []
+
+    def talk(peer: Peer) -> None:
+        if ended:
+            acknowledging(Shelf())(peer)
+        ended.append(True)
+        end(peer)
+        time.sleep(0.3)  # what is garbled is left by the client, not by this side
+
+    def session(client: Client) -> Steps:
+        yield client.connect("/chat")
+        yield client.listen(5)
+        yield client.connect("/chat")
+        yield client.send(json={}, writes=1)
+
+    seen = Talked(session, talk)
+    assert [one.status for one in seen.told] == [101, 0, 101, 101]
+    assert seen.methods == ["OPEN", "CLOSE", "OPEN", "SEND", "CLOSE"]
+    assert seen.outcomes == [OK, outcome, OK, OK, OK]
+    assert seen.of(OPEN)["reconnected"].tolist() == [0, 1]
+    assert [bool(code) for code in seen.of(CLOSE)["status"]] == [True, False], "the second was left by the client"
+
+
+def test_a_break_leaves_what_awaits_its_answer_in_doubt() -> None:
+    def talk(peer: Peer) -> None:
+        peer.heard()
+        peer.reset()
+
+    seen = Talked(say(2), talk)
+    assert seen.methods == ["OPEN", "CLOSE", "SEND", "SEND"]
+    assert seen.outcomes == [OK, IN_DOUBT, IN_DOUBT, FAILED], "the second was never sent"
+    testimony = seen.stage.sessions[0].ledger.testimony()
+    assert (testimony.in_doubt, testimony.failed) == ((1,), ((2, 2),))
+
+
+def test_no_answer_in_time_is_in_doubt_and_the_connection_is_left() -> None:
+    seen = Talked(say(1), quietly, timeout=1.0)
+    assert seen.methods == ["OPEN", "CLOSE", "SEND"] and seen.outcomes == [OK, OK, IN_DOUBT]
+    assert seen.of(SEND)["t_first"].tolist() == [NO_TIME]
+
+
+@pytest.mark.parametrize(
+    ("status", "outcome", "anomaly"),
+    [(503, IN_DOUBT, Anomaly.NONE), (409, FAILED, Anomaly.NONE), (401, FAILED, Anomaly.FORCED_LOGIN)],
+)
+def test_an_answer_tells_its_status_as_a_reply_does(status: int, outcome: Outcome, anomaly: Anomaly) -> None:
+    def talk(peer: Peer) -> None:
+        peer.say(json.dumps({"op": json.loads(peer.heard())["op"], "status": status, "error": "so it is"}))
+        quietly(peer)
+
+    seen = Talked(say(1), talk)
+    assert seen.outcomes[1] is outcome and seen.of(SEND)["anomaly"].tolist() == [anomaly]
+    assert seen.told[1].status == status
+
+
+def test_a_lost_state_is_seen_in_an_answer() -> None:
+    births = iter(["b1", "b2"])
+
+    def talk(peer: Peer) -> None:
+        op = json.loads(peer.heard())["op"]
+        shelf = Shelf(next(births))
+        shelf(b"Idempotency-Key: %b" % op.encode())
+        peer.say(json.dumps({"op": op, **json.loads(shelf.body())}))
+
+    def session(client: Client) -> Steps:
+        for _ in range(2):
+            yield client.connect("/chat")
+            yield client.send(json={}, writes=1)
+
+    assert Talked(session, talk).of(SEND)["anomaly"].tolist() == [Anomaly.NONE, Anomaly.LOST]
+
+
+def test_a_check_reads_and_answer_of_the_scenario_are_asked() -> None:
+    def talk(peer: Peer) -> None:
+        assert peer.heard() == "ask"
+        peer.say("noise")
+        peer.say("answer")
+        quietly(peer)
+
+    def session(client: Client) -> Steps:
+        yield client.connect("/any", name="opening")
+        yield client.send(
+            data="ask",
+            answer=lambda reply: reply.body == b"answer",
+            check=lambda reply: False,
+            reads=lambda reply: None,
+            name="asking",
+        )
+
+    seen = Talked(session, talk)
+    assert seen.told[1].body == b"answer" and seen.of(SEND)["anomaly"].tolist() == [Anomaly.WRONG]
+    named = [seen.stage.names.value("name", row) for row in seen.rows["name"]]
+    assert named == ["opening", "RECEIVE /any", "asking", "CLOSE /any"]
+
+
+def test_a_message_without_an_answer_is_over_once_it_is_sent() -> None:
+    heard: list[str] = []
+
+    def talk(peer: Peer) -> None:
+        heard.extend(peer.heard() for _ in range(500))
+        peer.say("all")
+        quietly(peer)
+
+    def session(client: Client) -> Steps:
+        yield client.connect("/any")
+        for number in range(500):
+            yield client.send(data=str(number))
+        yield client.receive()
+
+    seen = Talked(session, talk)
+    assert heard == [str(number) for number in range(500)] and seen.told[-1].body == b"all"
+    assert seen.outcomes[1:501] == [OK] * 500
+
+
+def test_a_large_message_goes_through_both_ways_also_in_frames() -> None:
+    large = "x" * 3_000_000
+
+    def talk(peer: Peer) -> None:
+        peer.say(str(len(peer.heard())))
+        peer.say_in_frames(large, "", "y")
+        peer.say_bytes(b"\0\1")
+        quietly(peer)
+
+    def session(client: Client) -> Steps:
+        yield client.connect("/any")
+        yield client.send(data=large, answer=lambda reply: True)
+        yield client.receive()
+        yield client.receive()
+
+    seen = Talked(session, talk)
+    assert [one.body for one in seen.told[1:]] == [b"3000000", (large + "y").encode(), b"\0\1"]
+
+
+def test_a_ping_is_answered_between_two_frames_of_a_message() -> None:
+    back: list[bytes] = []
+
+    def talk(peer: Peer) -> None:
+        peer.connection.sendall(peer.frames.send(TextMessage(data="a", message_finished=False)))
+        back.append(peer.ping(b"there?"))
+        peer.say("b")
+        quietly(peer)
+
+    def session(client: Client) -> Steps:
+        yield client.connect("/any")
+        yield client.receive()
+
+    assert Talked(session, talk).told[1].body == b"ab" and back == [b"there?"]
+
+
+def test_leaving_shakes_hands_and_a_later_message_is_not_sent() -> None:
+    farewell: list[object] = []
+
+    def talk(peer: Peer) -> None:
+        farewell.append(peer.event())
+        peer.connection.sendall(peer.frames.send(CloseConnection(code=1000)))
+
+    def session(client: Client) -> Steps:
+        yield client.connect("/any")
+        yield client.disconnect()
+        yield client.send(json={}, writes=1)
+        while not farewell:
+            yield Pause(0.01)
+
+    seen = Talked(session, talk)
+    assert seen.methods == ["OPEN", "CLOSE", "SEND"] and seen.outcomes == [OK, OK, FAILED]
+    assert isinstance(farewell[0], CloseConnection) and farewell[0].code == 1000
+
+
+@pytest.mark.parametrize(
+    ("answer", "outcome", "status"),
+    [
+        (reply(404), FAILED, 404),
+        (reply(503, replica=""), IN_DOUBT, 503),
+        (reply(401), FAILED, 401),
+        (reply(200), OK, 200),
+        (b"SSH-2.0\r\n", IN_DOUBT, 0),
+        (b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n", IN_DOUBT, 0),
+        (b"HTTP/1.1 101 Switching Protocols\r\nSec-WebSocket-Accept: x\r\n" + HEADERS + b"\r\n\x81\x01a", IN_DOUBT, 0),
+        ("close", IN_DOUBT, 0),
+        ("hang", IN_DOUBT, 0),
+    ],
+)
+def test_an_upgrade_that_is_not_granted_is_the_outcome_of_that_request(
+    answer: Any, outcome: Outcome, status: int
+) -> None:
+    told: list[int] = []
+
+    def session(client: Client) -> Steps:
+        told.append((yield client.connect("/chat")).status)
+        told.append((yield client.get("/next")).status)
+
+    with nothing_left_open(), scripted(answer) as server:
+        driven = drive(server.url, Visitor(session, timeout=1.0))
+    assert told == [status, 200] and driven.outcomes == [outcome, OK]
+
+
+def test_nobody_listens_and_no_socket_was_opened() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    with nothing_left_open():
+        driven = drive(f"http://127.0.0.1:{port}", Visitor(say(1)))
+    assert driven.outcomes == [FAILED, FAILED] and driven.records["bytes_sent"].tolist() == [0, 0]
+
+
+SERVED = '{"op": "%s", "text": "grüße"}'
+
+
+def frames_of(op: str) -> bytes:
+    """An answer in two frames, with a ping between them."""
+    whole = (SERVED % op).encode()
+    return b"\x01\x05" + whole[:5] + b"\x89\x02hi" + b"\x80" + bytes([len(whole) - 5]) + whole[5:]
+
+
+@pytest.mark.parametrize("step", [1, 2, 3, 7])
+def test_an_answer_and_the_upgrade_may_come_in_any_pieces(step: int) -> None:
+    def otherwise(request: bytes) -> Any:
+        def act(connection: socket.socket) -> None:
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            peer = Peer(connection)
+            data = accepted(request)
+            for at in range(0, len(data), step):
+                connection.sendall(data[at : at + step])
+            data = frames_of(json.loads(peer.heard())["op"])
+            for at in range(0, len(data), step):
+                connection.sendall(data[at : at + step])
+            quietly(peer)
+
+        return act
+
+    with nothing_left_open(), scripted(otherwise=otherwise) as server:
+        driven = drive(server.url, Visitor(say(1)))
+    assert driven.outcomes == [OK, OK, OK]
+
+
+@given(st.integers(0, 60), st.binary(max_size=20), st.booleans())
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+def test_no_mangled_frame_breaks_more_than_its_connection(at: int, noise: bytes, cut: bool) -> None:
+    def talk(peer: Peer) -> None:
+        whole = frames_of(json.loads(peer.heard())["op"])
+        peer.connection.sendall(whole[:at] + noise + (b"" if cut else whole[at + len(noise) :]))
+        time.sleep(0.02)
+        peer.connection.close()
+
+    def session(client: Client) -> Steps:
+        yield client.connect("/chat")
+        yield client.send(json={}, writes=1)
+        yield client.get("/next")
+
+    with nothing_left_open(), scripted(otherwise=upgraded(talk)) as server:
+        driven = drive(server.url, Visitor(session))
+    asked = driven.records[driven.records["phase"] == LOAD]
+    assert [Method(row).name for row in asked["method"].tolist()] == ["OPEN", "SEND", "GET"]
+    assert asked["outcome"].tolist()[1] in (OK, IN_DOUBT) and asked["outcome"].tolist()[2] == OK
+
+
+@given(st.binary(max_size=60))
+def test_an_envelope_is_read_of_anything(data: bytes) -> None:
+    op, status = envelope(data)
+    assert 0 <= op < 2**64 and 0 < status < 1000
+
+
+def test_an_envelope_tells_its_write_and_its_status() -> None:
+    assert envelope(b'{"op": "00c0ffee00c0ffee", "status": 503}') == (0x00C0FFEE00C0FFEE, 503)
+    assert envelope(b'{"text": "hi"}') == (0, 101)
+
+
+def test_opening_and_sending_are_told_to_locusts_listeners() -> None:
+    told: list[tuple[str, str, int | None, str]] = []
+
+    def each(method: str, name: str, reply: Reply | None, error: str, times: tuple[int, int]) -> None:
+        assert times[0] <= times[1]
+        told.append((method, name, reply.status if reply else None, error))
+
+    def talk(peer: Peer) -> None:
+        peer.say("unasked")
+        acknowledging(Shelf())(peer)
+
+    def session(client: Client) -> Steps:
+        yield client.connect("/chat?room=1")
+        yield client.send(json={}, writes=1)
+        yield client.disconnect()
+        yield client.send(json={}, writes=2)
+
+    with scripted(otherwise=upgraded(talk)) as server:
+        rig = Rig(server.url)
+        rig.stage.each = each
+        rig.visit(Visitor(session))
+        rig.close()
+    assert told == [
+        ("OPEN", "OPEN /chat", 101, ""),
+        ("SEND", "SEND /chat", 101, ""),
+        ("SEND", "SEND /chat", None, "not sent"),
+    ]
+
+
+def test_a_user_who_leaves_lets_go_of_its_websocket_and_the_next_session_has_its_own() -> None:
+    gone: list[object] = []
+
+    def talk(peer: Peer) -> None:
+        peer.say("hello")
+        gone.append(peer.event())
+
+    def session(client: Client) -> Steps:
+        yield client.connect("/chat")
+        yield client.receive()
+        yield client.listen(600)
+
+    with scripted(otherwise=upgraded(talk)) as server:
+        rig = Rig(server.url)
+        crowd, user = Closed(rig.stage), Visitor(session)
+        crowd.join(user, 0)
+        crowd.start(time.monotonic_ns())
+        rig.until(lambda: rig.stage.sessions[0].client.latest is not None)
+        assert not rig.stage.sessions[0].busy, "listening is no exchange that is waited for"
+        crowd.leave(user)
+        rig.until(lambda: bool(gone))
+        assert isinstance(gone[0], CloseConnection)
+        assert [Method(row).name for row in rig.rows()["method"].tolist()] == ["OPEN", "RECEIVE", "CLOSE"]
+        rig.close()
+
+
+def test_a_message_that_cannot_be_is_refused_where_it_is_written() -> None:
+    client = Client(1)
+    for wrong in ({}, {"json": {}, "data": "x"}, {"data": "x", "writes": 1}):
+        with pytest.raises(UsageError):
+            client.send(**wrong)
+
+
+def test_a_path_that_cannot_be_sent_ends_the_session_and_nothing_else(caplog: pytest.LogCaptureFixture) -> None:
+    def session(client: Client) -> Steps:
+        yield client.connect("no slash")
+
+    with scripted() as server:
+        rig = Rig(server.url)
+        rig.visit(Visitor(session))
+        rig.close()
+    assert "cannot be sent" in caplog.text

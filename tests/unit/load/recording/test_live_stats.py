@@ -1,0 +1,105 @@
+import os
+from collections.abc import Callable
+
+import pytest
+
+from harness.load.recording.live_stats import Counts, Lag
+from harness.load.recording.recorder import Chunk, Names, Recorder
+from harness.observations.requests import SWEEP, Anomaly, Method, Outcome
+
+os.environ["LOCUST_SKIP_MONKEY_PATCH"] = "1"  # these tests run in a process with threads of its own
+
+from locust.stats import RequestStats
+
+from harness.load.recording.locust_stats import LocustStats
+
+MS = 1_000_000
+#: (name, method, outcome, status, milliseconds from the send, bytes)
+REQUESTS = [
+    ("POST /cart", Method.POST, Outcome.OK, 200, 3.2, 100),
+    ("POST /cart", Method.POST, Outcome.OK, 200, 151.0, 120),
+    ("POST /cart", Method.POST, Outcome.IN_DOUBT, 0, 5000.0, 0),
+    ("GET /cart", Method.GET, Outcome.FAILED, 404, 1.6, 30),
+    ("GET /cart", Method.GET, Outcome.FAILED, 404, 1.4, 30),
+    ("browse", Method.GET, Outcome.OK, 200, 77.0, 10),
+]
+
+
+def chunk(names: Names, phase: int = 0, late: float = 0.0, anomaly: Anomaly = Anomaly.NONE) -> Chunk:
+    chunks: list[Chunk] = []
+    recorder = Recorder(chunks.append)
+    for name, method, outcome, status, took, size in REQUESTS:
+        sent, number = round(late * MS), names.number("name", name)
+        end = sent + round(took * MS)
+        recorder.add(1, 1, 0, number, method, outcome, anomaly, 1, 0, phase, status, 0, 0, 0, sent, -1, end, 9, size)
+    recorder.flush()
+    return chunks[0]
+
+
+def test_locusts_table_is_what_locust_itself_would_have_counted() -> None:
+    names = Names()
+    ours, theirs = RequestStats(), RequestStats()
+    LocustStats(ours, names).fold(chunk(names, late=20.0))
+    for name, method, outcome, _, took, size in REQUESTS:
+        theirs.log_request(method.name, name.removeprefix(f"{method.name} "), took, size)  # type: ignore[arg-type]
+        if outcome is not Outcome.OK:
+            theirs.log_error(method.name, name.removeprefix(f"{method.name} "), "x")
+    assert ours.entries.keys() == theirs.entries.keys()
+    for mine, its in [
+        (ours.total, theirs.total),
+        *((ours.entries[key], theirs.entries[key]) for key in theirs.entries),
+    ]:
+        assert mine.num_requests == its.num_requests
+        assert mine.num_failures == its.num_failures
+        assert dict(mine.response_times) == dict(its.response_times)
+        assert (mine.min_response_time, mine.max_response_time) == pytest.approx(
+            (its.min_response_time, its.max_response_time)
+        )
+        assert mine.total_response_time == pytest.approx(its.total_response_time)
+        assert mine.total_content_length == its.total_content_length
+        assert sum(mine.num_reqs_per_sec.values()) == its.num_requests
+    assert sorted((error.method, error.name, error.error, error.occurrences) for error in ours.errors.values()) == [
+        ("GET", "/cart", "failed: HTTP 404", 2),
+        ("POST", "/cart", "in doubt: no reply", 1),
+    ]
+
+
+def test_counts_add_up_over_chunks_and_leave_the_sweep_out() -> None:
+    names, counts = Names(), Counts()
+    counts.fold(chunk(names, anomaly=Anomaly.STALE))
+    counts.fold(chunk(names, late=10.5))
+    counts.fold(chunk(names, phase=SWEEP, late=99.0, anomaly=Anomaly.LOST))
+    shot = counts.snapshot(1.0, sent=13, sessions=2, lost=1, dropped=4)
+    assert (shot.n, shot.sent, shot.ok, shot.failed, shot.in_doubt) == (1, 13, 6, 4, 2)
+    assert (shot.anomalies, shot.late, shot.dropped, shot.sessions, shot.sessions_lost) == (6, 6, 4, 2, 1)
+
+
+def test_p99_is_of_the_last_interval_and_from_the_intended_start() -> None:
+    names, counts = Names(), Counts()
+    counts.fold(chunk(names, late=100.0))
+    first, second = (counts.snapshot(t, 0, 0, 0, 0) for t in (0.2, 0.4))
+    assert first.p99_ms is not None and 4000 < first.p99_ms <= 5100
+    assert second.p99_ms is None and second.n == 2
+
+
+class Timers:
+    def __init__(self) -> None:
+        self.calls: list[tuple[int, Callable[[int], None]]] = []
+
+    def at(self, t_ns: int, call: Callable[[int], None]) -> None:
+        self.calls.append((t_ns, call))
+
+
+def test_lag_is_how_late_the_timer_fires(monkeypatch: pytest.MonkeyPatch) -> None:
+    timers, now = Timers(), 0
+    monkeypatch.setattr("harness.load.recording.live_stats.time.monotonic_ns", lambda: now)
+    lag = Lag(timers.at)
+    lag.start(0)
+    assert lag.p99_ms is None
+    for _ in range(200):
+        due, call = timers.calls.pop()
+        now = due + 3 * MS
+        call(now)
+    assert lag.p99_ms == pytest.approx(3.0, abs=0.02)
+    lag.reset()
+    assert lag.p99_ms is None

@@ -1,0 +1,85 @@
+"""Our folds keep Locust's statistics as its own calls, one a request, would have."""
+
+import os
+from typing import Any
+
+import numpy as np
+import pytest
+
+from harness.load.recording.live_stats import Counts
+from harness.load.recording.recorder import Chunk, Names
+from harness.observations.requests import RECORD, SWEEP, Method, Outcome
+
+os.environ["LOCUST_SKIP_MONKEY_PATCH"] = "1"  # before the import: the tests' own threads are to stay threads
+
+from locust.stats import RequestStats
+
+from harness.load.recording.locust_stats import LocustStats
+
+NAMES = ("GET /cart", "POST /cart/add", "login")
+
+
+def chunk(size: int, seed: int) -> Chunk:
+    chance = np.random.default_rng(seed)
+    records = np.zeros(size, RECORD)
+    records["name"] = chance.integers(1, len(NAMES) + 1, size)
+    records["method"] = chance.integers(0, 2, size)
+    records["outcome"] = chance.choice([0, 0, 0, 1, 2], size)
+    records["status"] = np.where(records["outcome"] == 0, 200, chance.choice([0, 409, 503], size))
+    records["phase"] = chance.choice([0, 0, 0, SWEEP], size)
+    records["t_intended"] = chance.integers(0, 10**9, size)
+    records["t_sent"] = records["t_intended"] + chance.integers(0, 20_000_000, size)
+    records["t_end"] = records["t_sent"] + chance.integers(100_000, 12_000_000_000, size)
+    records["bytes_received"] = chance.integers(0, 5000, size)
+    return records
+
+
+def by_locust(records: Chunk, names: Names) -> RequestStats:
+    stats = RequestStats()
+    for one in records[records["phase"] != SWEEP]:
+        method = Method(int(one["method"])).name
+        name = names.value("name", int(one["name"])).removeprefix(f"{method} ")
+        took: Any = float(one["t_end"] - one["t_sent"]) / 1e6
+        stats.log_request(method, name, took, int(one["bytes_received"]))
+        if one["outcome"] != Outcome.OK:
+            word = Outcome(int(one["outcome"])).name.lower().replace("_", " ")
+            status = int(one["status"])
+            stats.log_error(method, name, f"{word}: {f'HTTP {status}' if status else 'no reply'}")
+    return stats
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_chunk_counts_as_its_records_would_one_by_one(seed: int) -> None:
+    names = Names()
+    for name in NAMES:
+        names.number("name", name)
+    records = chunk(400, seed)
+    ours = RequestStats()
+    fold = LocustStats(ours, names).fold
+    for part in np.array_split(records, 3):
+        fold(part)
+    theirs = by_locust(records, names)
+    assert ours.entries.keys() == theirs.entries.keys()
+    for key in [*theirs.entries, None]:
+        mine, its = (ours.entries[key], theirs.entries[key]) if key else (ours.total, theirs.total)
+        assert mine.response_times == its.response_times
+        assert (mine.num_requests, mine.num_failures) == (its.num_requests, its.num_failures)
+        assert (mine.min_response_time, mine.max_response_time) == (its.min_response_time, its.max_response_time)
+        assert mine.total_response_time == pytest.approx(its.total_response_time)
+        assert mine.total_content_length == its.total_content_length
+    assert {key: error.occurrences for key, error in ours.errors.items()} == {
+        key: error.occurrences for key, error in theirs.errors.items()
+    }
+
+
+def test_the_counts_are_those_of_the_load_alone() -> None:
+    records = chunk(1000, 1)
+    counts = Counts()
+    for part in np.array_split(records, 4):
+        counts.fold(part)
+    load = records[records["phase"] != SWEEP]
+    snapshot = counts.snapshot(1.0, sent=len(load), sessions=1, lost=0, dropped=0)
+    assert [snapshot.ok, snapshot.failed, snapshot.in_doubt] == np.bincount(load["outcome"], minlength=3).tolist()
+    assert snapshot.late == np.count_nonzero(load["t_sent"] - load["t_intended"] > 10_000_000)
+    assert snapshot.p99_ms == pytest.approx(np.percentile(load["t_end"] - load["t_intended"], 99) / 1e6)
+    assert counts.snapshot(2.0, sent=0, sessions=1, lost=0, dropped=0).p99_ms is None

@@ -1,0 +1,92 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from harness.common.errors import EnvironmentLacksError
+from harness.load.recording.recorder import CAPACITY, LAST_ID, Chunk, Names, Recorder, SpoolWriter
+from harness.observations.requests import NO_TIME, RECORD, SWEEP
+from harness.results.spool import read
+
+FIELDS = (7, 7, 99, 1, 0, 0, 0, 1, 0, 0, 200, 1, 2)
+
+
+def record(recorder: Recorder, *times: int, phase: int = 0) -> None:
+    recorder.add(*FIELDS[:9], phase, *FIELDS[10:], *times, 120, 330)
+
+
+def test_a_record_comes_out_as_it_went_in_counted_from_t0() -> None:
+    chunks: list[Chunk] = []
+    recorder = Recorder(chunks.append)
+    recorder.t0 = 1000
+    record(recorder, 1001, 1002, NO_TIME, 1004)
+    record(recorder, 1001, 1002, 1003, 1004)
+    recorder.flush()
+    assert [tuple(row) for row in chunks[0].tolist()] == [
+        (*FIELDS, 1, 2, NO_TIME, 4, 120, 330),
+        (*FIELDS, 1, 2, 3, 4, 120, 330),
+    ]
+
+
+def test_every_sink_gets_every_record_once_whatever_the_number() -> None:
+    one: list[Chunk] = []
+    two: list[Chunk] = []
+    recorder = Recorder(one.append, two.append)
+    for number in range(2 * CAPACITY + 3):
+        record(recorder, number, number, number, number)
+    recorder.flush()
+    recorder.flush()
+    for chunks in (one, two):
+        assert np.concatenate(chunks)["t_end"].tolist() == list(range(2 * CAPACITY + 3))
+
+
+def test_what_a_sink_keeps_is_not_written_over() -> None:
+    chunks: list[Chunk] = []
+    recorder = Recorder(chunks.append)
+    for _ in range(2):
+        record(recorder, 1, 2, 3, 4 + len(chunks))
+        recorder.flush()
+    assert [int(chunk["t_end"][0]) for chunk in chunks] == [4, 5]
+
+
+def test_the_spool_is_read_as_it_was_written(tmp_path: Path) -> None:
+    spool = SpoolWriter(tmp_path)
+    names = Names(spool.tell)
+    assert [names.number("name", "GET /cart"), names.number("replica", "r0")] == [1, 1]
+    assert [names.number("boot", "b0"), names.number("boot", "b1")] == [1, 2]
+    recorder = Recorder(spool.write)
+    record(recorder, 1, 2, 3, 4)
+    record(recorder, 5, 6, 7, 8, phase=SWEEP)
+    recorder.flush()
+    spool.close()
+    frame = read(tmp_path)
+    assert frame[["name", "replica", "boot"]].iloc[0].tolist() == ["GET /cart", "r0", "b1"]
+    assert frame["phase"].tolist() == [0, SWEEP]
+
+
+def test_a_name_is_told_once_and_before_any_record_has_it(tmp_path: Path) -> None:
+    spool = SpoolWriter(tmp_path)
+    names = Names(spool.tell)
+    for _ in range(3):
+        names.number("name", "GET /")
+    told = [json.loads(line) for line in (tmp_path / "names.jsonl").read_text().splitlines()]
+    assert told == [{"kind": "name", "id": 1, "value": "GET /"}]
+
+
+def test_names_without_end_share_the_last_number() -> None:
+    names = Names()
+    numbers = {names.number("name", str(number)) for number in range(LAST_ID + 100)}
+    assert max(numbers) <= LAST_ID
+    assert names.value("name", names.number("name", "one more")) == "(other)"
+
+
+def test_a_full_disk_is_told_to_a_person() -> None:
+    full = Path("/dev/full")
+    if not full.exists():
+        pytest.skip("this system has no /dev/full: use Linux")
+    spool = SpoolWriter.__new__(SpoolWriter)
+    with full.open("wb", buffering=0) as file:
+        spool._requests = file.fileno()
+        with pytest.raises(EnvironmentLacksError, match="disk is full"):
+            spool.write(np.zeros(1, RECORD))

@@ -1,0 +1,59 @@
+import random
+from collections.abc import Mapping
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.load.workers.reliable_channel import LETTER, Post
+
+# isort: split
+
+from locust.exception import RPCError
+
+Sent = list[tuple[str, Mapping[str, Any]]]
+
+
+class Ends:
+    """Two ends and what lies on the way between them."""
+
+    def __init__(self) -> None:
+        self.there: Sent = []
+        self.back: Sent = []
+        self.came: list[Any] = []
+        self.ours = Post(lambda kind, data: self.there.append((kind, data)), lambda letter: None)
+        self.theirs = Post(lambda kind, data: self.back.append((kind, data)), self.came.append)
+
+    def carry(self, chance: random.Random, lose: float) -> None:
+        """Bring some of it over, in any order, some of it twice, and lose some."""
+        for way, end in ((self.there, self.theirs), (self.back, self.ours)):
+            carried, way[:] = way[:] * 2, []
+            chance.shuffle(carried)
+            for kind, data in carried:
+                if chance.random() >= lose:
+                    (end.take if kind == LETTER else end.acknowledged)(data)
+
+
+@given(st.integers(0, 10_000), st.sampled_from([0.0, 0.3, 0.8]))
+def test_every_letter_comes_once_and_in_order_whatever_the_way_does(seed: int, lose: float) -> None:
+    ends, chance = Ends(), random.Random(seed)
+    for number in range(20):
+        ends.ours.post({"word": number})
+        ends.carry(chance, lose)
+    for _ in range(1000):
+        if not ends.ours.waiting:
+            break
+        ends.ours.again()
+        ends.theirs.again()
+        ends.carry(chance, lose)
+    assert ends.came == [{"word": number} for number in range(20)]
+    assert ends.ours.waiting == 0
+
+
+def test_a_letter_that_cannot_be_sent_now_waits() -> None:
+    def broken(kind: str, data: Any) -> None:
+        raise RPCError
+
+    end = Post(broken, lambda letter: None)
+    end.post({"word": "hello"})
+    assert end.waiting == 1

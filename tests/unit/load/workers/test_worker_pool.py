@@ -1,0 +1,95 @@
+from itertools import count, islice
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.common.errors import UsageError
+from harness.load.arrivals.pacer import poisson
+from harness.load.control.channel import Ready, Start, Stopped, Swept
+from harness.load.control.plan import LoadPlan, Share
+from harness.load.workers.reliable_channel import Post
+from harness.load.workers.transport import Bearing
+from harness.load.workers.worker_pool import Crew, Worker, total
+from harness.observations.samples import Snapshot
+
+
+def worker(nth: int) -> Worker:
+    return Worker(nth, "here", Post(lambda kind, data: None, lambda letter: None), f"worker-{nth + 1}", joined=True)
+
+
+def crew(size: int) -> Crew:
+    one = Crew(size)
+    one.workers += [worker(nth) for nth in range(size)]
+    return one
+
+
+def test_counts_add_up_and_of_times_the_worst_is_told() -> None:
+    parts = [
+        Snapshot(4, 1.0, 10, 7, 2, 1, 3, 5, 1, 20.0, 0.5, 0.3, 0.2, "core 1", 2, 1),
+        Snapshot(9, 1.2, 1, 1, 0, 0, 0, 2, 0, None, 4.0, 0.9, 0.8, "core 0", 0, 0),
+    ]
+    assert total(parts) == Snapshot(0, 1.2, 11, 8, 2, 1, 3, 7, 1, 20.0, 4.0, 0.9, 0.8, "core 0", 2, 1)
+
+
+def test_it_has_stopped_when_the_last_one_has() -> None:
+    both = crew(2)
+    for one in both.workers:
+        assert not both.stopped
+        one.said[Stopped] = Stopped()
+    assert both.stopped
+
+
+def test_a_lost_worker_is_not_waited_for_and_its_counts_stay() -> None:
+    both = crew(2)
+    both.workers[0].said[Swept] = Swept(5)
+    both.workers[1].last = Snapshot(3, 0.6, ok=7, sessions=2)
+    assert both.swept is None
+    both.workers[1].lost = True
+    assert both.swept == 5
+    assert both.snapshot(8, 1.5) == Snapshot(8, 1.5, ok=7, sessions=2)
+
+
+def test_before_all_have_come_nothing_is_ready() -> None:
+    half = Crew(2)
+    half.workers.append(worker(0))
+    half.workers[0].said[Ready] = Ready()
+    assert not half.ready
+
+
+def test_numbered_workers_have_their_places_and_the_others_those_that_are_left() -> None:
+    three = Crew(3)
+    assert [three.place(2), three.place(0)] == [1, 2]
+    three.workers += [worker(1), worker(2)]
+    assert (three.place(2), three.place(0), three.place(9)) == (None, 0, None)
+
+
+@given(st.integers(1, 8), st.integers(0, 100))
+def test_shares_have_every_arrival_once_and_no_session_in_common(of: int, seed: int) -> None:
+    shares = [Share(nth, of) for nth in range(of)]
+    taken = sorted(t for share in shares for t in islice(share.arrivals(poisson(100, seed)), 20))
+    assert taken == list(islice(poisson(100, seed), 20 * of))
+    numbers = [share.number(index) for share in shares for index in range(20)]
+    assert sorted(numbers) == list(islice(count(1), 20 * of))
+
+
+def test_each_worker_needs_a_session() -> None:
+    assert LoadPlan("closed", concurrent=3).users_of(2) == 3
+    assert LoadPlan("partly_open", rate=5).users_of(4) == 4
+    with pytest.raises(UsageError, match="4 workers share 3 sessions"):
+        LoadPlan("closed", concurrent=3).users_of(4)
+
+
+@given(st.integers(-(10**12), 10**12), st.lists(st.tuples(st.integers(0, 10**9), st.integers(0, 10**9)), min_size=1))
+def test_the_clocks_differ_by_what_is_found_and_at_most_its_error(ahead: int, ways: list[tuple[int, int]]) -> None:
+    looks = [(100, 100 + there + ahead, 100 + there + back) for there, back in ways]
+    found = Bearing.of(looks)
+    assert abs(found.ahead - ahead) <= found.error <= min(sum(way) for way in ways) / 2 + 1
+
+
+@pytest.mark.parametrize(
+    ("url", "here"),
+    [("http://127.0.0.1:80", True), ("http://localhost:8080/x", True), ("http://[::1]:1", True), ("http://h:1", False)],
+)
+def test_a_loopback_address_is_of_this_machine_only(url: str, here: bool) -> None:
+    assert Start(1, 2.0, 0.0, url).is_here_only is here

@@ -1,0 +1,51 @@
+"""The forest plot of a comparison."""
+
+import xml.etree.ElementTree as ET
+from dataclasses import replace
+from pathlib import Path
+
+from harness.analysis.compare import compare
+from harness.report.charts import forest
+from tests.support.compare import Session
+
+BASELINE = Session(seed=1, arms=("control", "fault")).side()
+SLOW = compare(Session(seed=2, arms=("control", "fault"), slower={"subject": 1.3}).side(), BASELINE)
+
+
+def words(path: Path) -> str:
+    return "".join(ET.parse(path).getroot().itertext())  # noqa: S314 - a file of our own making
+
+
+def test_every_ratio_has_a_row_and_the_margin_is_named(tmp_path: Path) -> None:
+    chart = forest.draw(SLOW, tmp_path / "charts")
+    assert chart is not None
+    assert (chart.svg.name, chart.png.name) == ("compare.svg", "compare.png")
+    text = words(chart.svg)
+    assert text.count("control: p50, by") == 2 and text.count("fault: p50, by its control") == 2
+    assert "margin, 10%" in text and "worse" in text
+    assert len(chart.table.rows) == len(SLOW.metrics)
+
+
+def test_the_same_comparison_gives_the_same_bytes(tmp_path: Path) -> None:
+    one, other = forest.draw(SLOW, tmp_path / "a"), forest.draw(SLOW, tmp_path / "b")
+    assert one and other
+    assert one.svg.read_bytes() == other.svg.read_bytes()
+    assert one.png.read_bytes() == other.png.read_bytes()
+
+
+def test_the_finding_names_what_regressed() -> None:
+    assert forest.finding(SLOW).startswith("regression: subject, control arm")
+    same = compare(Session(seed=2).side(), Session(seed=1).side())
+    assert "regression" not in forest.finding(same)
+
+
+def test_nothing_is_drawn_of_what_could_not_be_compared(tmp_path: Path) -> None:
+    few = compare(Session(seed=2, pairs=2).side(), Session(seed=1).side())
+    assert forest.draw(few, tmp_path) is None
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_ratio_far_off_the_axis_is_cut_and_still_drawn(tmp_path: Path) -> None:
+    wild = tuple(replace(one, ratio=9.0, interval=(0.01, 40.0)) for one in SLOW.metrics)
+    chart = forest.draw(replace(SLOW, metrics=wild), tmp_path)
+    assert chart is not None and "(-" not in words(chart.svg)

@@ -1,0 +1,55 @@
+import re
+from dataclasses import replace
+from pathlib import Path
+
+from harness.report.charts import draw
+from harness.report.html import write_pair
+from harness.report.html.pair import Side, differences, pairs
+from harness.results.summary import Summary
+from tests.support import charts as fakes
+
+
+def _side(summary: Summary, tmp_path: Path, run: str) -> Side:
+    named = replace(summary, run=run)
+    return Side(named, draw(named, fakes.runs(), tmp_path / run))
+
+
+def test_a_run_beside_itself_differs_in_nothing(tmp_path: Path) -> None:
+    side = _side(fakes.summary(), tmp_path, "one")
+    assert differences(side, side).rows == ()
+
+
+def test_another_count_and_another_finding_are_told(tmp_path: Path) -> None:
+    left = _side(fakes.summary(), tmp_path, "one")
+    name, design = next(iter(left.summary.designs.items()))
+    arm = design.arms["fault"]
+    worse = replace(arm, sessions=replace(arm.sessions, lost=arm.sessions.lost + 1))
+    changed = replace(design, finding="other", arms={**design.arms, "fault": worse})
+    right = Side(replace(left.summary, run="two", designs={**left.summary.designs, name: changed}), left.charts)
+    told = {(row[0], row[1]) for row in differences(left, right).rows}
+    assert told == {(name, "finding"), (name, "fault: sessions lost")}
+
+
+def test_a_design_that_only_one_run_has_is_told(tmp_path: Path) -> None:
+    left = _side(fakes.summary(), tmp_path, "one")
+    gone = dict(left.summary.designs)
+    name, _ = gone.popitem()
+    right = Side(replace(left.summary, run="two", designs=gone), left.charts)
+    assert (name, "ran", None, "no") in differences(left, right).rows
+
+
+def test_charts_stand_beside_each_other_by_title(tmp_path: Path) -> None:
+    left = _side(fakes.summary(), tmp_path, "one")
+    right = replace(left, charts=left.charts[1:])
+    (title, (ours, theirs)), *rest = pairs(left, right)
+    assert title == left.charts[0].title and ours is not None and theirs is None
+    assert all(None not in charts for _, charts in rest)
+
+
+def test_the_page_of_two_runs_has_no_id_twice(tmp_path: Path) -> None:
+    left, right = _side(fakes.summary(), tmp_path, "one"), _side(fakes.summary(), tmp_path, "two")
+    html = write_pair(tmp_path / "both.html", left, right).read_text()
+
+    ids = re.findall(r'\bid="([^"]+)"', html)
+    assert len(ids) == len(set(ids)) > 100
+    assert html.count("<figure>") == 2 * len(left.charts)

@@ -1,0 +1,201 @@
+import base64
+import hashlib
+import json
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from html.parser import HTMLParser
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from harness.report import html as report_page
+from harness.report.charts import Chart, draw
+from harness.report.html import page, write
+from harness.results.summary import Controls
+from harness.results.verdicts import Result, Verdict
+from tests.support import charts as fakes
+
+NASTY = "<script>alert(1)</script>\"'&"
+VERDICTS = [
+    Verdict("keeps", Result.PASS, "0 of 200 lost", "stateless"),
+    Verdict("clean control", Result.FAIL, "2 anomalies without a fault"),
+]
+PLAN = {"load": "closed", "seed": 7, "environment": {"cpu": "a cpu", "cores": 2, "git": None}, "source": "SCENARIO = 1"}
+VOID = {"meta", "link", "br", "use", "path", "rect", "img"}
+
+
+SCRIPT = (Path(report_page.__file__).with_name("page.js")).read_text(encoding="utf-8")
+
+
+def scripts(html: str) -> list[str]:
+    """The scripts that run: those without a type."""
+    return re.findall(r"<script>(.*?)</script>", html, re.DOTALL)
+
+
+class Page(HTMLParser):
+    """A page as its elements: names, attributes, headings and text."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str]]] = []
+        self.text = ""
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, {name: value or "" for name, value in attrs}))
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+    def all(self, tag: str) -> list[dict[str, str]]:
+        return [attributes for name, attributes in self.elements if name == tag]
+
+    @property
+    def ids(self) -> list[str]:
+        return [attributes["id"] for _, attributes in self.elements if "id" in attributes]
+
+
+@pytest.fixture(scope="module")
+def charts(tmp_path_factory: pytest.TempPathFactory) -> Sequence[Chart]:
+    return draw(fakes.summary(), fakes.runs(), tmp_path_factory.mktemp("charts"))
+
+
+@pytest.fixture(scope="module")
+def html(charts: Sequence[Chart]) -> str:
+    return page(fakes.summary(), VERDICTS, charts, PLAN)
+
+
+def test_the_finding_comes_before_any_table_or_chart(html: str) -> None:
+    finding = html.index("sticky lost 67 of 200 sessions, exactly those at risk")
+    assert finding < html.index("<table") < html.index("<figure")
+
+
+def test_every_chart_is_inline_with_its_finding_and_its_values(html: str, charts: Sequence[Chart]) -> None:
+    seen = Page(html)
+    assert [svg["aria-label"] for svg in seen.all("svg")] == [
+        chart.alt for name in ("timeline", "outcomes", "losses", "spectrum", "spread", "cost")
+        for chart in charts if chart.name == name
+    ]  # fmt: skip
+    text = seen.text.replace("\u00a0", " ")
+    assert all(chart.finding in text for chart in charts)
+    assert len(seen.all("details")) == len(charts) + 1
+
+
+def test_ids_are_unique_and_references_lead_to_them(html: str) -> None:
+    ids = Page(html).ids
+    assert [name for name, count in Counter(ids).items() if count > 1] == []
+    references = re.findall(r"url\(#([^)]+)\)|href=\"#([^\"]+)\"|aria-labelledby=\"([^\"]+)\"", html)
+    assert {name for found in references for name in found if name} <= set(ids)
+
+
+def test_nothing_is_fetched_from_anywhere(html: str) -> None:
+    assert re.findall(r"https?://|//[a-z]+\.", html) == []
+    seen = Page(html)
+    assert not any(seen.all(tag) for tag in ("img", "iframe", "object", "embed"))
+    assert not any("src" in script for script in seen.all("script"))
+    assert [link["href"] for link in seen.all("link")] == ["data:,"]
+    assert "@import" not in html
+
+
+def test_the_one_script_is_ours_and_the_policy_lets_in_no_other(html: str) -> None:
+    assert scripts(html) == [SCRIPT]
+    digest = base64.b64encode(hashlib.sha256(SCRIPT.encode()).digest()).decode()
+    policy = Page(html).all("meta")[1]["content"]
+    assert f"script-src 'sha256-{digest}'" in policy and "default-src 'none'" in policy
+
+
+def test_every_chart_has_spots_that_tell_values(html: str) -> None:
+    data = re.findall(r'<script type="application/json">(.*?)</script>', html, re.DOTALL)
+    spots = [json.loads(one) for one in data]
+    assert len(spots) == len(Page(html).all("figure")) and all(spots)
+    assert all(0 <= spot["x"] <= 1 and 0 <= spot["y"] <= 1 for chart in spots for spot in chart)
+    assert any("sticky" in spot["text"] for chart in spots for spot in chart)
+
+
+def test_a_design_can_be_switched_off_in_every_chart_that_shows_it(html: str) -> None:
+    buttons = Page(html).all("button")
+    assert [button["aria-pressed"] for button in buttons] == ["true"] * len(fakes.summary().designs)
+    for number in range(len(buttons)):
+        charts = set(re.findall(rf'id="([a-z]+)-d{number}\.', html))
+        assert {"timeline", "spectrum", "spread"} <= charts
+
+
+def test_headings_go_down_one_step_at_a_time(html: str) -> None:
+    levels = [int(tag[1]) for tag, _ in Page(html).elements if re.fullmatch(r"h[1-6]", tag)]
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(after - before <= 1 for before, after in pairwise(levels))
+
+
+def test_a_reader_without_sight_or_mouse_finds_the_way(html: str) -> None:
+    seen = Page(html)
+    assert seen.all("html")[0]["lang"] == "en"
+    assert [len(seen.all(tag)) for tag in ("main", "header", "footer", "nav")] == [1, 1, 1, 1]
+    assert seen.all("a")[0]["href"] == "#main"
+    assert all("scope" in cell for cell in seen.all("th"))
+    scrolling = [box for box in seen.all("div") if box.get("class") in ("box", "scroll")]
+    assert scrolling
+    assert all(box.get("tabindex") == "0" and box.get("aria-label") for box in scrolling)
+
+
+def test_text_from_outside_is_text(tmp_path: Path) -> None:
+    fake = [fakes.Fake(NASTY, lost=1, describe={NASTY: NASTY})]
+    summary = replace(fakes.summary(fake), scenario=NASTY, run=NASTY)
+    design = replace(summary.designs[NASTY], why=(NASTY,))
+    arm = design.arms["fault"]
+    spread = replace(arm.spread, per_replica={NASTY: 3, "r1": 2})
+    fault = replace(arm.faults[0], kind=NASTY, target=NASTY, evidence={NASTY: NASTY})
+    design = replace(design, arms={"fault": replace(arm, spread=spread, faults=(fault,))})
+    summary = replace(summary, designs={NASTY: design})
+    charts = draw(summary, fakes.runs(fake, ("fault",)), tmp_path)
+    plan = {NASTY: {NASTY: [NASTY]}, "source": NASTY}
+    html = page(summary, [Verdict(NASTY, Result.FAIL, NASTY, NASTY)], charts, plan)
+    seen = Page(html)
+    assert scripts(html) == [SCRIPT]
+    assert not any(name.startswith("on") for _, attributes in seen.elements for name in attributes)
+    assert NASTY in seen.text
+
+
+def test_a_failed_verdict_comes_first_and_says_why(html: str) -> None:
+    assert html.index("2 anomalies without a fault") < html.index("0 of 200 lost")
+
+
+def test_the_confusion_matrix_of_the_judge_is_shown(html: str) -> None:
+    rows = re.findall(r'<tr><th scope="row">(\w+)</th>((?:<td class="n">[\d,]+</td>)+)</tr>', html)
+    told = {seeded: re.findall(r">([\d,]+)<", cells) for seeded, cells in rows}
+    assert told["leak"] == ["1", "0", "39"]
+    assert told["drop"] == ["0", "40", "0"]
+
+
+def test_controls_that_did_not_run_are_said_not_to_have(charts: Sequence[Chart]) -> None:
+    html = page(replace(fakes.summary(), controls=Controls(None, None)), [], charts, {})
+    assert "The calibration did not run" in html
+    assert "The echo control did not run" in html
+    assert "Nothing was checked" in html
+
+
+def test_the_plan_is_shown_as_it_is(html: str) -> None:
+    seen = Page(html).text
+    assert "environment.cpu" in seen
+    assert "a cpu" in seen
+    assert "SCENARIO = 1" in seen
+
+
+def test_a_report_without_charts_or_arms_still_says_so() -> None:
+    assert "nothing was measured" in page(fakes.summary(arms=()), [], [], {})
+
+
+def test_a_chart_that_no_question_asks_for_is_shown_all_the_same(charts: Sequence[Chart]) -> None:
+    html = page(fakes.summary(), [], [replace(charts[0], name="other")], {})
+    assert "What else was seen?" in html
+    assert len(Page(html).all("svg")) == 1
+
+
+def test_the_same_run_gives_the_same_page_in_one_file(charts: Sequence[Chart], html: str, tmp_path: Path) -> None:
+    path = write(tmp_path, fakes.summary(), VERDICTS, charts, PLAN)
+    assert path == tmp_path / "report.html"
+    assert path.read_text(encoding="utf-8") == html
+    assert list(tmp_path.iterdir()) == [path]

@@ -1,0 +1,211 @@
+"""The terminal's face: what is told, where, and what never is."""
+
+import io
+
+import pytest
+from rich.console import Console
+
+from harness.observations.events import Event
+from harness.observations.samples import Snapshot
+from harness.runner.progress import ArmState, LiveProgress, PlainProgress, Plan, Progress, Silent, estimate, progress
+from harness.scenario.design import Design
+from harness.scenario.scenario import Scenario
+from harness.scenario.workload import Sessions
+
+
+class Clock:
+    """A clock that the test moves."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Terminal(io.StringIO):
+    """A stream that says it is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+KILLED = Event(8.0, "fault_effective", "r1", {"kind": "kill", "pid": 17})
+HEALED = Event(14.0, "fault_healed", "r1", {"kind": "kill", "boot": "b2"})
+
+
+def designs(count: int) -> Scenario:
+    return Scenario([Design(f"d{i}") for i in range(count)], Sessions(concurrent=1, duration="20s"))
+
+
+def an_arm() -> ArmState:
+    return ArmState("sticky", "fault", duration=20.0, warmup=2.0)
+
+
+def test_the_estimate_counts_arms_and_their_time() -> None:
+    assert estimate(designs(8)) == "8 arms, about 3 min 4 s"
+    assert estimate(designs(1)) == "1 arm, about 34 s"
+
+
+def test_repeats_make_the_estimate_longer() -> None:
+    assert estimate(designs(2), repeat=3) == "9 arms, about 3 min 32 s"
+
+
+def test_a_run_is_announced_in_one_line() -> None:
+    stream, terminal = io.StringIO(), io.StringIO()
+    PlainProgress(stream, Clock()).announce(designs(8))
+    LiveProgress(Console(file=terminal), Clock()).announce(designs(8))
+    assert stream.getvalue() == terminal.getvalue() == "8 arms, about 3 min 4 s\n"
+
+
+def test_snapshots_between_arms_belong_to_none() -> None:
+    clock, stream = Clock(), io.StringIO()
+    plain, live = PlainProgress(stream, clock), LiveProgress(Console(file=stream), clock)
+    for view in (plain, live):
+        clock.now += 60.0
+        view.snapshot(Snapshot(1, 0.2, sent=5))
+    assert stream.getvalue() == ""
+
+
+def test_phases_follow_the_clock_and_the_faults() -> None:
+    arm = an_arm()
+    seen = [arm.phase]
+    for t, event in ((1.0, None), (5.0, None), (8.1, KILLED), (14.1, HEALED), (20.0, None)):
+        if event is not None:
+            arm.take(event)
+        arm.snapshots.append(Snapshot(1, t))
+        seen.append(arm.phase)
+    assert seen == ["starting", "warm-up", "before", "fault", "after", "sweep"]
+
+
+def test_two_faults_at_once_end_with_the_last_repair() -> None:
+    arm = an_arm()
+    arm.snapshots.append(Snapshot(1, 9.0))
+    for event in (KILLED, Event(9.0, "fault_effective", "r2", {"kind": "kill"}), HEALED):
+        arm.take(event)
+    assert arm.phase == "fault"
+    arm.take(Event(15.0, "fault_healed", "r2", {"kind": "kill"}))
+    assert arm.phase == "after"
+
+
+def test_the_rate_is_that_of_the_last_second_not_of_the_whole_run() -> None:
+    arm = an_arm()
+    for n in range(20):
+        arm.snapshots.append(Snapshot(n, n * 0.2, sent=0 if n < 10 else (n - 9) * 100))
+    assert arm.rate == pytest.approx(500)
+
+
+def test_replicas_up_follow_readiness_kills_repairs_and_deaths() -> None:
+    arm = an_arm()
+    for name in ("r0", "r1", "r2"):
+        arm.take(Event(0.0, "replica_ready", name))
+    counts = [len(arm.up)]
+    for event in (KILLED, HEALED, Event(15.0, "part_died", "r2")):
+        arm.take(event)
+        counts.append(len(arm.up))
+    assert counts == [3, 2, 3, 2]
+    assert ("replicas up", "2/3") in arm.figures()
+
+
+def test_time_left_learns_from_finished_arms() -> None:
+    clock = Clock()
+    plan = Plan(clock)
+    plan.start(0, 3, 20.0)
+    assert plan.left == pytest.approx(3 * 21.5)
+    clock.now = 30.0
+    plan.end()
+    plan.start(1, 3, 20.0)
+    assert plan.left == pytest.approx(2 * 30)
+    clock.now = 100.0
+    assert plan.left == pytest.approx(30)
+
+
+def follow(view: Progress, clock: Clock) -> None:
+    """One arm as a run tells it: 20 s of load with a snapshot every 200 ms, a kill and its repair."""
+    with view:
+        view.arm_started("sticky", "fault", 1, 10, 20.0, warmup=2.0)
+        for n in range(1, 101):
+            clock.now = n * 0.2
+            view.snapshot(
+                Snapshot(n, n * 0.2, sent=n * 100, sessions=200, sessions_lost=7 if n > 40 else 0, p99_ms=4.2)
+            )
+            if n == 40:
+                view.event(KILLED)
+            if n == 70:
+                view.event(HEALED)
+        view.arm_ended("sticky, with its faults: 66 of 200 sessions lost")
+
+
+def test_plain_lines_tell_start_faults_figures_and_end() -> None:
+    clock, stream = Clock(), io.StringIO()
+    follow(PlainProgress(stream, clock), clock)
+    lines = stream.getvalue().splitlines()
+    assert lines[0].startswith("arm 2 of 10: sticky, with its faults; about ")
+    assert lines[-1].strip() == "sticky, with its faults: 66 of 200 sessions lost"
+    assert any("kill of r1 took effect" in line for line in lines)
+    assert any("kill of r1 was undone" in line for line in lines)
+    figures = [line for line in lines if "requests/s 500" in line]
+    assert 3 <= len(figures) <= 4  # one every five seconds, not one a snapshot
+    assert "phase fault" in figures[1] and "lost so far 7" in figures[1] and "p99 4.2 ms" in figures[1]
+
+
+def test_plain_lines_hold_no_control_characters_whatever_the_names_hold() -> None:
+    stream = io.StringIO()
+    PlainProgress(stream, Clock()).arm_ended("a\x1b[31mred\x07\r\u202e name")
+    assert stream.getvalue() == "  a[31mred name\n"
+
+
+def test_the_live_view_shows_the_arm_and_its_figures() -> None:
+    clock = Clock()
+    console = Console(file=io.StringIO(), width=120, record=True)
+    live = LiveProgress(console, clock)
+    live.arm_started("sticky", "fault", 1, 10, 20.0, warmup=2.0)
+    for n in range(1, 43):
+        live.snapshot(Snapshot(n, n * 0.2, sent=n * 100, sessions=200, sessions_lost=7, p99_ms=4.2))
+    live.event(KILLED)
+    console.print(live.view())
+    shown = console.export_text()
+    for text in ("arm 2 of 10: sticky, with its faults", "8/20 s", "fault", "500", "4.2 ms", "200", "7", "kill of r1"):
+        assert text in shown
+
+
+def test_the_live_view_leaves_the_terminal_as_it_was_even_after_a_problem() -> None:
+    stream = Terminal()
+    console = Console(file=stream, force_terminal=True, width=80)
+    with pytest.raises(RuntimeError), LiveProgress(console, Clock()) as live:
+        live.arm_started("sticky", "fault", 0, 1, 20.0)
+        raise RuntimeError
+    said = stream.getvalue()
+    assert "\x1b[?25l" in said and said.rindex("\x1b[?25h") > said.rindex("\x1b[?25l")  # the cursor is shown again
+
+
+def test_names_are_text_not_markup() -> None:
+    clock = Clock()
+    console = Console(file=io.StringIO(), width=120, record=True)
+    live = LiveProgress(console, clock)
+    live.arm_started("[red]x[/]", "control", 0, 1, 20.0)
+    console.print(live.view())
+    live.arm_ended("[bold]kept")
+    shown = console.export_text()
+    assert "[red]x[/], without faults" in shown and "[bold]kept" in shown
+
+
+def test_silence_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    follow(Silent(), Clock())
+    assert capsys.readouterr() == ("", "")
+
+
+def test_results_keep_stdout_to_themselves(capsys: pytest.CaptureFixture[str]) -> None:
+    clock = Clock()
+    follow(PlainProgress(io.StringIO(), clock), clock)
+    follow(LiveProgress(Console(file=Terminal(), force_terminal=True), clock), clock)
+    assert capsys.readouterr().out == ""
+
+
+def test_a_terminal_gets_the_view_a_log_gets_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    assert isinstance(progress(Terminal()), LiveProgress)
+    assert isinstance(progress(io.StringIO()), PlainProgress)
+    assert type(progress(Terminal(), quiet=True)) is Progress
+    monkeypatch.setenv("TERM", "dumb")
+    assert isinstance(progress(Terminal()), PlainProgress)

@@ -1,0 +1,40 @@
+import pytest
+
+from harness.common.errors import UsageError
+from harness.scenario.driver_processes import ALONE, Address, Driving
+
+
+@pytest.mark.parametrize(
+    ("by", "here", "workers"),
+    [
+        (ALONE, 1, 0),
+        (Driving(1), 1, 0),
+        (Driving(2), 2, 2),
+        (Driving(elsewhere=2), 0, 2),
+        (Driving(1, elsewhere=2), 1, 3),
+    ],
+)
+def test_who_drives(by: Driving, here: int, workers: int) -> None:
+    assert (by.here, by.workers) == (here, workers)
+
+
+@pytest.mark.parametrize(("processes", "elsewhere"), [(0, 0), (-1, 0), (1, -1)])
+def test_fewer_than_one_is_refused(processes: int, elsewhere: int) -> None:
+    with pytest.raises(UsageError, match="at least 1"):
+        Driving(processes, elsewhere)
+
+
+def test_a_place_to_come_to_needs_somebody_to_come() -> None:
+    with pytest.raises(UsageError, match="none is expected"):
+        Driving(2, bind=Address("127.0.0.1", 5557))
+
+
+def test_an_address_is_read() -> None:
+    assert Address.of("192.0.2.1:99", "--master") == Address("192.0.2.1", 99)
+    assert str(Address.of("host", "--master")) == "host:5557"
+
+
+@pytest.mark.parametrize("text", ["", ":", "host:", "host:x", ":5557", "host:70000"])
+def test_what_is_no_address_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="--master"):
+        Address.of(text, "--master")

@@ -1,0 +1,151 @@
+"""A service of the user's own as a value: checked when made, filled when started, and silent about its secrets."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from harness.common.errors import UsageError
+from harness.faults import Kill, Restart, Shell, Undo
+from harness.scenario.design import Design
+from harness.scenario.faults import At
+from harness.scenario.loading import load, recorded
+from harness.scenario.overrides import Overrides
+from harness.scenario.scenario import Scenario
+from harness.scenario.services import Command, Compose, Image, Place, Url, redacted
+from harness.scenario.workload import Sessions
+
+LOAD = Sessions(concurrent=5, duration="10s", warmup="1s")
+PLACE = Place(8123, "r2", "redis://127.0.0.1:9/0")
+
+
+def test_a_copy_is_told_its_port_its_name_and_its_store() -> None:
+    command = Command("serve --bind 127.0.0.1:{port} --name '{replica} of {n}'", env={"REDIS": "{store}", "X": "{"})
+    assert command.argv(PLACE) == ("serve", "--bind", "127.0.0.1:8123", "--name", "r2 of {n}")
+    assert command.environment(PLACE) == {"PORT": "8123", "REDIS": "redis://127.0.0.1:9/0", "X": "{"}
+
+
+def test_words_may_be_given_one_by_one() -> None:
+    assert Command(["a b", "{port}"]).argv(PLACE) == ("a b", "8123")
+
+
+def test_its_directory_counts_from_the_scenarios(tmp_path: Path) -> None:
+    path = tmp_path / "mine.py"
+    path.write_text(
+        "from harness import *\n"
+        "SCENARIO = Scenario([Design('a', target=Command('x')), Design('b', target=Command('x', cwd='sub'))],"
+        " Sessions(1, duration='3s'), quick=Scenario([Design('a', target=Command('x'))], Sessions(1, duration='3s')))"
+    )
+    scenario = load(path).scenario
+    assert [design.target.cwd for design in scenario.designs if isinstance(design.target, Command)] == [
+        tmp_path,
+        tmp_path / "sub",
+    ]
+    assert scenario.quick is not None and isinstance(scenario.quick.designs[0].target, Command)
+    assert scenario.quick.designs[0].target.cwd == tmp_path
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: Command(""), "needs a program"),
+        (lambda: Command("serve 'x"), "cannot be read"),
+        (lambda: Command("cd app && serve"), "no line of a shell: &&"),
+        (lambda: Command("serve", env={"N": 1}), "values of env"),  # type: ignore[dict-item] # what is tested
+        (lambda: Command("serve", ready="health"), "begins with /"),
+        (lambda: Command("serve", ready="/a b"), "begins with /"),
+        (lambda: Command("serve", ready="/x#y"), "begins with /"),
+        (lambda: Command("serve", ready_within="0s"), "above 0"),
+        (lambda: Url("https://127.0.0.1"), "cannot load"),
+        (lambda: Url("127.0.0.1:80"), "cannot load"),
+        (lambda: Url("http://127.0.0.1:99999"), "cannot load"),
+        (lambda: Url("http://127.0.0.1/shop"), "more than an address"),
+        (lambda: Url("http://me:pw@127.0.0.1"), "more than an address"),
+        (lambda: Url("http://127.0.0.1", replicas=["ftp://127.0.0.1"]), "cannot load"),
+        (lambda: Design("a", target=Command("x", store="oracle")), "no store 'oracle'"),
+        (lambda: Shell("x", undo=" "), "a command and an undo"),
+    ],
+)
+def test_what_cannot_be_is_refused_when_made(make: Callable[[], object], words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        make()
+
+
+def test_only_built_in_targets_need_a_built_in_app_and_state() -> None:
+    assert Design("a", app="mine", state="somewhere", target=Command("x")).target is not None
+    with pytest.raises(UsageError, match="no app 'mine'"):
+        Design("a", app="mine")
+
+
+def test_what_runs_already_is_not_ours_to_kill() -> None:
+    design = Design("a", target=Url("http://127.0.0.1:8000"))
+    with pytest.raises(UsageError, match="not ours to break"):
+        Scenario([design], LOAD, faults=[At("3s", Kill(1)), At("5s", Restart(1))])
+    shell = Shell("false", undo="true")
+    assert Scenario([design], LOAD, faults=[At("3s", shell), At("5s", Undo())]).faults[0].fault is shell
+
+
+@pytest.mark.parametrize("url", ["http://localhost:8000", "http://127.3.2.1", "http://[::1]:80"])
+def test_this_machine_needs_no_leave(url: str) -> None:
+    assert Url(url).foreign_hosts == ()
+
+
+def test_another_host_is_loaded_only_where_it_is_named() -> None:
+    design = Design("a", target=Url("http://shop.example:80", replicas=["http://10.0.0.2:80", "http://127.0.0.1:1"]))
+    scenario = Scenario([design], LOAD)
+    with pytest.raises(UsageError, match=r"shop\.example, which is not this machine") as problem:
+        Overrides(allow_hosts=("10.0.0.2",)).apply(scenario)
+    assert "--allow-host shop.example" in problem.value.hint
+    assert Overrides(allow_hosts=("10.0.0.2", "shop.example")).apply(scenario).designs == scenario.designs
+
+
+SOURCE = """
+from harness import *
+TOKEN = "aaaaaaaaaaaa"
+SCENARIO = Scenario(
+    [Design("a", target=Command("x", env={"SHORT": "pw", "LONG": TOKEN, "ä": f"b{TOKEN}", "MODE": "cookie"}),
+            balancing=Balancing("cookie"))],
+    Sessions(1, duration="3s"), expect=[keeps("a")],
+)
+"""
+
+
+def test_secrets_are_in_no_text_that_is_kept() -> None:
+    command = Command("x", env={"SHORT": "pw", "LONG": "aaaaaaaaaaaa"})
+    told = redacted(SOURCE, command.env.values())
+    assert "pw" not in told and "aaaa" not in told
+    assert all(name in told for name in ("SHORT", "LONG", "MODE"))
+    assert len(recorded(told, {})) == 1, "what was expected can still be read"
+    assert "pw" not in repr(command) and "pw" not in str(command.describe())
+    assert command.describe()["env"] == "SHORT, LONG"
+
+
+def test_an_image_is_told_its_place_and_keeps_its_own_command() -> None:
+    place = Place(8080, "r1", "redis://10.0.0.2:6379/0")
+    plain = Image("myapp:1.2", port=8080, env={"STORE": "{store}", "NAME": "{replica}"})
+    assert plain.argv(place) is None
+    assert plain.environment(place) == {"PORT": "8080", "STORE": "redis://10.0.0.2:6379/0", "NAME": "r1"}
+    assert Image("myapp", 80, command="serve --port '{port}'").argv(Place(80, "r0")) == ("serve", "--port", "80")
+    assert "STORE" in str(plain.describe()) and "10.0.0.2" not in str(plain.describe())
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: Image("", port=80),
+        lambda: Image("myapp", port=0),
+        lambda: Image("myapp", port=80, ready="healthz"),
+        lambda: Compose("compose.yaml", service="", port=80),
+        lambda: Compose("compose.yaml", service="web", port=80, ready_within="0s"),
+    ],
+)
+def test_what_cannot_be_in_a_container_is_refused(make: Callable[[], object]) -> None:
+    with pytest.raises(UsageError) as refused:
+        make()
+    assert refused.value.hint
+
+
+def test_a_compose_file_counts_from_the_scenarios_directory_and_its_values_stay_secret(tmp_path: Path) -> None:
+    target = Compose("web/compose.yaml", service="web", port=80, env={"PASSWORD": "much-too-long"})
+    assert target.located(tmp_path).file == tmp_path / "web" / "compose.yaml"
+    assert "much-too-long" not in f"{target!r} {target.describe()}"
