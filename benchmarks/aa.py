@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from itertools import combinations, product
 from pathlib import Path
 
-from harness.analysis.compare import Comparison, Outcome, Side, compare
+from harness.analysis.compare import ComparedRun, Comparison, ComparisonOutcome, compare
 
 SCENARIO = Path(__file__).parent / "aa_scenario.py"
 PAIRS = 6
@@ -33,14 +33,14 @@ class Claim:
 
     name: str
     found: tuple[Comparison, ...]
-    wanted: Outcome
+    wanted: ComparisonOutcome
     allowed: int  # how many may be inconclusive in its place
 
     @property
     def holds(self) -> bool:
         """Whether all are as wanted, but for the few that may be inconclusive."""
         other = [one.outcome for one in self.found if one.outcome is not self.wanted]
-        return bool(self.found) and len(other) <= self.allowed and set(other) <= {Outcome.INCONCLUSIVE}
+        return bool(self.found) and len(other) <= self.allowed and set(other) <= {ComparisonOutcome.INCONCLUSIVE}
 
     def lines(self) -> Iterator[str]:
         """The count of each outcome, and why the ones that were not wanted are what they are."""
@@ -52,24 +52,26 @@ class Claim:
                 yield f"  {one.run} against {one.baseline}: {one.outcome}: {'; '.join(one.why)}"
 
 
-def measure(out: Path, changed: Mapping[str, str], repeat: int = PAIRS) -> Side:
+def measure(out: Path, changed: Mapping[str, str], repeat: int = PAIRS) -> ComparedRun:
     """Run the scenario once, and read what it measured."""
     command = [sys.executable, "-m", "harness.cli", "run", str(SCENARIO), "--repeat", str(repeat), "--out", str(out)]
     done = subprocess.run(command, env={**os.environ, **changed}, stdout=subprocess.PIPE, check=False, text=True)
     if done.returncode not in (0, 1, 3):
         sys.exit(f"aa: harness run ended with {done.returncode}: {done.stdout}")
-    return Side.read((out / SCENARIO.stem / "latest").resolve())
+    return ComparedRun.read((out / SCENARIO.stem / "latest").resolve())
 
 
-def claims(same: Sequence[Side], slow: Sequence[Side], lossy: Side) -> Iterator[Claim]:
+def claims(same: Sequence[ComparedRun], slow: Sequence[ComparedRun], lossy: ComparedRun) -> Iterator[Claim]:
     """The three claims."""
     against_itself = tuple(compare(later, earlier) for earlier, later in combinations(same, 2))
-    yield Claim("a build against itself", against_itself, Outcome.EQUIVALENT, allowed=len(against_itself) // 10)
+    yield Claim(
+        "a build against itself", against_itself, ComparisonOutcome.EQUIVALENT, allowed=len(against_itself) // 10
+    )
     slowed = tuple(compare(one, other) for one, other in product(slow, same[:AGAINST]))
-    yield Claim("a design that is 25 % slower", slowed, Outcome.REGRESSION, allowed=len(slowed) // 10)
+    yield Claim("a design that is 25 % slower", slowed, ComparisonOutcome.REGRESSION, allowed=len(slowed) // 10)
     lost = sum(lossy.summary.designs[name].arms["control"].writes.lost for name in lossy.plan.designs)
     found = tuple(compare(lossy, other) for other in same)
-    yield Claim(f"{lost} lost acknowledged write", found if lost == 1 else (), Outcome.REGRESSION, allowed=0)
+    yield Claim(f"{lost} lost acknowledged write", found if lost == 1 else (), ComparisonOutcome.REGRESSION, allowed=0)
 
 
 def main() -> int:

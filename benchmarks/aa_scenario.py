@@ -9,7 +9,7 @@ from collections.abc import Generator
 from locust import constant
 
 from harness import Balancing, Client, Design, Scenario, Sessions, SessionUser, keeps
-from harness.load.locustfiles.session_user import Reply, Request
+from harness.load.locustfiles.session_user import Request, Response
 
 
 class Shopper(SessionUser):
@@ -17,7 +17,7 @@ class Shopper(SessionUser):
 
     wait_time = constant(0)
 
-    def session(self, cart: Client) -> Generator[Request, Reply, None]:
+    def session(self, cart: Client) -> Generator[Request, Response, None]:
         while True:
             yield cart.post("/cart/add", json={"item": "tea"}, writes="tea")
             yield cart.get("/cart")

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from harness.cluster.supervisor import Command, Supervisor
-from harness.runner.driver import driving
+from harness.cluster.supervisor import ProcessSpec, Supervisor
+from harness.runner.driver import start_driver
 from harness.scenario.arm import Arm
 from harness.scenario.design import Design
 from harness.scenario.workload import Sessions
@@ -61,7 +61,7 @@ class Peer:
         argv = (shutil.which(self.program) or self.program, *self.argv(trial))
         env = {"GOMAXPROCS": "1", "TARGET": trial.url}
         log = trial.scratch / f"{self.name}.log"
-        child = await supervisor.spawn(Command(self.name, "driver", argv, log, env, cpus=(trial.core,)))
+        child = await supervisor.spawn(ProcessSpec(self.name, "driver", argv, log, env, cpus=(trial.core,)))
         try:
             yield child.pid
         finally:
@@ -82,7 +82,7 @@ class Ours:
         arm = Arm(Design("fixed", app="echo", state="none"), "control", load, ())
         spool, log = trial.scratch / "spool", trial.scratch / "harness.log"
         shutil.rmtree(spool, ignore_errors=True)
-        async with driving(arm, USERS / "ours.py", spool=spool, log=log, supervisor=supervisor, seed=1) as driver:
+        async with start_driver(arm, USERS / "ours.py", spool=spool, log=log, supervisor=supervisor, seed=1) as driver:
             await driver.ready()
             driver.start(trial.host)
             yield driver.pid

@@ -10,7 +10,7 @@ import psutil
 
 from harness.cluster.balancers import nginx
 from harness.cluster.balancers.launch import until
-from harness.cluster.supervisor import Command, Supervisor
+from harness.cluster.supervisor import ProcessSpec, Supervisor
 from harness.common.ports import LOOPBACK, Reservation
 
 #: One session nobody has written to, of whoever asks: what the ledgers expect, so that looking is all their work.
@@ -95,7 +95,7 @@ async def fixed_reply(supervisor: Supervisor, core: int) -> AsyncIterator[FixedR
         config = home / "nginx.conf"
         config.write_text(_CONFIG.format(host=LOOPBACK, port=held.port, body=BODY))
         argv = (str(nginx.binary()), "-e", "stderr", "-p", str(home), "-c", str(config))
-        child = await supervisor.spawn(Command("nginx", "balancer", argv, home / "nginx.log", cpus=(core,)))
+        child = await supervisor.spawn(ProcessSpec("nginx", "balancer", argv, home / "nginx.log", cpus=(core,)))
         server = FixedReply(held.port, child.pid)
         await until(server.answers, child, f"nginx to listen on port {held.port}")
         try:

@@ -22,11 +22,11 @@ from rich.table import Table
 
 from benchmarks.cores import two_cores
 from harness.cluster.balancers.launch import until
-from harness.cluster.supervisor import Command, Supervisor, supervised
+from harness.cluster.supervisor import ProcessSpec, Supervisor, supervised
 from harness.common.errors import EnvironmentLacksError, HarnessError
 from harness.common.ports import LOOPBACK, Reservation
 from harness.results.spool import read
-from harness.runner.driver import driving
+from harness.runner.driver import start_driver
 from harness.scenario.arm import Arm
 from harness.scenario.design import Design
 from harness.scenario.workload import Sessions
@@ -91,12 +91,12 @@ async def carry(sessions: int, seconds: int, supervisor: Supervisor) -> Carried:
     with Reservation() as held:
         argv = (sys.executable, "-m", "benchmarks.idle_server", str(held.port), "{}")
         log = supervisor.scratch / "server.log"
-        server = await supervisor.spawn(Command("server", "replica", argv, log, cpus=(server_core,)))
+        server = await supervisor.spawn(ProcessSpec("server", "replica", argv, log, cpus=(server_core,)))
         await until(lambda: _answers(held.port), server, "the idle server")
         load = Sessions(concurrent=sessions, duration=f"{seconds}s", warmup=f"{WARM_S}s")
         arm = Arm(Design("idle", app="echo", state="none"), "control", load, ())
         log = supervisor.scratch / "driver.log"
-        async with driving(arm, _USERS, spool=spool, log=log, supervisor=supervisor, seed=1) as driver:
+        async with start_driver(arm, _USERS, spool=spool, log=log, supervisor=supervisor, seed=1) as driver:
             process = psutil.Process(driver.pid)
             before = process.memory_info().rss
             await driver.ready()

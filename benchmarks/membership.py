@@ -19,7 +19,7 @@ from pathlib import Path
 import aiohttp
 from aiohttp import web
 
-from harness.cluster.balancers import KINDS, start
+from harness.cluster.balancers import SPECS, start
 from harness.cluster.capabilities import Balancer, Member
 from harness.cluster.supervisor import Supervisor, supervised
 from harness.common.ports import LOOPBACK, Reservation
@@ -159,7 +159,7 @@ def row(name: str, changes: list[Change], seen: Seen) -> str:
 async def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--balancer", choices=tuple(KINDS), action="append")
+    parser.add_argument("--balancer", choices=tuple(SPECS), action="append")
     parser.add_argument("--rounds", type=int, default=5)
     args = parser.parse_args()
     print(
@@ -167,7 +167,7 @@ async def main() -> None:
     )
     print("| --- | --- | --- | --- | --- | --- |")
     async with supervised("membership") as supervisor:
-        for name in args.balancer or KINDS:
+        for name in args.balancer or SPECS:
             changes, seen = await measure(name, args.rounds, supervisor)
             print(row(name, changes, seen), flush=True)
 

@@ -18,8 +18,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.load.recording.live_stats import Counts
-from harness.load.recording.recorder import Names, Recorder, SpoolWriter
+from harness.load.recording.live_stats import LiveStats
+from harness.load.recording.recorder import Recorder, SpoolWriter, StringTable
 from harness.observations.events import Event
 from harness.observations.requests import NO_TIME, Method, Outcome
 from harness.oracle.ledger import Ledger
@@ -70,8 +70,8 @@ def record(files: ArmFiles, records: int) -> None:
     from harness.load.recording.locust_stats import LocustStats  # noqa: PLC0415 - the same
 
     files.make()
-    spool, counts = SpoolWriter(files.spool), Counts()
-    names = Names(spool.tell)
+    spool, counts = SpoolWriter(files.spool), LiveStats()
+    names = StringTable(spool.tell)
     recorder = Recorder(spool.write, counts.fold, LocustStats(RequestStats(), names).fold)
     kinds = [(names.number("name", "POST /cart/add"), Method.POST), (names.number("name", "GET /cart"), Method.GET)]
     places = [(names.number("replica", f"r{n}"), names.number("boot", f"r{n}-1")) for n in range(3)]

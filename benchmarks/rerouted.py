@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from harness.results.run import Run
-from harness.results.summary import Arm, Summary
+from harness.results.summary import ArmFigures, Summary
 
 HEAD = (
     "| | requests that failed or were in doubt | last of them after the kill, s | sessions lost | of them at risk "
@@ -25,7 +25,7 @@ def table(summary: Summary) -> Iterator[str]:
         yield row(name, design.arms["fault"])
 
 
-def row(name: str, arm: Arm) -> str:
+def row(name: str, arm: ArmFigures) -> str:
     """One balancer's."""
     sessions, kill = arm.sessions, arm.faults[0]
     errors = arm.requests.failed + arm.requests.in_doubt

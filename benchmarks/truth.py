@@ -31,12 +31,12 @@ from benchmarks.cores import two_cores
 from benchmarks.queueing import CAPACITY, SERVICES, Queue, Stalls
 from harness.analysis.metrics.percentiles import percentiles
 from harness.cluster.balancers.launch import until
-from harness.cluster.supervisor import Command, Supervisor, supervised
+from harness.cluster.supervisor import ProcessSpec, Supervisor, supervised
 from harness.common.errors import HarnessError
 from harness.common.ports import LOOPBACK, Reservation
 from harness.results.spool import read
 from harness.results.summary import Percentiles
-from harness.runner.driver import driving
+from harness.runner.driver import start_driver
 from harness.scenario.arm import Arm
 from harness.scenario.design import Design
 from harness.scenario.workload import Load, Requests, Sessions
@@ -105,11 +105,11 @@ async def compare(case: Case, supervisor: Supervisor) -> list[Compared]:
         words = (case.service, SEED, case.stall_every_ms, case.stall_ms, held.port, log)
         argv = (sys.executable, "-m", "benchmarks.truth_server", *map(str, words))
         out = supervisor.scratch / "server.out"
-        server = await supervisor.spawn(Command("server", "replica", argv, out, cpus=(server_core,)))
+        server = await supervisor.spawn(ProcessSpec("server", "replica", argv, out, cpus=(server_core,)))
         await until(lambda: _answers(held.port), server, "the truth server")
         _hurry(server.pid)
         arm = Arm(Design("truth", app="echo", state="none"), "control", case.load, ())
-        async with driving(
+        async with start_driver(
             arm, _USERS, spool=spool, log=supervisor.scratch / "driver.log", supervisor=supervisor, seed=SEED
         ) as driver:
             await driver.ready()

@@ -56,7 +56,7 @@ def _scenarios() -> Iterable[Entry]:
 
 def _balancers() -> Iterable[Entry]:
     for name, where in balancers.available().items():
-        kind = balancers.KINDS[name]
+        kind = balancers.SPECS[name]
         lacks = f"; lacks {', '.join(sorted(kind.lacks))}" if kind.lacks else ""
         found = str(where) if isinstance(where, Path) else f"missing: {where}"
         yield Entry(name, ", ".join(sorted(kind.supports)) + lacks, found)

@@ -23,10 +23,10 @@ from harness.common.errors import HarnessError, UsageError
 if TYPE_CHECKING:
     from harness.analysis.compare import Comparison
     from harness.analysis.scaling.scaling_run import Scaled
-    from harness.report.table import Row
-    from harness.runner.pipeline import Conducted
+    from harness.report.table import TableRow
+    from harness.runner.pipeline import RunOutcome
     from harness.runner.progress import Progress
-    from harness.scenario.driver_processes import Driving
+    from harness.scenario.driver_processes import DriverProcesses
     from harness.scenario.loading import Loaded
 
 Command = Callable[[argparse.Namespace], int]
@@ -392,7 +392,7 @@ def _run(arguments: argparse.Namespace) -> int:
     return 130 if conducted.interrupted else conducted.analysis.result.exit_code
 
 
-def _driving(arguments: argparse.Namespace) -> "Driving":
+def _driving(arguments: argparse.Namespace) -> "DriverProcesses":
     """How many drive, from the flags; whoever has to start some of them is told so."""
     from harness.scenario import driver_processes as driving  # noqa: PLC0415
 
@@ -400,7 +400,7 @@ def _driving(arguments: argparse.Namespace) -> "Driving":
     if bind is None and elsewhere:
         bind = driving.DEFAULT_BIND
     address = driving.Address.of(bind, "--master-bind") if bind else None
-    by = driving.Driving(arguments.processes, elsewhere, address, not arguments.no_records)
+    by = driving.DriverProcesses(arguments.processes, elsewhere, address, not arguments.no_records)
     if elsewhere:
         print(f"waits in each arm for {elsewhere} x: harness worker --master {address}", file=sys.stderr)
     return by
@@ -411,7 +411,11 @@ def _shown(prometheus_port: int | None) -> "Progress":
     from harness.runner import exporter, progress  # noqa: PLC0415
 
     terminal = progress.progress()
-    return terminal if prometheus_port is None else exporter.Both([exporter.Exporter(prometheus_port), terminal])
+    return (
+        terminal
+        if prometheus_port is None
+        else exporter.CompositeProgress([exporter.Exporter(prometheus_port), terminal])
+    )
 
 
 def _init(arguments: argparse.Namespace) -> int:
@@ -419,7 +423,7 @@ def _init(arguments: argparse.Namespace) -> int:
     from harness.scenario import loading  # noqa: PLC0415
 
     if arguments.start is not None or arguments.force or not arguments.file.exists():
-        wish = initiate.Wish(
+        wish = initiate.InitOptions(
             _answer(arguments.start, "how is one copy started ({port} is where it listens)?", ""),
             _answer(arguments.ready, "which path answers once it is up?", "/"),
             _answer(arguments.session, f"how does a session show ({', '.join(initiate.KINDS)})?", "page"),
@@ -450,7 +454,7 @@ def _loaded(arguments: argparse.Namespace) -> "Loaded":
     from harness.runner import flag_scenario as bare  # noqa: PLC0415
     from harness.scenario import loading  # noqa: PLC0415
 
-    told = bare.Bare(
+    told = bare.FlagScenario(
         arguments.start, arguments.url, arguments.ready, arguments.policy, arguments.kill, arguments.restart
     )
     if not told.given and arguments.scenario is None:
@@ -518,9 +522,9 @@ def _report(arguments: argparse.Namespace) -> int:
         found = conduct.drawn_scaling(run)
         _print_scaling(run.path, found, arguments.json)
         return found.exit_code(())
-    again = conduct.again(arguments.run, arguments.gallery)
+    again = conduct.reanalyse(arguments.run, arguments.gallery)
     if arguments.other is not None:
-        print(f"side by side: {conduct.side_by_side(again, conduct.again(arguments.other, None))}")
+        print(f"side by side: {conduct.side_by_side(again, conduct.reanalyse(arguments.other, None))}")
     if arguments.json:
         print((again.run.path / "summary.json").read_text())
     else:
@@ -528,7 +532,7 @@ def _report(arguments: argparse.Namespace) -> int:
     return again.analysis.result.exit_code
 
 
-def _print_result(conducted: "Conducted") -> None:
+def _print_result(conducted: "RunOutcome") -> None:
     from harness.report import table  # noqa: PLC0415
 
     out, summary = _console(), conducted.analysis.summary
@@ -545,7 +549,7 @@ def _print_result(conducted: "Conducted") -> None:
     out.print(f"report: {escape(str(conducted.run.path / 'report.html'))}", soft_wrap=True, highlight=False)
 
 
-def _decision_table(rows: Sequence["Row"], width: int) -> Table:
+def _decision_table(rows: Sequence["TableRow"], width: int) -> Table:
     """As many columns as the terminal has room for; the report has them all."""
     columns = _COLUMNS if width >= _WIDE else _COLUMNS[:4] + _COLUMNS[-1:]
     table = Table(*(title for title, _ in columns), show_lines=True)
@@ -555,7 +559,7 @@ def _decision_table(rows: Sequence["Row"], width: int) -> Table:
 
 
 _WIDE = 150
-_COLUMNS: tuple[tuple[str, Callable[["Row"], str]], ...] = (
+_COLUMNS: tuple[tuple[str, Callable[["TableRow"], str]], ...] = (
     ("design", lambda row: row.design),
     ("what the fault did to its sessions", lambda row: row.finding),
     ("acknowledged writes lost", lambda row: row.writes_lost),
@@ -579,13 +583,13 @@ def _explain(arguments: argparse.Namespace) -> int:
 
     arms = runs.Run.open(arguments.run).observations()
     if arguments.session is None:
-        found = explain.remarkable(arms)
+        found = explain.notable_sessions(arms)
         if arguments.json:
             print(json.dumps([asdict(one) for one in found], indent=1))
         else:
             _print_remarkable(found)
         return 0
-    told = explain.story(arms, arguments.session)
+    told = explain.session_trace(arms, arguments.session)
     if arguments.json:
         print(json.dumps(asdict(told), indent=1))
     else:
@@ -675,7 +679,7 @@ def _claims(arguments: argparse.Namespace) -> int:
         print(claims.decide(claims.attempt(claims.DECIDING, arguments.out, say, fresh=arguments.fresh), arguments.docs))
         return 0
     runs = claims.attempt(claims.needs(wanted), arguments.out, say, fresh=arguments.fresh)
-    found = {claim.id: claims.Told.of(claim, runs) for claim in wanted}
+    found = {claim.id: claims.ClaimResult.of(claim, runs) for claim in wanted}
     claims.write({**claims.read(arguments.docs), **found}, arguments.docs)
     if arguments.json:
         print(json.dumps({name: one.plain() for name, one in found.items()}, indent=1))
@@ -700,7 +704,7 @@ def _up(arguments: argparse.Namespace) -> int:
 async def _hold(design: Any, logs: Path, arguments: argparse.Namespace) -> int:
     from harness.runner import hold  # noqa: PLC0415
 
-    async with hold.held(design, logs, arguments.port, arguments.backend) as topology:
+    async with hold.hold_topology(design, logs, arguments.port, arguments.backend) as topology:
         replicas = [replica.name for replica in topology.replicas]
         if arguments.json:
             print(json.dumps({"url": topology.url, "replicas": replicas, "logs": str(logs)}), flush=True)

@@ -10,14 +10,14 @@ from html.parser import HTMLParser
 from typing import Any, ClassVar
 from urllib.parse import urlencode
 
-from harness.load.http.client import Client, Pause, Request
-from harness.load.http.response import Reply
+from harness.load.http.client import Client, Request, Sleep
+from harness.load.http.response import Response
 from harness.load.locustfiles.session_user import Environment, SessionUser, between
 from harness.load.sessions.extractors import Header, Json, Number, Text, Texts, text_of
 from harness.load.sessions.session import Steps
 from harness.oracle.models import counter, items, register
 from harness.oracle.observed import Observed
-from harness.oracle.page import Counted, Own, learn
+from harness.oracle.page import Counted, OwnLines, learn
 
 __all__ = [
     "Cart",
@@ -33,7 +33,7 @@ __all__ = [
     "between",
 ]
 
-_AGAIN = Pause(0.2)  # between two tries to log in
+_AGAIN = Sleep(0.2)  # between two tries to log in
 
 
 class SessionCounter(SessionUser):
@@ -54,7 +54,7 @@ class SessionCounter(SessionUser):
         super().__init__(environment)
         self._looks: dict[int, int] = {}  # of each session, the last looks that were answered
 
-    def observe(self, reply: Reply, /) -> Any:
+    def observe(self, reply: Response, /) -> Any:
         """The first whole number of the body."""
         return Number()(reply)
 
@@ -71,7 +71,7 @@ class SessionCounter(SessionUser):
             return client.get(self.read)
         return client.request(self.method, self.write, reads=lambda reply: self._look(client, reply))
 
-    def _look(self, client: Client, reply: Reply) -> int | None:
+    def _look(self, client: Client, reply: Response) -> int | None:
         looks = self._looks[client.number] = self._looks.get(client.number, 0) + 1
         count = self.observe(reply)
         return max(0, count - looks) if isinstance(count, int) else None
@@ -93,7 +93,7 @@ class Cart(SessionUser):
     form: ClassVar[bool] = False
     most: ClassVar[int] = 50  # items in one session
 
-    def observe(self, reply: Reply, /) -> Any:
+    def observe(self, reply: Response, /) -> Any:
         """The JSON's ``items``."""
         return Json("items")(reply)
 
@@ -106,7 +106,7 @@ class Cart(SessionUser):
             yield client.get(self.read)
 
     @staticmethod
-    def _only_on_read(_: Reply) -> None:
+    def _only_on_read(_: Response) -> None:
         """What answers an addition need not show the cart."""
 
     def final(self, client: Client, /) -> Request:
@@ -164,7 +164,7 @@ class Login(SessionUser):
         while True:
             yield self.visit(client)
 
-    def log_in(self, client: Client, /) -> Generator[Request | Pause, Reply, None]:
+    def log_in(self, client: Client, /) -> Generator[Request | Sleep, Response, None]:
         """Try until a page shows that it is done: nothing is lost before that."""
         name, password = self.credentials(client)
         while True:
@@ -185,12 +185,12 @@ class Login(SessionUser):
         """Is it still logged in?"""
         return self.visit(client)
 
-    def _seen(self, client: Client, reply: Reply) -> Observed:
+    def _seen(self, client: Client, reply: Response) -> Observed:
         name = self._shown(client, reply) if reply.status == 200 else ""
         mine = name in ("", self.credentials(client)[0])
         return Observed(owner=client.user if mine else name, state=name)
 
-    def _shown(self, client: Client, reply: Reply) -> str:
+    def _shown(self, client: Client, reply: Response) -> str:
         """The name on the page; empty where nobody is logged in."""
         if self.who is not None:
             return str(self.who(reply) or "")
@@ -238,7 +238,7 @@ class Probe(SessionUser):
 class _View:
     """What one session's page shows, as a count: of its visits since it was learned, or 1 while it is the same."""
 
-    def __init__(self, own: Counted | Own, learned: str) -> None:
+    def __init__(self, own: Counted | OwnLines, learned: str) -> None:
         self._own = own
         self._last = self._base = own.count(learned) if isinstance(own, Counted) else 0
         self._looks = 0
@@ -248,10 +248,10 @@ class _View:
         """Whether each visit counts."""
         return isinstance(self._own, Counted)
 
-    def state(self, reply: Reply) -> int | None:
+    def state(self, reply: Response) -> int | None:
         """The count that a page shows."""
         page = text_of(reply)
-        if isinstance(self._own, Own):
+        if isinstance(self._own, OwnLines):
             return int(self._own.holds(page))
         count = self._own.count(page)
         if count < self._last:  # it began anew, not where it was learned
@@ -259,14 +259,14 @@ class _View:
         self._last = count
         return max(0, count - self._base)
 
-    def look(self, reply: Reply) -> int | None:
+    def look(self, reply: Response) -> int | None:
         """The same without what the last looks have added."""
         self._looks += self.counts
         state = self.state(reply)
         return None if state is None else max(0, state - self._looks)
 
 
-def _nothing(_: Reply) -> None:
+def _nothing(_: Response) -> None:
     """A reply that says nothing of the session's state."""
 
 

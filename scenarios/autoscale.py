@@ -23,8 +23,8 @@ from harness import (
     keeps,
     loses_only_the_at_risk,
 )
-from harness.load.locustfiles.session_user import Reply, Request
-from harness.load.sessions.session import shown
+from harness.load.locustfiles.session_user import Request, Response
+from harness.load.sessions.session import parse_tally
 from harness.oracle.observed import Tally
 
 #: Visits that begin in a second, of four requests each: what one replica has room for, over three times as many, again.
@@ -40,12 +40,12 @@ class Visitor(SessionUser):
         super().__init__(*args, **kwargs)
         self._over: dict[int, Tally | None] = {}
 
-    def session(self, cart: Client) -> Generator[Request, Reply, None]:
+    def session(self, cart: Client) -> Generator[Request, Response, None]:
         for _ in range(3):
             yield cart.post("/cart/add", json={"item": "tea"}, writes="tea")
         last = yield cart.get("/cart")
         if last.ok:
-            self._over[cart.number] = shown(last)
+            self._over[cart.number] = parse_tally(last)
 
     def final(self, cart: Client) -> Request:
         if cart.number in self._over:

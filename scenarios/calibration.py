@@ -8,7 +8,7 @@ from collections.abc import Generator
 from locust import constant
 
 from harness import Balancing, Client, Design, Scenario, Sessions, SessionUser
-from harness.load.locustfiles.session_user import Reply, Request
+from harness.load.locustfiles.session_user import Request, Response
 
 
 class Checker(SessionUser):
@@ -16,7 +16,7 @@ class Checker(SessionUser):
 
     wait_time = constant(0)
 
-    def session(self, cart: Client) -> Generator[Request, Reply, None]:
+    def session(self, cart: Client) -> Generator[Request, Response, None]:
         for _ in range(12):
             yield cart.post("/cart/add", json={"item": "tea"}, writes="tea")
             yield cart.get("/cart")

@@ -23,7 +23,7 @@ from harness import (
     keeps,
     loses_messages,
 )
-from harness.load.locustfiles.session_user import Pause, Request, Steps
+from harness.load.locustfiles.session_user import Request, Sleep, Steps
 
 MEMBERS = 8  # of a room
 MOST_SAID = 12  # by a session, before it leaves
@@ -46,7 +46,7 @@ class Chatter(SessionUser):
                 if reply.ok:
                     reply = yield chat.listen(PAUSE)
             if not reply.ok:
-                yield Pause(random.uniform(0.5, 1.5) * BACKOFF)
+                yield Sleep(random.uniform(0.5, 1.5) * BACKOFF)
 
     def final(self, chat: Client) -> Request:
         return chat.get("/chat")

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from locust import between
 
 from harness import At, Balancing, Client, Design, Kill, Restart, Scenario, Sessions, SessionUser, clean_control, keeps
-from harness.load.http.client import Pause
-from harness.load.locustfiles.session_user import Reply, Request
+from harness.load.http.client import Sleep
+from harness.load.locustfiles.session_user import Request, Response
 from harness.oracle.models import stateless
 
 #: How many things there are of each kind, how many lookups a visit has, and the longest run of hits told in a name.
@@ -32,7 +32,7 @@ class Kept:
     fresh_until: float
 
 
-def fits(path: str, reply: Reply) -> bool:
+def fits(path: str, reply: Response) -> bool:
     """Whether the content is what every replica must say (targets/apps/content.py)."""
     name = path.partition("=")[2]
     if reply.status == 304:
@@ -49,14 +49,14 @@ class Reader(SessionUser):
     wait_time = between(0.005, 0.02)
     model = stateless
 
-    def session(self, site: Client) -> Generator[Request | Pause, Reply, None]:
+    def session(self, site: Client) -> Generator[Request | Sleep, Response, None]:
         chance, cache, hits = random.Random(site.number), dict[str, Kept](), 0
         for _ in range(LOOKUPS):
             path = looked_up(chance)
             kept = cache.get(path)
             if kept is not None and time.monotonic() < kept.fresh_until:
                 hits += 1
-                yield Pause(0.01)
+                yield Sleep(0.01)
                 continue
             headers = {"If-None-Match": kept.tag} if kept else None
             told = min(hits, RUN)

@@ -11,7 +11,7 @@ from collections.abc import Generator
 from locust import constant
 
 from harness import At, Balancing, Client, Design, Health, Kill, Restart, Scenario, Sessions, SessionUser, finds, keeps
-from harness.load.locustfiles.session_user import Pause, Reply, Request
+from harness.load.locustfiles.session_user import Request, Response, Sleep
 
 CAUGHT_UP = "GET /cart, caught up"
 
@@ -21,20 +21,20 @@ class Customer(SessionUser):
 
     wait_time = constant(0)
 
-    def session(self, cart: Client) -> Generator[Request | Pause, Reply, None]:
+    def session(self, cart: Client) -> Generator[Request | Sleep, Response, None]:
         while True:
             yield cart.post("/cart/add", json={"item": "tea"}, writes="tea")
             yield cart.get("/cart")
-            yield Pause(0.3)
+            yield Sleep(0.3)
             added = yield cart.post("/cart/add", json={"item": "tea"}, writes="tea")
             yield cart.get(f"/cart/after?version={version(added)}", name=CAUGHT_UP)
-            yield Pause(0.1)
+            yield Sleep(0.1)
 
     def final(self, cart: Client) -> Request:
         return cart.get("/cart/after")
 
 
-def version(reply: Reply) -> int:
+def version(reply: Response) -> int:
     """The version that a reply shows; 0 where it shows none."""
     return int(reply.json().get("version", 0)) if reply.status == 200 else 0
 

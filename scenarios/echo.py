@@ -5,7 +5,7 @@ from collections.abc import Generator
 from locust import constant
 
 from harness import Balancing, Client, Design, Scenario, Sessions, SessionUser
-from harness.load.locustfiles.session_user import Reply, Request
+from harness.load.locustfiles.session_user import Request, Response
 
 
 class Caller(SessionUser):
@@ -13,7 +13,7 @@ class Caller(SessionUser):
 
     wait_time = constant(0)
 
-    def session(self, service: Client) -> Generator[Request, Reply, None]:
+    def session(self, service: Client) -> Generator[Request, Response, None]:
         while True:
             yield service.get("/")
 

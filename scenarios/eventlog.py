@@ -17,7 +17,7 @@ from harness import (
     Restart,
     Scenario,
     Sessions,
-    TornTail,
+    TruncateTail,
     clean_control,
     finds,
     keeps,
@@ -52,7 +52,7 @@ SCENARIO = Scenario(
     load=Sessions(concurrent=60, duration="12s", warmup="1s"),
     faults=[
         At("6s", Kill(replica=0)),
-        At("6500ms", TornTail(replica=0, cut=CUT), only=("torn",)),
+        At("6500ms", TruncateTail(replica=0, cut=CUT), only=("torn",)),
         At("7s", Restart(replica=0)),
     ],
     expect=EXPECT,
@@ -61,7 +61,7 @@ SCENARIO = Scenario(
         load=Sessions(concurrent=40, duration="4s", warmup="500ms"),
         faults=[
             At("2s", Kill(replica=0)),
-            At("2100ms", TornTail(replica=0, cut=CUT), only=("torn",)),
+            At("2100ms", TruncateTail(replica=0, cut=CUT), only=("torn",)),
             At("2200ms", Restart(replica=0)),
         ],
         expect=EXPECT,

@@ -24,7 +24,7 @@ from harness import (
     clean_control,
     finds,
 )
-from harness.load.locustfiles.session_user import Reply, Request
+from harness.load.locustfiles.session_user import Request, Response
 from harness.oracle.models import stateless
 
 #: Seconds that a login is good for, and those by which the copies' fate is counted.
@@ -38,7 +38,7 @@ class Member(SessionUser):
     wait_time = between(0.05, 0.15)
     model = stateless  # a login holds nothing that could be lost: whether one has to log in again is what counts
 
-    def session(self, site: Client) -> Generator[Request, Reply, None]:
+    def session(self, site: Client) -> Generator[Request, Response, None]:
         yield site.post("/login")
         ends = time.monotonic() + 0.6 * TTL
         while time.monotonic() < ends:
@@ -54,7 +54,7 @@ class Leaver(SessionUser):
     model = stateless
     copying = False
 
-    def session(self, site: Client) -> Generator[Request, Reply, None]:
+    def session(self, site: Client) -> Generator[Request, Response, None]:
         made = yield site.post("/login")
         if not made.ok:
             return
@@ -67,7 +67,7 @@ class Leaver(SessionUser):
             works = (yield site.get("/me", headers=copied, name=f"copy after {steps * STEP:g} s")).ok
         self.copying = False
 
-    def forced_login(self, reply: Reply) -> bool:
+    def forced_login(self, reply: Response) -> bool:
         """That the copy is refused is no harm to anybody who is logged in."""
         return not self.copying and super().forced_login(reply)
 

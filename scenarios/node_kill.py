@@ -23,7 +23,7 @@ from harness import (
     keeps,
     loses_the_at_risk,
 )
-from harness.load.locustfiles.session_user import Reply, Request
+from harness.load.locustfiles.session_user import Request, Response
 
 
 class Shopper(SessionUser):
@@ -31,7 +31,7 @@ class Shopper(SessionUser):
 
     wait_time = between(0.05, 0.2)
 
-    def session(self, cart: Client) -> Generator[Request, Reply, None]:
+    def session(self, cart: Client) -> Generator[Request, Response, None]:
         while True:
             for item in ("tea", "honey", "rusks"):
                 yield cart.post("/cart/add", json={"item": item}, writes=item)

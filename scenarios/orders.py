@@ -9,7 +9,7 @@ from collections.abc import Generator
 from locust import between
 
 from harness import At, Balancing, Client, Design, Kill, Restart, Scenario, Sessions, SessionUser, clean_control, keeps
-from harness.load.locustfiles.session_user import Reply, Request
+from harness.load.locustfiles.session_user import Request, Response
 from harness.oracle.models import stateless
 
 
@@ -24,7 +24,7 @@ class Buyer(SessionUser):
     wait_time = between(0.05, 0.2)
     model = stateless
 
-    def session(self, shop: Client) -> Generator[Request, Reply, None]:
+    def session(self, shop: Client) -> Generator[Request, Response, None]:
         number = 0
         while True:
             number += 1
@@ -36,7 +36,7 @@ class Buyer(SessionUser):
             )
 
 
-def fits(reply: Reply, wanted: dict[str, object]) -> bool:
+def fits(reply: Response, wanted: dict[str, object]) -> bool:
     """Whether the reply is the order that was asked for."""
     order = reply.json().get("order", {})
     return isinstance(order, dict) and wanted.items() <= order.items()

@@ -13,7 +13,7 @@ from collections.abc import Generator
 from locust import constant
 
 from harness import Balancing, Client, Design, Scenario, Sessions, SessionUser, clean_control, finds
-from harness.load.locustfiles.session_user import Reply, Request
+from harness.load.locustfiles.session_user import Request, Response
 
 #: How many items there are when the cart is looked at.
 SIZES = (1, 10, 25, 50, 100, 120, 130, 140, 150, 200)
@@ -24,7 +24,7 @@ def sku(number: int) -> str:
     return f"SKU-{zlib.crc32(b'%d' % number):010d}{number:03d}"
 
 
-def holds(reply: Reply, items: int) -> bool:
+def holds(reply: Response, items: int) -> bool:
     """Whether the cart has all that was put into it."""
     return len(reply.json()["items"]) == items
 
@@ -34,7 +34,7 @@ class Filler(SessionUser):
 
     wait_time = constant(0)
 
-    def session(self, cart: Client) -> Generator[Request, Reply, None]:
+    def session(self, cart: Client) -> Generator[Request, Response, None]:
         items = 0
         while items < SIZES[-1]:
             added = yield cart.post("/cart/add", json={"item": sku(items)}, writes=items, name="add an item")

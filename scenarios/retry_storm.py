@@ -8,7 +8,7 @@ from collections.abc import Generator
 from locust import constant
 
 from harness import At, Balancing, Client, Design, Pause, Resume, Scenario, Sessions, SessionUser, recovers, stays_down
-from harness.load.locustfiles.session_user import Reply, Request
+from harness.load.locustfiles.session_user import Request, Response
 
 ATTEMPTS = 4
 RATE = 70.0  # sessions a second: a request each, and up to three retries
@@ -20,7 +20,7 @@ class Stubborn(SessionUser):
     wait_time = constant(0)
     timeout = 0.3
 
-    def session(self, service: Client) -> Generator[Request, Reply, None]:
+    def session(self, service: Client) -> Generator[Request, Response, None]:
         for _ in range(ATTEMPTS):
             reply = yield service.get("/")
             if reply.ok:

@@ -26,7 +26,7 @@ from harness import (
     leaves_half_done,
     settles,
 )
-from harness.load.locustfiles.session_user import Reply, Request
+from harness.load.locustfiles.session_user import Request, Response
 
 
 class Buyer(SessionUser):
@@ -34,7 +34,7 @@ class Buyer(SessionUser):
 
     wait_time = between(0.05, 0.15)
 
-    def session(self, shop: Client) -> Generator[Request, Reply, None]:
+    def session(self, shop: Client) -> Generator[Request, Response, None]:
         while True:
             for refused in ("", "pay", "", "", "ship"):
                 order = {"item": "tea", "refused": refused}
@@ -46,7 +46,7 @@ class Buyer(SessionUser):
         return shop.get("/orders")
 
 
-def items(reply: Reply) -> dict[str, int]:
+def items(reply: Response) -> dict[str, int]:
     """How many orders were shipped, and undone."""
     found = reply.json().get("items")
     return found if isinstance(found, dict) else {}

@@ -10,10 +10,10 @@ from harness import (
     Design,
     Scenario,
     Sessions,
-    by_chance,
     clean_control,
     keeps,
     loses_only_the_at_risk,
+    random_faults,
 )
 from harness.recipes import Shopper
 
@@ -42,13 +42,13 @@ SCENARIO = Scenario(
     designs=DESIGNS,
     replicas=3,
     load=Sessions(concurrent=100, duration="120s", warmup="2s"),
-    faults=by_chance(seed=1, begin="4s", end="112s", replicas=3, every="5s", lasting="2s"),
+    faults=random_faults(seed=1, begin="4s", end="112s", replicas=3, every="5s", lasting="2s"),
     expect=EXPECT,
     quick=Scenario(
         designs=DESIGNS,
         replicas=3,
         load=Sessions(concurrent=80, duration="10s", warmup="500ms"),
-        faults=by_chance(seed=1, begin="1s", end="9s", replicas=3, every="2s", lasting="1s"),
+        faults=random_faults(seed=1, begin="1s", end="9s", replicas=3, every="2s", lasting="1s"),
         expect=EXPECT,
     ),
 )

@@ -28,7 +28,7 @@ from harness import (
     finds,
     keeps,
 )
-from harness.load.locustfiles.session_user import Reply, Request
+from harness.load.locustfiles.session_user import Request, Response
 
 
 class Shopper(SessionUser):
@@ -36,7 +36,7 @@ class Shopper(SessionUser):
 
     wait_time = between(0.05, 0.15)
 
-    def session(self, cart: Client) -> Generator[Request, Reply, None]:
+    def session(self, cart: Client) -> Generator[Request, Response, None]:
         while True:
             yield cart.post("/cart/add", json={"item": "tea"}, writes="tea")
             yield cart.get("/cart")

@@ -21,7 +21,7 @@ from harness import (
     loses_the_at_risk,
     surges,
 )
-from harness.load.locustfiles.session_user import Reply, Request
+from harness.load.locustfiles.session_user import Request, Response
 
 
 class Visitor(SessionUser):
@@ -29,7 +29,7 @@ class Visitor(SessionUser):
 
     wait_time = between(0.2, 0.4)
 
-    def session(self, cart: Client) -> Generator[Request, Reply, None]:
+    def session(self, cart: Client) -> Generator[Request, Response, None]:
         for _ in range(4 + cart.number % 9):
             yield cart.post("/cart/add", json={"item": "tea"}, writes="tea")
             yield cart.get("/cart")

@@ -11,7 +11,7 @@ from collections.abc import Generator
 from locust import between
 
 from harness import Balancing, Client, Design, Scenario, Sessions, SessionUser, clean_control, finds
-from harness.load.locustfiles.session_user import Reply, Request
+from harness.load.locustfiles.session_user import Request, Response
 
 
 class Owner(SessionUser):
@@ -20,7 +20,7 @@ class Owner(SessionUser):
     wait_time = between(0.005, 0.02)
     devices = 2
 
-    def session(self, cart: Client) -> Generator[Request, Reply, None]:
+    def session(self, cart: Client) -> Generator[Request, Response, None]:
         while True:
             yield cart.post("/cart/add", json={"item": "tea"}, writes="tea")
 

@@ -57,7 +57,7 @@ async def _run(flags: argparse.Namespace) -> None:
         from targets.storage.journal import Journal  # noqa: PLC0415
 
     settings = _settings(flags)
-    app, state = catalog.chosen(flags.app, flags.state, settings.options)
+    app, state = catalog.select(flags.app, flags.state, settings.options)
     place, journal = state.place(settings), Journal(flags.journal, settings)
     parts = Parts(place, journal, settings)
     routes = app.app(parts)

@@ -4,7 +4,7 @@ import random
 from collections.abc import Generator
 
 from harness import Client, SessionUser
-from harness.load.locustfiles.session_user import Reply, Request
+from harness.load.locustfiles.session_user import Request, Response
 
 EVERY_S = 10.0
 
@@ -21,6 +21,6 @@ class Idler(SessionUser):
         self._begun = True
         return random.uniform(0, EVERY_S)
 
-    def session(self, service: Client) -> Generator[Request, Reply, None]:
+    def session(self, service: Client) -> Generator[Request, Response, None]:
         while True:
             yield service.get("/")

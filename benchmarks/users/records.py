@@ -3,13 +3,13 @@
 from collections.abc import Generator
 
 from harness import At, Balancing, Client, Design, Kill, Restart, Scenario, Sessions, SessionUser
-from harness.load.locustfiles.session_user import Reply, Request
+from harness.load.locustfiles.session_user import Request, Response
 
 
 class Shopper(SessionUser):
     """Writes and reads in turn."""
 
-    def session(self, cart: Client) -> Generator[Request, Reply, None]:
+    def session(self, cart: Client) -> Generator[Request, Response, None]:
         while True:
             yield cart.post("/cart/add", json={"item": "tea"}, writes="tea")
             yield cart.get("/cart")

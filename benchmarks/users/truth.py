@@ -5,7 +5,7 @@ from collections.abc import Generator
 from locust import constant
 
 from harness import Client, SessionUser
-from harness.load.locustfiles.session_user import Reply, Request
+from harness.load.locustfiles.session_user import Request, Response
 
 
 class Caller(SessionUser):
@@ -13,6 +13,6 @@ class Caller(SessionUser):
 
     wait_time = constant(0.01)
 
-    def session(self, service: Client) -> Generator[Request, Reply, None]:
+    def session(self, service: Client) -> Generator[Request, Response, None]:
         while True:
             yield service.get("/")

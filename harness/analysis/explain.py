@@ -6,10 +6,10 @@ from typing import Any
 
 import pandas as pd
 
-from harness.analysis.metrics.state_removal import at_risk, cause_of, deaths
+from harness.analysis.metrics.state_removal import at_risk, cause_of, state_removals
 from harness.common.errors import UsageError
 from harness.observations.requests import SWEEP, UNASKED
-from harness.oracle.judge import Judgement
+from harness.oracle.judge import SessionVerdict
 from harness.results.arm_files import ArmObservations
 
 
@@ -38,7 +38,7 @@ class Story:
 
 
 @dataclass(frozen=True)
-class Remarkable:
+class NotableSession:
     """A session worth a story, and the reason."""
 
     design: str
@@ -49,23 +49,23 @@ class Remarkable:
     cause: str
 
 
-def remarkable(arms: Sequence[ArmObservations]) -> tuple[Remarkable, ...]:
+def notable_sessions(arms: Sequence[ArmObservations]) -> tuple[NotableSession, ...]:
     """The sessions to which something happened, and those where theory and fact differ."""
     return tuple(one for arm in arms for one in _of_arm(arm))
 
 
-def _of_arm(arm: ArmObservations) -> Iterator[Remarkable]:
-    killed = deaths(arm.events)
+def _of_arm(arm: ArmObservations) -> Iterator[NotableSession]:
+    killed = state_removals(arm.events)
     known = bool(killed) and arm.tallied is None
     risky = at_risk(arm.requests, killed) if known else frozenset()
     for one in arm.judgements:
         risk = one.session in risky if known else None
         if one.kind != "none":
             causes = " then ".join(dict.fromkeys(cause_of(loss, killed) for loss in one.losses))
-            yield Remarkable(arm.design, arm.arm, one.session, one.kind, risk, causes)
+            yield NotableSession(arm.design, arm.arm, one.session, one.kind, risk, causes)
 
 
-def story(arms: Sequence[ArmObservations], name: str) -> Story:
+def session_trace(arms: Sequence[ArmObservations], name: str) -> Story:
     """The story of ``DESIGN/SESSION`` (its arm with the fault first) or ``DESIGN/ARM/SESSION``.
 
     Raises:
@@ -125,8 +125,8 @@ def _event(t: float, kind: str, subject: str, detail: dict[str, object]) -> Line
     return Line(t, f"*** {kind.replace('_', ' ')}: {subject}", note=facts)
 
 
-def _why(one: Judgement, arm: ArmObservations) -> Iterator[str]:
-    killed = deaths(arm.events)
+def _why(one: SessionVerdict, arm: ArmObservations) -> Iterator[str]:
+    killed = state_removals(arm.events)
     yield f"judged {one.kind}: {one.acknowledged} writes acknowledged, {one.lost_writes} lost, {one.in_doubt} in doubt"
     yield from one.why
     for loss in one.losses:

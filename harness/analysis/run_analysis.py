@@ -5,10 +5,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from harness.analysis.metrics.fold import fold
-from harness.oracle.judge import Judgement
+from harness.oracle.judge import SessionVerdict
 from harness.results.arm_files import ArmFiles, ArmObservations
 from harness.results.run import Run
-from harness.results.summary import Again, Arm, Calibration, Controls, DesignSummary, Echo, Messages, Sessions, Summary
+from harness.results.summary import (
+    AAControl,
+    ArmFigures,
+    Calibration,
+    Controls,
+    DesignSummary,
+    Echo,
+    MessageFigures,
+    SessionFigures,
+    Summary,
+)
 from harness.results.verdicts import Expectation, Result, Verdict, worst
 
 #: A finding is the gravest thing that happened to a session, in this order.
@@ -51,16 +61,16 @@ def analyse(run: Run, expectations: Sequence[Expectation]) -> Analysis:
     return Analysis(_judged(summary, verdicts), verdicts, arms)
 
 
-def _with_theory(arm: Arm, design: Mapping[str, object]) -> Arm:
+def _with_theory(arm: ArmFigures, design: Mapping[str, object]) -> ArmFigures:
     """Put the design's prediction beside what happened."""
     expected = {"none": 0, "victim": arm.sessions.at_risk}.get(str(design.get("at_risk")))
     return replace(arm, sessions=replace(arm.sessions, expected_lost=expected))
 
 
-def _designs(run: Run, folded: Sequence[tuple[ArmObservations, Arm]]) -> dict[str, DesignSummary]:
+def _designs(run: Run, folded: Sequence[tuple[ArmObservations, ArmFigures]]) -> dict[str, DesignSummary]:
     designs = {}
     for name, describe in run.plan.designs.items():
-        arms: dict[str, Arm] = {}
+        arms: dict[str, ArmFigures] = {}
         for kind in ("fault", "control"):
             arm = _repeated(folded, name, kind)
             if arm is not None:
@@ -70,13 +80,13 @@ def _designs(run: Run, folded: Sequence[tuple[ArmObservations, Arm]]) -> dict[st
     return designs
 
 
-def _repeated(folded: Sequence[tuple[ArmObservations, Arm]], design: str, kind: str) -> Arm | None:
+def _repeated(folded: Sequence[tuple[ArmObservations, ArmFigures]], design: str, kind: str) -> ArmFigures | None:
     """The figures of an arm's first repeat, with all of them beneath where there are several."""
     repeats = tuple(arm for seen, arm in folded if (seen.design, seen.arm) == (design, kind))
     return replace(repeats[0], repeats=repeats if len(repeats) > 1 else ()) if repeats else None
 
 
-def finding(arms: Mapping[str, Arm]) -> str:
+def finding(arms: Mapping[str, ArmFigures]) -> str:
     """What happened, in a word: of the arm with the fault where there is one, the gravest first."""
     arm = arms.get("fault") or arms["control"]
     for one in arm.repeats or (arm,):
@@ -86,8 +96,8 @@ def finding(arms: Mapping[str, Arm]) -> str:
     return "kept"
 
 
-def _word(arm: Arm) -> str:
-    sessions: Sessions = arm.sessions
+def _word(arm: ArmFigures) -> str:
+    sessions: SessionFigures = arm.sessions
     if not sessions.judged:
         return "unknown"
     for word in _GRAVITY:
@@ -100,7 +110,7 @@ def _word(arm: Arm) -> str:
     return _heard(arm.messages) if arm.messages is not None else "kept"
 
 
-def _heard(messages: Messages) -> str:
+def _heard(messages: MessageFigures) -> str:
     """What befell messages, where sessions and writes are all kept."""
     told = {"lost_messages": messages.lost, "repeated_messages": messages.repeated, "disordered": messages.disordered}
     return next((word for word, count in told.items() if count), "kept")
@@ -131,7 +141,7 @@ def _repeats(summary: Summary) -> Iterator[Summary]:
         yield replace(summary, designs=designs)
 
 
-def _measurement(run: Run, folded: Sequence[tuple[ArmObservations, Arm]]) -> Iterator[Verdict]:
+def _measurement(run: Run, folded: Sequence[tuple[ArmObservations, ArmFigures]]) -> Iterator[Verdict]:
     """What makes the figures believable, arm by arm."""
     done = {(arm.design, arm.arm, arm.repeat) for arm, _ in folded if arm.complete}
     for design, arm, repeat in run.plan.arms:
@@ -141,7 +151,7 @@ def _measurement(run: Run, folded: Sequence[tuple[ArmObservations, Arm]]) -> Ite
         yield from _arm_measurement(observed, figures)
 
 
-def _arm_measurement(observed: ArmObservations, arm: Arm) -> Iterator[Verdict]:
+def _arm_measurement(observed: ArmObservations, arm: ArmFigures) -> Iterator[Verdict]:
     where = f"{observed.arm} arm"
     for event in observed.events:
         if event.kind == "worker_lost":
@@ -166,7 +176,7 @@ def _arm_measurement(observed: ArmObservations, arm: Arm) -> Iterator[Verdict]:
         yield Verdict("driver_kept_up", Result.UNKNOWN, f"{where}: the load process was not sampled", observed.design)
 
 
-def _controls(run: Run, folded: Sequence[tuple[ArmObservations, Arm]]) -> Controls:
+def _controls(run: Run, folded: Sequence[tuple[ArmObservations, ArmFigures]]) -> Controls:
     echo, aa = _echo(run), _again(folded)
     truth = run.controls().get("calibration")
     if not truth:
@@ -179,10 +189,10 @@ def _controls(run: Run, folded: Sequence[tuple[ArmObservations, Arm]]) -> Contro
     )
 
 
-def _again(folded: Sequence[tuple[ArmObservations, Arm]]) -> Again | None:
+def _again(folded: Sequence[tuple[ArmObservations, ArmFigures]]) -> AAControl | None:
     design = next((seen.design for seen, _ in folded if seen.arm == "aa"), None)
     arm = _repeated(folded, design, "aa") if design is not None else None
-    return Again(design, arm) if design is not None and arm is not None else None
+    return AAControl(design, arm) if design is not None and arm is not None else None
 
 
 def _echo(run: Run) -> Echo | None:
@@ -205,7 +215,7 @@ def _echo_of(files: ArmFiles) -> Echo | None:
     return Echo(arm.requests.ok, mean, p50, p99, arm.resources.driver_cpu)
 
 
-def calibrate(judgements: Sequence[Judgement], truth: Mapping[str, str]) -> Calibration:
+def calibrate(judgements: Sequence[SessionVerdict], truth: Mapping[str, str]) -> Calibration:
     """The confusion matrix of the judge: ``truth`` tells the bug that each owner's session really suffered."""
     found = {judgement.owner: judgement.kind for judgement in judgements}
     cells = Counter((KIND_OF_BUG[bug], found.get(owner, "missing")) for owner, bug in truth.items())

@@ -18,8 +18,8 @@ from harness.claims import (
     sockets,
 )
 from harness.claims.attempt import attempt, needs
-from harness.claims.claim import Claim, Finding, Need, Point, Runs, Support, UnsettledError
-from harness.claims.report import Told, read
+from harness.claims.claim import Claim, ClaimFinding, ClaimPoint, ClaimVerdict, RequiredRun, Runs, UnsettledError
+from harness.claims.report import ClaimResult, read
 from harness.common.errors import UsageError
 from harness.results.files import write_text
 
@@ -54,7 +54,7 @@ def chosen(ids: Sequence[str]) -> tuple[Claim, ...]:
     return tuple(claim for claim in CLAIMS if not ids or claim.id in ids)
 
 
-def write(found: Mapping[str, Told], docs: Path) -> None:
+def write(found: Mapping[str, ClaimResult], docs: Path) -> None:
     """Write the page of all claims, its figures and its pictures."""
     report.write(CLAIMS, found, docs)
 
@@ -71,6 +71,20 @@ def decide(runs: Runs, docs: Path) -> Path:
 
 
 __all__ = [
-    "CLAIMS", "DECIDING", "Claim", "Finding", "Need", "Point", "Runs", "Support", "Told", "UnsettledError", "attempt",
-    "chosen", "decide", "needs", "read", "write",
+    "CLAIMS",
+    "DECIDING",
+    "Claim",
+    "ClaimFinding",
+    "ClaimPoint",
+    "ClaimResult",
+    "ClaimVerdict",
+    "RequiredRun",
+    "Runs",
+    "UnsettledError",
+    "attempt",
+    "chosen",
+    "decide",
+    "needs",
+    "read",
+    "write",
 ]  # fmt: skip

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from harness.analysis.scaling.scaling_run import FILE, Scaled
-from harness.claims.claim import Claim, Need, Runs
+from harness.claims.claim import Claim, RequiredRun, Runs
 from harness.common.environment import environment
 from harness.common.errors import HarnessError
 from harness.results.run import Run
@@ -21,17 +21,17 @@ from harness.scenario.loading import load
 
 #: Exit codes after which a run has figures: pass, fail, unknown.
 _MEASURED = (0, 1, 3)
-_ENDS_WITHIN = 15.0  # seconds after an interrupt
+_EXIT_TIMEOUT_S = 15.0  # seconds after an interrupt
 
 Say = Callable[[str], None]
 
 
-def needs(claims: Iterable[Claim]) -> tuple[Need, ...]:
+def needs(claims: Iterable[Claim]) -> tuple[RequiredRun, ...]:
     """Every run that these claims rest on, once each, in their order."""
     return tuple({need.name: need for claim in claims for need in claim.needs}.values())
 
 
-def attempt(wanted: Sequence[Need], results: Path, say: Say, *, fresh: bool = False) -> Runs:
+def attempt(wanted: Sequence[RequiredRun], results: Path, say: Say, *, fresh: bool = False) -> Runs:
     """These runs, made where they are not there yet; one that breaks does not stop the others."""
     missing: dict[str, str] = {}
     for number, need in enumerate(wanted, 1):
@@ -45,7 +45,7 @@ def attempt(wanted: Sequence[Need], results: Path, say: Say, *, fresh: bool = Fa
     return _gathered(wanted, results, missing)
 
 
-def _gathered(wanted: Sequence[Need], results: Path, missing: dict[str, str]) -> Runs:
+def _gathered(wanted: Sequence[RequiredRun], results: Path, missing: dict[str, str]) -> Runs:
     summaries: dict[str, Summary] = {}
     scaled: dict[str, Scaled] = {}
     for need in wanted:
@@ -62,7 +62,7 @@ def _gathered(wanted: Sequence[Need], results: Path, missing: dict[str, str]) ->
     return Runs(summaries, scaled, missing)
 
 
-def _is_there(need: Need, results: Path) -> bool:
+def _is_there(need: RequiredRun, results: Path) -> bool:
     """Whether its newest run ended, and is of the scenario and the commit as they are now."""
     with contextlib.suppress(HarnessError):
         run = Run.open(results / need.name / "latest")
@@ -77,7 +77,7 @@ def _commit(of: Mapping[str, object]) -> str:
     return str(of.get("git")).removesuffix("-dirty")
 
 
-def _run(need: Need, results: Path) -> str:
+def _run(need: RequiredRun, results: Path) -> str:
     """Run it; empty if it has figures, else why it has none."""
     log = results / f"{need.name}.log"
     results.mkdir(parents=True, exist_ok=True)
@@ -104,7 +104,7 @@ def _end(child: subprocess.Popen[bytes]) -> None:
         return
     child.send_signal(signal.SIGINT)
     try:
-        child.wait(_ENDS_WITHIN)
+        child.wait(_EXIT_TIMEOUT_S)
     except subprocess.TimeoutExpired:
         child.kill()
         child.wait()

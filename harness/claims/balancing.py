@@ -2,10 +2,19 @@
 
 from collections.abc import Mapping
 
-from harness.claims.claim import Claim, Finding, Need, Point, Runs, UnsettledError, settled, told
-from harness.results.summary import Arm
+from harness.claims.claim import (
+    Claim,
+    ClaimFinding,
+    ClaimPoint,
+    RequiredRun,
+    Runs,
+    UnsettledError,
+    require_measured,
+    require_unsaturated,
+)
+from harness.results.summary import ArmFigures
 
-SPREAD, PINNING, MESH = Need("spread"), Need("pinning"), Need("mesh")
+SPREAD, PINNING, MESH = RequiredRun("spread"), RequiredRun("pinning"), RequiredRun("mesh")
 _AFFINE = ("ring_hash", "maglev", "cookie")
 _POLICIES = ("round_robin", "least_connections", *_AFFINE)
 #: Which designs of pinning.py have which policy, without a fault and with sessions that are all alike.
@@ -13,21 +22,31 @@ _UNIFORM = {"round_robin": "stateless", "ring_hash": "header", "cookie": "cookie
 _EVEN = 0.02
 
 
-def _cv(arm: Arm, whose: str) -> float:
-    return told(arm.spread.cv, f"the spread of {whose}")
+def _cv(arm: ArmFigures, whose: str) -> float:
+    return require_measured(arm.spread.cv, f"the spread of {whose}")
 
 
-def _p99(arm: Arm) -> str:
-    return "not trusted" if arm.driver.saturated is not False else f"{told(arm.latency_ms.p99, 'the p99'):.0f} ms"
+def _p99(arm: ArmFigures) -> str:
+    return (
+        "not trusted"
+        if arm.driver.saturated is not False
+        else f"{require_measured(arm.latency_ms.p99, 'the p99'):.0f} ms"
+    )
 
 
-def _even_or_affine(runs: Runs) -> Finding:
+def _even_or_affine(runs: Runs) -> ClaimFinding:
     arms = {name: runs.arm("spread", name, "control") for name in _POLICIES}
     even = {name: _cv(runs.arm("pinning", design, "control"), name) for name, design in _UNIFORM.items()}
     hot = {name: _cv(arm, name) for name, arm in arms.items()}
     points = [
-        *(Point(f"{name}, alike", 100 * cv, None, 0.0 if name == "round_robin" else None) for name, cv in even.items()),
-        *(Point(f"{name}, hot", 100 * cv, None, 0.0 if name == "round_robin" else None) for name, cv in hot.items()),
+        *(
+            ClaimPoint(f"{name}, alike", 100 * cv, None, 0.0 if name == "round_robin" else None)
+            for name, cv in even.items()
+        ),
+        *(
+            ClaimPoint(f"{name}, hot", 100 * cv, None, 0.0 if name == "round_robin" else None)
+            for name, cv in hot.items()
+        ),
     ]
     split = [name for name in _AFFINE if arms[name].sessions.moved]
     says = (
@@ -38,24 +57,26 @@ def _even_or_affine(runs: Runs) -> Finding:
     )
     level = max(even["round_robin"], hot["round_robin"]) < _EVEN
     uneven = max(hot[name] for name in _AFFINE) > _EVEN
-    return Finding.of(level and uneven and not split, says, "% cv of requests a replica", points)
+    return ClaimFinding.of(level and uneven and not split, says, "% cv of requests a replica", points)
 
 
 def _listed(cvs: Mapping[str, float]) -> str:
     return ", ".join(f"{name} {cv:.3f}" for name, cv in cvs.items())
 
 
-def _by(label: str, arm: Arm, cause: str, predicted: float | None = None) -> Point:
+def _by(label: str, arm: ArmFigures, cause: str, predicted: float | None = None) -> ClaimPoint:
     """The share of sessions that lost their state by a cause."""
     count = min(arm.sessions.lost_by_cause.get(cause, 0), arm.sessions.judged)
-    return Point.share(label, count, arm.sessions.judged, predicted)
+    return ClaimPoint.share(label, count, arm.sessions.judged, predicted)
 
 
-def _breaks(runs: Runs) -> Finding:
+def _breaks(runs: Runs) -> ClaimFinding:
     calm = {name: runs.arm("pinning", name, "control") for name in ("round_robin", "cookie", "header", "source")}
     wild = {name: runs.arm("pinning", name) for name in ("stateless", "cookie", "header", "source", "connection")}
     anew = _by("connection: connects anew", runs.arm("pinning", "connection", "control"), "moved", 100 * 2 / 3)
-    quiet = [Point.share(f"{name}: no event", arm.sessions.lost, arm.sessions.judged) for name, arm in calm.items()]
+    quiet = [
+        ClaimPoint.share(f"{name}: no event", arm.sessions.lost, arm.sessions.judged) for name, arm in calm.items()
+    ]
     joins = [_by(f"{name}: joins", wild[name], "moved") for name in ("cookie", "header", "source")]
     ends = [
         _by(f"{name}: {event}", wild[name], cause)
@@ -71,31 +92,36 @@ def _breaks(runs: Runs) -> Finding:
     )
     pinned = all(point.value == 0 for point in quiet[1:])
     each = joins[0].value == 0 < joins[1].value and anew.value > 0 and all(point.value > 0 for point in ends)
-    return Finding.of(quiet[0].value > 50 and pinned and each and stateless.lost == 0, says, "% of sessions", points)
+    return ClaimFinding.of(
+        quiet[0].value > 50 and pinned and each and stateless.lost == 0, says, "% of sessions", points
+    )
 
 
-def _errors(arm: Arm) -> int:
+def _errors(arm: ArmFigures) -> int:
     return arm.requests.failed + arm.requests.in_doubt
 
 
 def _adds(runs: Runs) -> str:
     """What the proxy adds to a request, where the driver kept up."""
     try:
-        arms = {name: settled(runs.arm("mesh", name, "control"), name) for name in ("relay", "mesh")}
+        arms = {name: require_unsaturated(runs.arm("mesh", name, "control"), name) for name in ("relay", "mesh")}
     except UnsettledError:
         return "what it adds to a request was not measured: the load process could not keep up"
-    relay, mesh = (told(arm.service_ms.p50, f"the p50 of {name}") for name, arm in arms.items())
+    relay, mesh = (require_measured(arm.service_ms.p50, f"the p50 of {name}") for name, arm in arms.items())
     return f"a request takes {mesh:.2f} ms (p50) through the mesh and {relay:.2f} ms through a relay of bytes"
 
 
-def _rescues(runs: Runs) -> Finding:
+def _rescues(runs: Runs) -> ClaimFinding:
     arms = {name: runs.arm("mesh", name) for name in ("mesh_memory", "mesh", "bare")}
     memory = arms["mesh_memory"].sessions
-    risky = told(memory.at_risk, "who was at risk")
-    others = told(memory.lost_not_at_risk, "who was lost without being at risk")
+    risky = require_measured(memory.at_risk, "who was at risk")
+    others = require_measured(memory.lost_not_at_risk, "who was lost without being at risk")
     points = [
-        Point.share("mesh_memory", memory.lost, memory.judged, 100 * risky / max(1, memory.judged)),
-        *(Point.share(name, arms[name].sessions.lost, arms[name].sessions.judged, 0.0) for name in ("mesh", "bare")),
+        ClaimPoint.share("mesh_memory", memory.lost, memory.judged, 100 * risky / max(1, memory.judged)),
+        *(
+            ClaimPoint.share(name, arms[name].sessions.lost, arms[name].sessions.judged, 0.0)
+            for name in ("mesh", "bare")
+        ),
     ]
     errors = {name: _errors(arm) for name, arm in arms.items()}
     says = (
@@ -106,7 +132,7 @@ def _rescues(runs: Runs) -> Finding:
         f"{arms['mesh'].sessions.lost} of {arms['mesh'].sessions.judged} with their state elsewhere; {_adds(runs)}"
     )
     rescued = errors["mesh"] < errors["bare"] and arms["mesh"].sessions.lost == 0
-    return Finding.of(rescued and memory.lost > 0, says, "% of sessions lost", points)
+    return ClaimFinding.of(rescued and memory.lost > 0, says, "% of sessions lost", points)
 
 
 CLAIMS = (

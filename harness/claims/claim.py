@@ -9,12 +9,12 @@ from scipy.stats import binomtest
 
 from harness.analysis.scaling.scaling_run import Scaled
 from harness.common.errors import HarnessError
-from harness.results.summary import Arm, DesignSummary, Summary
+from harness.results.summary import ArmFigures, DesignSummary, Summary
 
 CONFIDENCE = 0.95
 
 
-class Support(StrEnum):
+class ClaimVerdict(StrEnum):
     """What an experiment says of a claim; each is an honest end."""
 
     SUPPORTED = "supported"
@@ -27,7 +27,7 @@ class UnsettledError(Exception):
 
 
 @dataclass(frozen=True)
-class Point:
+class ClaimPoint:
     """One mark of a claim's picture: a value, in the finding's unit, with the interval it is known to lie in."""
 
     label: str
@@ -36,7 +36,7 @@ class Point:
     predicted: float | None = None
 
     @classmethod
-    def share(cls, label: str, part: int, whole: int, predicted: float | None = None) -> "Point":
+    def share(cls, label: str, part: int, whole: int, predicted: float | None = None) -> "ClaimPoint":
         """A share in per cent with its exact 95 % interval (Clopper and Pearson 1934).
 
         Raises:
@@ -49,29 +49,29 @@ class Point:
 
 
 @dataclass(frozen=True)
-class Finding:
+class ClaimFinding:
     """What the runs say: the leading ``figure`` is the first point, and the sentence tells all of them."""
 
-    support: Support
+    support: ClaimVerdict
     says: str
     unit: str = ""
-    points: tuple[Point, ...] = ()
+    points: tuple[ClaimPoint, ...] = ()
 
     @classmethod
-    def of(cls, holds: bool, says: str, unit: str, points: Sequence[Point]) -> "Finding":
+    def of(cls, holds: bool, says: str, unit: str, points: Sequence[ClaimPoint]) -> "ClaimFinding":
         """Supported where it ``holds``, else refuted."""
         if not all(math.isfinite(point.value) for point in points):
             return cls.unknown("a figure of it was not measured")
-        return cls(Support.SUPPORTED if holds else Support.REFUTED, says, unit, tuple(points))
+        return cls(ClaimVerdict.SUPPORTED if holds else ClaimVerdict.REFUTED, says, unit, tuple(points))
 
     @classmethod
-    def unknown(cls, why: str) -> "Finding":
+    def unknown(cls, why: str) -> "ClaimFinding":
         """Nothing can be said, and why."""
-        return cls(Support.UNKNOWN, why)
+        return cls(ClaimVerdict.UNKNOWN, why)
 
 
 @dataclass(frozen=True)
-class Need:
+class RequiredRun:
     """A run that claims rest on: ``command`` is what follows ``harness`` (a scenario's short form by default)."""
 
     name: str
@@ -123,7 +123,7 @@ class Runs:
             raise UnsettledError(f"{scenario} has no design {design}; run it whole")
         return found
 
-    def arm(self, scenario: str, design: str, arm: str = "fault") -> Arm:
+    def arm(self, scenario: str, design: str, arm: str = "fault") -> ArmFigures:
         """One of its arms.
 
         Raises:
@@ -148,20 +148,20 @@ class Claim:
     section: str
     ran: str
     supports: str
-    needs: tuple[Need, ...]
-    judge: Callable[[Runs], Finding]
+    needs: tuple[RequiredRun, ...]
+    judge: Callable[[Runs], ClaimFinding]
 
-    def found(self, runs: Runs) -> Finding:
+    def found(self, runs: Runs) -> ClaimFinding:
         """What the runs say of it; what breaks on the way makes it unknown."""
         try:
             return self.judge(runs)
         except UnsettledError as problem:
-            return Finding.unknown(str(problem))
+            return ClaimFinding.unknown(str(problem))
         except (HarnessError, ArithmeticError, LookupError, TypeError, ValueError) as problem:
-            return Finding.unknown(f"its figures do not fit together: {problem!r}")
+            return ClaimFinding.unknown(f"its figures do not fit together: {problem!r}")
 
 
-def told(figure: float | None, what: str) -> float:
+def require_measured(figure: float | None, what: str) -> float:
     """A figure that has to be there.
 
     Raises:
@@ -172,7 +172,7 @@ def told(figure: float | None, what: str) -> float:
     return figure
 
 
-def settled(arm: Arm, what: str) -> Arm:
+def require_unsaturated(arm: ArmFigures, what: str) -> ArmFigures:
     """An arm whose times count: its driver kept up.
 
     Raises:

@@ -1,17 +1,17 @@
 """Claims about what a crash does: C05, C06, C20, C22."""
 
-from harness.claims.claim import Claim, Finding, Need, Point, Runs, told
-from harness.results.summary import Arm
+from harness.claims.claim import Claim, ClaimFinding, ClaimPoint, RequiredRun, Runs, require_measured
+from harness.results.summary import ArmFigures
 
-NODE_KILL = Need("node_kill")
-STORE_KILL = Need("store_kill")
-
-
-def _lost(label: str, arm: Arm, predicted: float | None = None) -> Point:
-    return Point.share(label, arm.sessions.lost, arm.sessions.judged, predicted)
+NODE_KILL = RequiredRun("node_kill")
+STORE_KILL = RequiredRun("store_kill")
 
 
-def _retried_elsewhere(runs: Runs) -> Finding:
+def _lost(label: str, arm: ArmFigures, predicted: float | None = None) -> ClaimPoint:
+    return ClaimPoint.share(label, arm.sessions.lost, arm.sessions.judged, predicted)
+
+
+def _retried_elsewhere(runs: Runs) -> ClaimFinding:
     arms = {name: runs.arm("node_kill", name) for name in ("stateless", "hybrid")}
     points = [_lost(name, arm, 0.0) for name, arm in arms.items()]
     failed = {name: arm.requests.failed + arm.requests.in_doubt for name, arm in arms.items()}
@@ -21,43 +21,45 @@ def _retried_elsewhere(runs: Runs) -> Finding:
         f"{lost} sessions or acknowledged writes lost; {sum(failed.values()):,} of {of:,} requests failed or in doubt "
         f"({', '.join(f'{name} {count}' for name, count in failed.items())})"
     )
-    return Finding.of(lost == 0, says, "% of sessions lost", points)
+    return ClaimFinding.of(lost == 0, says, "% of sessions lost", points)
 
 
-def _lost_with_its_node(runs: Runs) -> Finding:
+def _lost_with_its_node(runs: Runs) -> ClaimFinding:
     sessions = runs.arm("node_kill", "sticky").sessions
-    risky = told(sessions.at_risk, "who was at risk")
-    others = told(sessions.lost_not_at_risk, "who was lost without being at risk")
-    held = told(sessions.at_risk_not_lost, "who was at risk and kept")
-    point = Point.share("sticky", sessions.lost, sessions.judged, 100 * risky / sessions.judged)
+    risky = require_measured(sessions.at_risk, "who was at risk")
+    others = require_measured(sessions.lost_not_at_risk, "who was lost without being at risk")
+    held = require_measured(sessions.at_risk_not_lost, "who was at risk and kept")
+    point = ClaimPoint.share("sticky", sessions.lost, sessions.judged, 100 * risky / sessions.judged)
     says = (
         f"{sessions.lost} of {sessions.judged} sessions lost, {point.value:.0f} %; {risky:.0f} were on the dead node, "
         f"{held:.0f} of which were kept, and {others:.0f} others were lost"
     )
-    return Finding.of(sessions.lost > 0 and others == held == 0, says, "% of sessions lost", [point])
+    return ClaimFinding.of(sessions.lost > 0 and others == held == 0, says, "% of sessions lost", [point])
 
 
-def _a_design_win(runs: Runs) -> Finding:
+def _a_design_win(runs: Runs) -> ClaimFinding:
     node, store = runs.arm("node_kill", "hybrid"), runs.arm("store_kill", "hybrid")
     points = [_lost("a node dies", node, 0.0), _lost("the store dies", store, 100.0)]
     says = (
         f"a dead node lost {node.sessions.lost} of {node.sessions.judged} sessions, "
         f"the dead store {store.sessions.lost} of {store.sessions.judged}: the store is the single point"
     )
-    return Finding.of(node.sessions.lost == 0 and store.sessions.lost > 0, says, "% of sessions lost", points)
+    return ClaimFinding.of(node.sessions.lost == 0 and store.sessions.lost > 0, says, "% of sessions lost", points)
 
 
-def _side_by_side(runs: Runs) -> Finding:
+def _side_by_side(runs: Runs) -> ClaimFinding:
     arms = {name: runs.arm("node_kill", name) for name in ("stateless", "sticky", "hybrid")}
     points = [_lost(name, arm) for name, arm in arms.items()]
     rows = [
         f"{name}: {arm.sessions.lost} of {arm.sessions.judged} lost, "
-        f"{told(arm.bytes.request_mean, 'bytes a request'):.0f} bytes a request"
+        f"{require_measured(arm.bytes.request_mean, 'bytes a request'):.0f} bytes a request"
         for name, arm in arms.items()
     ]
     kept = arms["stateless"].sessions.lost == 0 < arms["sticky"].sessions.lost
-    heavier = told(arms["stateless"].bytes.request_mean, "bytes") > told(arms["sticky"].bytes.request_mean, "bytes")
-    return Finding.of(kept and heavier, "; ".join(rows), "% of sessions lost", points)
+    heavier = require_measured(arms["stateless"].bytes.request_mean, "bytes") > require_measured(
+        arms["sticky"].bytes.request_mean, "bytes"
+    )
+    return ClaimFinding.of(kept and heavier, "; ".join(rows), "% of sessions lost", points)
 
 
 CLAIMS = (

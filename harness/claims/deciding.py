@@ -6,10 +6,10 @@ The advice below the table is chosen by the figures: the cheapest place that hol
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from harness.claims.claim import Need, Runs, UnsettledError
-from harness.results.summary import Arm, DesignSummary, Summary
+from harness.claims.claim import RequiredRun, Runs, UnsettledError
+from harness.results.summary import ArmFigures, DesignSummary, Summary
 
-PLACES = Need("places", ("run", "scenarios/places.py"), budget=2400)
+PLACES = RequiredRun("places", ("run", "scenarios/places.py"), budget=2400)
 MISHAPS = {
     "killed": "a replica is killed",
     "deployed": "all replicas are deployed anew",
@@ -28,7 +28,7 @@ is held behind when its primary is killed, since that acknowledges before it has
 
 
 @dataclass(frozen=True)
-class Row:
+class DecisionRow:
     """One place: its designs by mishap, and who writes safely at once, where that was measured."""
 
     place: str
@@ -36,7 +36,7 @@ class Row:
     safe: str = "not measured"
 
     @property
-    def control(self) -> Arm:
+    def control(self) -> ArmFigures:
         """The arm that its costs are from: the first without a fault."""
         return next(iter(self.designs.values())).arms["control"]
 
@@ -57,14 +57,14 @@ class Row:
         return float("inf") if cost is None else cost
 
 
-def rows(run: Summary, safety: Mapping[str, str]) -> tuple[Row, ...]:
+def rows(run: Summary, safety: Mapping[str, str]) -> tuple[DecisionRow, ...]:
     """The places of a run, whose designs are called ``<place>_<mishap>``."""
     found: dict[str, dict[str, DesignSummary]] = {}
     for name, design in run.designs.items():
         place, _, mishap = name.rpartition("_")
         if mishap in MISHAPS and place:
             found.setdefault(place, {})[mishap] = design
-    return tuple(Row(place, designs, safety.get(place, "not measured")) for place, designs in found.items())
+    return tuple(DecisionRow(place, designs, safety.get(place, "not measured")) for place, designs in found.items())
 
 
 def page(runs: Runs, safety: Mapping[str, str]) -> str:
@@ -77,7 +77,7 @@ def page(runs: Runs, safety: Mapping[str, str]) -> str:
     return "\n".join([_HEAD, *_table(table), "", *_guide(table), "", f"From the run `{run.scenario}/{run.run}`.", ""])
 
 
-Cell = Callable[[Row], str]
+Cell = Callable[[DecisionRow], str]
 
 
 def _columns() -> Mapping[str, Cell]:
@@ -101,7 +101,7 @@ def _columns() -> Mapping[str, Cell]:
     return {**costs, **losses, **rest}
 
 
-def _table(table: Sequence[Row]) -> Iterator[str]:
+def _table(table: Sequence[DecisionRow]) -> Iterator[str]:
     columns = _columns()
     yield "| " + " | ".join(columns) + " |"
     yield "|" + " --- |" * len(columns)
@@ -109,7 +109,7 @@ def _table(table: Sequence[Row]) -> Iterator[str]:
         yield "| " + " | ".join(cell(row) for cell in columns.values()) + " |"
 
 
-def _loss(row: Row, mishap: str) -> str:
+def _loss(row: DecisionRow, mishap: str) -> str:
     if mishap not in row.designs:
         return "has none"
     arm = row.designs[mishap].arms.get("fault")
@@ -126,36 +126,36 @@ def _number(value: float | None) -> str:
 
 
 @dataclass(frozen=True)
-class Wish:
+class Requirement:
     """What somebody needs, and which places give it."""
 
     need: str
-    given: Callable[[Row], bool]
+    given: Callable[[DecisionRow], bool]
 
 
-def _survives(*mishaps: str) -> Callable[[Row], bool]:
+def _survives(*mishaps: str) -> Callable[[DecisionRow], bool]:
     return lambda row: all(row.lost(mishap) in (0, None) for mishap in mishaps) and "killed" in row.designs
 
 
 WISHES = (
-    Wish("no session lost when a replica dies", _survives("killed")),
-    Wish("none lost by deploys, scaling in and dead replicas", _survives("killed", "deployed", "shrunk")),
-    Wish("none lost even when the store's own server dies", _survives(*MISHAPS)),
-    Wish("state that the server can change or revoke, none lost by deploys and dead replicas",
+    Requirement("no session lost when a replica dies", _survives("killed")),
+    Requirement("none lost by deploys, scaling in and dead replicas", _survives("killed", "deployed", "shrunk")),
+    Requirement("none lost even when the store's own server dies", _survives(*MISHAPS)),
+    Requirement("state that the server can change or revoke, none lost by deploys and dead replicas",
          lambda row: row.place not in ("token", "cookie") and _survives("killed", "deployed", "shrunk")(row)),
-    Wish("two devices writing one session at once, no update lost", lambda row: row.safe.startswith("safe")),
-    Wish("the least CPU, whatever is lost", lambda row: True),
+    Requirement("two devices writing one session at once, no update lost", lambda row: row.safe.startswith("safe")),
+    Requirement("the least CPU, whatever is lost", lambda row: True),
 )  # fmt: skip
 
 
-def _guide(table: Sequence[Row]) -> Iterator[str]:
+def _guide(table: Sequence[DecisionRow]) -> Iterator[str]:
     yield "## If you need ..., use ..., because ..."
     yield ""
     for wish in WISHES:
         yield f"- If you need **{wish.need}**: {_advice([row for row in table if wish.given(row)])}."
 
 
-def _advice(fitting: Sequence[Row]) -> str:
+def _advice(fitting: Sequence[DecisionRow]) -> str:
     measured = sorted((row for row in fitting if row.cpu != float("inf")), key=lambda row: row.cpu)
     if not measured:
         return "none of the places that were measured gives it"

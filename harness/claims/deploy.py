@@ -2,19 +2,23 @@
 
 from collections.abc import Mapping
 
-from harness.claims.claim import Claim, Finding, Need, Point, Runs, told
-from harness.results.summary import Arm, Sessions
+from harness.claims.claim import Claim, ClaimFinding, ClaimPoint, RequiredRun, Runs, require_measured
+from harness.results.summary import ArmFigures, SessionFigures
 
-SERVERLESS, AUTOSCALE, NODE_KILL = Need("serverless"), Need("autoscale", budget=200), Need("node_kill")
-PET = Need("pet")
+SERVERLESS, AUTOSCALE, NODE_KILL = (
+    RequiredRun("serverless"),
+    RequiredRun("autoscale", budget=200),
+    RequiredRun("node_kill"),
+)
+PET = RequiredRun("pet")
 
 
-def _pets(runs: Runs) -> tuple[bool, str, list[Point]]:
+def _pets(runs: Runs) -> tuple[bool, str, list[ClaimPoint]]:
     """Whether a pet keeps its sessions with its volume and loses them without: that, in words, and the points."""
     kept, lost = (runs.arm("pet", name).sessions for name in ("volume_kept", "volume_lost"))
     points = [
-        Point.share("a pet with its volume", kept.lost, kept.judged, 0.0),
-        Point.share("a pet without it", lost.lost, lost.judged, 100 * (lost.at_risk or 0) / max(1, lost.judged)),
+        ClaimPoint.share("a pet with its volume", kept.lost, kept.judged, 0.0),
+        ClaimPoint.share("a pet without it", lost.lost, lost.judged, 100 * (lost.at_risk or 0) / max(1, lost.judged)),
     ]
     says = (
         f"a killed pet that came back with its volume lost {kept.lost} of {kept.judged} sessions, without it "
@@ -23,15 +27,20 @@ def _pets(runs: Runs) -> tuple[bool, str, list[Point]]:
     return kept.lost == 0 and _just_its_own(lost), says, points
 
 
-def _just_its_own(sessions: Sessions) -> bool:
+def _just_its_own(sessions: SessionFigures) -> bool:
     return sessions.lost > 0 and sessions.lost_not_at_risk == sessions.at_risk_not_lost == 0
 
 
-def _functions(runs: Runs) -> tuple[bool, str, list[Point]]:
+def _functions(runs: Runs) -> tuple[bool, str, list[ClaimPoint]]:
     """Whether a cold start is dear and no session hangs on the process: that, in words, and the points."""
     arms = {name: runs.arm("serverless", name, "control") for name in ("cold", "warm", "running")}
-    cold, warm, running = (told(arm.service_ms.p50, f"the time of a call, {name}") for name, arm in arms.items())
-    cpu = {name: told(arm.resources.cpu_ms_per_request, f"the CPU of a call, {name}") for name, arm in arms.items()}
+    cold, warm, running = (
+        require_measured(arm.service_ms.p50, f"the time of a call, {name}") for name, arm in arms.items()
+    )
+    cpu = {
+        name: require_measured(arm.resources.cpu_ms_per_request, f"the CPU of a call, {name}")
+        for name, arm in arms.items()
+    }
     lost = sum(arm.sessions.lost + arm.writes.lost for arm in arms.values())
     says = (
         f"half of the calls took over {cold:.0f} ms where each had a process started for it, {warm:.1f} ms with a warm "
@@ -39,24 +48,24 @@ def _functions(runs: Runs) -> tuple[bool, str, list[Point]]:
         f"{cpu['running']:.1f} ms of CPU"
     )
     sessions = arms["cold"].sessions
-    points = [Point.share("a function, a process a call", sessions.lost, sessions.judged, 0.0)]
+    points = [ClaimPoint.share("a function, a process a call", sessions.lost, sessions.judged, 0.0)]
     return lost == 0 and cold > 2 * warm, says, points
 
 
-def _by_deployment(runs: Runs) -> Finding:
+def _by_deployment(runs: Runs) -> ClaimFinding:
     halves = (_functions(runs), _pets(runs))
     points = [point for _, _, ones in halves for point in ones]
     says = "; ".join(words for _, words, _ in halves)
-    return Finding.of(all(holds for holds, _, _ in halves), says, "% of sessions lost", points)
+    return ClaimFinding.of(all(holds for holds, _, _ in halves), says, "% of sessions lost", points)
 
 
-def _scaled_in(runs: Runs) -> Finding:
+def _scaled_in(runs: Runs) -> ClaimFinding:
     arms = {name: runs.arm("autoscale", name) for name in ("stateless", "drained", "sticky")}
-    points = [Point.share(name, arm.sessions.lost, arm.sessions.judged) for name, arm in arms.items()]
+    points = [ClaimPoint.share(name, arm.sessions.lost, arm.sessions.judged) for name, arm in arms.items()]
     changes = {name: _changes(arm) for name, arm in arms.items()}
     if any(not out or not back for out, back in changes.values()):
         moves = "; ".join(f"{name} {out} out, {back} in" for name, (out, back) in changes.items())
-        return Finding.unknown(
+        return ClaimFinding.unknown(
             f"the autoscaler did not go out and in for all ({moves}); a quieter machine would settle it"
         )
     rows = "; ".join(
@@ -65,35 +74,35 @@ def _scaled_in(runs: Runs) -> Finding:
     )
     says = f"{rows} (drained: the same memory and cookie as sticky, with time for its visits to end)"
     held = arms["stateless"].sessions.lost == 0 < arms["sticky"].sessions.lost
-    return Finding.of(held, says, "% of sessions lost", points)
+    return ClaimFinding.of(held, says, "% of sessions lost", points)
 
 
-def _changes(arm: Arm) -> tuple[int, int]:
+def _changes(arm: ArmFigures) -> tuple[int, int]:
     """How often it was scaled out, and in."""
     kinds = [fault.kind for fault in arm.faults]
     return kinds.count("grow"), kinds.count("retire")
 
 
-def _simpler(runs: Runs) -> Finding:
+def _simpler(runs: Runs) -> ClaimFinding:
     arms = {name: runs.arm("node_kill", name, "control") for name in ("stateless", "sticky", "hybrid")}
     costs = {name: _cost(name, arm) for name, arm in arms.items()}
     rows = "; ".join(f"{name}: {', '.join(f'{of[what]:,.3g} {what}' for what in of)}" for name, of in costs.items())
-    points = [Point(name, of["processes"]) for name, of in costs.items()]
+    points = [ClaimPoint(name, of["processes"]) for name, of in costs.items()]
     stateless, sticky, hybrid = costs.values()
     parts = ("processes", "open ports", "lines of configuration")
     fewest = all(stateless[part] <= min(sticky[part], hybrid[part]) for part in parts)
     fewer = any(stateless[part] < hybrid[part] for part in parts)
-    return Finding.of(fewest and fewer, rows, "processes", points)
+    return ClaimFinding.of(fewest and fewer, rows, "processes", points)
 
 
-def _cost(name: str, arm: Arm) -> Mapping[str, float]:
+def _cost(name: str, arm: ArmFigures) -> Mapping[str, float]:
     used = arm.resources
-    memory = told(used.memory_mb, f"the memory of {name}")
+    memory = require_measured(used.memory_mb, f"the memory of {name}")
     return {
-        "processes": told(used.processes, f"the processes of {name}"),
-        "open ports": told(used.ports, f"the ports of {name}"),
-        "lines of configuration": told(used.config_lines, f"the configuration of {name}"),
-        "s of CPU a 1000 requests": told(used.cpu_ms_per_request, f"the CPU of {name}"),
+        "processes": require_measured(used.processes, f"the processes of {name}"),
+        "open ports": require_measured(used.ports, f"the ports of {name}"),
+        "lines of configuration": require_measured(used.config_lines, f"the configuration of {name}"),
+        "s of CPU a 1000 requests": require_measured(used.cpu_ms_per_request, f"the CPU of {name}"),
         "kB of memory a session": 1e3 * memory / max(1, arm.sessions.started),
     }
 

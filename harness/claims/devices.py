@@ -2,20 +2,20 @@
 
 from collections.abc import Mapping
 
-from harness.claims.claim import Claim, Finding, Need, Point, Runs, UnsettledError
+from harness.claims.claim import Claim, ClaimFinding, ClaimPoint, RequiredRun, Runs, UnsettledError
 
 #: All of its designs, not just those of its short form: docs/decide.md tells of each place.
-DEVICES = Need("two_devices", ("run", "scenarios/two_devices.py", "--duration", "3s"), budget=300)
+DEVICES = RequiredRun("two_devices", ("run", "scenarios/two_devices.py", "--duration", "3s"), budget=300)
 _CHECKED = "_checked"
 
 
-def _two_devices(runs: Runs) -> Finding:
+def _two_devices(runs: Runs) -> ClaimFinding:
     arms = {name: runs.arm("two_devices", name, "control") for name in runs.summary("two_devices").designs}
     checked = {name: arm for name, arm in arms.items() if f"{name}{_CHECKED}" not in arms}
     unchecked = {name: arm for name, arm in arms.items() if name not in checked}
     if not unchecked:
         raise UnsettledError("it takes designs with and without a version check; run the scenario whole")
-    points = [Point.share(name, arm.writes.lost, arm.writes.acknowledged) for name, arm in arms.items()]
+    points = [ClaimPoint.share(name, arm.writes.lost, arm.writes.acknowledged) for name, arm in arms.items()]
     refused = sum(arm.requests.failed for arm in checked.values())
     overwritten = ", ".join(
         f"{name} {arm.writes.lost:,} of {arm.writes.acknowledged:,}" for name, arm in unchecked.items()
@@ -27,7 +27,7 @@ def _two_devices(runs: Runs) -> Finding:
         f"{of:,}, and {refused:,} writes were refused instead"
     )
     holds = left == 0 and all(arm.writes.lost for arm in unchecked.values())
-    return Finding.of(holds, says, "% of acknowledged writes lost", points)
+    return ClaimFinding.of(holds, says, "% of acknowledged writes lost", points)
 
 
 def safety(runs: Runs) -> Mapping[str, str]:

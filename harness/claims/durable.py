@@ -1,10 +1,24 @@
 """Claims about state that outlives its process: C08, C21, C24."""
 
-from harness.claims.claim import Claim, Finding, Need, Point, Runs, UnsettledError, settled, told
-from harness.results.summary import Arm, Sagas
+from harness.claims.claim import (
+    Claim,
+    ClaimFinding,
+    ClaimPoint,
+    RequiredRun,
+    Runs,
+    UnsettledError,
+    require_measured,
+    require_unsaturated,
+)
+from harness.results.summary import ArmFigures, Sagas
 from harness.scenario.expectations import seconds_lost
 
-CHECKPOINT, EVENTLOG, CQRS, SAGA = Need("checkpoint"), Need("eventlog"), Need("cqrs"), Need("saga")
+CHECKPOINT, EVENTLOG, CQRS, SAGA = (
+    RequiredRun("checkpoint"),
+    RequiredRun("eventlog"),
+    RequiredRun("cqrs"),
+    RequiredRun("saga"),
+)
 #: Seconds between two checkpoints, by design (scenarios/checkpoint.py).
 EVERY = {"often": 0.5, "seldom": 1.5, "large": 1.5}
 #: How much longer than it should an interval may last, and how many more writes than the mean it may hold.
@@ -13,7 +27,7 @@ GIVE = 0.3
 CAUGHT_UP = "GET /cart, caught up"
 
 
-def opened(arm: Arm) -> tuple[float, float]:
+def opened(arm: ArmFigures) -> tuple[float, float]:
     """What was on a restart's volume, in megabytes, and the seconds until its state was there.
 
     Raises:
@@ -26,10 +40,12 @@ def opened(arm: Arm) -> tuple[float, float]:
     raise UnsettledError("no restart told how long it took; run it again")
 
 
-def _bounded_by_the_interval(runs: Runs) -> Finding:
+def _bounded_by_the_interval(runs: Runs) -> ClaimFinding:
     arms = {name: runs.arm("checkpoint", name) for name in EVERY}
     points = [
-        Point(f"{name}: every {every:g} s", told(seconds_lost(arms[name]), "the rate of writes"), None, every)
+        ClaimPoint(
+            f"{name}: every {every:g} s", require_measured(seconds_lost(arms[name]), "the rate of writes"), None, every
+        )
         for name, every in EVERY.items()
     ]
     lost = sum(arm.writes.lost for arm in arms.values())
@@ -37,7 +53,7 @@ def _bounded_by_the_interval(runs: Runs) -> Finding:
         raise UnsettledError("no write was lost by any crash, so the bound was not tried; run it again")
     late = [name for name, point in zip(EVERY, points, strict=True) if point.value > (1 + GIVE) * EVERY[name]]
     for name in late:
-        settled(arms[name], name)  # on a machine that is late an interval may well be longer
+        require_unsaturated(arms[name], name)  # on a machine that is late an interval may well be longer
     small, large = opened(arms["seldom"]), opened(arms["large"])
     says = (
         f"lost by the crash: {', '.join(f'{p.label} {p.value:.2f} s of writes' for p in points)}; "
@@ -45,16 +61,16 @@ def _bounded_by_the_interval(runs: Runs) -> Finding:
         f"after {small[1]:.2f} s with {small[0]:.2f} MB on its volume, after {large[1]:.2f} s with {large[0]:.1f} MB"
     )
     kept = not any(arm.sessions.lost for arm in arms.values())
-    return Finding.of(not late and kept and large[1] > small[1], says, "s of acknowledged writes lost", points)
+    return ClaimFinding.of(not late and kept and large[1] > small[1], says, "s of acknowledged writes lost", points)
 
 
-def _nothing_lost_nothing_half_done(runs: Runs) -> Finding:
+def _nothing_lost_nothing_half_done(runs: Runs) -> ClaimFinding:
     logs = {name: runs.arm("eventlog", name) for name in ("synced", "long")}
     views = {name: runs.arm("cqrs", name) for name in ("quick_view", "late_view")}
     arms, sagas = {**logs, **views}, _sagas(runs, "logged")
-    points = [Point.share(name, arm.writes.lost, arm.writes.acknowledged, 0.0) for name, arm in arms.items()]
-    points.append(Point.share("sagas half done", sagas.half_done, sagas.begun, 0.0))
-    lags = {name: told(arm.names[CAUGHT_UP].p50_ms, "the lag") for name, arm in views.items()}
+    points = [ClaimPoint.share(name, arm.writes.lost, arm.writes.acknowledged, 0.0) for name, arm in arms.items()]
+    points.append(ClaimPoint.share("sagas half done", sagas.half_done, sagas.begun, 0.0))
+    lags = {name: require_measured(arm.names[CAUGHT_UP].p50_ms, "the lag") for name, arm in views.items()}
     size, took = opened(logs["long"])
     lost = sum(arm.writes.lost for arm in arms.values())
     stale = sum(arm.names["GET /cart"].anomalies for arm in views.values())
@@ -66,14 +82,14 @@ def _nothing_lost_nothing_half_done(runs: Runs) -> Finding:
         f"and nothing was missing in the end. {sagas.half_done} of {sagas.begun} sagas half done, "
         f"{sagas.resumed} finished after the crash"
     )
-    return Finding.of(lost == sagas.half_done == sagas.repeated == 0, says, "% lost, or half done", points)
+    return ClaimFinding.of(lost == sagas.half_done == sagas.repeated == 0, says, "% lost, or half done", points)
 
 
-def _a_coordinator_has_state(runs: Runs) -> Finding:
+def _a_coordinator_has_state(runs: Runs) -> ClaimFinding:
     logged, forgetful = _sagas(runs, "logged"), _sagas(runs, "forgetful")
     points = [
-        Point.share("without a log", forgetful.half_done, forgetful.begun),
-        Point.share("with a durable log", logged.half_done, logged.begun, 0.0),
+        ClaimPoint.share("without a log", forgetful.half_done, forgetful.begun),
+        ClaimPoint.share("with a durable log", logged.half_done, logged.begun, 0.0),
     ]
     left = ", ".join(f"{count} after {step}" for step, count in logged.left_after.items())
     says = (
@@ -81,7 +97,7 @@ def _a_coordinator_has_state(runs: Runs) -> Finding:
         f"with one {logged.half_done} of {logged.begun}, {logged.resumed} of which the restart finished ({left})"
     )
     holds = forgetful.half_done > 0 and logged.half_done == logged.repeated == 0
-    return Finding.of(holds, says, "% of sagas half done", points)
+    return ClaimFinding.of(holds, says, "% of sagas half done", points)
 
 
 def _sagas(runs: Runs, design: str) -> Sagas:

@@ -1,15 +1,17 @@
 """Claims about growing and shrinking: C01, C03, C04."""
 
-from harness.claims.claim import Claim, Finding, Need, Point, Runs, UnsettledError, told
+from harness.claims.claim import Claim, ClaimFinding, ClaimPoint, RequiredRun, Runs, UnsettledError, require_measured
 
-NODE_KILL, ORDERS, SCALE_OUT = Need("node_kill"), Need("orders"), Need("scale_out")
-SCALE = Need("scale", ("scale", "scenarios/scale.py", "--design", "token", "--replicas", "1,2,8"), budget=300)
+NODE_KILL, ORDERS, SCALE_OUT = RequiredRun("node_kill"), RequiredRun("orders"), RequiredRun("scale_out")
+SCALE = RequiredRun("scale", ("scale", "scenarios/scale.py", "--design", "token", "--replicas", "1,2,8"), budget=300)
 
 
-def _any_instance(runs: Runs) -> Finding:
+def _any_instance(runs: Runs) -> ClaimFinding:
     arms = {"orders": runs.arm("orders", "orders", "control"), "token": runs.arm("node_kill", "stateless", "control")}
     points = [
-        Point(name, 100 * min(arm.spread.per_replica.values()) / sum(arm.spread.per_replica.values()), None, 100 / 3)
+        ClaimPoint(
+            name, 100 * min(arm.spread.per_replica.values()) / sum(arm.spread.per_replica.values()), None, 100 / 3
+        )
         for name, arm in arms.items()
     ]
     odd = sum(arm.sessions.stale + arm.sessions.lost + arm.sessions.wrong + arm.writes.lost for arm in arms.values())
@@ -21,33 +23,33 @@ def _any_instance(runs: Runs) -> Finding:
         "carts were served by more than one"
     )
     served = moved["token"] == arms["token"].sessions.judged
-    return Finding.of(odd == 0 and served, says, "% of replies by the least used replica", points)
+    return ClaimFinding.of(odd == 0 and served, says, "% of replies by the least used replica", points)
 
 
-def _scales_out(runs: Runs) -> Finding:
+def _scales_out(runs: Runs) -> ClaimFinding:
     design = next(design for design in runs.scaling("scale").designs if design.name == "token")
     efficiency = {size.replicas: design.fit.efficiency(size.point) for size in design.sizes}
     points = [
-        Point(f"{count} replicas", 100 * told(share, f"the efficiency at {count}"), None, 100.0)
+        ClaimPoint(f"{count} replicas", 100 * require_measured(share, f"the efficiency at {count}"), None, 100.0)
         for count, share in sorted(efficiency.items(), reverse=True)
     ]
     held = ", ".join(f"{size.replicas}: {size.capacity.held:,.0f}/s" for size in design.sizes)
     if points[0].label != "8 replicas":
         raise UnsettledError("8 replicas were not measured")
     says = f"requests held at each size {held}; efficiency at 8 {points[0].value:.0f} %. {design.fit.sentence}"
-    return Finding.of(points[0].value >= 90, says, "% of linear", points)
+    return ClaimFinding.of(points[0].value >= 90, says, "% of linear", points)
 
 
-def _old_sessions_stay(runs: Runs) -> Finding:
+def _old_sessions_stay(runs: Runs) -> ClaimFinding:
     said = {"cookie": 0.0, "consistent": 25.0, "modulo": 75.0}
     arms = {name: runs.arm("scale_out", name) for name in said}
-    points = [Point.share(name, arm.sessions.moved, arm.sessions.judged, said[name]) for name, arm in arms.items()]
+    points = [ClaimPoint.share(name, arm.sessions.moved, arm.sessions.judged, said[name]) for name, arm in arms.items()]
     rows = "; ".join(f"{one.label} {one.value:.0f} % (theory {said[one.label]:.0f} %)" for one in points)
     cookie = arms["cookie"].spread
     newest = cookie.per_replica.get("r3", 0) / max(1, sum(cookie.per_replica.values()))
     says = f"moved when a fourth replica joined: {rows}; behind a cookie it gave {100 * newest:.1f} % of the replies"
     held = points[0].value == 0 and 10 < points[1].value < 40 and points[2].value > 50
-    return Finding.of(held, says, "% of sessions moved", points)
+    return ClaimFinding.of(held, says, "% of sessions moved", points)
 
 
 CLAIMS = (

@@ -2,15 +2,15 @@
 
 import re
 
-from harness.claims.claim import Claim, Finding, Need, Point, Runs, UnsettledError, told
-from harness.results.summary import Arm, Named
+from harness.claims.claim import Claim, ClaimFinding, ClaimPoint, RequiredRun, Runs, UnsettledError, require_measured
+from harness.results.summary import ArmFigures, EndpointStats
 
-LOGIN = Need("login")
+LOGIN = RequiredRun("login")
 _KINDS = ("jwt", "opaque", "session")
 _COPY = re.compile(r"copy after ([\d.]+) s")
 
 
-def _copies(arm: Arm) -> dict[float, Named]:
+def _copies(arm: ArmFigures) -> dict[float, EndpointStats]:
     """Requests by a copied credential, by the seconds since its owner had logged out."""
     found = {float(match[1]): one for name, one in arm.names.items() if (match := _COPY.fullmatch(name))}
     if not found:
@@ -18,27 +18,27 @@ def _copies(arm: Arm) -> dict[float, Named]:
     return found
 
 
-def _lives_on(arm: Arm) -> float:
+def _lives_on(arm: ArmFigures) -> float:
     """How many seconds after the logout a copy still worked; 0 where it never did."""
     return max((since for since, one in _copies(arm).items() if one.statuses.get("200")), default=0.0)
 
 
-def _refused(arm: Arm) -> tuple[int, int]:
+def _refused(arm: ArmFigures) -> tuple[int, int]:
     """Of the copies' requests at once after the logout: those refused, and all."""
     first = _copies(arm).get(0.0)
     return (first.statuses.get("401", 0), first.requests) if first else (0, 0)
 
 
-def _check(arm: Arm, kind: str) -> str:
+def _check(arm: ArmFigures, kind: str) -> str:
     me = arm.names.get("GET /me")
-    sent = told(me.request_bytes if me else None, f"the bytes of a check by {kind}")
-    cpu = told(arm.resources.cpu_ms_per_request, f"the CPU of a check by {kind}")
+    sent = require_measured(me.request_bytes if me else None, f"the bytes of a check by {kind}")
+    cpu = require_measured(arm.resources.cpu_ms_per_request, f"the CPU of a check by {kind}")
     return f"{kind} {cpu:.2f} ms of CPU and {sent:.0f} bytes"
 
 
-def _compared(runs: Runs) -> Finding:
+def _compared(runs: Runs) -> ClaimFinding:
     arms = {kind: runs.arm("login", kind, "control") for kind in _KINDS}
-    points = [Point(kind, _lives_on(arm)) for kind, arm in arms.items()]
+    points = [ClaimPoint(kind, _lives_on(arm)) for kind, arm in arms.items()]
     overlap, abrupt = runs.arm("login", "jwt").sessions, runs.arm("login", "jwt_abrupt").sessions
     lives = {point.label: point.value for point in points}
     says = (
@@ -48,16 +48,16 @@ def _compared(runs: Runs) -> Finding:
         f"{overlap.judged} sessions to the login with an overlap, {abrupt.forced_login} of {abrupt.judged} without"
     )
     holds = lives["jwt"] > 0 == lives["opaque"] == lives["session"] and overlap.forced_login == 0 < abrupt.forced_login
-    return Finding.of(holds, says, "s that a revoked login still works", points)
+    return ClaimFinding.of(holds, says, "s that a revoked login still works", points)
 
 
-def _needs_state(runs: Runs) -> Finding:
+def _needs_state(runs: Runs) -> ClaimFinding:
     counts = {kind: _refused(runs.arm("login", kind, "control")) for kind in _KINDS}
-    points = [Point.share(kind, *counts[kind]) for kind in _KINDS]
+    points = [ClaimPoint.share(kind, *counts[kind]) for kind in _KINDS]
     rows = "; ".join(f"{kind} {part} of {whole}" for kind, (part, whole) in counts.items())
     says = f"requests by a copy of a login that were refused at once after its logout: {rows}"
     of = {point.label: point.value for point in points}
-    return Finding.of(of["jwt"] == 0 and of["opaque"] == of["session"] == 100, says, "% refused at once", points)
+    return ClaimFinding.of(of["jwt"] == 0 and of["opaque"] == of["session"] == 100, says, "% refused at once", points)
 
 
 CLAIMS = (

@@ -2,19 +2,19 @@
 
 import re
 
-from harness.claims.claim import Claim, Finding, Need, Point, Runs, UnsettledError, told
-from harness.results.summary import Arm
+from harness.claims.claim import Claim, ClaimFinding, ClaimPoint, RequiredRun, Runs, UnsettledError, require_measured
+from harness.results.summary import ArmFigures
 
-PAYLOAD, CONTENT = Need("payload"), Need("content")
+PAYLOAD, CONTENT = RequiredRun("payload"), RequiredRun("content")
 
 
-def _bytes(arm: Arm, items: int, whose: str) -> float:
+def _bytes(arm: ArmFigures, items: int, whose: str) -> float:
     """Mean bytes of a request for a cart of so many items."""
     look = arm.names.get(f"look at {items}")
-    return told(look.request_bytes if look else None, f"the bytes of {whose} at {items} items")
+    return require_measured(look.request_bytes if look else None, f"the bytes of {whose} at {items} items")
 
 
-def _bites_at(arm: Arm) -> int | None:
+def _bites_at(arm: ArmFigures) -> int | None:
     """The smallest cart that was shown with something missing; None where there was none."""
     sizes = [
         int(found[1])
@@ -24,11 +24,11 @@ def _bites_at(arm: Arm) -> int | None:
     return min(sizes, default=None)
 
 
-def _carries_all(runs: Runs) -> Finding:
+def _carries_all(runs: Runs) -> ClaimFinding:
     arms = {name: runs.arm("payload", name, "control") for name in ("jwt", "signed", "cookie", "jwt_nginx")}
     sizes = {"jwt": (1, 10, 50, 100), "signed": (1, 100), "cookie": (1, 100)}
     points = [
-        Point(f"{name}, {items} items", _bytes(arms[name], items, name)) for name in sizes for items in sizes[name]
+        ClaimPoint(f"{name}, {items} items", _bytes(arms[name], items, name)) for name in sizes for items in sizes[name]
     ]
     of = {point.label: point.value for point in points}
     growth = {name: of[f"{name}, 100 items"] / of[f"{name}, 1 items"] for name in sizes}
@@ -41,31 +41,31 @@ def _carries_all(runs: Runs) -> Finding:
         f"beyond 4096 bytes: browsers drop it in silence, which lost {writes.lost:,} of {writes.acknowledged:,} "
         f"acknowledged writes; behind nginx {nginx.attempted - nginx.ok:,} of {nginx.attempted:,} requests failed"
     )
-    return Finding.of(growth["jwt"] > 2 and growth["cookie"] < 1.1, says, "bytes a request", points)
+    return ClaimFinding.of(growth["jwt"] > 2 and growth["cookie"] < 1.1, says, "bytes a request", points)
 
 
-def _any_replica(runs: Runs) -> Finding:
+def _any_replica(runs: Runs) -> ClaimFinding:
     arms = {name: runs.arm("content", "content", name) for name in ("control", "fault")}
     hits, again, fresh = _lookups(arms["control"])
     lookups = hits + again + fresh
     points = [
-        Point.share("from the cache", hits, lookups),
-        Point.share("304, still good", again, lookups),
-        Point.share("sent", fresh, lookups),
+        ClaimPoint.share("from the cache", hits, lookups),
+        ClaimPoint.share("304, still good", again, lookups),
+        ClaimPoint.share("sent", fresh, lookups),
     ]
     sessions, spread = arms["control"].sessions, arms["control"].spread
     wrong = sum(arm.sessions.wrong for arm in arms.values())
     judged = sum(arm.sessions.judged for arm in arms.values())
-    share = 100 * told(spread.cv, "the spread")
+    share = 100 * require_measured(spread.cv, "the spread")
     says = (
         f"{hits:,} of {lookups:,} lookups came from the client's cache and {again:,} were answered 304; {wrong} of "
         f"{judged} sessions, with a dead replica and without, were shown content that was wrong; {sessions.moved} of "
         f"{sessions.judged} were served by several replicas, whose shares differ by {share:.1f} %"
     )
-    return Finding.of(wrong == 0 and hits > 0 and sessions.moved > 0, says, "% of lookups", points)
+    return ClaimFinding.of(wrong == 0 and hits > 0 and sessions.moved > 0, says, "% of lookups", points)
 
 
-def _lookups(arm: Arm) -> tuple[int, int, int]:
+def _lookups(arm: ArmFigures) -> tuple[int, int, int]:
     """Those from the cache (counted by the client), those that it only had confirmed, and those that were sent."""
     hits = again = fresh = 0
     for name, one in arm.names.items():

@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 
-from harness.claims.claim import Claim, Finding, Need, Point, Runs
-from harness.results.summary import Arm
+from harness.claims.claim import Claim, ClaimFinding, ClaimPoint, RequiredRun, Runs
+from harness.results.summary import ArmFigures
 
-PRIMARY_KILL, FAILOVER = Need("primary_kill", budget=240), Need("store_failover", budget=240)
+PRIMARY_KILL, FAILOVER = RequiredRun("primary_kill", budget=240), RequiredRun("store_failover", budget=240)
 
 #: In each a replica of the service dies, and then the server that leads its store. These wait for others to have a
 #: write before they acknowledge it; of those that do not, these lose some with their only server, or with the primary.
@@ -14,20 +14,20 @@ LOSING = ("redis", "redis_sentinel")
 _DEATHS = ("kill_primary", "kill_store")
 
 
-def _unavailable(arm: Arm) -> str:
+def _unavailable(arm: ArmFigures) -> str:
     """How long the store's fault was felt: until the last request that it broke."""
     felt = next((fault.detect_s for fault in arm.faults if fault.kind in _DEATHS), None)
     trusted = arm.driver.saturated is False and felt is not None
     return f"away for {felt:.1f} s" if trusted else "away for a time that this run cannot tell"
 
 
-def _replicated(runs: Runs) -> Finding:
-    arms: Mapping[str, Arm] = {
+def _replicated(runs: Runs) -> ClaimFinding:
+    arms: Mapping[str, ArmFigures] = {
         **{name: runs.arm("primary_kill", name) for name in REPLICATED},
         **{name: runs.arm("store_failover", name) for name in (*LOSING, "postgres")},
     }
     points = [
-        Point.share(name, arm.writes.lost, arm.writes.acknowledged, None if name in LOSING else 0.0)
+        ClaimPoint.share(name, arm.writes.lost, arm.writes.acknowledged, None if name in LOSING else 0.0)
         for name, arm in arms.items()
     ]
     node = sum(arm.sessions.lost_by_cause.get("killed", 0) for arm in arms.values())
@@ -41,7 +41,7 @@ def _replicated(runs: Runs) -> Finding:
     )
     kept = not any(arms[name].writes.lost for name in REPLICATED)
     lost = all(arms[name].writes.lost for name in LOSING)
-    return Finding.of(node == 0 and kept and lost, says, "% of acknowledged writes lost", points)
+    return ClaimFinding.of(node == 0 and kept and lost, says, "% of acknowledged writes lost", points)
 
 
 CLAIMS = (

@@ -10,7 +10,7 @@ import dacite
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from harness.claims.claim import Claim, Finding, Runs, Support
+from harness.claims.claim import Claim, ClaimFinding, ClaimVerdict, Runs
 from harness.report.charts import style
 from harness.report.charts.chart import Drawing, Table
 from harness.results.files import write_text
@@ -23,18 +23,22 @@ stand with their exact 95 % intervals. *Refuted* is a finding; *unknown* says wh
 """
 _JSON = "claims.json"
 _ROW = 0.22  # inches
-_COLORS = {Support.SUPPORTED: style.GREEN, Support.REFUTED: style.VERMILION, Support.UNKNOWN: style.MUTED}
+_COLORS = {
+    ClaimVerdict.SUPPORTED: style.GREEN,
+    ClaimVerdict.REFUTED: style.VERMILION,
+    ClaimVerdict.UNKNOWN: style.MUTED,
+}
 
 
 @dataclass(frozen=True)
-class Told:
+class ClaimResult:
     """One claim's finding, and the runs it is from."""
 
-    finding: Finding
+    finding: ClaimFinding
     runs: tuple[str, ...]
 
     @classmethod
-    def of(cls, claim: Claim, runs: Runs) -> "Told":
+    def of(cls, claim: Claim, runs: Runs) -> "ClaimResult":
         """What these runs say of it."""
         names = [
             f"{need.name}/{found.run}"
@@ -57,22 +61,22 @@ class Told:
         }
 
     @classmethod
-    def of_plain(cls, plain: Mapping[str, Any]) -> "Told":
+    def of_plain(cls, plain: Mapping[str, Any]) -> "ClaimResult":
         """The reverse of ``plain``."""
         finding = {**plain, "support": plain["verdict"]}
-        made = dacite.from_dict(Finding, finding, dacite.Config(cast=[tuple, Support]))
+        made = dacite.from_dict(ClaimFinding, finding, dacite.Config(cast=[tuple, ClaimVerdict]))
         return cls(made, tuple(filter(None, plain["run"].split(", "))))
 
 
-def read(docs: Path) -> dict[str, Told]:
+def read(docs: Path) -> dict[str, ClaimResult]:
     """What an earlier attempt wrote; nothing where it cannot be read."""
     try:
-        return {name: Told.of_plain(one) for name, one in json.loads((docs / _JSON).read_text()).items()}
+        return {name: ClaimResult.of_plain(one) for name, one in json.loads((docs / _JSON).read_text()).items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError, dacite.DaciteError):
         return {}
 
 
-def write(claims: Sequence[Claim], told: Mapping[str, Told], docs: Path) -> None:
+def write(claims: Sequence[Claim], told: Mapping[str, ClaimResult], docs: Path) -> None:
     """Write ``claims.json``, ``claims.md`` and ``claims/<ID>.svg`` into ``docs``."""
     pictures = docs / "claims"
     pictures.mkdir(parents=True, exist_ok=True)
@@ -84,7 +88,7 @@ def write(claims: Sequence[Claim], told: Mapping[str, Told], docs: Path) -> None
     write_text(docs / "claims.md", page(claims, told))
 
 
-def page(claims: Sequence[Claim], told: Mapping[str, Told]) -> str:
+def page(claims: Sequence[Claim], told: Mapping[str, ClaimResult]) -> str:
     """The table of all claims, then each with its experiment, its figures and its picture."""
     rows = [_row(claim, told.get(claim.id)) for claim in claims]
     table = "\n".join(["| | the claim | verdict | what was seen |", "| --- | --- | --- | --- |", *rows])
@@ -92,7 +96,7 @@ def page(claims: Sequence[Claim], told: Mapping[str, Told]) -> str:
     return "\n".join([_HEAD, table, "", *parts])
 
 
-def _row(claim: Claim, told: Told | None) -> str:
+def _row(claim: Claim, told: ClaimResult | None) -> str:
     if told is None:
         return f"| {claim.id} | {claim.says} | not attempted | |"
     verdict, seen = told.finding.support.value, _cell(told.finding.says)
@@ -103,7 +107,7 @@ def _cell(text: str) -> str:
     return text.replace("|", "\\|").replace("\n", " ")
 
 
-def _part(claim: Claim, told: Told) -> str:
+def _part(claim: Claim, told: ClaimResult) -> str:
     finding = told.finding
     lines = [
         f"## {claim.id}",
@@ -121,7 +125,7 @@ def _part(claim: Claim, told: Told) -> str:
     return "\n".join(lines)
 
 
-def _figures(finding: Finding) -> list[str]:
+def _figures(finding: ClaimFinding) -> list[str]:
     head = [f"| | {finding.unit} | 95 % interval | predicted |", "| --- | --- | --- | --- |"]
     return head + [
         f"| {point.label} | {_number(point.value)} | {_interval(point.interval)} | {_number(point.predicted)} |"
@@ -137,7 +141,7 @@ def _interval(interval: tuple[float, float] | None) -> str:
     return "" if interval is None else f"{_number(interval[0])} to {_number(interval[1])}"
 
 
-def drawing(claim: Claim, finding: Finding) -> Drawing:
+def drawing(claim: Claim, finding: ClaimFinding) -> Drawing:
     """A row a point: its value, its interval, and a diamond where the theory said it would be."""
     table = Table(
         ("", finding.unit, "95 % interval", "predicted"),
@@ -149,7 +153,7 @@ def drawing(claim: Claim, finding: Finding) -> Drawing:
     return Drawing(claim.id, f"{claim.id}: {claim.says}", finding.says, alt, table, drawn)
 
 
-def _figure(claim: Claim, finding: Finding) -> Figure:
+def _figure(claim: Claim, finding: ClaimFinding) -> Figure:
     names = [point.label for point in finding.points]
     title = f"{claim.id}  {finding.support.value}"
     frame = style.Frame(left=style.room(names) + 0.2, right=0.9, top=0.45, bottom=0.5)
@@ -168,7 +172,7 @@ def _figure(claim: Claim, finding: Finding) -> Figure:
     return drawn
 
 
-def _span(axes: Axes, finding: Finding) -> None:
+def _span(axes: Axes, finding: ClaimFinding) -> None:
     """From 0 to a little beyond the farthest, so that lengths can be compared."""
     ends = [end for one in finding.points for end in (one.value, one.predicted or 0.0, *(one.interval or ()))]
     low, high = min(0.0, *ends), max(*ends, 0.0)

@@ -1,13 +1,13 @@
 """Claims about sessions that live on an open connection: C18, C19."""
 
-from harness.claims.claim import Claim, Finding, Need, Point, Runs, UnsettledError, told
-from harness.common.durations import seconds
-from harness.results.summary import Arm, Messages
+from harness.claims.claim import Claim, ClaimFinding, ClaimPoint, RequiredRun, Runs, UnsettledError, require_measured
+from harness.common.durations import parse_seconds
+from harness.results.summary import ArmFigures, MessageFigures
 
-GAME, CHAT = Need("game"), Need("chat")
+GAME, CHAT = RequiredRun("game"), RequiredRun("chat")
 
 
-def _heard(arm: Arm, what: str) -> Messages:
+def _heard(arm: ArmFigures, what: str) -> MessageFigures:
     """What happened on an arm's WebSockets.
 
     Raises:
@@ -18,7 +18,7 @@ def _heard(arm: Arm, what: str) -> Messages:
     return arm.messages
 
 
-def _server_holds_the_game(runs: Runs) -> Finding:
+def _server_holds_the_game(runs: Runs) -> ClaimFinding:
     arms = {name: runs.arm("game", name) for name in ("memory", "redis")}
     points, rows = [], []
     back = True
@@ -26,26 +26,26 @@ def _server_holds_the_game(runs: Runs) -> Finding:
         found, sessions = _heard(arm, f"game, {name}"), arm.sessions
         if not found.ended:
             raise UnsettledError(f"game, {name}: the dead replica held no player; more rooms would have one")
-        tick = seconds(str(runs.design("game", name).describe.get("option_tick", "100ms")))
-        gap = told(found.silence_ms.p50, "the silence") / 1000 / tick
-        worst = told(found.silence_ms.max, "the silence") / 1000 / tick
-        rejoin = told(found.rejoin_ms.p50, "the time to rejoin")
+        tick = parse_seconds(str(runs.design("game", name).describe.get("option_tick", "100ms")))
+        gap = require_measured(found.silence_ms.p50, "the silence") / 1000 / tick
+        worst = require_measured(found.silence_ms.max, "the silence") / 1000 / tick
+        rejoin = require_measured(found.rejoin_ms.p50, "the time to rejoin")
         back &= found.reconnects >= found.ended
-        points.append(Point.share(name, sessions.lost, sessions.judged, 0.0 if name == "redis" else None))
+        points.append(ClaimPoint.share(name, sessions.lost, sessions.judged, 0.0 if name == "redis" else None))
         rows.append(
             f"{name}: {sessions.lost} of {sessions.judged} players lost their position, {found.ended} were cut off and "
             f"back after {rejoin:.0f} ms (median), with a gap of {gap:.0f} ticks (at most {worst:.0f})"
         )
     lost = {name: arm.sessions.lost for name, arm in arms.items()}
-    return Finding.of(lost["memory"] > 0 == lost["redis"] and back, "; ".join(rows), "% of players lost", points)
+    return ClaimFinding.of(lost["memory"] > 0 == lost["redis"] and back, "; ".join(rows), "% of players lost", points)
 
 
-def _chat_keeps_a_socket(runs: Runs) -> Finding:
+def _chat_keeps_a_socket(runs: Runs) -> ClaimFinding:
     found = {name: _heard(runs.arm("chat", name), f"chat, {name}") for name in ("alone", "bus", "history")}
     calm = _heard(runs.arm("chat", "alone", "control"), "chat, alone")
     predicted = {"history": 0.0}
-    points = [Point.share(name, one.lost, one.due, predicted.get(name)) for name, one in found.items()]
-    points.append(Point.share("alone, without a fault", calm.lost, calm.due))
+    points = [ClaimPoint.share(name, one.lost, one.due, predicted.get(name)) for name, one in found.items()]
+    points.append(ClaimPoint.share("alone, without a fault", calm.lost, calm.due))
     rows = [
         f"{name}: {one.lost:,} of {one.due:,} messages lost ({one.missed:,} while away), {one.repeated} repeated, "
         f"{one.disordered} out of order"
@@ -57,7 +57,7 @@ def _chat_keeps_a_socket(runs: Runs) -> Finding:
         f"{bus.opened_per_s_before or 0:.1f} a second before, {bus.ended} cut off at once"
     )
     holds = history.lost + history.repeated == 0 < calm.lost and bus.lost == bus.missed and bus.ended > 0
-    return Finding.of(holds, "; ".join(rows), "% of messages lost", points)
+    return ClaimFinding.of(holds, "; ".join(rows), "% of messages lost", points)
 
 
 CLAIMS = (

@@ -80,7 +80,7 @@ class Terminable(Protocol):
 
 
 @runtime_checkable
-class Keeping(Protocol):
+class HasVolume(Protocol):
     """Has a volume, which outlives its process; what befalls that is done while it is down."""
 
     async def lose_volume(self) -> Evidence:
@@ -91,7 +91,7 @@ class Keeping(Protocol):
 
 
 @runtime_checkable
-class Slowable(Protocol):
+class Throttleable(Protocol):
     """Can be kept short of CPU."""
 
     async def slow(self, by: float) -> Evidence:
@@ -102,7 +102,7 @@ class Slowable(Protocol):
 
 
 @runtime_checkable
-class Evicting(Protocol):
+class Evictable(Protocol):
     """A store that drops data where its memory ends."""
 
     async def evict(self, share: float) -> Evidence:
@@ -113,7 +113,7 @@ class Evicting(Protocol):
 
 
 @runtime_checkable
-class Led(Protocol):
+class HasLeader(Protocol):
     """A store of several servers of which one leads, or each holds a part."""
 
     async def kill_primary(self) -> Evidence:
@@ -171,23 +171,23 @@ class Rotatable(Protocol):
 
 
 @dataclass(frozen=True)
-class Load:
+class SlotUsage:
     """How long a replica's slots were held since its start, all together, at ``t``: both in seconds."""
 
     held_s: float
     slots: int
     t: float
 
-    def since(self, before: "Load") -> float:
+    def since(self, before: "SlotUsage") -> float:
         """The share of its capacity in use since then."""
         return (self.held_s - before.held_s) / max(1e-9, (self.t - before.t) * self.slots)
 
 
 @runtime_checkable
-class Loaded(Protocol):
+class ReportsLoad(Protocol):
     """Tells how busy it is."""
 
-    async def load(self) -> Load | None:
+    async def load(self) -> SlotUsage | None:
         """None where its capacity is not emulated."""
 
 
@@ -203,7 +203,7 @@ class Scalable(Protocol):
 
 
 @dataclass(frozen=True)
-class Way:
+class DirectionState:
     """One direction of a link: ``pass`` what comes, ``hold`` it until later, or ``drop`` it.
 
     What passes is late by ``latency`` seconds, and at most ``rate`` bytes a second.
@@ -215,11 +215,11 @@ class Way:
 
 
 @dataclass(frozen=True)
-class Condition:
+class LinkState:
     """What a link does in both directions; one that is ``cut`` resets its connections and refuses new ones."""
 
-    requests: Way = field(default_factory=Way)
-    replies: Way = field(default_factory=Way)
+    requests: DirectionState = field(default_factory=DirectionState)
+    replies: DirectionState = field(default_factory=DirectionState)
     cut: bool = False
 
 
@@ -230,7 +230,7 @@ class Link(Protocol):
     def name(self) -> str:
         """``balancer-r1``, ``r1-store``, ..."""
 
-    async def be(self, condition: Condition) -> Evidence:
+    async def be(self, condition: LinkState) -> Evidence:
         """From now on be so; the facts are the ``connections`` concerned, and the bytes ``held`` and ``dropped``."""
 
 

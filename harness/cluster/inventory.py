@@ -14,17 +14,17 @@ from functools import partial
 from pathlib import Path
 
 from harness.cluster import balancers
-from harness.cluster.stores import STORES, Kind
+from harness.cluster.stores import STORES, StoreType
 from harness.common.errors import EnvironmentLacksError
 
-_PATIENCE_S = 1.5
+_TIMEOUT_S = 1.5
 _PORTS = Path("/proc/sys/net/ipv4/ip_local_port_range")
-_USUAL = ("haproxy", "nginx", "redis")  # what most scenarios take
+_COMMON_PARTS = ("haproxy", "nginx", "redis")  # what most scenarios take
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
 @dataclass(frozen=True)
-class Finding:
+class InventoryItem:
     """One part: whether it is here, in which version or amount, what needs it, and how to get it."""
 
     part: str
@@ -35,13 +35,13 @@ class Finding:
     required: bool = True  # False: everything but what ``needed_for`` says works without it
 
 
-def examine(results: Path = Path("results")) -> tuple[Finding, ...]:
+def examine(results: Path = Path("results")) -> tuple[InventoryItem, ...]:
     """All findings, in a fixed order; ``results`` is where runs will be written."""
-    checks: Sequence[Callable[[], Finding]] = (
+    checks: Sequence[Callable[[], InventoryItem]] = (
         _python,
         _cores,
         _descriptors,
-        *(partial(_balancer, kind) for kind in balancers.KINDS.values()),
+        *(partial(_balancer, kind) for kind in balancers.SPECS.values()),
         *(partial(_store, name, kind) for name, kind in STORES.items()),
         _docker,
         _browser,
@@ -53,16 +53,16 @@ def examine(results: Path = Path("results")) -> tuple[Finding, ...]:
         return tuple(pool.map(lambda check: check(), checks))
 
 
-def _python() -> Finding:
+def _python() -> InventoryItem:
     fits = sys.version_info >= (3, 11)
-    return Finding(
+    return InventoryItem(
         "python", fits, platform.python_version(), "everything", "apt-get install python3 python3-venv (3.11 or newer)"
     )
 
 
-def _cores() -> Finding:
+def _cores() -> InventoryItem:
     cores = os.cpu_count() or 1
-    return Finding(
+    return InventoryItem(
         "cores",
         cores >= 2,
         str(cores),
@@ -72,10 +72,10 @@ def _cores() -> Finding:
     )
 
 
-def _descriptors() -> Finding:
+def _descriptors() -> InventoryItem:
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     unlimited = soft == resource.RLIM_INFINITY
-    return Finding(
+    return InventoryItem(
         "descriptors",
         unlimited or soft >= 1024,
         "unlimited" if unlimited else str(soft),
@@ -84,24 +84,24 @@ def _descriptors() -> Finding:
     )
 
 
-def _balancer(kind: balancers.Kind) -> Finding:
-    usual = kind.name in _USUAL
+def _balancer(kind: balancers.BalancerSpec) -> InventoryItem:
+    usual = kind.name in _COMMON_PARTS
     found = _server(kind.name, kind.binary, "balancing" if usual else f"designs behind {kind.name}", kind.version)
     return replace(found, required=usual)
 
 
-def _store(name: str, kind: type[Kind]) -> Finding:
+def _store(name: str, kind: type[StoreType]) -> InventoryItem:
     found = _server(name, kind.program, f"state in {name}", "--version")
-    return replace(found, required=name in _USUAL)
+    return replace(found, required=name in _COMMON_PARTS)
 
 
-def _server(name: str, binary: Callable[[], Path | str], needed_for: str, flag: str = "-v") -> Finding:
+def _server(name: str, binary: Callable[[], Path | str], needed_for: str, flag: str = "-v") -> InventoryItem:
     try:
         path = binary()
     except EnvironmentLacksError as lack:
-        return Finding(name, False, "", needed_for, lack.hint)
+        return InventoryItem(name, False, "", needed_for, lack.hint)
     said = Path(path).name if str(path).endswith(".jar") else _said([str(path), flag])
-    return Finding(
+    return InventoryItem(
         name,
         said is not None,
         _version(said and said.replace(str(path), "")),
@@ -110,37 +110,37 @@ def _server(name: str, binary: Callable[[], Path | str], needed_for: str, flag: 
     )
 
 
-def _docker() -> Finding:
+def _docker() -> InventoryItem:
     from harness.cluster.containers import connected  # noqa: PLC0415 - its SDK takes a third of a second to load
 
     try:
         version = connected(timeout=2).version
     except EnvironmentLacksError as lack:
-        return Finding("docker", False, "", "--backend docker", lack.hint, False)
-    return Finding("docker", True, version, "--backend docker", "restart dockerd", False)
+        return InventoryItem("docker", False, "", "--backend docker", lack.hint, False)
+    return InventoryItem("docker", True, version, "--backend docker", "restart dockerd", False)
 
 
-def _browser() -> Finding:
+def _browser() -> InventoryItem:
     said = next((said for name in _BROWSERS if (said := _said([name, "--version"]))), None)
-    return Finding("chromium", said is not None, _version(said), "the tests", "apt-get install chromium", False)
+    return InventoryItem("chromium", said is not None, _version(said), "the tests", "apt-get install chromium", False)
 
 
-def _disk(results: Path) -> Finding:
+def _disk(results: Path) -> InventoryItem:
     place = next(folder for folder in (results.absolute(), *results.absolute().parents) if folder.exists())
     free = shutil.disk_usage(place).free / 1e9
-    return Finding("disk", free >= 1, f"{free:.1f} GB free", f"runs in {results}", "harness clean --runs")
+    return InventoryItem("disk", free >= 1, f"{free:.1f} GB free", f"runs in {results}", "harness clean --runs")
 
 
-def _ports() -> Finding:
+def _ports() -> InventoryItem:
     low, high = map(int, _PORTS.read_text().split()) if _PORTS.exists() else (32768, 60999)
     wide = high - low >= 10_000
     mend = 'sysctl -w net.ipv4.ip_local_port_range="15000 65000"'
-    return Finding("ports", wide, f"{low}-{high}", "connections", mend)
+    return InventoryItem("ports", wide, f"{low}-{high}", "connections", mend)
 
 
-def _proc() -> Finding:
+def _proc() -> InventoryItem:
     here = Path("/proc/self/stat").exists()
-    return Finding(
+    return InventoryItem(
         "/proc",
         here,
         "mounted" if here else "",
@@ -153,7 +153,7 @@ def _proc() -> Finding:
 def _said(command: Sequence[str]) -> str | None:
     """What a command prints; None where it is missing, fails, or takes too long."""
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=_PATIENCE_S, check=True)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT_S, check=True)
     except (OSError, subprocess.SubprocessError):
         return None
     return done.stdout + done.stderr

@@ -24,7 +24,7 @@ KEPT_IN_GIT = ("baselines", "gallery")
 
 
 @dataclass(frozen=True)
-class Stray:
+class OrphanProcess:
     """A process whose supervisor is gone; ``run`` is empty where its environment does not tell any more."""
 
     pid: int
@@ -33,14 +33,14 @@ class Stray:
 
 
 @dataclass(frozen=True)
-class Removed:
+class RemovedItem:
     """One thing that was cleaned away: a ``process``, ``container``, ``network``, ``scratch`` directory or ``run``."""
 
     kind: str
     what: str
 
 
-def strays() -> tuple[Stray, ...]:
+def orphan_processes() -> tuple[OrphanProcess, ...]:
     """Processes of runs whose supervisor is gone.
 
     Told by their environment, which names the supervisor; or, for programs that overwrite theirs (nginx does, for its
@@ -51,12 +51,14 @@ def strays() -> tuple[Stray, ...]:
     return tuple(stray for stray in found if stray)
 
 
-def _stray(process: Stat, left: Sequence[Path]) -> Stray | None:
+def _stray(process: Stat, left: Sequence[Path]) -> OrphanProcess | None:
     environment = _environment(process.pid)
     owner = environment.get(OWNER_VARIABLE, "")
     if process.state in "ZX" or not (_gone(owner) or (left and _stands_in(process.pid, left))):
         return None
-    return Stray(process.pid, environment.get(RUN_VARIABLE, ""), " ".join(_words(process.pid, "cmdline")).strip())
+    return OrphanProcess(
+        process.pid, environment.get(RUN_VARIABLE, ""), " ".join(_words(process.pid, "cmdline")).strip()
+    )
 
 
 def scratch_left() -> tuple[Path, ...]:
@@ -66,7 +68,7 @@ def scratch_left() -> tuple[Path, ...]:
     return tuple(path for path in candidates if _gone(_owner(path)))
 
 
-def remove(found: Iterable[Stray], directories: Iterable[Path]) -> None:
+def remove(found: Iterable[OrphanProcess], directories: Iterable[Path]) -> None:
     """Kill these strays and remove these directories."""
     for stray in found:
         with contextlib.suppress(ProcessLookupError):
@@ -82,20 +84,20 @@ def old_runs(results: Path) -> tuple[Path, ...]:
     return tuple(run for of_scenario in runs for run in of_scenario[:-1])
 
 
-def clean(results: Path | None = None) -> tuple[Removed, ...]:
+def clean(results: Path | None = None) -> tuple[RemovedItem, ...]:
     """Remove what crashes left behind, and the old runs in ``results`` where that is given; what was removed."""
-    found, directories, runs = strays(), scratch_left(), old_runs(results) if results else ()
+    found, directories, runs = orphan_processes(), scratch_left(), old_runs(results) if results else ()
     docked = _docked()
     remove(found, [*directories, *runs])
     return (
         *docked,
-        *(Removed("process", f"{stray.pid} ({stray.command})") for stray in found),
-        *(Removed("scratch", str(path)) for path in directories),
-        *(Removed("run", str(path)) for path in runs),
+        *(RemovedItem("process", f"{stray.pid} ({stray.command})") for stray in found),
+        *(RemovedItem("scratch", str(path)) for path in directories),
+        *(RemovedItem("run", str(path)) for path in runs),
     )
 
 
-def _docked() -> tuple[Removed, ...]:
+def _docked() -> tuple[RemovedItem, ...]:
     """Containers and networks whose harness is gone are removed; none, where no Docker engine answers."""
     from harness.cluster.containers import connected, owner, sweep  # noqa: PLC0415 - an SDK that only some need
 
@@ -116,7 +118,7 @@ def _docked() -> tuple[Removed, ...]:
     for run in runs:
         sweep.sweep(client, run)
     named = [("container", containers), ("network", networks)]
-    return tuple(Removed(kind, str(one.name)) for kind, found in named for one in found)
+    return tuple(RemovedItem(kind, str(one.name)) for kind, found in named for one in found)
 
 
 def _stands_in(pid: int, directories: Sequence[Path]) -> bool:

@@ -8,13 +8,13 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from harness.cluster.capabilities import Balancer, Link, Replica, Store
-from harness.cluster.replicas.probes import Answering
+from harness.cluster.replicas.probes import HealthProbe
 from harness.cluster.watch.sampler import Sampler
 from harness.common.errors import HarnessError, UntrustedError, UsageError
 from harness.observations.samples import Sample
 from harness.scenario.design import Design
 
-_POLL = 0.02
+_POLL_INTERVAL_S = 0.02
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Topology:
     """The parts of a Design, up. It goes down with the scope that made it."""
 
     design: Design
-    answering: Answering  # how its parts show that they are the right ones
+    answering: HealthProbe  # how its parts show that they are the right ones
     replicas: list[Replica]  # those in service: scaling changes it
     balancer: Balancer
     store: Store | None
@@ -75,7 +75,7 @@ class Topology:
                 raise UntrustedError(
                     f"not steady after {timeout:g} s: {', '.join(wrong)}", "see the logs of these parts"
                 )
-            await asyncio.sleep(_POLL)
+            await asyncio.sleep(_POLL_INTERVAL_S)
 
     async def _wrong(self) -> Sequence[str]:
         front = urlsplit(self.url)

@@ -8,7 +8,7 @@ _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
 
 
-def seconds(text: str | float) -> float:
+def parse_seconds(text: str | float) -> float:
     """The seconds in ``"1m30s"``, ``"500ms"``, ``"20s"`` or a plain number.
 
     Raises:
@@ -22,7 +22,7 @@ def seconds(text: str | float) -> float:
     return sum(float(number) * _UNITS[unit] for number, unit in parts)
 
 
-def spoken(length: float) -> str:
+def format_duration(length: float) -> str:
     """A duration in seconds as a person says it: ``3 min 20 s``."""
     whole = round(length)
     minutes, rest = divmod(whole, 60)

@@ -52,7 +52,7 @@ class Reservation:
         self.close()
 
 
-def unsought() -> Reservation:
+def non_ephemeral_port() -> Reservation:
     """A port that the system gives to nobody by itself, so that it may be let go for a moment.
 
     Programs that set neither SO_REUSEADDR nor SO_REUSEPORT can listen only on a port that nobody holds.

@@ -6,7 +6,7 @@ from harness.faults.deploy import RollingDeploy, Start, Terminate
 from harness.faults.fault import Heal
 from harness.faults.keys import RotateKeys
 from harness.faults.kill import CrashLoop, Kill, Restart
-from harness.faults.link import Bandwidth, Cut, Latency, Partition, Stall, Unacknowledged
+from harness.faults.link import Bandwidth, DropReplies, HoldReplies, Latency, Partition, ResetConnections
 from harness.faults.pause import Pause, Resume, Slow
 from harness.faults.scale import ScaleIn, ScaleOut
 from harness.faults.shell import Shell, Undo
@@ -21,16 +21,17 @@ from harness.faults.store import (
     RestoreReplication,
     ResumeStore,
 )
-from harness.faults.volume import LoseVolume, TornTail
+from harness.faults.volume import LoseVolume, TruncateTail
 
 __all__ = [
     "Autoscale",
     "Bandwidth",
     "CrashLoop",
-    "Cut",
     "CutReplication",
+    "DropReplies",
     "Evict",
     "Heal",
+    "HoldReplies",
     "Kill",
     "KillBalancer",
     "KillPrimary",
@@ -41,6 +42,7 @@ __all__ = [
     "Pause",
     "PauseStore",
     "ReloadBalancer",
+    "ResetConnections",
     "Restart",
     "RestartBalancer",
     "RestartPrimary",
@@ -54,10 +56,8 @@ __all__ = [
     "ScaleOut",
     "Shell",
     "Slow",
-    "Stall",
     "Start",
     "Terminate",
-    "TornTail",
-    "Unacknowledged",
+    "TruncateTail",
     "Undo",
 ]

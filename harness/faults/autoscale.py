@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Protocol, runtime_checkable
 
-from harness.cluster.capabilities import Load, Loaded
-from harness.common.durations import seconds
+from harness.cluster.capabilities import ReportsLoad, SlotUsage
+from harness.common.durations import parse_seconds
 from harness.common.errors import UsageError
-from harness.faults.fault import Topology
+from harness.faults.fault import FaultTopology
 from harness.faults.scale import REPLICAS, Grow, Retire
 from harness.observations.samples import Sample
 from harness.scenario.faults import At
@@ -37,11 +37,13 @@ class Gauge:
     """
 
     utilisation: float | None = None
-    _before: Mapping[str, Load] = field(default_factory=dict)
+    _before: Mapping[str, SlotUsage] = field(default_factory=dict)
 
-    async def read(self, topology: Topology) -> None:
+    async def read(self, topology: FaultTopology) -> None:
         """Look at all replicas that serve; a new one counts from its second look."""
-        loads = {one.name: load for one in topology.replicas if isinstance(one, Loaded) and (load := await one.load())}
+        loads = {
+            one.name: load for one in topology.replicas if isinstance(one, ReportsLoad) and (load := await one.load())
+        }
         shares = [load.since(self._before[name]) for name, load in loads.items() if name in self._before]
         self._before = loads
         if loads:
@@ -61,7 +63,7 @@ class Look:
     def check(self, replicas: int) -> None:
         """Nothing can be wrong with it."""
 
-    async def look(self, topology: Topology) -> None:
+    async def look(self, topology: FaultTopology) -> None:
         """Read the gauge."""
         await self.gauge.read(topology)
 
@@ -94,7 +96,7 @@ class Autoscale:
                 f"Autoscale(at={self.at}, least={self.least}, most={self.most}) cannot be kept",
                 "a utilisation above 0, at least 1 replica, and most above least",
             )
-        if not 0 < seconds(self.every) <= seconds(self.lasting):
+        if not 0 < parse_seconds(self.every) <= parse_seconds(self.lasting):
             raise UsageError("Autoscale looks every so often while it lasts", 'every="500ms", lasting="8s"')
 
     def check(self, replicas: int) -> None:
@@ -116,17 +118,17 @@ class Autoscale:
             return replicas
         return min(self.most, max(self.least, math.ceil(replicas * ratio)))
 
-    def steps(self, topology: Topology) -> Iterator[At]:
+    def steps(self, topology: FaultTopology) -> Iterator[At]:
         """Look, and grow or shrink by what is seen then; each step waits for the one before it."""
         gauge, began = Gauge(), time.monotonic()
-        now, changed = 0.0, -seconds(self.cooldown)
-        while (now := max(now + seconds(self.every), time.monotonic() - began)) < seconds(self.lasting):
+        now, changed = 0.0, -parse_seconds(self.cooldown)
+        while (now := max(now + parse_seconds(self.every), time.monotonic() - began)) < parse_seconds(self.lasting):
             yield At(f"{now:.3f}s", Look(gauge))
-            for deed in self._deeds(topology, gauge, cooled=now - changed >= seconds(self.cooldown)):
+            for deed in self._deeds(topology, gauge, cooled=now - changed >= parse_seconds(self.cooldown)):
                 yield At(f"{now:.3f}s", deed)
                 changed = time.monotonic() - began
 
-    def _deeds(self, topology: Topology, gauge: Gauge, cooled: bool) -> Iterator[Grow | Retire]:
+    def _deeds(self, topology: FaultTopology, gauge: Gauge, cooled: bool) -> Iterator[Grow | Retire]:
         names = [replica.name for replica in topology.replicas]
         wanted = len(names) if gauge.utilisation is None else self.wanted(len(names), gauge.utilisation)
         yield from (Grow() for _ in range(wanted - len(names)))

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from harness.cluster.capabilities import Evidence, Killable, Reloadable
-from harness.faults.fault import BALANCER, Topology, able
+from harness.faults.fault import BALANCER, FaultTopology, require_capability
 
 
 @dataclass(frozen=True)
@@ -25,11 +25,11 @@ class ReloadBalancer(OnBalancer):
     kind: ClassVar[str] = "reload_balancer"
     passes: ClassVar[bool] = True
 
-    async def inject(self, topology: Topology) -> Evidence:
+    async def inject(self, topology: FaultTopology) -> Evidence:
         """Reload it; the evidence is that another process, or generation, serves."""
-        return await able(topology, BALANCER, Reloadable).reload()
+        return await require_capability(topology, BALANCER, Reloadable).reload()
 
-    async def undo(self, topology: Topology) -> Evidence:
+    async def undo(self, topology: FaultTopology) -> Evidence:
         """Nothing is left to mend: it is there."""
         return Evidence(topology.balancer.pid is not None, {"pid": topology.balancer.pid})
 
@@ -40,13 +40,13 @@ class KillBalancer(OnBalancer):
 
     kind: ClassVar[str] = "kill_balancer"
 
-    async def inject(self, topology: Topology) -> Evidence:
+    async def inject(self, topology: FaultTopology) -> Evidence:
         """Kill it; the evidence is that its process is gone."""
-        return await able(topology, BALANCER, Killable).kill()
+        return await require_capability(topology, BALANCER, Killable).kill()
 
-    async def undo(self, topology: Topology) -> Evidence:
+    async def undo(self, topology: FaultTopology) -> Evidence:
         """Bring it back; the evidence is that it serves."""
-        return await able(topology, BALANCER, Killable).restart()
+        return await require_capability(topology, BALANCER, Killable).restart()
 
 
 @dataclass(frozen=True)

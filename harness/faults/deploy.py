@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from harness.cluster.capabilities import Evidence, Killable, Terminable
-from harness.common.durations import seconds
-from harness.faults.fault import OnReplica, Topology, able, held_up, replica_of
+from harness.common.durations import parse_seconds
+from harness.faults.fault import FaultTopology, OnReplica, replica_of, require_capability, wait_until_member_up
 from harness.scenario.faults import At
 
 
-async def take_out(topology: Topology, name: str, drain: bool, grace: str) -> Evidence:
+async def drain_and_stop(topology: FaultTopology, name: str, drain: bool, grace: str) -> Evidence:
     """SIGTERM to a replica; with ``drain`` not before the balancer has let it go.
 
     For ``grace`` it gets no new sessions and keeps its own; then nothing more is sent there, and what it is doing is
@@ -19,18 +19,18 @@ async def take_out(topology: Topology, name: str, drain: bool, grace: str) -> Ev
     """
     if drain:
         await topology.balancer.drain(name)
-        await asyncio.sleep(seconds(grace))
+        await asyncio.sleep(parse_seconds(grace))
         await topology.balancer.remove(name)
-    return await able(topology, name, Terminable).terminate()
+    return await require_capability(topology, name, Terminable).terminate()
 
 
-async def bring_in(topology: Topology, name: str, drained: bool) -> Evidence:
+async def start_and_rejoin(topology: FaultTopology, name: str, drained: bool) -> Evidence:
     """Start a replica where it is down, and wait until the balancer sends it requests."""
-    evidence = await able(topology, name, Killable).restart()
+    evidence = await require_capability(topology, name, Killable).restart()
     replica = replica_of(topology, name)
     if replica is not None and drained:
         await topology.balancer.add(replica.member)
-    up = await held_up(topology, name)
+    up = await wait_until_member_up(topology, name)
     return Evidence(evidence.landed and up, {**evidence.facts, "held_up": up})
 
 
@@ -42,13 +42,13 @@ class Terminate(OnReplica):
     grace: str = "0s"
     kind: ClassVar[str] = "terminate"
 
-    async def inject(self, topology: Topology) -> Evidence:
+    async def inject(self, topology: FaultTopology) -> Evidence:
         """Drain and stop it; the evidence is that its process has ended."""
-        return await take_out(topology, self.target, self.drain, self.grace)
+        return await drain_and_stop(topology, self.target, self.drain, self.grace)
 
-    async def undo(self, topology: Topology) -> Evidence:
+    async def undo(self, topology: FaultTopology) -> Evidence:
         """Bring it back; the evidence is another boot id, and that the balancer holds it for up."""
-        return await bring_in(topology, self.target, self.drain)
+        return await start_and_rejoin(topology, self.target, self.drain)
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class RollingDeploy:
     def check(self, replicas: int) -> None:
         """Any number of replicas can be replaced."""
 
-    def steps(self, topology: Topology) -> Iterable[At]:
+    def steps(self, topology: FaultTopology) -> Iterable[At]:
         """Stop and start, replica by replica; the next one waits until this one is up."""
         for replica in list(topology.replicas):
             number = int(replica.name[1:])

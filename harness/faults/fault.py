@@ -12,11 +12,11 @@ from harness.scenario.design import Design
 from harness.scenario.faults import At
 
 BALANCER, STORE = "balancer", "store"
-_UP_WITHIN = 5.0  # seconds in which a balancer has to hold a replica for up that answers
-_POLL = 0.02
+_UP_TIMEOUT_S = 5.0  # seconds in which a balancer has to hold a replica for up that answers
+_POLL_INTERVAL_S = 0.02
 
 
-class Topology(Protocol):
+class FaultTopology(Protocol):
     """As much of a topology as a fault may touch."""
 
     @property
@@ -40,7 +40,7 @@ A = TypeVar("A")
 
 
 @runtime_checkable
-class Breaking(Protocol):
+class Reversible(Protocol):
     """A fault that breaks something until it is undone."""
 
     @property
@@ -51,15 +51,15 @@ class Breaking(Protocol):
     def target(self) -> str:
         """The part it concerns."""
 
-    async def inject(self, topology: Topology) -> Evidence:
+    async def inject(self, topology: FaultTopology) -> Evidence:
         """Break it, and show that it is broken."""
 
-    async def undo(self, topology: Topology) -> Evidence:
+    async def undo(self, topology: FaultTopology) -> Evidence:
         """Mend it, and show that it is mended; also where ``inject`` did not come to its end."""
 
 
 @runtime_checkable
-class Passing(Protocol):
+class Instantaneous(Protocol):
     """A fault that is over when it is done, such as a reload: its undo follows at once."""
 
     @property
@@ -68,7 +68,7 @@ class Passing(Protocol):
 
 
 @runtime_checkable
-class Choosy(Protocol):
+class Conditional(Protocol):
     """A fault that concerns only designs that have what it breaks."""
 
     def applies(self, design: Design) -> bool:
@@ -76,7 +76,7 @@ class Choosy(Protocol):
 
 
 @runtime_checkable
-class Ending(Protocol):
+class Revert(Protocol):
     """An entry of the timeline that undoes an earlier fault of the kind ``ends`` on the same target."""
 
     @property
@@ -89,10 +89,10 @@ class Ending(Protocol):
 
 
 @runtime_checkable
-class Looking(Protocol):
+class Observation(Protocol):
     """A step that breaks nothing: it looks at the topology, so that the steps after it can depend on what is seen."""
 
-    async def look(self, topology: Topology) -> None:
+    async def look(self, topology: FaultTopology) -> None:
         """Look, and remember."""
 
 
@@ -100,7 +100,7 @@ class Looking(Protocol):
 class Compound(Protocol):
     """A fault made of others, which follow one another."""
 
-    def steps(self, topology: Topology) -> Iterable[At]:
+    def steps(self, topology: FaultTopology) -> Iterable[At]:
         """Its steps, at times counted from its beginning; each waits for the one before it."""
 
 
@@ -142,7 +142,7 @@ def check_replica(kind: str, replica: int, replicas: int) -> None:
 class Heal:
     """The end of any fault before the run's end: its undo, at a time of its own."""
 
-    fault: Breaking
+    fault: Reversible
     kind: ClassVar[str] = "heal"
 
     @property
@@ -160,10 +160,10 @@ class Heal:
 
     def applies(self, design: Design) -> bool:
         """Where the fault does."""
-        return not isinstance(self.fault, Choosy) or self.fault.applies(design)
+        return not isinstance(self.fault, Conditional) or self.fault.applies(design)
 
 
-def able(topology: Topology, name: str, ability: type[A]) -> A:
+def require_capability(topology: FaultTopology, name: str, ability: type[A]) -> A:
     """The part of that name (``balancer`` and ``store`` are names too), which must have the ability.
 
     Raises:
@@ -177,7 +177,7 @@ def able(topology: Topology, name: str, ability: type[A]) -> A:
     return part
 
 
-def _part(topology: Topology, name: str) -> object | None:
+def _part(topology: FaultTopology, name: str) -> object | None:
     if name == BALANCER:
         return topology.balancer
     if name == STORE:
@@ -185,22 +185,22 @@ def _part(topology: Topology, name: str) -> object | None:
     return next((replica for replica in topology.replicas if replica.name == name), None)
 
 
-def replica_of(topology: Topology, name: str) -> Replica | None:
+def replica_of(topology: FaultTopology, name: str) -> Replica | None:
     """The replica of that name; None where it is not, or no longer, part of the topology."""
     return next((replica for replica in topology.replicas if replica.name == name), None)
 
 
-async def held_up(topology: Topology, name: str) -> bool:
+async def wait_until_member_up(topology: FaultTopology, name: str) -> bool:
     """Wait until the balancer holds a member for up; whether it did in time. True where it does not tell."""
-    give_up = time.monotonic() + _UP_WITHIN
+    give_up = time.monotonic() + _UP_TIMEOUT_S
     while not await _holds_up(topology, name):
         if time.monotonic() > give_up:
             return False
-        await asyncio.sleep(_POLL)
+        await asyncio.sleep(_POLL_INTERVAL_S)
     return True
 
 
-async def _holds_up(topology: Topology, name: str) -> bool:
+async def _holds_up(topology: FaultTopology, name: str) -> bool:
     try:
         states = await topology.balancer.states()
     except HarnessError:  # one that takes its configuration up anew may not answer for a moment

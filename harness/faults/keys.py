@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from harness.cluster.capabilities import Evidence, Keys, Rotatable
-from harness.faults.fault import Topology, able
+from harness.faults.fault import FaultTopology, require_capability
 from harness.scenario.design import Design
 
 
@@ -29,7 +29,7 @@ class RotateKeys:
         """Whether its clients hold what the replicas signed."""
         return design.target is None and design.state == "token" and design.app != "function"
 
-    async def inject(self, topology: Topology) -> Evidence:
+    async def inject(self, topology: FaultTopology) -> Evidence:
         """Rotate; the evidence is the id of the key that each replica says it signs with."""
         before = await _told(topology)
         if None in before.values():
@@ -43,7 +43,7 @@ class RotateKeys:
         facts = {"overlap": self.overlap, "old_key": newest.id, **_facts(after)}
         return Evidence(None not in after.values(), facts)
 
-    async def undo(self, topology: Topology) -> Evidence:
+    async def undo(self, topology: FaultTopology) -> Evidence:
         """Accept them all; the evidence is that each replica says so."""
         signing = max((keys.signing for keys in (await _told(topology)).values() if keys), default=1)
         after = await _use(topology, signing, range(1, signing + 1))
@@ -53,14 +53,20 @@ class RotateKeys:
 Told = Mapping[str, Keys | None]
 
 
-async def _told(topology: Topology) -> Told:
+async def _told(topology: FaultTopology) -> Told:
     names = [replica.name for replica in topology.replicas]
-    return dict(zip(names, await asyncio.gather(*(able(topology, n, Rotatable).keys() for n in names)), strict=True))
+    return dict(
+        zip(
+            names,
+            await asyncio.gather(*(require_capability(topology, n, Rotatable).keys() for n in names)),
+            strict=True,
+        )
+    )
 
 
-async def _use(topology: Topology, signing: int, accepted: Sequence[int]) -> Told:
+async def _use(topology: FaultTopology, signing: int, accepted: Sequence[int]) -> Told:
     names = [replica.name for replica in topology.replicas]
-    deeds = (able(topology, name, Rotatable).use_keys(signing, accepted) for name in names)
+    deeds = (require_capability(topology, name, Rotatable).use_keys(signing, accepted) for name in names)
     return dict(zip(names, await asyncio.gather(*deeds), strict=True))
 
 

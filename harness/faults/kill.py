@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from harness.cluster.capabilities import Evidence, Killable
-from harness.common.durations import seconds
+from harness.common.durations import parse_seconds
 from harness.common.errors import UsageError
-from harness.faults.fault import OnReplica, Topology, able
+from harness.faults.fault import FaultTopology, OnReplica, require_capability
 from harness.scenario.faults import At
 
 
@@ -17,13 +17,13 @@ class Kill(OnReplica):
 
     kind: ClassVar[str] = "kill"
 
-    async def inject(self, topology: Topology) -> Evidence:
+    async def inject(self, topology: FaultTopology) -> Evidence:
         """Kill it; the evidence is that its process is gone."""
-        return await able(topology, self.target, Killable).kill()
+        return await require_capability(topology, self.target, Killable).kill()
 
-    async def undo(self, topology: Topology) -> Evidence:
+    async def undo(self, topology: FaultTopology) -> Evidence:
         """Bring it back; the evidence is another boot id."""
-        return await able(topology, self.target, Killable).restart()
+        return await require_capability(topology, self.target, Killable).restart()
 
 
 @dataclass(frozen=True)
@@ -44,11 +44,11 @@ class CrashLoop(OnReplica):
     passes: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        if seconds(self.every) <= 0 or self.times < 1:
+        if parse_seconds(self.every) <= 0 or self.times < 1:
             raise UsageError(f"CrashLoop(every={self.every!r}, times={self.times}): every is above 0, times at least 1")
 
-    def steps(self, topology: Topology) -> Iterable[At]:
+    def steps(self, topology: FaultTopology) -> Iterable[At]:
         """Kill and restart, again and again; a restart that takes longer delays the next kill."""
         for nth in range(self.times):
-            begin = f"{nth * seconds(self.every):.3f}s"
+            begin = f"{nth * parse_seconds(self.every):.3f}s"
             yield from (At(begin, Kill(self.replica)), At(begin, Restart(self.replica)))

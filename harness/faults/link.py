@@ -5,15 +5,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from harness.cluster.capabilities import Condition, Evidence, Led, Link, Way
+from harness.cluster.capabilities import DirectionState, Evidence, HasLeader, Link, LinkState
 from harness.cluster.stores import store_of
-from harness.common.durations import seconds
+from harness.common.durations import parse_seconds
 from harness.common.errors import UsageError
-from harness.faults.fault import Topology, check_replica, replica_of
+from harness.faults.fault import FaultTopology, check_replica, replica_of
 from harness.scenario.design import Design
 
 _NAME = re.compile(r"(?:balancer-r(\d+)|r(\d+)-store|store)")
-_HOLD, _DROP = Way("hold"), Way("drop")
+_HOLD, _DROP = DirectionState("hold"), DirectionState("drop")
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class OnLink:
         return self.link
 
     @property
-    def condition(self) -> Condition:
+    def condition(self) -> LinkState:
         """What the link does while this lasts."""
         raise NotImplementedError
 
@@ -65,9 +65,9 @@ class OnLink:
     def applies(self, design: Design) -> bool:
         """Whether the design has such a link; the servers of a store that is led are found by names of their own."""
         store = store_of(design)
-        return self.links == "balancer" or (store is not None and not issubclass(store, Led))
+        return self.links == "balancer" or (store is not None and not issubclass(store, HasLeader))
 
-    async def inject(self, topology: Topology) -> Evidence:
+    async def inject(self, topology: FaultTopology) -> Evidence:
         """Make it so; the evidence is the proxy's word, with the connections concerned."""
         evidence = await self._told(topology, self.condition)
         replica = replica_of(topology, f"r{self._number}")
@@ -75,18 +75,18 @@ class OnLink:
         state = {"boot": replica.boot} if replica is not None and self.links == "balancer" else {}
         return Evidence(evidence.landed, {**evidence.facts, **named, **state})
 
-    async def undo(self, topology: Topology) -> Evidence:
+    async def undo(self, topology: FaultTopology) -> Evidence:
         """Let everything pass again; the facts tell what was held and dropped."""
-        return await self._told(topology, Condition())
+        return await self._told(topology, LinkState())
 
-    async def _told(self, topology: Topology, condition: Condition) -> Evidence:
+    async def _told(self, topology: FaultTopology, condition: LinkState) -> Evidence:
         told = [await link.be(condition) for link in self._links(topology)]
         counts = [key for key in ("connections", "held", "dropped") if all(key in one.facts for one in told)]
         summed = {key: sum(int(one.facts[key] or 0) for one in told) for key in counts}
         others = {key: told[0].facts[key] for key in told[0].facts if key == "network"}
         return Evidence(all(one.landed for one in told), {**summed, **others})
 
-    def _links(self, topology: Topology) -> Sequence[Link]:
+    def _links(self, topology: FaultTopology) -> Sequence[Link]:
         found = [link for name, link in topology.links.items() if name == self.link or name.endswith(f"-{self.link}")]
         if not found:
             raise UsageError(f"there is no link {self.link!r} in this topology", "the design has no proxy there")
@@ -100,45 +100,45 @@ class Partition(OnLink):
     kind: ClassVar[str] = "partition"
 
     @property
-    def condition(self) -> Condition:
+    def condition(self) -> LinkState:
         """Both directions hold what comes."""
-        return Condition(_HOLD, _HOLD)
+        return LinkState(_HOLD, _HOLD)
 
 
 @dataclass(frozen=True)
-class Stall(OnLink):
+class HoldReplies(OnLink):
     """Requests arrive and are done; the replies come only when it is healed."""
 
     kind: ClassVar[str] = "stall"
 
     @property
-    def condition(self) -> Condition:
+    def condition(self) -> LinkState:
         """Replies are held."""
-        return Condition(replies=_HOLD)
+        return LinkState(replies=_HOLD)
 
 
 @dataclass(frozen=True)
-class Unacknowledged(OnLink):
+class DropReplies(OnLink):
     """Requests arrive and are done; their replies never come: applied, but not acknowledged."""
 
     kind: ClassVar[str] = "unacknowledged"
 
     @property
-    def condition(self) -> Condition:
+    def condition(self) -> LinkState:
         """Replies are dropped, and their connections reset when it is healed."""
-        return Condition(replies=_DROP)
+        return LinkState(replies=_DROP)
 
 
 @dataclass(frozen=True)
-class Cut(OnLink):
+class ResetConnections(OnLink):
     """Every connection is reset, and none can be made."""
 
     kind: ClassVar[str] = "cut"
 
     @property
-    def condition(self) -> Condition:
+    def condition(self) -> LinkState:
         """Cut."""
-        return Condition(cut=True)
+        return LinkState(cut=True)
 
 
 @dataclass(frozen=True)
@@ -150,13 +150,13 @@ class Latency(OnLink):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if seconds(self.by) <= 0:
+        if parse_seconds(self.by) <= 0:
             raise UsageError(f"Latency(by={self.by!r}) must be above 0")
 
     @property
-    def condition(self) -> Condition:
+    def condition(self) -> LinkState:
         """Replies are late."""
-        return Condition(replies=Way(latency=seconds(self.by)))
+        return LinkState(replies=DirectionState(latency=parse_seconds(self.by)))
 
 
 @dataclass(frozen=True)
@@ -172,6 +172,6 @@ class Bandwidth(OnLink):
             raise UsageError(f"Bandwidth(rate={self.rate}) must be above 0", "bytes a second")
 
     @property
-    def condition(self) -> Condition:
+    def condition(self) -> LinkState:
         """Both directions are narrow."""
-        return Condition(Way(rate=self.rate), Way(rate=self.rate))
+        return LinkState(DirectionState(rate=self.rate), DirectionState(rate=self.rate))

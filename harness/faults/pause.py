@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from harness.cluster.capabilities import Evidence, Pausable, Slowable
-from harness.common.durations import seconds
+from harness.cluster.capabilities import Evidence, Pausable, Throttleable
+from harness.common.durations import parse_seconds
 from harness.common.errors import UsageError
-from harness.faults.fault import OnReplica, Topology, able
+from harness.faults.fault import FaultTopology, OnReplica, require_capability
 
 
 @dataclass(frozen=True)
@@ -15,13 +15,13 @@ class Pause(OnReplica):
 
     kind: ClassVar[str] = "pause"
 
-    async def inject(self, topology: Topology) -> Evidence:
+    async def inject(self, topology: FaultTopology) -> Evidence:
         """Stop it; the evidence is the kernel's word."""
-        return await able(topology, self.target, Pausable).pause()
+        return await require_capability(topology, self.target, Pausable).pause()
 
-    async def undo(self, topology: Topology) -> Evidence:
+    async def undo(self, topology: FaultTopology) -> Evidence:
         """Let it go on; it then does what was asked of it meanwhile."""
-        return await able(topology, self.target, Pausable).resume()
+        return await require_capability(topology, self.target, Pausable).resume()
 
 
 @dataclass(frozen=True)
@@ -43,13 +43,13 @@ class Slow(OnReplica):
     kind: ClassVar[str] = "slow"
 
     def __post_init__(self) -> None:
-        if not 0 < seconds(self.by) <= 2:
+        if not 0 < parse_seconds(self.by) <= 2:
             raise UsageError(f"Slow(by={self.by!r}): above 0, at most 2s", "a longer standstill is a Pause")
 
-    async def inject(self, topology: Topology) -> Evidence:
+    async def inject(self, topology: FaultTopology) -> Evidence:
         """Slow it down; the evidence is that the kernel showed it stopped."""
-        return await able(topology, self.target, Slowable).slow(seconds(self.by))
+        return await require_capability(topology, self.target, Throttleable).slow(parse_seconds(self.by))
 
-    async def undo(self, topology: Topology) -> Evidence:
+    async def undo(self, topology: FaultTopology) -> Evidence:
         """Let it run freely again."""
-        return await able(topology, self.target, Slowable).quicken()
+        return await require_capability(topology, self.target, Throttleable).quicken()

@@ -3,7 +3,7 @@
 import random
 from collections.abc import Iterator
 
-from harness.common.durations import seconds
+from harness.common.durations import parse_seconds
 from harness.common.errors import UsageError
 from harness.faults.deploy import Start, Terminate
 from harness.faults.kill import Kill, Restart
@@ -13,7 +13,7 @@ from harness.scenario.faults import At, Fault
 _PAIRS = ((Kill, Restart), (Pause, Resume), (Terminate, Start))
 
 
-def by_chance(  # noqa: PLR0917 - a window, and what happens in it
+def random_faults(  # noqa: PLR0917 - a window, and what happens in it
     seed: int, begin: str, end: str, replicas: int, every: str = "3s", lasting: str = "1s"
 ) -> tuple[At, ...]:
     """Replicas killed, paused and drained by turns, from ``begin`` to ``end``, about ``every`` so often.
@@ -23,7 +23,7 @@ def by_chance(  # noqa: PLR0917 - a window, and what happens in it
     Raises:
         UsageError: there is no room for one.
     """
-    first, last, gap, longest = (seconds(text) for text in (begin, end, every, lasting))
+    first, last, gap, longest = (parse_seconds(text) for text in (begin, end, every, lasting))
     if not 0 < longest < gap or first + longest >= last or replicas < 1:
         raise UsageError("by_chance needs lasting < every, and room for one fault between begin and end")
     return tuple(_drawn(random.Random(seed), (first, last), replicas, gap, longest))

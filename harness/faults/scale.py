@@ -6,14 +6,14 @@ from typing import ClassVar
 
 from harness.cluster.capabilities import Evidence, Scalable
 from harness.common.errors import UsageError
-from harness.faults.deploy import bring_in, take_out
-from harness.faults.fault import OnReplica, Topology, held_up, replica_of
+from harness.faults.deploy import drain_and_stop, start_and_rejoin
+from harness.faults.fault import FaultTopology, OnReplica, replica_of, wait_until_member_up
 from harness.scenario.faults import At
 
 REPLICAS = "replicas"
 
 
-def scalable(topology: Topology) -> Scalable:
+def scalable(topology: FaultTopology) -> Scalable:
     """The topology as one whose size can change.
 
     Raises:
@@ -35,14 +35,14 @@ class Grow:
     def check(self, replicas: int) -> None:
         """There is always room for one more."""
 
-    async def inject(self, topology: Topology) -> Evidence:
+    async def inject(self, topology: FaultTopology) -> Evidence:
         """Start it and tell the balancer; the evidence is that it answers and is held for up."""
         replica = await scalable(topology).grow()
         await topology.balancer.add(replica.member)
-        up = await held_up(topology, replica.name)
+        up = await wait_until_member_up(topology, replica.name)
         return Evidence(up, {"replica": replica.name, "boot": replica.boot, "replicas": len(topology.replicas)})
 
-    async def undo(self, topology: Topology) -> Evidence:
+    async def undo(self, topology: FaultTopology) -> Evidence:
         """The new size stays."""
         return Evidence(True, {"replicas": len(topology.replicas)})
 
@@ -56,18 +56,18 @@ class Retire(OnReplica):
     kind: ClassVar[str] = "retire"
     passes: ClassVar[bool] = True
 
-    async def inject(self, topology: Topology) -> Evidence:
+    async def inject(self, topology: FaultTopology) -> Evidence:
         """Drain and stop it, and forget it; the evidence is that its process has ended."""
-        evidence = await take_out(topology, self.target, self.drain, self.grace)
+        evidence = await drain_and_stop(topology, self.target, self.drain, self.grace)
         if not self.drain:
             await topology.balancer.remove(self.target)
         scalable(topology).forget(self.target)
         return evidence
 
-    async def undo(self, topology: Topology) -> Evidence:
+    async def undo(self, topology: FaultTopology) -> Evidence:
         """The new size stays; a replica that was cut off on its way out is brought back."""
         if replica_of(topology, self.target) is not None:
-            return await bring_in(topology, self.target, self.drain)
+            return await start_and_rejoin(topology, self.target, self.drain)
         return Evidence(True, {"replicas": len(topology.replicas)})
 
 
@@ -89,7 +89,7 @@ class ScaleOut:
         if self.to <= replicas:
             raise UsageError(f"ScaleOut(to={self.to}): there are {replicas} replicas already", "give a larger number")
 
-    def steps(self, topology: Topology) -> Iterable[At]:
+    def steps(self, topology: FaultTopology) -> Iterable[At]:
         """One replica after another."""
         yield from (At("0s", Grow()) for _ in range(self.to - len(topology.replicas)))
 
@@ -114,7 +114,7 @@ class ScaleIn:
         if not 1 <= self.to < replicas:
             raise UsageError(f"ScaleIn(to={self.to}): there are {replicas} replicas", "leave at least 1, and fewer")
 
-    def steps(self, topology: Topology) -> Iterable[At]:
+    def steps(self, topology: FaultTopology) -> Iterable[At]:
         """One replica after another."""
         for replica in list(topology.replicas)[: self.to - 1 : -1]:
             yield At("0s", Retire(int(replica.name[1:]), self.drain, self.grace))

@@ -11,11 +11,11 @@ from typing import ClassVar
 
 from harness.cluster.capabilities import Evidence
 from harness.common.errors import UsageError
-from harness.faults.fault import Topology
+from harness.faults.fault import FaultTopology
 
-_WITHIN = 30.0  # seconds that a command may take
-_SHOWS_WITHIN = 10.0  # seconds in which the evidence has to come, and after the undo to go
-_POLL = 0.1
+_COMMAND_TIMEOUT_S = 30.0  # seconds that a command may take
+_EVIDENCE_TIMEOUT_S = 10.0  # seconds in which the evidence has to come, and after the undo to go
+_POLL_INTERVAL_S = 0.1
 _TOLD = 200  # characters of what a command says
 
 
@@ -53,11 +53,11 @@ class Shell:
     def check(self, replicas: int) -> None:
         """It depends on nothing of ours."""
 
-    async def inject(self, topology: Topology) -> Evidence:
+    async def inject(self, topology: FaultTopology) -> Evidence:
         """Run the command; the evidence is its exit code, or better the evidence's."""
         return await self._done(self.command, broken=True)
 
-    async def undo(self, topology: Topology) -> Evidence:
+    async def undo(self, topology: FaultTopology) -> Evidence:
         """Run the undo; the evidence is that it exits 0 and that nothing shows the fault any more."""
         return await self._done(self.mending, broken=False)
 
@@ -69,11 +69,11 @@ class Shell:
 
     async def _shows(self, broken: bool) -> bool:
         """Whether the evidence holds (or no longer does), now or soon."""
-        give_up = time.monotonic() + _SHOWS_WITHIN
+        give_up = time.monotonic() + _EVIDENCE_TIMEOUT_S
         while ((await _run(self.evidence))[0] == 0) is not broken:
             if time.monotonic() > give_up:
                 return False
-            await asyncio.sleep(_POLL)
+            await asyncio.sleep(_POLL_INTERVAL_S)
         return True
 
 
@@ -105,7 +105,7 @@ async def _run(command: str) -> tuple[int, str]:
             command, stdin=asyncio.subprocess.DEVNULL, stdout=said, stderr=said, start_new_session=True
         )
         try:
-            code = await asyncio.wait_for(process.wait(), _WITHIN)
+            code = await asyncio.wait_for(process.wait(), _COMMAND_TIMEOUT_S)
         except TimeoutError:
             code = 124
         finally:

@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from harness.cluster.capabilities import Evicting, Evidence, Killable, Led, Pausable, Replicating
+from harness.cluster.capabilities import Evictable, Evidence, HasLeader, Killable, Pausable, Replicating
 from harness.cluster.stores import store_of
 from harness.common.errors import UsageError
-from harness.faults.fault import STORE, Topology, able
+from harness.faults.fault import STORE, FaultTopology, require_capability
 from harness.scenario.design import Design
 
 
@@ -33,13 +33,13 @@ class KillStore(OnStore):
 
     kind: ClassVar[str] = "kill_store"
 
-    async def inject(self, topology: Topology) -> Evidence:
+    async def inject(self, topology: FaultTopology) -> Evidence:
         """Kill it; the evidence is that its process is gone."""
-        return await able(topology, STORE, Killable).kill()
+        return await require_capability(topology, STORE, Killable).kill()
 
-    async def undo(self, topology: Topology) -> Evidence:
+    async def undo(self, topology: FaultTopology) -> Evidence:
         """Bring it back at its address; the evidence is that it answers."""
-        return await able(topology, STORE, Killable).restart()
+        return await require_capability(topology, STORE, Killable).restart()
 
 
 @dataclass(frozen=True)
@@ -55,15 +55,15 @@ class KillPrimary(OnStore):
     """SIGKILL to the server of a store that leads the others; undone by bringing it back, behind who leads by then."""
 
     kind: ClassVar[str] = "kill_primary"
-    needs: ClassVar[type] = Led
+    needs: ClassVar[type] = HasLeader
 
-    async def inject(self, topology: Topology) -> Evidence:
+    async def inject(self, topology: FaultTopology) -> Evidence:
         """Kill it; the evidence is that its process is gone, and which server it was."""
-        return await able(topology, STORE, Led).kill_primary()
+        return await require_capability(topology, STORE, HasLeader).kill_primary()
 
-    async def undo(self, topology: Topology) -> Evidence:
+    async def undo(self, topology: FaultTopology) -> Evidence:
         """Bring it back at its address; the evidence is that it answers."""
-        return await able(topology, STORE, Led).restart_primary()
+        return await require_capability(topology, STORE, HasLeader).restart_primary()
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class RestartPrimary(OnStore):
     """The end of a KillPrimary before the run's end."""
 
     kind: ClassVar[str] = "restart_primary"
-    needs: ClassVar[type] = Led
+    needs: ClassVar[type] = HasLeader
     ends: ClassVar[str] = KillPrimary.kind
 
 
@@ -85,13 +85,13 @@ class CutReplication(OnStore):
     kind: ClassVar[str] = "cut_replication"
     needs: ClassVar[type] = Replicating
 
-    async def inject(self, topology: Topology) -> Evidence:
+    async def inject(self, topology: FaultTopology) -> Evidence:
         """Cut them off; the evidence is that the leader counts no replica any more."""
-        return await able(topology, STORE, Replicating).cut_replication()
+        return await require_capability(topology, STORE, Replicating).cut_replication()
 
-    async def undo(self, topology: Topology) -> Evidence:
+    async def undo(self, topology: FaultTopology) -> Evidence:
         """Let them in again; the evidence is that each server that is up says so."""
-        return await able(topology, STORE, Replicating).restore_replication()
+        return await require_capability(topology, STORE, Replicating).restore_replication()
 
 
 @dataclass(frozen=True)
@@ -110,13 +110,13 @@ class PauseStore(OnStore):
     kind: ClassVar[str] = "pause_store"
     needs: ClassVar[type] = Pausable
 
-    async def inject(self, topology: Topology) -> Evidence:
+    async def inject(self, topology: FaultTopology) -> Evidence:
         """Stop it; the evidence is the kernel's word."""
-        return await able(topology, STORE, Pausable).pause()
+        return await require_capability(topology, STORE, Pausable).pause()
 
-    async def undo(self, topology: Topology) -> Evidence:
+    async def undo(self, topology: FaultTopology) -> Evidence:
         """Let it go on; it then does what was asked of it meanwhile."""
-        return await able(topology, STORE, Pausable).resume()
+        return await require_capability(topology, STORE, Pausable).resume()
 
 
 @dataclass(frozen=True)
@@ -134,16 +134,16 @@ class Evict(OnStore):
 
     share: float = 0.5
     kind: ClassVar[str] = "evict"
-    needs: ClassVar[type] = Evicting
+    needs: ClassVar[type] = Evictable
 
     def __post_init__(self) -> None:
         if not 0 < self.share <= 1:
             raise UsageError(f"Evict(share={self.share}): above 0, at most 1")
 
-    async def inject(self, topology: Topology) -> Evidence:
+    async def inject(self, topology: FaultTopology) -> Evidence:
         """Lower the limit; the evidence is the number of keys that the store says it evicted."""
-        return await able(topology, STORE, Evicting).evict(self.share)
+        return await require_capability(topology, STORE, Evictable).evict(self.share)
 
-    async def undo(self, topology: Topology) -> Evidence:
+    async def undo(self, topology: FaultTopology) -> Evidence:
         """Lift the limit; what was evicted stays away."""
-        return await able(topology, STORE, Evicting).unlimit()
+        return await require_capability(topology, STORE, Evictable).unlimit()

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager, suppress
 from harness.cluster.capabilities import Evidence
 from harness.common.clock import Clock
 from harness.common.errors import HarnessError, UntrustedError, UsageError
-from harness.faults.fault import Breaking, Compound, Ending, Looking, Passing, Topology
+from harness.faults.fault import Compound, FaultTopology, Instantaneous, Observation, Reversible, Revert
 from harness.observations.events import Event
 from harness.scenario.faults import At, Fault
 
@@ -17,11 +17,11 @@ Record = Callable[[Event], None]
 class Timeline:
     """Plays faults at their times and keeps what is broken until it is undone."""
 
-    def __init__(self, topology: Topology, clock: Clock, record: Record) -> None:
+    def __init__(self, topology: FaultTopology, clock: Clock, record: Record) -> None:
         self._topology = topology
         self._clock = clock
         self._record = record
-        self._broken: list[Breaking] = []
+        self._broken: list[Reversible] = []
 
     async def play(self, faults: Sequence[At]) -> None:
         """Wait for each fault's time and do it."""
@@ -35,11 +35,11 @@ class Timeline:
     async def _do(self, fault: Fault) -> None:
         if isinstance(fault, Compound):
             await self._follow(fault.steps(self._topology), self._clock.seconds())
-        elif isinstance(fault, Ending):
+        elif isinstance(fault, Revert):
             await self.undo(self._ended_by(fault))
-        elif isinstance(fault, Breaking):
+        elif isinstance(fault, Reversible):
             await self._inject(fault)
-        elif isinstance(fault, Looking):
+        elif isinstance(fault, Observation):
             await fault.look(self._topology)
 
     async def undo_all(self) -> None:
@@ -57,25 +57,25 @@ class Timeline:
         if problems:
             raise problems[0]
 
-    async def undo(self, fault: Breaking) -> None:
+    async def undo(self, fault: Reversible) -> None:
         """Mend one fault, and show it."""
         self._broken.remove(fault)
         evidence = await fault.undo(self._topology)
         self._tell("fault_healed", fault, evidence)
 
-    async def _inject(self, fault: Breaking) -> None:
+    async def _inject(self, fault: Reversible) -> None:
         self._record(Event(self._clock.seconds(), "fault_commanded", fault.target, {"kind": fault.kind}))
         self._broken.append(fault)
         self._tell("fault_effective", fault, await fault.inject(self._topology))
-        if isinstance(fault, Passing):
+        if isinstance(fault, Instantaneous):
             await self.undo(fault)
 
-    def _tell(self, kind: str, fault: Breaking, evidence: Evidence) -> None:
+    def _tell(self, kind: str, fault: Reversible, evidence: Evidence) -> None:
         self._record(Event(self._clock.seconds(), kind, fault.target, {"kind": fault.kind, **evidence.facts}))
         if not evidence.landed:
             raise UntrustedError(f"the fault {fault.kind} on {fault.target} did not land: {dict(evidence.facts)}")
 
-    def _ended_by(self, ending: Ending) -> Breaking:
+    def _ended_by(self, ending: Revert) -> Reversible:
         for fault in reversed(self._broken):
             if fault.kind == ending.ends and fault.target == ending.target:
                 return fault
@@ -83,7 +83,7 @@ class Timeline:
 
 
 @asynccontextmanager
-async def timeline(faults: Sequence[At], topology: Topology, clock: Clock, record: Record) -> AsyncIterator[None]:
+async def timeline(faults: Sequence[At], topology: FaultTopology, clock: Clock, record: Record) -> AsyncIterator[None]:
     """Play the faults while the scope is open; at its end undo what is left, whatever happened.
 
     Raises:

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from harness.cluster.capabilities import Evidence, Keeping
+from harness.cluster.capabilities import Evidence, HasVolume
 from harness.common.errors import UsageError
-from harness.faults.fault import OnReplica, Topology, able
+from harness.faults.fault import FaultTopology, OnReplica, require_capability
 
 
 @dataclass(frozen=True)
@@ -15,17 +15,17 @@ class LoseVolume(OnReplica):
     kind: ClassVar[str] = "lose_volume"
     passes: ClassVar[bool] = True
 
-    async def inject(self, topology: Topology) -> Evidence:
+    async def inject(self, topology: FaultTopology) -> Evidence:
         """Empty the volume; the evidence is what was there, and that it is gone."""
-        return await able(topology, self.target, Keeping).lose_volume()
+        return await require_capability(topology, self.target, HasVolume).lose_volume()
 
-    async def undo(self, topology: Topology) -> Evidence:
+    async def undo(self, topology: FaultTopology) -> Evidence:
         """What is gone stays away."""
         return Evidence(True)
 
 
 @dataclass(frozen=True)
-class TornTail(OnReplica):
+class TruncateTail(OnReplica):
     """The newest file on a dead replica's volume lacks its last ``cut`` bytes, as after a power cut."""
 
     cut: int = 64
@@ -36,10 +36,10 @@ class TornTail(OnReplica):
         if self.cut < 1:
             raise UsageError(f"TornTail(cut={self.cut}): at least 1 byte is cut off")
 
-    async def inject(self, topology: Topology) -> Evidence:
+    async def inject(self, topology: FaultTopology) -> Evidence:
         """Cut; the evidence is the file and the bytes that it lost."""
-        return await able(topology, self.target, Keeping).tear_volume(self.cut)
+        return await require_capability(topology, self.target, HasVolume).tear_volume(self.cut)
 
-    async def undo(self, topology: Topology) -> Evidence:
+    async def undo(self, topology: FaultTopology) -> Evidence:
         """What is cut off stays away."""
         return Evidence(True)

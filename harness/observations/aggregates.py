@@ -15,7 +15,7 @@ from hdrh.histogram import HdrHistogram
 #: A histogram counts in units of so many ns, to three digits: below 0.2 ms to 0.1 us, above to 0.1 %.
 UNIT_NS = 100
 FILE = "tallied.json"
-_LONGEST = 3600 * 10**9 // UNIT_NS
+_MAX_UNITS = 3600 * 10**9 // UNIT_NS
 _DIGITS = 3
 
 
@@ -23,14 +23,14 @@ class Histogram:
     """Times, each in the bucket of those that agree with it in three digits (Tene's HdrHistogram)."""
 
     def __init__(self) -> None:
-        self._hdr = HdrHistogram(1, _LONGEST, _DIGITS)
+        self._hdr = HdrHistogram(1, _MAX_UNITS, _DIGITS)
         self._counts = np.frombuffer(self._hdr.counts, np.uint64)  # the same memory
 
     def add(self, ns: npt.NDArray[np.int64]) -> None:
         """Count times (ns); one beyond an hour counts as an hour. As ``record_value`` one by one, but at once."""
         if not len(ns):
             return
-        values, hdr = np.clip(ns // UNIT_NS, 0, _LONGEST), self._hdr
+        values, hdr = np.clip(ns // UNIT_NS, 0, _MAX_UNITS), self._hdr
         magnitude = hdr.sub_bucket_half_count_magnitude
         bucket = np.maximum(np.frexp(values.astype(np.float64))[1] - 1 - magnitude, 0)
         index = ((bucket + 1) << magnitude) + (values >> bucket) - hdr.sub_bucket_half_count
@@ -68,7 +68,7 @@ class Histogram:
 
 
 @dataclass
-class Tallied:
+class AggregateStats:
     """Counts and histograms of the requests of one load process, or of several."""
 
     latency: Histogram

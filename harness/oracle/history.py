@@ -9,10 +9,10 @@ from harness.oracle.models import NOTHING, Sum
 from harness.oracle.operations import op_text
 
 #: Writes in doubt at once beyond which a session is unknown.
-MOST_DOUBTS = 12
+MAX_DOUBTS = 12
 
 
-class Shift(NamedTuple):
+class Divergence(NamedTuple):
     """A reply whose state was not the expected one, and which was taken as the state from then on."""
 
     t_ns: int
@@ -63,7 +63,7 @@ class Note(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Testimony:
+class SessionHistory:
     """One writer's session. Writes are told by their number ``i``, from 1; ids and tokens follow from the seed."""
 
     seed: int
@@ -77,7 +77,7 @@ class Testimony:
     in_doubt: tuple[int, ...] = ()  # and not seen since
     recovered: tuple[Recovery, ...] = ()
     weights: tuple[tuple[int, int, int], ...] = ()  # i, count, digest of writes that do not add (1, token)
-    shifts: tuple[Shift, ...] = ()
+    shifts: tuple[Divergence, ...] = ()
     shifts_dropped: int = 0  # earlier ones, beyond what a ledger keeps
     sums: Sum = NOTHING  # of all that was acknowledged
     offset: Sum = NOTHING  # of the state expected at the end from those sums
@@ -106,7 +106,7 @@ class Testimony:
         return plain
 
     @classmethod
-    def from_json(cls, plain: Mapping[str, object]) -> "Testimony":
+    def from_json(cls, plain: Mapping[str, object]) -> "SessionHistory":
         """Back from ``to_json``, also by way of JSON text."""
         told = cast("dict[str, Any]", dict(plain))
         told["sums"], told["offset"] = _sums(told["sums"]), _sums(told["offset"])
@@ -123,7 +123,7 @@ class Testimony:
         return cls(**told)
 
 
-_DEFAULTS = {key: field.default for key, field in Testimony.__dataclass_fields__.items()}
+_DEFAULTS = {key: field.default for key, field in SessionHistory.__dataclass_fields__.items()}
 
 
 def _text(sums: tuple[int, int]) -> Any:
@@ -134,8 +134,8 @@ def _sums(text: Any) -> Sum:
     return Sum(text[0], int(text[1], 16))
 
 
-def _shift(plain: list[Any]) -> Shift:
-    shift = Shift(*plain)
+def _shift(plain: list[Any]) -> Divergence:
+    shift = Divergence(*plain)
     return shift._replace(
         anomaly=Anomaly(shift.anomaly),
         offset=_sums(shift.offset),

@@ -5,9 +5,9 @@ from dataclasses import asdict, dataclass
 from typing import Any, cast
 
 from harness.observations.requests import Anomaly
-from harness.oracle.history import MOST_DOUBTS, Final, Testimony
+from harness.oracle.history import MAX_DOUBTS, Final, SessionHistory
 from harness.oracle.models import Stateless
-from harness.oracle.replay import Replay, Turn, Writes
+from harness.oracle.replay import Replay, ReplayedDivergence, ReplayedWrites
 
 #: What a session's ``kind`` can be, the gravest first.
 KINDS = (
@@ -37,7 +37,7 @@ class Loss:
 
 
 @dataclass(frozen=True)
-class Judgement:
+class SessionVerdict:
     """What is known at the end of one writer's session. Several flags may hold; ``kind`` is the gravest."""
 
     session: int
@@ -70,7 +70,7 @@ class Judgement:
         return asdict(self)
 
     @classmethod
-    def from_json(cls, plain: Mapping[str, object]) -> "Judgement":
+    def from_json(cls, plain: Mapping[str, object]) -> "SessionVerdict":
         """Back from ``to_json``, also by way of JSON text."""
         told = cast("dict[str, Any]", dict(plain))
         told["losses"] = tuple(Loss(**loss) for loss in told["losses"])
@@ -79,13 +79,13 @@ class Judgement:
         return cls(**told)
 
 
-def judge(testimony: Testimony, refused: Set[int] = frozenset()) -> Judgement:
+def judge(testimony: SessionHistory, refused: Set[int] = frozenset()) -> SessionVerdict:
     """Judge one session.
 
     ``refused`` are the ids of writes that a balancer's log shows never reached an upstream: those in doubt among them
     were not applied, and one that appears nevertheless is a defect.
     """
-    return _Case(testimony, refused).judgement()
+    return _SessionJudge(testimony, refused).judgement()
 
 
 @dataclass(frozen=True)
@@ -99,10 +99,10 @@ class _Missing:
     seen: tuple[int, ...]  # were in doubt, had appeared
 
 
-class _Case:
-    def __init__(self, testimony: Testimony, refused: Set[int]) -> None:
+class _SessionJudge:
+    def __init__(self, testimony: SessionHistory, refused: Set[int]) -> None:
         self._t = testimony
-        self._writes = Writes(testimony, refused)
+        self._writes = ReplayedWrites(testimony, refused)
         self._quiet = not testimony.shifts and self._offset_is_recovered()
         self._replay = None if self._quiet else Replay(testimony, self._writes)
 
@@ -112,7 +112,7 @@ class _Case:
             return t.offset == (0, 0)
         return t.offset == self._writes.sums([i for _, i in t.recovered])
 
-    def judgement(self) -> Judgement:
+    def judgement(self) -> SessionVerdict:
         t, writes = self._t, self._writes
         missing = self._missing(t.final) if t.final is not None else _Missing((), frozenset(), (), (), ())
         duplicates, unexplained = self._duplicates(), self._unexplained()
@@ -125,7 +125,7 @@ class _Case:
             "leaked": t.leaked > 0,
             "duplicated": duplicates > 0,
             "forced_login": t.forced_logins > 0,
-            "unknown": (t.final is None and t.model != Stateless.name) or len(writes.open) > MOST_DOUBTS,
+            "unknown": (t.final is None and t.model != Stateless.name) or len(writes.open) > MAX_DOUBTS,
         }
         kinds = {kind for kind, holds in flags.items() if holds} | ({"unexplained"} if unexplained else set())
         kinds |= {"duplicate"} if duplicates else set()
@@ -133,7 +133,7 @@ class _Case:
             kinds = kinds - {"rolled_back"} | {"lost_write"}
         if not kinds and missing.writes:
             kinds = {"lost_write"}  # how is beyond what the ledger remembers
-        return Judgement(
+        return SessionVerdict(
             session=t.session,
             writer=t.writer,
             owner=t.owner,
@@ -152,7 +152,7 @@ class _Case:
             why=tuple(self._why(missing, duplicates, unexplained, len(recovered))),
         )
 
-    def _turns(self) -> list[Turn]:
+    def _turns(self) -> list[ReplayedDivergence]:
         return [] if self._replay is None else self._replay.turns
 
     def _present(self) -> frozenset[int] | None:
@@ -201,7 +201,7 @@ class _Case:
             losses.append(self._loss(turn, new))
         return losses, frozenset(attributed)
 
-    def _loss(self, turn: Turn, went: frozenset[int] | None) -> Loss:
+    def _loss(self, turn: ReplayedDivergence, went: frozenset[int] | None) -> Loss:
         shift = turn.shift
         boots = [boot for _, boot, since in self._t.acked_boots if went and since <= max(went)]
         return Loss(
@@ -213,7 +213,7 @@ class _Case:
             writes=shift.under if went is None else len(went),
         )
 
-    def _went(self, turn: Turn, gone: frozenset[int] | None) -> frozenset[int] | None:
+    def _went(self, turn: ReplayedDivergence, gone: frozenset[int] | None) -> frozenset[int] | None:
         if gone is None or turn.before is None:
             return None
         own = {turn.shift.issued} if turn.shift.wrote else set()
@@ -227,7 +227,7 @@ class _Case:
             yield from _neighbours(taken, sorted(set(turn.before or ())))
         yield from _neighbours(left, self._writes.acknowledged if left else ())
 
-    def _came_back(self, turn: Turn) -> bool:
+    def _came_back(self, turn: ReplayedDivergence) -> bool:
         present = self._present()
         return present is not None and bool(turn.vanished) and turn.vanished <= present
 
@@ -253,7 +253,7 @@ class _Case:
         found = len(self._defects()) + (self._t.disordered > 0)
         if self._replay is None or self._replay.settled:
             return found
-        blurred = len(self._writes.open) > MOST_DOUBTS
+        blurred = len(self._writes.open) > MAX_DOUBTS
         for turn in self._replay.turns:
             if turn.before is not None and turn.after is None and not (blurred and turn.shift.anomaly is Anomaly.NONE):
                 found += max(1, abs(turn.shift.state[0] - self._writes.sums(turn.before)[0]))
@@ -310,8 +310,8 @@ class _Case:
             yield "The service keeps nothing of the session: its replies were judged one by one."
         elif t.final is None:
             yield "The final read did not show the session's state: what it lacks is not known."
-        if len(self._writes.open) > MOST_DOUBTS:
-            yield f"{len(self._writes.open)} writes are in doubt, more than the {MOST_DOUBTS} that can be told apart."
+        if len(self._writes.open) > MAX_DOUBTS:
+            yield f"{len(self._writes.open)} writes are in doubt, more than the {MAX_DOUBTS} that can be told apart."
 
 
 _NOTES = {

@@ -15,16 +15,16 @@ from typing import NamedTuple
 
 from harness.common.errors import UsageError
 from harness.observations.requests import Anomaly, Outcome
-from harness.oracle.history import Boot, Final, Note, Recovery, Shift, Testimony
+from harness.oracle.history import Boot, Divergence, Final, Note, Recovery, SessionHistory
 from harness.oracle.models import NOTHING, TALLY, ModelFactory, Sum, tally
 from harness.oracle.observed import Observed, Tally
 from harness.oracle.operations import MASK, operation, token
 
-MOST_SHIFTS = 32
-MOST_KEPT = 64  # writes in doubt, recoveries, runs of failed writes
-MOST_BOOTS = 16
-MOST_NOTES = 8
-_MOST_TRIES = 5000  # sums tried for one reply: 2^12 fit
+MAX_SHIFTS = 32
+MAX_KEPT = 64  # writes in doubt, recoveries, runs of failed writes
+MAX_BOOTS = 16
+MAX_NOTES = 8
+_MAX_TRIES = 5000  # sums tried for one reply: 2^12 fit
 
 _OK, _IN_DOUBT = Outcome.OK, Outcome.IN_DOUBT
 _NONE = Anomaly.NONE
@@ -39,7 +39,7 @@ class Write(NamedTuple):
     value: object = None
 
 
-class Sight(NamedTuple):
+class UnexpectedRead(NamedTuple):
     """A reply that is not the expected one."""
 
     shown: Tally
@@ -78,7 +78,7 @@ class Ledger:
         self._recovered: list[tuple[Recovery, Write]] = []
         self._failed: list[tuple[int, int]] = []
         self._weights: list[tuple[int, int, int]] = []
-        self._shifts: list[Shift] = []
+        self._shifts: list[Divergence] = []
         self._dropped = self._stale = self._leaked = self._duplicated = self._disordered = self._forced = 0
         self._forgot = False
         self._notes: list[Note] = []
@@ -133,7 +133,7 @@ class Ledger:
             and owner == self.owner
         ):
             return found
-        return max(found, self._examine(Sight(observed, wrote, before, boot, t_ns)))
+        return max(found, self._examine(UnexpectedRead(observed, wrote, before, boot, t_ns)))
 
     def forced_login(self, t_ns: int, boot: str) -> Anomaly:
         """A live session was sent back to the login. A write that is pending was not applied."""
@@ -150,9 +150,9 @@ class Ledger:
             self._final = Final(t_ns, self._birth, boot, self._sums().plus(self._offset))
         return anomaly
 
-    def testimony(self) -> Testimony:
+    def testimony(self) -> SessionHistory:
         """All that the judge needs, frozen."""
-        return Testimony(
+        return SessionHistory(
             seed=self._seed,
             session=self.session,
             writer=self.writer,
@@ -195,21 +195,21 @@ class Ledger:
         self._digest = self._digest + write.weight[1] & MASK
         if boot != self._boot:
             self._boot = boot
-            self._boots = [*self._boots[1 - MOST_BOOTS :], Boot(t_ns, boot, write.i)]
+            self._boots = [*self._boots[1 - MAX_BOOTS :], Boot(t_ns, boot, write.i)]
         if self._model is not TALLY:
             self._model.acknowledged(write.token, write.value, self._whole())
 
     def _not_acknowledged(self, outcome: Outcome) -> None:
         write = self._write
         if outcome == _IN_DOUBT or self._retrying:  # the first try of a retried write may still have been applied
-            self._forgot |= len(self._doubts) >= MOST_KEPT
-            self._doubts = [*self._doubts[1 - MOST_KEPT :], write]
+            self._forgot |= len(self._doubts) >= MAX_KEPT
+            self._doubts = [*self._doubts[1 - MAX_KEPT :], write]
             return
         if self._failed and self._failed[-1][1] == write.i - 1:
             self._failed[-1] = (self._failed[-1][0], write.i)
         else:
-            self._forgot |= len(self._failed) >= MOST_KEPT
-            self._failed = [*self._failed[1 - MOST_KEPT :], (write.i, write.i)]
+            self._forgot |= len(self._failed) >= MAX_KEPT
+            self._failed = [*self._failed[1 - MAX_KEPT :], (write.i, write.i)]
         self._model.failed(write.token, write.value)
 
     def _reopen(self, op: int) -> None:
@@ -242,7 +242,7 @@ class Ledger:
         return None
 
     def _note(self, t_ns: int, anomaly: Anomaly, boot: str) -> None:
-        if len(self._notes) < MOST_NOTES:
+        if len(self._notes) < MAX_NOTES:
             self._notes.append(Note(t_ns, anomaly, boot))
 
     # Other people's services
@@ -280,7 +280,7 @@ class Ledger:
 
     # A reply that is not the expected one
 
-    def _sums(self, before: Sight | None = None) -> Sum:
+    def _sums(self, before: UnexpectedRead | None = None) -> Sum:
         """The sum of all that was acknowledged; ``before`` a reply: without the write that it acknowledged."""
         sums = Sum(self._n, self._digest)
         return sums.minus(self._write.weight) if before is not None and before.wrote else sums
@@ -288,7 +288,7 @@ class Ledger:
     def _is_foreign(self, owner: str) -> bool:
         return bool(self.owner and owner and owner != self.owner)
 
-    def _examine(self, sight: Sight) -> Anomaly:
+    def _examine(self, sight: UnexpectedRead) -> Anomaly:
         shown = sight.shown
         if self._is_foreign(shown.owner):
             self._leaked += 1
@@ -313,11 +313,11 @@ class Ledger:
         for write in appeared:
             if write in self._doubts:
                 self._doubts.remove(write)
-                self._forgot |= len(self._recovered) >= MOST_KEPT
-                self._recovered = [*self._recovered[1 - MOST_KEPT :], (Recovery(t_ns, write.i), write)]
+                self._forgot |= len(self._recovered) >= MAX_KEPT
+                self._recovered = [*self._recovered[1 - MAX_KEPT :], (Recovery(t_ns, write.i), write)]
         return True
 
-    def _returned(self, sight: Sight, offset: Sum) -> Anomaly | None:
+    def _returned(self, sight: UnexpectedRead, offset: Sum) -> Anomaly | None:
         """Whether a state left behind is back: with all acknowledged since (it was staleness), or as it was left."""
         for index in range(len(self._shifts) - 1, -1, -1):
             shift = self._shifts[index]
@@ -334,7 +334,7 @@ class Ledger:
                 return Anomaly.STALE
         return None
 
-    def _heal(self, index: int, sight: Sight, offset: Sum) -> Anomaly:
+    def _heal(self, index: int, sight: UnexpectedRead, offset: Sum) -> Anomaly:
         """Forget the shifts from this one on: nothing is missing of what they seemed to take away."""
         healed = self._shifts[index:]
         del self._shifts[index:]
@@ -346,7 +346,7 @@ class Ledger:
             self._note(sight.t_ns, Anomaly.STALE, sight.boot)
         return Anomaly.STALE if switched else _NONE
 
-    def _reborn(self, sight: Sight, offset: Sum) -> Anomaly:
+    def _reborn(self, sight: UnexpectedRead, offset: Sum) -> Anomaly:
         """A birth not seen before: the state is a new one."""
         empty = NOTHING.minus(self._sums(sight))
         clean = self._recovers(empty, offset, self._doubts, sight.t_ns)
@@ -358,7 +358,7 @@ class Ledger:
             self._take(sight, offset)
         return found
 
-    def _deviated(self, sight: Sight, offset: Sum) -> Anomaly:
+    def _deviated(self, sight: UnexpectedRead, offset: Sum) -> Anomaly:
         """The same birth with another state."""
         last = self._shifts[-1] if self._shifts else None
         written = self._acknowledged - sight.wrote
@@ -371,7 +371,7 @@ class Ledger:
         self._shift(found, sight, offset)
         return found
 
-    def _looks(self, sight: Sight, extra: int) -> Anomaly:
+    def _looks(self, sight: UnexpectedRead, extra: int) -> Anomaly:
         """What a deviation looks like by the count alone, ``extra`` above the expected one."""
         shown = Sum(sight.shown.count, sight.shown.digest)
         nothing = shown.n == 0 or (sight.wrote and shown == self._write.weight)
@@ -381,12 +381,12 @@ class Ledger:
             return Anomaly.ROLLED_BACK
         if extra > len(self._doubts):
             return Anomaly.DUPLICATE
-        return _NONE if comb(len(self._doubts), extra) > _MOST_TRIES else Anomaly.UNEXPLAINED
+        return _NONE if comb(len(self._doubts), extra) > _MAX_TRIES else Anomaly.UNEXPLAINED
 
-    def _shift(self, found: Anomaly, sight: Sight, offset: Sum) -> None:
+    def _shift(self, found: Anomaly, sight: UnexpectedRead, offset: Sum) -> None:
         """Leave the present state behind, and take the shown one."""
         acknowledged = self._acknowledged - sight.wrote
-        shift = Shift(
+        shift = Divergence(
             t_ns=sight.t_ns,
             anomaly=found,
             issued=self._issued,
@@ -401,11 +401,11 @@ class Ledger:
             sums=self._sums(sight),
             state=Sum(sight.shown.count, sight.shown.digest),
         )
-        self._dropped += len(self._shifts) >= MOST_SHIFTS
-        self._shifts = [*self._shifts[1 - MOST_SHIFTS :], shift]
+        self._dropped += len(self._shifts) >= MAX_SHIFTS
+        self._shifts = [*self._shifts[1 - MAX_SHIFTS :], shift]
         self._take(sight, offset)
 
-    def _take(self, sight: Sight, offset: Sum) -> None:
+    def _take(self, sight: UnexpectedRead, offset: Sum) -> None:
         if sight.shown.birth != self._birth:
             self._birth, self._born = sight.shown.birth, self._acknowledged - sight.wrote
         self._offset = offset
@@ -417,7 +417,7 @@ def appearing(doubts: Sequence[Write], difference: Sum) -> tuple[Write, ...] | N
         return ()
     plain = all(write.weight.n == 1 for write in doubts)
     for size in (difference.n,) if plain else range(1, len(doubts) + 1):
-        if not 0 < size <= len(doubts) or comb(len(doubts), size) > _MOST_TRIES:
+        if not 0 < size <= len(doubts) or comb(len(doubts), size) > _MAX_TRIES:
             continue
         for some in combinations(doubts, size):
             if (

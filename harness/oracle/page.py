@@ -24,7 +24,7 @@ class Counted:
 
 
 @dataclass(frozen=True)
-class Own:
+class OwnLines:
     """Lines that the session's pages have and a stranger's has not."""
 
     lines: frozenset[str]
@@ -34,7 +34,7 @@ class Own:
         return self.lines <= _lines(page)
 
 
-def learn(stranger: str, second: str, third: str) -> Counted | Own | None:
+def learn(stranger: str, second: str, third: str) -> Counted | OwnLines | None:
     """What tells a session from the pages of its first three requests, the first of which brought no cookie.
 
     None where nothing does: the page is the same for all, or another one each time.
@@ -44,7 +44,7 @@ def learn(stranger: str, second: str, third: str) -> Counted | Own | None:
             return Counted(nth)
     common = {_NUMBER.sub("#", line) for line in _lines(stranger)}  # other numbers alone are no other line
     own = [line for line in _lines(second) & _lines(third) if _NUMBER.sub("#", line) not in common]
-    return Own(frozenset(own)) if own else None
+    return OwnLines(frozenset(own)) if own else None
 
 
 def _lines(page: str) -> set[str]:

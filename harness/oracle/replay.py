@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from harness.observations.requests import Anomaly
-from harness.oracle.history import MOST_DOUBTS, Shift, Testimony
+from harness.oracle.history import MAX_DOUBTS, Divergence, SessionHistory
 from harness.oracle.operations import MASK, operation, token
 from harness.oracle.search import Change, Question, Sums, explain
 
@@ -15,10 +15,10 @@ Content = Sequence[int]  # writes by number, in order; one that was applied twic
 
 
 @dataclass(frozen=True)
-class Turn:
+class ReplayedDivergence:
     """A shift with the state before it (all that should have been there) and after; None where it is not known."""
 
-    shift: Shift
+    shift: Divergence
     before: Content | None
     after: Content | None
 
@@ -53,10 +53,10 @@ class Turn:
         return sum(max(0, n - max(1, before[write])) for write, n in after.items())
 
 
-class Writes:
+class ReplayedWrites:
     """What became of each write by what the client was told; numbers from 1."""
 
-    def __init__(self, testimony: Testimony, refused: Set[int]) -> None:
+    def __init__(self, testimony: SessionHistory, refused: Set[int]) -> None:
         self._testimony = testimony
         doubted = [*testimony.in_doubt, *(i for _, i in testimony.recovered)]
         self.refused = frozenset(i for i in doubted if refused and self._op(i) in refused)
@@ -96,13 +96,13 @@ class Writes:
 class Replay:
     """The turns of a session, and its last state."""
 
-    def __init__(self, testimony: Testimony, writes: Writes) -> None:
+    def __init__(self, testimony: SessionHistory, writes: ReplayedWrites) -> None:
         self._testimony, self._writes = testimony, writes
         self.settled = False  # the last state was explained as a whole, whatever the turns left open
-        self.turns: list[Turn] = []
+        self.turns: list[ReplayedDivergence] = []
         for shift in testimony.shifts:
             before = self._grown(shift.issued, shift.t_ns)
-            self.turns.append(Turn(shift, before, self._became(shift, before)))
+            self.turns.append(ReplayedDivergence(shift, before, self._became(shift, before)))
         self.content = self._last()
 
     def _grown(self, issued: int, until: float) -> Content | None:
@@ -116,7 +116,7 @@ class Replay:
         recovered = [i for t, i in self._testimony.recovered if since < t < until]
         return sorted([*content, *new, *recovered])
 
-    def _became(self, shift: Shift, before: Content | None) -> Content | None:
+    def _became(self, shift: Divergence, before: Content | None) -> Content | None:
         doubts = self._doubts(shift.t_ns, shift.issued)
         for content in self._known(shift, before):
             after = self._explained(content, (), shift.state, doubts, simple=True)
@@ -127,7 +127,7 @@ class Replay:
         others = self._others(before, doubts, shift.issued)
         return self._explained(before, others, shift.state, doubts)
 
-    def _known(self, shift: Shift, before: Content | None) -> Iterator[Content]:
+    def _known(self, shift: Divergence, before: Content | None) -> Iterator[Content]:
         """States that the session may have gone to: the one expected, none at all, one that it had before."""
         if before is not None:
             yield before
@@ -155,7 +155,7 @@ class Replay:
     def _doubts(self, t_ns: int, issued: int) -> list[int]:
         recovered = [i for t, i in self._testimony.recovered if t >= t_ns and i not in self._writes.refused]
         doubts = [*self._writes.open, *recovered]
-        return [i for i in doubts if i <= issued] if len(doubts) <= MOST_DOUBTS else recovered[:MOST_DOUBTS]
+        return [i for i in doubts if i <= issued] if len(doubts) <= MAX_DOUBTS else recovered[:MAX_DOUBTS]
 
     def _others(self, content: Content, doubts: Sequence[int], issued: int) -> list[int]:
         known = {*content, *doubts}

@@ -16,8 +16,8 @@ from harness.oracle.operations import MASK
 Sums = tuple[int, int]  # count, digest
 Change = tuple[tuple[int, int], ...]  # write -> how often it was added (or taken away, if negative)
 
-_MOST_PAIRED = 400  # pairs are tried among so many writes
-_MOST_TRIES = 200_000
+_MAX_PAIRED = 400  # pairs are tried among so many writes
+_MAX_TRIES = 200_000
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def _windows(question: Question, table: Table, extra: int) -> Iterator[tuple[Sum
     if all(question.weights[write][0] == 1 for write in question.content):
         lengths = sorted({count + extra - question.difference[0] for count, _ in table} & set(range(1, size + 1)))
     else:
-        lengths = list(range(1, size + 1)) if size <= _MOST_PAIRED // 3 else []
+        lengths = list(range(1, size + 1)) if size <= _MAX_PAIRED // 3 else []
     for length in lengths:
         for start in range(size - length + 1):
             low, high = sums[start], sums[start + length]
@@ -123,7 +123,7 @@ def _pair_added(question: Question, table: Table) -> Found:
 
 
 def _pairs(question: Question, writes: Sequence[int]) -> Iterator[tuple[tuple[int, int], Sums]]:
-    if len(writes) > _MOST_PAIRED:
+    if len(writes) > _MAX_PAIRED:
         return
     weights = question.weights
     for first, second in combinations(writes, 2):
@@ -133,7 +133,7 @@ def _pairs(question: Question, writes: Sequence[int]) -> Iterator[tuple[tuple[in
 def _window_gone_one_added(question: Question, table: Table) -> Found:
     n, d = question.difference
     pool = _pool(question)
-    if len(pool) * len(table) > _MOST_TRIES:
+    if len(pool) * len(table) > _MAX_TRIES:
         return
     windows = dict(_windows(question, table, 1))
     for write in pool:

@@ -3,8 +3,17 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
-from harness.report.charts.words import UNMEASURED, listed, number, of, plural, share, upper_bound
-from harness.results.summary import Arm, DesignSummary, Driver, Messages, Phase, Sessions, Summary, Writes
+from harness.report.charts.words import UNMEASURED, format_ratio, listed, number, plural, share, upper_bound
+from harness.results.summary import (
+    ArmFigures,
+    DesignSummary,
+    DriverFigures,
+    MessageFigures,
+    Phase,
+    SessionFigures,
+    Summary,
+    WriteFigures,
+)
 
 #: What can befall a session, the figure that counts it, and how it is said; the first that did leads.
 _HARM = (
@@ -20,7 +29,7 @@ _TOLD = 4  # designs in the sentence that lost sessions; the table has all
 
 
 @dataclass(frozen=True)
-class Row:
+class TableRow:
     """One design, in words. A zero is told with what it is of."""
 
     design: str
@@ -55,21 +64,23 @@ COLUMNS = (
 )
 
 
-def rows(summary: Summary) -> tuple[Row, ...]:
+def rows(summary: Summary) -> tuple[TableRow, ...]:
     """A row a design, in the summary's order."""
     return tuple(_row(name, design) for name, design in summary.designs.items())
 
 
-def _row(name: str, design: DesignSummary) -> Row:
+def _row(name: str, design: DesignSummary) -> TableRow:
     arm = shown(design)
     if arm is None:
         dash = UNMEASURED
-        return Row(name, "nothing was measured", dash, dash, dash, dash, dash, dash, dash, design.verdict, design.why)
-    return Row(
+        return TableRow(
+            name, "nothing was measured", dash, dash, dash, dash, dash, dash, dash, design.verdict, design.why
+        )
+    return TableRow(
         name,
         "; ".join(filter(None, (finding(arm.sessions, arm.writes), heard(arm.messages)))),
-        of(arm.writes.lost, arm.writes.acknowledged),
-        of(arm.sessions.forced_login, arm.sessions.judged),
+        format_ratio(arm.writes.lost, arm.writes.acknowledged),
+        format_ratio(arm.sessions.forced_login, arm.sessions.judged),
         _errors(arm.phases.during),
         _longest([fault.detect_s for fault in arm.faults]),
         _longest([fault.recover_s for fault in arm.faults]),
@@ -80,12 +91,12 @@ def _row(name: str, design: DesignSummary) -> Row:
     )
 
 
-def shown(design: DesignSummary) -> Arm | None:
+def shown(design: DesignSummary) -> ArmFigures | None:
     """The arm that a design is judged by: with its faults where it has such a one."""
     return design.arms.get("fault") or design.arms.get("control")
 
 
-def finding(sessions: Sessions, writes: Writes) -> str:
+def finding(sessions: SessionFigures, writes: WriteFigures) -> str:
     """What befell the sessions, with n and the prediction: ``lost 67 of 200 sessions (33.5 %), predicted 67``."""
     if not sessions.judged:
         return "no session was judged"
@@ -101,7 +112,7 @@ def finding(sessions: Sessions, writes: Writes) -> str:
     return f"{told}; {sessions.unknown:,} unknown" if sessions.unknown else told
 
 
-def heard(messages: Messages | None) -> str:
+def heard(messages: MessageFigures | None) -> str:
     """What befell messages: ``12 of 3,400 messages lost, 2 repeated; 67 connections ended, 66 reconnected``."""
     if messages is None:
         return ""
@@ -119,7 +130,7 @@ def _errors(during: Phase | None) -> str:
     if during is None:
         return UNMEASURED
     counts = during.requests
-    told = of(counts.failed + counts.in_doubt, counts.attempted)
+    told = format_ratio(counts.failed + counts.in_doubt, counts.attempted)
     return f"{told}, {counts.in_doubt:,} of them in doubt" if counts.in_doubt else told
 
 
@@ -127,7 +138,7 @@ def _longest(times: Sequence[float | None]) -> str:
     return number(max((time for time in times if time is not None), default=None))
 
 
-def _phases(arm: Arm) -> str:
+def _phases(arm: ArmFigures) -> str:
     phases = (arm.phases.before, arm.phases.during, arm.phases.after)
     if not any(phases):
         return number(arm.throughput.correct)
@@ -157,17 +168,17 @@ def sentence(summary: Summary) -> str:
     return f"{'; '.join(told) or 'No session was judged'}."
 
 
-def _count(part: int, sessions: Sessions) -> str:
+def _count(part: int, sessions: SessionFigures) -> str:
     return f"{part:,} of {plural(sessions.judged, 'session')}"
 
 
-def _harm(sessions: Sessions) -> str:
+def _harm(sessions: SessionFigures) -> str:
     """Whatever befell sessions short of a loss: ``rolled back 3 and leaked 1``; empty where nothing did."""
     told = [f"{word} {count:,}" for key, word in _HARM[1:] if (count := getattr(sessions, key))]
     return listed(told) if told else ""
 
 
-def _risk(sessions: Sessions) -> str:
+def _risk(sessions: SessionFigures) -> str:
     """How the loss stands against the sessions at risk, one by one where that was attributed."""
     if sessions.at_risk is None or sessions.expected_lost is None:
         return ""
@@ -208,7 +219,7 @@ def _service(design: DesignSummary) -> str:
     return f"{number(1000 * seconds, 'ms')}, {design.describe.get('slots', 1)} at once a replica"
 
 
-def _strain(driver: Driver) -> str:
+def _strain(driver: DriverFigures) -> str:
     """What a load process did not bear, and on which core."""
     lag = f"lag p99 {number(driver.lag_p99_ms, 'ms')}"
     if driver.cpu_median is None or driver.core is None:

@@ -12,11 +12,11 @@ from typing import Any
 import pandas as pd
 
 from harness.common.errors import UsageError
-from harness.observations.aggregates import FILE, Tallied
+from harness.observations.aggregates import FILE, AggregateStats
 from harness.observations.events import Effect, Event
 from harness.observations.samples import Sample
-from harness.oracle.history import Testimony
-from harness.oracle.judge import Judgement, judge
+from harness.oracle.history import SessionHistory
+from harness.oracle.judge import SessionVerdict, judge
 from harness.results import spool
 from harness.results.files import _json_lines, _read_parquet, _write_parquet, write_text, writing
 
@@ -36,14 +36,14 @@ class ArmObservations:
     requests: pd.DataFrame
     events: tuple[Event, ...]
     samples: tuple[Sample, ...]
-    judgements: tuple[Judgement, ...]
+    judgements: tuple[SessionVerdict, ...]
     warmup: float  # seconds
     duration: float  # seconds
     effects: tuple[Effect, ...] = ()
     complete: bool = True
     repeat: int = 1
     driver: Mapping[str, float | int | str | None] = field(default_factory=dict)  # the last snapshot's own figures
-    tallied: Tallied | None = None  # in place of requests, where those were not recorded
+    tallied: AggregateStats | None = None  # in place of requests, where those were not recorded
 
 
 @dataclass(frozen=True)
@@ -128,18 +128,18 @@ class ArmFiles:
             tallied=self._tallied(),
         )
 
-    def _tallied(self) -> Tallied | None:
+    def _tallied(self) -> AggregateStats | None:
         kept = self.path / FILE
-        return Tallied.from_json(json.loads(kept.read_text())) if kept.exists() else spool.tallied(self.spool)
+        return AggregateStats.from_json(json.loads(kept.read_text())) if kept.exists() else spool.tallied(self.spool)
 
     def _facts(self) -> dict[str, Any]:
         path = self.path / "arm.json"
         return dict(json.loads(path.read_text())) if path.exists() else {}
 
-    def _judgements(self, refused: frozenset[int]) -> tuple[Judgement, ...]:
+    def _judgements(self, refused: frozenset[int]) -> tuple[SessionVerdict, ...]:
         kept = [self.path, *spool.parts(self.spool)]
         lines = itertools.chain.from_iterable(_json_lines(part / "ledgers.jsonl") for part in kept)
-        return tuple(judge(Testimony.from_json(line), refused) for line in lines)
+        return tuple(judge(SessionHistory.from_json(line), refused) for line in lines)
 
     def _effects(self) -> Iterator[Effect]:
         for line in _json_lines(self.logs / "journal.jsonl"):

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from harness.common.errors import UsageError
 from harness.results.files import writing
-from harness.results.plan import Plan
+from harness.results.plan import RunPlan
 from harness.results.run import Run
 
 _COPIED = ("summary.json", "verdicts.json")
@@ -75,7 +75,7 @@ def _write(run: Run, reason: str, into: Path) -> None:
     (into / "baseline.json").write_text(json.dumps(asdict(accepted), indent=1) + "\n")
 
 
-def _without_places(run: Run) -> Plan:
+def _without_places(run: Run) -> RunPlan:
     """The plan without the directories of the machine that it ran on."""
     flags = {key: value for key, value in run.plan.flags.items() if key not in ("out", "scenario")}
     return replace(run.plan, path=Path(run.plan.path).name, flags=flags)

@@ -8,7 +8,7 @@ from harness.results.summary import SCHEMA
 
 
 @dataclass(frozen=True)
-class Plan:
+class RunPlan:
     """What was going to be run, and where: the content of run.json."""
 
     run: str

@@ -18,7 +18,7 @@ import dacite
 from harness.common.errors import UsageError
 from harness.results.arm_files import ArmFiles, ArmObservations
 from harness.results.files import _json_object, write_text, writing
-from harness.results.plan import Plan
+from harness.results.plan import RunPlan
 from harness.results.summary import SCHEMA, Summary
 from harness.results.verdicts import Result, Verdict
 
@@ -28,10 +28,10 @@ class Run:
     """A run directory, made or opened."""
 
     path: Path
-    plan: Plan
+    plan: RunPlan
 
     @classmethod
-    def create(cls, results: Path, plan: Plan) -> Self:
+    def create(cls, results: Path, plan: RunPlan) -> Self:
         """Make ``results/<scenario>/<run>/`` with its run.json, and point ``latest`` at it.
 
         Raises:
@@ -58,7 +58,7 @@ class Run:
                 "run the scenario again, or read it with the version that wrote it",
             )
         try:
-            return cls(path.resolve(), Plan(**plan))
+            return cls(path.resolve(), RunPlan(**plan))
         except TypeError as problem:
             raise UsageError(f"{path}/run.json is cut off or foreign: {problem}", "run the scenario again") from problem
 

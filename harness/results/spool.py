@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from pandas.api.types import union_categoricals
 
-from harness.observations.aggregates import FILE, Tallied
+from harness.observations.aggregates import FILE, AggregateStats
 from harness.observations.requests import RECORD, Anomaly, Method, Outcome
 
 _PLAIN = (
@@ -78,11 +78,11 @@ def ledgers(directory: Path) -> str:
     return "".join(file.read_text(encoding="utf-8") for file in files if file.exists())
 
 
-def tallied(directory: Path) -> Tallied | None:
+def tallied(directory: Path) -> AggregateStats | None:
     """What a spool tallied in place of its requests; None where it recorded them."""
     files = [part / FILE for part in parts(directory)]
-    found = [Tallied.from_json(json.loads(file.read_text())) for file in files if file.exists()]
-    return Tallied.total(found) if found else None
+    found = [AggregateStats.from_json(json.loads(file.read_text())) for file in files if file.exists()]
+    return AggregateStats.total(found) if found else None
 
 
 def _joined(columns: list[pd.Series]) -> pd.Series:

@@ -12,7 +12,7 @@ SCHEMA = 1
 
 
 @dataclass(frozen=True)
-class Requests:
+class RequestCounts:
     """Counts by outcome; ``attempted`` is the sum of the others."""
 
     attempted: int
@@ -44,7 +44,7 @@ class Percentiles:
 class Phase:
     """The three of them over one stretch of the run."""
 
-    requests: Requests
+    requests: RequestCounts
     throughput: Throughput
     latency_ms: Percentiles
     service_ms: Percentiles
@@ -60,7 +60,7 @@ class Phases:
 
 
 @dataclass(frozen=True)
-class Sessions:
+class SessionFigures:
     """What happened to every session. ``loss_interval_99`` is the Clopper-Pearson interval of ``loss_rate``."""
 
     started: int
@@ -89,7 +89,7 @@ class Sessions:
 
 
 @dataclass(frozen=True)
-class Writes:
+class WriteFigures:
     """Acknowledged writes and what became of them; ``lost`` includes those of lost sessions."""
 
     acknowledged: int
@@ -101,7 +101,7 @@ class Writes:
 
 
 @dataclass(frozen=True)
-class Messages:
+class MessageFigures:
     """What happened on WebSockets. Messages are counted a hearer: one that three others are to hear is due three times.
 
     ``disordered`` were heard after a later one of the same sender. ``oracle.delivery`` says what is due.
@@ -157,7 +157,7 @@ class Bytes:
 
 
 @dataclass(frozen=True)
-class Named:
+class EndpointStats:
     """The requests of one name: how many, their replies by status (0: none came), anomalies, times, bytes of the ok."""
 
     requests: int
@@ -210,7 +210,7 @@ class Resources:
 
 
 @dataclass(frozen=True)
-class Driver:
+class DriverFigures:
     """Whether the load process kept up."""
 
     saturated: bool | None
@@ -240,26 +240,26 @@ class Sagas:
 
 
 @dataclass(frozen=True)
-class Arm:
+class ArmFigures:
     """All figures of a design with or without its faults."""
 
-    requests: Requests
+    requests: RequestCounts
     throughput: Throughput
     latency_ms: Percentiles
     service_ms: Percentiles
     phases: Phases
-    sessions: Sessions
-    writes: Writes
+    sessions: SessionFigures
+    writes: WriteFigures
     spread: Spread
     bytes: Bytes
     faults: tuple[FaultFigures, ...]
     availability: Availability
     resources: Resources
-    driver: Driver
-    messages: Messages | None = None  # None: no WebSocket was asked for
-    repeats: tuple["Arm", ...] = ()
+    driver: DriverFigures
+    messages: MessageFigures | None = None  # None: no WebSocket was asked for
+    repeats: tuple["ArmFigures", ...] = ()
     sagas: Sagas | None = None  # where the app has such orders
-    names: Mapping[str, Named] = field(default_factory=dict)  # the requests by what they are counted under
+    names: Mapping[str, EndpointStats] = field(default_factory=dict)  # the requests by what they are counted under
 
 
 @dataclass(frozen=True)
@@ -267,7 +267,7 @@ class DesignSummary:
     """A design's arms, what was found of it, and whether that is what the scenario expected."""
 
     describe: Mapping[str, str | int | float]
-    arms: Mapping[str, Arm]  # fault, control
+    arms: Mapping[str, ArmFigures]  # fault, control
     finding: str  # kept | lost | stale | rolled_back | duplicated | leaked | forced_login | lost_messages | unknown
     verdict: str = "unknown"
     why: tuple[str, ...] = ()
@@ -300,11 +300,11 @@ class Echo:
 
 
 @dataclass(frozen=True)
-class Again:
+class AAControl:
     """The A/A arm: a design's control measured a second time in every round. What it differs by is noise."""
 
     design: str
-    arm: Arm
+    arm: ArmFigures
 
 
 @dataclass(frozen=True)
@@ -313,7 +313,7 @@ class Controls:
 
     calibration: Calibration | None
     echo: Echo | None
-    aa: Again | None = None
+    aa: AAControl | None = None
 
 
 @dataclass(frozen=True)

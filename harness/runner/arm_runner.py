@@ -10,25 +10,25 @@ from typing import Any
 from harness.cluster.backends.process import ProcessBackend
 from harness.cluster.supervisor import Death, Supervisor
 from harness.cluster.topology import Topology
-from harness.cluster.watch.footprint import moving
-from harness.cluster.watch.member_states import watching
+from harness.cluster.watch.footprint import measure_footprint
+from harness.cluster.watch.member_states import watch_member_states
 from harness.common.clock import Clock
 from harness.common.errors import UntrustedError
 from harness.faults.timeline import timeline
-from harness.load.control.channel import Joined, Lost
+from harness.load.control.channel import Joined, WorkerLost
 from harness.observations.events import Event
 from harness.observations.samples import Snapshot
 from harness.results.arm_files import ArmFiles
-from harness.runner.driver import Driver, Ears, driving
+from harness.runner.driver import Driver, LoadCallbacks, start_driver
 from harness.runner.progress import Progress
 from harness.scenario.arm import Arm
-from harness.scenario.driver_processes import ALONE, Driving
+from harness.scenario.driver_processes import ONE_PROCESS, DriverProcesses
 
 Afterwards = Callable[[Topology], Awaitable[None]]
 
 
 @dataclass
-class Recording:
+class ArmRecorder:
     """What one arm has told so far."""
 
     arm: Arm
@@ -76,7 +76,7 @@ class Recording:
         error = worker.clock_error_ms
         self.event(Event(self.now, "worker_joined", worker.worker, {"host": worker.host, "clock_error_ms": error}))
 
-    def lost(self, worker: Lost) -> None:
+    def lost(self, worker: WorkerLost) -> None:
         """Note that a worker is gone; the others go on."""
         host, why, sessions = worker.host, worker.why, worker.sessions
         self.event(Event(self.now, "worker_lost", worker.worker, {"host": host, "why": why, "sessions": sessions}))
@@ -95,26 +95,26 @@ class Recording:
 
 
 @dataclass(frozen=True)
-class Bench:
+class ArmRunner:
     """What every arm is measured with."""
 
     backend: ProcessBackend
     supervisor: Supervisor
     seed: int
     progress: Progress
-    by: Driving = ALONE
+    by: DriverProcesses = ONE_PROCESS
 
     @asynccontextmanager
-    async def recording(self, arm: Arm, files: ArmFiles, clock: Clock | None = None) -> AsyncIterator[Recording]:
+    async def recording(self, arm: Arm, files: ArmFiles, clock: Clock | None = None) -> AsyncIterator[ArmRecorder]:
         """What the arm tells is kept at the end of the scope, whatever ended it."""
         files.make()
-        told = Recording(arm, files, self.progress, clock or Clock())
+        told = ArmRecorder(arm, files, self.progress, clock or Clock())
         try:
             yield told
         finally:
             told.keep()
 
-    async def measure(self, told: Recording, users: Path, afterwards: Afterwards | None = None) -> None:
+    async def measure(self, told: ArmRecorder, users: Path, afterwards: Afterwards | None = None) -> None:
         """Bring it up, drive it, break it, let it settle, and read every session a last time.
 
         Raises:
@@ -122,18 +122,18 @@ class Bench:
         """
         await self._unless_a_part_dies(self._measure(told, users, afterwards), told.clock)
 
-    async def _measure(self, told: Recording, users: Path, afterwards: Afterwards | None) -> None:
+    async def _measure(self, told: ArmRecorder, users: Path, afterwards: Afterwards | None) -> None:
         arm = told.arm
         async with (
             self._load(told, users) as driver,
             self.backend.topology(arm.design, told.files.logs, told.clock, on_start=driver.booting) as topology,
         ):
             told.up(topology)
-            told.event(Event(0.0, "brought_up", arm.design.name, asdict(moving(self.supervisor.children))))
+            told.event(Event(0.0, "brought_up", arm.design.name, asdict(measure_footprint(self.supervisor.children))))
             await driver.ready()
             told.clock.t0_ns = driver.start(topology.url)
             async with (
-                watching(topology.balancer, told.clock, told.event),
+                watch_member_states(topology.balancer, told.clock, told.event),
                 timeline(arm.faults, topology, told.clock, told.event),
             ):
                 await driver.until_done()
@@ -143,9 +143,9 @@ class Bench:
                 await afterwards(topology)
             told.complete = True
 
-    def _load(self, told: Recording, users: Path) -> AbstractAsyncContextManager[Driver]:
+    def _load(self, told: ArmRecorder, users: Path) -> AbstractAsyncContextManager[Driver]:
         files = told.files
-        return driving(
+        return start_driver(
             told.arm,
             users,
             spool=files.spool,
@@ -153,10 +153,10 @@ class Bench:
             supervisor=self.supervisor,
             seed=self.seed,
             by=self.by,
-            ears=Ears(told.snapshot, told.joined, told.lost),
+            ears=LoadCallbacks(told.snapshot, told.joined, told.lost),
         )
 
-    async def offer(self, told: Recording, users: Path, topology: Topology) -> None:
+    async def offer(self, told: ArmRecorder, users: Path, topology: Topology) -> None:
         """One load on a topology that is up; its sessions are not judged.
 
         Raises:
@@ -165,7 +165,7 @@ class Bench:
         told.topology = topology
         await self._unless_a_part_dies(self._offer(told, users, topology), told.clock)
 
-    async def _offer(self, told: Recording, users: Path, topology: Topology) -> None:
+    async def _offer(self, told: ArmRecorder, users: Path, topology: Topology) -> None:
         async with self._load(told, users) as driver:
             await driver.ready()
             told.clock.t0_ns = driver.start(topology.url)
@@ -179,7 +179,7 @@ class Bench:
         try:
             await asyncio.wait({working, dying}, return_when=asyncio.FIRST_COMPLETED)
             if not working.done():
-                raise _told(dying.result())
+                raise _part_died_error(dying.result())
             working.result()
         finally:
             for task in (working, dying):
@@ -195,7 +195,7 @@ class Bench:
                 return death
 
 
-def _told(death: Death) -> UntrustedError:
+def _part_died_error(death: Death) -> UntrustedError:
     tail = death.log.read_text(errors="replace").splitlines()[-5:] if death.log else []
     last = f"; its log ends: {' | '.join(tail)}" if tail else "; its log is empty"
     return UntrustedError(f"{death.name} died by itself (exit {death.code}){last}", subject=death.name)

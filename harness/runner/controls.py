@@ -5,7 +5,7 @@ import aiohttp
 from harness.cluster.topology import Topology
 from harness.common.bundled import scenarios_home
 from harness.results.run import Run
-from harness.runner.arm_runner import Bench
+from harness.runner.arm_runner import ArmRunner
 from harness.scenario.arm import Arm
 from harness.scenario.balancing import Balancing
 from harness.scenario.design import Design
@@ -31,7 +31,7 @@ def calibration_arm(seed: int) -> Arm:
     return Arm(design, "control", Sessions(concurrent=60, duration="2s", warmup="0s"), ())
 
 
-async def calibration(bench: Bench, into: Run) -> dict[str, str]:
+async def calibration(bench: ArmRunner, into: Run) -> dict[str, str]:
     """The bug that each owner's session really suffered, by the faulty target's own account; its ledgers are kept."""
     truth: dict[str, str] = {}
 

@@ -11,64 +11,64 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.cluster.supervisor import Child, Command, Supervisor
-from harness.common.durations import seconds
+from harness.cluster.supervisor import Child, ProcessSpec, Supervisor
+from harness.common.durations import parse_seconds
 from harness.common.errors import EnvironmentLacksError, HarnessError, UntrustedError, UsageError
 from harness.common.ports import LOOPBACK, Reservation
 from harness.load.control.channel import (
-    Booting,
     Broken,
     ChannelError,
-    Deed,
-    Gone,
+    ControlCommand,
+    ControlEvent,
     Joined,
-    Lost,
     Ready,
-    Start,
-    Stop,
+    ReplicaStarting,
+    StartLoad,
+    StartSweep,
+    StopLoad,
     Stopped,
-    Sweep,
     Swept,
-    Word,
-    decode_word,
+    WorkerExited,
+    WorkerLost,
+    decode_event,
     encode,
 )
-from harness.load.control.plan import CHANNEL, LoadPlan, Recruit, environment
+from harness.load.control.plan import CHANNEL, LoadPlan, WorkerConfig, environment
 from harness.observations.samples import Snapshot
 from harness.scenario.arm import Arm
-from harness.scenario.driver_processes import ALONE, Address, Driving
+from harness.scenario.driver_processes import ONE_PROCESS, Address, DriverProcesses
 
 AHEAD_NS = 50_000_000
 #: Beyond that, for the start to reach the workers.
 AHEAD_OF_WORKERS_NS = 450_000_000
-READY_S = 60.0
+READY_TIMEOUT_S = 60.0
 #: For whoever starts workers elsewhere.
-COMING_S = 600.0
+WORKERS_TIMEOUT_S = 600.0
 #: Beyond its duration the load has this long to end what is under way.
-STOP_GRACE_S = 20.0
-SWEEP_GRACE_S = 180.0
+STOP_TIMEOUT_S = 20.0
+SWEEP_TIMEOUT_S = 180.0
 #: For the records of workers elsewhere to come over.
-SENDING_GRACE_S = 1200.0
+UPLOAD_TIMEOUT_S = 1200.0
 SWEEP_RATE = 2000.0
-LEAVE_S = 5.0
+EXIT_TIMEOUT_S = 5.0
 ANYWHERE = ("*", "0.0.0.0", "::")  # noqa: S104 - what a master is bound to by the user's own wish
-_LONGEST_LINE = 1 << 20
+_MAX_LINE_BYTES = 1 << 20
 _ERRORS: dict[int, type[HarnessError]] = {
     kind.code: kind for kind in (UsageError, UntrustedError, EnvironmentLacksError)
 }
 
 
 @dataclass(frozen=True)
-class Ears:
+class LoadCallbacks:
     """Who hears what the load says: a snapshot about every 200 ms; a worker that takes part, or is lost."""
 
     snapshot: Callable[[Snapshot], None] = lambda snapshot: None
     joined: Callable[[Joined], None] = lambda joined: None
-    lost: Callable[[Lost], None] = lambda lost: None
+    lost: Callable[[WorkerLost], None] = lambda lost: None
 
 
 #: Nobody.
-DEAF = Ears()
+NO_CALLBACKS = LoadCallbacks()
 
 
 class Driver:
@@ -81,8 +81,8 @@ class Driver:
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
         *,
-        driving: Driving,
-        ears: Ears,
+        driving: DriverProcesses,
+        ears: LoadCallbacks,
     ) -> None:
         self.snapshots: list[Snapshot] = []
         self.sessions = 0  # swept
@@ -94,7 +94,9 @@ class Driver:
         self._reader = reader
         self._writer = writer
         self._ears = ears
-        self._said: dict[type[Word], asyncio.Event] = {kind: asyncio.Event() for kind in (Ready, Stopped, Swept)}
+        self._said: dict[type[ControlEvent], asyncio.Event] = {
+            kind: asyncio.Event() for kind in (Ready, Stopped, Swept)
+        }
         self._problem: HarnessError | None = None
         self._listener = asyncio.create_task(self._listen())
 
@@ -116,7 +118,7 @@ class Driver:
 
     async def _until_gone(self, worker: Child) -> None:
         code = await worker.wait()
-        self._tell(Gone(worker.name, f"its process ended by itself (exit code {code}), see {worker.log}"))
+        self._tell(WorkerExited(worker.name, f"its process ended by itself (exit code {code}), see {worker.log}"))
 
     async def ready(self) -> None:
         """Wait until its users are there.
@@ -125,21 +127,21 @@ class Driver:
             UsageError: the scenario does not load there.
             UntrustedError: it ended, or took too long.
         """
-        await self._heard(Ready, COMING_S if self._driving.elsewhere else READY_S)
+        await self._heard(Ready, WORKERS_TIMEOUT_S if self._driving.elsewhere else READY_TIMEOUT_S)
 
     def start(self, url: str) -> int:
         """Begin the load on ``url`` a little ahead; returns T0 (CLOCK_MONOTONIC, ns)."""
         t0 = time.monotonic_ns() + AHEAD_NS + (AHEAD_OF_WORKERS_NS if self._driving.workers else 0)
-        self._tell(Start(t0, seconds(self._load.duration), seconds(self._load.warmup), url))
+        self._tell(StartLoad(t0, parse_seconds(self._load.duration), parse_seconds(self._load.warmup), url))
         return t0
 
     def booting(self, replica: str, boot: str) -> None:
         """Tell the boot id of a replica that does not say it itself, before it starts."""
-        self._tell(Booting(replica, boot))
+        self._tell(ReplicaStarting(replica, boot))
 
     def stop(self) -> None:
         """End the load before its time."""
-        self._tell(Stop())
+        self._tell(StopLoad())
 
     async def until_done(self) -> None:
         """Wait until the last request has ended.
@@ -148,7 +150,7 @@ class Driver:
             UntrustedError: it ended by itself.
             EnvironmentLacksError: it could not go on, such as on a full disk.
         """
-        await self._heard(Stopped, seconds(self._load.duration) + STOP_GRACE_S)
+        await self._heard(Stopped, parse_seconds(self._load.duration) + STOP_TIMEOUT_S)
 
     async def sweep(self) -> int:
         """Have every session read once more; returns how many there are. The spool is complete then.
@@ -156,14 +158,14 @@ class Driver:
         Raises:
             As ``until_done``.
         """
-        self._tell(Sweep(SWEEP_RATE))
-        await self._heard(Swept, SWEEP_GRACE_S + (SENDING_GRACE_S if self._driving.elsewhere else 0))
+        self._tell(StartSweep(SWEEP_RATE))
+        await self._heard(Swept, SWEEP_TIMEOUT_S + (UPLOAD_TIMEOUT_S if self._driving.elsewhere else 0))
         return self.sessions
 
-    def _tell(self, deed: Deed) -> None:
+    def _tell(self, deed: ControlCommand) -> None:
         self._writer.write(encode(deed))
 
-    async def _heard(self, kind: type[Word], within: float) -> None:
+    async def _heard(self, kind: type[ControlEvent], within: float) -> None:
         try:
             await asyncio.wait_for(self._said[kind].wait(), within)
         except TimeoutError as problem:
@@ -175,18 +177,18 @@ class Driver:
     async def _listen(self) -> None:
         try:
             while line := await self._reader.readline():
-                self._hear(decode_word(line))
+                self._hear(decode_event(line))
         except (OSError, ValueError, ChannelError) as problem:
             self._fail(UntrustedError(f"the load process talks nonsense: {problem}", self._last_lines()))
         await self._ended()
 
-    def _hear(self, word: Word) -> None:
+    def _hear(self, word: ControlEvent) -> None:
         if isinstance(word, Snapshot):
             self.snapshots.append(word)
             self._ears.snapshot(word)
         elif isinstance(word, Joined):
             self._ears.joined(word)
-        elif isinstance(word, Lost):
+        elif isinstance(word, WorkerLost):
             self._ears.lost(word)
         elif isinstance(word, Broken):
             self._fail(_ERRORS.get(word.code, HarnessError)(word.message, word.hint))
@@ -198,7 +200,7 @@ class Driver:
     async def _ended(self) -> None:
         code: int | str = "still running"
         with contextlib.suppress(TimeoutError):
-            code = await asyncio.wait_for(self._child.wait(), LEAVE_S)
+            code = await asyncio.wait_for(self._child.wait(), EXIT_TIMEOUT_S)
         self._fail(UntrustedError(f"the load process ended by itself (exit code {code})", self._last_lines()))
 
     def _fail(self, problem: HarnessError) -> None:
@@ -226,13 +228,13 @@ class Driver:
 async def _left(child: Child) -> None:
     """Wait for a process that is about to end; not for long."""
     try:
-        await asyncio.wait_for(child.wait(), LEAVE_S)
+        await asyncio.wait_for(child.wait(), EXIT_TIMEOUT_S)
     except TimeoutError:
         await child.stop(1.0)
 
 
 @asynccontextmanager
-async def driving(
+async def start_driver(
     arm: Arm,
     scenario_path: Path,
     *,
@@ -240,8 +242,8 @@ async def driving(
     log: Path,
     supervisor: Supervisor,
     seed: int,
-    by: Driving = ALONE,
-    ears: Ears = DEAF,
+    by: DriverProcesses = ONE_PROCESS,
+    ears: LoadCallbacks = NO_CALLBACKS,
 ) -> AsyncIterator[Driver]:
     """A load process, or several, for the length of a scope. They warm up at once; the URL comes with ``Driver.start``.
 
@@ -270,7 +272,7 @@ async def driving(
             raise
         finally:
             theirs.close()
-        reader, writer = await asyncio.open_connection(sock=ours, limit=_LONGEST_LINE)
+        reader, writer = await asyncio.open_connection(sock=ours, limit=_MAX_LINE_BYTES)
         driver = Driver(arm, child, reader, writer, driving=by, ears=ears)
         try:
             for command in launch.workers():
@@ -298,13 +300,13 @@ class _Launch:
 
     scenario: Path
     plan: LoadPlan
-    by: Driving
+    by: DriverProcesses
     address: Address
     spool: Path
     log: Path
     seed: int
 
-    def first(self) -> Command:
+    def first(self) -> ProcessSpec:
         """The one that has the channel: it drives by itself, or is the master."""
         users = str(self.plan.users_of(self.by.workers))
         options = ["--headless", "--only-summary", "-u", users, "-r", users, "--exit-code-on-error", "0"]
@@ -312,12 +314,14 @@ class _Launch:
             bind = ("--master-bind-host", self.address.host, "--master-bind-port", str(self.address.port))
             options += ["--master", "--expect-workers", str(self.by.workers), *bind]
         env = environment(self.spool, self.plan, self.seed, self.by)
-        return Command("load", "driver", (*_locust(self._files), *options), self.log, {**env, **python_environment()})
+        return ProcessSpec(
+            "load", "driver", (*_locust(self._files), *options), self.log, {**env, **python_environment()}
+        )
 
-    def workers(self) -> Iterator[Command]:
+    def workers(self) -> Iterator[ProcessSpec]:
         """Those of this machine under a master."""
         for nth in range(1, self.by.here + 1) if self.by.workers else ():
-            recruit, log = Recruit(self.spool / f"worker-{nth}", nth), self.log.with_stem(f"{self.log.stem}-{nth}")
+            recruit, log = WorkerConfig(self.spool / f"worker-{nth}", nth), self.log.with_stem(f"{self.log.stem}-{nth}")
             yield worker_command(f"worker-{nth}", recruit, self._files, self.address, log)
 
     @property
@@ -325,11 +329,13 @@ class _Launch:
         return f"{self.scenario},{Path(__file__).parents[1] / 'load' / 'locustfiles' / 'adapter.py'}"
 
 
-def worker_command(name: str, recruit: Recruit, files: str, master: Address, log: Path) -> Command:
+def worker_command(name: str, recruit: WorkerConfig, files: str, master: Address, log: Path) -> ProcessSpec:
     """A worker of a master; with ``-`` for the files it is given those by the master."""
     host = LOOPBACK if master.host in ANYWHERE else master.host
     options = ("--worker", "--master-host", host, "--master-port", str(master.port), "--exit-code-on-error", "0")
-    return Command(name, "driver", (*_locust(files), *options), log, {**recruit.environment(), **python_environment()})
+    return ProcessSpec(
+        name, "driver", (*_locust(files), *options), log, {**recruit.environment(), **python_environment()}
+    )
 
 
 def _locust(files: str) -> tuple[str, ...]:

@@ -3,16 +3,16 @@
 from dataclasses import replace
 from pathlib import Path
 
-from harness.cluster.backends import backed
+from harness.cluster.backends import open_backend
 from harness.cluster.supervisor import supervised
 from harness.common.errors import UntrustedError
 from harness.observations.events import Event
 from harness.results.run import Run
-from harness.runner.arm_runner import Bench
+from harness.runner.arm_runner import ArmRunner
 from harness.runner.controls import ECHO, ECHO_USERS, calibration
 from harness.runner.progress import Progress
 from harness.scenario.arm import Arm
-from harness.scenario.driver_processes import ALONE, Driving
+from harness.scenario.driver_processes import ONE_PROCESS, DriverProcesses
 from harness.scenario.scenario import Scenario
 
 
@@ -23,7 +23,7 @@ async def run(
     repeat: int,
     progress: Progress,
     *,
-    by: Driving = ALONE,
+    by: DriverProcesses = ONE_PROCESS,
     backend: str = "process",
 ) -> None:
     """Run the calibration, then round by round the echo and every arm of a scenario, in interleaved order.
@@ -37,22 +37,22 @@ async def run(
     """
     async with (
         supervised(into.plan.run) as supervisor,
-        backed(backend, supervisor, into.plan.run) as place,
+        open_backend(backend, supervisor, into.plan.run) as place,
     ):
-        bench = Bench(place, supervisor, into.plan.seed, progress)
+        bench = ArmRunner(place, supervisor, into.plan.seed, progress)
         drivers = replace(bench, by=by)
         into.keep_controls({"calibration": await calibration(bench, into)})
         echoed = 0
         for index, (arm, nth) in enumerate(scenario.rounds(repeat)):
             if nth > echoed:
-                await _measured(bench, ECHO, ECHO_USERS, into, nth)
+                await _measure_arm(bench, ECHO, ECHO_USERS, into, nth)
                 echoed = nth
             total = len(into.plan.arms)
             progress.arm_started(arm.design.name, arm.name, index, total, arm.seconds, warmup=arm.warmup)
-            progress.arm_ended(await _measured(drivers, arm, users, into, nth))
+            progress.arm_ended(await _measure_arm(drivers, arm, users, into, nth))
 
 
-async def _measured(bench: Bench, arm: Arm, users: Path, into: Run, nth: int) -> str:
+async def _measure_arm(bench: ArmRunner, arm: Arm, users: Path, into: Run, nth: int) -> str:
     """Measure one arm, whatever becomes of it; a line on what came of it."""
     async with bench.recording(arm, into.arm(arm.design.name, arm.name, nth)) as told:
         try:

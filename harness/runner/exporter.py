@@ -73,7 +73,7 @@ class Exporter(Progress):
             self._up.labels(*self._arm, event.subject).set(0)
 
 
-class Both(Progress):
+class CompositeProgress(Progress):
     """Several that are told the same."""
 
     def __init__(self, parts: Sequence[Progress]) -> None:

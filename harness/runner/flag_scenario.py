@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from harness.common.durations import seconds
+from harness.common.durations import parse_seconds
 from harness.common.errors import UsageError
 from harness.faults import Kill, Restart
 from harness.scenario.balancing import Balancing
@@ -14,7 +14,7 @@ from harness.scenario.workload import Sessions
 
 
 @dataclass(frozen=True)
-class Bare:
+class FlagScenario:
     """How a service is started (``command``) or reached (``url``), and when a replica of it is killed and brought back.
 
     ``policy`` is the balancer's, ``ready`` the path that answers once the service is up.
@@ -57,7 +57,7 @@ class Bare:
         victim = min(1, size - 1)
         faults = [At(self.kill, Kill(victim))] if self.kill else []
         faults += [At(self.restart, Restart(victim))] if self.restart else []
-        warmup = f"{min(2.0, seconds(length) / 10):g}s"
+        warmup = f"{min(2.0, parse_seconds(length) / 10):g}s"
         return Scenario(
             designs=[Design("service", target=self.target, balancing=Balancing(self.policy))],
             load=Sessions(concurrent=users or 50, duration=length, warmup=warmup),

@@ -8,40 +8,40 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from harness.cluster.backends import backed
+from harness.cluster.backends import open_backend
 from harness.cluster.capabilities import Killable
 from harness.cluster.supervisor import supervised
 from harness.cluster.topology import Topology
 from harness.common.clock import Clock
 from harness.common.errors import EnvironmentLacksError, HarnessError, UsageError
-from harness.faults.fault import able
+from harness.faults.fault import require_capability
 from harness.results.run import new_run_id
 from harness.scenario.design import Design
 
 
-def door() -> Path:
+def control_socket_path() -> Path:
     """The socket of this user's held topology."""
     return Path(tempfile.gettempdir()) / f"harness-up-{os.getuid()}.sock"
 
 
 @asynccontextmanager
-async def held(design: Design, logs: Path, port: int = 0, backend: str = "process") -> AsyncIterator[Topology]:
+async def hold_topology(design: Design, logs: Path, port: int = 0, backend: str = "process") -> AsyncIterator[Topology]:
     """Bring a design up and answer ``harness kill`` and ``harness restart`` while the scope is open."""
     if await _answers():
         raise EnvironmentLacksError("another topology is held already", "end the other `harness up` first")
-    door().unlink(missing_ok=True)
+    control_socket_path().unlink(missing_ok=True)
     run_id = new_run_id()
     async with (
         supervised(run_id) as supervisor,
-        backed(backend, supervisor, run_id) as place,
+        open_backend(backend, supervisor, run_id) as place,
         place.topology(design, logs, Clock(), port) as topology,
     ):
-        server = await asyncio.start_unix_server(lambda r, w: _serve(topology, r, w), path=str(door()))
+        server = await asyncio.start_unix_server(lambda r, w: _serve(topology, r, w), path=str(control_socket_path()))
         try:
             async with server:
                 yield topology
         finally:
-            door().unlink(missing_ok=True)
+            control_socket_path().unlink(missing_ok=True)
 
 
 async def ask(deed: str, replica: str) -> dict[str, object]:
@@ -51,7 +51,7 @@ async def ask(deed: str, replica: str) -> dict[str, object]:
         UsageError: nothing is held, or the deed failed.
     """
     try:
-        reader, writer = await asyncio.open_unix_connection(str(door()))
+        reader, writer = await asyncio.open_unix_connection(str(control_socket_path()))
     except OSError as problem:
         raise UsageError(
             "no topology is held up", "harness up SCENARIO --design NAME, in another terminal"
@@ -66,7 +66,7 @@ async def ask(deed: str, replica: str) -> dict[str, object]:
 
 async def _answers() -> bool:
     try:
-        _, writer = await asyncio.open_unix_connection(str(door()))
+        _, writer = await asyncio.open_unix_connection(str(control_socket_path()))
     except OSError:
         return False
     writer.close()
@@ -83,7 +83,7 @@ async def _serve(topology: Topology, reader: asyncio.StreamReader, writer: async
 
 async def _done(topology: Topology, wish: dict[str, str]) -> dict[str, object]:
     try:
-        part = able(topology, wish["replica"], Killable)
+        part = require_capability(topology, wish["replica"], Killable)
         evidence = await (part.kill() if wish["deed"] == "kill" else part.restart())
     except HarnessError as problem:
         names = ", ".join(replica.name for replica in topology.replicas)

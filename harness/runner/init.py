@@ -14,7 +14,7 @@ from harness.cluster.supervisor import supervised
 from harness.cluster.topology import Topology
 from harness.common.clock import Clock
 from harness.common.errors import UsageError
-from harness.load.sessions.manual import ByHand
+from harness.load.sessions.manual import ManualSession
 from harness.oracle.models import counter
 from harness.oracle.observed import Observed
 from harness.results.run import new_run_id
@@ -26,7 +26,7 @@ _STEPS = 60
 
 
 @dataclass(frozen=True)
-class Kind:
+class SessionKind:
     """One way in which a session shows: the recipe for it, and what of that is usually changed."""
 
     recipe: str
@@ -36,12 +36,12 @@ class Kind:
 
 #: By the name that ``--session`` takes.
 KINDS = {
-    "page": Kind(
+    "page": SessionKind(
         "Probe",
         "a page that differs from session to session, or counts its visits",
         """    path = {path}  # the page that shows something of the session""",
     ),
-    "counter": Kind(
+    "counter": SessionKind(
         "SessionCounter",
         "a number that goes up with every request",
         """    write = {path}  # what raises the number
@@ -49,14 +49,14 @@ KINDS = {
     read = None  # a page that shows it without raising it, if there is one
     # observe = Json("count") or Number(r"visits: (\\d+)"); by default the first whole number of the body""",
     ),
-    "cart": Kind(
+    "cart": SessionKind(
         "Cart",
         "items that are added and listed",
         """    add = {path} + "/add"  # POST {{"item": "..."}}; form = True sends a form
     read = {path}  # what lists them
     # observe = Json("items", missing=()) or Texts(r"<li>(.*?)</li>"); by default the JSON's "items\"""",
     ),
-    "login": Kind(
+    "login": SessionKind(
         "Login",
         "a login form, then a page that says who is logged in",
         """    login_page = "/login"  # its hidden fields (a CSRF token) are sent along
@@ -101,7 +101,7 @@ SCENARIO = Scenario(
 
 
 @dataclass(frozen=True)
-class Wish:
+class InitOptions:
     """What ``harness init`` was told: how the service starts, and how a session shows."""
 
     command: str
@@ -127,7 +127,7 @@ class Wish:
         )
 
 
-def write(wish: Wish, file: Path, force: bool) -> None:
+def write(wish: InitOptions, file: Path, force: bool) -> None:
     """Write the scenario.
 
     Raises:
@@ -142,7 +142,7 @@ def write(wish: Wish, file: Path, force: bool) -> None:
 
 
 @dataclass(frozen=True)
-class Understood:
+class InitFindings:
     """What two replicas, one session and one kill have shown. None: it could not be told."""
 
     shown: str  # the state as the users read it; empty where no reply shows it
@@ -171,7 +171,7 @@ class Understood:
         )
 
 
-async def examine(loaded: Loaded, logs: Path) -> Understood:
+async def examine(loaded: Loaded, logs: Path) -> InitFindings:
     """Bring the first design up with two replicas, play one session, and look at it from all sides.
 
     Raises:
@@ -181,7 +181,7 @@ async def examine(loaded: Loaded, logs: Path) -> Understood:
     kinds = [kind for kind in user_classes(loaded.users) if hasattr(kind, "session")]
     if not kinds:
         raise UsageError(f"{loaded.path} has no SessionUser", "harness init writes one")
-    session = ByHand(_made(kinds[0]))
+    session = ManualSession(_made(kinds[0]))
     design = replace(loaded.scenario.designs[0], replicas=2)
     run = new_run_id()
     async with supervised(run) as supervisor:
@@ -196,17 +196,17 @@ def _made(kind: Any) -> Any:
     return kind(Environment())
 
 
-async def _examined(session: ByHand, topology: Topology) -> Understood:
+async def _examined(session: ManualSession, topology: Topology) -> InitFindings:
     first, second = topology.replicas
     here, there = first.member.outside, second.member.outside
     writes = await session.play(*here, _WRITES, _STEPS)
     state = await session.look(*here)
     if not writes:
-        return Understood("", "no session came about")
+        return InitFindings("", "no session came about")
     if not _value(state):
-        return Understood("", "what was written showed nowhere")
+        return InitFindings("", "what was written showed nowhere")
     if type(session.user).model is counter and isinstance(count := _value(state), int) and count > writes:
-        return Understood("", f"{writes} requests made the number {count}, which is no count of them")
+        return InitFindings("", f"{writes} requests made the number {count}, which is no count of them")
     cookies = dict(session.cookies)
 
     async def same(where: tuple[str, int], without: str = "") -> bool:
@@ -222,7 +222,7 @@ async def _examined(session: ByHand, topology: Topology) -> Understood:
     assert isinstance(first, Killable)  # noqa: S101 - a command's replicas are
     await first.kill()
     await first.restart()
-    return Understood(f"{_value(state)!r}"[:80], "", tuple(carriers), agree, await same(here))
+    return InitFindings(f"{_value(state)!r}"[:80], "", tuple(carriers), agree, await same(here))
 
 
 def _memory(user: object) -> dict[str, Any]:

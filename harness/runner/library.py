@@ -15,7 +15,7 @@ from pathlib import Path
 from harness.analysis.run_analysis import Analysis
 from harness.common.errors import UsageError
 from harness.results.run import Run
-from harness.results.summary import Arm, DesignSummary, Sessions, Summary, Writes
+from harness.results.summary import ArmFigures, DesignSummary, SessionFigures, Summary, WriteFigures
 from harness.results.verdicts import Verdict
 from harness.runner import experiment, pipeline, preflight
 from harness.runner.progress import Silent
@@ -63,7 +63,7 @@ class Results:
             raise UsageError(f"no design {name!r} in this run", f"it has {', '.join(self.summary.designs)}")
         return self.summary.designs[name]
 
-    def arm(self, design: str, arm: str = "fault") -> Arm:
+    def arm(self, design: str, arm: str = "fault") -> ArmFigures:
         """A design's figures with its faults (``fault``) or without (``control``)."""
         arms = self.design(design).arms
         if arm not in arms:
@@ -74,11 +74,11 @@ class Results:
         """What happened to its sessions, in a word."""
         return self.design(design).finding
 
-    def sessions(self, design: str, arm: str = "fault") -> Sessions:
+    def sessions(self, design: str, arm: str = "fault") -> SessionFigures:
         """What became of a design's sessions."""
         return self.arm(design, arm).sessions
 
-    def writes(self, design: str, arm: str = "fault") -> Writes:
+    def writes(self, design: str, arm: str = "fault") -> WriteFigures:
         """What became of its acknowledged writes."""
         return self.arm(design, arm).writes
 
@@ -128,7 +128,7 @@ async def arun(
         preflight.require(chosen, changes.backend)
         kept = await asyncio.to_thread(Run.create, Path(out), pipeline.plan(loaded, chosen, changes.repeat, {}))
         await experiment.run(chosen, loaded.users, kept, changes.repeat, Silent(), backend=changes.backend)
-        analysis, _ = await asyncio.to_thread(pipeline.finished, kept, chosen.expect)
+        analysis, _ = await asyncio.to_thread(pipeline.analyse_and_report, kept, chosen.expect)
         return Results(kept.path, analysis)
 
 

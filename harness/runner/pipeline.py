@@ -18,7 +18,7 @@ from harness.report.charts.chart import Chart
 from harness.report.charts.scaling import drawings as scaling_drawings
 from harness.report.html.pair import Side
 from harness.results.files import writing
-from harness.results.plan import Plan
+from harness.results.plan import RunPlan
 from harness.results.run import Run, new_run_id
 from harness.results.verdicts import Expectation
 from harness.runner import experiment, preflight, scaling_search
@@ -32,7 +32,7 @@ from harness.scenario.services import Url, redacted
 
 
 @dataclass(frozen=True)
-class Conducted:
+class RunOutcome:
     """A run with what it means."""
 
     run: Run
@@ -52,7 +52,7 @@ class ScaleConducted:
 
 def conduct(
     loaded: Loaded, changes: Overrides, results: Path, flags: Mapping[str, Any], progress: Progress
-) -> Conducted:
+) -> RunOutcome:
     """Run a scenario and write its directory, whole.
 
     Raises:
@@ -67,7 +67,7 @@ def conduct(
             scenario, loaded.users, run, repeat, progress, by=changes.driving, backend=changes.backend
         )
         interrupted = _interrupted(work, run.measured)
-    return Conducted(run, *finished(run, scenario.expect), interrupted)
+    return RunOutcome(run, *analyse_and_report(run, scenario.expect), interrupted)
 
 
 def commands(loaded: Loaded, changes: Overrides) -> Sequence[str]:
@@ -76,11 +76,11 @@ def commands(loaded: Loaded, changes: Overrides) -> Sequence[str]:
     return [command for fault in faults if isinstance(fault, Shell) for command in fault.commands]
 
 
-def again(path: Path, gallery: Path | None) -> Conducted:
+def reanalyse(path: Path, gallery: Path | None) -> RunOutcome:
     """Analyse and draw an old run anew, by the expectations that it was run with."""
     run = Run.open(path)
     run.check_summary()
-    done = Conducted(run, *finished(run, recorded(run.plan.source, run.plan.flags)))
+    done = RunOutcome(run, *analyse_and_report(run, recorded(run.plan.source, run.plan.flags)))
     if gallery is not None:
         gallery.mkdir(parents=True, exist_ok=True)
         for chart in sorted((run.path / "charts").iterdir()):
@@ -88,7 +88,7 @@ def again(path: Path, gallery: Path | None) -> Conducted:
     return done
 
 
-def side_by_side(left: Conducted, right: Conducted) -> Path:
+def side_by_side(left: RunOutcome, right: RunOutcome) -> Path:
     """Both runs in one page, in the first one's directory."""
     sides = [Side(one.analysis.summary, one.charts) for one in (left, right)]
     with writing(left.run.path):
@@ -129,13 +129,13 @@ def drawn_scaling(run: Run) -> scaling_run.Scaled:
     return found
 
 
-def plan(loaded: Loaded, scenario: Scenario, repeat: int, flags: Mapping[str, Any]) -> Plan:
+def plan(loaded: Loaded, scenario: Scenario, repeat: int, flags: Mapping[str, Any]) -> RunPlan:
     """What is going to be run, and where."""
     load = {key: value for key, value in asdict(scenario.load).items() if value is not None}
     if scenario.load.rate is not None:
         load["rate"] = rates.describe(scenario.load.rate)
     first = next(scenario.arms())
-    return Plan(
+    return RunPlan(
         run=new_run_id(),
         scenario=loaded.name,
         path=str(loaded.path),
@@ -171,7 +171,7 @@ def _interrupted(work: Coroutine[Any, Any, None], measured: Callable[[], bool]) 
     return False
 
 
-def finished(run: Run, expectations: Sequence[Expectation]) -> tuple[Analysis, tuple[Chart, ...]]:
+def analyse_and_report(run: Run, expectations: Sequence[Expectation]) -> tuple[Analysis, tuple[Chart, ...]]:
     """Analyse what was measured, and keep figures, verdicts, charts and the report beside it."""
     analysis = analyse(run, expectations)
     run.keep_summary(analysis.summary, analysis.verdicts)

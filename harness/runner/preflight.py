@@ -51,7 +51,7 @@ def _refused(design: Design, faults: list[Fault], backend: str) -> Iterator[Usag
 
 
 def _not_in_the_image(design: Design) -> Iterator[UsageError]:
-    balancer, store = balancers.chosen(design.balancing).name, store_of(design)
+    balancer, store = balancers.select(design.balancing).name, store_of(design)
     if isinstance(design.target, Command):
         yield UsageError("a Command is a program of this machine, and in no image", "Image(...), or --backend process")
     if balancer not in _BALANCERS:
@@ -66,7 +66,7 @@ def _not_between_containers(design: Design, fault: Fault) -> Iterator[UsageError
             f"no {fault.kind} of {fault.target}: between containers is a network, which is there or not",
             "Partition takes it away; --backend process puts a proxy there, which can do more",
         )
-    if isinstance(fault, ReloadBalancer) and balancers.chosen(design.balancing).name == "haproxy":
+    if isinstance(fault, ReloadBalancer) and balancers.select(design.balancing).name == "haproxy":
         yield UsageError(
             "haproxy is reloaded by another process, which cannot follow the first one in its container",
             "--balancer nginx, or --backend process",

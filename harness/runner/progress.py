@@ -14,7 +14,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from harness.common.durations import seconds, spoken
+from harness.common.durations import format_duration, parse_seconds
 from harness.observations.events import Event
 from harness.observations.samples import Snapshot
 from harness.scenario.scenario import Scenario
@@ -35,8 +35,8 @@ Clock = Callable[[], float]
 def estimate(scenario: Scenario, repeat: int = 1) -> str:
     """How long a run will take: ``8 arms, about 3 min 40 s``."""
     arms = [arm for arm, _ in scenario.rounds(repeat)]
-    total = CONTROLS_S + (repeat - 1) * ECHO_S + sum(seconds(arm.load.duration) + OVERHEAD_S for arm in arms)
-    return f"{len(arms)} {'arm' if len(arms) == 1 else 'arms'}, about {spoken(total)}"
+    total = CONTROLS_S + (repeat - 1) * ECHO_S + sum(parse_seconds(arm.load.duration) + OVERHEAD_S for arm in arms)
+    return f"{len(arms)} {'arm' if len(arms) == 1 else 'arms'}, about {format_duration(total)}"
 
 
 class Progress:
@@ -145,7 +145,7 @@ class ArmState:
 
 
 @dataclass
-class Plan:
+class ProgressPlan:
     """Which arm runs, and how much time is left: finished arms teach how long one takes."""
 
     clock: Clock
@@ -181,7 +181,7 @@ class PlainProgress(Progress):
         self._stream = stream
         self._clock = clock
         self._every = every
-        self._plan = Plan(clock)
+        self._plan = ProgressPlan(clock)
         self._arm: ArmState | None = None
         self._told = 0.0
 
@@ -196,7 +196,7 @@ class PlainProgress(Progress):
         self._plan.start(index, total, duration)
         self._arm = ArmState(design, arm, duration, warmup)
         self._told = self._clock()
-        self._say(f"{self._plan}: {self._arm.name}; about {spoken(self._plan.left)} left")
+        self._say(f"{self._plan}: {self._arm.name}; about {format_duration(self._plan.left)} left")
 
     def snapshot(self, snapshot: Snapshot) -> None:
         """One line every few seconds."""
@@ -228,7 +228,7 @@ class LiveProgress(Progress):
     """A few lines in a terminal that keep up with the run; what is finished scrolls away above them."""
 
     def __init__(self, console: Console, clock: Clock = time.monotonic) -> None:
-        self._plan = Plan(clock)
+        self._plan = ProgressPlan(clock)
         self._arm: ArmState | None = None
         # stdout is for results: it stays untouched, even while the view is up.
         self._live = Live(console=console, get_renderable=self.view, redirect_stdout=False, transient=True)
@@ -281,7 +281,7 @@ class LiveProgress(Progress):
         grid.add_row(*(Text(name, style="dim") for name, _ in figures))
         grid.add_row(*(Text(value, style="bold") for _, value in figures))
         head = f"{self._plan}: {self._arm.name}  {self._arm.t:.0f}/{self._arm.duration:.0f} s"
-        return Group(Text(f"{head}, about {spoken(self._plan.left)} left"), grid)
+        return Group(Text(f"{head}, about {format_duration(self._plan.left)} left"), grid)
 
 
 def _told(event: Event) -> str:

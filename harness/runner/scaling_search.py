@@ -9,17 +9,17 @@ from pathlib import Path
 from harness.analysis.metrics.fold import fold
 from harness.analysis.scaling.capacity import Capacity, Objectives, Trial, search
 from harness.analysis.scaling.scaling_run import Size, keep
-from harness.cluster.backends import backed
+from harness.cluster.backends import open_backend
 from harness.cluster.supervisor import supervised
 from harness.cluster.topology import Topology
 from harness.common.clock import Clock
-from harness.common.durations import seconds
+from harness.common.durations import parse_seconds
 from harness.common.errors import UsageError
 from harness.observations.requests import LOAD
 from harness.observations.samples import Sample
 from harness.results.arm_files import ArmObservations
 from harness.results.run import Run
-from harness.runner.arm_runner import Bench
+from harness.runner.arm_runner import ArmRunner
 from harness.runner.progress import Progress
 from harness.scenario.arm import Arm
 from harness.scenario.design import Design
@@ -58,9 +58,9 @@ async def scale(
     """
     async with (
         supervised(into.plan.run) as supervisor,
-        backed(backend, supervisor, into.plan.run) as place,
+        open_backend(backend, supervisor, into.plan.run) as place,
     ):
-        bench = Bench(place, supervisor, into.plan.seed, progress)
+        bench = ArmRunner(place, supervisor, into.plan.seed, progress)
         cells = itertools.count()
         for design in scenario.designs:
             held: list[Size] = []
@@ -86,7 +86,7 @@ def _guess(design: Design, before: Sequence[Size]) -> float:
 
 def slots_capacity(design: Design) -> float | None:
     """Requests a second that the emulated service time lets through; None where none is emulated."""
-    service = seconds(design.service_time)
+    service = parse_seconds(design.service_time)
     return (design.replicas or 1) * design.slots / service if service else None
 
 
@@ -94,7 +94,7 @@ def slots_capacity(design: Design) -> float | None:
 class _Search:
     """The search at one size, on one topology."""
 
-    bench: Bench
+    bench: ArmRunner
     into: Run
     users: Path
     design: Design

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from harness.cluster.supervisor import Supervisor, supervised
 from harness.common.errors import EnvironmentLacksError
-from harness.load.control.plan import Recruit
+from harness.load.control.plan import WorkerConfig
 from harness.results.run import new_run_id
 from harness.runner.driver import worker_command
 from harness.scenario.driver_processes import Address
@@ -35,7 +35,7 @@ async def _serve(supervisor: Supervisor, master: Address, name: str) -> tuple[in
     """Take part in one load: its exit code, and the last lines of its log."""
     scratch = supervisor.scratch / name
     scratch.mkdir()
-    command = worker_command(name, Recruit(scratch / "spool", 0), "-", master, scratch / "log")
+    command = worker_command(name, WorkerConfig(scratch / "spool", 0), "-", master, scratch / "log")
     # Locust keeps there the files that it is sent.
     child = await supervisor.spawn(replace(command, env={**command.env, "TMPDIR": str(scratch)}))
     child.asked = True

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from harness.common.durations import seconds
+from harness.common.durations import parse_seconds
 from harness.scenario.design import Design
 from harness.scenario.faults import At
 from harness.scenario.workload import Load
@@ -20,9 +20,9 @@ class Arm:
     @property
     def seconds(self) -> float:
         """How long the load lasts, warm-up included."""
-        return seconds(self.load.duration)
+        return parse_seconds(self.load.duration)
 
     @property
     def warmup(self) -> float:
         """The seconds at the beginning that do not count."""
-        return seconds(self.load.warmup)
+        return parse_seconds(self.load.warmup)

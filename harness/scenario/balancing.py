@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from harness.common.durations import seconds
+from harness.common.durations import parse_seconds
 from harness.scenario.checks import _require
 
 #: Those that choose a replica for each request; then those that keep a client, or its key, with one.
@@ -32,7 +32,7 @@ class Health:
     path: str | None = "/healthz"
 
     def __post_init__(self) -> None:
-        _require(seconds(self.interval) > 0, "a health check needs an interval above 0")
+        _require(parse_seconds(self.interval) > 0, "a health check needs an interval above 0")
         _require(self.fall >= 1 and self.rise >= 1, "fall and rise are at least 1")
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from harness.common.durations import seconds
+from harness.common.durations import parse_seconds
 from harness.common.limits import UNLIMITED, Limits
 from harness.scenario.balancing import Balancing
 from harness.scenario.checks import _require
@@ -36,7 +36,9 @@ class Design:
     def __post_init__(self) -> None:
         _require(self.name.isidentifier(), f"a design's name is one word, not {self.name!r}", "letters, digits and _")
         _require(self.replicas is None or self.replicas >= 1, "replicas must be at least 1")
-        _require(seconds(self.service_time) >= 0 and self.slots >= 1, "service_time is not negative, slots at least 1")
+        _require(
+            parse_seconds(self.service_time) >= 0 and self.slots >= 1, "service_time is not negative, slots at least 1"
+        )
         _require(self.at_risk in (None, "none", "victim"), f"at_risk is none, victim or None, not {self.at_risk!r}")
         _require(set(self.links) <= {"balancer", "store"}, f"links are balancer and store, not {self.links!r}")
         if self.target is not None and not isinstance(self.target, Url) and self.target.store is not None:
@@ -52,7 +54,7 @@ class Design:
         built_in: dict[str, str | int | float] = {
             "app": self.app,
             "state": self.state,
-            "service_time_s": seconds(self.service_time),
+            "service_time_s": parse_seconds(self.service_time),
             "slots": self.slots,
             **{f"option_{key}": value for key, value in self.options.items()},
         }
@@ -62,7 +64,7 @@ class Design:
             "balancer": self.balancing.name,
             "retries": self.balancing.retries,
             "redispatch": self.balancing.redispatch,
-            "health_interval_s": seconds(self.balancing.health.interval),
+            "health_interval_s": parse_seconds(self.balancing.health.interval),
             "health_fall": self.balancing.health.fall,
             "replicas": self.replicas or 0,
             "at_risk": self.at_risk or "unstated",

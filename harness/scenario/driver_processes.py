@@ -31,7 +31,7 @@ class Address:
 
 
 @dataclass(frozen=True)
-class Driving:
+class DriverProcesses:
     """``processes`` of this machine drive, and ``elsewhere`` workers that come to ``bind`` by themselves.
 
     One process alone needs no master. Without ``processes`` none of this machine drives, where others do.
@@ -60,4 +60,4 @@ class Driving:
 
 
 #: One process, as it usually is.
-ALONE = Driving()
+ONE_PROCESS = DriverProcesses()

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 
-from harness.results.summary import Arm, DesignSummary, FaultFigures, Summary
+from harness.results.summary import ArmFigures, DesignSummary, FaultFigures, Summary
 from harness.results.verdicts import Result, Verdict
 
 Judged = tuple[Result, str]
@@ -90,7 +90,7 @@ def loses_at_most(*designs: str, seconds: float, give: float = 0.3) -> Expect:
     return Expect("loses_at_most", designs, check)
 
 
-def seconds_lost(arm: Arm) -> float | None:
+def seconds_lost(arm: ArmFigures) -> float | None:
     """The acknowledged writes that were lost, as the seconds in which so many came before the first fault."""
     before, ok = arm.phases.before, sum(named.ok for named in arm.names.values())
     writes = sum(named.ok for name, named in arm.names.items() if name.startswith(WRITING))
@@ -146,7 +146,7 @@ def settles(*designs: str) -> Expect:
     return Expect("settles", designs, lambda design: _every_arm(design, _settled))
 
 
-def _settled(arm: Arm) -> Judged:
+def _settled(arm: ArmFigures) -> Judged:
     found = arm.sagas
     if found is None:
         return Result.UNKNOWN, "the effect journal knows of no saga"
@@ -189,7 +189,7 @@ def zero(bad: int, of: int) -> str:
     return f"0 of {of:,} (95 % upper bound {100 * (1 - 0.05 ** (1 / of)):.2g} %)"
 
 
-def _every_arm(design: DesignSummary, check: Callable[[Arm], Judged]) -> Judged:
+def _every_arm(design: DesignSummary, check: Callable[[ArmFigures], Judged]) -> Judged:
     judged = {name: check(arm) for name, arm in design.arms.items()}
     bad = {name: one for name, one in judged.items() if one[0] is not Result.PASS}
     told = bad or judged
@@ -197,7 +197,7 @@ def _every_arm(design: DesignSummary, check: Callable[[Arm], Judged]) -> Judged:
     return worst, "; ".join(f"{name}: {why}" for name, (_, why) in told.items())
 
 
-def _kept(arm: Arm) -> Judged:
+def _kept(arm: ArmFigures) -> Judged:
     sessions, writes = arm.sessions, arm.writes
     why = (
         f"sessions lost {zero(sessions.lost, sessions.judged)}, "
@@ -213,7 +213,7 @@ def _kept(arm: Arm) -> Judged:
 _UNRECORDED = Result.UNKNOWN, "the requests that would tell were not recorded"
 
 
-def _delivered(arm: Arm) -> Judged:
+def _delivered(arm: ArmFigures) -> Judged:
     messages = arm.messages
     if messages is None or not messages.due:
         return Result.UNKNOWN, "no message was due to anybody"
@@ -222,7 +222,7 @@ def _delivered(arm: Arm) -> Judged:
     return (Result.FAIL if any(counts.values()) else Result.PASS), why
 
 
-def _lost_as_theory_says(arm: Arm, least: int) -> Judged:
+def _lost_as_theory_says(arm: ArmFigures, least: int) -> Judged:
     sessions = arm.sessions
     if sessions.at_risk is None:
         return _UNRECORDED
@@ -236,7 +236,7 @@ def _lost_as_theory_says(arm: Arm, least: int) -> Judged:
     return (Result.PASS if equal else Result.FAIL), why
 
 
-def _lost_only_at_risk(arm: Arm, least: int) -> Judged:
+def _lost_only_at_risk(arm: ArmFigures, least: int) -> Judged:
     sessions = arm.sessions
     if sessions.at_risk is None:
         return _UNRECORDED
@@ -246,7 +246,7 @@ def _lost_only_at_risk(arm: Arm, least: int) -> Judged:
     return (Result.FAIL if sessions.lost_not_at_risk else Result.PASS), f"{why}, {sessions.lost_not_at_risk} not so"
 
 
-def _recovered(arm: Arm, within: float | None) -> Judged:
+def _recovered(arm: ArmFigures, within: float | None) -> Judged:
     if not arm.faults or any(fault.effective is None for fault in arm.faults):
         return Result.UNKNOWN, "no fault took effect"
     if any(fault.detect_s is None for fault in arm.faults):
@@ -266,7 +266,7 @@ def _back(fault: FaultFigures) -> float | None:
     return max(0.0, fault.effective + fault.recover_s - (fault.healed or fault.effective))
 
 
-def _clean(arm: Arm | None) -> Judged:
+def _clean(arm: ArmFigures | None) -> Judged:
     if arm is None:
         return Result.UNKNOWN, "the control arm did not run"
     sessions, writes = arm.sessions, arm.writes
@@ -289,5 +289,5 @@ def _clean(arm: Arm | None) -> Judged:
     return Result.PASS, f"no anomaly in {sessions.judged} sessions and {writes.acknowledged:,} acknowledged writes"
 
 
-def _faulted(design: DesignSummary) -> Arm:
+def _faulted(design: DesignSummary) -> ArmFigures:
     return design.arms.get("fault", next(iter(design.arms.values())))

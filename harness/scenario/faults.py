@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from harness.common.durations import seconds
+from harness.common.durations import parse_seconds
 from harness.scenario.checks import _require
 from harness.scenario.design import Design
 
@@ -35,7 +35,7 @@ class At:
     @property
     def seconds(self) -> float:
         """When, in seconds from T0."""
-        return seconds(self.when)
+        return parse_seconds(self.when)
 
 
 def _applies(at: At, design: Design) -> bool:

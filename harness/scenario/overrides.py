@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from harness.common.limits import UNLIMITED, Limits
 from harness.scenario.checks import _require
 from harness.scenario.design import Design
-from harness.scenario.driver_processes import ALONE, Driving
+from harness.scenario.driver_processes import ONE_PROCESS, DriverProcesses
 from harness.scenario.scenario import Scenario
 from harness.scenario.services import Url
 from harness.scenario.workload import Load, Requests, Sessions
@@ -25,7 +25,7 @@ class Overrides:
     quick: bool = False
     repeat: int = 1
     allow_hosts: tuple[str, ...] = ()
-    driving: Driving = ALONE
+    driving: DriverProcesses = ONE_PROCESS
     backend: str = "process"
     limits: Limits = UNLIMITED
 

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from harness.common.durations import seconds
+from harness.common.durations import parse_seconds
 from harness.common.errors import UsageError
 
 _HINT = "docs/scenarios.md says how load takes shape"
@@ -34,7 +34,7 @@ class Ramp:
 
     def __post_init__(self) -> None:
         _require(min(self.first, self.last) >= 0 and max(self.first, self.last) > 0, "a ramp's rates are not negative")
-        _require(seconds(self.over) > 0, "a ramp takes some time")
+        _require(parse_seconds(self.over) > 0, "a ramp takes some time")
 
     @property
     def peak(self) -> float:
@@ -43,7 +43,7 @@ class Ramp:
 
     def moment(self, count: float) -> float:
         """When so many arrivals are expected to have come; infinity where that many never do."""
-        over = seconds(self.over)
+        over = parse_seconds(self.over)
         beyond = count - over * (self.first + self.last) / 2
         if beyond > 0:
             return over + beyond / self.last if self.last else math.inf
@@ -62,7 +62,8 @@ class Steps:
         object.__setattr__(self, "steps", tuple((rate, length) for rate, length in self.steps))
         _require(bool(self.steps) and self.peak > 0, "steps need a rate above 0")
         _require(
-            all(rate >= 0 and seconds(length) > 0 for rate, length in self.steps), "each step has a rate and a time"
+            all(rate >= 0 and parse_seconds(length) > 0 for rate, length in self.steps),
+            "each step has a rate and a time",
         )
 
     @property
@@ -74,10 +75,10 @@ class Steps:
         """As of a ramp."""
         begin = 0.0
         for rate, length in self.steps[:-1]:
-            come = rate * seconds(length)
+            come = rate * parse_seconds(length)
             if count <= come and rate:
                 return begin + count / rate
-            begin, count = begin + seconds(length), count - come
+            begin, count = begin + parse_seconds(length), count - come
         last = self.steps[-1][0]
         return begin + max(0.0, count) / last if last else math.inf
 

@@ -6,7 +6,7 @@ The users' behaviour stands in the same file (a ``SessionUser``), which is also 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from harness.common.durations import seconds
+from harness.common.durations import parse_seconds
 from harness.results.verdicts import Expectation
 from harness.scenario.arm import Arm
 from harness.scenario.checks import _require
@@ -51,7 +51,7 @@ class Scenario:
             _require(
                 name in names, f"{at.fault.kind} at {at.when} is only for {name!r}, which is no design", "mend only="
             )
-        warmup, end = seconds(self.load.warmup), seconds(self.load.duration)
+        warmup, end = parse_seconds(self.load.warmup), parse_seconds(self.load.duration)
         _require(
             warmup <= at.seconds < end,
             f"the fault {at.fault.kind} at {at.when} lies outside the measured time ({warmup:g} s to {end:g} s)",

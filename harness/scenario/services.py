@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import ClassVar
 from urllib.parse import SplitResult, urlsplit
 
-from harness.common.durations import seconds
+from harness.common.durations import parse_seconds
 from harness.common.errors import UsageError
 
 #: What stands for an operator of a shell when it is a word of its own: a command is no shell line.
@@ -18,7 +18,7 @@ _SHELL_WORDS = frozenset({"&&", "||", "|", ";", "&", ">", ">>", "<", "2>&1"})
 
 
 @dataclass(frozen=True)
-class Place:
+class PlaceholderValues:
     """What a copy of a command is told: ``{port}``, ``{replica}`` and ``{store}`` in its words and variables."""
 
     port: int
@@ -77,11 +77,11 @@ class Command:
                 f"the command {self.command!r} cannot be read: {problem}", "close every quote"
             ) from problem
 
-    def argv(self, place: Place) -> tuple[str, ...]:
+    def argv(self, place: PlaceholderValues) -> tuple[str, ...]:
         """The command line of one copy."""
         return tuple(place.fill(word) for word in self.words())
 
-    def environment(self, place: Place) -> dict[str, str]:
+    def environment(self, place: PlaceholderValues) -> dict[str, str]:
         """What one copy's environment has beyond the harness's own."""
         return {"PORT": str(place.port), **{name: place.fill(value) for name, value in self.env.items()}}
 
@@ -151,14 +151,14 @@ class Image:
             raise UsageError("an Image needs a name and the port inside", 'Image("myapp:1.2", port=8080)')
         _check_readiness(self.ready, self.ready_within)
 
-    def argv(self, place: Place) -> tuple[str, ...] | None:
+    def argv(self, place: PlaceholderValues) -> tuple[str, ...] | None:
         """The command of one copy; None for the image's own."""
         if self.command is None:
             return None
         words = shlex.split(self.command) if isinstance(self.command, str) else self.command
         return tuple(place.fill(word) for word in words)
 
-    def environment(self, place: Place) -> dict[str, str]:
+    def environment(self, place: PlaceholderValues) -> dict[str, str]:
         """What one copy's environment has beyond the image's own."""
         return {"PORT": str(place.port), **{name: place.fill(value) for name, value in self.env.items()}}
 
@@ -211,7 +211,7 @@ Target = Own | Url
 
 
 def _check_readiness(ready: str | None, within: str) -> None:
-    if seconds(within) <= 0:
+    if parse_seconds(within) <= 0:
         raise UsageError("ready_within is above 0", 'ready_within="30s"')
     check_path(ready)
 

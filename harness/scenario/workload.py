@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from harness.common.durations import seconds
+from harness.common.durations import parse_seconds
 from harness.scenario import rates
 from harness.scenario.checks import _require
 from harness.scenario.rates import Rate
@@ -60,5 +60,8 @@ Load = Sessions | Requests
 
 def _check_load(rate: Rate | None, duration: str, warmup: str, arrivals: str) -> None:
     rates.check(rate)
-    _require(0 <= seconds(warmup) < seconds(duration), f"the warm-up ({warmup}) lies inside the duration ({duration})")
+    _require(
+        0 <= parse_seconds(warmup) < parse_seconds(duration),
+        f"the warm-up ({warmup}) lies inside the duration ({duration})",
+    )
     _require(arrivals in ("poisson", "constant"), f"arrivals are poisson or constant, not {arrivals!r}")

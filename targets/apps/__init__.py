@@ -7,24 +7,24 @@ from typing import Protocol
 
 from targets.common.settings import Settings
 from targets.http.routes import Routes
-from targets.state import Place
+from targets.state import SessionStore
 from targets.storage.journal import Journal
 
 #: What an app does when the service begins to stop, such as leaving its WebSockets.
-Farewell = Callable[[], Awaitable[None]]
+ShutdownHook = Callable[[], Awaitable[None]]
 #: What an app does besides answering: a scope, entered once its place is open and before it is ready, left at its end.
-Work = Callable[[], AbstractAsyncContextManager[None]]
+BackgroundScope = Callable[[], AbstractAsyncContextManager[None]]
 
 
 @dataclass(frozen=True)
 class Parts:
     """What an app is given to work with; it adds to ``work`` what it does besides answering, and its ``farewells``."""
 
-    place: Place
+    place: SessionStore
     journal: Journal
     settings: Settings
-    work: list[Work] = field(default_factory=list)
-    farewells: list[Farewell] = field(default_factory=list)
+    work: list[BackgroundScope] = field(default_factory=list)
+    farewells: list[ShutdownHook] = field(default_factory=list)
 
 
 class App(Protocol):

@@ -13,17 +13,17 @@ from aiohttp import web
 from targets.apps import Parts
 from targets.http import request_fields
 from targets.http.routes import Routes
-from targets.sessions.service import Items, Keeper
+from targets.sessions.service import Items, SessionService
 
 OPTIONS: tuple[str, ...] = ("dedupe",)
 KEEPS_SESSIONS = True
 
 
-class Cart:
+class CartApp:
     """The four requests."""
 
     def __init__(self, parts: Parts) -> None:
-        self._keeper = Keeper(parts.place, parts.settings.options.flag("dedupe"))
+        self._keeper = SessionService(parts.place, parts.settings.options.flag("dedupe"))
         self._journal = parts.journal
 
     async def show(self, request: web.BaseRequest) -> web.Response:
@@ -33,7 +33,7 @@ class Cart:
     async def add(self, request: web.BaseRequest) -> web.Response:
         """``POST /cart/add``."""
         fields = await request_fields.body(request)
-        item, quantity = request_fields.word(fields, "item"), request_fields.whole(fields, "quantity", 1)
+        item, quantity = request_fields.str_field(fields, "item"), request_fields.int_field(fields, "quantity", 1)
 
         def with_it(items: Items) -> Items:
             return {**items, item: items.get(item, 0) + quantity}
@@ -42,7 +42,7 @@ class Cart:
 
     async def remove(self, request: web.BaseRequest) -> web.Response:
         """``POST /cart/remove``."""
-        item = request_fields.word(await request_fields.body(request), "item")
+        item = request_fields.str_field(await request_fields.body(request), "item")
 
         def without_it(items: Items) -> Items:
             return {name: quantity for name, quantity in items.items() if name != item}
@@ -59,7 +59,7 @@ class Cart:
 
 def app(parts: Parts) -> Routes:
     """The cart's routes."""
-    cart = Cart(parts)
+    cart = CartApp(parts)
     return {
         "/cart": {"GET": cart.show},
         "/cart/add": {"POST": cart.add},

@@ -16,9 +16,9 @@ from targets.apps import Parts
 from targets.http import request_fields
 from targets.http.routes import Routes
 from targets.sessions.bus import OPTIONS as BUS_OPTIONS
-from targets.sessions.bus import Bus, Said, bus, later
-from targets.sessions.service import Keeper
-from targets.sessions.sockets import Fields, Member, Sockets
+from targets.sessions.bus import Bus, RoomMessage, bus, later
+from targets.sessions.service import SessionService
+from targets.sessions.sockets import Fields, RoomMember, Sockets
 
 OPTIONS: tuple[str, ...] = (*BUS_OPTIONS, "dedupe")
 KEEPS_SESSIONS = True
@@ -29,7 +29,7 @@ class Chat:
     """Joining, saying and hearing."""
 
     def __init__(self, parts: Parts) -> None:
-        self._keeper = Keeper(parts.place, parts.settings.options.flag("dedupe"))
+        self._keeper = SessionService(parts.place, parts.settings.options.flag("dedupe"))
         self.sockets = Sockets(parts.settings, self._keeper)
         self.bus: Bus = bus(parts.settings)
 
@@ -42,12 +42,12 @@ class Chat:
         self.bus.check()
         return await self.sockets.serve(request, self)
 
-    def arriving(self, member: Member, request: web.BaseRequest) -> None:
+    def arriving(self, member: RoomMember, request: web.BaseRequest) -> None:
         """Hold back what is said until it has been told what it missed."""
         member.after = request_fields.query(request, "after", "")
         member.held = [] if member.after else None
 
-    async def joined(self, member: Member) -> None:
+    async def joined(self, member: RoomMember) -> None:
         """Tell first what was missed, then what was said meanwhile."""
         if member.held is None:
             return
@@ -56,19 +56,19 @@ class Chat:
         for said in (*missed, *held):
             _tell(member, said)
 
-    async def heard(self, member: Member, fields: Fields, op: str) -> Fields:
+    async def heard(self, member: RoomMember, fields: Fields, op: str) -> Fields:
         """Keep it, then say it to the others."""
-        text = request_fields.word(fields, "text")
+        text = request_fields.str_field(fields, "text")
         shown = await self.sockets.write(member, op, lambda items: items)
         kept = member.kept
         n = shown["session"]["count"]
         told = {"room": member.room, "from": kept.session.owner, "n": n, "op": op, "text": text}
         if not kept.applied:
             return shown  # a repeat that was dropped has been said before
-        at = await self.bus.say(Said(member.room, member.id, json.dumps(told)))
+        at = await self.bus.say(RoomMessage(member.room, member.id, json.dumps(told)))
         return {**shown, "at": at} if at else shown
 
-    def deliver(self, said: Said) -> None:
+    def deliver(self, said: RoomMessage) -> None:
         """Something was said, here or elsewhere."""
         for member in self.sockets.rooms.get(said.room, ()):
             if member.held is not None:
@@ -77,7 +77,7 @@ class Chat:
                 _tell(member, said)
 
 
-def _tell(member: Member, said: Said) -> None:
+def _tell(member: RoomMember, said: RoomMessage) -> None:
     """Tell it, unless it has heard it: what was read from the history may yet arrive by the bus, in the same order."""
     if member.after and said.at:
         if not later(said.at, member.after):

@@ -22,12 +22,12 @@ from urllib.parse import parse_qs, urlsplit
 from aiohttp import web
 
 from targets.apps import Parts
-from targets.common.session import Session
+from targets.common.session import SessionState
 from targets.http import request_fields
 from targets.http.errors import BadRequest, Unavailable
 from targets.http.routes import Routes
-from targets.sessions.service import Items, Keeper, Kept
-from targets.state import Place
+from targets.sessions.service import Items, SessionService, StoredSession
+from targets.state import SessionStore
 
 OPTIONS: tuple[str, ...] = ("lag", "dedupe")
 KEEPS_SESSIONS = True
@@ -35,7 +35,7 @@ KEEPS_SESSIONS = True
 REFUSES = {"token": "the client holds the state, so there is nothing that a read model could follow"}
 
 #: Seconds that a query waits for its version at most.
-PATIENCE = 5.0
+CATCH_UP_TIMEOUT_S = 5.0
 _LAG = 0.05
 
 
@@ -43,17 +43,17 @@ _LAG = 0.05
 class View:
     """One session as the read model knows it, and who waits for more of it."""
 
-    session: Session
+    session: SessionState
     changed: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def show(self, session: Session) -> None:
+    def show(self, session: SessionState) -> None:
         """Take a later state; one that comes late is none."""
         if session.version > self.session.version:
             self.session = session
             self.changed.set()
             self.changed = asyncio.Event()
 
-    async def at_least(self, version: int) -> Session:
+    async def at_least(self, version: int) -> SessionState:
         """The session once it has come so far."""
         while self.session.version < version:
             await self.changed.wait()
@@ -63,12 +63,12 @@ class View:
 class ReadModel:
     """Views by handle. What is published is shown ``lag`` seconds later, in its order."""
 
-    def __init__(self, place: Place, lag: float) -> None:
+    def __init__(self, place: SessionStore, lag: float) -> None:
         self._place, self._lag = place, lag
         self._views: dict[str, View] = {}
-        self._published: asyncio.Queue[tuple[float, str, Session]] = asyncio.Queue()
+        self._published: asyncio.Queue[tuple[float, str, SessionState]] = asyncio.Queue()
 
-    def publish(self, handle: str, session: Session) -> None:
+    def publish(self, handle: str, session: SessionState) -> None:
         """Tell it of a write."""
         self._published.put_nowait((asyncio.get_running_loop().time() + self._lag, handle, session))
 
@@ -102,17 +102,17 @@ class ReadModel:
             self._views.setdefault(handle, View(session)).show(session)
 
 
-class Cart:
+class CqrsCartApp:
     """The three requests."""
 
     def __init__(self, parts: Parts, reads: ReadModel) -> None:
         self._reads = reads
-        self._keeper = Keeper(parts.place, parts.settings.options.flag("dedupe"))
+        self._keeper = SessionService(parts.place, parts.settings.options.flag("dedupe"))
 
     async def add(self, request: web.BaseRequest) -> web.Response:
         """``POST /cart/add``."""
         fields = await request_fields.body(request)
-        item, quantity = request_fields.word(fields, "item"), request_fields.whole(fields, "quantity", 1)
+        item, quantity = request_fields.str_field(fields, "item"), request_fields.int_field(fields, "quantity", 1)
 
         def with_it(items: Items) -> Items:
             return {**items, item: items.get(item, 0) + quantity}
@@ -136,11 +136,13 @@ class Cart:
             return kept.reply(version=kept.session.version, behind=0)
         view, newest = seen
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(CATCH_UP_TIMEOUT_S):
                 session = await view.at_least(newest if version is None else version)
         except TimeoutError as problem:
-            raise Unavailable(f"that version has not come within {PATIENCE:g} s") from problem
-        kept = Kept(session, request_fields.writer(request), request_fields.cookie(request), is_new_handle=False)
+            raise Unavailable(f"that version has not come within {CATCH_UP_TIMEOUT_S:g} s") from problem
+        kept = StoredSession(
+            session, request_fields.writer(request), request_fields.cookie(request), is_new_handle=False
+        )
         return kept.reply(version=session.version, behind=max(0, newest - session.version))
 
 
@@ -157,5 +159,5 @@ def app(parts: Parts) -> Routes:
     """The routes, and the read model at work."""
     reads = ReadModel(parts.place, parts.settings.options.seconds("lag", _LAG))
     parts.work.append(reads.following)
-    cart = Cart(parts, reads)
+    cart = CqrsCartApp(parts, reads)
     return {"/cart": {"GET": cart.show}, "/cart/add": {"POST": cart.add}, "/cart/after": {"GET": cart.after}}

@@ -16,7 +16,7 @@ from dataclasses import asdict
 from aiohttp import web
 
 from targets.apps import Parts, cart
-from targets.common.calls import Answer, Call, Start
+from targets.common.calls import Answer, Call, FunctionStart
 from targets.common.settings import Settings, SettingsError
 from targets.http.errors import Unavailable
 from targets.http.routes import Routes
@@ -25,10 +25,10 @@ OPTIONS: tuple[str, ...] = ("warm", *cart.OPTIONS)
 KEEPS_SESSIONS = True
 
 #: Seconds that a process is given to start and to answer.
-PATIENCE = 10.0
+CALL_TIMEOUT_S = 10.0
 #: Processes at once; further calls wait.
-MOST = 32
-_LONGEST = 1 << 20  # bytes of a line
+MAX_PROCESSES = 32
+_MAX_LINE_BYTES = 1 << 20  # bytes of a line
 
 
 class Instance:
@@ -38,11 +38,11 @@ class Instance:
         self._process = process
 
     @classmethod
-    async def started(cls, start: Start) -> "Instance":
+    async def started(cls, start: FunctionStart) -> "Instance":
         """A new one, ready for its first call."""
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-P", "-m", "targets.server.worker",
-            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=_LONGEST,
+            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=_MAX_LINE_BYTES,
         )  # fmt: skip
         instance = cls(process)
         try:
@@ -60,7 +60,7 @@ class Instance:
         """
         assert self._process.stdin and self._process.stdout  # noqa: S101 - both are pipes
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(CALL_TIMEOUT_S):
                 self._process.stdin.write(json.dumps(told).encode() + b"\n")
                 line = await self._process.stdout.readline()
         except (OSError, TimeoutError) as problem:
@@ -79,10 +79,10 @@ class Instance:
 class Pool:
     """The processes: those idle, of which at most ``warm`` are kept."""
 
-    def __init__(self, start: Start, warm: int) -> None:
+    def __init__(self, start: FunctionStart, warm: int) -> None:
         self._start, self._warm = start, warm
         self._idle: list[Instance] = []
-        self._room = asyncio.Semaphore(MOST)
+        self._room = asyncio.Semaphore(MAX_PROCESSES)
 
     async def handle(self, request: web.BaseRequest) -> web.Response:
         """Answer one request by one process."""
@@ -141,11 +141,13 @@ def app(parts: Parts) -> Routes:
 
 def _warm(settings: Settings) -> int:
     text = settings.options.text("warm", "0")
-    if not text.isascii() or not text.isdigit() or int(text) > MOST:
-        raise SettingsError(f"--option warm={text} is not a number from 0 to {MOST}")
+    if not text.isascii() or not text.isdigit() or int(text) > MAX_PROCESSES:
+        raise SettingsError(f"--option warm={text} is not a number from 0 to {MAX_PROCESSES}")
     return int(text)
 
 
-def _start(settings: Settings) -> Start:
+def _start(settings: Settings) -> FunctionStart:
     options = {key: value for key, value in settings.options.values.items() if key != "warm"}
-    return Start("cart", settings.state, settings.replica, settings.boot, settings.store, settings.secret, options)
+    return FunctionStart(
+        "cart", settings.state, settings.replica, settings.boot, settings.store, settings.secret, options
+    )

@@ -20,8 +20,8 @@ from aiohttp import web
 from targets.apps import Parts
 from targets.http.errors import BadRequest
 from targets.http.routes import Routes
-from targets.sessions.service import Items, Keeper
-from targets.sessions.sockets import Fields, Member, Sockets
+from targets.sessions.service import Items, SessionService
+from targets.sessions.sockets import Fields, RoomMember, Sockets
 
 OPTIONS: tuple[str, ...] = ("tick", "dedupe")
 KEEPS_SESSIONS = True
@@ -35,7 +35,7 @@ class Game:
     """Joining, moving and the ticks."""
 
     def __init__(self, parts: Parts) -> None:
-        self._keeper = Keeper(parts.place, parts.settings.options.flag("dedupe"))
+        self._keeper = SessionService(parts.place, parts.settings.options.flag("dedupe"))
         self._tick = parts.settings.options.seconds("tick", _TICK)
         self.sockets = Sockets(parts.settings, self._keeper)
 
@@ -47,13 +47,13 @@ class Game:
         """A WebSocket at ``/game``."""
         return await self.sockets.serve(request, self)
 
-    def arriving(self, member: Member, request: web.BaseRequest) -> None:
+    def arriving(self, member: RoomMember, request: web.BaseRequest) -> None:
         """Nothing to hold back."""
 
-    async def joined(self, member: Member) -> None:
+    async def joined(self, member: RoomMember) -> None:
         """Nothing to catch up with: the next tick tells all."""
 
-    async def heard(self, member: Member, fields: Fields, op: str) -> Fields:
+    async def heard(self, member: RoomMember, fields: Fields, op: str) -> Fields:
         """Move it."""
         dx, dy = _step(fields, "dx"), _step(fields, "dy")
 
@@ -82,7 +82,7 @@ class Game:
                 self.sockets.tell(room, json.dumps({"tick": number, "players": players}))
 
 
-def _position(member: Member) -> tuple[int, int]:
+def _position(member: RoomMember) -> tuple[int, int]:
     items: Mapping[str, int] = member.kept.session.items
     return items.get("x", 0), items.get("y", 0)
 

@@ -24,19 +24,19 @@ import aiohttp
 from aiohttp import web
 
 from targets.apps import Parts
-from targets.common.session import Session
+from targets.common.session import SessionState
 from targets.common.settings import Settings, SettingsError
 from targets.http import request_fields
 from targets.http.errors import BadRequest, Rejected, Unavailable
 from targets.http.routes import Routes
-from targets.state import Place
+from targets.state import SessionStore
 
 OPTIONS: tuple[str, ...] = ("scheme", "auth")
 KEEPS_SESSIONS = True
 
 INTROSPECT = "/introspect"
 #: Seconds that the authorisation server is given.
-PATIENCE = aiohttp.ClientTimeout(total=1)
+TIMEOUT = aiohttp.ClientTimeout(total=1)
 _REVOKED = "revoked"
 _BEARER = "Bearer "
 
@@ -55,10 +55,10 @@ class Check(Protocol):
 class Looked:
     """Whoever has the place, or the key, looks for himself."""
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: SessionStore) -> None:
         self._place = place
 
-    async def session(self, credential: str) -> Session | None:
+    async def session(self, credential: str) -> SessionState | None:
         """The login, unless it is unknown, expired or revoked."""
         try:
             session = await self._place.read(credential)
@@ -82,7 +82,7 @@ class Introspected:
     @asynccontextmanager
     async def connected(self) -> AsyncIterator[None]:
         """With connections, kept between requests."""
-        async with aiohttp.ClientSession(timeout=PATIENCE, connector=aiohttp.TCPConnector(limit=64)) as self._client:
+        async with aiohttp.ClientSession(timeout=TIMEOUT, connector=aiohttp.TCPConnector(limit=64)) as self._client:
             yield
 
     async def login(self, credential: str, writer: str) -> dict[str, Any] | None:
@@ -101,12 +101,12 @@ class Introspected:
 class Logins:
     """The four requests."""
 
-    def __init__(self, place: Place, check: Check) -> None:
+    def __init__(self, place: SessionStore, check: Check) -> None:
         self._place, self._check, self._own = place, check, Looked(place)
 
     async def login(self, request: web.BaseRequest) -> web.Response:
         """``POST /login``."""
-        session = Session.born(request_fields.owner(request))
+        session = SessionState.born(request_fields.owner(request))
         handle = await self._place.create(session)
         told = {"session": session.told(request_fields.writer(request)), "access_token": handle, "token_type": "Bearer"}
         return _with_cookie(request_fields.reply(told), f"{request_fields.COOKIE}={handle}; HttpOnly; Path=/")

@@ -28,7 +28,7 @@ def total_cents(product_id: int | str, quantity: int) -> int:
     return quantity * (100 + zlib.crc32(str(product_id).encode()) % 9900)
 
 
-class Orders:
+class OrdersApp:
     """The one request."""
 
     def __init__(self, journal: Journal) -> None:
@@ -38,7 +38,7 @@ class Orders:
         """``POST /order``."""
         op, fields = request_fields.operation(request), await request_fields.body(request)
         user_id, product_id = _identity(fields, "user_id"), _identity(fields, "product_id")
-        quantity = request_fields.whole(fields, "quantity")
+        quantity = request_fields.int_field(fields, "quantity")
         self._journal.append(op, "order")
         order = {"id": hex64(token(op)), "user_id": user_id, "product_id": product_id, "quantity": quantity}
         return request_fields.reply({"order": {**order, "total_cents": total_cents(product_id, quantity)}})
@@ -55,4 +55,4 @@ def _identity(fields: Mapping[str, Any], key: str) -> int | str:
 
 def app(parts: Parts) -> Routes:
     """The one route."""
-    return {"/order": {"POST": Orders(parts.journal).order}}
+    return {"/order": {"POST": OrdersApp(parts.journal).order}}

@@ -32,11 +32,11 @@ from pathlib import Path
 from aiohttp import web
 
 from targets.apps import Parts
-from targets.common.periodic import Every
+from targets.common.periodic import PeriodicTask
 from targets.http import request_fields
-from targets.http.errors import BadRequest, Conflict, Problem, Unavailable
+from targets.http.errors import BadRequest, Conflict, HttpError, Unavailable
 from targets.http.routes import Routes
-from targets.sessions.service import Items, Keeper, Kept, Wish
+from targets.sessions.service import Items, SessionService, StoredSession, WriteRequest
 from targets.storage.records import FSYNC, Log
 
 OPTIONS: tuple[str, ...] = ("log", "step_time", "fsync", "die_at")
@@ -48,21 +48,21 @@ STEPS = ("reserve", "pay", "ship")
 UNDOES = {"pay": "refund", "reserve": "release"}
 BEGIN, RECORD, END = "begin", "record", "end"
 _TRIES = 20  # for a session that others write too
-_EVERY = 0.5  # seconds after which what could not be brought to its end is tried again
+_RETRY_INTERVAL_S = 0.5  # seconds after which what could not be brought to its end is tried again
 _LOG = logging.getLogger("targets")
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class SagaOrder:
     """What is ordered and by whom; ``refused`` names the outside service that will not do its part."""
 
-    wish: Wish
+    wish: WriteRequest
     item: str
     quantity: int
     refused: str = ""
 
 
-class Diary:
+class SagaLog:
     """What a coordinator knows of its sagas; on the volume, or for as long as it lives."""
 
     def __init__(self, volume: Path | None, fsync: str, die_at: str = "") -> None:
@@ -70,25 +70,25 @@ class Diary:
         self._fuse = volume / "died" if volume else None  # there once it has killed itself
         self._die_at = die_at
 
-    def left(self) -> dict[str, tuple[Order, set[str]]]:
+    def left(self) -> dict[str, tuple[SagaOrder, set[str]]]:
         """The orders that had not come to their end, with the deeds that are known of each, by operation id."""
-        found: dict[str, tuple[Order, set[str]]] = {}
+        found: dict[str, tuple[SagaOrder, set[str]]] = {}
         for text in self._log.replay() if self._log else ():
             told = json.loads(text)
             if told["step"] == BEGIN:
-                found[told["op"]] = (Order(Wish(**told["order"].pop("wish")), **told["order"]), set())
+                found[told["op"]] = (SagaOrder(WriteRequest(**told["order"].pop("wish")), **told["order"]), set())
             elif told["step"] == END:
                 del found[told["op"]]
             else:
                 found[told["op"]][1].add(told["step"])
         return found
 
-    async def begin(self, order: Order) -> None:
+    async def begin(self, order: SagaOrder) -> None:
         """Write down an order before its first deed."""
         await self._write({"op": order.wish.op, "step": BEGIN, "order": asdict(order)})
         self.perhaps_die(BEGIN)
 
-    async def done(self, order: Order, step: str) -> None:
+    async def done(self, order: SagaOrder, step: str) -> None:
         """Write down a deed, after it."""
         self.perhaps_die(step)
         await self._write({"op": order.wish.op, "step": step})
@@ -112,15 +112,15 @@ class Diary:
 class Coordinator:
     """Takes every order to its end, also those that a crash left."""
 
-    def __init__(self, parts: Parts, diary: Diary) -> None:
+    def __init__(self, parts: Parts, diary: SagaLog) -> None:
         options = parts.settings.options
-        self._keeper, self._place, self._journal = Keeper(parts.place, dedupe=True), parts.place, parts.journal
+        self._keeper, self._place, self._journal = SessionService(parts.place, dedupe=True), parts.place, parts.journal
         self._step_time = options.seconds("step_time", 0.001) if "step_time" in options.values else 0.0
         self._diary = diary
-        self._running: dict[str, asyncio.Task[Kept]] = {}
-        self._left: dict[str, tuple[Order, set[str]]] = {}  # not at their end, by a crash or since a part was away
+        self._running: dict[str, asyncio.Task[StoredSession]] = {}
+        self._left: dict[str, tuple[SagaOrder, set[str]]] = {}  # not at their end, by a crash or since a part was away
 
-    async def take(self, order: Order) -> Kept:
+    async def take(self, order: SagaOrder) -> StoredSession:
         """The session after an order's end; one that is asked for again is not begun again.
 
         Raises:
@@ -131,13 +131,13 @@ class Coordinator:
             raise Unavailable("this order is not at its end yet")
         known = await self._place.read(order.wish.handle) if order.wish.handle else None
         if known is not None and op in known.recent:
-            return Kept(known, order.wish.writer, order.wish.handle, is_new_handle=False, op=op)
+            return StoredSession(known, order.wish.writer, order.wish.handle, is_new_handle=False, op=op)
         if op not in self._running:
             self._running[op] = asyncio.create_task(self._taken(order))
             self._running[op].add_done_callback(lambda _: self._running.pop(op, None))
         return await asyncio.shield(self._running[op])
 
-    async def _taken(self, order: Order) -> Kept:
+    async def _taken(self, order: SagaOrder) -> StoredSession:
         await self._diary.begin(order)
         done: set[str] = set()
         try:
@@ -145,11 +145,11 @@ class Coordinator:
             if not shipped:
                 await self._back(order, done)
             return await self._tell(order, shipped)
-        except Problem:
+        except HttpError:
             self._left[order.wish.op] = (order, done)
             raise
 
-    async def _forward(self, order: Order, done: set[str]) -> bool:
+    async def _forward(self, order: SagaOrder, done: set[str]) -> bool:
         """Do what is to be done, up to what is refused; whether it was shipped."""
         for step in STEPS:
             if step == order.refused:
@@ -157,13 +157,13 @@ class Coordinator:
             await self._do(order, step, done)
         return True
 
-    async def _back(self, order: Order, done: set[str]) -> None:
+    async def _back(self, order: SagaOrder, done: set[str]) -> None:
         """Undo what was done, the last first."""
         for step in reversed(STEPS):
             if step in done and step in UNDOES:
                 await self._do(order, UNDOES[step], done)
 
-    async def _do(self, order: Order, step: str, done: set[str]) -> None:
+    async def _do(self, order: SagaOrder, step: str, done: set[str]) -> None:
         """One deed of an outside service, unless it is done already."""
         if step in done:
             return
@@ -172,7 +172,7 @@ class Coordinator:
         done.add(step)
         await self._diary.done(order, step)
 
-    async def _tell(self, order: Order, shipped: bool) -> Kept:
+    async def _tell(self, order: SagaOrder, shipped: bool) -> StoredSession:
         """Have the session know how an order ended; the end of its saga."""
         how = "shipped" if shipped else "undone"
 
@@ -197,7 +197,7 @@ class Coordinator:
         if self._left:
             _LOG.warning("%d sagas had been left unfinished", len(self._left))
         await self._finish()
-        finishing = Every(_EVERY, self._finish)
+        finishing = PeriodicTask(_RETRY_INTERVAL_S, self._finish)
         try:
             yield
         finally:
@@ -207,11 +207,11 @@ class Coordinator:
     async def _finish(self) -> None:
         outside = self._journal.effects(self._left)
         for op, (order, done) in list(self._left.items()):
-            with contextlib.suppress(Problem):  # still away: later
+            with contextlib.suppress(HttpError):  # still away: later
                 await self._resume(order, done | outside[op])
                 del self._left[op]
 
-    async def _resume(self, order: Order, done: set[str]) -> None:
+    async def _resume(self, order: SagaOrder, done: set[str]) -> None:
         """What was paid, and is not being undone, is shipped; the rest is undone."""
         shipped = "pay" in done and not done & set(UNDOES.values()) and await self._forward(order, done)
         if not shipped:
@@ -222,11 +222,11 @@ class Coordinator:
             await self._diary.done(order, END)
 
 
-class Orders:
+class SagaOrders:
     """The two requests."""
 
     def __init__(self, parts: Parts, coordinator: Coordinator) -> None:
-        self._keeper, self._coordinator = Keeper(parts.place), coordinator
+        self._keeper, self._coordinator = SessionService(parts.place), coordinator
 
     async def show(self, request: web.BaseRequest) -> web.Response:
         """``GET /orders``."""
@@ -238,8 +238,11 @@ class Orders:
         refused = fields.get("refused", "")
         if refused not in ("", *STEPS):
             raise BadRequest(f"refused is one of {', '.join(STEPS)}")
-        order = Order(
-            Wish.of(request), request_fields.word(fields, "item"), request_fields.whole(fields, "quantity", 1), refused
+        order = SagaOrder(
+            WriteRequest.of(request),
+            request_fields.str_field(fields, "item"),
+            request_fields.int_field(fields, "quantity", 1),
+            refused,
         )
         return (await self._coordinator.take(order)).reply()
 
@@ -253,12 +256,12 @@ def app(parts: Parts) -> Routes:
     options = parts.settings.options
     durable = options.text("log", "volume", ("volume", "none")) == "volume"
     places = ("", BEGIN, *STEPS, *UNDOES.values(), RECORD, END)
-    diary = Diary(
+    diary = SagaLog(
         parts.settings.volume_for("the app saga") if durable else None,
         options.text("fsync", "always", FSYNC),
         options.text("die_at", "", places),
     )
     coordinator = Coordinator(parts, diary)
     parts.work.append(coordinator.working)
-    orders = Orders(parts, coordinator)
+    orders = SagaOrders(parts, coordinator)
     return {"/orders": {"GET": orders.show}, "/order": {"POST": orders.order}}

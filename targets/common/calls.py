@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Start:
+class FunctionStart:
     """The first line to the process: which function it is."""
 
     app: str

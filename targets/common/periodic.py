@@ -5,7 +5,7 @@ import contextlib
 from collections.abc import Awaitable, Callable
 
 
-class Every:
+class PeriodicTask:
     """A deed done every ``seconds``, from its start to the next one's, until it is ended."""
 
     def __init__(self, seconds: float, deed: Callable[[], Awaitable[None]]) -> None:

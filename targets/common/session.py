@@ -23,16 +23,16 @@ def hex64(number: int) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Tally:
+class WriterTally:
     """One writer's applied writes: how many, the last one's id, the sum of all their tokens mod 2^64."""
 
     count: int = 0
     last: str = ""
     digest: int = 0
 
-    def plus(self, op: str) -> "Tally":
+    def plus(self, op: str) -> "WriterTally":
         """The tally with one more write."""
-        return Tally(self.count + 1, op, (self.digest + token(op)) % _MOD)
+        return WriterTally(self.count + 1, op, (self.digest + token(op)) % _MOD)
 
     def told(self) -> dict[str, int | str]:
         """It as the wire tells it."""
@@ -40,13 +40,13 @@ class Tally:
 
 
 @dataclass(frozen=True, slots=True)
-class Session:
+class SessionState:
     """The state of one session. ``version`` grows by one with every write: what an optimistic check compares."""
 
     birth: str
     owner: str = ""
     version: int = 0
-    writers: Mapping[str, Tally] = field(default_factory=dict)
+    writers: Mapping[str, WriterTally] = field(default_factory=dict)
     items: Mapping[str, int] = field(default_factory=dict)
     recent: tuple[str, ...] = ()
 
@@ -55,18 +55,18 @@ class Session:
         """A new session, with a birth that no other has."""
         return cls(birth=os.urandom(8).hex(), owner=owner)
 
-    def wrote(self, writer: str, op: str, items: Mapping[str, int]) -> "Session":
+    def wrote(self, writer: str, op: str, items: Mapping[str, int]) -> "SessionState":
         """The session after one write that leaves ``items``."""
-        tally = self.writers.get(writer, Tally()).plus(op)
+        tally = self.writers.get(writer, WriterTally()).plus(op)
         return replace(self, version=self.version + 1, writers={**self.writers, writer: tally}, items=items)
 
-    def remembering(self, op: str) -> "Session":
+    def remembering(self, op: str) -> "SessionState":
         """The session with ``op`` among its recent operations."""
         return replace(self, recent=(*self.recent, op)[-REMEMBERED:])
 
     def told(self, writer: str) -> dict[str, int | str]:
         """What a reply carries, for the asking writer."""
-        return {"birth": self.birth, "owner": self.owner, **self.writers.get(writer, Tally()).told()}
+        return {"birth": self.birth, "owner": self.owner, **self.writers.get(writer, WriterTally()).told()}
 
     def plain(self) -> dict[str, Any]:
         """The session in values that JSON knows; writers as ``[count, last, digest]``, since tokens should be short."""
@@ -84,7 +84,7 @@ class Session:
     def of_plain(cls, plain: Mapping[str, Any]) -> Self:
         """The reverse of ``plain``."""
         writers = {
-            name: Tally(count, last, int(digest, 16)) for name, (count, last, digest) in plain["writers"].items()
+            name: WriterTally(count, last, int(digest, 16)) for name, (count, last, digest) in plain["writers"].items()
         }
         recent = tuple(plain.get("recent", ()))
         return cls(plain["birth"], plain["owner"], plain["version"], writers, plain["items"], recent)

@@ -16,7 +16,7 @@ from targets.http.errors import BadRequest
 from targets.http.routes import Routes
 
 PATH = "/keys"
-_MOST = 16  # keys at once: each is tried in turn
+_MAX_KEYS = 16  # keys at once: each is tried in turn
 
 
 @dataclass(frozen=True)
@@ -70,10 +70,10 @@ class Keyring:
     async def _change(self, request: web.BaseRequest) -> web.Response:
         fields = await request_fields.body(request)
         accepted = fields.get("accepted")
-        if not isinstance(accepted, list) or not 1 <= len(accepted) <= _MOST:
-            raise BadRequest(f"accepted is a list of 1 to {_MOST} numbers")
-        numbers = [request_fields.whole({"accepted": number}, "accepted") for number in accepted]
-        self.use(request_fields.whole(fields, "signing"), numbers)
+        if not isinstance(accepted, list) or not 1 <= len(accepted) <= _MAX_KEYS:
+            raise BadRequest(f"accepted is a list of 1 to {_MAX_KEYS} numbers")
+        numbers = [request_fields.int_field({"accepted": number}, "accepted") for number in accepted]
+        self.use(request_fields.int_field(fields, "signing"), numbers)
         return request_fields.reply(self.told())
 
 

@@ -92,7 +92,7 @@ async def body(request: web.BaseRequest) -> dict[str, Any]:
     return value
 
 
-def whole(fields: Mapping[str, Any], key: str, default: int | None = None) -> int:
+def int_field(fields: Mapping[str, Any], key: str, default: int | None = None) -> int:
     """A whole number from 1 to 1000 in the body.
 
     Raises:
@@ -104,7 +104,7 @@ def whole(fields: Mapping[str, Any], key: str, default: int | None = None) -> in
     return value
 
 
-def word(fields: Mapping[str, Any], key: str) -> str:
+def str_field(fields: Mapping[str, Any], key: str) -> str:
     """A text of 1 to 64 characters in the body.
 
     Raises:

@@ -16,7 +16,7 @@ def names(kind: str) -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in (_HERE / kind).glob("*.py") if not path.stem.startswith("_")))
 
 
-def chosen(app_name: str, state_name: str, options: Options) -> tuple[App, State]:
+def select(app_name: str, state_name: str, options: Options) -> tuple[App, State]:
     """The app and the state, if they go together.
 
     Raises:

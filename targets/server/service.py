@@ -14,14 +14,14 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
 from aiohttp import web
 
-from targets.apps import Parts, Work
+from targets.apps import BackgroundScope, Parts
 from targets.common.settings import Settings
 from targets.http import request_fields
-from targets.http.errors import NotAllowed, NotFound, Problem, Unavailable
+from targets.http.errors import HttpError, NotAllowed, NotFound, Unavailable
 from targets.http.keys import Rotating
 from targets.http.routes import Handler, Routes
 from targets.server.capacity import Slots
-from targets.state import Place, Routed, Telling
+from targets.state import HasPages, Routed, SessionStore
 
 #: Seconds that requests in flight are given when the service stops.
 GRACE = 5.0
@@ -34,10 +34,10 @@ class Service:
     """Answers requests: an app's routes behind the emulated capacity, and pages that are always answered at once."""
 
     def __init__(
-        self, settings: Settings, app: Routes, place: Place, slots: Slots | None = None, nonce: str = ""
+        self, settings: Settings, app: Routes, place: SessionStore, slots: Slots | None = None, nonce: str = ""
     ) -> None:
         self._settings, self._app, self._slots = settings, app, slots
-        pages = place.pages() if isinstance(place, Telling) else {}
+        pages = place.pages() if isinstance(place, HasPages) else {}
         load: Mapping[str, Callable[[], object]] = {"/load": slots.told} if slots else {}
         self._pages = {**pages, **load, "/healthz": self._health}
         keys: Routes = place.keys.routes() if isinstance(place, Rotating) else {}
@@ -60,7 +60,7 @@ class Service:
         response: web.StreamResponse
         try:
             response = await self._answer(request)
-        except Problem as problem:
+        except HttpError as problem:
             response = request_fields.reply({"error": problem.message}, problem.status)
             if isinstance(problem, Unavailable):
                 response.headers["Retry-After"] = "1"
@@ -137,7 +137,7 @@ class _Server(web.Server):
 
 
 @contextlib.asynccontextmanager
-async def at_work(place: Place, work: Sequence[Work]) -> AsyncIterator[None]:
+async def at_work(place: SessionStore, work: Sequence[BackgroundScope]) -> AsyncIterator[None]:
     """The place open, and what the app does besides answering under way."""
     await place.open()
     try:

@@ -17,7 +17,7 @@ with quick_imports():
     from multidict import CIMultiDict
 
     from targets.apps import Parts
-    from targets.common.calls import Answer, Call, Start
+    from targets.common.calls import Answer, Call, FunctionStart
     from targets.common.settings import Options, Settings
     from targets.server import catalog
     from targets.server.service import Service, at_work
@@ -39,10 +39,10 @@ class _CallRequest:
         return self._body
 
 
-async def serve(start: Start) -> None:
+async def serve(start: FunctionStart) -> None:
     """Answer calls until standard input ends."""
     settings = Settings(start.replica, start.boot, start.store, start.secret, Options(start.options), state=start.state)
-    app, state = catalog.chosen(start.app, start.state, settings.options)
+    app, state = catalog.select(start.app, start.state, settings.options)
     place, journal = state.place(settings), Journal(None, settings)
     parts = Parts(place, journal, settings)
     service = Service(settings, app.app(parts), place)
@@ -61,4 +61,4 @@ async def answer(call: Call, service: Service) -> Answer:
 
 
 if __name__ == "__main__":
-    asyncio.run(serve(Start(**json.loads(sys.stdin.readline()))))
+    asyncio.run(serve(FunctionStart(**json.loads(sys.stdin.readline()))))

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Protocol
 
 from targets.common.settings import Settings, SettingsError
 from targets.http.errors import Unavailable
-from targets.storage.store_client import PATIENCE
+from targets.storage.store_client import TIMEOUT_S
 
 OPTIONS: tuple[str, ...] = ("bus", "history")
 _CHANNEL = "rooms"
@@ -26,7 +26,7 @@ return at
 """
 
 
-class Said(NamedTuple):
+class RoomMessage(NamedTuple):
     """A message in a room: ``at`` is its place in the history ("" where none is kept), ``by`` the connection."""
 
     room: str
@@ -35,7 +35,7 @@ class Said(NamedTuple):
     at: str = ""
 
 
-Deliver = Callable[[Said], None]
+Deliver = Callable[[RoomMessage], None]
 
 
 class Bus(Protocol):
@@ -51,14 +51,14 @@ class Bus(Protocol):
             Unavailable: it does not.
         """
 
-    async def say(self, said: Said) -> str:
+    async def say(self, said: RoomMessage) -> str:
         """Say it everywhere; its place in the history.
 
         Raises:
             Unavailable: whether it was said is not known.
         """
 
-    async def since(self, room: str, at: str) -> list[Said]:
+    async def since(self, room: str, at: str) -> list[RoomMessage]:
         """What was said in a room after that place.
 
         Raises:
@@ -66,7 +66,7 @@ class Bus(Protocol):
         """
 
 
-class Alone:
+class LocalBus:
     """No bus: what is said stays on this replica."""
 
     def __init__(self) -> None:
@@ -81,17 +81,17 @@ class Alone:
     def check(self) -> None:
         """Always."""
 
-    async def say(self, said: Said) -> str:
+    async def say(self, said: RoomMessage) -> str:
         """To those here."""
         self._deliver(said)
         return ""
 
-    async def since(self, room: str, at: str) -> list[Said]:
+    async def since(self, room: str, at: str) -> list[RoomMessage]:
         """Nothing is kept."""
         return []
 
 
-class Published:
+class RedisBus:
     """Through Redis: one subscription a replica, for all rooms."""
 
     def __init__(self, url: str, history: bool) -> None:
@@ -110,7 +110,7 @@ class Published:
         listening = asyncio.create_task(self._listen(deliver))
         try:
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(PATIENCE):
+                async with asyncio.timeout(TIMEOUT_S):
                     await self._hears.wait()
             yield
         finally:
@@ -141,7 +141,7 @@ class Published:
                 self._hears.clear()
                 await asyncio.sleep(_RETRY)
 
-    async def say(self, said: Said) -> str:
+    async def say(self, said: RoomMessage) -> str:
         """Publish it, and keep it where there is a history.
 
         Raises:
@@ -149,13 +149,13 @@ class Published:
         """
         arguments = [said.room, f"{said.by} {said.text}", "yes" if self._history else "no"]
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(TIMEOUT_S):
                 at = await self._publish([_history(said.room), _CHANNEL], arguments)
         except self._broken as problem:
             raise Unavailable(f"the bus does not answer: {type(problem).__name__}") from problem
         return bytes(at).decode()
 
-    async def since(self, room: str, at: str) -> list[Said]:
+    async def since(self, room: str, at: str) -> list[RoomMessage]:
         """From the room's history.
 
         Raises:
@@ -164,7 +164,7 @@ class Published:
         if not (self._history and at):
             return []
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(TIMEOUT_S):
                 kept: Any = await self._client.xrange(_history(room), min=f"({at}")
         except self._broken as problem:
             raise Unavailable(f"the bus does not answer: {type(problem).__name__}") from problem
@@ -185,9 +185,9 @@ def _history(room: str) -> str:
     return f"room:{room}"
 
 
-def _said(data: bytes) -> Said:
+def _said(data: bytes) -> RoomMessage:
     at, room, by, text = data.decode().split(" ", 3)
-    return Said(room, by, text, at)
+    return RoomMessage(room, by, text, at)
 
 
 def bus(settings: Settings) -> Bus:
@@ -200,7 +200,7 @@ def bus(settings: Settings) -> Bus:
     if settings.options.text("bus", "none", ("none", "redis")) == "none":
         if history:
             raise SettingsError("--option history=yes keeps what the bus carries: add --option bus=redis")
-        return Alone()
+        return LocalBus()
     if not settings.store.startswith(("redis://", "unix://")):
         raise SettingsError("--option bus=redis needs a Redis server: --state redis --store redis://127.0.0.1:6379/0")
-    return Published(settings.store, history)
+    return RedisBus(settings.store, history)

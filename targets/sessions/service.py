@@ -6,18 +6,18 @@ from typing import Self
 
 from aiohttp import web
 
-from targets.common.session import Session
+from targets.common.session import SessionState
 from targets.http import request_fields
-from targets.state import Place
+from targets.state import SessionStore
 
 Items = Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class StoredSession:
     """A session as it is stored after a request. ``applied`` is false for a read and a dropped repeat."""
 
-    session: Session
+    session: SessionState
     writer: str
     handle: str
     is_new_handle: bool
@@ -40,7 +40,7 @@ class Kept:
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class WriteRequest:
     """Who asks for a write, under which operation id; ``handle`` is empty where there is no session yet."""
 
     writer: str
@@ -63,13 +63,13 @@ class Wish:
         )
 
 
-class Keeper:
+class SessionService:
     """Reads and writes sessions for an app; with ``dedupe`` a session's repeated operations are dropped."""
 
-    def __init__(self, place: Place, dedupe: bool = False) -> None:
+    def __init__(self, place: SessionStore, dedupe: bool = False) -> None:
         self._place, self._dedupe = place, dedupe
 
-    async def read(self, request: web.BaseRequest) -> Kept:
+    async def read(self, request: web.BaseRequest) -> StoredSession:
         """The request's session; a new one, with a new handle, where it is unknown.
 
         Raises:
@@ -78,27 +78,27 @@ class Keeper:
         writer, handle = request_fields.writer(request), request_fields.cookie(request)
         session = await self._place.read(handle) if handle else None
         if session is not None:
-            return Kept(session, writer, handle, is_new_handle=False)
-        session = Session.born(request_fields.owner(request))
-        return Kept(session, writer, await self._place.create(session), is_new_handle=True)
+            return StoredSession(session, writer, handle, is_new_handle=False)
+        session = SessionState.born(request_fields.owner(request))
+        return StoredSession(session, writer, await self._place.create(session), is_new_handle=True)
 
-    async def write(self, request: web.BaseRequest, change: Callable[[Items], Items]) -> Kept:
+    async def write(self, request: web.BaseRequest, change: Callable[[Items], Items]) -> StoredSession:
         """Apply one write to the request's session, or to a new one where it is unknown.
 
         Raises:
             Problem: what the place raises; BadRequest for a bad header.
         """
-        return await self.grant(Wish.of(request), change)
+        return await self.grant(WriteRequest.of(request), change)
 
-    async def grant(self, wish: Wish, change: Callable[[Items], Items]) -> Kept:
+    async def grant(self, wish: WriteRequest, change: Callable[[Items], Items]) -> StoredSession:
         """As ``write``, for a request that is not at hand any more."""
         writer, op, handle = wish.writer, wish.op, wish.handle
         known = await self._place.read(handle, to_write=True) if handle else None
-        before = known or Session.born(wish.owner)
+        before = known or SessionState.born(wish.owner)
         if op in before.recent:
-            return Kept(before, writer, handle, is_new_handle=False, op=op)
+            return StoredSession(before, writer, handle, is_new_handle=False, op=op)
         after = before.wrote(writer, op, change(before.items))
         if self._dedupe:
             after = after.remembering(op)
         kept_as = await (self._place.create(after) if known is None else self._place.write(handle, after))
-        return Kept(after, writer, kept_as, is_new_handle=kept_as != handle, op=op, applied=True)
+        return StoredSession(after, writer, kept_as, is_new_handle=kept_as != handle, op=op, applied=True)

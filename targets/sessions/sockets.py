@@ -18,14 +18,14 @@ from aiohttp import WSCloseCode, WSMsgType, web
 
 from targets.common.settings import Settings
 from targets.http import request_fields
-from targets.http.errors import BadRequest, Problem
-from targets.sessions.bus import Said
-from targets.sessions.service import Items, Keeper, Kept, Wish
+from targets.http.errors import BadRequest, HttpError
+from targets.sessions.bus import RoomMessage
+from targets.sessions.service import Items, SessionService, StoredSession, WriteRequest
 
 #: Seconds between two pings, so that no balancer takes an open connection for an idle one.
 HEARTBEAT = 10.0
 #: Messages that may wait for one client; one that does not take them is left.
-MOST_WAITING = 10_000
+MAX_WAITING = 10_000
 _ROOM = re.compile(r"[\w-]{1,64}")
 _LOG = logging.getLogger("targets")
 
@@ -33,16 +33,16 @@ Fields = Mapping[str, Any]
 
 
 @dataclass(eq=False)
-class Member:
+class RoomMember:
     """One client in a room. What it is told goes out in that order."""
 
     ws: web.WebSocketResponse
     room: str
-    kept: Kept
+    kept: StoredSession
     after: str = ""  # the place in the history that it has heard up to
-    held: list[Said] | None = None  # what is said while it is told what it has missed
+    held: list[RoomMessage] | None = None  # what is said while it is told what it has missed
     id: str = field(default_factory=lambda: os.urandom(8).hex())
-    waiting: asyncio.Queue[str] = field(default_factory=lambda: asyncio.Queue(MOST_WAITING))
+    waiting: asyncio.Queue[str] = field(default_factory=lambda: asyncio.Queue(MAX_WAITING))
 
     def tell(self, text: str) -> None:
         """Let it have a message when its turn comes."""
@@ -59,22 +59,22 @@ class Member:
 class Host(Protocol):
     """What an app does with its members."""
 
-    def arriving(self, member: Member, request: web.BaseRequest) -> None:
+    def arriving(self, member: RoomMember, request: web.BaseRequest) -> None:
         """Somebody is about to join; from here on it is told what is said."""
 
-    async def joined(self, member: Member) -> None:
+    async def joined(self, member: RoomMember) -> None:
         """It has joined, and nothing of what it was told has been sent yet."""
 
-    async def heard(self, member: Member, fields: Fields, op: str) -> Fields:
+    async def heard(self, member: RoomMember, fields: Fields, op: str) -> Fields:
         """It says something; the fields of the answer."""
 
 
 class Sockets:
     """All that are open."""
 
-    def __init__(self, settings: Settings, keeper: Keeper) -> None:
+    def __init__(self, settings: Settings, keeper: SessionService) -> None:
         self._settings, self._keeper = settings, keeper
-        self.rooms: dict[str, list[Member]] = {}
+        self.rooms: dict[str, list[RoomMember]] = {}
 
     async def serve(self, request: web.BaseRequest, host: Host) -> web.StreamResponse:
         """Upgrade, and answer messages until the connection ends.
@@ -86,14 +86,14 @@ class Sockets:
         if not _ROOM.fullmatch(room):
             raise BadRequest("room is up to 64 letters, digits, - and _")
         kept = await self._keeper.read(request)
-        member = Member(self._response(kept), room, kept)
+        member = RoomMember(self._response(kept), room, kept)
         host.arriving(member, request)
         members = self.rooms.setdefault(room, [])
         members.append(member)  # before the client can know: all that is said from then on is for it too
         try:
             await member.ws.prepare(request)
             await self._talk(member, host)
-        except Problem:
+        except HttpError:
             if not member.ws.prepared:
                 raise
             await member.ws.close(code=WSCloseCode.TRY_AGAIN_LATER)
@@ -101,14 +101,14 @@ class Sockets:
             members.remove(member)
         return member.ws
 
-    def _response(self, kept: Kept) -> web.WebSocketResponse:
+    def _response(self, kept: StoredSession) -> web.WebSocketResponse:
         response = web.WebSocketResponse(heartbeat=HEARTBEAT)
         response.headers.update({"X-Replica": self._settings.replica, "X-Boot": self._settings.boot})
         if kept.is_new_handle:
             response.headers["Set-Cookie"] = kept.set_cookie
         return response
 
-    async def _talk(self, member: Member, host: Host) -> None:
+    async def _talk(self, member: RoomMember, host: Host) -> None:
         await host.joined(member)
         pump = asyncio.create_task(member.pump())
         try:
@@ -120,14 +120,14 @@ class Sockets:
         finally:
             pump.cancel()
 
-    async def write(self, member: Member, op: str, change: Callable[[Items], Items]) -> Fields:
+    async def write(self, member: RoomMember, op: str, change: Callable[[Items], Items]) -> Fields:
         """Apply one write to a member's session; what its answer shows of it.
 
         Raises:
             Problem: what the place raises.
         """
         before = member.kept
-        wish = Wish(before.writer, op, before.handle, before.session.owner)
+        wish = WriteRequest(before.writer, op, before.handle, before.session.owner)
         kept = member.kept = await self._keeper.grant(wish, change)
         return {"session": kept.session.told(kept.writer)}
 
@@ -143,7 +143,7 @@ class Sockets:
         await asyncio.gather(*(member.ws.close(code=WSCloseCode.GOING_AWAY) for member in everybody))
 
 
-async def _answer(member: Member, text: str, host: Host) -> Fields:
+async def _answer(member: RoomMember, text: str, host: Host) -> Fields:
     told: Fields = {}
     try:
         fields = json.loads(text)
@@ -153,7 +153,7 @@ async def _answer(member: Member, text: str, host: Host) -> Fields:
         return {**told, **await host.heard(member, fields, told["op"])}
     except ValueError:
         return {**told, "status": 400, "error": "a message is a JSON object"}
-    except Problem as problem:
+    except HttpError as problem:
         return {**told, "status": problem.status, "error": problem.message}
     except Exception:
         _LOG.exception("a message in the room %s", member.room)

@@ -9,14 +9,14 @@ from typing import Protocol, runtime_checkable
 
 from aiohttp.web import BaseRequest, StreamResponse
 
-from targets.common.session import Session
+from targets.common.session import SessionState
 from targets.common.settings import Settings
 
 #: How long a session lives after its last write, in seconds, where ``--option ttl`` says nothing.
 TTL = 3600.0
 
 
-class Place(Protocol):
+class SessionStore(Protocol):
     """Keeps sessions. A handle is what the client holds in its ``session`` cookie: a key, or the state itself."""
 
     async def open(self) -> None:
@@ -25,7 +25,7 @@ class Place(Protocol):
     async def close(self) -> None:
         """Give everything back."""
 
-    async def read(self, handle: str, *, to_write: bool = False) -> Session | None:
+    async def read(self, handle: str, *, to_write: bool = False) -> SessionState | None:
         """The session, or None where it is unknown or expired.
 
         ``to_write`` says that a write will start from what is read, so it must not come from a stale copy.
@@ -35,14 +35,14 @@ class Place(Protocol):
             Unavailable: the store cannot be reached.
         """
 
-    async def create(self, session: Session) -> str:
+    async def create(self, session: SessionState) -> str:
         """Keep a new session and return its handle.
 
         Raises:
             Unavailable: the store cannot be reached.
         """
 
-    async def write(self, handle: str, session: Session) -> str:
+    async def write(self, handle: str, session: SessionState) -> str:
         """Replace a session by its next version and return its handle, which may be another.
 
         Raises:
@@ -52,7 +52,7 @@ class Place(Protocol):
 
 
 @runtime_checkable
-class Telling(Protocol):
+class HasPages(Protocol):
     """An ability apart: a place that answers requests of its own, whatever their method."""
 
     def pages(self) -> Mapping[str, Callable[[], object]]:
@@ -73,5 +73,5 @@ class State(Protocol):
     OPTIONS: tuple[str, ...]
     KEEPS_SESSIONS: bool
 
-    def place(self, settings: Settings) -> Place:
+    def place(self, settings: Settings) -> SessionStore:
         """Make the place, not yet open."""

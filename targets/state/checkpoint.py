@@ -16,8 +16,8 @@ import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from targets.common.periodic import Every
-from targets.common.session import Session
+from targets.common.periodic import PeriodicTask
+from targets.common.session import SessionState
 from targets.common.settings import Settings
 from targets.state import TTL
 from targets.state.memory import Memory, ballast
@@ -27,7 +27,7 @@ OPTIONS: tuple[str, ...] = ("ttl", "every", "ballast")
 KEEPS_SESSIONS = True
 
 #: Seconds between two checkpoints where nothing is said.
-EVERY = 1.0
+DEFAULT_INTERVAL_S = 1.0
 _KEPT = 2
 _WHOLE = "whole"
 _LOG = logging.getLogger("targets")
@@ -36,12 +36,12 @@ _LOG = logging.getLogger("targets")
 class Checkpoint:
     """A memory that writes itself to ``volume`` every ``every`` seconds, where it has changed."""
 
-    def __init__(self, volume: Path, ttl: float = TTL, every: float = EVERY, load: int = 0) -> None:
+    def __init__(self, volume: Path, ttl: float = TTL, every: float = DEFAULT_INTERVAL_S, load: int = 0) -> None:
         # the wall's clock: what is kept has to expire at the right time in another process too
         self._memory = Memory(ttl, time.time)
         self._volume, self._every, self._load = volume, every, load
         self._number, self._changed = 0, False
-        self._writing: Every | None = None
+        self._writing: PeriodicTask | None = None
 
     async def open(self) -> None:
         """Restore the newest whole checkpoint, then go on from there."""
@@ -55,7 +55,7 @@ class Checkpoint:
         else:
             ballast(self._memory, self._load)
             await self.checkpoint()
-        self._writing = Every(self._every, self._write_changes)
+        self._writing = PeriodicTask(self._every, self._write_changes)
 
     async def close(self) -> None:
         """Write what has changed, and forget everything."""
@@ -65,16 +65,16 @@ class Checkpoint:
             await self._write_changes()
         await self._memory.close()
 
-    async def read(self, handle: str, *, to_write: bool = False) -> Session | None:
+    async def read(self, handle: str, *, to_write: bool = False) -> SessionState | None:
         """The session, unless it is unknown or expired."""
         return await self._memory.read(handle)
 
-    async def create(self, session: Session) -> str:
+    async def create(self, session: SessionState) -> str:
         """Keep it in memory."""
         self._changed = True
         return await self._memory.create(session)
 
-    async def write(self, handle: str, session: Session) -> str:
+    async def write(self, handle: str, session: SessionState) -> str:
         """Replace it in memory, if it is still the one that was read.
 
         Raises:
@@ -102,21 +102,21 @@ class Checkpoint:
             _LOG.warning("a checkpoint cannot be written: %s", problem.strerror)
 
 
-def _lines(kept: Mapping[str, tuple[float, Session]]) -> Iterator[str]:
+def _lines(kept: Mapping[str, tuple[float, SessionState]]) -> Iterator[str]:
     for handle, (expires, session) in kept.items():
         yield json.dumps([handle, expires, session.plain()], separators=(",", ":"))
     yield json.dumps([_WHOLE, len(kept)])
 
 
-def _restored(path: Path) -> Mapping[str, tuple[float, Session]] | None:
+def _restored(path: Path) -> Mapping[str, tuple[float, SessionState]] | None:
     """What a checkpoint holds; None where it is not whole."""
-    found: dict[str, tuple[float, Session]] = {}
+    found: dict[str, tuple[float, SessionState]] = {}
     for text, _ in records.intact(path):
         match json.loads(text):
             case [_, count] if count == len(found):
                 return found
             case [handle, expires, plain]:
-                found[handle] = (expires, Session.of_plain(plain))
+                found[handle] = (expires, SessionState.of_plain(plain))
     return None
 
 
@@ -136,5 +136,5 @@ def place(settings: Settings) -> Checkpoint:
         SettingsError: there is no volume.
     """
     options = settings.options
-    ttl, every = options.seconds("ttl", TTL), options.seconds("every", EVERY)
+    ttl, every = options.seconds("ttl", TTL), options.seconds("every", DEFAULT_INTERVAL_S)
     return Checkpoint(settings.volume_for("the state checkpoint"), ttl, every, load=options.whole("ballast", 0))

@@ -20,7 +20,7 @@ import aiohttp
 from targets.common.settings import Settings
 from targets.http.errors import Unavailable
 from targets.state import TTL
-from targets.storage.versioned import Found, RevisedPlace, addresses
+from targets.storage.versioned import Found, VersionedStore, addresses
 
 OPTIONS: tuple[str, ...] = ("ttl", "versioned")
 KEEPS_SESSIONS = True
@@ -130,7 +130,7 @@ def _base64(text: str) -> str:
     return base64.b64encode(text.encode()).decode()
 
 
-def place(settings: Settings) -> RevisedPlace[str]:
+def place(settings: Settings) -> VersionedStore[str]:
     """A client with the options ``ttl`` and ``versioned``.
 
     Raises:
@@ -142,4 +142,4 @@ def place(settings: Settings) -> RevisedPlace[str]:
     async def connect() -> Etcd:
         return Etcd(members, ttl)
 
-    return RevisedPlace(connect, (aiohttp.ClientError, ValueError), ttl, versioned)
+    return VersionedStore(connect, (aiohttp.ClientError, ValueError), ttl, versioned)

@@ -19,7 +19,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from targets.common.session import Session
+from targets.common.session import SessionState
 from targets.common.settings import Settings
 from targets.http.errors import Conflict
 from targets.state import TTL
@@ -56,11 +56,11 @@ class EventLog:
         await self._log.close()
         await self._memory.close()
 
-    async def read(self, handle: str, *, to_write: bool = False) -> Session | None:
+    async def read(self, handle: str, *, to_write: bool = False) -> SessionState | None:
         """The session, unless it is unknown or expired."""
         return await self._memory.read(handle)
 
-    async def create(self, session: Session) -> str:
+    async def create(self, session: SessionState) -> str:
         """Append its first event, then keep it.
 
         Raises:
@@ -71,7 +71,7 @@ class EventLog:
         await self._keep(handle, None, session)
         return handle
 
-    async def write(self, handle: str, session: Session) -> str:
+    async def write(self, handle: str, session: SessionState) -> str:
         """Append the event that leads to it, if it starts from what is kept, then keep it.
 
         Raises:
@@ -84,7 +84,7 @@ class EventLog:
         await self._keep(handle, before, session)
         return handle
 
-    async def _keep(self, handle: str, before: Session | None, after: Session) -> None:
+    async def _keep(self, handle: str, before: SessionState | None, after: SessionState) -> None:
         expires = time.time() + self._ttl
         self._log.write(_line(handle, expires, before, after))
         self._memory.put(handle, after, expires)
@@ -97,12 +97,12 @@ class EventLog:
         await self._log.settled()
 
 
-def _line(handle: str, expires: float, before: Session | None, after: Session) -> str:
+def _line(handle: str, expires: float, before: SessionState | None, after: SessionState) -> str:
     event = {"handle": handle, "expires": expires, **happened(before, after)}
     return json.dumps(event, separators=(",", ":"))
 
 
-def happened(before: Session | None, after: Session) -> dict[str, Any]:
+def happened(before: SessionState | None, after: SessionState) -> dict[str, Any]:
     """The event between two states: all of a new session, else what is other in it."""
     plain = after.plain()
     if before is None:
@@ -113,14 +113,14 @@ def happened(before: Session | None, after: Session) -> dict[str, Any]:
     return {"version": after.version, **event, "gone": gone, "recent": after.recent}
 
 
-def applied(before: Session | None, event: Mapping[str, Any]) -> Session:
+def applied(before: SessionState | None, event: Mapping[str, Any]) -> SessionState:
     """The state after an event; the reverse of ``happened``."""
     if before is None:
-        return Session.of_plain(event)
+        return SessionState.of_plain(event)
     old = before.plain()
     items = {item: count for item, count in old["items"].items() if item not in event["gone"]}
     parts = {"writers": {**old["writers"], **event["writers"]}, "items": {**items, **event["items"]}}
-    return Session.of_plain({**old, **parts, "version": event["version"], "recent": event["recent"]})
+    return SessionState.of_plain({**old, **parts, "version": event["version"], "recent": event["recent"]})
 
 
 def _other(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:

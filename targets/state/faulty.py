@@ -20,7 +20,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
 
-from targets.common.session import Session, Tally
+from targets.common.session import SessionState, WriterTally
 from targets.common.settings import Options, Settings, SettingsError
 from targets.state import TTL
 from targets.state.memory import Memory
@@ -34,7 +34,7 @@ _FIRST, _LAST = 3, 8
 
 
 @dataclass
-class Plan:
+class BugPlan:
     """What is to befall one owner, and how far it has come. ``past`` are earlier states, by version."""
 
     bug: str
@@ -43,7 +43,7 @@ class Plan:
     armed: bool = False
     struck: bool = False
     births: list[str] = field(default_factory=list)
-    past: dict[int, Session] = field(default_factory=dict)
+    past: dict[int, SessionState] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -60,11 +60,11 @@ class Bugs:
         if min(self.rates.values(), default=0) < 0 or sum(self.rates.values()) > 1 + 1e-9:
             raise SettingsError("the rates of the bugs must not be negative, and add up to 1 at most")
 
-    def plan(self, owner: str) -> Plan:
+    def plan(self, owner: str) -> BugPlan:
         """The owner's plan: the same for the same seed."""
         at = _FIRST + self._number(owner, "at") % (_LAST - _FIRST + 1)
         depth = 2 + self._number(owner, "depth") % (at - 2)  # from 2 to at - 1: at least one write is left
-        return Plan(self._bug(owner), at, depth)
+        return BugPlan(self._bug(owner), at, depth)
 
     def _bug(self, owner: str) -> str:
         dice = self._number(owner, "bug") / 2**64
@@ -83,7 +83,7 @@ class Faulty:
 
     def __init__(self, memory: Memory, bugs: Bugs) -> None:
         self._memory, self._bugs = memory, bugs
-        self._plans: dict[str, Plan] = {}
+        self._plans: dict[str, BugPlan] = {}
 
     async def open(self) -> None:
         """Nothing to open."""
@@ -92,7 +92,7 @@ class Faulty:
         """Forget everything."""
         await self._memory.close()
 
-    async def read(self, handle: str, *, to_write: bool = False) -> Session | None:
+    async def read(self, handle: str, *, to_write: bool = False) -> SessionState | None:
         """The session, or once what a stale or leaking store would answer."""
         session = await self._memory.read(handle)
         if session is None or to_write:
@@ -104,12 +104,12 @@ class Faulty:
         plan.struck = True
         return wrong
 
-    async def create(self, session: Session) -> str:
+    async def create(self, session: SessionState) -> str:
         """Keep it; creating is never faulty."""
         self._plan(session).births.append(session.birth)
         return await self._memory.create(session)
 
-    async def write(self, handle: str, session: Session) -> str:
+    async def write(self, handle: str, session: SessionState) -> str:
         """Replace it, or once do what the plan says."""
         plan, before = self._plan(session), await self._memory.read(handle)
         if before is None or plan.struck or plan.bug == NO_BUG:
@@ -124,7 +124,7 @@ class Faulty:
         """``/truth``."""
         return {"/truth": self._truth}
 
-    def _strike(self, plan: Plan, handle: str, before: Session, session: Session) -> None:
+    def _strike(self, plan: BugPlan, handle: str, before: SessionState, session: SessionState) -> None:
         plan.armed, plan.struck = True, plan.bug not in ("stale", "leak")  # these two wait for a read
         match plan.bug:
             case "drop":
@@ -138,12 +138,12 @@ class Faulty:
             case _:
                 self._memory.put(handle, session)
 
-    def _wrong(self, session: Session, plan: Plan) -> Session | None:
+    def _wrong(self, session: SessionState, plan: BugPlan) -> SessionState | None:
         if plan.bug == "stale":
             return plan.past[session.version - 1]
         return next((other for other in self._memory.sessions() if other.owner != session.owner), None)
 
-    def _plan(self, session: Session) -> Plan:
+    def _plan(self, session: SessionState) -> BugPlan:
         if session.owner not in self._plans:
             self._plans[session.owner] = self._bugs.plan(session.owner)
         return self._plans[session.owner]
@@ -156,15 +156,15 @@ class Faulty:
         return {"sessions": sessions, "dump": {session.birth: _dumped(session) for session in self._memory.sessions()}}
 
 
-def _twice(before: Session, after: Session) -> Session:
+def _twice(before: SessionState, after: SessionState) -> SessionState:
     """The session with the write between the two applied once more."""
-    writer = next(name for name, tally in after.writers.items() if tally != before.writers.get(name, Tally()))
+    writer = next(name for name, tally in after.writers.items() if tally != before.writers.get(name, WriterTally()))
     names = {**before.items, **after.items}
     items = {name: 2 * after.items.get(name, 0) - before.items.get(name, 0) for name in names}
     return after.wrote(writer, after.writers[writer].last, {name: n for name, n in items.items() if n > 0})
 
 
-def _dumped(session: Session) -> dict[str, object]:
+def _dumped(session: SessionState) -> dict[str, object]:
     return {"owner": session.owner, "writers": {name: tally.told() for name, tally in session.writers.items()}}
 
 

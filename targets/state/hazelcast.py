@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from targets.common.settings import Settings
 from targets.state import TTL
-from targets.storage.versioned import Found, RevisedPlace, addresses
+from targets.storage.versioned import Found, VersionedStore, addresses
 
 if TYPE_CHECKING:
     from hazelcast.asyncio import HazelcastClient, Map
@@ -76,7 +76,7 @@ async def _connected(members: Sequence[str], ttl: float) -> Hazelcast:
     return connected
 
 
-def place(settings: Settings) -> RevisedPlace[str]:
+def place(settings: Settings) -> VersionedStore[str]:
     """A client with the options ``ttl`` and ``versioned``.
 
     Raises:
@@ -86,4 +86,4 @@ def place(settings: Settings) -> RevisedPlace[str]:
 
     members = addresses(settings.store, "hazelcast")
     ttl, versioned = settings.options.seconds("ttl", TTL), settings.options.flag("versioned")
-    return RevisedPlace(lambda: _connected(members, ttl), (HazelcastError,), ttl, versioned)
+    return VersionedStore(lambda: _connected(members, ttl), (HazelcastError,), ttl, versioned)

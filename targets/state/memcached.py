@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from targets.common.settings import Settings
 from targets.state import TTL
-from targets.storage.versioned import Found, RevisedPlace, addresses
+from targets.storage.versioned import Found, VersionedStore, addresses
 
 if TYPE_CHECKING:
     from memcachio import Client
@@ -21,7 +21,7 @@ OPTIONS: tuple[str, ...] = ("ttl", "versioned")
 KEEPS_SESSIONS = True
 
 _CONNECTIONS = 4  # each carries many questions at a time
-_ANSWERS_WITHIN = 0.4  # seconds; below the place's patience, since what is cancelled costs the client a connection
+_REPLY_TIMEOUT_S = 0.4  # seconds; below the place's patience, since what is cancelled costs the client a connection
 
 
 class Memcached:
@@ -54,7 +54,7 @@ class Memcached:
         return math.ceil(time.time() + self._ttl) + 1
 
 
-def place(settings: Settings) -> RevisedPlace[int]:
+def place(settings: Settings) -> VersionedStore[int]:
     """A client with the options ``ttl`` and ``versioned``.
 
     Raises:
@@ -71,10 +71,10 @@ def place(settings: Settings) -> RevisedPlace[int]:
             (host, int(port)),
             decode_responses=False,
             max_connections=_CONNECTIONS,
-            connect_timeout=_ANSWERS_WITHIN * 0.9,
-            blocking_timeout=_ANSWERS_WITHIN,
-            read_timeout=_ANSWERS_WITHIN,
+            connect_timeout=_REPLY_TIMEOUT_S * 0.9,
+            blocking_timeout=_REPLY_TIMEOUT_S,
+            read_timeout=_REPLY_TIMEOUT_S,
         )
         return Memcached(client, ttl)
 
-    return RevisedPlace(connected, (MemcachedError,), ttl, versioned)
+    return VersionedStore(connected, (MemcachedError,), ttl, versioned)

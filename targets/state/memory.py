@@ -4,7 +4,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Mapping
 
-from targets.common.session import Session
+from targets.common.session import SessionState
 from targets.common.settings import Settings
 from targets.http.errors import Conflict
 from targets.state import TTL
@@ -18,7 +18,7 @@ class Memory:
 
     def __init__(self, ttl: float = TTL, clock: Callable[[], float] = time.monotonic) -> None:
         self._ttl, self._clock = ttl, clock
-        self._kept: dict[str, tuple[float, Session]] = {}
+        self._kept: dict[str, tuple[float, SessionState]] = {}
 
     async def open(self) -> None:
         """Nothing to open."""
@@ -27,19 +27,19 @@ class Memory:
         """Forget everything."""
         self._kept.clear()
 
-    async def read(self, handle: str, *, to_write: bool = False) -> Session | None:
+    async def read(self, handle: str, *, to_write: bool = False) -> SessionState | None:
         """The session, unless it is unknown or expired."""
         expires, session = self._kept.get(handle, (0.0, None))
         return session if expires > self._clock() else None
 
-    async def create(self, session: Session) -> str:
+    async def create(self, session: SessionState) -> str:
         """Keep it under a new random handle; what has expired makes room."""
         self.purge()
         handle = os.urandom(16).hex()
         self.put(handle, session)
         return handle
 
-    async def write(self, handle: str, session: Session) -> str:
+    async def write(self, handle: str, session: SessionState) -> str:
         """Replace it, if it is still the one that was read.
 
         Raises:
@@ -51,7 +51,7 @@ class Memory:
         self.put(handle, session)
         return handle
 
-    def put(self, handle: str, session: Session, expires: float | None = None) -> None:
+    def put(self, handle: str, session: SessionState, expires: float | None = None) -> None:
         """Keep it under this handle, whatever was there; until ``expires`` by the memory's clock where that is said."""
         self._kept.pop(handle, None)
         self._kept[handle] = (self._clock() + self._ttl if expires is None else expires, session)
@@ -60,16 +60,16 @@ class Memory:
         """Drop a session, as if it had never been."""
         self._kept.pop(handle, None)
 
-    def sessions(self) -> Iterable[Session]:
+    def sessions(self) -> Iterable[SessionState]:
         """All that are kept, the latest write first."""
         return (session for _, session in reversed(self._kept.values()))
 
-    def kept(self) -> Mapping[str, tuple[float, Session]]:
+    def kept(self) -> Mapping[str, tuple[float, SessionState]]:
         """All as it is now, by handle, each with when it expires; the oldest write first. It does not change later."""
         self.purge()
         return dict(self._kept)
 
-    def find(self, handle: str) -> tuple[float, Session | None]:
+    def find(self, handle: str) -> tuple[float, SessionState | None]:
         """When the session expires, and the session, even where it has expired."""
         return self._kept.get(handle, (0.0, None))
 
@@ -85,7 +85,7 @@ class Memory:
 def ballast(memory: Memory, count: int) -> None:
     """Put in so many sessions of nobody's, for their size alone."""
     for number in range(count):
-        session = Session.born("ballast").wrote("0", f"{number:016x}", {"ballast": 1})
+        session = SessionState.born("ballast").wrote("0", f"{number:016x}", {"ballast": 1})
         memory.put(os.urandom(16).hex(), session)
 
 

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 
 from targets.common.settings import Settings
 from targets.state import TTL
-from targets.storage.store_client import PATIENCE
-from targets.storage.versioned import Found, RevisedPlace, addresses
+from targets.storage.store_client import TIMEOUT_S
+from targets.storage.versioned import Found, VersionedStore, addresses
 
 if TYPE_CHECKING:
     from nats.aio.client import Client
@@ -92,7 +92,7 @@ async def _connected(servers: Sequence[str], ttl: float) -> Nats:
         config = KeyValueConfig(
             f"sessions-{seconds}", ttl=seconds, replicas=_REPLICAS if len(servers) >= _REPLICAS else 1, direct=False
         )
-        return Nats(client, await client.jetstream(timeout=PATIENCE).create_key_value(config))
+        return Nats(client, await client.jetstream(timeout=TIMEOUT_S).create_key_value(config))
     except BaseException:
         await client.close()
         raise
@@ -102,7 +102,7 @@ async def _unheard(problem: Exception) -> None:
     """What befalls a connection is told by the requests that it breaks."""
 
 
-def place(settings: Settings) -> RevisedPlace[int]:
+def place(settings: Settings) -> VersionedStore[int]:
     """A client with the options ``ttl`` and ``versioned``.
 
     Raises:
@@ -112,4 +112,4 @@ def place(settings: Settings) -> RevisedPlace[int]:
 
     servers = addresses(settings.store, "nats")
     ttl, versioned = settings.options.seconds("ttl", TTL), settings.options.flag("versioned")
-    return RevisedPlace(lambda: _connected(servers, ttl), (Error,), ttl, versioned)
+    return VersionedStore(lambda: _connected(servers, ttl), (Error,), ttl, versioned)

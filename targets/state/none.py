@@ -1,13 +1,13 @@
 """Nowhere: for apps that keep no sessions."""
 
-from targets.common.session import Session
+from targets.common.session import SessionState
 from targets.common.settings import Settings
 
 OPTIONS: tuple[str, ...] = ()
 KEEPS_SESSIONS = False
 
 
-class Nowhere:
+class NullStore:
     """Forgets at once whatever it is given."""
 
     async def open(self) -> None:
@@ -16,19 +16,19 @@ class Nowhere:
     async def close(self) -> None:
         """Nothing to close."""
 
-    async def read(self, handle: str, *, to_write: bool = False) -> Session | None:
+    async def read(self, handle: str, *, to_write: bool = False) -> SessionState | None:
         """Every session is unknown."""
         return None
 
-    async def create(self, session: Session) -> str:
+    async def create(self, session: SessionState) -> str:
         """A handle that nothing is kept under."""
         return ""
 
-    async def write(self, handle: str, session: Session) -> str:
+    async def write(self, handle: str, session: SessionState) -> str:
         """The same handle; nothing is kept."""
         return handle
 
 
-def place(settings: Settings) -> Nowhere:
+def place(settings: Settings) -> NullStore:
     """The place that keeps nothing."""
-    return Nowhere()
+    return NullStore()

@@ -12,11 +12,11 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
-from targets.common.session import Session
+from targets.common.session import SessionState
 from targets.common.settings import Settings, SettingsError
 from targets.http.errors import Conflict
 from targets.state import TTL
-from targets.storage.store_client import ALWAYS, CONNECTIONS, INTERVAL, PATIENCE, answer, new_handle
+from targets.storage.store_client import ALWAYS, CONNECTIONS, INTERVAL, TIMEOUT_S, answer, new_handle
 
 if TYPE_CHECKING:
     import asyncpg
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 OPTIONS: tuple[str, ...] = ("ttl", "versioned", "fsync")
 KEEPS_SESSIONS = True
 
-_PURGE_EVERY = 60.0  # seconds
+_PURGE_INTERVAL_S = 60.0  # seconds
 # Replicas that start together would otherwise race for the table's name.
 _SCHEMA = """
 SELECT pg_advisory_xact_lock(7301);
@@ -47,7 +47,7 @@ class Postgres:
     """Sessions in the table ``session``, which is made where it is not there."""
 
     def __init__(
-        self, url: str, ttl: float = TTL, versioned: bool = False, patience: float = PATIENCE, fsync: str = ALWAYS
+        self, url: str, ttl: float = TTL, versioned: bool = False, patience: float = TIMEOUT_S, fsync: str = ALWAYS
     ) -> None:
         import asyncpg  # noqa: PLC0415 - only this place needs to spend the time
 
@@ -72,29 +72,29 @@ class Postgres:
         """Close all connections."""
         self._pool.terminate()
 
-    async def read(self, handle: str, *, to_write: bool = False) -> Session | None:
+    async def read(self, handle: str, *, to_write: bool = False) -> SessionState | None:
         """The session, unless it is unknown or expired.
 
         Raises:
             Unavailable: no answer in time.
         """
         kept = await self._asked(lambda connection: connection.fetchval(_READ, handle))
-        return None if kept is None else Session.of_json(kept)
+        return None if kept is None else SessionState.of_json(kept)
 
-    async def create(self, session: Session) -> str:
+    async def create(self, session: SessionState) -> str:
         """Keep it under a new random handle; now and then, what has expired makes room.
 
         Raises:
             Unavailable: no answer in time.
         """
         handle = new_handle()
-        if time.monotonic() > self._purged + _PURGE_EVERY:
+        if time.monotonic() > self._purged + _PURGE_INTERVAL_S:
             self._purged = time.monotonic()
             await self._asked(lambda connection: connection.execute(_PURGE))
         await self._kept(_CREATE, handle, session)
         return handle
 
-    async def write(self, handle: str, session: Session) -> str:
+    async def write(self, handle: str, session: SessionState) -> str:
         """Replace it, if it is still there (and, where versions are checked, still the one that was read).
 
         Raises:
@@ -105,7 +105,7 @@ class Postgres:
             raise Conflict("the session is gone, or was changed by another write")
         return handle
 
-    async def _kept(self, statement: str, handle: str, session: Session) -> bool:
+    async def _kept(self, statement: str, handle: str, session: SessionState) -> bool:
         values = (handle, self._ttl, session.version, session.to_json())
         return bool(await self._asked(lambda connection: connection.fetchval(statement, *values)))
 

@@ -7,11 +7,11 @@ version inside the server and refuses the second. The service starts, and says 5
 from collections.abc import Awaitable
 from typing import TYPE_CHECKING, TypeVar
 
-from targets.common.session import Session
+from targets.common.session import SessionState
 from targets.common.settings import Settings, SettingsError
 from targets.http.errors import Conflict
 from targets.state import TTL
-from targets.storage.store_client import CONNECTIONS, PATIENCE, answer, new_handle
+from targets.storage.store_client import CONNECTIONS, TIMEOUT_S, answer, new_handle
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis as Client
@@ -30,7 +30,7 @@ T = TypeVar("T")
 class Redis:
     """Sessions under ``session:<handle>``."""
 
-    def __init__(self, url: str, ttl: float = TTL, versioned: bool = False, patience: float = PATIENCE) -> None:
+    def __init__(self, url: str, ttl: float = TTL, versioned: bool = False, patience: float = TIMEOUT_S) -> None:
         from redis.exceptions import RedisError  # noqa: PLC0415 - 100 ms that only this place needs to spend
 
         self._client = self._connected(url, patience)
@@ -56,16 +56,16 @@ class Redis:
         """Close all connections."""
         await self._client.aclose()
 
-    async def read(self, handle: str, *, to_write: bool = False) -> Session | None:
+    async def read(self, handle: str, *, to_write: bool = False) -> SessionState | None:
         """The session, unless it is unknown or expired.
 
         Raises:
             Unavailable: no answer in time.
         """
         kept = await self._answer(self._client.get(_key(handle)))
-        return None if kept is None else Session.of_json(kept)
+        return None if kept is None else SessionState.of_json(kept)
 
-    async def create(self, session: Session) -> str:
+    async def create(self, session: SessionState) -> str:
         """Keep it under a new random handle.
 
         Raises:
@@ -75,7 +75,7 @@ class Redis:
         await self._answer(self._client.set(_key(handle), session.to_json(), px=self._ttl))
         return handle
 
-    async def write(self, handle: str, session: Session) -> str:
+    async def write(self, handle: str, session: SessionState) -> str:
         """Replace it, if it is still there (and, where versions are checked, still the one that was read).
 
         Raises:

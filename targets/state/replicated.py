@@ -24,14 +24,14 @@ from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, 
 
 from aiohttp import web
 
-from targets.common.session import Session
+from targets.common.session import SessionState
 from targets.common.settings import Settings, SettingsError
 from targets.http import request_fields
 from targets.http.errors import Conflict, Unavailable
 from targets.state import TTL
 from targets.state.memory import Memory
 from targets.storage import peers
-from targets.storage.peers import Entry, HttpPeer, Peer, peer_key
+from targets.storage.peers import HttpPeer, Peer, ReplicatedEntry, peer_key
 
 OPTIONS: tuple[str, ...] = ("ttl", "ack")
 KEEPS_SESSIONS = True
@@ -68,13 +68,13 @@ class Replicated:
         self._leads.clear()
         await self._memory.close()
 
-    async def read(self, handle: str, *, to_write: bool = False) -> Session | None:
+    async def read(self, handle: str, *, to_write: bool = False) -> SessionState | None:
         """The session, led here from now on; None where no replica that answers knows it."""
         if handle not in self._leads:
             await self._take(handle)
         return await self._memory.read(handle)
 
-    async def create(self, session: Session) -> str:
+    async def create(self, session: SessionState) -> str:
         """Keep it, and have it copied.
 
         Raises:
@@ -87,7 +87,7 @@ class Replicated:
         await self._copied(handle)
         return handle
 
-    async def write(self, handle: str, session: Session) -> str:
+    async def write(self, handle: str, session: SessionState) -> str:
         """Replace it, if it is led here and still the one that was read, and have it copied.
 
         Raises:
@@ -102,7 +102,7 @@ class Replicated:
 
     # As a peer of the others
 
-    def keep(self, entries: Iterable[Entry]) -> list[str]:
+    def keep(self, entries: Iterable[ReplicatedEntry]) -> list[str]:
         """Keep copies; the handles of those that are not newer than what is here."""
         refused = []
         for entry in entries:
@@ -114,7 +114,7 @@ class Replicated:
                 refused.append(entry.handle)
         return refused
 
-    def give(self, handle: str) -> Entry | None:
+    def give(self, handle: str) -> ReplicatedEntry | None:
         """What is here of a session, which is led here no longer."""
         self._leads.discard(handle)
         return self._entry(handle)
@@ -125,7 +125,7 @@ class Replicated:
 
     async def _answer_keep(self, request: web.BaseRequest) -> web.Response:
         told = await peers.told(request, self._key)
-        return request_fields.reply({"refused": self.keep(map(Entry.of_plain, told["entries"]))})
+        return request_fields.reply({"refused": self.keep(map(ReplicatedEntry.of_plain, told["entries"]))})
 
     async def _answer_give(self, request: web.BaseRequest) -> web.Response:
         entry = self.give(str((await peers.told(request, self._key))["handle"]))
@@ -133,16 +133,16 @@ class Replicated:
 
     # Copies
 
-    def _entry(self, handle: str) -> Entry | None:
+    def _entry(self, handle: str) -> ReplicatedEntry | None:
         expires, session = self._memory.find(handle)
-        return None if session is None else Entry(handle, expires, session)
+        return None if session is None else ReplicatedEntry(handle, expires, session)
 
     async def _take(self, handle: str) -> None:
         """Lead a session: the newest that anybody has of it."""
         found = await asyncio.gather(*(peer.give(handle) for peer in self._others), return_exceptions=True)
         if handle in self._leads:  # by another request, meanwhile
             return
-        entries = [entry for entry in (*found, self._entry(handle)) if isinstance(entry, Entry)]
+        entries = [entry for entry in (*found, self._entry(handle)) if isinstance(entry, ReplicatedEntry)]
         if not entries:
             return
         newest = max(entries, key=lambda entry: entry.session.version)

@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from targets.common.session import Session
+from targets.common.session import SessionState
 from targets.common.settings import Settings, SettingsError
 from targets.http.errors import Conflict, Unavailable
 from targets.state import TTL
@@ -73,7 +73,7 @@ class Sqlite:
         await self._in_thread(self._connection.close)
         self._thread.shutdown()
 
-    async def read(self, handle: str, *, to_write: bool = False) -> Session | None:
+    async def read(self, handle: str, *, to_write: bool = False) -> SessionState | None:
         """The session, unless it is unknown or expired.
 
         Raises:
@@ -81,9 +81,9 @@ class Sqlite:
         """
         statement = "SELECT kept FROM session WHERE handle = ? AND expires > ?"
         rows = await self._run(statement, handle, self._clock())
-        return Session.of_json(rows[0][0]) if rows else None
+        return SessionState.of_json(rows[0][0]) if rows else None
 
-    async def create(self, session: Session) -> str:
+    async def create(self, session: SessionState) -> str:
         """Keep it under a new random handle; what has expired makes room.
 
         Raises:
@@ -95,7 +95,7 @@ class Sqlite:
         await self._run("INSERT INTO session VALUES (?, ?, ?, ?)", *row)
         return handle
 
-    async def write(self, handle: str, session: Session) -> str:
+    async def write(self, handle: str, session: SessionState) -> str:
         """Replace it, if it is still the one that was read.
 
         Raises:

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
-from targets.common.session import Session
+from targets.common.session import SessionState
 from targets.common.settings import Settings, SettingsError
 from targets.http.errors import Rejected
 from targets.http.keys import Key, Keyring
@@ -102,14 +102,14 @@ class Token:
     async def close(self) -> None:
         """Nothing to close."""
 
-    async def read(self, handle: str, *, to_write: bool = False) -> Session | None:
+    async def read(self, handle: str, *, to_write: bool = False) -> SessionState | None:
         """The session in the token; None where it has expired or is no token at all.
 
         Raises:
             Rejected: it was signed with a key that is not accepted.
         """
         claims = self._claims(handle)
-        return Session.of_plain(claims["session"]) if claims and claims["exp"] > self._clock() else None
+        return SessionState.of_plain(claims["session"]) if claims and claims["exp"] > self._clock() else None
 
     def _claims(self, handle: str) -> Mapping[str, Any] | None:
         """By the first key that fits: the one that signs now, or one before it."""
@@ -118,11 +118,11 @@ class Token:
                 return self._format.read(handle, key)
         return self._format.read(handle, self.keys.accepted[-1])
 
-    async def create(self, session: Session) -> str:
+    async def create(self, session: SessionState) -> str:
         """The signed token."""
         return self._format.sign({"session": session.plain(), "exp": self._clock() + self._ttl}, self.keys.signing)
 
-    async def write(self, handle: str, session: Session) -> str:
+    async def write(self, handle: str, session: SessionState) -> str:
         """A new token; the old one stays valid until it expires."""
         return await self.create(session)
 

@@ -7,46 +7,46 @@ from typing import Any, NamedTuple, Protocol
 import aiohttp
 from aiohttp import web
 
-from targets.common.session import Session
+from targets.common.session import SessionState
 from targets.http import request_fields
 from targets.http.errors import Rejected, Unavailable
 
 KEEP, GIVE = "/peer/keep", "/peer/give"
 #: Seconds after which a peer that does not answer counts as away.
-PATIENCE = 1.0
+TIMEOUT_S = 1.0
 _KEY = "X-Peer-Key"
 _AT_ONCE = 100  # entries in a request, which may hold a megabyte
 _BROKEN = (aiohttp.ClientError, OSError, TimeoutError, ValueError, KeyError)
 
 
-class Entry(NamedTuple):
+class ReplicatedEntry(NamedTuple):
     """A session as one replica tells it to another."""
 
     handle: str
     expires: float
-    session: Session
+    session: SessionState
 
     def plain(self) -> list[Any]:
         """In values that JSON knows."""
         return [self.handle, self.expires, self.session.plain()]
 
     @classmethod
-    def of_plain(cls, plain: Sequence[Any]) -> "Entry":
+    def of_plain(cls, plain: Sequence[Any]) -> "ReplicatedEntry":
         """The reverse of ``plain``."""
-        return cls(plain[0], plain[1], Session.of_plain(plain[2]))
+        return cls(plain[0], plain[1], SessionState.of_plain(plain[2]))
 
 
 class Peer(Protocol):
     """Another replica."""
 
-    async def keep(self, entries: Sequence[Entry]) -> Collection[str]:
+    async def keep(self, entries: Sequence[ReplicatedEntry]) -> Collection[str]:
         """Have it keep copies; the handles of those that it refuses, since what it has is as new.
 
         Raises:
             Unavailable: it does not answer.
         """
 
-    async def give(self, handle: str) -> Entry | None:
+    async def give(self, handle: str) -> ReplicatedEntry | None:
         """What it has of a session, which it leads no longer; None where it has nothing.
 
         Raises:
@@ -64,7 +64,7 @@ class HttpPeer:
         self._url, self._headers = f"http://{address}", {_KEY: key}
         self._client: aiohttp.ClientSession | None = None
 
-    async def keep(self, entries: Sequence[Entry]) -> Collection[str]:
+    async def keep(self, entries: Sequence[ReplicatedEntry]) -> Collection[str]:
         """Have it keep copies."""
         refused: set[str] = set()
         for first in range(0, len(entries), _AT_ONCE):
@@ -72,10 +72,10 @@ class HttpPeer:
             refused.update(await self._ask(KEEP, {"entries": some}, "refused"))
         return refused
 
-    async def give(self, handle: str) -> Entry | None:
+    async def give(self, handle: str) -> ReplicatedEntry | None:
         """What it has of a session."""
         told = await self._ask(GIVE, {"handle": handle}, "entry")
-        return Entry.of_plain(told) if told else None
+        return ReplicatedEntry.of_plain(told) if told else None
 
     async def close(self) -> None:
         """Close its connections."""
@@ -84,7 +84,7 @@ class HttpPeer:
 
     async def _ask(self, path: str, told: object, wanted: str) -> Any:
         if self._client is None:
-            self._client = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=PATIENCE))
+            self._client = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=TIMEOUT_S))
         try:
             async with self._client.post(self._url + path, json=told, headers=self._headers) as response:
                 response.raise_for_status()

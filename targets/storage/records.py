@@ -18,7 +18,7 @@ import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from targets.common.periodic import Every
+from targets.common.periodic import PeriodicTask
 from targets.common.settings import SettingsError
 from targets.http.errors import Unavailable
 
@@ -75,7 +75,7 @@ class Log:
         self._descriptor = -1
         self._running: asyncio.Task[None] | None = None  # the fsync under way
         self._next: asyncio.Task[None] | None = None  # the one that what is written now waits for
-        self._ticking: Every | None = None
+        self._ticking: PeriodicTask | None = None
 
     def replay(self) -> Iterator[str]:
         """All records, oldest first; a torn tail is cut off and said, and the file is open for more.
@@ -102,7 +102,7 @@ class Log:
         os.fsync(self._descriptor)
         sync_directory(self._path.parent)
         if self._fsync == "interval":
-            self._ticking = Every(INTERVAL, self._sync)
+            self._ticking = PeriodicTask(INTERVAL, self._sync)
 
     def write(self, text: str) -> None:
         """Hand a record to the kernel: it outlives this process, and is the next one in the file.

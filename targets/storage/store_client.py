@@ -9,7 +9,7 @@ from typing import TypeVar
 from targets.http.errors import Unavailable
 
 #: Seconds after which a store that does not answer counts as away.
-PATIENCE = 1.0
+TIMEOUT_S = 1.0
 #: How many connections to a store a replica has at most, where each carries one question at a time.
 CONNECTIONS = 32
 #: ``--option fsync``: whether what is acknowledged is on the disk by then, or some time later.

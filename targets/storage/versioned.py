@@ -14,13 +14,13 @@ from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 from urllib.parse import urlsplit
 
-from targets.common.session import Session
+from targets.common.session import SessionState
 from targets.common.settings import SettingsError
 from targets.http.errors import Conflict, Unavailable
-from targets.storage.store_client import PATIENCE, is_handle, new_handle
+from targets.storage.store_client import TIMEOUT_S, is_handle, new_handle
 
 _PAUSE = 0.1  # seconds between two attempts to reach it at the start
-_OPENS_WITHIN = 2.0  # seconds
+_OPEN_TIMEOUT_S = 2.0  # seconds
 
 R = TypeVar("R")
 
@@ -49,7 +49,7 @@ class Revisions(Protocol[R]):
         """Close all connections."""
 
 
-class RevisedPlace(Generic[R]):
+class VersionedStore(Generic[R]):
     """A Place over ``Revisions``; what of ``broken`` they raise means that the store is away.
 
     ``connect`` is tried until it succeeds, beside the requests: they do not wait for it beyond their ``patience``.
@@ -62,7 +62,7 @@ class RevisedPlace(Generic[R]):
         broken: tuple[type[Exception], ...],
         ttl: float,
         versioned: bool = False,
-        patience: float = PATIENCE,
+        patience: float = TIMEOUT_S,
     ) -> None:
         self._connect = connect
         self._broken: tuple[type[Exception], ...] = (*broken, OSError, TimeoutError)
@@ -71,7 +71,7 @@ class RevisedPlace(Generic[R]):
 
     async def open(self) -> None:
         """Connect; a store that is away is waited for no longer than ``_OPENS_WITHIN``, and then looked for beside."""
-        await asyncio.wait([self._begin()], timeout=_OPENS_WITHIN)
+        await asyncio.wait([self._begin()], timeout=_OPEN_TIMEOUT_S)
 
     async def close(self) -> None:
         """Close all connections."""
@@ -81,7 +81,7 @@ class RevisedPlace(Generic[R]):
         with contextlib.suppress(asyncio.CancelledError, *self._broken):
             await (await self._connecting).close()
 
-    async def read(self, handle: str, *, to_write: bool = False) -> Session | None:
+    async def read(self, handle: str, *, to_write: bool = False) -> SessionState | None:
         """The session, unless it is unknown or expired.
 
         Raises:
@@ -93,7 +93,7 @@ class RevisedPlace(Generic[R]):
             found = await store.fetch(handle)
         return None if found is None else _alive(found.value)
 
-    async def create(self, session: Session) -> str:
+    async def create(self, session: SessionState) -> str:
         """Keep it under a new random handle.
 
         Raises:
@@ -104,7 +104,7 @@ class RevisedPlace(Generic[R]):
             await store.insert(handle, self._dated(session))
         return handle
 
-    async def write(self, handle: str, session: Session) -> str:
+    async def write(self, handle: str, session: SessionState) -> str:
         """Replace it, if it is still there (and, where versions are checked, still the one that was read).
 
         Raises:
@@ -125,7 +125,7 @@ class RevisedPlace(Generic[R]):
             raise Conflict("the session is gone, or was changed by another write")
         return found.revision
 
-    def _dated(self, session: Session) -> str:
+    def _dated(self, session: SessionState) -> str:
         return json.dumps([time.time() + self._ttl, session.plain()], separators=(",", ":"))
 
     @contextlib.asynccontextmanager
@@ -149,9 +149,9 @@ class RevisedPlace(Generic[R]):
             await asyncio.sleep(_PAUSE)
 
 
-def _alive(value: str) -> Session | None:
+def _alive(value: str) -> SessionState | None:
     until, plain = json.loads(value)
-    return Session.of_plain(plain) if until > time.time() else None
+    return SessionState.of_plain(plain) if until > time.time() else None
 
 
 def addresses(store: str, scheme: str) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.cluster.backends import NAMES, backed
+from harness.cluster.backends import NAMES, open_backend
 from harness.cluster.capabilities import Killable
 from harness.cluster.containers import connected
 from harness.cluster.containers.image import image
@@ -38,7 +38,7 @@ async def up(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Up
     clock.start()
     async with (
         supervised(run) as supervisor,
-        backed(request.param, supervisor, run) as backend,
+        open_backend(request.param, supervisor, run) as backend,
         backend.topology(DESIGN, tmp_path, clock) as topology,
     ):
         yield topology, supervisor, tmp_path

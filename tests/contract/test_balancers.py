@@ -16,10 +16,10 @@ import aiohttp
 import psutil
 import pytest
 
-from harness.cluster.balancers import KINDS, available, start
+from harness.cluster.balancers import SPECS, available, start
 from harness.cluster.balancers.counters import Counting
 from harness.cluster.capabilities import Balancer, Killable, Member, Reloadable
-from harness.cluster.replicas.probes import AsReady
+from harness.cluster.replicas.probes import ReadinessProbe
 from harness.cluster.supervisor import Supervisor, supervised
 from harness.common.errors import EnvironmentLacksError, HarnessError
 from harness.scenario.balancing import Balancing, Health
@@ -47,14 +47,14 @@ def behind(*policies: str, able: str = "") -> pytest.MarkDecorator:
     """Each balancer with each of these policies that it supports; not those that lack an ability that is asked for."""
     pairs = [
         (name, policy)
-        for name, kind in sorted(KINDS.items())
+        for name, kind in sorted(SPECS.items())
         for policy in policies
         if policy in kind.supports and able not in kind.lacks
     ]
     return pytest.mark.parametrize(("name", "policy"), pairs, indirect=["name"])
 
 
-@pytest.fixture(params=sorted(KINDS))
+@pytest.fixture(params=sorted(SPECS))
 def name(request: pytest.FixtureRequest) -> str:
     if request.param not in INSTALLED:
         pytest.skip(str(available()[request.param]))
@@ -175,7 +175,7 @@ def closed_by_both(port: int) -> bool:
 
 def unharmed(name: str) -> set[int]:
     """What clients may see while members come and go: without a reply end those whose connection is cut."""
-    return {200, 0} if "seamless" in KINDS[name].lacks else {200}
+    return {200, 0} if "seamless" in SPECS[name].lacks else {200}
 
 
 def total(several: list[Client]) -> Counter[int]:
@@ -404,7 +404,7 @@ def _refused(balancer: Balancer, ops: set[int]) -> Callable[[], Awaitable[bool]]
 
     async def holds() -> bool:
         refused = {refusal.op for refusal in balancer.refusals()}
-        return refused <= ops if "evidence" in KINDS[balancer.name].lacks else refused == ops
+        return refused <= ops if "evidence" in SPECS[balancer.name].lacks else refused == ops
 
     return holds
 
@@ -430,7 +430,7 @@ async def test_without_redispatch_a_dead_members_clients_fail_until_it_is_found_
             failed = {op for op, status in victim.sent.items() if status != 200}
             refused = {refusal.op for refusal in balancer.refusals()}
             # What was in flight is in doubt: with one client that is one at most.
-            return refused <= failed and ("evidence" in KINDS[name].lacks or len(failed - refused) <= 1 <= len(refused))
+            return refused <= failed and ("evidence" in SPECS[name].lacks or len(failed - refused) <= 1 <= len(refused))
 
         await eventually(told)
 
@@ -474,7 +474,7 @@ async def test_an_empty_member_that_returns_gets_its_hashed_clients_back(
 
 DEATHS = [
     (name, policy, redispatch)
-    for name in sorted(KINDS)
+    for name in sorted(SPECS)
     for policy, redispatch in (("cookie", False), ("round_robin", True), ("round_robin", False))
     if (policy, redispatch) != ("round_robin", False) or name in ("haproxy", "nginx")
 ]
@@ -482,7 +482,7 @@ DEATHS = [
 
 async def test_the_harness_own_probe_in_http_1_0_is_answered(name: str, place: Place, backends: Backends) -> None:
     async with place.up(Balancing(name=name), await backends.bring_up("r0")) as balancer:
-        assert await AsReady("/").trouble("127.0.0.1", urlsplit(balancer.url).port or 0) == ""
+        assert await ReadinessProbe("/").trouble("127.0.0.1", urlsplit(balancer.url).port or 0) == ""
 
 
 @behind("connection")
@@ -560,7 +560,7 @@ async def test_a_refusal_is_never_an_applied_write(
     applied = {int(op, 16) for one in lone for op in one.journal.read_text().split()}
     answered = {op: status for client in several for op, status in client.sent.items()}
     assert not refused & applied
-    assert refused or "evidence" in KINDS[name].lacks
+    assert refused or "evidence" in SPECS[name].lacks
     assert {answered[op] for op in refused} <= {502, 503, 504}
     # What a member got but could not answer is in doubt, and there was some to tempt the parser.
     assert {op for op, status in answered.items() if status != 200} & applied
@@ -656,7 +656,7 @@ async def test_a_member_more_moves_what_its_hash_says(name: str, policy: str, pl
 async def test_states_say_what_the_balancer_believes_or_nothing(name: str, place: Place, backends: Backends) -> None:
     balancing = Balancing("cookie", name, health=QUICK)
     async with place.up(balancing, await backends.bring_up("r0", "r1", "r2", "r3")) as balancer:
-        if "states" in KINDS[name].lacks:
+        if "states" in SPECS[name].lacks:
             assert await balancer.states() == {}
             return
         await backends.stop("r1")
@@ -673,7 +673,7 @@ async def test_counters_count_requests_and_what_was_moved(name: str, place: Plac
     balancing = pinned(name, "cookie", health=NEVER)
     async with place.up(balancing, await backends.bring_up("r0", "r1")) as balancer, clients(balancer, 2) as several:
         if not isinstance(balancer, Counting):
-            assert "counters" in KINDS[name].lacks
+            assert "counters" in SPECS[name].lacks
             return
         for client in several:
             await client.write()

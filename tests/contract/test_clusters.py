@@ -12,15 +12,15 @@ from typing import Protocol, TypeVar
 
 import pytest
 
-from harness.cluster.capabilities import Killable, Led, Pausable
-from harness.cluster.stores import STORES, Kind
+from harness.cluster.capabilities import HasLeader, Killable, Pausable
+from harness.cluster.stores import STORES, StoreType
 from harness.cluster.supervisor import Supervisor, supervised
 from harness.common.errors import EnvironmentLacksError
-from targets.common.session import Session
+from targets.common.session import SessionState
 from targets.common.settings import Options, Settings
 from targets.http.errors import Conflict, Unavailable
-from targets.server.catalog import chosen
-from targets.state import Place
+from targets.server.catalog import select
+from targets.state import SessionStore
 
 pytestmark = pytest.mark.slow
 
@@ -32,7 +32,7 @@ ANSWERS_WITHIN = 10  # seconds; a place's patience is one
 T = TypeVar("T")
 
 
-class Cluster(Kind, Killable, Pausable, Led, Protocol):
+class Cluster(StoreType, Killable, Pausable, HasLeader, Protocol):
     """All that such a store can do."""
 
 
@@ -49,7 +49,7 @@ async def down(request: pytest.FixtureRequest, supervisor: Supervisor, tmp_path:
         store.program()
     except EnvironmentLacksError as lack:
         pytest.skip(f"{lack}: {lack.hint}")
-    assert isinstance(store, Killable) and isinstance(store, Pausable) and isinstance(store, Led)
+    assert isinstance(store, Killable) and isinstance(store, Pausable) and isinstance(store, HasLeader)
     yield store
     assert store.pids == ()
     assert supervisor.children == ()
@@ -63,9 +63,9 @@ async def cluster(down: Cluster) -> AsyncIterator[Cluster]:
 
 
 @pytest.fixture
-async def place(down: Cluster) -> AsyncIterator[Place]:
+async def place(down: Cluster) -> AsyncIterator[SessionStore]:
     options = Options({"versioned": "yes"})
-    _, state = chosen("cart", down.name, options)
+    _, state = select("cart", down.name, options)
     client = state.place(Settings("r0", "b0", store=down.url, options=options))
     await client.open()
     yield client
@@ -84,7 +84,7 @@ async def until_answered(ask: Callable[[], Awaitable[T]]) -> T:
             await asyncio.sleep(0.05)
 
 
-async def until_written(place: Place, handle: str, session: Session) -> None:
+async def until_written(place: SessionStore, handle: str, session: SessionState) -> None:
     """Written once: an attempt without an answer is in doubt, and the next one may find that it landed."""
     try:
         assert await until_answered(lambda: place.write(handle, session)) == handle
@@ -100,9 +100,9 @@ async def refused(ask: Callable[[], Awaitable[object]]) -> None:
 
 
 async def test_no_acknowledged_write_is_lost_with_a_primary_and_who_is_killed_comes_back(
-    down: Cluster, place: Place, supervisor: Supervisor
+    down: Cluster, place: SessionStore, supervisor: Supervisor
 ) -> None:
-    cluster, session = down, Session.born("u1").wrote("0", "0" * 16, {"tea": 1})
+    cluster, session = down, SessionState.born("u1").wrote("0", "0" * 16, {"tea": 1})
     await refused(lambda: place.create(session))  # nobody has started it yet
     async with cluster:
         pids = cluster.pids
@@ -125,8 +125,8 @@ async def test_no_acknowledged_write_is_lost_with_a_primary_and_who_is_killed_co
         assert await until_answered(lambda: place.read(handles[0])) == again
 
 
-async def test_dead_or_silent_it_is_unavailable_and_it_recovers(cluster: Cluster, place: Place) -> None:
-    session, url, pids = Session.born("u1"), cluster.url, cluster.pids
+async def test_dead_or_silent_it_is_unavailable_and_it_recovers(cluster: Cluster, place: SessionStore) -> None:
+    session, url, pids = SessionState.born("u1"), cluster.url, cluster.pids
     handle = await until_answered(lambda: place.create(session))
     assert (await cluster.restart()).landed and cluster.pids == pids, "restart where it runs is a no-op"
 

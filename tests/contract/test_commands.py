@@ -9,12 +9,12 @@ from pathlib import Path
 import psutil
 import pytest
 
-from harness.cluster.replicas.command import CommandReplica, Orders
+from harness.cluster.replicas.command import CommandReplica, ReplicaOrders
 from harness.cluster.supervisor import Supervisor, supervised
 from harness.cluster.supervisor.main import processes
-from harness.cluster.watch.logs import KEPT, MOST, bounded
+from harness.cluster.watch.logs import KEPT_BYTES, MAX_BYTES, bounded
 from harness.common.errors import EnvironmentLacksError
-from harness.common.ports import Reservation, unsought
+from harness.common.ports import Reservation, non_ephemeral_port
 from harness.scenario.services import Command
 from tests.support import service
 
@@ -36,8 +36,8 @@ async def make(supervisor: Supervisor, tmp_path: Path) -> AsyncIterator[Make]:
 
     def one(mode: str, port: Reservation | None = None, ready: str | None = "/", within: str = "10s") -> CommandReplica:
         program = [sys.executable, service.__file__, mode, "{port}"]
-        orders = Orders(Command(program, ready=ready, ready_within=within), "", lambda name, boot: None)
-        made.append(CommandReplica("r0", supervisor, port or unsought(), tmp_path, orders))
+        orders = ReplicaOrders(Command(program, ready=ready, ready_within=within), "", lambda name, boot: None)
+        made.append(CommandReplica("r0", supervisor, port or non_ephemeral_port(), tmp_path, orders))
         return made[-1]
 
     yield one
@@ -112,14 +112,14 @@ async def test_what_keeps_it_from_getting_ready_is_told(
 
 
 async def test_a_program_that_is_not_there_is_told(supervisor: Supervisor, tmp_path: Path) -> None:
-    orders = Orders(Command("no-such-program {port}"), "", lambda name, boot: None)
+    orders = ReplicaOrders(Command("no-such-program {port}"), "", lambda name, boot: None)
     with pytest.raises(EnvironmentLacksError, match="no-such-program"):
-        await CommandReplica("r0", supervisor, unsought(), tmp_path, orders).start()
+        await CommandReplica("r0", supervisor, non_ephemeral_port(), tmp_path, orders).start()
 
 
 async def test_somebody_elses_server_at_the_port_is_never_measured(make: Make) -> None:
     """It took the port while the program was starting; the program itself waits, and does not end."""
-    replica = make("silent", port := unsought())
+    replica = make("silent", port := non_ephemeral_port())
     port.close()
     with socket.create_server(("127.0.0.1", port.port)) as somebody:
         answering = asyncio.create_task(_answer(somebody))
@@ -152,12 +152,12 @@ async def test_a_talkative_one_fills_no_disk_and_keeps_its_first_and_last_words(
         async with asyncio.timeout(20):
             while b"bytes left out" not in log.read_bytes():  # noqa: ASYNC110 - a file has no event
                 await asyncio.sleep(0.1)
-        assert log.stat().st_size < MOST
+        assert log.stat().st_size < MAX_BYTES
         await replica.stop()
         with log.open("a") as file:
             file.write("last\n")
     text = log.read_bytes()
-    assert text.startswith(b"first\n") and text.find(b"bytes left out") in range(KEPT, KEPT + 100)
+    assert text.startswith(b"first\n") and text.find(b"bytes left out") in range(KEPT_BYTES, KEPT_BYTES + 100)
     assert text.endswith(b"last\n")
 
 

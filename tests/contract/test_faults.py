@@ -12,7 +12,7 @@ from harness import faults
 from harness.cluster.capabilities import Keys
 from harness.common.clock import Clock
 from harness.common.errors import UntrustedError, UsageError
-from harness.faults.fault import Breaking, Compound, Ending, Passing
+from harness.faults.fault import Compound, Instantaneous, Reversible, Revert
 from harness.faults.timeline import timeline
 from harness.observations.events import Event
 from harness.scenario.design import Design
@@ -39,7 +39,7 @@ CASES = {
     "Kill": Case(faults.Kill(1), lambda t: not t.replicas[1].up, faults.Restart(1)),
     "CrashLoop": Case(faults.CrashLoop(1, every="1ms", times=3), _deeds(*["kill", "restart"] * 3)),
     "LoseVolume": Case(faults.LoseVolume(1), _deeds("lose_volume")),
-    "TornTail": Case(faults.TornTail(1, cut=9), _deeds("tear_volume 9")),
+    "TornTail": Case(faults.TruncateTail(1, cut=9), _deeds("tear_volume 9")),
     "Pause": Case(faults.Pause(1), lambda t: t.replicas[1].paused, faults.Resume(1)),
     "Slow": Case(faults.Slow(1, by="50ms"), lambda t: t.replicas[1].slow_by == 0.05),
     "Terminate": Case(
@@ -73,13 +73,20 @@ CASES["RotateKeys"] = Case(
     lambda t: [one.signing for one in t.replicas] == [(2, 2)] * 3,
     stays=lambda t: t.whole and [one.signing for one in t.replicas] == [(2, 1, 2)] * 3,
 )
-for kind in (faults.Partition, faults.Stall, faults.Unacknowledged, faults.Cut, faults.Latency, faults.Bandwidth):
+for kind in (
+    faults.Partition,
+    faults.HoldReplies,
+    faults.DropReplies,
+    faults.ResetConnections,
+    faults.Latency,
+    faults.Bandwidth,
+):
     CASES[kind.__name__] = Case(
         kind("balancer-r1"), lambda t: [name for name, link in t.links.items() if not link.well] == ["balancer-r1"]
     )
 DEADLINE = 20  # seconds after which something counts as never
 #: Those that leave something broken, and so have an undo that can be waited for.
-LASTING = [name for name, case in CASES.items() if not isinstance(case.fault, Passing)]
+LASTING = [name for name, case in CASES.items() if not isinstance(case.fault, Instantaneous)]
 
 
 def _topology() -> FakeTopology:
@@ -165,9 +172,9 @@ async def test_without_evidence_it_is_not_trusted_and_is_undone(name: str) -> No
 @pytest.mark.parametrize("name", LASTING)
 async def test_it_can_be_ended_before_the_load(name: str) -> None:
     case = CASES[name]
-    assert isinstance(case.fault, Breaking)
+    assert isinstance(case.fault, Reversible)
     for end in filter(None, (case.end, faults.Heal(case.fault))):
-        assert isinstance(end, Ending)
+        assert isinstance(end, Revert)
         topology, told = _topology(), list[Event]()
         async with timeline([At("0s", case.fault), At("10ms", end)], topology, _clock(), told.append):
             await _until(partial(_healed, told))
@@ -287,7 +294,7 @@ async def test_a_drained_replica_gets_nothing_more_before_it_is_stopped() -> Non
         (lambda: faults.Partition("r3-store").check(3), "there are 3 replicas"),
         (lambda: faults.Latency("store", by="0s"), "above 0"),
         (lambda: faults.Bandwidth("store", rate=0), "above 0"),
-        (lambda: faults.TornTail(1, cut=0), "at least 1 byte"),
+        (lambda: faults.TruncateTail(1, cut=0), "at least 1 byte"),
         (lambda: faults.LoseVolume(3).check(3), "there are 3 replicas"),
         (lambda: faults.CrashLoop(1, times=0), "times at least 1"),
     ],
@@ -301,4 +308,4 @@ def test_compounds_are_made_of_faults_that_stand_alone() -> None:
     for case in CASES.values():
         if isinstance(case.fault, Compound):
             steps = list(case.fault.steps(_topology()))
-            assert steps and all(isinstance(step.fault, Breaking | Ending) for step in steps)
+            assert steps and all(isinstance(step.fault, Reversible | Revert) for step in steps)

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from harness.cluster.capabilities import Condition, Way
+from harness.cluster.capabilities import DirectionState, LinkState
 from harness.cluster.links import ProxiedLink, Route, linked
 from harness.cluster.supervisor import Supervisor, supervised
 from harness.common.errors import UntrustedError
 
-HOLD, DROP = Way("hold"), Way("drop")
+HOLD, DROP = DirectionState("hold"), DirectionState("drop")
 
 
 @dataclass
@@ -104,36 +104,36 @@ async def test_the_end_of_a_connection_passes_too(link: ProxiedLink, echo: Echo)
         ask.writer.write(b"last\n")
         await ask.writer.drain()
     for _ in range(100):
-        if len(echo.seen) == 2 and not (await link.be(Condition())).facts["connections"]:
+        if len(echo.seen) == 2 and not (await link.be(LinkState())).facts["connections"]:
             break
         await asyncio.sleep(0.01)
     assert echo.seen == [b"tea\n", b"last\n"]
-    assert (await link.be(Condition())).facts["connections"] == 0
+    assert (await link.be(LinkState())).facts["connections"] == 0
 
 
 async def test_a_partition_holds_both_directions_and_delivers_once_it_is_healed(link: ProxiedLink, echo: Echo) -> None:
     async with asking(link) as before:
         await before(b"tea\n")
-        evidence = await link.be(Condition(HOLD, HOLD))
+        evidence = await link.be(LinkState(HOLD, HOLD))
         assert evidence.landed and evidence.facts["connections"] == 1
         await nothing_comes(before)
         async with asking(link) as during:
             await nothing_comes(during, b"new\n")
             assert (echo.seen, echo.connections) == ([b"tea\n"], 1)
-            healed = await link.be(Condition())
+            healed = await link.be(LinkState())
             assert healed.facts["held"] == len(b"held\nnew\n")
             assert (await before.hear(), await during.hear()) == (b"held\n", b"new\n")
 
 
 async def test_who_gave_up_meanwhile_is_delivered_all_the_same(link: ProxiedLink, echo: Echo) -> None:
     """The late write that nobody waits for any more."""
-    await link.be(Condition(HOLD, HOLD))
+    await link.be(LinkState(HOLD, HOLD))
     async with asking(link) as ask:
         ask.writer.write(b"late\n")
         await ask.writer.drain()
         await asyncio.sleep(0.05)
     assert echo.seen == []
-    await link.be(Condition())
+    await link.be(LinkState())
     for _ in range(100):
         if echo.seen:
             break
@@ -142,20 +142,20 @@ async def test_who_gave_up_meanwhile_is_delivered_all_the_same(link: ProxiedLink
 
 
 async def test_a_stall_lets_requests_through_and_keeps_the_replies_for_later(link: ProxiedLink, echo: Echo) -> None:
-    await link.be(Condition(replies=HOLD))
+    await link.be(LinkState(replies=HOLD))
     async with asking(link) as ask:
         await nothing_comes(ask)
         assert echo.seen == [b"held\n"]
-        await link.be(Condition())
+        await link.be(LinkState())
         assert await ask.hear() == b"held\n"
 
 
 async def test_what_is_applied_and_not_acknowledged_never_is(link: ProxiedLink, echo: Echo) -> None:
-    await link.be(Condition(replies=DROP))
+    await link.be(LinkState(replies=DROP))
     async with asking(link) as ask:
         await nothing_comes(ask)
         assert echo.seen == [b"held\n"]
-        assert (await link.be(Condition())).facts["dropped"] == len(b"held\n")
+        assert (await link.be(LinkState())).facts["dropped"] == len(b"held\n")
         assert await ask.hear() == b""  # a stream with a hole in it is no use
     async with asking(link) as ask:
         assert await ask(b"tea\n") == b"tea\n"
@@ -164,12 +164,12 @@ async def test_what_is_applied_and_not_acknowledged_never_is(link: ProxiedLink, 
 async def test_a_cut_link_resets_what_there_is_and_refuses_what_comes(link: ProxiedLink, echo: Echo) -> None:
     async with asking(link) as ask:
         await ask(b"tea\n")
-        await link.be(Condition(cut=True))
+        await link.be(LinkState(cut=True))
         with pytest.raises(ConnectionResetError):
             await ask.reader.readline()
         with pytest.raises(ConnectionRefusedError):
             await asyncio.open_connection("127.0.0.1", link.port)
-    await link.be(Condition())
+    await link.be(LinkState())
     async with asking(link) as ask:
         assert await ask(b"again\n") == b"again\n"
 
@@ -177,7 +177,7 @@ async def test_a_cut_link_resets_what_there_is_and_refuses_what_comes(link: Prox
 async def test_latency_is_added_and_order_kept(link: ProxiedLink) -> None:
     async with asking(link) as ask:
         await ask(b"tea\n")
-        await link.be(Condition(replies=Way(latency=0.2)))
+        await link.be(LinkState(replies=DirectionState(latency=0.2)))
         begin = time.monotonic()
         ask.writer.write(b"one\ntwo\n")
         assert [await ask.hear(), await ask.hear()] == [b"one\n", b"two\n"]
@@ -187,7 +187,7 @@ async def test_latency_is_added_and_order_kept(link: ProxiedLink) -> None:
 async def test_bandwidth_is_a_ceiling(link: ProxiedLink) -> None:
     async with asking(link) as ask:
         await ask(b"tea\n")
-        await link.be(Condition(replies=Way(rate=20_000)))
+        await link.be(LinkState(replies=DirectionState(rate=20_000)))
         begin = time.monotonic()
         for _ in range(10):
             assert await ask(b"x" * 999 + b"\n") == b"x" * 999 + b"\n"
@@ -196,7 +196,7 @@ async def test_bandwidth_is_a_ceiling(link: ProxiedLink) -> None:
 
 async def test_links_do_not_meet(supervisor: Supervisor, echo: Echo, tmp_path: Path) -> None:
     async with linked(supervisor, [Route("a-b", echo.port), Route("a-c", echo.port)], tmp_path) as links:
-        await links["a-b"].be(Condition(HOLD, HOLD))
+        await links["a-b"].be(LinkState(HOLD, HOLD))
         async with asking(links["a-c"]) as ask:
             assert await ask(b"tea\n") == b"tea\n"
 
@@ -213,7 +213,7 @@ async def test_the_end_of_the_scope_leaves_nothing(supervisor: Supervisor, echo:
         assert [child.role for child in supervisor.children] == ["proxy"]
     assert supervisor.children == () and supervisor.deaths.empty()
     with pytest.raises(UntrustedError, match="does not answer"):
-        await link.be(Condition())
+        await link.be(LinkState())
 
 
 def test_a_link_stands_for_the_port_of_a_url() -> None:

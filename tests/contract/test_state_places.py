@@ -11,12 +11,12 @@ import pytest
 import pytest_asyncio
 
 from harness.cluster.stores import STORES, needs
-from targets.common.session import Session
+from targets.common.session import SessionState
 from targets.common.settings import Options, Settings, SettingsError
 from targets.http.errors import Conflict, Rejected, Unavailable
 from targets.http.keys import Keyring
-from targets.server.catalog import chosen, names
-from targets.state import Place
+from targets.server.catalog import names, select
+from targets.state import SessionStore
 from targets.state.checkpoint import Checkpoint
 from targets.state.eventlog import EventLog
 from targets.state.faulty import Bugs, Faulty
@@ -42,21 +42,21 @@ async def stores(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Held
         yield held
 
 
-def made(name: str, url: str, ttl: float = 60, versioned: bool = False) -> Place:
+def made(name: str, url: str, ttl: float = 60, versioned: bool = False) -> SessionStore:
     """A client of that store."""
     options = Options({"ttl": f"{ttl:.3f}", "versioned": "yes" if versioned else "no"})
-    _, state = chosen("cart", name, options)
+    _, state = select("cart", name, options)
     return state.place(Settings("r0", "b0", store=url, options=options))
 
 
-def patient(place: Place) -> Place:
+def patient(place: SessionStore) -> SessionStore:
     """With more patience than it has by itself: a busy disk is no reason for these tests to fail."""
     assert "_patience" in vars(place)
     vars(place)["_patience"] = DEADLINE
     return place
 
 
-async def connected(place: Place) -> Place:
+async def connected(place: SessionStore) -> SessionStore:
     """Open, and answering."""
     await place.open()
     await eventually(lambda: place.read("0" * 32))
@@ -67,7 +67,7 @@ async def connected(place: Place) -> Place:
 class Kind:
     """A place under test, and what it promises beyond the contract."""
 
-    make: Callable[[float], Place]  # from a ttl in seconds; twice over the same backing is a restart
+    make: Callable[[float], SessionStore]  # from a ttl in seconds; twice over the same backing is a restart
     survives_restart: bool
     second_writer: str  # what meets the second of two writes from one read: refused | wins | apart
     pace: float = 1.0  # how slowly time passes for it
@@ -80,7 +80,7 @@ def nearby(volume: Path) -> Nearby:
 
 
 #: The places at this end, ``(ttl, volume) -> Place``: whether they outlive a restart, and what meets a second writer.
-PLAIN: Mapping[str, tuple[Callable[[float, Path], Place], bool, str]] = {
+PLAIN: Mapping[str, tuple[Callable[[float, Path], SessionStore], bool, str]] = {
     "memory": (lambda ttl, volume: Memory(ttl), False, "refused"),
     "faulty": (lambda ttl, volume: Faulty(Memory(ttl), Bugs({})), False, "refused"),
     "token": (lambda ttl, volume: Token(Keyring("s"), ttl, form="jwt"), True, "apart"),
@@ -105,7 +105,7 @@ async def kind(request: pytest.FixtureRequest, stores: HeldStores, tmp_path: Pat
     return Kind(lambda ttl: patient(made(name, url, ttl, bool(versioned))), True, second, pace=2.0)
 
 
-async def counted(place: Place, handle: str) -> dict[str, int]:
+async def counted(place: SessionStore, handle: str) -> dict[str, int]:
     session = await place.read(handle)
     assert session is not None
     return {writer: tally.count for writer, tally in session.writers.items()}
@@ -114,7 +114,7 @@ async def counted(place: Place, handle: str) -> dict[str, int]:
 async def test_a_new_session_is_read_as_it_was_made(kind: Kind) -> None:
     place = kind.make(60)
     await place.open()
-    session = Session.born("u17").wrote("0", OPS[0], {"tea": 2}).remembering(OPS[0])
+    session = SessionState.born("u17").wrote("0", OPS[0], {"tea": 2}).remembering(OPS[0])
     assert await place.read(await place.create(session)) == session
     await place.close()
 
@@ -123,7 +123,7 @@ async def test_a_new_session_is_read_as_it_was_made(kind: Kind) -> None:
 async def test_writes_add_up(kind: Kind) -> None:
     place = kind.make(60)
     await place.open()
-    session = Session.born("u17")
+    session = SessionState.born("u17")
     handle = await place.create(session)
     for op in OPS:
         read = await place.read(handle, to_write=True)
@@ -138,7 +138,7 @@ async def test_writes_add_up(kind: Kind) -> None:
 async def test_two_sessions_stay_apart(kind: Kind) -> None:
     place = kind.make(60)
     await place.open()
-    mine, other = Session.born("mine"), Session.born("other")
+    mine, other = SessionState.born("mine"), SessionState.born("other")
     my_handle, other_handle = await place.create(mine), await place.create(other)
     assert my_handle != other_handle
     await place.write(my_handle, mine.wrote("0", OPS[0], {}))
@@ -151,7 +151,7 @@ async def test_an_unknown_handle_is_not_adopted(kind: Kind, handle: str) -> None
     place = kind.make(60)
     await place.open()
     assert await place.read(handle) is None
-    assert await place.create(Session.born("u1")) != handle
+    assert await place.create(SessionState.born("u1")) != handle
     assert await place.read(handle) is None
     await place.close()
 
@@ -159,7 +159,7 @@ async def test_an_unknown_handle_is_not_adopted(kind: Kind, handle: str) -> None
 async def test_a_session_expires_after_its_last_write(kind: Kind) -> None:
     ttl = 0.5
     place = await connected(kind.make(ttl))
-    session, began = Session.born("u1"), time.monotonic()
+    session, began = SessionState.born("u1"), time.monotonic()
     handle = await place.create(session)
     assert await place.read(handle) == session or time.monotonic() > began + ttl
     await asyncio.sleep(0.55)
@@ -169,7 +169,7 @@ async def test_a_session_expires_after_its_last_write(kind: Kind) -> None:
 
 async def test_a_write_prolongs_a_session(kind: Kind) -> None:
     place = await connected(kind.make(0.8 * kind.pace))
-    session = Session.born("u1")
+    session = SessionState.born("u1")
     handle = await place.create(session)
     for op in OPS[:3]:
         await asyncio.sleep(0.3 * kind.pace)
@@ -182,7 +182,7 @@ async def test_a_write_prolongs_a_session(kind: Kind) -> None:
 async def test_a_restart(kind: Kind) -> None:
     before, after = kind.make(60), kind.make(60)
     await before.open()
-    session = Session.born("u1")
+    session = SessionState.born("u1")
     handle = await before.create(session)
     await before.close()
     await after.open()
@@ -194,7 +194,7 @@ async def test_a_restart(kind: Kind) -> None:
 async def test_two_writers_from_one_read(kind: Kind) -> None:
     place = kind.make(60)
     await place.open()
-    handle = await place.create(Session.born("u1"))
+    handle = await place.create(SessionState.born("u1"))
     one, two = await place.read(handle, to_write=True), await place.read(handle, to_write=True)
     assert one is not None
     assert two is not None
@@ -221,7 +221,7 @@ async def test_every_state_with_a_store_is_in_this_suite() -> None:
 async def test_what_is_not_there_is_not_made_by_a_write(name: str, versioned: bool, stores: HeldStores) -> None:
     place = await connected(patient(made(name, (await stores.up(name)).url, versioned=versioned)))
     with pytest.raises(Conflict):
-        await place.write("0" * 32, Session.born("u1").wrote("0", OPS[0], {}))
+        await place.write("0" * 32, SessionState.born("u1").wrote("0", OPS[0], {}))
     assert await place.read("0" * 32) is None
     await place.close()
 
@@ -230,7 +230,7 @@ async def test_what_is_not_there_is_not_made_by_a_write(name: str, versioned: bo
 @pytest.mark.parametrize("name", OTHERS)
 async def test_a_dead_store_is_unavailable_and_recovers_with_what_it_promises(name: str, stores: HeldStores) -> None:
     store = await stores.up(name)
-    place, session = await connected(made(name, store.url)), Session.born("u1")
+    place, session = await connected(made(name, store.url)), SessionState.born("u1")
     handle = await eventually(lambda: place.create(session))
     assert (await store.kill()).landed
     async with asyncio.timeout(DEADLINE):
@@ -253,7 +253,7 @@ async def test_a_write_brings_no_session_back_that_went_with_its_store(
     name: str, versioned: bool, stores: HeldStores
 ) -> None:
     store = await stores.up(name)
-    place, session = await connected(patient(made(name, store.url, versioned=versioned))), Session.born("u1")
+    place, session = await connected(patient(made(name, store.url, versioned=versioned))), SessionState.born("u1")
     handle = await place.create(session)
     assert (await store.kill()).landed and (await store.restart()).landed
     assert await eventually(lambda: place.read(handle)) is None
@@ -270,7 +270,7 @@ async def test_a_silent_store_is_unavailable_and_answers_no_question_with_an_ear
 ) -> None:
     store = await stores.up(name)
     place = await connected(made(name, store.url))
-    mine, other = Session.born("mine"), Session.born("other")
+    mine, other = SessionState.born("mine"), SessionState.born("other")
     my_handle, other_handle = [await eventually(partial(place.create, one)) for one in (mine, other)]
     assert (await store.pause()).landed
     async with asyncio.timeout(DEADLINE):
@@ -286,7 +286,7 @@ async def test_a_silent_store_is_unavailable_and_answers_no_question_with_an_ear
 @pytest.mark.parametrize("name", STORED)
 async def test_many_at_once_wait_for_a_connection(name: str, stores: HeldStores) -> None:
     place = await connected(made(name, (await stores.up(name)).url))
-    sessions = [Session.born(f"u{n}") for n in range(100)]
+    sessions = [SessionState.born(f"u{n}") for n in range(100)]
     handles = await asyncio.gather(*(eventually(partial(place.create, session)) for session in sessions))
     read = await asyncio.gather(*(eventually(partial(place.read, handle)) for handle in handles))
     assert read == sessions
@@ -301,7 +301,7 @@ async def test_a_file_that_cannot_be_made_is_told_before_the_service_starts(tmp_
 @pytest.mark.parametrize("form", FORMATS)
 async def test_a_token_of_another_key_is_rejected(form: str) -> None:
     mine, other = Token(Keyring("s", "r0"), form=form), Token(Keyring("s", "r1"), form=form)
-    handle = await mine.create(Session.born("u1"))
+    handle = await mine.create(SessionState.born("u1"))
     with pytest.raises(Rejected):
         await other.read(handle)
     assert Keyring("s").signing != Keyring("t").signing
@@ -309,8 +309,8 @@ async def test_a_token_of_another_key_is_rejected(form: str) -> None:
 
 async def test_a_forged_token_is_rejected() -> None:
     place = Token(Keyring("s"))
-    header, _, signature = (await place.create(Session.born("u1"))).split(".")
-    _, payload, _ = (await place.create(Session.born("admin"))).split(".")
+    header, _, signature = (await place.create(SessionState.born("u1"))).split(".")
+    _, payload, _ = (await place.create(SessionState.born("admin"))).split(".")
     with pytest.raises(Rejected):
         await place.read(f"{header}.{payload}.{signature}")
 
@@ -318,7 +318,7 @@ async def test_a_forged_token_is_rejected() -> None:
 @pytest.mark.parametrize("form", FORMATS)
 async def test_a_rotated_key_reads_what_the_one_before_signed_only_while_that_is_accepted(form: str) -> None:
     place = Token(Keyring("s"), form=form)
-    session = Session.born("u1")
+    session = SessionState.born("u1")
     old = await place.create(session)
     place.keys.use(2, [1])
     new = await place.create(session)
@@ -331,7 +331,7 @@ async def test_a_rotated_key_reads_what_the_one_before_signed_only_while_that_is
 
 async def test_a_read_leaves_the_token_and_a_write_changes_it() -> None:
     place = Token(Keyring("s"))
-    session = Session.born("u1")
+    session = SessionState.born("u1")
     handle = await place.create(session)
     assert await place.write(handle, session.wrote("0", OPS[0], {})) != handle
     assert await place.read(handle) == session
@@ -340,11 +340,11 @@ async def test_a_read_leaves_the_token_and_a_write_changes_it() -> None:
 async def test_memory_makes_room_of_what_has_expired() -> None:
     now = 0.0
     memory = Memory(ttl=10, clock=lambda: now)
-    old = await memory.create(Session.born("old"))
+    old = await memory.create(SessionState.born("old"))
     now = 5.0
-    young = await memory.create(Session.born("young"))
+    young = await memory.create(SessionState.born("young"))
     now = 12.0
-    await memory.create(Session.born("new"))
+    await memory.create(SessionState.born("new"))
     assert [session.owner for session in memory.sessions()] == ["new", "young"]
     assert await memory.read(old) is None
     assert await memory.read(young) is not None

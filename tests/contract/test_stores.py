@@ -14,7 +14,7 @@ from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel
 from redis.backoff import NoBackoff
 
-from harness.cluster.capabilities import Evicting, Led, Replicating
+from harness.cluster.capabilities import Evictable, HasLeader, Replicating
 from harness.cluster.stores import STORES, needs
 from harness.cluster.stores.redis import server
 from harness.cluster.supervisor import Supervisor, supervised
@@ -84,7 +84,7 @@ KEEP: Mapping[str, Callable[[str, str | None], Awaitable[str | None]]] = {
 }
 LED, REPLICATING, EVICTING = (
     pytest.mark.parametrize("name", [name for name in OTHERS if issubclass(STORES[name], ability)], indirect=True)
-    for ability in (Led, Replicating, Evicting)
+    for ability in (HasLeader, Replicating, Evictable)
 )
 
 
@@ -176,7 +176,7 @@ async def test_one_that_dies_frozen_comes_back(name: str, held: Held) -> None:
 
 @LED
 async def test_where_the_leader_dies_another_leads_and_it_comes_back_to_follow(name: str, held: Held) -> None:
-    led = able(held, Led)
+    led = able(held, HasLeader)
     await eventually(lambda: KEEP[name](held.url, "tea"))
     pids = held.pids
     evidence = await led.kill_primary()
@@ -192,7 +192,7 @@ async def test_where_the_leader_dies_another_leads_and_it_comes_back_to_follow(n
 async def test_what_a_cut_off_replica_has_not_had_is_lost_when_it_takes_over(name: str, held: Held) -> None:
     assert (await held.kill()).landed
     assert (await held.restart()).landed  # empty
-    replicating, led = able(held, Replicating), able(held, Led)
+    replicating, led = able(held, Replicating), able(held, HasLeader)
     assert (await replicating.cut_replication()).landed
     assert await KEEP[name](held.url, "tea") == "tea"
     assert (await led.kill_primary()).landed
@@ -203,7 +203,7 @@ async def test_what_a_cut_off_replica_has_not_had_is_lost_when_it_takes_over(nam
 
 @EVICTING
 async def test_what_no_longer_fits_is_evicted_until_the_limit_is_lifted(held: Held) -> None:
-    store, client = able(held, Evicting), redis.asyncio.Redis.from_url(held.url)
+    store, client = able(held, Evictable), redis.asyncio.Redis.from_url(held.url)
     try:
         await client.flushall()
         await client.mset({f"key{number}": "x" * 1000 for number in range(1000)})

@@ -17,12 +17,12 @@ import pytest
 from harness.cluster.supervisor import supervised
 from harness.common.errors import EnvironmentLacksError, UsageError
 from harness.common.ports import Reservation
-from harness.load.control.channel import Joined, Lost
+from harness.load.control.channel import Joined, WorkerLost
 from harness.results import spool
-from harness.runner.driver import Driver, Ears, driving
+from harness.runner.driver import Driver, LoadCallbacks, start_driver
 from harness.scenario.arm import Arm
 from harness.scenario.design import Design
-from harness.scenario.driver_processes import Address, Driving
+from harness.scenario.driver_processes import Address, DriverProcesses
 from harness.scenario.workload import Load, Sessions
 from tests.e2e.test_load import CLOSED, OPEN, PLAIN, SHOPPERS, Loaded, shop
 from tests.support.harness_command import ROOT, argv
@@ -34,7 +34,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.alone]
 @dataclass
 class Heard:
     joined: list[Joined] = field(default_factory=list)
-    lost: list[Lost] = field(default_factory=list)
+    lost: list[WorkerLost] = field(default_factory=list)
 
 
 def free() -> Address:
@@ -50,7 +50,7 @@ async def until(holds: Callable[[], bool]) -> None:
 
 
 @asynccontextmanager
-async def elsewhere(by: Driving) -> AsyncIterator[Process]:
+async def elsewhere(by: DriverProcesses) -> AsyncIterator[Process]:
     """A worker as another machine would have it."""
     worker = await asyncio.create_subprocess_exec(*argv("worker", "--master", str(by.bind)), cwd=ROOT)
     try:
@@ -62,14 +62,14 @@ async def elsewhere(by: Driving) -> AsyncIterator[Process]:
 
 
 @asynccontextmanager
-async def crowd(directory: Path, text: str, load: Load, by: Driving, heard: Heard) -> AsyncIterator[Driver]:
+async def crowd(directory: Path, text: str, load: Load, by: DriverProcesses, heard: Heard) -> AsyncIterator[Driver]:
     users = directory / "shoppers.py"
     users.write_text(text)
     arm = Arm(Design("one"), "control", load, ())
-    ears = Ears(joined=heard.joined.append, lost=heard.lost.append)
+    ears = LoadCallbacks(joined=heard.joined.append, lost=heard.lost.append)
     async with (
         supervised("test") as supervisor,
-        driving(
+        start_driver(
             arm,
             users,
             spool=directory / "spool",
@@ -83,7 +83,7 @@ async def crowd(directory: Path, text: str, load: Load, by: Driving, heard: Hear
         yield driver
 
 
-async def loaded(directory: Path, server: Scripted, text: str, load: Load, by: Driving) -> Loaded:
+async def loaded(directory: Path, server: Scripted, text: str, load: Load, by: DriverProcesses) -> Loaded:
     async with crowd(directory, text, load, by, Heard()) as driver:
         await driver.ready()
         driver.start(server.url)
@@ -94,7 +94,7 @@ async def loaded(directory: Path, server: Scripted, text: str, load: Load, by: D
 
 async def test_two_processes_are_recorded_and_judged_as_one(tmp_path: Path) -> None:
     with scripted(otherwise=shop()) as server:
-        seen = await loaded(tmp_path, server, SHOPPERS, CLOSED, Driving(processes=2))
+        seen = await loaded(tmp_path, server, SHOPPERS, CLOSED, DriverProcesses(processes=2))
         received = len(server.requests)
     last = seen.snapshots[-1]
     during = seen.requests[seen.requests.phase == 0]
@@ -113,7 +113,7 @@ async def test_a_worker_that_is_killed_is_told_and_the_others_go_on(tmp_path: Pa
     heard = Heard()
     load = Sessions(concurrent=8, duration="60s", warmup="0s")
     with scripted(otherwise=shop()) as server:
-        async with crowd(tmp_path, SHOPPERS, load, Driving(processes=2), heard) as driver:
+        async with crowd(tmp_path, SHOPPERS, load, DriverProcesses(processes=2), heard) as driver:
             await driver.ready()
             assert {worker.worker for worker in heard.joined} == {"worker-1", "worker-2"}
             assert {worker.clock_error_ms for worker in heard.joined} == {0}
@@ -137,7 +137,7 @@ async def test_a_worker_that_is_killed_is_told_and_the_others_go_on(tmp_path: Pa
 
 async def test_a_worker_from_elsewhere_sends_what_it_recorded(tmp_path: Path) -> None:
     master = free()
-    by = Driving(processes=1, elsewhere=1, bind=master)
+    by = DriverProcesses(processes=1, elsewhere=1, bind=master)
     with scripted(otherwise=shop()) as server:
         async with elsewhere(by):
             seen = await loaded(tmp_path, server, SHOPPERS, OPEN, by)
@@ -154,7 +154,7 @@ async def test_a_worker_from_elsewhere_sends_what_it_recorded(tmp_path: Path) ->
 
 async def test_a_plain_locustfile_of_two_processes_is_counted_whole(tmp_path: Path) -> None:
     with scripted(otherwise=shop()) as server:
-        seen = await loaded(tmp_path, server, PLAIN, CLOSED, Driving(processes=2))
+        seen = await loaded(tmp_path, server, PLAIN, CLOSED, DriverProcesses(processes=2))
         received = len(server.requests)
     assert len(seen.requests) == received == seen.snapshots[-1].sent > 50
     table = next(line for line in (tmp_path / "load.log").read_text().splitlines() if "Aggregated" in line)
@@ -163,13 +163,13 @@ async def test_a_plain_locustfile_of_two_processes_is_counted_whole(tmp_path: Pa
 
 async def test_no_worker_may_be_without_a_session(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="2 workers share 1 sessions"):
-        async with crowd(tmp_path, SHOPPERS, Sessions(concurrent=1), Driving(processes=2), Heard()):
+        async with crowd(tmp_path, SHOPPERS, Sessions(concurrent=1), DriverProcesses(processes=2), Heard()):
             pass
 
 
 async def test_a_master_where_somebody_listens_is_told(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        by = Driving(elsewhere=1, bind=Address("127.0.0.1", taken.getsockname()[1]))
+        by = DriverProcesses(elsewhere=1, bind=Address("127.0.0.1", taken.getsockname()[1]))
         with pytest.raises(EnvironmentLacksError, match="no master can listen"):
             async with crowd(tmp_path, SHOPPERS, CLOSED, by, Heard()):
                 pass

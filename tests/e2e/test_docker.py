@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from harness import faults
-from harness.cluster.backends import backed
+from harness.cluster.backends import open_backend
 from harness.cluster.containers import Engine, connected, sweep
 from harness.cluster.containers.image import image
 from harness.cluster.replicas.replica import ProcessReplica
@@ -67,7 +67,7 @@ async def up(logs: Path, design: Design) -> AsyncIterator[tuple[Topology, Clock]
     clock = Clock()
     clock.start()
     run = uuid.uuid4().hex[:12]
-    async with supervised(run) as supervisor, backed("docker", supervisor, run) as backend:
+    async with supervised(run) as supervisor, open_backend("docker", supervisor, run) as backend:
         async with backend.topology(design, logs, clock) as topology:
             yield topology, clock
         assert supervisor.deaths.empty()
@@ -157,7 +157,7 @@ async def test_a_service_of_ones_own_is_killed_and_comes_back_at_its_address(
     design = Design("own", target=target, balancing=Balancing("cookie"), replicas=2)
     started: list[str] = []
     run = uuid.uuid4().hex[:12]
-    async with supervised(run) as supervisor, backed("docker", supervisor, run) as backend:
+    async with supervised(run) as supervisor, open_backend("docker", supervisor, run) as backend:
         async with backend.topology(
             design, tmp_path, Clock(), on_start=lambda name, boot: started.append(boot)
         ) as topology:

@@ -11,12 +11,12 @@ import pytest
 
 from harness import faults
 from harness.cluster.backends.process import ProcessBackend
-from harness.cluster.balancers import KINDS, available
+from harness.cluster.balancers import SPECS, available
 from harness.cluster.replicas.replica import ProcessReplica
 from harness.cluster.supervisor import supervised
 from harness.cluster.supervisor.main import stat
 from harness.cluster.topology import Topology
-from harness.cluster.watch.member_states import watching
+from harness.cluster.watch.member_states import watch_member_states
 from harness.common.clock import Clock
 from harness.common.errors import UntrustedError
 from harness.faults.timeline import timeline
@@ -36,8 +36,8 @@ EACH: tuple[Fault, ...] = (
     faults.PauseStore(),
     faults.KillStore(),
     faults.Partition("balancer-r1"),
-    faults.Stall("store"),
-    faults.Cut("r0-store"),
+    faults.HoldReplies("store"),
+    faults.ResetConnections("r0-store"),
     faults.ReloadBalancer(),
     faults.KillBalancer(),
     faults.CrashLoop(1, every="100ms", times=2),
@@ -70,7 +70,7 @@ async def up(logs: Path, balancer: str = "auto") -> AsyncIterator[tuple[Topology
             assert supervisor.deaths.empty()
 
 
-@pytest.mark.parametrize("balancer", sorted(KINDS))
+@pytest.mark.parametrize("balancer", sorted(SPECS))
 async def test_every_fault_lands_on_real_parts_and_leaves_them_steady(balancer: str, tmp_path: Path) -> None:
     async with up(tmp_path, balancer) as (topology, clock):
         for fault in EACH if balancer in ("haproxy", "nginx") else BALANCED:
@@ -95,7 +95,7 @@ async def test_the_kernel_shows_what_a_pause_does_and_that_it_is_undone_when_the
 
 async def test_a_paused_replica_is_held_for_up_at_first(tmp_path: Path) -> None:
     told: list[Event] = []
-    async with up(tmp_path, "haproxy") as (topology, clock), watching(topology.balancer, clock, told.append):
+    async with up(tmp_path, "haproxy") as (topology, clock), watch_member_states(topology.balancer, clock, told.append):
         async with timeline([At("0s", faults.Pause(1))], topology, clock, told.append):
             await asyncio.sleep(3)
         await topology.steady()

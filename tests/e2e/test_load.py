@@ -18,12 +18,12 @@ from harness.cluster.supervisor import supervised
 from harness.common.errors import EnvironmentLacksError, UntrustedError, UsageError
 from harness.observations.samples import Snapshot
 from harness.oracle import history
-from harness.oracle.judge import Judgement, judge
+from harness.oracle.judge import SessionVerdict, judge
 from harness.results import spool
-from harness.runner.driver import Driver, driving
+from harness.runner.driver import Driver, start_driver
 from harness.scenario.arm import Arm
 from harness.scenario.design import Design
-from harness.scenario.driver_processes import ALONE, Driving
+from harness.scenario.driver_processes import ONE_PROCESS, DriverProcesses
 from harness.scenario.rates import Trace
 from harness.scenario.workload import Load, Requests, Sessions
 from tests.support.load import Scripted, Shelf, header, reply, scripted
@@ -96,19 +96,21 @@ class Loaded:
     def __init__(self, directory: Path, snapshots: list[Snapshot], swept: int) -> None:
         self.requests: pd.DataFrame = spool.read(directory)
         lines = spool.ledgers(directory).splitlines()
-        self.judgements: list[Judgement] = [judge(history.Testimony.from_json(json.loads(line))) for line in lines]
+        self.judgements: list[SessionVerdict] = [
+            judge(history.SessionHistory.from_json(json.loads(line))) for line in lines
+        ]
         self.snapshots = snapshots
         self.swept = swept
 
 
 @asynccontextmanager
-async def started(directory: Path, text: str, load: Load, by: Driving = ALONE) -> AsyncIterator[Driver]:
+async def started(directory: Path, text: str, load: Load, by: DriverProcesses = ONE_PROCESS) -> AsyncIterator[Driver]:
     scenario = directory / "shoppers.py"
     scenario.write_text(text)
     arm = Arm(Design("one"), "control", load, ())
     async with (
         supervised("test") as supervisor,
-        driving(
+        start_driver(
             arm, scenario, spool=directory / "spool", log=directory / "load.log", supervisor=supervisor, seed=7, by=by
         ) as driver,
     ):
@@ -144,7 +146,7 @@ async def test_a_load_is_recorded_and_judged_whole(tmp_path: Path, load: Load) -
 
 async def test_without_records_a_load_is_tallied_and_judged_all_the_same(tmp_path: Path) -> None:
     with scripted(otherwise=shop()) as server:
-        async with started(tmp_path, SHOPPERS, CLOSED, Driving(records=False)) as driver:
+        async with started(tmp_path, SHOPPERS, CLOSED, DriverProcesses(records=False)) as driver:
             await driver.ready()
             driver.start(server.url)
             await driver.until_done()

@@ -59,7 +59,7 @@ async def test_a_replica_has_again_what_is_on_its_volume(tmp_path: Path) -> None
         assert int(restarted["volume_bytes"] or 0) > 0 < float(restarted["opened_s"] or 0)
         assert await session("GET", "/cart") == before
 
-        told = await struck(topology, faults.TornTail(0, cut=1))
+        told = await struck(topology, faults.TruncateTail(0, cut=1))
         torn = next(event for event in told if event.kind == "fault_effective" and event.detail["kind"] == "torn_tail")
         assert (torn.detail["file"], torn.detail["bytes_cut"]) == ("events", 1)
         shown = await session("GET", "/cart")

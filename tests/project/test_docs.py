@@ -11,7 +11,7 @@ import pytest
 from harness.cli import build_parser
 from harness.common.errors import EnvironmentLacksError, UntrustedError, UsageError
 from harness.observations.requests import RECORD
-from harness.results.summary import SCHEMA, Arm, DesignSummary, FaultFigures, Sessions, Summary
+from harness.results.summary import SCHEMA, ArmFigures, DesignSummary, FaultFigures, SessionFigures, Summary
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted(
@@ -90,7 +90,9 @@ def test_every_column_of_requests_parquet_is_explained(column: str) -> None:
     assert f"| `{column}` |" in RESULTS
 
 
-@pytest.mark.parametrize("noun", [Summary, DesignSummary, Arm, Sessions, FaultFigures], ids=lambda noun: noun.__name__)
+@pytest.mark.parametrize(
+    "noun", [Summary, DesignSummary, ArmFigures, SessionFigures, FaultFigures], ids=lambda noun: noun.__name__
+)
 def test_every_key_of_the_summary_is_explained(noun: type[Summary]) -> None:
     missing = [key.name for key in fields(noun) if not names(RESULTS, key.name)]
     assert missing == []

@@ -3,11 +3,11 @@
 from pathlib import Path
 
 from harness.analysis.metrics.fold import fold
-from harness.cluster.backends import backed
+from harness.cluster.backends import open_backend
 from harness.cluster.supervisor import supervised
 from harness.results.arm_files import ArmFiles, ArmObservations
-from harness.results.summary import Arm as Figures
-from harness.runner.arm_runner import Bench
+from harness.results.summary import ArmFigures as Figures
+from harness.runner.arm_runner import ArmRunner
 from harness.runner.progress import Silent
 from harness.scenario.arm import Arm
 from harness.scenario.design import Design
@@ -21,8 +21,8 @@ async def benched(
     """What was observed, and its figures."""
     arm = Arm(design, "fault", Sessions(concurrent=30, duration=duration, warmup="200ms"), faults)
     files = ArmFiles(into / "observations" / "arm")
-    async with supervised("benched") as supervisor, backed(backend, supervisor, "benched") as place:
-        bench = Bench(place, supervisor, 1, Silent())
+    async with supervised("benched") as supervisor, open_backend(backend, supervisor, "benched") as place:
+        bench = ArmRunner(place, supervisor, 1, Silent())
         async with bench.recording(arm, files) as told:
             await bench.measure(told, users)
     seen = files.observations(design.name, "fault", {"warmup_s": arm.warmup, "duration_s": arm.seconds})

@@ -9,28 +9,28 @@ import pandas as pd
 
 from harness.observations.events import Event
 from harness.observations.requests import Anomaly, Outcome
-from harness.oracle.judge import Judgement, Loss
+from harness.oracle.judge import Loss, SessionVerdict
 from harness.results.arm_files import ArmObservations
 from harness.results.summary import (
-    Arm,
+    ArmFigures,
     Availability,
     Bytes,
     Calibration,
     Controls,
     DesignSummary,
-    Driver,
+    DriverFigures,
     Echo,
     FaultFigures,
     Percentiles,
     Phase,
     Phases,
-    Requests,
+    RequestCounts,
     Resources,
-    Sessions,
+    SessionFigures,
     Spread,
     Summary,
     Throughput,
-    Writes,
+    WriteFigures,
 )
 
 EFFECTIVE, HEALED = 8.0, 14.0
@@ -109,10 +109,10 @@ def observations(fake: Fake, arm: str, seed: int = 1) -> ArmObservations:
     return ArmObservations(fake.name, arm, requests, events, (), judged, warmup=2.0, duration=20.0)
 
 
-def judgement(session: int, losses: tuple[Loss, ...] = (), kind: str = "none") -> Judgement:
+def judgement(session: int, losses: tuple[Loss, ...] = (), kind: str = "none") -> SessionVerdict:
     """One session's judgement; ``kind`` where something graver than a loss, or no loss, befell it."""
     told = "lost" if losses and kind == "none" else kind
-    return Judgement(session=session, kind=told, lost=bool(losses), losses=losses)
+    return SessionVerdict(session=session, kind=told, lost=bool(losses), losses=losses)
 
 
 def percentiles(p50: float | None) -> Percentiles:
@@ -122,24 +122,24 @@ def percentiles(p50: float | None) -> Percentiles:
 
 def phase(rate: float, p50: float = 4.0, failed: int = 0, in_doubt: int = 0) -> Phase:
     """A phase of 1,000 requests that were ok, and what failed."""
-    counts = Requests(1000 + failed + in_doubt, 1000, failed, in_doubt)
+    counts = RequestCounts(1000 + failed + in_doubt, 1000, failed, in_doubt)
     return Phase(counts, Throughput(rate, rate), percentiles(p50), percentiles(p50))
 
 
-def arm(fake: Fake, name: str) -> Arm:
+def arm(fake: Fake, name: str) -> ArmFigures:
     """The figures of one arm."""
     fault = name == "fault"
     lost = fake.lost if fault else 0
     fast = fake.latency_ms
     faults = (FaultFigures("kill", "r1", 7.99, EFFECTIVE, HEALED, {"pid_gone": 4711}, 1.4, 2.1),) if fault else ()
     during = Phases(phase(300), phase(251.5, fast * 3, 60, 12), phase(299)) if fault else Phases(None, None, None)
-    return Arm(
-        requests=Requests(5400, 5328 if fault else 5400, 60 if fault else 0, 12 if fault else 0),
+    return ArmFigures(
+        requests=RequestCounts(5400, 5328 if fault else 5400, 60 if fault else 0, 12 if fault else 0),
         throughput=Throughput(300.0, 290.0 if fault else 300.0),
         latency_ms=percentiles(fast * (3 if fault else 1)),
         service_ms=percentiles(fast),
         phases=during,
-        sessions=Sessions(
+        sessions=SessionFigures(
             started=fake.sessions,
             judged=fake.sessions,
             at_risk=lost if fault else None,
@@ -159,7 +159,7 @@ def arm(fake: Fake, name: str) -> Arm:
             lost_not_at_risk=0,
             at_risk_not_lost=0,
         ),
-        writes=Writes(48_210, lost * 3, 0, 12 if fault else 0, 3 if fault else 0, 0),
+        writes=WriteFigures(48_210, lost * 3, 0, 12 if fault else 0, 3 if fault else 0, 0),
         spread=Spread(
             {"r0": 1810, "r1": 1700 - 900 * fault, "r2": 1890 + 900 * fault}, 1.05, 0.045 if not fault else 0.37
         ),
@@ -167,7 +167,7 @@ def arm(fake: Fake, name: str) -> Arm:
         faults=faults,
         availability=Availability(0.987, 0.91 if fault else None),
         resources=Resources(0.31, 0.5, 0.12, 0.08 if fake.name == "hybrid" else None, 182.0, 2.1),
-        driver=Driver(False, 0.8, 0, 0),
+        driver=DriverFigures(False, 0.8, 0, 0),
     )
 
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
-from harness.cluster.capabilities import Condition, Evidence, Keys, Member, Refusal
+from harness.cluster.capabilities import Evidence, Keys, LinkState, Member, Refusal
 from harness.observations.events import Effect, Event
-from harness.oracle.judge import Judgement, Loss
+from harness.oracle.judge import Loss, SessionVerdict
 from harness.results.arm_files import ArmObservations
 
 CATEGORIES = ("name", "method", "outcome", "anomaly", "replica", "boot")
@@ -62,7 +62,7 @@ def requests(asked: Sequence[Asked]) -> pd.DataFrame:
 def observed(
     asked: Sequence[Asked],
     events: Sequence[Event] = (),
-    judgements: Sequence[Judgement] = (),
+    judgements: Sequence[SessionVerdict] = (),
     *,
     design: str = "sticky",
     arm: str = "fault",
@@ -266,15 +266,15 @@ class FakeBalancer(FakePart):
 class FakeLink(FakePart):
     """A link that is as it was told."""
 
-    condition: Condition = field(default_factory=Condition)
+    condition: LinkState = field(default_factory=LinkState)
 
     @property
     def well(self) -> bool:
-        return self.condition == Condition()
+        return self.condition == LinkState()
 
-    async def be(self, condition: Condition) -> Evidence:
+    async def be(self, condition: LinkState) -> Evidence:
         self.condition = condition
-        return Evidence(self.lands or condition == Condition(), {"connections": 2, "held": 0, "dropped": 0})
+        return Evidence(self.lands or condition == LinkState(), {"connections": 2, "held": 0, "dropped": 0})
 
 
 def _links(*names: str) -> dict[str, FakeLink]:
@@ -317,8 +317,8 @@ __all__ = [
     "FakeReplica",
     "FakeStore",
     "FakeTopology",
-    "Judgement",
     "Loss",
+    "SessionVerdict",
     "kill_at",
     "observed",
     "requests",

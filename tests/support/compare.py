@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from harness.analysis.compare import Side
-from harness.results.plan import Plan
+from harness.analysis.compare import ComparedRun
+from harness.results.plan import RunPlan
 from harness.results.run import Run
-from harness.results.summary import Again, Arm, Controls, DesignSummary, Echo, Percentiles, Summary
+from harness.results.summary import AAControl, ArmFigures, Controls, DesignSummary, Echo, Percentiles, Summary
 from harness.results.verdicts import Result, Verdict
 from tests.support import charts
 from tests.support.charts import Fake
@@ -33,7 +33,7 @@ class Session:
     slower: Mapping[str, float] = field(default_factory=dict)  # by design, such as 1.25
     aa_slower: float = 1.0
 
-    def side(self) -> Side:
+    def side(self) -> ComparedRun:
         rng = np.random.default_rng(self.seed)
         machine = np.exp(rng.normal(0, self.drift, self.pairs)) / self.speed
         designs = {
@@ -50,20 +50,22 @@ class Session:
             Echo(1000, 20_000 / each, 0.7 * each, 1.6 * each, 0.9)
             for each in machine * np.exp(rng.normal(0, self.echo_noise, self.pairs))
         )
-        controls = Controls(None, replace(echo[0], repeats=echo), Again(self.designs[0], again))
+        controls = Controls(None, replace(echo[0], repeats=echo), AAControl(self.designs[0], again))
         summary = Summary("made_up", f"run-{self.seed}", designs, controls, "pass")
         verdicts = tuple(Verdict("keeps", Result.PASS, "none lost", name) for name in self.designs)
-        return Side(plan(summary, self.pairs), summary, verdicts)
+        return ComparedRun(plan(summary, self.pairs), summary, verdicts)
 
     def _noise(self, rng: np.random.Generator, size: int) -> npt.NDArray[np.float64]:
         return np.exp(rng.normal(0, self.noise, size))
 
-    def _repeated(self, rng: np.random.Generator, machine: npt.NDArray[np.float64], name: str, slower: float) -> Arm:
+    def _repeated(
+        self, rng: np.random.Generator, machine: npt.NDArray[np.float64], name: str, slower: float
+    ) -> ArmFigures:
         repeats = tuple(arm(name, float(speed) * slower, self._noise(rng, 4).tolist()) for speed in machine)
         return replace(repeats[0], repeats=repeats if self.pairs > 1 else ())
 
 
-def arm(name: str, slower: float, noise: Sequence[float]) -> Arm:
+def arm(name: str, slower: float, noise: Sequence[float]) -> ArmFigures:
     """One arm of a design that is so much slower than another, each figure with its own noise."""
     told = charts.arm(Fake("any"), name)
     throughput, p50, p99, cpu = (float(factor) for factor in noise)
@@ -76,9 +78,9 @@ def arm(name: str, slower: float, noise: Sequence[float]) -> Arm:
     )
 
 
-def plan(summary: Summary, pairs: int) -> Plan:
+def plan(summary: Summary, pairs: int) -> RunPlan:
     designs = {name: told.describe for name, told in summary.designs.items()}
-    return Plan(
+    return RunPlan(
         run=summary.run,
         scenario=summary.scenario,
         path="/somewhere/made_up.py",
@@ -95,7 +97,7 @@ def plan(summary: Summary, pairs: int) -> Plan:
     )
 
 
-def changed(side: Side, design: str, nth: int, change: Mapping[str, int], what: str = "sessions") -> Side:
+def changed(side: ComparedRun, design: str, nth: int, change: Mapping[str, int], what: str = "sessions") -> ComparedRun:
     """The side with counts of one repeat of a control changed: ``sessions`` or ``writes``."""
     told = side.summary.designs[design]
     whole = told.arms["control"]
@@ -106,7 +108,7 @@ def changed(side: Side, design: str, nth: int, change: Mapping[str, int], what: 
     return replace(side, summary=replace(side.summary, designs=designs))
 
 
-def kept(side: Side, directory: Path) -> Path:
+def kept(side: ComparedRun, directory: Path) -> Path:
     """The side as a run's directory."""
     run = Run.create(directory, side.plan)
     run.keep_summary(side.summary, side.verdicts)

@@ -4,7 +4,7 @@ import asyncio
 import sys
 from pathlib import Path
 
-from harness.cluster.backends import backed
+from harness.cluster.backends import open_backend
 from harness.cluster.supervisor import supervised
 from harness.common.clock import Clock
 from harness.faults import Pause
@@ -16,7 +16,7 @@ DESIGN = Design("plain", state="redis", replicas=1)
 async def main(run: str, logs: Path) -> None:
     async with (
         supervised(run) as supervisor,
-        backed("docker", supervisor, run) as backend,
+        open_backend("docker", supervisor, run) as backend,
         backend.topology(DESIGN, logs, Clock()) as topology,
     ):
         assert (await Pause(0).inject(topology)).landed

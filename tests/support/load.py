@@ -14,14 +14,14 @@ import gevent
 import numpy as np
 from gevent.event import Event
 
-from harness.load.arrivals.workload import Closed
+from harness.load.arrivals.workload import ClosedWorkload
 from harness.load.http.client import Client, Request
-from harness.load.http.event_loop import Engine
-from harness.load.http.response import Reply
+from harness.load.http.event_loop import EventLoop
+from harness.load.http.response import Response
 from harness.load.http.target import Target
-from harness.load.recording.recorder import Chunk, Names, Recorder
+from harness.load.recording.recorder import Chunk, Recorder, StringTable
 from harness.load.sessions import session as sessions
-from harness.load.sessions.session import Actor, Session, Stage
+from harness.load.sessions.session import Actor, LoadContext, Session
 from harness.observations.requests import RECORD, Outcome
 from harness.oracle.models import ModelFactory, tally
 from harness.oracle.observed import Tally, tally_of
@@ -164,10 +164,10 @@ class Visitor:
     def final(self, client: Client, /) -> Request | None:
         return client.get("/cart")
 
-    def observe(self, reply: Reply, /) -> Tally | None:
+    def observe(self, reply: Response, /) -> Tally | None:
         return tally_of(reply.json()) if reply.body.startswith(b"{") else None
 
-    def forced_login(self, reply: Reply, /) -> bool:
+    def forced_login(self, reply: Response, /) -> bool:
         return reply.status == 401
 
     def wait_time(self) -> float:
@@ -197,7 +197,7 @@ class Driven:
     """What came of some sessions."""
 
     records: Chunk
-    stage: Stage
+    stage: LoadContext
 
     @property
     def outcomes(self) -> list[Outcome]:
@@ -206,9 +206,11 @@ class Driven:
 
 def drive(url: str, *sessions: Visitor, within: float = 10.0, target: Target | None = None) -> Driven:
     """Run sessions from the first request to the last; fails where they take too long."""
-    engine, crowd, chunks = Engine(), Once(), [np.empty(0, RECORD)]
+    engine, crowd, chunks = EventLoop(), Once(), [np.empty(0, RECORD)]
     engine.target = target or Target.of(url)
-    stage = Stage(engine, Recorder(chunks.append), Names(), host=engine.target.host, seed=1, t0=time.monotonic_ns())
+    stage = LoadContext(
+        engine, Recorder(chunks.append), StringTable(), host=engine.target.host, seed=1, t0=time.monotonic_ns()
+    )
 
     def start(now: int) -> None:
         crowd.left = len(sessions)
@@ -235,12 +237,14 @@ class Rig:
     """An engine with its stage and a recorder that keeps its rows, turned by the test itself."""
 
     def __init__(self, url: str) -> None:
-        self.engine = Engine()
+        self.engine = EventLoop()
         target = self.engine.target = Target.of(url)
         self._chunks: list[Chunk] = []
         self._recorder = Recorder(self._chunks.append)
-        self.names = Names()
-        self.stage = Stage(self.engine, self._recorder, self.names, host=target.host, seed=1, t0=time.monotonic_ns())
+        self.names = StringTable()
+        self.stage = LoadContext(
+            self.engine, self._recorder, self.names, host=target.host, seed=1, t0=time.monotonic_ns()
+        )
 
     def until(self, holds: Callable[[], bool], within: float = 10.0) -> None:
         """Turn the engine until something holds."""
@@ -249,9 +253,9 @@ class Rig:
             assert time.monotonic() < end, "it never came to that"
             self.engine.turn()
 
-    def visit(self, *users: Visitor) -> Closed:
+    def visit(self, *users: Visitor) -> ClosedWorkload:
         """Let these users run their sessions, closed, until each has ended its first one."""
-        crowd = Closed(self.stage)
+        crowd = ClosedWorkload(self.stage)
         ended: set[int] = set()
         proceed = crowd.ended
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from targets.http.errors import Unavailable
 from targets.state.replicated import Replicated
-from targets.storage.peers import Entry
+from targets.storage.peers import ReplicatedEntry
 
 
 @dataclass
@@ -15,11 +15,11 @@ class Nearby:
     place: Replicated
     away: bool = False
 
-    async def keep(self, entries: Sequence[Entry]) -> Collection[str]:
+    async def keep(self, entries: Sequence[ReplicatedEntry]) -> Collection[str]:
         self._answers()
         return self.place.keep(entries)
 
-    async def give(self, handle: str) -> Entry | None:
+    async def give(self, handle: str) -> ReplicatedEntry | None:
         self._answers()
         return self.place.give(handle)
 

@@ -13,7 +13,7 @@ from targets.apps import App, Parts
 from targets.common.settings import Settings
 from targets.server.capacity import Slots
 from targets.server.service import Service, at_work
-from targets.state import Place
+from targets.state import SessionStore
 from targets.storage.journal import Journal
 
 SETTINGS = Settings(replica="r7", boot="b00")
@@ -65,7 +65,11 @@ class Client:
 
 @asynccontextmanager
 async def served(
-    app: App, place: Place, settings: Settings = SETTINGS, journal: Journal | None = None, slots: Slots | None = None
+    app: App,
+    place: SessionStore,
+    settings: Settings = SETTINGS,
+    journal: Journal | None = None,
+    slots: Slots | None = None,
 ) -> AsyncIterator[BaseTestServer]:
     """The server of one service."""
     parts = Parts(place, journal or Journal(None, settings), settings)
@@ -75,7 +79,7 @@ async def served(
 
 
 @asynccontextmanager
-async def visited(app: App, place: Place, **more: Any) -> AsyncIterator[Client]:
+async def visited(app: App, place: SessionStore, **more: Any) -> AsyncIterator[Client]:
     """One client of the server of one service."""
     async with served(app, place, **more) as server:
         client = Client(server)

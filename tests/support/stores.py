@@ -11,7 +11,7 @@ from typing import Protocol, TypeVar
 import pytest
 
 from harness.cluster.capabilities import Killable, Pausable
-from harness.cluster.stores import STORES, Kind
+from harness.cluster.stores import STORES, StoreType
 from harness.cluster.stores.etcd import EtcdStore
 from harness.cluster.stores.hazelcast import HazelcastStore
 from harness.cluster.stores.nats import NatsStore
@@ -33,7 +33,7 @@ DURABLE = ("etcd", "nats", "postgres")
 T = TypeVar("T")
 
 
-class Held(Kind, Killable, Pausable, Protocol):
+class Held(StoreType, Killable, Pausable, Protocol):
     """What each of them can do."""
 
 
@@ -53,7 +53,9 @@ class HeldStores:
             assert (await held.restart()).landed
             return held
         logs, agreeing = self._logs / name, AGREEING.get(name)
-        store: Kind = agreeing(self.supervisor, logs, members=1) if agreeing else STORES[name](self.supervisor, logs)
+        store: StoreType = (
+            agreeing(self.supervisor, logs, members=1) if agreeing else STORES[name](self.supervisor, logs)
+        )
         try:
             await self._scope.enter_async_context(store)
         except EnvironmentLacksError as lack:

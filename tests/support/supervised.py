@@ -6,7 +6,7 @@ import sys
 import time
 from pathlib import Path
 
-from harness.cluster.supervisor import Command, supervised
+from harness.cluster.supervisor import ProcessSpec, supervised
 from harness.cluster.supervisor.signals import paused
 
 FORKS_AWAY = """
@@ -29,7 +29,7 @@ AWKWARD = {
 async def main(run: str, logs: Path, ending: str) -> None:
     async with supervised(run) as supervisor:
         children = {
-            name: await supervisor.spawn(Command(name, "replica", argv, logs / f"{name}.log"))
+            name: await supervisor.spawn(ProcessSpec(name, "replica", argv, logs / f"{name}.log"))
             for name, argv in AWKWARD.items()
         }
         await paused(children["frozen"])

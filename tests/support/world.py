@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from harness.observations.requests import Anomaly, Outcome
-from harness.oracle.judge import Judgement, judge
+from harness.oracle.judge import SessionVerdict, judge
 from harness.oracle.ledger import Ledger
 from harness.oracle.observed import Tally
 from harness.oracle.operations import MASK, token
@@ -98,7 +98,7 @@ class Client:
             return self._settled(op, Outcome.OK, self.cell.tally())
         return self._settled(op, Outcome.OK, apply(op))
 
-    def end(self) -> Judgement:
+    def end(self) -> SessionVerdict:
         """The final read, and the verdict."""
         self.t += 1
         self.anomalies.append(self.ledger.final(Outcome.OK, self.cell.tally(), self.boot, self.t))

@@ -3,14 +3,14 @@ from typing import Any
 
 import pytest
 
-from harness.oracle.judge import Judgement
+from harness.oracle.judge import SessionVerdict
 
 
 @pytest.fixture
-def judgement() -> Callable[..., Judgement]:
+def judgement() -> Callable[..., SessionVerdict]:
     """A judgement of which only the named fields matter."""
 
-    def make(**known: Any) -> Judgement:
-        return Judgement(**{"session": 1, **known})
+    def make(**known: Any) -> SessionVerdict:
+        return SessionVerdict(**{"session": 1, **known})
 
     return make

@@ -14,17 +14,17 @@ import numpy as np
 
 from harness.analysis.compare.contrasts import ECHO, MEASURES, Contrast, again, contrasts
 from harness.analysis.compare.invariants import Invariant, invariants
-from harness.analysis.compare.outcome import Outcome, gravest
+from harness.analysis.compare.outcome import ComparisonOutcome, gravest
 from harness.analysis.compare.ratios import ALPHA, Shift, holm
-from harness.analysis.compare.side import Side, changes, experiment_differences, machine_differences
+from harness.analysis.compare.side import ComparedRun, changes, experiment_differences, machine_differences
 from harness.common.errors import UsageError
 from harness.results.baselines import altered
 
-__all__ = ["MARGIN", "Comparison", "Metric", "Outcome", "Side", "compare", "read_and_compare"]
+__all__ = ["MARGIN", "ComparedRun", "Comparison", "ComparisonOutcome", "Metric", "compare", "read_and_compare"]
 
 MARGIN = 0.10
 #: Fewer pairs than this on either side say nothing.
-LEAST_PAIRS = 6
+MIN_PAIRS = 6
 #: What the A/A arm and the echo may move by.
 STILL = 0.05
 _NAMED = 3  # metrics with one and the same reason
@@ -42,7 +42,7 @@ class Metric:
     pairs: tuple[int, int]  # the run's, the baseline's
     ratio: float | None
     interval: tuple[float, float] | None
-    outcome: Outcome
+    outcome: ComparisonOutcome
     why: str
 
     @property
@@ -78,7 +78,7 @@ class Comparison:
     baseline: str
     scenario: str
     margin: float
-    outcome: Outcome
+    outcome: ComparisonOutcome
     why: tuple[str, ...]
     obstacles: tuple[str, ...] = ()
     declared: tuple[str, ...] = ()  # differences of the machines that were declared to be all right
@@ -94,20 +94,22 @@ def read_and_compare(run: Path, baseline: Path, margin: float = MARGIN, allow_en
     Raises:
         UsageError: ``run`` cannot be read.
     """
-    ours = Side.read(run)
+    ours = ComparedRun.read(run)
     try:
         unreadable = f"{baseline / name} is not what was accepted" if (name := altered(baseline)) else ""
-        theirs = Side.read(baseline)
+        theirs = ComparedRun.read(baseline)
     except UsageError as problem:
         unreadable = problem.message
     if unreadable:
         why = f'{unreadable} (harness baseline accept {run} --reason "..." makes this run the baseline)'
         names = (ours.plan.run, baseline.name, ours.plan.scenario, margin)
-        return Comparison(*names, Outcome.NOT_COMPARABLE, (why,), obstacles=(why,))
+        return Comparison(*names, ComparisonOutcome.NOT_COMPARABLE, (why,), obstacles=(why,))
     return compare(ours, theirs, margin, allow_environment)
 
 
-def compare(run: Side, baseline: Side, margin: float = MARGIN, allow_environment: bool = False) -> Comparison:
+def compare(
+    run: ComparedRun, baseline: ComparedRun, margin: float = MARGIN, allow_environment: bool = False
+) -> Comparison:
     """Hold a run against a baseline.
 
     Another scenario, load or set of designs leaves nothing to compare. Another machine leaves the invariants,
@@ -116,7 +118,7 @@ def compare(run: Side, baseline: Side, margin: float = MARGIN, allow_environment
     names = (run.plan.run, baseline.plan.run, run.plan.scenario, margin)
     other = experiment_differences(run, baseline)
     if other:
-        return Comparison(*names, Outcome.NOT_COMPARABLE, other, obstacles=other)
+        return Comparison(*names, ComparisonOutcome.NOT_COMPARABLE, other, obstacles=other)
     machine = machine_differences(run, baseline)
     obstacles, declared = ((), machine) if allow_environment else (machine, ())
     noise = Noise(_aa_noise(run, baseline), _echo_noise(run, baseline))
@@ -126,7 +128,7 @@ def compare(run: Side, baseline: Side, margin: float = MARGIN, allow_environment
     return Comparison(*names, outcome, why, obstacles, declared, changes(run, baseline), exact, metrics, noise)
 
 
-def _aa_noise(run: Side, baseline: Side) -> dict[str, float | None]:
+def _aa_noise(run: ComparedRun, baseline: ComparedRun) -> dict[str, float | None]:
     """By measure, how far the A/A arm lay from its twin, in the noisier of the two sessions."""
     now, before = again(run), again(baseline)
     return {
@@ -141,7 +143,7 @@ def _share(logs: Sequence[float]) -> float:
     return math.expm1(abs(float(np.mean(logs))))
 
 
-def _echo_noise(run: Side, baseline: Side) -> tuple[float, float] | None:
+def _echo_noise(run: ComparedRun, baseline: ComparedRun) -> tuple[float, float] | None:
     """The 95 % interval of the echo's throughput over the baseline's; None where there are too few rounds."""
     now, before = (tuple(math.log(echo.throughput) for echo in side.echoes() if echo) for side in (run, baseline))
     if min(len(now), len(before)) < 2:
@@ -152,7 +154,7 @@ def _echo_noise(run: Side, baseline: Side) -> tuple[float, float] | None:
 
 def _metrics(found: Sequence[Contrast], noise: Noise, margin: float) -> tuple[Metric, ...]:
     """Judge every contrast; those with enough pairs form the family that Holm's correction counts."""
-    shifts = {one: Shift(one.now, one.before) for one in found if min(len(one.now), len(one.before)) >= LEAST_PAIRS}
+    shifts = {one: Shift(one.now, one.before) for one in found if min(len(one.now), len(one.before)) >= MIN_PAIRS}
     above = dict(zip(shifts, holm([shift.p_above(margin) for shift in shifts.values()]), strict=True))
     below = dict(zip(shifts, holm([shift.p_below(margin) for shift in shifts.values()]), strict=True))
     return tuple(
@@ -163,28 +165,31 @@ def _metrics(found: Sequence[Contrast], noise: Noise, margin: float) -> tuple[Me
     )
 
 
-def _judged(shift: Shift, p: tuple[float, float], margin: float) -> tuple[Outcome, str]:
+def _judged(shift: Shift, p: tuple[float, float], margin: float) -> tuple[ComparisonOutcome, str]:
     """What one shift says by itself. Turn the two sides round, and a regression is an improvement."""
     low, high = shift.interval
     if -margin < low and high < margin:
-        return Outcome.EQUIVALENT, "the whole interval lies inside the margin"
+        return ComparisonOutcome.EQUIVALENT, "the whole interval lies inside the margin"
     if min(p) >= ALPHA:
-        return Outcome.INCONCLUSIVE, "the interval reaches over the margin, or Holm's correction says it may be chance"
+        return (
+            ComparisonOutcome.INCONCLUSIVE,
+            "the interval reaches over the margin, or Holm's correction says it may be chance",
+        )
     if not shift.recurs(margin):
-        return Outcome.INCONCLUSIVE, "beyond the margin, but not in each half of both sessions"
+        return ComparisonOutcome.INCONCLUSIVE, "beyond the margin, but not in each half of both sessions"
     return (
-        Outcome.REGRESSION if p[0] < ALPHA else Outcome.IMPROVED,
+        ComparisonOutcome.REGRESSION if p[0] < ALPHA else ComparisonOutcome.IMPROVED,
         "the whole interval lies beyond the margin, in each half of both sessions too",
     )
 
 
-def _metric(one: Contrast, shift: Shift, judged: tuple[Outcome, str], noise: Noise) -> Metric:
+def _metric(one: Contrast, shift: Shift, judged: tuple[ComparisonOutcome, str], noise: Noise) -> Metric:
     outcome, why = judged
-    flagged = outcome in (Outcome.REGRESSION, Outcome.IMPROVED)
+    flagged = outcome in (ComparisonOutcome.REGRESSION, ComparisonOutcome.IMPROVED)
     doubt = noise.doubt(one.measure.name, abs(shift.mean) if flagged else 0.0)
     if doubt:
-        without = "" if outcome is Outcome.INCONCLUSIVE else f"; without that: {outcome.value}"
-        outcome, why = Outcome.INCONCLUSIVE, doubt + without
+        without = "" if outcome is ComparisonOutcome.INCONCLUSIVE else f"; without that: {outcome.value}"
+        outcome, why = ComparisonOutcome.INCONCLUSIVE, doubt + without
     low, high = shift.interval
     ratio, interval = math.exp(shift.mean), (math.exp(low), math.exp(high))
     return Metric(
@@ -193,23 +198,34 @@ def _metric(one: Contrast, shift: Shift, judged: tuple[Outcome, str], noise: Noi
 
 
 def _unmeasured(one: Contrast) -> Metric:
-    why = f"{min(one.pairs)} pairs, at least {LEAST_PAIRS} are needed (--repeat {LEAST_PAIRS})"
+    why = f"{min(one.pairs)} pairs, at least {MIN_PAIRS} are needed (--repeat {MIN_PAIRS})"
     return Metric(
-        one.design, one.arm, one.measure.name, one.against, one.gates, one.pairs, None, None, Outcome.INCONCLUSIVE, why
+        one.design,
+        one.arm,
+        one.measure.name,
+        one.against,
+        one.gates,
+        one.pairs,
+        None,
+        None,
+        ComparisonOutcome.INCONCLUSIVE,
+        why,
     )
 
 
 def _overall(
     exact: Sequence[Invariant], metrics: Sequence[Metric], obstacles: Sequence[str]
-) -> tuple[Outcome, tuple[str, ...]]:
+) -> tuple[ComparisonOutcome, tuple[str, ...]]:
     """The gravest of all that counts, with everything that is as grave as that. What does not gate can only fail it."""
     said = [(one.outcome, one.design or "the run", one.why) for one in exact]
-    said += [(one.outcome, one.name, one.why) for one in metrics if one.gates or one.outcome is Outcome.REGRESSION]
-    said += [(Outcome.NOT_COMPARABLE, "times", obstacle) for obstacle in obstacles]
-    said += [(Outcome.INCONCLUSIVE, name, why) for name, why in _ambiguous(metrics)]
+    said += [
+        (one.outcome, one.name, one.why) for one in metrics if one.gates or one.outcome is ComparisonOutcome.REGRESSION
+    ]
+    said += [(ComparisonOutcome.NOT_COMPARABLE, "times", obstacle) for obstacle in obstacles]
+    said += [(ComparisonOutcome.INCONCLUSIVE, name, why) for name, why in _ambiguous(metrics)]
     outcome = gravest(outcome for outcome, _, _ in said)
     told = [(name, why) for gravity, name, why in said if gravity is outcome]
-    return outcome, () if outcome is Outcome.EQUIVALENT else tuple(_grouped(told))
+    return outcome, () if outcome is ComparisonOutcome.EQUIVALENT else tuple(_grouped(told))
 
 
 def _grouped(told: Sequence[tuple[str, str]]) -> Iterator[str]:
@@ -226,6 +242,6 @@ def _ambiguous(metrics: Sequence[Metric]) -> Iterator[tuple[str, str]]:
     """Where a design improved against the reference, the reference may as well have become slower."""
     floor = {one.measure: one.outcome for one in metrics if one.against == ECHO}
     for one in metrics:
-        improved = one.arm == "control" and one.against != ECHO and one.outcome is Outcome.IMPROVED
-        if improved and floor[one.measure] not in (Outcome.EQUIVALENT, Outcome.IMPROVED):
+        improved = one.arm == "control" and one.against != ECHO and one.outcome is ComparisonOutcome.IMPROVED
+        if improved and floor[one.measure] not in (ComparisonOutcome.EQUIVALENT, ComparisonOutcome.IMPROVED):
             yield one.name, f"improved, or {one.against} became worse: the echo cannot tell which"

@@ -4,16 +4,16 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from harness.analysis.compare.side import Side
-from harness.results.summary import Arm, Echo
+from harness.analysis.compare.side import ComparedRun
+from harness.results.summary import ArmFigures, Echo
 
 
 @dataclass(frozen=True)
-class Measure:
+class Metric:
     """One figure of an arm. ``gates``: steady enough that a comparison waits for its answer; the others are told."""
 
     name: str
-    of: Callable[[Arm], float | None]
+    of: Callable[[ArmFigures], float | None]
     floor: Callable[[Echo], float]  # the echo's figure that it is divided by, where the echo is the divisor
     more_is_better: bool = False
     gates: bool = True
@@ -23,17 +23,17 @@ class Measure:
         return -math.log(value) if self.more_is_better else math.log(value)
 
 
-def _bytes(arm: Arm) -> float | None:
+def _bytes(arm: ArmFigures) -> float | None:
     sent, received = arm.bytes.request_mean, arm.bytes.response_mean
     return None if sent is None or received is None else sent + received
 
 
 MEASURES = (
-    Measure("throughput", lambda arm: arm.throughput.correct, lambda echo: echo.throughput, more_is_better=True),
-    Measure("p50", lambda arm: arm.latency_ms.p50, lambda echo: echo.p50_ms),
-    Measure("p99", lambda arm: arm.latency_ms.p99, lambda echo: echo.p99_ms, gates=False),
-    Measure("cpu", lambda arm: arm.resources.cpu_ms_per_request, lambda echo: 1 / echo.throughput, gates=False),
-    Measure("bytes", _bytes, lambda echo: 1.0),  # bytes do not depend on the machine
+    Metric("throughput", lambda arm: arm.throughput.correct, lambda echo: echo.throughput, more_is_better=True),
+    Metric("p50", lambda arm: arm.latency_ms.p50, lambda echo: echo.p50_ms),
+    Metric("p99", lambda arm: arm.latency_ms.p99, lambda echo: echo.p99_ms, gates=False),
+    Metric("cpu", lambda arm: arm.resources.cpu_ms_per_request, lambda echo: 1 / echo.throughput, gates=False),
+    Metric("bytes", _bytes, lambda echo: 1.0),  # bytes do not depend on the machine
 )
 
 
@@ -44,7 +44,7 @@ class Contrast:
     design: str
     arm: str
     against: str
-    measure: Measure
+    measure: Metric
     now: tuple[float, ...]
     before: tuple[float, ...]
 
@@ -63,7 +63,7 @@ ECHO = "the echo"
 _Costs = Sequence[float | None]
 
 
-def contrasts(run: Side, baseline: Side) -> tuple[Contrast, ...]:
+def contrasts(run: ComparedRun, baseline: ComparedRun) -> tuple[Contrast, ...]:
     """A design's control by the reference's, a fault arm by its control, the reference's control by the echo."""
     return tuple(
         Contrast(design, arm, against, measure, _pairs(run, design, arm, against, measure),
@@ -73,20 +73,20 @@ def contrasts(run: Side, baseline: Side) -> tuple[Contrast, ...]:
     )  # fmt: skip
 
 
-def _divisions(side: Side) -> Iterator[tuple[str, str, str]]:
+def _divisions(side: ComparedRun) -> Iterator[tuple[str, str, str]]:
     for design in side.plan.designs:
         yield design, "control", ECHO if design == side.reference else side.reference
         if side.arm(design, "fault") is not None:
             yield design, "fault", "its control"
 
 
-def again(side: Side) -> Mapping[str, tuple[float, ...]]:
+def again(side: ComparedRun) -> Mapping[str, tuple[float, ...]]:
     """By measure, the A/A arm divided by the arm that it repeats: noise alone."""
     ours, theirs = side.again(), side.arm(side.reference, "control")
     return {measure.name: _divided(_costs(ours, measure), _costs(theirs, measure)) for measure in MEASURES}
 
 
-def _pairs(side: Side, design: str, arm: str, against: str, measure: Measure) -> tuple[float, ...]:
+def _pairs(side: ComparedRun, design: str, arm: str, against: str, measure: Metric) -> tuple[float, ...]:
     ours = _costs(side.arm(design, arm), measure)
     if against == ECHO:
         return _divided(ours, [_cost(measure, measure.floor(echo)) if echo else None for echo in side.echoes()])
@@ -94,14 +94,14 @@ def _pairs(side: Side, design: str, arm: str, against: str, measure: Measure) ->
     return _divided(ours, _costs(side.arm(divisor, "control"), measure))
 
 
-def _costs(arm: Arm | None, measure: Measure) -> _Costs:
+def _costs(arm: ArmFigures | None, measure: Metric) -> _Costs:
     """One a repeat; None where it was not measured, or the driver was not up to it."""
     if arm is None:
         return ()
     return [None if one.driver.saturated else _cost(measure, measure.of(one)) for one in arm.repeats or (arm,)]
 
 
-def _cost(measure: Measure, value: float | None) -> float | None:
+def _cost(measure: Metric, value: float | None) -> float | None:
     return measure.cost(value) if value else None
 
 

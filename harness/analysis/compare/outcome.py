@@ -4,7 +4,7 @@ import enum
 from collections.abc import Iterable
 
 
-class Outcome(enum.StrEnum):
+class ComparisonOutcome(enum.StrEnum):
     """From the gravest to the best. Fail outweighs unknown, unknown outweighs pass."""
 
     REGRESSION = "regression"
@@ -16,9 +16,11 @@ class Outcome(enum.StrEnum):
     @property
     def exit_code(self) -> int:
         """The process's exit code, by the contract."""
-        return {Outcome.REGRESSION: 1, Outcome.IMPROVED: 0, Outcome.EQUIVALENT: 0}.get(self, 3)
+        return {ComparisonOutcome.REGRESSION: 1, ComparisonOutcome.IMPROVED: 0, ComparisonOutcome.EQUIVALENT: 0}.get(
+            self, 3
+        )
 
 
-def gravest(outcomes: Iterable[Outcome]) -> Outcome:
+def gravest(outcomes: Iterable[ComparisonOutcome]) -> ComparisonOutcome:
     """The gravest of them; ``equivalent`` of none."""
-    return min(outcomes, key=list(Outcome).index, default=Outcome.EQUIVALENT)
+    return min(outcomes, key=list(ComparisonOutcome).index, default=ComparisonOutcome.EQUIVALENT)

@@ -5,25 +5,27 @@ from pathlib import Path
 
 from junitparser import Failure, JUnitXml, Skipped, TestCase, TestSuite
 
-from harness.analysis.compare import Comparison, Metric, Outcome
+from harness.analysis.compare import Comparison, ComparisonOutcome, Metric
 from harness.analysis.compare.invariants import Invariant
 from harness.results.files import write_text
 
 COLUMNS = ("ratio", "change", "95 % interval", "pairs", "verdict")
 _MARKS = {
-    Outcome.REGRESSION: "❌",
-    Outcome.NOT_COMPARABLE: "❔",
-    Outcome.INCONCLUSIVE: "❔",
-    Outcome.IMPROVED: "✅",
-    Outcome.EQUIVALENT: "✅",
+    ComparisonOutcome.REGRESSION: "❌",
+    ComparisonOutcome.NOT_COMPARABLE: "❔",
+    ComparisonOutcome.INCONCLUSIVE: "❔",
+    ComparisonOutcome.IMPROVED: "✅",
+    ComparisonOutcome.EQUIVALENT: "✅",
 }
 
 
 def sentence(found: Comparison) -> str:
     """What it comes to, in a line."""
-    exact = sum(one.outcome is not Outcome.REGRESSION for one in found.invariants)
+    exact = sum(one.outcome is not ComparisonOutcome.REGRESSION for one in found.invariants)
     kept = f"{exact} of {len(found.invariants)} invariants hold" if found.invariants else "nothing was compared"
-    same = sum(one.outcome in (Outcome.EQUIVALENT, Outcome.IMPROVED) for one in found.metrics if one.gates)
+    same = sum(
+        one.outcome in (ComparisonOutcome.EQUIVALENT, ComparisonOutcome.IMPROVED) for one in found.metrics if one.gates
+    )
     gating = sum(one.gates for one in found.metrics)
     times = f", {same} of {gating} gating ratios within {found.margin:.0%} or better" if found.metrics else ""
     return f"{found.outcome}: {found.run} against {found.baseline}: {kept}{times}"
@@ -61,7 +63,7 @@ def _natural(one: Metric, ratios: tuple[float, ...]) -> list[float]:
 
 def broken(found: Comparison) -> tuple[Invariant, ...]:
     """The invariants that do not hold, or of which nobody knows."""
-    return tuple(one for one in found.invariants if one.outcome is not Outcome.EQUIVALENT)
+    return tuple(one for one in found.invariants if one.outcome is not ComparisonOutcome.EQUIVALENT)
 
 
 def markdown(found: Comparison) -> str:
@@ -103,11 +105,11 @@ def write_junit(found: Comparison, path: Path) -> None:
     document.write(str(path), pretty=True)
 
 
-def _case(name: str, outcome: Outcome, why: str) -> TestCase:
+def _case(name: str, outcome: ComparisonOutcome, why: str) -> TestCase:
     case = TestCase(_printable(name))
-    if outcome is Outcome.REGRESSION:
+    if outcome is ComparisonOutcome.REGRESSION:
         case.result = [Failure(_printable(why), outcome.value)]
-    elif outcome in (Outcome.INCONCLUSIVE, Outcome.NOT_COMPARABLE):
+    elif outcome in (ComparisonOutcome.INCONCLUSIVE, ComparisonOutcome.NOT_COMPARABLE):
         case.result = [Skipped(_printable(f"{outcome}: {why}"))]
     return case
 
@@ -119,7 +121,7 @@ def _printable(text: str) -> str:
 
 def annotations(found: Comparison) -> Iterator[str]:
     """Workflow commands of GitHub Actions: an error a regression, a warning where it cannot be told."""
-    level = {Outcome.REGRESSION: "error"}.get(found.outcome, "warning")
+    level = {ComparisonOutcome.REGRESSION: "error"}.get(found.outcome, "warning")
     if found.outcome.exit_code:
         for why in found.why:
             yield f"::{level} title=harness compare: {found.outcome}::{_escaped(why)}"

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from harness.results.plan import Plan
+from harness.results.plan import RunPlan
 from harness.results.run import Run
-from harness.results.summary import Arm, Echo, Summary
+from harness.results.summary import ArmFigures, Echo, Summary
 from harness.results.verdicts import Verdict
 
 #: What a machine is known by. Python counts to its minor version.
@@ -17,10 +17,10 @@ _CONDITIONS = ("replicas", "balancer")
 
 
 @dataclass(frozen=True)
-class Side:
+class ComparedRun:
     """What a comparison reads of a run."""
 
-    plan: Plan
+    plan: RunPlan
     summary: Summary
     verdicts: tuple[Verdict, ...]
 
@@ -39,12 +39,12 @@ class Side:
         """The design that the others are divided by: the first."""
         return next(iter(self.plan.designs))
 
-    def arm(self, design: str, arm: str) -> Arm | None:
+    def arm(self, design: str, arm: str) -> ArmFigures | None:
         """An arm's figures, where it ran."""
         told = self.summary.designs.get(design)
         return told.arms.get(arm) if told else None
 
-    def again(self) -> Arm | None:
+    def again(self) -> ArmFigures | None:
         """The A/A arm: the reference design's control once more."""
         aa = self.summary.controls.aa
         return aa.arm if aa else None
@@ -55,17 +55,17 @@ class Side:
         return (echo.repeats or (echo,)) if echo else ()
 
 
-def experiment_differences(run: Side, baseline: Side) -> tuple[str, ...]:
+def experiment_differences(run: ComparedRun, baseline: ComparedRun) -> tuple[str, ...]:
     """How the two experiments differ: each of these leaves nothing to compare."""
     return tuple(_differ(_experiment(run.plan), _experiment(baseline.plan)))
 
 
-def machine_differences(run: Side, baseline: Side) -> tuple[str, ...]:
+def machine_differences(run: ComparedRun, baseline: ComparedRun) -> tuple[str, ...]:
     """How the two machines differ: counts can be compared all the same, times cannot."""
     return tuple(_differ(_machine(run.plan), _machine(baseline.plan)))
 
 
-def changes(run: Side, baseline: Side) -> tuple[str, ...]:
+def changes(run: ComparedRun, baseline: ComparedRun) -> tuple[str, ...]:
     """What else differs, which may be what is being compared."""
     return tuple(_differ(_build(run.plan), _build(baseline.plan)))
 
@@ -82,7 +82,7 @@ def _short(value: object) -> str:
     return f"{text[:12]}…" if len(text) == 64 else text  # a SHA-256
 
 
-def _experiment(plan: Plan) -> dict[str, Any]:
+def _experiment(plan: RunPlan) -> dict[str, Any]:
     return {
         "the scenario": plan.scenario,
         "the scenario's SHA-256": plan.sha256,
@@ -93,12 +93,12 @@ def _experiment(plan: Plan) -> dict[str, Any]:
     }
 
 
-def _machine(plan: Plan) -> dict[str, Any]:
+def _machine(plan: RunPlan) -> dict[str, Any]:
     told = {key: plan.environment.get(key) for key in _MACHINE}
     return {**told, "python": ".".join(str(told["python"]).split(".")[:2])}
 
 
-def _build(plan: Plan) -> dict[str, Any]:
+def _build(plan: RunPlan) -> dict[str, Any]:
     designs = {
         f"{key} of {name}": value
         for name, told in plan.designs.items()

@@ -8,17 +8,17 @@ from harness.analysis.metrics.columns import Columns
 from harness.analysis.metrics.faults import _fault_figures
 from harness.analysis.metrics.messages import messages
 from harness.analysis.metrics.requests import _availability, _bytes, _names, _phase, _phases, _spread
-from harness.analysis.metrics.resources import _driver, _resources
+from harness.analysis.metrics.resources import _driver_figures, _resources
 from harness.analysis.metrics.sagas import sagas
 from harness.analysis.metrics.sessions import _sessions, _writes
 from harness.analysis.metrics.unrecorded import unrecorded
 from harness.results.arm_files import ArmObservations
 from harness.results.summary import (
-    Arm,
+    ArmFigures,
 )
 
 
-def fold(observed: ArmObservations) -> Arm:
+def fold(observed: ArmObservations) -> ArmFigures:
     """All figures of one arm; where its requests were not recorded, those that can be told without."""
     arm, tallied = _fold(observed), observed.tallied
     if tallied is None:
@@ -26,13 +26,13 @@ def fold(observed: ArmObservations) -> Arm:
     return unrecorded(arm, tallied, observed.duration - observed.warmup)
 
 
-def _fold(observed: ArmObservations) -> Arm:
+def _fold(observed: ArmObservations) -> ArmFigures:
     columns = Columns.of(observed.requests)
     start, end = observed.warmup, _end(observed, columns)
     measured = (columns.intended >= start) & (columns.intended < end)
     faults = tuple(_fault_figures(observed, columns, start, end))
     whole = _phase(columns, measured, end - start)
-    return Arm(
+    return ArmFigures(
         requests=whole.requests,
         throughput=whole.throughput,
         latency_ms=whole.latency_ms,
@@ -46,7 +46,7 @@ def _fold(observed: ArmObservations) -> Arm:
         faults=faults,
         availability=_availability(columns, measured, faults, end),
         resources=_resources(observed, start, end, (observed.tallied or whole.requests).attempted),
-        driver=_driver(observed),
+        driver=_driver_figures(observed),
         sagas=sagas(observed.effects),
         names=_names(columns, measured),
     )

@@ -9,16 +9,16 @@ import pandas as pd
 from harness.analysis.metrics.percentiles import percentiles
 from harness.observations.events import Event
 from harness.oracle.delivery import deliveries, total
-from harness.oracle.judge import Judgement
-from harness.results.summary import Messages
+from harness.oracle.judge import SessionVerdict
+from harness.results.summary import MessageFigures
 
 _TALK = ("OPEN", "SEND", "RECEIVE", "CLOSE")
 Times = npt.NDArray[np.float64]
 
 
 def messages(
-    requests: pd.DataFrame, judgements: Sequence[Judgement], events: Sequence[Event], start: float, end: float
-) -> Messages | None:
+    requests: pd.DataFrame, judgements: Sequence[SessionVerdict], events: Sequence[Event], start: float, end: float
+) -> MessageFigures | None:
     """The figures of an arm; None where no WebSocket was asked for. ``start`` and ``end`` are the measured time."""
     method = requests["method"].astype(object).to_numpy()
     talk = requests[np.isin(method, _TALK)]
@@ -30,7 +30,7 @@ def messages(
     rejoined, silent = _absences(talk)
     found = deliveries(talk, {one.session: one.room for one in judgements if one.room})
     before, worst = _storm(opened["t_sent"].to_numpy() / 1e9, events, start, end)
-    return Messages(
+    return MessageFigures(
         acknowledged=int((np.asarray(talk["method"] == "SEND") & np.asarray(talk["outcome"] == "ok")).sum()),
         received=int(np.asarray(talk["method"] == "RECEIVE").sum()),
         due=total(found, "due"),

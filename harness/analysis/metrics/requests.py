@@ -8,17 +8,17 @@ from harness.analysis.metrics.percentiles import percentiles
 from harness.results.summary import (
     Availability,
     Bytes,
+    EndpointStats,
     FaultFigures,
-    Named,
     Phase,
     Phases,
-    Requests,
+    RequestCounts,
     Spread,
     Throughput,
 )
 
 #: Names told one by one, the most frequent first; where paths hold ids there are too many to tell.
-MOST_NAMES = 64
+MAX_NAMES = 64
 
 
 def _phase(columns: Columns, mask: Mask, length: float) -> Phase:
@@ -26,7 +26,7 @@ def _phase(columns: Columns, mask: Mask, length: float) -> Phase:
     in_doubt = int((columns.equals("outcome", "in_doubt") & mask).sum())
     attempted = int(mask.sum())
     return Phase(
-        Requests(attempted, ok, attempted - ok - in_doubt, in_doubt),
+        RequestCounts(attempted, ok, attempted - ok - in_doubt, in_doubt),
         Throughput(ok / length, correct / length) if length > 0 else Throughput(None, None),
         percentiles((columns.end - columns.intended)[mask]),
         percentiles((columns.end - columns.sent)[mask]),
@@ -58,16 +58,16 @@ def _bytes(columns: Columns, measured: Mask) -> Bytes:
     return Bytes(round(float(ok["bytes_sent"].mean()), 1), round(float(ok["bytes_received"].mean()), 1))
 
 
-def _names(columns: Columns, measured: Mask) -> dict[str, Named]:
-    counts = columns.frame.loc[measured, "name"].value_counts().head(MOST_NAMES)
+def _names(columns: Columns, measured: Mask) -> dict[str, EndpointStats]:
+    counts = columns.frame.loc[measured, "name"].value_counts().head(MAX_NAMES)
     names = [str(name) for name in counts.index[counts > 0]]
     return {name: _named(columns, measured & columns.equals("name", name)) for name in names}
 
 
-def _named(columns: Columns, mask: Mask) -> Named:
+def _named(columns: Columns, mask: Mask) -> EndpointStats:
     times = percentiles((columns.end - columns.intended)[mask])
     size = _bytes(columns, mask)
-    return Named(
+    return EndpointStats(
         requests=int(mask.sum()),
         ok=int((columns.ok & mask).sum()),
         anomalies=int((mask & ~columns.equals("anomaly", "none")).sum()),

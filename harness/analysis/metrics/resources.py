@@ -7,7 +7,7 @@ import numpy as np
 from harness.observations.samples import Sample
 from harness.results.arm_files import ArmObservations
 from harness.results.summary import (
-    Driver,
+    DriverFigures,
     Resources,
 )
 
@@ -50,14 +50,14 @@ def _mean_of_role(samples: Sequence[Sample], role: str, what: str) -> float | No
     return round(sum(by_time.values()) / len(by_time), 4) if by_time else None
 
 
-def _driver(observed: ArmObservations) -> Driver:
+def _driver_figures(observed: ArmObservations) -> DriverFigures:
     own = observed.driver
     cpu, lag = _cpu_of_drivers(observed), own.get("lag_p99_ms")
     busiest, core = max(cpu, default=None), own.get("core")
     saturated = None
     if busiest is not None and lag is not None:
         saturated = busiest > SATURATED_CPU or float(lag) > SATURATED_LAG_MS
-    return Driver(
+    return DriverFigures(
         saturated,
         None if lag is None else float(lag),
         _whole(own.get("late")),

@@ -8,19 +8,19 @@ from scipy.stats import beta
 
 from harness.analysis.metrics.columns import Columns
 from harness.analysis.metrics.resources import _whole
-from harness.analysis.metrics.state_removal import _causes, at_risk, cause_of, deaths
+from harness.analysis.metrics.state_removal import _causes, at_risk, cause_of, state_removals
 from harness.observations.requests import LOAD
-from harness.oracle.judge import Judgement
+from harness.oracle.judge import SessionVerdict
 from harness.results.arm_files import ArmObservations
 from harness.results.summary import (
-    Sessions,
-    Writes,
+    SessionFigures,
+    WriteFigures,
 )
 
 
-def _sessions(observed: ArmObservations) -> Sessions:
-    judged = known(observed.judgements)
-    taken = deaths(observed.events)
+def _sessions(observed: ArmObservations) -> SessionFigures:
+    judged = judged_by_session(observed.judgements)
+    taken = state_removals(observed.events)
     risky = at_risk(observed.requests, taken) & judged.keys() if taken else frozenset()
     lost = {session for session, ones in judged.items() if any(one.lost for one in ones)}
     causes = Counter(
@@ -30,7 +30,7 @@ def _sessions(observed: ArmObservations) -> Sessions:
     load = Columns.of(observed.requests).frame
     seen = len(judged.keys() | set(load["session"].unique().tolist()))
     started = max(seen, _whole(observed.driver.get("sessions")) or 0)  # a worker that died took some with it
-    return Sessions(
+    return SessionFigures(
         started=started,
         judged=len(judged),
         at_risk=len(risky) if taken else 0,
@@ -51,18 +51,18 @@ def _sessions(observed: ArmObservations) -> Sessions:
     )
 
 
-def known(judgements: Sequence[Judgement]) -> dict[int, list[Judgement]]:
+def judged_by_session(judgements: Sequence[SessionVerdict]) -> dict[int, list[SessionVerdict]]:
     """The judgements of each session of which it is known what happened.
 
     Several writers may share a session: it is as bad as its worst writer says, and unknown where one of them is.
     """
-    found: dict[int, list[Judgement]] = {}
+    found: dict[int, list[SessionVerdict]] = {}
     for judgement in judgements:
         found.setdefault(judgement.session, []).append(judgement)
     return {session: ones for session, ones in found.items() if not any(one.unknown for one in ones)}
 
 
-def _having(judged: Mapping[int, Sequence[Judgement]], what: str) -> int:
+def _having(judged: Mapping[int, Sequence[SessionVerdict]], what: str) -> int:
     return sum(any(getattr(one, what) for one in ones) for ones in judged.values())
 
 
@@ -74,9 +74,9 @@ def interval(hits: int, of: int, confidence: float = 0.99) -> tuple[float, float
     return round(low, 6), round(high, 6)
 
 
-def _writes(observed: ArmObservations) -> Writes:
+def _writes(observed: ArmObservations) -> WriteFigures:
     ones = observed.judgements
-    return Writes(
+    return WriteFigures(
         acknowledged=sum(one.acknowledged for one in ones),
         lost=sum(one.lost_writes for one in ones) + _missing_effects(observed),
         duplicated=sum(one.duplicates for one in ones) + _repeated_effects(observed),

@@ -9,7 +9,7 @@ import pandas as pd
 
 from harness.analysis.metrics.columns import Columns, Mask
 from harness.observations.events import Event
-from harness.oracle.judge import Judgement, Loss
+from harness.oracle.judge import Loss, SessionVerdict
 
 #: The faults of a store: it holds the state of every session.
 OF_ALL = ("kill_store", "kill_primary")
@@ -26,7 +26,7 @@ CAUSES = {
 
 
 @dataclass(frozen=True)
-class Death:
+class StateRemoval:
     """Something that held state and was taken away: a replica by its boot id, or the store of all (no boot).
 
     It went between ``commanded`` and ``effective`` (seconds), when there was evidence of it: what is seen from
@@ -65,7 +65,7 @@ def _first(events: Sequence[Event], kind: str, like: Event) -> Event | None:
     return next(found, None)
 
 
-def deaths(events: Sequence[Event]) -> tuple[Death, ...]:
+def state_removals(events: Sequence[Event]) -> tuple[StateRemoval, ...]:
     """What was taken away with state in it, from the faults' evidence."""
     found = []
     for index, event in enumerate(events):
@@ -76,11 +76,11 @@ def deaths(events: Sequence[Event]) -> tuple[Death, ...]:
             if effective is not None and ("boot" in effective.detail or kind in OF_ALL):
                 boot, reborn = effective.detail.get("boot", ""), healed.detail.get("boot") if healed else None
                 new = None if reborn is None else str(reborn)
-                found.append(Death(event.subject, str(boot), event.t, new, kind, effective.t))
+                found.append(StateRemoval(event.subject, str(boot), event.t, new, kind, effective.t))
     return tuple(found)
 
 
-def at_risk(requests: pd.DataFrame, taken: Sequence[Death]) -> frozenset[int]:
+def at_risk(requests: pd.DataFrame, taken: Sequence[StateRemoval]) -> frozenset[int]:
     """The sessions with an acknowledged write whose last acknowledged reply before a death is of the victim's boot.
 
     A reply of the victim that arrives after its death (it was on its way) counts as before. The death of a store puts
@@ -99,7 +99,7 @@ def at_risk(requests: pd.DataFrame, taken: Sequence[Death]) -> frozenset[int]:
     return frozenset(found)
 
 
-def _before(death: Death, ended: npt.NDArray[np.float64], boots: npt.NDArray[np.object_]) -> Mask:
+def _before(death: StateRemoval, ended: npt.NDArray[np.float64], boots: npt.NDArray[np.object_]) -> Mask:
     """The replies that tell where a session stood when it happened."""
     if death.of_all:
         return np.asarray(ended <= death.effective)
@@ -109,7 +109,7 @@ def _before(death: Death, ended: npt.NDArray[np.float64], boots: npt.NDArray[np.
     return np.asarray((ended <= death.commanded) | own)
 
 
-def cause_of(loss: Loss, taken: Sequence[Death]) -> str:
+def cause_of(loss: Loss, taken: Sequence[StateRemoval]) -> str:
     """Why a state vanished: ``killed`` or ``stopped`` with its replica, or that ``away``; ``store_died`` with all;
     ``returned_empty``, an empty replica came back and took its session over from where it lived; ``moved``, the
     balancer sent its session to another replica that lives; ``unattributed`` where none of these explains it.
@@ -122,5 +122,5 @@ def cause_of(loss: Loss, taken: Sequence[Death]) -> str:
     return "moved" if loss.boot_before != loss.boot_after else "unattributed"
 
 
-def _causes(judgements: Sequence[Judgement], taken: Sequence[Death]) -> set[str]:
+def _causes(judgements: Sequence[SessionVerdict], taken: Sequence[StateRemoval]) -> set[str]:
     return {cause_of(loss, taken) for one in judgements for loss in one.losses}

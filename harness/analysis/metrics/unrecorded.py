@@ -2,26 +2,26 @@
 
 from dataclasses import replace
 
-from harness.observations.aggregates import Histogram, Tallied
+from harness.observations.aggregates import AggregateStats, Histogram
 from harness.results.summary import (
-    Arm,
+    ArmFigures,
     Availability,
     Bytes,
     FaultFigures,
     Percentiles,
     Phases,
-    Requests,
+    RequestCounts,
     Spread,
     Throughput,
 )
 
 
-def unrecorded(arm: Arm, tallied: Tallied, length: float) -> Arm:
+def unrecorded(arm: ArmFigures, tallied: AggregateStats, length: float) -> ArmFigures:
     """The arm as folded without any request, with what was tallied in ``length`` seconds in its place."""
     ok, attempted = tallied.ok, tallied.attempted
     return replace(
         arm,
-        requests=Requests(attempted, ok, tallied.failed, tallied.in_doubt),
+        requests=RequestCounts(attempted, ok, tallied.failed, tallied.in_doubt),
         throughput=Throughput(ok / length, tallied.correct / length) if length > 0 else Throughput(None, None),
         latency_ms=percentiles(tallied.latency),
         service_ms=percentiles(tallied.service),

@@ -13,7 +13,7 @@ from harness.common.errors import UsageError
 #: The search ends when the held and the failed demand are this close together.
 RESOLUTION = 0.05
 #: Demands this close to the edge are tried a second time, and a third where the two disagree.
-MOST_TRIALS = 14
+MAX_TRIALS = 14
 _GROWTH = 1.12
 
 
@@ -92,7 +92,7 @@ class Capacity:
 
 
 async def search(
-    guess: float, attempt: Callable[[float], Awaitable[Trial]], objectives: Objectives, most: int = MOST_TRIALS
+    guess: float, attempt: Callable[[float], Awaitable[Trial]], objectives: Objectives, most: int = MAX_TRIALS
 ) -> Capacity:
     """Find the capacity: outwards from ``guess`` in growing steps until one demand holds and one fails, then by halves.
 

@@ -11,7 +11,7 @@ NAMES = ("process", "docker")
 
 
 @asynccontextmanager
-async def backed(backend: str, supervisor: ProcessSupervisor, run: str) -> AsyncIterator[ProcessBackend]:
+async def open_backend(backend: str, supervisor: ProcessSupervisor, run: str) -> AsyncIterator[ProcessBackend]:
     """A backend for the length of a scope. ``run`` is what its replicas answer with.
 
     Raises:
@@ -22,7 +22,7 @@ async def backed(backend: str, supervisor: ProcessSupervisor, run: str) -> Async
         yield ProcessBackend(supervisor, nonce=run, secret=secret)
         return
     from harness.cluster.backends.docker import DockerBackend  # noqa: PLC0415
-    from harness.cluster.containers import connected, docked  # noqa: PLC0415 - its SDK is loaded where it is used
+    from harness.cluster.containers import connected, supervise_containers  # noqa: PLC0415 - its SDK is loaded where it is used
 
-    async with docked(connected(), supervisor, run) as dock:
+    async with supervise_containers(connected(), supervisor, run) as dock:
         yield DockerBackend(dock, nonce=run, secret=secret)

@@ -15,10 +15,10 @@ from urllib.parse import urlsplit
 from harness.cluster import balancers
 from harness.cluster.capabilities import Balancer, Member, Store
 from harness.cluster.links import Laid, Route, linked
-from harness.cluster.replicas.command import CommandReplica, OnStart, Orders
-from harness.cluster.replicas.external import attached
-from harness.cluster.replicas.probes import Answering, AsOurs, AsReady
-from harness.cluster.replicas.replica import ProcessReplica, Started, TargetSettings
+from harness.cluster.replicas.command import CommandReplica, OnStart, ReplicaOrders
+from harness.cluster.replicas.external import external_parts
+from harness.cluster.replicas.probes import HealthProbe, NonceProbe, ReadinessProbe
+from harness.cluster.replicas.replica import ManagedReplica, ProcessReplica, TargetSettings
 from harness.cluster.stores import STORES, needs
 from harness.cluster.supervisor import Supervisor
 from harness.cluster.topology import Topology
@@ -27,7 +27,7 @@ from harness.cluster.watch.sampler import Sampler, sampling
 from harness.common.bundled import targets_home
 from harness.common.clock import Clock
 from harness.common.errors import UsageError
-from harness.common.ports import LOOPBACK, Reservation, unsought
+from harness.common.ports import LOOPBACK, Reservation, non_ephemeral_port
 from harness.scenario.balancing import Balancing
 from harness.scenario.design import Design
 from harness.scenario.services import Command, Own, Url
@@ -50,7 +50,7 @@ class StartBalancer(Protocol):
 
 
 @dataclass(frozen=True)
-class Site:
+class Deployment:
     """Where one design comes up: all of it ends with ``scope``."""
 
     scope: AsyncExitStack
@@ -102,24 +102,24 @@ class ProcessBackend:
         """
         logs.mkdir(parents=True, exist_ok=True)  # noqa: ASYNC240 - before anything is timed
         async with AsyncExitStack() as scope:
-            topology = await self._brought_up(Site(scope, design, logs, port, clock, on_start))
+            topology = await self._brought_up(Deployment(scope, design, logs, port, clock, on_start))
             await topology.steady()
             yield topology
 
-    async def _brought_up(self, site: Site) -> Topology:
+    async def _brought_up(self, site: Deployment) -> Topology:
         design, target, journal = site.design, site.design.target, site.logs / "journal.jsonl"
         if isinstance(target, Url):
-            front, copies = attached(target)
+            front, copies = external_parts(target)
             sampler = await self._sampler(site)
-            return Topology(design, AsReady(target.ready), list(copies), front, None, journal, sampler)
+            return Topology(design, ReadinessProbe(target.ready), list(copies), front, None, journal, sampler)
         store, another = await self._store(site), None
         links: Mapping[str, Laid] = {}
         url = store.url.replace(LOOPBACK, self._supervisor.address(store.name, "store")) if store else ""
         if target is not None:
-            answering: Answering = self._answering(target)
+            answering: HealthProbe = self._answering(target)
             started, balancing = await self._own(site, target, url), _for_others(design.balancing, target)
         else:
-            answering = AsOurs(self._nonce)
+            answering = NonceProbe(self._nonce)
             ports = [site.scope.enter_context(Reservation()) for _ in site.names]
             peers = {
                 name: f"{self._supervisor.address(name)}:{port.port}"
@@ -143,36 +143,36 @@ class ProcessBackend:
         sampler = await self._sampler(site)
         return Topology(design, answering, list(started), balancer, store, journal, sampler, links, another)
 
-    def _folder(self, site: Site, what: str) -> Path:
+    def _folder(self, site: Deployment, what: str) -> Path:
         """A new folder in scratch for the length of the site; no port names it, since one may come again in a run."""
         folder = Path(tempfile.mkdtemp(prefix=f"{what}-", dir=self._supervisor.scratch))
         site.scope.callback(shutil.rmtree, folder, ignore_errors=True)
         return folder
 
-    async def _links(self, site: Site, routes: Iterator[Route]) -> Mapping[str, Laid]:
+    async def _links(self, site: Deployment, routes: Iterator[Route]) -> Mapping[str, Laid]:
         return await site.scope.enter_async_context(linked(self._supervisor, routes, site.logs))
 
-    async def _sampler(self, site: Site) -> Sampler:
+    async def _sampler(self, site: Deployment) -> Sampler:
         return await site.scope.enter_async_context(sampling(self._supervisor, site.clock))
 
-    async def _store(self, site: Site) -> Store | None:
+    async def _store(self, site: Deployment) -> Store | None:
         target = site.design.target
         name = target.store if target is not None and not isinstance(target, Url) else needs(site.design.state)
         return await site.scope.enter_async_context(STORES[name](self._supervisor, site.logs)) if name else None
 
     async def _replicas(
-        self, site: Site, settings: TargetSettings, ports: Sequence[Reservation], links: Mapping[str, Laid]
-    ) -> Sequence[Started]:
+        self, site: Deployment, settings: TargetSettings, ports: Sequence[Reservation], links: Mapping[str, Laid]
+    ) -> Sequence[ManagedReplica]:
         replicas = []
         for name, port in zip(site.names, ports, strict=True):
             front, back = links.get(f"balancer-{name}"), links.get(f"{name}-store")
             own = replace(settings, store=back.instead_of(settings.store)) if back and settings.store else settings
             at = front.port if front else None
             replicas.append(ProcessReplica(name, own, self._supervisor, port, site.logs, reached_at=at))
-        return await brought_up(site, replicas)
+        return await start_all(site, replicas)
 
     async def _another(
-        self, site: Site, settings: TargetSettings, peers: dict[str, str], numbers: Iterator[int]
+        self, site: Deployment, settings: TargetSettings, peers: dict[str, str], numbers: Iterator[int]
     ) -> ProcessReplica:
         """One replica more, without links; it ends with the scope at the latest."""
         port, name = site.scope.enter_context(Reservation()), f"r{next(numbers)}"
@@ -182,10 +182,10 @@ class ProcessBackend:
         await replica.start()
         return replica
 
-    def _answering(self, target: Own) -> Answering:
-        return AsReady(target.ready)
+    def _answering(self, target: Own) -> HealthProbe:
+        return ReadinessProbe(target.ready)
 
-    async def _own(self, site: Site, target: Own, store: str) -> Sequence[Started]:
+    async def _own(self, site: Deployment, target: Own, store: str) -> Sequence[ManagedReplica]:
         """Copies of a service of the user's own, up; ``store`` is the URL of theirs."""
         if not isinstance(target, Command):
             raise UsageError(f"{site.design.name} is in an image", "--backend docker")
@@ -193,16 +193,16 @@ class ProcessBackend:
             CommandReplica(
                 name,
                 self._supervisor,
-                site.scope.enter_context(unsought()),
+                site.scope.enter_context(non_ephemeral_port()),
                 site.logs,
-                Orders(target, store, site.on_start),
+                ReplicaOrders(target, store, site.on_start),
             )
             for name in site.names
         ]
         await site.scope.enter_async_context(bounded([site.logs / f"{name}.log" for name in site.names]))
-        return await brought_up(site, replicas)
+        return await start_all(site, replicas)
 
-    async def _balancer(self, site: Site, balancing: Balancing, replicas: Sequence[Started]) -> Balancer:
+    async def _balancer(self, site: Deployment, balancing: Balancing, replicas: Sequence[ManagedReplica]) -> Balancer:
         port = site.scope.enter_context(Reservation(site.port)).port
         scratch = self._folder(site, "balancer")
         members = [replica.member for replica in replicas]
@@ -217,7 +217,7 @@ def _for_others(balancing: Balancing, target: Own) -> Balancing:
     return replace(balancing, health=replace(balancing.health, path=target.ready), names=True)
 
 
-async def brought_up(site: Site, replicas: Sequence[Started]) -> Sequence[Started]:
+async def start_all(site: Deployment, replicas: Sequence[ManagedReplica]) -> Sequence[ManagedReplica]:
     """All replicas, ready; each is stopped with the scope."""
     site.scope.push_async_callback(_together, *(replica.stop for replica in replicas))
     await _together(*(replica.start for replica in replicas))

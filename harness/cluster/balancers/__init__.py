@@ -22,7 +22,7 @@ ABILITIES = ("drain", "states", "counters", "names", "redispatch", "evidence", "
 
 
 @dataclass(frozen=True)
-class Kind:
+class BalancerSpec:
     """One balancer that a design can ask for by name."""
 
     name: str
@@ -34,12 +34,12 @@ class Kind:
 
 
 #: In the order in which ``auto`` tries them.
-KINDS: Mapping[str, Kind] = {
-    module.NAME: Kind(module.NAME, module.SUPPORTS, module.LACKS, module.VERSION, module.binary, module.start)
+SPECS: Mapping[str, BalancerSpec] = {
+    module.NAME: BalancerSpec(module.NAME, module.SUPPORTS, module.LACKS, module.VERSION, module.binary, module.start)
     for module in (haproxy, nginx, envoy, traefik, caddy)
 }
 #: The policies of each balancer.
-SUPPORTS: Mapping[str, frozenset[str]] = {name: kind.supports for name, kind in KINDS.items()}
+SUPPORTS: Mapping[str, frozenset[str]] = {name: kind.supports for name, kind in SPECS.items()}
 
 #: What every balancer can look up: nginx names a cookie in a variable, and ignores headers with an underscore.
 _HEADER = "[A-Za-z0-9-]+"
@@ -53,10 +53,10 @@ _KEYS = {
 
 def available() -> Mapping[str, Path | str]:
     """Each balancer's binary, or why there is none and the line that installs it."""
-    return {name: _found(kind) for name, kind in KINDS.items()}
+    return {name: _found(kind) for name, kind in SPECS.items()}
 
 
-def _found(kind: Kind) -> Path | str:
+def _found(kind: BalancerSpec) -> Path | str:
     try:
         return kind.binary()
     except EnvironmentLacksError as lack:
@@ -81,7 +81,7 @@ def start(
         raise UsageError(
             f"a balancer cannot do {balancing.policy} on the key {balancing.key!r}", f"it matches {letters}"
         )
-    return chosen(balancing).start(Setup(balancing, tuple(members), supervisor, scratch, logs, port))
+    return select(balancing).start(Setup(balancing, tuple(members), supervisor, scratch, logs, port))
 
 
 def require(design: Design) -> None:
@@ -91,34 +91,34 @@ def require(design: Design) -> None:
         UsageError, EnvironmentLacksError: as ``chosen``.
     """
     if not isinstance(design.target, Url):
-        chosen(replace(design.balancing, names=design.balancing.names or design.target is not None))
+        select(replace(design.balancing, names=design.balancing.names or design.target is not None))
 
 
-def chosen(balancing: Balancing) -> Kind:
+def select(balancing: Balancing) -> BalancerSpec:
     """The balancer that a design asks for; of ``auto``, the first that is installed and supports the policy.
 
     Raises:
         UsageError: no such balancer, or it does not support the policy.
         EnvironmentLacksError: it is not installed.
     """
-    able = [name for name, kind in KINDS.items() if _able(kind, balancing)]
-    if balancing.name not in ("auto", *KINDS):
-        raise UsageError(f"no balancer {balancing.name!r}", f"there are auto, {', '.join(KINDS)}")
+    able = [name for name, kind in SPECS.items() if _able(kind, balancing)]
+    if balancing.name not in ("auto", *SPECS):
+        raise UsageError(f"no balancer {balancing.name!r}", f"there are auto, {', '.join(SPECS)}")
     wanted = able if balancing.name == "auto" else [name for name in able if name == balancing.name]
     if not wanted:
         what = f"do {balancing.policy}" + (" and say which copy of a service of yours answered" * balancing.names)
         who = "no balancer can" if balancing.name == "auto" else f"{balancing.name} cannot"
         raise UsageError(f"{who} {what}", f"{', '.join(able) or 'none'} can")
-    return _first_installed([KINDS[name] for name in wanted])
+    return _first_installed([SPECS[name] for name in wanted])
 
 
-def _able(kind: Kind, balancing: Balancing) -> bool:
+def _able(kind: BalancerSpec, balancing: Balancing) -> bool:
     """Whether it does all that is asked for; who balances connections sees no reply to write a name into."""
     names = "names" not in kind.lacks and balancing.policy != CONNECTION
     return balancing.policy in kind.supports and (names or not balancing.names)
 
 
-def _first_installed(kinds: Sequence[Kind]) -> Kind:
+def _first_installed(kinds: Sequence[BalancerSpec]) -> BalancerSpec:
     found = [(kind, _found(kind)) for kind in kinds]
     installed = [kind for kind, where in found if isinstance(where, Path)]
     if not installed:

@@ -24,10 +24,10 @@ from harness.cluster.balancers.launch import (
     serves,
     socket_in,
 )
-from harness.cluster.balancers.membership import Rewritten, Upstream
+from harness.cluster.balancers.membership import ConfigReloadBalancer, Upstream
 from harness.cluster.capabilities import Balancer, Evidence, Refusal
 from harness.cluster.supervisor import Child
-from harness.common.durations import seconds
+from harness.common.durations import parse_seconds
 from harness.common.errors import HarnessError
 from harness.scenario.balancing import Balancing
 
@@ -99,7 +99,7 @@ def _socket(setup: Setup) -> Path:
 
 def _proxy(balancing: Balancing, dials: Mapping[str, str]) -> Json:
     health = balancing.health
-    interval = round(seconds(health.interval) * 1e9)
+    interval = round(parse_seconds(health.interval) * 1e9)
     asked = {"uri": health.path, "interval": interval, "timeout": interval, "fails": health.fall, "passes": health.rise}
     # A retry goes to another member only once the failed one counts as out: after the first failure.
     out = {"fail_duration": interval * health.fall, "max_fails": 1}
@@ -139,7 +139,7 @@ def _policy(balancing: Balancing) -> Json:
 
 
 @dataclass(frozen=True)
-class Admin:
+class CaddyAdmin:
     """Caddy's administration, on a Unix socket."""
 
     path: Path
@@ -163,7 +163,7 @@ class Admin:
             raise HarnessError("Caddy did not take its configuration", answer.strip())
 
 
-class Caddy(Rewritten):
+class Caddy(ConfigReloadBalancer):
     """A running Caddy in front of the members. Made by ``start``."""
 
     name = NAME
@@ -175,7 +175,7 @@ class Caddy(Rewritten):
     async def _tell(self, upstreams: Mapping[str, Upstream]) -> None:
         self._generation += 1
         content = config(self._setup, upstreams.values(), self._generation)
-        await Admin(_socket(self._setup)).load(content)
+        await CaddyAdmin(_socket(self._setup)).load(content)
         replace_file(_file(self._setup), content)
         self._upstreams = upstreams
 

@@ -28,10 +28,10 @@ from harness.cluster.balancers.launch import (
     socket_in,
     until,
 )
-from harness.cluster.balancers.membership import Rewritten, Upstream
+from harness.cluster.balancers.membership import ConfigReloadBalancer, Upstream
 from harness.cluster.capabilities import Balancer, Evidence, Refusal
 from harness.cluster.supervisor import Child
-from harness.common.durations import seconds
+from harness.common.durations import parse_seconds
 from harness.common.errors import EnvironmentLacksError, HarnessError
 from harness.scenario.balancing import Balancing
 
@@ -156,7 +156,7 @@ def _hashed(balancing: Balancing) -> list[Json]:
 
 
 def _interval(balancing: Balancing) -> str:
-    return f"{seconds(balancing.health.interval):g}s"
+    return f"{parse_seconds(balancing.health.interval):g}s"
 
 
 def _check(balancing: Balancing) -> Json:
@@ -178,7 +178,7 @@ def _outliers(balancing: Balancing) -> Json:
     health = balancing.health
     return {
         "interval": _interval(balancing),
-        "base_ejection_time": f"{seconds(health.interval) * health.fall:g}s",
+        "base_ejection_time": f"{parse_seconds(health.interval) * health.fall:g}s",
         "max_ejection_percent": 100,
         "split_external_local_origin_errors": True,
         "consecutive_local_origin_failure": health.fall,
@@ -323,7 +323,7 @@ class Files:
 
 
 @dataclass(frozen=True)
-class Admin:
+class EnvoyAdmin:
     """Envoy's administration, on a Unix socket."""
 
     path: Path
@@ -355,7 +355,7 @@ class Admin:
         return any(stat.get("value") for stat in told["stats"])
 
 
-class Envoy(Rewritten):
+class Envoy(ConfigReloadBalancer):
     """A running Envoy in front of the members. Made by ``start``."""
 
     name = NAME
@@ -363,7 +363,7 @@ class Envoy(Rewritten):
     def __init__(self, setup: Setup, process: Process, files: Files) -> None:
         super().__init__(setup, process)
         self._files = files
-        self._admin = Admin(files.admin)
+        self._admin = EnvoyAdmin(files.admin)
         self._generation = 0
 
     async def _tell(self, upstreams: Mapping[str, Upstream]) -> None:
@@ -445,7 +445,9 @@ async def start(setup: Setup) -> AsyncIterator[Balancer]:
     replace_file(files.bootstrap, bootstrap(setup, files))
     replace_file(files.endpoints, endpoints(map(Upstream, setup.members), 0))
     replace_file(files.listener, listener(setup, 0))
-    async with running(setup, NAME, _argv(files), lambda child: _ready(setup, Admin(files.admin), child)) as process:
+    async with running(
+        setup, NAME, _argv(files), lambda child: _ready(setup, EnvoyAdmin(files.admin), child)
+    ) as process:
         yield Envoy(setup, process, files)
 
 
@@ -455,7 +457,7 @@ def _argv(files: Files) -> tuple[str, ...]:
     return (str(binary()), "-c", str(files.bootstrap), *alone, *quick)
 
 
-async def _ready(setup: Setup, admin: Admin, child: Child) -> bool:
+async def _ready(setup: Setup, admin: EnvoyAdmin, child: Child) -> bool:
     """Whether its listener serves.
 
     Raises:

@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.cluster.balancers.counters import Counters
-from harness.cluster.balancers.launch import Process, Setup, Up, read_refusals, running, socket_in
+from harness.cluster.balancers.launch import Process, RunningBalancer, Setup, read_refusals, running, socket_in
 from harness.cluster.capabilities import Balancer, Evidence, Member, Refusal
 from harness.cluster.supervisor import Child
-from harness.common.durations import seconds
+from harness.common.durations import parse_seconds
 from harness.common.errors import EnvironmentLacksError, HarnessError
 from harness.scenario.balancing import CONNECTION, Balancing
 
@@ -119,7 +119,7 @@ _NAMES = "\n    http-response set-header X-Replica %s"
 
 def _server(balancing: Balancing, member: Member) -> str:
     """A member as both the configuration and the runtime socket take it (a server added later inherits no defaults)."""
-    health, inter = balancing.health, f"{round(seconds(balancing.health.interval) * 1000)}ms"
+    health, inter = balancing.health, f"{round(parse_seconds(balancing.health.interval) * 1000)}ms"
     check = f"check inter {inter} fastinter {inter} downinter {inter} fall {health.fall} rise {health.rise}"
     cookie = f" cookie {member.name}" if balancing.policy == "cookie" else ""
     return f"{member.host}:{member.port} weight {_WEIGHT} {check}{cookie}"
@@ -192,7 +192,7 @@ class RuntimeSocket:
         return {row["svname"]: row for row in csv.DictReader(answer.strip().lstrip("# ").splitlines())}
 
 
-class Haproxy(Up):
+class Haproxy(RunningBalancer):
     """A running HAProxy in front of the members. Made by ``start``."""
 
     name = NAME

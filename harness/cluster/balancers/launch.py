@@ -16,13 +16,13 @@ from typing import Any, Protocol
 import aiohttp
 
 from harness.cluster.capabilities import Evidence, Member, Refusal
-from harness.cluster.supervisor import Child, Command
+from harness.cluster.supervisor import Child, ProcessSpec
 from harness.cluster.supervisor.signals import killed
 from harness.common.errors import EnvironmentLacksError, HarnessError
 from harness.scenario.balancing import Balancing
 
 _START_S = 10.0  # either is up in under 0.2 s on an idle machine
-_POLL_S = 0.01
+_POLL_INTERVAL_S = 0.01
 _GRACE_S = 2.0
 _SOCKET_PATH_MAX = 90  # a Unix socket's path ends at 107 bytes, and HAProxy adds a suffix while it binds
 _ANSWER = aiohttp.ClientTimeout(total=1)  # somebody else's server on the port may accept and never answer
@@ -51,7 +51,7 @@ class Starter(Protocol):
     def listen(self) -> str:
         """The address at which what it starts has to listen."""
 
-    async def spawn(self, command: Command) -> Child:
+    async def spawn(self, command: ProcessSpec) -> Child:
         """Start it; returns at once."""
 
 
@@ -109,7 +109,7 @@ class Process:
             HarnessError: it ended at once, or never became ready.
         """
         setup, argv = self._setup, (*self._argv, *more)
-        command = Command(
+        command = ProcessSpec(
             self._name, "balancer", argv, setup.logs / f"{self._name}.log", cwd=setup.scratch, port=setup.port
         )
         child = self._child = await setup.starter.spawn(command)
@@ -141,7 +141,7 @@ class Process:
                 await child.stop(_GRACE_S)
 
 
-class Up:
+class RunningBalancer:
     """A balancer that is up: where clients go, and its process."""
 
     def __init__(self, setup: Setup, process: Process) -> None:
@@ -196,7 +196,7 @@ async def until(holds: Callable[[], Awaitable[bool]], child: Child, what: str) -
             raise ended(child.log_tail(5), what)
         if time.monotonic() > deadline:
             raise HarnessError(f"waited {_START_S:g} s in vain for {what}", f"its log ends: {child.log_tail(5)}")
-        await asyncio.sleep(_POLL_S)
+        await asyncio.sleep(_POLL_INTERVAL_S)
 
 
 def ended(tail: str, what: str) -> HarnessError:

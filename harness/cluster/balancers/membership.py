@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from harness.cluster.balancers.launch import Process, Setup, Up
+from harness.cluster.balancers.launch import Process, RunningBalancer, Setup
 from harness.cluster.capabilities import Member
 from harness.common.errors import HarnessError
 
@@ -16,7 +16,7 @@ class Upstream:
     draining: bool = False
 
 
-class Rewritten(Up):
+class ConfigReloadBalancer(RunningBalancer):
     """What such balancers have in common; each says how it is told (``_tell``)."""
 
     name = ""

@@ -25,10 +25,10 @@ from pathlib import Path
 import psutil
 
 from harness.cluster.balancers.launch import GENERATION, Process, Setup, read_refusals, running, serves, until
-from harness.cluster.balancers.membership import Rewritten, Upstream
+from harness.cluster.balancers.membership import ConfigReloadBalancer, Upstream
 from harness.cluster.capabilities import Balancer, Evidence, Member, Refusal
 from harness.cluster.supervisor import Child
-from harness.common.durations import seconds
+from harness.common.durations import parse_seconds
 from harness.common.errors import EnvironmentLacksError
 from harness.scenario.balancing import CONNECTION, Balancing
 
@@ -182,7 +182,7 @@ def _policy(balancing: Balancing) -> str:
 def _server(balancing: Balancing, upstream: Upstream) -> str:
     health, member = balancing.health, upstream.member
     # Whole seconds are what nginx keeps here.
-    out = max(1, math.ceil(seconds(health.interval) * health.fall))
+    out = max(1, math.ceil(parse_seconds(health.interval) * health.fall))
     route = f" route={member.name}" if balancing.policy == "cookie" else ""
     drain = " drain" if upstream.draining else ""
     return f"        server {member.host}:{member.port} max_fails={health.fall} fail_timeout={out}s{route}{drain};"
@@ -243,7 +243,7 @@ def _log(setup: Setup) -> Path:
     return setup.logs.resolve() / "nginx.abnormal.jsonl"
 
 
-class Nginx(Rewritten):
+class Nginx(ConfigReloadBalancer):
     """A running nginx in front of the members. Made by ``start``."""
 
     name = NAME

@@ -13,10 +13,10 @@ from typing import Any
 import aiohttp
 
 from harness.cluster.balancers.launch import Setup, program, read_refusals, replace_file, running, until
-from harness.cluster.balancers.membership import Rewritten, Upstream
+from harness.cluster.balancers.membership import ConfigReloadBalancer, Upstream
 from harness.cluster.capabilities import Balancer, Evidence, Refusal
 from harness.cluster.supervisor import Child
-from harness.common.durations import seconds
+from harness.common.durations import parse_seconds
 from harness.common.errors import HarnessError
 from harness.scenario.balancing import Balancing
 
@@ -118,12 +118,12 @@ def _check(balancing: Balancing) -> Json:
     health = balancing.health
     if health.path is None:
         return {}
-    interval = f"{round(seconds(health.interval) * 1000)}ms"
+    interval = f"{round(parse_seconds(health.interval) * 1000)}ms"
     asked = {"path": health.path, "interval": interval, "unhealthyInterval": interval, "timeout": interval}
     return {"healthCheck": asked}
 
 
-class Traefik(Rewritten):
+class Traefik(ConfigReloadBalancer):
     """A running Traefik in front of the members. Made by ``start``."""
 
     name = NAME

@@ -27,7 +27,7 @@ from docker.types import NetworkingConfig, Ulimit
 from harness.cluster.containers import networks, sweep
 from harness.cluster.containers.engine import Engine
 from harness.cluster.containers.image import image
-from harness.cluster.supervisor import Child, Command, Death, ProcessSupervisor, Supervisor
+from harness.cluster.supervisor import Child, Death, ProcessSpec, ProcessSupervisor, Supervisor
 from harness.cluster.supervisor.main import identity
 from harness.common.errors import EnvironmentLacksError, UntrustedError
 from harness.common.limits import UNLIMITED, Limits
@@ -35,15 +35,15 @@ from harness.common.ports import LOOPBACK
 
 #: The networks in which each role stands; the first is the one that leads out of the container.
 NETWORKS: Mapping[str, Sequence[str]] = {"replica": ("app", "store"), "balancer": ("app",), "store": ("store",)}
-_REMOVED_WITHIN = 15.0  # seconds
-_SAID_WITHIN = 5.0  # seconds in which the engine has passed on what a container said before its end
+_REMOVAL_TIMEOUT_S = 15.0  # seconds
+_LOG_TIMEOUT_S = 5.0  # seconds in which the engine has passed on what a container said before its end
 _STOPS = 128  # an exit code above it tells the signal
 #: Runs a program with its output appended to the file that stands first.
 _LOGGED = ("/bin/sh", "-c", 'exec "$@" >>"$0" 2>&1')
 
 
 @dataclass(frozen=True)
-class Box:
+class ContainerSpec:
     """A container to start. ``argv`` None is what its image runs; ``port`` inside is ``published`` on loopback."""
 
     name: str
@@ -61,7 +61,7 @@ class Box:
     cpus: tuple[int, ...] = ()
 
 
-class Dock(Supervisor):
+class DockerSupervisor(Supervisor):
     """Starts parts as containers of one run. Its own processes, such as the load, are the supervisor's."""
 
     listen = "0.0.0.0"  # noqa: S104 - of the container alone, whose port is published on loopback
@@ -103,7 +103,7 @@ class Dock(Supervisor):
     def _place(self, name: str) -> int:
         return self._places.setdefault(name, len(self._places))
 
-    async def spawn(self, command: Command, fds: Mapping[str, int] | None = None) -> Child:
+    async def spawn(self, command: ProcessSpec, fds: Mapping[str, int] | None = None) -> Child:
         """Start a part in a container of our image.
 
         Raises:
@@ -114,7 +114,7 @@ class Dock(Supervisor):
         command.log.parent.mkdir(parents=True, exist_ok=True)
         command.log.touch()
         program = "python" if command.argv[0] == sys.executable else Path(command.argv[0]).name
-        box = Box(
+        box = ContainerSpec(
             command.name,
             command.role,
             self._image,
@@ -131,7 +131,7 @@ class Dock(Supervisor):
         )
         return await self.run(box)
 
-    async def run(self, box: Box) -> Child:
+    async def run(self, box: ContainerSpec) -> Child:
         """Start a container.
 
         Raises:
@@ -152,19 +152,19 @@ class Dock(Supervisor):
             await asyncio.wait(self._abandoned)
         former = [held.removed.wait() for held in self._held.values() if held.child.name == name]
         with contextlib.suppress(TimeoutError):  # the engine will say what is in the way
-            await asyncio.wait_for(asyncio.gather(*former), _REMOVED_WITHIN)
+            await asyncio.wait_for(asyncio.gather(*former), _REMOVAL_TIMEOUT_S)
 
     def keep(self, name: str, role: str, log: Path, container: str, pid: int) -> Child:
         """Take a container that runs for a child."""
         number = next(self._numbers)
-        command = Command(name, role, (container,), log)
+        command = ProcessSpec(name, role, (container,), log)
         child = Child(self, number, command, pid, own_pid=1)
         self._held[number] = _Held(child, container)
         if container in self._early:
             self._tell(child, self._early.pop(container))
         return child
 
-    def _started(self, box: Box) -> tuple[str, int]:
+    def _started(self, box: ContainerSpec) -> tuple[str, int]:
         api = self.engine.client.api
         try:
             container = api.create_container(**self._asked(box))["Id"]
@@ -179,7 +179,7 @@ class Dock(Supervisor):
                 f"the Docker engine does not start {box.name}: {problem}", f"its log is {box.log}"
             ) from problem
 
-    def _asked(self, box: Box) -> dict[str, Any]:
+    def _asked(self, box: ContainerSpec) -> dict[str, Any]:
         api, first = self.engine.client.api, self._networks[NETWORKS[box.role][0]]
         place = api.create_endpoint_config(ipv4_address=first.address(self._place(box.name)), aliases=[box.name])
         places: Any = {first.name: place}  # what the stubs call one endpoint is a mapping of them
@@ -227,7 +227,7 @@ class Dock(Supervisor):
         """Wait until all that a child which has ended said is in its log."""
         held = next(held for held in self._held.values() if held.child is child)
         if held.container in self._followers:
-            await asyncio.to_thread(self._followers[held.container].join, _SAID_WITHIN)
+            await asyncio.to_thread(self._followers[held.container].join, _LOG_TIMEOUT_S)
 
     def connect(self, container: str, name: str, network: str) -> None:
         """Put a container into a network, at the address of the part of that name."""
@@ -376,13 +376,15 @@ def owner() -> str:
 
 
 @asynccontextmanager
-async def docked(engine: Engine, supervisor: ProcessSupervisor, run: str) -> AsyncIterator[Dock]:
+async def supervise_containers(
+    engine: Engine, supervisor: ProcessSupervisor, run: str
+) -> AsyncIterator[DockerSupervisor]:
     """A dock for the length of a scope; whatever ends it, and the harness, no container or network of the run is left.
 
     Raises:
         EnvironmentLacksError: there is no image and none can be made, or the engine makes no network.
     """
-    dock = Dock(engine, supervisor, run, await asyncio.to_thread(image, engine))
+    dock = DockerSupervisor(engine, supervisor, run, await asyncio.to_thread(image, engine))
     await supervisor.at_end((sys.executable, "-P", str(Path(sweep.__file__)), run))
     try:
         await asyncio.to_thread(dock.make_networks)
@@ -395,7 +397,7 @@ async def docked(engine: Engine, supervisor: ProcessSupervisor, run: str) -> Asy
 
 
 @contextlib.contextmanager
-def _watching(dock: Dock) -> Iterator[None]:
+def _watching(dock: DockerSupervisor) -> Iterator[None]:
     """Have the dock told of every container that ends."""
     loop = asyncio.get_running_loop()
     filters = {"type": "container", "event": ["die", "destroy"]}  # a Compose file's containers lack the run's label

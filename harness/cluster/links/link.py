@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import Protocol
 from urllib.parse import urlsplit
 
-from harness.cluster.capabilities import Condition, Evidence, Link
+from harness.cluster.capabilities import Evidence, Link, LinkState
 from harness.cluster.links import proxy
-from harness.cluster.supervisor import Child, Command, Supervisor
+from harness.cluster.supervisor import Child, ProcessSpec, Supervisor
 from harness.common.errors import EnvironmentLacksError, UntrustedError
 from harness.common.ports import Reservation
 
-_READY_WITHIN = 5.0  # seconds
-_POLL = 0.01
+_READY_TIMEOUT_S = 5.0  # seconds
+_POLL_INTERVAL_S = 0.01
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class ProxiedLink:
         parts = urlsplit(url)
         return parts._replace(netloc=f"{parts.hostname}:{self.port}").geturl()
 
-    async def be(self, condition: Condition) -> Evidence:
+    async def be(self, condition: LinkState) -> Evidence:
         """From now on be so: landed when the proxy says that it is.
 
         The facts are the connections concerned, and the bytes held and dropped since it was last told something.
@@ -91,15 +91,15 @@ async def linked(
         control = supervisor.scratch / f"links-{min(ports.values())}.sock"
         words = [f"{route.name}={ports[route.name]}:{route.target}" for route in routes]
         argv = (sys.executable, "-I", "-S", str(Path(proxy.__file__)), str(control), *words)
-        child = await supervisor.spawn(Command("proxy", "proxy", argv, logs / "proxy.log"))
+        child = await supervisor.spawn(ProcessSpec("proxy", "proxy", argv, logs / "proxy.log"))
         scope.push_async_callback(child.stop, 1.0)
         await _ready(child, control)
         yield {name: ProxiedLink(name, port, control) for name, port in ports.items()}
 
 
 async def _ready(child: Child, control: Path) -> None:
-    give_up = time.monotonic() + _READY_WITHIN
+    give_up = time.monotonic() + _READY_TIMEOUT_S
     while not control.exists():  # noqa: ASYNC240 - a look at a directory of our own
         if not child.alive or time.monotonic() > give_up:
             raise EnvironmentLacksError(f"the proxy on links did not start: {child.log_tail(3)}", "see proxy.log")
-        await asyncio.sleep(_POLL)
+        await asyncio.sleep(_POLL_INTERVAL_S)

@@ -36,7 +36,7 @@ class Way:
 class Flow:
     """One direction of one connection. What has come is queued with the time at which it is due."""
 
-    def __init__(self, link: "Link", direction: str) -> None:
+    def __init__(self, link: "ProxyLink", direction: str) -> None:
         self._link = link
         self._direction = direction
         self._queue: deque[tuple[float, bytes]] = deque()
@@ -96,7 +96,7 @@ class Flow:
 class End(asyncio.Protocol):
     """One end of a connection: what comes there is fed to a flow."""
 
-    def __init__(self, connection: "Connection", into: Flow, out_of: Flow) -> None:
+    def __init__(self, connection: "ProxiedConnection", into: Flow, out_of: Flow) -> None:
         self._connection = connection
         self._into = into
         self._out_of = out_of
@@ -117,10 +117,10 @@ class End(asyncio.Protocol):
         self._connection.ended()
 
 
-class Connection:
+class ProxiedConnection:
     """A client's connection and the one made for it."""
 
-    def __init__(self, link: "Link") -> None:
+    def __init__(self, link: "ProxyLink") -> None:
         self._link = link
         self._requests = Flow(link, "requests")
         self._replies = Flow(link, "replies")
@@ -162,14 +162,14 @@ class Connection:
             self._link.connections.discard(self)
 
 
-class Link:
+class ProxyLink:
     """A port that stands for another one, and what happens to all that passes."""
 
     def __init__(self, port: int, target: int) -> None:
         self.port = port
         self.target = target
         self.ways = {"requests": Way(), "replies": Way()}
-        self.connections: set[Connection] = set()
+        self.connections: set[ProxiedConnection] = set()
         self.held = self.dropped = 0
         self._server: asyncio.Server | None = None
 
@@ -180,7 +180,7 @@ class Link:
             self._server = await loop.create_server(self._accept, HOST, self.port, reuse_port=True, backlog=1024)
 
     def _accept(self) -> End:
-        connection = Connection(self)
+        connection = ProxiedConnection(self)
         self.connections.add(connection)
         asyncio.get_running_loop().call_soon(connection.proceed)
         return connection.client
@@ -203,7 +203,7 @@ class Link:
         return told
 
 
-async def serve(control: str, links: dict[str, Link]) -> None:
+async def serve(control: str, links: dict[str, ProxyLink]) -> None:
     """Listen on every link, and obey the control socket until killed."""
 
     async def obey(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -219,13 +219,13 @@ async def serve(control: str, links: dict[str, Link]) -> None:
         await server.serve_forever()
 
 
-def parsed(words: list[str]) -> dict[str, Link]:
+def parsed(words: list[str]) -> dict[str, ProxyLink]:
     """``NAME=PORT:TARGET`` of every link."""
     links = {}
     for word in words:
         name, _, ports = word.partition("=")
         port, _, target = ports.partition(":")
-        links[name] = Link(int(port), int(target))
+        links[name] = ProxyLink(int(port), int(target))
     return links
 
 

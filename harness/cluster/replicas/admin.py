@@ -6,10 +6,10 @@ from typing import Any
 
 import aiohttp
 
-from harness.cluster.capabilities import Keys, Load
+from harness.cluster.capabilities import Keys, SlotUsage
 
-_PATIENCE = aiohttp.ClientTimeout(total=2)
-_UNTOLD = (aiohttp.ClientError, OSError, TimeoutError, ValueError, LookupError, TypeError)
+_TIMEOUT = aiohttp.ClientTimeout(total=2)
+_FAILURES = (aiohttp.ClientError, OSError, TimeoutError, ValueError, LookupError, TypeError)
 
 
 async def keys(host: str, port: int) -> Keys | None:
@@ -24,24 +24,24 @@ async def use_keys(host: str, port: int, signing: int, accepted: Sequence[int]) 
 
 
 async def _keys(method: str, host: str, port: int, body: object = None) -> Keys | None:
-    with contextlib.suppress(*_UNTOLD):
+    with contextlib.suppress(*_FAILURES):
         told = await _told(method, f"http://{host}:{port}/keys", body)
         signing = int(told["signing"])
         return Keys(signing, tuple(map(int, told["accepted"])), str(told["ids"][str(signing)]))
     return None
 
 
-async def load(host: str, port: int) -> Load | None:
+async def load(host: str, port: int) -> SlotUsage | None:
     """How busy its slots have been; None where it has none, or does not answer."""
-    with contextlib.suppress(*_UNTOLD):
+    with contextlib.suppress(*_FAILURES):
         told = await _told("GET", f"http://{host}:{port}/load")
-        return Load(float(told["held_s"]), int(told["slots"]), float(told["t"]))
+        return SlotUsage(float(told["held_s"]), int(told["slots"]), float(told["t"]))
     return None
 
 
 async def _told(method: str, url: str, body: object = None) -> Any:
     async with (
-        aiohttp.ClientSession(timeout=_PATIENCE) as session,
+        aiohttp.ClientSession(timeout=_TIMEOUT) as session,
         session.request(method, url, json=body) as reply,
     ):
         reply.raise_for_status()

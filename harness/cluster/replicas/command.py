@@ -13,25 +13,25 @@ from pathlib import Path
 import psutil
 
 from harness.cluster.capabilities import Evidence
-from harness.cluster.replicas.probes import AsReady
-from harness.cluster.replicas.replica import Started, reached
-from harness.cluster.supervisor import Child, Command, Supervisor
+from harness.cluster.replicas.probes import ReadinessProbe
+from harness.cluster.replicas.replica import ManagedReplica, reached
+from harness.cluster.supervisor import Child, ProcessSpec, Supervisor
 from harness.cluster.supervisor.main import descendants, identity, processes
-from harness.common.durations import seconds
+from harness.common.durations import parse_seconds
 from harness.common.errors import EnvironmentLacksError
 from harness.common.ports import Reservation
 from harness.scenario.services import Command as Target
-from harness.scenario.services import Place
+from harness.scenario.services import PlaceholderValues
 
-_POLL = 0.05
-_GONE_WITHIN = 2.0  # seconds in which nothing may be left at the port of a killed replica
+_POLL_INTERVAL_S = 0.05
+_GONE_TIMEOUT_S = 2.0  # seconds in which nothing may be left at the port of a killed replica
 
 #: Told of every start, before it: the replica's name, and the boot id that this start gets.
 OnStart = Callable[[str, str], None]
 
 
 @dataclass(frozen=True)
-class Orders:
+class ReplicaOrders:
     """What all replicas of one topology have in common."""
 
     target: Target
@@ -39,14 +39,14 @@ class Orders:
     on_start: OnStart
 
 
-class CommandReplica(Started):
+class CommandReplica(ManagedReplica):
     """One copy of a program, at a port of its own. Its boot id is its name and the number of its start."""
 
-    def __init__(self, name: str, supervisor: Supervisor, port: Reservation, logs: Path, orders: Orders) -> None:
+    def __init__(self, name: str, supervisor: Supervisor, port: Reservation, logs: Path, orders: ReplicaOrders) -> None:
         super().__init__(supervisor, reached(name, supervisor, port.port), logs)
         self._target = orders.target
         self._port = port
-        self._place = Place(port.port, name, orders.store)
+        self._place = PlaceholderValues(port.port, name, orders.store)
         self._on_start = orders.on_start
         self._starts = 0
 
@@ -65,18 +65,21 @@ class CommandReplica(Started):
             raise EnvironmentLacksError(f"there is no directory {cwd} to start {self.name} in", "mend cwd=")
         env = {"PATH": _path(), **target.environment(self._place)}
         words = target.argv(self._place)
-        command = Command(self.name, "replica", words, self._log, env, cwd)
+        command = ProcessSpec(self.name, "replica", words, self._log, env, cwd)
         self._child = await self._supervisor.spawn(command)
         await self._ready(self._child)
 
     async def _ready(self, child: Child) -> None:
-        answering, give_up = AsReady(self._target.ready), time.monotonic() + seconds(self._target.ready_within)
+        answering, give_up = (
+            ReadinessProbe(self._target.ready),
+            time.monotonic() + parse_seconds(self._target.ready_within),
+        )
         while trouble := await answering.trouble(*self._address):
             if not child.alive:
                 raise self._ended(await child.wait())
             if time.monotonic() > give_up:
                 raise await asyncio.to_thread(self._never_ready, child, trouble)
-            await asyncio.sleep(_POLL)
+            await asyncio.sleep(_POLL_INTERVAL_S)
         if self.member.port not in await asyncio.to_thread(listening, child.pid):
             raise EnvironmentLacksError(
                 f"port {self.member.port} answers, but the socket belongs to no process of {self.name}",
@@ -124,11 +127,11 @@ class CommandReplica(Started):
         return Evidence(done.landed and free, {**done.facts, "port_free": free})
 
     async def _is_free(self) -> bool:
-        give_up = time.monotonic() + _GONE_WITHIN
-        while not await AsReady(None).trouble(*self._address):
+        give_up = time.monotonic() + _GONE_TIMEOUT_S
+        while not await ReadinessProbe(None).trouble(*self._address):
             if time.monotonic() > give_up:
                 return False
-            await asyncio.sleep(_POLL)
+            await asyncio.sleep(_POLL_INTERVAL_S)
         return True
 
     @property

@@ -12,23 +12,23 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.cluster.capabilities import Member
-from harness.cluster.containers import Box, Dock, sweep
+from harness.cluster.containers import ContainerSpec, DockerSupervisor, sweep
 from harness.cluster.replicas.command import OnStart
-from harness.cluster.replicas.probes import AsReady
-from harness.cluster.replicas.replica import Started
-from harness.cluster.supervisor import Child, Command
-from harness.common.durations import seconds
+from harness.cluster.replicas.probes import ReadinessProbe
+from harness.cluster.replicas.replica import ManagedReplica
+from harness.cluster.supervisor import Child, ProcessSpec
+from harness.common.durations import parse_seconds
 from harness.common.errors import EnvironmentLacksError
 from harness.common.limits import Limits
 from harness.common.ports import LOOPBACK, Reservation
-from harness.scenario.services import Compose, Image, Place
+from harness.scenario.services import Compose, Image, PlaceholderValues
 
-_POLL = 0.05
-_HANGS_UP = 0.3  # seconds after which the engine's proxy has found out that nobody listens inside
+_POLL_INTERVAL_S = 0.05
+_HANG_UP_TIMEOUT_S = 0.3  # seconds after which the engine's proxy has found out that nobody listens inside
 
 
 @dataclass(frozen=True)
-class AsContained(AsReady):
+class ContainerReadinessProbe(ReadinessProbe):
     """As a service of the user's own, behind the engine's proxy: that takes connections for whoever does not listen."""
 
     async def trouble(self, host: str, port: int) -> str:
@@ -42,7 +42,7 @@ class AsContained(AsReady):
             return "does not listen"
         with contextlib.closing(writer):
             try:
-                async with asyncio.timeout(_HANGS_UP):
+                async with asyncio.timeout(_HANG_UP_TIMEOUT_S):
                     return "" if await reader.read(1) else "does not listen"
             except TimeoutError:
                 return ""
@@ -50,10 +50,10 @@ class AsContained(AsReady):
                 return "does not listen"
 
 
-class Contained(Started):
+class ContainerReplica(ManagedReplica):
     """What both have in common. The boot id is the name and the number of the start."""
 
-    def __init__(self, dock: Dock, member: Member, logs: Path, target: Image | Compose) -> None:
+    def __init__(self, dock: DockerSupervisor, member: Member, logs: Path, target: Image | Compose) -> None:
         super().__init__(dock, member, logs)
         self._dock = dock
         self._target = target
@@ -74,7 +74,10 @@ class Contained(Started):
         self.boot = f"{self.name}.{self._starts}"
         self.on_start(self.name, self.boot)
         self._child = child = await self._begin()
-        answering, give_up = AsContained(self._target.ready), time.monotonic() + seconds(self._target.ready_within)
+        answering, give_up = (
+            ContainerReadinessProbe(self._target.ready),
+            time.monotonic() + parse_seconds(self._target.ready_within),
+        )
         while trouble := await answering.trouble(*self.member.outside):
             if not child.alive:
                 await self._dock.heard_out(child)
@@ -87,7 +90,7 @@ class Contained(Started):
                     f"{self.name} was not ready within {self._target.ready_within}: {trouble}",
                     f"port= is where it listens inside ({self._target.port}), on all addresses; its log is {self._log}",
                 )
-            await asyncio.sleep(_POLL)
+            await asyncio.sleep(_POLL_INTERVAL_S)
 
     async def stop(self, grace: float = 2.0) -> None:
         """SIGTERM where it heeds that, and SIGKILL after ``grace`` seconds; returns when it is gone."""
@@ -96,18 +99,26 @@ class Contained(Started):
             await self._dock.heard_out(self._child)
 
 
-class ImageReplica(Contained):
+class ImageReplica(ContainerReplica):
     """A container of an image, published at a port of this machine; a new one at each start."""
 
     _target: Image
 
     def __init__(
-        self, name: str, dock: Dock, target: Image, port: Reservation, logs: Path, *, limits: Limits, store: str
+        self,
+        name: str,
+        dock: DockerSupervisor,
+        target: Image,
+        port: Reservation,
+        logs: Path,
+        *,
+        limits: Limits,
+        store: str,
     ) -> None:
         member = Member(name, dock.address(name), target.port, (LOOPBACK, port.port))
         super().__init__(dock, member, logs, target)
-        place = Place(target.port, name, store)
-        self._box = Box(
+        place = PlaceholderValues(target.port, name, store)
+        self._box = ContainerSpec(
             name,
             "replica",
             target.image,
@@ -123,10 +134,10 @@ class ImageReplica(Contained):
         return await self._dock.run(self._box)
 
 
-class ComposeReplica(Contained):
+class ComposeReplica(ContainerReplica):
     """A container that Compose made, put into the run's network; the same one at each start."""
 
-    def __init__(self, name: str, dock: Dock, target: Compose, container: str, logs: Path) -> None:
+    def __init__(self, name: str, dock: DockerSupervisor, target: Compose, container: str, logs: Path) -> None:
         super().__init__(dock, Member(name, dock.address(name), target.port), logs, target)
         self._container = container
 
@@ -145,7 +156,9 @@ class ComposeReplica(Contained):
 
 
 @asynccontextmanager
-async def composed(dock: Dock, target: Compose, replicas: int, logs: Path) -> AsyncIterator[Sequence[str]]:
+async def compose_up(
+    dock: DockerSupervisor, target: Compose, replicas: int, logs: Path
+) -> AsyncIterator[Sequence[str]]:
     """A Compose project of the run's own, up for the length of a scope: the containers of the service.
 
     Raises:
@@ -166,15 +179,15 @@ async def composed(dock: Dock, target: Compose, replicas: int, logs: Path) -> As
         await _done(dock, (*words, "down", "-v", "-t", "2"), target, logs)
 
 
-def _containers(dock: Dock, project: str, service: str) -> Sequence[str]:
+def _containers(dock: DockerSupervisor, project: str, service: str) -> Sequence[str]:
     labels = [f"{sweep.PROJECT}={project}", f"com.docker.compose.service={service}"]
     found = dock.engine.client.containers.list(filters={"label": labels})
     return [str(one.id) for one in sorted(found, key=lambda one: str(one.name))]
 
 
-async def _done(dock: Dock, words: Sequence[str], target: Compose, logs: Path) -> None:
+async def _done(dock: DockerSupervisor, words: Sequence[str], target: Compose, logs: Path) -> None:
     folder = Path(target.file).parent
-    command = Command("compose", "proxy", tuple(words), logs / "compose.log", dict(target.env), folder)
+    command = ProcessSpec("compose", "proxy", tuple(words), logs / "compose.log", dict(target.env), folder)
     child = await dock.processes.spawn(command)
     child.asked = True  # it ends by itself
     if await child.wait():

@@ -10,7 +10,7 @@ from harness.scenario.services import Url
 
 
 @dataclass(frozen=True)
-class Attached:
+class ExternalBalancer:
     """The address that clients go to. What balances behind it is not known."""
 
     url: str
@@ -39,7 +39,7 @@ class Attached:
 
 
 @dataclass(frozen=True)
-class AttachedReplica:
+class ExternalReplica:
     """A copy by its address alone."""
 
     name: str
@@ -48,13 +48,13 @@ class AttachedReplica:
     pid: int | None = None
 
 
-def attached(target: Url) -> tuple[Attached, tuple[AttachedReplica, ...]]:
+def external_parts(target: Url) -> tuple[ExternalBalancer, tuple[ExternalReplica, ...]]:
     """The parts of a service that runs already."""
     replicas = []
     for index, address in enumerate(target.replicas):
         parts = urlsplit(address)
-        replicas.append(AttachedReplica(f"r{index}", Member(f"r{index}", parts.hostname or "", parts.port or 80)))
-    return Attached(target.url.rstrip("/")), tuple(replicas)
+        replicas.append(ExternalReplica(f"r{index}", Member(f"r{index}", parts.hostname or "", parts.port or 80)))
+    return ExternalBalancer(target.url.rstrip("/")), tuple(replicas)
 
 
 def _not_ours() -> UsageError:

@@ -6,11 +6,11 @@ import json
 from dataclasses import dataclass
 from typing import Protocol
 
-_LARGEST = 1 << 16
+_MAX_REPLY_BYTES = 1 << 16
 
 
 @dataclass(frozen=True)
-class Health:
+class HealthReport:
     """A reply: its HTTP status, and what a target of ours tells; empty texts where it is something else."""
 
     status: int
@@ -20,7 +20,7 @@ class Health:
     opened_s: float = 0.0  # that its place and its app took to get ready
 
 
-class Answering(Protocol):
+class HealthProbe(Protocol):
     """How a part shows that it is there, and the right one."""
 
     async def trouble(self, host: str, port: int) -> str:
@@ -28,7 +28,7 @@ class Answering(Protocol):
 
 
 @dataclass(frozen=True)
-class AsOurs:
+class NonceProbe:
     """A built-in target of this run."""
 
     nonce: str
@@ -44,7 +44,7 @@ class AsOurs:
 
 
 @dataclass(frozen=True)
-class AsReady:
+class ReadinessProbe:
     """A service of the user's own: ``path`` answers 200 to 399, or (None) its port is open."""
 
     path: str | None
@@ -82,7 +82,7 @@ async def _is_open(host: str, port: int) -> bool:
     return True
 
 
-async def probe(host: str, port: int, within: float = 1.0) -> Health | None:
+async def probe(host: str, port: int, within: float = 1.0) -> HealthReport | None:
     """Ask once, on a connection of its own; None where nobody answers in time.
 
     HTTP/1.0, so that the reply ends with the connection. Spoken by hand, so that no proxy setting, pool or redirect
@@ -101,14 +101,14 @@ async def _ask(host: str, port: int) -> bytes:
     try:
         writer.write(f"GET /healthz HTTP/1.0\r\nHost: {host}:{port}\r\n\r\n".encode())
         reply = b""
-        while len(reply) < _LARGEST and (data := await reader.read(_LARGEST)):
+        while len(reply) < _MAX_REPLY_BYTES and (data := await reader.read(_MAX_REPLY_BYTES)):
             reply += data
         return reply
     finally:
         writer.close()
 
 
-def _parsed(reply: bytes) -> Health | None:
+def _parsed(reply: bytes) -> HealthReport | None:
     if not reply:
         return None
     head, _, body = reply.partition(b"\r\n\r\n")
@@ -117,11 +117,11 @@ def _parsed(reply: bytes) -> Health | None:
     try:
         told = json.loads(body)
     except ValueError:
-        return Health(status)
+        return HealthReport(status)
     if not isinstance(told, dict):
-        return Health(status)
+        return HealthReport(status)
     nonce, replica, boot = (str(told.get(key, "")) for key in ("nonce", "replica", "boot"))
-    return Health(status, nonce, replica, boot, _seconds(told))
+    return HealthReport(status, nonce, replica, boot, _seconds(told))
 
 
 def _seconds(told: dict[str, object]) -> float:

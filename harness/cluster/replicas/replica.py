@@ -10,19 +10,19 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from harness.cluster.capabilities import Evidence, Keys, Load, Member
+from harness.cluster.capabilities import Evidence, Keys, Member, SlotUsage
 from harness.cluster.replicas import admin
-from harness.cluster.replicas.probes import Health, probe
+from harness.cluster.replicas.probes import HealthReport, probe
 from harness.cluster.replicas.volume import lost, size, torn
-from harness.cluster.supervisor import Child, Command, Supervisor
+from harness.cluster.supervisor import Child, ProcessSpec, Supervisor
 from harness.cluster.supervisor.signals import Throttle, killed, paused, resumed, stopped, terminated
 from harness.common.errors import EnvironmentLacksError
 from harness.common.ports import LOOPBACK, Reservation
 from harness.scenario.design import Design
 
-READY_WITHIN = 15.0  # seconds
-GRACE = 6.0  # seconds that a replica asked to end is given: a second more than the targets give their requests
-_POLL = 0.02
+READY_TIMEOUT_S = 15.0  # seconds
+GRACE_S = 6.0  # seconds that a replica asked to end is given: a second more than the targets give their requests
+_POLL_INTERVAL_S = 0.02
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def reached(name: str, supervisor: Supervisor, port: int) -> Member:
     return Member(name, host, port, None if host == LOOPBACK else (LOOPBACK, port))
 
 
-class Started(ABC):
+class ManagedReplica(ABC):
     """A replica as a process of this machine: it can be killed, restarted in place, paused and resumed."""
 
     def __init__(self, supervisor: Supervisor, member: Member, logs: Path) -> None:
@@ -128,7 +128,7 @@ class Started(ABC):
 
     async def terminate(self) -> Evidence:
         """SIGTERM: landed when its process is gone."""
-        done = await terminated(self._child, GRACE)
+        done = await terminated(self._child, GRACE_S)
         return Evidence(done.landed, {**done.facts, "boot": self.boot})
 
     async def slow(self, by: float) -> Evidence:
@@ -156,7 +156,7 @@ class Started(ABC):
         return await resumed(self._child)
 
 
-class ProcessReplica(Started):
+class ProcessReplica(ManagedReplica):
     """A replica of a built-in target, which says of itself who it is."""
 
     def __init__(
@@ -181,7 +181,7 @@ class ProcessReplica(Started):
         Raises:
             EnvironmentLacksError: it ends, something else answers at its port, or it is not ready in time.
         """
-        command = Command(
+        command = ProcessSpec(
             self.name,
             "replica",
             self._settings.argv(self.name, self._listens_on),
@@ -194,8 +194,8 @@ class ProcessReplica(Started):
         health = await self._ready(self._child)
         self.boot, self._opened_s = health.boot, health.opened_s
 
-    async def _ready(self, child: Child) -> Health:
-        give_up = time.monotonic() + READY_WITHIN
+    async def _ready(self, child: Child) -> HealthReport:
+        give_up = time.monotonic() + READY_TIMEOUT_S
         while time.monotonic() < give_up:
             health = await self.health()
             if not child.alive:
@@ -205,10 +205,10 @@ class ProcessReplica(Started):
                 )
             if health and health.status != 503:
                 return self._ours(health)
-            await asyncio.sleep(_POLL)
-        raise EnvironmentLacksError(f"{self.name} was not ready within {READY_WITHIN:g} s", f"see {self._log}")
+            await asyncio.sleep(_POLL_INTERVAL_S)
+        raise EnvironmentLacksError(f"{self.name} was not ready within {READY_TIMEOUT_S:g} s", f"see {self._log}")
 
-    def _ours(self, health: Health) -> Health:
+    def _ours(self, health: HealthReport) -> HealthReport:
         if health.status == 200 and health.nonce == self._settings.nonce and health.replica == self.name:
             return health
         raise EnvironmentLacksError(
@@ -227,7 +227,7 @@ class ProcessReplica(Started):
             self._settings.changed.update(signing=str(signing), accepted=",".join(map(str, accepted)))
         return told
 
-    async def load(self) -> Load | None:
+    async def load(self) -> SlotUsage | None:
         """How busy its slots have been; None where its capacity is not emulated."""
         return await admin.load(LOOPBACK, self._listens_on)
 
@@ -250,6 +250,6 @@ class ProcessReplica(Started):
         done = await super().restart()
         return Evidence(done.landed, {**done.facts, "volume_bytes": bytes_kept, "opened_s": self._opened_s})
 
-    async def health(self) -> Health | None:
+    async def health(self) -> HealthReport | None:
         """What it says of itself now; None where it does not answer."""
         return await probe(LOOPBACK, self._listens_on)

@@ -18,7 +18,7 @@ from harness.scenario.design import Design
 from harness.scenario.services import Url
 
 
-class Kind(Store, Protocol):
+class StoreType(Store, Protocol):
     """A store that can be chosen: up within ``async with STORES[name](supervisor, logs) as store``."""
 
     def __init__(self, supervisor: Supervisor, logs: Path) -> None: ...
@@ -39,7 +39,7 @@ class Kind(Store, Protocol):
 
 
 #: A store is named as the place for the state that needs it.
-STORES: Mapping[str, type[Kind]] = {
+STORES: Mapping[str, type[StoreType]] = {
     "etcd": EtcdStore,
     "hazelcast": HazelcastStore,
     "memcached": MemcachedStore,
@@ -57,7 +57,7 @@ def needs(state: str) -> str | None:
     return state if state in STORES else None
 
 
-def store_of(design: Design) -> type[Kind] | None:
+def store_of(design: Design) -> type[StoreType] | None:
     """The kind of store that a design has; None where it has none."""
     target = design.target
     name = target.store if target is not None and not isinstance(target, Url) else needs(design.state)

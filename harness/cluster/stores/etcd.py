@@ -4,8 +4,8 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from harness.cluster.stores.http import told
-from harness.cluster.stores.server import Server, Servers
+from harness.cluster.stores.http import http_json
+from harness.cluster.stores.server import Server, StoreCluster
 from harness.cluster.supervisor import Supervisor
 from harness.common.errors import EnvironmentLacksError
 from harness.common.ports import LOOPBACK
@@ -34,7 +34,7 @@ class EtcdMember(Server):
 
     async def answers(self) -> bool:
         """It has a leader, who has the others' consent."""
-        return bool((await told(self.port, "/health"))["health"] == "true")
+        return bool((await http_json(self.port, "/health"))["health"] == "true")
 
     async def stop(self) -> None:
         """By force: asked to end, it would hand its lead over for seconds, to members that end as well."""
@@ -43,11 +43,11 @@ class EtcdMember(Server):
 
     async def leads(self) -> bool:
         """Whether it holds itself for the leader."""
-        status = await told(self.port, "/v3/maintenance/status", {})
+        status = await http_json(self.port, "/v3/maintenance/status", {})
         return bool(status["leader"] == status["header"]["member_id"])
 
 
-class EtcdStore(Servers[EtcdMember]):
+class EtcdStore(StoreCluster[EtcdMember]):
     """Three members; two of them are enough."""
 
     name = "etcd"

@@ -9,8 +9,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from harness.cluster.capabilities import Evidence
-from harness.cluster.stores.http import told
-from harness.cluster.stores.server import Server, Servers
+from harness.cluster.stores.http import http_json
+from harness.cluster.stores.server import Server, StoreCluster
 from harness.cluster.supervisor import Supervisor
 from harness.common.errors import EnvironmentLacksError
 from harness.common.ports import LOOPBACK
@@ -69,18 +69,18 @@ class HazelcastMember(Server):
 
     async def answers(self) -> bool:
         """It sees all members that are up, and every entry has its backup."""
-        health = await told(self.port, "/hazelcast/health")
+        health = await http_json(self.port, "/hazelcast/health")
         up = sum(bool(member.pids) for member in self.members)
         settled = health["clusterSafe"] and not health["migrationQueueSize"]
         return bool(settled and health["nodeState"] == "ACTIVE" and health["clusterSize"] == up)
 
     async def oldest(self) -> int:
         """The port of the member that has been there for longest, as this one knows it."""
-        members = (await told(self.port, "/hazelcast/rest/cluster"))["members"]
+        members = (await http_json(self.port, "/hazelcast/rest/cluster"))["members"]
         return int(members[0]["address"].rpartition(":")[2])
 
 
-class HazelcastStore(Servers[HazelcastMember]):
+class HazelcastStore(StoreCluster[HazelcastMember]):
     """Three members that share the entries; what one owns another backs up."""
 
     name = "hazelcast"

@@ -10,7 +10,7 @@ from harness.common.ports import LOOPBACK
 _ANSWER = aiohttp.ClientTimeout(total=1)
 
 
-async def told(port: int, path: str, body: Mapping[str, str] | None = None) -> Any:
+async def http_json(port: int, path: str, body: Mapping[str, str] | None = None) -> Any:
     """The JSON that a path of a server on loopback answers with; asked by POST where there is a ``body``.
 
     Raises:

@@ -6,8 +6,8 @@ import sysconfig
 from collections.abc import Sequence
 from pathlib import Path
 
-from harness.cluster.stores.http import told
-from harness.cluster.stores.server import Server, Servers
+from harness.cluster.stores.http import http_json
+from harness.cluster.stores.server import Server, StoreCluster
 from harness.cluster.supervisor import Supervisor
 from harness.common.errors import EnvironmentLacksError
 from harness.common.ports import LOOPBACK
@@ -44,13 +44,13 @@ class NatsServer(Server):
 
     async def answers(self) -> bool:
         """It is ready, all that it holds included."""
-        return bool((await told(self._monitor, "/healthz"))["status"] == "ok")
+        return bool((await http_json(self._monitor, "/healthz"))["status"] == "ok")
 
     async def leader(self) -> str | None:
         """The server that leads the first bucket, as this one knows it; without a bucket, that leads the servers."""
         if len(self.routes) == 1:
             return self.name
-        known = await told(self._monitor, "/jsz?streams=true")
+        known = await http_json(self._monitor, "/jsz?streams=true")
         streams = [
             stream for account in known.get("account_details", ()) for stream in account.get("stream_detail", ())
         ]
@@ -59,7 +59,7 @@ class NatsServer(Server):
         return None if leader is None else str(leader)
 
 
-class NatsStore(Servers[NatsServer]):
+class NatsStore(StoreCluster[NatsServer]):
     """Three servers; two of them are enough."""
 
     name = "nats"

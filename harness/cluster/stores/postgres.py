@@ -16,7 +16,7 @@ import psutil
 
 from harness.cluster.capabilities import Evidence
 from harness.cluster.stores.server import Server
-from harness.cluster.supervisor import Command, Supervisor
+from harness.cluster.supervisor import ProcessSpec, Supervisor
 from harness.cluster.supervisor.signals import killed, paused, resumed
 from harness.common.errors import EnvironmentLacksError
 from harness.common.ports import LOOPBACK
@@ -27,8 +27,8 @@ _SETTINGS = {
     "unix_socket_directories": "",
     "max_connections": "400",  # 32 a replica, and up to a dozen of these
 }
-_SHOWS_WITHIN = 2.0  # seconds
-_POLL = 0.005
+_EFFECT_TIMEOUT_S = 2.0  # seconds
+_POLL_INTERVAL_S = 0.005
 
 
 class PostgresStore(Server):
@@ -85,7 +85,7 @@ class PostgresStore(Server):
         maker = str(Path(self.program()).with_name("initdb"))
         how = ("--auth=trust", "--username=postgres", "--encoding=UTF8", "--locale=C", "--no-sync")
         argv = (*_as_somebody(), maker, "-D", str(self._data), *how)
-        child = await self._supervisor.spawn(Command(f"{self.name}-initdb", "store", argv, self._log))
+        child = await self._supervisor.spawn(ProcessSpec(f"{self.name}-initdb", "store", argv, self._log))
         child.asked = True  # its end is no death
         if await child.wait():
             raise EnvironmentLacksError(f"initdb failed: {child.log_tail(2)}", f"see {self._log}")
@@ -174,9 +174,9 @@ def _as_somebody() -> Sequence[str]:
 
 async def _all_are(family: Sequence[psutil.Process], states: Sequence[str]) -> bool:
     """Whether every process is in one of these states, or gone, before long."""
-    give_up = time.monotonic() + _SHOWS_WITHIN
+    give_up = time.monotonic() + _EFFECT_TIMEOUT_S
     while not (so := all(_state(process) in states for process in family)) and time.monotonic() < give_up:  # noqa: ASYNC110 - no event to wait for
-        await asyncio.sleep(_POLL)
+        await asyncio.sleep(_POLL_INTERVAL_S)
     return so
 
 

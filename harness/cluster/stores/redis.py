@@ -13,8 +13,8 @@ from harness.cluster.supervisor import Supervisor
 from harness.common.errors import EnvironmentLacksError
 from harness.common.ports import LOOPBACK
 
-_POLL = 0.01
-_EVICTS_WITHIN = 2.0  # seconds
+_POLL_INTERVAL_S = 0.01
+_EVICTION_TIMEOUT_S = 2.0  # seconds
 _ON_PATH = ("valkey-server", "redis-server")
 
 
@@ -98,9 +98,9 @@ class RedisStore(RedisServer):
         limit = int(memory["used_memory"]) - round(share * int(memory["used_memory_dataset"]))
         await self.ask("CONFIG SET maxmemory-policy allkeys-lru")
         await self.ask(f"CONFIG SET maxmemory {limit}")
-        give_up = time.monotonic() + _EVICTS_WITHIN
+        give_up = time.monotonic() + _EVICTION_TIMEOUT_S
         while not (gone := await self._evicted() - before) and time.monotonic() < give_up:  # noqa: ASYNC110 - it tells when asked
-            await asyncio.sleep(_POLL)
+            await asyncio.sleep(_POLL_INTERVAL_S)
         return Evidence(gone > 0, {"evicted_keys": gone, "maxmemory": limit, "used_memory": int(memory["used_memory"])})
 
     async def unlimit(self) -> Evidence:

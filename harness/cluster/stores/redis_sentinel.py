@@ -10,7 +10,7 @@ from pathlib import Path
 
 from harness.cluster.capabilities import Evidence
 from harness.cluster.stores.redis import RedisServer, server
-from harness.cluster.stores.server import READY_WITHIN, Servers
+from harness.cluster.stores.server import READY_TIMEOUT_S, StoreCluster
 from harness.cluster.supervisor import Supervisor
 from harness.common.errors import EnvironmentLacksError
 from harness.common.ports import LOOPBACK
@@ -20,8 +20,8 @@ _REPLICATOR = "replicator"  # the user as whom a replica reads from its primary
 _QUORUM, _SENTINELS = 2, 3
 _DOWN_AFTER = 1500  # milliseconds without an answer after which a Sentinel holds a server for dead
 _FAILOVER_TIMEOUT = 5000  # milliseconds; a failover that came to nothing is tried again after twice that
-_POLL = 0.02
-_CUT_WITHIN = 2.0  # seconds
+_POLL_INTERVAL_S = 0.02
+_CUT_TIMEOUT_S = 2.0  # seconds
 
 
 class Node(RedisServer):
@@ -75,7 +75,7 @@ class Sentinel(RedisServer):
         return dict(pair.split("=", 1) for pair in line.split(",") if "=" in pair)
 
 
-class RedisSentinelStore(Servers[Node]):
+class RedisSentinelStore(StoreCluster[Node]):
     """Two servers and three Sentinels on loopback."""
 
     name = "redis_sentinel"
@@ -110,11 +110,11 @@ class RedisSentinelStore(Servers[Node]):
         await self._whole()
 
     async def _whole(self) -> None:
-        give_up = time.monotonic() + READY_WITHIN
+        give_up = time.monotonic() + READY_TIMEOUT_S
         while not await self._is_whole():
             if time.monotonic() > give_up:
                 raise EnvironmentLacksError(f"the Sentinels of {self.name} found no replica", "see their logs")
-            await asyncio.sleep(_POLL)
+            await asyncio.sleep(_POLL_INTERVAL_S)
 
     async def _is_whole(self) -> bool:
         leader, views = await self._leader(), await self._views()
@@ -179,9 +179,9 @@ class RedisSentinelStore(Servers[Node]):
         leader = await self._leader()
         await leader.ask(f"ACL SETUSER {_REPLICATOR} off")
         await leader.ask(f"CLIENT KILL USER {_REPLICATOR}")
-        give_up = time.monotonic() + _CUT_WITHIN
+        give_up = time.monotonic() + _CUT_TIMEOUT_S
         while (left := await leader.replicas()) and time.monotonic() < give_up:  # noqa: ASYNC110 - it tells when asked
-            await asyncio.sleep(_POLL)
+            await asyncio.sleep(_POLL_INTERVAL_S)
         return Evidence(left == 0, {"server": leader.name, "replicas_left": left})
 
     async def restore_replication(self) -> Evidence:

@@ -11,13 +11,13 @@ from types import TracebackType
 from typing import ClassVar, Generic, Self, TypeVar
 
 from harness.cluster.capabilities import Evidence
-from harness.cluster.supervisor import Child, Command, Supervisor
+from harness.cluster.supervisor import Child, ProcessSpec, Supervisor
 from harness.cluster.supervisor.signals import killed, paused, resumed
 from harness.common.errors import EnvironmentLacksError
-from harness.common.ports import Reservation, unsought
+from harness.common.ports import Reservation, non_ephemeral_port
 
-READY_WITHIN = 30.0  # seconds
-_POLL = 0.01
+READY_TIMEOUT_S = 30.0  # seconds
+_POLL_INTERVAL_S = 0.01
 
 
 class Scope(ABC):
@@ -79,7 +79,7 @@ class Server(Scope):
 
     def reserved(self) -> int:
         """A port that is its own until it is stopped; no connection of anybody's begins there."""
-        self._reservations.append(unsought())
+        self._reservations.append(non_ephemeral_port())
         return self._reservations[-1].lend()
 
     @abstractmethod
@@ -97,9 +97,9 @@ class Server(Scope):
             EnvironmentLacksError: it ends, or does not answer in time.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
-        command = Command(self.name, "store", tuple(self.argv()), self._log, port=self.port)
+        command = ProcessSpec(self.name, "store", tuple(self.argv()), self._log, port=self.port)
         self._child = child = await self._supervisor.spawn(command)
-        give_up = time.monotonic() + READY_WITHIN
+        give_up = time.monotonic() + READY_TIMEOUT_S
         while not await self._ready():
             if not child.alive or time.monotonic() > give_up:
                 raise EnvironmentLacksError(
@@ -143,7 +143,7 @@ class Server(Scope):
 S = TypeVar("S", bound=Server)
 
 
-class Servers(Scope, Generic[S]):
+class StoreCluster(Scope, Generic[S]):
     """A store of several servers that start, end, die and freeze together, or the one that leads alone."""
 
     def __init__(self, members: Sequence[Server]) -> None:
@@ -208,12 +208,12 @@ class Servers(Scope, Generic[S]):
         return Evidence(bool(done) and all(one.landed for one in done), facts)
 
     async def _leader(self) -> S:
-        give_up = time.monotonic() + READY_WITHIN
+        give_up = time.monotonic() + READY_TIMEOUT_S
         while (leader := await self._led()) is None:
             if time.monotonic() > give_up:
                 names = ", ".join(member.name for member in self._members)
-                raise EnvironmentLacksError(f"none of {names} leads after {READY_WITHIN:g} s", "see their logs")
-            await asyncio.sleep(_POLL)
+                raise EnvironmentLacksError(f"none of {names} leads after {READY_TIMEOUT_S:g} s", "see their logs")
+            await asyncio.sleep(_POLL_INTERVAL_S)
         return leader
 
     async def _led(self) -> S | None:

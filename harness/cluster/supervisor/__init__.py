@@ -1,5 +1,13 @@
 """One process that starts every part of a run, and ends them all when the harness ends, however it does."""
 
-from harness.cluster.supervisor.client import ROLES, Child, Command, Death, ProcessSupervisor, Supervisor, supervised
+from harness.cluster.supervisor.client import (
+    ROLES,
+    Child,
+    Death,
+    ProcessSpec,
+    ProcessSupervisor,
+    Supervisor,
+    supervised,
+)
 
-__all__ = ["ROLES", "Child", "Command", "Death", "ProcessSupervisor", "Supervisor", "supervised"]
+__all__ = ["ROLES", "Child", "Death", "ProcessSpec", "ProcessSupervisor", "Supervisor", "supervised"]

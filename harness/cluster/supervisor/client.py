@@ -28,7 +28,7 @@ _TAIL_BYTES = 8192
 
 
 @dataclass(frozen=True)
-class Command:
+class ProcessSpec:
     """A program to start. ``env`` is added to the harness's own; without ``cpus`` its role decides.
 
     ``port`` is where it listens: a container lets the harness in there.
@@ -65,7 +65,7 @@ class Child:
     """One started program, with the process group that it leads."""
 
     def __init__(
-        self, supervisor: "Supervisor", number: int, command: Command, pid: int, own_pid: int | None = None
+        self, supervisor: "Supervisor", number: int, command: ProcessSpec, pid: int, own_pid: int | None = None
     ) -> None:
         self._supervisor = supervisor
         self._number = number
@@ -158,7 +158,7 @@ class Supervisor(ABC):
         """Those alive."""
 
     @abstractmethod
-    async def spawn(self, command: Command, fds: Mapping[str, int] | None = None) -> Child:
+    async def spawn(self, command: ProcessSpec, fds: Mapping[str, int] | None = None) -> Child:
         """Start a program; ``fds`` are descriptors it inherits, each number told in the variable that names it.
 
         Raises:
@@ -188,7 +188,7 @@ class ProcessSupervisor(Supervisor):
         self._cpus = cpus
         self._numbers = itertools.count(1)
         self._answers: dict[int, asyncio.Future[int]] = {}
-        self._starting: dict[int, Command] = {}
+        self._starting: dict[int, ProcessSpec] = {}
         self._abandoned: set[int] = set()  # cancelled while they were starting
         self._children: dict[int, Child] = {}
         self._buffer = b""
@@ -216,7 +216,7 @@ class ProcessSupervisor(Supervisor):
         """
         await asyncio.shield(self._ready)
 
-    async def spawn(self, command: Command, fds: Mapping[str, int] | None = None) -> Child:
+    async def spawn(self, command: ProcessSpec, fds: Mapping[str, int] | None = None) -> Child:
         """Start a program.
 
         Raises:
@@ -235,7 +235,7 @@ class ProcessSupervisor(Supervisor):
             raise _lacking(command, problem) from problem
         return self._children[number]
 
-    def _spawning(self, command: Command, fds: list[str]) -> dict[str, Any]:
+    def _spawning(self, command: ProcessSpec, fds: list[str]) -> dict[str, Any]:
         return {
             "do": "spawn",
             "argv": command.argv,
@@ -343,7 +343,7 @@ def _ended_by_itself() -> UntrustedError:
     return UntrustedError("the supervisor of this run ended by itself", "start the run again")
 
 
-def _lacking(command: Command, problem: OSError) -> EnvironmentLacksError:
+def _lacking(command: ProcessSpec, problem: OSError) -> EnvironmentLacksError:
     """A failed start, told to a person."""
     if problem.errno == errno.ENOSPC:
         return EnvironmentLacksError(f"the disk is full: {command.log} cannot be written", "free some space")

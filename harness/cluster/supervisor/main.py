@@ -36,12 +36,12 @@ OWNER_FILE = "owner"
 RUN_VARIABLE = "HARNESS_RUN"
 OWNER_VARIABLE = "HARNESS_SUPERVISOR"  # pid:start time of the supervisor, in every part's environment
 END_SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
-LAST_WITHIN = 60.0  # seconds that the last command may take
-END_WITHIN = 10.0  # seconds after which it stops waiting for processes that not even SIGKILL ends
+LAST_COMMAND_TIMEOUT_S = 60.0  # seconds that the last command may take
+END_TIMEOUT_S = 10.0  # seconds after which it stops waiting for processes that not even SIGKILL ends
 _CLOEXEC = getattr(socket, "MSG_CMSG_CLOEXEC", 0)
 
 
-class Order(TypedDict):
+class LaunchOrder(TypedDict):
     """What the harness may ask for; ``do`` says which of the fields count."""
 
     order: int
@@ -119,7 +119,7 @@ def _prctl() -> Callable[[int, int], int]:
     return function
 
 
-class Supervisor:
+class SupervisorProcess:
     """The children, the socket to the harness, and the scratch directory."""
 
     def __init__(self, channel: socket.socket, scratch: str) -> None:
@@ -168,7 +168,7 @@ class Supervisor:
             self.obey(json.loads(line))
         return bool(data)
 
-    def obey(self, order: Order) -> None:
+    def obey(self, order: LaunchOrder) -> None:
         """Do what is asked and answer."""
         try:
             value = {"spawn": self.spawn, "signal": self.signal, "at_end": self.at_end}[order["do"]](order)
@@ -183,7 +183,7 @@ class Supervisor:
         if self.channel is not None:
             self.channel.sendall(json.dumps(message).encode() + b"\n")
 
-    def spawn(self, order: Order) -> int:
+    def spawn(self, order: LaunchOrder) -> int:
         """Start a child in a process group of its own; its pid. Raises OSError with the path that is at fault."""
         names = order["fds"]
         passed, self.received = self.received[: len(names)], self.received[len(names) :]
@@ -219,12 +219,12 @@ class Supervisor:
 
         return between_fork_and_exec
 
-    def signal(self, order: Order) -> int:
+    def signal(self, order: LaunchOrder) -> int:
         """Send a signal to a child, or to its whole process group; 1 if it was delivered."""
         pid = self.pids.get(order["child"])
         return int(pid is not None and _kill(os.killpg if order["group"] else os.kill, pid, order["signal"]))
 
-    def at_end(self, order: Order) -> int:
+    def at_end(self, order: LaunchOrder) -> int:
         """Keep a command for the end."""
         self.last = order["argv"]
         return 0
@@ -246,7 +246,7 @@ class Supervisor:
     def end(self) -> None:
         """Kill all descendants until none is left (orphans come to this subreaper); remove what else there is."""
         self.channel = None
-        give_up = time.monotonic() + END_WITHIN
+        give_up = time.monotonic() + END_TIMEOUT_S
         while time.monotonic() < give_up:
             for pid in list(self.pids.values()):
                 _kill(os.killpg, pid, signal.SIGKILL)
@@ -257,7 +257,7 @@ class Supervisor:
             time.sleep(0.005)
         if self.last:
             with contextlib.suppress(OSError, subprocess.SubprocessError):
-                subprocess.run(self.last, stdin=subprocess.DEVNULL, timeout=LAST_WITHIN, check=False)
+                subprocess.run(self.last, stdin=subprocess.DEVNULL, timeout=LAST_COMMAND_TIMEOUT_S, check=False)
         shutil.rmtree(self.scratch, ignore_errors=True)
 
 
@@ -292,7 +292,7 @@ def main() -> None:
     channel.set_inheritable(False)
     os.environ[OWNER_VARIABLE] = identity(os.getpid())
     try:
-        supervisor = Supervisor(channel, make_scratch())
+        supervisor = SupervisorProcess(channel, make_scratch())
     except OSError as problem:
         failure = {"say": "failed", "order": 0, "errno": problem.errno, "path": problem.filename}
         channel.sendall(json.dumps(failure).encode() + b"\n")

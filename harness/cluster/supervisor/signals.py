@@ -10,7 +10,7 @@ from collections.abc import Callable
 from harness.cluster.capabilities import Evidence
 from harness.cluster.supervisor.client import Child
 
-_SHOWS_WITHIN = 1.0  # seconds in which a stopped process has to show as stopped, and a killed group as gone
+_EFFECT_TIMEOUT_S = 1.0  # seconds in which a stopped process has to show as stopped, and a killed group as gone
 
 
 async def killed(child: Child | None) -> Evidence:
@@ -18,7 +18,7 @@ async def killed(child: Child | None) -> Evidence:
     if child is None or not child.alive:
         return Evidence(False, {"reason": "it was not running"})
     landed = await child.kill()
-    give_up = time.monotonic() + _SHOWS_WITHIN
+    give_up = time.monotonic() + _EFFECT_TIMEOUT_S
     while _group_left(child.pid) and time.monotonic() < give_up:  # noqa: ASYNC110 - no event to wait for
         await asyncio.sleep(0.001)
     return Evidence(landed, {"pid": child.pid, "signal": "SIGKILL", "pid_gone": not child.alive})
@@ -83,7 +83,7 @@ async def _shown(child: Child | None, number: signal.Signals, holds: Callable[[s
 
 
 async def _awaited(child: Child, signal_name: str, holds: Callable[[str], bool]) -> Evidence:
-    give_up = time.monotonic() + _SHOWS_WITHIN
+    give_up = time.monotonic() + _EFFECT_TIMEOUT_S
     while not (landed := holds(state := child.state)) and time.monotonic() < give_up:  # noqa: ASYNC110 - no event to wait for
         await asyncio.sleep(0.001)
     return Evidence(landed, {"pid": child.pid, "signal": signal_name, "state": state})

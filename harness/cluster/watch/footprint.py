@@ -9,23 +9,23 @@ import psutil
 
 from harness.cluster.supervisor import Child
 
-_LARGEST = 1 << 20  # bytes of a configuration file
+_MAX_CONFIG_BYTES = 1 << 20  # bytes of a configuration file
 
 
 @dataclass(frozen=True)
-class Moving:
+class Footprint:
     """``ports`` are addresses listened on; ``config_lines`` lines of configuration files, and command-line flags."""
 
     ports: int
     config_lines: int
 
 
-def moving(children: Iterable[Child]) -> Moving:
+def measure_footprint(children: Iterable[Child]) -> Footprint:
     """Those of all that runs but the load process. The configuration is the balancer's and the store's."""
     parts = [child for child in children if child.role != "driver"]
     listening = {address for part in parts for process in _family(part.pid) for address in _listening(process)}
     configured = [part for part in parts if part.role in ("balancer", "store")]
-    return Moving(len(listening), sum(_config_lines(part.pid) for part in configured))
+    return Footprint(len(listening), sum(_config_lines(part.pid) for part in configured))
 
 
 def _family(pid: int) -> Iterator[psutil.Process]:
@@ -55,7 +55,7 @@ def _config_lines(pid: int) -> int:
 def _lines(file: Path) -> int:
     """Its lines that say something; 0 where it is no text, or no file."""
     try:
-        if not file.is_file() or file.stat().st_size > _LARGEST:
+        if not file.is_file() or file.stat().st_size > _MAX_CONFIG_BYTES:
             return 0
         lines = map(str.strip, file.read_text().splitlines())
     except (OSError, UnicodeDecodeError):  # such as a word too long to be a name

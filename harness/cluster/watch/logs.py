@@ -5,9 +5,9 @@ import contextlib
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
-MOST = 8 << 20  # bytes at which a log is cut
-KEPT = 1 << 20  # of its beginning, and of its end
-_INTERVAL = 0.25  # seconds
+MAX_BYTES = 8 << 20  # bytes at which a log is cut
+KEPT_BYTES = 1 << 20  # of its beginning, and of its end
+_CHECK_INTERVAL_S = 0.25  # seconds
 
 
 @contextlib.asynccontextmanager
@@ -26,7 +26,7 @@ async def bounded(logs: Sequence[Path]) -> AsyncIterator[None]:
 
 async def _watch(logs: Sequence[Path]) -> None:
     while True:
-        await asyncio.sleep(_INTERVAL)
+        await asyncio.sleep(_CHECK_INTERVAL_S)
         for log in logs:
             cut(log)
 
@@ -35,13 +35,13 @@ def cut(log: Path) -> None:
     """Leave the first and the last megabyte of a log that has grown too long, with a line on what lay between."""
     with contextlib.suppress(OSError):  # not there yet, or the disk is full: no reason to end a run
         size = log.stat().st_size
-        if size <= MOST:
+        if size <= MAX_BYTES:
             return
         with log.open("r+b") as file:
-            file.seek(size - KEPT)
+            file.seek(size - KEPT_BYTES)
             end = file.read()
-            file.seek(KEPT)
-            file.write(b"\n[... %d bytes left out ...]\n" % (size - KEPT - len(end)))
+            file.seek(KEPT_BYTES)
+            file.write(b"\n[... %d bytes left out ...]\n" % (size - KEPT_BYTES - len(end)))
             file.truncate()
         with log.open("ab") as file:  # appends, as the program does that may write at the same time
             file.write(end)

@@ -10,13 +10,13 @@ from harness.common.clock import Clock
 from harness.common.errors import HarnessError
 from harness.observations.events import Event
 
-INTERVAL = 0.1  # seconds: so late is it noticed at most
+POLL_INTERVAL_S = 0.1  # seconds: so late is it noticed at most
 KIND = "member_state"
 GONE = "gone"
 
 
 @asynccontextmanager
-async def watching(balancer: Balancer, clock: Clock, record: Callable[[Event], None]) -> AsyncIterator[None]:
+async def watch_member_states(balancer: Balancer, clock: Clock, record: Callable[[Event], None]) -> AsyncIterator[None]:
     """Ask it again and again for the length of a scope; one that is down is asked later."""
     task = asyncio.create_task(_watch(balancer, clock, record))
     try:
@@ -36,4 +36,4 @@ async def _watch(balancer: Balancer, clock: Clock, record: Callable[[Event], Non
                 if told.get(name) != known.get(name):
                     record(Event(clock.seconds(), KIND, name, {"state": told.get(name, GONE)}))
             known = told
-        await asyncio.sleep(INTERVAL)
+        await asyncio.sleep(POLL_INTERVAL_S)

@@ -14,12 +14,12 @@ from harness.cluster.supervisor import Supervisor
 from harness.common.clock import Clock
 from harness.observations.samples import Sample
 
-INTERVAL = 0.5  # seconds
+SAMPLE_INTERVAL_S = 0.5  # seconds
 _MEGA = 1e6
 
 
 @dataclass(frozen=True)
-class _Part:
+class _SampledPart:
     role: str
     name: str
     pid: int
@@ -44,7 +44,7 @@ class Sampler:
         """Sample until cancelled; nothing is kept before T0 is known."""
         self.sample()
         while True:
-            await asyncio.sleep(INTERVAL)
+            await asyncio.sleep(SAMPLE_INTERVAL_S)
             self.sample()
 
     def sample(self) -> None:
@@ -61,10 +61,10 @@ class Sampler:
                 self._samples.append(Sample(self._clock.seconds(), part.role, part.name, cpu / passed, memory / _MEGA))
         self._used = used
 
-    def _parts(self) -> Iterable[_Part]:
-        yield _Part("harness", "harness", os.getpid())
+    def _parts(self) -> Iterable[_SampledPart]:
+        yield _SampledPart("harness", "harness", os.getpid())
         for child in self._supervisor.children:
-            yield _Part(child.role, child.name, child.pid)
+            yield _SampledPart(child.role, child.name, child.pid)
 
 
 def _children_of_all() -> Mapping[int, list[int]]:

@@ -4,7 +4,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 
-from harness.load.sessions.session import Actor, Behaviour, Session, Stage
+from harness.load.sessions.session import Actor, Behaviour, LoadContext, Session
 
 #: An open load's queue holds at most this many seconds of arrivals; what comes on top is dropped, and counted.
 QUEUE_SECONDS = 10
@@ -12,10 +12,10 @@ QUEUE_SECONDS = 10
 EMPTY_NS = 1_000_000_000
 
 
-class _Seated:
+class _UserPool:
     """Users that each hold one session, and get a new one when it ends."""
 
-    def __init__(self, stage: Stage) -> None:
+    def __init__(self, stage: LoadContext) -> None:
         self._stage = stage
         self._started = False
         self._seats: dict[Behaviour, Session | None] = {}
@@ -68,7 +68,7 @@ class _Seated:
         raise NotImplementedError
 
 
-def think(stage: Stage, session: Actor, now: int) -> None:
+def send_after_think_time(stage: LoadContext, session: Actor, now: int) -> None:
     """Send after the user's own waiting time."""
     wait = session.user.wait_time()
     if wait <= 0:
@@ -79,18 +79,18 @@ def think(stage: Stage, session: Actor, now: int) -> None:
         stage.engine.at(session.t_intended, session.wake)
 
 
-class Closed(_Seated):
+class ClosedWorkload(_UserPool):
     """A fixed number of users: each waits, asks, and waits for the reply. The first request too comes after a wait."""
 
     def ready(self, session: Actor, now: int) -> None:
         """After the user's waiting time."""
-        think(self._stage, session, now)
+        send_after_think_time(self._stage, session, now)
 
 
 class _Arrivals:
     """Tells of each arrival when its time has come, until the load stops or no more come."""
 
-    def __init__(self, stage: Stage, coming: Iterator[int], take: Callable[[int, int], None]) -> None:
+    def __init__(self, stage: LoadContext, coming: Iterator[int], take: Callable[[int, int], None]) -> None:
         self._stage = stage
         self._coming = coming
         self._take = take
@@ -118,13 +118,13 @@ class _Arrivals:
         self._wait()
 
 
-class Open(_Seated):
+class OpenWorkload(_UserPool):
     """Requests arrive by themselves; each goes to the session that has been idle for longest.
 
     Where none is idle the arrival queues, and its latency counts from the arrival all the same.
     """
 
-    def __init__(self, stage: Stage, arrivals: Iterator[int], rate: float) -> None:
+    def __init__(self, stage: LoadContext, arrivals: Iterator[int], rate: float) -> None:
         super().__init__(stage)
         self._arrivals = _Arrivals(stage, arrivals, self._take)
         self._longest = max(1, round(rate * QUEUE_SECONDS))
@@ -163,12 +163,12 @@ class Open(_Seated):
             self._idle.append(session)
 
 
-class PartlyOpen:
+class PartlyOpenWorkload:
     """Sessions arrive by themselves; inside one, requests follow one another. It leaves when its generator ends."""
 
     dropped = 0
 
-    def __init__(self, stage: Stage, arrivals: Iterator[int], recruit: Callable[[], Behaviour]) -> None:
+    def __init__(self, stage: LoadContext, arrivals: Iterator[int], recruit: Callable[[], Behaviour]) -> None:
         self._stage = stage
         self._arrivals = _Arrivals(stage, arrivals, self._take)
         self._recruit = recruit
@@ -193,7 +193,7 @@ class PartlyOpen:
         if session.requests == 0:
             session.send(now)
         else:
-            think(self._stage, session, now)
+            send_after_think_time(self._stage, session, now)
 
     def ended(self, session: Session, now: int) -> None:
         """It has left."""

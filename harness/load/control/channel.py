@@ -10,7 +10,7 @@ from harness.observations.samples import Snapshot
 
 
 @dataclass(frozen=True)
-class Start:
+class StartLoad:
     """Begin at ``t0`` (CLOCK_MONOTONIC, ns) against ``url``, for ``duration`` seconds."""
 
     t0: int
@@ -26,7 +26,7 @@ class Start:
 
 
 @dataclass(frozen=True)
-class Booting:
+class ReplicaStarting:
     """A replica that does not tell its boot id itself is about to start with this one."""
 
     replica: str
@@ -34,19 +34,19 @@ class Booting:
 
 
 @dataclass(frozen=True)
-class Stop:
+class StopLoad:
     """Send no further request."""
 
 
 @dataclass(frozen=True)
-class Sweep:
+class StartSweep:
     """Read every session once more, at ``rate`` a second."""
 
     rate: float = 2000.0
 
 
 @dataclass(frozen=True)
-class Gone:
+class WorkerExited:
     """A worker's process has ended."""
 
     worker: str
@@ -54,7 +54,7 @@ class Gone:
 
 
 @dataclass(frozen=True)
-class Enlisted:
+class Assignment:
     """To a worker: it is the ``nth``, from 0, ``of`` so many, of a load (``LoadPlan``) with this seed.
 
     ``machine`` is the master's; ``sends`` tells that what is recorded has to be sent there.
@@ -70,7 +70,7 @@ class Enlisted:
 
 
 @dataclass(frozen=True)
-class Tock:
+class ClockReply:
     """To a worker: the master's clock read ``there`` when the worker's ``Tick`` came."""
 
     sent: int
@@ -88,7 +88,7 @@ class Hello:
 
 
 @dataclass(frozen=True)
-class Tick:
+class ClockRequest:
     """A worker asks for the master's clock; its own reads ``sent``."""
 
     sent: int
@@ -104,7 +104,7 @@ class Joined:
 
 
 @dataclass(frozen=True)
-class Lost:
+class WorkerLost:
     """A worker has died, or says nothing any more; ``sessions`` of its own are not judged."""
 
     worker: str
@@ -139,23 +139,23 @@ class Broken:
     code: int
 
 
-Deed = Booting | Start | Stop | Sweep | Gone | Enlisted | Tock
-Word = Ready | Snapshot | Stopped | Swept | Broken | Hello | Tick | Joined | Lost
+ControlCommand = ReplicaStarting | StartLoad | StopLoad | StartSweep | WorkerExited | Assignment | ClockReply
+ControlEvent = Ready | Snapshot | Stopped | Swept | Broken | Hello | ClockRequest | Joined | WorkerLost
 
 _DEEDS: dict[str, type[Any]] = {
-    "booting": Booting,
-    "start": Start,
-    "stop": Stop,
-    "sweep": Sweep,
-    "gone": Gone,
-    "enlisted": Enlisted,
-    "tock": Tock,
+    "booting": ReplicaStarting,
+    "start": StartLoad,
+    "stop": StopLoad,
+    "sweep": StartSweep,
+    "gone": WorkerExited,
+    "enlisted": Assignment,
+    "tock": ClockReply,
 }
 _WORDS: dict[str, type[Any]] = {
     "hello": Hello,
-    "tick": Tick,
+    "tick": ClockRequest,
     "joined": Joined,
-    "lost": Lost,
+    "lost": WorkerLost,
     "ready": Ready,
     "snapshot": Snapshot,
     "stopped": Stopped,
@@ -168,7 +168,7 @@ class ChannelError(Exception):
     """A line that is no message of this channel."""
 
 
-def encode(message: Deed | Word) -> bytes:
+def encode(message: ControlCommand | ControlEvent) -> bytes:
     """One line."""
     for verb, kinds in (("do", _DEEDS), ("say", _WORDS)):
         for name, kind in kinds.items():
@@ -177,15 +177,15 @@ def encode(message: Deed | Word) -> bytes:
     raise ChannelError(f"not a message: {message!r}")
 
 
-def decode_deed(line: bytes) -> Deed:
+def decode_command(line: bytes) -> ControlCommand:
     """What the harness asks for."""
-    deed: Deed = _decode(line, "do", _DEEDS)
+    deed: ControlCommand = _decode(line, "do", _DEEDS)
     return deed
 
 
-def decode_word(line: bytes) -> Word:
+def decode_event(line: bytes) -> ControlEvent:
     """What the load process says."""
-    word: Word = _decode(line, "say", _WORDS)
+    word: ControlEvent = _decode(line, "say", _WORDS)
     return word
 
 

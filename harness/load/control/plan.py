@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from harness.common.errors import UsageError
-from harness.scenario.driver_processes import ALONE, Driving
+from harness.scenario.driver_processes import ONE_PROCESS, DriverProcesses
 from harness.scenario.rates import Rate, Trace, of_plain, plain
 from harness.scenario.workload import Load, Requests
 
@@ -72,7 +72,7 @@ class LoadPlan:
 
 
 @dataclass(frozen=True)
-class Share:
+class Shard:
     """What one of several processes drives of a load: the ``nth``, from 0, ``of`` so many."""
 
     nth: int = 0
@@ -88,11 +88,11 @@ class Share:
 
 
 #: That of a process which drives all of a load.
-WHOLE = Share()
+WHOLE = Shard()
 
 
 @dataclass(frozen=True)
-class Orders:
+class ProcessConfig:
     """The harness's orders to its load process; with ``workers`` that is their master, and drives nothing itself."""
 
     channel: int
@@ -114,7 +114,7 @@ class Orders:
 
 
 @dataclass(frozen=True)
-class Recruit:
+class WorkerConfig:
     """What a worker knows before its master tells it the rest; ``nth`` is 0 where the master also numbers it."""
 
     spool: Path
@@ -130,7 +130,7 @@ class Recruit:
         return {SPOOL: str(self.spool.absolute()), WORKER: str(self.nth)}
 
 
-def environment(spool: Path, plan: LoadPlan, seed: int, by: Driving = ALONE) -> dict[str, str]:
+def environment(spool: Path, plan: LoadPlan, seed: int, by: DriverProcesses = ONE_PROCESS) -> dict[str, str]:
     """The orders as variables, but for the channel: whoever starts the process knows its descriptor there."""
     told = {SPOOL: str(spool.absolute()), LOAD: json.dumps(plan.plain()), SEED: str(seed)}
     told |= {WORKERS: str(by.workers)} if by.workers else {}

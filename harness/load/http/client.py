@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from harness.common.errors import UsageError
 
 if TYPE_CHECKING:
-    from harness.load.http.response import Reply
+    from harness.load.http.response import Response
 
 JSON_TYPE = "application/json"
-_MOST_PLAIN = 10_000
+_MAX_CACHED = 10_000
 FORM_TYPE = "application/x-www-form-urlencoded"
 
 
@@ -24,12 +24,12 @@ class Request(NamedTuple):
     content_type: str  # "" where there is no body
     headers: Mapping[str, str] | None
     writes: Any  # the value written, for the model; None for a read
-    reads: "Callable[[Reply], Any] | None"
-    check: "Callable[[Reply], bool] | None"
+    reads: "Callable[[Response], Any] | None"
+    check: "Callable[[Response], bool] | None"
     follow: int = 0  # redirects within the target that are followed
 
 
-class Pause(NamedTuple):
+class Sleep(NamedTuple):
     """Yielded in place of a request: do nothing for so many seconds."""
 
     seconds: float
@@ -42,7 +42,7 @@ class Connect(NamedTuple):
     name: str
     headers: Mapping[str, str] | None
     room: str  # whose messages are due on it; "" where the judge need not know
-    reads: "Callable[[Reply], Any]"
+    reads: "Callable[[Response], Any]"
     check: None = None
 
 
@@ -53,9 +53,9 @@ class Message(NamedTuple):
     text: bool
     name: str
     writes: Any
-    reads: "Callable[[Reply], Any] | None"
-    check: "Callable[[Reply], bool] | None"
-    answer: "Callable[[Reply], bool] | None"
+    reads: "Callable[[Response], Any] | None"
+    check: "Callable[[Response], bool] | None"
+    answer: "Callable[[Response], bool] | None"
 
     def bytes(self, op: int) -> bytes:
         """What is sent: a JSON object that writes says which write it is."""
@@ -75,7 +75,7 @@ class Disconnect(NamedTuple):
     """Leave the WebSocket by a closing handshake."""
 
 
-def _shows_nothing(_: "Reply") -> None:
+def _shows_nothing(_: "Response") -> None:
     """An upgrade says nothing of the session's state."""
 
 
@@ -91,7 +91,7 @@ class Client:
         self.number = number  # the session's, from 1
         self.user = user or f"u{number}"  # who this session's client says it is (``X-User``)
         self._plain = {} if plain is None else plain  # GETs without options by their path; sessions may share them
-        self.latest: Reply | None = None
+        self.latest: Response | None = None
 
     def request(
         self,
@@ -102,9 +102,9 @@ class Client:
         data: bytes | str | None = None,
         headers: Mapping[str, str] | None = None,
         writes: Any = None,
-        reads: "Callable[[Reply], Any] | None" = None,
+        reads: "Callable[[Response], Any] | None" = None,
         name: str | None = None,
-        check: "Callable[[Reply], bool] | None" = None,
+        check: "Callable[[Response], bool] | None" = None,
         follow: int = 0,
     ) -> Request:
         """A request of ``method`` to ``path`` (with its query).
@@ -141,7 +141,7 @@ class Client:
             return self.request("GET", path, **options)
         found = self._plain.get(path)
         if found is None:
-            if len(self._plain) >= _MOST_PLAIN:
+            if len(self._plain) >= _MAX_CACHED:
                 self._plain.clear()
             found = self._plain[path] = self.request("GET", path)
         return found
@@ -173,9 +173,9 @@ class Client:
         json: Mapping[str, Any] | None = None,
         data: bytes | str | None = None,
         writes: Any = None,
-        reads: "Callable[[Reply], Any] | None" = None,
-        check: "Callable[[Reply], bool] | None" = None,
-        answer: "Callable[[Reply], bool] | None" = None,
+        reads: "Callable[[Response], Any] | None" = None,
+        check: "Callable[[Response], bool] | None" = None,
+        answer: "Callable[[Response], bool] | None" = None,
         name: str | None = None,
     ) -> Message:
         """A message on the WebSocket; ``writes``, ``reads``, ``check`` and ``name`` as of ``request``.

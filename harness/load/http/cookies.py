@@ -11,9 +11,9 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 #: As many as browsers keep of one site; the oldest goes.
-MOST = 180
+MAX_COOKIES = 180
 #: Bytes of name and value together, above which browsers ignore a cookie.
-LARGEST = 4096
+MAX_COOKIE_BYTES = 4096
 
 
 class Cookies:
@@ -50,11 +50,11 @@ class Cookies:
             return self._values.pop(name, None) is not None
         if self._values.get(name) == value:
             return False
-        if len(name) + len(value) > LARGEST:
+        if len(name) + len(value) > MAX_COOKIE_BYTES:
             self.refused = name
             return False
         self._values[name] = value
-        if len(self._values) > MOST:
+        if len(self._values) > MAX_COOKIES:
             del self._values[next(iter(self._values))]
         return True
 

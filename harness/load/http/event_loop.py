@@ -23,10 +23,10 @@ from gevent import monkey
 from gevent.socket import wait_read
 
 from harness.common.errors import EnvironmentLacksError, UsageError
-from harness.load.http.response import Reply
+from harness.load.http.response import Response
 from harness.load.http.target import IP_BIND_ADDRESS_NO_PORT, Target
 from harness.load.http.tls import TlsSocket
-from harness.load.http.wire import GarbledError, Heads, Inbox
+from harness.load.http.wire import HeadCache, ProtocolError, ResponseReader
 
 MS = 1_000_000
 CHUNK = 65536
@@ -55,17 +55,17 @@ class Failure(enum.Enum):
     NOT_TRUSTED = "no TLS connection that can be trusted"
 
 
-class Owner(Protocol):
+class ExchangeHandler(Protocol):
     """Whoever sends by a lane."""
 
-    def replied(self, reply: Reply, t_end: int) -> None:
+    def replied(self, reply: Response, t_end: int) -> None:
         """The reply has come."""
 
     def failed(self, failure: Failure, t_end: int) -> None:
         """No reply will come; ``lane.sent`` tells whether any byte of the request left."""
 
 
-class Watched(Protocol):
+class Pollable(Protocol):
     """A connection that the engine watches: a lane, or what a lane has become."""
 
     def ready(self, event: int) -> None:
@@ -75,15 +75,15 @@ class Watched(Protocol):
         """End it, at once."""
 
 
-class Engine:
+class EventLoop:
     """Lanes and timers, all to one target."""
 
     def __init__(self) -> None:
         self.target: Target | None = None
         self.in_flight = 0
-        self.lanes: dict[int, Watched] = {}
-        self.heads = Heads()
-        self.outbox: list[Lane] = []
+        self.lanes: dict[int, Pollable] = {}
+        self.heads = HeadCache()
+        self.outbox: list[Connection] = []
         self.epoll = _epoll()
         self._timers: list[tuple[int, int, Callable[[int], None]]] = []
         self._order = itertools.count()
@@ -155,7 +155,7 @@ class Engine:
             lane.close()
 
 
-def settle() -> None:
+def tune_process() -> None:
     """What lives now lives as long as the process: spare the load the milliseconds of looking for garbage among it.
 
     And have this thread woken to the microsecond; by default Linux allows itself 50 of them.
@@ -177,7 +177,7 @@ def _epoll() -> Any:
 CLOSED, CONNECTING, SHAKING, IDLE, SENDING, AWAITING = range(6)
 
 
-class Lane:
+class Connection:
     """One connection of one owner, and the one exchange that may be under way on it.
 
     What an exchange leaves to read: ``t_sent`` (the first send call), ``t_first`` (-1 where no byte came),
@@ -208,13 +208,13 @@ class Lane:
         "t_sent",
     )
 
-    def __init__(self, engine: Engine, owner: Owner, timeout_ns: int) -> None:
+    def __init__(self, engine: EventLoop, owner: ExchangeHandler, timeout_ns: int) -> None:
         self._engine = engine
         self._owner = owner
         self._timeout = timeout_ns
         self._sock: Any = None
         self._state = CLOSED
-        self._inbox = Inbox(self._engine.heads)
+        self._inbox = ResponseReader(self._engine.heads)
         self._armed = self._busy = self._had_connection = self._repeatable = self._goes_on = False
         self._data = b""
         self._method = ""
@@ -290,7 +290,7 @@ class Lane:
             raise UsageError("no URL to load", "give one with --host http://127.0.0.1:8080")
         self.reconnected |= self._had_connection
         self._exchanges = 0
-        self._inbox = Inbox(self._engine.heads)
+        self._inbox = ResponseReader(self._engine.heads)
         try:
             sock = self._sock = _socket(target.family, constants.SOCK_STREAM)
         except OSError as problem:
@@ -373,7 +373,7 @@ class Lane:
         now = monotonic_ns()
         try:
             reply = self._inbox.feed(data, self._method) if data else self._inbox.end(self._method)
-        except GarbledError:
+        except ProtocolError:
             self.close()
             self._fail(Failure.GARBLED, now)
             return
@@ -392,7 +392,7 @@ class Lane:
         elif not data:
             self._lost()
 
-    def _part(self, reply: Reply) -> None:
+    def _part(self, reply: Response) -> None:
         """Carry no further exchange: close, unless it has become a WebSocket, which is to be released."""
         if reply.status == 101:
             self._engine.lanes.pop(self._sock.fileno(), None)

@@ -4,15 +4,15 @@ import zlib
 
 import h11
 
-from harness.load.http.response import Head, Reply
+from harness.load.http.response import Head, Response
 
-LONGEST_HEAD = 64 * 1024
-LONGEST_BODY = 64 * 1024 * 1024
+MAX_HEAD_BYTES = 64 * 1024
+MAX_BODY_BYTES = 64 * 1024 * 1024
 _EITHER = zlib.MAX_WBITS | 32  # gzip or zlib, by what it begins with
 _RAW = -zlib.MAX_WBITS
 
 
-class GarbledError(Exception):
+class ProtocolError(Exception):
     """What came is not an HTTP/1 reply, or a longer one than anybody means to send."""
 
 
@@ -20,13 +20,13 @@ class Parser:
     """One reply by h11."""
 
     def __init__(self, method: str) -> None:
-        self._h11 = h11.Connection(h11.CLIENT, max_incomplete_event_size=LONGEST_HEAD)
+        self._h11 = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAX_HEAD_BYTES)
         self._h11.send(h11.Request(method=method, target="/", headers=[("Host", "any")]))
         self._h11.send(h11.EndOfMessage())
         self._head: h11.Response | None = None
         self._body = bytearray()
 
-    def feed(self, data: bytes) -> Reply | None:
+    def feed(self, data: bytes) -> Response | None:
         """Take bytes (none: the connection has ended); returns the reply when it is whole.
 
         Raises:
@@ -36,31 +36,31 @@ class Parser:
             self._h11.receive_data(data)
             return self._events()
         except h11.RemoteProtocolError as problem:
-            raise GarbledError(str(problem)) from problem
+            raise ProtocolError(str(problem)) from problem
 
-    def _events(self) -> Reply | None:
+    def _events(self) -> Response | None:
         while True:
             event = self._h11.next_event()
             if event is h11.PAUSED:
-                raise GarbledError("a change of protocol that nobody asked for")
+                raise ProtocolError("a change of protocol that nobody asked for")
             if event is h11.NEED_DATA or isinstance(event, h11.ConnectionClosed):
                 return None
             if isinstance(event, h11.Response):
                 self._head = event
             elif isinstance(event, h11.Data):
                 self._body += event.data
-                if len(self._body) > LONGEST_BODY:
-                    raise GarbledError("a body without end")
+                if len(self._body) > MAX_BODY_BYTES:
+                    raise ProtocolError("a body without end")
             elif isinstance(event, h11.EndOfMessage) and self._head is not None:
                 return self._reply(self._head)
 
-    def _reply(self, response: h11.Response) -> Reply:
+    def _reply(self, response: h11.Response) -> Response:
         lines = [(name.lower(), value) for name, value in response.headers.raw_items()]
         first = b"HTTP/%b %d %b" % (response.http_version, response.status_code, response.reason)
         raw = b"\r\n".join([first, *(name + b": " + value for name, value in response.headers.raw_items())])
         head = Head(raw, response.status_code, lines)
         keep = self._h11.their_state is h11.DONE and not self._h11.trailing_data[0]
-        return Reply(head, head.status, unpacked(head, bytes(self._body)), keep)
+        return Response(head, head.status, unpacked(head, bytes(self._body)), keep)
 
 
 def unpacked(head: Head, body: bytes) -> bytes:
@@ -76,20 +76,20 @@ def unpacked(head: Head, body: bytes) -> bytes:
         return _inflated(body, _EITHER)
     except zlib.error as problem:
         if codings != [b"deflate"]:
-            raise GarbledError(f"the body is not {codings[0].decode()}: {problem}") from problem
+            raise ProtocolError(f"the body is not {codings[0].decode()}: {problem}") from problem
     try:
         return _inflated(body, _RAW)  # what some servers take deflate for
     except zlib.error as problem:
-        raise GarbledError(f"the body is not deflate: {problem}") from problem
+        raise ProtocolError(f"the body is not deflate: {problem}") from problem
 
 
 def _inflated(body: bytes, wbits: int) -> bytes:
     whole, left = bytearray(), body
     while left:  # gzip may come in several members
         stream = zlib.decompressobj(wbits)
-        whole += stream.decompress(left, LONGEST_BODY + 1 - len(whole))
-        if len(whole) > LONGEST_BODY:
-            raise GarbledError("a packed body without end")
+        whole += stream.decompress(left, MAX_BODY_BYTES + 1 - len(whole))
+        if len(whole) > MAX_BODY_BYTES:
+            raise ProtocolError("a packed body without end")
         if not stream.eof:
             raise zlib.error("it ends early")
         left = stream.unused_data

@@ -3,13 +3,13 @@
 from urllib.parse import urljoin, urlsplit
 
 from harness.load.http.client import Request
-from harness.load.http.response import Reply
+from harness.load.http.response import Response
 
 _ANEW = (301, 302, 303)
 _ALIKE = (307, 308)
 
 
-def redirected(request: Request, reply: Reply, origin: str) -> Request | None:
+def redirected(request: Request, reply: Response, origin: str) -> Request | None:
     """The request that the reply asks for in place of this one; None where it leads nowhere, or off ``origin``.
 
     301, 302 and 303 turn a POST into a GET, 303 any method but HEAD; 307 and 308 ask for the very same again.

@@ -70,7 +70,7 @@ class Head:
         return {name.decode("latin-1"): value.decode("latin-1") for name, value in self._lines}
 
 
-class Reply(msgspec.Struct, gc=False, eq=False):
+class Response(msgspec.Struct, gc=False, eq=False):
     """One reply, whole. ``status`` 0: none came. A Struct, since one is made for every request that is answered."""
 
     head: Head
@@ -114,4 +114,4 @@ class Reply(msgspec.Struct, gc=False, eq=False):
 
 
 #: What stands for a reply where none came.
-NO_REPLY = Reply(Head(b"", 0, []), 0, b"")
+NO_RESPONSE = Response(Head(b"", 0, []), 0, b"")

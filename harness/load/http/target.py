@@ -12,7 +12,7 @@ from gevent import monkey
 from harness.common.errors import UsageError
 
 _PORTS = {"http": 80, "https": 443}
-_MOST_SOURCES = 200
+_MAX_SOURCES = 200
 #: Of the about 28,000 ephemeral ports of an address so many are used: Linux hands out every other port first, and once
 #: those are gone looks at all of them again for each further connection, for milliseconds.
 _PORTS_USED = 10_000
@@ -59,7 +59,7 @@ class Target:
         """
         nth = connections // _PORTS_USED
         loopback = self.family == socket.AF_INET and str(self.address[0]).startswith("127.")
-        return (f"127.0.0.{1 + nth % _MOST_SOURCES}", 0) if nth and loopback else None
+        return (f"127.0.0.{1 + nth % _MAX_SOURCES}", 0) if nth and loopback else None
 
 
 def _tls() -> Any:

@@ -7,7 +7,7 @@ import ssl
 from typing import Any
 
 _CHUNK = 65536
-_MOST = 1 << 20  # read at once, for fairness
+_MAX_READ_BYTES = 1 << 20  # read at once, for fairness
 
 
 class TlsSocket:
@@ -79,7 +79,7 @@ class TlsSocket:
             except ssl.SSLZeroReturnError:
                 break
             except ssl.SSLWantReadError:
-                if len(came) > _MOST or not self._took(bool(came)):
+                if len(came) > _MAX_READ_BYTES or not self._took(bool(came)):
                     break
             except OSError:
                 if came:

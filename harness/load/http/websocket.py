@@ -11,9 +11,9 @@ from wsproto.connection import Connection, ConnectionType
 from wsproto.events import BytesMessage, CloseConnection, Event, Ping, TextMessage
 from wsproto.utilities import LocalProtocolError
 
-from harness.load.http.event_loop import CHUNK, IN, MS, OUT, Engine
+from harness.load.http.event_loop import CHUNK, IN, MS, OUT, EventLoop
 
-LONGEST_MESSAGE = 16 * 1024 * 1024
+MAX_MESSAGE_BYTES = 16 * 1024 * 1024
 #: How long the other side has for its half of the closing handshake.
 FAREWELL_NS = 1_000 * MS
 _NORMAL, _ABNORMAL, _TOO_BIG = 1000, 1006, 1009
@@ -32,7 +32,7 @@ class Listener(Protocol):
 class WebSocket:
     """One connection, upgraded."""
 
-    def __init__(self, engine: Engine, sock: Any, listener: Listener) -> None:
+    def __init__(self, engine: EventLoop, sock: Any, listener: Listener) -> None:
         self._engine = engine
         self._sock = sock
         self._listener: Listener | None = listener  # None once it has been left
@@ -95,7 +95,7 @@ class WebSocket:
     def _handle(self, event: Event, now: int) -> None:
         if isinstance(event, TextMessage | BytesMessage):
             self._message += event.data.encode() if isinstance(event, TextMessage) else event.data
-            if len(self._message) > LONGEST_MESSAGE:
+            if len(self._message) > MAX_MESSAGE_BYTES:
                 self._put(self._frames.send(CloseConnection(code=_TOO_BIG)))
                 self._end(_TOO_BIG, now)
             elif event.message_finished:

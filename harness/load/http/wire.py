@@ -6,22 +6,22 @@ connection, an unusual head) is left to ``parser``.
 """
 
 from harness.load.http.client import Connect, Request
-from harness.load.http.parser import LONGEST_BODY, LONGEST_HEAD, GarbledError, Parser, unpacked
-from harness.load.http.response import Head, IrregularError, Reply
+from harness.load.http.parser import MAX_BODY_BYTES, MAX_HEAD_BYTES, Parser, ProtocolError, unpacked
+from harness.load.http.response import Head, IrregularError, Response
 
-__all__ = ["Encoder", "GarbledError", "Heads", "Inbox", "Reply"]
+__all__ = ["Encoder", "HeadCache", "ProtocolError", "Response", "ResponseReader"]
 
 _BEGINS = b"HTTP/1."
 _HEAD_ENDS = b"\r\n\r\n"
-_MOST_HEADS = 2048
-_LONGEST_KEPT = 2048
+_MAX_CACHED_HEADS = 2048
+_MAX_CACHED_BYTES = 2048
 _CACHED_LINES = 10_000
 _KEEP_ALIVE = b"Connection: keep-alive\r\n"
 #: What a lane calls the method of a request for a WebSocket; on the wire that is a GET.
 UPGRADE = "UPGRADE"
 
 
-class Heads(dict[bytes, Head]):
+class HeadCache(dict[bytes, Head]):
     """Heads that may come again, by their bytes. Whatever is answered so, but to HEAD, is alike: a body of the length
     that the head tells, as it is, and a connection that goes on. Bounded: where there are too many, it begins anew.
     """
@@ -30,9 +30,9 @@ class Heads(dict[bytes, Head]):
         """Remember a head, where it is of that kind and likely to come again; whether it is."""
         if head.length < 0 or not head.keep or head.cookies or head.all(b"content-encoding"):
             return False
-        if len(head.raw) > _LONGEST_KEPT or head.status in (204, 304):
+        if len(head.raw) > _MAX_CACHED_BYTES or head.status in (204, 304):
             return False
-        if len(self) >= _MOST_HEADS:
+        if len(self) >= _MAX_CACHED_HEADS:
             self.clear()
         self[head.raw] = head
         return True
@@ -42,12 +42,12 @@ class Heads(dict[bytes, Head]):
 _NEVER = Head(b"\0", 0, [])
 
 
-class Inbox:
+class ResponseReader:
     """The replies of one connection, from bytes in any pieces."""
 
     __slots__ = ("_head", "_heads", "_latest", "_need", "_parser", "_pending", "_searched", "beyond")
 
-    def __init__(self, heads: Heads) -> None:
+    def __init__(self, heads: HeadCache) -> None:
         self._heads = heads
         self._latest = _NEVER  # the head of the reply before, where the next may well have the same
         self._pending = bytearray()
@@ -57,7 +57,7 @@ class Inbox:
         self._parser: Parser | None = None
         self.beyond = b""  # what came after a 101: no HTTP any more
 
-    def feed(self, data: bytes, method: str) -> Reply | None:
+    def feed(self, data: bytes, method: str) -> Response | None:
         """Take bytes; returns the reply to a request of ``method`` when it is whole.
 
         Raises:
@@ -65,7 +65,7 @@ class Inbox:
         """
         head = self._latest
         if data.startswith(head.block) and len(data) == head.whole and method != "HEAD":
-            return Reply(head, head.status, data[len(head.block) :])
+            return Response(head, head.status, data[len(head.block) :])
         if head is _NEVER or method == "HEAD":
             return self._take(data, method)
         known = self._heads.get(data[: data.find(_HEAD_ENDS)])
@@ -73,9 +73,9 @@ class Inbox:
             self._latest = _NEVER
             return self._take(data, method)
         self._latest = known
-        return Reply(known, known.status, data[len(known.block) :])
+        return Response(known, known.status, data[len(known.block) :])
 
-    def end(self, method: str) -> Reply | None:
+    def end(self, method: str) -> Response | None:
         """The connection has ended; returns the reply that this completes, if any.
 
         Raises:
@@ -84,10 +84,10 @@ class Inbox:
         if self._parser is not None:
             return self._parser.feed(b"")
         if self._pending:
-            raise GarbledError("the connection ended within a reply")
+            raise ProtocolError("the connection ended within a reply")
         return None
 
-    def _take(self, data: bytes, method: str) -> Reply | None:
+    def _take(self, data: bytes, method: str) -> Response | None:
         if self._parser is not None:
             return self._parsed(data)
         self._pending += data
@@ -106,7 +106,7 @@ class Inbox:
                 continue
             if head.status == 101 and method == UPGRADE:
                 self.beyond = self._drained()[len(raw) + 4 :]
-                return Reply(head, 101, b"", False)
+                return Response(head, 101, b"", False)
             length = _length(head, method)
             if length < 0:
                 return self._parsed(self._drained(), method)
@@ -118,22 +118,22 @@ class Inbox:
         pending = self._pending
         end = pending.find(_HEAD_ENDS, max(0, self._searched - 3))
         if not pending.startswith(_BEGINS) and not _BEGINS.startswith(bytes(pending[:7])):
-            raise GarbledError("not an HTTP/1 reply")
-        if (end if end >= 0 else len(pending)) > LONGEST_HEAD:
-            raise GarbledError("a head without end")
+            raise ProtocolError("not an HTTP/1 reply")
+        if (end if end >= 0 else len(pending)) > MAX_HEAD_BYTES:
+            raise ProtocolError("a head without end")
         self._searched = len(pending)
         return bytes(pending[:end]) if end >= 0 else None
 
-    def _whole(self, head: Head) -> Reply:
+    def _whole(self, head: Head) -> Response:
         begin, need = len(head.raw) + 4, self._need
         body = unpacked(head, bytes(self._pending[begin:need]))
         beyond = len(self._pending) > need
         self._drained()
         if need == head.whole and not beyond and self._heads.keep(head):
             self._latest = head
-        return Reply(head, head.status, body, head.keep and not beyond)
+        return Response(head, head.status, body, head.keep and not beyond)
 
-    def _parsed(self, data: bytes, method: str = "") -> Reply | None:
+    def _parsed(self, data: bytes, method: str = "") -> Response | None:
         if self._parser is None:
             self._parser = Parser(method)
         reply = self._parser.feed(data)
@@ -157,8 +157,8 @@ def _length(head: Head, method: str) -> int:
     """
     if method == "HEAD" or head.status in (204, 304):
         return 0
-    if head.length > LONGEST_BODY:
-        raise GarbledError("a body without end")
+    if head.length > MAX_BODY_BYTES:
+        raise ProtocolError("a body without end")
     return head.length
 
 

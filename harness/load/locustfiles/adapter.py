@@ -12,32 +12,32 @@ import gevent
 from locust import events
 
 from harness.common.errors import UsageError
-from harness.load.control.channel import Booting, Deed, Ready, Start, Stop, Sweep, Swept
-from harness.load.control.plan import LoadPlan, Orders, Recruit
+from harness.load.control.channel import ControlCommand, Ready, ReplicaStarting, StartLoad, StartSweep, StopLoad, Swept
+from harness.load.control.plan import LoadPlan, ProcessConfig, WorkerConfig
 from harness.load.recording.histograms import spool_writer
-from harness.load.recording.live_stats import Counts, Lag
+from harness.load.recording.live_stats import Lag, LiveStats
 from harness.load.recording.meter import Meter
-from harness.load.recording.recorder import Names, Recorder, SpoolWriter
-from harness.load.workers.control_socket import Link, Speaker, leave, quit_locust
+from harness.load.recording.recorder import Recorder, SpoolWriter, StringTable
+from harness.load.workers.control_socket import ControlSocket, Reporter, exit_process, quit_locust
 from harness.load.workers.load_runner import spawn
 from harness.load.workers.master import Master
-from harness.load.workers.transport import Courier
+from harness.load.workers.transport import WorkerTransport
 from harness.observations.requests import NO_TIME, Method, Outcome
 from harness.observations.samples import Snapshot
 
 STOP_TIMEOUT_S = 10
 
 
-class Plain:
+class LocustfileAdapter:
     """Holds Locust back until the harness says start, then records what it tells of its requests."""
 
-    def __init__(self, environment: Any, link: Link | Courier, spool: SpoolWriter) -> None:
+    def __init__(self, environment: Any, link: ControlSocket | WorkerTransport, spool: SpoolWriter) -> None:
         self._environment = environment
         self._link = link
         self._spool = spool
-        self._names = Names(self._spool.tell)
+        self._names = StringTable(self._spool.tell)
         self._lag = Lag(_later)
-        self._counts = Counts(self._lag, Meter(_later))
+        self._counts = LiveStats(self._lag, Meter(_later))
         self._lag.start(time.monotonic_ns())
         self._recorder = Recorder(self._spool.write, self._counts.fold)
         self._boots: dict[str, str] = {}
@@ -49,8 +49,8 @@ class Plain:
         """Wait for the start; Locust spawns its users when this returns."""
         self._link.say(Ready())
         start = next((deed for deed in self._deeds if not self._noted(deed)), None)
-        if not isinstance(start, Start):
-            leave(0)
+        if not isinstance(start, StartLoad):
+            exit_process(0)
         self._environment.host = start.url
         self._environment.stop_timeout = STOP_TIMEOUT_S
         # A shape that has ended, or a listener, may stop the load; the process ends when the harness says so.
@@ -66,7 +66,7 @@ class Plain:
         self._spawn(self._obey)
         self._link.say(Ready())
 
-    def _begin(self, start: Start) -> None:
+    def _begin(self, start: StartLoad) -> None:
         self._environment.events.request.add_listener(self._record)
         self._t0 = start.t0
         self._spool.measure(start.warmup, start.duration)
@@ -117,22 +117,22 @@ class Plain:
             vars(self._environment.runner).pop("quit", None)
             quit_locust(self._environment)
         else:
-            leave(0)
+            exit_process(0)
 
-    def _noted(self, deed: Deed) -> bool:
-        if isinstance(deed, Booting):
+    def _noted(self, deed: ControlCommand) -> bool:
+        if isinstance(deed, ReplicaStarting):
             self._boots[deed.replica] = deed.boot
-        return isinstance(deed, Booting)
+        return isinstance(deed, ReplicaStarting)
 
-    def _do(self, deed: Deed) -> None:
+    def _do(self, deed: ControlCommand) -> None:
         if self._noted(deed):
             return
-        if isinstance(deed, Start):
+        if isinstance(deed, StartLoad):
             self._begin(deed)
             self._counts.reset()
-        elif isinstance(deed, Stop):
+        elif isinstance(deed, StopLoad):
             self._spawn(self._stop)
-        elif isinstance(deed, Sweep):
+        elif isinstance(deed, StartSweep):
             self._spool.write_ledgers([])
             self._swept = True
             self._recorder.flush()
@@ -170,22 +170,22 @@ def hold_back(environment: Any, **_: Any) -> None:
     """Once Locust is set up, and before it spawns anybody."""
     if any(hasattr(kind, "session") for kind in environment.user_classes):
         return
-    if orders := Orders.read(os.environ):
+    if orders := ProcessConfig.read(os.environ):
         if orders.workers:
             Master(environment, orders).hold_until_start(STOP_TIMEOUT_S)
             return
-        link = Link(orders.channel)
+        link = ControlSocket(orders.channel)
         _check(orders.load, link)
-        Plain(environment, link, spool_writer(orders.spool, orders.records)).hold()
-    elif recruit := Recruit.read(os.environ):
-        courier = Courier(environment.runner, recruit)
+        LocustfileAdapter(environment, link, spool_writer(orders.spool, orders.records)).hold()
+    elif recruit := WorkerConfig.read(os.environ):
+        courier = WorkerTransport(environment.runner, recruit)
         told = courier.enlist()
         _check(LoadPlan.of_plain(told.load), courier)
-        Plain(environment, courier, spool_writer(recruit.spool, told.records)).attend()
+        LocustfileAdapter(environment, courier, spool_writer(recruit.spool, told.records)).attend()
         courier.join()
 
 
-def _check(plan: LoadPlan, link: Speaker) -> None:
+def _check(plan: LoadPlan, link: Reporter) -> None:
     if plan.kind != "closed":
         link.died(UsageError("a plain locustfile decides itself when it asks", "load=Sessions(concurrent=N)"))
 

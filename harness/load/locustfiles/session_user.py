@@ -12,20 +12,20 @@ from locust.env import Environment
 from locust.exception import StopUser
 from locust.runners import MasterRunner
 
-from harness.load.control.plan import Orders, Recruit
-from harness.load.http.client import Client, Pause, Request
-from harness.load.http.response import Reply
-from harness.load.sessions.session import Steps, Usual
-from harness.load.workers.controlled import Remote
-from harness.load.workers.load_runner import Venue
+from harness.load.control.plan import ProcessConfig, WorkerConfig
+from harness.load.http.client import Client, Request, Sleep
+from harness.load.http.response import Response
+from harness.load.sessions.session import DefaultBehaviour, Steps
+from harness.load.workers.controlled import ControlledRunner
+from harness.load.workers.load_runner import LoadRunner
 from harness.load.workers.master import Master
-from harness.load.workers.standalone import Alone, Foreman
+from harness.load.workers.standalone import StandaloneMaster, StandaloneRunner
 from harness.oracle.models import ModelFactory, tally
 
-__all__ = ["Client", "Environment", "Pause", "Reply", "Request", "SessionUser", "Steps", "between", "constant"]
+__all__ = ["Client", "Environment", "Request", "Response", "SessionUser", "Sleep", "Steps", "between", "constant"]
 
 
-class SessionUser(Usual, User):
+class SessionUser(DefaultBehaviour, User):
     """Subclass it, and write ``session`` and ``final``. A user has one session at a time, and a new one when it ends.
 
     ``wait_time`` lies between a session's requests. So many ``devices`` share a session: users who follow one
@@ -51,41 +51,41 @@ class SessionUser(Usual, User):
 
     @task
     def _be_seated(self) -> None:
-        venue_of(self.environment).seat(self)
+        load_runner_of(self.environment).seat(self)
         raise StopUser
 
     def stop(self, force: bool = False) -> bool:
         """Locust's: at once, or when the request under way has ended (the engine waits for that one by itself)."""
         stopped: bool = super().stop(force)
         if not stopped:
-            venue_of(self.environment).unseat(self)
+            load_runner_of(self.environment).unseat(self)
         return stopped
 
 
-_DIRECTOR = "_harness_director"
+_RUNNER_ATTRIBUTE = "_harness_director"
 
 
-def venue_of(environment: Environment) -> Venue:
+def load_runner_of(environment: Environment) -> LoadRunner:
     """The venue of this Locust environment, which is where its users meet."""
-    venue: Venue = getattr(environment, _DIRECTOR).venue
+    venue: LoadRunner = getattr(environment, _RUNNER_ATTRIBUTE).venue
     return venue
 
 
-def open_venue(environment: Environment, **_: Any) -> None:
+def on_locust_init(environment: Environment, **_: Any) -> None:
     """Once Locust is set up: obey the harness where it started this process, else run alone."""
-    if orders := Orders.read(os.environ):
+    if orders := ProcessConfig.read(os.environ):
         if orders.workers:
             Master(environment, orders).hold()
             return
-        director: Remote | Alone = Remote.ordered(environment, orders)
-    elif recruit := Recruit.read(os.environ):
-        director = Remote.recruited(environment, recruit)
+        director: ControlledRunner | StandaloneRunner = ControlledRunner.ordered(environment, orders)
+    elif recruit := WorkerConfig.read(os.environ):
+        director = ControlledRunner.recruited(environment, recruit)
     elif isinstance(environment.runner, MasterRunner):
-        Foreman(environment)
+        StandaloneMaster(environment)
         return
     else:
-        director = Alone(environment)
-    setattr(environment, _DIRECTOR, director)
+        director = StandaloneRunner(environment)
+    setattr(environment, _RUNNER_ATTRIBUTE, director)
 
 
-events.init.add_listener(open_venue)  # type: ignore[no-untyped-call] # Locust does not type its hooks
+events.init.add_listener(on_locust_init)  # type: ignore[no-untyped-call] # Locust does not type its hooks

@@ -7,23 +7,23 @@ from typing import Any
 
 import numpy as np
 
-from harness.load.recording.recorder import Chunk, SpoolWriter, asked
-from harness.observations.aggregates import FILE, Tallied
+from harness.load.recording.recorder import Chunk, SpoolWriter, load_phase
+from harness.observations.aggregates import FILE, AggregateStats
 from harness.observations.requests import Anomaly, Outcome
 
 #: What a crash may cost.
-EVERY_S = 5.0
+WRITE_INTERVAL_S = 5.0
 
 
-class TallyWriter(SpoolWriter):
+class HistogramWriter(SpoolWriter):
     """Keeps ``tallied.json`` in the place of ``requests.bin``."""
 
     def __init__(self, directory: Path) -> None:
         super().__init__(directory)
-        self.tallied = Tallied.none()
+        self.tallied = AggregateStats.none()
         self._replicas = {0: ""}
         self._window = (0, 0)
-        self._sessions = Sessions()
+        self._sessions = SessionTracker()
         self._written = time.monotonic()
 
     def measure(self, start: float, end: float) -> None:
@@ -38,11 +38,11 @@ class TallyWriter(SpoolWriter):
 
     def write(self, chunk: Chunk) -> None:
         """Count records."""
-        load = asked(chunk)
+        load = load_phase(chunk)
         self._sessions.see(load)
         start, end = self._window
         self._count(load[(load["t_intended"] >= start) & (load["t_intended"] < end)])
-        if time.monotonic() - self._written > EVERY_S:
+        if time.monotonic() - self._written > WRITE_INTERVAL_S:
             self._save()
 
     def write_ledgers(self, testimonies: list[Any]) -> None:
@@ -70,7 +70,7 @@ class TallyWriter(SpoolWriter):
         self._written = time.monotonic()
 
 
-class Sessions:
+class SessionTracker:
     """What is known of each session by its number: the replica that answered first, and what befell it since."""
 
     def __init__(self) -> None:
@@ -106,4 +106,4 @@ class Sessions:
 
 def spool_writer(directory: Path, records: bool) -> SpoolWriter:
     """The spool in a directory, of records or of tallies."""
-    return SpoolWriter(directory) if records else TallyWriter(directory)
+    return SpoolWriter(directory) if records else HistogramWriter(directory)

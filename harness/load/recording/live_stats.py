@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from harness.load.recording.meter import Meter
-from harness.load.recording.recorder import Chunk, asked
+from harness.load.recording.recorder import Chunk, load_phase
 from harness.observations.requests import Outcome
 from harness.observations.samples import Snapshot
 
@@ -50,7 +50,7 @@ class Lag:
         return None
 
 
-class Counts:
+class LiveStats:
     """Cumulative figures of the load; the sweep is not load, and is left out. A sink of the recorder."""
 
     def __init__(self, lag: Lag | None = None, meter: Meter | None = None) -> None:
@@ -72,7 +72,7 @@ class Counts:
 
     def fold(self, chunk: Chunk) -> None:
         """Take a chunk of records."""
-        load = asked(chunk)
+        load = load_phase(chunk)
         self._by_outcome += np.bincount(load["outcome"], minlength=len(Outcome))
         self._anomalies += int(np.count_nonzero(load["anomaly"]))
         self._late += int(np.count_nonzero(load["t_sent"] - load["t_intended"] > LATE_NS))

@@ -13,24 +13,24 @@ import numpy as np
 import numpy.typing as npt
 from locust.stats import RequestStats, StatsError
 
-from harness.load.recording.recorder import Chunk, Names, asked
+from harness.load.recording.recorder import Chunk, StringTable, load_phase
 from harness.observations.requests import Method, Outcome
 
 
 class LocustStats:
     """A sink of the recorder. Response times are from the actual send, as Locust counts them."""
 
-    def __init__(self, stats: RequestStats, names: Names) -> None:
+    def __init__(self, stats: RequestStats, names: StringTable) -> None:
         self._stats = stats
         self._names = names
 
     def fold(self, chunk: Chunk) -> None:
         """Add a chunk of records to ``stats.entries``, ``stats.total`` and ``stats.errors``."""
-        load = asked(chunk)
+        load = load_phase(chunk)
         if not len(load):
             return
         kinds = load["name"].astype(np.int64) << 8 | load["method"]
-        part = _Part.of(load)
+        part = _StatsPart.of(load)
         _log(self._stats.total, part)
         for kind in np.unique(kinds).tolist():
             method = Method(kind & 0xFF).name
@@ -51,7 +51,7 @@ class LocustStats:
 
 
 @dataclass(frozen=True)
-class _Part:
+class _StatsPart:
     """What Locust counts of some records, as columns."""
 
     ms: npt.NDArray[np.float64]  # from the send to the end
@@ -59,15 +59,15 @@ class _Part:
     failed: npt.NDArray[np.bool_]
 
     @classmethod
-    def of(cls, load: Chunk) -> "_Part":
+    def of(cls, load: Chunk) -> "_StatsPart":
         ms = (load["t_end"] - load["t_sent"]) / 1e6
         return cls(ms, load["bytes_received"], load["outcome"] != Outcome.OK)
 
-    def only(self, mask: npt.NDArray[np.bool_]) -> "_Part":
-        return _Part(self.ms[mask], self.size[mask], self.failed[mask])
+    def only(self, mask: npt.NDArray[np.bool_]) -> "_StatsPart":
+        return _StatsPart(self.ms[mask], self.size[mask], self.failed[mask])
 
 
-def _log(entry: Any, part: _Part) -> None:
+def _log(entry: Any, part: _StatsPart) -> None:
     """Add records to one of Locust's entries, as its ``log`` and ``log_error`` would one by one."""
     now, count = time.time(), len(part.ms)
     second = int(now)

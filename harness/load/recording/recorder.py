@@ -25,7 +25,7 @@ LAST_ID = 65535
 _TIMES = ("t_intended", "t_sent", "t_first", "t_end")
 
 
-class Names:
+class StringTable:
     """Strings by small numbers, per kind (``name``, ``replica``, ``boot``); 0 is the empty string.
 
     ``tell(kind, id, value)`` is called once for each. Where a kind runs out of numbers, the rest are ``(other)``.
@@ -53,7 +53,7 @@ class Names:
         return self._values[kind][number]
 
 
-def asked(chunk: Chunk) -> Chunk:
+def load_phase(chunk: Chunk) -> Chunk:
     """The records of what the load asked for: not of the final sweep, nor of what a WebSocket brought unasked."""
     others = chunk["phase"] != LOAD
     return chunk[~others] if others.any() else chunk

@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from harness.load.http.response import Reply
+from harness.load.http.response import Response
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class Json:
     path: str
     missing: Any = None
 
-    def __call__(self, reply: Reply) -> Any:
+    def __call__(self, reply: Response) -> Any:
         """The value."""
         try:
             value = reply.json()
@@ -37,7 +37,7 @@ class Number:
     pattern: str = r"(?<![\w.])\d+(?![\w.])"
     missing: int | None = None
 
-    def __call__(self, reply: Reply) -> int | None:
+    def __call__(self, reply: Response) -> int | None:
         """The number."""
         found = _found(self.pattern, reply)
         return int(found) if found and found.isdigit() else self.missing
@@ -50,7 +50,7 @@ class Text:
     pattern: str
     missing: str | None = None
 
-    def __call__(self, reply: Reply) -> str | None:
+    def __call__(self, reply: Response) -> str | None:
         """The text."""
         found = _found(self.pattern, reply)
         return self.missing if found is None else found
@@ -62,7 +62,7 @@ class Texts:
 
     pattern: str
 
-    def __call__(self, reply: Reply) -> tuple[str, ...]:
+    def __call__(self, reply: Response) -> tuple[str, ...]:
         """The texts; none where none is found."""
         return tuple(re.findall(self.pattern, text_of(reply)))
 
@@ -74,7 +74,7 @@ class Header:
     name: str
     missing: str | int | None = None
 
-    def __call__(self, reply: Reply) -> str | int | None:
+    def __call__(self, reply: Response) -> str | int | None:
         """The value."""
         value = reply.headers.get(self.name.lower())
         if value is None:
@@ -82,11 +82,11 @@ class Header:
         return int(value) if value.isdigit() else value
 
 
-def text_of(reply: Reply) -> str:
+def text_of(reply: Response) -> str:
     """The body as text."""
     return reply.body.decode(errors="replace")
 
 
-def _found(pattern: str, reply: Reply) -> str | None:
+def _found(pattern: str, reply: Response) -> str | None:
     found = re.search(pattern, text_of(reply))
     return None if found is None else found[1] if found.re.groups else found[0]

@@ -5,18 +5,18 @@ import contextlib
 from collections.abc import Mapping
 
 from harness.common.errors import UsageError
-from harness.load.http.client import Client, Pause, Request
+from harness.load.http.client import Client, Request, Sleep
 from harness.load.http.cookies import Cookies
-from harness.load.http.response import NO_REPLY, Reply
-from harness.load.http.wire import Encoder, GarbledError, Heads, Inbox, key_line
+from harness.load.http.response import NO_RESPONSE, Response
+from harness.load.http.wire import Encoder, HeadCache, ProtocolError, ResponseReader, key_line
 from harness.load.sessions.session import Behaviour
 from harness.oracle.operations import operation
 
-_PATIENCE = 10.0  # seconds for a reply
+_REPLY_TIMEOUT_S = 10.0  # seconds for a reply
 _CHUNK = 1 << 16
 
 
-class ByHand:
+class ManualSession:
     """A user's session outside of any load. ``cookies`` may be looked at and taken away."""
 
     def __init__(self, user: Behaviour) -> None:
@@ -37,7 +37,7 @@ class ByHand:
                     if done >= writes:
                         break
                     step = steps.send(reply)
-                elif isinstance(step, Pause):
+                elif isinstance(step, Sleep):
                     await asyncio.sleep(step.seconds)
                     step = next(steps)
                 else:
@@ -61,21 +61,21 @@ class ByHand:
                 self.cookies = kept
         return (request.reads or self.user.observe)(reply) if reply.status else None
 
-    async def ask(self, host: str, port: int, request: Request) -> Reply:
+    async def ask(self, host: str, port: int, request: Request) -> Response:
         """Send one request on a connection of its own; ``NO_REPLY`` where none came."""
         self._writes += request.writes is not None
         key = key_line(operation(0, 1, self._writes)) if request.writes is not None else b""
         lines = b"X-User: u1\r\nX-Writer: 1\r\n" + _line(self.cookies)
         data = Encoder(f"{host}:{port}").encode(request, lines, key)
         try:
-            async with asyncio.timeout(_PATIENCE):
+            async with asyncio.timeout(_REPLY_TIMEOUT_S):
                 reply = await _exchanged(host, port, data, request.method)
-        except (OSError, GarbledError):  # TimeoutError is one of the former
-            return NO_REPLY
+        except (OSError, ProtocolError):  # TimeoutError is one of the former
+            return NO_RESPONSE
         self._take(reply)
         return reply
 
-    def _take(self, reply: Reply) -> None:
+    def _take(self, reply: Response) -> None:
         jar = Cookies()
         jar.take([f"{name}={value}".encode() for name, value in self.cookies.items()])
         jar.take(reply.head.cookies)
@@ -88,12 +88,12 @@ def _line(cookies: Mapping[str, str]) -> bytes:
     return f"Cookie: {pairs}\r\n".encode("latin-1") if pairs else b""
 
 
-async def _exchanged(host: str, port: int, data: bytes, method: str) -> Reply:
+async def _exchanged(host: str, port: int, data: bytes, method: str) -> Response:
     reader, writer = await asyncio.open_connection(host, port)
     with contextlib.closing(writer):
         writer.write(data)
-        inbox = Inbox(Heads())
+        inbox = ResponseReader(HeadCache())
         while received := await reader.read(_CHUNK):
             if (reply := inbox.feed(received, method)) is not None:
                 return reply
-        return inbox.end(method) or NO_REPLY
+        return inbox.end(method) or NO_RESPONSE

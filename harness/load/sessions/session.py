@@ -9,24 +9,24 @@ from collections.abc import Callable, Generator, Mapping
 from typing import Any, ClassVar, NamedTuple, Protocol, Union
 from urllib.parse import urlsplit
 
-from harness.load.control.plan import WHOLE, Share
-from harness.load.http.client import Client, Connect, Disconnect, Listen, Message, Pause, Request
-from harness.load.http.cookies import LARGEST, Cookies
-from harness.load.http.event_loop import Engine, Failure, Lane
+from harness.load.control.plan import WHOLE, Shard
+from harness.load.http.client import Client, Connect, Disconnect, Listen, Message, Request, Sleep
+from harness.load.http.cookies import MAX_COOKIE_BYTES, Cookies
+from harness.load.http.event_loop import Connection, EventLoop, Failure
 from harness.load.http.redirects import redirected
-from harness.load.http.response import NO_REPLY, Head, Reply
+from harness.load.http.response import NO_RESPONSE, Head, Response
 from harness.load.http.wire import Encoder, key_line
-from harness.load.recording.recorder import Names, Recorder
-from harness.load.sessions.websocket_session import Conversation, Trace
+from harness.load.recording.recorder import Recorder, StringTable
+from harness.load.sessions.websocket_session import MessageTiming, WebSocketSession
 from harness.observations.requests import Anomaly, Method, Outcome
 from harness.oracle.ledger import Ledger
 from harness.oracle.models import ModelFactory
 from harness.oracle.observed import Observed, Tally, tally_in, tally_of
 
-Each = Callable[[str, str, Reply | None, str, tuple[int, int]], None]
-Steps = Generator[Request | Pause | Connect | Message | Listen | Disconnect, Reply, None]
+RequestHook = Callable[[str, str, Response | None, str, tuple[int, int]], None]
+Steps = Generator[Request | Sleep | Connect | Message | Listen | Disconnect, Response, None]
 _CACHED_NAMES = 10_000
-_JOINS_EVERY = 10_000_000  # ns between two looks at whether the session is there that a second device joins
+_JOIN_INTERVAL_NS = 10_000_000  # ns between two looks at whether the session is there that a second device joins
 _METHODS = {method.name: int(method) for method in Method}
 _OTHER = int(Method.OTHER)
 _OK, _FAILED, _IN_DOUBT = Outcome.OK, Outcome.FAILED, Outcome.IN_DOUBT
@@ -49,38 +49,38 @@ class Behaviour(Protocol):
     def final(self, client: Client, /) -> Request | None:
         """The read that the sweep makes."""
 
-    def observe(self, reply: Reply, /) -> Any:
+    def observe(self, reply: Response, /) -> Any:
         """What an ok reply, or one that forces a login, tells of the stored session."""
 
-    def forced_login(self, reply: Reply, /) -> bool:
+    def forced_login(self, reply: Response, /) -> bool:
         """Whether a reply sends the session back to the login."""
 
     def wait_time(self) -> float:
         """Seconds between two requests."""
 
 
-class Usual:
+class DefaultBehaviour:
     """How a reply is understood where a user does not say otherwise."""
 
     login_page: ClassVar[str] = "/login"
     devices: ClassVar[int] = 1
 
-    def observe(self, reply: Reply, /) -> Any:
+    def observe(self, reply: Response, /) -> Any:
         """What an ok reply, or one that forces a login, shows of the stored session.
 
         A ``Tally``, an ``Observed``, the state itself for the ``model``, or None for nothing. By default the JSON's
         ``session`` (docs/wire.md). ``harness.load.sessions.extractors`` has values to set in its place.
         """
-        return shown(reply)
+        return parse_tally(reply)
 
-    def forced_login(self, reply: Reply, /) -> bool:
+    def forced_login(self, reply: Response, /) -> bool:
         """Whether a reply sends a live session back to the login; by default a 401, or a redirect to ``login_page``."""
         if 300 <= reply.status < 400:
             return urlsplit(reply.headers.get("location", "")).path.startswith(self.login_page)
         return reply.status == 401
 
 
-def shown(reply: Reply) -> Tally | None:
+def parse_tally(reply: Response) -> Tally | None:
     """The built-in targets' account of the session in a reply; None where there is none."""
     try:
         return tally_in(reply.body)
@@ -89,10 +89,10 @@ def shown(reply: Reply) -> Tally | None:
 
 
 #: What acts for a session: itself, or its WebSocket.
-Actor = Union["Session", Conversation]
+Actor = Union["Session", WebSocketSession]
 
 
-class Crowd(Protocol):
+class Workload(Protocol):
     """Who decides when sessions act."""
 
     @property
@@ -106,14 +106,14 @@ class Crowd(Protocol):
         """The session's generator has ended."""
 
 
-def outcome_of(reply: Reply) -> Outcome:
+def outcome_of(reply: Response) -> Outcome:
     """What a reply tells of its request: only the target's own 4xx says that nothing was done."""
     if reply.status < 400:
         return _OK
     return _FAILED if reply.status < 500 and reply.replica else _IN_DOUBT
 
 
-class Form:
+class PreparedRequest:
     """A request as one session sends it, and as it is recorded."""
 
     __slots__ = ("_after", "_before", "hops", "lines", "method", "name", "plain", "repeatable", "request")
@@ -133,19 +133,19 @@ class Form:
         return self._before + key_line(op) + self._after
 
 
-class Stage:
+class LoadContext:
     """What the sessions of one process share."""
 
     def __init__(
         self,
-        engine: Engine,
+        engine: EventLoop,
         recorder: Recorder,
-        names: Names,
+        names: StringTable,
         *,
         host: str,
         seed: int,
         t0: int,
-        share: Share = WHOLE,
+        share: Shard = WHOLE,
     ) -> None:
         self.engine = engine
         self.recorder = recorder
@@ -163,12 +163,12 @@ class Stage:
         #: The boot ids of replicas that do not tell theirs; whoever starts them does.
         self.boots: Mapping[str, str] = {}
         #: Called after every request of the load, where somebody wants each of them.
-        self.each: Each | None = None
+        self.each: RequestHook | None = None
         self._complaints: set[str] = set()
         self._devices: dict[type, list[Session]] = {}  # of the latest session of each class of users
         self._name_ids: dict[str | tuple[str, str], int] = {}
 
-    def begin(self, user: Behaviour, crowd: Crowd) -> "Session":
+    def begin(self, user: Behaviour, crowd: Workload) -> "Session":
         """A new session of this user: new number, new ledger, no cookies. ``advance(None, now)`` sets it going."""
         devices = self._devices.setdefault(type(user), [])
         if len(devices) == type(user).devices:
@@ -185,13 +185,13 @@ class Stage:
         target = self.engine.target
         return f"{'https' if target is not None and target.tls else 'http'}://{self.encoder.host}"
 
-    def form(self, request: Request, lines: bytes) -> Form:
+    def form(self, request: Request, lines: bytes) -> PreparedRequest:
         """A request of the session that has these header lines.
 
         Raises:
             ValueError: it cannot be sent.
         """
-        return Form(request, lines, self.encoder.halves(request, lines), self._name_of(request))
+        return PreparedRequest(request, lines, self.encoder.halves(request, lines), self._name_of(request))
 
     def boot_of(self, head: Head) -> str:
         """The boot id of whoever answered, by its own word or by that of who started it."""
@@ -254,14 +254,14 @@ class Session:
     )
 
     def __init__(
-        self, stage: Stage, number: int, user: Behaviour, crowd: Crowd, first: "Session | None" = None
+        self, stage: LoadContext, number: int, user: Behaviour, crowd: Workload, first: "Session | None" = None
     ) -> None:
         """``first`` is the session of which this is another device."""
         self.stage = stage
         self._first = first
         self.crowd = crowd
         self._steps: Steps | None = None
-        self._talk: Conversation | None = None
+        self._talk: WebSocketSession | None = None
         self._op = 0
         self._counted_lost = False
         self.number = number
@@ -269,16 +269,16 @@ class Session:
         self.client: Client = Client(number, stage.plain, first.client.user if first else "")
         self.cookies = Cookies()
         self.ledger = Ledger(stage.seed, number, number, self.client.user, type(user).model)
-        self.lane = Lane(stage.engine, self, round(user.timeout * 1e9))
+        self.lane = Connection(stage.engine, self, round(user.timeout * 1e9))
         self.request: Request | None = None
         self.requests = 0  # sent so far
         self.retired = False  # its user has left
         self.t_intended = 0
         self._lines = b""
-        usual_observe = getattr(type(user), "observe", None) is Usual.observe
-        self._observe = shown if usual_observe else user.observe
-        self._asks_login = getattr(type(user), "forced_login", None) is not Usual.forced_login
-        self._form: Form | None = None  # the latest; as good for the same request again
+        usual_observe = getattr(type(user), "observe", None) is DefaultBehaviour.observe
+        self._observe = parse_tally if usual_observe else user.observe
+        self._asks_login = getattr(type(user), "forced_login", None) is not DefaultBehaviour.forced_login
+        self._form: PreparedRequest | None = None  # the latest; as good for the same request again
         self._write_lines()
 
     @property
@@ -289,10 +289,10 @@ class Session:
     def _write_lines(self) -> None:
         self._lines = b"X-User: %b\r\nX-Writer: %d\r\n" % (self.ledger.owner.encode(), self.number) + self.cookies.line
 
-    def advance(self, reply: Reply | None, now: int) -> None:
+    def advance(self, reply: Response | None, now: int) -> None:
         """Ask the generator for what comes next, giving it the reply that it waits for (None: it waits for none)."""
         if self._first is not None and not self._joined(self._first):
-            self.stage.engine.at(now + _JOINS_EVERY, self._resume)
+            self.stage.engine.at(now + _JOIN_INTERVAL_NS, self._resume)
             return
         try:
             if self._steps is None:
@@ -308,10 +308,10 @@ class Session:
         if type(step) is Request:
             self.request = step
             self.crowd.ready(self, now)
-        elif type(step) is Pause:
+        elif type(step) is Sleep:
             self.stage.engine.at(now + round(step.seconds * 1e9), self._resume)
         elif isinstance(step, Connect | Message | Listen | Disconnect):
-            self._talk = self._talk or Conversation(self)
+            self._talk = self._talk or WebSocketSession(self)
             self._talk.take(step, now)
         else:
             self.stage.complain(f"a session yields requests, Pause(seconds) or steps on a WebSocket, not {step!r}")
@@ -353,7 +353,7 @@ class Session:
         if self._talk is not None:
             self._talk.abandon(now)
 
-    def go_on(self, reply: Reply, now: int) -> None:
+    def go_on(self, reply: Response, now: int) -> None:
         """Give the generator what its step on the WebSocket came to."""
         if self.retired:
             self.let_go(now)
@@ -387,7 +387,7 @@ class Session:
             data = form.write(self._op)
         self.lane.send(data, request.method, form.repeatable, now)
 
-    def replied(self, reply: Reply, t_end: int) -> None:
+    def replied(self, reply: Response, t_end: int) -> None:
         """Judge and record the reply, then go on. With ``send``, the hot path of every session."""
         request, stage, status, head = self.request, self.stage, reply.status, reply.head
         assert request is not None  # noqa: S101 - a reply answers a request
@@ -405,7 +405,7 @@ class Session:
             anomaly = Anomaly.WRONG
         self._finish(reply, _OK, anomaly, t_end)
 
-    def _followed(self, request: Request, reply: Reply, now: int) -> bool:
+    def _followed(self, request: Request, reply: Response, now: int) -> bool:
         """Go where a redirect leads, within the same request; whether it does."""
         stage, came, lane = self.stage, self._form, self.lane
         assert came is not None  # noqa: S101 - set by ``send``
@@ -423,7 +423,7 @@ class Session:
         lane.send(data, hop.method, form.repeatable, now, lane.t_sent)
         return True
 
-    def _not_ok(self, reply: Reply, forced: bool, t_end: int) -> tuple[Outcome, Anomaly]:
+    def _not_ok(self, reply: Response, forced: bool, t_end: int) -> tuple[Outcome, Anomaly]:
         """What a refusal means, told to the ledger."""
         boot, request = self.stage.boot_of(reply.head), self.request
         if not forced or request is None:
@@ -432,7 +432,7 @@ class Session:
         anomaly = self.settle(self._op, _FAILED, self.observed(request, reply, True), boot, t_end)
         return _FAILED, max(anomaly, self.ledger.forced_login(t_end - self.stage.t0, boot))
 
-    def understood(self, reply: Reply, step: Connect | Message, op: int, t_end: int) -> tuple[Outcome, Anomaly]:
+    def understood(self, reply: Response, step: Connect | Message, op: int, t_end: int) -> tuple[Outcome, Anomaly]:
         """What a reply on the WebSocket, or to the wish for one, means; told to the ledger."""
         boot, outcome = self.stage.boot_of(reply.head), outcome_of(reply)
         if self.is_forced_login(reply):
@@ -454,17 +454,17 @@ class Session:
         """No reply: certainly not done where nothing was sent, else in doubt."""
         outcome = _IN_DOUBT if self.lane.sent else _FAILED
         anomaly = self.ledger.settle(self._op, outcome, None, "", t_end - self.stage.t0)
-        self._finish(NO_REPLY, outcome, anomaly, t_end, failure.value)
+        self._finish(NO_RESPONSE, outcome, anomaly, t_end, failure.value)
 
-    def take_cookies(self, reply: Reply) -> None:
+    def take_cookies(self, reply: Response) -> None:
         """Let Set-Cookie replace what it names."""
         if self.cookies.take(reply.head.cookies):
             self._write_lines()
         if self.cookies.refused:
             name, self.cookies.refused = self.cookies.refused.decode("latin-1"), b""
-            self.stage.complain(f"the cookie {name} has more than {LARGEST} bytes: ignored, as browsers do")
+            self.stage.complain(f"the cookie {name} has more than {MAX_COOKIE_BYTES} bytes: ignored, as browsers do")
 
-    def is_forced_login(self, reply: Reply) -> bool:
+    def is_forced_login(self, reply: Response) -> bool:
         """The user's ``forced_login``; an error in it is told once."""
         try:
             return self.user.forced_login(reply)
@@ -472,7 +472,7 @@ class Session:
             self.stage.complain("forced_login raised", problem)
             return False
 
-    def observed(self, request: Request | Connect | Message, reply: Reply, forced: bool) -> Tally | Observed | None:
+    def observed(self, request: Request | Connect | Message, reply: Response, forced: bool) -> Tally | Observed | None:
         """The request's ``reads`` or the user's ``observe``, a bare state too; an error in it is told once.
 
         A redirect shows nothing by itself, unless it is to the login.
@@ -486,14 +486,14 @@ class Session:
             return None
         return seen if type(seen) in _SEEN else Observed(state=seen)
 
-    def _checks(self, request: Request | Connect | Message, reply: Reply) -> bool:
+    def _checks(self, request: Request | Connect | Message, reply: Response) -> bool:
         try:
             return request.check is None or request.check(reply)
         except Exception as problem:
             self.stage.complain("check raised", problem)
             return False
 
-    def _finish(self, reply: Reply, outcome: Outcome, anomaly: Anomaly, t_end: int, failure: str = "") -> None:
+    def _finish(self, reply: Response, outcome: Outcome, anomaly: Anomaly, t_end: int, failure: str = "") -> None:
         stage, form = self.stage, self._form
         assert form is not None  # noqa: S101 - set by ``send``
         if anomaly is _LOST and not self._counted_lost:
@@ -512,19 +512,19 @@ class Session:
         self,
         kind: tuple[int, int],
         op: int,
-        reply: Reply,
+        reply: Response,
         found: tuple[Outcome, Anomaly],
         phase: int,
         times: tuple[int, int],
-        trace: Lane | Trace,
+        trace: Connection | MessageTiming,
     ) -> None:
         """Record something of its WebSocket: name and method, what came of it, intended start and end."""
         if found[1] is _LOST and not self._counted_lost:
             self._counted_lost = True
             self.stage.lost += 1
-        record(self, trace, Kind(*kind), op, reply, *found, phase, *times)
+        record(self, trace, RecordKey(*kind), op, reply, *found, phase, *times)
 
-    def _tell(self, each: Each, reply: Reply, outcome: Outcome, t_end: int, failure: str) -> None:
+    def _tell(self, each: RequestHook, reply: Response, outcome: Outcome, t_end: int, failure: str) -> None:
         request = self.request
         assert request is not None  # noqa: S101 - it is being finished
         error = "" if outcome is _OK else failure or f"HTTP {reply.status}"
@@ -532,7 +532,7 @@ class Session:
         each(request.method, name, reply if reply.status else None, error, (self.lane.t_sent, t_end))
 
 
-class Kind(NamedTuple):
+class RecordKey(NamedTuple):
     """What a record is counted under, by numbers."""
 
     name: int
@@ -541,10 +541,10 @@ class Kind(NamedTuple):
 
 def record(  # noqa: PLR0917 - made for every request
     session: Session,
-    lane: Lane | Trace,
-    form: Form | Kind,
+    lane: Connection | MessageTiming,
+    form: PreparedRequest | RecordKey,
     op: int,
-    reply: Reply,
+    reply: Response,
     outcome: Outcome,
     anomaly: Anomaly,
     phase: int,

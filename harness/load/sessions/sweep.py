@@ -8,9 +8,9 @@ a second look confirms is lost, the rest was stale. When time is up, what is lef
 from collections import deque
 from collections.abc import Callable
 
-from harness.load.http.event_loop import MS, Failure, Lane
-from harness.load.http.response import NO_REPLY, Reply
-from harness.load.sessions.session import Form, Session, Stage, outcome_of, record
+from harness.load.http.event_loop import MS, Connection, Failure
+from harness.load.http.response import NO_RESPONSE, Response
+from harness.load.sessions.session import LoadContext, PreparedRequest, Session, outcome_of, record
 from harness.observations.requests import SWEEP, Anomaly, Outcome
 from harness.oracle.observed import Observed, Tally
 
@@ -23,10 +23,10 @@ TIMEOUT_NS = 5_000 * MS
 GRACE_NS = 60_000 * MS
 
 
-class Sweep:
+class FinalSweep:
     """Reads every session of a stage; calls ``done()`` once, after the last."""
 
-    def __init__(self, stage: Stage, rate: float, done: Callable[[], None]) -> None:
+    def __init__(self, stage: LoadContext, rate: float, done: Callable[[], None]) -> None:
         self.stage = stage
         self._gap = round(1e9 / rate)
         self._done = done
@@ -68,11 +68,11 @@ class Sweep:
 class _Reader:
     """One connection of the sweep."""
 
-    def __init__(self, sweep: Sweep) -> None:
+    def __init__(self, sweep: FinalSweep) -> None:
         self._sweep = sweep
-        self._lane = Lane(sweep.stage.engine, self, TIMEOUT_NS)
+        self._lane = Connection(sweep.stage.engine, self, TIMEOUT_NS)
         self._session: Session | None = None
-        self._form: Form | None = None  # what is being read
+        self._form: PreparedRequest | None = None  # what is being read
         self._attempt = self._due = 0
 
     def next(self, now: int) -> None:
@@ -89,12 +89,12 @@ class _Reader:
         assert session is not None  # noqa: S101 - set by ``next``
         form = self._form = self._final(session)
         if form is None:
-            self._judge(NO_REPLY, Outcome.IN_DOUBT, None, now)
+            self._judge(NO_RESPONSE, Outcome.IN_DOUBT, None, now)
             return
         self._lane.probe()
         self._lane.send(form.plain, form.request.method, False, now)  # the sweep itself tries again, and counts
 
-    def _final(self, session: Session) -> Form | None:
+    def _final(self, session: Session) -> PreparedRequest | None:
         """The session's final read; None where it has none, or one that cannot be sent."""
         stage = self._sweep.stage
         try:
@@ -104,7 +104,7 @@ class _Reader:
             stage.complain("final() raised", problem)
             return None
 
-    def replied(self, reply: Reply, t_end: int) -> None:
+    def replied(self, reply: Response, t_end: int) -> None:
         """Judge by the reply; one that says nothing of the session is asked for again."""
         session, form = self._session, self._form
         assert session is not None and form is not None  # noqa: S101 - a reply answers a read
@@ -124,10 +124,10 @@ class _Reader:
         if self._sweep.again(self._attempt, session, t_end, RETRY_NS * self._attempt):
             self.next(t_end)
         else:
-            self._judge(NO_REPLY, Outcome.IN_DOUBT, None, t_end)
+            self._judge(NO_RESPONSE, Outcome.IN_DOUBT, None, t_end)
 
     def _judge(
-        self, reply: Reply, outcome: Outcome, observed: Tally | Observed | None, t_end: int, forced: bool = False
+        self, reply: Response, outcome: Outcome, observed: Tally | Observed | None, t_end: int, forced: bool = False
     ) -> None:
         session, stage, lane = self._session, self._sweep.stage, self._lane
         assert session is not None  # noqa: S101 - set by ``next``

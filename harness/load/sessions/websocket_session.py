@@ -12,18 +12,18 @@ import msgspec
 from wsproto.utilities import generate_accept_token, generate_nonce
 
 from harness.load.http.client import Connect, Disconnect, Listen, Message
-from harness.load.http.event_loop import Failure, Lane
-from harness.load.http.response import NO_REPLY, Head, Reply
+from harness.load.http.event_loop import Connection, Failure
+from harness.load.http.response import NO_RESPONSE, Head, Response
 from harness.load.http.websocket import WebSocket
 from harness.load.http.wire import UPGRADE
 from harness.observations.requests import LOAD, NO_TIME, UNASKED, Anomaly, Method, Outcome
 
 if TYPE_CHECKING:
-    from harness.load.sessions.session import Behaviour, Session, Stage
+    from harness.load.sessions.session import Behaviour, LoadContext, Session
 
 Step = Connect | Message | Listen | Disconnect
 #: Messages kept for a session that does not receive them; then the oldest go.
-MOST_KEPT = 1000
+MAX_KEPT = 1000
 QUIET = 204
 #: Codes of a closing handshake that tells no error: done, going away, none given.
 _IN_ORDER = (1000, 1001, 1005)
@@ -48,7 +48,7 @@ def envelope(data: bytes) -> tuple[int, int]:
         return 0, 101
 
 
-class Trace:
+class MessageTiming:
     """What is recorded of one message, by the names that a lane has for it."""
 
     __slots__ = ("attempts", "received", "reconnected", "sent", "t_first", "t_sent")
@@ -59,21 +59,21 @@ class Trace:
         self.sent, self.received = sent, received
 
 
-class Conversation:
+class WebSocketSession:
     """The WebSocket of one session. To the crowd it is what acts: it has a session's part in that."""
 
     def __init__(self, session: "Session") -> None:
         self.session = session
         self.t_intended = 0
-        self._lane: Lane | None = None  # while the upgrade is under way
+        self._lane: Connection | None = None  # while the upgrade is under way
         self._socket: WebSocket | None = None
         self._step: Step | None = None
         self._op = self._turn = 0
         self._awaiting = self._listening = self._had = False
-        self._trace = Trace(0)
+        self._trace = MessageTiming(0)
         self._key, self._path = "", ""
         self._head = Head(b"", 101, [])  # of every message of the connection
-        self._waiting: deque[Reply] = deque(maxlen=MOST_KEPT)
+        self._waiting: deque[Response] = deque(maxlen=MAX_KEPT)
 
     @property
     def user(self) -> "Behaviour":
@@ -96,7 +96,7 @@ class Conversation:
         return self._lane is not None or self._awaiting
 
     @property
-    def _stage(self) -> "Stage":
+    def _stage(self) -> "LoadContext":
         return self.session.stage
 
     def take(self, step: Step, now: int) -> None:
@@ -108,7 +108,7 @@ class Conversation:
             self._listen(step, now)
         else:
             self.leave(now)
-            self._soon(Reply(self._head, QUIET, b""))
+            self._soon(Response(self._head, QUIET, b""))
 
     def wake(self, now: int) -> None:
         """Send after a rest, for which the time is now."""
@@ -137,10 +137,10 @@ class Conversation:
         self._key = generate_nonce().decode()
         data = self._stage.encoder.upgrade(asked, self.session.lines, self._key)
         self._path = asked.path.partition("?")[0]
-        self._lane = Lane(self._stage.engine, self, round(self.user.timeout * 1e9))
+        self._lane = Connection(self._stage.engine, self, round(self.user.timeout * 1e9))
         self._lane.send(data, UPGRADE, False, now)
 
-    def replied(self, reply: Reply, t_end: int) -> None:
+    def replied(self, reply: Response, t_end: int) -> None:
         """The upgrade is answered: the WebSocket stands, or the reply says why not."""
         lane, session, asked = self._lane, self.session, self._step
         assert lane is not None and isinstance(asked, Connect)  # noqa: S101 - it answers the request to open
@@ -158,7 +158,7 @@ class Conversation:
         outcome, anomaly = session.understood(reply, asked, 0, t_end)
         self._finish(reply, outcome, anomaly, t_end, beyond=beyond)
 
-    def _stand(self, sock: object, reply: Reply) -> None:
+    def _stand(self, sock: object, reply: Response) -> None:
         who = [(b"x-replica", reply.replica.encode()), (b"x-boot", reply.boot.encode())]
         self._head = Head(b"", 101, who)
         self._socket = WebSocket(self._stage.engine, sock, self)
@@ -167,19 +167,19 @@ class Conversation:
         """No WebSocket: certainly not where nothing was sent."""
         assert self._lane is not None  # noqa: S101 - the upgrade was under way
         outcome = Outcome.IN_DOUBT if self._lane.sent else Outcome.FAILED
-        self._finish(NO_REPLY, outcome, Anomaly.NONE, t_end, failure=failure.value)
+        self._finish(NO_RESPONSE, outcome, Anomaly.NONE, t_end, failure=failure.value)
 
     # Sending
 
     def _say(self, message: Message, now: int) -> None:
         self._op = self.session.ledger.write(message.writes) if message.writes is not None else 0
-        self._trace = Trace(now)
+        self._trace = MessageTiming(now)
         if self._socket is None:  # later, since the session may send again at once
             self._later(lambda later: self._unanswered(Failure.UNSENT, later))
             return
         self._trace.sent = self._socket.send(message.bytes(self._op), message.text)
         if message.writes is None and message.answer is None:
-            self._later(lambda later: self._finish(NO_REPLY, Outcome.OK, Anomaly.NONE, later))
+            self._later(lambda later: self._finish(NO_RESPONSE, Outcome.OK, Anomaly.NONE, later))
             return
         self._awaiting = True
         self._stage.engine.in_flight += 1
@@ -194,14 +194,14 @@ class Conversation:
     def _unanswered(self, failure: Failure, now: int) -> None:
         outcome = Outcome.IN_DOUBT if self._trace.sent else Outcome.FAILED
         anomaly = self.session.settle(self._op, outcome, None, "", now)
-        self._finish(NO_REPLY, outcome, anomaly, now, failure=failure.value)
+        self._finish(NO_RESPONSE, outcome, anomaly, now, failure=failure.value)
 
     # What comes
 
     def came(self, data: bytes, size: int, t_first: int, now: int) -> None:
         """A message: the answer that is awaited, or one that nobody asked for."""
         op, status = envelope(data)
-        reply = Reply(self._head, status, data)
+        reply = Response(self._head, status, data)
         if self._awaiting and self._answers(reply, op):
             self._trace.t_first, self._trace.received = t_first, size
             assert isinstance(self._step, Message)  # noqa: S101 - it is being answered
@@ -211,13 +211,13 @@ class Conversation:
         if op:  # what may be due to this session; a game's ticks never end
             self._stage.heard = now
         self.session.client.latest = reply
-        self._note(Method.RECEIVE, reply, Outcome.OK, now, trace=Trace(now, 0, size, t_first), op=op)
+        self._note(Method.RECEIVE, reply, Outcome.OK, now, trace=MessageTiming(now, 0, size, t_first), op=op)
         self._waiting.append(reply)
         if self._listening and isinstance(self._step, Listen) and self._step.once:
             self._listening = False
             self._soon(self._waiting.popleft())
 
-    def _answers(self, reply: Reply, op: int) -> bool:
+    def _answers(self, reply: Response, op: int) -> bool:
         message = self._step
         if not isinstance(message, Message) or message.answer is None:
             return op == self._op
@@ -234,7 +234,7 @@ class Conversation:
             self._unanswered(Failure.RESET, now)
         elif self._listening:
             self._listening = False
-            self._soon(NO_REPLY)
+            self._soon(NO_RESPONSE)
 
     def leave(self, now: int) -> None:
         """Leave the WebSocket, if there is one, and stop opening one."""
@@ -244,7 +244,7 @@ class Conversation:
 
     def _gone(self, outcome: Outcome, now: int, code: int = 0) -> None:
         self._socket = None
-        self._note(Method.CLOSE, Reply(self._head, code, b""), outcome, now, trace=Trace(now))
+        self._note(Method.CLOSE, Response(self._head, code, b""), outcome, now, trace=MessageTiming(now))
 
     def abandon(self, now: int) -> None:
         """End what is under way as if its time were up."""
@@ -261,7 +261,7 @@ class Conversation:
         if step.once and self._waiting:
             self._soon(self._waiting.popleft())
         elif self._socket is None:
-            self._soon(NO_REPLY)
+            self._soon(NO_RESPONSE)
         else:
             self._listening = True
             turn = self._turn = self._turn + 1
@@ -270,23 +270,23 @@ class Conversation:
     def _heard_out(self, turn: int, now: int) -> None:
         if self._listening and turn == self._turn:
             self._listening = False
-            self.session.go_on(Reply(self._head, QUIET, b""), now)
+            self.session.go_on(Response(self._head, QUIET, b""), now)
 
     # Going on
 
     def _later(self, call: Callable[[int], None]) -> None:
         self._stage.engine.at(0, call)
 
-    def _soon(self, reply: Reply) -> None:
+    def _soon(self, reply: Response) -> None:
         """Tell the session in the engine's next turn: it may ask for the next message at once."""
         self._later(lambda now: self.session.go_on(reply, now))
 
     def _finish(
-        self, reply: Reply, outcome: Outcome, anomaly: Anomaly, now: int, *, failure: str = "", beyond: bytes = b""
+        self, reply: Response, outcome: Outcome, anomaly: Anomaly, now: int, *, failure: str = "", beyond: bytes = b""
     ) -> None:
         """Record an exchange that is over, and go on."""
         step, lane, stage = self._step, self._lane, self._stage
-        trace: Lane | Trace = self._trace
+        trace: Connection | MessageTiming = self._trace
         method = Method.OPEN if isinstance(step, Connect) else Method.SEND
         if method is Method.OPEN and lane is not None:
             lane.reconnected, self._had = int(self._had), self._had or self._socket is not None
@@ -310,11 +310,11 @@ class Conversation:
     def _note(
         self,
         method: Method,
-        reply: Reply,
+        reply: Response,
         outcome: Outcome,
         now: int,
         *,
-        trace: Lane | Trace,
+        trace: Connection | MessageTiming,
         op: int = 0,
         anomaly: Anomaly = Anomaly.NONE,
     ) -> None:

@@ -11,7 +11,7 @@ import gevent
 from gevent import socket
 
 from harness.common.errors import HarnessError
-from harness.load.control.channel import Broken, Deed, Lines, Stopped, Word, decode_deed, encode
+from harness.load.control.channel import Broken, ControlCommand, ControlEvent, Lines, Stopped, decode_command, encode
 from harness.observations.samples import Snapshot
 
 INTERVAL_S = 0.2
@@ -19,10 +19,10 @@ INTERVAL_S = 0.2
 log = logging.getLogger(__name__)
 
 
-class Speaker:
+class Reporter:
     """Whoever tells of the load that this process drives."""
 
-    def say(self, word: Word) -> None:
+    def say(self, word: ControlEvent) -> None:
         """Tell a word."""
         raise NotImplementedError
 
@@ -54,17 +54,17 @@ class Speaker:
         log.error("%s", message)
         self.say(Broken(message, hint, code))
         self.said()
-        leave(code)
+        exit_process(code)
 
 
-class Link(Speaker):
+class ControlSocket(Reporter):
     """Deeds in, words out, over an inherited socket."""
 
     def __init__(self, fd: int) -> None:
         os.set_inheritable(fd, False)
         self._socket = socket.socket(fileno=fd)
 
-    def deeds(self) -> Iterator[Deed]:
+    def deeds(self) -> Iterator[ControlCommand]:
         """What the harness asks for, until it ends the channel."""
         lines = Lines()
         while True:
@@ -75,9 +75,9 @@ class Link(Speaker):
             if not data:
                 return
             for line in lines.feed(data):
-                yield decode_deed(line)
+                yield decode_command(line)
 
-    def say(self, word: Word) -> None:
+    def say(self, word: ControlEvent) -> None:
         """Tell the harness; nobody listens any more: nothing."""
         try:
             self._socket.sendall(encode(word))
@@ -85,7 +85,7 @@ class Link(Speaker):
             log.warning("nobody listens at the control channel")
 
 
-def leave(code: int) -> NoReturn:
+def exit_process(code: int) -> NoReturn:
     """End the process at once: no harness is there to wait for, and Locust's own ending takes its time."""
     sys.stdout.flush()
     sys.stderr.flush()
@@ -95,5 +95,5 @@ def leave(code: int) -> NoReturn:
 def quit_locust(environment: Any) -> None:
     """End Locust the way it ends itself, so that its table is printed."""
     environment.process_exit_code = 0
-    gevent.spawn_later(3, leave, 0)
+    gevent.spawn_later(3, exit_process, 0)
     environment.runner.quit()

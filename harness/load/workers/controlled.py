@@ -5,43 +5,50 @@ from typing import Any
 
 import gevent
 
-from harness.load.control.channel import Booting, Deed, Ready, Start, Stop, Sweep, Swept
-from harness.load.control.plan import WHOLE, LoadPlan, Orders, Recruit, Share
+from harness.load.control.channel import ControlCommand, Ready, ReplicaStarting, StartLoad, StartSweep, StopLoad, Swept
+from harness.load.control.plan import WHOLE, LoadPlan, ProcessConfig, Shard, WorkerConfig
 from harness.load.recording.histograms import spool_writer
-from harness.load.recording.recorder import Names, Recorder, SpoolWriter
-from harness.load.workers.control_socket import Link, leave, quit_locust
-from harness.load.workers.load_runner import Venue, spawn
-from harness.load.workers.transport import Courier
+from harness.load.recording.recorder import Recorder, SpoolWriter, StringTable
+from harness.load.workers.control_socket import ControlSocket, exit_process, quit_locust
+from harness.load.workers.load_runner import LoadRunner, spawn
+from harness.load.workers.transport import WorkerTransport
 
 
-class Remote:
+class ControlledRunner:
     """Obeys whoever gives the orders for the session users of one Locust process."""
 
     def __init__(
-        self, environment: Any, link: Link | Courier, spool: SpoolWriter, plan: LoadPlan, *, seed: int, share: Share
+        self,
+        environment: Any,
+        link: ControlSocket | WorkerTransport,
+        spool: SpoolWriter,
+        plan: LoadPlan,
+        *,
+        seed: int,
+        share: Shard,
     ) -> None:
         self._environment = environment
         self._link = link
         self._spool = spool
-        names = Names(spool.tell)
-        self.venue = Venue(environment, plan, seed, names, Recorder(spool.write), share=share)
+        names = StringTable(spool.tell)
+        self.venue = LoadRunner(environment, plan, seed, names, Recorder(spool.write), share=share)
         self._stopping = self._stopped = self._swept = False
         environment.events.spawning_complete.add_listener(self._spawned)
         spawn(self.venue.engine.run, died=link.died)
         spawn(self._obey, died=link.died)
 
     @classmethod
-    def ordered(cls, environment: Any, orders: Orders) -> "Remote":
+    def ordered(cls, environment: Any, orders: ProcessConfig) -> "ControlledRunner":
         """By the harness itself."""
-        link, spool = Link(orders.channel), spool_writer(orders.spool, orders.records)
+        link, spool = ControlSocket(orders.channel), spool_writer(orders.spool, orders.records)
         return cls(environment, link, spool, orders.load, seed=orders.seed, share=WHOLE)
 
     @classmethod
-    def recruited(cls, environment: Any, recruit: Recruit) -> "Remote":
+    def recruited(cls, environment: Any, recruit: WorkerConfig) -> "ControlledRunner":
         """By a master, which says what its part is."""
-        courier = Courier(environment.runner, recruit)
+        courier = WorkerTransport(environment.runner, recruit)
         told = courier.enlist()
-        spool, share = spool_writer(recruit.spool, told.records), Share(told.nth, told.of)
+        spool, share = spool_writer(recruit.spool, told.records), Shard(told.nth, told.of)
         worker = cls(environment, courier, spool, LoadPlan.of_plain(told.load), seed=told.seed, share=share)
         courier.join()
         return worker
@@ -56,19 +63,19 @@ class Remote:
         if self._swept:
             quit_locust(self._environment)
         else:
-            leave(0)
+            exit_process(0)
 
-    def _do(self, deed: Deed) -> None:
-        if isinstance(deed, Booting):
+    def _do(self, deed: ControlCommand) -> None:
+        if isinstance(deed, ReplicaStarting):
             self.venue.boots[deed.replica] = deed.boot
-        elif isinstance(deed, Start):
+        elif isinstance(deed, StartLoad):
             self._spool.measure(deed.warmup, deed.duration)
             self.venue.begin(deed.url, deed.t0)
             spawn(self._link.report, deed.t0, self.venue.snapshot, lambda: self._stopped, died=self._link.died)
             spawn(self._stop_at, deed.t0 / 1e9 + deed.duration, died=self._link.died)
-        elif isinstance(deed, Stop):
+        elif isinstance(deed, StopLoad):
             spawn(self._stop, died=self._link.died)
-        elif isinstance(deed, Sweep):
+        elif isinstance(deed, StartSweep):
             spawn(self._sweep, deed.rate, died=self._link.died)
 
     def _stop_at(self, moment: float) -> None:

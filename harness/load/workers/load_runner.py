@@ -10,26 +10,26 @@ import gevent
 from gevent.event import Event
 
 from harness.load.arrivals.pacer import arrivals
-from harness.load.arrivals.workload import Closed, Open, PartlyOpen
-from harness.load.control.plan import WHOLE, LoadPlan, Share
-from harness.load.http.event_loop import MS, Engine, settle
-from harness.load.http.response import Reply
+from harness.load.arrivals.workload import ClosedWorkload, OpenWorkload, PartlyOpenWorkload
+from harness.load.control.plan import WHOLE, LoadPlan, Shard
+from harness.load.http.event_loop import MS, EventLoop, tune_process
+from harness.load.http.response import Response
 from harness.load.http.target import Target
-from harness.load.recording.live_stats import Counts, Lag
+from harness.load.recording.live_stats import Lag, LiveStats
 from harness.load.recording.locust_stats import LocustStats
 from harness.load.recording.meter import Meter
-from harness.load.recording.recorder import Names, Recorder
-from harness.load.sessions.session import Behaviour, Stage
-from harness.load.sessions.sweep import Sweep
+from harness.load.recording.recorder import Recorder, StringTable
+from harness.load.sessions.session import Behaviour, LoadContext
+from harness.load.sessions.sweep import FinalSweep
 from harness.observations.samples import Snapshot
 from harness.scenario.rates import peak
 
-PATIENCE_S = 10.0
+STOP_TIMEOUT_S = 10.0
 #: WebSockets are left once no other session's message has come for so long: what was sent has arrived, or never will.
-QUIET_S = 2.0
+QUIET_INTERVAL_S = 2.0
 
 
-class Venue:
+class LoadRunner:
     """One engine, its greenlet, and the users of one Locust environment."""
 
     def __init__(
@@ -37,24 +37,24 @@ class Venue:
         environment: Any,
         plan: LoadPlan,
         seed: int,
-        names: Names,
+        names: StringTable,
         recorder: Recorder,
         *,
-        share: Share = WHOLE,
+        share: Shard = WHOLE,
     ) -> None:
         self.environment = environment
         self.recorder = recorder
-        self.engine = Engine()
+        self.engine = EventLoop()
         self.boots: dict[str, str] = {}  # of replicas that do not tell theirs
-        self.stage: Stage | None = None
+        self.stage: LoadContext | None = None
         self._names = names
         self._plan = plan
         self._seed = seed
         self._share = share
         self._lag = Lag(self.engine.at)
-        self._counts = Counts(self._lag, Meter(self.engine.at))
+        self._counts = LiveStats(self._lag, Meter(self.engine.at))
         self._seats: dict[Behaviour, Event] = {}
-        self._crowd: Closed | Open | PartlyOpen | None = None
+        self._crowd: ClosedWorkload | OpenWorkload | PartlyOpenWorkload | None = None
         self._started = False
         recorder.sinks.append(self._counts.fold)
         self._lag.start(time.monotonic_ns())
@@ -82,9 +82,9 @@ class Venue:
         Raises:
             UsageError: not a URL that can be loaded.
         """
-        settle()
+        tune_process()
         target = self.engine.target = Target.of(url)
-        self.stage = Stage(
+        self.stage = LoadContext(
             self.engine, self.recorder, self._names, host=target.host, seed=self._seed, t0=t0, share=self._share
         )
         self.stage.boots = self.boots
@@ -92,14 +92,14 @@ class Venue:
         self._keep_statistics(self.stage)
         self.engine.at(t0, self._go)
 
-    def _crowd_of(self, stage: Stage) -> Closed | Open | PartlyOpen:
+    def _crowd_of(self, stage: LoadContext) -> ClosedWorkload | OpenWorkload | PartlyOpenWorkload:
         plan = self._plan
         if plan.rate is None:
-            return Closed(stage)
+            return ClosedWorkload(stage)
         coming = self._share.arrivals(arrivals(plan.arrivals, plan.rate, self._seed))
         if plan.kind == "open":
-            return Open(stage, coming, peak(plan.rate) / self._share.of)
-        return PartlyOpen(stage, coming, self._recruit)
+            return OpenWorkload(stage, coming, peak(plan.rate) / self._share.of)
+        return PartlyOpenWorkload(stage, coming, self._recruit)
 
     def _recruit(self) -> Behaviour:
         classes = self.environment.user_classes
@@ -107,14 +107,14 @@ class Venue:
         user: Behaviour = chosen(self.environment)
         return user
 
-    def _keep_statistics(self, stage: Stage) -> None:
+    def _keep_statistics(self, stage: LoadContext) -> None:
         # Locust's own listener is the first; where a scenario added another, each request is told to all of them.
         if len(self.environment.events.request._handlers) > 1:
             stage.each = self._fire
         else:
             self.recorder.sinks.append(LocustStats(self.environment.stats, self._names).fold)
 
-    def _fire(self, method: str, name: str, reply: Reply | None, error: str, times: tuple[int, int]) -> None:
+    def _fire(self, method: str, name: str, reply: Response | None, error: str, times: tuple[int, int]) -> None:
         took = times[1] - times[0]
         self.environment.events.request.fire(
             request_type=method,
@@ -154,10 +154,10 @@ class Venue:
         if stage is None or stage.stopping:
             return
         stage.stopping = True
-        deadline = time.monotonic() + PATIENCE_S
+        deadline = time.monotonic() + STOP_TIMEOUT_S
         while self.engine.in_flight and time.monotonic() < deadline:
             gevent.sleep(0.005)
-        while stage.heard and time.monotonic() < min(deadline, stage.heard / 1e9 + QUIET_S):
+        while stage.heard and time.monotonic() < min(deadline, stage.heard / 1e9 + QUIET_INTERVAL_S):
             gevent.sleep(0.005)
         now = time.monotonic_ns()
         for session in stage.sessions:
@@ -166,12 +166,12 @@ class Venue:
         gevent.sleep(2 * MS / 1e9)  # a turn of the engine, for what it ends in its own time
         self.recorder.flush()
 
-    def sweep(self, rate: float) -> Stage:
+    def sweep(self, rate: float) -> LoadContext:
         """Read every session once more; blocks until done."""
         stage = self.stage
         assert stage is not None  # noqa: S101 - set by ``begin``
         done = Event()
-        self.engine.at(0, Sweep(stage, rate, done.set).start)
+        self.engine.at(0, FinalSweep(stage, rate, done.set).start)
         done.wait()
         self.recorder.flush()
         return stage

@@ -17,58 +17,58 @@ import locust.runners
 
 from harness.common.errors import HarnessError, UntrustedError, UsageError
 from harness.load.control.channel import (
-    Booting,
+    Assignment,
     Broken,
-    Deed,
-    Enlisted,
-    Gone,
+    ClockReply,
+    ClockRequest,
+    ControlCommand,
+    ControlEvent,
     Hello,
     Joined,
-    Lost,
     Ready,
-    Start,
-    Sweep,
+    ReplicaStarting,
+    StartLoad,
+    StartSweep,
     Swept,
-    Tick,
-    Tock,
-    Word,
-    decode_word,
+    WorkerExited,
+    WorkerLost,
+    decode_event,
     encode,
 )
-from harness.load.control.plan import Orders
-from harness.load.workers.control_socket import Link, leave, quit_locust
+from harness.load.control.plan import ProcessConfig
+from harness.load.workers.control_socket import ControlSocket, exit_process, quit_locust
 from harness.load.workers.load_runner import spawn
-from harness.load.workers.reliable_channel import AGAIN_S, LETTER, RECEIPT, Letter, Post
+from harness.load.workers.reliable_channel import ACK, MESSAGE, RETRANSMIT_INTERVAL_S, Letter, ReliableChannel
 from harness.load.workers.transport import machine
-from harness.load.workers.worker_pool import Crew, Worker
+from harness.load.workers.worker_pool import Worker, WorkerPool
 from harness.observations.samples import Snapshot
 
 #: A worker that says nothing for so long is lost: one that only writes down its ledgers is not.
-SILENCE_S = 30
+SILENCE_TIMEOUT_S = 30
 
 
 class Master:
     """Obeys the channel on behalf of the workers of one Locust master."""
 
-    def __init__(self, environment: Any, orders: Orders) -> None:
+    def __init__(self, environment: Any, orders: ProcessConfig) -> None:
         self._environment = environment
         self._orders = orders
-        self._link = Link(orders.channel)
-        self._crew = Crew(orders.workers)
+        self._link = ControlSocket(orders.channel)
+        self._crew = WorkerPool(orders.workers)
         self._by_client: dict[str, Worker] = {}
-        self._posts: dict[str, Post] = {}
-        self._early: list[Deed] = []  # what was asked for before all had come
+        self._posts: dict[str, ReliableChannel] = {}
+        self._early: list[ControlCommand] = []  # what was asked for before all had come
         self._here = machine()
         self._complete = Event()
         self._started = Event()
         self._n = 0
-        self._start: Start | None = None
-        self._told: set[type[Word]] = set()
+        self._start: StartLoad | None = None
+        self._told: set[type[ControlEvent]] = set()
         # Locust gives a worker up after three seconds, and with the last one stops the load: a busy one is not dead.
-        locust.runners.HEARTBEAT_LIVENESS = SILENCE_S
+        locust.runners.HEARTBEAT_LIVENESS = SILENCE_TIMEOUT_S
         runner = environment.runner
-        runner.register_message(LETTER, self._on_letter)
-        runner.register_message(RECEIPT, self._on_receipt)
+        runner.register_message(MESSAGE, self._on_letter)
+        runner.register_message(ACK, self._on_receipt)
         spawn(self._obey, died=self._link.died)
         spawn(self._keep_in_touch, died=self._link.died)
 
@@ -95,24 +95,24 @@ class Master:
         for deed in self._link.deeds():
             self._do(deed)
         if self._crew.swept is None:
-            leave(0)
+            exit_process(0)
         vars(self._environment.runner).pop("quit", None)
         quit_locust(self._environment)
 
-    def _do(self, deed: Deed) -> None:
-        if isinstance(deed, Gone):
+    def _do(self, deed: ControlCommand) -> None:
+        if isinstance(deed, WorkerExited):
             self._gone(deed)
             return
-        if isinstance(deed, Start):
+        if isinstance(deed, StartLoad):
             self._begin(deed)
-        elif isinstance(deed, Sweep):
-            deed = Sweep(deed.rate / max(1, len(self._crew.alive)))
-        if isinstance(deed, Booting):
+        elif isinstance(deed, StartSweep):
+            deed = StartSweep(deed.rate / max(1, len(self._crew.alive)))
+        if isinstance(deed, ReplicaStarting):
             self._early.append(deed)
         for worker in self._crew.alive:
             _pass_on(worker, deed)
 
-    def _begin(self, start: Start) -> None:
+    def _begin(self, start: StartLoad) -> None:
         elsewhere = next((w.host for w in self._crew.workers if w.elsewhere), None)
         if elsewhere and start.is_here_only:
             raise UsageError(
@@ -136,10 +136,10 @@ class Master:
     def _on_receipt(self, environment: Any, msg: Any) -> None:
         self._post_of(msg.node_id).acknowledged(msg.data)
 
-    def _post_of(self, client: str) -> Post:
+    def _post_of(self, client: str) -> ReliableChannel:
         if client not in self._posts:
             send = self._environment.runner.send_message
-            self._posts[client] = Post(
+            self._posts[client] = ReliableChannel(
                 lambda kind, data: send(kind, data, client), lambda letter: self._deliver(client, letter)
             )
         return self._posts[client]
@@ -147,19 +147,19 @@ class Master:
     def _deliver(self, client: str, letter: Letter) -> None:
         try:
             if "word" in letter:
-                self._hear(client, decode_word(letter["word"]))
+                self._hear(client, decode_event(letter["word"]))
             else:
                 self._keep(self._by_client[client], letter)
         except Exception as problem:
             self._link.died(problem)
 
-    def _hear(self, client: str, word: Word) -> None:
+    def _hear(self, client: str, word: ControlEvent) -> None:
         if isinstance(word, Hello):
             self._enlist(client, word)
             return
         worker = self._by_client[client]
-        if isinstance(word, Tick):
-            _pass_on(worker, Tock(word.sent, time.monotonic_ns()))
+        if isinstance(word, ClockRequest):
+            _pass_on(worker, ClockReply(word.sent, time.monotonic_ns()))
         elif isinstance(word, Snapshot):
             core = None if word.core is None else f"{word.core} of {worker.name} on {worker.host}"
             worker.last = replace(word, core=core)
@@ -187,7 +187,7 @@ class Master:
         orders, sends = self._orders, not hello.nth
         load = (orders.load.whole() if sends else orders.load).plain()
         told = (load, orders.seed, self._here, sends, orders.records)
-        _pass_on(worker, Enlisted(place, self._crew.size, *told))
+        _pass_on(worker, Assignment(place, self._crew.size, *told))
 
     def _complete_now(self) -> None:
         if self._crew.complete:
@@ -211,7 +211,7 @@ class Master:
         if swept is not None:
             self._tell_once(Swept(swept))
 
-    def _tell_once(self, word: Word) -> None:
+    def _tell_once(self, word: ControlEvent) -> None:
         if type(word) not in self._told:
             self._told.add(type(word))
             self._link.say(word)
@@ -220,13 +220,13 @@ class Master:
 
     def _keep_in_touch(self) -> None:
         while True:
-            gevent.sleep(AGAIN_S)
+            gevent.sleep(RETRANSMIT_INTERVAL_S)
             for worker in self._crew.alive:
                 worker.post.again()
-                if worker.post.silent_s > SILENCE_S and Swept not in worker.said:
-                    self._lose(worker, f"it has said nothing for {SILENCE_S} s")
+                if worker.post.silent_s > SILENCE_TIMEOUT_S and Swept not in worker.said:
+                    self._lose(worker, f"it has said nothing for {SILENCE_TIMEOUT_S} s")
 
-    def _gone(self, gone: Gone) -> None:
+    def _gone(self, gone: WorkerExited) -> None:
         found = [worker for worker in self._crew.alive if worker.name == gone.worker]
         if not found:
             raise UntrustedError(f"{gone.worker} ended before it took part: {gone.why}")
@@ -234,7 +234,7 @@ class Master:
 
     def _lose(self, worker: Worker, why: str) -> None:
         worker.lost = True
-        self._link.say(Lost(worker.name, worker.host, why, worker.last.sessions))
+        self._link.say(WorkerLost(worker.name, worker.host, why, worker.last.sessions))
         if self._start is None or not self._crew.alive:
             raise _no_load(worker, why)
         self._proceed()
@@ -244,5 +244,5 @@ def _no_load(worker: Worker, why: str) -> HarnessError:
     return UntrustedError(f"there is no load without {worker.name} on {worker.host}: {why}")
 
 
-def _pass_on(worker: Worker, deed: Deed) -> None:
+def _pass_on(worker: Worker, deed: ControlCommand) -> None:
     worker.post.post({"deed": encode(deed)})

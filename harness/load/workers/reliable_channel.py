@@ -14,14 +14,14 @@ from harness.load import _locust_import  # noqa: F401 - before Locust
 
 from locust.exception import RPCError
 
-LETTER, RECEIPT = "harness_letter", "harness_receipt"
+MESSAGE, ACK = "harness_letter", "harness_receipt"
 #: So often what was not acknowledged is sent again, and each end tells that it is there.
-AGAIN_S = 1.0
+RETRANSMIT_INTERVAL_S = 1.0
 
 Letter = Mapping[str, Any]
 
 
-class Post:
+class ReliableChannel:
     """One end of the way. ``send(type, data)`` may lose what it is given; ``deliver`` gets what the other end posts."""
 
     def __init__(self, send: Callable[[str, Any], None], deliver: Callable[[Letter], None]) -> None:
@@ -45,7 +45,7 @@ class Post:
         """Send a letter; again, until it is acknowledged."""
         self._sent += 1
         self._waiting.append((self._sent, letter))
-        self._try(LETTER, {"n": self._sent, "letter": letter})
+        self._try(MESSAGE, {"n": self._sent, "letter": letter})
 
     def take(self, data: Mapping[str, Any]) -> None:
         """A letter has come: deliver it where it is the next, and acknowledge all up to there."""
@@ -53,7 +53,7 @@ class Post:
         if data["n"] == self._received + 1:
             self._received += 1
             self._deliver(data["letter"])
-        self._try(RECEIPT, {"n": self._received})
+        self._try(ACK, {"n": self._received})
 
     def acknowledged(self, data: Mapping[str, Any]) -> None:
         """The other end has all up to there."""
@@ -64,8 +64,8 @@ class Post:
     def again(self) -> None:
         """Send anew what is not acknowledged, and how far the other end's letters have come."""
         for number, letter in tuple(self._waiting):
-            self._try(LETTER, {"n": number, "letter": letter})
-        self._try(RECEIPT, {"n": self._received})
+            self._try(MESSAGE, {"n": number, "letter": letter})
+        self._try(ACK, {"n": self._received})
 
     def _try(self, kind: str, data: Any) -> None:
         try:

@@ -10,23 +10,23 @@ import gevent
 from locust.runners import WorkerRunner
 
 from harness.common.errors import HarnessError, UsageError
-from harness.load.control.plan import WHOLE, LoadPlan, Share
-from harness.load.recording.recorder import Names, Recorder
-from harness.load.workers.load_runner import PATIENCE_S, Venue, spawn
-from harness.oracle.judge import Judgement, judge
+from harness.load.control.plan import WHOLE, LoadPlan, Shard
+from harness.load.recording.recorder import Recorder, StringTable
+from harness.load.workers.load_runner import STOP_TIMEOUT_S, LoadRunner, spawn
+from harness.oracle.judge import SessionVerdict, judge
 
 SWEEP_RATE = 2000.0
 FLUSH_S = 0.1
 SEED = 1
 #: Locust's own distribution does not say how many workers there will be; so many have numbers of sessions apart.
-MOST_WORKERS = 256
+MAX_WORKERS = 256
 SETTLE, SETTLED = "harness_settle", "harness_settled"
-_SHOWN = 5
+_MAX_LISTED = 5
 
 log = logging.getLogger(__name__)
 
 
-class Foreman:
+class StandaloneMaster:
     """The master of workers that run alone: the load stops when each of them has told its last counts.
 
     Locust itself waits for half a second, in which a count may be on its way.
@@ -44,18 +44,18 @@ class Foreman:
     def _settle(self, **_: Any) -> None:
         self._settled.clear()
         self._runner.send_message(SETTLE)
-        deadline = time.monotonic() + PATIENCE_S + 1
+        deadline = time.monotonic() + STOP_TIMEOUT_S + 1
         while len(self._settled) < self._runner.worker_count and time.monotonic() < deadline:
             gevent.sleep(0.02)
 
 
-class Alone:
+class StandaloneRunner:
     """Follows Locust's own start and stop."""
 
     def __init__(self, environment: Any) -> None:
         self._environment = environment
         worker = isinstance(environment.runner, WorkerRunner)
-        self._share = Share(environment.runner.worker_index, MOST_WORKERS) if worker else WHOLE
+        self._share = Shard(environment.runner.worker_index, MAX_WORKERS) if worker else WHOLE
         self.venue = self._open()
         environment.events.test_start.add_listener(self._start)
         environment.events.test_stop.add_listener(self._stop)
@@ -68,9 +68,9 @@ class Alone:
         environment.runner._send_stats()
         environment.runner.send_message(SETTLED)
 
-    def _open(self) -> Venue:
+    def _open(self) -> LoadRunner:
         plan = LoadPlan("closed", concurrent=1)
-        venue = Venue(self._environment, plan, SEED, Names(), Recorder(), share=self._share)
+        venue = LoadRunner(self._environment, plan, SEED, StringTable(), Recorder(), share=self._share)
         spawn(venue.engine.run, died=self._died)
         spawn(self._flush, venue, died=self._died)
         return venue
@@ -94,7 +94,7 @@ class Alone:
         print(verdict([judge(session.ledger.testimony()) for session in stage.sessions]))
         self.venue.engine.close()
 
-    def _flush(self, venue: Venue) -> None:
+    def _flush(self, venue: LoadRunner) -> None:
         while not venue.engine.closed:
             gevent.sleep(FLUSH_S)
             venue.recorder.flush()
@@ -106,7 +106,7 @@ class Alone:
         gevent.spawn(self._environment.runner.quit)
 
 
-def verdict(judgements: Sequence[Judgement]) -> str:
+def verdict(judgements: Sequence[SessionVerdict]) -> str:
     """What became of every session, for people: a few lines."""
     kinds = Counter(judgement.kind for judgement in judgements)
     told = ", ".join(f"{count} {'kept' if kind == 'none' else kind}" for kind, count in kinds.most_common())
@@ -117,11 +117,11 @@ def verdict(judgements: Sequence[Judgement]) -> str:
         f"Logins:   {sum(judgement.forced_login for judgement in judgements)} sessions were sent back to the login",
     ]
     bad = [judgement for judgement in judgements if judgement.kind != "none"]
-    lines += [f"  session {one.session}: {'; '.join(one.why) or one.kind}" for one in bad[:_SHOWN]]
-    if len(bad) > _SHOWN:
-        lines.append(f"  and {len(bad) - _SHOWN} more")
+    lines += [f"  session {one.session}: {'; '.join(one.why) or one.kind}" for one in bad[:_MAX_LISTED]]
+    if len(bad) > _MAX_LISTED:
+        lines.append(f"  and {len(bad) - _MAX_LISTED} more")
     return "\n".join(["", *lines, ""])
 
 
-def _sum(judgements: Sequence[Judgement], field: str) -> int:
+def _sum(judgements: Sequence[SessionVerdict], field: str) -> int:
     return sum(getattr(judgement, field) for judgement in judgements)

@@ -13,31 +13,42 @@ from gevent.event import AsyncResult
 from gevent.queue import Queue
 
 from harness.common.version import __version__
-from harness.load.control.channel import Deed, Enlisted, Hello, Joined, Start, Tick, Tock, Word, decode_deed, encode
-from harness.load.control.plan import Recruit
-from harness.load.workers.control_socket import Speaker, leave
-from harness.load.workers.reliable_channel import AGAIN_S, LETTER, RECEIPT, Letter, Post
+from harness.load.control.channel import (
+    Assignment,
+    ClockReply,
+    ClockRequest,
+    ControlCommand,
+    ControlEvent,
+    Hello,
+    Joined,
+    StartLoad,
+    decode_command,
+    encode,
+)
+from harness.load.control.plan import WorkerConfig
+from harness.load.workers.control_socket import Reporter, exit_process
+from harness.load.workers.reliable_channel import ACK, MESSAGE, RETRANSMIT_INTERVAL_S, Letter, ReliableChannel
 
 #: A master that says nothing for so long is gone, and its load with it.
-ALONE_S = 20.0
-PIECE = 1 << 18
+MASTER_TIMEOUT_S = 20.0
+CHUNK_BYTES = 1 << 18
 #: Pieces on their way; further ones wait.
 _WINDOW = 16
-_TICKS = 9
+_CLOCK_ROUNDS = 9
 _FLUSH_S = 5.0
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Bearing:
+class ClockOffset:
     """How far ahead the master's clock is, and by how much that may be wrong (ns)."""
 
     ahead: int = 0
     error: int = 0
 
     @classmethod
-    def of(cls, looks: Iterable[tuple[int, int, int]]) -> "Bearing":
+    def of(cls, looks: Iterable[tuple[int, int, int]]) -> "ClockOffset":
         """From looks at it: when it was asked for, what it read, when that was known here (Cristian 1989).
 
         The look that took least time tells most: the reading lies somewhere within it.
@@ -52,28 +63,28 @@ def machine() -> str:
     return boot.read_text().strip() if boot.exists() else socket.gethostname()
 
 
-class Courier(Speaker):
+class WorkerTransport(Reporter):
     """Deeds in, words out, and in the end what was recorded."""
 
-    def __init__(self, runner: Any, recruit: Recruit) -> None:
+    def __init__(self, runner: Any, recruit: WorkerConfig) -> None:
         self._recruit = recruit
-        self._deeds: Queue[Deed] = Queue()
-        self._enlisted: AsyncResult[Enlisted] = AsyncResult()
-        self._tock: AsyncResult[tuple[Tock, int]] = AsyncResult()
-        self._post = Post(runner.send_message, self._deliver)
+        self._deeds: Queue[ControlCommand] = Queue()
+        self._enlisted: AsyncResult[Assignment] = AsyncResult()
+        self._tock: AsyncResult[tuple[ClockReply, int]] = AsyncResult()
+        self._post = ReliableChannel(runner.send_message, self._deliver)
         self._sends = False
-        self.bearing = Bearing()
-        runner.register_message(LETTER, lambda environment, msg: self._post.take(msg.data))
-        runner.register_message(RECEIPT, lambda environment, msg: self._post.acknowledged(msg.data))
+        self.bearing = ClockOffset()
+        runner.register_message(MESSAGE, lambda environment, msg: self._post.take(msg.data))
+        runner.register_message(ACK, lambda environment, msg: self._post.acknowledged(msg.data))
         gevent.spawn(self._keep_in_touch)
 
-    def enlist(self) -> Enlisted:
+    def enlist(self) -> Assignment:
         """Say hello, and wait to be told one's part; then compare the clocks."""
         self.say(Hello(self._recruit.nth, socket.gethostname(), machine(), __version__))
-        enlisted: Enlisted = self._enlisted.get()
+        enlisted: Assignment = self._enlisted.get()
         self._sends = enlisted.sends
         if enlisted.machine != machine():
-            self.bearing = Bearing.of(self._look() for _ in range(_TICKS))
+            self.bearing = ClockOffset.of(self._look() for _ in range(_CLOCK_ROUNDS))
         return enlisted
 
     def join(self) -> None:
@@ -82,16 +93,16 @@ class Courier(Speaker):
 
     def _look(self) -> tuple[int, int, int]:
         self._tock = AsyncResult()
-        self.say(Tick(time.monotonic_ns()))
+        self.say(ClockRequest(time.monotonic_ns()))
         tock, back = self._tock.get()
         return tock.sent, tock.there, back
 
-    def deeds(self) -> Iterator[Deed]:
+    def deeds(self) -> Iterator[ControlCommand]:
         """What the master asks for, times by this machine's clock."""
         while True:
             yield self._deeds.get()
 
-    def say(self, word: Word) -> None:
+    def say(self, word: ControlEvent) -> None:
         """Tell the master."""
         self._post.post({"word": encode(word)})
 
@@ -105,7 +116,7 @@ class Courier(Speaker):
         """Send every file of the spool, where the master has no access to it; what was sent is removed."""
         for path in sorted(self._recruit.spool.iterdir()) if self._sends else ():
             with path.open("rb") as file:
-                while piece := file.read(PIECE):
+                while piece := file.read(CHUNK_BYTES):
                     self._when_there_is_room({"file": path.name, "piece": piece})
             path.unlink()
 
@@ -116,24 +127,24 @@ class Courier(Speaker):
 
     def _deliver(self, letter: Letter) -> None:
         try:
-            self._hear(decode_deed(letter["deed"]))
+            self._hear(decode_command(letter["deed"]))
         except Exception as problem:
             self.died(problem)
 
-    def _hear(self, deed: Deed) -> None:
-        if isinstance(deed, Enlisted):
+    def _hear(self, deed: ControlCommand) -> None:
+        if isinstance(deed, Assignment):
             self._enlisted.set(deed)
-        elif isinstance(deed, Tock):
+        elif isinstance(deed, ClockReply):
             self._tock.set((deed, time.monotonic_ns()))
-        elif isinstance(deed, Start):
+        elif isinstance(deed, StartLoad):
             ours = deed.t0 - self.bearing.ahead
-            self._deeds.put(Start(ours, deed.duration, deed.warmup, deed.url))
+            self._deeds.put(StartLoad(ours, deed.duration, deed.warmup, deed.url))
         else:
             self._deeds.put(deed)
 
     def _keep_in_touch(self) -> None:
-        while self._post.silent_s < ALONE_S:
-            gevent.sleep(AGAIN_S)
+        while self._post.silent_s < MASTER_TIMEOUT_S:
+            gevent.sleep(RETRANSMIT_INTERVAL_S)
             self._post.again()
-        log.error("the master has said nothing for %g s", ALONE_S)
-        leave(3)
+        log.error("the master has said nothing for %g s", MASTER_TIMEOUT_S)
+        exit_process(3)

@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
-from harness.load.control.channel import Ready, Stopped, Swept, Word
-from harness.load.workers.reliable_channel import Post
+from harness.load.control.channel import ControlEvent, Ready, Stopped, Swept
+from harness.load.workers.reliable_channel import ReliableChannel
 from harness.observations.samples import Snapshot
 
 
@@ -14,16 +14,16 @@ class Worker:
 
     nth: int
     host: str
-    post: Post
+    post: ReliableChannel
     name: str
     elsewhere: bool = False  # on another machine than the master
     joined: bool = False
     last: Snapshot = field(default_factory=lambda: Snapshot(0, 0.0))
-    said: dict[type[Word], Word] = field(default_factory=dict)
+    said: dict[type[ControlEvent], ControlEvent] = field(default_factory=dict)
     lost: bool = False
 
 
-class Crew:
+class WorkerPool:
     """So many workers, those that have come so far."""
 
     def __init__(self, size: int) -> None:
@@ -48,7 +48,7 @@ class Crew:
             return asked - 1 if asked - 1 in free else None
         return free[-1] if free else None  # the first places are those of the workers that have numbers
 
-    def all_say(self, kind: type[Word]) -> bool:
+    def all_say(self, kind: type[ControlEvent]) -> bool:
         """Whether every worker that lives has said so."""
         return self.complete and bool(self.alive) and all(kind in worker.said for worker in self.alive)
 
@@ -70,10 +70,10 @@ class Crew:
 
     def snapshot(self, n: int, t: float) -> Snapshot:
         """The ``n``-th sum of what all have said last, those that are lost included."""
-        return replace(total([worker.last for worker in self.workers]), n=n, t=t)
+        return replace(merge_snapshots([worker.last for worker in self.workers]), n=n, t=t)
 
 
-def total(parts: Sequence[Snapshot]) -> Snapshot:
+def merge_snapshots(parts: Sequence[Snapshot]) -> Snapshot:
     """Several drivers' snapshots as one: counts add up, of times the worst is told, of CPU the busiest driver's."""
     return Snapshot(
         n=0,

@@ -8,7 +8,7 @@ from harness.report.charts import cost, losses, outcomes, spectrum, spread, styl
 from harness.report.charts.chart import Chart, Drawing, Table
 from harness.report.charts.measured import FINE, Measured, measured, windows
 from harness.results.arm_files import ArmObservations
-from harness.results.summary import Arm, FaultFigures, Summary
+from harness.results.summary import ArmFigures, FaultFigures, Summary
 
 __all__ = ["Chart", "Table", "draw"]
 
@@ -21,10 +21,10 @@ class _Run:
     arms: dict[tuple[str, str], ArmObservations]
 
     @property
-    def looks(self) -> dict[str, style.Look]:
+    def looks(self) -> dict[str, style.SeriesStyle]:
         return {name: style.look(index) for index, name in enumerate(self.summary.designs)}
 
-    def arm(self, design: str, name: str) -> Arm | None:
+    def arm(self, design: str, name: str) -> ArmFigures | None:
         return self.summary.designs[design].arms.get(name)
 
     def faults(self, design: str) -> tuple[FaultFigures, ...]:
@@ -79,9 +79,11 @@ def _timelines(
     def faults(arm: ArmObservations) -> tuple[FaultFigures, ...]:
         return run.faults(arm.design) if arm.arm == "fault" else ()
 
-    def rows(width: float, stretch: tuple[float, float] | None = None) -> list[timeline.Row]:
+    def rows(width: float, stretch: tuple[float, float] | None = None) -> list[timeline.TimelineRow]:
         return [
-            timeline.Row(windows(requests[arm.design, arm.arm], width, stretch), faults(arm), run.looks[arm.design])
+            timeline.TimelineRow(
+                windows(requests[arm.design, arm.arm], width, stretch), faults(arm), run.looks[arm.design]
+            )
             for arm in shown
         ]
 

@@ -26,7 +26,7 @@ class Table:
 
 
 @dataclass(frozen=True)
-class Spot:
+class Tooltip:
     """A place of a chart that tells its value to the pointer. Spots of one ``group`` tell theirs together.
 
     ``x`` and ``y`` are shares of the figure's width and height, from its top left corner.
@@ -38,11 +38,11 @@ class Spot:
     group: str = ""
 
 
-def spot(axes: Axes, at: tuple[float, float], text: str, group: str = "") -> Spot:
+def spot(axes: Axes, at: tuple[float, float], text: str, group: str = "") -> Tooltip:
     """The spot at a point of the data; the axes' limits must be final."""
     figure = axes.figure
     x, y = axes.transData.transform(at) / figure.bbox.size
-    return Spot(round(float(x), 4), round(1 - float(y), 4), text, group)
+    return Tooltip(round(float(x), 4), round(1 - float(y), 4), text, group)
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Drawing:
     alt: str
     table: Table
     figure: Figure
-    spots: tuple[Spot, ...] = ()
+    spots: tuple[Tooltip, ...] = ()
 
     def save(self, directory: Path) -> "Chart":
         """Write ``name.svg`` and ``name.png``: the same bytes whenever the same values are drawn."""
@@ -78,4 +78,4 @@ class Chart:
     svg: Path
     png: Path
     table: Table
-    spots: tuple[Spot, ...] = ()
+    spots: tuple[Tooltip, ...] = ()

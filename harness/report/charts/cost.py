@@ -8,9 +8,9 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from harness.report.charts import style
-from harness.report.charts.chart import Cell, Drawing, Spot, Table, spot
+from harness.report.charts.chart import Cell, Drawing, Table, Tooltip, spot
 from harness.report.charts.words import listed, number
-from harness.results.summary import Arm
+from harness.results.summary import ArmFigures
 
 _TITLE = "Cost of a request"
 
@@ -39,7 +39,7 @@ class Cost:
     memory_mb: float | None
 
     @classmethod
-    def of(cls, design: str, arm: Arm) -> "Cost":
+    def of(cls, design: str, arm: ArmFigures) -> "Cost":
         """Split the processor time of a request as the cores in use were split."""
         use = arm.resources
         cores = (use.replica_cpu, use.balancer_cpu, use.store_cpu)
@@ -136,7 +136,7 @@ def drawing(costs: Sequence[Cost]) -> Drawing:
     return Drawing("cost", _TITLE, finding(costs), alt, _table(costs), drawn, tuple(_spots(drawn, costs)))
 
 
-def _spots(drawn: Figure, costs: Sequence[Cost]) -> Iterator[Spot]:
+def _spots(drawn: Figure, costs: Sequence[Cost]) -> Iterator[Tooltip]:
     """One at the end of each bar, that tells its parts."""
     for place, cost in enumerate(costs):
         bars = ((_CPU, cost.cpu_ms, "ms"), (_BYTES, cost.bytes, "B"), (_MEMORY, (cost.memory_mb,), "MB"))

@@ -9,17 +9,17 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, NullLocator
 
-from harness.analysis.compare import Comparison, Metric, Outcome
+from harness.analysis.compare import Comparison, ComparisonOutcome, Metric
 from harness.report.charts import style
 from harness.report.charts.chart import Chart, Drawing, Table
 from harness.report.charts.words import listed
 
 _TITLE = "Ratios against the baseline"
 _LOOKS = {
-    Outcome.REGRESSION: (style.VERMILION, "X"),
-    Outcome.INCONCLUSIVE: (style.MUTED, "o"),
-    Outcome.IMPROVED: (style.BLUE, "D"),
-    Outcome.EQUIVALENT: (style.GREEN, "s"),
+    ComparisonOutcome.REGRESSION: (style.VERMILION, "X"),
+    ComparisonOutcome.INCONCLUSIVE: (style.MUTED, "o"),
+    ComparisonOutcome.IMPROVED: (style.BLUE, "D"),
+    ComparisonOutcome.EQUIVALENT: (style.GREEN, "s"),
 }
 _ROW = 0.21  # inches
 _WIDEST = 2.0  # beyond this ratio an interval is cut, and says so with an arrow
@@ -97,10 +97,10 @@ def finding(found: Comparison) -> str:
     """The ratios that moved, or that none did."""
     flagged = {
         kind: [one.name for one in found.metrics if one.outcome is kind]
-        for kind in (Outcome.REGRESSION, Outcome.IMPROVED)
+        for kind in (ComparisonOutcome.REGRESSION, ComparisonOutcome.IMPROVED)
     }
     told = [f"{kind}: {listed(names)}" for kind, names in flagged.items() if names]
-    equal = sum(one.outcome is Outcome.EQUIVALENT for one in found.metrics)
+    equal = sum(one.outcome is ComparisonOutcome.EQUIVALENT for one in found.metrics)
     rest = f"{equal} of {len(found.metrics)} ratios lie within {found.margin:.0%} of the baseline's"
     return "; ".join([*told, rest]) + "."
 

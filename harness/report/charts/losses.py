@@ -9,17 +9,17 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from harness.analysis.metrics.sessions import known
-from harness.oracle.judge import Judgement
+from harness.analysis.metrics.sessions import judged_by_session
+from harness.oracle.judge import SessionVerdict
 from harness.report.charts import style
-from harness.report.charts.chart import Cell, Drawing, Spot, Table, spot
+from harness.report.charts.chart import Cell, Drawing, Table, Tooltip, spot
 from harness.report.charts.measured import Floats
 from harness.report.charts.words import number, plural
 from harness.results.summary import FaultFigures
 
 _TITLE = "Losses of session state over time"
 _TOLD = 3  # designs in the caption
-_MOST_ROWS = 40  # of the table, a design
+_MAX_ROWS = 40  # of the table, a design
 
 
 @dataclass(frozen=True)
@@ -30,14 +30,18 @@ class Losses:
     times: Floats
     sessions: int  # judged
     faults: tuple[FaultFigures, ...]
-    look: style.Look
+    look: style.SeriesStyle
 
     @classmethod
     def of(
-        cls, design: str, judgements: Sequence[Judgement], faults: tuple[FaultFigures, ...], look: style.Look
+        cls,
+        design: str,
+        judgements: Sequence[SessionVerdict],
+        faults: tuple[FaultFigures, ...],
+        look: style.SeriesStyle,
     ) -> "Losses":
         """Gather the losses of an arm's sessions."""
-        judged = known(judgements)
+        judged = judged_by_session(judgements)
         times = [loss.t_ns for ones in judged.values() for one in ones for loss in one.losses]
         return cls(design, np.sort(np.array(times, dtype=np.float64)) / 1e9, len(judged), faults, look)
 
@@ -106,7 +110,7 @@ def _healed(losses: Losses) -> float:
 def _table(designs: Sequence[Losses]) -> Table:
     rows: list[tuple[Cell, ...]] = []
     for losses in designs:
-        chosen = np.unique(np.linspace(0, losses.times.size - 1, min(losses.times.size, _MOST_ROWS)).astype(int))
+        chosen = np.unique(np.linspace(0, losses.times.size - 1, min(losses.times.size, _MAX_ROWS)).astype(int))
         rows += [(losses.design, round(float(losses.times[i]), 3), int(i) + 1) for i in chosen]
     return Table(("design", "second", "losses so far"), tuple(rows))
 
@@ -118,9 +122,9 @@ def drawing(designs: Sequence[Losses], end: float) -> Drawing:
     return Drawing("losses", _TITLE, finding(designs), alt, _table(designs), drawn, tuple(_spots(drawn, designs)))
 
 
-def _spots(drawn: Figure, designs: Sequence[Losses]) -> Iterator[Spot]:
+def _spots(drawn: Figure, designs: Sequence[Losses]) -> Iterator[Tooltip]:
     for losses in designs:
-        chosen = np.unique(np.linspace(0, losses.times.size - 1, min(losses.times.size, _MOST_ROWS)).astype(int))
+        chosen = np.unique(np.linspace(0, losses.times.size - 1, min(losses.times.size, _MAX_ROWS)).astype(int))
         for i in chosen:
             when = float(losses.times[i])
             text = f"{losses.design}: {i + 1:,} lost by {number(when)} s"

@@ -10,19 +10,19 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from harness.analysis.metrics.sessions import known
-from harness.oracle.judge import Judgement
+from harness.analysis.metrics.sessions import judged_by_session
+from harness.oracle.judge import SessionVerdict
 from harness.report.charts import style
-from harness.report.charts.chart import Drawing, Spot, Table, spot
-from harness.report.charts.words import listed, of, plural
-from harness.results.summary import Sessions
+from harness.report.charts.chart import Drawing, Table, Tooltip, spot
+from harness.report.charts.words import format_ratio, listed, plural
+from harness.results.summary import SessionFigures
 
 _TITLE = "Sessions by what became of them"
 _TOLD = 3  # designs in the caption
 
 
 @dataclass(frozen=True)
-class Kind:
+class OutcomeKind:
     """One outcome of a session, its colour and hatch."""
 
     name: str
@@ -32,13 +32,13 @@ class Kind:
 
 #: Lost first, so that it starts at zero and stands against its prediction; kept last, as what is left.
 KINDS = (
-    Kind("lost", style.VERMILION, "////"),
-    Kind("rolled back or stale", style.ORANGE, "||||"),
-    Kind("leaked", style.INK, ""),
-    Kind("duplicated", style.PURPLE, "xxxx"),
-    Kind("forced login", style.BLUE, "\\\\\\\\"),
-    Kind("unexplained", style.YELLOW, "++++"),
-    Kind("kept", style.GREY, ""),
+    OutcomeKind("lost", style.VERMILION, "////"),
+    OutcomeKind("rolled back or stale", style.ORANGE, "||||"),
+    OutcomeKind("leaked", style.INK, ""),
+    OutcomeKind("duplicated", style.PURPLE, "xxxx"),
+    OutcomeKind("forced login", style.BLUE, "\\\\\\\\"),
+    OutcomeKind("unexplained", style.YELLOW, "++++"),
+    OutcomeKind("kept", style.GREY, ""),
 )
 
 
@@ -86,15 +86,15 @@ _DRAWN = {
 }
 
 
-def _kind(judgement: Judgement) -> str:
+def _kind(judgement: SessionVerdict) -> str:
     """The gravest; but a loss is told as one even where the session leaked too, since it is what was predicted."""
     return "lost" if judgement.lost else _DRAWN.get(judgement.kind, "unexplained")
 
 
-def outcomes(design: str, arm: str, judgements: Sequence[Judgement], sessions: Sessions | None) -> Outcomes:
+def outcomes(design: str, arm: str, judgements: Sequence[SessionVerdict], sessions: SessionFigures | None) -> Outcomes:
     """Count an arm's sessions by kind, each by its worst writer."""
     names = [kind.name for kind in KINDS]
-    counted = Counter(min(map(_kind, ones), key=names.index) for ones in known(judgements).values())
+    counted = Counter(min(map(_kind, ones), key=names.index) for ones in judged_by_session(judgements).values())
     return Outcomes(
         design,
         arm,
@@ -171,7 +171,7 @@ def finding(arms: Sequence[Outcomes]) -> str:
     parts = [f"With the fault {_losses(faulted)}." if faulted else ""]
     if controls:
         harmed = [arm for arm in controls if arm.judged != arm.counts[-1]]
-        clean = of(0, sum(arm.judged for arm in controls))
+        clean = format_ratio(0, sum(arm.judged for arm in controls))
         told = "; ".join(f"{arm.design} {arm.told()} of {arm.judged:,}" for arm in harmed)
         parts.append(f"Without it: {told}." if harmed else f"Without it nothing befell any session: {clean}.")
     return " ".join(filter(None, parts)) or "No session was judged."
@@ -179,7 +179,7 @@ def finding(arms: Sequence[Outcomes]) -> str:
 
 def _losses(arms: Sequence[Outcomes]) -> str:
     losers = sorted((arm for arm in arms if arm.lost), key=lambda arm: -arm.lost)
-    told = [f"{arm.design} lost {of(arm.lost, arm.judged)}{_predicted(arm)}" for arm in losers[:_TOLD]]
+    told = [f"{arm.design} lost {format_ratio(arm.lost, arm.judged)}{_predicted(arm)}" for arm in losers[:_TOLD]]
     if rest := losers[_TOLD:]:
         lost, judged = sum(arm.lost for arm in rest), sum(arm.judged for arm in rest)
         told.append(f"{plural(len(rest), 'design')} more lost {lost:,} of {judged:,}")
@@ -219,7 +219,7 @@ def drawing(arms: Sequence[Outcomes]) -> Drawing:
     return Drawing("outcomes", _TITLE, finding(arms), alt, Table(columns, rows), drawn, tuple(_spots(drawn, arms)))
 
 
-def _spots(drawn: Figure, arms: Sequence[Outcomes]) -> Iterator[Spot]:
+def _spots(drawn: Figure, arms: Sequence[Outcomes]) -> Iterator[Tooltip]:
     """One in the middle of each part of each bar."""
     for place, arm in enumerate(arms):
         left = 0.0

@@ -78,7 +78,7 @@ def _row(design: ScaledDesign, size: Size) -> tuple[str | float | None, ...]:
     )
 
 
-def _draw(axes: Axes, design: ScaledDesign, look: style.Look) -> None:
+def _draw(axes: Axes, design: ScaledDesign, look: style.SeriesStyle) -> None:
     found = design.fit
     for size in design.sizes:
         face = look.color if size.capacity.usable else "none"
@@ -128,7 +128,7 @@ def _hockey(designs: Sequence[ScaledDesign], objectives: Objectives) -> Drawing:
     )
 
 
-def _sticks(left: Axes, right: Axes, design: ScaledDesign, look: style.Look, objectives: Objectives) -> None:
+def _sticks(left: Axes, right: Axes, design: ScaledDesign, look: style.SeriesStyle, objectives: Objectives) -> None:
     trials = [(trial, trial.held(objectives)) for size in design.sizes for trial in size.capacity.trials]
     highest = max((trial.demand for trial, _ in trials), default=1.0)
     left.plot([0, highest], [0, highest], color=style.MUTED, lw=1, ls=_DOTTED)

@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, NullLocator
 
 from harness.report.charts import style
-from harness.report.charts.chart import Cell, Drawing, Spot, Table, spot
+from harness.report.charts.chart import Cell, Drawing, Table, Tooltip, spot
 from harness.report.charts.measured import Floats, Ints
 from harness.report.charts.words import number
 
@@ -57,7 +57,7 @@ class Spectrum:
         return np.asarray(self.ordered[np.clip(rank, 0, self.ordered.size - 1)] / 1e6, dtype=np.float64)
 
 
-def figure(spectra: Sequence[Spectrum], looks: Sequence[style.Look]) -> Figure:
+def figure(spectra: Sequence[Spectrum], looks: Sequence[style.SeriesStyle]) -> Figure:
     """One curve an arm: the control dashed, the fault solid; a design by its colour and marker."""
     designs = list(dict.fromkeys(spectrum.design for spectrum in spectra))
     handles = _handles(designs, looks, {spectrum.arm for spectrum in spectra})
@@ -96,7 +96,7 @@ def _percent_axis(axes: Axes, last: float) -> None:
     axes.set_xlabel("share of requests at least as fast, on an axis of 1 / (1 - p)")
 
 
-def _handles(designs: Sequence[str], looks: Sequence[style.Look], arms: set[str]) -> list[Artist]:
+def _handles(designs: Sequence[str], looks: Sequence[style.SeriesStyle], arms: set[str]) -> list[Artist]:
     handles: list[Artist] = [
         Line2D([], [], color=look.color, marker=look.marker, lw=1.6, label=style.short(design))
         for design, look in zip(designs, looks, strict=True)
@@ -141,7 +141,7 @@ def _table(spectra: Sequence[Spectrum]) -> Table:
     return Table(columns, tuple(rows))
 
 
-def drawing(spectra: Sequence[Spectrum], looks: Sequence[style.Look]) -> Drawing:
+def drawing(spectra: Sequence[Spectrum], looks: Sequence[style.SeriesStyle]) -> Drawing:
     """The chart with its words; ``looks`` are one a design, in the order in which designs first appear."""
     alt = (
         f"Line chart of latency in milliseconds, logarithmic, against percentile, {len(spectra)} curves; "
@@ -151,7 +151,7 @@ def drawing(spectra: Sequence[Spectrum], looks: Sequence[style.Look]) -> Drawing
     return Drawing("spectrum", _TITLE, finding(spectra), alt, _table(spectra), drawn, tuple(_spots(drawn, spectra)))
 
 
-def _spots(drawn: Figure, spectra: Sequence[Spectrum]) -> Iterator[Spot]:
+def _spots(drawn: Figure, spectra: Sequence[Spectrum]) -> Iterator[Tooltip]:
     for spectrum in spectra:
         arm = "with fault" if spectrum.arm == "fault" else "without fault"
         for x, y in zip(*spectrum.curve(), strict=True):

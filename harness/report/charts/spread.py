@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from harness.report.charts import style
-from harness.report.charts.chart import Drawing, Spot, Table, spot
+from harness.report.charts.chart import Drawing, Table, Tooltip, spot
 from harness.report.charts.words import listed, number
 from harness.results.summary import Spread
 
@@ -22,7 +22,7 @@ class Spreads:
 
     design: str
     arms: Mapping[str, Spread]
-    look: style.Look
+    look: style.SeriesStyle
 
 
 def figure(designs: Sequence[Spreads]) -> Figure:
@@ -48,7 +48,7 @@ def figure(designs: Sequence[Spreads]) -> Figure:
     return drawn
 
 
-def _group(axes: Axes, place: int, look: style.Look, spread: Spread | None) -> float:
+def _group(axes: Axes, place: int, look: style.SeriesStyle, spread: Spread | None) -> float:
     """Draw one design's bars; the longest of them in per cent."""
     if spread is None or not sum(spread.per_replica.values()):
         axes.text(0.01, place, "nothing measured", transform=axes.get_yaxis_transform(), va="center", color=style.MUTED)
@@ -98,7 +98,7 @@ def drawing(designs: Sequence[Spreads]) -> Drawing:
     return Drawing("spread", _TITLE, finding(designs), alt, table, drawn, tuple(_spots(drawn, designs)))
 
 
-def _spots(drawn: Figure, designs: Sequence[Spreads]) -> Iterator[Spot]:
+def _spots(drawn: Figure, designs: Sequence[Spreads]) -> Iterator[Tooltip]:
     """One at the end of each bar."""
     shown = [arm for arm in _ARMS if any(arm in design.arms for design in designs)]
     for axes, arm in zip(drawn.axes, shown, strict=True):

@@ -52,7 +52,7 @@ DASHED: tuple[float, tuple[float, ...]] = (0, (4, 2))
 WIDTH = 8.2  # inches: at 72 to the inch the text of a chart is as large as the text around it
 _SERIES = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY)
 _MARKERS = "osD^vPX*<>ph"
-_LONGEST = 20
+_MAX_LABEL_CHARS = 20
 _LINE = 0.18  # inches, of a legend
 
 #: Keys are ``Any``: matplotlib's own type for them came late, and is a list of all settings.
@@ -92,7 +92,7 @@ RC: dict[Any, object] = {
 
 
 @dataclass(frozen=True)
-class Look:
+class SeriesStyle:
     """How one design is told from the others."""
 
     color: str
@@ -106,10 +106,10 @@ class Look:
             artist.set_gid(f"d{self.index}.{part}.{number}")
 
 
-def look(index: int) -> Look:
+def look(index: int) -> SeriesStyle:
     """The look of a scenario's design number ``index``; twelve differ in marker, and any two in something."""
     dashes: tuple[tuple[float, ...], ...] = ((), (5, 1.5), (1.5, 1.2), (5, 1.5, 1.2, 1.5))
-    return Look(
+    return SeriesStyle(
         _SERIES[index % len(_SERIES)],
         _MARKERS[index % len(_MARKERS)],
         (0, dashes[index // len(_SERIES) % len(dashes)]),
@@ -124,7 +124,7 @@ def styled() -> Iterator[None]:
         yield
 
 
-def short(name: str, longest: int = _LONGEST) -> str:
+def short(name: str, longest: int = _MAX_LABEL_CHARS) -> str:
     """A name that fits beside an axis, its middle left out; the table behind the chart has it whole."""
     tail = longest // 2
     return name if len(name) <= longest else f"{name[: longest - tail - 1]}…{name[-tail:]}"

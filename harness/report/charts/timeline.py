@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from harness.report.charts import style
-from harness.report.charts.chart import Cell, Drawing, Spot, Table, spot
+from harness.report.charts.chart import Cell, Drawing, Table, Tooltip, spot
 from harness.report.charts.measured import FINE, Floats, Windows
 from harness.report.charts.words import number
 from harness.results.summary import FaultFigures
@@ -19,20 +19,20 @@ _TITLE = "Throughput and latency over time"
 _CLOSE_TITLE = "Throughput and latency around the fault"
 _ERRORS, _ANOMALIES = ("x", style.INK), ("v", style.VERMILION)
 _ALL = (0, (2.0, 1.2))
-_MOST_ROWS = 1000  # of the table behind it
-_MOST_WINDOWS = 400  # a panel: more are finer than a pixel
+_MAX_ROWS = 1000  # of the table behind it
+_MAX_WINDOWS = 400  # a panel: more are finer than a pixel
 _MARKED = 120  # windows beyond which a marker each would hide the line
 _AROUND = 5.0  # seconds before a fault and after the last of its effects that a close-up shows
-_LONGEST_CLOSE_UP = 60.0  # seconds
+_MAX_CLOSE_UP_S = 60.0  # seconds
 
 
 @dataclass(frozen=True)
-class Row:
+class TimelineRow:
     """One design's windows, its faults, and how it is drawn."""
 
     windows: Windows
     faults: tuple[FaultFigures, ...]
-    look: style.Look
+    look: style.SeriesStyle
 
     @property
     def end(self) -> float:
@@ -61,7 +61,7 @@ class Row:
 
 def fitting(seconds: float) -> float:
     """The width of a window, in seconds, that a panel of a run this long has room for: 250 ms or a multiple."""
-    return FINE * max(int(np.ceil(seconds / FINE / _MOST_WINDOWS)), 1)
+    return FINE * max(int(np.ceil(seconds / FINE / _MAX_WINDOWS)), 1)
 
 
 def close_up(faults: Sequence[FaultFigures], seconds: float) -> tuple[float, float] | None:
@@ -74,11 +74,11 @@ def close_up(faults: Sequence[FaultFigures], seconds: float) -> tuple[float, flo
         return None
     begin = min(effective for _, effective in landed) - _AROUND
     ends = [at + max(f.detect_s or 0, f.recover_s or 0, (f.healed or at) - at) for f, at in landed]
-    end = min(max(ends) + _AROUND, begin + _LONGEST_CLOSE_UP)
+    end = min(max(ends) + _AROUND, begin + _MAX_CLOSE_UP_S)
     return (begin, end) if end - begin < seconds / 3 else None
 
 
-def figure(rows: Sequence[Row], title: str = _TITLE) -> Figure:
+def figure(rows: Sequence[TimelineRow], title: str = _TITLE) -> Figure:
     """Small multiples that share one time axis: replies a second at the left, the 99th percentile at the right."""
     handles = _handles(rows)
     frame = style.Frame(left=0.62, right=0.15, top=style.top(handles, titled=True), bottom=0.5, gap_x=0.62, gap_y=0.3)
@@ -101,7 +101,7 @@ def figure(rows: Sequence[Row], title: str = _TITLE) -> Figure:
     return drawn
 
 
-def _throughput(axes: Axes, row: Row) -> None:
+def _throughput(axes: Axes, row: TimelineRow) -> None:
     windows, look = row.windows, row.look
     edges = np.append(windows.start, row.end)
     _faults(axes, row)
@@ -120,7 +120,7 @@ def _throughput(axes: Axes, row: Row) -> None:
         look.own(marks, f"marks{height}")
 
 
-def _latency(axes: Axes, row: Row) -> None:
+def _latency(axes: Axes, row: TimelineRow) -> None:
     _faults(axes, row)
     middle = row.windows.start + row.windows.width / 2
     marker = row.look.marker if middle.size <= _MARKED else ""
@@ -128,14 +128,14 @@ def _latency(axes: Axes, row: Row) -> None:
     row.look.own(line, "latency")
 
 
-def _faults(axes: Axes, row: Row) -> None:
+def _faults(axes: Axes, row: TimelineRow) -> None:
     style.shade(axes, row.faults, row.end)
     for fault in row.faults:
         if fault.effective is not None and fault.recover_s is not None:
             axes.axvline(fault.effective + fault.recover_s, color=style.INK, lw=1, ls=style.DASHED, zorder=1)
 
 
-def _latency_limits(rows: Sequence[Row]) -> tuple[float, float]:
+def _latency_limits(rows: Sequence[TimelineRow]) -> tuple[float, float]:
     values = np.concatenate([row.windows.p99_ms for row in rows])
     values = values[np.isfinite(values)]
     if not values.size:
@@ -143,7 +143,7 @@ def _latency_limits(rows: Sequence[Row]) -> tuple[float, float]:
     return float(values.min()), float(values.max())
 
 
-def _handles(rows: Sequence[Row]) -> list[Artist]:
+def _handles(rows: Sequence[TimelineRow]) -> list[Artist]:
     color = rows[0].look.color if len(rows) == 1 else style.MUTED
     handles: list[Artist] = [
         style.stroke("correct", color),
@@ -158,7 +158,7 @@ def _handles(rows: Sequence[Row]) -> list[Artist]:
     return handles
 
 
-def finding(rows: Sequence[Row]) -> str:
+def finding(rows: Sequence[TimelineRow]) -> str:
     """Who was hit worst and least, and how long it took."""
     hit = sorted((row for row in rows if row.lowest is not None), key=lambda row: row.lowest or 0.0)
     if not hit:
@@ -168,19 +168,19 @@ def finding(rows: Sequence[Row]) -> str:
     return f"{worst} {told[0]}." if len(told) == 1 else f"{worst} lowest in {told[0]} and highest in {told[-1]}."
 
 
-def _width(rows: Sequence[Row]) -> str:
+def _width(rows: Sequence[TimelineRow]) -> str:
     width = rows[0].windows.width
     return f"{width:g} s" if width >= 1 else f"{1000 * width:g} ms"
 
 
-def _recovery(row: Row) -> str:
+def _recovery(row: TimelineRow) -> str:
     if row.recover_s is None:
         return "full recovery not seen"
     return "never below full" if row.recover_s == 0 else f"recovered after {number(row.recover_s)} s"
 
 
-def _table(rows: Sequence[Row]) -> Table:
-    step = max(-(-sum(row.windows.start.size for row in rows) // _MOST_ROWS), 1)
+def _table(rows: Sequence[TimelineRow]) -> Table:
+    step = max(-(-sum(row.windows.start.size for row in rows) // _MAX_ROWS), 1)
     columns = ("design", "from s", "correct/s", "answered/s", "errors", "anomalies", "highest p99 ms")
     return Table(columns, tuple(line for row in rows for line in _lines(row.windows, step)))
 
@@ -207,7 +207,7 @@ def _lines(windows: Windows, step: int) -> list[tuple[Cell, ...]]:
     )
 
 
-def drawing(rows: Sequence[Row], close: bool = False) -> Drawing:
+def drawing(rows: Sequence[TimelineRow], close: bool = False) -> Drawing:
     """The chart with its words; ``close`` where the rows are those of a close-up."""
     name, title = ("failover", _CLOSE_TITLE) if close else ("timeline", _TITLE)
     alt = (
@@ -219,7 +219,7 @@ def drawing(rows: Sequence[Row], close: bool = False) -> Drawing:
     return Drawing(name, title, finding(rows), alt, _table(rows), drawn, tuple(_spots(drawn, rows)))
 
 
-def _spots(drawn: Figure, rows: Sequence[Row]) -> Iterator[Spot]:
+def _spots(drawn: Figure, rows: Sequence[TimelineRow]) -> Iterator[Tooltip]:
     """One a window in both columns; the windows of one time tell their values together."""
     for place, row in enumerate(rows):
         left, right = drawn.axes[2 * place : 2 * place + 2]

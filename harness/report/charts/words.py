@@ -32,7 +32,7 @@ def upper_bound(n: int) -> float:
     return float(1 - 0.05 ** (1 / n))
 
 
-def of(part: int, whole: int) -> str:
+def format_ratio(part: int, whole: int) -> str:
     """A count beside the number that it is of; a zero with its upper bound."""
     if whole <= 0:
         return "none seen"

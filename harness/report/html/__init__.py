@@ -15,8 +15,8 @@ from markupsafe import Markup
 
 from harness.analysis.scaling.scaling_run import Scaled, Size
 from harness.report import table
-from harness.report.charts.chart import Chart, Spot, Table
-from harness.report.charts.words import UNMEASURED, number, of
+from harness.report.charts.chart import Chart, Table, Tooltip
+from harness.report.charts.words import UNMEASURED, format_ratio, number
 from harness.report.html import pair
 from harness.report.html.inline import inline
 from harness.report.html.pair import Side
@@ -122,7 +122,7 @@ def _environment() -> Environment:
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     # The script is ours and the hash lets in nothing else; what is put into it is nothing.
     environment.globals.update(script=Markup(script), script_hash=f"sha256-{digest}")  # noqa: S704
-    environment.globals.update(of=of, mark=lambda result: _MARKS.get(result, "?"))
+    environment.globals.update(of=format_ratio, mark=lambda result: _MARKS.get(result, "?"))
     return environment
 
 
@@ -148,7 +148,7 @@ def _flat(values: Mapping[str, object], above: str = "") -> Iterator[tuple[str, 
             yield name, UNMEASURED if value is None else str(value)
 
 
-def _spots(spots: Sequence[Spot]) -> Markup:
+def _spots(spots: Sequence[Tooltip]) -> Markup:
     """As JSON inside of HTML: characters that could end the element are escaped."""
     return htmlsafe_json_dumps([asdict(spot) for spot in spots], separators=(",", ":"))
 

@@ -9,18 +9,18 @@ import pytest
 from harness.analysis.metrics.fold import fold
 from harness.analysis.metrics.messages import messages
 from harness.analysis.run_analysis import finding
-from harness.oracle.judge import Judgement
+from harness.oracle.judge import SessionVerdict
 from harness.report.table import heard
-from harness.results.summary import Arm, DesignSummary, Messages
+from harness.results.summary import ArmFigures, DesignSummary, MessageFigures
 from harness.results.verdicts import Result
 from harness.scenario.expectations import delivers, loses_messages
 from tests.support.clocks_and_topology import Asked, kill_at, observed
 from tests.unit.oracle.test_delivery import Row, frame
 
-ROOM = [Judgement(session, room="a") for session in (1, 2)]
+ROOM = [SessionVerdict(session, room="a") for session in (1, 2)]
 
 
-def told(rows: list[Row], *, judgements: list[Judgement] = ROOM, fault: float | None = None) -> Messages:
+def told(rows: list[Row], *, judgements: list[SessionVerdict] = ROOM, fault: float | None = None) -> MessageFigures:
     table = frame(rows)
     first = {1: True, 2: True}
     marks = []
@@ -54,7 +54,7 @@ def test_messages_are_counted_a_hearer() -> None:
 
 
 def test_without_rooms_nothing_is_due() -> None:
-    found = told([*both(), Row(1, "SEND", 1, 1)], judgements=[Judgement(1), Judgement(2)])
+    found = told([*both(), Row(1, "SEND", 1, 1)], judgements=[SessionVerdict(1), SessionVerdict(2)])
     assert (found.due, found.lost) == (0, 0) and heard(found) == ""
 
 
@@ -89,8 +89,8 @@ def test_the_storm_is_the_worst_second_after_the_fault() -> None:
     assert calm.opened_per_s_before is None and calm.opened_per_s_worst is None
 
 
-def arm(**more: int) -> Arm:
-    base = fold(observed([Asked(1, 1, op=1)], judgements=[Judgement(1, acknowledged=1)]))
+def arm(**more: int) -> ArmFigures:
+    base = fold(observed([Asked(1, 1, op=1)], judgements=[SessionVerdict(1, acknowledged=1)]))
     counts: dict[str, Any] = {"due": 5, "lost": 0, "missed": 0, **more}
     return replace(base, messages=replace(told(both()), **counts))
 

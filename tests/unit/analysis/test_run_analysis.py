@@ -5,19 +5,19 @@ import pytest
 
 from harness.analysis.metrics.fold import fold
 from harness.analysis.run_analysis import calibrate, finding
-from harness.results.summary import Arm, Controls, DesignSummary, Summary
+from harness.results.summary import ArmFigures, Controls, DesignSummary, Summary
 from harness.results.verdicts import Result, Verdict, worst
 from harness.scenario.expectations import clean_control, finds, keeps, loses_the_at_risk, zero
 from tests.support.clocks_and_topology import Asked, observed
 
 
-def _arm(**sessions: Any) -> Arm:
+def _arm(**sessions: Any) -> ArmFigures:
     base = fold(observed([Asked(1, 1)]))
     known = {"started": 200, "judged": 200, "unknown": 0, "at_risk": 66, "expected_lost": 66}
     return replace(base, sessions=replace(base.sessions, **{**known, **sessions}))
 
 
-def _summary(**arms: Arm) -> Summary:
+def _summary(**arms: ArmFigures) -> Summary:
     design = DesignSummary({}, arms, finding(arms))
     return Summary("s", "r", {"d": design}, Controls(None, None))
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from harness import claims
-from harness.claims import Finding, Need, Point, Runs, Support, Told, attempt, needs
+from harness.claims import ClaimFinding, ClaimPoint, ClaimResult, ClaimVerdict, RequiredRun, Runs, attempt, needs
 from harness.common.errors import UsageError
 from harness.results.summary import Summary
 from tests.support import charts as fakes
@@ -33,7 +33,7 @@ def with_sessions(run: Summary, design: str, **changes: int) -> Summary:
 
 def test_what_was_predicted_is_supported_with_its_interval() -> None:
     found = C06.found(node_kill(with_sessions(RUN, "sticky", lost_not_at_risk=0, at_risk_not_lost=0)))
-    assert found.support is Support.SUPPORTED
+    assert found.support is ClaimVerdict.SUPPORTED
     [point] = found.points
     assert (point.value, point.predicted) == (33.5, 33.5)
     assert point.interval is not None
@@ -42,29 +42,29 @@ def test_what_was_predicted_is_supported_with_its_interval() -> None:
 
 def test_what_came_out_otherwise_is_refuted() -> None:
     found = C06.found(node_kill(with_sessions(RUN, "sticky", lost_not_at_risk=3, at_risk_not_lost=0)))
-    assert found.support is Support.REFUTED
+    assert found.support is ClaimVerdict.REFUTED
     assert "3 others were lost" in found.says
 
 
 def test_a_run_that_is_not_there_leaves_it_unknown_with_why() -> None:
     found = C06.found(Runs(missing={"node_kill": "exit code 4: no haproxy"}))
-    assert (found.support, found.points) == (Support.UNKNOWN, ())
+    assert (found.support, found.points) == (ClaimVerdict.UNKNOWN, ())
     assert "no haproxy" in found.says
 
 
 def test_a_judge_that_missed_a_bug_settles_nothing() -> None:
     blind = replace(RUN, controls=replace(RUN.controls, calibration=replace(JUDGED, correct=6)))
-    assert C05.found(node_kill(blind)).support is Support.UNKNOWN
+    assert C05.found(node_kill(blind)).support is ClaimVerdict.UNKNOWN
 
 
 def test_a_figure_that_was_not_measured_leaves_it_unknown() -> None:
-    assert C06.found(node_kill(replace(RUN, designs={}))).support is Support.UNKNOWN
-    assert Finding.of(True, "so it is", "%", [Point("x", float("nan"))]).support is Support.UNKNOWN
+    assert C06.found(node_kill(replace(RUN, designs={}))).support is ClaimVerdict.UNKNOWN
+    assert ClaimFinding.of(True, "so it is", "%", [ClaimPoint("x", float("nan"))]).support is ClaimVerdict.UNKNOWN
 
 
 def test_a_share_has_its_exact_interval() -> None:
-    assert Point.share("x", 0, 100).interval == pytest.approx((0, 3.622), abs=0.001)
-    assert Point.share("x", 50, 100).interval == pytest.approx((39.832, 60.168), abs=0.001)
+    assert ClaimPoint.share("x", 0, 100).interval == pytest.approx((0, 3.622), abs=0.001)
+    assert ClaimPoint.share("x", 50, 100).interval == pytest.approx((39.832, 60.168), abs=0.001)
 
 
 def test_every_claim_is_of_the_table_and_says_what_it_rests_on() -> None:
@@ -87,8 +87,8 @@ def test_an_unknown_claim_is_refused() -> None:
 
 
 def test_a_run_that_breaks_is_told_and_does_not_stop_the_others(tmp_path: Path) -> None:
-    broken = replace(C05, needs=(Need("broken", ("run", "no/such/file.py")),))
-    slow = replace(C06, needs=(Need("slow", ("list", "states"), budget=0.01),))
+    broken = replace(C05, needs=(RequiredRun("broken", ("run", "no/such/file.py")),))
+    slow = replace(C06, needs=(RequiredRun("slow", ("list", "states"), budget=0.01),))
     said: list[str] = []
     runs = attempt(needs([broken, slow]), tmp_path, said.append)
     assert "exit code 2" in runs.missing["broken"]
@@ -99,8 +99,8 @@ def test_a_run_that_breaks_is_told_and_does_not_stop_the_others(tmp_path: Path) 
 
 def test_the_page_and_the_figures_are_read_back(tmp_path: Path) -> None:
     told = {
-        "C05": Told.of(C05, node_kill()),
-        "C06": Told.of(C06, Runs()),
+        "C05": ClaimResult.of(C05, node_kill()),
+        "C06": ClaimResult.of(C06, Runs()),
     }
     claims.write(told, tmp_path)
     assert claims.read(tmp_path) == told

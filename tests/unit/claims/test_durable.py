@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from harness import claims
-from harness.claims import Finding, Runs, Support
+from harness.claims import ClaimFinding, ClaimVerdict, Runs
 from harness.claims.durable import CAUGHT_UP
-from harness.results.summary import Arm, DesignSummary, FaultFigures, Named, Phases, Sagas, Summary
+from harness.results.summary import ArmFigures, DesignSummary, EndpointStats, FaultFigures, Phases, Sagas, Summary
 from tests.support import charts as fakes
 
 DRAWN = fakes.summary()
@@ -19,8 +19,8 @@ ORDERS = Sagas(begun=300, shipped=200, undone=100, half_done=0, repeated=0, resu
 ADD, LOOK = "POST /cart/add", "GET /cart"
 
 
-def named(anomalies: int = 0, p50: float = 1.0) -> Named:
-    return Named(100, 100, anomalies, {"200": 100}, p50, 2.0, 100.0, 100.0)
+def named(anomalies: int = 0, p50: float = 1.0) -> EndpointStats:
+    return EndpointStats(100, 100, anomalies, {"200": 100}, p50, 2.0, 100.0, 100.0)
 
 
 def restarted(opened_s: float, size: int) -> FaultFigures:
@@ -28,7 +28,9 @@ def restarted(opened_s: float, size: int) -> FaultFigures:
     return FaultFigures("kill", "r0", 2.0, 2.0, 3.0, evidence, 0.0, None)
 
 
-def arm(lost: int = 0, sessions: int = 0, *, opened_s: float = 0.01, sagas: Sagas | None = None, **more: Any) -> Arm:
+def arm(
+    lost: int = 0, sessions: int = 0, *, opened_s: float = 0.01, sagas: Sagas | None = None, **more: Any
+) -> ArmFigures:
     """100 writes and 100 reads a second before the fault, 1000 writes in all."""
     return replace(
         PLAIN,
@@ -41,7 +43,7 @@ def arm(lost: int = 0, sessions: int = 0, *, opened_s: float = 0.01, sagas: Saga
     )
 
 
-def runs(**scenarios: dict[str, Arm]) -> Runs:
+def runs(**scenarios: dict[str, ArmFigures]) -> Runs:
     controls = replace(DRAWN.controls, calibration=None)
     return Runs(
         {
@@ -53,18 +55,18 @@ def runs(**scenarios: dict[str, Arm]) -> Runs:
     )
 
 
-def found(claim: str, **scenarios: dict[str, Arm]) -> Finding:
+def found(claim: str, **scenarios: dict[str, ArmFigures]) -> ClaimFinding:
     [one] = claims.chosen([claim])
     return one.found(runs(**scenarios))
 
 
-def checkpoints(**changed: Arm) -> dict[str, Arm]:
+def checkpoints(**changed: ArmFigures) -> dict[str, ArmFigures]:
     return {"often": arm(10), "seldom": arm(60), "large": arm(90, opened_s=0.4), **changed}
 
 
 def test_a_loss_of_one_interval_at_the_most_supports_checkpoints() -> None:
     told = found("C08", checkpoint=checkpoints())
-    assert told.support is Support.SUPPORTED
+    assert told.support is ClaimVerdict.SUPPORTED
     assert [round(point.value, 2) for point in told.points] == [0.1, 0.6, 0.9]
     assert [point.predicted for point in told.points] == [0.5, 1.5, 1.5]
     assert "after 0.01 s with 0.10 MB on its volume, after 0.40 s with 4.0 MB" in told.says
@@ -73,19 +75,19 @@ def test_a_loss_of_one_interval_at_the_most_supports_checkpoints() -> None:
 @pytest.mark.parametrize(
     ("changed", "support"),
     [
-        ({"often": arm(70)}, Support.REFUTED),  # more than its interval holds
-        ({"often": replace(arm(70), driver=LATE)}, Support.UNKNOWN),
-        ({"seldom": arm(60, sessions=1)}, Support.REFUTED),
-        ({"large": arm(90, opened_s=0.005)}, Support.REFUTED),  # size costs nothing
-        ({name: arm(0, opened_s=0.4) for name in ("often", "seldom", "large")}, Support.UNKNOWN),
-        ({"large": replace(arm(90), faults=())}, Support.UNKNOWN),
+        ({"often": arm(70)}, ClaimVerdict.REFUTED),  # more than its interval holds
+        ({"often": replace(arm(70), driver=LATE)}, ClaimVerdict.UNKNOWN),
+        ({"seldom": arm(60, sessions=1)}, ClaimVerdict.REFUTED),
+        ({"large": arm(90, opened_s=0.005)}, ClaimVerdict.REFUTED),  # size costs nothing
+        ({name: arm(0, opened_s=0.4) for name in ("often", "seldom", "large")}, ClaimVerdict.UNKNOWN),
+        ({"large": replace(arm(90), faults=())}, ClaimVerdict.UNKNOWN),
     ],
 )
-def test_anything_else_does_not(changed: dict[str, Arm], support: Support) -> None:
+def test_anything_else_does_not(changed: dict[str, ArmFigures], support: ClaimVerdict) -> None:
     assert found("C08", checkpoint=checkpoints(**changed)).support is support
 
 
-def evented(event: int = 0, view: int = 0, orders: Sagas = ORDERS) -> dict[str, dict[str, Arm]]:
+def evented(event: int = 0, view: int = 0, orders: Sagas = ORDERS) -> dict[str, dict[str, ArmFigures]]:
     return {
         "eventlog": {"synced": arm(event), "long": arm(0, opened_s=0.4)},
         "cqrs": {"quick_view": arm(view), "late_view": arm(0)},
@@ -95,7 +97,7 @@ def evented(event: int = 0, view: int = 0, orders: Sagas = ORDERS) -> dict[str, 
 
 def test_no_event_lost_and_no_saga_half_done_supports_event_sourcing() -> None:
     told = found("C21", **evented())
-    assert told.support is Support.SUPPORTED
+    assert told.support is ClaimVerdict.SUPPORTED
     assert "0 of 4,000 acknowledged events lost" in told.says
     assert "20 and 20 ms behind: 180 of 200 reads" in told.says
 
@@ -103,15 +105,15 @@ def test_no_event_lost_and_no_saga_half_done_supports_event_sourcing() -> None:
 @pytest.mark.parametrize(
     ("worse", "support"),
     [
-        (lambda: evented(event=1), Support.REFUTED),
-        (lambda: evented(view=1), Support.REFUTED),
-        (lambda: evented(orders=replace(ORDERS, half_done=1)), Support.REFUTED),
-        (lambda: evented(orders=replace(ORDERS, repeated=1)), Support.REFUTED),
-        (lambda: evented(orders=replace(ORDERS, resumed=0)), Support.UNKNOWN),
+        (lambda: evented(event=1), ClaimVerdict.REFUTED),
+        (lambda: evented(view=1), ClaimVerdict.REFUTED),
+        (lambda: evented(orders=replace(ORDERS, half_done=1)), ClaimVerdict.REFUTED),
+        (lambda: evented(orders=replace(ORDERS, repeated=1)), ClaimVerdict.REFUTED),
+        (lambda: evented(orders=replace(ORDERS, resumed=0)), ClaimVerdict.UNKNOWN),
     ],
 )
 def test_a_lost_event_or_a_half_done_saga_does_not(
-    worse: Callable[[], dict[str, dict[str, Arm]]], support: Support
+    worse: Callable[[], dict[str, dict[str, ArmFigures]]], support: ClaimVerdict
 ) -> None:
     assert found("C21", **worse()).support is support
 
@@ -119,15 +121,15 @@ def test_a_lost_event_or_a_half_done_saga_does_not(
 @pytest.mark.parametrize(
     ("logged", "forgetful", "support"),
     [
-        ((0, 5), (4, 0), Support.SUPPORTED),
-        ((1, 5), (4, 0), Support.REFUTED),  # its log did not save it
-        ((0, 5), (0, 3), Support.REFUTED),  # it needs none
-        ((0, 0), (4, 0), Support.UNKNOWN),  # the kill met nobody
-        ((0, 5), (0, 0), Support.UNKNOWN),
+        ((0, 5), (4, 0), ClaimVerdict.SUPPORTED),
+        ((1, 5), (4, 0), ClaimVerdict.REFUTED),  # its log did not save it
+        ((0, 5), (0, 3), ClaimVerdict.REFUTED),  # it needs none
+        ((0, 0), (4, 0), ClaimVerdict.UNKNOWN),  # the kill met nobody
+        ((0, 5), (0, 0), ClaimVerdict.UNKNOWN),
     ],
 )
 def test_a_coordinator_has_state_if_orders_stay_half_done_without_it(
-    logged: tuple[int, int], forgetful: tuple[int, int], support: Support
+    logged: tuple[int, int], forgetful: tuple[int, int], support: ClaimVerdict
 ) -> None:
     arms = {
         name: arm(sagas=replace(ORDERS, half_done=half, resumed=resumed))

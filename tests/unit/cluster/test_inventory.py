@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from harness.cluster import inventory
-from harness.cluster.inventory import Finding, examine
+from harness.cluster.inventory import InventoryItem, examine
 
 
-def by_part(findings: tuple[Finding, ...]) -> dict[str, Finding]:
+def by_part(findings: tuple[InventoryItem, ...]) -> dict[str, InventoryItem]:
     return {finding.part: finding for finding in findings}
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.cluster.leftovers import Stray, old_runs, remove, scratch_left, strays
-from harness.cluster.supervisor import Child, Command, Supervisor, supervised
+from harness.cluster.leftovers import OrphanProcess, old_runs, orphan_processes, remove, scratch_left
+from harness.cluster.supervisor import Child, ProcessSpec, Supervisor, supervised
 from harness.cluster.supervisor.main import stat
 
 FOREVER = ("sleep", "1000")
@@ -48,11 +48,11 @@ async def below(child: Child) -> int:
 async def test_a_stray_is_known_by_the_owner_it_names_and_can_be_removed(
     supervisor: Supervisor, tmp_path: Path
 ) -> None:
-    kept = await supervisor.spawn(Command("kept", "replica", FOREVER, tmp_path / "kept.log"))
+    kept = await supervisor.spawn(ProcessSpec("kept", "replica", FOREVER, tmp_path / "kept.log"))
     orphaned = {"HARNESS_SUPERVISOR": "1:1", "HARNESS_RUN": "old"}
-    lost = await supervisor.spawn(Command("lost", "replica", FOREVER, tmp_path / "lost.log", orphaned))
-    found = [stray for stray in strays() if stray.pid in (kept.pid, lost.pid)]
-    assert found == [Stray(lost.pid, "old", "sleep 1000")]
+    lost = await supervisor.spawn(ProcessSpec("lost", "replica", FOREVER, tmp_path / "lost.log", orphaned))
+    found = [stray for stray in orphan_processes() if stray.pid in (kept.pid, lost.pid)]
+    assert found == [OrphanProcess(lost.pid, "old", "sleep 1000")]
     remove(found, ())
     assert await lost.wait() == -signal.SIGKILL
     assert kept.alive
@@ -62,18 +62,18 @@ async def test_a_killed_supervisor_leaves_a_scratch_directory_and_who_stands_in_
     async with supervised("unit-left") as supervisor:
         place = supervisor.scratch / "balancer"
         place.mkdir()
-        child = await supervisor.spawn(Command("nginx", "balancer", BARE_BELOW, tmp_path / "nginx.log", cwd=place))
+        child = await supervisor.spawn(ProcessSpec("nginx", "balancer", BARE_BELOW, tmp_path / "nginx.log", cwd=place))
         worker = await below(child)
         assert supervisor.scratch not in scratch_left()
-        assert worker not in [stray.pid for stray in strays()]
+        assert worker not in [stray.pid for stray in orphan_processes()]
         master = stat(child.pid)
         assert master is not None
         os.kill(master.parent, signal.SIGKILL)
         await child.wait()
         # Even before anybody has waited for it; its files are closed a moment before the kernel calls it a zombie.
         await until(lambda: supervisor.scratch in scratch_left())
-    found = [stray for stray in strays() if stray.pid == worker]
-    assert found == [Stray(worker, "", "sleep 1000")]
+    found = [stray for stray in orphan_processes() if stray.pid == worker]
+    assert found == [OrphanProcess(worker, "", "sleep 1000")]
     remove(found, [supervisor.scratch])
     await until(lambda: not lives(worker))
     assert not supervisor.scratch.exists()

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from harness.cluster.leftovers import remove
-from harness.cluster.supervisor import Child, Command, Supervisor, supervised
+from harness.cluster.supervisor import Child, ProcessSpec, Supervisor, supervised
 from harness.cluster.supervisor.main import processes, stat
 from harness.cluster.supervisor.pinning import cpus_by_role
 from harness.cluster.supervisor.signals import killed, paused, resumed
@@ -38,8 +38,8 @@ async def supervisor() -> AsyncIterator[Supervisor]:
         yield started
 
 
-def command(tmp_path: Path, *argv: str, name: str = "r0", cpus: tuple[int, ...] = ()) -> Command:
-    return Command(name, "replica", argv, tmp_path / "logs" / f"{name}.log", cpus=cpus)
+def command(tmp_path: Path, *argv: str, name: str = "r0", cpus: tuple[int, ...] = ()) -> ProcessSpec:
+    return ProcessSpec(name, "replica", argv, tmp_path / "logs" / f"{name}.log", cpus=cpus)
 
 
 def python(text: str) -> tuple[str, ...]:
@@ -73,7 +73,7 @@ async def test_children_get_no_proxy_and_know_their_run(tmp_path: Path, monkeypa
     monkeypatch.setenv("http_proxy", "http://nowhere:1")
     monkeypatch.setenv("LOCUST_SKIP_MONKEY_PATCH", "1")
     async with supervised("unit-env") as supervisor:
-        child = await supervisor.spawn(Command("r0", "replica", ("env",), tmp_path / "env.log", {"OWN": "yes"}))
+        child = await supervisor.spawn(ProcessSpec("r0", "replica", ("env",), tmp_path / "env.log", {"OWN": "yes"}))
         await child.wait()
     lines = dict(line.split("=", 1) for line in child.log_tail(1000).splitlines() if "=" in line)
     assert lines["HARNESS_RUN"] == "unit-env"
@@ -254,7 +254,7 @@ def test_the_driver_shares_no_core_with_what_it_measures(cores: int, own: int) -
 @pytest.mark.parametrize(("role", "argv"), [("waiter", FOREVER), ("replica", ())])
 def test_a_command_checks_itself(role: str, argv: tuple[str, ...]) -> None:
     with pytest.raises(ValueError, match=r"role|program"):
-        Command("r0", role, argv, Path("log"))
+        ProcessSpec("r0", role, argv, Path("log"))
 
 
 @pytest.mark.parametrize(("last", "runs"), [(True, True), (False, False)])

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.common.durations import seconds, spoken
+from harness.common.durations import format_duration, parse_seconds
 from harness.common.errors import UsageError
 
 
@@ -22,22 +22,22 @@ from harness.common.errors import UsageError
     ],
 )
 def test_what_people_write_is_read(text: str | float, expected: float) -> None:
-    assert seconds(text) == pytest.approx(expected)
+    assert parse_seconds(text) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("text", ["", "20", "s", "20 s", "-1s", "1s2", "x1s", "1d", "1S", "1..5s", "²s"])
 def test_anything_else_is_refused_with_the_text_and_an_example(text: str) -> None:
     with pytest.raises(UsageError) as refused:
-        seconds(text)
+        parse_seconds(text)
     assert repr(text) in refused.value.message
     assert "20s" in refused.value.hint
 
 
 @given(st.integers(0, 59), st.integers(0, 59), st.integers(0, 999))
 def test_parts_add_up(minutes: int, whole: int, milli: int) -> None:
-    assert seconds(f"{minutes}m{whole}s{milli}ms") == pytest.approx(minutes * 60 + whole + milli / 1000)
+    assert parse_seconds(f"{minutes}m{whole}s{milli}ms") == pytest.approx(minutes * 60 + whole + milli / 1000)
 
 
 @pytest.mark.parametrize(("length", "said"), [(0, "0 s"), (20, "20 s"), (59.6, "1 min 0 s"), (200, "3 min 20 s")])
 def test_durations_are_said_in_minutes_and_seconds(length: float, said: str) -> None:
-    assert spoken(length) == said
+    assert format_duration(length) == said

@@ -5,12 +5,12 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from harness.cluster.capabilities import Load
+from harness.cluster.capabilities import SlotUsage
 from harness.common.clock import Clock
 from harness.common.errors import UsageError
 from harness.faults import Autoscale
 from harness.faults.autoscale import Gauge, Look, cpu
-from harness.faults.fault import Looking, Passing
+from harness.faults.fault import Instantaneous, Observation
 from harness.faults.scale import Grow, Retire
 from harness.faults.timeline import timeline
 from harness.observations.samples import Sample
@@ -28,10 +28,10 @@ class Busy(FakeReplica):
     looks: int = 0
     held: float = 0.0
 
-    async def load(self) -> Load | None:
+    async def load(self) -> SlotUsage | None:
         self.looks += 1
         self.held += 2 * self.share
-        return Load(self.held, slots=2, t=float(self.looks))
+        return SlotUsage(self.held, slots=2, t=float(self.looks))
 
 
 @dataclass
@@ -56,7 +56,7 @@ async def _looped(topology: Scaled, loop: Autoscale, works: Sequence[float]) -> 
     deeds, left = list[str](), list(works)
     for at in loop.steps(topology):
         fault = at.fault
-        if isinstance(fault, Looking):
+        if isinstance(fault, Observation):
             if not left:
                 return deeds
             topology.work = left.pop(0)
@@ -134,4 +134,4 @@ def test_what_cannot_be_kept_is_refused(wrong: dict[str, object]) -> None:
 def test_it_begins_with_a_size_that_it_may_keep_and_ends_by_itself() -> None:
     with pytest.raises(UsageError, match="there are 5"):
         LOOP.check(5)
-    assert isinstance(LOOP, Passing)
+    assert isinstance(LOOP, Instantaneous)

@@ -3,14 +3,14 @@
 import pytest
 
 from harness.common.errors import UsageError
-from harness.faults.random_faults import by_chance
+from harness.faults.random_faults import random_faults
 from harness.scenario.design import Design
 from harness.scenario.scenario import Scenario
 from harness.scenario.workload import Sessions
 
 
 def _drawn(seed: int, end: str = "60s"):  # type: ignore[no-untyped-def]  # a tuple of At
-    return by_chance(seed, begin="2s", end=end, replicas=3, every="3s", lasting="1s")
+    return random_faults(seed, begin="2s", end=end, replicas=3, every="3s", lasting="1s")
 
 
 def test_the_same_seed_gives_the_same_faults_and_another_one_others() -> None:
@@ -38,4 +38,4 @@ def test_they_come_about_so_often_as_was_asked_for_and_of_every_kind() -> None:
 @pytest.mark.parametrize("wrong", [{"lasting": "3s"}, {"end": "2500ms"}, {"replicas": 0}])
 def test_where_there_is_no_room_it_is_refused(wrong: dict[str, str]) -> None:
     with pytest.raises(UsageError, match="by_chance needs"):
-        by_chance(1, **{"begin": "2s", "end": "60s", "replicas": 3, "every": "3s", "lasting": "1s", **wrong})  # type: ignore[arg-type]  # one of them is wrong
+        random_faults(1, **{"begin": "2s", "end": "60s", "replicas": 3, "every": "3s", "lasting": "1s", **wrong})  # type: ignore[arg-type]  # one of them is wrong

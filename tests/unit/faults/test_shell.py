@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from harness.faults import Shell, Undo
-from harness.faults.fault import Breaking, Ending
+from harness.faults.fault import Reversible, Revert
 from tests.support.clocks_and_topology import FakeTopology
 
 
@@ -28,13 +28,13 @@ async def test_a_command_that_fails_did_not_land() -> None:
 
 
 async def test_evidence_that_never_comes_or_never_goes_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("harness.faults.shell._SHOWS_WITHIN", 0.05)
+    monkeypatch.setattr("harness.faults.shell._EVIDENCE_TIMEOUT_S", 0.05)
     assert not (await Shell("true", undo="true", evidence="false").inject(nothing())).landed
     assert not (await Shell("true", undo="true", evidence="true").undo(nothing())).landed
 
 
 async def test_one_that_hangs_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("harness.faults.shell._WITHIN", 0.05)
+    monkeypatch.setattr("harness.faults.shell._COMMAND_TIMEOUT_S", 0.05)
     assert (await Shell("sleep 100", undo="true").inject(nothing())).facts["exit"] == 124
 
 
@@ -49,4 +49,4 @@ async def test_what_it_leaves_in_the_background_is_not_waited_for(tmp_path: Path
 def test_all_its_commands_are_known_beforehand() -> None:
     fault = Shell("a", undo="b", evidence="c")
     assert fault.commands == ("a", "c", "b")
-    assert isinstance(fault, Breaking) and isinstance(Undo(), Ending) and Undo().ends == fault.kind
+    assert isinstance(fault, Reversible) and isinstance(Undo(), Revert) and Undo().ends == fault.kind

@@ -6,22 +6,22 @@ from typing import Any
 import pytest
 
 from harness.load.http.client import Client, Request
-from harness.load.http.wire import Heads, Inbox, Reply
+from harness.load.http.wire import HeadCache, Response, ResponseReader
 from harness.load.locustfiles.session_user import Environment
 from harness.load.sessions.extractors import Json, Number
 from harness.oracle.observed import Observed
 from harness.recipes import Cart, Login, Probe, SessionCounter, hidden_fields
 
 
-def reply(body: str, status: int = 200, location: str = "") -> Reply:
+def reply(body: str, status: int = 200, location: str = "") -> Response:
     head = f"Location: {location}\r\n" if location else ""
     data = f"HTTP/1.1 {status} X\r\n{head}Content-Length: {len(body)}\r\n\r\n{body}".encode()
-    found = Inbox(Heads()).feed(data, "GET")
+    found = ResponseReader(HeadCache()).feed(data, "GET")
     assert found is not None
     return found
 
 
-def played(user: Any, client: Client, answer: Callable[[Request], Reply], steps: int) -> list[Request]:
+def played(user: Any, client: Client, answer: Callable[[Request], Response], steps: int) -> list[Request]:
     """The requests of so many steps, each answered."""
     session, asked = user.session(client), []
     step = next(session)
@@ -83,7 +83,7 @@ def test_hidden_fields_are_those_of_the_form() -> None:
     assert hidden_fields(FORM) == {"csrf": "t&1", "next": "/"}
 
 
-def site(request: Request) -> Reply:
+def site(request: Request) -> Response:
     if request.path == "/login":
         return reply(FORM) if request.method == "GET" else reply("", 303, "/")
     return reply("Signed in as <b>u7</b>")
@@ -97,7 +97,7 @@ def test_a_login_sends_the_forms_token_and_counts_from_where_a_page_shows_it() -
 
 
 def test_a_login_that_fails_is_tried_again_and_loses_nothing() -> None:
-    def refuses(request: Request) -> Reply:
+    def refuses(request: Request) -> Response:
         return reply("no", 403) if request.method == "POST" else site(request)
 
     asked = played(Login(Environment()), Client(7), refuses, 5)
@@ -112,7 +112,7 @@ def test_a_login_that_fails_is_tried_again_and_loses_nothing() -> None:
         (reply("", 302, "/login?next=/"), Observed(owner="u7", state="")),
     ],
 )
-def test_who_is_logged_in_is_the_state(page: Reply, seen: Observed) -> None:
+def test_who_is_logged_in_is_the_state(page: Response, seen: Observed) -> None:
     look = Login(Environment()).visit(Client(7))
     assert look.reads is not None and look.reads(page) == seen
 
@@ -135,7 +135,7 @@ def test_somebody_elses_page_names_its_owner() -> None:
         (reply("", 403), False),
     ],
 )
-def test_a_401_or_a_redirect_to_the_login_forces_one(answer: Reply, forced: bool) -> None:
+def test_a_401_or_a_redirect_to_the_login_forces_one(answer: Response, forced: bool) -> None:
     assert Login(Environment()).forced_login(answer) is forced
 
 

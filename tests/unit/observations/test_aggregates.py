@@ -4,7 +4,7 @@ from hdrh.histogram import HdrHistogram
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.observations.aggregates import UNIT_NS, Histogram, Tallied
+from harness.observations.aggregates import UNIT_NS, AggregateStats, Histogram
 
 HOUR = 3600 * 10**9
 TIMES = st.lists(st.integers(0, HOUR), min_size=1, max_size=200)
@@ -47,10 +47,10 @@ def test_nothing_has_no_percentile() -> None:
 
 def test_several_are_one_and_come_back_as_they_were() -> None:
     first, second = (
-        Tallied(counted([ms * 10**6]), counted([10**6]), ms, 1, 2, 3, 40, 50, 6, 7, replicas)
+        AggregateStats(counted([ms * 10**6]), counted([10**6]), ms, 1, 2, 3, 40, 50, 6, 7, replicas)
         for ms, replicas in ((5, {"r0": 5}), (9, {"r0": 1, "r1": 8}))
     )
-    whole = Tallied.from_json(Tallied.total([first, second]).to_json())
+    whole = AggregateStats.from_json(AggregateStats.total([first, second]).to_json())
     assert (whole.ok, whole.failed, whole.in_doubt, whole.attempted, whole.correct) == (14, 2, 4, 20, 6)
     assert (whole.bytes_sent, whole.bytes_received, whole.moved, whole.wrong) == (80, 100, 12, 14)
     assert whole.per_replica == {"r0": 6, "r1": 8}

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.observations.requests import Anomaly
-from harness.oracle.judge import Judgement
+from harness.oracle.judge import SessionVerdict
 from tests.support.world import Cell, Client, Network
 
 ROUGH = Network(refused=0.03, rejected=0.02, lost=0.02, unanswered=0.03, late=0.02, silent=0.03)
@@ -114,7 +114,7 @@ DEEDS: dict[str, list[Deed]] = {
 CASES = [(kind, deed) for kind, deeds in DEEDS.items() for deed in deeds]
 
 
-def one(seed: int, deed: Deed, network: Network, before: int, after: int) -> tuple[Client, Judgement]:
+def one(seed: int, deed: Deed, network: Network, before: int, after: int) -> tuple[Client, SessionVerdict]:
     """A session in which the deed is done once."""
     client = Client(random.Random(seed), Cell("b"), network)
     for _ in range(before):
@@ -126,7 +126,7 @@ def one(seed: int, deed: Deed, network: Network, before: int, after: int) -> tup
     return client, client.end()
 
 
-def check(kind: str, client: Client, verdict: Judgement) -> None:
+def check(kind: str, client: Client, verdict: SessionVerdict) -> None:
     assert verdict.kind == kind, verdict
     assert verdict.acknowledged == len(client.acknowledged)
     assert verdict.lost_writes == len(client.gone), verdict

@@ -4,9 +4,9 @@ import pytest
 
 from harness.common.errors import UsageError
 from harness.observations.requests import Anomaly, Outcome
-from harness.oracle.history import Testimony
-from harness.oracle.judge import KINDS, Judgement, judge
-from harness.oracle.ledger import MOST_KEPT, MOST_SHIFTS, Ledger
+from harness.oracle.history import SessionHistory
+from harness.oracle.judge import KINDS, SessionVerdict, judge
+from harness.oracle.ledger import MAX_KEPT, MAX_SHIFTS, Ledger
 from harness.oracle.models import Items
 from harness.oracle.observed import Observed, Tally, tally_of
 from harness.oracle.operations import op_text, operation, token
@@ -41,7 +41,7 @@ class Talk:
         self.t += 1
         return self.ledger.settle(op, outcome, shown, self.boot, self.t)
 
-    def judged(self, refused: frozenset[int] = frozenset()) -> Judgement:
+    def judged(self, refused: frozenset[int] = frozenset()) -> SessionVerdict:
         self.ledger.final(OK, self.cell.tally(), self.boot, 1000)
         return judge(self.ledger.testimony(), refused)
 
@@ -254,7 +254,7 @@ def test_each_life_takes_its_own_writes_along(talk: Talk) -> None:
 
 
 def test_where_too_many_failures_are_forgotten_a_loss_is_counted_but_not_explained(talk: Talk) -> None:
-    for _ in range(2 * MOST_KEPT):
+    for _ in range(2 * MAX_KEPT):
         talk.writes(1)
         talk.settle(talk.ledger.write(), FAILED, None)
     assert judge(talk.ledger.testimony()).unexplained == 0
@@ -387,12 +387,12 @@ def test_a_session_that_wrote_nothing_has_nothing_to_lose(talk: Talk) -> None:
 
 
 def test_a_session_lost_at_every_turn_takes_no_more_room_and_is_counted_in_full(talk: Talk) -> None:
-    for life in range(10 * MOST_SHIFTS):
+    for life in range(10 * MAX_SHIFTS):
         talk.cell = Cell(f"b{life}")
         talk.write()
     verdict = talk.judged()
-    assert (verdict.lost_writes, verdict.unexplained) == (10 * MOST_SHIFTS - 1, 0)
-    assert len(verdict.losses) + verdict.earlier_losses == 10 * MOST_SHIFTS - 1
+    assert (verdict.lost_writes, verdict.unexplained) == (10 * MAX_SHIFTS - 1, 0)
+    assert len(verdict.losses) + verdict.earlier_losses == 10 * MAX_SHIFTS - 1
     assert (verdict.kind, verdict.rolled_back) == ("lost", False)
     assert len(json.dumps(talk.ledger.testimony().to_json())) < 20_000
 
@@ -419,9 +419,9 @@ def test_testimony_and_judgement_survive_json(talk: Talk) -> None:
     talk.write()
     verdict = talk.judged()
     testimony = talk.ledger.testimony()
-    assert Testimony.from_json(json.loads(json.dumps(testimony.to_json()))) == testimony
-    assert Judgement.from_json(json.loads(json.dumps(verdict.to_json()))) == verdict
-    assert judge(Testimony.from_json(testimony.to_json())) == verdict
+    assert SessionHistory.from_json(json.loads(json.dumps(testimony.to_json()))) == testimony
+    assert SessionVerdict.from_json(json.loads(json.dumps(verdict.to_json()))) == verdict
+    assert judge(SessionHistory.from_json(testimony.to_json())) == verdict
     assert verdict.kind in KINDS
 
 

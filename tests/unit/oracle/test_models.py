@@ -8,7 +8,7 @@ import pytest
 
 from harness.observations.requests import Anomaly, Outcome
 from harness.oracle import models
-from harness.oracle.judge import Judgement, judge
+from harness.oracle.judge import SessionVerdict, judge
 from harness.oracle.ledger import Ledger
 from harness.oracle.models import ModelFactory, Removed
 from harness.oracle.observed import Observed
@@ -66,7 +66,7 @@ class Service:
         self.t += 1
         return self.ledger.settle(op, outcome, seen, "r0", self.t)
 
-    def judged(self) -> Judgement:
+    def judged(self) -> SessionVerdict:
         self.ledger.final(OK, self.seen(), "r0", 1000)
         return judge(self.ledger.testimony())
 

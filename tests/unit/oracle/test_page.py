@@ -1,6 +1,6 @@
 import pytest
 
-from harness.oracle.page import Counted, Own, learn, numbers
+from harness.oracle.page import Counted, OwnLines, learn, numbers
 
 
 def test_numbers_stand_by_themselves() -> None:
@@ -23,7 +23,7 @@ def test_a_number_that_strangers_share_is_none() -> None:
 
 def test_lines_that_only_the_sessions_own_pages_have_tell_it() -> None:
     found = learn("<p>Welcome</p><i>", "<p>Hello u7</p><i>tok-a</i>", "<p>Hello u7</p><i>tok-b</i>")
-    assert found == Own(frozenset({"Hello u7", "/i"}))
+    assert found == OwnLines(frozenset({"Hello u7", "/i"}))
     assert found.holds("<b>new</b><p>Hello u7</p></i>")
     assert not found.holds("<p>Welcome</p>")
 

@@ -5,20 +5,20 @@ from typing import Any
 import pytest
 
 from harness.report import table
-from harness.results.summary import Arm, DesignSummary, Requests, Summary
+from harness.results.summary import ArmFigures, DesignSummary, RequestCounts, Summary
 from tests.support import charts as fakes
 
 STICKY = fakes.arm(fakes.TRIO[0], "fault")
 KEPT = fakes.arm(fakes.TRIO[1], "fault")
 
 
-def summary(**arms: Arm) -> Summary:
+def summary(**arms: ArmFigures) -> Summary:
     """A run whose designs have a fault arm alone."""
     designs = {name: DesignSummary({}, {"fault": arm}, "kept") for name, arm in arms.items()}
     return replace(fakes.summary(), designs=designs)
 
 
-def with_sessions(arm: Arm, **figures: Any) -> Arm:
+def with_sessions(arm: ArmFigures, **figures: Any) -> ArmFigures:
     return replace(arm, sessions=replace(arm.sessions, **figures))
 
 
@@ -87,7 +87,7 @@ def test_a_run_without_faults_is_told_by_its_control() -> None:
 def test_a_phase_with_no_request_is_no_zero_rate() -> None:
     during = STICKY.phases.during
     assert during is not None
-    silent = replace(during, requests=Requests(0, 0, 0, 0))
+    silent = replace(during, requests=RequestCounts(0, 0, 0, 0))
     arm = replace(STICKY, phases=replace(STICKY.phases, during=silent))
     assert table.rows(summary(sticky=arm))[0].errors == "none seen"
 
@@ -107,7 +107,7 @@ def test_a_phase_with_no_request_is_no_zero_rate() -> None:
         ({"a": with_sessions(KEPT, judged=0, unknown=200)}, "No session was judged."),
     ],
 )
-def test_the_sentence_leads_with_who_lost(arms: Mapping[str, Arm], sentence: str) -> None:
+def test_the_sentence_leads_with_who_lost(arms: Mapping[str, ArmFigures], sentence: str) -> None:
     assert table.sentence(summary(**arms)) == sentence
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.analysis.compare import Outcome, Side, read_and_compare
+from harness.analysis.compare import ComparedRun, ComparisonOutcome, read_and_compare
 from harness.common.errors import UsageError
 from harness.results import baselines
 from harness.results.run import Run
@@ -29,7 +29,7 @@ def test_what_is_accepted_is_read_again_as_it_was(run: Run, tmp_path: Path) -> N
         "summary.json",
         "verdicts.json",
     ]
-    side = Side.read(path)
+    side = ComparedRun.read(path)
     assert (side.summary, side.verdicts) == (SIDE.summary, SIDE.verdicts)
     told = json.loads((path / "baseline.json").read_text())
     assert (told["reason"], told["run"]) == ("the first one", SIDE.plan.run)
@@ -65,16 +65,16 @@ def test_a_later_run_replaces_it_whole(run: Run, tmp_path: Path) -> None:
     later = Run.open(kept(Session(seed=2).side(), tmp_path / "results"))
     assert baselines.accept(later, "better", tmp_path / "baselines") == path
     assert not (path / "left").exists()
-    assert Side.read(path).plan.run == later.plan.run
+    assert ComparedRun.read(path).plan.run == later.plan.run
 
 
 @pytest.mark.parametrize("name", ["run.json", "summary.json", "verdicts.json"])
 def test_a_file_changed_by_hand_makes_it_not_comparable(run: Run, tmp_path: Path, name: str) -> None:
     path = baselines.accept(run, "why", tmp_path / "baselines")
-    assert read_and_compare(run.path, path).outcome is Outcome.EQUIVALENT
+    assert read_and_compare(run.path, path).outcome is ComparisonOutcome.EQUIVALENT
     (path / name).write_text((path / name).read_text() + " ")
     found = read_and_compare(run.path, path)
-    assert found.outcome is Outcome.NOT_COMPARABLE
+    assert found.outcome is ComparisonOutcome.NOT_COMPARABLE
     assert f"{name} is not what was accepted" in found.why[0]
 
 
@@ -87,7 +87,7 @@ def test_a_torn_record_of_the_acceptance_is_no_acceptance(run: Run, tmp_path: Pa
 
 def test_a_missing_baseline_is_not_comparable_and_says_how_to_make_one(run: Run, tmp_path: Path) -> None:
     found = read_and_compare(run.path, tmp_path / "none")
-    assert found.outcome is Outcome.NOT_COMPARABLE
+    assert found.outcome is ComparisonOutcome.NOT_COMPARABLE
     assert "harness baseline accept" in found.why[0]
 
 
@@ -96,10 +96,10 @@ def test_a_baseline_of_another_schema_is_not_comparable(run: Run, tmp_path: Path
     plan = json.loads((other / "run.json").read_text())
     (other / "run.json").write_text(json.dumps({**plan, "schema": 99}))
     found = read_and_compare(run.path, other)
-    assert found.outcome is Outcome.NOT_COMPARABLE
+    assert found.outcome is ComparisonOutcome.NOT_COMPARABLE
     assert "schema 99" in found.why[0]
 
 
 def test_another_run_serves_as_a_baseline(run: Run, tmp_path: Path) -> None:
     lossy = kept(changed(Session(seed=2).side(), "subject", 0, {"lost": 1}), tmp_path / "results")
-    assert read_and_compare(lossy, run.path).outcome is Outcome.REGRESSION
+    assert read_and_compare(lossy, run.path).outcome is ComparisonOutcome.REGRESSION

@@ -14,15 +14,15 @@ from harness.observations.requests import RECORD
 from harness.observations.samples import Sample
 from harness.oracle.ledger import Ledger
 from harness.results.files import writing
-from harness.results.plan import Plan
+from harness.results.plan import RunPlan
 from harness.results.run import Run, new_run_id
 from harness.results.verdicts import Result
 
 LOAD = {"kind": "closed", "warmup_s": 0.0, "duration_s": 5.0}
 
 
-def _plan(**more: Any) -> Plan:
-    plan = Plan(
+def _plan(**more: Any) -> RunPlan:
+    plan = RunPlan(
         run=new_run_id(),
         scenario="mine",
         path="mine.py",

@@ -6,7 +6,7 @@ import pytest
 from harness.common.errors import EnvironmentLacksError
 from harness.observations.events import Event
 from harness.observations.samples import Snapshot
-from harness.runner.exporter import Both, Exporter
+from harness.runner.exporter import CompositeProgress, Exporter
 from harness.runner.progress import Progress
 
 
@@ -59,6 +59,6 @@ def test_both_are_told_everything() -> None:
             self.lines.append(line)
 
     one, two = Heard(), Heard()
-    with Both([one, two]) as both:
+    with CompositeProgress([one, two]) as both:
         both.arm_ended("over")
     assert one.lines == two.lines == ["over"]

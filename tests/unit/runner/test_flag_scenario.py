@@ -3,14 +3,14 @@ from pathlib import Path
 import pytest
 
 from harness.common.errors import UsageError
-from harness.runner.flag_scenario import Bare
+from harness.runner.flag_scenario import FlagScenario
 from harness.scenario.balancing import Balancing
 from harness.scenario.loading import PROBING, load
 from harness.scenario.services import Command, Url
 
 
 def test_one_design_with_a_kill_and_its_end() -> None:
-    scenario = Bare("serve {port}", ready="/up", kill="10s", restart="14s").scenario(4, 30, "18s")
+    scenario = FlagScenario("serve {port}", ready="/up", kill="10s", restart="14s").scenario(4, 30, "18s")
     (design,) = scenario.designs
     assert (design.target, design.balancing, design.replicas) == (
         Command("serve {port}", ready="/up"),
@@ -25,11 +25,11 @@ def test_one_design_with_a_kill_and_its_end() -> None:
 
 
 def test_the_only_replica_there_is_may_be_killed() -> None:
-    assert Bare("serve", kill="3s").scenario(1, None, None).faults[0].fault.target == "r0"
+    assert FlagScenario("serve", kill="3s").scenario(1, None, None).faults[0].fault.target == "r0"
 
 
 def test_a_service_that_runs_is_loaded_as_it_is() -> None:
-    assert Bare(url="http://127.0.0.1:8000").scenario(None, None, None).designs[0].target == Url(
+    assert FlagScenario(url="http://127.0.0.1:8000").scenario(None, None, None).designs[0].target == Url(
         "http://127.0.0.1:8000"
     )
 
@@ -44,7 +44,7 @@ def test_a_service_that_runs_is_loaded_as_it_is() -> None:
 )
 def test_what_does_not_go_together_is_told(flags: dict[str, str], words: str) -> None:
     with pytest.raises(UsageError, match=words):
-        Bare(**flags)
+        FlagScenario(**flags)
 
 
 PLAIN = """
@@ -60,7 +60,7 @@ def test_a_plain_locustfile_runs_by_what_the_flags_say(tmp_path: Path, monkeypat
     (tmp_path / "neighbour.py").write_text("HOST = 1")
     (tmp_path / "plain.py").write_text(PLAIN)
     monkeypatch.chdir(tmp_path.parent)
-    loaded = load(tmp_path / "plain.py", Bare("serve").scenario(None, None, None))
+    loaded = load(tmp_path / "plain.py", FlagScenario("serve").scenario(None, None, None))
     assert loaded.users == (tmp_path / "plain.py").resolve()
     assert isinstance(loaded.scenario.designs[0].target, Command)
     assert loaded.scenario.designs[0].target.cwd == tmp_path.parent, "the command is typed where the user stands"
@@ -75,4 +75,4 @@ def test_a_scenario_without_users_gets_the_probe(tmp_path: Path) -> None:
     )
     assert load(path).users == PROBING
     with pytest.raises(UsageError, match="of its own"):
-        load(path, Bare("serve").scenario(None, None, None))
+        load(path, FlagScenario("serve").scenario(None, None, None))

@@ -28,7 +28,7 @@ PLAIN = Balancing("round_robin", name="haproxy")
     ("design", "fault", "says"),
     [
         (Design("own", target=Command("true"), balancing=PLAIN), None, "own: a Command is a program of this machine"),
-        (Design("plain", balancing=PLAIN), faults.Cut("balancer-r1"), "plain: no cut of balancer-r1"),
+        (Design("plain", balancing=PLAIN), faults.ResetConnections("balancer-r1"), "plain: no cut of balancer-r1"),
         (Design("plain", state="redis", balancing=PLAIN), faults.Latency("r1-store"), "plain: no latency of r1-store"),
         (Design("plain", balancing=PLAIN), faults.ReloadBalancer(), "haproxy is reloaded by another process"),
         (Design("plain", state="nats", balancing=PLAIN), None, "image has that store not"),
@@ -57,7 +57,7 @@ def test_what_it_can_do_needs_an_engine(tmp_path: Path, monkeypatch: pytest.Monk
     able = Design("plain", state="redis", balancing=PLAIN, limits=Limits(cpus=0.5, memory="256m"))
     with pytest.raises(EnvironmentLacksError, match="no Docker engine"):
         require(scenario(able, faults.Kill(1), faults.Partition("r1-store"), faults.PauseStore()), "docker")
-    require(scenario(Design("plain", balancing=PLAIN), faults.Cut("balancer-r1")), "process")
+    require(scenario(Design("plain", balancing=PLAIN), faults.ResetConnections("balancer-r1")), "process")
 
 
 @pytest.mark.parametrize("make", [lambda: Limits(cpus=0), lambda: Limits(memory="much"), lambda: Limits(memory="0m")])

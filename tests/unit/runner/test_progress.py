@@ -7,7 +7,16 @@ from rich.console import Console
 
 from harness.observations.events import Event
 from harness.observations.samples import Snapshot
-from harness.runner.progress import ArmState, LiveProgress, PlainProgress, Plan, Progress, Silent, estimate, progress
+from harness.runner.progress import (
+    ArmState,
+    LiveProgress,
+    PlainProgress,
+    Progress,
+    ProgressPlan,
+    Silent,
+    estimate,
+    progress,
+)
 from harness.scenario.design import Design
 from harness.scenario.scenario import Scenario
 from harness.scenario.workload import Sessions
@@ -109,7 +118,7 @@ def test_replicas_up_follow_readiness_kills_repairs_and_deaths() -> None:
 
 def test_time_left_learns_from_finished_arms() -> None:
     clock = Clock()
-    plan = Plan(clock)
+    plan = ProgressPlan(clock)
     plan.start(0, 3, 20.0)
     assert plan.left == pytest.approx(3 * 21.5)
     clock.now = 30.0

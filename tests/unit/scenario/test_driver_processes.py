@@ -1,32 +1,32 @@
 import pytest
 
 from harness.common.errors import UsageError
-from harness.scenario.driver_processes import ALONE, Address, Driving
+from harness.scenario.driver_processes import ONE_PROCESS, Address, DriverProcesses
 
 
 @pytest.mark.parametrize(
     ("by", "here", "workers"),
     [
-        (ALONE, 1, 0),
-        (Driving(1), 1, 0),
-        (Driving(2), 2, 2),
-        (Driving(elsewhere=2), 0, 2),
-        (Driving(1, elsewhere=2), 1, 3),
+        (ONE_PROCESS, 1, 0),
+        (DriverProcesses(1), 1, 0),
+        (DriverProcesses(2), 2, 2),
+        (DriverProcesses(elsewhere=2), 0, 2),
+        (DriverProcesses(1, elsewhere=2), 1, 3),
     ],
 )
-def test_who_drives(by: Driving, here: int, workers: int) -> None:
+def test_who_drives(by: DriverProcesses, here: int, workers: int) -> None:
     assert (by.here, by.workers) == (here, workers)
 
 
 @pytest.mark.parametrize(("processes", "elsewhere"), [(0, 0), (-1, 0), (1, -1)])
 def test_fewer_than_one_is_refused(processes: int, elsewhere: int) -> None:
     with pytest.raises(UsageError, match="at least 1"):
-        Driving(processes, elsewhere)
+        DriverProcesses(processes, elsewhere)
 
 
 def test_a_place_to_come_to_needs_somebody_to_come() -> None:
     with pytest.raises(UsageError, match="none is expected"):
-        Driving(2, bind=Address("127.0.0.1", 5557))
+        DriverProcesses(2, bind=Address("127.0.0.1", 5557))
 
 
 def test_an_address_is_read() -> None:

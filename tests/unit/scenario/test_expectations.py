@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from harness.analysis.metrics.fold import fold
-from harness.results.summary import Arm, Controls, DesignSummary, FaultFigures, Sagas, Summary
+from harness.results.summary import ArmFigures, Controls, DesignSummary, FaultFigures, Sagas, Summary
 from harness.results.verdicts import Result
 from harness.scenario.expectations import (
     Expect,
@@ -19,12 +19,12 @@ from harness.scenario.expectations import (
     stays_down,
     surges,
 )
-from tests.support.clocks_and_topology import Asked, Judgement, kill_at, observed
+from tests.support.clocks_and_topology import Asked, SessionVerdict, kill_at, observed
 
 BASE = fold(observed([Asked(1, 1)]))
 
 
-def _arm(faults: tuple[FaultFigures, ...] = (), **sessions: Any) -> Arm:
+def _arm(faults: tuple[FaultFigures, ...] = (), **sessions: Any) -> ArmFigures:
     return replace(BASE, faults=faults, sessions=replace(BASE.sessions, **sessions))
 
 
@@ -32,7 +32,7 @@ def _fault(effective: float | None = 4.0, healed: float | None = 6.0, **more: An
     return FaultFigures("pause", "r1", 4.0, effective, healed, {}, 0.0, **{"recover_s": None, **more})
 
 
-def _judged(expect: Expect, arm: Arm) -> Result:
+def _judged(expect: Expect, arm: ArmFigures) -> Result:
     summary = Summary("s", "r", {"d": DesignSummary({}, {"fault": arm}, "kept")}, Controls(None, None))
     (verdict,) = expect.judge(summary)
     return verdict.result
@@ -109,7 +109,7 @@ def test_surges(found: tuple[float | None, ...], result: Result) -> None:
 )
 def test_loses_at_most_so_many_seconds_of_writes(lost_writes: int, lost_sessions: int, result: Result) -> None:
     asked = [Asked(1, 0.05 * n, op=n + 1 if n % 2 else 0) for n in range(100)]  # ten writes and ten reads a second
-    arm = fold(observed(asked, kill_at(4.0, healed=5.0), [Judgement(1)]))
+    arm = fold(observed(asked, kill_at(4.0, healed=5.0), [SessionVerdict(1)]))
     arm = replace(arm, writes=replace(arm.writes, lost=lost_writes), sessions=replace(arm.sessions, lost=lost_sessions))
     assert _judged(loses_at_most("d", seconds=1.0), arm) is result
 
@@ -117,7 +117,10 @@ def test_loses_at_most_so_many_seconds_of_writes(lost_writes: int, lost_sessions
 def test_without_a_fault_or_a_write_it_is_not_known_what_was_lost_at_most() -> None:
     reads = [Asked(1, 0.05 * n) for n in range(100)]
     for asked, events in ((reads, kill_at(4.0, healed=5.0)), ([Asked(1, 1.0, op=1)], [])):
-        assert _judged(loses_at_most("d", seconds=1.0), fold(observed(asked, events, [Judgement(1)]))) is Result.UNKNOWN
+        assert (
+            _judged(loses_at_most("d", seconds=1.0), fold(observed(asked, events, [SessionVerdict(1)])))
+            is Result.UNKNOWN
+        )
 
 
 @pytest.mark.parametrize(

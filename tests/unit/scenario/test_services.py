@@ -12,11 +12,11 @@ from harness.scenario.faults import At
 from harness.scenario.loading import load, recorded
 from harness.scenario.overrides import Overrides
 from harness.scenario.scenario import Scenario
-from harness.scenario.services import Command, Compose, Image, Place, Url, redacted
+from harness.scenario.services import Command, Compose, Image, PlaceholderValues, Url, redacted
 from harness.scenario.workload import Sessions
 
 LOAD = Sessions(concurrent=5, duration="10s", warmup="1s")
-PLACE = Place(8123, "r2", "redis://127.0.0.1:9/0")
+PLACE = PlaceholderValues(8123, "r2", "redis://127.0.0.1:9/0")
 
 
 def test_a_copy_is_told_its_port_its_name_and_its_store() -> None:
@@ -121,11 +121,15 @@ def test_secrets_are_in_no_text_that_is_kept() -> None:
 
 
 def test_an_image_is_told_its_place_and_keeps_its_own_command() -> None:
-    place = Place(8080, "r1", "redis://10.0.0.2:6379/0")
+    place = PlaceholderValues(8080, "r1", "redis://10.0.0.2:6379/0")
     plain = Image("myapp:1.2", port=8080, env={"STORE": "{store}", "NAME": "{replica}"})
     assert plain.argv(place) is None
     assert plain.environment(place) == {"PORT": "8080", "STORE": "redis://10.0.0.2:6379/0", "NAME": "r1"}
-    assert Image("myapp", 80, command="serve --port '{port}'").argv(Place(80, "r0")) == ("serve", "--port", "80")
+    assert Image("myapp", 80, command="serve --port '{port}'").argv(PlaceholderValues(80, "r0")) == (
+        "serve",
+        "--port",
+        "80",
+    )
     assert "STORE" in str(plain.describe()) and "10.0.0.2" not in str(plain.describe())
 
 

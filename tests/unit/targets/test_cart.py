@@ -7,27 +7,27 @@ import pytest
 from aiohttp.test_utils import make_mocked_request
 
 from targets.apps import cart
-from targets.common.session import Session, Tally, token
+from targets.common.session import SessionState, WriterTally, token
 from targets.common.settings import Options, Settings
 from targets.http import request_fields
 from targets.http.errors import Conflict, Rejected, Unavailable
 from targets.http.keys import Keyring
-from targets.state import Place
+from targets.state import SessionStore
 from targets.state.memory import Memory
 from targets.state.token import Token
 from targets.storage.journal import Journal
 from tests.support.served_target import SETTINGS, Client, served, visited
 
 OPS = [f"{n:016x}" for n in range(1, 9)]
-PLACES: dict[str, Callable[[], Place]] = {"memory": Memory, "token": lambda: Token(Keyring("s"))}
+PLACES: dict[str, Callable[[], SessionStore]] = {"memory": Memory, "token": lambda: Token(Keyring("s"))}
 
 
 @pytest.fixture(params=PLACES)
-def place(request: pytest.FixtureRequest) -> Place:
+def place(request: pytest.FixtureRequest) -> SessionStore:
     return PLACES[request.param]()
 
 
-async def test_a_first_read_makes_a_session(place: Place) -> None:
+async def test_a_first_read_makes_a_session(place: SessionStore) -> None:
     async with visited(cart, place) as client:
         reply = await client.get("/cart")
         assert reply.status == 200
@@ -44,7 +44,7 @@ async def test_a_first_read_makes_a_session(place: Place) -> None:
         assert made.endswith("; HttpOnly; Path=/")
 
 
-async def test_a_read_sets_no_cookie_anew(place: Place) -> None:
+async def test_a_read_sets_no_cookie_anew(place: SessionStore) -> None:
     async with visited(cart, place) as client:
         first = await client.get("/cart")
         second = await client.get("/cart")
@@ -52,7 +52,7 @@ async def test_a_read_sets_no_cookie_anew(place: Place) -> None:
         assert second.session == first.session
 
 
-async def test_writes_are_counted_and_digested(place: Place) -> None:
+async def test_writes_are_counted_and_digested(place: SessionStore) -> None:
     async with visited(cart, place) as client:
         for n, op in enumerate(OPS, 1):
             shown = await client.post("/cart/add", {"item": "tea"}, op=op)
@@ -63,7 +63,7 @@ async def test_writes_are_counted_and_digested(place: Place) -> None:
             assert read.body["items"] == {"tea": n}
 
 
-async def test_items_are_added_and_removed(place: Place) -> None:
+async def test_items_are_added_and_removed(place: SessionStore) -> None:
     async with visited(cart, place) as client:
         await client.post("/cart/add", {"item": "tea", "quantity": 3})
         await client.post("/cart/add", {"item": "milk"})
@@ -73,7 +73,7 @@ async def test_items_are_added_and_removed(place: Place) -> None:
         assert absent.session["count"] == 4
 
 
-async def test_writers_of_one_session_are_told_apart(place: Place) -> None:
+async def test_writers_of_one_session_are_told_apart(place: SessionStore) -> None:
     async with visited(cart, place) as client:
         await client.post("/cart/add", {"item": "tea"}, op=OPS[0], X_Writer="1")
         await client.post("/cart/add", {"item": "tea"}, op=OPS[1], X_Writer="2")
@@ -87,7 +87,7 @@ async def test_writers_of_one_session_are_told_apart(place: Place) -> None:
         assert one.session["birth"] == two.session["birth"]
 
 
-async def test_an_owner_is_set_once(place: Place) -> None:
+async def test_an_owner_is_set_once(place: SessionStore) -> None:
     async with visited(cart, place) as client:
         await client.get("/cart")
         assert (await client.get("/cart", X_User="somebody")).session["owner"] == "u17"
@@ -109,7 +109,7 @@ async def test_an_unknown_session_is_replaced_by_a_new_one() -> None:
 
 async def test_the_session_cookie_is_found_among_others() -> None:
     memory = Memory()
-    handle = await memory.create(Session("b1", "u1"))
+    handle = await memory.create(SessionState("b1", "u1"))
     async with visited(cart, memory) as client:
         reply = await client.get("/cart", Cookie=f"SRV=r1; xsession=no; session={handle}; z=1")
         assert reply.session["birth"] == "b1"
@@ -169,7 +169,7 @@ class Broken(Memory):
         super().__init__()
         self.problem = problem
 
-    async def write(self, handle: str, session: Session) -> str:
+    async def write(self, handle: str, session: SessionState) -> str:
         raise self.problem
 
 
@@ -220,7 +220,7 @@ async def test_a_bad_header_is_refused(header: dict[str, str]) -> None:
 
 
 async def test_a_token_of_another_key_is_refused() -> None:
-    stranger = await Token(Keyring("other")).create(Session.born("u1"))
+    stranger = await Token(Keyring("other")).create(SessionState.born("u1"))
     async with visited(cart, Token(Keyring("s"))) as client:
         reply = await client.get("/cart", Cookie=f"session={stranger}")
         assert reply.status == 401
@@ -239,13 +239,13 @@ async def test_a_large_token_is_sent_all_the_same() -> None:
 
 
 def test_a_tally_wraps_at_64_bits() -> None:
-    tally = Tally(1, "", 2**64 - 1).plus(OPS[0])
+    tally = WriterTally(1, "", 2**64 - 1).plus(OPS[0])
     assert tally.digest == token(OPS[0]) - 1
 
 
 def test_a_session_survives_json() -> None:
-    session = Session("b", "u").wrote("0", OPS[0], {"tea": 1}).wrote("1", OPS[1], {}).remembering(OPS[1])
-    assert Session.of_json(session.to_json()) == session
+    session = SessionState("b", "u").wrote("0", OPS[0], {"tea": 1}).wrote("1", OPS[1], {}).remembering(OPS[1])
+    assert SessionState.of_json(session.to_json()) == session
 
 
 def test_a_token_of_an_operation_is_that_of_the_wire() -> None:

@@ -79,4 +79,4 @@ async def test_views_are_made_anew_after_a_restart() -> None:
 
 def test_no_read_model_can_follow_a_token() -> None:
     with pytest.raises(SettingsError, match="nothing that a read model could follow"):
-        catalog.chosen("cqrs", "token", Options())
+        catalog.select("cqrs", "token", Options())

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from targets.common.session import Session
+from targets.common.session import SessionState
 from targets.common.settings import Options, Settings, SettingsError
 from targets.state import checkpoint, eventlog
 from targets.state.checkpoint import Checkpoint
@@ -43,11 +43,11 @@ def volume(tmp_path: Path) -> Path:
 async def test_a_crash_loses_what_was_acknowledged_since_the_last_checkpoint(volume: Path) -> None:
     place = Checkpoint(volume, every=NEVER)
     await place.open()
-    session = Session.born("u1")
+    session = SessionState.born("u1")
     handle = await place.create(session)
     await place.checkpoint()
     await place.write(handle, session.wrote("0", OPS[0], {}))
-    unsaved = await place.create(Session.born("u2"))
+    unsaved = await place.create(SessionState.born("u2"))
     after = Checkpoint(crashed(volume), every=NEVER)
     await after.open()
     assert await after.read(handle) == session
@@ -59,7 +59,7 @@ async def test_a_crash_loses_what_was_acknowledged_since_the_last_checkpoint(vol
 async def test_checkpoints_are_written_by_themselves_and_only_where_something_changed(volume: Path) -> None:
     place = Checkpoint(volume, every=0.01)
     await place.open()
-    handle = await place.create(Session.born("u1"))
+    handle = await place.create(SessionState.born("u1"))
     give_up = time.monotonic() + 20
     while not any(handle in text for name, text in files(volume).items() if "unfinished" not in name):
         assert time.monotonic() < give_up
@@ -77,7 +77,7 @@ async def test_of_a_torn_checkpoint_the_one_before_is_taken_and_it_is_said(
 ) -> None:
     place = Checkpoint(volume, every=NEVER)
     await place.open()
-    session = Session.born("u1")
+    session = SessionState.born("u1")
     handle = await place.create(session)
     await place.checkpoint()
     await place.write(handle, session.wrote("0", OPS[0], {}))
@@ -100,7 +100,7 @@ async def test_a_session_does_not_live_longer_for_a_restart(volume: Path) -> Non
         own.mkdir()
         place = make(own, 0.2)
         await place.open()
-        handle = await place.create(Session.born("u1"))
+        handle = await place.create(SessionState.born("u1"))
         await place.close()
         await asyncio.sleep(0.25)
         after = make(own, 60)
@@ -113,7 +113,7 @@ async def test_a_session_does_not_live_longer_for_a_restart(volume: Path) -> Non
 async def test_a_crash_loses_no_acknowledged_event(volume: Path, fsync: str) -> None:
     place = EventLog(volume, fsync=fsync)
     await place.open()
-    session = Session.born("u1")
+    session = SessionState.born("u1")
     handle = await place.create(session)
     for op in OPS:
         session = session.wrote("0", op, {"tea": session.version})
@@ -128,7 +128,7 @@ async def test_a_crash_loses_no_acknowledged_event(volume: Path, fsync: str) -> 
 async def test_a_torn_tail_costs_the_last_event_alone(volume: Path) -> None:
     place = EventLog(volume)
     await place.open()
-    session = Session.born("u1").wrote("0", OPS[0], {"tea": 1})
+    session = SessionState.born("u1").wrote("0", OPS[0], {"tea": 1})
     handle = await place.create(session)
     await place.write(handle, session.wrote("0", OPS[1], {"tea": 2}))
     await place.close()
@@ -142,7 +142,7 @@ async def test_a_torn_tail_costs_the_last_event_alone(volume: Path) -> None:
 
 
 def test_an_event_says_what_is_other_and_leads_from_one_state_to_the_next() -> None:
-    before = Session.born("u1").wrote("0", OPS[0], {"tea": 1, "rusks": 2, "honey": 1})
+    before = SessionState.born("u1").wrote("0", OPS[0], {"tea": 1, "rusks": 2, "honey": 1})
     after = before.wrote("7", OPS[1], {"tea": 3, "honey": 1}).remembering(OPS[1])
     event = happened(before, after)
     assert (event["items"], event["gone"], list(event["writers"])) == ({"tea": 3}, ["rusks"], ["7"])

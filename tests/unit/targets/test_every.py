@@ -1,6 +1,6 @@
 import asyncio
 
-from targets.common.periodic import Every
+from targets.common.periodic import PeriodicTask
 
 
 async def test_it_is_done_again_and_again_until_it_is_ended() -> None:
@@ -11,7 +11,7 @@ async def test_it_is_done_again_and_again_until_it_is_ended() -> None:
         if len(done) == 3:
             thrice.set()
 
-    every = Every(0.001, deed)
+    every = PeriodicTask(0.001, deed)
     await asyncio.wait_for(thrice.wait(), 20)
     await every.end()
     count = len(done)
@@ -27,7 +27,7 @@ async def test_what_is_under_way_is_done_to_its_end() -> None:
         await let_go.wait()
         ended.append("done")
 
-    every = Every(0.001, deed)
+    every = PeriodicTask(0.001, deed)
     await asyncio.wait_for(begun.wait(), 20)
     ending = asyncio.create_task(every.end())
     await asyncio.sleep(0)
@@ -41,4 +41,4 @@ async def test_one_that_is_ended_at_once_is_never_done() -> None:
     async def deed() -> None:
         raise AssertionError
 
-    await Every(3600, deed).end()
+    await PeriodicTask(3600, deed).end()

@@ -13,7 +13,7 @@ from targets.common.settings import Options, SettingsError
 from targets.server import catalog
 from targets.server.service import Service, at_work
 from targets.state import token
-from targets.state.none import Nowhere
+from targets.state.none import NullStore
 from targets.storage.journal import Journal
 from tests.support.served_target import SETTINGS, Client
 
@@ -65,12 +65,12 @@ async def test_a_process_is_kept_warm_until_the_end_and_one_that_died_is_replace
 def test_a_state_that_would_be_lost_with_the_process_is_refused_with_the_reason(state: str) -> None:
     settings = replace(SETTINGS, state=state)
     with pytest.raises(SettingsError, match="keeps nothing"):
-        function.app(Parts(Nowhere(), Journal(None, settings), settings))
+        function.app(Parts(NullStore(), Journal(None, settings), settings))
 
 
 def test_a_state_in_a_store_will_do() -> None:
     settings = replace(SETTINGS, state="redis", store="redis://127.0.0.1:1/0")
-    assert "/cart" in function.app(Parts(Nowhere(), Journal(None, settings), settings))
+    assert "/cart" in function.app(Parts(NullStore(), Journal(None, settings), settings))
 
 
 @pytest.mark.parametrize("warm", ["-1", "x", "33"])

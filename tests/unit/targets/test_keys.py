@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from targets.apps import cart
-from targets.common.session import Session
+from targets.common.session import SessionState
 from targets.common.settings import Options, SettingsError
 from targets.http.errors import Rejected
 from targets.http.keys import Keyring
@@ -54,7 +54,7 @@ def _place(**options: str) -> Token:
 
 
 async def test_a_service_can_begin_with_later_keys() -> None:
-    session = Session.born("u1")
+    session = SessionState.born("u1")
     old, new = _place(), _place(signing="2", accepted="1,2")
     assert await new.read(await old.create(session)) == session
     with pytest.raises(Rejected):

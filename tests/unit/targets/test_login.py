@@ -16,7 +16,7 @@ from targets.common.settings import Options, Settings, SettingsError
 from targets.http.keys import Keyring
 from targets.server.capacity import Slots
 from targets.server.service import Service, at_work
-from targets.state import Place
+from targets.state import SessionStore
 from targets.state.memory import Memory
 from targets.state.token import Token
 from targets.storage.journal import Journal
@@ -25,7 +25,7 @@ from tests.support.served_target import SETTINGS, Client
 SCHEMES = ("jwt", "session", "opaque")
 
 
-def _place(scheme: str, ttl: float = 60.0) -> Place:
+def _place(scheme: str, ttl: float = 60.0) -> SessionStore:
     return Token(Keyring("s"), ttl) if scheme == "jwt" else Memory(ttl)
 
 

@@ -7,14 +7,14 @@ import pytest
 from aiohttp.test_utils import RawTestServer
 
 from targets.apps import Parts, cart
-from targets.common.session import Session
+from targets.common.session import SessionState
 from targets.common.settings import Options, Settings, SettingsError
 from targets.http.errors import Conflict, Unavailable
 from targets.server.service import Service
 from targets.state import replicated
 from targets.state.replicated import Replicated
 from targets.storage.journal import Journal
-from targets.storage.peers import Entry, HttpPeer, peer_key
+from targets.storage.peers import HttpPeer, ReplicatedEntry, peer_key
 from tests.support.peers import Nearby
 
 OPS = [f"{n:016x}" for n in range(1, 9)]
@@ -36,7 +36,7 @@ async def three(ack: str = "peer") -> AsyncIterator[tuple[list[Replicated], list
 @pytest.mark.parametrize("survivor", [1, 2])
 async def test_any_survivor_answers_for_a_killed_replica(survivor: int) -> None:
     async with three() as (places, known):
-        session = Session.born("u1")
+        session = SessionState.born("u1")
         handle = await places[0].create(session)
         session = session.wrote("0", OPS[0], {})
         await places[0].write(handle, session)
@@ -49,7 +49,7 @@ async def test_any_survivor_answers_for_a_killed_replica(survivor: int) -> None:
 
 async def test_one_that_comes_back_empty_gets_its_own_back() -> None:
     async with three() as (places, known):
-        session = Session.born("u1")
+        session = SessionState.born("u1")
         handle = await places[0].create(session)
         known[0].away = True
         after = session.wrote("0", OPS[0], {})
@@ -66,7 +66,7 @@ async def test_one_that_comes_back_empty_gets_its_own_back() -> None:
 
 async def test_whoever_woke_up_late_does_not_undo_what_was_acknowledged_meanwhile() -> None:
     async with three() as (places, known):
-        session = Session.born("u1")
+        session = SessionState.born("u1")
         handle = await places[1].create(session)
         known[1].away = True  # paused: it still leads, by its own account
         meanwhile = session.wrote("0", OPS[0], {"tea": 1})
@@ -80,10 +80,10 @@ async def test_whoever_woke_up_late_does_not_undo_what_was_acknowledged_meanwhil
 
 async def test_where_the_next_one_dies_all_is_copied_anew() -> None:
     async with three() as (places, known):
-        idle = Session.born("idle")
+        idle = SessionState.born("idle")
         handle = await places[0].create(idle)
         known[1].away = True
-        await places[0].create(Session.born("u2"))
+        await places[0].create(SessionState.born("u2"))
         known[0].away = True
         assert await places[2].read(handle) == idle
 
@@ -93,17 +93,17 @@ async def test_alone_a_write_that_waits_for_a_peer_is_refused_and_one_that_does_
         for other in known[1:]:
             other.away = True
         with pytest.raises(Unavailable):
-            await places[0].create(Session.born("u1"))
+            await places[0].create(SessionState.born("u1"))
     async with three(ack="self") as (places, known):
         for other in known[1:]:
             other.away = True
-        session = Session.born("u1")
+        session = SessionState.born("u1")
         assert await places[0].read(await places[0].create(session)) == session
 
 
 async def test_with_ack_self_the_copy_follows_by_itself_and_at_the_latest_with_an_orderly_stop() -> None:
     async with three(ack="self") as (places, known):
-        session = Session.born("u1")
+        session = SessionState.born("u1")
         handle = await places[0].create(session)
         assert known[1].place.give(handle) is None
         await places[0].close()
@@ -125,7 +125,7 @@ async def test_over_http_copies_arrive_and_a_peer_is_given_them() -> None:
     async with reached(Replicated([], key=key)) as address:
         near = Replicated([HttpPeer(address, key)])
         await near.open()
-        sessions = [Session.born(f"u{n}") for n in range(3)]
+        sessions = [SessionState.born(f"u{n}") for n in range(3)]
         handles = [await near.create(session) for session in sessions]
         await near.close()
         peer = HttpPeer(address, key)
@@ -140,7 +140,7 @@ async def test_many_copies_go_in_several_requests() -> None:
     key = peer_key("s")
     async with reached(Replicated([], key=key)) as address:
         peer = HttpPeer(address, key)
-        entries = [Entry(f"{n:032x}", 1e12, Session.born(f"u{n}")) for n in range(1001)]
+        entries = [ReplicatedEntry(f"{n:032x}", 1e12, SessionState.born(f"u{n}")) for n in range(1001)]
         assert await peer.keep(entries) == set()
         assert await peer.give(entries[-1].handle) == entries[-1]
         await peer.close()

@@ -15,14 +15,14 @@ from typing import Any
 import pytest
 
 from targets.apps import Parts, saga
-from targets.apps.saga import BEGIN, END, RECORD, STEPS, UNDOES, Coordinator, Diary, Order
-from targets.common.session import Session
+from targets.apps.saga import BEGIN, END, RECORD, STEPS, UNDOES, Coordinator, SagaLog, SagaOrder
+from targets.common.session import SessionState
 from targets.common.settings import Options, Settings, SettingsError
 from targets.http.errors import Unavailable
 from targets.server import catalog
 from targets.server.service import at_work
-from targets.sessions.service import Wish
-from targets.state import Place
+from targets.sessions.service import WriteRequest
+from targets.state import SessionStore
 from targets.state.eventlog import EventLog
 from targets.state.memory import Memory
 from targets.storage.journal import Journal
@@ -103,10 +103,12 @@ async def test_an_order_asked_for_twice_is_taken_once(world: World) -> None:
 
 
 @asynccontextmanager
-async def coordinating(world: World, place: Place, *, die_at: str = "", log: bool = True) -> AsyncIterator[Coordinator]:
+async def coordinating(
+    world: World, place: SessionStore, *, die_at: str = "", log: bool = True
+) -> AsyncIterator[Coordinator]:
     settings = Settings("r0", world.boot(), volume=world.volume)
     parts = Parts(place, Journal(world.path / "journal", settings), settings)
-    coordinator = Coordinator(parts, Diary(world.volume if log else None, "always", die_at))
+    coordinator = Coordinator(parts, SagaLog(world.volume if log else None, "always", die_at))
     async with at_work(place, [coordinator.working]):
         yield coordinator
 
@@ -119,8 +121,8 @@ def dying(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "kill", killed)
 
 
-def order(op: str, handle: str = "", refused: str = "") -> Order:
-    return Order(Wish("0", op, handle, "u1"), "tea", 1, refused)
+def order(op: str, handle: str = "", refused: str = "") -> SagaOrder:
+    return SagaOrder(WriteRequest("0", op, handle, "u1"), "tea", 1, refused)
 
 
 def whole(seen: Counter[str]) -> bool:
@@ -176,7 +178,7 @@ async def test_an_order_whose_place_is_away_is_brought_to_its_end_later(world: W
     class Away(Memory):
         away = False
 
-        async def write(self, handle: str, session: Session) -> str:
+        async def write(self, handle: str, session: SessionState) -> str:
             if self.away:
                 raise Unavailable("away")
             return await super().write(handle, session)
@@ -201,14 +203,14 @@ async def test_an_order_whose_place_is_away_is_brought_to_its_end_later(world: W
     assert await counted(world.place(), handle) == 0
 
 
-async def counted(place: Place, handle: str) -> int:
+async def counted(place: SessionStore, handle: str) -> int:
     session = await place.read(handle)
     return session.version if session else 0
 
 
 def test_a_saga_goes_with_no_token_and_a_durable_log_with_no_missing_volume(world: World) -> None:
     with pytest.raises(SettingsError, match="does not go with the state token"):
-        catalog.chosen("saga", "token", Options())
+        catalog.select("saga", "token", Options())
     settings = Settings("r0", "b0")
     with pytest.raises(SettingsError, match="the app saga needs --volume"):
         saga.app(Parts(Memory(), Journal(None, settings), settings))

@@ -10,7 +10,7 @@ from targets.http.routes import Routes
 from targets.server.capacity import Slots
 from targets.server.service import Service, at_work
 from targets.state.memory import Memory
-from targets.state.none import Nowhere
+from targets.state.none import NullStore
 from tests.support.served_target import SETTINGS, Client, served, visited
 
 
@@ -29,18 +29,18 @@ async def test_every_reply_says_who_answered() -> None:
 
 
 async def test_health_tells_the_nonce() -> None:
-    async with visited(echo, Nowhere()) as client:
+    async with visited(echo, NullStore()) as client:
         reply = await client.get("/healthz")
         assert reply.body == {"status": "ok", "nonce": "mine", "replica": "r7", "boot": "b00", "opened_s": 0.0}
 
 
 async def test_a_query_is_no_part_of_the_path() -> None:
-    async with visited(echo, Nowhere()) as client:
+    async with visited(echo, NullStore()) as client:
         assert (await client.get("/?a=1")).status == 200
 
 
 async def test_while_stopping_health_is_503_and_connections_end() -> None:
-    service = Service(SETTINGS, echo.app(Parts(Nowhere(), None, SETTINGS)), Nowhere())  # type: ignore[arg-type]  # echo has no effects
+    service = Service(SETTINGS, echo.app(Parts(NullStore(), None, SETTINGS)), NullStore())  # type: ignore[arg-type]  # echo has no effects
     service.drain()
     request = SimpleNamespace(method="GET", raw_path="/healthz", headers={})
     response = await service.handle(request)  # type: ignore[arg-type]  # only these are looked at
@@ -73,7 +73,7 @@ class Gate:
 
 async def test_no_more_requests_than_slots_are_inside_and_health_is_not_kept_waiting() -> None:
     gate = Gate()
-    async with served(gate, Nowhere(), slots=Slots(0.001, 2)) as server:
+    async with served(gate, NullStore(), slots=Slots(0.001, 2)) as server:
         client = Client(server)
         waiting = [asyncio.create_task(client.get("/")) for _ in range(5)]
         await gate.two.wait()
@@ -122,7 +122,7 @@ async def test_a_slot_is_given_back_by_a_request_that_fails() -> None:
 async def test_an_apps_own_work_begins_once_its_place_is_open_and_ends_before_it_is_closed() -> None:
     told: list[str] = []
 
-    class Place(Nowhere):
+    class Place(NullStore):
         async def open(self) -> None:
             told.append("open")
 

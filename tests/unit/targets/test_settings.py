@@ -23,7 +23,7 @@ def test_every_app_takes_every_state_or_refuses_it_with_a_reason() -> None:
     for app in catalog.names("apps"):
         for state in catalog.names("state"):
             try:
-                catalog.chosen(app, state, Options())
+                catalog.select(app, state, Options())
             except SettingsError as problem:
                 assert app in str(problem) and state in str(problem)
 
@@ -39,12 +39,12 @@ def test_apps_and_states_go_together_or_say_why_not(app: str, state: str) -> Non
     chosen_app, chosen_state = [catalog._file(kind, name) for kind, name in (("apps", app), ("state", state))]
     if state in getattr(chosen_app, "REFUSES", {}):
         with pytest.raises(SettingsError, match="does not go with"):
-            catalog.chosen(app, state, Options())
+            catalog.select(app, state, Options())
     elif chosen_app.KEEPS_SESSIONS == chosen_state.KEEPS_SESSIONS:  # type: ignore[attr-defined]  # every file has it
-        assert catalog.chosen(app, state, Options()) == (chosen_app, chosen_state)
+        assert catalog.select(app, state, Options()) == (chosen_app, chosen_state)
     else:
         with pytest.raises(SettingsError, match="keeps no"):
-            catalog.chosen(app, state, Options())
+            catalog.select(app, state, Options())
 
 
 @pytest.mark.parametrize(

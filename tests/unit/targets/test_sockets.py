@@ -17,8 +17,8 @@ from targets.common.settings import Options, Settings, SettingsError
 from targets.http.errors import Unavailable
 from targets.server import catalog
 from targets.server.capacity import Slots
-from targets.sessions.bus import Alone, Said, later
-from targets.state import Place
+from targets.sessions.bus import LocalBus, RoomMessage, later
+from targets.state import SessionStore
 from targets.state.memory import Memory
 from targets.storage.journal import Journal
 from tests.support.served_target import served
@@ -66,7 +66,7 @@ class Player:
 
 @asynccontextmanager
 async def players(
-    app: ModuleType, count: int, path: str, place: Place | None = None, **more: Any
+    app: ModuleType, count: int, path: str, place: SessionStore | None = None, **more: Any
 ) -> AsyncIterator[list[Player]]:
     async with served(app, place or Memory(), **more) as server:
         everybody = [await Player(server, f"u{n}").join(path) for n in range(1, count + 1)]
@@ -184,14 +184,14 @@ async def test_open_sockets_hold_no_emulated_slot() -> None:
 
 
 async def test_what_was_missed_is_told_before_what_is_said_meanwhile_and_nothing_twice() -> None:
-    class Slow(Alone):
+    class Slow(LocalBus):
         """A history of three, of which the last is also said while it is being read, and once more after that."""
 
-        async def since(self, room: str, at: str) -> list[Said]:
-            kept = [Said(room, "x", json.dumps({"op": op}), f"{n}-0") for n, op in enumerate(OPS[:3], 1)]
+        async def since(self, room: str, at: str) -> list[RoomMessage]:
+            kept = [RoomMessage(room, "x", json.dumps({"op": op}), f"{n}-0") for n, op in enumerate(OPS[:3], 1)]
             self._deliver(kept[-1])
-            self._deliver(Said(room, "x", json.dumps({"op": OPS[3]}), "10-0"))
-            for late in (kept[-1], Said(room, "x", json.dumps({"op": OPS[4]}), "11-0")):
+            self._deliver(RoomMessage(room, "x", json.dumps({"op": OPS[3]}), "10-0"))
+            for late in (kept[-1], RoomMessage(room, "x", json.dumps({"op": OPS[4]}), "11-0")):
                 asyncio.get_running_loop().call_later(0.01, self._deliver, late)
             return [said for said in kept if later(said.at, at)]
 
@@ -229,9 +229,9 @@ async def test_nobody_moves_further_than_a_step(step: dict[str, object]) -> None
 @pytest.mark.parametrize("app", ["chat", "game"])
 def test_a_token_makes_no_sense_on_an_open_socket_and_the_reason_is_told(app: str) -> None:
     with pytest.raises(SettingsError, match="no cookie can change on an open WebSocket"):
-        catalog.chosen(app, "token", Options())
+        catalog.select(app, "token", Options())
     for state in ("memory", "redis", "checkpoint", "eventlog"):
-        catalog.chosen(app, state, Options())
+        catalog.select(app, state, Options())
 
 
 @pytest.mark.parametrize(

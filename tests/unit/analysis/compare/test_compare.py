@@ -10,27 +10,30 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.analysis.compare import Comparison, Metric, Outcome, Side, compare
-from harness.results.summary import Arm
+from harness.analysis.compare import ComparedRun, Comparison, ComparisonOutcome, Metric, compare
+from harness.results.summary import ArmFigures
 from harness.results.verdicts import Result, Verdict
 from tests.support.compare import Session, changed
 
 BASELINE = Session(seed=1).side()
 RUN = Session(seed=2).side()
-TURNED = {Outcome.REGRESSION: Outcome.IMPROVED, Outcome.IMPROVED: Outcome.REGRESSION}
+TURNED = {
+    ComparisonOutcome.REGRESSION: ComparisonOutcome.IMPROVED,
+    ComparisonOutcome.IMPROVED: ComparisonOutcome.REGRESSION,
+}
 
 
 def metric(found: Comparison, measure: str, design: str = "subject", arm: str = "control") -> Metric:
     return next(one for one in found.metrics if (one.design, one.arm, one.measure) == (design, arm, measure))
 
 
-def slow(factor: float, seed: int = 2, **more: float) -> Side:
+def slow(factor: float, seed: int = 2, **more: float) -> ComparedRun:
     return Session(seed=seed, slower={"subject": factor, **more}).side()
 
 
 def test_a_build_against_itself_is_equivalent_whatever_the_machine_does_between_rounds() -> None:
     found = compare(RUN, BASELINE)
-    assert found.outcome is Outcome.EQUIVALENT, found.why
+    assert found.outcome is ComparisonOutcome.EQUIVALENT, found.why
     assert found.outcome.exit_code == 0
     low, high = metric(found, "throughput").interval or (0, 0)
     assert 1 / 1.1 < low < 1 < high < 1.1
@@ -38,11 +41,11 @@ def test_a_build_against_itself_is_equivalent_whatever_the_machine_does_between_
 
 def test_a_design_that_became_slower_is_a_regression_that_names_it() -> None:
     found = compare(slow(1.25), BASELINE)
-    assert found.outcome is Outcome.REGRESSION
+    assert found.outcome is ComparisonOutcome.REGRESSION
     assert found.outcome.exit_code == 1
-    assert metric(found, "p50").outcome is Outcome.REGRESSION
+    assert metric(found, "p50").outcome is ComparisonOutcome.REGRESSION
     assert metric(found, "p50").ratio == pytest.approx(1.25, rel=0.05)
-    assert {one.design for one in found.metrics if one.outcome is Outcome.REGRESSION} == {"subject"}
+    assert {one.design for one in found.metrics if one.outcome is ComparisonOutcome.REGRESSION} == {"subject"}
     assert any("subject, control arm: p50 against reference" in why for why in found.why)
 
 
@@ -53,18 +56,18 @@ def test_less_throughput_is_worse_and_its_ratio_lies_above_one() -> None:
 def test_a_design_that_became_faster_is_improved() -> None:
     quiet = Session(seed=1, drift=0.0).side()
     found = compare(Session(seed=2, drift=0.0, slower={"subject": 0.7}).side(), quiet)
-    assert found.outcome is Outcome.IMPROVED, found.why
+    assert found.outcome is ComparisonOutcome.IMPROVED, found.why
     assert found.outcome.exit_code == 0
 
 
 def test_a_shift_of_the_size_of_the_margin_is_inconclusive() -> None:
     found = compare(slow(1.1), BASELINE)
-    assert metric(found, "p50").outcome is Outcome.INCONCLUSIVE
-    assert (found.outcome, found.outcome.exit_code) == (Outcome.INCONCLUSIVE, 3)
+    assert metric(found, "p50").outcome is ComparisonOutcome.INCONCLUSIVE
+    assert (found.outcome, found.outcome.exit_code) == (ComparisonOutcome.INCONCLUSIVE, 3)
 
 
 def test_a_wider_margin_lets_it_pass() -> None:
-    assert compare(slow(1.25), BASELINE, margin=0.5).outcome is Outcome.EQUIVALENT
+    assert compare(slow(1.25), BASELINE, margin=0.5).outcome is ComparisonOutcome.EQUIVALENT
 
 
 def test_a_reference_that_became_slower_does_not_make_the_others_look_better() -> None:
@@ -72,42 +75,42 @@ def test_a_reference_that_became_slower_does_not_make_the_others_look_better() -
     found = compare(
         Session(seed=2, echo_noise=0.5, slower={"reference": 1.4}).side(), Session(seed=1, echo_noise=0.5).side()
     )
-    assert metric(found, "p50").outcome is Outcome.IMPROVED
-    assert metric(found, "p50", "reference").outcome is Outcome.INCONCLUSIVE
-    assert found.outcome is Outcome.INCONCLUSIVE
+    assert metric(found, "p50").outcome is ComparisonOutcome.IMPROVED
+    assert metric(found, "p50", "reference").outcome is ComparisonOutcome.INCONCLUSIVE
+    assert found.outcome is ComparisonOutcome.INCONCLUSIVE
     assert "reference became worse" in " ".join(found.why)
 
 
 def test_a_reference_that_became_slower_is_seen_against_the_echo_where_that_is_steady() -> None:
     found = compare(slow(1.4, reference=1.4), BASELINE)
-    assert metric(found, "throughput", "reference").outcome is Outcome.REGRESSION
-    assert found.outcome is Outcome.REGRESSION
+    assert metric(found, "throughput", "reference").outcome is ComparisonOutcome.REGRESSION
+    assert found.outcome is ComparisonOutcome.REGRESSION
 
 
 def test_a_fault_arm_is_held_against_its_own_control() -> None:
     both = Session(seed=1, arms=("control", "fault")).side()
     found = compare(Session(seed=2, arms=("control", "fault"), slower={"subject": 1.5}).side(), both)
-    assert metric(found, "p50", arm="fault").outcome is Outcome.EQUIVALENT
-    assert metric(found, "p50", arm="control").outcome is Outcome.REGRESSION
+    assert metric(found, "p50", arm="fault").outcome is ComparisonOutcome.EQUIVALENT
+    assert metric(found, "p50", arm="control").outcome is ComparisonOutcome.REGRESSION
 
 
 @pytest.mark.parametrize("pairs", [1, 2, 5])
 def test_fewer_than_six_pairs_say_nothing_about_times_and_all_about_losses(pairs: int) -> None:
     few = Session(seed=2, pairs=pairs, slower={"subject": 3.0}).side()
     found = compare(few, BASELINE)
-    assert {one.outcome for one in found.metrics} == {Outcome.INCONCLUSIVE}
-    assert found.outcome is Outcome.INCONCLUSIVE
+    assert {one.outcome for one in found.metrics} == {ComparisonOutcome.INCONCLUSIVE}
+    assert found.outcome is ComparisonOutcome.INCONCLUSIVE
     assert "--repeat 6" in " ".join(found.why)
     if pairs > 1:
         lossy = changed(few, "subject", 0, {"lost": 1}, "writes")
-        assert compare(lossy, BASELINE).outcome is Outcome.REGRESSION
+        assert compare(lossy, BASELINE).outcome is ComparisonOutcome.REGRESSION
 
 
 @pytest.mark.parametrize("noisy", ["run", "baseline"])
 def test_an_a_a_arm_that_moved_makes_it_inconclusive(noisy: str) -> None:
     moved = Session(seed=3, aa_slower=1.08, slower={"subject": 1.25 if noisy == "run" else 1.0}).side()
     found = compare(moved, BASELINE) if noisy == "run" else compare(slow(1.25), moved)
-    assert found.outcome is Outcome.INCONCLUSIVE
+    assert found.outcome is ComparisonOutcome.INCONCLUSIVE
     assert metric(found, "p50").why.endswith("without that: regression")
     assert "A/A" in " ".join(found.why)
 
@@ -116,13 +119,13 @@ def test_an_a_a_arm_that_moved_makes_it_inconclusive(noisy: str) -> None:
 def test_an_echo_that_moved_makes_it_inconclusive(speed: float) -> None:
     steady = Session(seed=1, drift=0.02).side()
     found = compare(Session(seed=2, drift=0.02, speed=speed, slower={"subject": 1.25}).side(), steady)
-    assert found.outcome is Outcome.INCONCLUSIVE
+    assert found.outcome is ComparisonOutcome.INCONCLUSIVE
     assert "echo" in " ".join(found.why)
 
 
 def test_without_an_a_a_arm_nobody_knows_the_noise() -> None:
     bare = replace(RUN, summary=replace(RUN.summary, controls=replace(RUN.summary.controls, aa=None)))
-    assert compare(bare, BASELINE).outcome is Outcome.INCONCLUSIVE
+    assert compare(bare, BASELINE).outcome is ComparisonOutcome.INCONCLUSIVE
 
 
 def test_what_is_flagged_must_exceed_the_a_a_arms_own_movement() -> None:
@@ -130,7 +133,7 @@ def test_what_is_flagged_must_exceed_the_a_a_arms_own_movement() -> None:
     moved = Session(seed=2, noise=0.001, drift=0.0, aa_slower=1.04, slower={"subject": 1.03}).side()
     found = compare(moved, base, margin=0.01)
     assert "no more than the A/A arm moved" in metric(found, "p50").why
-    assert metric(found, "p50").outcome is Outcome.INCONCLUSIVE
+    assert metric(found, "p50").outcome is ComparisonOutcome.INCONCLUSIVE
 
 
 def test_what_happened_in_half_the_session_alone_is_not_flagged() -> None:
@@ -141,11 +144,11 @@ def test_what_happened_in_half_the_session_alone_is_not_flagged() -> None:
     mixed = _with_arm(calm, replace(early[0], repeats=(*early[:30], *late[30:])))
     found = metric(compare(mixed, before), "p50")
     assert (found.interval or (0, 0))[0] > 1.1
-    assert found.outcome is Outcome.INCONCLUSIVE
+    assert found.outcome is ComparisonOutcome.INCONCLUSIVE
     assert "each half" in found.why
 
 
-def _with_arm(side: Side, arm: Arm) -> Side:
+def _with_arm(side: ComparedRun, arm: ArmFigures) -> ComparedRun:
     told = side.summary.designs["subject"]
     designs = {**side.summary.designs, "subject": replace(told, arms={"control": arm})}
     return replace(side, summary=replace(side.summary, designs=designs))
@@ -156,7 +159,7 @@ def test_repeats_with_a_saturated_driver_do_not_count() -> None:
     tired = replace(arm.repeats[0], driver=replace(arm.driver, saturated=True))
     found = compare(_with_arm(RUN, replace(arm, repeats=(tired, *arm.repeats[1:]))), BASELINE)
     assert metric(found, "p50").pairs == (5, 6)
-    assert found.outcome is Outcome.INCONCLUSIVE
+    assert found.outcome is ComparisonOutcome.INCONCLUSIVE
 
 
 def test_what_does_not_gate_may_be_open_and_the_rest_still_passes() -> None:
@@ -167,8 +170,8 @@ def test_what_does_not_gate_may_be_open_and_the_rest_still_passes() -> None:
         for one in arm.repeats
     )
     found = compare(_with_arm(RUN, replace(arm, repeats=repeats)), BASELINE)
-    assert metric(found, "p99").outcome is Outcome.INCONCLUSIVE
-    assert found.outcome is Outcome.EQUIVALENT, found.why
+    assert metric(found, "p99").outcome is ComparisonOutcome.INCONCLUSIVE
+    assert found.outcome is ComparisonOutcome.EQUIVALENT, found.why
 
 
 COUNTS: list[tuple[str, str]] = [
@@ -182,7 +185,7 @@ COUNTS: list[tuple[str, str]] = [
 @pytest.mark.parametrize("nth", [0, 5])
 def test_a_single_one_in_any_repeat_is_a_regression(what: str, count: str, nth: int) -> None:
     found = compare(changed(RUN, "subject", nth, {count: 1}, what), BASELINE)
-    assert found.outcome is Outcome.REGRESSION
+    assert found.outcome is ComparisonOutcome.REGRESSION
     assert len(found.why) == 1 and found.why[0].startswith("subject: control arm: 1 ")
 
 
@@ -193,11 +196,11 @@ def test_a_loss_in_the_a_a_arm_is_a_loss_of_its_design() -> None:
     repeats = (*aa.arm.repeats[:-1], replace(last, writes=replace(last.writes, lost=1)))
     controls = replace(RUN.summary.controls, aa=replace(aa, arm=replace(aa.arm, repeats=repeats)))
     found = compare(replace(RUN, summary=replace(RUN.summary, controls=controls)), BASELINE)
-    assert found.outcome is Outcome.REGRESSION
+    assert found.outcome is ComparisonOutcome.REGRESSION
     assert "reference" in found.why[0]
 
 
-def _losing(side: Side, lost: int) -> Side:
+def _losing(side: ComparedRun, lost: int) -> ComparedRun:
     """A design that loses by its theory."""
     told = side.summary.designs["subject"]
     designs = {**side.summary.designs, "subject": replace(told, describe={**told.describe, "at_risk": "victim"})}
@@ -206,27 +209,27 @@ def _losing(side: Side, lost: int) -> Side:
 
 
 def test_a_design_that_loses_by_its_theory_may_lose_some_more() -> None:
-    assert compare(_losing(RUN, 70), _losing(BASELINE, 60)).outcome is Outcome.EQUIVALENT
-    assert compare(_losing(RUN, 1), _losing(BASELINE, 0)).outcome is Outcome.REGRESSION
+    assert compare(_losing(RUN, 70), _losing(BASELINE, 60)).outcome is ComparisonOutcome.EQUIVALENT
+    assert compare(_losing(RUN, 1), _losing(BASELINE, 0)).outcome is ComparisonOutcome.REGRESSION
 
 
 def test_a_design_that_keeps_by_its_theory_may_not_lose_more_even_from_a_bad_baseline() -> None:
     one, two = (changed(side, "subject", 0, {"lost": n}) for side, n in ((BASELINE, 1), (RUN, 2)))
-    assert compare(two, one).outcome is Outcome.REGRESSION
-    assert compare(one, two).outcome is Outcome.EQUIVALENT
+    assert compare(two, one).outcome is ComparisonOutcome.REGRESSION
+    assert compare(one, two).outcome is ComparisonOutcome.EQUIVALENT
 
 
 @pytest.mark.parametrize(
     ("before", "now", "outcome"),
     [
-        (Result.PASS, Result.FAIL, Outcome.REGRESSION),
-        (Result.UNKNOWN, Result.FAIL, Outcome.REGRESSION),
-        (Result.FAIL, Result.FAIL, Outcome.EQUIVALENT),
-        (Result.FAIL, Result.PASS, Outcome.EQUIVALENT),
-        (Result.PASS, Result.UNKNOWN, Outcome.INCONCLUSIVE),
+        (Result.PASS, Result.FAIL, ComparisonOutcome.REGRESSION),
+        (Result.UNKNOWN, Result.FAIL, ComparisonOutcome.REGRESSION),
+        (Result.FAIL, Result.FAIL, ComparisonOutcome.EQUIVALENT),
+        (Result.FAIL, Result.PASS, ComparisonOutcome.EQUIVALENT),
+        (Result.PASS, Result.UNKNOWN, ComparisonOutcome.INCONCLUSIVE),
     ],
 )
-def test_a_verdict_that_fails_only_now_is_a_regression(before: Result, now: Result, outcome: Outcome) -> None:
+def test_a_verdict_that_fails_only_now_is_a_regression(before: Result, now: Result, outcome: ComparisonOutcome) -> None:
     run, baseline = (
         replace(side, verdicts=(Verdict("finds", result, "why", "subject"),))
         for side, result in ((RUN, now), (BASELINE, before))
@@ -236,22 +239,22 @@ def test_a_verdict_that_fails_only_now_is_a_regression(before: Result, now: Resu
 
 def test_a_driver_that_was_late_says_nothing_about_losses() -> None:
     late = Verdict("driver_kept_up", Result.UNKNOWN, "late", "subject")
-    assert compare(replace(RUN, verdicts=(*RUN.verdicts, late)), BASELINE).outcome is Outcome.EQUIVALENT
+    assert compare(replace(RUN, verdicts=(*RUN.verdicts, late)), BASELINE).outcome is ComparisonOutcome.EQUIVALENT
 
 
 def test_a_run_that_judged_no_session_leaves_its_invariants_open() -> None:
     side = RUN
     for nth in range(6):
         side = changed(side, "subject", nth, {"judged": 0})
-    assert compare(side, BASELINE).outcome is Outcome.INCONCLUSIVE
+    assert compare(side, BASELINE).outcome is ComparisonOutcome.INCONCLUSIVE
 
 
-def _planned(**change: object) -> Side:
+def _planned(**change: object) -> ComparedRun:
     return replace(RUN, plan=replace(RUN.plan, **change))  # type: ignore[arg-type]  # a field of the plan by its name
 
 
 DESIGNS = RUN.plan.designs
-OTHER: Mapping[str, Side] = {
+OTHER: Mapping[str, ComparedRun] = {
     "hash": _planned(sha256="6" * 64),
     "scenario": _planned(scenario="another"),
     "load": _planned(load={**RUN.plan.load, "concurrent": 9}),
@@ -266,10 +269,10 @@ OTHER: Mapping[str, Side] = {
 
 @pytest.mark.parametrize("run", OTHER.values(), ids=OTHER.keys())
 @pytest.mark.parametrize("turned", [False, True])
-def test_another_experiment_is_not_comparable_not_even_its_losses(run: Side, turned: bool) -> None:
+def test_another_experiment_is_not_comparable_not_even_its_losses(run: ComparedRun, turned: bool) -> None:
     lossy = changed(run, "reference", 0, {"lost": 1})
     found = compare(BASELINE, lossy) if turned else compare(lossy, BASELINE)
-    assert (found.outcome, found.outcome.exit_code) == (Outcome.NOT_COMPARABLE, 3)
+    assert (found.outcome, found.outcome.exit_code) == (ComparisonOutcome.NOT_COMPARABLE, 3)
     assert not found.metrics and not found.invariants
     assert found.why
 
@@ -278,25 +281,28 @@ def test_another_experiment_is_not_comparable_not_even_its_losses(run: Side, tur
 def test_another_machine_is_not_comparable_but_for_its_losses(change: dict[str, object]) -> None:
     moved = _planned(environment={**RUN.plan.environment, **change})
     found = compare(moved, BASELINE)
-    assert found.outcome is Outcome.NOT_COMPARABLE
+    assert found.outcome is ComparisonOutcome.NOT_COMPARABLE
     assert next(iter(change)) in found.why[0]
     assert found.metrics == ()
     lossy = changed(moved, "subject", 3, {"lost": 1}, "writes")
-    assert compare(lossy, BASELINE).outcome is Outcome.REGRESSION
+    assert compare(lossy, BASELINE).outcome is ComparisonOutcome.REGRESSION
     allowed = compare(moved, BASELINE, allow_environment=True)
-    assert allowed.outcome is Outcome.EQUIVALENT
+    assert allowed.outcome is ComparisonOutcome.EQUIVALENT
     assert allowed.declared
 
 
 @pytest.mark.parametrize("change", [{"python": "3.11.9"}, {"kernel": "Linux 6.9"}], ids=lambda c: next(iter(c)))
 def test_a_patch_of_python_or_the_kernel_is_the_same_machine(change: dict[str, object]) -> None:
-    assert compare(_planned(environment={**RUN.plan.environment, **change}), BASELINE).outcome is Outcome.EQUIVALENT
+    assert (
+        compare(_planned(environment={**RUN.plan.environment, **change}), BASELINE).outcome
+        is ComparisonOutcome.EQUIVALENT
+    )
 
 
 def test_what_else_differs_is_told() -> None:
     described = {**DESIGNS, "subject": {**DESIGNS["subject"], "service_time_s": 0.025}}
     found = compare(_planned(designs=described, versions={"session-harness": "0.2"}), BASELINE)
-    assert found.outcome is Outcome.EQUIVALENT
+    assert found.outcome is ComparisonOutcome.EQUIVALENT
     assert len(found.changes) == 2
 
 
@@ -328,8 +334,8 @@ def test_turned_round_a_regression_is_an_improvement_and_all_else_the_same(
             assert a.ratio * (b.ratio or 0) == pytest.approx(1)
 
 
-def outcomes(trials: int, slower: float, noise: float, pairs: int) -> Counter[Outcome]:
-    found: Counter[Outcome] = Counter()
+def outcomes(trials: int, slower: float, noise: float, pairs: int) -> Counter[ComparisonOutcome]:
+    found: Counter[ComparisonOutcome] = Counter()
     for nth in range(trials):
         baseline = Session(seed=2 * nth, noise=noise, pairs=pairs).side()
         run = Session(seed=2 * nth + 1, noise=noise, pairs=pairs, slower={"subject": slower}).side()
@@ -339,19 +345,19 @@ def outcomes(trials: int, slower: float, noise: float, pairs: int) -> Counter[Ou
 
 @pytest.mark.parametrize(("noise", "pairs"), [(0.05, 6), (0.15, 6), (0.05, 12)])
 def test_noise_alone_is_not_called_a_regression(noise: float, pairs: int) -> None:
-    assert outcomes(60, 1.0, noise, pairs)[Outcome.REGRESSION] == 0
+    assert outcomes(60, 1.0, noise, pairs)[ComparisonOutcome.REGRESSION] == 0
 
 
 def test_a_build_against_itself_passes_where_a_ratio_is_good_to_two_per_cent() -> None:
-    assert outcomes(60, 1.0, 0.015, 6)[Outcome.EQUIVALENT] >= 54
+    assert outcomes(60, 1.0, 0.015, 6)[ComparisonOutcome.EQUIVALENT] >= 54
 
 
 def test_a_quarter_slower_is_found_at_two_per_cent_with_six_pairs_and_at_five_with_twenty() -> None:
-    assert outcomes(40, 1.25, 0.02, 6)[Outcome.REGRESSION] >= 36
-    assert outcomes(40, 1.25, 0.05, 20)[Outcome.REGRESSION] >= 36
+    assert outcomes(40, 1.25, 0.02, 6)[ComparisonOutcome.REGRESSION] >= 36
+    assert outcomes(40, 1.25, 0.05, 20)[ComparisonOutcome.REGRESSION] >= 36
 
 
 def test_a_regression_of_exactly_the_margin_is_flagged_no_more_often_than_chance_allows() -> None:
     """The margin itself is the hypothesis: with Holm over all metrics at most 2.5 % of such sessions."""
-    flagged = outcomes(150, math.exp(math.log1p(0.10)), 0.03, 8)[Outcome.REGRESSION]
+    flagged = outcomes(150, math.exp(math.log1p(0.10)), 0.03, 8)[ComparisonOutcome.REGRESSION]
     assert flagged <= 10  # P(more than 10 of 150 at 2.5 %) = 0.2 %

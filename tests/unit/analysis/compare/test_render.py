@@ -5,7 +5,7 @@ import xml.etree.ElementTree as ET
 from dataclasses import replace
 from pathlib import Path
 
-from harness.analysis.compare import Comparison, Outcome, compare
+from harness.analysis.compare import Comparison, ComparisonOutcome, compare
 from harness.analysis.compare import render as tell
 from harness.results.verdicts import Result, Verdict
 from tests.support.compare import Session, changed
@@ -26,7 +26,7 @@ def test_the_xml_has_a_case_an_invariant_and_a_metric_and_its_counts_are_right(t
     root = xml(SLOW, tmp_path)
     cases = root.findall(".//testcase")
     assert len(cases) == len(SLOW.invariants) + len(SLOW.metrics) + 1
-    flagged = sum(one.outcome is Outcome.REGRESSION for one in SLOW.metrics)
+    flagged = sum(one.outcome is ComparisonOutcome.REGRESSION for one in SLOW.metrics)
     assert flagged > 0
     assert len(root.findall(".//failure")) == flagged + 1  # and the comparison as a whole
     assert sum(int(suite.attrib["failures"]) for suite in root.findall("testsuite")) == flagged + 1

@@ -7,19 +7,19 @@ import pytest
 from harness.cluster import balancers
 from harness.cluster.balancers import (
     ABILITIES,
-    KINDS,
-    Kind,
+    SPECS,
+    BalancerSpec,
     available,
     caddy,
-    chosen,
     envoy,
     haproxy,
     nginx,
     require,
+    select,
     start,
     traefik,
 )
-from harness.cluster.supervisor import Child, Command
+from harness.cluster.supervisor import Child, ProcessSpec
 from harness.common.errors import EnvironmentLacksError, UsageError
 from harness.scenario.balancing import POLICIES, Balancing
 from harness.scenario.design import Design
@@ -33,7 +33,7 @@ class Unwanted:
 
     listen = "127.0.0.1"
 
-    async def spawn(self, command: Command) -> Child:
+    async def spawn(self, command: ProcessSpec) -> Child:
         raise AssertionError(f"started {command.name}")
 
 
@@ -45,31 +45,31 @@ def absent() -> Path:
     raise EnvironmentLacksError("no such balancer here", "pip install it")
 
 
-def there_are(monkeypatch: pytest.MonkeyPatch, *kinds: Kind) -> None:
+def there_are(monkeypatch: pytest.MonkeyPatch, *kinds: BalancerSpec) -> None:
     monkeypatch.setattr(balancers, "KINDS", {kind.name: kind for kind in kinds})
     monkeypatch.setattr(balancers, "SUPPORTS", {kind.name: kind.supports for kind in kinds})
 
 
 def kind(
     name: str, supports: frozenset[str] = EVERY, lacks: frozenset[str] = frozenset(), *, installed: bool = True
-) -> Kind:
-    return Kind(name, supports, lacks, "-v", present if installed else absent, KINDS["nginx"].start)
+) -> BalancerSpec:
+    return BalancerSpec(name, supports, lacks, "-v", present if installed else absent, SPECS["nginx"].start)
 
 
 def test_auto_takes_the_first_that_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     there_are(monkeypatch, kind("first", installed=False), kind("second"), kind("third"))
-    assert chosen(Balancing()).name == "second"
+    assert select(Balancing()).name == "second"
 
 
 def test_auto_passes_over_one_that_lacks_the_policy(monkeypatch: pytest.MonkeyPatch) -> None:
     there_are(monkeypatch, kind("plain", frozenset({"round_robin"})), kind("able"))
-    assert chosen(Balancing("cookie")).name == "able"
+    assert select(Balancing("cookie")).name == "able"
 
 
 def test_a_policy_it_lacks_names_those_that_have_it(monkeypatch: pytest.MonkeyPatch) -> None:
     there_are(monkeypatch, kind("plain", frozenset({"round_robin"})), kind("able"), kind("fit"))
     with pytest.raises(UsageError, match="plain cannot do cookie") as told:
-        chosen(Balancing("cookie", "plain"))
+        select(Balancing("cookie", "plain"))
     assert told.value.hint == "able, fit can"
 
 
@@ -89,14 +89,14 @@ def test_one_that_cannot_say_who_answered_is_not_taken_for_a_service_of_ones_own
 
 def test_an_unknown_balancer_is_a_usage_error_that_names_the_known() -> None:
     with pytest.raises(UsageError) as told:
-        chosen(Balancing(name="f5"))
+        select(Balancing(name="f5"))
     assert "haproxy" in told.value.hint and "nginx" in told.value.hint
 
 
 def test_none_installed_tells_the_line_that_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:
     there_are(monkeypatch, kind("first", installed=False))
     with pytest.raises(EnvironmentLacksError) as told:
-        chosen(Balancing(name="first"))
+        select(Balancing(name="first"))
     assert "pip install it" in told.value.hint
     assert available() == {"first": "no such balancer here: pip install it"}
 
@@ -132,5 +132,5 @@ def test_without_wheel_and_path_both_say_how_to_install(monkeypatch: pytest.Monk
 
 
 def test_what_a_balancer_supports_and_lacks_are_words_that_there_are() -> None:
-    for each in KINDS.values():
+    for each in SPECS.values():
         assert each.supports <= EVERY and each.lacks <= set(ABILITIES)

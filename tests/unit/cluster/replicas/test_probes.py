@@ -4,7 +4,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from harness.cluster.replicas.probes import Health, probe
+from harness.cluster.replicas.probes import HealthReport, probe
 from harness.common.ports import LOOPBACK, Reservation
 
 
@@ -27,14 +27,14 @@ OURS = b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n{"nonce": "n",
 @pytest.mark.parametrize(
     ("reply", "health"),
     [
-        (OURS, Health(200, "n", "r0", "b")),
-        (b"HTTP/1.0 503 Service Unavailable\r\n\r\n<html>none</html>", Health(503)),
-        (b"HTTP/1.1 200 OK\r\n\r\n[1, 2]", Health(200)),
-        (b"+PONG\r\n", Health(0)),
+        (OURS, HealthReport(200, "n", "r0", "b")),
+        (b"HTTP/1.0 503 Service Unavailable\r\n\r\n<html>none</html>", HealthReport(503)),
+        (b"HTTP/1.1 200 OK\r\n\r\n[1, 2]", HealthReport(200)),
+        (b"+PONG\r\n", HealthReport(0)),
         (b"", None),
     ],
 )
-async def test_a_reply_is_read_for_what_it_is(reply: bytes, health: Health | None) -> None:
+async def test_a_reply_is_read_for_what_it_is(reply: bytes, health: HealthReport | None) -> None:
     async with answering(reply) as port:
         assert await probe(LOOPBACK, port) == health
 

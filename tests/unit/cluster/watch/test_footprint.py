@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.cluster.watch.footprint import Moving, moving
+from harness.cluster.watch.footprint import Footprint, measure_footprint
 
 _LISTENER = "import socket,sys; s=socket.create_server(('127.0.0.1',0)); print('up',flush=True); sys.stdin.read()"
 
@@ -33,11 +33,11 @@ def test_the_lines_of_named_files_and_the_flags_are_the_configuration(tmp_path: 
     (tmp_path / "b.bin").write_bytes(b"\xff\xfe\x00" * 10)
     with _running("-f", "a.cfg", "--quiet", "b.bin", "nothing.cfg", "x" * 300, cwd=tmp_path) as pid:
         children = [FakeChild("balancer", pid), FakeChild("driver", pid)]
-        assert moving(children) == Moving(ports=1, config_lines=5)  # type: ignore[arg-type]  # -c, -f, --quiet, two lines
-        assert moving([FakeChild("replica", pid)]) == Moving(ports=1, config_lines=0)  # type: ignore[list-item]
+        assert measure_footprint(children) == Footprint(ports=1, config_lines=5)  # type: ignore[arg-type]  # -c, -f, --quiet, two lines
+        assert measure_footprint([FakeChild("replica", pid)]) == Footprint(ports=1, config_lines=0)  # type: ignore[list-item]
 
 
 def test_what_has_ended_counts_for_nothing(tmp_path: Path) -> None:
     with _running(cwd=tmp_path) as pid:
         pass
-    assert moving([FakeChild("balancer", pid)]) == Moving(0, 0)  # type: ignore[list-item]
+    assert measure_footprint([FakeChild("balancer", pid)]) == Footprint(0, 0)  # type: ignore[list-item]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.cluster.supervisor import Command, Supervisor, supervised
+from harness.cluster.supervisor import ProcessSpec, Supervisor, supervised
 from harness.cluster.watch.sampler import Sampler
 from harness.common.clock import Clock
 from harness.observations.samples import Sample
@@ -27,8 +27,8 @@ def of(samples: tuple[Sample, ...], name: str) -> list[Sample]:
 
 async def test_work_below_a_child_counts_as_its_own(supervisor: Supervisor, tmp_path: Path) -> None:
     argv = (sys.executable, "-S", "-c", BUSY_BELOW)
-    await supervisor.spawn(Command("nginx", "balancer", argv, tmp_path / "busy.log"))
-    await supervisor.spawn(Command("redis", "store", ("sleep", "1000"), tmp_path / "idle.log"))
+    await supervisor.spawn(ProcessSpec("nginx", "balancer", argv, tmp_path / "busy.log"))
+    await supervisor.spawn(ProcessSpec("redis", "store", ("sleep", "1000"), tmp_path / "idle.log"))
     sampler = Sampler(supervisor, Clock(0))
     sampler.sample()
     await asyncio.sleep(0.3)
@@ -61,7 +61,7 @@ async def test_nothing_is_kept_before_t0_is_known(supervisor: Supervisor) -> Non
 
 
 async def test_a_part_that_ends_is_no_trouble(supervisor: Supervisor, tmp_path: Path) -> None:
-    child = await supervisor.spawn(Command("r0", "replica", ("sleep", "1000"), tmp_path / "r0.log"))
+    child = await supervisor.spawn(ProcessSpec("r0", "replica", ("sleep", "1000"), tmp_path / "r0.log"))
     sampler = Sampler(supervisor, Clock(0))
     sampler.sample()
     os.kill(child.pid, 9)  # its end may not have been told yet when it is looked at
@@ -88,7 +88,7 @@ async def test_the_cpu_of_a_process_that_came_and_went_between_two_looks_counts(
 ) -> None:
     told, begin = tmp_path / "short.log", tmp_path / "begin"
     argv = (sys.executable, "-S", "-c", SHORT_LIVED, str(begin))
-    await supervisor.spawn(Command("r0", "replica", argv, told))
+    await supervisor.spawn(ProcessSpec("r0", "replica", argv, told))
     sampler = Sampler(supervisor, Clock(0))
     sampler.sample()
     begin.touch()

@@ -4,9 +4,9 @@ from itertools import count, takewhile
 
 import pytest
 
-from harness.load.arrivals.workload import EMPTY_NS, QUEUE_SECONDS, Closed, Open, PartlyOpen
-from harness.load.http.client import Client, Pause
-from harness.load.sessions.sweep import Sweep
+from harness.load.arrivals.workload import EMPTY_NS, QUEUE_SECONDS, ClosedWorkload, OpenWorkload, PartlyOpenWorkload
+from harness.load.http.client import Client, Sleep
+from harness.load.sessions.sweep import FinalSweep
 from harness.observations.requests import SWEEP, Outcome
 from harness.oracle.judge import judge
 from tests.support.load import CLOSE, HANG, Action, Rig, Scripted, Shelf, Steps, Visitor, header, reply, scripted
@@ -42,7 +42,7 @@ def every(gap: int, first: int = 0) -> Iterator[int]:
 
 
 def test_a_closed_user_begins_a_new_session_with_no_cookies_when_one_ends(rig: Rig, server: Scripted) -> None:
-    crowd = Closed(rig.stage)
+    crowd = ClosedWorkload(rig.stage)
     crowd.join(Visitor(two), 0)
     crowd.start(time.monotonic_ns())
     rig.until(lambda: len(rig.stage.sessions) >= 4)
@@ -51,7 +51,7 @@ def test_a_closed_user_begins_a_new_session_with_no_cookies_when_one_ends(rig: R
 
 
 def test_a_user_that_leaves_sends_nothing_further(rig: Rig, server: Scripted) -> None:
-    crowd, stays, leaves = Closed(rig.stage), Visitor(endless), Visitor(endless)
+    crowd, stays, leaves = ClosedWorkload(rig.stage), Visitor(endless), Visitor(endless)
     for user in (stays, leaves):
         crowd.join(user, 0)
     crowd.start(time.monotonic_ns())
@@ -65,14 +65,14 @@ def test_a_user_that_leaves_sends_nothing_further(rig: Rig, server: Scripted) ->
 
 
 def test_a_user_that_joins_late_takes_part(rig: Rig) -> None:
-    crowd = Closed(rig.stage)
+    crowd = ClosedWorkload(rig.stage)
     crowd.start(time.monotonic_ns())
     crowd.join(Visitor(endless), time.monotonic_ns())
     rig.until(lambda: rig.stage.sent > 3)
 
 
 def test_a_stage_that_stops_sends_nothing_further(rig: Rig, server: Scripted) -> None:
-    crowd = Closed(rig.stage)
+    crowd = ClosedWorkload(rig.stage)
     crowd.join(Visitor(endless), 0)
     crowd.start(time.monotonic_ns())
     rig.until(lambda: rig.stage.sent > 5)
@@ -88,7 +88,7 @@ def test_a_session_without_requests_does_not_spin(rig: Rig, caplog: pytest.LogCa
     def empty(cart: Client) -> Steps:
         yield from ()
 
-    crowd = Closed(rig.stage)
+    crowd = ClosedWorkload(rig.stage)
     crowd.join(Visitor(empty), 0)
     began = time.monotonic_ns()
     crowd.start(began)
@@ -99,7 +99,7 @@ def test_a_session_without_requests_does_not_spin(rig: Rig, caplog: pytest.LogCa
 
 
 def test_open_requests_are_intended_at_their_arrivals_and_shared_by_the_longest_idle(rig: Rig) -> None:
-    crowd = Open(rig.stage, every(25 * MS), 40)
+    crowd = OpenWorkload(rig.stage, every(25 * MS), 40)
     for _ in range(3):
         crowd.join(Visitor(endless), 0)
     crowd.start(time.monotonic_ns())
@@ -118,7 +118,7 @@ def test_open_arrivals_without_an_idle_session_wait_and_count_from_their_arrival
 
     with scripted(otherwise=slow) as server:
         rig = Rig(server.url)
-        crowd = Open(rig.stage, every(5 * MS), 200)
+        crowd = OpenWorkload(rig.stage, every(5 * MS), 200)
         crowd.join(Visitor(endless), 0)
         crowd.start(time.monotonic_ns())
         rig.until(lambda: rig.stage.sent >= 6)
@@ -132,7 +132,7 @@ def test_open_arrivals_without_an_idle_session_wait_and_count_from_their_arrival
 def test_a_queue_that_is_full_drops_and_counts() -> None:
     with scripted(HANG) as server:
         rig = Rig(server.url)
-        crowd = Open(rig.stage, takewhile(lambda t: True, every(MS)), 2)
+        crowd = OpenWorkload(rig.stage, takewhile(lambda t: True, every(MS)), 2)
         crowd.join(Visitor(endless), 0)
         crowd.start(time.monotonic_ns())
         rig.until(lambda: crowd.dropped >= 5)
@@ -146,11 +146,11 @@ def test_a_queue_that_is_full_drops_and_counts() -> None:
 def test_partly_open_sessions_arrive_and_leave(rig: Rig) -> None:
     def three(cart: Client) -> Steps:
         yield cart.get("/a")
-        yield Pause(0.001)
+        yield Sleep(0.001)
         yield cart.get("/b")
         yield cart.get("/c")
 
-    crowd = PartlyOpen(rig.stage, every(10 * MS, MS), lambda: Visitor(three, wait=0.002))
+    crowd = PartlyOpenWorkload(rig.stage, every(10 * MS, MS), lambda: Visitor(three, wait=0.002))
     crowd.start(time.monotonic_ns())
     rig.until(lambda: len(rig.stage.sessions) >= 5)
     rig.stage.stopping = False
@@ -165,7 +165,7 @@ def test_partly_open_sessions_arrive_and_leave(rig: Rig) -> None:
 def swept(rig: Rig) -> None:
     done: list[bool] = []
     rig.stage.stopping = True
-    Sweep(rig.stage, 5000, lambda: done.append(True)).start(time.monotonic_ns())
+    FinalSweep(rig.stage, 5000, lambda: done.append(True)).start(time.monotonic_ns())
     rig.until(lambda: bool(done))
     assert done == [True]
 

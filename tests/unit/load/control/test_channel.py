@@ -6,37 +6,48 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.load.control.channel import (
-    Booting,
     Broken,
     ChannelError,
-    Deed,
+    ControlCommand,
+    ControlEvent,
     Lines,
     Ready,
-    Start,
-    Stop,
+    ReplicaStarting,
+    StartLoad,
+    StartSweep,
+    StopLoad,
     Stopped,
-    Sweep,
     Swept,
-    Word,
-    decode_deed,
-    decode_word,
+    decode_command,
+    decode_event,
     encode,
 )
 from harness.observations.samples import Snapshot
 
-DEEDS: list[Deed] = [Booting("r1", "r1.2"), Start(123, 20.0, 2.0, "http://h:1"), Stop(), Sweep(50.0)]
-WORDS: list[Word] = [Ready(), Snapshot(3, 0.6, sent=5, p99_ms=1.5), Stopped(), Swept(200), Broken("full", "free it", 4)]
+DEEDS: list[ControlCommand] = [
+    ReplicaStarting("r1", "r1.2"),
+    StartLoad(123, 20.0, 2.0, "http://h:1"),
+    StopLoad(),
+    StartSweep(50.0),
+]
+WORDS: list[ControlEvent] = [
+    Ready(),
+    Snapshot(3, 0.6, sent=5, p99_ms=1.5),
+    Stopped(),
+    Swept(200),
+    Broken("full", "free it", 4),
+]
 
 
 def test_deeds_and_words_come_back_as_they_were() -> None:
-    assert [decode_deed(encode(deed)) for deed in DEEDS] == DEEDS
-    assert [decode_word(encode(word)) for word in WORDS] == WORDS
+    assert [decode_command(encode(deed)) for deed in DEEDS] == DEEDS
+    assert [decode_event(encode(word)) for word in WORDS] == WORDS
 
 
 def test_the_words_are_those_of_the_document() -> None:
     assert encode(Ready()) == b'{"say": "ready"}\n'
     assert encode(Swept(200)) == b'{"say": "swept", "sessions": 200}\n'
-    assert decode_deed(b'{"do": "sweep", "rate": 2000}') == Sweep(2000)
+    assert decode_command(b'{"do": "sweep", "rate": 2000}') == StartSweep(2000)
 
 
 @given(st.lists(st.integers(1, 400), max_size=20))
@@ -45,7 +56,7 @@ def test_lines_come_whole_from_any_pieces(places: list[int]) -> None:
     edges = [0, *sorted({place for place in places if place < len(data)}), len(data)]
     lines, words = Lines(), []
     for a, b in itertools.pairwise(edges):
-        words += [decode_word(line) for line in lines.feed(data[a:b])]
+        words += [decode_event(line) for line in lines.feed(data[a:b])]
     assert words == WORDS
 
 
@@ -54,7 +65,7 @@ def test_lines_come_whole_from_any_pieces(places: list[int]) -> None:
 )
 def test_what_is_no_message_is_refused(line: bytes) -> None:
     with pytest.raises(ChannelError):
-        decode_word(line)
+        decode_event(line)
 
 
 def test_what_is_no_message_is_not_sent() -> None:

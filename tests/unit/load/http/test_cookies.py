@@ -1,6 +1,6 @@
 import pytest
 
-from harness.load.http.cookies import LARGEST, MOST, Cookies
+from harness.load.http.cookies import MAX_COOKIE_BYTES, MAX_COOKIES, Cookies
 
 
 def line(*headers: bytes) -> bytes:
@@ -44,14 +44,14 @@ def test_the_same_value_again_changes_nothing() -> None:
 
 def test_of_endless_names_the_newest_are_kept() -> None:
     cookies = Cookies()
-    cookies.take(b"n%d=1" % number for number in range(MOST + 50))
-    assert cookies.line.count(b"=") == MOST
+    cookies.take(b"n%d=1" % number for number in range(MAX_COOKIES + 50))
+    assert cookies.line.count(b"=") == MAX_COOKIES
     assert b"n49=" not in cookies.line and b"n50=" in cookies.line
 
 
 def test_a_cookie_too_large_for_a_browser_is_ignored_and_the_one_before_it_stays() -> None:
     cookies = Cookies()
-    largest = b"s=" + b"x" * (LARGEST - 1)
+    largest = b"s=" + b"x" * (MAX_COOKIE_BYTES - 1)
     assert cookies.take([largest + b"; Path=/"])
     assert cookies.line == b"Cookie: " + largest + b"\r\n"
     assert not cookies.take([largest + b"y"])

@@ -4,9 +4,9 @@ import pytest
 
 from harness.common.errors import UsageError
 from harness.load.http.client import Client
-from harness.load.http.event_loop import Engine, Failure, Lane
+from harness.load.http.event_loop import Connection, EventLoop, Failure
 from harness.load.http.target import Target
-from harness.load.http.wire import Encoder, Reply
+from harness.load.http.wire import Encoder, Response
 from tests.support.load import CLOSE, HANG, RESET, Rig, Scripted, header, reply, scripted
 
 SECOND = 1_000_000_000
@@ -17,10 +17,10 @@ class Asker:
 
     def __init__(self, rig: Rig, timeout: float = 5.0) -> None:
         self.rig = rig
-        self.lane = Lane(rig.engine, self, round(timeout * SECOND))
-        self.told: list[Reply | Failure] = []
+        self.lane = Connection(rig.engine, self, round(timeout * SECOND))
+        self.told: list[Response | Failure] = []
 
-    def ask(self, method: str = "GET", repeatable: bool = True, size: int = 0) -> Reply | Failure:
+    def ask(self, method: str = "GET", repeatable: bool = True, size: int = 0) -> Response | Failure:
         request = Client(1).request(method, "/", data=b"x" * size or None)
         self.lane.probe()
         before = len(self.told)
@@ -28,15 +28,15 @@ class Asker:
         self.rig.until(lambda: len(self.told) > before)
         return self.told[-1]
 
-    def replied(self, reply: Reply, t_end: int) -> None:
+    def replied(self, reply: Response, t_end: int) -> None:
         self.told.append(reply)
 
     def failed(self, failure: Failure, t_end: int) -> None:
         self.told.append(failure)
 
 
-def status(told: Reply | Failure) -> int:
-    assert isinstance(told, Reply), told
+def status(told: Response | Failure) -> int:
+    assert isinstance(told, Response), told
     return told.status
 
 
@@ -121,7 +121,7 @@ def test_a_large_request_and_a_large_reply_come_through() -> None:
     with scripted(reply(body=body)) as server:
         asker = Asker(Rig(server.url))
         told = asker.ask("POST", repeatable=False, size=5_000_000)
-    assert isinstance(told, Reply) and told.body == body
+    assert isinstance(told, Response) and told.body == body
     assert header(server.requests[0], "Content-Length") == "5000000" and len(server.requests[0]) > 5_000_000
     assert asker.lane.sent == len(server.requests[0])
 
@@ -142,7 +142,7 @@ def test_what_a_turn_asks_for_is_sent_in_one_burst_after_all_that_it_reads(serve
     class Eager(Asker):
         read_at = 0
 
-        def replied(self, reply: Reply, t_end: int) -> None:
+        def replied(self, reply: Response, t_end: int) -> None:
             super().replied(reply, t_end)
             if len(self.told) == 2:
                 self.read_at = t_end
@@ -183,7 +183,7 @@ def test_an_abandoned_exchange_ends_as_timed_out() -> None:
 
 
 def test_timers_fire_in_order_and_not_before_their_time() -> None:
-    engine, fired = Engine(), []
+    engine, fired = EventLoop(), []
     begin = time.monotonic_ns()
     for wait in (30, 10, 20):
         engine.at(begin + wait * 1_000_000, lambda now, wait=wait: fired.append((wait, now - begin)))  # type: ignore[misc]
@@ -194,7 +194,7 @@ def test_timers_fire_in_order_and_not_before_their_time() -> None:
 
 
 def test_a_timer_set_by_a_timer_waits_for_the_next_turn() -> None:
-    engine, fired = Engine(), []
+    engine, fired = EventLoop(), []
 
     def again(now: int) -> None:
         fired.append(now)

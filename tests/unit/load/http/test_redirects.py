@@ -4,7 +4,7 @@ import pytest
 
 from harness.load.http.client import Client, Request
 from harness.load.http.redirects import redirected
-from harness.load.http.response import Head, Reply
+from harness.load.http.response import Head, Response
 from harness.observations.requests import Outcome
 from tests.support.load import Scripted, Steps, Visitor, drive, reply, scripted
 
@@ -12,9 +12,9 @@ CLIENT = Client(1)
 ORIGIN = "http://h:1"
 
 
-def answered(status: int, location: str) -> Reply:
+def answered(status: int, location: str) -> Response:
     head = Head.read(b"HTTP/1.1 %d Moved\r\nLocation: %b" % (status, location.encode()))
-    return Reply(head, status, b"")
+    return Response(head, status, b"")
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def moved(path: str, status: int = 302) -> bytes:
     return reply(status, b"", {"Location": path, "Set-Cookie": f"at={path.strip('/')}"})
 
 
-def visit(server: Scripted, request: Request) -> tuple[list[Reply], list[Outcome], list[str]]:
+def visit(server: Scripted, request: Request) -> tuple[list[Response], list[Outcome], list[str]]:
     replies = []
 
     def session(client: Client) -> Steps:

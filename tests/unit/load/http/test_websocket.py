@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from wsproto.events import CloseConnection, TextMessage
 
 from harness.common.errors import UsageError
-from harness.load.arrivals.workload import Closed
-from harness.load.http.client import Client, Pause
-from harness.load.http.response import Reply
+from harness.load.arrivals.workload import ClosedWorkload
+from harness.load.http.client import Client, Sleep
+from harness.load.http.response import Response
 from harness.load.sessions.websocket_session import envelope
 from harness.observations.requests import LOAD, NO_TIME, UNASKED, Anomaly, Method, Outcome
 from harness.oracle.operations import operation
@@ -36,7 +36,7 @@ class Talked:
         more: bytes = HEADERS,
         timeout: float = 5.0,
     ) -> None:
-        self.told: list[Reply] = []
+        self.told: list[Response] = []
         with nothing_left_open(), scripted(otherwise=upgraded(talk, more)) as server:
             driven = drive(server.url, Visitor(self._noting(session), timeout=timeout))
             self.requests = server.requests
@@ -51,10 +51,10 @@ class Talked:
             step = next(steps)
             while True:
                 came = yield step
-                if not isinstance(step, Pause):
+                if not isinstance(step, Sleep):
                     self.told.append(came)
                 try:
-                    step = steps.send(came) if not isinstance(step, Pause) else next(steps)
+                    step = steps.send(came) if not isinstance(step, Sleep) else next(steps)
                 except StopIteration:
                     return
 
@@ -137,7 +137,7 @@ def test_what_comes_unasked_is_recorded_when_it_comes_and_kept_to_be_received() 
         peer.say(json.dumps({"op": op}))
         quietly(peer)
 
-    latest: list[Reply | None] = []
+    latest: list[Response | None] = []
 
     def session(client: Client) -> Steps:
         yield client.connect("/chat")
@@ -349,7 +349,7 @@ def test_leaving_shakes_hands_and_a_later_message_is_not_sent() -> None:
         yield client.disconnect()
         yield client.send(json={}, writes=1)
         while not farewell:
-            yield Pause(0.01)
+            yield Sleep(0.01)
 
     seen = Talked(session, talk)
     assert seen.methods == ["OPEN", "CLOSE", "SEND"] and seen.outcomes == [OK, OK, FAILED]
@@ -457,7 +457,7 @@ def test_an_envelope_tells_its_write_and_its_status() -> None:
 def test_opening_and_sending_are_told_to_locusts_listeners() -> None:
     told: list[tuple[str, str, int | None, str]] = []
 
-    def each(method: str, name: str, reply: Reply | None, error: str, times: tuple[int, int]) -> None:
+    def each(method: str, name: str, reply: Response | None, error: str, times: tuple[int, int]) -> None:
         assert times[0] <= times[1]
         told.append((method, name, reply.status if reply else None, error))
 
@@ -497,7 +497,7 @@ def test_a_user_who_leaves_lets_go_of_its_websocket_and_the_next_session_has_its
 
     with scripted(otherwise=upgraded(talk)) as server:
         rig = Rig(server.url)
-        crowd, user = Closed(rig.stage), Visitor(session)
+        crowd, user = ClosedWorkload(rig.stage), Visitor(session)
         crowd.join(user, 0)
         crowd.start(time.monotonic_ns())
         rig.until(lambda: rig.stage.sessions[0].client.latest is not None)

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.load.http.client import Client
-from harness.load.http.response import Reply
-from harness.load.http.wire import Encoder, GarbledError, Heads, Inbox, key_line
+from harness.load.http.response import Response
+from harness.load.http.wire import Encoder, HeadCache, ProtocolError, ResponseReader, key_line
 
 CLIENT = Client(17)
 PLAIN = (
@@ -24,8 +24,8 @@ UNSIZED = b"HTTP/1.0 200 OK\r\nX-Replica: r1\r\n\r\nhello"
 ALL = [PLAIN, CHUNKED, CONTINUED, EMPTY, CLOSING]
 
 
-def read(pieces: list[bytes], method: str = "GET") -> Reply | None:
-    inbox = Inbox(Heads())
+def read(pieces: list[bytes], method: str = "GET") -> Response | None:
+    inbox = ResponseReader(HeadCache())
     for index, piece in enumerate(pieces):
         reply = inbox.feed(piece, method)
         if reply is not None:
@@ -34,7 +34,7 @@ def read(pieces: list[bytes], method: str = "GET") -> Reply | None:
     return None
 
 
-def told(reply: Reply | None) -> tuple[object, ...]:
+def told(reply: Response | None) -> tuple[object, ...]:
     assert reply is not None
     return reply.status, reply.body, reply.keep, reply.replica, reply.boot, reply.head.cookies, reply.headers
 
@@ -91,7 +91,7 @@ def test_connection_close_is_not_kept() -> None:
 
 
 def test_a_body_without_a_length_ends_with_the_connection() -> None:
-    inbox = Inbox(Heads())
+    inbox = ResponseReader(HeadCache())
     assert inbox.feed(UNSIZED, "GET") is None
     reply = inbox.end("GET")
     assert reply is not None and (reply.body, reply.keep) == (b"hello", False)
@@ -103,7 +103,7 @@ def test_bytes_beyond_the_reply_end_the_connection() -> None:
 
 
 def test_one_connection_carries_one_reply_after_another() -> None:
-    inbox = Inbox(Heads())
+    inbox = ResponseReader(HeadCache())
     bodies = [reply.body for data in (PLAIN, CHUNKED, EMPTY, PLAIN) if (reply := inbox.feed(data, "GET"))]
     assert bodies == [b"hello", b"hello", b"", b"hello"]
 
@@ -121,31 +121,31 @@ def test_one_connection_carries_one_reply_after_another() -> None:
     ],
 )
 def test_what_is_no_reply_is_refused_at_once(data: bytes) -> None:
-    with pytest.raises(GarbledError):
-        Inbox(Heads()).feed(data, "GET")
+    with pytest.raises(ProtocolError):
+        ResponseReader(HeadCache()).feed(data, "GET")
 
 
 @given(st.binary(min_size=1, max_size=400))
 def test_garbage_raises_nothing_but_garbled(data: bytes) -> None:
     for prefix in (b"", b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"):
-        inbox = Inbox(Heads())
+        inbox = ResponseReader(HeadCache())
         try:
             if inbox.feed(prefix + data, "GET") is None:
                 inbox.end("GET")
-        except GarbledError:
+        except ProtocolError:
             pass
 
 
 def test_an_end_within_a_reply_is_garbled() -> None:
     for part in (PLAIN[:-1], PLAIN[:20], CHUNKED[:-3]):
-        inbox = Inbox(Heads())
+        inbox = ResponseReader(HeadCache())
         assert inbox.feed(part, "GET") is None
-        with pytest.raises(GarbledError):
+        with pytest.raises(ProtocolError):
             inbox.end("GET")
 
 
 def test_an_end_before_any_byte_completes_nothing() -> None:
-    assert Inbox(Heads()).end("GET") is None
+    assert ResponseReader(HeadCache()).end("GET") is None
 
 
 def test_a_request_says_whose_it_is_and_what_it_writes() -> None:

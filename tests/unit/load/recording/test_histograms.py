@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from harness.analysis.explain import story
+from harness.analysis.explain import session_trace
 from harness.analysis.metrics.fold import fold
-from harness.load.recording.histograms import TallyWriter, spool_writer
-from harness.load.recording.recorder import Names, Recorder, SpoolWriter
-from harness.oracle.judge import Judgement
+from harness.load.recording.histograms import HistogramWriter, spool_writer
+from harness.load.recording.recorder import Recorder, SpoolWriter, StringTable
+from harness.oracle.judge import SessionVerdict
 from harness.results import spool
 from harness.results.arm_files import ArmObservations
 from harness.results.summary import Controls, DesignSummary, Phases, Summary
@@ -22,7 +22,7 @@ MS = 1_000_000
 def written(directory: Path, records: bool, seed: int) -> ArmObservations:
     """An arm of two thousand requests that a load process kept in this manner."""
     writer, chance = spool_writer(directory, records), random.Random(seed)
-    names, recorder = Names(writer.tell), Recorder(writer.write)
+    names, recorder = StringTable(writer.tell), Recorder(writer.write)
     writer.measure(1.0, 9.0)
     for n in range(2000):
         replica = chance.choice(["", "r0", "r1"])
@@ -69,8 +69,8 @@ def test_a_spool_of_tallies_does_not_grow_with_the_requests(tmp_path: Path) -> N
 
 
 def test_a_crash_leaves_what_was_tallied_some_seconds_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("harness.load.recording.histograms.EVERY_S", 0.0)
-    writer = TallyWriter(tmp_path)
+    monkeypatch.setattr("harness.load.recording.histograms.WRITE_INTERVAL_S", 0.0)
+    writer = HistogramWriter(tmp_path)
     writer.measure(0, 1)
     recorder = Recorder(writer.write)
     recorder.add(*([1] * 5), 0, 0, 1, 0, 0, 200, 0, 0, 5, 6, -1, 7, 1, 1)
@@ -95,6 +95,6 @@ def test_an_expectation_that_needs_records_is_unknown_without_them(tmp_path: Pat
 
 
 def test_a_session_without_records_has_a_story_all_the_same(tmp_path: Path) -> None:
-    lost = Judgement(3, lost=True, kind="lost")
+    lost = SessionVerdict(3, lost=True, kind="lost")
     arm = replace(written(tmp_path, False, 1), events=tuple(kill_at(2, healed=3)), judgements=(lost,))
-    assert story([arm], "sticky/3").why[0].startswith("judged lost")
+    assert session_trace([arm], "sticky/3").why[0].startswith("judged lost")

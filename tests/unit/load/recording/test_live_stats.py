@@ -3,8 +3,8 @@ from collections.abc import Callable
 
 import pytest
 
-from harness.load.recording.live_stats import Counts, Lag
-from harness.load.recording.recorder import Chunk, Names, Recorder
+from harness.load.recording.live_stats import Lag, LiveStats
+from harness.load.recording.recorder import Chunk, Recorder, StringTable
 from harness.observations.requests import SWEEP, Anomaly, Method, Outcome
 
 os.environ["LOCUST_SKIP_MONKEY_PATCH"] = "1"  # these tests run in a process with threads of its own
@@ -25,7 +25,7 @@ REQUESTS = [
 ]
 
 
-def chunk(names: Names, phase: int = 0, late: float = 0.0, anomaly: Anomaly = Anomaly.NONE) -> Chunk:
+def chunk(names: StringTable, phase: int = 0, late: float = 0.0, anomaly: Anomaly = Anomaly.NONE) -> Chunk:
     chunks: list[Chunk] = []
     recorder = Recorder(chunks.append)
     for name, method, outcome, status, took, size in REQUESTS:
@@ -37,7 +37,7 @@ def chunk(names: Names, phase: int = 0, late: float = 0.0, anomaly: Anomaly = An
 
 
 def test_locusts_table_is_what_locust_itself_would_have_counted() -> None:
-    names = Names()
+    names = StringTable()
     ours, theirs = RequestStats(), RequestStats()
     LocustStats(ours, names).fold(chunk(names, late=20.0))
     for name, method, outcome, _, took, size in REQUESTS:
@@ -65,7 +65,7 @@ def test_locusts_table_is_what_locust_itself_would_have_counted() -> None:
 
 
 def test_counts_add_up_over_chunks_and_leave_the_sweep_out() -> None:
-    names, counts = Names(), Counts()
+    names, counts = StringTable(), LiveStats()
     counts.fold(chunk(names, anomaly=Anomaly.STALE))
     counts.fold(chunk(names, late=10.5))
     counts.fold(chunk(names, phase=SWEEP, late=99.0, anomaly=Anomaly.LOST))
@@ -75,7 +75,7 @@ def test_counts_add_up_over_chunks_and_leave_the_sweep_out() -> None:
 
 
 def test_p99_is_of_the_last_interval_and_from_the_intended_start() -> None:
-    names, counts = Names(), Counts()
+    names, counts = StringTable(), LiveStats()
     counts.fold(chunk(names, late=100.0))
     first, second = (counts.snapshot(t, 0, 0, 0, 0) for t in (0.2, 0.4))
     assert first.p99_ms is not None and 4000 < first.p99_ms <= 5100

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness.load.recording.live_stats import Counts
-from harness.load.recording.recorder import Chunk, Names
+from harness.load.recording.live_stats import LiveStats
+from harness.load.recording.recorder import Chunk, StringTable
 from harness.observations.requests import RECORD, SWEEP, Method, Outcome
 
 os.environ["LOCUST_SKIP_MONKEY_PATCH"] = "1"  # before the import: the tests' own threads are to stay threads
@@ -34,7 +34,7 @@ def chunk(size: int, seed: int) -> Chunk:
     return records
 
 
-def by_locust(records: Chunk, names: Names) -> RequestStats:
+def by_locust(records: Chunk, names: StringTable) -> RequestStats:
     stats = RequestStats()
     for one in records[records["phase"] != SWEEP]:
         method = Method(int(one["method"])).name
@@ -50,7 +50,7 @@ def by_locust(records: Chunk, names: Names) -> RequestStats:
 
 @pytest.mark.parametrize("seed", range(5))
 def test_a_chunk_counts_as_its_records_would_one_by_one(seed: int) -> None:
-    names = Names()
+    names = StringTable()
     for name in NAMES:
         names.number("name", name)
     records = chunk(400, seed)
@@ -74,7 +74,7 @@ def test_a_chunk_counts_as_its_records_would_one_by_one(seed: int) -> None:
 
 def test_the_counts_are_those_of_the_load_alone() -> None:
     records = chunk(1000, 1)
-    counts = Counts()
+    counts = LiveStats()
     for part in np.array_split(records, 4):
         counts.fold(part)
     load = records[records["phase"] != SWEEP]

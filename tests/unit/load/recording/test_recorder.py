@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from harness.common.errors import EnvironmentLacksError
-from harness.load.recording.recorder import CAPACITY, LAST_ID, Chunk, Names, Recorder, SpoolWriter
+from harness.load.recording.recorder import CAPACITY, LAST_ID, Chunk, Recorder, SpoolWriter, StringTable
 from harness.observations.requests import NO_TIME, RECORD, SWEEP
 from harness.results.spool import read
 
@@ -52,7 +52,7 @@ def test_what_a_sink_keeps_is_not_written_over() -> None:
 
 def test_the_spool_is_read_as_it_was_written(tmp_path: Path) -> None:
     spool = SpoolWriter(tmp_path)
-    names = Names(spool.tell)
+    names = StringTable(spool.tell)
     assert [names.number("name", "GET /cart"), names.number("replica", "r0")] == [1, 1]
     assert [names.number("boot", "b0"), names.number("boot", "b1")] == [1, 2]
     recorder = Recorder(spool.write)
@@ -67,7 +67,7 @@ def test_the_spool_is_read_as_it_was_written(tmp_path: Path) -> None:
 
 def test_a_name_is_told_once_and_before_any_record_has_it(tmp_path: Path) -> None:
     spool = SpoolWriter(tmp_path)
-    names = Names(spool.tell)
+    names = StringTable(spool.tell)
     for _ in range(3):
         names.number("name", "GET /")
     told = [json.loads(line) for line in (tmp_path / "names.jsonl").read_text().splitlines()]
@@ -75,7 +75,7 @@ def test_a_name_is_told_once_and_before_any_record_has_it(tmp_path: Path) -> Non
 
 
 def test_names_without_end_share_the_last_number() -> None:
-    names = Names()
+    names = StringTable()
     numbers = {names.number("name", str(number)) for number in range(LAST_ID + 100)}
     assert max(numbers) <= LAST_ID
     assert names.value("name", names.number("name", "one more")) == "(other)"

@@ -2,13 +2,13 @@ from typing import Any
 
 import pytest
 
-from harness.load.http.wire import Heads, Inbox, Reply
+from harness.load.http.wire import HeadCache, Response, ResponseReader
 from harness.load.sessions.extractors import Header, Json, Number, Text, Texts
 
 
-def reply(body: bytes, head: str = "") -> Reply:
+def reply(body: bytes, head: str = "") -> Response:
     data = f"HTTP/1.1 200 OK\r\n{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
-    found = Inbox(Heads()).feed(data, "GET")
+    found = ResponseReader(HeadCache()).feed(data, "GET")
     assert found is not None
     return found
 

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from harness.load.http.client import Client, Pause
-from harness.load.http.wire import Reply
+from harness.load.http.client import Client, Sleep
+from harness.load.http.wire import Response
 from harness.observations.requests import Anomaly, Outcome
 from harness.oracle.operations import operation
 from tests.support.load import (
@@ -25,7 +25,7 @@ from tests.support.load import (
 )
 
 OK, FAILED, IN_DOUBT = Outcome
-Told = list[Reply]
+Told = list[Response]
 
 
 def write_then_read(told: Told) -> Visitor:
@@ -214,7 +214,7 @@ def test_reads_takes_the_place_of_observe() -> None:
     shelf, asked = Shelf(), []
     shelf.ops = [5]  # a write that nobody made: seen by ``observe``, it would be an anomaly
 
-    def reads(reply: Reply) -> None:
+    def reads(reply: Response) -> None:
         asked.append(reply.status)
 
     with scripted(shelf(b"")) as server:
@@ -256,7 +256,7 @@ def test_a_thing_that_cannot_be_sent_ends_the_session_with_a_word(
 def test_a_pause_rests_and_a_wait_lies_before_each_request() -> None:
     def session(cart: Client) -> Steps:
         yield cart.get("/a")
-        yield Pause(0.05)
+        yield Sleep(0.05)
         yield cart.get("/b")
 
     with scripted() as server:

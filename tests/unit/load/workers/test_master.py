@@ -15,28 +15,28 @@ import pytest
 
 from harness.common.version import __version__
 from harness.load.control.channel import (
+    Assignment,
     Broken,
-    Deed,
-    Enlisted,
-    Gone,
+    ControlCommand,
+    ControlEvent,
     Hello,
     Joined,
     Lines,
-    Lost,
     Ready,
-    Start,
+    StartLoad,
+    StartSweep,
     Stopped,
-    Sweep,
     Swept,
-    Word,
-    decode_deed,
-    decode_word,
+    WorkerExited,
+    WorkerLost,
+    decode_command,
+    decode_event,
     encode,
 )
-from harness.load.control.plan import LoadPlan, Orders
+from harness.load.control.plan import LoadPlan, ProcessConfig
 from harness.load.workers import load_runner
 from harness.load.workers.master import Master
-from harness.load.workers.reliable_channel import LETTER, Post
+from harness.load.workers.reliable_channel import MESSAGE, ReliableChannel
 from harness.load.workers.transport import machine
 from harness.observations.samples import Snapshot
 
@@ -53,8 +53,8 @@ class Net:
         ours, self.harness = socket.socketpair()
         self.harness.setblocking(False)
         self._lines = Lines()
-        self.said: list[Word] = []
-        self.master = Master(SimpleNamespace(runner=self), Orders(ours.detach(), spool, PLAN, 7, workers))
+        self.said: list[ControlEvent] = []
+        self.master = Master(SimpleNamespace(runner=self), ProcessConfig(ours.detach(), spool, PLAN, 7, workers))
 
     def register_message(self, kind: str, listener: Callable[..., None]) -> None:
         self.heard[kind] = listener
@@ -65,10 +65,10 @@ class Net:
         else:
             self.workers[client].get(kind, data)
 
-    def tell(self, deed: Deed) -> None:
+    def tell(self, deed: ControlCommand) -> None:
         self.harness.send(encode(deed))
 
-    def until(self, word: type[Word]) -> Any:
+    def until(self, word: type[ControlEvent]) -> Any:
         """The first word of this kind that the harness is told."""
         end = time.monotonic() + 10
         while True:
@@ -78,16 +78,16 @@ class Net:
             assert time.monotonic() < end, self.said
             gevent.sleep(0.005)
             with contextlib.suppress(BlockingIOError):
-                self.said += [decode_word(line) for line in self._lines.feed(self.harness.recv(65536))]
+                self.said += [decode_event(line) for line in self._lines.feed(self.harness.recv(65536))]
 
 
 class Worker:
     """One that says what it is told to, and keeps what it is asked."""
 
     def __init__(self, net: Net, name: str, hello: Hello) -> None:
-        self.deeds: list[Deed] = []
+        self.deeds: list[ControlCommand] = []
         self._net, self._name = net, name
-        self.post = Post(self._put, lambda letter: self.deeds.append(decode_deed(letter["deed"])))
+        self.post = ReliableChannel(self._put, lambda letter: self.deeds.append(decode_command(letter["deed"])))
         net.workers[name] = self
         self.say(hello)
 
@@ -95,13 +95,13 @@ class Worker:
         self._net.heard[kind](environment=None, msg=SimpleNamespace(node_id=self._name, data=data))
 
     def get(self, kind: str, data: Any) -> None:
-        if kind == LETTER:
+        if kind == MESSAGE:
             self.post.take(data)
         else:
             self.post.acknowledged(data)
             self.post.again()  # as a real one does once a second
 
-    def say(self, word: Word) -> None:
+    def say(self, word: ControlEvent) -> None:
         self.post.post({"word": encode(word)})
 
 
@@ -118,7 +118,7 @@ def ends(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         codes.append(code)
         raise gevent.GreenletExit
 
-    monkeypatch.setattr("harness.load.workers.control_socket.leave", leave)
+    monkeypatch.setattr("harness.load.workers.control_socket.exit_process", leave)
     monkeypatch.setattr("harness.load.workers.master.leave", leave)
     return codes
 
@@ -148,13 +148,13 @@ def both(net: Net, *hellos: Hello) -> list[Worker]:
 
 def test_each_worker_is_told_its_part_and_all_are_ready_together(net: Net) -> None:
     workers = both(net)
-    assert [w.deeds for w in workers] == [[Enlisted(n, 2, PLAN.plain(), 7, machine(), False, True)] for n in (0, 1)]
+    assert [w.deeds for w in workers] == [[Assignment(n, 2, PLAN.plain(), 7, machine(), False, True)] for n in (0, 1)]
     assert [word.worker for word in net.said if isinstance(word, Joined)] == ["worker-1", "worker-2"]
 
 
 def test_the_harness_hears_the_sum_and_the_end_when_both_have_told_theirs(net: Net) -> None:
     workers = both(net)
-    net.tell(Start(time.monotonic_ns(), 5.0, 0.0, "http://127.0.0.1:1"))
+    net.tell(StartLoad(time.monotonic_ns(), 5.0, 0.0, "http://127.0.0.1:1"))
     for ok, worker in enumerate(workers, 10):
         worker.say(Snapshot(1, 0.2, sent=ok, ok=ok, core="core 1"))
     workers[0].say(Stopped())
@@ -164,32 +164,32 @@ def test_the_harness_hears_the_sum_and_the_end_when_both_have_told_theirs(net: N
     net.until(Stopped)
     last = [word for word in net.said if isinstance(word, Snapshot)][-1]
     assert (last.ok, last.core) == (21, "core 1 of worker-1 on here")
-    net.tell(Sweep(1000.0))
+    net.tell(StartSweep(1000.0))
     for worker in workers:
         worker.say(Swept(3))
     assert net.until(Swept) == Swept(6)
-    assert [deed.rate for deed in workers[0].deeds if isinstance(deed, Sweep)] == [500.0]
+    assert [deed.rate for deed in workers[0].deeds if isinstance(deed, StartSweep)] == [500.0]
 
 
 def test_a_worker_that_is_gone_is_lost_and_the_other_suffices(net: Net, ends: list[int]) -> None:
     workers = both(net)
-    net.tell(Start(time.monotonic_ns(), 5.0, 0.0, "http://127.0.0.1:1"))
+    net.tell(StartLoad(time.monotonic_ns(), 5.0, 0.0, "http://127.0.0.1:1"))
     workers[1].say(Snapshot(1, 0.2, sent=4, ok=4, sessions=3))
-    net.tell(Gone("worker-2", "its process ended by itself"))
-    assert net.until(Lost) == Lost("worker-2", "here", "its process ended by itself", 3)
+    net.tell(WorkerExited("worker-2", "its process ended by itself"))
+    assert net.until(WorkerLost) == WorkerLost("worker-2", "here", "its process ended by itself", 3)
     workers[0].say(Stopped())
     net.until(Stopped)
-    net.tell(Gone("worker-1", "killed"))
+    net.tell(WorkerExited("worker-1", "killed"))
     told = net.until(Broken)
     assert "no load without worker-1" in told.message and ends == [3]
 
 
 def test_a_worker_that_says_nothing_is_lost(net: Net, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("harness.load.workers.master.SILENCE_S", 0.2)
+    monkeypatch.setattr("harness.load.workers.master.SILENCE_TIMEOUT_S", 0.2)
     workers = both(net)
-    net.tell(Start(time.monotonic_ns(), 60.0, 0.0, "http://127.0.0.1:1"))
+    net.tell(StartLoad(time.monotonic_ns(), 60.0, 0.0, "http://127.0.0.1:1"))
     workers[1].get = lambda kind, data: None  # type: ignore[method-assign] # nothing arrives, nothing comes back
-    lost = net.until(Lost)
+    lost = net.until(WorkerLost)
     assert (lost.worker, lost.why) == ("worker-2", "it has said nothing for 0.2 s")
     assert not any(isinstance(word, Broken) for word in net.said), "the other one goes on"
 
@@ -202,7 +202,7 @@ def test_one_worker_too_many_is_sent_away(net: Net) -> None:
 
 def test_a_worker_elsewhere_cannot_load_what_listens_here_alone(net: Net, ends: list[int]) -> None:
     both(net, hello(1), hello(0, there="another"))
-    net.tell(Start(time.monotonic_ns(), 5.0, 0.0, "http://localhost:8080"))
+    net.tell(StartLoad(time.monotonic_ns(), 5.0, 0.0, "http://localhost:8080"))
     told = net.until(Broken)
     assert "the worker on there cannot load it" in told.message and told.code == 2 and ends == [2]
 

@@ -5,7 +5,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.load.workers.reliable_channel import LETTER, Post
+from harness.load.workers.reliable_channel import MESSAGE, ReliableChannel
 
 # isort: split
 
@@ -21,8 +21,8 @@ class Ends:
         self.there: Sent = []
         self.back: Sent = []
         self.came: list[Any] = []
-        self.ours = Post(lambda kind, data: self.there.append((kind, data)), lambda letter: None)
-        self.theirs = Post(lambda kind, data: self.back.append((kind, data)), self.came.append)
+        self.ours = ReliableChannel(lambda kind, data: self.there.append((kind, data)), lambda letter: None)
+        self.theirs = ReliableChannel(lambda kind, data: self.back.append((kind, data)), self.came.append)
 
     def carry(self, chance: random.Random, lose: float) -> None:
         """Bring some of it over, in any order, some of it twice, and lose some."""
@@ -31,7 +31,7 @@ class Ends:
             chance.shuffle(carried)
             for kind, data in carried:
                 if chance.random() >= lose:
-                    (end.take if kind == LETTER else end.acknowledged)(data)
+                    (end.take if kind == MESSAGE else end.acknowledged)(data)
 
 
 @given(st.integers(0, 10_000), st.sampled_from([0.0, 0.3, 0.8]))
@@ -54,6 +54,6 @@ def test_a_letter_that_cannot_be_sent_now_waits() -> None:
     def broken(kind: str, data: Any) -> None:
         raise RPCError
 
-    end = Post(broken, lambda letter: None)
+    end = ReliableChannel(broken, lambda letter: None)
     end.post({"word": "hello"})
     assert end.waiting == 1

@@ -6,20 +6,22 @@ from hypothesis import strategies as st
 
 from harness.common.errors import UsageError
 from harness.load.arrivals.pacer import poisson
-from harness.load.control.channel import Ready, Start, Stopped, Swept
-from harness.load.control.plan import LoadPlan, Share
-from harness.load.workers.reliable_channel import Post
-from harness.load.workers.transport import Bearing
-from harness.load.workers.worker_pool import Crew, Worker, total
+from harness.load.control.channel import Ready, StartLoad, Stopped, Swept
+from harness.load.control.plan import LoadPlan, Shard
+from harness.load.workers.reliable_channel import ReliableChannel
+from harness.load.workers.transport import ClockOffset
+from harness.load.workers.worker_pool import Worker, WorkerPool, merge_snapshots
 from harness.observations.samples import Snapshot
 
 
 def worker(nth: int) -> Worker:
-    return Worker(nth, "here", Post(lambda kind, data: None, lambda letter: None), f"worker-{nth + 1}", joined=True)
+    return Worker(
+        nth, "here", ReliableChannel(lambda kind, data: None, lambda letter: None), f"worker-{nth + 1}", joined=True
+    )
 
 
-def crew(size: int) -> Crew:
-    one = Crew(size)
+def crew(size: int) -> WorkerPool:
+    one = WorkerPool(size)
     one.workers += [worker(nth) for nth in range(size)]
     return one
 
@@ -29,7 +31,7 @@ def test_counts_add_up_and_of_times_the_worst_is_told() -> None:
         Snapshot(4, 1.0, 10, 7, 2, 1, 3, 5, 1, 20.0, 0.5, 0.3, 0.2, "core 1", 2, 1),
         Snapshot(9, 1.2, 1, 1, 0, 0, 0, 2, 0, None, 4.0, 0.9, 0.8, "core 0", 0, 0),
     ]
-    assert total(parts) == Snapshot(0, 1.2, 11, 8, 2, 1, 3, 7, 1, 20.0, 4.0, 0.9, 0.8, "core 0", 2, 1)
+    assert merge_snapshots(parts) == Snapshot(0, 1.2, 11, 8, 2, 1, 3, 7, 1, 20.0, 4.0, 0.9, 0.8, "core 0", 2, 1)
 
 
 def test_it_has_stopped_when_the_last_one_has() -> None:
@@ -51,14 +53,14 @@ def test_a_lost_worker_is_not_waited_for_and_its_counts_stay() -> None:
 
 
 def test_before_all_have_come_nothing_is_ready() -> None:
-    half = Crew(2)
+    half = WorkerPool(2)
     half.workers.append(worker(0))
     half.workers[0].said[Ready] = Ready()
     assert not half.ready
 
 
 def test_numbered_workers_have_their_places_and_the_others_those_that_are_left() -> None:
-    three = Crew(3)
+    three = WorkerPool(3)
     assert [three.place(2), three.place(0)] == [1, 2]
     three.workers += [worker(1), worker(2)]
     assert (three.place(2), three.place(0), three.place(9)) == (None, 0, None)
@@ -66,7 +68,7 @@ def test_numbered_workers_have_their_places_and_the_others_those_that_are_left()
 
 @given(st.integers(1, 8), st.integers(0, 100))
 def test_shares_have_every_arrival_once_and_no_session_in_common(of: int, seed: int) -> None:
-    shares = [Share(nth, of) for nth in range(of)]
+    shares = [Shard(nth, of) for nth in range(of)]
     taken = sorted(t for share in shares for t in islice(share.arrivals(poisson(100, seed)), 20))
     assert taken == list(islice(poisson(100, seed), 20 * of))
     numbers = [share.number(index) for share in shares for index in range(20)]
@@ -83,7 +85,7 @@ def test_each_worker_needs_a_session() -> None:
 @given(st.integers(-(10**12), 10**12), st.lists(st.tuples(st.integers(0, 10**9), st.integers(0, 10**9)), min_size=1))
 def test_the_clocks_differ_by_what_is_found_and_at_most_its_error(ahead: int, ways: list[tuple[int, int]]) -> None:
     looks = [(100, 100 + there + ahead, 100 + there + back) for there, back in ways]
-    found = Bearing.of(looks)
+    found = ClockOffset.of(looks)
     assert abs(found.ahead - ahead) <= found.error <= min(sum(way) for way in ways) / 2 + 1
 
 
@@ -92,4 +94,4 @@ def test_the_clocks_differ_by_what_is_found_and_at_most_its_error(ahead: int, wa
     [("http://127.0.0.1:80", True), ("http://localhost:8080/x", True), ("http://[::1]:1", True), ("http://h:1", False)],
 )
 def test_a_loopback_address_is_of_this_machine_only(url: str, here: bool) -> None:
-    assert Start(1, 2.0, 0.0, url).is_here_only is here
+    assert StartLoad(1, 2.0, 0.0, url).is_here_only is here

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from harness.analysis.metrics.fold import fold
-from harness.oracle.judge import Judgement, Loss
+from harness.oracle.judge import Loss, SessionVerdict
 from harness.report.charts import Chart, draw, losses, outcomes, spectrum, style, timeline
 from harness.report.charts.measured import measured, windows
-from harness.report.charts.words import listed, number, of, share, upper_bound
+from harness.report.charts.words import format_ratio, listed, number, share, upper_bound
 from harness.results.summary import FaultFigures
 from tests.support import charts as fakes
 from tests.support.clocks_and_topology import Asked, observed
@@ -103,11 +103,11 @@ def test_a_name_with_markup_or_mathematics_in_it_is_drawn_as_it_stands(tmp_path:
     assert f"{name}: 0" in "".join(ET.parse(charts["losses"].svg).getroot().itertext())  # noqa: S314 - our own
 
 
-def row(fault: FaultFigures | None, lost_share: float = 0.5) -> timeline.Row:
+def row(fault: FaultFigures | None, lost_share: float = 0.5) -> timeline.TimelineRow:
     start = np.arange(0, 20_000, 5.0)
     outcome = np.where((start >= 8000) & (start < 8250) & (start % 10 < 10 * lost_share), 1, 0)
     arm = replace(fakes.runs()[0], requests=fakes.table(start, 1.0, outcome=outcome))
-    return timeline.Row(windows(measured(arm)), (fault,) if fault else (), style.look(0))
+    return timeline.TimelineRow(windows(measured(arm)), (fault,) if fault else (), style.look(0))
 
 
 def test_the_timeline_tells_the_worst_window_against_before() -> None:
@@ -124,7 +124,7 @@ def test_a_fault_without_evidence_is_neither_shaded_nor_told() -> None:
 def test_the_values_behind_a_long_timeline_stay_few_and_lose_no_error() -> None:
     long = replace(fakes.runs()[1], duration=600.0)
     told = windows(measured(long))
-    rows = timeline.drawing([timeline.Row(told, (), style.look(0))]).table.rows
+    rows = timeline.drawing([timeline.TimelineRow(told, (), style.look(0))]).table.rows
     assert len(rows) <= 1000
     assert sum(int(line[4] or 0) for line in rows) == told.errors.sum()
 
@@ -231,7 +231,7 @@ def test_a_control_that_was_harmed_is_told() -> None:
 
 
 def losing(*seconds: float, healed: float | None = 14.0) -> losses.Losses:
-    judged: list[Judgement] = [
+    judged: list[SessionVerdict] = [
         fakes.judgement(index, (Loss(int(t * 1e9), "a", "b", "x", "y", 1),)) for index, t in enumerate(seconds)
     ]
     fault = FaultFigures("kill", "r1", 8.0, 8.0, healed, {}, None, None)
@@ -267,8 +267,8 @@ def test_a_share_short_of_all_is_not_all() -> None:
 
 
 def test_a_zero_is_told_with_its_n_and_upper_bound() -> None:
-    assert of(0, 48_210) == "0 of 48,210 (95 % upper bound 0.0062 %)"
-    assert of(0, 0) == "none seen"
+    assert format_ratio(0, 48_210) == "0 of 48,210 (95 % upper bound 0.0062 %)"
+    assert format_ratio(0, 0) == "none seen"
 
 
 @pytest.mark.parametrize("n", [1, 20, 48_210])
