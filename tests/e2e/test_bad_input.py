@@ -165,7 +165,7 @@ def test_a_run_of_another_schema(told_by: Tell, tmp_path: Path) -> None:
 
 
 def test_kill_with_nothing_held_up(told_by: Tell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hold, "door", lambda: tmp_path / "door")
+    monkeypatch.setattr(hold, "control_socket_path", lambda: tmp_path / "door")
     assert_one_clear_line(told_by("kill", "r1"), 2, "no topology")
 
 
