@@ -1,0 +1,26 @@
+"""``harness worker``."""
+
+import asyncio
+import sys
+from typing import Annotated
+
+import typer
+
+Master = Annotated[str, typer.Option(metavar="HOST:PORT", help="Where harness run expects workers.")]
+
+
+def worker(*, master: Master) -> int:
+    """Drive a share of another machine's runs, until Ctrl-C.
+
+    Example:
+
+    \b
+        harness worker --master 192.0.2.10:5557
+    """
+    from harness import driving
+    from harness import worker as workers
+
+    address = driving.Address.of(master, "--master")
+    print(f"works for {address} until Ctrl-C; it runs the users that the master sends", file=sys.stderr)
+    asyncio.run(workers.work(address))
+    return 0
