@@ -1,6 +1,5 @@
 """``harness init``."""
 
-import asyncio
 import json
 import sys
 import tempfile
@@ -67,6 +66,8 @@ def _answer(given: str | None, question: str, default: str) -> str:
 
 def _examine(file: Path, as_json: bool) -> int:
     """Start the service, look at its sessions and print the findings."""
+    import asyncio
+
     from harness import initiate, scenario
 
     print("examining the service, about 10 s", file=sys.stderr)

@@ -1,6 +1,5 @@
 """``harness kill``."""
 
-import asyncio
 import json
 from typing import Annotated
 
@@ -20,6 +19,8 @@ def kill(replica: Replica, *, restart: Restart = False, as_json: flags.Json = Fa
     \b
         harness kill r1
     """
+    import asyncio
+
     from harness import hold
 
     answer = asyncio.run(hold.ask("restart" if restart else "kill", replica))

@@ -1,6 +1,5 @@
 """``harness up``."""
 
-import asyncio
 import json
 import signal
 import sys
@@ -36,6 +35,8 @@ def up(
     \b
         harness up scenarios/node_kill.py --design sticky
     """
+    import asyncio
+
     from harness import scenario as scenarios
 
     changes = scenarios.Overrides((design,), replicas, balancer)
@@ -47,6 +48,8 @@ def up(
 
 
 async def _hold(design: "Design", logs: Path, port: int, backend: str, as_json: bool) -> None:
+    import asyncio
+
     from harness import hold
 
     async with hold.held(design, logs, port, backend) as topology:

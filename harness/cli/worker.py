@@ -1,6 +1,5 @@
 """``harness worker``."""
 
-import asyncio
 import sys
 from typing import Annotated
 
@@ -17,6 +16,8 @@ def worker(*, master: Master) -> int:
     \b
         harness worker --master 192.0.2.10:5557
     """
+    import asyncio
+
     from harness import driving
     from harness import worker as workers
 
