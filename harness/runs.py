@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
-import dacite
+import msgspec
 import pandas as pd
 import pyarrow.parquet as pq
 
@@ -28,7 +28,7 @@ from harness.oracle.judge import Judgement, judge
 from harness.oracle.testimony import Testimony
 from harness.summary import SCHEMA, Summary
 from harness.tallied import FILE, Tallied
-from harness.verdicts import Result, Verdict
+from harness.verdicts import Verdict
 
 
 @dataclass(frozen=True)
@@ -298,8 +298,8 @@ class Run:
             UsageError: it is missing, cut off, of another schema, or not what this harness writes.
         """
         try:
-            return dacite.from_dict(Summary, self.summary_json(), dacite.Config(cast=[tuple]))
-        except dacite.DaciteError as problem:
+            return msgspec.convert(self.summary_json(), Summary)
+        except msgspec.ValidationError as problem:
             what = f"{self.path}/summary.json is foreign: {problem}"
             raise UsageError(what, f"harness report {self.path} writes it anew") from problem
 
@@ -310,9 +310,8 @@ class Run:
             UsageError: it is missing, cut off, or foreign.
         """
         try:
-            told = json.loads((self.path / "verdicts.json").read_text())
-            return tuple(dacite.from_dict(Verdict, one, dacite.Config(cast=[Result])) for one in told)
-        except (OSError, ValueError, TypeError, dacite.DaciteError) as problem:
+            return msgspec.json.decode((self.path / "verdicts.json").read_bytes(), type=tuple[Verdict, ...])
+        except (OSError, msgspec.MsgspecError) as problem:
             what = f"{self.path} has no readable verdicts.json"
             raise UsageError(what, f"harness report {self.path} writes it anew") from problem
 

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import dacite
+import msgspec
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -59,16 +59,15 @@ class Told:
     @classmethod
     def of_plain(cls, plain: Mapping[str, Any]) -> "Told":
         """The reverse of ``plain``."""
-        finding = {**plain, "support": plain["verdict"]}
-        made = dacite.from_dict(Finding, finding, dacite.Config(cast=[tuple, Support]))
-        return cls(made, tuple(filter(None, plain["run"].split(", "))))
+        finding = msgspec.convert({**plain, "support": plain["verdict"]}, Finding)
+        return cls(finding, tuple(filter(None, plain["run"].split(", "))))
 
 
 def read(docs: Path) -> dict[str, Told]:
     """What an earlier attempt wrote; nothing where it cannot be read."""
     try:
         return {name: Told.of_plain(one) for name, one in json.loads((docs / _JSON).read_text()).items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, dacite.DaciteError):
+    except (OSError, ValueError, KeyError, AttributeError, msgspec.ValidationError):
         return {}
 
 
