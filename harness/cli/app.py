@@ -77,7 +77,12 @@ def _baseline(context: typer.Context) -> None:
 
 
 def _add(group: typer.Typer, name: str, command: Callable[..., int]) -> None:
-    group.command(name, epilog=EXIT_CODES)(guard(command))
+    group.command(name, short_help=_summarise(command), epilog=EXIT_CODES)(guard(command))
+
+
+def _summarise(command: Callable[..., object]) -> str:
+    """The first line of its help, whole: Typer would cut it after 45 characters."""
+    return (command.__doc__ or "").partition("\n")[0]
 
 
 app = _group(_harness)
@@ -90,7 +95,7 @@ _add(app, "init", init)
 _add(app, "report", report)
 _add(app, "explain", explain)
 _add(app, "compare", compare)
-app.add_typer(baseline, name="baseline")
+app.add_typer(baseline, name="baseline", short_help=_summarise(_baseline))
 _add(app, "claims", claims)
 _add(app, "up", up)
 _add(app, "kill", kill)

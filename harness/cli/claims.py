@@ -40,6 +40,8 @@ def claims(
 ) -> int:
     """Test the claims of docs/claims.md, and rewrite that page.
 
+    All of them take about 30 minutes.
+
     Example:
 
     \b

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 SessionName = Annotated[
     str | None,
     typer.Argument(
-        metavar="[SESSION]", help="DESIGN/SESSION or DESIGN/ARM/SESSION; without it, the sessions worth a look."
+        metavar="SESSION", help="DESIGN/SESSION or DESIGN/ARM/SESSION; without it, the sessions worth a look."
     ),
 ]
 

@@ -12,9 +12,14 @@ import typer
 from harness.cli import flags
 
 Target = Annotated[
-    Path, typer.Argument(metavar="[FILE]", help="The file to write; if it exists, only examine the service again.")
+    Path, typer.Argument(metavar="FILE", help="The file to write; if it exists, only examine the service again.")
 ]
-Start = Annotated[str | None, typer.Option("--command", metavar="TEXT", help="How one copy of the service is started.")]
+Start = Annotated[
+    str | None,
+    typer.Option(
+        "--command", metavar="TEXT", help="How one copy of the service is started; {port} is where it listens."
+    ),
+]
 Ready = Annotated[str | None, typer.Option(metavar="PATH", help="The path that answers 200 to 399 once it is up (/).")]
 SessionKind = Annotated[
     str | None, typer.Option(metavar="KIND", help="How a session shows: page, counter, cart or login (page).")
@@ -35,7 +40,7 @@ def init(
 ) -> int:
     """Write a scenario for your own service.
 
-    Then start one copy of the service, and report how its sessions behave.
+    Then start the service, and report how its sessions behave.
 
     Example:
 

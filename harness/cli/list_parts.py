@@ -14,9 +14,7 @@ if TYPE_CHECKING:
 
 Kind = Annotated[
     Literal["designs", "apps", "states", "balancers", "stores", "faults", "scenarios", "claims"] | None,
-    typer.Argument(
-        metavar="[KIND]", help="Only designs, apps, states, balancers, stores, faults, scenarios or claims."
-    ),
+    typer.Argument(metavar="KIND", help="Only designs, apps, states, balancers, stores, faults, scenarios or claims."),
 ]
 
 

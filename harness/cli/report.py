@@ -7,7 +7,7 @@ import typer
 
 from harness.cli import flags
 
-OtherRun = Annotated[Path | None, typer.Argument(metavar="[RUN]", help="Another run, to show beside it on one page.")]
+OtherRun = Annotated[Path | None, typer.Argument(metavar="RUN", help="Another run, to show beside it on one page.")]
 Gallery = Annotated[Path | None, typer.Option(metavar="DIR", help="Copy the charts there too.")]
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 Scenario = Annotated[
     Path | None,
-    typer.Argument(metavar="[SCENARIO]", help="A file of scenarios/, or a plain locustfile with --command."),
+    typer.Argument(metavar="SCENARIO", help="A file of scenarios/, or a plain locustfile with --command."),
 ]
 Start = Annotated[
     str | None, typer.Option("--command", metavar="TEXT", help="Start this service, for a file without SCENARIO.")
