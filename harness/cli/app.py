@@ -9,7 +9,6 @@ from typing import Annotated
 
 import typer
 
-from harness.common.version import __version__
 from harness.cli.baseline import accept
 from harness.cli.claims import claims
 from harness.cli.clean import clean
@@ -25,6 +24,7 @@ from harness.cli.run import run
 from harness.cli.scale import scale
 from harness.cli.up import up
 from harness.cli.worker import worker
+from harness.common.version import __version__
 
 
 def main(argv: Sequence[str] | None = None) -> int:
