@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from harness.common.bundled import targets_home
+from harness.common.bundled import target_modules
 from harness.scenario.checks import _require
 
 
@@ -12,8 +12,8 @@ def _check_part(kind: str, name: str) -> None:
 
 
 def parts(kind: str) -> tuple[str, ...]:
-    """The names of the parts of a ``kind``: a built-in target's app or state, or a store. Each is a file."""
+    """The names of the parts of a ``kind``: the apps or states of the built-in targets, or the stores."""
+    if kind in ("app", "state"):
+        return tuple(target_modules(kind))
     folder = Path(__file__).parents[1] / "cluster" / "stores"
-    if kind != "store":
-        folder = targets_home() / "targets" / {"app": "apps", "state": "state"}[kind]
     return tuple(sorted(path.stem for path in folder.glob("*.py") if not path.stem.startswith("_")))

@@ -15,7 +15,8 @@ from targets.common.session import SessionState
 from targets.common.settings import Options, Settings, SettingsError
 from targets.http.errors import Conflict, Rejected, Unavailable
 from targets.http.keys import Keyring
-from targets.server.catalog import names, select
+from targets.registry import STATES
+from targets.server.catalog import select
 from targets.state import SessionStore
 from targets.state.checkpoint import Checkpoint
 from targets.state.eventlog import EventLog
@@ -211,8 +212,8 @@ async def test_two_writers_from_one_read(kind: Kind) -> None:
 
 
 async def test_every_state_with_a_store_is_in_this_suite() -> None:
-    assert {name for name in names("state") if needs(name)} == set(STORED)
-    assert set(PLAIN) | set(STORED) | {"none"} == {*names("state"), "signed"}
+    assert {name for name in STATES if needs(name)} == set(STORED)
+    assert set(PLAIN) | set(STORED) | {"none"} == {*STATES, "signed"}
 
 
 @pytest.mark.slow
