@@ -22,7 +22,7 @@ from harness.common.errors import HarnessError, UsageError
 
 if TYPE_CHECKING:
     from harness.analysis.compare import Comparison
-    from harness.analysis.scaling.scaling_run import Scaled
+    from harness.analysis.scaling.scaling_run import ScalingRun
     from harness.report.table import TableRow
     from harness.runner.pipeline import RunOutcome
     from harness.runner.progress import Progress
@@ -494,7 +494,7 @@ def _scale(arguments: argparse.Namespace) -> int:
     return 130 if done.interrupted else done.scaled.exit_code(sizes)
 
 
-def _print_scaling(path: Path, scaled: "Scaled", as_json: bool) -> None:
+def _print_scaling(path: Path, scaled: "ScalingRun", as_json: bool) -> None:
     if as_json:
         print(json.dumps(scaled.to_json(), indent=1))
         return
@@ -581,15 +581,15 @@ def _explain(arguments: argparse.Namespace) -> int:
     from harness.analysis import explain  # noqa: PLC0415
     from harness.results import run as runs  # noqa: PLC0415
 
-    arms = runs.Run.open(arguments.run).observations()
+    arms = runs.Run.open(arguments.run).read_observations()
     if arguments.session is None:
-        found = explain.notable_sessions(arms)
+        found = explain.find_notable_sessions(arms)
         if arguments.json:
             print(json.dumps([asdict(one) for one in found], indent=1))
         else:
             _print_remarkable(found)
         return 0
-    told = explain.session_trace(arms, arguments.session)
+    told = explain.trace_session(arms, arguments.session)
     if arguments.json:
         print(json.dumps(asdict(told), indent=1))
     else:
@@ -625,11 +625,11 @@ def _compare(arguments: argparse.Namespace) -> int:
     found = compare.read_and_compare(arguments.run, arguments.baseline, arguments.margin, arguments.allow_environment)
     from harness.results import files  # noqa: PLC0415
 
-    with files.writing(arguments.run / "charts"):
+    with files.explain_write_errors(arguments.run / "charts"):
         chart = forest.draw(found, arguments.run / "charts")
     for path, write in ((arguments.markdown, told.write_markdown), (arguments.junit, told.write_junit)):
         if path is not None:
-            with files.writing(path):
+            with files.explain_write_errors(path):
                 write(found, path)
     if arguments.json:
         print(json.dumps(asdict(found), indent=1))
@@ -638,7 +638,7 @@ def _compare(arguments: argparse.Namespace) -> int:
         if chart:
             print(f"chart: {chart.svg}")
     if os.environ.get("GITHUB_ACTIONS"):
-        print("\n".join(told.annotations(found)), file=sys.stderr)
+        print("\n".join(told.render_annotations(found)), file=sys.stderr)
     return found.outcome.exit_code
 
 
@@ -646,15 +646,15 @@ def _print_comparison(found: "Comparison") -> None:
     from harness.analysis.compare import render as told  # noqa: PLC0415
 
     out = Console()
-    out.print(escape(told.sentence(found)), style="bold", highlight=False)
+    out.print(escape(told.render_sentence(found)), style="bold", highlight=False)
     for why in found.why:
         out.print(f"- {escape(why)}", highlight=False)
     if found.metrics:
         table = Table(*told.COLUMNS)
         for one in found.metrics:
-            table.add_row(*map(escape, told.row(one)))
+            table.add_row(*map(escape, told.render_row(one)))
         out.print(table)
-    for note in told.notes(found):
+    for note in told.render_notes(found):
         out.print(escape(note), style="dim", highlight=False)
 
 

@@ -13,7 +13,7 @@ from harness.observations.events import Event
 from harness.observations.requests import RECORD
 from harness.observations.samples import Sample
 from harness.oracle.ledger import Ledger
-from harness.results.files import writing
+from harness.results.files import explain_write_errors
 from harness.results.plan import RunPlan
 from harness.results.run import Run, new_run_id
 from harness.results.verdicts import Result
@@ -42,7 +42,7 @@ def _plan(**more: Any) -> RunPlan:
 
 def _spooled(run: Run, *, records: int = 3, torn: bytes = b"") -> None:
     files = run.arm("one", "control")
-    files.make()
+    files.create()
     spool = np.zeros(records, RECORD)
     spool["name"] = spool["replica"] = spool["boot"] = 1
     spool["session"] = 7
@@ -71,7 +71,7 @@ def test_a_run_is_found_under_latest(tmp_path: Path) -> None:
 def test_what_was_kept_is_read_back(tmp_path: Path) -> None:
     run = Run.create(tmp_path, _plan())
     _kept(run)
-    (arm,) = Run.open(run.path).observations()
+    (arm,) = Run.open(run.path).read_observations()
     assert (arm.design, arm.arm, arm.complete, arm.duration) == ("one", "control", True, 5.0)
     assert arm.requests["replica"].tolist() == ["r0"] * 3
     assert [event.kind for event in arm.events] == ["replica_ready"]
@@ -83,14 +83,14 @@ def test_what_was_kept_is_read_back(tmp_path: Path) -> None:
 def test_an_arm_that_a_crash_left_is_read_from_its_spool(tmp_path: Path) -> None:
     run = Run.create(tmp_path, _plan())
     _spooled(run, records=2, torn=b"torn")
-    (arm,) = Run.open(run.path).observations()
+    (arm,) = Run.open(run.path).read_observations()
     assert len(arm.requests) == 2 and not arm.complete
 
 
 def test_a_run_without_any_observation_says_so(tmp_path: Path) -> None:
     run = Run.create(tmp_path, _plan())
     with pytest.raises(UsageError, match="no observations"):
-        run.observations()
+        run.read_observations()
 
 
 @pytest.mark.parametrize("name", ["requests.parquet", "arm.json", "samples.csv"])
@@ -101,7 +101,7 @@ def test_a_file_cut_off_in_the_middle_is_told_by_its_directory(tmp_path: Path, n
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) * 2 // 3])
     with pytest.raises(UsageError, match="one-control is cut off or was changed"):
-        run.observations()
+        run.read_observations()
 
 
 def test_a_torn_last_line_of_the_ledgers_costs_that_session_only(tmp_path: Path) -> None:
@@ -109,7 +109,7 @@ def test_a_torn_last_line_of_the_ledgers_costs_that_session_only(tmp_path: Path)
     _kept(run)
     with (run.arm("one", "control").path / "ledgers.jsonl").open("a") as file:
         file.write('{"session": 8, "wri')
-    (arm,) = run.observations()
+    (arm,) = run.read_observations()
     assert [one.session for one in arm.judgements] == [7]
 
 
@@ -129,9 +129,9 @@ def test_a_summary_of_another_schema_is_not_overwritten(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_and_a_forbidden_path_are_told_apart(tmp_path: Path) -> None:
-    with pytest.raises(EnvironmentLacksError, match="no space left"), writing(tmp_path):
+    with pytest.raises(EnvironmentLacksError, match="no space left"), explain_write_errors(tmp_path):
         raise OSError(errno.ENOSPC, "No space left on device")
-    with pytest.raises(UsageError, match="cannot write"), writing(tmp_path):
+    with pytest.raises(UsageError, match="cannot write"), explain_write_errors(tmp_path):
         raise OSError(errno.EACCES, "Permission denied")
 
 
