@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from harness.analysis.metrics.state_removal import find_sessions_at_risk, find_cause, find_state_removals
+from harness.analysis.metrics.state_removal import find_cause, find_sessions_at_risk, find_state_removals
 from harness.common.errors import UsageError
 from harness.observations.requests import SWEEP, UNASKED
 from harness.oracle.judge import SessionVerdict

@@ -18,7 +18,7 @@ from harness.observations.samples import Sample
 from harness.oracle.history import SessionHistory
 from harness.oracle.judge import SessionVerdict, judge
 from harness.results import spool
-from harness.results.files import read_json_lines, read_parquet, write_parquet, write_text, explain_write_errors
+from harness.results.files import explain_write_errors, read_json_lines, read_parquet, write_parquet, write_text
 
 
 @dataclass(frozen=True)

@@ -18,9 +18,9 @@ from harness.analysis.compare.outcome import ComparisonOutcome, find_gravest
 from harness.analysis.compare.ratios import ALPHA, Shift, adjust_p_values
 from harness.analysis.compare.side import (
     ComparedRun,
-    find_other_differences,
     find_experiment_differences,
     find_machine_differences,
+    find_other_differences,
 )
 from harness.common.errors import UsageError
 from harness.results.baselines import find_altered_file

@@ -9,7 +9,7 @@ from typing import Any
 from harness.analysis.scaling.capacity import Capacity, Objectives, Trial
 from harness.analysis.scaling.laws import Fit, Point, fit_laws
 from harness.common.errors import UsageError
-from harness.results.files import write_text, explain_write_errors
+from harness.results.files import explain_write_errors, write_text
 from harness.results.run import Run
 
 SCHEMA = 1

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from harness.analysis.scaling.capacity import Objectives
-from harness.analysis.scaling.scaling_run import ScalingRun, ScaledDesign, Size
+from harness.analysis.scaling.scaling_run import ScaledDesign, ScalingRun, Size
 from harness.report.charts import style
 from harness.report.charts.chart import Drawing, Table, spot
 

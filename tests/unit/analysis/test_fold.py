@@ -5,7 +5,7 @@ import pytest
 from harness.analysis.metrics.fold import fold
 from harness.analysis.metrics.percentiles import compute_percentiles
 from harness.analysis.metrics.sessions import interval
-from harness.analysis.metrics.state_removal import find_sessions_at_risk, find_cause, find_state_removals
+from harness.analysis.metrics.state_removal import find_cause, find_sessions_at_risk, find_state_removals
 from harness.observations.events import Event
 from harness.observations.samples import Sample
 from harness.oracle.judge import Loss, SessionVerdict
