@@ -159,7 +159,7 @@ def test_what_makes_an_arm_unknown_is_told_with_the_core_and_the_worker(tmp_path
 
 def _summarised(tmp_path: Path) -> tuple[Run, Summary]:
     run = Run.create(tmp_path, _plan())
-    summary = fakes_charts.read_summary()
+    summary = fakes_charts.summary()
     run.keep_summary(summary, [Verdict("one", Result.FAIL, "why")])
     return run, summary
 
