@@ -39,7 +39,7 @@ CASES = {
     "Kill": Case(faults.Kill(1), lambda t: not t.replicas[1].up, faults.Restart(1)),
     "CrashLoop": Case(faults.CrashLoop(1, every="1ms", times=3), _deeds(*["kill", "restart"] * 3)),
     "LoseVolume": Case(faults.LoseVolume(1), _deeds("lose_volume")),
-    "TornTail": Case(faults.TruncateTail(1, cut=9), _deeds("tear_volume 9")),
+    "TruncateTail": Case(faults.TruncateTail(1, cut=9), _deeds("tear_volume 9")),
     "Pause": Case(faults.Pause(1), lambda t: t.replicas[1].paused, faults.Resume(1)),
     "Slow": Case(faults.Slow(1, by="50ms"), lambda t: t.replicas[1].slow_by == 0.05),
     "Terminate": Case(
@@ -219,7 +219,7 @@ async def test_keys_that_overlap_are_accepted_everywhere_before_any_replica_sign
 
     topology.replicas = [Watched(f"r{number}") for number in range(3)]
     for rotation in (2, 3):
-        assert (await fault.inject(topology)).landed
+        assert (await fault.inject(topology)).confirmed
         assert {one.signing for one in topology.replicas} == {(rotation, *range(1, rotation + 1))}
     signing = [{one[0] for one in state} for state in seen]
     accepting = [set.intersection(*(set(one[1:]) for one in state)) for state in seen]
