@@ -14,8 +14,8 @@ from harness.scenario.balancing import CONNECTION, Balancing
 from harness.scenario.design import Design
 from harness.scenario.services import Url
 
-#: What a balancer may lack: it keeps pinned clients on a draining member (``drain``), reports which members it considers
-#: up (``states``), names the member that answered (``names``), retries a pinned client's request with another member
+#: What a balancer may lack: it keeps pinned clients on a draining member (``drain``), reports which members it holds to
+#: be up (``states``), names the member that answered (``names``), retries a pinned client's request with another member
 #: (``redispatch``), logs whether a request failed before anything was sent (``evidence``), and cuts no connection when
 #: members change (``seamless``).
 ABILITIES = ("drain", "states", "names", "redispatch", "evidence", "seamless")

@@ -287,7 +287,7 @@ def file(tmp_path: Path, text: str) -> Path:
 
 
 GOOD = """
-    from harness.scenario.scenario import Design, Scenario, Sessions
+    from harness import Design, Scenario, Sessions
 
     SCENARIO = Scenario([Design("a")], Sessions(concurrent=1))
 """
@@ -315,7 +315,7 @@ BAD_FILES = {
     "scenario_of_another_kind": ("SCENARIO = {'designs': []}\n", "defines no SCENARIO"),
     "missing_module": ("import no_such_module_anywhere\n", "does not import"),
     "fails_while_read": ("x = 1\ny = 1 / 0\n", "(line 2 of mine.py)"),
-    "does_not_check": ("from harness.scenario.scenario import Design\nDesign('a b')\n", "one word"),
+    "does_not_check": ("from harness import Design\nDesign('a b')\n", "one word"),
 }
 
 

@@ -19,7 +19,7 @@ from harness.scenario.balancing import Balancing
 from harness.scenario.design import Design
 from tests.support.clocks_and_topology import FakeStore
 
-STANDIN = Path(__file__).parents[3].parent / "support" / "standin"
+STANDIN = Path(__file__).parents[3] / "support" / "standin"
 DESIGN = Design("plain", replicas=2, service_time="20ms", slots=3)
 
 
