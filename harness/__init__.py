@@ -11,65 +11,6 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from harness.common.version import __version__
-<<<<<<< HEAD
-from harness.faults import (
-    Autoscale,
-    Bandwidth,
-    CrashLoop,
-    CutReplication,
-    DropReplies,
-    Evict,
-    Heal,
-    HoldReplies,
-    Kill,
-    KillBalancer,
-    KillPrimary,
-    KillStore,
-    Latency,
-    LoseVolume,
-    Partition,
-    Pause,
-    PauseStore,
-    ReloadBalancer,
-    ResetConnections,
-    Restart,
-    Resume,
-    RollingDeploy,
-    RotateKeys,
-    ScaleIn,
-    ScaleOut,
-    Shell,
-    Slow,
-    Start,
-    Terminate,
-    TruncateTail,
-)
-from harness.faults.random_faults import random_faults
-from harness.scenario.balancing import Balancing, Health
-from harness.scenario.design import Design
-from harness.scenario.expectations import (
-    clean_control,
-    delivers,
-    finds,
-    keeps,
-    leaves_half_done,
-    loses_at_most,
-    loses_messages,
-    loses_only_the_at_risk,
-    loses_the_at_risk,
-    moves_a_share,
-    recovers,
-    settles,
-    stays_down,
-    surges,
-)
-from harness.scenario.faults import At
-from harness.scenario.rates import Ramp, Steps, Trace
-from harness.scenario.scenario import Scenario
-from harness.scenario.services import Command, Compose, Image, Url
-from harness.scenario.workload import Requests, Sessions
-=======
->>>>>>> main
 
 if TYPE_CHECKING:
     from harness.common.limits import (
@@ -96,12 +37,7 @@ if TYPE_CHECKING:
         ReloadBalancer,
         ResetConnections,
         Restart,
-        RestartBalancer,
-        RestartPrimary,
-        RestartStore,
-        RestoreReplication,
         Resume,
-        ResumeStore,
         RollingDeploy,
         RotateKeys,
         ScaleIn,
@@ -111,7 +47,6 @@ if TYPE_CHECKING:
         Start,
         Terminate,
         TruncateTail,
-        Undo,
     )
     from harness.faults.random_faults import (
         random_faults,
@@ -267,12 +202,7 @@ _HOMES = {
         "ReloadBalancer",
         "ResetConnections",
         "Restart",
-        "RestartBalancer",
-        "RestartPrimary",
-        "RestartStore",
-        "RestoreReplication",
         "Resume",
-        "ResumeStore",
         "RollingDeploy",
         "RotateKeys",
         "ScaleIn",
@@ -282,7 +212,6 @@ _HOMES = {
         "Start",
         "Terminate",
         "TruncateTail",
-        "Undo",
     ),
     "harness.faults.random_faults": ("random_faults",),
     "harness.load.locustfiles.session_user": (
