@@ -75,18 +75,18 @@ class OnLink(Reversible):
             facts["replica"] = replica.name
             if self.links == "balancer":
                 facts["boot"] = replica.boot
-        return Evidence(evidence.landed, facts)
+        return Evidence(evidence.confirmed, facts)
 
     async def undo(self, topology: FaultTopology) -> Evidence:
         """Let everything pass again; the facts are the bytes that were held and dropped."""
         return await self._set_state(topology, LinkState())
 
     async def _set_state(self, topology: FaultTopology, state: LinkState) -> Evidence:
-        replies = [await link.be(state) for link in self._links(topology)]
+        replies = [await link.set_state(state) for link in self._links(topology)]
         counts = [key for key in ("connections", "held", "dropped") if all(key in reply.facts for reply in replies)]
         summed = {key: sum(int(reply.facts[key] or 0) for reply in replies) for key in counts}
         network = {key: value for key, value in replies[0].facts.items() if key == "network"}
-        return Evidence(all(reply.landed for reply in replies), {**summed, **network})
+        return Evidence(all(reply.confirmed for reply in replies), {**summed, **network})
 
     def _links(self, topology: FaultTopology) -> Sequence[Link]:
         links = [link for name, link in topology.links.items() if name == self.link or name.endswith(f"-{self.link}")]
