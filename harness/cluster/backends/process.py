@@ -19,7 +19,7 @@ from harness.cluster.replicas.command import CommandReplica, OnStart, ReplicaOrd
 from harness.cluster.replicas.external import external_parts
 from harness.cluster.replicas.probes import HealthProbe, NonceProbe, ReadinessProbe
 from harness.cluster.replicas.replica import BuiltinReplica, ManagedReplica, TargetSettings
-from harness.cluster.stores import STORES, needs
+from harness.cluster.stores import store_of
 from harness.cluster.supervisor import Supervisor
 from harness.cluster.topology import Topology
 from harness.cluster.watch.logs import bound_logs
@@ -156,9 +156,8 @@ class ProcessBackend:
         return await site.scope.enter_async_context(start_sampler(self._supervisor, site.clock))
 
     async def _store(self, site: Deployment) -> Store | None:
-        target = site.design.target
-        name = target.store if target is not None and not isinstance(target, Url) else needs(site.design.state)
-        return await site.scope.enter_async_context(STORES[name](self._supervisor, site.logs)) if name else None
+        store = store_of(site.design)
+        return await site.scope.enter_async_context(store(self._supervisor, site.logs)) if store else None
 
     async def _replicas(
         self,
