@@ -73,7 +73,7 @@ from harness.scenario.expectations import (
 from harness.scenario.faults import At
 from harness.scenario.rates import Ramp, Steps, Trace
 from harness.scenario.scenario import Scenario
-from harness.scenario.services import Command, Compose, Image, Url
+from harness.scenario.services import BuiltIn, Command, Compose, Image, Url
 from harness.scenario.workload import Requests, Sessions
 
 if TYPE_CHECKING:
@@ -85,6 +85,7 @@ __all__ = [
     "Autoscale",
     "Balancing",
     "Bandwidth",
+    "BuiltIn",
     "Client",
     "Command",
     "Compose",

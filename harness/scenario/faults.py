@@ -1,11 +1,11 @@
-"""TODO: harness.scenario.faults."""
+"""Faults as a scenario names them: what breaks, when, and in which designs."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from harness.common.durations import parse_seconds
-from harness.scenario.checks import _require
+from harness.scenario.checks import require
 from harness.scenario.design import Design
 
 
@@ -37,19 +37,20 @@ class At:
         """When, in seconds from T0."""
         return parse_seconds(self.when)
 
+    def applies_to(self, design: Design) -> bool:
+        """Whether the fault is meant for this design, and the design has what the fault breaks."""
+        applies: Callable[[Design], bool] | None = getattr(self.fault, "applies", None)
+        return (not self.only or design.name in self.only) and (applies is None or applies(design))
 
-def _applies(at: At, design: Design) -> bool:
-    """Whether the fault is meant for this design, and it has what the fault breaks; most concern what all have."""
-    applies: Callable[[Design], bool] | None = getattr(at.fault, "applies", None)
-    return (not at.only or design.name in at.only) and (applies is None or applies(design))
+    def narrowed(self, names: Sequence[str]) -> "At | None":
+        """The same fault for those of its designs that are among ``names``; None where none of them is."""
+        if not self.only:
+            return self
+        only = tuple(name for name in self.only if name in names)
+        return replace(self, only=only) if only else None
 
 
-def _left(only: tuple[str, ...], names: Sequence[str]) -> tuple[str, ...] | None:
-    """Which of the chosen designs a fault is only for; None where it is for none of them."""
-    return tuple(name for name in only if name in names) or (None if only else ())
-
-
-def _check_order(faults: Sequence[At]) -> None:
+def check_order(faults: Sequence[At]) -> None:
     """What ends a fault comes after it, and nothing is broken twice at once."""
     broken: set[tuple[str, str]] = set()
     for at in faults:
@@ -58,8 +59,8 @@ def _check_order(faults: Sequence[At]) -> None:
         ends = getattr(at.fault, "ends", None)
         about = (ends or at.fault.kind, at.fault.target)
         if ends is None:
-            _require(about not in broken, f"{about[1]} is broken twice: a second {about[0]} at {at.when}")
+            require(about not in broken, f"{about[1]} is broken twice: a second {about[0]} at {at.when}")
             broken.add(about)
         else:
-            _require(about in broken, f"{at.fault.kind} of {about[1]} at {at.when} has no {ends} before it to end")
+            require(about in broken, f"{at.fault.kind} of {about[1]} at {at.when} has no {ends} before it to end")
             broken.remove(about)

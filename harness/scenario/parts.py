@@ -1,14 +1,19 @@
-"""TODO: harness.scenario.parts."""
+"""The parts that come with the harness, by their names: apps, states and stores. Each is a file."""
 
 from pathlib import Path
 
 from harness.common.bundled import targets_home
-from harness.scenario.checks import _require
+from harness.scenario.checks import require
 
 
-def _check_part(kind: str, name: str) -> None:
+def check_part(kind: str, name: str) -> None:
+    """Check that there is a part of this kind and name.
+
+    Raises:
+        UsageError: there is none.
+    """
     known = parts(kind)
-    _require(name in known, f"there is no {kind} {name!r}", f"there are {', '.join(known)}")
+    require(name in known, f"there is no {kind} {name!r}", f"there are {', '.join(known)}")
 
 
 def parts(kind: str) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ from harness.cluster.replicas.command import CommandReplica, OnStart, ReplicaOrd
 from harness.cluster.replicas.external import external_parts
 from harness.cluster.replicas.probes import HealthProbe, NonceProbe, ReadinessProbe
 from harness.cluster.replicas.replica import ManagedReplica, ProcessReplica, TargetSettings
-from harness.cluster.stores import STORES, needs
+from harness.cluster.stores import store_of
 from harness.cluster.supervisor import Supervisor
 from harness.cluster.topology import Topology
 from harness.cluster.watch.logs import bounded
@@ -30,7 +30,7 @@ from harness.common.errors import UsageError
 from harness.common.ports import LOOPBACK, Reservation, non_ephemeral_port
 from harness.scenario.balancing import Balancing
 from harness.scenario.design import Design
-from harness.scenario.services import Command, Own, Url
+from harness.scenario.services import BuiltIn, Command, OwnService, Url
 
 
 class StartBalancer(Protocol):
@@ -115,7 +115,7 @@ class ProcessBackend:
         store, another = await self._store(site), None
         links: Mapping[str, Laid] = {}
         url = store.url.replace(LOOPBACK, self._supervisor.address(store.name, "store")) if store else ""
-        if target is not None:
+        if not isinstance(target, BuiltIn):
             answering: HealthProbe = self._answering(target)
             started, balancing = await self._own(site, target, url), _for_others(design.balancing, target)
         else:
@@ -126,7 +126,8 @@ class ProcessBackend:
                 for name, port in zip(site.names, ports, strict=True)
             }
             settings = TargetSettings(
-                design,
+                target,
+                design.limits,
                 self._nonce,
                 self._secret,
                 journal,
@@ -156,9 +157,8 @@ class ProcessBackend:
         return await site.scope.enter_async_context(sampling(self._supervisor, site.clock))
 
     async def _store(self, site: Deployment) -> Store | None:
-        target = site.design.target
-        name = target.store if target is not None and not isinstance(target, Url) else needs(site.design.state)
-        return await site.scope.enter_async_context(STORES[name](self._supervisor, site.logs)) if name else None
+        store = store_of(site.design)
+        return await site.scope.enter_async_context(store(self._supervisor, site.logs)) if store else None
 
     async def _replicas(
         self, site: Deployment, settings: TargetSettings, ports: Sequence[Reservation], links: Mapping[str, Laid]
@@ -182,10 +182,10 @@ class ProcessBackend:
         await replica.start()
         return replica
 
-    def _answering(self, target: Own) -> HealthProbe:
+    def _answering(self, target: OwnService) -> HealthProbe:
         return ReadinessProbe(target.ready)
 
-    async def _own(self, site: Deployment, target: Own, store: str) -> Sequence[ManagedReplica]:
+    async def _own(self, site: Deployment, target: OwnService, store: str) -> Sequence[ManagedReplica]:
         """Copies of a service of the user's own, up; ``store`` is the URL of theirs."""
         if not isinstance(target, Command):
             raise UsageError(f"{site.design.name} is in an image", "--backend docker")
@@ -212,7 +212,7 @@ class ProcessBackend:
         return await site.scope.enter_async_context(starting)
 
 
-def _for_others(balancing: Balancing, target: Own) -> Balancing:
+def _for_others(balancing: Balancing, target: OwnService) -> Balancing:
     """As the design says, for replicas that neither answer on our health path nor say who they are."""
     return replace(balancing, health=replace(balancing.health, path=target.ready), names=True)
 
