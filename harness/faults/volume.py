@@ -34,7 +34,7 @@ class TruncateTail(OnReplica):
 
     def __post_init__(self) -> None:
         if self.cut < 1:
-            raise UsageError(f"TornTail(cut={self.cut}): at least 1 byte is cut off")
+            raise UsageError(f"TruncateTail(cut={self.cut}): at least 1 byte is cut off")
 
     async def inject(self, topology: FaultTopology) -> Evidence:
         """Cut; the evidence is the file and the bytes that it lost."""

@@ -266,7 +266,7 @@ class ArmFigures:
 class DesignSummary:
     """A design's arms, what was found of it, and whether that is what the scenario expected."""
 
-    describe: Mapping[str, str | int | float]
+    describe: Mapping[str, str | int | float | bool]
     arms: Mapping[str, ArmFigures]  # fault, control
     finding: str  # kept | lost | stale | rolled_back | duplicated | leaked | forced_login | lost_messages | unknown
     verdict: str = "unknown"

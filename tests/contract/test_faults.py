@@ -39,7 +39,7 @@ CASES = {
     "Kill": Case(faults.Kill(1), lambda t: not t.replicas[1].up, faults.Restart(1)),
     "CrashLoop": Case(faults.CrashLoop(1, every="1ms", times=3), _deeds(*["kill", "restart"] * 3)),
     "LoseVolume": Case(faults.LoseVolume(1), _deeds("lose_volume")),
-    "TornTail": Case(faults.TruncateTail(1, cut=9), _deeds("tear_volume 9")),
+    "TruncateTail": Case(faults.TruncateTail(1, cut=9), _deeds("tear_volume 9")),
     "Pause": Case(faults.Pause(1), lambda t: t.replicas[1].paused, faults.Resume(1)),
     "Slow": Case(faults.Slow(1, by="50ms"), lambda t: t.replicas[1].slow_by == 0.05),
     "Terminate": Case(

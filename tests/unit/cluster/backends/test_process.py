@@ -20,7 +20,7 @@ from harness.scenario.design import Design
 from harness.scenario.services import BuiltIn
 from tests.support.clocks_and_topology import FakeStore
 
-STANDIN = Path(__file__).parents[3].parent / "support" / "standin"
+STANDIN = Path(__file__).parents[3] / "support" / "standin"
 DESIGN = Design("plain", BuiltIn(service_time="20ms", slots=3), replicas=2)
 
 

@@ -119,7 +119,7 @@ def ends(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         raise gevent.GreenletExit
 
     monkeypatch.setattr("harness.load.workers.control_socket.exit_process", leave)
-    monkeypatch.setattr("harness.load.workers.master.leave", leave)
+    monkeypatch.setattr("harness.load.workers.master.exit_process", leave)
     return codes
 
 

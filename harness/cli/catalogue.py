@@ -67,7 +67,7 @@ def _balancers() -> Iterable[Entry]:
 
 
 def _stores() -> Iterable[Entry]:
-    for entry in _described(Path(__file__).parent / "cluster" / "stores", "for --state {}"):
+    for entry in _described(Path(__file__).parents[1] / "cluster" / "stores", "for --state {}"):
         if entry.name in STORES:
             yield entry
 
