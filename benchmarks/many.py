@@ -22,7 +22,7 @@ from rich.table import Table
 
 from benchmarks.cores import two_cores
 from harness.cluster.balancers.launch import until
-from harness.cluster.supervisor import ProcessSpec, Supervisor, supervised
+from harness.cluster.supervisor import ProcessSpec, Supervisor, start_supervisor
 from harness.common.errors import EnvironmentLacksError, HarnessError
 from harness.common.ports import LOOPBACK, Reservation
 from harness.results.spool import read
@@ -137,7 +137,7 @@ async def _answers(port: int) -> bool:
 
 async def _run(sessions: int, seconds: int) -> Carried:
     allow_descriptors(sessions + _SPARE)
-    async with supervised("bench-many", {}) as supervisor:
+    async with start_supervisor("bench-many", {}) as supervisor:
         return await carry(sessions, seconds, supervisor)
 
 

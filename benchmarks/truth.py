@@ -31,7 +31,7 @@ from benchmarks.cores import two_cores
 from benchmarks.queueing import CAPACITY, SERVICES, Queue, Stalls
 from harness.analysis.metrics.percentiles import percentiles
 from harness.cluster.balancers.launch import until
-from harness.cluster.supervisor import ProcessSpec, Supervisor, supervised
+from harness.cluster.supervisor import ProcessSpec, Supervisor, start_supervisor
 from harness.common.errors import HarnessError
 from harness.common.ports import LOOPBACK, Reservation
 from harness.results.spool import read
@@ -168,7 +168,7 @@ def latencies(
 
 async def _run(quick: bool, console: Console) -> list[Compared]:
     found = []
-    async with supervised("bench-truth", {}) as supervisor:
+    async with start_supervisor("bench-truth", {}) as supervisor:
         for case in cases(quick):
             console.print(f"{case.name}: {case.load.duration} of load")
             found += await compare(case, supervisor)

@@ -31,7 +31,7 @@ async def start_and_rejoin(topology: FaultTopology, name: str, drained: bool) ->
     if replica is not None and drained:
         await topology.balancer.add(replica.member)
     up = await wait_until_member_up(topology, name)
-    return Evidence(evidence.landed and up, {**evidence.facts, "held_up": up})
+    return Evidence(evidence.confirmed and up, {**evidence.facts, "held_up": up})
 
 
 @dataclass(frozen=True)

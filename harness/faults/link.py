@@ -73,18 +73,18 @@ class OnLink:
         replica = replica_of(topology, f"r{self._number}")
         named = {"replica": replica.name} if replica is not None else {}
         state = {"boot": replica.boot} if replica is not None and self.links == "balancer" else {}
-        return Evidence(evidence.landed, {**evidence.facts, **named, **state})
+        return Evidence(evidence.confirmed, {**evidence.facts, **named, **state})
 
     async def undo(self, topology: FaultTopology) -> Evidence:
         """Let everything pass again; the facts tell what was held and dropped."""
         return await self._told(topology, LinkState())
 
     async def _told(self, topology: FaultTopology, condition: LinkState) -> Evidence:
-        told = [await link.be(condition) for link in self._links(topology)]
+        told = [await link.set_state(condition) for link in self._links(topology)]
         counts = [key for key in ("connections", "held", "dropped") if all(key in one.facts for one in told)]
         summed = {key: sum(int(one.facts[key] or 0) for one in told) for key in counts}
         others = {key: told[0].facts[key] for key in told[0].facts if key == "network"}
-        return Evidence(all(one.landed for one in told), {**summed, **others})
+        return Evidence(all(one.confirmed for one in told), {**summed, **others})
 
     def _links(self, topology: FaultTopology) -> Sequence[Link]:
         found = [link for name, link in topology.links.items() if name == self.link or name.endswith(f"-{self.link}")]

@@ -48,8 +48,8 @@ class Slow(OnReplica):
 
     async def inject(self, topology: FaultTopology) -> Evidence:
         """Slow it down; the evidence is that the kernel showed it stopped."""
-        return await require_capability(topology, self.target, Throttleable).slow(parse_seconds(self.by))
+        return await require_capability(topology, self.target, Throttleable).throttle(parse_seconds(self.by))
 
     async def undo(self, topology: FaultTopology) -> Evidence:
         """Let it run freely again."""
-        return await require_capability(topology, self.target, Throttleable).quicken()
+        return await require_capability(topology, self.target, Throttleable).unthrottle()

@@ -72,7 +72,7 @@ class Timeline:
 
     def _tell(self, kind: str, fault: Reversible, evidence: Evidence) -> None:
         self._record(Event(self._clock.seconds(), kind, fault.target, {"kind": fault.kind, **evidence.facts}))
-        if not evidence.landed:
+        if not evidence.confirmed:
             raise UntrustedError(f"the fault {fault.kind} on {fault.target} did not land: {dict(evidence.facts)}")
 
     def _ended_by(self, ending: Revert) -> Reversible:

@@ -112,7 +112,7 @@ class Driver:
 
     def watch(self, worker: Child) -> None:
         """Look after a worker of this machine: one that dies is not the end of the load."""
-        worker.asked = True
+        worker.end_expected = True
         self._workers[worker.name] = worker
         self._watchers.append(asyncio.create_task(self._until_gone(worker)))
 
@@ -218,7 +218,7 @@ class Driver:
 
     async def leave(self) -> None:
         """End the channel, which ends the process."""
-        self._child.asked = True
+        self._child.end_expected = True
         for task in (self._listener, *self._watchers):
             task.cancel()
         self._writer.close()

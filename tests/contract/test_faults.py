@@ -219,7 +219,7 @@ async def test_keys_that_overlap_are_accepted_everywhere_before_any_replica_sign
 
     topology.replicas = [Watched(f"r{number}") for number in range(3)]
     for rotation in (2, 3):
-        assert (await fault.inject(topology)).landed
+        assert (await fault.inject(topology)).confirmed
         assert {one.signing for one in topology.replicas} == {(rotation, *range(1, rotation + 1))}
     signing = [{one[0] for one in state} for state in seen]
     accepting = [set.intersection(*(set(one[1:]) for one in state)) for state in seen]

@@ -17,7 +17,7 @@ import aiohttp
 
 from harness.cluster.capabilities import Evidence, Member, Refusal
 from harness.cluster.supervisor import Child, ProcessSpec
-from harness.cluster.supervisor.signals import killed
+from harness.cluster.supervisor.signals import kill_child
 from harness.common.errors import EnvironmentLacksError, HarnessError
 from harness.scenario.balancing import Balancing
 
@@ -118,14 +118,14 @@ class Process:
     async def succeed(self, *more: str) -> Evidence:
         """Start another one beside it, which has it end in its own time: landed when the new one serves."""
         old = self.child
-        old.asked = True
+        old.end_expected = True
         self._former.append(old)
         await self.start(*more)
         return Evidence(self.pid not in (None, old.pid), {"old_pid": old.pid, "pid": self.pid})
 
     async def kill(self) -> Evidence:
         """SIGKILL: landed when its process is gone."""
-        return await killed(self._child)
+        return await kill_child(self._child)
 
     async def restart(self) -> Evidence:
         """Start it again on its port; landed when it serves. A no-op where it runs."""

@@ -17,7 +17,7 @@ import psutil
 from harness.cluster.capabilities import Evidence
 from harness.cluster.stores.server import Server
 from harness.cluster.supervisor import ProcessSpec, Supervisor
-from harness.cluster.supervisor.signals import killed, paused, resumed
+from harness.cluster.supervisor.signals import kill_child, pause_child, resume_child
 from harness.common.errors import EnvironmentLacksError
 from harness.common.ports import LOOPBACK
 
@@ -86,7 +86,7 @@ class PostgresStore(Server):
         how = ("--auth=trust", "--username=postgres", "--encoding=UTF8", "--locale=C", "--no-sync")
         argv = (*_as_somebody(), maker, "-D", str(self._data), *how)
         child = await self._supervisor.spawn(ProcessSpec(f"{self.name}-initdb", "store", argv, self._log))
-        child.asked = True  # its end is no death
+        child.end_expected = True  # its end is no death
         if await child.wait():
             raise EnvironmentLacksError(f"initdb failed: {child.log_tail(2)}", f"see {self._log}")
 
@@ -103,36 +103,36 @@ class PostgresStore(Server):
         """End it at once: nobody needs its data any more."""
         if self._child and self.pids:
             await self.resume()
-            self._child.asked = True
+            self._child.end_expected = True
             await self._child.signal(signal.SIGQUIT)
         await super().stop()
 
     async def kill(self) -> Evidence:
         """SIGKILL to all its processes, as when its machine dies: what was committed stays."""
         family = self._family()
-        evidence = await killed(self._child)
+        evidence = await kill_child(self._child)
         for process in family:
             with contextlib.suppress(psutil.Error):
                 process.kill()
         gone = await _all_are(family, (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD))
-        return Evidence(evidence.landed and gone, {**evidence.facts, "processes": 1 + len(family)})
+        return Evidence(evidence.confirmed and gone, {**evidence.facts, "processes": 1 + len(family)})
 
     async def pause(self) -> Evidence:
         """SIGSTOP to all its processes."""
-        evidence = await paused(self._child)
+        evidence = await pause_child(self._child)
         family = self._family()
         for process in family:
             with contextlib.suppress(psutil.Error):
                 process.suspend()
         stopped = await _all_are(family, (psutil.STATUS_STOPPED, psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD))
-        return Evidence(evidence.landed and stopped, {**evidence.facts, "processes": 1 + len(family)})
+        return Evidence(evidence.confirmed and stopped, {**evidence.facts, "processes": 1 + len(family)})
 
     async def resume(self) -> Evidence:
         """SIGCONT to all its processes."""
         for process in self._family():
             with contextlib.suppress(psutil.Error):
                 process.resume()
-        return await resumed(self._child)
+        return await resume_child(self._child)
 
     def _family(self) -> Sequence[psutil.Process]:
         """All its processes but the first."""

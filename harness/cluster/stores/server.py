@@ -12,7 +12,7 @@ from typing import ClassVar, Generic, Self, TypeVar
 
 from harness.cluster.capabilities import Evidence
 from harness.cluster.supervisor import Child, ProcessSpec, Supervisor
-from harness.cluster.supervisor.signals import killed, paused, resumed
+from harness.cluster.supervisor.signals import kill_child, pause_child, resume_child
 from harness.common.errors import EnvironmentLacksError
 from harness.common.ports import Reservation, non_ephemeral_port
 
@@ -122,7 +122,7 @@ class Server(Scope):
 
     async def kill(self) -> Evidence:
         """SIGKILL: what it held in memory alone is lost."""
-        return await killed(self._child)
+        return await kill_child(self._child)
 
     async def restart(self) -> Evidence:
         """Start it again on the same port; landed where another process answers, or where it runs."""
@@ -133,11 +133,11 @@ class Server(Scope):
 
     async def pause(self) -> Evidence:
         """SIGSTOP: it keeps its connections and answers nothing."""
-        return await paused(self._child)
+        return await pause_child(self._child)
 
     async def resume(self) -> Evidence:
         """SIGCONT."""
-        return await resumed(self._child)
+        return await resume_child(self._child)
 
 
 S = TypeVar("S", bound=Server)
@@ -193,19 +193,19 @@ class StoreCluster(Scope, Generic[S]):
         """SIGKILL to the one that leads; the facts are which one that was, and its pid."""
         self._killed = leader = await self._leader()
         evidence = await leader.kill()
-        return Evidence(evidence.landed, {"server": leader.name, **evidence.facts})
+        return Evidence(evidence.confirmed, {"server": leader.name, **evidence.facts})
 
     async def restart_primary(self) -> Evidence:
         """Bring back the one that was killed: a follower, where another leads by now."""
         if self._killed is None:
             return Evidence(False, {"reason": "its primary was not killed"})
         evidence = await self._killed.restart()
-        return Evidence(evidence.landed, {"server": self._killed.name, **evidence.facts})
+        return Evidence(evidence.confirmed, {"server": self._killed.name, **evidence.facts})
 
     async def _all(self, deed: Callable[[Server], Awaitable[Evidence]], members: Sequence[Server]) -> Evidence:
         done = await asyncio.gather(*(deed(member) for member in members))
         facts = {f"pid_{member.name}": one.facts.get("pid") for member, one in zip(members, done, strict=True)}
-        return Evidence(bool(done) and all(one.landed for one in done), facts)
+        return Evidence(bool(done) and all(one.confirmed for one in done), facts)
 
     async def _leader(self) -> S:
         give_up = time.monotonic() + READY_TIMEOUT_S
