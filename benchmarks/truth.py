@@ -30,7 +30,7 @@ from rich.table import Table
 from benchmarks.cores import two_cores
 from benchmarks.queueing import CAPACITY, SERVICES, Queue, Stalls
 from harness.analysis.metrics.percentiles import percentiles
-from harness.cluster.balancers.launch import until
+from harness.cluster.balancers.launch import wait_for_process
 from harness.cluster.supervisor import ProcessSpec, Supervisor, start_supervisor
 from harness.common.errors import HarnessError
 from harness.common.ports import LOOPBACK, Reservation
@@ -107,7 +107,7 @@ async def compare(case: Case, supervisor: Supervisor) -> list[Compared]:
         argv = (sys.executable, "-m", "benchmarks.truth_server", *map(str, words))
         out = supervisor.scratch / "server.out"
         server = await supervisor.spawn(ProcessSpec("server", "replica", argv, out, cpus=(server_core,)))
-        await until(lambda: _answers(held.port), server, "the truth server")
+        await wait_for_process(lambda: _answers(held.port), server, "the truth server")
         _hurry(server.pid)
         arm = Arm(Design("truth", BuiltIn("echo", state="none")), "control", case.load, ())
         async with start_driver(

@@ -38,12 +38,12 @@ class Scenario:
         for at in self.faults:
             self._check(at, names)
         for design in self.designs:
-            check_order([at for at in self.faults if at.applies_to(design)])
+            check_order([at for at in self.faults if at.applies(design)])
 
     def _sized(self, design: Design) -> Design:
         size = self.replicas if design.replicas is None else design.replicas
         require(size >= 1, f"replicas must be at least 1, not {size}", "--replicas 3")
-        needed = {str(at.fault.links) for at in self.faults if hasattr(at.fault, "links") and at.applies_to(design)}
+        needed = {at.fault.links for at in self.faults if at.fault.links and at.applies(design)}
         return replace(design, replicas=size, links=tuple(sorted({*design.links, *needed})))
 
     def _check(self, at: At, names: Sequence[str]) -> None:
@@ -59,7 +59,7 @@ class Scenario:
         )
         for design in (one for one in self.designs if not at.only or one.name in at.only):
             require(
-                not isinstance(design.target, Url) or getattr(at.fault, "ends", at.fault.kind) == "shell",
+                not isinstance(design.target, Url) or at.fault.external,
                 f"{at.fault.kind} at {at.when}: {design.name} runs already, so the harness cannot break it",
                 'break it with a command of your own: Shell("...", undo="...")',
             )
@@ -69,7 +69,7 @@ class Scenario:
         """Every design with and without its faults; the order alternates so that a drift hits both alike."""
         for index, design in enumerate(self.designs):
             pair = [Arm(design, "control", self.load, ())]
-            if faults := tuple(at for at in self.faults if at.applies_to(design)):
+            if faults := tuple(at for at in self.faults if at.applies(design)):
                 pair.append(Arm(design, "fault", self.load, faults))
             yield from pair if index % 2 == 0 else reversed(pair)
 
@@ -95,6 +95,6 @@ class Scenario:
         for name in names:
             require(name in known, f"no design {name!r} in this scenario", f"it has {', '.join(known)}")
         chosen = tuple(known[name] for name in known if name in names)
-        faults = tuple(left for at in self.faults if (left := at.narrowed(names)))
+        faults = tuple(kept for at in self.faults if (kept := at.among(names)) is not None)
         expect = tuple(e for e in (e.only(names) for e in self.expect) if e)
         return replace(self, designs=chosen, faults=faults, expect=expect)

@@ -51,7 +51,7 @@ class Server(Scope):
     ``folder`` is for its data, and goes with it.
     """
 
-    POLL: ClassVar[float] = 0.01  # seconds between two looks at whether it answers by now
+    POLL_INTERVAL_S: ClassVar[float] = 0.01  # seconds between two looks at whether it answers by now
 
     def __init__(self, supervisor: Supervisor, logs: Path, name: str) -> None:
         self._name = name
@@ -59,7 +59,7 @@ class Server(Scope):
         self._reservations: list[Reservation] = []
         self._log = logs / f"{name}.log"
         self._child: Child | None = None
-        self.port = self.reserved()
+        self.port = self.reserve()
         self.folder = supervisor.scratch / f"{name}-{self.port}"
 
     @property
@@ -77,7 +77,7 @@ class Server(Scope):
         """Its process; none while it is down."""
         return (self._child.pid,) if self._child and self._child.alive else ()
 
-    def reserved(self) -> int:
+    def reserve(self) -> int:
         """A port that is its own until it is stopped; no connection of anybody's begins there."""
         self._reservations.append(non_ephemeral_port())
         return self._reservations[-1].lend()
@@ -105,7 +105,7 @@ class Server(Scope):
                 raise EnvironmentLacksError(
                     f"the store {self.name} did not start: {child.log_tail(2)}", f"see {self._log}"
                 )
-            await asyncio.sleep(self.POLL)
+            await asyncio.sleep(self.POLL_INTERVAL_S)
 
     async def _ready(self) -> bool:
         with contextlib.suppress(OSError, EOFError):
