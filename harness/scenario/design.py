@@ -20,7 +20,7 @@ class Design:
 
     name: str
     target: Target = BuiltIn()  # noqa: RUF009 - frozen
-    balancing: Balancing = Balancing()  # noqa: RUF009 - frozen
+    balancing: Balancing = Balancing()
     replicas: int | None = None  # None: as many as the scenario says
     at_risk: str | None = None
     limits: Limits = UNLIMITED  # of each replica, on a backend that can enforce them
