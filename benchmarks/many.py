@@ -29,6 +29,7 @@ from harness.results.spool import read_requests
 from harness.runner.driver import start_driver
 from harness.scenario.arm import Arm
 from harness.scenario.design import Design
+from harness.scenario.services import BuiltIn
 from harness.scenario.workload import Sessions
 
 MOST_BYTES = 1.5e9
@@ -94,7 +95,7 @@ async def carry(sessions: int, seconds: int, supervisor: Supervisor) -> Carried:
         server = await supervisor.spawn(ProcessSpec("server", "replica", argv, log, cpus=(server_core,)))
         await wait_for_process(lambda: _answers(held.port), server, "the idle server")
         load = Sessions(concurrent=sessions, duration=f"{seconds}s", warmup=f"{WARM_S}s")
-        arm = Arm(Design("idle", app="echo", state="none"), "control", load, ())
+        arm = Arm(Design("idle", BuiltIn("echo", state="none")), "control", load, ())
         log = supervisor.scratch / "driver.log"
         async with start_driver(arm, _USERS, spool=spool, log=log, supervisor=supervisor, seed=1) as driver:
             process = psutil.Process(driver.pid)

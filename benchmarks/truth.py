@@ -39,6 +39,7 @@ from harness.results.summary import Percentiles
 from harness.runner.driver import start_driver
 from harness.scenario.arm import Arm
 from harness.scenario.design import Design
+from harness.scenario.services import BuiltIn
 from harness.scenario.workload import Load, Requests, Sessions
 
 UTILISATION = 0.6
@@ -108,7 +109,7 @@ async def compare(case: Case, supervisor: Supervisor) -> list[Compared]:
         server = await supervisor.spawn(ProcessSpec("server", "replica", argv, out, cpus=(server_core,)))
         await wait_for_process(lambda: _answers(held.port), server, "the truth server")
         _hurry(server.pid)
-        arm = Arm(Design("truth", app="echo", state="none"), "control", case.load, ())
+        arm = Arm(Design("truth", BuiltIn("echo", state="none")), "control", case.load, ())
         async with start_driver(
             arm, _USERS, spool=spool, log=supervisor.scratch / "driver.log", supervisor=supervisor, seed=SEED
         ) as driver:

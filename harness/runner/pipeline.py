@@ -28,7 +28,7 @@ from harness.scenario import rates
 from harness.scenario.loading import Loaded, recorded
 from harness.scenario.overrides import Overrides
 from harness.scenario.scenario import Scenario
-from harness.scenario.services import Url, redacted
+from harness.scenario.services import BuiltIn, Url, redacted
 
 
 @dataclass(frozen=True)
@@ -155,7 +155,7 @@ def plan(loaded: Loaded, scenario: Scenario, repeat: int, flags: Mapping[str, An
 def _source(loaded: Loaded) -> str:
     """The scenario's text, without what its commands' environment holds."""
     targets = [design.target for design in loaded.scenario.designs]
-    own = [target for target in targets if target is not None and not isinstance(target, Url)]
+    own = [target for target in targets if not isinstance(target, BuiltIn | Url)]
     return redacted(loaded.path.read_text(), [value for one in own for value in one.env.values()])
 
 

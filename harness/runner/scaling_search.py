@@ -13,7 +13,6 @@ from harness.cluster.backends import open_backend
 from harness.cluster.supervisor import start_supervisor
 from harness.cluster.topology import Topology
 from harness.common.clock import Clock
-from harness.common.durations import parse_seconds
 from harness.common.errors import UsageError
 from harness.observations.requests import LOAD
 from harness.observations.samples import Sample
@@ -24,6 +23,7 @@ from harness.runner.progress import Progress
 from harness.scenario.arm import Arm
 from harness.scenario.design import Design
 from harness.scenario.scenario import Scenario
+from harness.scenario.services import BuiltIn
 from harness.scenario.workload import Requests
 
 #: A trial lasts until about this many requests were offered, between these bounds (seconds).
@@ -86,8 +86,8 @@ def _guess(design: Design, before: Sequence[Size]) -> float:
 
 def slots_capacity(design: Design) -> float | None:
     """Requests a second that the emulated service time lets through; None where none is emulated."""
-    service = parse_seconds(design.service_time)
-    return (design.replicas or 1) * design.slots / service if service else None
+    per_replica = design.target.capacity if isinstance(design.target, BuiltIn) else None
+    return None if per_replica is None else (design.replicas or 1) * per_replica
 
 
 @dataclass
