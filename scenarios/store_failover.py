@@ -14,13 +14,14 @@ from locust import between
 from harness import (
     At,
     Balancing,
+    BuiltIn,
     Client,
     CutReplication,
     Design,
+    Heal,
     Kill,
     KillPrimary,
     KillStore,
-    RestartStore,
     Scenario,
     Sessions,
     SessionUser,
@@ -54,7 +55,7 @@ def scenario(alone: tuple[str, ...], duration: str) -> Scenario:
     states = (*alone, *FOLLOWED)
     lost = tuple(state for state in states if state != "postgres")
     return Scenario(
-        designs=[Design(state, state=state, balancing=Balancing("round_robin")) for state in states],
+        designs=[Design(state, BuiltIn(state=state), Balancing("round_robin")) for state in states],
         replicas=3,
         load=Sessions(concurrent=40, duration=duration, warmup="500ms"),
         faults=[
@@ -62,7 +63,7 @@ def scenario(alone: tuple[str, ...], duration: str) -> Scenario:
             At("1s", CutReplication()),
             At("2s", KillStore(), alone),
             At("2s", KillPrimary()),
-            At("3s", RestartStore(), alone),
+            At("3s", Heal(KillStore()), alone),
         ],
         expect=[keeps("postgres"), finds(*lost, among=("lost", "rolled_back")), clean_control(*states)],
     )

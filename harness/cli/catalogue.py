@@ -1,6 +1,7 @@
 """What there is to choose from, for ``harness list``: read from files and tables, nothing is started."""
 
 import ast
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from harness.cluster.stores import STORES
 from harness.common.bundled import scenarios_home, target_modules
 from harness.scenario.design import Design
 from harness.scenario.loading import load
+from harness.scenario.services import BuiltIn
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,10 @@ def _designs() -> Iterable[Entry]:
 
 
 def _in_words(design: Design) -> str:
-    return f"{design.app} with its state in {design.state}, {design.replicas} replicas, {design.balancing.policy}"
+    service = ", ".join(f"{name} {value}" for name, value in design.target.describe().items())
+    if isinstance(design.target, BuiltIn):
+        service = f"{design.target.app} with its state in {design.target.state}"
+    return f"{service}, {design.replicas} replicas, {design.balancing.policy}"
 
 
 def _apps() -> Iterable[Entry]:
@@ -63,9 +68,8 @@ def _balancers() -> Iterable[Entry]:
 
 
 def _stores() -> Iterable[Entry]:
-    for entry in _described(_modules(Path(__file__).parents[1] / "cluster" / "stores"), "for --state {}"):
-        if entry.name in STORES:
-            yield entry
+    for name, store in STORES.items():
+        yield Entry(name, _first_line(sys.modules[store.__module__].__doc__), f"for --state {name}")
 
 
 def _faults() -> Iterable[Entry]:

@@ -233,7 +233,7 @@ async def test_a_dead_store_is_unavailable_and_recovers_with_what_it_promises(na
     server = await stores.up(name)
     store, session = await connected(made(name, server.url)), SessionState.new("u1")
     handle = await eventually(lambda: store.create(session))
-    assert (await server.kill()).landed
+    assert (await server.kill()).confirmed
     async with asyncio.timeout(DEADLINE):
         with pytest.raises(UnavailableError):
             await store.read(handle)
@@ -241,7 +241,7 @@ async def test_a_dead_store_is_unavailable_and_recovers_with_what_it_promises(na
             await store.create(session)
         with pytest.raises(UnavailableError):
             await store.write(handle, session.with_write("0", OPS[0], {}))
-    assert (await server.restart()).landed
+    assert (await server.restart()).confirmed
     assert await eventually(lambda: store.read(handle)) == (session if name in DURABLE else None)
     assert await store.read(await eventually(lambda: store.create(session))) == session
     await store.close()
@@ -256,7 +256,7 @@ async def test_a_write_brings_no_session_back_that_went_with_its_store(
     server = await stores.up(name)
     store, session = await connected(patient(made(name, server.url, versioned=versioned))), SessionState.new("u1")
     handle = await store.create(session)
-    assert (await server.kill()).landed and (await server.restart()).landed
+    assert (await server.kill()).confirmed and (await server.restart()).confirmed
     assert await eventually(lambda: store.read(handle)) is None
     with pytest.raises(ConflictError):
         await store.write(handle, session.with_write("0", OPS[0], {}))
@@ -273,11 +273,11 @@ async def test_a_silent_store_is_unavailable_and_answers_no_question_with_an_ear
     store = await connected(made(name, server.url))
     mine, other = SessionState.new("mine"), SessionState.new("other")
     my_handle, other_handle = [await eventually(partial(store.create, one)) for one in (mine, other)]
-    assert (await server.pause()).landed
+    assert (await server.pause()).confirmed
     async with asyncio.timeout(DEADLINE):
         with pytest.raises(UnavailableError):
             await store.read(my_handle)
-    assert (await server.resume()).landed
+    assert (await server.resume()).confirmed
     assert await eventually(lambda: store.read(other_handle)) == other
     assert await eventually(lambda: store.read(my_handle)) == mine
     await store.close()

@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from harness.cluster.supervisor import supervised
+from harness.cluster.supervisor import start_supervisor
 from harness.common.errors import EnvironmentLacksError, UsageError
 from harness.common.ports import Reservation
 from harness.load.control.channel import Joined, WorkerLost
@@ -68,7 +68,7 @@ async def crowd(directory: Path, text: str, load: Load, by: DriverProcesses, hea
     arm = Arm(Design("one"), "control", load, ())
     ears = LoadCallbacks(joined=heard.joined.append, lost=heard.lost.append)
     async with (
-        supervised("test") as supervisor,
+        start_supervisor("test") as supervisor,
         start_driver(
             arm,
             users,
@@ -98,7 +98,7 @@ async def test_two_processes_are_recorded_and_judged_as_one(tmp_path: Path) -> N
         received = len(server.requests)
     last = seen.snapshots[-1]
     during = seen.requests[seen.requests.phase == 0]
-    each = [spool.read(tmp_path / "spool" / name) for name in ("worker-1", "worker-2")]
+    each = [spool.read_requests(tmp_path / "spool" / name) for name in ("worker-1", "worker-2")]
     assert all(len(one) > 20 for one in each)
     assert len(seen.requests) == sum(map(len, each)) == received
     assert last.sent == last.ok == len(during)
@@ -142,7 +142,7 @@ async def test_a_worker_from_elsewhere_sends_what_it_recorded(tmp_path: Path) ->
         async with elsewhere(by):
             seen = await loaded(tmp_path, server, SHOPPERS, OPEN, by)
         received = len(server.requests)
-    each = [spool.read(tmp_path / "spool" / name) for name in ("worker-1", "worker-2")]
+    each = [spool.read_requests(tmp_path / "spool" / name) for name in ("worker-1", "worker-2")]
     assert not [one for one in psutil.process_iter(["cmdline"]) if str(master.port) in (one.info["cmdline"] or ())]
     assert all(len(one) > 20 for one in each)
     assert len(seen.requests) == sum(map(len, each)) == received

@@ -12,13 +12,13 @@ from harness.cluster.capabilities import Balancer, Member
 from harness.common.errors import EnvironmentLacksError, UsageError
 from harness.scenario.balancing import CONNECTION, Balancing
 from harness.scenario.design import Design
-from harness.scenario.services import Url
+from harness.scenario.services import BuiltIn, Url
 
-#: What a balancer may be without: it keeps pinned clients on a draining member (``drain``), tells what it believes of
-#: members (``states``), counts (``counters``), says who answered (``names``), retries a pinned client's request with
-#: another member (``redispatch``), logs what tells a failed connect from what was sent (``evidence``), and cuts no
-#: connection when members change (``seamless``).
-ABILITIES = ("drain", "states", "counters", "names", "redispatch", "evidence", "seamless")
+#: What a balancer may lack: it keeps pinned clients on a draining member (``drain``), reports which members it holds to
+#: be up (``states``), names the member that answered (``names``), retries a pinned client's request with another member
+#: (``redispatch``), logs whether a request failed before anything was sent (``evidence``), and cuts no connection when
+#: members change (``seamless``).
+ABILITIES = ("drain", "states", "names", "redispatch", "evidence", "seamless")
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,8 @@ def require(design: Design) -> None:
         UsageError, EnvironmentLacksError: as ``chosen``.
     """
     if not isinstance(design.target, Url):
-        select(replace(design.balancing, names=design.balancing.names or design.target is not None))
+        names = design.balancing.names or not isinstance(design.target, BuiltIn)
+        select(replace(design.balancing, names=names))
 
 
 def select(balancing: Balancing) -> BalancerSpec:
