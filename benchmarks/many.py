@@ -25,7 +25,7 @@ from harness.cluster.balancers.launch import wait_for_process
 from harness.cluster.supervisor import ProcessSpec, Supervisor, start_supervisor
 from harness.common.errors import EnvironmentLacksError, HarnessError
 from harness.common.ports import LOOPBACK, Reservation
-from harness.results.spool import read
+from harness.results.spool import read_requests
 from harness.runner.driver import start_driver
 from harness.scenario.arm import Arm
 from harness.scenario.design import Design
@@ -113,7 +113,7 @@ async def carry(sessions: int, seconds: int, supervisor: Supervisor) -> Carried:
 
 
 def _carried(spool: Path, memory: int, more: int, cpu: float, asked: int) -> Carried:
-    requests = read(spool)
+    requests = read_requests(spool)
     warm = requests[requests["t_intended"] >= WARM_S * 1e9]
     late = (warm["t_sent"] - warm["t_intended"]).to_numpy() / 1e6
     p50, p99, most = (round(float(value), 3) for value in np.percentile(late, [50, 99, 100]))

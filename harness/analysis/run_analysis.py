@@ -51,7 +51,7 @@ class Analysis:
 
 def analyse(run: Run, expectations: Sequence[Expectation]) -> Analysis:
     """Fold every arm, judge every expectation, and check the measurement itself."""
-    arms = run.observations()
+    arms = run.read_observations()
     folded = [(arm, _with_theory(fold(arm), run.plan.designs[arm.design])) for arm in arms]
     controls = _controls(run, folded)
     summary = Summary(run.plan.scenario, run.plan.run, _designs(run, folded), controls)
@@ -76,7 +76,7 @@ def _designs(run: Run, folded: Sequence[tuple[ArmObservations, ArmFigures]]) -> 
             if arm is not None:
                 arms[kind] = arm
         if arms:
-            designs[name] = DesignSummary(describe, arms, finding(arms))
+            designs[name] = DesignSummary(describe, arms, summarize_finding(arms))
     return designs
 
 
@@ -86,7 +86,7 @@ def _repeated(folded: Sequence[tuple[ArmObservations, ArmFigures]], design: str,
     return replace(repeats[0], repeats=repeats if len(repeats) > 1 else ()) if repeats else None
 
 
-def finding(arms: Mapping[str, ArmFigures]) -> str:
+def summarize_finding(arms: Mapping[str, ArmFigures]) -> str:
     """What happened, in a word: of the arm with the fault where there is one, the gravest first."""
     arm = arms.get("fault") or arms["control"]
     for one in arm.repeats or (arm,):
@@ -137,7 +137,7 @@ def _repeats(summary: Summary) -> Iterator[Summary]:
             arms = {
                 kind: (arm.repeats[index] if index < len(arm.repeats) else arm) for kind, arm in design.arms.items()
             }
-            designs[name] = replace(design, arms=arms, finding=finding(arms))
+            designs[name] = replace(design, arms=arms, finding=summarize_finding(arms))
         yield replace(summary, designs=designs)
 
 
@@ -164,7 +164,7 @@ def _arm_measurement(observed: ArmObservations, arm: ArmFigures) -> Iterator[Ver
         if fault.effective is None or fault.healed is None:
             why = f"{where}: no evidence that {fault.kind} of {fault.target} took effect and was undone"
             yield Verdict("fault_landed", Result.UNKNOWN, why, observed.design)
-    if observed.tallied is not None and observed.effects:
+    if observed.aggregates is not None and observed.effects:
         why = f"{where}: without records nobody can tell whether effects are missing or took place twice"
         yield Verdict("effects_judged", Result.UNKNOWN, why, observed.design)
     if arm.driver.saturated:
@@ -178,12 +178,14 @@ def _arm_measurement(observed: ArmObservations, arm: ArmFigures) -> Iterator[Ver
 
 def _controls(run: Run, folded: Sequence[tuple[ArmObservations, ArmFigures]]) -> Controls:
     echo, aa = _echo(run), _again(folded)
-    truth = run.controls().get("calibration")
+    truth = run.read_controls().get("calibration")
     if not truth:
         return Controls(None, echo, aa)
     load = {"warmup_s": 0.0, "duration_s": 0.0}
     return Controls(
-        calibrate(run.arm("calibration", "control").observations("calibration", "control", load).judgements, truth),
+        compute_calibration(
+            run.arm("calibration", "control").read_observations("calibration", "control", load).judgements, truth
+        ),
         echo,
         aa,
     )
@@ -205,7 +207,11 @@ def _echo(run: Run) -> Echo | None:
 
 def _echo_of(files: ArmFiles) -> Echo | None:
     """The figures of one echo; None where it did not run to its end."""
-    seen = files.observations("echo", "control", {"warmup_s": 0.0, "duration_s": 0.0}) if files.path.exists() else None
+    seen = (
+        files.read_observations("echo", "control", {"warmup_s": 0.0, "duration_s": 0.0})
+        if files.path.exists()
+        else None
+    )
     if seen is None or not seen.complete:
         return None
     arm = fold(seen)
@@ -215,7 +221,7 @@ def _echo_of(files: ArmFiles) -> Echo | None:
     return Echo(arm.requests.ok, mean, p50, p99, arm.resources.driver_cpu)
 
 
-def calibrate(judgements: Sequence[SessionVerdict], truth: Mapping[str, str]) -> Calibration:
+def compute_calibration(judgements: Sequence[SessionVerdict], truth: Mapping[str, str]) -> Calibration:
     """The confusion matrix of the judge: ``truth`` tells the bug that each owner's session really suffered."""
     found = {judgement.owner: judgement.kind for judgement in judgements}
     cells = Counter((KIND_OF_BUG[bug], found.get(owner, "missing")) for owner, bug in truth.items())

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.analysis.metrics.fold import fold
-from harness.analysis.scaling.capacity import Capacity, Objectives, Trial, search
-from harness.analysis.scaling.scaling_run import Size, keep
+from harness.analysis.scaling.capacity import Capacity, Objectives, Trial, search_capacity
+from harness.analysis.scaling.scaling_run import Size, keep_sizes
 from harness.cluster.backends import open_backend
 from harness.cluster.supervisor import start_supervisor
 from harness.cluster.topology import Topology
@@ -69,7 +69,7 @@ async def scale(
                 cell = (next(cells), len(plan.sizes) * len(scenario.designs))
                 capacity = await _Search(bench, into, users, sized, cell).run(_guess(sized, held), plan.objectives)
                 held.append(Size(size, capacity))
-                keep(into, design.name, held, plan.objectives)
+                keep_sizes(into, design.name, held, plan.objectives)
                 progress.arm_ended(f"{design.name} x {size}: {held[-1]}")
 
 
@@ -104,7 +104,7 @@ class _Search:
     async def run(self, guess: float, objectives: Objectives) -> Capacity:
         clock, logs = Clock(), self.into.arm(self.design.name, f"x{self.design.replicas}").logs
         async with self.bench.backend.topology(self.design, logs, clock) as topology:
-            return await search(guess, lambda demand: self._trial(topology, clock, demand), objectives)
+            return await search_capacity(guess, lambda demand: self._trial(topology, clock, demand), objectives)
 
     async def _trial(self, topology: Topology, clock: Clock, demand: float) -> Trial:
         self.trials += 1
@@ -117,7 +117,7 @@ class _Search:
         async with self.bench.recording(arm, files, clock) as told:
             await self.bench.offer(told, self.users, topology)
         return trial(
-            files.observations(self.design.name, arm.name, {"warmup_s": arm.warmup, "duration_s": arm.seconds}),
+            files.read_observations(self.design.name, arm.name, {"warmup_s": arm.warmup, "duration_s": arm.seconds}),
             self.design,
             demand,
         )

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from harness.analysis.metrics.sessions import judged_by_session
+from harness.analysis.metrics.sessions import group_judged_by_session
 from harness.oracle.judge import SessionVerdict
 from harness.report.charts import style
 from harness.report.charts.chart import Drawing, Table, Tooltip, spot
@@ -94,7 +94,7 @@ def _kind(judgement: SessionVerdict) -> str:
 def outcomes(design: str, arm: str, judgements: Sequence[SessionVerdict], sessions: SessionFigures | None) -> Outcomes:
     """Count an arm's sessions by kind, each by its worst writer."""
     names = [kind.name for kind in KINDS]
-    counted = Counter(min(map(_kind, ones), key=names.index) for ones in judged_by_session(judgements).values())
+    counted = Counter(min(map(_kind, ones), key=names.index) for ones in group_judged_by_session(judgements).values())
     return Outcomes(
         design,
         arm,
