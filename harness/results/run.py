@@ -16,6 +16,7 @@ from typing import Any, Self
 import dacite
 
 from harness.common.errors import UsageError
+from harness.oracle.outcome import SessionOutcome
 from harness.results.arm_files import ArmFiles, ArmObservations
 from harness.results.files import _json_object, write_text, writing
 from harness.results.plan import RunPlan
@@ -137,8 +138,8 @@ class Run:
             UsageError: it is missing, cut off, of another schema, or not what this harness writes.
         """
         try:
-            return dacite.from_dict(Summary, self.summary_json(), dacite.Config(cast=[tuple]))
-        except dacite.DaciteError as problem:
+            return dacite.from_dict(Summary, self.summary_json(), dacite.Config(cast=[tuple, SessionOutcome]))
+        except (ValueError, dacite.DaciteError) as problem:
             what = f"{self.path}/summary.json is foreign: {problem}"
             raise UsageError(what, f"harness report {self.path} writes it anew") from problem
 
