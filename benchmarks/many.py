@@ -21,8 +21,8 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.cores import two_cores
-from harness.cluster.balancers.launch import until
-from harness.cluster.supervisor import ProcessSpec, Supervisor, supervised
+from harness.cluster.balancers.launch import wait_for_process
+from harness.cluster.supervisor import ProcessSpec, Supervisor, start_supervisor
 from harness.common.errors import EnvironmentLacksError, HarnessError
 from harness.common.ports import LOOPBACK, Reservation
 from harness.results.spool import read
@@ -92,7 +92,7 @@ async def carry(sessions: int, seconds: int, supervisor: Supervisor) -> Carried:
         argv = (sys.executable, "-m", "benchmarks.idle_server", str(held.port), "{}")
         log = supervisor.scratch / "server.log"
         server = await supervisor.spawn(ProcessSpec("server", "replica", argv, log, cpus=(server_core,)))
-        await until(lambda: _answers(held.port), server, "the idle server")
+        await wait_for_process(lambda: _answers(held.port), server, "the idle server")
         load = Sessions(concurrent=sessions, duration=f"{seconds}s", warmup=f"{WARM_S}s")
         arm = Arm(Design("idle", app="echo", state="none"), "control", load, ())
         log = supervisor.scratch / "driver.log"
@@ -136,7 +136,7 @@ async def _answers(port: int) -> bool:
 
 async def _run(sessions: int, seconds: int) -> Carried:
     allow_descriptors(sessions + _SPARE)
-    async with supervised("bench-many", {}) as supervisor:
+    async with start_supervisor("bench-many", {}) as supervisor:
         return await carry(sessions, seconds, supervisor)
 
 

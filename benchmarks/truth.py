@@ -30,8 +30,8 @@ from rich.table import Table
 from benchmarks.cores import two_cores
 from benchmarks.queueing import CAPACITY, SERVICES, Queue, Stalls
 from harness.analysis.metrics.percentiles import percentiles
-from harness.cluster.balancers.launch import until
-from harness.cluster.supervisor import ProcessSpec, Supervisor, supervised
+from harness.cluster.balancers.launch import wait_for_process
+from harness.cluster.supervisor import ProcessSpec, Supervisor, start_supervisor
 from harness.common.errors import HarnessError
 from harness.common.ports import LOOPBACK, Reservation
 from harness.results.spool import read
@@ -106,7 +106,7 @@ async def compare(case: Case, supervisor: Supervisor) -> list[Compared]:
         argv = (sys.executable, "-m", "benchmarks.truth_server", *map(str, words))
         out = supervisor.scratch / "server.out"
         server = await supervisor.spawn(ProcessSpec("server", "replica", argv, out, cpus=(server_core,)))
-        await until(lambda: _answers(held.port), server, "the truth server")
+        await wait_for_process(lambda: _answers(held.port), server, "the truth server")
         _hurry(server.pid)
         arm = Arm(Design("truth", app="echo", state="none"), "control", case.load, ())
         async with start_driver(
@@ -167,7 +167,7 @@ def latencies(
 
 async def _run(quick: bool, console: Console) -> list[Compared]:
     found = []
-    async with supervised("bench-truth", {}) as supervisor:
+    async with start_supervisor("bench-truth", {}) as supervisor:
         for case in cases(quick):
             console.print(f"{case.name}: {case.load.duration} of load")
             found += await compare(case, supervisor)

@@ -13,15 +13,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
-import dacite
+import msgspec
 
 from harness.common.errors import UsageError
-from harness.oracle.outcome import SessionOutcome
 from harness.results.arm_files import ArmFiles, ArmObservations
 from harness.results.files import _json_object, write_text, writing
 from harness.results.plan import RunPlan
 from harness.results.summary import SCHEMA, Summary
-from harness.results.verdicts import Result, Verdict
+from harness.results.verdicts import Verdict
 
 
 @dataclass(frozen=True)
@@ -138,8 +137,8 @@ class Run:
             UsageError: it is missing, cut off, of another schema, or not what this harness writes.
         """
         try:
-            return dacite.from_dict(Summary, self.summary_json(), dacite.Config(cast=[tuple, SessionOutcome]))
-        except (ValueError, dacite.DaciteError) as problem:
+            return msgspec.convert(self.summary_json(), Summary)
+        except msgspec.ValidationError as problem:
             what = f"{self.path}/summary.json is foreign: {problem}"
             raise UsageError(what, f"harness report {self.path} writes it anew") from problem
 
@@ -150,9 +149,8 @@ class Run:
             UsageError: it is missing, cut off, or foreign.
         """
         try:
-            told = json.loads((self.path / "verdicts.json").read_text())
-            return tuple(dacite.from_dict(Verdict, one, dacite.Config(cast=[Result])) for one in told)
-        except (OSError, ValueError, TypeError, dacite.DaciteError) as problem:
+            return msgspec.json.decode((self.path / "verdicts.json").read_bytes(), type=tuple[Verdict, ...])
+        except (OSError, msgspec.MsgspecError) as problem:
             what = f"{self.path} has no readable verdicts.json"
             raise UsageError(what, f"harness report {self.path} writes it anew") from problem
 

@@ -304,7 +304,7 @@ class ArmFigures:
 class DesignSummary:
     """A design's arms, what was found of it, and whether that is what the scenario expected."""
 
-    describe: Mapping[str, str | int | float]
+    describe: Mapping[str, str | int | float | bool]
     arms: Mapping[str, ArmFigures]  # fault, control
     finding: SessionOutcome  # what happened with the fault
     verdict: str = "unknown"
@@ -318,14 +318,6 @@ class Calibration:
     matrix: Mapping[SessionOutcome, Mapping[SessionOutcome, int]]
     sessions: int
     correct: int
-
-    def __post_init__(self) -> None:
-        """Read the words of a file, those of older runs too."""
-        matrix = {
-            SessionOutcome(seeded): {SessionOutcome(judged): count for judged, count in row.items()}
-            for seeded, row in self.matrix.items()
-        }
-        object.__setattr__(self, "matrix", matrix)
 
     @property
     def diagonal(self) -> bool:

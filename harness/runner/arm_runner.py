@@ -137,7 +137,7 @@ class ArmRunner:
                 timeline(arm.faults, topology, told.clock, told.event),
             ):
                 await driver.until_done()
-            await topology.steady()
+            await topology.wait_until_healthy()
             await driver.sweep()
             if afterwards is not None:
                 await afterwards(topology)

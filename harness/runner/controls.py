@@ -36,7 +36,7 @@ async def calibration(bench: ArmRunner, into: Run) -> dict[str, str]:
     truth: dict[str, str] = {}
 
     async def ask(topology: Topology) -> None:
-        host, port = topology.replicas[0].member.outside
+        host, port = topology.replicas[0].member.address_from_host
         async with aiohttp.ClientSession() as http, http.get(f"http://{host}:{port}/truth") as reply:
             told = await reply.json()
         truth.update({one["owner"]: one["bug"] if one["struck"] else "none" for one in told["sessions"]})

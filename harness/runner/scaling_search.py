@@ -10,7 +10,7 @@ from harness.analysis.metrics.fold import fold
 from harness.analysis.scaling.capacity import Capacity, Objectives, Trial, search
 from harness.analysis.scaling.scaling_run import Size, keep
 from harness.cluster.backends import open_backend
-from harness.cluster.supervisor import supervised
+from harness.cluster.supervisor import start_supervisor
 from harness.cluster.topology import Topology
 from harness.common.clock import Clock
 from harness.common.durations import parse_seconds
@@ -57,7 +57,7 @@ async def scale(
         HarnessError: the environment lacks something, or nothing can be written any more.
     """
     async with (
-        supervised(into.plan.run) as supervisor,
+        start_supervisor(into.plan.run) as supervisor,
         open_backend(backend, supervisor, into.plan.run) as place,
     ):
         bench = ArmRunner(place, supervisor, into.plan.seed, progress)

@@ -1,9 +1,10 @@
-"""TODO: harness.scenario.parts."""
-
-from pathlib import Path
+"""The names of the parts of a design: apps and states of the built-in targets, and stores."""
 
 from harness.common.bundled import targets_home
 from harness.scenario.checks import _require
+
+#: The stores that a design can name. ``cluster/stores`` has a class for each.
+STORES = ("etcd", "hazelcast", "memcached", "nats", "postgres", "redis", "redis_sentinel")
 
 
 def _check_part(kind: str, name: str) -> None:
@@ -12,8 +13,8 @@ def _check_part(kind: str, name: str) -> None:
 
 
 def parts(kind: str) -> tuple[str, ...]:
-    """The names of the parts of a ``kind``: a built-in target's app or state, or a store. Each is a file."""
-    folder = Path(__file__).parents[1] / "cluster" / "stores"
-    if kind != "store":
-        folder = targets_home() / "targets" / {"app": "apps", "state": "state"}[kind]
+    """The names of the parts of a ``kind``: ``store``, or a built-in target's ``app`` or ``state`` (each is a file)."""
+    if kind == "store":
+        return STORES
+    folder = targets_home() / "targets" / {"app": "apps", "state": "state"}[kind]
     return tuple(sorted(path.stem for path in folder.glob("*.py") if not path.stem.startswith("_")))

@@ -11,7 +11,7 @@ from harness.results.verdicts import Expectation
 from harness.scenario.arm import Arm
 from harness.scenario.checks import _require
 from harness.scenario.design import Design
-from harness.scenario.faults import At, _applies, _check_order, _left
+from harness.scenario.faults import At, check_order
 from harness.scenario.services import Url
 from harness.scenario.workload import Load
 
@@ -38,12 +38,12 @@ class Scenario:
         for at in self.faults:
             self._check(at, names)
         for design in self.designs:
-            _check_order([at for at in self.faults if _applies(at, design)])
+            check_order([at for at in self.faults if at.applies(design)])
 
     def _sized(self, design: Design) -> Design:
         size = self.replicas if design.replicas is None else design.replicas
         _require(size >= 1, f"replicas must be at least 1, not {size}", "--replicas 3")
-        needed = {str(at.fault.links) for at in self.faults if hasattr(at.fault, "links") and _applies(at, design)}
+        needed = {at.fault.links for at in self.faults if at.fault.links and at.applies(design)}
         return replace(design, replicas=size, links=tuple(sorted({*design.links, *needed})))
 
     def _check(self, at: At, names: Sequence[str]) -> None:
@@ -59,7 +59,7 @@ class Scenario:
         )
         for design in (one for one in self.designs if not at.only or one.name in at.only):
             _require(
-                not isinstance(design.target, Url) or getattr(at.fault, "ends", at.fault.kind) == "shell",
+                not isinstance(design.target, Url) or at.fault.external,
                 f"{at.fault.kind} at {at.when}: {design.name} runs already, and is not ours to break",
                 'break it by a command of yours: Shell("...", undo="...")',
             )
@@ -69,7 +69,7 @@ class Scenario:
         """Every design with and without its faults; the order alternates so that a drift hits both alike."""
         for index, design in enumerate(self.designs):
             pair = [Arm(design, "control", self.load, ())]
-            if faults := tuple(at for at in self.faults if _applies(at, design)):
+            if faults := tuple(at for at in self.faults if at.applies(design)):
                 pair.append(Arm(design, "fault", self.load, faults))
             yield from pair if index % 2 == 0 else reversed(pair)
 
@@ -95,6 +95,6 @@ class Scenario:
         for name in names:
             _require(name in known, f"no design {name!r} in this scenario", f"it has {', '.join(known)}")
         chosen = tuple(known[name] for name in known if name in names)
-        faults = tuple(replace(at, only=only) for at in self.faults if (only := _left(at.only, names)) is not None)
+        faults = tuple(kept for at in self.faults if (kept := at.among(names)) is not None)
         expect = tuple(e for e in (e.only(names) for e in self.expect) if e)
         return replace(self, designs=chosen, faults=faults, expect=expect)

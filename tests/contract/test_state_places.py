@@ -232,7 +232,7 @@ async def test_a_dead_store_is_unavailable_and_recovers_with_what_it_promises(na
     store = await stores.up(name)
     place, session = await connected(made(name, store.url)), SessionState.born("u1")
     handle = await eventually(lambda: place.create(session))
-    assert (await store.kill()).landed
+    assert (await store.kill()).confirmed
     async with asyncio.timeout(DEADLINE):
         with pytest.raises(Unavailable):
             await place.read(handle)
@@ -240,7 +240,7 @@ async def test_a_dead_store_is_unavailable_and_recovers_with_what_it_promises(na
             await place.create(session)
         with pytest.raises(Unavailable):
             await place.write(handle, session.wrote("0", OPS[0], {}))
-    assert (await store.restart()).landed
+    assert (await store.restart()).confirmed
     assert await eventually(lambda: place.read(handle)) == (session if name in DURABLE else None)
     assert await place.read(await eventually(lambda: place.create(session))) == session
     await place.close()
@@ -255,7 +255,7 @@ async def test_a_write_brings_no_session_back_that_went_with_its_store(
     store = await stores.up(name)
     place, session = await connected(patient(made(name, store.url, versioned=versioned))), SessionState.born("u1")
     handle = await place.create(session)
-    assert (await store.kill()).landed and (await store.restart()).landed
+    assert (await store.kill()).confirmed and (await store.restart()).confirmed
     assert await eventually(lambda: place.read(handle)) is None
     with pytest.raises(Conflict):
         await place.write(handle, session.wrote("0", OPS[0], {}))
@@ -272,11 +272,11 @@ async def test_a_silent_store_is_unavailable_and_answers_no_question_with_an_ear
     place = await connected(made(name, store.url))
     mine, other = SessionState.born("mine"), SessionState.born("other")
     my_handle, other_handle = [await eventually(partial(place.create, one)) for one in (mine, other)]
-    assert (await store.pause()).landed
+    assert (await store.pause()).confirmed
     async with asyncio.timeout(DEADLINE):
         with pytest.raises(Unavailable):
             await place.read(my_handle)
-    assert (await store.resume()).landed
+    assert (await store.resume()).confirmed
     assert await eventually(lambda: place.read(other_handle)) == other
     assert await eventually(lambda: place.read(my_handle)) == mine
     await place.close()

@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from harness.cluster.supervisor import supervised
+from harness.cluster.supervisor import start_supervisor
 from harness.common.errors import EnvironmentLacksError, UsageError
 from harness.common.ports import Reservation
 from harness.load.control.channel import Joined, WorkerLost
@@ -68,7 +68,7 @@ async def crowd(directory: Path, text: str, load: Load, by: DriverProcesses, hea
     arm = Arm(Design("one"), "control", load, ())
     ears = LoadCallbacks(joined=heard.joined.append, lost=heard.lost.append)
     async with (
-        supervised("test") as supervisor,
+        start_supervisor("test") as supervisor,
         start_driver(
             arm,
             users,

@@ -17,10 +17,10 @@ import pytest
 
 from harness import faults
 from harness.cluster.backends import open_backend
-from harness.cluster.containers import Engine, connected, sweep
+from harness.cluster.containers import Engine, connect_engine, sweep
 from harness.cluster.containers.image import image
-from harness.cluster.replicas.replica import ProcessReplica
-from harness.cluster.supervisor import supervised
+from harness.cluster.replicas.replica import BuiltinReplica
+from harness.cluster.supervisor import start_supervisor
 from harness.cluster.supervisor.main import processes
 from harness.cluster.topology import Topology
 from harness.common.clock import Clock
@@ -55,7 +55,7 @@ EACH: tuple[Fault, ...] = (
 @pytest.fixture(scope="module")
 def engine() -> Engine:
     try:
-        found = connected()
+        found = connect_engine()
         image(found)
     except EnvironmentLacksError as lack:
         pytest.skip(f"{lack.message}: {lack.hint}")
@@ -67,7 +67,7 @@ async def up(logs: Path, design: Design) -> AsyncIterator[tuple[Topology, Clock]
     clock = Clock()
     clock.start()
     run = uuid.uuid4().hex[:12]
-    async with supervised(run) as supervisor, open_backend("docker", supervisor, run) as backend:
+    async with start_supervisor(run) as supervisor, open_backend("docker", supervisor, run) as backend:
         async with backend.topology(design, logs, clock) as topology:
             yield topology, clock
         assert supervisor.deaths.empty()
@@ -82,7 +82,7 @@ async def test_every_fault_lands_on_real_containers_and_leaves_them_steady(engin
             async with timeline([At("0s", fault)], topology, clock, told.append):
                 await asyncio.sleep(0.05)
             assert [event.kind for event in told[:3]] == ["fault_commanded", "fault_effective", "fault_healed"], fault
-            await topology.steady()
+            await topology.wait_until_healthy()
             print(fault, time.monotonic() - begin)
 
 
@@ -101,12 +101,12 @@ async def test_cut_off_from_the_store_a_replica_still_answers_on_its_other_netwo
     design = Design("plain", state="redis", replicas=2, balancing=Balancing("round_robin"), links=("store",))
     async with up(tmp_path, design) as (topology, _):
         replica, partition = topology.replicas[1], faults.Partition("r1-store")
-        assert isinstance(replica, ProcessReplica)
+        assert isinstance(replica, BuiltinReplica)
         assert await asks(replica) == 200
-        assert (await partition.inject(topology)).landed
+        assert (await partition.inject(topology)).confirmed
         assert await replica.health() is not None
         assert await asks(replica) is None
-        assert (await partition.undo(topology)).landed
+        assert (await partition.undo(topology)).confirmed
         assert await asks(replica) == 200
 
 
@@ -127,9 +127,9 @@ async def test_a_partition_from_the_store_and_its_healing_are_judged(engine: Eng
     }
 
 
-async def asks(replica: ProcessReplica) -> int | None:
+async def asks(replica: BuiltinReplica) -> int | None:
     """The status of a request that needs the store; None where no reply comes within a second."""
-    host, port = replica.member.outside
+    host, port = replica.member.address_from_host
     try:
         async with asyncio.timeout(1.0):
             reader, writer = await asyncio.open_connection(host, port)
@@ -157,15 +157,15 @@ async def test_a_service_of_ones_own_is_killed_and_comes_back_at_its_address(
     design = Design("own", target=target, balancing=Balancing("cookie"), replicas=2)
     started: list[str] = []
     run = uuid.uuid4().hex[:12]
-    async with supervised(run) as supervisor, open_backend("docker", supervisor, run) as backend:
+    async with start_supervisor(run) as supervisor, open_backend("docker", supervisor, run) as backend:
         async with backend.topology(
             design, tmp_path, Clock(), on_start=lambda name, boot: started.append(boot)
         ) as topology:
             member = topology.replicas[1].member
             for fault in (faults.Kill(1), faults.Pause(0)):
-                assert (await fault.inject(topology)).landed
-                assert (await fault.undo(topology)).landed
-                await topology.steady()
+                assert (await fault.inject(topology)).confirmed
+                assert (await fault.undo(topology)).confirmed
+                await topology.wait_until_healthy()
             assert topology.replicas[1].member == member
         assert supervisor.deaths.empty()
     assert sorted(started) == ["r0.1", "r1.1", "r1.2"]
@@ -203,7 +203,7 @@ def held(engine: Engine, tmp_path: Path) -> Iterator[tuple[str, "subprocess.Pope
 
 
 def left(engine: Engine, run: str) -> int:
-    return sum(map(len, sweep.left(engine.client, f"{sweep.RUN}={run}")))
+    return sum(map(len, sweep.find_labelled(engine.client, f"{sweep.RUN}={run}")))
 
 
 def gone(engine: Engine, run: str) -> bool:

@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 
 import harness
-from harness.cluster.supervisor import supervised
+from harness.cluster.supervisor import start_supervisor
 from harness.common.errors import EnvironmentLacksError, UntrustedError, UsageError
 from harness.observations.samples import Snapshot
 from harness.oracle import history
@@ -109,7 +109,7 @@ async def started(directory: Path, text: str, load: Load, by: DriverProcesses = 
     scenario.write_text(text)
     arm = Arm(Design("one"), "control", load, ())
     async with (
-        supervised("test") as supervisor,
+        start_supervisor("test") as supervisor,
         start_driver(
             arm, scenario, spool=directory / "spool", log=directory / "load.log", supervisor=supervisor, seed=7, by=by
         ) as driver,

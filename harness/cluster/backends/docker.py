@@ -16,7 +16,7 @@ from harness.cluster.replicas.container import (
 )
 from harness.cluster.replicas.probes import HealthProbe
 from harness.cluster.replicas.replica import ManagedReplica
-from harness.cluster.watch.logs import bounded
+from harness.cluster.watch.logs import bound_logs
 from harness.common.errors import UsageError
 from harness.common.ports import Reservation
 from harness.scenario.services import Compose, Image, Own
@@ -34,11 +34,11 @@ class NetworkLink:
     network: str
     port: None = None  # nothing stands in between
 
-    def instead_of(self, url: str) -> str:
+    def rewrite_url(self, url: str) -> str:
         """The far end's URL, as it is."""
         return url
 
-    async def be(self, condition: LinkState) -> Evidence:
+    async def set_state(self, condition: LinkState) -> Evidence:
         """Taken out of the network, or put back at the old address: landed when the engine says so.
 
         Raises:
@@ -77,7 +77,7 @@ class DockerBackend(ProcessBackend):
             raise UsageError(f"{site.design.name} is a program of this machine", "--backend process")
         for replica in replicas:
             replica.on_start = site.on_start
-        await site.scope.enter_async_context(bounded([site.logs / f"{name}.log" for name in site.names]))
+        await site.scope.enter_async_context(bound_logs([site.logs / f"{name}.log" for name in site.names]))
         return await start_all(site, replicas)
 
     async def _links(self, site: Deployment, routes: Iterator[Route]) -> Mapping[str, NetworkLink]:

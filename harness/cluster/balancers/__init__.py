@@ -14,11 +14,11 @@ from harness.scenario.balancing import CONNECTION, Balancing
 from harness.scenario.design import Design
 from harness.scenario.services import Url
 
-#: What a balancer may be without: it keeps pinned clients on a draining member (``drain``), tells what it believes of
-#: members (``states``), counts (``counters``), says who answered (``names``), retries a pinned client's request with
-#: another member (``redispatch``), logs what tells a failed connect from what was sent (``evidence``), and cuts no
-#: connection when members change (``seamless``).
-ABILITIES = ("drain", "states", "counters", "names", "redispatch", "evidence", "seamless")
+#: What a balancer may lack: it keeps pinned clients on a draining member (``drain``), reports which members it holds to
+#: be up (``states``), names the member that answered (``names``), retries a pinned client's request with another member
+#: (``redispatch``), logs whether a request failed before anything was sent (``evidence``), and cuts no connection when
+#: members change (``seamless``).
+ABILITIES = ("drain", "states", "names", "redispatch", "evidence", "seamless")
 
 
 @dataclass(frozen=True)

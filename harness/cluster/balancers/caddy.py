@@ -33,7 +33,7 @@ from harness.scenario.balancing import Balancing
 
 NAME = "caddy"
 SUPPORTS = frozenset({"round_robin", "least_connections", "cookie", "hash_header", "source"})
-LACKS = frozenset({"drain", "states", "counters", "seamless"})
+LACKS = frozenset({"drain", "states", "seamless"})
 INSTALL = "pip install 'session-harness[caddy]'"
 VERSION = "version"
 COOKIE = "HARNESS_LB"
@@ -172,7 +172,7 @@ class Caddy(ConfigReloadBalancer):
         super().__init__(setup, process)
         self._generation = 0
 
-    async def _tell(self, upstreams: Mapping[str, Upstream]) -> None:
+    async def _apply(self, upstreams: Mapping[str, Upstream]) -> None:
         self._generation += 1
         content = config(self._setup, upstreams.values(), self._generation)
         await CaddyAdmin(_socket(self._setup)).load(content)
@@ -185,7 +185,7 @@ class Caddy(ConfigReloadBalancer):
 
     async def reload(self) -> Evidence:
         """Its configuration once more, with another number: landed when that is served."""
-        await self._tell(self._upstreams)
+        await self._apply(self._upstreams)
         return Evidence(await serves(self._setup, self._generation), {"pid": self.pid, "generation": self._generation})
 
     def refusals(self) -> tuple[Refusal, ...]:

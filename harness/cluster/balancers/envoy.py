@@ -15,7 +15,6 @@ from typing import Any
 
 import aiohttp
 
-from harness.cluster.balancers.counters import Counters
 from harness.cluster.balancers.launch import (
     GENERATION,
     Process,
@@ -26,7 +25,7 @@ from harness.cluster.balancers.launch import (
     running,
     serves,
     socket_in,
-    until,
+    wait_for_process,
 )
 from harness.cluster.balancers.membership import ConfigReloadBalancer, Upstream
 from harness.cluster.capabilities import Balancer, Evidence, Refusal
@@ -345,7 +344,7 @@ class EnvoyAdmin:
             raise HarnessError(f"Envoy does not answer on {self.path}: {problem}", "its log tells why") from problem
 
     async def hosts(self) -> Sequence[Json]:
-        """Every member with its health and its counters."""
+        """Every member with its health."""
         told = json.loads(await self.ask("clusters?format=json"))
         return [host for cluster in told.get("cluster_statuses", ()) for host in cluster.get("host_statuses", ())]
 
@@ -366,7 +365,7 @@ class Envoy(ConfigReloadBalancer):
         self._admin = EnvoyAdmin(files.admin)
         self._generation = 0
 
-    async def _tell(self, upstreams: Mapping[str, Upstream]) -> None:
+    async def _apply(self, upstreams: Mapping[str, Upstream]) -> None:
         wanted = {
             (name, upstream.member.port, "DRAINING" if upstream.draining else "HEALTHY")
             for name, upstream in upstreams.items()
@@ -377,23 +376,19 @@ class Envoy(ConfigReloadBalancer):
 
         self._generation += 1
         replace_file(self._files.endpoints, endpoints(upstreams.values(), self._generation))
-        await until(told, self._process.child, "Envoy to know its members")
+        await wait_for_process(told, self._process.child, "Envoy to know its members")
         self._upstreams = upstreams
 
     async def states(self) -> Mapping[str, str]:
         """``up``, ``down`` or ``drain`` of every member, as its checks and its outlier detection see it."""
         return {str(host["hostname"]): _state(host["health_status"]) for host in await self._admin.hosts()}
 
-    async def counters(self) -> Mapping[str, Counters]:
-        """By member, since it was added; which of them was retried or left for another Envoy does not tell."""
-        return {str(host["hostname"]): _counted(host) for host in await self._admin.hosts()}
-
     async def reload(self) -> Evidence:
         """Another listener in the place of the old one, whose connections are closed when next answered."""
         self._generation += 1
         replace_file(self._files.listener, listener(self._setup, self._generation))
         child, wanted = self._process.child, self._generation
-        await until(lambda: serves(self._setup, wanted), child, "Envoy to serve its new listener")
+        await wait_for_process(lambda: serves(self._setup, wanted), child, "Envoy to serve its new listener")
         return Evidence(True, {"pid": self.pid, "generation": wanted})
 
     def refusals(self) -> tuple[Refusal, ...]:
@@ -411,11 +406,6 @@ def _state(health: Json) -> str:
     if health.get("eds_health_status") == "DRAINING":
         return "drain"
     return "down" if any(health.get(f"failed_{by}") for by in ("active_health_check", "outlier_check")) else "up"
-
-
-def _counted(host: Json) -> Counters:
-    number = {stat["name"]: int(stat.get("value", 0)) for stat in host["stats"]}
-    return Counters(number["rq_total"], number["rq_error"] + number["cx_connect_fail"])
 
 
 # Why Envoy answered itself: UF no connection, UH no healthy member, NC no cluster, NR no route, URX all tries used up.

@@ -1,4 +1,4 @@
-"""HAProxy: configuration, membership over its runtime socket (no reload), counters, and the evidence in its log."""
+"""HAProxy: configuration, membership over its runtime socket (no reload), and the evidence in its log."""
 
 import asyncio
 import contextlib
@@ -10,7 +10,6 @@ from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from harness.cluster.balancers.counters import Counters
 from harness.cluster.balancers.launch import Process, RunningBalancer, Setup, read_refusals, running, socket_in
 from harness.cluster.capabilities import Balancer, Evidence, Member, Refusal
 from harness.cluster.supervisor import Child
@@ -251,7 +250,7 @@ class Haproxy(RunningBalancer):
     async def reload(self) -> Evidence:
         """Another process takes over with the members there are (``-sf``); the old one ends with its connections."""
         self._rewrite()
-        return await self._process.succeed("-sf", str(self._process.child.pid))
+        return await self._process.replace("-sf", str(self._process.child.pid))
 
     async def restart(self) -> Evidence:
         """Start it again on its port with the members there are, all held for up until checked."""
@@ -261,10 +260,6 @@ class Haproxy(RunningBalancer):
     def _rewrite(self) -> None:
         _write(replace(self._setup, members=tuple(self._members.values())), self._socket)
 
-    async def counters(self) -> Mapping[str, Counters]:
-        """By member, since the start; removed ones included."""
-        return {name: _counted(row) for name, row in (await self._socket.servers()).items()}
-
     def refusals(self) -> tuple[Refusal, ...]:
         """Writes that HAProxy answered itself before any connection to a member stood; one entry a refused request."""
         return read_refusals(self._setup.logs / f"{NAME}.log", refusals_in)
@@ -273,11 +268,6 @@ class Haproxy(RunningBalancer):
 def _status(server: Mapping[str, str]) -> str:
     """``UP``, ``DOWN``, ``DRAIN`` or ``MAINT``: HAProxy adds how far a check has come (``UP 1/2``) and causes."""
     return server["status"].split()[0]
-
-
-def _counted(server: Mapping[str, str]) -> Counters:
-    number = {column: int(server[column] or 0) for column in ("stot", "econ", "eresp", "wretr", "wredis")}
-    return Counters(number["stot"], number["econ"] + number["eresp"], number["wretr"], number["wredis"])
 
 
 # Two letters tell how a request ended: by what (S: the server refused, s: a time-out on its side), and where it stood

@@ -1,13 +1,11 @@
 """What a balancer needs to come up, and its process while it is up."""
 
-import asyncio
 import contextlib
 import json
 import os
 import re
 import shutil
 import sysconfig
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,11 +15,12 @@ import aiohttp
 
 from harness.cluster.capabilities import Evidence, Member, Refusal
 from harness.cluster.supervisor import Child, ProcessSpec
-from harness.cluster.supervisor.signals import killed
+from harness.cluster.supervisor.signals import kill_child
 from harness.common.errors import EnvironmentLacksError, HarnessError
+from harness.common.waiting import wait_until
 from harness.scenario.balancing import Balancing
 
-_START_S = 10.0  # either is up in under 0.2 s on an idle machine
+_START_TIMEOUT_S = 10.0  # each is up in under 0.2 s on an idle machine
 _POLL_INTERVAL_S = 0.01
 _GRACE_S = 2.0
 _SOCKET_PATH_MAX = 90  # a Unix socket's path ends at 107 bytes, and HAProxy adds a suffix while it binds
@@ -113,19 +112,19 @@ class Process:
             self._name, "balancer", argv, setup.logs / f"{self._name}.log", cwd=setup.scratch, port=setup.port
         )
         child = self._child = await setup.starter.spawn(command)
-        await until(lambda: self._ready(child), child, f"{self._name} to listen on port {setup.port}")
+        await wait_for_process(lambda: self._ready(child), child, f"{self._name} to listen on port {setup.port}")
 
-    async def succeed(self, *more: str) -> Evidence:
+    async def replace(self, *more: str) -> Evidence:
         """Start another one beside it, which has it end in its own time: landed when the new one serves."""
         old = self.child
-        old.asked = True
+        old.end_expected = True
         self._former.append(old)
         await self.start(*more)
         return Evidence(self.pid not in (None, old.pid), {"old_pid": old.pid, "pid": self.pid})
 
     async def kill(self) -> Evidence:
         """SIGKILL: landed when its process is gone."""
-        return await killed(self._child)
+        return await kill_child(self._child)
 
     async def restart(self) -> Evidence:
         """Start it again on its port; landed when it serves. A no-op where it runs."""
@@ -183,20 +182,23 @@ async def running(setup: Setup, name: str, argv: tuple[str, ...], ready: Ready) 
         await process.stop()
 
 
-async def until(holds: Callable[[], Awaitable[bool]], child: Child, what: str) -> None:
-    """Wait for a fact that a live process will bring about.
+async def wait_for_process(holds: Callable[[], Awaitable[bool]], child: Child, what: str) -> None:
+    """Wait for a condition that a running process will bring about.
 
     Raises:
         EnvironmentLacksError: the process ended because its port is taken.
         HarnessError: the process ended for another reason, or ten seconds passed.
     """
-    deadline = time.monotonic() + _START_S
-    while not await holds():
+
+    async def holds_yet() -> bool:
+        if await holds():
+            return True
         if not child.alive:
             raise ended(child.log_tail(5), what)
-        if time.monotonic() > deadline:
-            raise HarnessError(f"waited {_START_S:g} s in vain for {what}", f"its log ends: {child.log_tail(5)}")
-        await asyncio.sleep(_POLL_INTERVAL_S)
+        return False
+
+    if not await wait_until(holds_yet, _START_TIMEOUT_S, _POLL_INTERVAL_S):
+        raise HarnessError(f"waited {_START_TIMEOUT_S:g} s in vain for {what}", f"its log ends: {child.log_tail(5)}")
 
 
 def ended(tail: str, what: str) -> HarnessError:

@@ -17,7 +17,7 @@ class Upstream:
 
 
 class ConfigReloadBalancer(RunningBalancer):
-    """What such balancers have in common; each says how it is told (``_tell``)."""
+    """What such balancers have in common; each says how it is told (``_apply``)."""
 
     name = ""
 
@@ -31,7 +31,7 @@ class ConfigReloadBalancer(RunningBalancer):
         Raises:
             HarnessError: the balancer did not take it.
         """
-        await self._tell({**self._upstreams, member.name: Upstream(member)})
+        await self._apply({**self._upstreams, member.name: Upstream(member)})
 
     async def remove(self, name: str) -> None:
         """Take a member out for all clients; what it is answering is let finish.
@@ -40,7 +40,7 @@ class ConfigReloadBalancer(RunningBalancer):
             HarnessError: there is no such member, or the balancer did not take it.
         """
         gone = self._known(name)
-        await self._tell({known: upstream for known, upstream in self._upstreams.items() if upstream is not gone})
+        await self._apply({known: upstream for known, upstream in self._upstreams.items() if upstream is not gone})
 
     async def drain(self, name: str) -> None:
         """Send a member no new sessions; cookie-pinned clients stay with it, where the balancer can do that.
@@ -48,13 +48,13 @@ class ConfigReloadBalancer(RunningBalancer):
         Raises:
             HarnessError: there is no such member, or the balancer did not take it.
         """
-        await self._tell({**self._upstreams, name: replace(self._known(name), draining=True)})
+        await self._apply({**self._upstreams, name: replace(self._known(name), draining=True)})
 
     def _known(self, name: str) -> Upstream:
         if name not in self._upstreams:
             raise HarnessError(f"{self.name} has no member {name!r}", f"it has {', '.join(self._upstreams) or 'none'}")
         return self._upstreams[name]
 
-    async def _tell(self, upstreams: Mapping[str, Upstream]) -> None:
+    async def _apply(self, upstreams: Mapping[str, Upstream]) -> None:
         """Have these served and remember them; returns when they are."""
         raise NotImplementedError

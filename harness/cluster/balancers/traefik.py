@@ -12,7 +12,7 @@ from typing import Any
 
 import aiohttp
 
-from harness.cluster.balancers.launch import Setup, program, read_refusals, replace_file, running, until
+from harness.cluster.balancers.launch import Setup, program, read_refusals, replace_file, running, wait_for_process
 from harness.cluster.balancers.membership import ConfigReloadBalancer, Upstream
 from harness.cluster.capabilities import Balancer, Evidence, Refusal
 from harness.cluster.supervisor import Child
@@ -22,7 +22,7 @@ from harness.scenario.balancing import Balancing
 
 NAME = "traefik"
 SUPPORTS = frozenset({"round_robin", "least_connections", "cookie", "source"})
-LACKS = frozenset({"drain", "counters", "names", "redispatch", "evidence"})
+LACKS = frozenset({"drain", "names", "redispatch", "evidence"})
 INSTALL = "pip install 'session-harness[traefik]'"
 VERSION = "version"
 COOKIE = "HARNESS_LB"
@@ -128,7 +128,7 @@ class Traefik(ConfigReloadBalancer):
 
     name = NAME
 
-    async def _tell(self, upstreams: Mapping[str, Upstream]) -> None:
+    async def _apply(self, upstreams: Mapping[str, Upstream]) -> None:
         wanted = {_address(upstream) for upstream in upstreams.values() if not upstream.draining}
 
         async def told() -> bool:
@@ -138,7 +138,7 @@ class Traefik(ConfigReloadBalancer):
             )
 
         replace_file(_dynamic(self._setup), dynamic(self._setup, upstreams.values()))
-        await until(told, self._process.child, "Traefik to know its members")
+        await wait_for_process(told, self._process.child, "Traefik to know its members")
         self._upstreams = upstreams
 
     async def states(self) -> Mapping[str, str]:
@@ -154,7 +154,7 @@ class Traefik(ConfigReloadBalancer):
 
     async def reload(self) -> Evidence:
         """Another process takes over the port with the members there are: it has no other reload."""
-        return await self._process.succeed()
+        return await self._process.replace()
 
     def refusals(self) -> tuple[Refusal, ...]:
         """Writes that it answered itself for want of any member; one entry a refused request."""

@@ -16,11 +16,11 @@ _INSTALL = "apt-get install etcd-server, then systemctl disable --now etcd (or b
 class EtcdMember(Server):
     """One member. After ``kill`` and ``restart`` it has what it had on disk, and asks the others for the rest."""
 
-    POLL = 0.05
+    POLL_INTERVAL_S = 0.05
 
     def __init__(self, supervisor: Supervisor, logs: Path, name: str) -> None:
         super().__init__(supervisor, logs, name)
-        self.peer = f"{name}=http://{LOOPBACK}:{self.reserved()}"
+        self.peer = f"{name}=http://{LOOPBACK}:{self.reserve()}"
         self.cluster: Sequence[str] = ()
 
     def argv(self) -> tuple[str, ...]:

@@ -36,7 +36,7 @@ _PROPERTIES = {
 class HazelcastMember(Server):
     """One member. After ``kill`` and ``restart`` it is empty, and takes over its share from the others."""
 
-    POLL = 0.1
+    POLL_INTERVAL_S = 0.1
 
     def __init__(self, supervisor: Supervisor, logs: Path, name: str) -> None:
         super().__init__(supervisor, logs, name)

@@ -16,12 +16,12 @@ from harness.common.ports import LOOPBACK
 class NatsServer(Server):
     """One server. After ``kill`` and ``restart`` it has what it had on disk, and asks the others for the rest."""
 
-    POLL = 0.05
+    POLL_INTERVAL_S = 0.05
 
     def __init__(self, supervisor: Supervisor, logs: Path, name: str) -> None:
         super().__init__(supervisor, logs, name)
-        self._monitor = self.reserved()
-        self.route = f"{LOOPBACK}:{self.reserved()}"
+        self._monitor = self.reserve()
+        self.route = f"{LOOPBACK}:{self.reserve()}"
         self.routes: Sequence[str] = ()
 
     def argv(self) -> tuple[str, ...]:

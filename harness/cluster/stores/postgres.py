@@ -17,7 +17,7 @@ import psutil
 from harness.cluster.capabilities import Evidence
 from harness.cluster.stores.server import Server
 from harness.cluster.supervisor import ProcessSpec, Supervisor
-from harness.cluster.supervisor.signals import killed, paused, resumed
+from harness.cluster.supervisor.signals import kill_child, pause_child, resume_child
 from harness.common.errors import EnvironmentLacksError
 from harness.common.ports import LOOPBACK
 
@@ -38,7 +38,7 @@ class PostgresStore(Server):
     each but the first leads a group of its own.
     """
 
-    POLL = 0.05
+    POLL_INTERVAL_S = 0.05
 
     def __init__(self, supervisor: Supervisor, logs: Path) -> None:
         super().__init__(supervisor, logs, "postgres")
@@ -65,7 +65,7 @@ class PostgresStore(Server):
     def argv(self) -> tuple[str, ...]:
         """The server, over its data."""
         settings = [word for key, value in _SETTINGS.items() for word in ("-c", f"{key}={value}")]
-        return (*_as_somebody(), self.program(), "-D", str(self._data), "-p", str(self.port), *settings)
+        return (*_run_as(), self.program(), "-D", str(self._data), "-p", str(self.port), *settings)
 
     async def start(self) -> None:
         """Make its data, if there are none yet; start it, and wait until it answers.
@@ -74,19 +74,19 @@ class PostgresStore(Server):
             EnvironmentLacksError: it ends, or does not answer in time.
         """
         if not self._data.exists():
-            await self._initialised()
+            await self._initialise()
         await super().start()
 
-    async def _initialised(self) -> None:
+    async def _initialise(self) -> None:
         self.folder.mkdir(parents=True)
-        if as_other := _other():
+        if as_other := _service_user():
             os.chown(self.folder, as_other.pw_uid, as_other.pw_gid)
             self.folder.parent.chmod(0o711)  # to get through to its own folder, and see nothing else
         maker = str(Path(self.program()).with_name("initdb"))
         how = ("--auth=trust", "--username=postgres", "--encoding=UTF8", "--locale=C", "--no-sync")
-        argv = (*_as_somebody(), maker, "-D", str(self._data), *how)
+        argv = (*_run_as(), maker, "-D", str(self._data), *how)
         child = await self._supervisor.spawn(ProcessSpec(f"{self.name}-initdb", "store", argv, self._log))
-        child.asked = True  # its end is no death
+        child.end_expected = True  # its end is no death
         if await child.wait():
             raise EnvironmentLacksError(f"initdb failed: {child.log_tail(2)}", f"see {self._log}")
 
@@ -103,36 +103,36 @@ class PostgresStore(Server):
         """End it at once: nobody needs its data any more."""
         if self._child and self.pids:
             await self.resume()
-            self._child.asked = True
+            self._child.end_expected = True
             await self._child.signal(signal.SIGQUIT)
         await super().stop()
 
     async def kill(self) -> Evidence:
         """SIGKILL to all its processes, as when its machine dies: what was committed stays."""
         family = self._family()
-        evidence = await killed(self._child)
+        evidence = await kill_child(self._child)
         for process in family:
             with contextlib.suppress(psutil.Error):
                 process.kill()
-        gone = await _all_are(family, (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD))
-        return Evidence(evidence.landed and gone, {**evidence.facts, "processes": 1 + len(family)})
+        gone = await _wait_until_all_are(family, (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD))
+        return Evidence(evidence.confirmed and gone, {**evidence.facts, "processes": 1 + len(family)})
 
     async def pause(self) -> Evidence:
         """SIGSTOP to all its processes."""
-        evidence = await paused(self._child)
+        evidence = await pause_child(self._child)
         family = self._family()
         for process in family:
             with contextlib.suppress(psutil.Error):
                 process.suspend()
-        stopped = await _all_are(family, (psutil.STATUS_STOPPED, psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD))
-        return Evidence(evidence.landed and stopped, {**evidence.facts, "processes": 1 + len(family)})
+        stopped = await _wait_until_all_are(family, (psutil.STATUS_STOPPED, psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD))
+        return Evidence(evidence.confirmed and stopped, {**evidence.facts, "processes": 1 + len(family)})
 
     async def resume(self) -> Evidence:
         """SIGCONT to all its processes."""
         for process in self._family():
             with contextlib.suppress(psutil.Error):
                 process.resume()
-        return await resumed(self._child)
+        return await resume_child(self._child)
 
     def _family(self) -> Sequence[psutil.Process]:
         """All its processes but the first."""
@@ -157,7 +157,7 @@ def _from_wheel() -> Iterable[Path]:
         yield from Path(folder).glob("pginstall/bin/postgres")
 
 
-def _other() -> pwd.struct_passwd | None:
+def _service_user() -> pwd.struct_passwd | None:
     """Whom it runs as where this is root, whom it refuses to serve."""
     if os.geteuid() != 0:
         return None
@@ -165,14 +165,14 @@ def _other() -> pwd.struct_passwd | None:
     return known.get("postgres") or known.get("nobody")
 
 
-def _as_somebody() -> Sequence[str]:
-    other = _other()
+def _run_as() -> Sequence[str]:
+    other = _service_user()
     if other is None:
         return ()
     return ("setpriv", f"--reuid={other.pw_uid}", f"--regid={other.pw_gid}", "--clear-groups")
 
 
-async def _all_are(family: Sequence[psutil.Process], states: Sequence[str]) -> bool:
+async def _wait_until_all_are(family: Sequence[psutil.Process], states: Sequence[str]) -> bool:
     """Whether every process is in one of these states, or gone, before long."""
     give_up = time.monotonic() + _EFFECT_TIMEOUT_S
     while not (so := all(_state(process) in states for process in family)) and time.monotonic() < give_up:  # noqa: ASYNC110 - no event to wait for

@@ -67,7 +67,7 @@ class RedisServer(Server):
                     return first[1:]
                 return (await reader.readexactly(int(first[1:]))).decode()
 
-    async def told(self, section: str) -> dict[str, str]:
+    async def info(self, section: str) -> dict[str, str]:
         """A section of INFO."""
         lines = (await self.ask(f"INFO {section}")).splitlines()
         return dict(line.split(":", 1) for line in lines if ":" in line)
@@ -94,7 +94,7 @@ class RedisStore(RedisServer):
 
         Landed once ``evicted_keys`` has grown. What its clients' buffers take counts too, so the share is about right.
         """
-        memory, before = await self.told("memory"), await self._evicted()
+        memory, before = await self.info("memory"), await self._evicted()
         limit = int(memory["used_memory"]) - round(share * int(memory["used_memory_dataset"]))
         await self.ask("CONFIG SET maxmemory-policy allkeys-lru")
         await self.ask(f"CONFIG SET maxmemory {limit}")
@@ -109,4 +109,4 @@ class RedisStore(RedisServer):
         return Evidence(answer == "OK", {"evicted_keys_in_all": await self._evicted()})
 
     async def _evicted(self) -> int:
-        return int((await self.told("stats"))["evicted_keys"])
+        return int((await self.info("stats"))["evicted_keys"])

@@ -39,7 +39,7 @@ class Node(RedisServer):
 
     async def replicas(self) -> int:
         """How many it tells of its writes."""
-        return int((await self.told("replication"))["connected_slaves"])
+        return int((await self.info("replication"))["connected_slaves"])
 
 
 class Sentinel(RedisServer):
@@ -50,7 +50,7 @@ class Sentinel(RedisServer):
         self._id = f"{number:040x}"
         self._file = self.folder / "sentinel.conf"
 
-    def acquaint(self, primary: Node, replica: Node, others: "list[Sentinel]") -> None:
+    def configure(self, primary: Node, replica: Node, others: "list[Sentinel]") -> None:
         """Write its first configuration."""
         known = [f"known-sentinel {GROUP} {LOOPBACK} {other.port} {other._id}" for other in others if other is not self]
         lines = (
@@ -71,7 +71,7 @@ class Sentinel(RedisServer):
 
     async def view(self) -> dict[str, str]:
         """What it knows of the group: ``address`` of the primary, ``status``, ``slaves``, ``sentinels``."""
-        line = (await self.told("sentinel")).get("master0", "")
+        line = (await self.info("sentinel")).get("master0", "")
         return dict(pair.split("=", 1) for pair in line.split(",") if "=" in pair)
 
 
@@ -104,30 +104,30 @@ class RedisSentinelStore(StoreCluster[Node]):
         first, second = self._nodes
         second.follows = first
         for one in self._sentinels:
-            one.acquaint(first, second, self._sentinels)
+            one.configure(first, second, self._sentinels)
         await asyncio.gather(*(node.start() for node in self._nodes))
         await asyncio.gather(*(one.start() for one in self._sentinels))
-        await self._whole()
+        await self._wait_until_complete()
 
-    async def _whole(self) -> None:
+    async def _wait_until_complete(self) -> None:
         give_up = time.monotonic() + READY_TIMEOUT_S
-        while not await self._is_whole():
+        while not await self._is_complete():
             if time.monotonic() > give_up:
                 raise EnvironmentLacksError(f"the Sentinels of {self.name} found no replica", "see their logs")
             await asyncio.sleep(_POLL_INTERVAL_S)
 
-    async def _is_whole(self) -> bool:
+    async def _is_complete(self) -> bool:
         leader, views = await self._leader(), await self._views()
         known = [(view.get("slaves"), view.get("sentinels")) for view in views]
         links = [
-            (await node.told("replication")).get("master_link_status") for node in self._nodes if node is not leader
+            (await node.info("replication")).get("master_link_status") for node in self._nodes if node is not leader
         ]
         return known == [("1", str(_SENTINELS))] * _SENTINELS and links == ["up"]
 
     async def primary(self) -> Node | None:
         """The one that most Sentinels say leads, where it is up and says so too."""
         named = await self._named()
-        if named is None or not named.pids or (await named.told("replication")).get("role") != "master":
+        if named is None or not named.pids or (await named.info("replication")).get("role") != "master":
             return None
         return named
 
@@ -145,7 +145,7 @@ class RedisSentinelStore(StoreCluster[Node]):
         await asyncio.gather(*(one.restart() for one in self._sentinels))
         self._align(await self._named() or self._nodes[0])
         evidence = await super().restart()
-        await self._whole()
+        await self._wait_until_complete()
         return evidence
 
     async def restart_primary(self) -> Evidence:

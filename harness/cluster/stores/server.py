@@ -12,7 +12,7 @@ from typing import ClassVar, Generic, Self, TypeVar
 
 from harness.cluster.capabilities import Evidence
 from harness.cluster.supervisor import Child, ProcessSpec, Supervisor
-from harness.cluster.supervisor.signals import killed, paused, resumed
+from harness.cluster.supervisor.signals import kill_child, pause_child, resume_child
 from harness.common.errors import EnvironmentLacksError
 from harness.common.ports import Reservation, non_ephemeral_port
 
@@ -51,7 +51,7 @@ class Server(Scope):
     ``folder`` is for its data, and goes with it.
     """
 
-    POLL: ClassVar[float] = 0.01  # seconds between two looks at whether it answers by now
+    POLL_INTERVAL_S: ClassVar[float] = 0.01  # seconds between two looks at whether it answers by now
 
     def __init__(self, supervisor: Supervisor, logs: Path, name: str) -> None:
         self._name = name
@@ -59,7 +59,7 @@ class Server(Scope):
         self._reservations: list[Reservation] = []
         self._log = logs / f"{name}.log"
         self._child: Child | None = None
-        self.port = self.reserved()
+        self.port = self.reserve()
         self.folder = supervisor.scratch / f"{name}-{self.port}"
 
     @property
@@ -77,7 +77,7 @@ class Server(Scope):
         """Its process; none while it is down."""
         return (self._child.pid,) if self._child and self._child.alive else ()
 
-    def reserved(self) -> int:
+    def reserve(self) -> int:
         """A port that is its own until it is stopped; no connection of anybody's begins there."""
         self._reservations.append(non_ephemeral_port())
         return self._reservations[-1].lend()
@@ -105,7 +105,7 @@ class Server(Scope):
                 raise EnvironmentLacksError(
                     f"the store {self.name} did not start: {child.log_tail(2)}", f"see {self._log}"
                 )
-            await asyncio.sleep(self.POLL)
+            await asyncio.sleep(self.POLL_INTERVAL_S)
 
     async def _ready(self) -> bool:
         with contextlib.suppress(OSError, EOFError):
@@ -122,7 +122,7 @@ class Server(Scope):
 
     async def kill(self) -> Evidence:
         """SIGKILL: what it held in memory alone is lost."""
-        return await killed(self._child)
+        return await kill_child(self._child)
 
     async def restart(self) -> Evidence:
         """Start it again on the same port; landed where another process answers, or where it runs."""
@@ -133,11 +133,11 @@ class Server(Scope):
 
     async def pause(self) -> Evidence:
         """SIGSTOP: it keeps its connections and answers nothing."""
-        return await paused(self._child)
+        return await pause_child(self._child)
 
     async def resume(self) -> Evidence:
         """SIGCONT."""
-        return await resumed(self._child)
+        return await resume_child(self._child)
 
 
 S = TypeVar("S", bound=Server)
@@ -193,19 +193,19 @@ class StoreCluster(Scope, Generic[S]):
         """SIGKILL to the one that leads; the facts are which one that was, and its pid."""
         self._killed = leader = await self._leader()
         evidence = await leader.kill()
-        return Evidence(evidence.landed, {"server": leader.name, **evidence.facts})
+        return Evidence(evidence.confirmed, {"server": leader.name, **evidence.facts})
 
     async def restart_primary(self) -> Evidence:
         """Bring back the one that was killed: a follower, where another leads by now."""
         if self._killed is None:
             return Evidence(False, {"reason": "its primary was not killed"})
         evidence = await self._killed.restart()
-        return Evidence(evidence.landed, {"server": self._killed.name, **evidence.facts})
+        return Evidence(evidence.confirmed, {"server": self._killed.name, **evidence.facts})
 
     async def _all(self, deed: Callable[[Server], Awaitable[Evidence]], members: Sequence[Server]) -> Evidence:
         done = await asyncio.gather(*(deed(member) for member in members))
         facts = {f"pid_{member.name}": one.facts.get("pid") for member, one in zip(members, done, strict=True)}
-        return Evidence(bool(done) and all(one.landed for one in done), facts)
+        return Evidence(bool(done) and all(one.confirmed for one in done), facts)
 
     async def _leader(self) -> S:
         give_up = time.monotonic() + READY_TIMEOUT_S

@@ -73,12 +73,12 @@ def load_runner_of(environment: Environment) -> LoadRunner:
 
 def on_locust_init(environment: Environment, **_: Any) -> None:
     """Once Locust is set up: obey the harness where it started this process, else run alone."""
-    if orders := ProcessConfig.read(os.environ):
+    if orders := ProcessConfig.from_environment(os.environ):
         if orders.workers:
             Master(environment, orders).hold()
             return
         director: ControlledRunner | StandaloneRunner = ControlledRunner.ordered(environment, orders)
-    elif recruit := WorkerConfig.read(os.environ):
+    elif recruit := WorkerConfig.from_environment(os.environ):
         director = ControlledRunner.recruited(environment, recruit)
     elif isinstance(environment.runner, MasterRunner):
         StandaloneMaster(environment)

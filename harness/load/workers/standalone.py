@@ -10,7 +10,7 @@ import gevent
 from locust.runners import WorkerRunner
 
 from harness.common.errors import HarnessError, UsageError
-from harness.load.control.plan import WHOLE, LoadPlan, Shard
+from harness.load.control.plan import WHOLE_LOAD, LoadPlan, Shard
 from harness.load.recording.recorder import Recorder, StringTable
 from harness.load.workers.load_runner import STOP_TIMEOUT_S, LoadRunner, spawn
 from harness.oracle.judge import SessionVerdict, judge
@@ -56,7 +56,7 @@ class StandaloneRunner:
     def __init__(self, environment: Any) -> None:
         self._environment = environment
         worker = isinstance(environment.runner, WorkerRunner)
-        self._share = Shard(environment.runner.worker_index, MAX_WORKERS) if worker else WHOLE
+        self._share = Shard(environment.runner.worker_index, MAX_WORKERS) if worker else WHOLE_LOAD
         self.venue = self._open()
         environment.events.test_start.add_listener(self._start)
         environment.events.test_stop.add_listener(self._stop)

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from harness import catalogue as module
 from harness import faults
-from harness.catalogue import KINDS, catalogue
+from harness.cli import catalogue as module
+from harness.cli.catalogue import KINDS, catalogue
 from harness.cluster import balancers
 from harness.common.bundled import scenarios_home, targets_home
 

@@ -1,6 +1,7 @@
 import json
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from harness.oracle.outcome import SessionOutcome, gravest
@@ -36,6 +37,6 @@ def test_a_word_that_no_version_wrote_is_refused() -> None:
 
 def test_the_calibration_of_the_committed_baseline_is_read_with_todays_words() -> None:
     text = Path("results/baselines/node_kill/summary.json").read_text()
-    calibration = Calibration(**json.loads(text)["controls"]["calibration"])
+    calibration = msgspec.convert(json.loads(text)["controls"]["calibration"], Calibration)
     assert calibration.diagonal
     assert calibration.matrix[SessionOutcome.KEPT].keys() == {SessionOutcome.KEPT}

@@ -16,7 +16,9 @@ from harness.oracle.ledger import Ledger
 from harness.results.files import writing
 from harness.results.plan import RunPlan
 from harness.results.run import Run, new_run_id
-from harness.results.verdicts import Result
+from harness.results.summary import Summary
+from harness.results.verdicts import Result, Verdict
+from tests.support import charts as fakes_charts
 
 LOAD = {"kind": "closed", "warmup_s": 0.0, "duration_s": 5.0}
 
@@ -153,3 +155,55 @@ def test_what_makes_an_arm_unknown_is_told_with_the_core_and_the_worker(tmp_path
     assert "worker-2 on there was lost" in told["worker_lost"].why and "7 sessions" in told["worker_lost"].why
     assert "0.98 of core 1" in told["driver_kept_up"].why
     assert {told[check].result for check in ("worker_lost", "driver_kept_up")} == {Result.UNKNOWN}
+
+
+def _summarised(tmp_path: Path) -> tuple[Run, Summary]:
+    run = Run.create(tmp_path, _plan())
+    summary = fakes_charts.summary()
+    run.keep_summary(summary, [Verdict("one", Result.FAIL, "why")])
+    return run, summary
+
+
+def test_a_summary_reads_back_as_what_was_written(tmp_path: Path) -> None:
+    run, summary = _summarised(tmp_path)
+    assert run.summary() == summary
+    assert isinstance(run.summary().designs["sticky"].arms["fault"].faults, tuple)
+    assert run.verdicts() == (Verdict("one", Result.FAIL, "why"),)
+
+
+def test_a_summary_of_another_version_reads_with_the_defaults_of_what_it_lacks(tmp_path: Path) -> None:
+    run, summary = _summarised(tmp_path)
+    path = run.path / "summary.json"
+    text = json.loads(path.read_text())
+    arm = text["designs"]["sticky"]["arms"]["fault"]
+    arm["of_a_later_version"] = arm["sessions"]["this_too"] = 1
+    for later in ("messages", "repeats", "sagas", "names"):
+        del arm[later]
+    del arm["sessions"]["wrong"]
+    arm["sessions"]["loss_interval_99"] = None
+    path.write_text(json.dumps(text))
+    before, read = summary.designs["sticky"].arms["fault"], run.summary().designs["sticky"].arms["fault"]
+    assert read == replace(
+        before,
+        messages=None,
+        repeats=(),
+        sagas=None,
+        names={},
+        sessions=replace(before.sessions, wrong=0, loss_interval_99=None),
+    )
+
+
+@pytest.mark.parametrize("change", [{"lost": "three"}, {"lost": 10**6}, {"judged": None}])
+def test_a_summary_that_contradicts_its_types_is_a_usage_error(tmp_path: Path, change: dict[str, Any]) -> None:
+    run, _ = _summarised(tmp_path)
+    path = run.path / "summary.json"
+    text = json.loads(path.read_text())
+    text["designs"]["sticky"]["arms"]["fault"]["sessions"].update(change)
+    path.write_text(json.dumps(text))
+    with pytest.raises(UsageError, match="foreign"):
+        run.summary()
+
+
+def test_the_committed_baseline_is_readable() -> None:
+    baseline = Run.open(Path(__file__).resolve().parents[3] / "results" / "baselines" / "node_kill")
+    assert baseline.summary().verdict and baseline.verdicts()

@@ -1,6 +1,6 @@
 """A fault of what a design lacks leaves that design alone, and a link has a proxy only where a fault needs it."""
 
-from harness.faults import Heal, Kill, KillStore, Latency, Partition, RestartStore
+from harness.faults import Heal, Kill, KillStore, Latency, Partition
 from harness.scenario.design import Design
 from harness.scenario.faults import At
 from harness.scenario.scenario import Scenario
@@ -21,9 +21,9 @@ def _links(*faults: At) -> dict[str, tuple[str, ...]]:
 
 
 def test_a_store_fault_leaves_a_design_without_a_store_its_control_arm_alone() -> None:
-    assert _arms(At("2s", KillStore()), At("3s", RestartStore())) == {
+    assert _arms(At("2s", KillStore()), At("3s", Heal(KillStore()))) == {
         ("hybrid", "control"): [],
-        ("hybrid", "fault"): ["kill_store", "restart_store"],
+        ("hybrid", "fault"): ["kill_store", "heal"],
         ("sticky", "control"): [],
     }
 

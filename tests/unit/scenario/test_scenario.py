@@ -4,13 +4,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from textwrap import dedent
+from typing import ClassVar
 
 import pytest
 
 from harness.common.errors import UsageError
 from harness.scenario.balancing import POLICIES, Balancing, Health
 from harness.scenario.design import Design
-from harness.scenario.faults import At
+from harness.scenario.faults import At, Fault
 from harness.scenario.loading import load, recorded
 from harness.scenario.overrides import Overrides
 from harness.scenario.scenario import Scenario
@@ -20,11 +21,11 @@ LOAD = Sessions(concurrent=10, duration="20s", warmup="2s")
 
 
 @dataclass(frozen=True)
-class Break:
+class Break(Fault):
     """A fault of the test's own: applies to replicas that exist."""
 
     replica: int = 1
-    kind: str = "break"
+    kind: ClassVar[str] = "break"
 
     @property
     def target(self) -> str:
@@ -36,19 +37,16 @@ class Break:
 
 
 @dataclass(frozen=True)
-class Mend:
+class Mend(Fault):
     """Ends a Break."""
 
     replica: int = 1
-    kind: str = "mend"
-    ends: str = "break"
+    kind: ClassVar[str] = "mend"
+    ends: ClassVar[str] = "break"
 
     @property
     def target(self) -> str:
         return f"r{self.replica}"
-
-    def check(self, replicas: int) -> None:
-        pass
 
 
 @dataclass(frozen=True)
@@ -289,7 +287,7 @@ def file(tmp_path: Path, text: str) -> Path:
 
 
 GOOD = """
-    from harness.scenario.scenario import Design, Scenario, Sessions
+    from harness import Design, Scenario, Sessions
 
     SCENARIO = Scenario([Design("a")], Sessions(concurrent=1))
 """
@@ -317,7 +315,7 @@ BAD_FILES = {
     "scenario_of_another_kind": ("SCENARIO = {'designs': []}\n", "defines no SCENARIO"),
     "missing_module": ("import no_such_module_anywhere\n", "does not import"),
     "fails_while_read": ("x = 1\ny = 1 / 0\n", "(line 2 of mine.py)"),
-    "does_not_check": ("from harness.scenario.scenario import Design\nDesign('a b')\n", "one word"),
+    "does_not_check": ("from harness import Design\nDesign('a b')\n", "one word"),
 }
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from harness.common.errors import UsageError
-from harness.faults import Kill, Restart, Shell, Undo
+from harness.faults import Heal, Kill, Restart, Shell
 from harness.scenario.design import Design
 from harness.scenario.faults import At
 from harness.scenario.loading import load, recorded
@@ -82,7 +82,7 @@ def test_what_runs_already_is_not_ours_to_kill() -> None:
     with pytest.raises(UsageError, match="not ours to break"):
         Scenario([design], LOAD, faults=[At("3s", Kill(1)), At("5s", Restart(1))])
     shell = Shell("false", undo="true")
-    assert Scenario([design], LOAD, faults=[At("3s", shell), At("5s", Undo())]).faults[0].fault is shell
+    assert Scenario([design], LOAD, faults=[At("3s", shell), At("5s", Heal(shell))]).faults[0].fault is shell
 
 
 @pytest.mark.parametrize("url", ["http://localhost:8000", "http://127.3.2.1", "http://[::1]:80"])

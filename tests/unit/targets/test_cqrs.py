@@ -42,7 +42,7 @@ async def test_what_a_query_lacks_is_there_once_the_view_has_caught_up() -> None
 
 
 async def test_a_version_that_does_not_come_is_not_waited_for_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cqrs, "PATIENCE", 0.02)
+    monkeypatch.setattr(cqrs, "CATCH_UP_TIMEOUT_S", 0.02)
     async with visited(cqrs, Memory(), settings=lagging("1ms")) as client:
         await added(client, OPS[0])
         assert (await client.get("/cart/after?version=2")).status == 503

@@ -9,8 +9,8 @@ import pytest
 
 from harness.cluster.backends.process import ProcessBackend, _routes
 from harness.cluster.capabilities import Killable, Member, Pausable, Refusal, Replica
-from harness.cluster.replicas.replica import ProcessReplica
-from harness.cluster.supervisor import Supervisor, supervised
+from harness.cluster.replicas.replica import BuiltinReplica
+from harness.cluster.supervisor import Supervisor, start_supervisor
 from harness.cluster.topology import Topology
 from harness.common.clock import Clock
 from harness.common.errors import EnvironmentLacksError, UntrustedError, UsageError
@@ -19,7 +19,7 @@ from harness.scenario.balancing import Balancing
 from harness.scenario.design import Design
 from tests.support.clocks_and_topology import FakeStore
 
-STANDIN = Path(__file__).parents[3].parent / "support" / "standin"
+STANDIN = Path(__file__).parents[3] / "support" / "standin"
 DESIGN = Design("plain", replicas=2, service_time="20ms", slots=3)
 
 
@@ -56,7 +56,7 @@ async def first_replica(
 
 @pytest.fixture
 async def supervisor() -> AsyncIterator[Supervisor]:
-    async with supervised("unit-topology") as started:
+    async with start_supervisor("unit-topology") as started:
         yield started
 
 
@@ -158,13 +158,13 @@ async def test_a_volume_can_be_lost_or_torn_while_its_replica_is_down(topology: 
     replica, volume = the(topology, 1), Path(await flag(topology, 1, "volume"))
     (volume / "kept").write_bytes(b"x" * 100)
     for deed in (replica.lose_volume, lambda: replica.tear_volume(10)):
-        assert not (await deed()).landed
+        assert not (await deed()).confirmed
     assert (volume / "kept").stat().st_size == 100
     await replica.kill()
     torn = await replica.tear_volume(10)
-    assert (torn.landed, torn.facts) == (True, {"file": "kept", "bytes_cut": 10, "bytes_left": 90})
+    assert (torn.confirmed, torn.facts) == (True, {"file": "kept", "bytes_cut": 10, "bytes_left": 90})
     lost = await replica.lose_volume()
-    assert (lost.landed, lost.facts) == (True, {"files": 1, "bytes": 90})
+    assert (lost.confirmed, lost.facts) == (True, {"files": 1, "bytes": 90})
     assert not (volume / "kept").exists()
     (volume / "kept").write_bytes(b"x" * 7)
     restarted = await replica.restart()
@@ -187,9 +187,9 @@ async def test_the_replicas_know_their_peers_and_one_that_is_added_knows_them_al
     assert await flag(topology, 2, "volume") != await flag(topology, 0, "volume")
 
 
-def the(topology: Topology, number: int) -> ProcessReplica:
+def the(topology: Topology, number: int) -> BuiltinReplica:
     replica = topology.replicas[number]
-    assert isinstance(replica, ProcessReplica)
+    assert isinstance(replica, BuiltinReplica)
     return replica
 
 
@@ -197,12 +197,12 @@ async def test_kill_and_restart_bring_another_boot_at_the_same_address(topology:
     replica = the(topology, 1)
     before, member = replica.boot, replica.member
     killed = await replica.kill()
-    assert killed.landed
+    assert killed.confirmed
     assert killed.facts["boot"] == before
     assert replica.pid is None
     assert await replica.health() is None
     restarted = await replica.restart()
-    assert restarted.landed
+    assert restarted.confirmed
     assert (restarted.facts["old_boot"], restarted.facts["boot"]) == (before, replica.boot)
     assert before != replica.boot
     assert replica.member == member
@@ -211,7 +211,7 @@ async def test_kill_and_restart_bring_another_boot_at_the_same_address(topology:
 async def test_restart_of_one_that_runs_changes_nothing(topology: Topology) -> None:
     replica = the(topology, 0)
     boot, pid = replica.boot, replica.pid
-    assert (await replica.restart()).landed
+    assert (await replica.restart()).confirmed
     assert (replica.boot, replica.pid) == (boot, pid)
 
 
@@ -221,20 +221,20 @@ async def test_a_replica_has_its_abilities(topology: Topology) -> None:
 
 
 async def test_a_paused_replica_makes_the_topology_unsteady_and_is_named(topology: Topology) -> None:
-    assert (await the(topology, 1).pause()).landed
+    assert (await the(topology, 1).pause()).confirmed
     with pytest.raises(UntrustedError, match="r1 does not answer"):
-        await topology.steady(0.05)
-    assert (await the(topology, 1).resume()).landed
-    await topology.steady()
+        await topology.wait_until_healthy(0.05)
+    assert (await the(topology, 1).resume()).confirmed
+    await topology.wait_until_healthy()
 
 
 async def test_a_balancer_that_holds_a_replica_for_down_is_not_steady(topology: Topology) -> None:
     assert isinstance(topology.balancer, FirstReplica)
     topology.balancer.believed.update(r0="up", r1="down")
     with pytest.raises(UntrustedError, match="first holds r1 for down"):
-        await topology.steady(0.05)
+        await topology.wait_until_healthy(0.05)
     topology.balancer.believed["r1"] = "up"
-    await topology.steady()
+    await topology.wait_until_healthy()
 
 
 async def test_a_replica_that_ends_at_once_tells_its_last_words_and_takes_the_others_down(
@@ -259,7 +259,7 @@ async def test_somebody_else_at_the_port_is_refused(
 async def test_somebody_else_behind_the_balancer_is_refused(
     supervisor: Supervisor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Topology.steady, "__defaults__", (0.05,))
+    monkeypatch.setattr(Topology.wait_until_healthy, "__defaults__", (0.05,))
     async with ProcessBackend(supervisor, "other", "secret", first_replica, STANDIN).topology(
         DESIGN, tmp_path / "other", Clock()
     ) as other:

@@ -46,7 +46,7 @@ def absent() -> Path:
 
 
 def there_are(monkeypatch: pytest.MonkeyPatch, *kinds: BalancerSpec) -> None:
-    monkeypatch.setattr(balancers, "KINDS", {kind.name: kind for kind in kinds})
+    monkeypatch.setattr(balancers, "SPECS", {kind.name: kind for kind in kinds})
     monkeypatch.setattr(balancers, "SUPPORTS", {kind.name: kind.supports for kind in kinds})
 
 

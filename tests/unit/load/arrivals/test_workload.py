@@ -80,7 +80,7 @@ def test_a_stage_that_stops_sends_nothing_further(rig: Rig, server: Scripted) ->
     rig.until(lambda: rig.engine.in_flight == 0)
     sent = rig.stage.sent
     for _ in range(2):
-        rig.engine.turn()
+        rig.engine.run_once()
     assert rig.stage.sent == sent == len(server.requests) == len(rig.rows())
 
 
@@ -93,7 +93,7 @@ def test_a_session_without_requests_does_not_spin(rig: Rig, caplog: pytest.LogCa
     began = time.monotonic_ns()
     crowd.start(began)
     for _ in range(3):
-        rig.engine.turn()
+        rig.engine.run_once()
     most = 2 + (time.monotonic_ns() - began) // EMPTY_NS
     assert 1 <= len(rig.stage.sessions) <= most and "without any request" in caplog.text
 

@@ -23,8 +23,8 @@ MS = 1_000_000
 def written(directory: Path, records: bool, seed: int) -> ArmObservations:
     """An arm of two thousand requests that a load process kept in this manner."""
     writer, chance = spool_writer(directory, records), random.Random(seed)
-    names, recorder = StringTable(writer.tell), Recorder(writer.write)
-    writer.measure(1.0, 9.0)
+    names, recorder = StringTable(writer.write_name), Recorder(writer.write)
+    writer.set_window(1.0, 9.0)
     for n in range(2000):
         replica = chance.choice(["", "r0", "r1"])
         outcome, anomaly = (0, chance.choice([0, 0, 0, 2, 8])) if replica else (2, 0)
@@ -32,7 +32,7 @@ def written(directory: Path, records: bool, seed: int) -> ArmObservations:
         sent = intended + chance.randrange(MS)
         end = sent + round(chance.lognormvariate(14, 1))
         phase = 1 if n % 100 == 0 else 0
-        name, by, size = names.number("name", "GET /"), names.number("replica", replica), chance.randrange(900)
+        name, by, size = names.intern("name", "GET /"), names.intern("replica", replica), chance.randrange(900)
         what = (name, 0, outcome, anomaly, 1, 0, phase, 200, by, 0)
         recorder.add(n % 40 + 1, 1, 0, *what, intended, sent, -1, end, 100, size)
     recorder.flush()
@@ -72,7 +72,7 @@ def test_a_spool_of_tallies_does_not_grow_with_the_requests(tmp_path: Path) -> N
 def test_a_crash_leaves_what_was_tallied_some_seconds_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("harness.load.recording.histograms.WRITE_INTERVAL_S", 0.0)
     writer = HistogramWriter(tmp_path)
-    writer.measure(0, 1)
+    writer.set_window(0, 1)
     recorder = Recorder(writer.write)
     recorder.add(*([1] * 5), 0, 0, 1, 0, 0, 200, 0, 0, 5, 6, -1, 7, 1, 1)
     recorder.flush()

@@ -1,6 +1,7 @@
 """What there is to choose from, for ``harness list``: read from files and tables, nothing is started."""
 
 import ast
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,9 +64,8 @@ def _balancers() -> Iterable[Entry]:
 
 
 def _stores() -> Iterable[Entry]:
-    for entry in _described(Path(__file__).parent / "cluster" / "stores", "for --state {}"):
-        if entry.name in STORES:
-            yield entry
+    for name, store in STORES.items():
+        yield Entry(name, _first_line(sys.modules[store.__module__].__doc__), f"for --state {name}")
 
 
 def _faults() -> Iterable[Entry]:
