@@ -97,6 +97,7 @@ if TYPE_CHECKING:
         Scenario,
     )
     from harness.scenario.services import (
+        BuiltIn,
         Command,
         Compose,
         Image,
@@ -112,6 +113,7 @@ __all__ = [
     "Autoscale",
     "Balancing",
     "Bandwidth",
+    "BuiltIn",
     "Client",
     "Command",
     "Compose",
@@ -254,6 +256,7 @@ _HOMES = {
     ),
     "harness.scenario.scenario": ("Scenario",),
     "harness.scenario.services": (
+        "BuiltIn",
         "Command",
         "Compose",
         "Image",

@@ -13,6 +13,7 @@ from harness import (
     At,
     Autoscale,
     Balancing,
+    BuiltIn,
     Client,
     Design,
     Scenario,
@@ -55,7 +56,7 @@ class Visitor(SessionUser):
 
 def design(name: str, state: str, policy: str, at_risk: str | None) -> Design:
     """Replicas of two slots of 20 ms: 100 requests a second each, on any machine."""
-    return Design(name, state=state, balancing=Balancing(policy), at_risk=at_risk, service_time="20ms", slots=2)
+    return Design(name, BuiltIn(state=state, service_time="20ms", slots=2), Balancing(policy), at_risk=at_risk)
 
 
 DESIGNS = (

@@ -7,7 +7,7 @@ from collections.abc import Generator
 
 from locust import constant
 
-from harness import Balancing, Client, Design, Scenario, Sessions, SessionUser
+from harness import Balancing, BuiltIn, Client, Design, Scenario, Sessions, SessionUser
 from harness.load.locustfiles.session_user import Request, Response
 
 
@@ -27,7 +27,7 @@ class Checker(SessionUser):
 
 SCENARIO = Scenario(
     designs=[
-        Design("faulty", state="faulty", balancing=Balancing("round_robin"), options={"bugs": "drop:0.1,lose:0.1"})
+        Design("faulty", BuiltIn(state="faulty", options={"bugs": "drop:0.1,lose:0.1"}), Balancing("round_robin"))
     ],
     replicas=1,
     load=Sessions(concurrent=60, duration="3s", warmup="0s"),

@@ -11,6 +11,7 @@ from locust import between
 from harness import (
     At,
     Balancing,
+    BuiltIn,
     Client,
     Design,
     Kill,
@@ -59,12 +60,15 @@ def _place(chat: Client) -> str:
 
 SPREAD, STICKY = Balancing("round_robin"), Balancing("cookie")
 #: Everybody hears only those who happen to be on the same replica, and a dead replica takes its sessions along.
-ALONE = Design("alone", app="chat", state="memory", balancing=STICKY, at_risk="victim")
+ALONE = Design("alone", BuiltIn("chat", state="memory"), STICKY, at_risk="victim")
 #: A room spans the replicas; what is said while one is away is gone.
-BUS = Design("bus", app="chat", state="redis", balancing=SPREAD, options={"bus": "redis"}, at_risk="none")
+BUS = Design("bus", BuiltIn("chat", state="redis", options={"bus": "redis"}), SPREAD, at_risk="none")
 #: Whoever comes back is told what it has missed.
 HISTORY = Design(
-    "history", app="chat", state="redis", balancing=SPREAD, options={"bus": "redis", "history": "yes"}, at_risk="none"
+    "history",
+    BuiltIn("chat", state="redis", options={"bus": "redis", "history": "yes"}),
+    SPREAD,
+    at_risk="none",
 )
 
 EXPECT = (

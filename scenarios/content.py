@@ -15,7 +15,20 @@ from dataclasses import dataclass
 
 from locust import between
 
-from harness import At, Balancing, Client, Design, Kill, Restart, Scenario, Sessions, SessionUser, clean_control, keeps
+from harness import (
+    At,
+    Balancing,
+    BuiltIn,
+    Client,
+    Design,
+    Kill,
+    Restart,
+    Scenario,
+    Sessions,
+    SessionUser,
+    clean_control,
+    keeps,
+)
 from harness.load.http.client import Sleep
 from harness.load.locustfiles.session_user import Request, Response
 from harness.oracle.models import stateless
@@ -75,7 +88,7 @@ def looked_up(chance: random.Random) -> str:
     return f"/weather?place=p{nth}" if chance.random() < 0.5 else f"/object?id=o{nth}"
 
 
-DESIGNS = (Design("content", app="content", state="none", balancing=Balancing("round_robin"), at_risk="none"),)
+DESIGNS = (Design("content", BuiltIn("content", state="none"), Balancing("round_robin"), at_risk="none"),)
 EXPECT = (keeps("content"), clean_control("content"))
 
 SCENARIO = Scenario(

@@ -10,7 +10,21 @@ from collections.abc import Generator
 
 from locust import constant
 
-from harness import At, Balancing, Client, Design, Health, Kill, Restart, Scenario, Sessions, SessionUser, finds, keeps
+from harness import (
+    At,
+    Balancing,
+    BuiltIn,
+    Client,
+    Design,
+    Health,
+    Kill,
+    Restart,
+    Scenario,
+    Sessions,
+    SessionUser,
+    finds,
+    keeps,
+)
 from harness.load.locustfiles.session_user import Request, Response, Sleep
 
 CAUGHT_UP = "GET /cart, caught up"
@@ -42,7 +56,7 @@ def version(reply: Response) -> int:
 def viewed(name: str, lag: str) -> Design:
     """A single replica with its events on its volume, and a read model behind them by ``lag``."""
     balancing = Balancing("round_robin", health=Health(interval="200ms"))
-    return Design(name, app="cqrs", state="eventlog", balancing=balancing, replicas=1, options={"lag": lag})
+    return Design(name, BuiltIn("cqrs", state="eventlog", options={"lag": lag}), balancing, replicas=1)
 
 
 DESIGNS = (viewed("quick_view", "20ms"), viewed("late_view", "150ms"))

@@ -4,7 +4,7 @@ from collections.abc import Generator
 
 from locust import constant
 
-from harness import Balancing, Client, Design, Scenario, Sessions, SessionUser
+from harness import Balancing, BuiltIn, Client, Design, Scenario, Sessions, SessionUser
 from harness.load.locustfiles.session_user import Request, Response
 
 
@@ -19,7 +19,7 @@ class Caller(SessionUser):
 
 
 SCENARIO = Scenario(
-    designs=[Design("echo", app="echo", state="none", balancing=Balancing("round_robin"))],
+    designs=[Design("echo", BuiltIn("echo", state="none"), Balancing("round_robin"))],
     replicas=1,
     load=Sessions(concurrent=16, duration="5s", warmup="1s"),
 )

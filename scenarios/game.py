@@ -10,6 +10,7 @@ from locust import between
 from harness import (
     At,
     Balancing,
+    BuiltIn,
     Client,
     Design,
     Kill,
@@ -48,8 +49,8 @@ class Player(SessionUser):
 BY_ROOM = Balancing("hash_header", key="X-Room")
 TICK = {"tick": "50ms"}
 DESIGNS = (
-    Design("memory", app="game", state="memory", balancing=BY_ROOM, options=TICK, at_risk="victim"),
-    Design("redis", app="game", state="redis", balancing=BY_ROOM, options=TICK, at_risk="none"),
+    Design("memory", BuiltIn("game", state="memory", options=TICK), BY_ROOM, at_risk="victim"),
+    Design("redis", BuiltIn("game", state="redis", options=TICK), BY_ROOM, at_risk="none"),
 )
 EXPECT = (
     keeps("redis"),

@@ -15,6 +15,7 @@ from locust import between, constant
 from harness import (
     At,
     Balancing,
+    BuiltIn,
     Client,
     Design,
     RotateKeys,
@@ -74,10 +75,10 @@ class Leaver(SessionUser):
 
 EVEN, OPTIONS = Balancing("round_robin"), {"ttl": f"{TTL}s"}
 DESIGNS = (
-    Design("jwt", app="login", state="token", balancing=EVEN, options=OPTIONS),
-    Design("jwt_abrupt", app="login", state="token", balancing=EVEN, options=OPTIONS),
-    Design("opaque", app="login", state="redis", balancing=EVEN, options={**OPTIONS, "scheme": "opaque"}),
-    Design("session", app="login", state="redis", balancing=EVEN, options={**OPTIONS, "scheme": "session"}),
+    Design("jwt", BuiltIn("login", state="token", options=OPTIONS), EVEN),
+    Design("jwt_abrupt", BuiltIn("login", state="token", options=OPTIONS), EVEN),
+    Design("opaque", BuiltIn("login", state="redis", options={**OPTIONS, "scheme": "opaque"}), EVEN),
+    Design("session", BuiltIn("login", state="redis", options={**OPTIONS, "scheme": "session"}), EVEN),
 )
 EXPECT = (
     finds("jwt", "opaque", "session", among=("kept",)),

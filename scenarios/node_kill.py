@@ -11,6 +11,7 @@ from locust import between
 from harness import (
     At,
     Balancing,
+    BuiltIn,
     Client,
     Design,
     Kill,
@@ -45,11 +46,11 @@ class Shopper(SessionUser):
         return cart.get("/cart")
 
 
-STATELESS = Design("stateless", state="token", balancing=Balancing("round_robin"), at_risk="none")
-STICKY = Design("sticky", state="memory", balancing=Balancing("cookie"), at_risk="victim")
-HYBRID = Design("hybrid", state="redis", balancing=Balancing("round_robin"), at_risk="none")
-BROKEN = Design("broken", state="memory", balancing=Balancing("round_robin"))
-SPLIT_KEYS = Design("split_keys", state="token", balancing=Balancing("round_robin"), options={"keys": "split"})
+STATELESS = Design("stateless", BuiltIn(state="token"), Balancing("round_robin"), at_risk="none")
+STICKY = Design("sticky", BuiltIn(state="memory"), Balancing("cookie"), at_risk="victim")
+HYBRID = Design("hybrid", BuiltIn(state="redis"), Balancing("round_robin"), at_risk="none")
+BROKEN = Design("broken", BuiltIn(state="memory"), Balancing("round_robin"))
+SPLIT_KEYS = Design("split_keys", BuiltIn(state="token", options={"keys": "split"}), Balancing("round_robin"))
 
 EXPECT = (
     keeps("stateless", "hybrid"),

@@ -8,7 +8,20 @@ from collections.abc import Generator
 
 from locust import between
 
-from harness import At, Balancing, Client, Design, Kill, Restart, Scenario, Sessions, SessionUser, clean_control, keeps
+from harness import (
+    At,
+    Balancing,
+    BuiltIn,
+    Client,
+    Design,
+    Kill,
+    Restart,
+    Scenario,
+    Sessions,
+    SessionUser,
+    clean_control,
+    keeps,
+)
 from harness.load.locustfiles.session_user import Request, Response
 from harness.oracle.models import stateless
 
@@ -43,7 +56,7 @@ def fits(reply: Response, wanted: dict[str, object]) -> bool:
 
 
 SCENARIO = Scenario(
-    designs=[Design("orders", app="orders", state="none", balancing=Balancing("round_robin"), at_risk="none")],
+    designs=[Design("orders", BuiltIn("orders", state="none"), Balancing("round_robin"), at_risk="none")],
     replicas=3,
     load=Sessions(concurrent=150, duration="10s", warmup="1s"),
     faults=[At("3s", Kill(replica=1)), At("6s", Restart(replica=1))],

@@ -12,7 +12,7 @@ from collections.abc import Generator
 
 from locust import constant
 
-from harness import Balancing, Client, Design, Scenario, Sessions, SessionUser, clean_control, finds
+from harness import Balancing, BuiltIn, Client, Design, Scenario, Sessions, SessionUser, clean_control, finds
 from harness.load.locustfiles.session_user import Request, Response
 
 #: How many items there are when the cart is looked at.
@@ -47,10 +47,10 @@ class Filler(SessionUser):
 
 
 EVEN = Balancing("round_robin", name="haproxy")
-JWT = Design("jwt", state="token", balancing=EVEN, at_risk="none")
-SIGNED = Design("signed", state="token", balancing=EVEN, options={"format": "signed"}, at_risk="none")
-BEHIND_NGINX = Design("jwt_nginx", state="token", balancing=Balancing("round_robin", name="nginx"), at_risk="none")
-COOKIE = Design("cookie", state="memory", balancing=Balancing("cookie", name="haproxy"), at_risk="victim")
+JWT = Design("jwt", BuiltIn(state="token"), EVEN, at_risk="none")
+SIGNED = Design("signed", BuiltIn(state="token", options={"format": "signed"}), EVEN, at_risk="none")
+BEHIND_NGINX = Design("jwt_nginx", BuiltIn(state="token"), Balancing("round_robin", name="nginx"), at_risk="none")
+COOKIE = Design("cookie", BuiltIn(state="memory"), Balancing("cookie", name="haproxy"), at_risk="victim")
 
 DESIGNS = (JWT, SIGNED, BEHIND_NGINX, COOKIE)
 EXPECT = (finds("jwt", among=("wrong",)), clean_control("signed", "cookie"))

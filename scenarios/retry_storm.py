@@ -7,7 +7,20 @@ from collections.abc import Generator
 
 from locust import constant
 
-from harness import At, Balancing, Client, Design, Pause, Resume, Scenario, Sessions, SessionUser, recovers, stays_down
+from harness import (
+    At,
+    Balancing,
+    BuiltIn,
+    Client,
+    Design,
+    Pause,
+    Resume,
+    Scenario,
+    Sessions,
+    SessionUser,
+    recovers,
+    stays_down,
+)
 from harness.load.locustfiles.session_user import Request, Response
 
 ATTEMPTS = 4
@@ -29,8 +42,8 @@ class Stubborn(SessionUser):
 
 # Both can serve 70 requests a second, and one of them the 280 that arrive when all are tried four times. Emulated: two
 # replicas that take 20 ms for a request, one or four at once: 100 a second in all, or 400.
-TIGHT = Design("tight", app="echo", state="none", balancing=Balancing("round_robin"), service_time="20ms", slots=1)
-ROOMY = Design("roomy", app="echo", state="none", balancing=Balancing("round_robin"), service_time="20ms", slots=4)
+TIGHT = Design("tight", BuiltIn("echo", state="none", service_time="20ms", slots=1), Balancing("round_robin"))
+ROOMY = Design("roomy", BuiltIn("echo", state="none", service_time="20ms", slots=4), Balancing("round_robin"))
 EXPECT = (stays_down("tight"), recovers("roomy"))
 
 SCENARIO = Scenario(

@@ -14,6 +14,7 @@ from locust import between
 from harness import (
     At,
     Balancing,
+    BuiltIn,
     Client,
     Design,
     Health,
@@ -59,7 +60,7 @@ OWN = Balancing("cookie", redispatch=False, health=Health(interval="200ms", fall
 def coordinated(name: str, **options: str) -> Design:
     """Coordinators whose outside services take 40 ms each."""
     options = {"step_time": "40ms", **options}
-    return Design(name, app="saga", state="eventlog", balancing=OWN, options=options)
+    return Design(name, BuiltIn("saga", state="eventlog", options=options), OWN)
 
 
 DESIGNS = (coordinated("logged"), coordinated("forgetful", log="none"))

@@ -14,6 +14,7 @@ from locust import between
 from harness import (
     At,
     Balancing,
+    BuiltIn,
     Client,
     CutReplication,
     Design,
@@ -54,7 +55,7 @@ def scenario(alone: tuple[str, ...], duration: str) -> Scenario:
     states = (*alone, *FOLLOWED)
     lost = tuple(state for state in states if state != "postgres")
     return Scenario(
-        designs=[Design(state, state=state, balancing=Balancing("round_robin")) for state in states],
+        designs=[Design(state, BuiltIn(state=state), Balancing("round_robin")) for state in states],
         replicas=3,
         load=Sessions(concurrent=40, duration=duration, warmup="500ms"),
         faults=[

@@ -10,6 +10,7 @@ from locust import between
 from harness import (
     At,
     Balancing,
+    BuiltIn,
     Client,
     Design,
     Heal,
@@ -39,7 +40,7 @@ class Visitor(SessionUser):
 
 
 # A visit lasts some seconds, so that a part of the users begins one in any second; after the loss all of them do.
-DESIGNS = (Design("hybrid", state="redis", balancing=Balancing("round_robin"), at_risk="victim"),)
+DESIGNS = (Design("hybrid", BuiltIn(state="redis"), Balancing("round_robin"), at_risk="victim"),)
 EXPECT = (surges("hybrid", least=2.0), loses_the_at_risk("hybrid", judged=100), clean_control("hybrid"))
 
 SCENARIO = Scenario(

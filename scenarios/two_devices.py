@@ -10,7 +10,7 @@ from collections.abc import Generator
 
 from locust import between
 
-from harness import Balancing, Client, Design, Scenario, Sessions, SessionUser, clean_control, finds
+from harness import Balancing, BuiltIn, Client, Design, Scenario, Sessions, SessionUser, clean_control, finds
 from harness.load.locustfiles.session_user import Request, Response
 
 
@@ -30,19 +30,19 @@ class Owner(SessionUser):
 
 def unchecked(*states: str) -> tuple[Design, ...]:
     """The last write wins."""
-    return tuple(Design(state, state=state, balancing=Balancing("round_robin")) for state in states)
+    return tuple(Design(state, BuiltIn(state=state), Balancing("round_robin")) for state in states)
 
 
 def checked(*states: str) -> tuple[Design, ...]:
     """Each write names the version that it starts from."""
     return tuple(
-        Design(f"{state}_checked", state=state, balancing=Balancing("round_robin"), options={"versioned": "yes"})
+        Design(f"{state}_checked", BuiltIn(state=state, options={"versioned": "yes"}), Balancing("round_robin"))
         for state in states
     )
 
 
 # Both devices of an owner reach the same replica, whose memory refuses what is stale by itself.
-MEMORY = Design("memory", state="memory", balancing=Balancing("hash_header", key="X-User"))
+MEMORY = Design("memory", BuiltIn(state="memory"), Balancing("hash_header", key="X-User"))
 STATES = ("etcd", "hazelcast", "memcached", "nats", "postgres", "redis", "redis_sentinel")
 QUICK = ("memcached", "postgres", "redis")
 

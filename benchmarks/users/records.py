@@ -2,7 +2,7 @@
 
 from collections.abc import Generator
 
-from harness import At, Balancing, Client, Design, Kill, Restart, Scenario, Sessions, SessionUser
+from harness import At, Balancing, BuiltIn, Client, Design, Kill, Restart, Scenario, Sessions, SessionUser
 from harness.load.locustfiles.session_user import Request, Response
 
 
@@ -16,7 +16,7 @@ class Shopper(SessionUser):
 
 
 SCENARIO = Scenario(
-    designs=[Design("sticky", state="memory", balancing=Balancing("cookie"), at_risk="victim")],
+    designs=[Design("sticky", BuiltIn(state="memory"), Balancing("cookie"), at_risk="victim")],
     replicas=3,
     load=Sessions(concurrent=2000, duration="500s", warmup="2s"),
     faults=[At("200s", Kill(replica=1)), At("300s", Restart(replica=1))],

@@ -62,7 +62,7 @@ class Analysis:
 
 def analyse(run: Run, expectations: Sequence[Expectation]) -> Analysis:
     """Fold every arm, judge every expectation, and check the measurement itself."""
-    arms = run.observations()
+    arms = run.read_observations()
     folded = [(arm, _with_theory(fold(arm), run.plan.designs[arm.design])) for arm in arms]
     controls = _controls(run, folded)
     summary = Summary(run.plan.scenario, run.plan.run, _designs(run, folded), controls)
@@ -87,7 +87,7 @@ def _designs(run: Run, folded: Sequence[tuple[ArmObservations, ArmFigures]]) -> 
             if arm is not None:
                 arms[kind] = arm
         if arms:
-            designs[name] = DesignSummary(describe, arms, finding(arms))
+            designs[name] = DesignSummary(describe, arms, summarize_finding(arms))
     return designs
 
 
@@ -97,7 +97,7 @@ def _repeated(folded: Sequence[tuple[ArmObservations, ArmFigures]], design: str,
     return replace(repeats[0], repeats=repeats if len(repeats) > 1 else ()) if repeats else None
 
 
-def finding(arms: Mapping[str, ArmFigures]) -> SessionOutcome:
+def summarize_finding(arms: Mapping[str, ArmFigures]) -> SessionOutcome:
     """What happened in the arm with the fault, or in the control where there is no fault.
 
     Of several repeats the first in which anything happened decides.
@@ -135,7 +135,7 @@ def _repeats(summary: Summary) -> Iterator[Summary]:
             arms = {
                 kind: (arm.repeats[index] if index < len(arm.repeats) else arm) for kind, arm in design.arms.items()
             }
-            designs[name] = replace(design, arms=arms, finding=finding(arms))
+            designs[name] = replace(design, arms=arms, finding=summarize_finding(arms))
         yield replace(summary, designs=designs)
 
 
@@ -162,7 +162,7 @@ def _arm_measurement(observed: ArmObservations, arm: ArmFigures) -> Iterator[Ver
         if fault.effective is None or fault.healed is None:
             why = f"{where}: no evidence that {fault.kind} of {fault.target} took effect and was undone"
             yield Verdict("fault_landed", Result.UNKNOWN, why, observed.design)
-    if observed.tallied is not None and observed.effects:
+    if observed.aggregates is not None and observed.effects:
         why = f"{where}: without records nobody can tell whether effects are missing or took place twice"
         yield Verdict("effects_judged", Result.UNKNOWN, why, observed.design)
     if arm.driver.saturated:
@@ -176,12 +176,14 @@ def _arm_measurement(observed: ArmObservations, arm: ArmFigures) -> Iterator[Ver
 
 def _controls(run: Run, folded: Sequence[tuple[ArmObservations, ArmFigures]]) -> Controls:
     echo, aa = _echo(run), _again(folded)
-    truth = run.controls().get("calibration")
+    truth = run.read_controls().get("calibration")
     if not truth:
         return Controls(None, echo, aa)
     load = {"warmup_s": 0.0, "duration_s": 0.0}
     return Controls(
-        calibrate(run.arm("calibration", "control").observations("calibration", "control", load).judgements, truth),
+        compute_calibration(
+            run.arm("calibration", "control").read_observations("calibration", "control", load).judgements, truth
+        ),
         echo,
         aa,
     )
@@ -203,7 +205,11 @@ def _echo(run: Run) -> Echo | None:
 
 def _echo_of(files: ArmFiles) -> Echo | None:
     """The figures of one echo; None where it did not run to its end."""
-    seen = files.observations("echo", "control", {"warmup_s": 0.0, "duration_s": 0.0}) if files.path.exists() else None
+    seen = (
+        files.read_observations("echo", "control", {"warmup_s": 0.0, "duration_s": 0.0})
+        if files.path.exists()
+        else None
+    )
     if seen is None or not seen.complete:
         return None
     arm = fold(seen)
@@ -213,7 +219,7 @@ def _echo_of(files: ArmFiles) -> Echo | None:
     return Echo(arm.requests.ok, mean, p50, p99, arm.resources.driver_cpu)
 
 
-def calibrate(judgements: Sequence[SessionVerdict], truth: Mapping[str, str]) -> Calibration:
+def compute_calibration(judgements: Sequence[SessionVerdict], truth: Mapping[str, str]) -> Calibration:
     """The confusion matrix of the judge: ``truth`` names the bug that each owner's session really suffered."""
     judged = {judgement.owner: judgement.outcome for judgement in judgements}
     cells = Counter((OUTCOME_OF_BUG[bug], judged.get(owner, SessionOutcome.UNKNOWN)) for owner, bug in truth.items())

@@ -98,7 +98,7 @@ async def test_two_processes_are_recorded_and_judged_as_one(tmp_path: Path) -> N
         received = len(server.requests)
     last = seen.snapshots[-1]
     during = seen.requests[seen.requests.phase == 0]
-    each = [spool.read(tmp_path / "spool" / name) for name in ("worker-1", "worker-2")]
+    each = [spool.read_requests(tmp_path / "spool" / name) for name in ("worker-1", "worker-2")]
     assert all(len(one) > 20 for one in each)
     assert len(seen.requests) == sum(map(len, each)) == received
     assert last.sent == last.ok == len(during)
@@ -142,7 +142,7 @@ async def test_a_worker_from_elsewhere_sends_what_it_recorded(tmp_path: Path) ->
         async with elsewhere(by):
             seen = await loaded(tmp_path, server, SHOPPERS, OPEN, by)
         received = len(server.requests)
-    each = [spool.read(tmp_path / "spool" / name) for name in ("worker-1", "worker-2")]
+    each = [spool.read_requests(tmp_path / "spool" / name) for name in ("worker-1", "worker-2")]
     assert not [one for one in psutil.process_iter(["cmdline"]) if str(master.port) in (one.info["cmdline"] or ())]
     assert all(len(one) > 20 for one in each)
     assert len(seen.requests) == sum(map(len, each)) == received

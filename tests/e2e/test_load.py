@@ -94,8 +94,8 @@ class Loaded:
     """What a load left behind."""
 
     def __init__(self, directory: Path, snapshots: list[Snapshot], swept: int) -> None:
-        self.requests: pd.DataFrame = spool.read(directory)
-        lines = spool.ledgers(directory).splitlines()
+        self.requests: pd.DataFrame = spool.read_requests(directory)
+        lines = spool.read_ledger_lines(directory).splitlines()
         self.judgements: list[SessionVerdict] = [
             judge(history.SessionHistory.from_json(json.loads(line))) for line in lines
         ]
@@ -151,7 +151,7 @@ async def test_without_records_a_load_is_tallied_and_judged_all_the_same(tmp_pat
             driver.start(server.url)
             await driver.until_done()
             swept = await driver.sweep()
-    seen, told = Loaded(tmp_path / "spool", driver.snapshots, swept), spool.tallied(tmp_path / "spool")
+    seen, told = Loaded(tmp_path / "spool", driver.snapshots, swept), spool.read_aggregates(tmp_path / "spool")
     assert len(seen.requests) == 0 and told is not None
     assert 50 < told.attempted <= told.ok == told.correct <= seen.snapshots[-1].ok
     assert {(one.outcome, one.unknown) for one in seen.judgements} == {("kept", False)}
@@ -230,7 +230,7 @@ async def test_a_killed_load_process_is_untrusted(tmp_path: Path) -> None:
             with pytest.raises(UntrustedError, match=r"ended by itself \(exit code -9\)") as told:
                 await driver.until_done()
     assert "All users spawned" in told.value.hint, "the log's last lines"
-    assert len(spool.read(tmp_path / "spool")) > 10, "what was recorded stays"
+    assert len(spool.read_requests(tmp_path / "spool")) > 10, "what was recorded stays"
 
 
 async def test_a_scenario_that_does_not_import_there_is_told_with_the_log(tmp_path: Path) -> None:

@@ -24,8 +24,37 @@ MAX_TINY_PRIVATES = 49
 TINY_LINES = 3
 #: Words that once stood for a term of the field; an identifier that contains one is refused.
 OLD_IDIOM = frozenset(
-    "told tell tells untold crowd venue courier lane lanes deed deeds tock enlisted recruit foreman seated unseat"
-    " befall mend whoever dock docked wish heard conduct conducted shredded testimony bearing".split()
+    [
+        "told",
+        "tell",
+        "tells",
+        "untold",
+        "crowd",
+        "venue",
+        "courier",
+        "lane",
+        "lanes",
+        "deed",
+        "deeds",
+        "tock",
+        "enlisted",
+        "recruit",
+        "foreman",
+        "seated",
+        "unseat",
+        "befall",
+        "mend",
+        "whoever",
+        "dock",
+        "docked",
+        "wish",
+        "heard",
+        "conduct",
+        "conducted",
+        "shredded",
+        "testimony",
+        "bearing",
+    ]
 )
 
 

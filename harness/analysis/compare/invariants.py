@@ -35,7 +35,7 @@ class Invariant:
     why: str
 
 
-def invariants(run: ComparedRun, baseline: ComparedRun) -> tuple[Invariant, ...]:
+def check_invariants(run: ComparedRun, baseline: ComparedRun) -> tuple[Invariant, ...]:
     """Every count of every arm over all its repeats, and every verdict."""
     return (*_counts(run, baseline), *_verdicts(run, baseline))
 
@@ -77,7 +77,7 @@ def _repeats(side: ComparedRun, design: str, name: str) -> tuple[ArmFigures, ...
     """All that was measured of an arm; of the reference design's control the A/A arm too, which is the same."""
     arms = [side.arm(design, name)]
     if name == "control" and design == side.reference:
-        arms.append(side.again())
+        arms.append(side.aa_arm())
     return tuple(one for arm in arms if arm for one in arm.repeats or (arm,))
 
 

@@ -26,11 +26,11 @@ class Head:
         "cookies",
         "keep_alive",
         "length",
-        "record_ids",
         "raw",
+        "record_ids",
         "replica",
-        "status",
         "response_bytes",
+        "status",
     )
 
     def __init__(self, raw: bytes, status: int, lines: list[tuple[bytes, bytes]]) -> None:

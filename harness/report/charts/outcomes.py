@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from harness.analysis.metrics.sessions import judged_by_session
+from harness.analysis.metrics.sessions import group_judged_by_session
 from harness.oracle.judge import SessionVerdict
 from harness.oracle.outcome import SessionOutcome
 from harness.report.charts import style
@@ -89,7 +89,7 @@ def _band(verdict: SessionVerdict) -> int:
 
 def outcomes(design: str, arm: str, judgements: Sequence[SessionVerdict], sessions: SessionFigures | None) -> Outcomes:
     """Count an arm's sessions by band, each by its worst writer."""
-    counts = Counter(min(map(_band, writers)) for writers in judged_by_session(judgements).values())
+    counts = Counter(min(map(_band, writers)) for writers in group_judged_by_session(judgements).values())
     return Outcomes(
         design,
         arm,
