@@ -4,12 +4,10 @@
 """
 
 import os
-from collections.abc import Generator
 
 from locust import constant
 
-from harness import Balancing, BuiltIn, Client, Design, Scenario, Sessions, SessionUser, keeps
-from harness.load.locustfiles.session_user import Request, Response
+from harness import Balancing, BuiltIn, Client, Design, Request, Scenario, Sessions, SessionSteps, SessionUser, keeps
 
 
 class Shopper(SessionUser):
@@ -17,7 +15,7 @@ class Shopper(SessionUser):
 
     wait_time = constant(0)
 
-    def session(self, cart: Client) -> Generator[Request, Response, None]:
+    def session(self, cart: Client) -> SessionSteps:
         while True:
             yield cart.post("/cart/add", json={"item": "tea"}, writes="tea")
             yield cart.get("/cart")

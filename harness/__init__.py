@@ -53,9 +53,16 @@ if TYPE_CHECKING:
     )
     from harness.load.locustfiles.session_user import (
         Client,
+        Request,
+        Response,
+        SessionSteps,
         SessionUser,
+        Sleep,
         between,
         constant,
+    )
+    from harness.load.sessions.session import (
+        parse_tally,
     )
     from harness.runner.library import (
         Results,
@@ -138,8 +145,10 @@ __all__ = [
     "PauseStore",
     "Ramp",
     "ReloadBalancer",
+    "Request",
     "Requests",
     "ResetConnections",
+    "Response",
     "Restart",
     "Results",
     "Resume",
@@ -148,9 +157,11 @@ __all__ = [
     "ScaleIn",
     "ScaleOut",
     "Scenario",
+    "SessionSteps",
     "SessionUser",
     "Sessions",
     "Shell",
+    "Sleep",
     "Slow",
     "Start",
     "Steps",
@@ -172,6 +183,7 @@ __all__ = [
     "loses_only_the_at_risk",
     "loses_the_at_risk",
     "moves_a_share",
+    "parse_tally",
     "random_faults",
     "recovers",
     "run",
@@ -218,10 +230,15 @@ _HOMES = {
     "harness.faults.random_faults": ("random_faults",),
     "harness.load.locustfiles.session_user": (
         "Client",
+        "Request",
+        "Response",
+        "SessionSteps",
         "SessionUser",
+        "Sleep",
         "between",
         "constant",
     ),
+    "harness.load.sessions.session": ("parse_tally",),
     "harness.runner.library": (
         "Results",
         "arun",

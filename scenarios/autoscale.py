@@ -5,7 +5,7 @@ harness run scenarios/autoscale.py
 A visit that is over has nothing to lose: it is judged by what it saw last, one that is under way by the final read.
 """
 
-from collections.abc import Generator
+from typing import Any
 
 from locust import constant
 
@@ -16,17 +16,17 @@ from harness import (
     BuiltIn,
     Client,
     Design,
+    Request,
     Scenario,
     Sessions,
+    SessionSteps,
     SessionUser,
     Steps,
     clean_control,
     keeps,
     loses_only_the_at_risk,
+    parse_tally,
 )
-from harness.load.locustfiles.session_user import Request, Response
-from harness.load.sessions.session import parse_tally
-from harness.oracle.observed import Tally
 
 #: Visits that begin in a second, of four requests each: what one replica has room for, over three times as many, again.
 TIDE = Steps([(15, "1s"), (48, "2500ms"), (15, "1m")])
@@ -39,9 +39,9 @@ class Visitor(SessionUser):
 
     def __init__(self, *args: object, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)
-        self._over: dict[int, Tally | None] = {}
+        self._over: dict[int, Any] = {}
 
-    def session(self, cart: Client) -> Generator[Request, Response, None]:
+    def session(self, cart: Client) -> SessionSteps:
         for _ in range(3):
             yield cart.post("/cart/add", json={"item": "tea"}, writes="tea")
         last = yield cart.get("/cart")

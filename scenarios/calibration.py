@@ -3,12 +3,9 @@
 It runs in every bench by itself; this file holds the users that it is driven with.
 """
 
-from collections.abc import Generator
-
 from locust import constant
 
-from harness import Balancing, BuiltIn, Client, Design, Scenario, Sessions, SessionUser
-from harness.load.locustfiles.session_user import Request, Response
+from harness import Balancing, BuiltIn, Client, Design, Request, Scenario, Sessions, SessionSteps, SessionUser
 
 
 class Checker(SessionUser):
@@ -16,7 +13,7 @@ class Checker(SessionUser):
 
     wait_time = constant(0)
 
-    def session(self, cart: Client) -> Generator[Request, Response, None]:
+    def session(self, cart: Client) -> SessionSteps:
         for _ in range(12):
             yield cart.post("/cart/add", json={"item": "tea"}, writes="tea")
             yield cart.get("/cart")

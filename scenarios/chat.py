@@ -15,16 +15,18 @@ from harness import (
     Client,
     Design,
     Kill,
+    Request,
     Restart,
     Scenario,
     Sessions,
+    SessionSteps,
     SessionUser,
+    Sleep,
     clean_control,
     delivers,
     keeps,
     loses_messages,
 )
-from harness.load.locustfiles.session_user import Request, Sleep, Steps
 
 MEMBERS = 8  # of a room
 MOST_SAID = 12  # by a session, before it leaves
@@ -37,7 +39,7 @@ class Chatter(SessionUser):
 
     wait_time = between(0.05, 0.15)
 
-    def session(self, chat: Client) -> Steps:
+    def session(self, chat: Client) -> SessionSteps:
         room, left = str(chat.number // MEMBERS), random.randint(1, MOST_SAID)
         while left:
             reply = yield chat.connect(f"/chat?room={room}&after={_place(chat)}", room=room)

@@ -10,7 +10,6 @@ import random
 import re
 import time
 import zlib
-from collections.abc import Generator
 from dataclasses import dataclass
 
 from locust import between
@@ -22,15 +21,16 @@ from harness import (
     Client,
     Design,
     Kill,
+    Response,
     Restart,
     Scenario,
     Sessions,
+    SessionSteps,
     SessionUser,
+    Sleep,
     clean_control,
     keeps,
 )
-from harness.load.http.client import Sleep
-from harness.load.locustfiles.session_user import Request, Response
 from harness.oracle.models import stateless
 
 #: How many things there are of each kind, how many lookups a visit has, and the longest run of hits told in a name.
@@ -62,7 +62,7 @@ class Reader(SessionUser):
     wait_time = between(0.005, 0.02)
     model = stateless
 
-    def session(self, site: Client) -> Generator[Request | Sleep, Response, None]:
+    def session(self, site: Client) -> SessionSteps:
         chance, cache, hits = random.Random(site.number), dict[str, Kept](), 0
         for _ in range(LOOKUPS):
             path = looked_up(chance)

@@ -6,8 +6,6 @@ after a crash. The time until a read shows the write before it is the lag, as it
 harness run scenarios/cqrs.py
 """
 
-from collections.abc import Generator
-
 from locust import constant
 
 from harness import (
@@ -18,14 +16,17 @@ from harness import (
     Design,
     Health,
     Kill,
+    Request,
+    Response,
     Restart,
     Scenario,
     Sessions,
+    SessionSteps,
     SessionUser,
+    Sleep,
     finds,
     keeps,
 )
-from harness.load.locustfiles.session_user import Request, Response, Sleep
 
 CAUGHT_UP = "GET /cart, caught up"
 
@@ -35,7 +36,7 @@ class Customer(SessionUser):
 
     wait_time = constant(0)
 
-    def session(self, cart: Client) -> Generator[Request | Sleep, Response, None]:
+    def session(self, cart: Client) -> SessionSteps:
         while True:
             yield cart.post("/cart/add", json={"item": "tea"}, writes="tea")
             yield cart.get("/cart")

@@ -14,15 +14,16 @@ from harness import (
     Client,
     Design,
     Kill,
+    Request,
     Restart,
     Scenario,
     Sessions,
+    SessionSteps,
     SessionUser,
     clean_control,
     keeps,
     loses_only_the_at_risk,
 )
-from harness.load.locustfiles.session_user import Request, Steps
 
 PLAYERS = 5  # in a room
 PAUSE = 0.2  # seconds between two moves
@@ -33,7 +34,7 @@ class Player(SessionUser):
 
     wait_time = between(0.02, 0.06)
 
-    def session(self, game: Client) -> Steps:
+    def session(self, game: Client) -> SessionSteps:
         room = str(game.number // PLAYERS)
         while True:
             reply = yield game.connect(f"/game?room={room}", headers={"X-Room": room})

@@ -8,7 +8,6 @@ rotated: with an overlap, in which the old one is accepted still, and without.
 """
 
 import time
-from collections.abc import Generator
 
 from locust import between, constant
 
@@ -18,14 +17,15 @@ from harness import (
     BuiltIn,
     Client,
     Design,
+    Response,
     RotateKeys,
     Scenario,
     Sessions,
+    SessionSteps,
     SessionUser,
     clean_control,
     finds,
 )
-from harness.load.locustfiles.session_user import Request, Response
 from harness.oracle.models import stateless
 
 #: Seconds that a login is good for, and those by which the copies' fate is counted.
@@ -39,7 +39,7 @@ class Member(SessionUser):
     wait_time = between(0.05, 0.15)
     model = stateless  # a login holds nothing that could be lost: whether one has to log in again is what counts
 
-    def session(self, site: Client) -> Generator[Request, Response, None]:
+    def session(self, site: Client) -> SessionSteps:
         yield site.post("/login")
         ends = time.monotonic() + 0.6 * TTL
         while time.monotonic() < ends:
@@ -55,7 +55,7 @@ class Leaver(SessionUser):
     model = stateless
     copying = False
 
-    def session(self, site: Client) -> Generator[Request, Response, None]:
+    def session(self, site: Client) -> SessionSteps:
         made = yield site.post("/login")
         if not made.ok:
             return

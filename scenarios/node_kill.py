@@ -4,8 +4,6 @@ harness run scenarios/node_kill.py
 locust -f scenarios/node_kill.py --headless --host http://127.0.0.1:8080 -u 50 -t 20s
 """
 
-from collections.abc import Generator
-
 from locust import between
 
 from harness import (
@@ -15,16 +13,17 @@ from harness import (
     Client,
     Design,
     Kill,
+    Request,
     Restart,
     Scenario,
     Sessions,
+    SessionSteps,
     SessionUser,
     clean_control,
     finds,
     keeps,
     loses_the_at_risk,
 )
-from harness.load.locustfiles.session_user import Request, Response
 
 
 class Shopper(SessionUser):
@@ -32,7 +31,7 @@ class Shopper(SessionUser):
 
     wait_time = between(0.05, 0.2)
 
-    def session(self, cart: Client) -> Generator[Request, Response, None]:
+    def session(self, cart: Client) -> SessionSteps:
         while True:
             for item in ("tea", "honey", "rusks"):
                 yield cart.post("/cart/add", json={"item": item}, writes=item)

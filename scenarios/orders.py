@@ -4,7 +4,6 @@ Each reply is judged by its content, and the effect journal tells whether an ord
 """
 
 import zlib
-from collections.abc import Generator
 
 from locust import between
 
@@ -15,14 +14,15 @@ from harness import (
     Client,
     Design,
     Kill,
+    Response,
     Restart,
     Scenario,
     Sessions,
+    SessionSteps,
     SessionUser,
     clean_control,
     keeps,
 )
-from harness.load.locustfiles.session_user import Request, Response
 from harness.oracle.models import stateless
 
 
@@ -37,7 +37,7 @@ class Buyer(SessionUser):
     wait_time = between(0.05, 0.2)
     model = stateless
 
-    def session(self, shop: Client) -> Generator[Request, Response, None]:
+    def session(self, shop: Client) -> SessionSteps:
         number = 0
         while True:
             number += 1

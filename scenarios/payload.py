@@ -8,12 +8,23 @@ failure of its replica, which is then out for everybody.
 """
 
 import zlib
-from collections.abc import Generator
 
 from locust import constant
 
-from harness import Balancing, BuiltIn, Client, Design, Scenario, Sessions, SessionUser, clean_control, finds
-from harness.load.locustfiles.session_user import Request, Response
+from harness import (
+    Balancing,
+    BuiltIn,
+    Client,
+    Design,
+    Request,
+    Response,
+    Scenario,
+    Sessions,
+    SessionSteps,
+    SessionUser,
+    clean_control,
+    finds,
+)
 
 #: How many items there are when the cart is looked at.
 SIZES = (1, 10, 25, 50, 100, 120, 130, 140, 150, 200)
@@ -34,7 +45,7 @@ class Filler(SessionUser):
 
     wait_time = constant(0)
 
-    def session(self, cart: Client) -> Generator[Request, Response, None]:
+    def session(self, cart: Client) -> SessionSteps:
         items = 0
         while items < SIZES[-1]:
             added = yield cart.post("/cart/add", json={"item": sku(items)}, writes=items, name="add an item")

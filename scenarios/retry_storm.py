@@ -3,8 +3,6 @@
 harness run scenarios/retry_storm.py
 """
 
-from collections.abc import Generator
-
 from locust import constant
 
 from harness import (
@@ -17,11 +15,11 @@ from harness import (
     Resume,
     Scenario,
     Sessions,
+    SessionSteps,
     SessionUser,
     recovers,
     stays_down,
 )
-from harness.load.locustfiles.session_user import Request, Response
 
 ATTEMPTS = 4
 RATE = 70.0  # sessions a second: a request each, and up to three retries
@@ -33,7 +31,7 @@ class Stubborn(SessionUser):
     wait_time = constant(0)
     timeout = 0.3
 
-    def session(self, service: Client) -> Generator[Request, Response, None]:
+    def session(self, service: Client) -> SessionSteps:
         for _ in range(ATTEMPTS):
             reply = yield service.get("/")
             if reply.ok:

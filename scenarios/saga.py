@@ -7,8 +7,6 @@ effect journal tells what the outside world has seen. ``logged`` keeps a durable
 harness run scenarios/saga.py
 """
 
-from collections.abc import Generator
-
 from locust import between
 
 from harness import (
@@ -19,15 +17,17 @@ from harness import (
     Design,
     Health,
     Kill,
+    Request,
+    Response,
     Restart,
     Scenario,
     Sessions,
+    SessionSteps,
     SessionUser,
     keeps,
     leaves_half_done,
     settles,
 )
-from harness.load.locustfiles.session_user import Request, Response
 
 
 class Buyer(SessionUser):
@@ -35,7 +35,7 @@ class Buyer(SessionUser):
 
     wait_time = between(0.05, 0.15)
 
-    def session(self, shop: Client) -> Generator[Request, Response, None]:
+    def session(self, shop: Client) -> SessionSteps:
         while True:
             for refused in ("", "pay", "", "", "ship"):
                 order = {"item": "tea", "refused": refused}

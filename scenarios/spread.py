@@ -8,8 +8,9 @@ harness run scenarios/spread.py
 
 import random
 
+from locust.env import Environment
+
 from harness import Balancing, BuiltIn, Design, Scenario, Sessions, clean_control
-from harness.load.locustfiles.session_user import Environment
 from harness.recipes import Shopper
 
 HOT = 1 / 15

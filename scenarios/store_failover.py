@@ -7,8 +7,6 @@ redis_sentinel, the primary, and its replica takes over. That is cut off a secon
 primary acknowledges from then on is lost with it. Stores that wait for the others are in primary_kill.
 """
 
-from collections.abc import Generator
-
 from locust import between
 
 from harness import (
@@ -22,14 +20,15 @@ from harness import (
     Kill,
     KillPrimary,
     KillStore,
+    Request,
     Scenario,
     Sessions,
+    SessionSteps,
     SessionUser,
     clean_control,
     finds,
     keeps,
 )
-from harness.load.locustfiles.session_user import Request, Response
 
 
 class Shopper(SessionUser):
@@ -37,7 +36,7 @@ class Shopper(SessionUser):
 
     wait_time = between(0.05, 0.15)
 
-    def session(self, cart: Client) -> Generator[Request, Response, None]:
+    def session(self, cart: Client) -> SessionSteps:
         while True:
             yield cart.post("/cart/add", json={"item": "tea"}, writes="tea")
             yield cart.get("/cart")

@@ -3,8 +3,6 @@
 harness run scenarios/thundering_herd.py
 """
 
-from collections.abc import Generator
-
 from locust import between
 
 from harness import (
@@ -15,14 +13,15 @@ from harness import (
     Design,
     Heal,
     KillStore,
+    Request,
     Scenario,
     Sessions,
+    SessionSteps,
     SessionUser,
     clean_control,
     loses_the_at_risk,
     surges,
 )
-from harness.load.locustfiles.session_user import Request, Response
 
 
 class Visitor(SessionUser):
@@ -30,7 +29,7 @@ class Visitor(SessionUser):
 
     wait_time = between(0.2, 0.4)
 
-    def session(self, cart: Client) -> Generator[Request, Response, None]:
+    def session(self, cart: Client) -> SessionSteps:
         for _ in range(4 + cart.number % 9):
             yield cart.post("/cart/add", json={"item": "tea"}, writes="tea")
             yield cart.get("/cart")

@@ -6,12 +6,21 @@ Each place twice: the last write wins, or (checked) a write is refused that does
 Nothing is broken: the two devices alone do it. The token has no such design: its two devices have a copy each.
 """
 
-from collections.abc import Generator
-
 from locust import between
 
-from harness import Balancing, BuiltIn, Client, Design, Scenario, Sessions, SessionUser, clean_control, finds
-from harness.load.locustfiles.session_user import Request, Response
+from harness import (
+    Balancing,
+    BuiltIn,
+    Client,
+    Design,
+    Request,
+    Scenario,
+    Sessions,
+    SessionSteps,
+    SessionUser,
+    clean_control,
+    finds,
+)
 
 
 class Owner(SessionUser):
@@ -20,7 +29,7 @@ class Owner(SessionUser):
     wait_time = between(0.005, 0.02)
     devices = 2
 
-    def session(self, cart: Client) -> Generator[Request, Response, None]:
+    def session(self, cart: Client) -> SessionSteps:
         while True:
             yield cart.post("/cart/add", json={"item": "tea"}, writes="tea")
 
