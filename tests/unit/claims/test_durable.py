@@ -49,7 +49,10 @@ def runs(**scenarios: dict[str, ArmFigures]) -> Runs:
     return Runs(
         {
             name: Summary(
-                name, "now", {key: DesignSummary({}, {"fault": one}, SessionOutcome.KEPT) for key, one in arms.items()}, controls
+                name,
+                "now",
+                {key: DesignSummary({}, {"fault": one}, SessionOutcome.KEPT) for key, one in arms.items()},
+                controls,
             )
             for name, arms in scenarios.items()
         }
