@@ -12,6 +12,7 @@ from harness.cluster.stores import STORES
 from harness.common.bundled import scenarios_home, targets_home
 from harness.scenario.design import Design
 from harness.scenario.loading import load
+from harness.scenario.services import BuiltIn
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,10 @@ def _designs() -> Iterable[Entry]:
 
 
 def _in_words(design: Design) -> str:
-    return f"{design.app} with its state in {design.state}, {design.replicas} replicas, {design.balancing.policy}"
+    service = ", ".join(f"{name} {value}" for name, value in design.target.describe().items())
+    if isinstance(design.target, BuiltIn):
+        service = f"{design.target.app} with its state in {design.target.state}"
+    return f"{service}, {design.replicas} replicas, {design.balancing.policy}"
 
 
 def _apps() -> Iterable[Entry]:

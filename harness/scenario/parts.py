@@ -1,15 +1,20 @@
 """The names of the parts of a design: apps and states of the built-in targets, and stores."""
 
 from harness.common.bundled import targets_home
-from harness.scenario.checks import _require
+from harness.scenario.checks import require
 
 #: The stores that a design can name. ``cluster/stores`` has a class for each.
 STORES = ("etcd", "hazelcast", "memcached", "nats", "postgres", "redis", "redis_sentinel")
 
 
-def _check_part(kind: str, name: str) -> None:
+def check_part(kind: str, name: str) -> None:
+    """Check that there is a part of this kind and name.
+
+    Raises:
+        UsageError: there is none.
+    """
     known = parts(kind)
-    _require(name in known, f"there is no {kind} {name!r}", f"there are {', '.join(known)}")
+    require(name in known, f"there is no {kind} {name!r}", f"there are {', '.join(known)}")
 
 
 def parts(kind: str) -> tuple[str, ...]:

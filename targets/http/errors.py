@@ -3,7 +3,7 @@
 from typing import ClassVar
 
 
-class HttpError(Exception):  # noqa: N818 - replies to send, rather than errors of this program
+class HttpError(Exception):
     """A reply other than the one asked for; ``message`` goes into its JSON body as ``error``."""
 
     status: ClassVar[int] = 500
