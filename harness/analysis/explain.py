@@ -10,6 +10,7 @@ from harness.analysis.metrics.state_removal import find_cause, find_sessions_at_
 from harness.common.errors import UsageError
 from harness.observations.requests import SWEEP, UNASKED
 from harness.oracle.judge import SessionVerdict
+from harness.oracle.outcome import SessionOutcome
 from harness.results.arm_files import ArmObservations
 
 
@@ -60,9 +61,9 @@ def _of_arm(arm: ArmObservations) -> Iterator[NotableSession]:
     risky = find_sessions_at_risk(arm.requests, killed) if known else frozenset()
     for one in arm.judgements:
         risk = one.session in risky if known else None
-        if one.kind != "none":
+        if one.outcome is not SessionOutcome.KEPT:
             causes = " then ".join(dict.fromkeys(find_cause(loss, killed) for loss in one.losses))
-            yield NotableSession(arm.design, arm.arm, one.session, one.kind, risk, causes)
+            yield NotableSession(arm.design, arm.arm, one.session, one.outcome, risk, causes)
 
 
 def trace_session(arms: Sequence[ArmObservations], name: str) -> SessionTrace:
@@ -127,7 +128,9 @@ def _event(t: float, kind: str, subject: str, detail: dict[str, object]) -> Trac
 
 def _why(one: SessionVerdict, arm: ArmObservations) -> Iterator[str]:
     killed = find_state_removals(arm.events)
-    yield f"judged {one.kind}: {one.acknowledged} writes acknowledged, {one.lost_writes} lost, {one.in_doubt} in doubt"
+    yield (
+        f"judged {one.outcome}: {one.acknowledged} writes acknowledged, {one.lost_writes} lost, {one.in_doubt} in doubt"
+    )
     yield from one.why
     for loss in one.losses:
         yield f"its state {loss.birth_before[:8]} was gone at {loss.t_ns / 1e9:.3f} s; cause: {find_cause(loss, killed)}"

@@ -137,7 +137,7 @@ async def test_a_load_is_recorded_and_judged_whole(tmp_path: Path, load: Load) -
     assert last.sent == last.ok == len(during) and last.anomalies == last.dropped == 0
     assert [snapshot.n for snapshot in seen.snapshots] == list(range(1, len(seen.snapshots) + 1))
     assert seen.swept == last.sessions == len(seen.judgements) == (seen.requests.phase == 1).sum()
-    assert {(one.kind, one.unknown) for one in seen.judgements} == {("none", False)}
+    assert {(one.outcome, one.unknown) for one in seen.judgements} == {("kept", False)}
     assert sum(one.acknowledged for one in seen.judgements) == (during.op != 0).sum()
     assert set(during.name) == {"POST /cart/add", "GET /cart"} and set(during.replica) == {"r0"}
     assert (during.t_intended >= 0).all() and (during.t_intended <= during.t_sent).all()
@@ -154,7 +154,7 @@ async def test_without_records_a_load_is_tallied_and_judged_all_the_same(tmp_pat
     seen, told = Loaded(tmp_path / "spool", driver.snapshots, swept), spool.read_aggregates(tmp_path / "spool")
     assert len(seen.requests) == 0 and told is not None
     assert 50 < told.attempted <= told.ok == told.correct <= seen.snapshots[-1].ok
-    assert {(one.kind, one.unknown) for one in seen.judgements} == {("none", False)}
+    assert {(one.outcome, one.unknown) for one in seen.judgements} == {("kept", False)}
     assert seen.swept == len(seen.judgements) == seen.snapshots[-1].sessions
 
 

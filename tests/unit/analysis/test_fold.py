@@ -9,6 +9,7 @@ from harness.analysis.metrics.state_removal import find_cause, find_sessions_at_
 from harness.observations.events import Event
 from harness.observations.samples import Sample
 from harness.oracle.judge import Loss, SessionVerdict
+from harness.oracle.outcome import SessionOutcome
 from harness.results.summary import DriverFigures
 from tests.support.clocks_and_topology import Asked, kill_at, observed, requests
 
@@ -250,7 +251,9 @@ def test_without_a_failing_request_nothing_is_gray_and_without_the_balancers_wor
 def test_a_surge_is_the_worst_second_of_beginnings_over_the_mean_before() -> None:
     begun = [Asked(session, session * 0.5) for session in range(1, 8)]  # two a second
     lost = [
-        SessionVerdict(session=n, lost=True, losses=(Loss(int(4.5e9), "x", "y", "b0", "b1", 1),), kind="lost")
+        SessionVerdict(
+            session=n, lost=True, losses=(Loss(int(4.5e9), "x", "y", "b0", "b1", 1),), outcome=SessionOutcome.LOST
+        )
         for n in range(1, 7)
     ]
     found = fold(observed(begun, kill_at(4.0, healed=5.0), lost)).faults[0].surge

@@ -5,6 +5,7 @@ import pytest
 
 from harness.analysis.metrics.fold import fold
 from harness.analysis.run_analysis import compute_calibration, summarize_finding
+from harness.oracle.outcome import SessionOutcome
 from harness.results.summary import ArmFigures, Controls, DesignSummary, Summary
 from harness.results.verdicts import Result, Verdict, worst
 from harness.scenario.expectations import clean_control, finds, keeps, loses_the_at_risk, zero
@@ -105,9 +106,11 @@ def test_a_zero_is_told_with_its_n_and_bound() -> None:
 
 
 def test_calibration_is_diagonal_only_if_every_bug_is_named_and_nothing_else(judgement: Any) -> None:
-    good = [judgement(owner="u1", kind="lost"), judgement(owner="u2", kind="none")]
+    good = [judgement(owner="u1", outcome=SessionOutcome.LOST), judgement(owner="u2")]
     assert compute_calibration(good, {"u1": "lose", "u2": "none"}).diagonal
     assert not compute_calibration(good, {"u1": "lose", "u2": "drop"}).diagonal
-    alarm = compute_calibration([*good, judgement(owner="u3", kind="stale")], {"u1": "lose", "u2": "none"})
-    assert not alarm.diagonal and alarm.matrix["none"] == {"none": 1, "stale": 1}
+    alarm = compute_calibration(
+        [*good, judgement(owner="u3", outcome=SessionOutcome.STALE)], {"u1": "lose", "u2": "none"}
+    )
+    assert not alarm.diagonal and alarm.matrix[SessionOutcome.KEPT] == {SessionOutcome.KEPT: 1, SessionOutcome.STALE: 1}
     assert not compute_calibration(good[:1], {"u1": "lose", "u2": "none"}).diagonal

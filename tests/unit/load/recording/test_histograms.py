@@ -9,6 +9,7 @@ from harness.analysis.metrics.fold import fold
 from harness.load.recording.histograms import HistogramWriter, spool_writer
 from harness.load.recording.recorder import Recorder, SpoolWriter, StringTable
 from harness.oracle.judge import SessionVerdict
+from harness.oracle.outcome import SessionOutcome
 from harness.results import spool
 from harness.results.arm_files import ArmObservations
 from harness.results.summary import Controls, DesignSummary, Phases, Summary
@@ -87,7 +88,7 @@ def test_an_expectation_that_needs_records_is_unknown_without_them(tmp_path: Pat
     arm = replace(written(tmp_path, False, 1), events=tuple(kill_at(2, healed=3)))
     told = {"fault": fold(arm)}
     assert told["fault"].faults[0].healed == 3 and told["fault"].faults[0].recover_s is None
-    summary = Summary("s", "r", {"d": DesignSummary({}, told, "kept")}, Controls(None, None))
+    summary = Summary("s", "r", {"d": DesignSummary({}, told, SessionOutcome.KEPT)}, Controls(None, None))
     wishes = [recovers("d"), stays_down("d"), loses_the_at_risk("d"), loses_only_the_at_risk("d"), surges("d", least=1)]
     for expectation in wishes:
         (verdict,) = expectation.judge(summary)
@@ -95,6 +96,6 @@ def test_an_expectation_that_needs_records_is_unknown_without_them(tmp_path: Pat
 
 
 def test_a_session_without_records_has_a_story_all_the_same(tmp_path: Path) -> None:
-    lost = SessionVerdict(3, lost=True, kind="lost")
+    lost = SessionVerdict(3, lost=True, outcome=SessionOutcome.LOST)
     arm = replace(written(tmp_path, False, 1), events=tuple(kill_at(2, healed=3)), judgements=(lost,))
     assert trace_session([arm], "sticky/3").why[0].startswith("judged lost")
