@@ -69,7 +69,7 @@ def record(files: ArmFiles, records: int) -> None:
 
     from harness.load.recording.locust_stats import LocustStats  # noqa: PLC0415 - the same
 
-    files.make()
+    files.create()
     spool, counts = SpoolWriter(files.spool), LiveStats()
     names = StringTable(spool.write_name)
     recorder = Recorder(spool.write, counts.add, LocustStats(RequestStats(), names).add)

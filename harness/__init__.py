@@ -53,9 +53,16 @@ if TYPE_CHECKING:
     )
     from harness.load.locustfiles.session_user import (
         Client,
+        Request,
+        Response,
+        SessionSteps,
         SessionUser,
+        Sleep,
         between,
         constant,
+    )
+    from harness.load.sessions.session import (
+        parse_tally,
     )
     from harness.runner.library import (
         Results,
@@ -97,6 +104,7 @@ if TYPE_CHECKING:
         Scenario,
     )
     from harness.scenario.services import (
+        BuiltIn,
         Command,
         Compose,
         Image,
@@ -112,6 +120,7 @@ __all__ = [
     "Autoscale",
     "Balancing",
     "Bandwidth",
+    "BuiltIn",
     "Client",
     "Command",
     "Compose",
@@ -136,8 +145,10 @@ __all__ = [
     "PauseStore",
     "Ramp",
     "ReloadBalancer",
+    "Request",
     "Requests",
     "ResetConnections",
+    "Response",
     "Restart",
     "Results",
     "Resume",
@@ -146,9 +157,11 @@ __all__ = [
     "ScaleIn",
     "ScaleOut",
     "Scenario",
+    "SessionSteps",
     "SessionUser",
     "Sessions",
     "Shell",
+    "Sleep",
     "Slow",
     "Start",
     "Steps",
@@ -170,6 +183,7 @@ __all__ = [
     "loses_only_the_at_risk",
     "loses_the_at_risk",
     "moves_a_share",
+    "parse_tally",
     "random_faults",
     "recovers",
     "run",
@@ -216,10 +230,15 @@ _HOMES = {
     "harness.faults.random_faults": ("random_faults",),
     "harness.load.locustfiles.session_user": (
         "Client",
+        "Request",
+        "Response",
+        "SessionSteps",
         "SessionUser",
+        "Sleep",
         "between",
         "constant",
     ),
+    "harness.load.sessions.session": ("parse_tally",),
     "harness.runner.library": (
         "Results",
         "arun",
@@ -254,6 +273,7 @@ _HOMES = {
     ),
     "harness.scenario.scenario": ("Scenario",),
     "harness.scenario.services": (
+        "BuiltIn",
         "Command",
         "Compose",
         "Image",

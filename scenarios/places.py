@@ -9,6 +9,7 @@ server that leads it) is killed.
 from harness import (
     At,
     Balancing,
+    BuiltIn,
     CutReplication,
     Design,
     Heal,
@@ -56,7 +57,7 @@ class Customer(Shopper):
 
 def designs(mishap: str, places: tuple[str, ...]) -> tuple[Design, ...]:
     """Every one of these places, to go through this mishap."""
-    return tuple(Design(f"{place}_{mishap}", state=place, balancing=PLACES[place]) for place in places)
+    return tuple(Design(f"{place}_{mishap}", BuiltIn(state=place), PLACES[place]) for place in places)
 
 
 KILLED, DEPLOYED, SHRUNK = (designs(mishap, tuple(PLACES)) for mishap in ("killed", "deployed", "shrunk"))

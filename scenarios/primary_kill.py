@@ -10,6 +10,7 @@ from locust import between
 from harness import (
     At,
     Balancing,
+    BuiltIn,
     Design,
     Heal,
     Kill,
@@ -33,7 +34,7 @@ class Customer(Shopper):
 NAMES = ("etcd", "hazelcast", "nats")
 #: Versions are checked, so that a write which is late cannot undo the next: what is lost then is the store's doing.
 DESIGNS = [
-    Design(name, state=name, balancing=Balancing("round_robin"), options={"versioned": "yes"}, at_risk="none")
+    Design(name, BuiltIn(state=name, options={"versioned": "yes"}), Balancing("round_robin"), at_risk="none")
     for name in NAMES
 ]
 EXPECT = (keeps(*NAMES), clean_control(*NAMES))

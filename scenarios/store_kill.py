@@ -8,6 +8,7 @@ from locust import between
 from harness import (
     At,
     Balancing,
+    BuiltIn,
     Design,
     Heal,
     KillStore,
@@ -29,8 +30,8 @@ class Customer(Shopper):
 
 # Whoever had written before is at risk. A design without a store runs its control arm only: nothing of it is broken.
 DESIGNS = (
-    Design("hybrid", state="redis", balancing=Balancing("round_robin"), at_risk="victim"),
-    Design("stateless", state="token", balancing=Balancing("round_robin"), at_risk="none"),
+    Design("hybrid", BuiltIn(state="redis"), Balancing("round_robin"), at_risk="victim"),
+    Design("stateless", BuiltIn(state="token"), Balancing("round_robin"), at_risk="none"),
 )
 EXPECT = (
     loses_the_at_risk("hybrid", judged=100),

@@ -8,6 +8,7 @@ from typing import ClassVar
 from harness.cluster.capabilities import Evidence, Keys, Rotatable
 from harness.faults.fault import FaultTopology, Reversible, require_capability
 from harness.scenario.design import Design
+from harness.scenario.services import BuiltIn
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,8 @@ class RotateKeys(Reversible):
 
     def applies(self, design: Design) -> bool:
         """Whether its clients hold what the replicas signed."""
-        return design.target is None and design.state == "token" and design.app != "function"
+        service = design.target
+        return isinstance(service, BuiltIn) and service.state == "token" and service.app != "function"
 
     async def inject(self, topology: FaultTopology) -> Evidence:
         """Rotate; the evidence is the id of the key with which each replica reports to sign."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from harness.common.durations import parse_seconds
-from harness.scenario.checks import _require
+from harness.scenario.checks import require
 from harness.scenario.design import Design
 
 
@@ -89,10 +89,10 @@ def check_order(faults: Sequence[At]) -> None:
             continue
         broken_by = (fault.ends or fault.kind, fault.target)
         if fault.ends is None:
-            _require(broken_by not in broken, f"{fault.target} is broken twice: a second {fault.kind} at {at.when}")
+            require(broken_by not in broken, f"{fault.target} is broken twice: a second {fault.kind} at {at.when}")
             broken.add(broken_by)
         else:
-            _require(
+            require(
                 broken_by in broken,
                 f"{fault.kind} of {fault.target} at {at.when} has no {fault.ends} before it to end",
             )

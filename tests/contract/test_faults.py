@@ -8,7 +8,7 @@ from functools import partial
 
 import pytest
 
-from harness import faults
+from harness import BuiltIn, faults
 from harness.cluster.capabilities import Keys
 from harness.common.clock import Clock
 from harness.common.errors import UntrustedError, UsageError
@@ -228,9 +228,9 @@ async def test_the_evidence_of_a_rotation_is_the_id_of_the_new_key() -> None:
 
 
 def test_a_rotation_concerns_only_what_signs() -> None:
-    assert faults.RotateKeys().applies(Design("one", state="token"))
-    assert not faults.RotateKeys().applies(Design("one", state="memory"))
-    assert not faults.RotateKeys().applies(Design("one", state="token", target=Command("x {port}")))
+    assert faults.RotateKeys().applies(Design("one", BuiltIn(state="token")))
+    assert not faults.RotateKeys().applies(Design("one", BuiltIn(state="memory")))
+    assert not faults.RotateKeys().applies(Design("one", Command("x {port}")))
 
 
 async def test_a_store_fault_without_a_store_is_told() -> None:

@@ -144,7 +144,7 @@ def scripted(*actions: Action, otherwise: Callable[[bytes], Action] = lambda req
         server.close()
 
 
-Steps = sessions.Steps
+Steps = sessions.SessionSteps
 
 
 class Visitor:

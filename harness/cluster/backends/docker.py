@@ -19,7 +19,7 @@ from harness.cluster.replicas.replica import ManagedReplica
 from harness.cluster.watch.logs import bound_logs
 from harness.common.errors import UsageError
 from harness.common.ports import Reservation
-from harness.scenario.services import Compose, Image, Own
+from harness.scenario.services import Compose, Image, OwnService
 
 _APART = LinkState(DirectionState("hold"), DirectionState("hold"))
 
@@ -57,10 +57,10 @@ class DockerBackend(ProcessBackend):
 
     _supervisor: DockerSupervisor
 
-    def _answering(self, target: Own) -> HealthProbe:
+    def _answering(self, target: OwnService) -> HealthProbe:
         return ContainerReadinessProbe(target.ready)
 
-    async def _own(self, site: Deployment, target: Own, store: str) -> Sequence[ManagedReplica]:
+    async def _own(self, site: Deployment, target: OwnService, store: str) -> Sequence[ManagedReplica]:
         """Copies of a service in an image, or of one of a Compose file."""
         if isinstance(target, Image):
             ports = [site.scope.enter_context(Reservation()) for _ in site.names]

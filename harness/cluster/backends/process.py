@@ -30,7 +30,7 @@ from harness.common.errors import UsageError
 from harness.common.ports import LOOPBACK, Reservation, non_ephemeral_port
 from harness.scenario.balancing import Balancing
 from harness.scenario.design import Design
-from harness.scenario.services import Command, Own, Url
+from harness.scenario.services import BuiltIn, Command, OwnService, Url
 
 
 class StartBalancer(Protocol):
@@ -115,7 +115,7 @@ class ProcessBackend:
         store, another = await self._store(site), None
         links: Mapping[str, AddressableLink] = {}
         url = store.url.replace(LOOPBACK, self._supervisor.address(store.name, "store")) if store else ""
-        if target is not None:
+        if not isinstance(target, BuiltIn):
             answering: HealthProbe = self._answering(target)
             started, balancing = await self._own(site, target, url), _for_others(design.balancing, target)
         else:
@@ -126,7 +126,8 @@ class ProcessBackend:
                 for name, port in zip(site.names, ports, strict=True)
             }
             settings = TargetSettings(
-                design,
+                target,
+                design.limits,
                 self._nonce,
                 self._secret,
                 journal,
@@ -185,10 +186,10 @@ class ProcessBackend:
         await replica.start()
         return replica
 
-    def _answering(self, target: Own) -> HealthProbe:
+    def _answering(self, target: OwnService) -> HealthProbe:
         return ReadinessProbe(target.ready)
 
-    async def _own(self, site: Deployment, target: Own, store: str) -> Sequence[ManagedReplica]:
+    async def _own(self, site: Deployment, target: OwnService, store: str) -> Sequence[ManagedReplica]:
         """Copies of a service of the user's own, up; ``store`` is the URL of theirs."""
         if not isinstance(target, Command):
             raise UsageError(f"{site.design.name} is in an image", "--backend docker")
@@ -215,7 +216,7 @@ class ProcessBackend:
         return await site.scope.enter_async_context(starting)
 
 
-def _for_others(balancing: Balancing, target: Own) -> Balancing:
+def _for_others(balancing: Balancing, target: OwnService) -> Balancing:
     """As the design says, for replicas that neither answer on our health path nor say who they are."""
     return replace(balancing, health=replace(balancing.health, path=target.ready), names=True)
 

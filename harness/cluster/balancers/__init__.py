@@ -12,7 +12,7 @@ from harness.cluster.capabilities import Balancer, Member
 from harness.common.errors import EnvironmentLacksError, UsageError
 from harness.scenario.balancing import CONNECTION, Balancing
 from harness.scenario.design import Design
-from harness.scenario.services import Url
+from harness.scenario.services import BuiltIn, Url
 
 #: What a balancer may lack: it keeps pinned clients on a draining member (``drain``), reports which members it holds to
 #: be up (``states``), names the member that answered (``names``), retries a pinned client's request with another member
@@ -91,7 +91,8 @@ def require(design: Design) -> None:
         UsageError, EnvironmentLacksError: as ``chosen``.
     """
     if not isinstance(design.target, Url):
-        select(replace(design.balancing, names=design.balancing.names or design.target is not None))
+        names = design.balancing.names or not isinstance(design.target, BuiltIn)
+        select(replace(design.balancing, names=names))
 
 
 def select(balancing: Balancing) -> BalancerSpec:

@@ -24,8 +24,9 @@ from harness.cluster.supervisor.signals import (
     wait_until_stopped,
 )
 from harness.common.errors import EnvironmentLacksError
+from harness.common.limits import Limits
 from harness.common.ports import LOOPBACK, Reservation
-from harness.scenario.design import Design
+from harness.scenario.services import BuiltIn
 
 READY_TIMEOUT_S = 15.0  # seconds
 GRACE_S = 6.0  # seconds that a replica asked to end is given: a second more than the targets give their requests
@@ -36,7 +37,8 @@ _POLL_INTERVAL_S = 0.02
 class TargetSettings:
     """What all replicas of one topology have in common."""
 
-    design: Design
+    service: BuiltIn
+    limits: Limits
     nonce: str
     secret: str
     journal: Path
@@ -55,10 +57,10 @@ class TargetSettings:
 
     def argv(self, name: str, port: int) -> tuple[str, ...]:
         """The command line of one replica (docs/wire.md)."""
-        design = self.design
+        service = self.service
         flags = {
-            "app": design.app,
-            "state": design.state,
+            "app": service.app,
+            "state": service.state,
             "host": self.listen,
             "port": str(port),
             "replica": name,
@@ -67,12 +69,12 @@ class TargetSettings:
             "journal": str(self.journal.absolute()),
             "volume": str(self.volume(name)),
             "peers": ",".join(f"{peer}={address}" for peer, address in self.peers.items()),
-            "service-time": design.service_time,
-            "slots": str(design.slots),
+            "service-time": service.service_time,
+            "slots": str(service.slots),
         }
         pairs = [
             *flags.items(),
-            *(("option", f"{key}={value}") for key, value in {**design.options, **self.changed}.items()),
+            *(("option", f"{key}={value}") for key, value in {**service.options, **self.changed}.items()),
         ]
         if self.store:
             pairs.append(("store", self.store))
@@ -195,7 +197,7 @@ class BuiltinReplica(ManagedReplica):
             self._log,
             self._settings.environment(),
             port=self._listens_on,
-            limits=self._settings.design.limits,
+            limits=self._settings.limits,
         )
         self._child = await self._supervisor.spawn(command)
         health = await self._ready(self._child)

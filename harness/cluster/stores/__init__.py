@@ -15,7 +15,7 @@ from harness.cluster.stores.redis import RedisStore
 from harness.cluster.stores.redis_sentinel import RedisSentinelStore
 from harness.cluster.supervisor import Supervisor
 from harness.scenario.design import Design
-from harness.scenario.services import Url
+from harness.scenario.services import BuiltIn, Target, Url
 
 
 class StoreType(Store, Protocol):
@@ -59,6 +59,11 @@ def needs(state: str) -> str | None:
 
 def store_of(design: Design) -> type[StoreType] | None:
     """The type of store that a design has; None where it has none."""
-    target = design.target
-    name = target.store if target is not None and not isinstance(target, Url) else needs(design.state)
+    name = _store_name(design.target)
     return STORES[name] if name else None
+
+
+def _store_name(target: Target) -> str | None:
+    if isinstance(target, Url):
+        return None
+    return needs(target.state) if isinstance(target, BuiltIn) else target.store

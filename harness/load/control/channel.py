@@ -71,7 +71,7 @@ class Assignment:
 
 @dataclass(frozen=True)
 class ClockReply:
-    """To a worker: the clock of the master was ``there`` when it received the ``ClockRequest`` sent at ``sent`` (ns)."""
+    """To a worker: the clock of the master was ``there`` (ns) when it received the ``ClockRequest`` with this ``sent``."""
 
     sent: int
     there: int

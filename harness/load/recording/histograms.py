@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from harness.load.recording.recorder import Chunk, SpoolWriter, load_phase
-from harness.observations.aggregates import FILE, AggregateStats
+from harness.observations.aggregates import AGGREGATES_FILE, AggregateStats
 from harness.observations.requests import Anomaly, Outcome
 
 #: How much of the statistics a crash may lose.
@@ -20,7 +20,7 @@ class HistogramWriter(SpoolWriter):
 
     def __init__(self, directory: Path) -> None:
         super().__init__(directory)
-        self.stats = AggregateStats.none()
+        self.stats = AggregateStats.empty()
         self._replicas = {0: ""}
         self._window = (0, 0)
         self._sessions = SessionTracker()
@@ -66,7 +66,7 @@ class HistogramWriter(SpoolWriter):
 
     def _save(self) -> None:
         self.stats.moved, self.stats.wrong = self._sessions.moved, self._sessions.wrong
-        self.write_whole(FILE, [json.dumps(self.stats.to_json())])
+        self.write_whole(AGGREGATES_FILE, [json.dumps(self.stats.to_json())])
         self._last_write = time.monotonic()
 
 

@@ -24,7 +24,7 @@ from harness.oracle.models import ModelFactory
 from harness.oracle.observed import Observed, Tally, tally_in, tally_of
 
 RequestHook = Callable[[str, str, Response | None, str, tuple[int, int]], None]
-Steps = Generator[Request | Sleep | Connect | Message | Listen | Disconnect, Response, None]
+SessionSteps = Generator[Request | Sleep | Connect | Message | Listen | Disconnect, Response, None]
 _CACHED_NAMES = 10_000
 _JOIN_INTERVAL_NS = 10_000_000  # ns between two looks at whether the session is there that a second device joins
 _METHODS = {method.name: int(method) for method in Method}
@@ -43,7 +43,7 @@ class Behaviour(Protocol):
     timeout: float
     devices: ClassVar[int]
 
-    def session(self, client: Client, /) -> Steps:
+    def session(self, client: Client, /) -> SessionSteps:
         """The requests of one session."""
 
     def final(self, client: Client, /) -> Request | None:
@@ -260,7 +260,7 @@ class Session:
         self.stage = stage
         self._first = first
         self.crowd = crowd
-        self._steps: Steps | None = None
+        self._steps: SessionSteps | None = None
         self._talk: WebSocketSession | None = None
         self._op = 0
         self._counted_lost = False

@@ -4,10 +4,11 @@ from harness.faults import Heal, Kill, KillStore, Latency, Partition
 from harness.scenario.design import Design
 from harness.scenario.faults import At
 from harness.scenario.scenario import Scenario
+from harness.scenario.services import BuiltIn
 from harness.scenario.workload import Sessions
 
 LOAD = Sessions(concurrent=1, duration="9s", warmup="1s")
-HYBRID, STICKY = Design("hybrid", state="redis"), Design("sticky", state="memory")
+HYBRID, STICKY = Design("hybrid", BuiltIn(state="redis")), Design("sticky", BuiltIn(state="memory"))
 
 
 def _arms(*faults: At) -> dict[tuple[str, str], list[str]]:

@@ -4,11 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from harness.analysis.explain import session_trace
+from harness.analysis.explain import trace_session
 from harness.analysis.metrics.fold import fold
 from harness.load.recording.histograms import HistogramWriter, spool_writer
 from harness.load.recording.recorder import Recorder, SpoolWriter, StringTable
 from harness.oracle.judge import SessionVerdict
+from harness.oracle.outcome import SessionOutcome
 from harness.results import spool
 from harness.results.arm_files import ArmObservations
 from harness.results.summary import Controls, DesignSummary, Phases, Summary
@@ -37,8 +38,8 @@ def written(directory: Path, records: bool, seed: int) -> ArmObservations:
     recorder.flush()
     writer.write_ledgers([])
     writer.close()
-    kept, tallied = spool.read(directory), spool.tallied(directory)
-    return replace(observed([Asked(1, 1)]), requests=kept, tallied=tallied, warmup=1.0, duration=9.0)
+    kept, tallied = spool.read_requests(directory), spool.read_aggregates(directory)
+    return replace(observed([Asked(1, 1)]), requests=kept, aggregates=tallied, warmup=1.0, duration=9.0)
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -75,7 +76,7 @@ def test_a_crash_leaves_what_was_tallied_some_seconds_before(tmp_path: Path, mon
     recorder = Recorder(writer.write)
     recorder.add(*([1] * 5), 0, 0, 1, 0, 0, 200, 0, 0, 5, 6, -1, 7, 1, 1)
     recorder.flush()
-    found = spool.tallied(tmp_path)
+    found = spool.read_aggregates(tmp_path)
     assert found is not None and found.attempted == 1
 
 
@@ -87,7 +88,7 @@ def test_an_expectation_that_needs_records_is_unknown_without_them(tmp_path: Pat
     arm = replace(written(tmp_path, False, 1), events=tuple(kill_at(2, healed=3)))
     told = {"fault": fold(arm)}
     assert told["fault"].faults[0].healed == 3 and told["fault"].faults[0].recover_s is None
-    summary = Summary("s", "r", {"d": DesignSummary({}, told, "kept")}, Controls(None, None))
+    summary = Summary("s", "r", {"d": DesignSummary({}, told, SessionOutcome.KEPT)}, Controls(None, None))
     wishes = [recovers("d"), stays_down("d"), loses_the_at_risk("d"), loses_only_the_at_risk("d"), surges("d", least=1)]
     for expectation in wishes:
         (verdict,) = expectation.judge(summary)
@@ -95,6 +96,6 @@ def test_an_expectation_that_needs_records_is_unknown_without_them(tmp_path: Pat
 
 
 def test_a_session_without_records_has_a_story_all_the_same(tmp_path: Path) -> None:
-    lost = SessionVerdict(3, lost=True, kind="lost")
+    lost = SessionVerdict(3, lost=True, outcome=SessionOutcome.LOST)
     arm = replace(written(tmp_path, False, 1), events=tuple(kill_at(2, healed=3)), judgements=(lost,))
-    assert session_trace([arm], "sticky/3").why[0].startswith("judged lost")
+    assert trace_session([arm], "sticky/3").why[0].startswith("judged lost")

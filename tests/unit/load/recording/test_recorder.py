@@ -7,7 +7,7 @@ import pytest
 from harness.common.errors import EnvironmentLacksError
 from harness.load.recording.recorder import CHUNK_RECORDS, MAX_ID, Chunk, Recorder, SpoolWriter, StringTable
 from harness.observations.requests import NO_TIME, RECORD, SWEEP
-from harness.results.spool import read
+from harness.results.spool import read_requests
 
 FIELDS = (7, 7, 99, 1, 0, 0, 0, 1, 0, 0, 200, 1, 2)
 
@@ -60,7 +60,7 @@ def test_the_spool_is_read_as_it_was_written(tmp_path: Path) -> None:
     record(recorder, 5, 6, 7, 8, phase=SWEEP)
     recorder.flush()
     spool.close()
-    frame = read(tmp_path)
+    frame = read_requests(tmp_path)
     assert frame[["name", "replica", "boot"]].iloc[0].tolist() == ["GET /cart", "r0", "b1"]
     assert frame["phase"].tolist() == [0, SWEEP]
 
