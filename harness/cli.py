@@ -620,7 +620,6 @@ def _compare(arguments: argparse.Namespace) -> int:
     from harness.analysis import compare  # noqa: PLC0415
     from harness.analysis.compare import render as told  # noqa: PLC0415
     from harness.report.charts import forest  # noqa: PLC0415
-    from harness.results import run as runs  # noqa: PLC0415
 
     found = compare.read_and_compare(arguments.run, arguments.baseline, arguments.margin, arguments.allow_environment)
     from harness.results import files  # noqa: PLC0415

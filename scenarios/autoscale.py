@@ -24,7 +24,7 @@ from harness import (
     loses_only_the_at_risk,
 )
 from harness.load.locustfiles.session_user import Request, Response
-from harness.load.sessions.session import parse_tally
+from harness.load.sessions.behaviour import parse_tally
 from harness.oracle.observed import Tally
 
 #: Visits that begin in a second, of four requests each: what one replica has room for, over three times as many, again.

@@ -22,10 +22,10 @@ _NORMAL, _ABNORMAL, _TOO_BIG = 1000, 1006, 1009
 class Listener(Protocol):
     """Whoever is told what comes."""
 
-    def came(self, data: bytes, size: int, t_first: int, now: int) -> None:
+    def on_message(self, data: bytes, size: int, t_first: int, now: int) -> None:
         """A whole message, of ``size`` bytes on the wire, the first of them at ``t_first``."""
 
-    def broke(self, code: int, now: int) -> None:
+    def on_close(self, code: int, now: int) -> None:
         """The other side has left, and the connection is closed: 1006 without a closing handshake (RFC 6455, 7.4)."""
 
 
@@ -111,7 +111,7 @@ class WebSocket:
         self._message.clear()
         self._size = self._t_first = 0
         if self._listener is not None:
-            self._listener.came(data, size, t_first, now)
+            self._listener.on_message(data, size, t_first, now)
 
     def _answer(self, event: Ping | CloseConnection) -> None:
         try:
@@ -145,4 +145,4 @@ class WebSocket:
         listener, self._listener = self._listener, None
         self.close()
         if listener is not None:
-            listener.broke(code, now)
+            listener.on_close(code, now)

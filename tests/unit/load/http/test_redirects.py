@@ -5,8 +5,9 @@ import pytest
 from harness.load.http.client import Client, Request
 from harness.load.http.redirects import redirected
 from harness.load.http.response import Head, Response
+from harness.load.sessions.behaviour import Steps
 from harness.observations.requests import Outcome
-from tests.support.load import Scripted, Steps, Visitor, drive, reply, scripted
+from tests.support.load import Scripted, Visitor, drive, reply, scripted
 
 CLIENT = Client(1)
 ORIGIN = "http://h:1"
@@ -74,7 +75,7 @@ def visit(server: Scripted, request: Request) -> tuple[list[Response], list[Outc
     driven = drive(server.url, Visitor(session))
     lines = [sent.split(b"\r\n")[0].decode() for sent in server.requests]
     assert len(driven.records) == 1
-    assert driven.stage.names.value("name", int(driven.records["name"][0])) == f"{request.method} {request.path}"
+    assert driven.context.names.value("name", int(driven.records["name"][0])) == f"{request.method} {request.path}"
     return replies, driven.outcomes, lines
 
 

@@ -16,8 +16,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from harness.load.http.client import Client, Request
+from harness.load.sessions.behaviour import Steps
 from harness.observations.requests import Outcome
-from tests.support.load import CLOSE, HANG, RESET, Action, Steps, Visitor, drive, reply, scripted
+from tests.support.load import CLOSE, HANG, RESET, Action, Visitor, drive, reply, scripted
 
 OK, FAILED, IN_DOUBT = Outcome.OK, Outcome.FAILED, Outcome.IN_DOUBT
 HEAD = b"HTTP/1.1 200 OK\r\nX-Replica: r0\r\nX-Boot: b0\r\n"

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from harness.load.http.client import Client
+from harness.load.sessions.behaviour import Steps
 from harness.observations.requests import Outcome
-from tests.support.load import Steps, Visitor, drive, reply
+from tests.support.load import Visitor, drive, reply
 from tests.support.websocket import Peer, accepted
 
 BODY = bytes(range(256)) * 4000  # many TLS records

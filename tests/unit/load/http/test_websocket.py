@@ -15,10 +15,11 @@ from harness.common.errors import UsageError
 from harness.load.arrivals.workload import ClosedWorkload
 from harness.load.http.client import Client, Sleep
 from harness.load.http.response import Response
+from harness.load.sessions.behaviour import Steps
 from harness.load.sessions.websocket_session import envelope
 from harness.observations.requests import LOAD, NO_TIME, UNASKED, Anomaly, Method, Outcome
 from harness.oracle.operations import operation
-from tests.support.load import Rig, Shelf, Steps, Visitor, drive, header, reply, scripted
+from tests.support.load import Rig, Shelf, Visitor, drive, header, reply, scripted
 from tests.support.websocket import HEADERS, Peer, accepted, upgraded
 from tests.unit.load.http.test_robust import nothing_left_open
 
@@ -40,7 +41,7 @@ class Talked:
         with nothing_left_open(), scripted(otherwise=upgraded(talk, more)) as server:
             driven = drive(server.url, Visitor(self._noting(session), timeout=timeout))
             self.requests = server.requests
-        self.stage = driven.stage
+        self.context, self.sessions = driven.context, driven.sessions
         self.rows = driven.records
         self.methods = [Method(row).name for row in self.rows["method"].tolist()]
         self.outcomes = driven.outcomes
@@ -101,7 +102,7 @@ def test_a_message_is_an_exchange_of_the_ledger_and_a_record() -> None:
     assert (sent["t_intended"] <= sent["t_sent"]).all() and (sent["t_sent"] <= sent["t_first"]).all()
     assert (sent["t_first"] <= sent["t_end"]).all()
     assert (sent["bytes_sent"] > 20).all() and (sent["bytes_received"] > 100).all()
-    testimony = seen.stage.sessions[0].ledger.testimony()
+    testimony = seen.sessions[0].ledger.testimony()
     assert (testimony.acknowledged, testimony.room) == (3, "1")
 
 
@@ -123,8 +124,8 @@ def test_the_upgrade_carries_the_session_and_its_reply_says_who_answered() -> No
         "7",
         "Upgrade",
     )
-    assert driven.stage.sessions[0].cookies.line == b"Cookie: session=s1; SRV=r9\r\n"
-    names = driven.stage.names
+    assert driven.sessions[0].cookies.line == b"Cookie: session=s1; SRV=r9\r\n"
+    names = driven.context.names
     assert {names.value("replica", row) for row in driven.records["replica"]} == {"r0"}
     assert {names.value("boot", row) for row in driven.records["boot"]} == {"r0-boot"}
 
@@ -151,7 +152,9 @@ def test_what_comes_unasked_is_recorded_when_it_comes_and_kept_to_be_received() 
     assert [one.status for one in seen.told] == [101, 101, 101, 101, 204]
     assert latest[0] is not None and latest[0].body == b"two, no JSON"
     came = seen.of(RECEIVE)
-    assert seen.stage.heard == came["t_end"][0] + seen.stage.t0, "what nobody wrote is not waited for in the end"
+    assert seen.context.last_peer_message == came["t_end"][0] + seen.context.t0, (
+        "what nobody wrote is not waited for in the end"
+    )
     assert came["op"].tolist() == [0xFF, 0] and came["phase"].tolist() == [UNASKED] * 2
     assert seen.of(SEND)["phase"].tolist() == [LOAD]
 
@@ -219,7 +222,7 @@ def test_a_break_leaves_what_awaits_its_answer_in_doubt() -> None:
     seen = Talked(say(2), talk)
     assert seen.methods == ["OPEN", "CLOSE", "SEND", "SEND"]
     assert seen.outcomes == [OK, IN_DOUBT, IN_DOUBT, FAILED], "the second was never sent"
-    testimony = seen.stage.sessions[0].ledger.testimony()
+    testimony = seen.sessions[0].ledger.testimony()
     assert (testimony.in_doubt, testimony.failed) == ((1,), ((2, 2),))
 
 
@@ -279,7 +282,7 @@ def test_a_check_reads_and_answer_of_the_scenario_are_asked() -> None:
 
     seen = Talked(session, talk)
     assert seen.told[1].body == b"answer" and seen.of(SEND)["anomaly"].tolist() == [Anomaly.WRONG]
-    named = [seen.stage.names.value("name", row) for row in seen.rows["name"]]
+    named = [seen.context.names.value("name", row) for row in seen.rows["name"]]
     assert named == ["opening", "RECEIVE /any", "asking", "CLOSE /any"]
 
 
@@ -473,7 +476,7 @@ def test_opening_and_sending_are_told_to_locusts_listeners() -> None:
 
     with scripted(otherwise=upgraded(talk)) as server:
         rig = Rig(server.url)
-        rig.stage.each = each
+        rig.context.request_hook = each
         rig.visit(Visitor(session))
         rig.close()
     assert told == [
@@ -497,12 +500,12 @@ def test_a_user_who_leaves_lets_go_of_its_websocket_and_the_next_session_has_its
 
     with scripted(otherwise=upgraded(talk)) as server:
         rig = Rig(server.url)
-        crowd, user = ClosedWorkload(rig.stage), Visitor(session)
-        crowd.join(user, 0)
-        crowd.start(time.monotonic_ns())
-        rig.until(lambda: rig.stage.sessions[0].client.latest is not None)
-        assert not rig.stage.sessions[0].busy, "listening is no exchange that is waited for"
-        crowd.leave(user)
+        workload, user = ClosedWorkload(rig.registry), Visitor(session)
+        workload.join(user, 0)
+        workload.start(time.monotonic_ns())
+        rig.until(lambda: rig.sessions[0].client.latest is not None)
+        assert not rig.sessions[0].busy, "listening is no exchange that is waited for"
+        workload.leave(user)
         rig.until(lambda: bool(gone))
         assert isinstance(gone[0], CloseConnection)
         assert [Method(row).name for row in rig.rows()["method"].tolist()] == ["OPEN", "RECEIVE", "CLOSE"]

@@ -6,6 +6,7 @@ import pytest
 
 from harness.load.http.client import Client, Sleep
 from harness.load.http.wire import Response
+from harness.load.sessions.behaviour import Steps
 from harness.observations.requests import Anomaly, Outcome
 from harness.oracle.operations import operation
 from tests.support.load import (
@@ -16,7 +17,6 @@ from tests.support.load import (
     Rig,
     Scripted,
     Shelf,
-    Steps,
     Visitor,
     drive,
     header,
@@ -43,7 +43,7 @@ class Visit:
         rig = Rig(server.url)
         rig.visit(user)
         self.rows, self.told, self.requests, self.server = rig.rows(), told, server.requests, server
-        self.session = rig.stage.sessions[0]
+        self.session = rig.sessions[0]
         self.outcomes = [Outcome(row) for row in self.rows["outcome"]]
         self.anomalies = [Anomaly(row) for row in self.rows["anomaly"]]
         rig.close()
@@ -306,7 +306,7 @@ def test_a_second_device_has_the_owner_and_the_cookies_of_the_first_and_writes_f
         ("1", "u1", None), ("1", "u1", "session=of-u1"), ("2", "u1", "session=of-u1"), ("2", "u1", "session=of-u1"),
         ("3", "u3", None), ("3", "u3", "session=of-u3"), ("4", "u3", "session=of-u3"), ("4", "u3", "session=of-u3"),
     ]  # fmt: skip
-    ledgers = [one.ledger.testimony() for one in driven.stage.sessions]
+    ledgers = [one.ledger.testimony() for one in driven.sessions]
     assert [(ledger.session, ledger.writer, ledger.owner, ledger.acknowledged) for ledger in ledgers] == [
         (1, 1, "u1", 1), (2, 2, "u1", 1), (3, 3, "u3", 1), (4, 4, "u3", 1),
     ]  # fmt: skip
