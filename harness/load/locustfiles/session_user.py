@@ -28,7 +28,7 @@ __all__ = ["Client", "Environment", "Request", "Response", "SessionUser", "Sleep
 class SessionUser(DefaultBehaviour, User):
     """Subclass it, and write ``session`` and ``final``. A user has one session at a time, and a new one when it ends.
 
-    ``wait_time`` lies between a session's requests. ``devices`` users in a row share a session: they have the same owner
+    ``wait_time`` lies between a session's requests. ``devices`` users in a row share a session: they have one owner
     and, from the first user's first reply on, its cookies; each is a writer of its own. ``model`` is what the ledger
     takes the session's state for, ``timeout`` the seconds after which a request is in doubt. ``login_page`` is where a
     session is sent that has to log in again.
