@@ -6,7 +6,7 @@ INSTALLED := .venv/.installed
 BASELINE := results/baselines/node_kill
 CI := results/ci
 
-.PHONY: help install image bench bench-aa ci-bench bench-driver bench-truth bench-many bench-records claims decide test test-fast lint clean
+.PHONY: help install image bench bench-aa ci-bench bench-driver bench-truth bench-many bench-records claims decide docs test test-fast lint clean
 
 help:
 	@echo "make bench      run the node-kill experiment and draw its charts into results/gallery (BENCH_ARGS=--quick: a short one)"
@@ -18,6 +18,7 @@ help:
 	@echo "make bench-records  ten million records in one run, and the report on them"
 	@echo "make claims     every claim of docs/claims.md, measured; about 30 minutes (ONLY=C07: one of them)"
 	@echo "make decide     docs/decide.md: every place for the state, its costs and losses; about 15 minutes"
+	@echo "make docs       docs/cli.md, from the command line's own help"
 	@echo "make image      the image of --backend docker and of compose/ (IMAGE_ARGS=--locust: of its Locust)"
 	@echo "make test       lint, types and every test"
 	@echo "make test-fast  the tests that need no real server, under a minute"
@@ -62,6 +63,9 @@ claims: $(INSTALLED)
 
 decide: $(INSTALLED)
 	@$(BIN)/harness claims --decide $(CLAIMS_ARGS)
+
+docs: $(INSTALLED)
+	@$(BIN)/python -m typer harness.cli.app utils docs --name harness --title "The command line" --output docs/cli.md
 
 bench-driver bench-truth bench-many bench-records: bench-%: $(INSTALLED)
 	@echo "$@: python -m benchmarks.$* $(BENCH_ARGS)"

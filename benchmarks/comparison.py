@@ -16,7 +16,7 @@ from rich.console import Console
 from benchmarks.cores import two_cores
 from benchmarks.drivers import FAST_HTTP, OURS, PEERS, WRK, Ours, Peer, Trial
 from benchmarks.fixed import FixedReply, fixed_reply
-from harness.cluster.supervisor import Supervisor, supervised
+from harness.cluster.supervisor import Supervisor, start_supervisor
 from harness.common.errors import UntrustedError
 
 FEW, MANY = 32, 1000
@@ -119,7 +119,7 @@ class Comparison:
     async def rounds(self, number: int, most: int) -> None:
         """So many rounds; as long as a floor does not hold, more of them up to ``most``."""
         server_core, core = two_cores()
-        async with supervised("bench-driver", {}) as supervisor, fixed_reply(supervisor, server_core) as server:
+        async with start_supervisor("bench-driver", {}) as supervisor, fixed_reply(supervisor, server_core) as server:
             nth = 0
             while nth < number or (nth < most and self.broken()):
                 for entry in self.entries if nth % 2 == 0 else reversed(self.entries):

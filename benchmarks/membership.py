@@ -21,7 +21,7 @@ from aiohttp import web
 
 from harness.cluster.balancers import SPECS, start
 from harness.cluster.capabilities import Balancer, Member
-from harness.cluster.supervisor import Supervisor, supervised
+from harness.cluster.supervisor import Supervisor, start_supervisor
 from harness.common.ports import LOOPBACK, Reservation
 from harness.scenario.balancing import Balancing
 
@@ -166,7 +166,7 @@ async def main() -> None:
         "| | a join takes effect after, ms | failed meanwhile | a departure after, ms | failed meanwhile | requests |"
     )
     print("| --- | --- | --- | --- | --- | --- |")
-    async with supervised("membership") as supervisor:
+    async with start_supervisor("membership") as supervisor:
         for name in args.balancer or SPECS:
             changes, seen = await measure(name, args.rounds, supervisor)
             print(row(name, changes, seen), flush=True)

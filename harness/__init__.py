@@ -4,87 +4,123 @@ A scenario file imports its words from here::
 
     from harness import At, Design, Kill, Restart, Scenario, Sessions, SessionUser
 
-``SessionUser`` is looked up on first use: it imports Locust, which the readers of a run never need. So are ``run`` and
-``arun``, which run a scenario from Python.
+Every name is imported on first use, so that readers of a run never load Locust, and ``harness --help`` loads nothing.
 """
 
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from harness.common.limits import Limits
 from harness.common.version import __version__
-from harness.faults import (
-    Autoscale,
-    Bandwidth,
-    CrashLoop,
-    CutReplication,
-    DropReplies,
-    Evict,
-    Heal,
-    HoldReplies,
-    Kill,
-    KillBalancer,
-    KillPrimary,
-    KillStore,
-    Latency,
-    LoseVolume,
-    Partition,
-    Pause,
-    PauseStore,
-    ReloadBalancer,
-    ResetConnections,
-    Restart,
-    RestartBalancer,
-    RestartPrimary,
-    RestartStore,
-    RestoreReplication,
-    Resume,
-    ResumeStore,
-    RollingDeploy,
-    RotateKeys,
-    ScaleIn,
-    ScaleOut,
-    Shell,
-    Slow,
-    Start,
-    Terminate,
-    TruncateTail,
-    Undo,
-)
-from harness.faults.random_faults import random_faults
-from harness.scenario.balancing import Balancing, Health
-from harness.scenario.design import Design
-from harness.scenario.expectations import (
-    clean_control,
-    delivers,
-    finds,
-    keeps,
-    leaves_half_done,
-    loses_at_most,
-    loses_messages,
-    loses_only_the_at_risk,
-    loses_the_at_risk,
-    moves_a_share,
-    recovers,
-    settles,
-    stays_down,
-    surges,
-)
-from harness.scenario.faults import At
-from harness.scenario.rates import Ramp, Steps, Trace
-from harness.scenario.scenario import Scenario
-from harness.scenario.services import Command, Compose, Image, Url
-from harness.scenario.workload import Requests, Sessions
 
 if TYPE_CHECKING:
-    from harness.load.locustfiles.session_user import Client, SessionUser, between, constant
-    from harness.runner.library import Results, arun, run
+    from harness.common.limits import (
+        Limits,
+    )
+    from harness.faults import (
+        Autoscale,
+        Bandwidth,
+        CrashLoop,
+        CutReplication,
+        DropReplies,
+        Evict,
+        Heal,
+        HoldReplies,
+        Kill,
+        KillBalancer,
+        KillPrimary,
+        KillStore,
+        Latency,
+        LoseVolume,
+        Partition,
+        Pause,
+        PauseStore,
+        ReloadBalancer,
+        ResetConnections,
+        Restart,
+        Resume,
+        RollingDeploy,
+        RotateKeys,
+        ScaleIn,
+        ScaleOut,
+        Shell,
+        Slow,
+        Start,
+        Terminate,
+        TruncateTail,
+    )
+    from harness.faults.random_faults import (
+        random_faults,
+    )
+    from harness.load.locustfiles.session_user import (
+        Client,
+        Request,
+        Response,
+        SessionSteps,
+        SessionUser,
+        Sleep,
+        between,
+        constant,
+    )
+    from harness.load.sessions.behaviour import (
+        parse_tally,
+    )
+    from harness.runner.library import (
+        Results,
+        arun,
+        run,
+    )
+    from harness.scenario.balancing import (
+        Balancing,
+        Health,
+    )
+    from harness.scenario.design import (
+        Design,
+    )
+    from harness.scenario.expectations import (
+        clean_control,
+        delivers,
+        finds,
+        keeps,
+        leaves_half_done,
+        loses_at_most,
+        loses_messages,
+        loses_only_the_at_risk,
+        loses_the_at_risk,
+        moves_a_share,
+        recovers,
+        settles,
+        stays_down,
+        surges,
+    )
+    from harness.scenario.faults import (
+        At,
+    )
+    from harness.scenario.rates import (
+        Ramp,
+        Steps,
+        Trace,
+    )
+    from harness.scenario.scenario import (
+        Scenario,
+    )
+    from harness.scenario.services import (
+        BuiltIn,
+        Command,
+        Compose,
+        Image,
+        Url,
+    )
+    from harness.scenario.workload import (
+        Requests,
+        Sessions,
+    )
 
 __all__ = [
     "At",
     "Autoscale",
     "Balancing",
     "Bandwidth",
+    "BuiltIn",
     "Client",
     "Command",
     "Compose",
@@ -109,31 +145,29 @@ __all__ = [
     "PauseStore",
     "Ramp",
     "ReloadBalancer",
+    "Request",
     "Requests",
     "ResetConnections",
+    "Response",
     "Restart",
-    "RestartBalancer",
-    "RestartPrimary",
-    "RestartStore",
-    "RestoreReplication",
     "Results",
     "Resume",
-    "ResumeStore",
     "RollingDeploy",
     "RotateKeys",
     "ScaleIn",
     "ScaleOut",
     "Scenario",
+    "SessionSteps",
     "SessionUser",
     "Sessions",
     "Shell",
+    "Sleep",
     "Slow",
     "Start",
     "Steps",
     "Terminate",
     "Trace",
     "TruncateTail",
-    "Undo",
     "Url",
     "__version__",
     "arun",
@@ -149,6 +183,7 @@ __all__ = [
     "loses_only_the_at_risk",
     "loses_the_at_risk",
     "moves_a_share",
+    "parse_tally",
     "random_faults",
     "recovers",
     "run",
@@ -157,15 +192,107 @@ __all__ = [
     "surges",
 ]
 
-
-_DEFERRED = {
-    **dict.fromkeys(("Client", "SessionUser", "between", "constant"), "harness.load.locustfiles.session_user"),
-    **dict.fromkeys(("Results", "arun", "run"), "harness.runner.library"),
+#: The public names of each module.
+_HOMES = {
+    "harness.common.limits": ("Limits",),
+    "harness.faults": (
+        "Autoscale",
+        "Bandwidth",
+        "CrashLoop",
+        "CutReplication",
+        "DropReplies",
+        "Evict",
+        "Heal",
+        "HoldReplies",
+        "Kill",
+        "KillBalancer",
+        "KillPrimary",
+        "KillStore",
+        "Latency",
+        "LoseVolume",
+        "Partition",
+        "Pause",
+        "PauseStore",
+        "ReloadBalancer",
+        "ResetConnections",
+        "Restart",
+        "Resume",
+        "RollingDeploy",
+        "RotateKeys",
+        "ScaleIn",
+        "ScaleOut",
+        "Shell",
+        "Slow",
+        "Start",
+        "Terminate",
+        "TruncateTail",
+    ),
+    "harness.faults.random_faults": ("random_faults",),
+    "harness.load.locustfiles.session_user": (
+        "Client",
+        "Request",
+        "Response",
+        "SessionSteps",
+        "SessionUser",
+        "Sleep",
+        "between",
+        "constant",
+    ),
+    "harness.load.sessions.behaviour": ("parse_tally",),
+    "harness.runner.library": (
+        "Results",
+        "arun",
+        "run",
+    ),
+    "harness.scenario.balancing": (
+        "Balancing",
+        "Health",
+    ),
+    "harness.scenario.design": ("Design",),
+    "harness.scenario.expectations": (
+        "clean_control",
+        "delivers",
+        "finds",
+        "keeps",
+        "leaves_half_done",
+        "loses_at_most",
+        "loses_messages",
+        "loses_only_the_at_risk",
+        "loses_the_at_risk",
+        "moves_a_share",
+        "recovers",
+        "settles",
+        "stays_down",
+        "surges",
+    ),
+    "harness.scenario.faults": ("At",),
+    "harness.scenario.rates": (
+        "Ramp",
+        "Steps",
+        "Trace",
+    ),
+    "harness.scenario.scenario": ("Scenario",),
+    "harness.scenario.services": (
+        "BuiltIn",
+        "Command",
+        "Compose",
+        "Image",
+        "Url",
+    ),
+    "harness.scenario.workload": (
+        "Requests",
+        "Sessions",
+    ),
 }
+_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
 
 def __getattr__(name: str) -> Any:
-    """Import what is heavy only where it is asked for."""
-    if name in _DEFERRED:
-        return getattr(importlib.import_module(_DEFERRED[name]), name)
+    """Import a public name on first use."""
+    if name in _HOME_OF:
+        return getattr(importlib.import_module(_HOME_OF[name]), name)
     raise AttributeError(f"module 'harness' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -5,7 +5,7 @@ Errors, time until rerouted, sessions lost: `python -m benchmarks.rerouted` make
 harness run scenarios/balancers.py
 """
 
-from harness import At, Balancing, Design, Kill, Restart, Scenario, Sessions, clean_control, loses_the_at_risk
+from harness import At, Balancing, BuiltIn, Design, Kill, Restart, Scenario, Sessions, clean_control, loses_the_at_risk
 from harness.recipes import Shopper
 
 BALANCERS = ("haproxy", "nginx", "envoy", "traefik", "caddy")
@@ -16,7 +16,7 @@ class Customer(Shopper):
 
 
 DESIGNS = tuple(
-    Design(name, state="memory", balancing=Balancing("cookie", name), at_risk="victim") for name in BALANCERS
+    Design(name, BuiltIn(state="memory"), Balancing("cookie", name), at_risk="victim") for name in BALANCERS
 )
 EXPECT = (loses_the_at_risk(*BALANCERS, judged=60), clean_control(*BALANCERS))
 

@@ -8,6 +8,7 @@ from locust import between
 from harness import (
     At,
     Balancing,
+    BuiltIn,
     Design,
     Kill,
     Restart,
@@ -27,9 +28,9 @@ class Customer(Shopper):
 
 
 DESIGNS = (
-    Design("stateless", state="token", balancing=Balancing("round_robin"), at_risk="none"),
-    Design("hybrid", state="redis", balancing=Balancing("round_robin"), at_risk="none"),
-    Design("sticky", state="memory", balancing=Balancing("cookie"), at_risk="victim"),
+    Design("stateless", BuiltIn(state="token"), Balancing("round_robin"), at_risk="none"),
+    Design("hybrid", BuiltIn(state="redis"), Balancing("round_robin"), at_risk="none"),
+    Design("sticky", BuiltIn(state="memory"), Balancing("cookie"), at_risk="victim"),
 )
 EXPECT = (
     keeps("stateless", "hybrid"),

@@ -6,6 +6,7 @@ harness run scenarios/partition.py
 from harness import (
     At,
     Balancing,
+    BuiltIn,
     Design,
     Heal,
     Partition,
@@ -31,11 +32,14 @@ class Impatient(Shopper):
 # answers keeps sending requests to one that has lost its store.
 FRONT, BACK = Partition("balancer-r1"), Partition("r1-store")
 DESIGNS = (
-    Design("hybrid", state="redis", balancing=Balancing("round_robin"), at_risk="none"),
+    Design("hybrid", BuiltIn(state="redis"), Balancing("round_robin"), at_risk="none"),
     Design(
-        "versioned", state="redis", balancing=Balancing("round_robin"), options={"versioned": "yes"}, at_risk="none"
+        "versioned",
+        BuiltIn(state="redis", options={"versioned": "yes"}),
+        Balancing("round_robin"),
+        at_risk="none",
     ),
-    Design("sticky", state="memory", balancing=Balancing("cookie")),
+    Design("sticky", BuiltIn(state="memory"), Balancing("cookie")),
 )
 EXPECT = (
     keeps("versioned"),

@@ -11,6 +11,7 @@ from locust import between
 from harness import (
     At,
     Balancing,
+    BuiltIn,
     Design,
     Health,
     Kill,
@@ -35,8 +36,8 @@ class Customer(Shopper):
 OWN = Balancing("cookie", redispatch=False, health=Health(interval="200ms", fall=100))
 
 DESIGNS = (
-    Design("volume_kept", state="eventlog", balancing=OWN, at_risk="none"),
-    Design("volume_lost", state="eventlog", balancing=OWN, at_risk="victim"),
+    Design("volume_kept", BuiltIn(state="eventlog"), OWN, at_risk="none"),
+    Design("volume_lost", BuiltIn(state="eventlog"), OWN, at_risk="victim"),
 )
 EXPECT = (
     keeps("volume_kept"),

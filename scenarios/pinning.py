@@ -5,7 +5,20 @@ By cookie, header, source address and connection, and not at all; the state is i
 harness run scenarios/pinning.py
 """
 
-from harness import At, Balancing, Design, Kill, ScaleOut, Scenario, Sessions, Terminate, clean_control, finds, keeps
+from harness import (
+    At,
+    Balancing,
+    BuiltIn,
+    Design,
+    Kill,
+    ScaleOut,
+    Scenario,
+    Sessions,
+    Terminate,
+    clean_control,
+    finds,
+    keeps,
+)
 from harness.recipes import Shopper, between
 
 N = 3
@@ -19,12 +32,12 @@ class Customer(Shopper):
 
 
 DESIGNS = (
-    Design("stateless", state="token", balancing=Balancing("round_robin"), at_risk="none"),
-    Design("round_robin", state="memory", balancing=Balancing("round_robin")),
-    Design("cookie", state="memory", balancing=Balancing("cookie")),
-    Design("header", state="memory", balancing=Balancing("hash_header", key="X-User")),
-    Design("source", state="memory", balancing=Balancing("source")),
-    Design("connection", state="memory", balancing=Balancing("connection")),
+    Design("stateless", BuiltIn(state="token"), Balancing("round_robin"), at_risk="none"),
+    Design("round_robin", BuiltIn(state="memory"), Balancing("round_robin")),
+    Design("cookie", BuiltIn(state="memory"), Balancing("cookie")),
+    Design("header", BuiltIn(state="memory"), Balancing("hash_header", key="X-User")),
+    Design("source", BuiltIn(state="memory"), Balancing("source")),
+    Design("connection", BuiltIn(state="memory"), Balancing("connection")),
 )
 EXPECT = (
     keeps("stateless"),

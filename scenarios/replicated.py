@@ -11,6 +11,7 @@ from locust import between
 from harness import (
     At,
     Balancing,
+    BuiltIn,
     Design,
     Kill,
     Restart,
@@ -31,7 +32,7 @@ class Customer(Shopper):
 
 def copied(name: str, ack: str, balancing: Balancing) -> Design:
     """Memory with a copy; ``ack`` says who has to have a write before it is acknowledged."""
-    return Design(name, state="replicated", balancing=balancing, options={"ack": ack}, at_risk="none")
+    return Design(name, BuiltIn(state="replicated", options={"ack": ack}), balancing, at_risk="none")
 
 
 DESIGNS = (

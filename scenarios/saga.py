@@ -7,26 +7,27 @@ effect journal tells what the outside world has seen. ``logged`` keeps a durable
 harness run scenarios/saga.py
 """
 
-from collections.abc import Generator
-
 from locust import between
 
 from harness import (
     At,
     Balancing,
+    BuiltIn,
     Client,
     Design,
     Health,
     Kill,
+    Request,
+    Response,
     Restart,
     Scenario,
     Sessions,
+    SessionSteps,
     SessionUser,
     keeps,
     leaves_half_done,
     settles,
 )
-from harness.load.locustfiles.session_user import Request, Response
 
 
 class Buyer(SessionUser):
@@ -34,7 +35,7 @@ class Buyer(SessionUser):
 
     wait_time = between(0.05, 0.15)
 
-    def session(self, shop: Client) -> Generator[Request, Response, None]:
+    def session(self, shop: Client) -> SessionSteps:
         while True:
             for refused in ("", "pay", "", "", "ship"):
                 order = {"item": "tea", "refused": refused}
@@ -59,7 +60,7 @@ OWN = Balancing("cookie", redispatch=False, health=Health(interval="200ms", fall
 def coordinated(name: str, **options: str) -> Design:
     """Coordinators whose outside services take 40 ms each."""
     options = {"step_time": "40ms", **options}
-    return Design(name, app="saga", state="eventlog", balancing=OWN, options=options)
+    return Design(name, BuiltIn("saga", state="eventlog", options=options), OWN)
 
 
 DESIGNS = (coordinated("logged"), coordinated("forgetful", log="none"))

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import dacite
+import msgspec
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -63,16 +63,15 @@ class ClaimResult:
     @classmethod
     def of_plain(cls, plain: Mapping[str, Any]) -> "ClaimResult":
         """The reverse of ``plain``."""
-        finding = {**plain, "support": plain["verdict"]}
-        made = dacite.from_dict(ClaimFinding, finding, dacite.Config(cast=[tuple, ClaimVerdict]))
-        return cls(made, tuple(filter(None, plain["run"].split(", "))))
+        finding = msgspec.convert({**plain, "support": plain["verdict"]}, ClaimFinding)
+        return cls(finding, tuple(filter(None, plain["run"].split(", "))))
 
 
 def read(docs: Path) -> dict[str, ClaimResult]:
     """What an earlier attempt wrote; nothing where it cannot be read."""
     try:
         return {name: ClaimResult.of_plain(one) for name, one in json.loads((docs / _JSON).read_text()).items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, dacite.DaciteError):
+    except (OSError, ValueError, KeyError, AttributeError, msgspec.ValidationError):
         return {}
 
 

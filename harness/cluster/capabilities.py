@@ -9,7 +9,7 @@ from typing import Protocol, runtime_checkable
 class Evidence:
     """What shows that a deed took effect: ``landed`` and the facts, such as the pid that is gone or the new boot id."""
 
-    landed: bool
+    confirmed: bool
     facts: Mapping[str, str | int | float | bool | None] = field(default_factory=dict)
 
 
@@ -20,12 +20,12 @@ class Member:
     name: str
     host: str
     port: int
-    door: tuple[str, int] | None = None
+    host_address: tuple[str, int] | None = None
 
     @property
-    def outside(self) -> tuple[str, int]:
+    def address_from_host(self) -> tuple[str, int]:
         """Host and port as the harness reaches it."""
-        return self.door or (self.host, self.port)
+        return self.host_address or (self.host, self.port)
 
 
 @runtime_checkable
@@ -94,10 +94,10 @@ class HasVolume(Protocol):
 class Throttleable(Protocol):
     """Can be kept short of CPU."""
 
-    async def slow(self, by: float) -> Evidence:
+    async def throttle(self, by: float) -> Evidence:
         """Stand still for ``by`` seconds, run for a moment, and so on until ``quicken``."""
 
-    async def quicken(self) -> Evidence:
+    async def unthrottle(self) -> Evidence:
         """Run freely again."""
 
 
@@ -230,7 +230,7 @@ class Link(Protocol):
     def name(self) -> str:
         """``balancer-r1``, ``r1-store``, ..."""
 
-    async def be(self, condition: LinkState) -> Evidence:
+    async def set_state(self, condition: LinkState) -> Evidence:
         """From now on be so; the facts are the ``connections`` concerned, and the bytes ``held`` and ``dropped``."""
 
 

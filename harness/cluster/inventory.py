@@ -111,10 +111,10 @@ def _server(name: str, binary: Callable[[], Path | str], needed_for: str, flag: 
 
 
 def _docker() -> InventoryItem:
-    from harness.cluster.containers import connected  # noqa: PLC0415 - its SDK takes a third of a second to load
+    from harness.cluster.containers import connect_engine  # noqa: PLC0415 - its SDK takes a third of a second to load
 
     try:
-        version = connected(timeout=2).version
+        version = connect_engine(timeout=2).version
     except EnvironmentLacksError as lack:
         return InventoryItem("docker", False, "", "--backend docker", lack.hint, False)
     return InventoryItem("docker", True, version, "--backend docker", "restart dockerd", False)

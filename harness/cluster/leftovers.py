@@ -16,7 +16,7 @@ from harness.cluster.supervisor.main import (
     Stat,
     identity,
     processes,
-    stat,
+    read_stat,
 )
 from harness.common.errors import EnvironmentLacksError
 
@@ -46,7 +46,7 @@ def orphan_processes() -> tuple[OrphanProcess, ...]:
     Told by their environment, which names the supervisor; or, for programs that overwrite theirs (nginx does, for its
     title), by where they stand: in a scratch directory left behind.
     """
-    left = scratch_left()
+    left = orphan_directories()
     found = (_stray(process, left) for process in processes() if process.pid != os.getpid())
     return tuple(stray for stray in found if stray)
 
@@ -61,7 +61,7 @@ def _stray(process: Stat, left: Sequence[Path]) -> OrphanProcess | None:
     )
 
 
-def scratch_left() -> tuple[Path, ...]:
+def orphan_directories() -> tuple[Path, ...]:
     """Scratch directories of this user whose owner is gone."""
     prefix = Path(SCRATCH_PREFIX)
     candidates = (path for path in prefix.parent.glob(f"{prefix.name}*") if path.is_dir() and _mine(path))
@@ -86,7 +86,7 @@ def old_runs(results: Path) -> tuple[Path, ...]:
 
 def clean(results: Path | None = None) -> tuple[RemovedItem, ...]:
     """Remove what crashes left behind, and the old runs in ``results`` where that is given; what was removed."""
-    found, directories, runs = orphan_processes(), scratch_left(), old_runs(results) if results else ()
+    found, directories, runs = orphan_processes(), orphan_directories(), old_runs(results) if results else ()
     docked = _docked()
     remove(found, [*directories, *runs])
     return (
@@ -99,10 +99,10 @@ def clean(results: Path | None = None) -> tuple[RemovedItem, ...]:
 
 def _docked() -> tuple[RemovedItem, ...]:
     """Containers and networks whose harness is gone are removed; none, where no Docker engine answers."""
-    from harness.cluster.containers import connected, owner, sweep  # noqa: PLC0415 - an SDK that only some need
+    from harness.cluster.containers import connect_engine, owner, sweep  # noqa: PLC0415 - an SDK that only some need
 
     try:
-        client = connected().client
+        client = connect_engine().client
     except EnvironmentLacksError:
         return ()
     here = owner().partition(" ")[0]  # processes can be told only in this namespace of them
@@ -111,7 +111,7 @@ def _docked() -> tuple[RemovedItem, ...]:
         space, _, who = labels[sweep.OWNER].partition(" ")
         return space == here and _gone(who)
 
-    containers, networks = sweep.left(client, sweep.OWNER)
+    containers, networks = sweep.find_labelled(client, sweep.OWNER)
     containers = [one for one in containers if stray(one.labels)]
     networks = [one for one in networks if stray(one.attrs["Labels"])]
     runs = {one.labels[sweep.RUN] for one in containers} | {one.attrs["Labels"][sweep.RUN] for one in networks}
@@ -148,7 +148,7 @@ def _gone(owner: str) -> bool:
     pid = owner.partition(":")[0]
     if not pid.isdigit():
         return False
-    process = stat(int(pid))
+    process = read_stat(int(pid))
     return process is None or process.state in "ZX" or identity(int(pid)) != owner
 
 

@@ -22,14 +22,14 @@ class Topology:
     """The parts of a Design, up. It goes down with the scope that made it."""
 
     design: Design
-    answering: HealthProbe  # how its parts show that they are the right ones
+    health_probe: HealthProbe  # how its parts show that they are the right ones
     replicas: list[Replica]  # those in service: scaling changes it
     balancer: Balancer
     store: Store | None
     journal: Path  # the effect journal, which all replicas append to
     sampler: Sampler
     links: Mapping[str, Link] = field(default_factory=dict)  # where a fault reaches what lies between the parts
-    another: Callable[[], Awaitable[Replica]] | None = None  # starts one replica more, where that can be done
+    start_another: Callable[[], Awaitable[Replica]] | None = None  # starts one replica more, where that can be done
 
     async def grow(self) -> Replica:
         """Start one replica more; returns when it is ready. The balancer does not know it yet.
@@ -37,9 +37,9 @@ class Topology:
         Raises:
             UsageError: only replicas of the built-in targets can be added.
         """
-        if self.another is None:
+        if self.start_another is None:
             raise UsageError("a replica cannot be added to a service of one's own", "scale a built-in target instead")
-        replica = await self.another()
+        replica = await self.start_another()
         self.replicas.append(replica)
         return replica
 
@@ -63,7 +63,7 @@ class Topology:
         balancer, store = self.balancer.pid, self.store.pids if self.store else ()
         return {"replica": replicas, "balancer": (balancer,) if balancer else (), "store": store}
 
-    async def steady(self, timeout: float = 10.0) -> None:  # noqa: ASYNC109 - its message names what is wrong by then
+    async def wait_until_healthy(self, timeout: float = 10.0) -> None:  # noqa: ASYNC109 - its message names what is wrong by then
         """Wait until every replica and the balancer's address answer as ours, and the balancer holds all for up.
 
         Raises:
@@ -81,9 +81,9 @@ class Topology:
         front = urlsplit(self.url)
         addresses = {
             self.balancer.name: (front.hostname or "", front.port or 80),
-            **{replica.name: replica.member.outside for replica in self.replicas},
+            **{replica.name: replica.member.address_from_host for replica in self.replicas},
         }
-        troubles = await asyncio.gather(*(self.answering.trouble(*address) for address in addresses.values()))
+        troubles = await asyncio.gather(*(self.health_probe.problem(*address) for address in addresses.values()))
         silent = [f"{name} {trouble}" for name, trouble in zip(addresses, troubles, strict=True) if trouble]
         return [*silent, *await self._held_wrongly()]
 

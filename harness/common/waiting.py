@@ -4,12 +4,16 @@ import asyncio
 import inspect
 import time
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Any, TypeVar, overload
 
 T = TypeVar("T")
 
 
-async def wait_until(probe: Callable[[], Awaitable[T] | T], timeout_s: float, interval_s: float) -> T:
+@overload
+async def wait_until(probe: Callable[[], Awaitable[T]], timeout_s: float, interval_s: float) -> T: ...
+@overload
+async def wait_until(probe: Callable[[], T], timeout_s: float, interval_s: float) -> T: ...
+async def wait_until(probe: Callable[[], Any], timeout_s: float, interval_s: float) -> Any:
     """Call ``probe`` every ``interval_s`` seconds until it returns a true value, for ``timeout_s`` seconds at most.
 
     The probe is called at least once, and once more after the time is up. Returns its last value, which is false where
@@ -19,7 +23,7 @@ async def wait_until(probe: Callable[[], Awaitable[T] | T], timeout_s: float, in
     while True:
         late = time.monotonic() >= deadline
         value = probe()
-        result: T = await value if inspect.isawaitable(value) else value
+        result = await value if inspect.isawaitable(value) else value
         if result or late:
             return result
         await asyncio.sleep(interval_s)

@@ -113,7 +113,7 @@ class Driver:
 
     def watch(self, worker: Child) -> None:
         """Watch a worker of this machine: if one dies, the load goes on."""
-        worker.asked = True
+        worker.end_expected = True
         self._workers[worker.name] = worker
         self._watchers.append(asyncio.create_task(self._report_exit(worker)))
 
@@ -225,7 +225,7 @@ class Driver:
 
     async def close(self) -> None:
         """End the channel, which ends the process."""
-        self._child.asked = True
+        self._child.end_expected = True
         for task in (self._listener, *self._watchers):
             task.cancel()
         self._writer.close()
@@ -270,7 +270,7 @@ async def start_driver(
     """
     with Reservation() as reserved:
         master = require_free(processes.bind) if processes.bind else Address(LOOPBACK, reserved.port)
-        commands = DriverCommands(scenario_path, LoadPlan.of(arm.load), processes, master, spool, log, seed)
+        commands = DriverCommands(scenario_path, LoadPlan.from_load(arm.load), processes, master, spool, log, seed)
         child, reader, writer = await _spawn_with_channel(commands, supervisor)
         driver = Driver(arm, child, reader, writer, processes=processes, callbacks=callbacks)
         try:

@@ -32,7 +32,7 @@ class DriverCommands:
     def first(self) -> ProcessSpec:
         """The process that has the channel: it drives the load alone, or is the master."""
         workers = self.processes.workers
-        users = str(self.plan.users_of(workers))
+        users = str(self.plan.users_for(workers))
         options = ["--headless", "--only-summary", "-u", users, "-r", users, "--exit-code-on-error", "0"]
         if workers:
             bind = ("--master-bind-host", self.master.host, "--master-bind-port", str(self.master.port))

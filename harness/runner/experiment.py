@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from harness.cluster.backends import open_backend
-from harness.cluster.supervisor import supervised
+from harness.cluster.supervisor import start_supervisor
 from harness.common.errors import UntrustedError
 from harness.observations.events import Event
 from harness.results.run import Run
@@ -36,7 +36,7 @@ async def run(
         HarnessError: the environment lacks something, or nothing can be written any more.
     """
     async with (
-        supervised(into.plan.run) as supervisor,
+        start_supervisor(into.plan.run) as supervisor,
         open_backend(backend, supervisor, into.plan.run) as place,
     ):
         bench = ArmRunner(place, supervisor, into.plan.seed, progress)

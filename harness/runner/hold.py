@@ -10,7 +10,7 @@ from pathlib import Path
 
 from harness.cluster.backends import open_backend
 from harness.cluster.capabilities import Killable
-from harness.cluster.supervisor import supervised
+from harness.cluster.supervisor import start_supervisor
 from harness.cluster.topology import Topology
 from harness.common.clock import Clock
 from harness.common.errors import EnvironmentLacksError, HarnessError, UsageError
@@ -32,7 +32,7 @@ async def hold_topology(design: Design, logs: Path, port: int = 0, backend: str 
     control_socket_path().unlink(missing_ok=True)
     run_id = new_run_id()
     async with (
-        supervised(run_id) as supervisor,
+        start_supervisor(run_id) as supervisor,
         open_backend(backend, supervisor, run_id) as place,
         place.topology(design, logs, Clock(), port) as topology,
     ):
@@ -88,4 +88,4 @@ async def _done(topology: Topology, wish: dict[str, str]) -> dict[str, object]:
     except HarnessError as problem:
         names = ", ".join(replica.name for replica in topology.replicas)
         return {"error": problem.message, "hint": problem.hint or f"it has {names}"}
-    return {"replica": wish["replica"], "landed": evidence.landed, **evidence.facts}
+    return {"replica": wish["replica"], "landed": evidence.confirmed, **evidence.facts}

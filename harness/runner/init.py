@@ -10,7 +10,7 @@ from typing import Any
 
 from harness.cluster.backends.process import ProcessBackend
 from harness.cluster.capabilities import Killable
-from harness.cluster.supervisor import supervised
+from harness.cluster.supervisor import start_supervisor
 from harness.cluster.topology import Topology
 from harness.common.clock import Clock
 from harness.common.errors import UsageError
@@ -89,8 +89,8 @@ class Visitor({recipe}):
 
 SCENARIO = Scenario(
     designs=[
-        Design("affinity", target=SERVICE, balancing=Balancing("cookie"), at_risk="victim"),
-        Design("spread", target=SERVICE, balancing=Balancing("round_robin")),
+        Design("affinity", SERVICE, Balancing("cookie"), at_risk="victim"),
+        Design("spread", SERVICE, Balancing("round_robin")),
     ],
     replicas=3,
     load=Sessions(concurrent=50, duration="10s", warmup="1s"),
@@ -184,7 +184,7 @@ async def examine(loaded: Loaded, logs: Path) -> InitFindings:
     session = ManualSession(_made(kinds[0]))
     design = replace(loaded.scenario.designs[0], replicas=2)
     run = new_run_id()
-    async with supervised(run) as supervisor:
+    async with start_supervisor(run) as supervisor:
         backend = ProcessBackend(supervisor, nonce=run, secret=secrets.token_hex(16))
         async with backend.topology(design, logs, Clock()) as topology:
             return await _examined(session, topology)
@@ -198,7 +198,7 @@ def _made(kind: Any) -> Any:
 
 async def _examined(session: ManualSession, topology: Topology) -> InitFindings:
     first, second = topology.replicas
-    here, there = first.member.outside, second.member.outside
+    here, there = first.member.address_from_host, second.member.address_from_host
     writes = await session.play(*here, _WRITES, _STEPS)
     state = await session.look(*here)
     if not writes:

@@ -31,9 +31,9 @@ def require(scenario: Scenario, backend: str) -> None:
         if backend == "process" and (store := store_of(arm.design)) is not None:
             store.program()
     if backend == "docker":
-        from harness.cluster.containers import connected  # noqa: PLC0415 - its SDK is loaded where it is used
+        from harness.cluster.containers import connect_engine  # noqa: PLC0415 - its SDK is loaded where it is used
 
-        engine = connected()
+        engine = connect_engine()
         for design in scenario.designs:
             if isinstance(design.target, Image):
                 engine.require_image(design.target.image)

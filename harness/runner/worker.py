@@ -5,7 +5,7 @@ import itertools
 import shutil
 from dataclasses import replace
 
-from harness.cluster.supervisor import Supervisor, supervised
+from harness.cluster.supervisor import Supervisor, start_supervisor
 from harness.common.errors import EnvironmentLacksError
 from harness.load.control.plan import WorkerConfig
 from harness.results.run import new_run_id
@@ -23,7 +23,7 @@ async def work(master: Address) -> None:
     Raises:
         EnvironmentLacksError: no master was there for five minutes, or this machine cannot work for it.
     """
-    async with supervised(f"worker-{new_run_id()}") as supervisor:
+    async with start_supervisor(f"worker-{new_run_id()}") as supervisor:
         for number in itertools.count(1):
             code, last = await _serve(supervisor, master, f"worker-{number}")
             if code not in _FINE:
@@ -38,7 +38,7 @@ async def _serve(supervisor: Supervisor, master: Address, name: str) -> tuple[in
     command = worker_command(name, WorkerConfig(scratch / "spool", 0), "-", master, scratch / "log")
     # Locust keeps there the files that it is sent.
     child = await supervisor.spawn(replace(command, env={**command.env, "TMPDIR": str(scratch)}))
-    child.asked = True
+    child.end_expected = True
     code = await child.wait()
     last = child.log_tail(5)
     shutil.rmtree(scratch, ignore_errors=True)

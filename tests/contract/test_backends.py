@@ -11,18 +11,19 @@ import pytest
 
 from harness.cluster.backends import NAMES, open_backend
 from harness.cluster.capabilities import Killable
-from harness.cluster.containers import connected
+from harness.cluster.containers import connect_engine
 from harness.cluster.containers.image import image
 from harness.cluster.replicas.probes import probe
-from harness.cluster.supervisor import ProcessSupervisor, supervised
+from harness.cluster.supervisor import ProcessSupervisor, start_supervisor
 from harness.cluster.topology import Topology
 from harness.common.clock import Clock
 from harness.common.errors import EnvironmentLacksError
 from harness.scenario.design import Design
+from harness.scenario.services import BuiltIn
 
 pytestmark = pytest.mark.slow
 
-DESIGN = Design("plain", state="redis", replicas=2)
+DESIGN = Design("plain", BuiltIn(state="redis"), replicas=2)
 SOON = 20.0  # seconds
 Up = tuple[Topology, ProcessSupervisor, Path]
 
@@ -31,13 +32,13 @@ Up = tuple[Topology, ProcessSupervisor, Path]
 async def up(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Up]:
     try:
         if request.param == "docker":
-            image(connected())
+            image(connect_engine())
     except EnvironmentLacksError as lack:
         pytest.skip(f"{lack.message}: {lack.hint}")
     clock, run = Clock(), uuid.uuid4().hex[:12]
     clock.start()
     async with (
-        supervised(run) as supervisor,
+        start_supervisor(run) as supervisor,
         open_backend(request.param, supervisor, run) as backend,
         backend.topology(DESIGN, tmp_path, clock) as topology,
     ):
@@ -57,7 +58,7 @@ async def answers_as_itself(topology: Topology) -> None:
     """Each replica, old or added, is reached from outside and says who it is."""
     await topology.grow()
     for replica in topology.replicas:
-        health = await probe(*replica.member.outside)
+        health = await probe(*replica.member.address_from_host)
         assert health is not None
         assert (health.status, health.replica, health.boot) == (200, replica.name, replica.boot)
     assert [replica.name for replica in topology.replicas] == ["r0", "r1", "r2"]
@@ -76,11 +77,11 @@ async def comes_back(topology: Topology) -> None:
     replica = topology.replicas[1]
     assert isinstance(replica, Killable)
     member, boot = replica.member, replica.boot
-    assert (await replica.kill()).landed
-    assert replica.pid is None and await probe(*member.outside) is None
-    assert (await replica.restart()).landed
+    assert (await replica.kill()).confirmed
+    assert replica.pid is None and await probe(*member.address_from_host) is None
+    assert (await replica.restart()).confirmed
     assert replica.member == member and replica.boot != boot
-    await topology.steady()
+    await topology.wait_until_healthy()
 
 
 async def is_missed(topology: Topology, supervisor: ProcessSupervisor) -> None:

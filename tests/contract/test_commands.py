@@ -10,9 +10,9 @@ import psutil
 import pytest
 
 from harness.cluster.replicas.command import CommandReplica, ReplicaOrders
-from harness.cluster.supervisor import Supervisor, supervised
+from harness.cluster.supervisor import Supervisor, start_supervisor
 from harness.cluster.supervisor.main import processes
-from harness.cluster.watch.logs import KEPT_BYTES, MAX_BYTES, bounded
+from harness.cluster.watch.logs import KEPT_BYTES, MAX_BYTES, bound_logs
 from harness.common.errors import EnvironmentLacksError
 from harness.common.ports import Reservation, non_ephemeral_port
 from harness.scenario.services import Command
@@ -25,7 +25,7 @@ Make = Callable[..., CommandReplica]
 
 @pytest.fixture
 async def supervisor() -> AsyncIterator[Supervisor]:
-    async with supervised("commands") as started:
+    async with start_supervisor("commands") as started:
         yield started
 
 
@@ -66,10 +66,10 @@ async def test_it_starts_dies_whole_and_comes_back_at_its_port(make: Make, mode:
     replica = make(mode, ready=ready)
     await replica.start()
     first = await served_by(replica)
-    assert (await replica.kill()).landed
+    assert (await replica.kill()).confirmed
     assert not psutil.pid_exists(first) or psutil.Process(first).status() == psutil.STATUS_ZOMBIE
     evidence = await replica.restart()
-    assert evidence.landed
+    assert evidence.confirmed
     assert (evidence.facts["old_boot"], replica.boot) == ("r0.1", "r0.2")
     assert await served_by(replica) != first
 
@@ -78,7 +78,7 @@ async def test_one_that_needs_its_port_to_itself_gets_it_and_its_return_is_its_o
     replica = make("strict")
     await replica.start()
     await served_by(replica)  # which the server closes first: its side of the connection lingers
-    assert (await replica.kill()).landed
+    assert (await replica.kill()).confirmed
     with pytest.raises(EnvironmentLacksError, match="Address already in use") as problem:
         await replica.restart()
     assert "SO_REUSEADDR" in problem.value.hint
@@ -146,7 +146,7 @@ async def test_a_dead_replicas_port_is_given_to_nobody(make: Make) -> None:
 
 async def test_a_talkative_one_fills_no_disk_and_keeps_its_first_and_last_words(make: Make, tmp_path: Path) -> None:
     log, replica = tmp_path / "r0.log", make("noisy")
-    async with bounded([log]):
+    async with bound_logs([log]):
         log.write_text("first\n")
         await replica.start()
         async with asyncio.timeout(20):

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from harness.cluster.capabilities import DirectionState, LinkState
-from harness.cluster.links import ProxiedLink, Route, linked
-from harness.cluster.supervisor import Supervisor, supervised
+from harness.cluster.links import ProxiedLink, Route, open_links
+from harness.cluster.supervisor import Supervisor, start_supervisor
 from harness.common.errors import UntrustedError
 
 HOLD, DROP = DirectionState("hold"), DirectionState("drop")
@@ -55,7 +55,7 @@ class Ask:
 
 @pytest.fixture
 async def supervisor() -> AsyncIterator[Supervisor]:
-    async with supervised("contract-links") as started:
+    async with start_supervisor("contract-links") as started:
         yield started
 
 
@@ -70,7 +70,7 @@ async def echo() -> AsyncIterator[Echo]:
 
 @pytest.fixture
 async def link(supervisor: Supervisor, echo: Echo, tmp_path: Path) -> AsyncIterator[ProxiedLink]:
-    async with linked(supervisor, [Route("a-b", echo.port)], tmp_path) as links:
+    async with open_links(supervisor, [Route("a-b", echo.port)], tmp_path) as links:
         yield links["a-b"]
 
 
@@ -104,36 +104,36 @@ async def test_the_end_of_a_connection_passes_too(link: ProxiedLink, echo: Echo)
         ask.writer.write(b"last\n")
         await ask.writer.drain()
     for _ in range(100):
-        if len(echo.seen) == 2 and not (await link.be(LinkState())).facts["connections"]:
+        if len(echo.seen) == 2 and not (await link.set_state(LinkState())).facts["connections"]:
             break
         await asyncio.sleep(0.01)
     assert echo.seen == [b"tea\n", b"last\n"]
-    assert (await link.be(LinkState())).facts["connections"] == 0
+    assert (await link.set_state(LinkState())).facts["connections"] == 0
 
 
 async def test_a_partition_holds_both_directions_and_delivers_once_it_is_healed(link: ProxiedLink, echo: Echo) -> None:
     async with asking(link) as before:
         await before(b"tea\n")
-        evidence = await link.be(LinkState(HOLD, HOLD))
-        assert evidence.landed and evidence.facts["connections"] == 1
+        evidence = await link.set_state(LinkState(HOLD, HOLD))
+        assert evidence.confirmed and evidence.facts["connections"] == 1
         await nothing_comes(before)
         async with asking(link) as during:
             await nothing_comes(during, b"new\n")
             assert (echo.seen, echo.connections) == ([b"tea\n"], 1)
-            healed = await link.be(LinkState())
+            healed = await link.set_state(LinkState())
             assert healed.facts["held"] == len(b"held\nnew\n")
             assert (await before.hear(), await during.hear()) == (b"held\n", b"new\n")
 
 
 async def test_who_gave_up_meanwhile_is_delivered_all_the_same(link: ProxiedLink, echo: Echo) -> None:
     """The late write that nobody waits for any more."""
-    await link.be(LinkState(HOLD, HOLD))
+    await link.set_state(LinkState(HOLD, HOLD))
     async with asking(link) as ask:
         ask.writer.write(b"late\n")
         await ask.writer.drain()
         await asyncio.sleep(0.05)
     assert echo.seen == []
-    await link.be(LinkState())
+    await link.set_state(LinkState())
     for _ in range(100):
         if echo.seen:
             break
@@ -142,20 +142,20 @@ async def test_who_gave_up_meanwhile_is_delivered_all_the_same(link: ProxiedLink
 
 
 async def test_a_stall_lets_requests_through_and_keeps_the_replies_for_later(link: ProxiedLink, echo: Echo) -> None:
-    await link.be(LinkState(replies=HOLD))
+    await link.set_state(LinkState(replies=HOLD))
     async with asking(link) as ask:
         await nothing_comes(ask)
         assert echo.seen == [b"held\n"]
-        await link.be(LinkState())
+        await link.set_state(LinkState())
         assert await ask.hear() == b"held\n"
 
 
 async def test_what_is_applied_and_not_acknowledged_never_is(link: ProxiedLink, echo: Echo) -> None:
-    await link.be(LinkState(replies=DROP))
+    await link.set_state(LinkState(replies=DROP))
     async with asking(link) as ask:
         await nothing_comes(ask)
         assert echo.seen == [b"held\n"]
-        assert (await link.be(LinkState())).facts["dropped"] == len(b"held\n")
+        assert (await link.set_state(LinkState())).facts["dropped"] == len(b"held\n")
         assert await ask.hear() == b""  # a stream with a hole in it is no use
     async with asking(link) as ask:
         assert await ask(b"tea\n") == b"tea\n"
@@ -164,12 +164,12 @@ async def test_what_is_applied_and_not_acknowledged_never_is(link: ProxiedLink, 
 async def test_a_cut_link_resets_what_there_is_and_refuses_what_comes(link: ProxiedLink, echo: Echo) -> None:
     async with asking(link) as ask:
         await ask(b"tea\n")
-        await link.be(LinkState(cut=True))
+        await link.set_state(LinkState(cut=True))
         with pytest.raises(ConnectionResetError):
             await ask.reader.readline()
         with pytest.raises(ConnectionRefusedError):
             await asyncio.open_connection("127.0.0.1", link.port)
-    await link.be(LinkState())
+    await link.set_state(LinkState())
     async with asking(link) as ask:
         assert await ask(b"again\n") == b"again\n"
 
@@ -177,7 +177,7 @@ async def test_a_cut_link_resets_what_there_is_and_refuses_what_comes(link: Prox
 async def test_latency_is_added_and_order_kept(link: ProxiedLink) -> None:
     async with asking(link) as ask:
         await ask(b"tea\n")
-        await link.be(LinkState(replies=DirectionState(latency=0.2)))
+        await link.set_state(LinkState(replies=DirectionState(latency=0.2)))
         begin = time.monotonic()
         ask.writer.write(b"one\ntwo\n")
         assert [await ask.hear(), await ask.hear()] == [b"one\n", b"two\n"]
@@ -187,7 +187,7 @@ async def test_latency_is_added_and_order_kept(link: ProxiedLink) -> None:
 async def test_bandwidth_is_a_ceiling(link: ProxiedLink) -> None:
     async with asking(link) as ask:
         await ask(b"tea\n")
-        await link.be(LinkState(replies=DirectionState(rate=20_000)))
+        await link.set_state(LinkState(replies=DirectionState(rate=20_000)))
         begin = time.monotonic()
         for _ in range(10):
             assert await ask(b"x" * 999 + b"\n") == b"x" * 999 + b"\n"
@@ -195,26 +195,26 @@ async def test_bandwidth_is_a_ceiling(link: ProxiedLink) -> None:
 
 
 async def test_links_do_not_meet(supervisor: Supervisor, echo: Echo, tmp_path: Path) -> None:
-    async with linked(supervisor, [Route("a-b", echo.port), Route("a-c", echo.port)], tmp_path) as links:
-        await links["a-b"].be(LinkState(HOLD, HOLD))
+    async with open_links(supervisor, [Route("a-b", echo.port), Route("a-c", echo.port)], tmp_path) as links:
+        await links["a-b"].set_state(LinkState(HOLD, HOLD))
         async with asking(links["a-c"]) as ask:
             assert await ask(b"tea\n") == b"tea\n"
 
 
 async def test_without_a_route_there_is_no_proxy(supervisor: Supervisor, tmp_path: Path) -> None:
-    async with linked(supervisor, [], tmp_path) as links:
+    async with open_links(supervisor, [], tmp_path) as links:
         assert links == {}
         assert supervisor.children == ()
 
 
 async def test_the_end_of_the_scope_leaves_nothing(supervisor: Supervisor, echo: Echo, tmp_path: Path) -> None:
-    async with linked(supervisor, [Route("a-b", echo.port)], tmp_path) as links:
+    async with open_links(supervisor, [Route("a-b", echo.port)], tmp_path) as links:
         link = links["a-b"]
         assert [child.role for child in supervisor.children] == ["proxy"]
     assert supervisor.children == () and supervisor.deaths.empty()
     with pytest.raises(UntrustedError, match="does not answer"):
-        await link.be(LinkState())
+        await link.set_state(LinkState())
 
 
 def test_a_link_stands_for_the_port_of_a_url() -> None:
-    assert ProxiedLink("r1-store", 7, Path()).instead_of("redis://127.0.0.1:6379/0") == "redis://127.0.0.1:7/0"
+    assert ProxiedLink("r1-store", 7, Path()).rewrite_url("redis://127.0.0.1:6379/0") == "redis://127.0.0.1:7/0"

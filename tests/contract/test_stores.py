@@ -17,9 +17,9 @@ from redis.backoff import NoBackoff
 from harness.cluster.capabilities import Evictable, HasLeader, Replicating
 from harness.cluster.stores import STORES, needs
 from harness.cluster.stores.redis import server
-from harness.cluster.supervisor import Supervisor, supervised
+from harness.cluster.supervisor import Supervisor, start_supervisor
 from harness.common.errors import EnvironmentLacksError
-from targets.state.redis_sentinel import parsed
+from targets.state.redis_sentinel import parse_url
 from tests.support.stores import DURABLE, OTHERS, Held, HeldStores, eventually, held_stores
 
 pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
@@ -33,7 +33,7 @@ async def in_redis(url: str, write: str | None) -> str | None:
 
 
 async def in_redis_sentinel(url: str, write: str | None) -> str | None:
-    addresses, name = parsed(url)
+    addresses, name = parse_url(url)
     once = Retry(NoBackoff(), 0)
     sentinel = Sentinel(addresses, sentinel_kwargs={"socket_timeout": 5, "retry": once})  # type: ignore[no-untyped-call]  # it has no types
     async with sentinel, sentinel.master_for(name, retry=once) as client:
@@ -90,7 +90,7 @@ LED, REPLICATING, EVICTING = (
 
 @pytest_asyncio.fixture(loop_scope="module")
 async def supervisor() -> AsyncIterator[Supervisor]:
-    async with supervised("contract-stores") as started:
+    async with start_supervisor("contract-stores") as started:
         yield started
 
 
@@ -134,19 +134,19 @@ async def test_it_keeps_what_is_written_once_it_is_up(name: str, held: Held) -> 
 async def test_kill_lands_with_evidence(name: str, held: Held) -> None:
     pids = held.pids
     evidence = await held.kill()
-    assert evidence.landed
+    assert evidence.confirmed
     assert {value for key, value in evidence.facts.items() if key.startswith("pid") and key != "pid_gone"} == set(pids)
     assert held.pids == ()
     with pytest.raises((OSError, redis.exceptions.RedisError)):
         await KEEP[name](held.url, None)
-    assert not (await held.kill()).landed
+    assert not (await held.kill()).confirmed
 
 
 async def test_it_comes_back_at_the_same_address_with_what_it_promises(name: str, held: Held) -> None:
     url, pids = held.url, held.pids
     await KEEP[name](url, "tea")
-    assert (await held.kill()).landed
-    assert (await held.restart()).landed
+    assert (await held.kill()).confirmed
+    assert (await held.restart()).confirmed
     assert held.url == url
     assert await KEEP[name](url, None) == ("tea" if name in DURABLE else None)
     assert not set(pids) & set(held.pids)
@@ -155,22 +155,22 @@ async def test_it_comes_back_at_the_same_address_with_what_it_promises(name: str
 async def test_restart_where_it_runs_is_a_no_op(name: str, held: Held) -> None:
     await KEEP[name](held.url, "tea")
     pids = held.pids
-    assert (await held.restart()).landed
+    assert (await held.restart()).confirmed
     assert held.pids == pids
     assert await KEEP[name](held.url, None) == "tea"
 
 
 async def test_pause_and_resume_keep_what_it_holds(name: str, held: Held) -> None:
     await KEEP[name](held.url, "tea")
-    assert (await held.pause()).landed
-    assert (await held.resume()).landed
+    assert (await held.pause()).confirmed
+    assert (await held.resume()).confirmed
     assert await KEEP[name](held.url, None) == "tea"
 
 
 async def test_one_that_dies_frozen_comes_back(name: str, held: Held) -> None:
-    assert (await held.pause()).landed
-    assert (await held.kill()).landed
-    assert (await held.restart()).landed
+    assert (await held.pause()).confirmed
+    assert (await held.kill()).confirmed
+    assert (await held.restart()).confirmed
     assert await KEEP[name](held.url, "tea") == "tea"
 
 
@@ -180,25 +180,25 @@ async def test_where_the_leader_dies_another_leads_and_it_comes_back_to_follow(n
     await eventually(lambda: KEEP[name](held.url, "tea"))
     pids = held.pids
     evidence = await led.kill_primary()
-    assert evidence.landed and evidence.facts["server"]
+    assert evidence.confirmed and evidence.facts["server"]
     assert set(pids) - set(held.pids) == {evidence.facts["pid"]}
     assert await eventually(lambda: KEEP[name](held.url, None)) == "tea"
-    assert (await led.restart_primary()).landed
+    assert (await led.restart_primary()).confirmed
     assert len(held.pids) == len(pids)
     assert await eventually(lambda: KEEP[name](held.url, None)) == "tea"
 
 
 @REPLICATING
 async def test_what_a_cut_off_replica_has_not_had_is_lost_when_it_takes_over(name: str, held: Held) -> None:
-    assert (await held.kill()).landed
-    assert (await held.restart()).landed  # empty
+    assert (await held.kill()).confirmed
+    assert (await held.restart()).confirmed  # empty
     replicating, led = able(held, Replicating), able(held, HasLeader)
-    assert (await replicating.cut_replication()).landed
+    assert (await replicating.cut_replication()).confirmed
     assert await KEEP[name](held.url, "tea") == "tea"
-    assert (await led.kill_primary()).landed
+    assert (await led.kill_primary()).confirmed
     assert await eventually(lambda: KEEP[name](held.url, None)) is None
-    assert (await led.restart_primary()).landed
-    assert (await replicating.restore_replication()).landed
+    assert (await led.restart_primary()).confirmed
+    assert (await replicating.restore_replication()).confirmed
 
 
 @EVICTING
@@ -209,9 +209,9 @@ async def test_what_no_longer_fits_is_evicted_until_the_limit_is_lifted(held: He
         await client.mset({f"key{number}": "x" * 1000 for number in range(1000)})
         evidence = await store.evict(share=0.5)
         left = await client.dbsize()
-        assert evidence.landed and evidence.facts["evicted_keys"] == 1000 - left
+        assert evidence.confirmed and evidence.facts["evicted_keys"] == 1000 - left
         assert 200 < left < 800
-        assert (await store.unlimit()).landed
+        assert (await store.unlimit()).confirmed
         await client.mset({f"key{number}": "x" * 1000 for number in range(1000)})
         assert await client.dbsize() == 1000
     finally:

@@ -8,7 +8,7 @@ from harness.runner import hold
 from tests.support.harness_command import NODE_KILL, ROOT, Told, assert_one_clear_line, harness
 
 SCENARIO = """
-from harness import At, Balancing, Design, Kill, Restart, Scenario, Sessions
+from harness import At, Balancing, BuiltIn, Design, Kill, Restart, Scenario, Sessions
 {before}
 LOAD = Sessions(concurrent=5, duration="2s", warmup="500ms")
 SCENARIO = Scenario(designs=[{design}], replicas=3, load=LOAD, faults=[{faults}])
@@ -23,10 +23,7 @@ def told_by(capsys: pytest.CaptureFixture[str]) -> Tell:
     """The command line in this process: a bad wish is refused before any part starts."""
 
     def tell(*arguments: str | Path) -> Told:
-        try:
-            code = cli.main([str(argument) for argument in arguments])
-        except SystemExit as end:  # argparse's way
-            code = int(end.code or 0)
+        code = cli.main([str(argument) for argument in arguments])
         printed = capsys.readouterr()
         return Told(code, printed.out, printed.err)
 
@@ -34,7 +31,7 @@ def told_by(capsys: pytest.CaptureFixture[str]) -> Tell:
 
 
 def _scenario(
-    tmp_path: Path, design: str = 'Design("one", state="memory")', faults: str = "", before: str = ""
+    tmp_path: Path, design: str = 'Design("one", BuiltIn(state="memory"))', faults: str = "", before: str = ""
 ) -> Path:
     path = tmp_path / "mine.py"
     path.write_text(SCENARIO.format(design=design, faults=faults, before=before))
@@ -52,7 +49,7 @@ def test_a_scenario_that_is_not_there(told_by: Tell) -> None:
 
 
 def test_another_host_needs_leave(told_by: Tell, tmp_path: Path) -> None:
-    path = _scenario(tmp_path, 'Design("one", target=Url("http://shop.example"))', before="from harness import Url")
+    path = _scenario(tmp_path, 'Design("one", Url("http://shop.example"))', before="from harness import Url")
     told = told_by("run", path)
     assert_one_clear_line(told, 2, "shop.example")
     assert "--allow-host shop.example" in told.err
@@ -99,7 +96,7 @@ def test_an_unknown_balancer(told_by: Tell) -> None:
 
 
 def test_an_unknown_state(told_by: Tell, tmp_path: Path) -> None:
-    assert_one_clear_line(told_by("run", _scenario(tmp_path, 'Design("one", state="nosuch")')), 2, "nosuch")
+    assert_one_clear_line(told_by("run", _scenario(tmp_path, 'Design("one", BuiltIn(state="nosuch"))')), 2, "nosuch")
 
 
 @pytest.mark.parametrize(
@@ -127,13 +124,19 @@ def test_a_fault_after_the_end_of_a_shortened_run(told_by: Tell) -> None:
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (("run", NODE_KILL, "--seed", "abc"), "invalid int value"),
-        (("run", NODE_KILL, "--backend", "nowhere"), "invalid choice"),
-        (("run", NODE_KILL, "--prometheus-port", "99999"), "from 0 to 65535"),
-        (("up", NODE_KILL, "--design", "sticky", "--port", "-1"), "from 0 to 65535"),
+        (("run", NODE_KILL, "--seed", "abc"), "'abc' is not a valid int"),
+        (("run", NODE_KILL, "--backend", "nowhere"), "'nowhere' is not one of 'process', 'docker'"),
+        (("run", NODE_KILL, "--prometheus-port", "99999"), "is not in the range 0<=x<=65535"),
+        (("up", NODE_KILL, "--design", "sticky", "--port", "-1"), "is not in the range 0<=x<=65535"),
         (("scale", NODE_KILL, "--replicas", "1,two"), "numbers with commas"),
         (("scale", NODE_KILL, "--replicas", "0"), "from 1"),
-        (("list", "nothing"), "invalid choice"),
+        (("list", "nothing"), "'nothing' is not one of 'designs', 'apps'"),
+        (("run", NODE_KILL, "--users", "5", "--rate", "9"), "--rate"),
+        (("baseline",), "COMMAND"),
+        (("scale",), "SCENARIO"),
+        (("worker",), "--master"),
+        (("kill", "r1", "r2"), "r2"),
+        (("run", NODE_KILL, "--users"), "requires an argument"),
         ((), "COMMAND"),
     ],
 )
@@ -146,8 +149,19 @@ def test_an_out_that_cannot_be_written(told_by: Tell) -> None:
 
 
 def test_an_unknown_flag_is_a_usage_error(told_by: Tell) -> None:
-    told = told_by("run", NODE_KILL, "--nosuch")
-    assert told.code == 2 and "Traceback" not in told.err
+    assert_one_clear_line(told_by("run", NODE_KILL, "--nosuch"), 2, "--nosuch")
+
+
+@pytest.mark.parametrize(
+    ("words", "suggestion"),
+    [(("rnu",), "Did you mean 'run'?"), (("run", "--bakend", "docker"), "Did you mean --backend?")],
+)
+def test_a_mistyped_word_is_answered_with_the_nearest_one(
+    told_by: Tell, words: tuple[str, ...], suggestion: str
+) -> None:
+    told = told_by(*words)
+    assert_one_clear_line(told, 2, suggestion)
+    assert "harness --help" in told.err or "harness run --help" in told.err
 
 
 def test_a_directory_that_is_no_run(told_by: Tell, tmp_path: Path) -> None:
@@ -165,7 +179,7 @@ def test_a_run_of_another_schema(told_by: Tell, tmp_path: Path) -> None:
 
 
 def test_kill_with_nothing_held_up(told_by: Tell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hold, "door", lambda: tmp_path / "door")
+    monkeypatch.setattr(hold, "control_socket_path", lambda: tmp_path / "door")
     assert_one_clear_line(told_by("kill", "r1"), 2, "no topology")
 
 
@@ -182,7 +196,7 @@ def test_a_missing_balancer_names_the_line_that_installs_it(tmp_path: Path) -> N
 
 @pytest.mark.slow
 def test_a_target_that_never_gets_ready(tmp_path: Path) -> None:
-    design = 'Design("one", state="token", options={"nosuch": "option"})'
+    design = 'Design("one", BuiltIn(state="token", options={"nosuch": "option"}))'
     assert_one_clear_line(
         harness("run", _scenario(tmp_path, design), "--out", tmp_path / "out"), 4, "before it was ready"
     )

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.cluster.containers import connected
+from harness.cluster.containers import connect_engine
 from harness.cluster.containers.image import image
 from harness.common.errors import EnvironmentLacksError
 from harness.common.ports import Reservation
@@ -58,7 +58,7 @@ def test_the_file_is_read_as_compose_reads_it(profiles: Sequence[str]) -> None:
 @pytest.fixture
 def up() -> Iterator[str]:
     try:
-        image(connected())
+        image(connect_engine())
     except EnvironmentLacksError as lack:
         pytest.skip(f"{lack.message}: {lack.hint}")
     project = f"harness-test-{uuid.uuid4().hex[:8]}"

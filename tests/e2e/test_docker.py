@@ -15,12 +15,12 @@ from pathlib import Path
 
 import pytest
 
-from harness import faults
+from harness import BuiltIn, faults
 from harness.cluster.backends import open_backend
-from harness.cluster.containers import Engine, connected, sweep
+from harness.cluster.containers import Engine, connect_engine, sweep
 from harness.cluster.containers.image import image
-from harness.cluster.replicas.replica import ProcessReplica
-from harness.cluster.supervisor import supervised
+from harness.cluster.replicas.replica import BuiltinReplica
+from harness.cluster.supervisor import start_supervisor
 from harness.cluster.supervisor.main import processes
 from harness.cluster.topology import Topology
 from harness.common.clock import Clock
@@ -55,7 +55,7 @@ EACH: tuple[Fault, ...] = (
 @pytest.fixture(scope="module")
 def engine() -> Engine:
     try:
-        found = connected()
+        found = connect_engine()
         image(found)
     except EnvironmentLacksError as lack:
         pytest.skip(f"{lack.message}: {lack.hint}")
@@ -67,14 +67,16 @@ async def up(logs: Path, design: Design) -> AsyncIterator[tuple[Topology, Clock]
     clock = Clock()
     clock.start()
     run = uuid.uuid4().hex[:12]
-    async with supervised(run) as supervisor, open_backend("docker", supervisor, run) as backend:
+    async with start_supervisor(run) as supervisor, open_backend("docker", supervisor, run) as backend:
         async with backend.topology(design, logs, clock) as topology:
             yield topology, clock
         assert supervisor.deaths.empty()
 
 
 async def test_every_fault_lands_on_real_containers_and_leaves_them_steady(engine: Engine, tmp_path: Path) -> None:
-    design = Design("plain", state="redis", replicas=2, balancing=Balancing("cookie"), links=("balancer", "store"))
+    design = Design(
+        "plain", BuiltIn(state="redis"), replicas=2, balancing=Balancing("cookie"), links=("balancer", "store")
+    )
     async with up(tmp_path, design) as (topology, clock):
         for fault in EACH:
             told: list[Event] = []
@@ -82,7 +84,7 @@ async def test_every_fault_lands_on_real_containers_and_leaves_them_steady(engin
             async with timeline([At("0s", fault)], topology, clock, told.append):
                 await asyncio.sleep(0.05)
             assert [event.kind for event in told[:3]] == ["fault_commanded", "fault_effective", "fault_healed"], fault
-            await topology.steady()
+            await topology.wait_until_healthy()
             print(fault, time.monotonic() - begin)
 
 
@@ -98,20 +100,20 @@ async def test_a_replica_is_kept_to_its_limits_by_the_engine(engine: Engine, tmp
 async def test_cut_off_from_the_store_a_replica_still_answers_on_its_other_network(
     engine: Engine, tmp_path: Path
 ) -> None:
-    design = Design("plain", state="redis", replicas=2, balancing=Balancing("round_robin"), links=("store",))
+    design = Design("plain", BuiltIn(state="redis"), replicas=2, balancing=Balancing("round_robin"), links=("store",))
     async with up(tmp_path, design) as (topology, _):
         replica, partition = topology.replicas[1], faults.Partition("r1-store")
-        assert isinstance(replica, ProcessReplica)
+        assert isinstance(replica, BuiltinReplica)
         assert await asks(replica) == 200
-        assert (await partition.inject(topology)).landed
+        assert (await partition.inject(topology)).confirmed
         assert await replica.health() is not None
         assert await asks(replica) is None
-        assert (await partition.undo(topology)).landed
+        assert (await partition.undo(topology)).confirmed
         assert await asks(replica) == 200
 
 
 async def test_a_partition_from_the_store_and_its_healing_are_judged(engine: Engine, tmp_path: Path) -> None:
-    design = Design("hybrid", state="redis", replicas=2, balancing=Balancing("round_robin"), links=("store",))
+    design = Design("hybrid", BuiltIn(state="redis"), replicas=2, balancing=Balancing("round_robin"), links=("store",))
     partition = faults.Partition("r1-store")
     played = (At("1s", partition), At("2500ms", faults.Heal(partition)))
     users = ROOT / "scenarios" / "partition.py"
@@ -127,9 +129,9 @@ async def test_a_partition_from_the_store_and_its_healing_are_judged(engine: Eng
     }
 
 
-async def asks(replica: ProcessReplica) -> int | None:
+async def asks(replica: BuiltinReplica) -> int | None:
     """The status of a request that needs the store; None where no reply comes within a second."""
-    host, port = replica.member.outside
+    host, port = replica.member.address_from_host
     try:
         async with asyncio.timeout(1.0):
             reader, writer = await asyncio.open_connection(host, port)
@@ -154,18 +156,18 @@ COMPOSED = Compose(ROOT / "tests" / "services" / "compose.yaml", service="web", 
 async def test_a_service_of_ones_own_is_killed_and_comes_back_at_its_address(
     engine: Engine, target: Image | Compose, tmp_path: Path
 ) -> None:
-    design = Design("own", target=target, balancing=Balancing("cookie"), replicas=2)
+    design = Design("own", target, balancing=Balancing("cookie"), replicas=2)
     started: list[str] = []
     run = uuid.uuid4().hex[:12]
-    async with supervised(run) as supervisor, open_backend("docker", supervisor, run) as backend:
+    async with start_supervisor(run) as supervisor, open_backend("docker", supervisor, run) as backend:
         async with backend.topology(
             design, tmp_path, Clock(), on_start=lambda name, boot: started.append(boot)
         ) as topology:
             member = topology.replicas[1].member
             for fault in (faults.Kill(1), faults.Pause(0)):
-                assert (await fault.inject(topology)).landed
-                assert (await fault.undo(topology)).landed
-                await topology.steady()
+                assert (await fault.inject(topology)).confirmed
+                assert (await fault.undo(topology)).confirmed
+                await topology.wait_until_healthy()
             assert topology.replicas[1].member == member
         assert supervisor.deaths.empty()
     assert sorted(started) == ["r0.1", "r1.1", "r1.2"]
@@ -179,7 +181,7 @@ async def test_a_service_that_listens_elsewhere_or_ends_is_told_with_what_it_sai
     wrong = replace(IN_AN_IMAGE, port=9001, ready=None, ready_within="1500ms", command=WRONG_PORT)
     broken = replace(IN_AN_IMAGE, command="sh -c 'echo cannot find my database; exit 3'")
     for target, says in ((wrong, "r0 was not ready within 1500ms: does not listen"), (broken, "find my database")):
-        design = Design("own", target=target, balancing=Balancing("round_robin"), replicas=1)
+        design = Design("own", target, balancing=Balancing("round_robin"), replicas=1)
         with pytest.raises(EnvironmentLacksError, match=says):
             async with up(tmp_path, design):
                 pass
@@ -203,7 +205,7 @@ def held(engine: Engine, tmp_path: Path) -> Iterator[tuple[str, "subprocess.Pope
 
 
 def left(engine: Engine, run: str) -> int:
-    return sum(map(len, sweep.left(engine.client, f"{sweep.RUN}={run}")))
+    return sum(map(len, sweep.find_labelled(engine.client, f"{sweep.RUN}={run}")))
 
 
 def gone(engine: Engine, run: str) -> bool:

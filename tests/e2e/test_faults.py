@@ -9,12 +9,12 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from harness import faults
+from harness import BuiltIn, faults
 from harness.cluster.backends.process import ProcessBackend
 from harness.cluster.balancers import SPECS, available
-from harness.cluster.replicas.replica import ProcessReplica
-from harness.cluster.supervisor import supervised
-from harness.cluster.supervisor.main import stat
+from harness.cluster.replicas.replica import BuiltinReplica
+from harness.cluster.supervisor import start_supervisor
+from harness.cluster.supervisor.main import read_stat
 from harness.cluster.topology import Topology
 from harness.cluster.watch.member_states import watch_member_states
 from harness.common.clock import Clock
@@ -60,10 +60,10 @@ async def up(logs: Path, balancer: str = "auto") -> AsyncIterator[tuple[Topology
     if isinstance(available().get(balancer), str):
         pytest.skip(str(available()[balancer]))
     balancing = Balancing("cookie", name=balancer)
-    design = Design("plain", state="redis", replicas=2, balancing=balancing, links=("balancer", "store"))
+    design = Design("plain", BuiltIn(state="redis"), replicas=2, balancing=balancing, links=("balancer", "store"))
     clock = Clock()
     clock.start()
-    async with supervised("e2e-faults") as supervisor:
+    async with start_supervisor("e2e-faults") as supervisor:
         backend = ProcessBackend(supervisor, "nonce", "secret" * 8)
         async with backend.topology(design, logs, clock) as topology:
             yield topology, clock
@@ -78,7 +78,7 @@ async def test_every_fault_lands_on_real_parts_and_leaves_them_steady(balancer: 
             async with timeline([At("0s", fault)], topology, clock, told.append):
                 await asyncio.sleep(0.05)
             assert [event.kind for event in told[:3]] == ["fault_commanded", "fault_effective", "fault_healed"], fault
-            await topology.steady()
+            await topology.wait_until_healthy()
 
 
 async def test_the_kernel_shows_what_a_pause_does_and_that_it_is_undone_when_the_load_breaks(tmp_path: Path) -> None:
@@ -88,9 +88,9 @@ async def test_the_kernel_shows_what_a_pause_does_and_that_it_is_undone_when_the
         with pytest.raises(UntrustedError, match="broken"):
             async with timeline([At("0s", faults.Pause(1))], topology, clock, lambda event: None):
                 await asyncio.sleep(0.1)
-                assert (now := stat(pid)) is not None and now.state == "T"
+                assert (now := read_stat(pid)) is not None and now.state == "T"
                 raise UntrustedError("broken")
-        assert (now := stat(pid)) is not None and now.state != "T"
+        assert (now := read_stat(pid)) is not None and now.state != "T"
 
 
 async def test_a_paused_replica_is_held_for_up_at_first(tmp_path: Path) -> None:
@@ -98,7 +98,7 @@ async def test_a_paused_replica_is_held_for_up_at_first(tmp_path: Path) -> None:
     async with up(tmp_path, "haproxy") as (topology, clock), watch_member_states(topology.balancer, clock, told.append):
         async with timeline([At("0s", faults.Pause(1))], topology, clock, told.append):
             await asyncio.sleep(3)
-        await topology.steady()
+        await topology.wait_until_healthy()
         await asyncio.sleep(0.2)
     states = [event.detail["state"] for event in told if event.kind == "member_state" and event.subject == "r1"]
     assert states == ["up", "down", "up"]
@@ -110,7 +110,7 @@ async def test_a_paused_replica_is_held_for_up_at_first(tmp_path: Path) -> None:
 async def test_a_replica_kept_short_of_cpu_answers_late_and_is_quick_again(tmp_path: Path) -> None:
     async with up(tmp_path) as (topology, _):
         replica = topology.replicas[1]
-        assert isinstance(replica, ProcessReplica)
+        assert isinstance(replica, BuiltinReplica)
 
         async def slowest() -> float:
             loop, longest = asyncio.get_running_loop(), 0.0
@@ -141,11 +141,11 @@ def test_a_deploy_loses_just_the_sessions_that_memory_held(tmp_path: Path) -> No
 
 
 async def test_real_replicas_sign_with_a_new_key_and_accept_the_old_one_again_once_it_is_undone(tmp_path: Path) -> None:
-    design = Design("jwt", app="login", state="token", replicas=2, balancing=Balancing("round_robin"))
+    design = Design("jwt", BuiltIn("login", state="token"), replicas=2, balancing=Balancing("round_robin"))
     clock = Clock()
     clock.start()
     async with (
-        supervised("e2e-keys") as supervisor,
+        start_supervisor("e2e-keys") as supervisor,
         ProcessBackend(supervisor, "nonce", "secret" * 8).topology(design, tmp_path, clock) as topology,
         aiohttp.ClientSession(topology.url) as client,
     ):
@@ -158,11 +158,11 @@ async def test_real_replicas_sign_with_a_new_key_and_accept_the_old_one_again_on
             token = (await reply.json())["access_token"]
         abrupt = faults.RotateKeys(overlap=False)
         evidence = await abrupt.inject(topology)
-        assert evidence.landed and evidence.facts["r0"] == evidence.facts["r1"] != evidence.facts["old_key"]
+        assert evidence.confirmed and evidence.facts["r0"] == evidence.facts["r1"] != evidence.facts["old_key"]
         assert {await asked(token) for _ in range(4)} == {401}
         await faults.Kill(1).inject(topology)
-        assert (await faults.Kill(1).undo(topology)).landed
-        await topology.steady()
+        assert (await faults.Kill(1).undo(topology)).confirmed
+        await topology.wait_until_healthy()
         assert {await asked(token) for _ in range(4)} == {401}, "a replica that comes back has the new key"
-        assert (await abrupt.undo(topology)).landed
+        assert (await abrupt.undo(topology)).confirmed
         assert {await asked(token) for _ in range(4)} == {200}

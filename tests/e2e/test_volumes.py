@@ -7,9 +7,9 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from harness import faults
+from harness import BuiltIn, faults
 from harness.cluster.backends.process import ProcessBackend
-from harness.cluster.supervisor import supervised
+from harness.cluster.supervisor import start_supervisor
 from harness.cluster.topology import Topology
 from harness.common.clock import Clock
 from harness.faults.timeline import timeline
@@ -20,12 +20,12 @@ from harness.scenario.faults import At, Fault
 
 pytestmark = pytest.mark.slow
 
-DESIGN = Design("pet", state="eventlog", replicas=1, balancing=Balancing("round_robin"))
+DESIGN = Design("pet", BuiltIn(state="eventlog"), replicas=1, balancing=Balancing("round_robin"))
 
 
 @asynccontextmanager
 async def up(logs: Path) -> AsyncIterator[Topology]:
-    async with supervised("e2e-volumes") as supervisor:
+    async with start_supervisor("e2e-volumes") as supervisor:
         backend = ProcessBackend(supervisor, "nonce", "secret" * 8)
         async with backend.topology(DESIGN, logs, Clock()) as topology:
             yield topology
@@ -38,7 +38,7 @@ async def struck(topology: Topology, *between: Fault) -> list[Event]:
     played = [At("0s", fault) for fault in (faults.Kill(0), *between, faults.Restart(0))]
     async with timeline(played, topology, clock, told.append):
         pass
-    await topology.steady()
+    await topology.wait_until_healthy()
     return told
 
 

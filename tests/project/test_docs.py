@@ -1,14 +1,18 @@
 """The docs name every command and option, and every link in them leads somewhere."""
 
-import argparse
 import re
+import shlex
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
 
 import pytest
+import typer
+from typer.core import TyperGroup
 
-from harness.cli import build_parser
+from harness.cli.app import app
 from harness.common.errors import EnvironmentLacksError, UntrustedError, UsageError
 from harness.observations.requests import RECORD
 from harness.results.summary import SCHEMA, ArmFigures, DesignSummary, FaultFigures, SessionFigures, Summary
@@ -20,33 +24,23 @@ PAGES = sorted(
     if ".venv" not in path.parts
 )
 README = (ROOT / "README.md").read_text()
+CLI = (ROOT / "docs" / "cli.md").read_text()
 RESULTS = (ROOT / "docs" / "results.md").read_text()
 
 
-def subcommands(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
-    """The parser's subcommands by name."""
-    found: dict[str, argparse.ArgumentParser] = {}
-    for action in parser._actions:  # argparse keeps no public list of its actions
-        if isinstance(action, argparse._SubParsersAction):  # nor a public name of this one
-            found.update(action.choices)
-    return found
+def commands(app: typer.Typer, prefix: str = "harness") -> Iterator[tuple[str, set[str]]]:
+    """Every command with its long options, those inside a group too: ``harness baseline accept``."""
+    command_line = typer.main.get_command(app)
+    assert isinstance(command_line, TyperGroup)
+    pending = [(f"{prefix} {name}", command) for name, command in command_line.commands.items()]
+    for path, command in pending:
+        if isinstance(command, TyperGroup):
+            pending += [(f"{path} {name}", inner) for name, inner in command.commands.items()]
+        yield path, {option for parameter in command.params for option in parameter.opts if option.startswith("--")}
 
 
-def commands(parser: argparse.ArgumentParser, prefix: str = "harness") -> Iterator[tuple[str, argparse.ArgumentParser]]:
-    """Every command with its parser, subcommands of subcommands too: ``harness baseline accept``."""
-    for name, inner in subcommands(parser).items():
-        yield f"{prefix} {name}", inner
-        yield from commands(inner, f"{prefix} {name}")
-
-
-COMMANDS = dict(commands(build_parser()))
-OPTIONS = [
-    (command, option)
-    for command, parser in COMMANDS.items()
-    for action in parser._actions  # as above
-    for option in action.option_strings
-    if option.startswith("--") and option != "--help"
-]
+COMMANDS = dict(commands(app))
+OPTIONS = [(command, option) for command, options in COMMANDS.items() for option in sorted(options)]
 
 
 def names(text: str, word: str) -> bool:
@@ -71,13 +65,23 @@ def test_the_readme_shows_every_command(command: str) -> None:
 
 
 @pytest.mark.parametrize(("command", "option"), OPTIONS, ids=[" ".join(pair) for pair in OPTIONS])
-def test_the_readme_names_every_option(command: str, option: str) -> None:
-    assert names(sections(README)["The commands"], option), f"{option} of {command} is not there"
+def test_the_page_of_the_command_line_names_every_option(command: str, option: str) -> None:
+    assert names(sections(CLI)[f"`{command}`"], option), f"{option} of {command} is not there"
 
 
-def test_the_docs_name_no_option_that_is_not_there() -> None:
-    shown = set(re.findall(r"(?<![\w-])--[a-z][a-z0-9-]+", sections(README)["The commands"]))
-    assert shown - {option for _, option in OPTIONS} - {"--help"} == set()
+def test_the_page_of_the_command_line_is_what_make_docs_writes() -> None:
+    (line,) = re.findall(r"-m (typer .*) --output docs/cli\.md", (ROOT / "Makefile").read_text())
+    argv = [sys.executable, "-m", *shlex.split(line)]
+    generated = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert generated.strip() == CLI.strip(), "make docs"
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/cli.md"])
+def test_the_docs_name_no_option_that_is_not_there(page: str) -> None:
+    text = sections(README)["The commands"] if page == "README.md" else CLI
+    shown = set(re.findall(r"(?<![\w-])--[a-z][a-z0-9-]+", text))
+    own = {"--help", "--version", "--install-completion", "--show-completion"}
+    assert shown - {option for _, option in OPTIONS} - own == set()
 
 
 @pytest.mark.parametrize("problem", [UsageError, UntrustedError, EnvironmentLacksError])

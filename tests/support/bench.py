@@ -4,7 +4,7 @@ from pathlib import Path
 
 from harness.analysis.metrics.fold import fold
 from harness.cluster.backends import open_backend
-from harness.cluster.supervisor import supervised
+from harness.cluster.supervisor import start_supervisor
 from harness.results.arm_files import ArmFiles, ArmObservations
 from harness.results.summary import ArmFigures as Figures
 from harness.runner.arm_runner import ArmRunner
@@ -21,9 +21,9 @@ async def benched(
     """What was observed, and its figures."""
     arm = Arm(design, "fault", Sessions(concurrent=30, duration=duration, warmup="200ms"), faults)
     files = ArmFiles(into / "observations" / "arm")
-    async with supervised("benched") as supervisor, open_backend(backend, supervisor, "benched") as place:
+    async with start_supervisor("benched") as supervisor, open_backend(backend, supervisor, "benched") as place:
         bench = ArmRunner(place, supervisor, 1, Silent())
         async with bench.recording(arm, files) as told:
             await bench.measure(told, users)
-    seen = files.observations(design.name, "fault", {"warmup_s": arm.warmup, "duration_s": arm.seconds})
+    seen = files.read_observations(design.name, "fault", {"warmup_s": arm.warmup, "duration_s": arm.seconds})
     return seen, fold(seen)

@@ -156,13 +156,13 @@ class FakePart:
     async def tear_volume(self, cut: int) -> Evidence:
         return self._done(f"tear_volume {cut}")
 
-    async def slow(self, by: float) -> Evidence:
+    async def throttle(self, by: float) -> Evidence:
         self.slow_by = by
-        return self._done("slow")
+        return self._done("throttle")
 
-    async def quicken(self) -> Evidence:
+    async def unthrottle(self) -> Evidence:
         self.slow_by = 0.0
-        self.deeds.append("quicken")
+        self.deeds.append("unthrottle")
         return Evidence(True)
 
 
@@ -272,7 +272,7 @@ class FakeLink(FakePart):
     def well(self) -> bool:
         return self.condition == LinkState()
 
-    async def be(self, condition: LinkState) -> Evidence:
+    async def set_state(self, condition: LinkState) -> Evidence:
         self.condition = condition
         return Evidence(self.lands or condition == LinkState(), {"connections": 2, "held": 0, "dropped": 0})
 

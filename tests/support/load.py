@@ -20,7 +20,7 @@ from harness.load.http.event_loop import EventLoop
 from harness.load.http.response import Response
 from harness.load.http.target import Target
 from harness.load.recording.recorder import Chunk, Recorder, StringTable
-from harness.load.sessions.behaviour import Steps
+from harness.load.sessions.behaviour import SessionSteps
 from harness.load.sessions.context import LoadContext
 from harness.load.sessions.registry import SessionRegistry
 from harness.load.sessions.scheduling import Actor
@@ -153,12 +153,12 @@ class Visitor:
     model: ClassVar[ModelFactory] = tally
     devices: ClassVar[int] = 1
 
-    def __init__(self, session: Callable[[Client], Steps], timeout: float = 5.0, wait: float = 0.0) -> None:
+    def __init__(self, session: Callable[[Client], SessionSteps], timeout: float = 5.0, wait: float = 0.0) -> None:
         self._session = session
         self.timeout = timeout
         self.wait = wait
 
-    def session(self, client: Client, /) -> Steps:
+    def session(self, client: Client, /) -> SessionSteps:
         return self._session(client)
 
     def final(self, client: Client, /) -> Request | None:
@@ -208,7 +208,7 @@ class Driven:
 def drive(url: str, *sessions: Visitor, within: float = 10.0, target: Target | None = None) -> Driven:
     """Run sessions from the first request to the last; fails where they take too long."""
     event_loop, workload, chunks = EventLoop(), Once(), [np.empty(0, RECORD)]
-    event_loop.target = target or Target.of(url)
+    event_loop.target = target or Target.from_url(url)
     context = LoadContext(
         event_loop, Recorder(chunks.append), StringTable(), host=event_loop.target.host, seed=1, t0=time.monotonic_ns()
     )
@@ -219,7 +219,7 @@ def drive(url: str, *sessions: Visitor, within: float = 10.0, target: Target | N
         for user in sessions:
             registry.begin(user, workload).advance(None, now)
 
-    event_loop.at(0, start)
+    event_loop.call_at(0, start)
     running = gevent.spawn(event_loop.run)
     in_time = workload.done.wait(within)
     event_loop.close()
@@ -240,7 +240,7 @@ class Rig:
 
     def __init__(self, url: str) -> None:
         self.event_loop = EventLoop()
-        target = self.event_loop.target = Target.of(url)
+        target = self.event_loop.target = Target.from_url(url)
         self._chunks: list[Chunk] = []
         self._recorder = Recorder(self._chunks.append)
         self.names = StringTable()
@@ -255,7 +255,7 @@ class Rig:
         deadline = time.monotonic() + within
         while not holds():
             assert time.monotonic() < deadline, "it did not happen in time"
-            self.event_loop.turn()
+            self.event_loop.run_once()
 
     def visit(self, *users: Visitor) -> ClosedWorkload:
         """Let these users run their sessions, closed, until each has ended its first one."""

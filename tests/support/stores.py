@@ -15,7 +15,7 @@ from harness.cluster.stores import STORES, StoreType
 from harness.cluster.stores.etcd import EtcdStore
 from harness.cluster.stores.hazelcast import HazelcastStore
 from harness.cluster.stores.nats import NatsStore
-from harness.cluster.supervisor import Supervisor, supervised
+from harness.cluster.supervisor import Supervisor, start_supervisor
 from harness.common.errors import EnvironmentLacksError
 
 WITHIN = 60  # seconds
@@ -50,7 +50,7 @@ class HeldStores:
         if name in self._held:
             held = self._held[name]
             await held.resume()
-            assert (await held.restart()).landed
+            assert (await held.restart()).confirmed
             return held
         logs, agreeing = self._logs / name, AGREEING.get(name)
         store: StoreType = (
@@ -79,5 +79,5 @@ async def eventually(ask: Callable[[], Awaitable[T]]) -> T:
 
 @contextlib.asynccontextmanager
 async def held_stores(logs: Path) -> AsyncIterator[HeldStores]:
-    async with supervised("held-stores") as supervisor, AsyncExitStack() as scope:
+    async with start_supervisor("held-stores") as supervisor, AsyncExitStack() as scope:
         yield HeldStores(supervisor, scope, logs)

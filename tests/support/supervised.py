@@ -6,8 +6,8 @@ import sys
 import time
 from pathlib import Path
 
-from harness.cluster.supervisor import ProcessSpec, supervised
-from harness.cluster.supervisor.signals import paused
+from harness.cluster.supervisor import ProcessSpec, start_supervisor
+from harness.cluster.supervisor.signals import pause_child
 
 FORKS_AWAY = """
 import os, time
@@ -27,12 +27,12 @@ AWKWARD = {
 
 
 async def main(run: str, logs: Path, ending: str) -> None:
-    async with supervised(run) as supervisor:
+    async with start_supervisor(run) as supervisor:
         children = {
             name: await supervisor.spawn(ProcessSpec(name, "replica", argv, logs / f"{name}.log"))
             for name, argv in AWKWARD.items()
         }
-        await paused(children["frozen"])
+        await pause_child(children["frozen"])
         while children["forks"].log_tail().count("away") < 2 or not children["deaf"].log_tail():  # noqa: ASYNC110
             await asyncio.sleep(0.005)
         if ending == "fork" and os.fork() == 0:

@@ -8,27 +8,28 @@ import sys
 from pathlib import Path
 
 from harness.cluster.backends.process import ProcessBackend
-from harness.cluster.supervisor import supervised
+from harness.cluster.supervisor import start_supervisor
 from harness.common.clock import Clock
 from harness.faults import Partition, Pause, PauseStore, Slow
 from harness.scenario.balancing import Balancing
 from harness.scenario.design import Design
+from harness.scenario.services import BuiltIn
 
 FAULTS = (Pause(0), Slow(1), Partition("balancer-r1"), PauseStore())
 
 
 async def main(run: str, logs: Path, state: str, balancer: str, broken: bool) -> None:
     links = ("balancer",) if broken else ()
-    design = Design("plain", state=state, replicas=2, balancing=Balancing(name=balancer), links=links)
+    design = Design("plain", BuiltIn(state=state), replicas=2, balancing=Balancing(name=balancer), links=links)
     clock = Clock()
     clock.start()
     async with (
-        supervised(run) as supervisor,
+        start_supervisor(run) as supervisor,
         ProcessBackend(supervisor, run, "secret" * 8).topology(design, logs, clock) as topology,
     ):
         for fault in FAULTS if broken else ():
             evidence = await fault.inject(topology)
-            assert evidence.landed, fault
+            assert evidence.confirmed, fault
         print("up", flush=True)
         await asyncio.sleep(1000)
 

@@ -22,7 +22,7 @@ async def open_backend(backend: str, supervisor: ProcessSupervisor, run: str) ->
         yield ProcessBackend(supervisor, nonce=run, secret=secret)
         return
     from harness.cluster.backends.docker import DockerBackend  # noqa: PLC0415
-    from harness.cluster.containers import connected, supervise_containers  # noqa: PLC0415 - its SDK is loaded where it is used
+    from harness.cluster.containers import connect_engine, supervise_containers  # noqa: PLC0415 - its SDK is loaded where it is used
 
-    async with supervise_containers(connected(), supervisor, run) as dock:
+    async with supervise_containers(connect_engine(), supervisor, run) as dock:
         yield DockerBackend(dock, nonce=run, secret=secret)

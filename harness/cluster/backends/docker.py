@@ -16,10 +16,10 @@ from harness.cluster.replicas.container import (
 )
 from harness.cluster.replicas.probes import HealthProbe
 from harness.cluster.replicas.replica import ManagedReplica
-from harness.cluster.watch.logs import bounded
+from harness.cluster.watch.logs import bound_logs
 from harness.common.errors import UsageError
 from harness.common.ports import Reservation
-from harness.scenario.services import Compose, Image, Own
+from harness.scenario.services import Compose, Image, OwnService
 
 _APART = LinkState(DirectionState("hold"), DirectionState("hold"))
 
@@ -34,11 +34,11 @@ class NetworkLink:
     network: str
     port: None = None  # nothing stands in between
 
-    def instead_of(self, url: str) -> str:
+    def rewrite_url(self, url: str) -> str:
         """The far end's URL, as it is."""
         return url
 
-    async def be(self, condition: LinkState) -> Evidence:
+    async def set_state(self, condition: LinkState) -> Evidence:
         """Taken out of the network, or put back at the old address: landed when the engine says so.
 
         Raises:
@@ -57,10 +57,10 @@ class DockerBackend(ProcessBackend):
 
     _supervisor: DockerSupervisor
 
-    def _answering(self, target: Own) -> HealthProbe:
+    def _answering(self, target: OwnService) -> HealthProbe:
         return ContainerReadinessProbe(target.ready)
 
-    async def _own(self, site: Deployment, target: Own, store: str) -> Sequence[ManagedReplica]:
+    async def _own(self, site: Deployment, target: OwnService, store: str) -> Sequence[ManagedReplica]:
         """Copies of a service in an image, or of one of a Compose file."""
         if isinstance(target, Image):
             ports = [site.scope.enter_context(Reservation()) for _ in site.names]
@@ -77,7 +77,7 @@ class DockerBackend(ProcessBackend):
             raise UsageError(f"{site.design.name} is a program of this machine", "--backend process")
         for replica in replicas:
             replica.on_start = site.on_start
-        await site.scope.enter_async_context(bounded([site.logs / f"{name}.log" for name in site.names]))
+        await site.scope.enter_async_context(bound_logs([site.logs / f"{name}.log" for name in site.names]))
         return await start_all(site, replicas)
 
     async def _links(self, site: Deployment, routes: Iterator[Route]) -> Mapping[str, NetworkLink]:

@@ -14,23 +14,23 @@ from urllib.parse import urlsplit
 
 from harness.cluster import balancers
 from harness.cluster.capabilities import Balancer, Member, Store
-from harness.cluster.links import Laid, Route, linked
+from harness.cluster.links import AddressableLink, Route, open_links
 from harness.cluster.replicas.command import CommandReplica, OnStart, ReplicaOrders
 from harness.cluster.replicas.external import external_parts
 from harness.cluster.replicas.probes import HealthProbe, NonceProbe, ReadinessProbe
-from harness.cluster.replicas.replica import ManagedReplica, ProcessReplica, TargetSettings
-from harness.cluster.stores import STORES, needs
+from harness.cluster.replicas.replica import BuiltinReplica, ManagedReplica, TargetSettings
+from harness.cluster.stores import store_of
 from harness.cluster.supervisor import Supervisor
 from harness.cluster.topology import Topology
-from harness.cluster.watch.logs import bounded
-from harness.cluster.watch.sampler import Sampler, sampling
+from harness.cluster.watch.logs import bound_logs
+from harness.cluster.watch.sampler import Sampler, start_sampler
 from harness.common.bundled import targets_home
 from harness.common.clock import Clock
 from harness.common.errors import UsageError
 from harness.common.ports import LOOPBACK, Reservation, non_ephemeral_port
 from harness.scenario.balancing import Balancing
 from harness.scenario.design import Design
-from harness.scenario.services import Command, Own, Url
+from harness.scenario.services import BuiltIn, Command, OwnService, Url
 
 
 class StartBalancer(Protocol):
@@ -103,7 +103,7 @@ class ProcessBackend:
         logs.mkdir(parents=True, exist_ok=True)  # noqa: ASYNC240 - before anything is timed
         async with AsyncExitStack() as scope:
             topology = await self._brought_up(Deployment(scope, design, logs, port, clock, on_start))
-            await topology.steady()
+            await topology.wait_until_healthy()
             yield topology
 
     async def _brought_up(self, site: Deployment) -> Topology:
@@ -113,9 +113,9 @@ class ProcessBackend:
             sampler = await self._sampler(site)
             return Topology(design, ReadinessProbe(target.ready), list(copies), front, None, journal, sampler)
         store, another = await self._store(site), None
-        links: Mapping[str, Laid] = {}
+        links: Mapping[str, AddressableLink] = {}
         url = store.url.replace(LOOPBACK, self._supervisor.address(store.name, "store")) if store else ""
-        if target is not None:
+        if not isinstance(target, BuiltIn):
             answering: HealthProbe = self._answering(target)
             started, balancing = await self._own(site, target, url), _for_others(design.balancing, target)
         else:
@@ -126,7 +126,8 @@ class ProcessBackend:
                 for name, port in zip(site.names, ports, strict=True)
             }
             settings = TargetSettings(
-                design,
+                target,
+                design.limits,
                 self._nonce,
                 self._secret,
                 journal,
@@ -149,43 +150,46 @@ class ProcessBackend:
         site.scope.callback(shutil.rmtree, folder, ignore_errors=True)
         return folder
 
-    async def _links(self, site: Deployment, routes: Iterator[Route]) -> Mapping[str, Laid]:
-        return await site.scope.enter_async_context(linked(self._supervisor, routes, site.logs))
+    async def _links(self, site: Deployment, routes: Iterator[Route]) -> Mapping[str, AddressableLink]:
+        return await site.scope.enter_async_context(open_links(self._supervisor, routes, site.logs))
 
     async def _sampler(self, site: Deployment) -> Sampler:
-        return await site.scope.enter_async_context(sampling(self._supervisor, site.clock))
+        return await site.scope.enter_async_context(start_sampler(self._supervisor, site.clock))
 
     async def _store(self, site: Deployment) -> Store | None:
-        target = site.design.target
-        name = target.store if target is not None and not isinstance(target, Url) else needs(site.design.state)
-        return await site.scope.enter_async_context(STORES[name](self._supervisor, site.logs)) if name else None
+        store = store_of(site.design)
+        return await site.scope.enter_async_context(store(self._supervisor, site.logs)) if store else None
 
     async def _replicas(
-        self, site: Deployment, settings: TargetSettings, ports: Sequence[Reservation], links: Mapping[str, Laid]
+        self,
+        site: Deployment,
+        settings: TargetSettings,
+        ports: Sequence[Reservation],
+        links: Mapping[str, AddressableLink],
     ) -> Sequence[ManagedReplica]:
         replicas = []
         for name, port in zip(site.names, ports, strict=True):
             front, back = links.get(f"balancer-{name}"), links.get(f"{name}-store")
-            own = replace(settings, store=back.instead_of(settings.store)) if back and settings.store else settings
+            own = replace(settings, store=back.rewrite_url(settings.store)) if back and settings.store else settings
             at = front.port if front else None
-            replicas.append(ProcessReplica(name, own, self._supervisor, port, site.logs, reached_at=at))
+            replicas.append(BuiltinReplica(name, own, self._supervisor, port, site.logs, reached_at=at))
         return await start_all(site, replicas)
 
     async def _another(
         self, site: Deployment, settings: TargetSettings, peers: dict[str, str], numbers: Iterator[int]
-    ) -> ProcessReplica:
+    ) -> BuiltinReplica:
         """One replica more, without links; it ends with the scope at the latest."""
         port, name = site.scope.enter_context(Reservation()), f"r{next(numbers)}"
         peers[name] = f"{self._supervisor.address(name)}:{port.port}"
-        replica = ProcessReplica(name, settings, self._supervisor, port, site.logs)
+        replica = BuiltinReplica(name, settings, self._supervisor, port, site.logs)
         site.scope.push_async_callback(replica.stop)
         await replica.start()
         return replica
 
-    def _answering(self, target: Own) -> HealthProbe:
+    def _answering(self, target: OwnService) -> HealthProbe:
         return ReadinessProbe(target.ready)
 
-    async def _own(self, site: Deployment, target: Own, store: str) -> Sequence[ManagedReplica]:
+    async def _own(self, site: Deployment, target: OwnService, store: str) -> Sequence[ManagedReplica]:
         """Copies of a service of the user's own, up; ``store`` is the URL of theirs."""
         if not isinstance(target, Command):
             raise UsageError(f"{site.design.name} is in an image", "--backend docker")
@@ -199,7 +203,7 @@ class ProcessBackend:
             )
             for name in site.names
         ]
-        await site.scope.enter_async_context(bounded([site.logs / f"{name}.log" for name in site.names]))
+        await site.scope.enter_async_context(bound_logs([site.logs / f"{name}.log" for name in site.names]))
         return await start_all(site, replicas)
 
     async def _balancer(self, site: Deployment, balancing: Balancing, replicas: Sequence[ManagedReplica]) -> Balancer:
@@ -212,7 +216,7 @@ class ProcessBackend:
         return await site.scope.enter_async_context(starting)
 
 
-def _for_others(balancing: Balancing, target: Own) -> Balancing:
+def _for_others(balancing: Balancing, target: OwnService) -> Balancing:
     """As the design says, for replicas that neither answer on our health path nor say who they are."""
     return replace(balancing, health=replace(balancing.health, path=target.ready), names=True)
 

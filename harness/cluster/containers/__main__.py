@@ -2,8 +2,8 @@
 
 import sys
 
-from harness.cluster.containers.engine import connected
+from harness.cluster.containers.engine import connect_engine
 from harness.cluster.containers.image import LOCUST, PARTS, image
 
 if __name__ == "__main__":
-    print(image(connected(), LOCUST if "--locust" in sys.argv[1:] else PARTS))
+    print(image(connect_engine(), LOCUST if "--locust" in sys.argv[1:] else PARTS))

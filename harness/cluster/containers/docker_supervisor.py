@@ -144,7 +144,7 @@ class DockerSupervisor(Supervisor):
         except asyncio.CancelledError:
             starting.add_done_callback(self._abandon)
             raise
-        return self.keep(box.name, box.role, box.log, container, pid)
+        return self.adopt(box.name, box.role, box.log, container, pid)
 
     async def _room_for(self, name: str) -> None:
         """Wait until no former container of that name has its address any more."""
@@ -154,7 +154,7 @@ class DockerSupervisor(Supervisor):
         with contextlib.suppress(TimeoutError):  # the engine will say what is in the way
             await asyncio.wait_for(asyncio.gather(*former), _REMOVAL_TIMEOUT_S)
 
-    def keep(self, name: str, role: str, log: Path, container: str, pid: int) -> Child:
+    def adopt(self, name: str, role: str, log: Path, container: str, pid: int) -> Child:
         """Take a container that runs for a child."""
         number = next(self._numbers)
         command = ProcessSpec(name, role, (container,), log)
@@ -167,11 +167,11 @@ class DockerSupervisor(Supervisor):
     def _started(self, box: ContainerSpec) -> tuple[str, int]:
         api = self.engine.client.api
         try:
-            container = api.create_container(**self._asked(box))["Id"]
+            container = api.create_container(**self._create_options(box))["Id"]
             for name in NETWORKS[box.role][1:]:
                 self.connect(container, box.name, name)
             if box.entrypoint is None:
-                self.follow(container, box.log)
+                self.follow_log(container, box.log)
             api.start(container)
             return container, int(api.inspect_container(container)["State"]["Pid"])
         except (docker.errors.DockerException, OSError) as problem:
@@ -179,7 +179,7 @@ class DockerSupervisor(Supervisor):
                 f"the Docker engine does not start {box.name}: {problem}", f"its log is {box.log}"
             ) from problem
 
-    def _asked(self, box: ContainerSpec) -> dict[str, Any]:
+    def _create_options(self, box: ContainerSpec) -> dict[str, Any]:
         api, first = self.engine.client.api, self._networks[NETWORKS[box.role][0]]
         place = api.create_endpoint_config(ipv4_address=first.address(self._place(box.name)), aliases=[box.name])
         places: Any = {first.name: place}  # what the stubs call one endpoint is a mapping of them
@@ -211,7 +211,7 @@ class DockerSupervisor(Supervisor):
         """The name of a Compose project of the run's own."""
         return sweep.project(self._run, next(self._numbers))
 
-    def follow(self, container: str, log: Path) -> None:
+    def follow_log(self, container: str, log: Path) -> None:
         """Append to a file what a container says from now on. One that is ours writes there by itself."""
         said = self.engine.client.api.attach(container, stream=True, logs=False)
 
@@ -223,7 +223,7 @@ class DockerSupervisor(Supervisor):
         self._followers[container] = threading.Thread(target=write, name=f"log of {container}", daemon=True)
         self._followers[container].start()
 
-    async def heard_out(self, child: Child) -> None:
+    async def drain_log(self, child: Child) -> None:
         """Wait until all that a child which has ended said is in its log."""
         held = next(held for held in self._held.values() if held.child is child)
         if held.container in self._followers:
@@ -310,7 +310,7 @@ class DockerSupervisor(Supervisor):
 
         return await self._in_turn(held, work)
 
-    def told(self, event: Mapping[str, Any]) -> None:
+    def on_event(self, event: Mapping[str, Any]) -> None:
         """The engine's word that a container has ended (``die``), or is there no more (``destroy``)."""
         container, code = str(event["id"]), int(event["Actor"]["Attributes"].get("exitCode", 0))
         held = [held for held in self._held.values() if held.container == container]
@@ -322,7 +322,7 @@ class DockerSupervisor(Supervisor):
         else:
             self._early[container] = code
 
-    def lost(self) -> None:
+    def on_engine_lost(self) -> None:
         """The engine tells no more: whoever waits for an end must not wait for ever."""
         for held in self._held.values():
             held.removed.set()
@@ -331,15 +331,17 @@ class DockerSupervisor(Supervisor):
 
     def _tell(self, child: Child, code: int) -> None:
         code = _STOPS - code if code > _STOPS else code
-        child.ended(code)
-        if not child.asked:
+        child.mark_ended(code)
+        if not child.end_expected:
             self.deaths.put_nowait(Death(child.name, child.role, code, child.log))
 
     def make_networks(self) -> None:
         """Those that ``NETWORKS`` names."""
         for name in dict.fromkeys(name for names in NETWORKS.values() for name in names):
             # Of several networks the first by name leads out of a container: `app` comes before `store`.
-            self._networks[name] = networks.made(self.engine.client, f"harness-{self._run}-{name}", self.labels)
+            self._networks[name] = networks.create_network(
+                self.engine.client, f"harness-{self._run}-{name}", self.labels
+            )
 
 
 @dataclass
@@ -385,7 +387,7 @@ async def supervise_containers(
         EnvironmentLacksError: there is no image and none can be made, or the engine makes no network.
     """
     dock = DockerSupervisor(engine, supervisor, run, await asyncio.to_thread(image, engine))
-    await supervisor.at_end((sys.executable, "-P", str(Path(sweep.__file__)), run))
+    await supervisor.run_at_end((sys.executable, "-P", str(Path(sweep.__file__)), run))
     try:
         await asyncio.to_thread(dock.make_networks)
         with _watching(dock):
@@ -393,7 +395,7 @@ async def supervise_containers(
     finally:
         await asyncio.shield(asyncio.to_thread(sweep.sweep, engine.client, run))
         with contextlib.suppress(UntrustedError):  # it is gone itself
-            await supervisor.at_end(())
+            await supervisor.run_at_end(())
 
 
 @contextlib.contextmanager
@@ -406,9 +408,9 @@ def _watching(dock: DockerSupervisor) -> Iterator[None]:
     def listen() -> None:
         with contextlib.suppress(docker.errors.DockerException, OSError, ValueError, RuntimeError):  # closed
             for event in stream:
-                loop.call_soon_threadsafe(dock.told, event)
+                loop.call_soon_threadsafe(dock.on_event, event)
         with contextlib.suppress(RuntimeError):  # the loop has ended as well
-            loop.call_soon_threadsafe(dock.lost)
+            loop.call_soon_threadsafe(dock.on_engine_lost)
 
     thread = threading.Thread(target=listen, name="docker events", daemon=True)
     thread.start()

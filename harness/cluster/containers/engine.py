@@ -52,7 +52,7 @@ class Engine:
         return "0:0" if rootless else f"{os.getuid()}:{os.getgid()}"
 
 
-def connected(timeout: int = _TIMEOUT) -> Engine:
+def connect_engine(timeout: int = _TIMEOUT) -> Engine:
     """The engine; ``timeout`` is how long it may take for any one answer.
 
     Raises:

@@ -26,7 +26,7 @@ class Network:
         return str(self.subnet.network_address + _FIRST + number)
 
 
-def made(client: docker.DockerClient, name: str, labels: Mapping[str, str]) -> Network:
+def create_network(client: docker.DockerClient, name: str, labels: Mapping[str, str]) -> Network:
     """Make a network. Addresses can be fixed only in a subnet that is named: first the engine is asked for a free one.
 
     Raises:

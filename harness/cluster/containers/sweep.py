@@ -18,7 +18,7 @@ PROJECT = "com.docker.compose.project"  # Compose's own label
 OWNER = "session-harness.owner"
 
 
-def left(client: docker.DockerClient, label: str) -> tuple[list[Any], list[Any]]:
+def find_labelled(client: docker.DockerClient, label: str) -> tuple[list[Any], list[Any]]:
     """Containers and networks that carry a label (``name`` or ``name=value``)."""
     filters: dict[str, Any] = {"label": label}
     return client.containers.list(all=True, filters=filters, ignore_removed=True), client.networks.list(filters=filters)
@@ -49,8 +49,8 @@ def project(run: str, nth: int) -> str:
 def sweep(client: docker.DockerClient, run: str) -> None:
     """Remove what a run has; again where something was just being made."""
     for _ in range(3):
-        containers, networks = left(client, f"{RUN}={run}")
-        composed = [_composed(found, run) for found in left(client, PROJECT)]
+        containers, networks = find_labelled(client, f"{RUN}={run}")
+        composed = [_composed(found, run) for found in find_labelled(client, PROJECT)]
         if not (containers or networks or any(composed)):
             break
         remove([*containers, *composed[0]], [*networks, *composed[1]])

@@ -30,14 +30,14 @@ class Route:
     target: int
 
 
-class Laid(Link, Protocol):
+class AddressableLink(Link, Protocol):
     """A link as the parts at its ends are told of it."""
 
     @property
     def port(self) -> int | None:
         """Where it stands in for the far end; None where nothing stands in between."""
 
-    def instead_of(self, url: str) -> str:
+    def rewrite_url(self, url: str) -> str:
         """The far end's URL, by way of this link."""
 
 
@@ -49,12 +49,12 @@ class ProxiedLink:
     port: int
     control: Path
 
-    def instead_of(self, url: str) -> str:
+    def rewrite_url(self, url: str) -> str:
         """The far end's URL, by way of this link."""
         parts = urlsplit(url)
         return parts._replace(netloc=f"{parts.hostname}:{self.port}").geturl()
 
-    async def be(self, condition: LinkState) -> Evidence:
+    async def set_state(self, condition: LinkState) -> Evidence:
         """From now on be so: landed when the proxy says that it is.
 
         The facts are the connections concerned, and the bytes held and dropped since it was last told something.
@@ -74,7 +74,7 @@ class ProxiedLink:
 
 
 @asynccontextmanager
-async def linked(
+async def open_links(
     supervisor: Supervisor, routes: Iterable[Route], logs: Path
 ) -> AsyncIterator[Mapping[str, ProxiedLink]]:
     """The links by name, for the length of a scope; none at all, and no proxy, where there is no route.

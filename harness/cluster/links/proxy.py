@@ -23,7 +23,7 @@ _RESET = struct.pack("ii", 1, 0)  # SO_LINGER with no time: what closes so sends
 _END = b""
 
 
-class Way:
+class ProxyDirection:
     """What a link does in one direction: the same for all its connections."""
 
     def __init__(self, mode: str = "pass", latency: float = 0.0, rate: float | None = None) -> None:
@@ -49,7 +49,7 @@ class Flow:
 
     def feed(self, data: bytes) -> None:
         """Bytes have come, or the end of them."""
-        way = self._link.ways[self._direction]
+        way = self._link.directions[self._direction]
         if way.mode == "drop":
             self._link.dropped += len(data)
             self.spoiled = True
@@ -73,7 +73,7 @@ class Flow:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        while self._queue and self.sink is not None and self._link.ways[self._direction].mode != "hold":
+        while self._queue and self.sink is not None and self._link.directions[self._direction].mode != "hold":
             due, data = self._queue[0]
             if due > loop.time():
                 self._timer = loop.call_at(due, self.pump)
@@ -93,7 +93,7 @@ class Flow:
             self.sink.write(data)
 
 
-class End(asyncio.Protocol):
+class Endpoint(asyncio.Protocol):
     """One end of a connection: what comes there is fed to a flow."""
 
     def __init__(self, connection: "ProxiedConnection", into: Flow, out_of: Flow) -> None:
@@ -124,7 +124,7 @@ class ProxiedConnection:
         self._link = link
         self._requests = Flow(link, "requests")
         self._replies = Flow(link, "replies")
-        self.client = End(self, self._requests, self._replies)
+        self.client = Endpoint(self, self._requests, self._replies)
         self._opening: asyncio.Task[None] | None = None
         self._ends = 0
 
@@ -133,13 +133,13 @@ class ProxiedConnection:
         if self._requests.spoiled or self._replies.spoiled:
             self.cut()
             return
-        if self._opening is None and self._link.ways["requests"].mode == "pass":
+        if self._opening is None and self._link.directions["requests"].mode == "pass":
             self._opening = asyncio.create_task(self._open())
         self._requests.pump()
         self._replies.pump()
 
     async def _open(self) -> None:
-        server = End(self, self._replies, self._requests)
+        server = Endpoint(self, self._replies, self._requests)
         try:
             await asyncio.get_running_loop().create_connection(lambda: server, HOST, self._link.target)
         except OSError:
@@ -168,7 +168,7 @@ class ProxyLink:
     def __init__(self, port: int, target: int) -> None:
         self.port = port
         self.target = target
-        self.ways = {"requests": Way(), "replies": Way()}
+        self.directions = {"requests": ProxyDirection(), "replies": ProxyDirection()}
         self.connections: set[ProxiedConnection] = set()
         self.held = self.dropped = 0
         self._server: asyncio.Server | None = None
@@ -179,17 +179,17 @@ class ProxyLink:
             loop = asyncio.get_running_loop()
             self._server = await loop.create_server(self._accept, HOST, self.port, reuse_port=True, backlog=1024)
 
-    def _accept(self) -> End:
+    def _accept(self) -> Endpoint:
         connection = ProxiedConnection(self)
         self.connections.add(connection)
         asyncio.get_running_loop().call_soon(connection.proceed)
         return connection.client
 
-    async def told(self, requests: dict[str, Any], replies: dict[str, Any], cut: bool) -> dict[str, int]:
+    async def set_state(self, requests: dict[str, Any], replies: dict[str, Any], cut: bool) -> dict[str, int]:
         """From now on be so; how many connections that concerns, and what was held and dropped until now."""
         told = {"connections": len(self.connections), "held": self.held, "dropped": self.dropped}
         self.held = self.dropped = 0
-        self.ways = {"requests": Way(**requests), "replies": Way(**replies)}
+        self.directions = {"requests": ProxyDirection(**requests), "replies": ProxyDirection(**replies)}
         if cut and self._server is not None:
             self._server.close()
             self._server = None
@@ -210,7 +210,7 @@ async def serve(control: str, links: dict[str, ProxyLink]) -> None:
         while line := await reader.readline():
             order = json.loads(line)
             name = order.pop("link")
-            writer.write(json.dumps({"link": name, **await links[name].told(**order)}).encode() + b"\n")
+            writer.write(json.dumps({"link": name, **await links[name].set_state(**order)}).encode() + b"\n")
         writer.close()
 
     for link in links.values():
@@ -219,7 +219,7 @@ async def serve(control: str, links: dict[str, ProxyLink]) -> None:
         await server.serve_forever()
 
 
-def parsed(words: list[str]) -> dict[str, ProxyLink]:
+def parse_links(words: list[str]) -> dict[str, ProxyLink]:
     """``NAME=PORT:TARGET`` of every link."""
     links = {}
     for word in words:
@@ -230,4 +230,4 @@ def parsed(words: list[str]) -> dict[str, ProxyLink]:
 
 
 if __name__ == "__main__":
-    asyncio.run(serve(sys.argv[1], parsed(sys.argv[2:])))
+    asyncio.run(serve(sys.argv[1], parse_links(sys.argv[2:])))

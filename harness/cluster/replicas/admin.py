@@ -12,12 +12,12 @@ _TIMEOUT = aiohttp.ClientTimeout(total=2)
 _FAILURES = (aiohttp.ClientError, OSError, TimeoutError, ValueError, LookupError, TypeError)
 
 
-async def keys(host: str, port: int) -> Keys | None:
+async def fetch_keys(host: str, port: int) -> Keys | None:
     """The keys of the replica at an address; None where it tells none."""
     return await _keys("GET", host, port)
 
 
-async def use_keys(host: str, port: int, signing: int, accepted: Sequence[int]) -> Keys | None:
+async def replace_keys(host: str, port: int, signing: int, accepted: Sequence[int]) -> Keys | None:
     """Have it sign with the key ``signing`` and accept these; None where it does not say that it does."""
     told = await _keys("PUT", host, port, {"signing": signing, "accepted": list(accepted)})
     return told if told is not None and (told.signing, told.accepted) == (signing, tuple(sorted(accepted))) else None
@@ -31,7 +31,7 @@ async def _keys(method: str, host: str, port: int, body: object = None) -> Keys 
     return None
 
 
-async def load(host: str, port: int) -> SlotUsage | None:
+async def fetch_load(host: str, port: int) -> SlotUsage | None:
     """How busy its slots have been; None where it has none, or does not answer."""
     with contextlib.suppress(*_FAILURES):
         told = await _told("GET", f"http://{host}:{port}/load")

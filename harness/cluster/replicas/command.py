@@ -14,7 +14,7 @@ import psutil
 
 from harness.cluster.capabilities import Evidence
 from harness.cluster.replicas.probes import ReadinessProbe
-from harness.cluster.replicas.replica import ManagedReplica, reached
+from harness.cluster.replicas.replica import ManagedReplica, member_of
 from harness.cluster.supervisor import Child, ProcessSpec, Supervisor
 from harness.cluster.supervisor.main import descendants, identity, processes
 from harness.common.durations import parse_seconds
@@ -43,7 +43,7 @@ class CommandReplica(ManagedReplica):
     """One copy of a program, at a port of its own. Its boot id is its name and the number of its start."""
 
     def __init__(self, name: str, supervisor: Supervisor, port: Reservation, logs: Path, orders: ReplicaOrders) -> None:
-        super().__init__(supervisor, reached(name, supervisor, port.port), logs)
+        super().__init__(supervisor, member_of(name, supervisor, port.port), logs)
         self._target = orders.target
         self._port = port
         self._place = PlaceholderValues(port.port, name, orders.store)
@@ -74,7 +74,7 @@ class CommandReplica(ManagedReplica):
             ReadinessProbe(self._target.ready),
             time.monotonic() + parse_seconds(self._target.ready_within),
         )
-        while trouble := await answering.trouble(*self._address):
+        while trouble := await answering.problem(*self._address):
             if not child.alive:
                 raise self._ended(await child.wait())
             if time.monotonic() > give_up:
@@ -124,11 +124,11 @@ class CommandReplica(ManagedReplica):
         _end(left)
         free = await self._is_free()
         self._port.take_back()
-        return Evidence(done.landed and free, {**done.facts, "port_free": free})
+        return Evidence(done.confirmed and free, {**done.facts, "port_free": free})
 
     async def _is_free(self) -> bool:
         give_up = time.monotonic() + _GONE_TIMEOUT_S
-        while not await ReadinessProbe(None).trouble(*self._address):
+        while not await ReadinessProbe(None).problem(*self._address):
             if time.monotonic() > give_up:
                 return False
             await asyncio.sleep(_POLL_INTERVAL_S)
@@ -136,7 +136,7 @@ class CommandReplica(ManagedReplica):
 
     @property
     def _address(self) -> tuple[str, int]:
-        return self.member.outside
+        return self.member.address_from_host
 
 
 def listening(root: int) -> set[int]:

@@ -31,10 +31,10 @@ _HANG_UP_TIMEOUT_S = 0.3  # seconds after which the engine's proxy has found out
 class ContainerReadinessProbe(ReadinessProbe):
     """As a service of the user's own, behind the engine's proxy: that takes connections for whoever does not listen."""
 
-    async def trouble(self, host: str, port: int) -> str:
+    async def problem(self, host: str, port: int) -> str:
         """Without a path, an open port is one that stays open."""
         if self.path is not None:
-            return await super().trouble(host, port)
+            return await super().problem(host, port)
         try:
             async with asyncio.timeout(1.0):
                 reader, writer = await asyncio.open_connection(host, port)
@@ -78,9 +78,9 @@ class ContainerReplica(ManagedReplica):
             ContainerReadinessProbe(self._target.ready),
             time.monotonic() + parse_seconds(self._target.ready_within),
         )
-        while trouble := await answering.trouble(*self.member.outside):
+        while trouble := await answering.problem(*self.member.address_from_host):
             if not child.alive:
-                await self._dock.heard_out(child)
+                await self._dock.drain_log(child)
                 raise EnvironmentLacksError(
                     f"{self.name} ended with code {await child.wait()} before it was ready: {child.log_tail(3)}",
                     f"its log is {self._log}",
@@ -96,7 +96,7 @@ class ContainerReplica(ManagedReplica):
         """SIGTERM where it heeds that, and SIGKILL after ``grace`` seconds; returns when it is gone."""
         if self._child:
             await (self._child.stop(grace) if self._target.graceful else self._child.kill())
-            await self._dock.heard_out(self._child)
+            await self._dock.drain_log(self._child)
 
 
 class ImageReplica(ContainerReplica):
@@ -143,7 +143,7 @@ class ComposeReplica(ContainerReplica):
 
     async def _begin(self) -> Child:
         pid = await asyncio.to_thread(self._running)
-        return self._dock.keep(self.name, "replica", self._log, self._container, pid)
+        return self._dock.adopt(self.name, "replica", self._log, self._container, pid)
 
     def _running(self) -> int:
         api = self._dock.engine.client.api
@@ -151,7 +151,7 @@ class ComposeReplica(ContainerReplica):
             self._dock.connect(self._container, self.name, "app")
         else:
             api.start(self._container)
-        self._dock.follow(self._container, self._log)
+        self._dock.follow_log(self._container, self._log)
         return int(api.inspect_container(self._container)["State"]["Pid"])
 
 
@@ -189,7 +189,7 @@ async def _done(dock: DockerSupervisor, words: Sequence[str], target: Compose, l
     folder = Path(target.file).parent
     command = ProcessSpec("compose", "proxy", tuple(words), logs / "compose.log", dict(target.env), folder)
     child = await dock.processes.spawn(command)
-    child.asked = True  # it ends by itself
+    child.end_expected = True  # it ends by itself
     if await child.wait():
         last = " | ".join(child.log_tail(3).splitlines())
         raise EnvironmentLacksError(f"Compose does not do {words[-1]}: {last}", f"its log is {child.log}")

@@ -23,7 +23,7 @@ class HealthReport:
 class HealthProbe(Protocol):
     """How a part shows that it is there, and the right one."""
 
-    async def trouble(self, host: str, port: int) -> str:
+    async def problem(self, host: str, port: int) -> str:
         """What is wrong with what answers at an address; empty where nothing is."""
 
 
@@ -33,7 +33,7 @@ class NonceProbe:
 
     nonce: str
 
-    async def trouble(self, host: str, port: int) -> str:
+    async def problem(self, host: str, port: int) -> str:
         """It answers 200 with this run's nonce."""
         health = await probe(host, port)
         if health is None:
@@ -49,7 +49,7 @@ class ReadinessProbe:
 
     path: str | None
 
-    async def trouble(self, host: str, port: int) -> str:
+    async def problem(self, host: str, port: int) -> str:
         """It answers so, within two seconds."""
         if self.path is None:
             return "" if await _is_open(host, port) else "does not listen"

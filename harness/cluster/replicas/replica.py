@@ -13,12 +13,20 @@ from pathlib import Path
 from harness.cluster.capabilities import Evidence, Keys, Member, SlotUsage
 from harness.cluster.replicas import admin
 from harness.cluster.replicas.probes import HealthReport, probe
-from harness.cluster.replicas.volume import lost, size, torn
+from harness.cluster.replicas.volume import empty_volume, truncate_newest, volume_bytes
 from harness.cluster.supervisor import Child, ProcessSpec, Supervisor
-from harness.cluster.supervisor.signals import Throttle, killed, paused, resumed, stopped, terminated
+from harness.cluster.supervisor.signals import (
+    Throttle,
+    kill_child,
+    pause_child,
+    resume_child,
+    terminate_child,
+    wait_until_stopped,
+)
 from harness.common.errors import EnvironmentLacksError
+from harness.common.limits import Limits
 from harness.common.ports import LOOPBACK, Reservation
-from harness.scenario.design import Design
+from harness.scenario.services import BuiltIn
 
 READY_TIMEOUT_S = 15.0  # seconds
 GRACE_S = 6.0  # seconds that a replica asked to end is given: a second more than the targets give their requests
@@ -29,7 +37,8 @@ _POLL_INTERVAL_S = 0.02
 class TargetSettings:
     """What all replicas of one topology have in common."""
 
-    design: Design
+    service: BuiltIn
+    limits: Limits
     nonce: str
     secret: str
     journal: Path
@@ -48,10 +57,10 @@ class TargetSettings:
 
     def argv(self, name: str, port: int) -> tuple[str, ...]:
         """The command line of one replica (docs/wire.md)."""
-        design = self.design
+        service = self.service
         flags = {
-            "app": design.app,
-            "state": design.state,
+            "app": service.app,
+            "state": service.state,
             "host": self.listen,
             "port": str(port),
             "replica": name,
@@ -60,12 +69,12 @@ class TargetSettings:
             "journal": str(self.journal.absolute()),
             "volume": str(self.volume(name)),
             "peers": ",".join(f"{peer}={address}" for peer, address in self.peers.items()),
-            "service-time": design.service_time,
-            "slots": str(design.slots),
+            "service-time": service.service_time,
+            "slots": str(service.slots),
         }
         pairs = [
             *flags.items(),
-            *(("option", f"{key}={value}") for key, value in {**design.options, **self.changed}.items()),
+            *(("option", f"{key}={value}") for key, value in {**service.options, **self.changed}.items()),
         ]
         if self.store:
             pairs.append(("store", self.store))
@@ -78,7 +87,7 @@ class TargetSettings:
         return {"PYTHONPATH": os.pathsep.join(filter(None, [str(self.home), inherited]))}
 
 
-def reached(name: str, supervisor: Supervisor, port: int) -> Member:
+def member_of(name: str, supervisor: Supervisor, port: int) -> Member:
     """A replica at a port of this machine, which is its own port in a container too."""
     host = supervisor.address(name)
     return Member(name, host, port, None if host == LOOPBACK else (LOOPBACK, port))
@@ -112,8 +121,8 @@ class ManagedReplica(ABC):
 
     async def kill(self) -> Evidence:
         """SIGKILL: landed when its process is gone, by this signal."""
-        done = await killed(self._child)
-        return Evidence(done.landed, {**done.facts, "boot": self.boot})
+        done = await kill_child(self._child)
+        return Evidence(done.confirmed, {**done.facts, "boot": self.boot})
 
     async def restart(self) -> Evidence:
         """Start it again at its address: landed when it answers with another boot id. A no-op where it runs."""
@@ -128,35 +137,35 @@ class ManagedReplica(ABC):
 
     async def terminate(self) -> Evidence:
         """SIGTERM: landed when its process is gone."""
-        done = await terminated(self._child, GRACE_S)
-        return Evidence(done.landed, {**done.facts, "boot": self.boot})
+        done = await terminate_child(self._child, GRACE_S)
+        return Evidence(done.confirmed, {**done.facts, "boot": self.boot})
 
-    async def slow(self, by: float) -> Evidence:
+    async def throttle(self, by: float) -> Evidence:
         """Stopped for ``by`` seconds, let run for 10 ms, and so on: landed when the kernel showed it stopped."""
         if self._child is None or self.pid is None or self._throttle is not None:
             return Evidence(False, {"reason": "it was not running, or was slow already"})
         self._throttle = Throttle(self._child, by)
-        shown = await stopped(self._child)
-        return Evidence(shown.landed, {**shown.facts, "stands_still_s": by, "runs_s": Throttle.RUNS})
+        shown = await wait_until_stopped(self._child)
+        return Evidence(shown.confirmed, {**shown.facts, "stands_still_s": by, "runs_s": Throttle.RUNS})
 
-    async def quicken(self) -> Evidence:
+    async def unthrottle(self) -> Evidence:
         """Let run freely: landed when the kernel shows it running."""
         if self._throttle is not None:
             await self._throttle.end()
             self._throttle = None
-        return await resumed(self._child)
+        return await resume_child(self._child)
 
     async def pause(self) -> Evidence:
         """SIGSTOP: landed when the kernel shows it stopped."""
-        done = await paused(self._child)
-        return Evidence(done.landed, {**done.facts, "boot": self.boot})
+        done = await pause_child(self._child)
+        return Evidence(done.confirmed, {**done.facts, "boot": self.boot})
 
     async def resume(self) -> Evidence:
         """SIGCONT: landed when the kernel shows it running."""
-        return await resumed(self._child)
+        return await resume_child(self._child)
 
 
-class ProcessReplica(ManagedReplica):
+class BuiltinReplica(ManagedReplica):
     """A replica of a built-in target, which says of itself who it is."""
 
     def __init__(
@@ -170,7 +179,7 @@ class ProcessReplica(ManagedReplica):
         reached_at: int | None = None,
     ) -> None:
         """``reached_at`` is the port by which others reach it, where a link lies in between."""
-        super().__init__(supervisor, reached(name, supervisor, reached_at or port.port), logs)
+        super().__init__(supervisor, member_of(name, supervisor, reached_at or port.port), logs)
         self._settings = settings
         self._listens_on = port.port
         self._opened_s = 0.0
@@ -188,7 +197,7 @@ class ProcessReplica(ManagedReplica):
             self._log,
             self._settings.environment(),
             port=self._listens_on,
-            limits=self._settings.design.limits,
+            limits=self._settings.limits,
         )
         self._child = await self._supervisor.spawn(command)
         health = await self._ready(self._child)
@@ -218,26 +227,26 @@ class ProcessReplica(ManagedReplica):
 
     async def keys(self) -> Keys | None:
         """What it tells of its keys; None where it has none."""
-        return await admin.keys(LOOPBACK, self._listens_on)
+        return await admin.fetch_keys(LOOPBACK, self._listens_on)
 
     async def use_keys(self, signing: int, accepted: Sequence[int]) -> Keys | None:
         """Sign with this key and accept these, as whoever starts later will; None where it does not say so."""
-        told = await admin.use_keys(LOOPBACK, self._listens_on, signing, accepted)
+        told = await admin.replace_keys(LOOPBACK, self._listens_on, signing, accepted)
         if told is not None:
             self._settings.changed.update(signing=str(signing), accepted=",".join(map(str, accepted)))
         return told
 
     async def load(self) -> SlotUsage | None:
         """How busy its slots have been; None where its capacity is not emulated."""
-        return await admin.load(LOOPBACK, self._listens_on)
+        return await admin.fetch_load(LOOPBACK, self._listens_on)
 
     async def lose_volume(self) -> Evidence:
         """Empty its volume: landed when nothing is there any more, and it was down."""
-        return self._while_down(lost)
+        return self._while_down(empty_volume)
 
     async def tear_volume(self, cut: int) -> Evidence:
         """Cut up to ``cut`` bytes off the end of its newest file: landed when that is shorter, and it was down."""
-        return self._while_down(partial(torn, cut=cut))
+        return self._while_down(partial(truncate_newest, cut=cut))
 
     def _while_down(self, deed: Callable[[Path], Evidence]) -> Evidence:
         if self.pid is not None:
@@ -246,9 +255,9 @@ class ProcessReplica(ManagedReplica):
 
     async def restart(self) -> Evidence:
         """As of all replicas; the facts tell also the bytes on its volume, and how long it took to go on from them."""
-        bytes_kept = size(self._settings.volume(self.name))
+        bytes_kept = volume_bytes(self._settings.volume(self.name))
         done = await super().restart()
-        return Evidence(done.landed, {**done.facts, "volume_bytes": bytes_kept, "opened_s": self._opened_s})
+        return Evidence(done.confirmed, {**done.facts, "volume_bytes": bytes_kept, "opened_s": self._opened_s})
 
     async def health(self) -> HealthReport | None:
         """What it says of itself now; None where it does not answer."""

@@ -6,7 +6,7 @@ from pathlib import Path
 from harness.cluster.capabilities import Evidence
 
 
-def lost(volume: Path) -> Evidence:
+def empty_volume(volume: Path) -> Evidence:
     """Empty it: landed when nothing is there any more; the facts are the ``files`` and ``bytes`` that were."""
     files = _files(volume)
     gone = sum(path.stat().st_size for path in files)
@@ -15,7 +15,7 @@ def lost(volume: Path) -> Evidence:
     return Evidence(not _files(volume), {"files": len(files), "bytes": gone})
 
 
-def torn(volume: Path, cut: int) -> Evidence:
+def truncate_newest(volume: Path, cut: int) -> Evidence:
     """Cut up to ``cut`` bytes off the end of its newest file, as a power cut does: landed when it is shorter."""
     newest = max(_files(volume), key=lambda path: path.stat().st_mtime_ns, default=None)
     before = newest.stat().st_size if newest else 0
@@ -27,7 +27,7 @@ def torn(volume: Path, cut: int) -> Evidence:
     return Evidence(left < before, {"file": newest.name, "bytes_cut": before - left, "bytes_left": left})
 
 
-def size(volume: Path) -> int:
+def volume_bytes(volume: Path) -> int:
     """The bytes of all its files."""
     return sum(path.stat().st_size for path in _files(volume))
 

@@ -7,7 +7,7 @@ from harness.cluster.supervisor.client import (
     ProcessSpec,
     ProcessSupervisor,
     Supervisor,
-    supervised,
+    start_supervisor,
 )
 
-__all__ = ["ROLES", "Child", "Death", "ProcessSpec", "ProcessSupervisor", "Supervisor", "supervised"]
+__all__ = ["ROLES", "Child", "Death", "ProcessSpec", "ProcessSupervisor", "Supervisor", "start_supervisor"]

@@ -73,7 +73,7 @@ class Child:
         self._ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self.pid = pid
         self.own_pid = own_pid or pid  # as it knows itself: another one inside a container
-        self.asked = False  # whether its end is our doing
+        self.end_expected = False  # whether its end is our doing
 
     @property
     def name(self) -> str:
@@ -95,7 +95,7 @@ class Child:
         """Whether its end has not been told yet."""
         return not self._ended.done()
 
-    def ended(self, code: int) -> None:
+    def mark_ended(self, code: int) -> None:
         """The supervisor's word that it has ended and was collected."""
         if self.alive:
             self._ended.set_result(code)
@@ -115,13 +115,13 @@ class Child:
 
     async def kill(self) -> bool:
         """SIGKILL the whole group; returns when the process is gone: True if this is what ended it."""
-        self.asked = True
+        self.end_expected = True
         await self.signal(signal.SIGKILL, group=True)
         return await self.wait() == -signal.SIGKILL
 
     async def stop(self, grace: float = 5.0) -> int:
         """SIGTERM, and SIGKILL where it is still there after ``grace`` seconds; its exit code."""
-        self.asked = True
+        self.end_expected = True
         await self.signal(signal.SIGTERM)
         await self.signal(signal.SIGCONT, group=True)  # a frozen one could not even hear it
         try:
@@ -171,7 +171,7 @@ class Supervisor(ABC):
 
     def state(self, child: Child) -> str:
         """As ``Child.state``."""
-        found = main.stat(child.pid)
+        found = main.read_stat(child.pid)
         return found.state if found else "X"
 
     def address(self, name: str, role: str = "replica") -> str:
@@ -255,7 +255,7 @@ class ProcessSupervisor(Supervisor):
         order = {"do": "signal", "child": child, "signal": number, "group": group}
         return bool(await asyncio.shield(self._order(order)[1]))
 
-    async def at_end(self, argv: Sequence[str]) -> None:
+    async def run_at_end(self, argv: Sequence[str]) -> None:
         """Have a command run when all is ended, whatever ended it; none, if it is empty."""
         await asyncio.shield(self._order({"do": "at_end", "argv": list(argv)})[1])
 
@@ -315,12 +315,12 @@ class ProcessSupervisor(Supervisor):
             return
         self._children[order] = Child(self, order, command, pid)
         if order in self._abandoned:
-            self._children[order].asked = True
+            self._children[order].end_expected = True
             self._order({"do": "signal", "child": order, "signal": signal.SIGKILL, "group": True})
 
     def _child_ended(self, child: Child, code: int) -> None:
-        child.ended(code)
-        if not child.asked and not self._closing:
+        child.mark_ended(code)
+        if not child.end_expected and not self._closing:
             self.deaths.put_nowait(Death(child.name, child.role, code, child.log))
 
     def _lost(self) -> None:
@@ -334,7 +334,7 @@ class ProcessSupervisor(Supervisor):
                 waiting.set_exception(_ended_by_itself())
                 waiting.exception()  # seen, even where nobody waits for it any more
         for child in self.children:
-            child.ended(-signal.SIGKILL)
+            child.mark_ended(-signal.SIGKILL)
         if not self._closing:
             self.deaths.put_nowait(Death("supervisor", "harness", -signal.SIGKILL))
 
@@ -366,7 +366,7 @@ def environment(run_id: str) -> dict[str, str]:
 
 
 @asynccontextmanager
-async def supervised(
+async def start_supervisor(
     run_id: str, cpus: Mapping[str, tuple[int, ...]] | None = None
 ) -> AsyncIterator[ProcessSupervisor]:
     """A supervisor for the length of a scope. ``cpus`` says which cores a role may use; by default the machine decides.

@@ -68,7 +68,7 @@ class Stat(NamedTuple):
     started: int
 
 
-def stat(pid: int) -> Stat | None:
+def read_stat(pid: int) -> Stat | None:
     """One process, or None where there is none (or no /proc)."""
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
@@ -81,14 +81,14 @@ def stat(pid: int) -> Stat | None:
 def processes() -> Iterator[Stat]:
     """Every process of the machine; none where there is no /proc."""
     for name in os.listdir("/proc") if LINUX else ():
-        found = stat(int(name)) if name.isdigit() else None
+        found = read_stat(int(name)) if name.isdigit() else None
         if found is not None:
             yield found
 
 
 def identity(pid: int) -> str:
     """A pid with its start time, which tells it from a later process of the same number."""
-    found = stat(pid)
+    found = read_stat(pid)
     return f"{pid}:{found.started if found else 0}"
 
 
@@ -140,7 +140,7 @@ class SupervisorProcess:
         ends = self._watch_harness()
         for source in (self.channel.fileno(), wake.fileno(), *ends):
             poll.register(source, select.POLLIN)
-        self.say({"say": "ready", "scratch": self.scratch})
+        self.send({"say": "ready", "scratch": self.scratch})
         while True:
             ready = {source for source, _ in poll.poll()}
             if wake.fileno() in ready and set(wake.recv(4096)) & set(END_SIGNALS):
@@ -165,20 +165,20 @@ class SupervisorProcess:
         self.received.extend(received)
         *lines, self.buffer = (self.buffer + data).split(b"\n")
         for line in lines:
-            self.obey(json.loads(line))
+            self.execute(json.loads(line))
         return bool(data)
 
-    def obey(self, order: LaunchOrder) -> None:
+    def execute(self, order: LaunchOrder) -> None:
         """Do what is asked and answer."""
         try:
             value = {"spawn": self.spawn, "signal": self.signal, "at_end": self.at_end}[order["do"]](order)
         except (OSError, subprocess.SubprocessError) as problem:
             path, number = str(getattr(problem, "filename", "") or ""), getattr(problem, "errno", 0) or 0
-            self.say({"say": "failed", "order": order["order"], "errno": number, "path": path})
+            self.send({"say": "failed", "order": order["order"], "errno": number, "path": path})
         else:
-            self.say({"say": "done", "order": order["order"], "value": value})
+            self.send({"say": "done", "order": order["order"], "value": value})
 
-    def say(self, message: dict[str, str | int]) -> None:
+    def send(self, message: dict[str, str | int]) -> None:
         """Tell the harness, as long as it listens."""
         if self.channel is not None:
             self.channel.sendall(json.dumps(message).encode() + b"\n")
@@ -241,7 +241,7 @@ class SupervisorProcess:
             for child in [child for child, its in self.pids.items() if its == pid]:
                 del self.pids[child]
                 _kill(os.killpg, pid, signal.SIGKILL)  # a part's end is the end of its group: nginx leaves workers
-                self.say({"say": "exited", "child": child, "code": os.waitstatus_to_exitcode(status)})
+                self.send({"say": "exited", "child": child, "code": os.waitstatus_to_exitcode(status)})
 
     def end(self) -> None:
         """Kill all descendants until none is left (orphans come to this subreaper); remove what else there is."""

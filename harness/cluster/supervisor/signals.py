@@ -13,7 +13,7 @@ from harness.cluster.supervisor.client import Child
 _EFFECT_TIMEOUT_S = 1.0  # seconds in which a stopped process has to show as stopped, and a killed group as gone
 
 
-async def killed(child: Child | None) -> Evidence:
+async def kill_child(child: Child | None) -> Evidence:
     """SIGKILL it with its whole process group: landed if that is what ended it, once none of the group is left."""
     if child is None or not child.alive:
         return Evidence(False, {"reason": "it was not running"})
@@ -24,7 +24,7 @@ async def killed(child: Child | None) -> Evidence:
     return Evidence(landed, {"pid": child.pid, "signal": "SIGKILL", "pid_gone": not child.alive})
 
 
-async def terminated(child: Child | None, grace: float) -> Evidence:
+async def terminate_child(child: Child | None, grace: float) -> Evidence:
     """SIGTERM, and SIGKILL after ``grace`` seconds: landed once it is gone; the facts say whether it took force."""
     if child is None or not child.alive:
         return Evidence(False, {"reason": "it was not running"})
@@ -35,12 +35,12 @@ async def terminated(child: Child | None, grace: float) -> Evidence:
     )
 
 
-async def paused(child: Child | None) -> Evidence:
+async def pause_child(child: Child | None) -> Evidence:
     """SIGSTOP its process group: landed once the kernel shows it stopped."""
     return await _shown(child, signal.SIGSTOP, lambda state: state == "T")
 
 
-async def resumed(child: Child | None) -> Evidence:
+async def resume_child(child: Child | None) -> Evidence:
     """SIGCONT its process group: landed once the kernel shows it is no longer stopped."""
     return await _shown(child, signal.SIGCONT, lambda state: state not in "TZX")
 
@@ -57,7 +57,7 @@ class Throttle:
 
     async def _work(self) -> None:
         child = self._child
-        while child.alive and not child.asked:  # whoever ends it must not find it stopped again
+        while child.alive and not child.end_expected:  # whoever ends it must not find it stopped again
             await child.signal(signal.SIGSTOP, group=True)
             await asyncio.sleep(self._by)
             await child.signal(signal.SIGCONT, group=True)
@@ -71,7 +71,7 @@ class Throttle:
         await self._child.signal(signal.SIGCONT, group=True)
 
 
-async def stopped(child: Child) -> Evidence:
+async def wait_until_stopped(child: Child) -> Evidence:
     """Landed once the kernel shows it stopped, whoever stops it."""
     return await _awaited(child, "SIGSTOP", lambda state: state == "T")
 

@@ -11,7 +11,7 @@ _CHECK_INTERVAL_S = 0.25  # seconds
 
 
 @contextlib.asynccontextmanager
-async def bounded(logs: Sequence[Path]) -> AsyncIterator[None]:
+async def bound_logs(logs: Sequence[Path]) -> AsyncIterator[None]:
     """Keep the logs small for the length of a scope. Whoever writes them has to append (O_APPEND)."""
     watching = asyncio.create_task(_watch(logs))
     try:

@@ -99,7 +99,7 @@ def _memory(process: psutil.Process) -> float:
 
 
 @asynccontextmanager
-async def sampling(supervisor: Supervisor, clock: Clock) -> AsyncIterator[Sampler]:
+async def start_sampler(supervisor: Supervisor, clock: Clock) -> AsyncIterator[Sampler]:
     """A sampler at work for the length of a scope."""
     sampler = Sampler(supervisor, clock)
     watching = asyncio.create_task(sampler.watch())

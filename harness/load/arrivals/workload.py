@@ -58,7 +58,7 @@ class _UserPool:
             self._begin(session.user, now)
         else:
             self._context.log_once(f"{type(session.user).__name__}.session() ended without any request")
-            self._context.event_loop.at(
+            self._context.event_loop.call_at(
                 now + EMPTY_SESSION_INTERVAL_NS, lambda later: self._begin_again(session.user, later)
             )
 
@@ -83,7 +83,7 @@ def send_after_think_time(context: LoadContext, session: Actor, now: int) -> Non
         session.send(now)
     else:
         session.t_intended = now + round(wait * 1e9)
-        context.event_loop.at(session.t_intended, session.wake)
+        context.event_loop.call_at(session.t_intended, session.wake)
 
 
 class ClosedWorkload(_UserPool):
@@ -114,7 +114,7 @@ class _Arrivals:
 
     def _wait(self) -> None:
         if self._next is not None:
-            self._context.event_loop.at(self._next, self._arrive)
+            self._context.event_loop.call_at(self._next, self._arrive)
 
     def _arrive(self, now: int) -> None:
         if self._context.stopping:

@@ -19,7 +19,7 @@ class StartLoad:
     url: str
 
     @property
-    def is_here_only(self) -> bool:
+    def is_loopback(self) -> bool:
         """Whether the URL names this machine by a name that every machine has for itself."""
         host = urlsplit(self.url).hostname or ""
         return host in ("localhost", "::1") or host.startswith("127.")
@@ -142,7 +142,7 @@ class Broken:
 ControlCommand = ReplicaStarting | StartLoad | StopLoad | StartSweep | WorkerExited | Assignment | ClockReply
 ControlEvent = Ready | Snapshot | Stopped | Swept | Broken | Hello | ClockRequest | Joined | WorkerLost
 
-_DEEDS: dict[str, type[Any]] = {
+_COMMANDS: dict[str, type[Any]] = {
     "booting": ReplicaStarting,
     "start": StartLoad,
     "stop": StopLoad,
@@ -151,7 +151,7 @@ _DEEDS: dict[str, type[Any]] = {
     "enlisted": Assignment,
     "tock": ClockReply,
 }
-_WORDS: dict[str, type[Any]] = {
+_EVENTS: dict[str, type[Any]] = {
     "hello": Hello,
     "tick": ClockRequest,
     "joined": Joined,
@@ -170,7 +170,7 @@ class ChannelError(Exception):
 
 def encode(message: ControlCommand | ControlEvent) -> bytes:
     """One line."""
-    for verb, kinds in (("do", _DEEDS), ("say", _WORDS)):
+    for verb, kinds in (("do", _COMMANDS), ("say", _EVENTS)):
         for name, kind in kinds.items():
             if type(message) is kind:
                 return json.dumps({verb: name, **asdict(message)}).encode() + b"\n"
@@ -179,13 +179,13 @@ def encode(message: ControlCommand | ControlEvent) -> bytes:
 
 def decode_command(line: bytes) -> ControlCommand:
     """What the harness asks for."""
-    deed: ControlCommand = _decode(line, "do", _DEEDS)
+    deed: ControlCommand = _decode(line, "do", _COMMANDS)
     return deed
 
 
 def decode_event(line: bytes) -> ControlEvent:
     """What the load process says."""
-    word: ControlEvent = _decode(line, "say", _WORDS)
+    word: ControlEvent = _decode(line, "say", _EVENTS)
     return word
 
 
@@ -197,7 +197,7 @@ def _decode(line: bytes, verb: str, kinds: dict[str, type[Any]]) -> Any:
         raise ChannelError(f"not a message: {line[:200]!r} ({problem!r})") from problem
 
 
-class Lines:
+class LineSplitter:
     """Bytes in any pieces to whole lines."""
 
     def __init__(self) -> None:

@@ -35,22 +35,22 @@ class LoadPlan:
             raise UsageError(f"a load of kind {self.kind!r} lacks its size", f"see {LOAD} in docs/wire.md")
 
     @classmethod
-    def of(cls, load: Load) -> Self:
+    def from_load(cls, load: Load) -> Self:
         """The plan of a scenario's load."""
         if isinstance(load, Requests):
             return cls("open", rate=load.rate, sessions=load.sessions, arrivals=load.arrivals)
         return cls(load.kind, concurrent=load.concurrent, rate=load.rate, arrivals=load.arrivals)
 
     @classmethod
-    def of_plain(cls, told: Mapping[str, Any]) -> Self:
+    def from_dict(cls, told: Mapping[str, Any]) -> Self:
         """From what ``plain`` gave."""
         return cls(**{**told, "rate": of_plain(told["rate"]) if "rate" in told else None})
 
-    def plain(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """In plain values."""
         return {**asdict(self), "rate": plain(self.rate)}
 
-    def whole(self) -> Self:
+    def with_trace_times(self) -> Self:
         """With a trace's times in it, for whoever cannot read its file."""
         return replace(self, rate=self.rate.read()) if isinstance(self.rate, Trace) else self
 
@@ -59,7 +59,7 @@ class LoadPlan:
         """How many users Locust spawns: the live ones, or the pool; one that stands by where sessions arrive."""
         return self.concurrent or self.sessions or 1
 
-    def users_of(self, workers: int) -> int:
+    def users_for(self, workers: int) -> int:
         """The users of so many workers.
 
         Raises:
@@ -75,20 +75,20 @@ class LoadPlan:
 class Shard:
     """What one of several processes drives of a load: the ``nth``, from 0, ``of`` so many."""
 
-    nth: int = 0
-    of: int = 1
+    index: int = 0
+    count: int = 1
 
-    def number(self, index: int) -> int:
+    def session_number(self, index: int) -> int:
         """The number of its session with this index, from 1: no two processes have one in common."""
-        return index * self.of + self.nth + 1
+        return index * self.count + self.index + 1
 
-    def arrivals(self, all_of_them: Iterator[int]) -> Iterator[int]:
+    def select_arrivals(self, all_of_them: Iterator[int]) -> Iterator[int]:
         """Its arrivals: together the processes have each of them once, as one process would."""
-        return itertools.islice(all_of_them, self.nth, None, self.of)
+        return itertools.islice(all_of_them, self.index, None, self.count)
 
 
 #: That of a process which drives all of a load.
-WHOLE = Shard()
+WHOLE_LOAD = Shard()
 
 
 @dataclass(frozen=True)
@@ -103,11 +103,11 @@ class ProcessConfig:
     records: bool = True
 
     @classmethod
-    def read(cls, environ: Mapping[str, str]) -> Self | None:
+    def from_environment(cls, environ: Mapping[str, str]) -> Self | None:
         """From the environment; None where no harness has started this process."""
         if CHANNEL not in environ:
             return None
-        plan = LoadPlan.of_plain(json.loads(environ[LOAD]))
+        plan = LoadPlan.from_dict(json.loads(environ[LOAD]))
         workers = int(environ.get(WORKERS, "0"))
         records = environ.get(RECORDS) != "no"
         return cls(int(environ[CHANNEL]), Path(environ[SPOOL]), plan, int(environ[SEED]), workers, records)
@@ -118,20 +118,20 @@ class WorkerConfig:
     """What a worker knows before its master tells it the rest; ``nth`` is 0 where the master also numbers it."""
 
     spool: Path
-    nth: int
+    number: int
 
     @classmethod
-    def read(cls, environ: Mapping[str, str]) -> Self | None:
+    def from_environment(cls, environ: Mapping[str, str]) -> Self | None:
         """From the environment; None where this process is no worker of a harness."""
         return cls(Path(environ[SPOOL]), int(environ[WORKER])) if WORKER in environ else None
 
     def environment(self) -> dict[str, str]:
         """As variables."""
-        return {SPOOL: str(self.spool.absolute()), WORKER: str(self.nth)}
+        return {SPOOL: str(self.spool.absolute()), WORKER: str(self.number)}
 
 
 def environment(spool: Path, plan: LoadPlan, seed: int, by: DriverProcesses = ONE_PROCESS) -> dict[str, str]:
     """The orders as variables, but for the channel: whoever starts the process knows its descriptor there."""
-    told = {SPOOL: str(spool.absolute()), LOAD: json.dumps(plan.plain()), SEED: str(seed)}
+    told = {SPOOL: str(spool.absolute()), LOAD: json.dumps(plan.to_dict()), SEED: str(seed)}
     told |= {WORKERS: str(by.workers)} if by.workers else {}
     return told | ({} if by.records else {RECORDS: "no"})

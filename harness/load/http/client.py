@@ -57,7 +57,7 @@ class Message(NamedTuple):
     check: "Callable[[Response], bool] | None"
     answer: "Callable[[Response], bool] | None"
 
-    def bytes(self, op: int) -> bytes:
+    def encode(self, op: int) -> bytes:
         """What is sent: a JSON object that writes says which write it is."""
         if self.writes is None or not self.body.startswith(b"{"):
             return self.body

@@ -19,26 +19,26 @@ MAX_COOKIE_BYTES = 4096
 class Cookies:
     """Names and values as sent; ``line`` is the header ready to send, empty where there are none."""
 
-    __slots__ = ("_values", "line", "refused")
+    __slots__ = ("_values", "header_line", "rejected_name")
 
     def __init__(self) -> None:
         self._values: dict[bytes, bytes] = {}
-        self.line = b""
-        self.refused = b""  # the name of the latest that was too large
+        self.header_line = b""
+        self.rejected_name = b""  # the name of the latest that was too large
 
-    def take(self, headers: Iterable[bytes]) -> bool:
+    def update(self, headers: Iterable[bytes]) -> bool:
         """Apply the values of Set-Cookie headers; returns whether anything changed."""
         changed = False
         for header in headers:
             changed |= self._take(header)
         if changed:
             pairs = b"; ".join([name + b"=" + value for name, value in self._values.items()])
-            self.line = b"Cookie: " + pairs + b"\r\n" if pairs else b""
+            self.header_line = b"Cookie: " + pairs + b"\r\n" if pairs else b""
         return changed
 
-    def adopt(self, other: "Cookies") -> None:
+    def copy_from(self, other: "Cookies") -> None:
         """Have those of another session, as they are now."""
-        self._values, self.line = dict(other._values), other.line
+        self._values, self.header_line = dict(other._values), other.header_line
 
     def _take(self, header: bytes) -> bool:
         pair, _, attributes = header.partition(b";")
@@ -51,7 +51,7 @@ class Cookies:
         if self._values.get(name) == value:
             return False
         if len(name) + len(value) > MAX_COOKIE_BYTES:
-            self.refused = name
+            self.rejected_name = name
             return False
         self._values[name] = value
         if len(self._values) > MAX_COOKIES:

@@ -29,16 +29,16 @@ from harness.load.http.tls import TlsSocket
 from harness.load.http.wire import HeadCache, ProtocolError, ResponseReader
 
 MS = 1_000_000
-CHUNK = 65536
+RECEIVE_BYTES = 65536
 #: gevent's timers tick in milliseconds: the last stretch before a timer is waited for in select, which is finer.
-FINE_NS = 2 * MS
+FINE_WAIT_NS = 2 * MS
 #: To be woken takes a thread about so long.
-WATCH_NS = 60_000
+BUSY_WAIT_NS = 60_000
 #: How long the engine may keep the other greenlets waiting.
-TURN_NS = 5 * MS
+MAX_TURN_NS = 5 * MS
 #: Connections handled between two looks at the timers.
 _BATCH = 64
-IN, OUT = 0x001, 0x004  # EPOLLIN, EPOLLOUT
+READABLE, WRITABLE = 0x001, 0x004  # EPOLLIN, EPOLLOUT
 
 _socket: Any = monkey.get_original("socket", "socket")
 _select: Any = monkey.get_original("select", "select")
@@ -51,24 +51,24 @@ class Failure(enum.Enum):
     UNSENT = "not sent"
     TIMED_OUT = "timed out"
     RESET = "connection lost"
-    GARBLED = "garbled reply"
+    PROTOCOL_ERROR = "garbled reply"
     NOT_TRUSTED = "no TLS connection that can be trusted"
 
 
 class ExchangeHandler(Protocol):
     """Whoever sends by a lane."""
 
-    def replied(self, reply: Response, t_end: int) -> None:
+    def on_response(self, reply: Response, t_end: int) -> None:
         """The reply has come."""
 
-    def failed(self, failure: Failure, t_end: int) -> None:
+    def on_failure(self, failure: Failure, t_end: int) -> None:
         """No reply will come; ``lane.sent`` tells whether any byte of the request left."""
 
 
 class Pollable(Protocol):
     """A connection that the engine watches: a lane, or what a lane has become."""
 
-    def ready(self, event: int) -> None:
+    def on_ready(self, event: int) -> None:
         """It can be read, or written, or has ended."""
 
     def close(self) -> None:
@@ -81,8 +81,8 @@ class EventLoop:
     def __init__(self) -> None:
         self.target: Target | None = None
         self.in_flight = 0
-        self.lanes: dict[int, Pollable] = {}
-        self.heads = HeadCache()
+        self.connections: dict[int, Pollable] = {}
+        self.head_cache = HeadCache()
         self.outbox: list[Connection] = []
         self.epoll = _epoll()
         self._timers: list[tuple[int, int, Callable[[int], None]]] = []
@@ -90,7 +90,7 @@ class EventLoop:
         self.closed = False
         self._yielded = 0
 
-    def at(self, t_ns: int, call: Callable[[int], None]) -> None:
+    def call_at(self, t_ns: int, call: Callable[[int], None]) -> None:
         """Call ``call(now)`` at this time, or in the next turn if it has passed; never from within this call."""
         heapq.heappush(self._timers, (t_ns, next(self._order), call))
 
@@ -98,23 +98,23 @@ class EventLoop:
         """Handle what is ready and what is due, until ``close``."""
         try:
             while not self.closed:
-                self.turn()
-                if monotonic_ns() - self._yielded > TURN_NS:
+                self.run_once()
+                if monotonic_ns() - self._yielded > MAX_TURN_NS:
                     gevent.sleep(0)
                     self._yielded = monotonic_ns()
         finally:
             self.epoll.close()
 
-    def turn(self) -> None:
+    def run_once(self) -> None:
         """A batch of what is ready, then the timers that are due, then what they sent; where there is none, a rest.
 
         What is sent goes out in one burst: a server that is woken once works through it without sleeping in between.
         """
-        ready, lanes, timers = self.epoll.poll(0, _BATCH), self.lanes, self._timers
+        ready, lanes, timers = self.epoll.poll(0, _BATCH), self.connections, self._timers
         for fd, event in ready:
             lane = lanes.get(fd)
             if lane is not None:  # closed earlier in this batch
-                lane.ready(event)
+                lane.on_ready(event)
         now = monotonic_ns()
         if timers and timers[0][0] <= now:
             self._fire(now)
@@ -123,7 +123,7 @@ class EventLoop:
         if self.outbox:
             sending, self.outbox = self.outbox, []
             for outgoing in sending:
-                outgoing.post()
+                outgoing.flush()
 
     def _fire(self, now: int) -> None:
         due, timers = [], self._timers
@@ -134,13 +134,13 @@ class EventLoop:
 
     def _rest(self, now: int) -> None:
         """Wait for something to be ready, or for the next timer; before that the clock is watched for a moment."""
-        length = self._timers[0][0] - now - WATCH_NS if self._timers else 1000 * MS
+        length = self._timers[0][0] - now - BUSY_WAIT_NS if self._timers else 1000 * MS
         epoll = self.epoll.fileno()
-        if length < FINE_NS:
+        if length < FINE_WAIT_NS:
             if length > 0:
                 _select([epoll], [], [], length / 1e9)
         elif not _select([epoll], [], [], 0.001)[0]:
-            self._wait(length - FINE_NS)
+            self._wait(length - FINE_WAIT_NS)
 
     def _wait(self, length: int) -> None:
         """Wait as one greenlet among others: nothing was ready for a millisecond."""
@@ -151,7 +151,7 @@ class EventLoop:
     def close(self) -> None:
         """Close every connection; ``run`` returns after its turn."""
         self.closed = True
-        for lane in list(self.lanes.values()):
+        for lane in list(self.connections.values()):
             lane.close()
 
 
@@ -174,7 +174,7 @@ def _epoll() -> Any:
 
 
 # States of a lane: plain numbers, since the hot path compares with them.
-CLOSED, CONNECTING, SHAKING, IDLE, SENDING, AWAITING = range(6)
+CLOSED, CONNECTING, HANDSHAKING, IDLE, SENDING, AWAITING = range(6)
 
 
 class Connection:
@@ -214,7 +214,7 @@ class Connection:
         self._timeout = timeout_ns
         self._sock: Any = None
         self._state = CLOSED
-        self._inbox = ResponseReader(self._engine.heads)
+        self._inbox = ResponseReader(self._engine.head_cache)
         self._armed = self._busy = self._had_connection = self._repeatable = self._goes_on = False
         self._data = b""
         self._method = ""
@@ -246,7 +246,7 @@ class Connection:
         self._deadline = now + self._timeout
         if not self._armed:
             self._armed = True
-            engine.at(self._deadline, self._overdue)
+            engine.call_at(self._deadline, self._on_deadline)
         self.t_sent = t_sent or now
         self._goes_on = t_sent > 0
         if self._state == IDLE:
@@ -254,7 +254,7 @@ class Connection:
         else:
             self._connect()
 
-    def post(self) -> None:
+    def flush(self) -> None:
         """Send what ``send`` began, unless that has ended since."""
         if self._state == IDLE and self._busy:
             self._write()
@@ -267,18 +267,18 @@ class Connection:
     def close(self) -> None:
         """End the connection, not the exchange."""
         if self._sock is not None:
-            self._engine.lanes.pop(self._sock.fileno(), None)
+            self._engine.connections.pop(self._sock.fileno(), None)
             self._sock.close()  # which also takes it out of the epoll
             self._sock = None
         self._state = CLOSED
 
-    def _stirred(self) -> None:
+    def _on_event(self) -> None:
         """The connection can be read, or written, or has ended, and no reply is awaited on it."""
         state = self._state
         if state == CONNECTING:
-            self._connected()
-        elif state == SHAKING:
-            self._shake_hands()
+            self._on_connected()
+        elif state == HANDSHAKING:
+            self._handshake()
         elif state == SENDING:
             self._write()
         elif state == IDLE:
@@ -290,53 +290,53 @@ class Connection:
             raise UsageError("no URL to load", "give one with --host http://127.0.0.1:8080")
         self.reconnected |= self._had_connection
         self._exchanges = 0
-        self._inbox = ResponseReader(self._engine.heads)
+        self._inbox = ResponseReader(self._engine.head_cache)
         try:
             sock = self._sock = _socket(target.family, constants.SOCK_STREAM)
         except OSError as problem:
             raise EnvironmentLacksError(f"no further connection: {problem}", "ulimit -n 65536") from problem
         sock.setblocking(False)
         sock.setsockopt(constants.IPPROTO_TCP, constants.TCP_NODELAY, 1)
-        source = target.source(len(self._engine.lanes))
+        source = target.source_address(len(self._engine.connections))
         if source is not None:
             sock.setsockopt(constants.IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1)
             sock.bind(source)
         error = sock.connect_ex(target.address)
         if error not in (0, errno.EINPROGRESS):
-            self._refused(error)
+            self._on_connect_error(error)
             return
         self._state = CONNECTING
-        self._engine.lanes[sock.fileno()] = self
-        self._engine.epoll.register(sock.fileno(), OUT)
+        self._engine.connections[sock.fileno()] = self
+        self._engine.epoll.register(sock.fileno(), WRITABLE)
 
-    def _connected(self) -> None:
+    def _on_connected(self) -> None:
         error = self._sock.getsockopt(constants.SOL_SOCKET, constants.SO_ERROR)
         if error:
-            self._refused(error)
+            self._on_connect_error(error)
             return
         self._had_connection = True
-        self._engine.epoll.modify(self._sock.fileno(), IN)
+        self._engine.epoll.modify(self._sock.fileno(), READABLE)
         target = self._engine.target
         if target is not None and target.tls is not None:
             self._sock = TlsSocket(self._sock, target.tls, target.name)
-            self._state = SHAKING
-            self._shake_hands()
+            self._state = HANDSHAKING
+            self._handshake()
         else:
             self._write()
 
-    def _shake_hands(self) -> None:
+    def _handshake(self) -> None:
         try:
-            if self._sock.shake_hands():
+            if self._sock.do_handshake():
                 self._write()
         except OSError:
             self.close()
             self._fail(Failure.NOT_TRUSTED, monotonic_ns())
 
-    def _refused(self, error: int) -> None:
+    def _on_connect_error(self, error: int) -> None:
         self.close()
         failure = Failure.REFUSED if error == errno.ECONNREFUSED else Failure.UNSENT
         # Later, since the owner may send again at once and be refused at once.
-        self._engine.at(0, lambda now: self._fail(failure, now))
+        self._engine.call_at(0, lambda now: self._fail(failure, now))
 
     def _write(self) -> None:
         data, sent = self._data, self.sent
@@ -347,35 +347,35 @@ class Connection:
         except BlockingIOError:
             pass
         except OSError:
-            self._lost()
+            self._on_connection_lost()
             return
         self.sent = sent
         if sent == len(data):
             if self._state == SENDING:
-                self._engine.epoll.modify(self._sock.fileno(), IN)
+                self._engine.epoll.modify(self._sock.fileno(), READABLE)
             self._state = AWAITING
         elif self._state != SENDING:
             self._state = SENDING
-            self._engine.epoll.modify(self._sock.fileno(), IN | OUT)
+            self._engine.epoll.modify(self._sock.fileno(), READABLE | WRITABLE)
 
-    def ready(self, event: int) -> None:
+    def on_ready(self, event: int) -> None:
         """The connection can be read, or written, or has ended. (An answer may come to half a request.)"""
-        if self._state != AWAITING and not (self._state == SENDING and event & IN):
-            self._stirred()
+        if self._state != AWAITING and not (self._state == SENDING and event & READABLE):
+            self._on_event()
             return
         try:
-            data = self._sock.recv(CHUNK)
+            data = self._sock.recv(RECEIVE_BYTES)
         except BlockingIOError:
             return
         except OSError:
-            self._lost()
+            self._on_connection_lost()
             return
         now = monotonic_ns()
         try:
             reply = self._inbox.feed(data, self._method) if data else self._inbox.end(self._method)
         except ProtocolError:
             self.close()
-            self._fail(Failure.GARBLED, now)
+            self._fail(Failure.PROTOCOL_ERROR, now)
             return
         if data:
             self.received += len(data)
@@ -384,25 +384,25 @@ class Connection:
         if reply is not None:
             self._exchanges += 1
             self._state = IDLE
-            if not (reply.keep and data and self.sent == len(self._data)):
-                self._part(reply)
+            if not (reply.keep_alive and data and self.sent == len(self._data)):
+                self._end_use(reply)
             self._engine.in_flight -= 1
             self._busy = False
-            self._owner.replied(reply, now)
+            self._owner.on_response(reply, now)
         elif not data:
-            self._lost()
+            self._on_connection_lost()
 
-    def _part(self, reply: Response) -> None:
+    def _end_use(self, reply: Response) -> None:
         """Carry no further exchange: close, unless it has become a WebSocket, which is to be released."""
         if reply.status == 101:
-            self._engine.lanes.pop(self._sock.fileno(), None)
+            self._engine.connections.pop(self._sock.fileno(), None)
         else:
             self.close()
 
-    def release(self) -> tuple[Any, bytes]:
+    def detach(self) -> tuple[Any, bytes]:
         """The socket that has been upgraded, and what came on it beyond the upgrade; the lane has none any more."""
         sock, self._sock, self._state = self._sock, None, CLOSED
-        return sock, self._inbox.beyond
+        return sock, self._inbox.trailing_data
 
     def _check_idle(self) -> None:
         try:
@@ -413,7 +413,7 @@ class Connection:
             pass
         self.close()  # it has ended, or says what nobody asked for
 
-    def _lost(self) -> None:
+    def _on_connection_lost(self) -> None:
         stale = self._exchanges > 0 and self.t_first < 0
         self.close()
         if stale and not self.sent:
@@ -425,14 +425,14 @@ class Connection:
         else:
             self._fail(Failure.RESET if self.sent else Failure.UNSENT, monotonic_ns())
 
-    def _overdue(self, now: int) -> None:
+    def _on_deadline(self, now: int) -> None:
         if not self._busy:
             self._armed = False
         elif now < self._deadline:
-            self._engine.at(self._deadline, self._overdue)
+            self._engine.call_at(self._deadline, self._on_deadline)
         else:
             self._armed = False
-            failure = Failure.UNSENT if self._state in (CLOSED, CONNECTING, SHAKING) else Failure.TIMED_OUT
+            failure = Failure.UNSENT if self._state in (CLOSED, CONNECTING, HANDSHAKING) else Failure.TIMED_OUT
             self.close()
             self._fail(failure, now)
 
@@ -440,10 +440,10 @@ class Connection:
         """End the exchange under way as if its time were up."""
         if self._busy:
             self._deadline = now
-            self._overdue(now)
+            self._on_deadline(now)
 
     def _fail(self, failure: Failure, now: int) -> None:
         if self._busy:
             self._engine.in_flight -= 1
             self._busy = False
-            self._owner.failed(failure, now)
+            self._owner.on_failure(failure, now)

@@ -30,7 +30,7 @@ class Parser:
         """Take bytes (none: the connection has ended); returns the reply when it is whole.
 
         Raises:
-            GarbledError: this can become no reply.
+            ProtocolError: this can become no reply.
         """
         try:
             self._h11.receive_data(data)
@@ -60,30 +60,30 @@ class Parser:
         raw = b"\r\n".join([first, *(name + b": " + value for name, value in response.headers.raw_items())])
         head = Head(raw, response.status_code, lines)
         keep = self._h11.their_state is h11.DONE and not self._h11.trailing_data[0]
-        return Response(head, head.status, unpacked(head, bytes(self._body)), keep)
+        return Response(head, head.status, decompress(head, bytes(self._body)), keep)
 
 
-def unpacked(head: Head, body: bytes) -> bytes:
+def decompress(head: Head, body: bytes) -> bytes:
     """The body as it was before gzip or deflate, where the head says so; other codings stay as they came.
 
     Raises:
-        GarbledError: it is not what the head says, or grows beyond all bounds.
+        ProtocolError: it is not what the head says, or grows beyond all bounds.
     """
     codings = [coding for coding in (value.strip().lower() for value in head.all(b"content-encoding")) if coding]
     if not body or codings not in ([b"gzip"], [b"x-gzip"], [b"deflate"]):
         return body
     try:
-        return _inflated(body, _EITHER)
+        return _inflate(body, _EITHER)
     except zlib.error as problem:
         if codings != [b"deflate"]:
             raise ProtocolError(f"the body is not {codings[0].decode()}: {problem}") from problem
     try:
-        return _inflated(body, _RAW)  # what some servers take deflate for
+        return _inflate(body, _RAW)  # what some servers take deflate for
     except zlib.error as problem:
         raise ProtocolError(f"the body is not deflate: {problem}") from problem
 
 
-def _inflated(body: bytes, wbits: int) -> bytes:
+def _inflate(body: bytes, wbits: int) -> bytes:
     whole, left = bytearray(), body
     while left:  # gzip may come in several members
         stream = zlib.decompressobj(wbits)

@@ -9,7 +9,7 @@ _ANEW = (301, 302, 303)
 _ALIKE = (307, 308)
 
 
-def redirected(request: Request, reply: Response, origin: str) -> Request | None:
+def redirected_request(request: Request, reply: Response, origin: str) -> Request | None:
     """The request that the reply asks for in place of this one; None where it leads nowhere, or off ``origin``.
 
     301, 302 and 303 turn a POST into a GET, 303 any method but HEAD; 307 and 308 ask for the very same again.

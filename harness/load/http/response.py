@@ -19,7 +19,19 @@ class IrregularError(Exception):
 class Head:
     """The status line and the headers of a reply, without the empty line."""
 
-    __slots__ = ("_lines", "block", "boot", "cookies", "keep", "length", "numbers", "raw", "replica", "status", "whole")
+    __slots__ = (
+        "_lines",
+        "block",
+        "boot",
+        "cookies",
+        "keep_alive",
+        "length",
+        "raw",
+        "record_ids",
+        "replica",
+        "response_bytes",
+        "status",
+    )
 
     def __init__(self, raw: bytes, status: int, lines: list[tuple[bytes, bytes]]) -> None:
         self.raw = raw
@@ -28,15 +40,15 @@ class Head:
         self.cookies = self.all(b"set-cookie")  # every Set-Cookie, in order
         self.replica = self._first(b"x-replica")  # the replica that answered; empty where the balancer did
         self.boot = self._first(b"x-boot")  # the id of that replica's start
-        self.keep = raw.startswith(b"HTTP/1.1") and b"close" not in self.tokens(b"connection")
+        self.keep_alive = raw.startswith(b"HTTP/1.1") and b"close" not in self.tokens(b"connection")
         self.length = self._plain_length()  # of the body where one Content-Length tells it, else -1
         self.block = raw + b"\r\n\r\n"
-        self.whole = len(self.block) + self.length  # bytes of the reply, where the length is known
+        self.response_bytes = len(self.block) + self.length  # bytes of the reply, where the length is known
         #: The numbers of replica and boot, for whoever records many replies with this head.
-        self.numbers: tuple[int, int] | None = None
+        self.record_ids: tuple[int, int] | None = None
 
     @classmethod
-    def read(cls, raw: bytes) -> Self:
+    def parse(cls, raw: bytes) -> Self:
         """A head from its bytes.
 
         Raises:
@@ -65,7 +77,7 @@ class Head:
         return next((value.decode("latin-1") for key, value in self._lines if key == name), "")
 
     @property
-    def text(self) -> dict[str, str]:
+    def headers(self) -> dict[str, str]:
         """All headers by lower-case name; where a name repeats, the last."""
         return {name.decode("latin-1"): value.decode("latin-1") for name, value in self._lines}
 
@@ -76,7 +88,7 @@ class Response(msgspec.Struct, gc=False, eq=False):
     head: Head
     status: int
     body: bytes
-    keep: bool = True  # whether the connection can carry another request
+    keep_alive: bool = True  # whether the connection can carry another request
     _json: Any = _UNREAD
 
     @property
@@ -87,7 +99,7 @@ class Response(msgspec.Struct, gc=False, eq=False):
     @property
     def headers(self) -> dict[str, str]:
         """All headers by lower-case name; where a name repeats, the last. (For cookies: ``head.cookies``.)"""
-        return self.head.text
+        return self.head.headers
 
     @property
     def replica(self) -> str:

@@ -33,7 +33,7 @@ class Target:
     tls: Any = None  # a client's SSLContext
 
     @classmethod
-    def of(cls, url: str) -> Self:
+    def from_url(cls, url: str) -> Self:
         """The target of ``http://host:port`` or ``https://host``.
 
         A certificate is checked by the authorities that the system trusts, or those in the file that the
@@ -52,7 +52,7 @@ class Target:
         host = parts.netloc.rpartition("@")[2]
         return cls(host, found[0][0], found[0][4], parts.hostname, _tls() if parts.scheme == "https" else None)
 
-    def source(self, connections: int) -> tuple[str, int] | None:
+    def source_address(self, connections: int) -> tuple[str, int] | None:
         """What address to connect from where so many connections are open; None: whatever the system takes.
 
         On loopback one address has too few ports for many connections, but there are many addresses.

@@ -27,7 +27,7 @@ class TlsSocket:
         """End the connection, without a farewell."""
         self._sock.close()
 
-    def shake_hands(self) -> bool:
+    def do_handshake(self) -> bool:
         """Go on with the handshake; whether it is done.
 
         Raises:

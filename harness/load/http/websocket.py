@@ -11,11 +11,11 @@ from wsproto.connection import Connection, ConnectionType
 from wsproto.events import BytesMessage, CloseConnection, Event, Ping, TextMessage
 from wsproto.utilities import LocalProtocolError
 
-from harness.load.http.event_loop import CHUNK, IN, MS, OUT, EventLoop
+from harness.load.http.event_loop import MS, READABLE, RECEIVE_BYTES, WRITABLE, EventLoop
 
 MAX_MESSAGE_BYTES = 16 * 1024 * 1024
 #: How long the other side has for its half of the closing handshake.
-FAREWELL_NS = 1_000 * MS
+CLOSE_TIMEOUT_NS = 1_000 * MS
 _NORMAL, _ABNORMAL, _TOO_BIG = 1000, 1006, 1009
 
 
@@ -40,9 +40,9 @@ class WebSocket:
         self._unsent: deque[bytes] = deque()  # one at a time: TLS wants the same bytes again
         self._message = bytearray()
         self._size = self._t_first = 0
-        engine.lanes[sock.fileno()] = self
+        engine.connections[sock.fileno()] = self
 
-    def take(self, data: bytes, now: int) -> None:
+    def receive(self, data: bytes, now: int) -> None:
         """Take bytes that have come."""
         self._size += len(data)
         self._t_first = self._t_first or now
@@ -57,38 +57,38 @@ class WebSocket:
         message: Event = TextMessage(data=data.decode()) if text else BytesMessage(data=data)
         return self._put(self._frames.send(message))
 
-    def leave(self) -> None:
+    def start_closing(self) -> None:
         """Begin the closing handshake; whatever still comes is nobody's."""
         if self._listener is None or self._sock is None:
             return
         self._listener = None
         self._put(self._frames.send(CloseConnection(code=_NORMAL)))
-        self._engine.at(monotonic_ns() + FAREWELL_NS, lambda _: self.close())
+        self._engine.call_at(monotonic_ns() + CLOSE_TIMEOUT_NS, lambda _: self.close())
 
     def close(self) -> None:
         """End the connection at once."""
         if self._sock is not None:
-            self._engine.lanes.pop(self._sock.fileno(), None)
+            self._engine.connections.pop(self._sock.fileno(), None)
             self._sock.close()
             self._sock = None
 
-    def ready(self, event: int) -> None:
+    def on_ready(self, event: int) -> None:
         """The connection can be read, or written, or has ended."""
-        if event & OUT and self._unsent:
+        if event & WRITABLE and self._unsent:
             self._flush()
-        if event & ~OUT and self._sock is not None:
+        if event & ~WRITABLE and self._sock is not None:
             self._read()
 
     def _read(self) -> None:
         try:
-            data = self._sock.recv(CHUNK)
+            data = self._sock.recv(RECEIVE_BYTES)
         except BlockingIOError:
             return
         except OSError:
             data = b""
         now = monotonic_ns()
         if data:
-            self.take(data, now)
+            self.receive(data, now)
         else:
             self._end(_ABNORMAL, now)
 
@@ -135,11 +135,11 @@ class WebSocket:
                 else:
                     self._unsent[0] = first[sent:]
         except BlockingIOError:
-            self._engine.epoll.modify(self._sock.fileno(), IN | OUT)
+            self._engine.epoll.modify(self._sock.fileno(), READABLE | WRITABLE)
         except OSError:  # the next read tells
             self._unsent.clear()
         else:
-            self._engine.epoll.modify(self._sock.fileno(), IN)
+            self._engine.epoll.modify(self._sock.fileno(), READABLE)
 
     def _end(self, code: int, now: int) -> None:
         listener, self._listener = self._listener, None

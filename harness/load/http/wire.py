@@ -6,7 +6,7 @@ connection, an unusual head) is left to ``parser``.
 """
 
 from harness.load.http.client import Connect, Request
-from harness.load.http.parser import MAX_BODY_BYTES, MAX_HEAD_BYTES, Parser, ProtocolError, unpacked
+from harness.load.http.parser import MAX_BODY_BYTES, MAX_HEAD_BYTES, Parser, ProtocolError, decompress
 from harness.load.http.response import Head, IrregularError, Response
 
 __all__ = ["Encoder", "HeadCache", "ProtocolError", "Response", "ResponseReader"]
@@ -26,9 +26,9 @@ class HeadCache(dict[bytes, Head]):
     that the head tells, as it is, and a connection that goes on. Bounded: where there are too many, it begins anew.
     """
 
-    def keep(self, head: Head) -> bool:
+    def add(self, head: Head) -> bool:
         """Remember a head, where it is of that kind and likely to come again; whether it is."""
-        if head.length < 0 or not head.keep or head.cookies or head.all(b"content-encoding"):
+        if head.length < 0 or not head.keep_alive or head.cookies or head.all(b"content-encoding"):
             return False
         if len(head.raw) > _MAX_CACHED_BYTES or head.status in (204, 304):
             return False
@@ -45,7 +45,7 @@ _NEVER = Head(b"\0", 0, [])
 class ResponseReader:
     """The replies of one connection, from bytes in any pieces."""
 
-    __slots__ = ("_head", "_heads", "_latest", "_need", "_parser", "_pending", "_searched", "beyond")
+    __slots__ = ("_head", "_heads", "_latest", "_need", "_parser", "_pending", "_searched", "trailing_data")
 
     def __init__(self, heads: HeadCache) -> None:
         self._heads = heads
@@ -55,21 +55,21 @@ class ResponseReader:
         self._head: Head | None = None  # of the reply that is pending, once it is read
         self._need = 0  # bytes of that reply
         self._parser: Parser | None = None
-        self.beyond = b""  # what came after a 101: no HTTP any more
+        self.trailing_data = b""  # what came after a 101: no HTTP any more
 
     def feed(self, data: bytes, method: str) -> Response | None:
         """Take bytes; returns the reply to a request of ``method`` when it is whole.
 
         Raises:
-            GarbledError: this can become no reply.
+            ProtocolError: this can become no reply.
         """
         head = self._latest
-        if data.startswith(head.block) and len(data) == head.whole and method != "HEAD":
+        if data.startswith(head.block) and len(data) == head.response_bytes and method != "HEAD":
             return Response(head, head.status, data[len(head.block) :])
         if head is _NEVER or method == "HEAD":
             return self._take(data, method)
         known = self._heads.get(data[: data.find(_HEAD_ENDS)])
-        if known is None or len(data) != known.whole:
+        if known is None or len(data) != known.response_bytes:
             self._latest = _NEVER
             return self._take(data, method)
         self._latest = known
@@ -79,7 +79,7 @@ class ResponseReader:
         """The connection has ended; returns the reply that this completes, if any.
 
         Raises:
-            GarbledError: it ended within a reply.
+            ProtocolError: it ended within a reply.
         """
         if self._parser is not None:
             return self._parser.feed(b"")
@@ -97,7 +97,7 @@ class ResponseReader:
                 bare = b"\n\n" in self._pending or b"\n\r\n" in self._pending  # lines that end without CR
                 return self._parsed(self._drained(), method) if bare else None
             try:
-                head = self._heads.get(raw) or Head.read(raw)
+                head = self._heads.get(raw) or Head.parse(raw)
             except IrregularError:
                 return self._parsed(self._drained(), method)
             if 100 <= head.status < 200 and head.status != 101:
@@ -105,7 +105,7 @@ class ResponseReader:
                 self._searched = 0
                 continue
             if head.status == 101 and method == UPGRADE:
-                self.beyond = self._drained()[len(raw) + 4 :]
+                self.trailing_data = self._drained()[len(raw) + 4 :]
                 return Response(head, 101, b"", False)
             length = _length(head, method)
             if length < 0:
@@ -126,12 +126,12 @@ class ResponseReader:
 
     def _whole(self, head: Head) -> Response:
         begin, need = len(head.raw) + 4, self._need
-        body = unpacked(head, bytes(self._pending[begin:need]))
+        body = decompress(head, bytes(self._pending[begin:need]))
         beyond = len(self._pending) > need
         self._drained()
-        if need == head.whole and not beyond and self._heads.keep(head):
+        if need == head.response_bytes and not beyond and self._heads.add(head):
             self._latest = head
-        return Response(head, head.status, body, head.keep and not beyond)
+        return Response(head, head.status, body, head.keep_alive and not beyond)
 
     def _parsed(self, data: bytes, method: str = "") -> Response | None:
         if self._parser is None:
@@ -153,7 +153,7 @@ def _length(head: Head, method: str) -> int:
     """The body's length where it is known beforehand, else -1.
 
     Raises:
-        GarbledError: nobody means to send so much.
+        ProtocolError: nobody means to send so much.
     """
     if method == "HEAD" or head.status in (204, 304):
         return 0
@@ -170,7 +170,7 @@ class Encoder:
         self._host = b"Host: " + host.encode("ascii") + b"\r\n"
         self._lines: dict[tuple[str, str], bytes] = {}
 
-    def halves(self, request: Request, session_lines: bytes) -> tuple[bytes, bytes]:
+    def encode_around_key(self, request: Request, session_lines: bytes) -> tuple[bytes, bytes]:
         """The bytes of a request, around the place for its Idempotency-Key; ``session_lines`` are its session's own.
 
         Raises:
@@ -189,10 +189,10 @@ class Encoder:
         Raises:
             ValueError: a path or a header that cannot be sent.
         """
-        first, rest = self.halves(request, session_lines)
+        first, rest = self.encode_around_key(request, session_lines)
         return first + key + rest
 
-    def upgrade(self, asked: Connect, session_lines: bytes, key: str) -> bytes:
+    def encode_upgrade(self, asked: Connect, session_lines: bytes, key: str) -> bytes:
         """The bytes that ask for a WebSocket (RFC 6455, section 4.1).
 
         Raises:

@@ -16,7 +16,7 @@ from harness.load.control.channel import ControlCommand, Ready, ReplicaStarting,
 from harness.load.control.plan import LoadPlan, ProcessConfig, WorkerConfig
 from harness.load.recording.histograms import spool_writer
 from harness.load.recording.live_stats import Lag, LiveStats
-from harness.load.recording.meter import Meter
+from harness.load.recording.meter import CpuMeter
 from harness.load.recording.recorder import Recorder, SpoolWriter, StringTable
 from harness.load.workers.control_socket import ControlSocket
 from harness.load.workers.greenlets import spawn
@@ -37,11 +37,11 @@ class LocustfileAdapter:
         self._environment = environment
         self._control = control
         self._spool = spool
-        self._names = StringTable(self._spool.tell)
+        self._names = StringTable(self._spool.write_name)
         self._lag = Lag(_later)
-        self._live_stats = LiveStats(self._lag, Meter(_later))
+        self._live_stats = LiveStats(self._lag, CpuMeter(_later))
         self._lag.start(time.monotonic_ns())
-        self._recorder = Recorder(self._spool.write, self._live_stats.fold)
+        self._recorder = Recorder(self._spool.write, self._live_stats.add)
         self._boots: dict[str, str] = {}
         self._t0 = self._sent = 0
         self._stopping = self._stopped = self._swept = False
@@ -71,7 +71,7 @@ class LocustfileAdapter:
     def _begin(self, start: StartLoad) -> None:
         self._environment.events.request.add_listener(self._record)
         self._t0 = start.t0
-        self._spool.measure(start.warmup, start.duration)
+        self._spool.set_window(start.warmup, start.duration)
         self._spawn(self._control.report, start.t0, self._snapshot, lambda: self._stopped)
         self._spawn(self._stop_at, start.t0 / 1e9 + start.duration)
 
@@ -89,7 +89,7 @@ class LocustfileAdapter:
             0,
             0,
             0,
-            self._names.number("name", name if name.startswith(request_type) else f"{request_type} {name}"),
+            self._names.intern("name", name if name.startswith(request_type) else f"{request_type} {name}"),
             Method.__members__.get(request_type, Method.OTHER),
             outcome,
             0,
@@ -97,8 +97,8 @@ class LocustfileAdapter:
             0,
             0,
             status,
-            self._names.number("replica", replica),
-            self._names.number("boot", headers.get("X-Boot") or self._boots.get(replica, "")),
+            self._names.intern("replica", replica),
+            self._names.intern("boot", headers.get("X-Boot") or self._boots.get(replica, "")),
             begin - self._t0,
             begin - self._t0,
             NO_TIME,
@@ -172,17 +172,17 @@ def on_locust_init(environment: Any, **_: Any) -> None:
     """Once Locust is set up, and before it spawns users."""
     if any(hasattr(user_class, "session") for user_class in environment.user_classes):
         return
-    if config := ProcessConfig.read(os.environ):
+    if config := ProcessConfig.from_environment(os.environ):
         if config.workers:
             Master(environment, config).hold_until_start(STOP_TIMEOUT_S)
             return
         control = ControlSocket(config.channel)
         _check(config.load, control)
         LocustfileAdapter(environment, control, spool_writer(config.spool, config.records)).hold()
-    elif worker_config := WorkerConfig.read(os.environ):
+    elif worker_config := WorkerConfig.from_environment(os.environ):
         transport = WorkerTransport(environment.runner, worker_config)
         assignment = transport.enlist()
-        _check(LoadPlan.of_plain(assignment.load), transport)
+        _check(LoadPlan.from_dict(assignment.load), transport)
         spool = spool_writer(worker_config.spool, assignment.records)
         LocustfileAdapter(environment, transport, spool).obey_master()
         transport.join()

@@ -15,14 +15,24 @@ from locust.runners import MasterRunner
 from harness.load.control.plan import ProcessConfig, WorkerConfig
 from harness.load.http.client import Client, Request, Sleep
 from harness.load.http.response import Response
-from harness.load.sessions.behaviour import DefaultBehaviour, Steps
+from harness.load.sessions.behaviour import DefaultBehaviour, SessionSteps
 from harness.load.workers.controlled import ControlledRunner
 from harness.load.workers.load_runner import LoadRunner
 from harness.load.workers.master import Master
 from harness.load.workers.standalone import StandaloneMaster, StandaloneRunner
 from harness.oracle.models import ModelFactory, tally
 
-__all__ = ["Client", "Environment", "Request", "Response", "SessionUser", "Sleep", "Steps", "between", "constant"]
+__all__ = [
+    "Client",
+    "Environment",
+    "Request",
+    "Response",
+    "SessionSteps",
+    "SessionUser",
+    "Sleep",
+    "between",
+    "constant",
+]
 
 
 class SessionUser(DefaultBehaviour, User):
@@ -38,7 +48,7 @@ class SessionUser(DefaultBehaviour, User):
     model: ClassVar[ModelFactory] = tally
     timeout: float = 10.0
 
-    def session(self, client: Client, /) -> Steps:
+    def session(self, client: Client, /) -> SessionSteps:
         """Yield requests; each ``yield`` gives the ``Response`` (``status`` 0 if none came).
 
         Yield ``Sleep(seconds)`` to rest, beyond the waiting time.
@@ -73,12 +83,12 @@ def load_runner_of(environment: Environment) -> LoadRunner:
 
 def on_locust_init(environment: Environment, **_: Any) -> None:
     """Once Locust is set up: obey the harness if it started this process, else run alone."""
-    if config := ProcessConfig.read(os.environ):
+    if config := ProcessConfig.from_environment(os.environ):
         if config.workers:
             Master(environment, config).hold()
             return
         runner: ControlledRunner | StandaloneRunner = ControlledRunner.from_process_config(environment, config)
-    elif worker_config := WorkerConfig.read(os.environ):
+    elif worker_config := WorkerConfig.from_environment(os.environ):
         runner = ControlledRunner.from_worker_config(environment, worker_config)
     elif isinstance(environment.runner, MasterRunner):
         StandaloneMaster(environment)

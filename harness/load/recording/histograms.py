@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from harness.load.recording.recorder import Chunk, SpoolWriter, load_phase
-from harness.observations.aggregates import FILE, AggregateStats
+from harness.observations.aggregates import AGGREGATES_FILE, AggregateStats
 from harness.observations.requests import Anomaly, Outcome
 
 #: What a crash may cost.
@@ -20,26 +20,26 @@ class HistogramWriter(SpoolWriter):
 
     def __init__(self, directory: Path) -> None:
         super().__init__(directory)
-        self.tallied = AggregateStats.none()
+        self.stats = AggregateStats.empty()
         self._replicas = {0: ""}
         self._window = (0, 0)
         self._sessions = SessionTracker()
         self._written = time.monotonic()
 
-    def measure(self, start: float, end: float) -> None:
+    def set_window(self, start: float, end: float) -> None:
         """Count what is intended from ``start`` to before ``end`` (seconds from T0); until this is said, nothing."""
         self._window = (round(start * 1e9), round(end * 1e9))
 
-    def tell(self, kind: str, number: int, value: str) -> None:
+    def write_name(self, kind: str, number: int, value: str) -> None:
         """Note a name."""
-        super().tell(kind, number, value)
+        super().write_name(kind, number, value)
         if kind == "replica":
             self._replicas[number] = value
 
     def write(self, chunk: Chunk) -> None:
         """Count records."""
         load = load_phase(chunk)
-        self._sessions.see(load)
+        self._sessions.update(load)
         start, end = self._window
         self._count(load[(load["t_intended"] >= start) & (load["t_intended"] < end)])
         if time.monotonic() - self._written > WRITE_INTERVAL_S:
@@ -51,7 +51,7 @@ class HistogramWriter(SpoolWriter):
         super().write_ledgers(testimonies)
 
     def _count(self, load: Chunk) -> None:
-        tallied, ok = self.tallied, load["outcome"] == Outcome.OK
+        tallied, ok = self.stats, load["outcome"] == Outcome.OK
         tallied.latency.add(load["t_end"] - load["t_intended"])
         tallied.service.add(load["t_end"] - load["t_sent"])
         tallied.ok += int(ok.sum())
@@ -65,8 +65,8 @@ class HistogramWriter(SpoolWriter):
         tallied.count_replicas(dict(zip(names, counts.tolist(), strict=True)))
 
     def _save(self) -> None:
-        self.tallied.moved, self.tallied.wrong = self._sessions.moved, self._sessions.wrong
-        self.write_whole(FILE, [json.dumps(self.tallied.to_json())])
+        self.stats.moved, self.stats.wrong = self._sessions.moved, self._sessions.wrong
+        self.write_whole(AGGREGATES_FILE, [json.dumps(self.stats.to_json())])
         self._written = time.monotonic()
 
 
@@ -88,7 +88,7 @@ class SessionTracker:
         """How many were shown a wrong reply."""
         return len(self._wrong)
 
-    def see(self, load: Chunk) -> None:
+    def update(self, load: Chunk) -> None:
         """Take the requests of a chunk, in their order."""
         self._wrong.update(load["session"][load["anomaly"] == Anomaly.WRONG].tolist())
         answered = load[load["replica"] != 0]

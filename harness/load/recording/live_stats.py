@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from harness.load.recording.meter import Meter
+from harness.load.recording.meter import CpuMeter
 from harness.load.recording.recorder import Chunk, load_phase
 from harness.observations.requests import Outcome
 from harness.observations.samples import Snapshot
@@ -53,7 +53,7 @@ class Lag:
 class LiveStats:
     """Cumulative figures of the load; the sweep is not load, and is left out. A sink of the recorder."""
 
-    def __init__(self, lag: Lag | None = None, meter: Meter | None = None) -> None:
+    def __init__(self, lag: Lag | None = None, meter: CpuMeter | None = None) -> None:
         self._lag = lag
         self._meter = meter
         self._by_outcome = np.zeros(len(Outcome), dtype=np.int64)
@@ -70,7 +70,7 @@ class LiveStats:
         if self._meter is not None:
             self._meter.start(time.monotonic_ns())
 
-    def fold(self, chunk: Chunk) -> None:
+    def add(self, chunk: Chunk) -> None:
         """Take a chunk of records."""
         load = load_phase(chunk)
         self._by_outcome += np.bincount(load["outcome"], minlength=len(Outcome))

@@ -24,7 +24,7 @@ class LocustStats:
         self._stats = stats
         self._names = names
 
-    def fold(self, chunk: Chunk) -> None:
+    def add(self, chunk: Chunk) -> None:
         """Add a chunk of records to ``stats.entries``, ``stats.total`` and ``stats.errors``."""
         load = load_phase(chunk)
         if not len(load):
@@ -34,7 +34,7 @@ class LocustStats:
         _log(self._stats.total, part)
         for kind in np.unique(kinds).tolist():
             method = Method(kind & 0xFF).name
-            name = self._names.value("name", kind >> 8).removeprefix(f"{method} ")
+            name = self._names.lookup("name", kind >> 8).removeprefix(f"{method} ")
             mine = kinds == kind
             _log(self._stats.entries[name, method], part if mine.all() else part.only(mine))
             if part.failed.any():

@@ -20,7 +20,7 @@ def core_in_use() -> int | None:
         return None
 
 
-class Meter:
+class CpuMeter:
     """Looks once a second, from ``start`` on. Its memory does not grow: shares are kept to the hundredth."""
 
     def __init__(

@@ -18,10 +18,10 @@ from harness.common.errors import EnvironmentLacksError
 from harness.observations.requests import LOAD, NO_TIME, RECORD, RECORD_FORMAT
 
 Chunk = npt.NDArray[np.void]
-CAPACITY = 4096
-SIZE = RECORD.itemsize
-_FULL = CAPACITY * SIZE
-LAST_ID = 65535
+CHUNK_RECORDS = 4096
+RECORD_BYTES = RECORD.itemsize
+_FULL = CHUNK_RECORDS * RECORD_BYTES
+MAX_ID = 65535
 _TIMES = ("t_intended", "t_sent", "t_first", "t_end")
 
 
@@ -36,19 +36,19 @@ class StringTable:
         self._ids: dict[str, dict[str, int]] = {"name": {"": 0}, "replica": {"": 0}, "boot": {"": 0}}
         self._values: dict[str, list[str]] = {kind: [""] for kind in self._ids}
 
-    def number(self, kind: str, value: str) -> int:
+    def intern(self, kind: str, value: str) -> int:
         """The number of a string; a new one where it has none yet."""
         ids = self._ids[kind]
         found = ids.get(value)
         if found is None:  # once a string
-            if len(ids) >= LAST_ID and value != "(other)":
-                return self.number(kind, "(other)")
+            if len(ids) >= MAX_ID and value != "(other)":
+                return self.intern(kind, "(other)")
             found = ids[value] = len(ids)
             self._values[kind].append(value)
             self._tell(kind, found, value)
         return found
 
-    def value(self, kind: str, number: int) -> str:
+    def lookup(self, kind: str, number: int) -> str:
         """The string of a number."""
         return self._values[kind][number]
 
@@ -73,17 +73,17 @@ class Recorder:
         self.buffer = bytearray(_FULL)
         self._end = 0
 
-    def place(self) -> int:
+    def reserve(self) -> int:
         """Where the next record goes, which is to be packed at once; a full buffer is flushed before."""
         if self._end == _FULL:
             self.flush()
         place = self._end
-        self._end = place + SIZE
+        self._end = place + RECORD_BYTES
         return place
 
     def add(self, *fields: int) -> None:
         """Append one record; a full buffer is flushed."""
-        self.pack(self.buffer, self.place(), *fields)
+        self.pack(self.buffer, self.reserve(), *fields)
 
     def flush(self) -> None:
         """Give what is buffered to every sink."""
@@ -112,7 +112,7 @@ class SpoolWriter:
         self._requests = os.open(directory / "requests.bin", flags, 0o644)
         self._names = os.open(directory / "names.jsonl", flags, 0o644)
 
-    def measure(self, start: float, end: float) -> None:
+    def set_window(self, start: float, end: float) -> None:
         """From when to when (seconds from T0) requests count; what is recorded has its times."""
 
     def write(self, chunk: Chunk) -> None:
@@ -123,7 +123,7 @@ class SpoolWriter:
         """
         self._append(self._requests, chunk.tobytes())
 
-    def tell(self, kind: str, number: int, value: str) -> None:
+    def write_name(self, kind: str, number: int, value: str) -> None:
         """Append a name. At once, so that no record on disk refers to a name that is not."""
         self._append(self._names, (json.dumps({"kind": kind, "id": number, "value": value}) + "\n").encode())
 

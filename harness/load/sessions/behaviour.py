@@ -11,7 +11,7 @@ from harness.oracle.observed import Tally, tally_in, tally_of
 
 #: What a session's generator yields: the steps of a session in their order.
 Step = Request | Sleep | Connect | Message | Listen | Disconnect
-Steps = Generator[Step, Response, None]
+SessionSteps = Generator[Step, Response, None]
 
 
 class Behaviour(Protocol):
@@ -21,7 +21,7 @@ class Behaviour(Protocol):
     timeout: float
     devices: ClassVar[int]
 
-    def session(self, client: Client, /) -> Steps:
+    def session(self, client: Client, /) -> SessionSteps:
         """The steps of one session."""
 
     def final(self, client: Client, /) -> Request | None:

@@ -54,7 +54,7 @@ class LoadContext:
         Raises:
             ValueError: it cannot be sent.
         """
-        return PreparedRequest(request, lines, self.encoder.halves(request, lines), self._name_of(request))
+        return PreparedRequest(request, lines, self.encoder.encode_around_key(request, lines), self._name_of(request))
 
     def boot_of(self, head: Head) -> str:
         """The boot id of the replica that answered: its own, or that of whatever started it."""
@@ -62,9 +62,9 @@ class LoadContext:
 
     def numbers_of(self, head: Head) -> tuple[int, int]:
         """The numbers of the replica and the boot that answered; kept with the head if that alone decides them."""
-        numbers = self.names.number("replica", head.replica), self.names.number("boot", self.boot_of(head))
+        numbers = self.names.intern("replica", head.replica), self.names.intern("boot", self.boot_of(head))
         if head.boot or not self.boots:
-            head.numbers = numbers
+            head.record_ids = numbers
         return numbers
 
     def _name_of(self, request: Request) -> int:
@@ -75,7 +75,7 @@ class LoadContext:
             name = request.name or f"{request.method} {request.path.partition('?')[0]}"
             if len(self._name_ids) >= _MAX_CACHED_NAMES:
                 self._name_ids.clear()
-            number = self._name_ids[key] = self.names.number("name", name)
+            number = self._name_ids[key] = self.names.intern("name", name)
         return number
 
     def log_once(self, what: str, problem: Exception | None = None) -> None:

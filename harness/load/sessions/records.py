@@ -42,10 +42,10 @@ def record(  # noqa: PLR0917 - made for every request
 ) -> None:
     """Pack one exchange of the session with this number, in the order of ``RECORD``."""
     recorder = context.recorder
-    replica, boot = reply.head.numbers or context.numbers_of(reply.head)
+    replica, boot = reply.head.record_ids or context.numbers_of(reply.head)
     recorder.pack(
         recorder.buffer,
-        recorder.place(),
+        recorder.reserve(),
         number,
         number,
         op,

@@ -1,6 +1,6 @@
 """All sessions of one process, as they begin."""
 
-from harness.load.control.plan import WHOLE, Shard
+from harness.load.control.plan import WHOLE_LOAD, Shard
 from harness.load.sessions.behaviour import Behaviour
 from harness.load.sessions.context import LoadContext
 from harness.load.sessions.scheduling import Workload
@@ -11,7 +11,7 @@ from harness.oracle.history import SessionHistory
 class SessionRegistry:
     """Begins sessions and keeps all of them for the final sweep and the judge; they share one ``context``."""
 
-    def __init__(self, context: LoadContext, shard: Shard = WHOLE) -> None:
+    def __init__(self, context: LoadContext, shard: Shard = WHOLE_LOAD) -> None:
         self.context = context
         self.sessions: list[Session] = []
         self._shard = shard
@@ -23,7 +23,7 @@ class SessionRegistry:
         if len(devices) == type(user).devices:
             devices.clear()
         first = devices[0] if devices else None
-        session = Session(self.context, self._shard.number(len(self.sessions)), user, workload, first)
+        session = Session(self.context, self._shard.session_number(len(self.sessions)), user, workload, first)
         devices.append(session)
         self.sessions.append(session)
         return session

@@ -1,14 +1,14 @@
 """A session: a generator of requests, its cookies, its ledger.
 
-Steps on a WebSocket are left to its ``WebSocketSession``, so that requests do not wait for them.
+SessionSteps on a WebSocket are left to its ``WebSocketSession``, so that requests do not wait for them.
 """
 
 from harness.load.http.client import Client, Connect, Disconnect, Listen, Message, Request, Sleep
 from harness.load.http.cookies import MAX_COOKIE_BYTES, Cookies
 from harness.load.http.event_loop import Connection, Failure
-from harness.load.http.redirects import redirected
+from harness.load.http.redirects import redirected_request
 from harness.load.http.response import NO_RESPONSE, Response
-from harness.load.sessions.behaviour import Behaviour, Step, Steps
+from harness.load.sessions.behaviour import Behaviour, SessionSteps, Step
 from harness.load.sessions.classifier import Classifier
 from harness.load.sessions.context import LoadContext, RequestHook
 from harness.load.sessions.records import MessageTiming, RecordKey, record
@@ -55,7 +55,7 @@ class Session:
         self.context = context
         self._first = first
         self.workload = workload
-        self._steps: Steps | None = None
+        self._steps: SessionSteps | None = None
         self._websocket: WebSocketSession | None = None
         self._op = 0
         self._counted_lost = False
@@ -89,7 +89,7 @@ class Session:
     def advance(self, reply: Response | None, now: int) -> None:
         """Ask the generator for its next step, giving it the reply that it waits for (None: it waits for none)."""
         if self._first is not None and not self._join_first_device(self._first):
-            self.context.event_loop.at(now + _JOIN_INTERVAL_NS, self._on_timer)
+            self.context.event_loop.call_at(now + _JOIN_INTERVAL_NS, self._on_timer)
             return
         try:
             if self._steps is None:
@@ -110,7 +110,7 @@ class Session:
     def _take_other_step(self, step: Step, now: int) -> None:
         """Take a step that is no request."""
         if type(step) is Sleep:
-            self.context.event_loop.at(now + round(step.seconds * 1e9), self._on_timer)
+            self.context.event_loop.call_at(now + round(step.seconds * 1e9), self._on_timer)
         elif isinstance(step, Connect | Message | Listen | Disconnect):
             self._websocket = self._websocket or WebSocketSession(self)
             self._websocket.take(step, now)
@@ -120,9 +120,9 @@ class Session:
 
     def _join_first_device(self, first: "Session") -> bool:
         """Take the cookies of the first device, once it has any; returns whether it has."""
-        if not first.cookies.line:
+        if not first.cookies.header_line:
             return False
-        self.cookies.adopt(first.cookies)
+        self.cookies.copy_from(first.cookies)
         self._write_lines()
         self._first = None
         return True
@@ -185,7 +185,7 @@ class Session:
             data = prepared.write(self._op)
         self.connection.send(data, request.method, prepared.repeatable, now)
 
-    def replied(self, reply: Response, t_end: int) -> None:
+    def on_response(self, reply: Response, t_end: int) -> None:
         """Classify and record the reply, then go on. With ``send``, the hot path of every session."""
         request = self.request
         assert request is not None  # noqa: S101 - a reply answers a request
@@ -200,7 +200,11 @@ class Session:
         """Go where a redirect leads, within the same request; returns whether that was possible."""
         context, redirecting, connection = self.context, self._prepared, self.connection
         assert redirecting is not None  # noqa: S101 - set by ``send``
-        hop = redirected(redirecting.request, reply, context.origin) if redirecting.hops < request.follow else None
+        hop = (
+            redirected_request(redirecting.request, reply, context.origin)
+            if redirecting.hops < request.follow
+            else None
+        )
         if hop is None:
             return False
         try:
@@ -214,7 +218,7 @@ class Session:
         connection.send(data, hop.method, prepared.repeatable, now, connection.t_sent)
         return True
 
-    def failed(self, failure: Failure, t_end: int) -> None:
+    def on_failure(self, failure: Failure, t_end: int) -> None:
         """Record that no reply came, then go on."""
         outcome, anomaly = self.classifier.classify_failure(self._op, self.connection.sent, t_end)
         self._finish(NO_RESPONSE, outcome, anomaly, t_end, failure.value)
@@ -276,11 +280,13 @@ class Session:
 
     def take_cookies(self, reply: Response) -> None:
         """Let Set-Cookie replace what it names."""
-        if self.cookies.take(reply.head.cookies):
+        if self.cookies.update(reply.head.cookies):
             self._write_lines()
-        if self.cookies.refused:
-            name, self.cookies.refused = self.cookies.refused.decode("latin-1"), b""
+        if self.cookies.rejected_name:
+            name, self.cookies.rejected_name = self.cookies.rejected_name.decode("latin-1"), b""
             self.context.log_once(f"the cookie {name} has more than {MAX_COOKIE_BYTES} bytes: ignored, as browsers do")
 
     def _write_lines(self) -> None:
-        self._lines = b"X-User: %b\r\nX-Writer: %d\r\n" % (self.ledger.owner.encode(), self.number) + self.cookies.line
+        self._lines = (
+            b"X-User: %b\r\nX-Writer: %d\r\n" % (self.ledger.owner.encode(), self.number) + self.cookies.header_line
+        )

@@ -86,7 +86,7 @@ class _Reader:
             self._connection.close()
             return
         self._due, self._attempt, self._session = task
-        self._sweep.context.event_loop.at(self._due, self._read)
+        self._sweep.context.event_loop.call_at(self._due, self._read)
 
     def _read(self, now: int) -> None:
         session = self._session
@@ -109,7 +109,7 @@ class _Reader:
             context.log_once("final() raised", problem)
             return None
 
-    def replied(self, reply: Response, t_end: int) -> None:
+    def on_response(self, reply: Response, t_end: int) -> None:
         """Judge by the reply; one that says nothing of the session is asked for again."""
         session, prepared = self._session, self._prepared
         assert session is not None and prepared is not None  # noqa: S101 - a reply answers a read
@@ -119,7 +119,7 @@ class _Reader:
             return
         self._judge(reply, reading, t_end)
 
-    def failed(self, failure: Failure, t_end: int) -> None:
+    def on_failure(self, failure: Failure, t_end: int) -> None:
         """Try again, a few times."""
         session = self._session
         assert session is not None  # noqa: S101 - set by ``next``

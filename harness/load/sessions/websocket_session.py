@@ -167,12 +167,12 @@ class WebSocketSession:
     def _open(self, step: Connect, now: int) -> None:
         self.leave(now)
         self._key = generate_nonce().decode()
-        data = self._context.encoder.upgrade(step, self.session.lines, self._key)
+        data = self._context.encoder.encode_upgrade(step, self.session.lines, self._key)
         self._path = step.path.partition("?")[0]
         self._connection = Connection(self._context.event_loop, self, round(self.user.timeout * 1e9))
         self._connection.send(data, UPGRADE, False, now)
 
-    def replied(self, reply: Response, t_end: int) -> None:
+    def on_response(self, reply: Response, t_end: int) -> None:
         """Take the answer to the upgrade: the WebSocket is open, or the reply says why it is not."""
         connection, session, step = self._connection, self.session, self._step
         assert connection is not None and isinstance(step, Connect)  # noqa: S101 - it answers the request to open
@@ -180,10 +180,10 @@ class WebSocketSession:
             session.take_cookies(reply)
         surplus = b""
         if reply.status == 101:
-            sock, surplus = connection.release()
+            sock, surplus = connection.detach()
             if reply.headers.get("sec-websocket-accept", "").encode() != generate_accept_token(self._key.encode()):
                 sock.close()
-                self.failed(Failure.GARBLED, t_end)
+                self.on_failure(Failure.PROTOCOL_ERROR, t_end)
                 return
             origin = [(b"x-replica", reply.replica.encode()), (b"x-boot", reply.boot.encode())]
             self._head = Head(b"", 101, origin)
@@ -192,7 +192,7 @@ class WebSocketSession:
         outcome, anomaly = session.classifier.classify(step, 0, reply, t_end)
         self._finish(reply, outcome, anomaly, t_end, surplus=surplus)
 
-    def failed(self, failure: Failure, t_end: int) -> None:
+    def on_failure(self, failure: Failure, t_end: int) -> None:
         """Record that the upgrade got no answer."""
         assert self._connection is not None  # noqa: S101 - the upgrade was under way
         outcome, anomaly = self.session.classifier.classify_failure(0, self._connection.sent, t_end)
@@ -206,7 +206,7 @@ class WebSocketSession:
         if self._socket is None:  # later, since the session may send again at once
             self._call_soon(lambda later: self._fail(Failure.UNSENT, later))
             return
-        self._timing.sent = self._socket.send(message.bytes(self._op), message.text)
+        self._timing.sent = self._socket.send(message.encode(self._op), message.text)
         if message.writes is None and message.answer is None:
             self._call_soon(lambda later: self._finish(NO_RESPONSE, Outcome.OK, Anomaly.NONE, later))
             return
@@ -214,7 +214,7 @@ class WebSocketSession:
         self._context.event_loop.in_flight += 1
         turn = self._turn = self._turn + 1
         deadline = now + round(self.user.timeout * 1e9)
-        self._context.event_loop.at(deadline, lambda later: self._on_answer_timeout(turn, later))
+        self._context.event_loop.call_at(deadline, lambda later: self._on_answer_timeout(turn, later))
 
     def _on_answer_timeout(self, turn: int, now: int) -> None:
         if self._awaiting and turn == self._turn:
@@ -272,7 +272,7 @@ class WebSocketSession:
     def leave(self, now: int) -> None:
         """Leave the WebSocket by a closing handshake, if there is one."""
         if self._socket is not None:
-            self._socket.leave()
+            self._socket.start_closing()
             self._close(Outcome.OK, now)
 
     def _close(self, outcome: Outcome, now: int, code: int = 0) -> None:
@@ -299,7 +299,7 @@ class WebSocketSession:
             self._listening = True
             turn = self._turn = self._turn + 1
             deadline = now + round(step.seconds * 1e9)
-            self._context.event_loop.at(deadline, lambda later: self._on_listen_timeout(turn, later))
+            self._context.event_loop.call_at(deadline, lambda later: self._on_listen_timeout(turn, later))
 
     def _on_listen_timeout(self, turn: int, now: int) -> None:
         if self._listening and turn == self._turn:
@@ -309,7 +309,7 @@ class WebSocketSession:
     # Going on
 
     def _call_soon(self, call: Callable[[int], None]) -> None:
-        self._context.event_loop.at(0, call)
+        self._context.event_loop.call_at(0, call)
 
     def _resume_soon(self, reply: Response) -> None:
         """Resume the session in the event loop's next turn: it may ask for the next message at once."""
@@ -326,7 +326,7 @@ class WebSocketSession:
             error = "" if outcome is Outcome.OK else failure or f"status {reply.status}"
             hook(method.name, self._name(method), reply if reply.status else None, error, (timing.t_sent, now))
         if surplus and self._socket is not None:
-            self._socket.take(surplus, now)
+            self._socket.receive(surplus, now)
         self.session.resume(reply, now)
 
     def _end_exchange(self) -> tuple[Method, Connection | MessageTiming]:
@@ -361,5 +361,5 @@ class WebSocketSession:
         """Record a message, or the beginning or end of the WebSocket."""
         asked = method in (Method.OPEN, Method.SEND)
         phase, t_intended = (LOAD, self.t_intended) if asked else (UNASKED, now)
-        key = RecordKey(self._context.names.number("name", self._name(method)), method)
+        key = RecordKey(self._context.names.intern("name", self._name(method)), method)
         self.session.record_websocket_event(key, op, reply, outcome, anomaly, phase, (t_intended, now), timing)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from gevent import socket
 
-from harness.load.control.channel import ControlCommand, ControlEvent, Lines, decode_command, encode
+from harness.load.control.channel import ControlCommand, ControlEvent, LineSplitter, decode_command, encode
 from harness.load.workers.reporter import Reporter
 
 _CHUNK_BYTES = 65536
@@ -23,7 +23,7 @@ class ControlSocket(Reporter):
 
     def commands(self) -> Iterator[ControlCommand]:
         """What the harness asks for, until it ends the channel."""
-        lines = Lines()
+        lines = LineSplitter()
         while data := self._receive():
             for line in lines.feed(data):
                 yield decode_command(line)

@@ -7,7 +7,7 @@ from typing import Any
 import gevent
 
 from harness.load.control.channel import ControlCommand, Ready, ReplicaStarting, StartLoad, StartSweep, StopLoad, Swept
-from harness.load.control.plan import WHOLE, LoadPlan, ProcessConfig, Shard, WorkerConfig
+from harness.load.control.plan import WHOLE_LOAD, LoadPlan, ProcessConfig, Shard, WorkerConfig
 from harness.load.recording.histograms import spool_writer
 from harness.load.recording.recorder import Recorder, SpoolWriter, StringTable
 from harness.load.workers.control_socket import ControlSocket
@@ -33,7 +33,7 @@ class ControlledRunner:
         self._environment = environment
         self._control = control
         self._spool = spool
-        names = StringTable(spool.tell)
+        names = StringTable(spool.write_name)
         self.load_runner = LoadRunner(environment, plan, seed, names, Recorder(spool.write), shard=shard)
         self._stopping = self._stopped = self._swept = False
         environment.events.spawning_complete.add_listener(self._on_spawning_complete)
@@ -44,7 +44,7 @@ class ControlledRunner:
     def from_process_config(cls, environment: Any, config: ProcessConfig) -> "ControlledRunner":
         """One that the harness itself commands."""
         control, spool = ControlSocket(config.channel), spool_writer(config.spool, config.records)
-        return cls(environment, control, spool, config.load, seed=config.seed, shard=WHOLE)
+        return cls(environment, control, spool, config.load, seed=config.seed, shard=WHOLE_LOAD)
 
     @classmethod
     def from_worker_config(cls, environment: Any, config: WorkerConfig) -> "ControlledRunner":
@@ -52,7 +52,7 @@ class ControlledRunner:
         transport = WorkerTransport(environment.runner, config)
         assignment = transport.enlist()
         spool, shard = spool_writer(config.spool, assignment.records), Shard(assignment.nth, assignment.of)
-        plan = LoadPlan.of_plain(assignment.load)
+        plan = LoadPlan.from_dict(assignment.load)
         worker = cls(environment, transport, spool, plan, seed=assignment.seed, shard=shard)
         transport.join()
         return worker
@@ -83,7 +83,7 @@ class ControlledRunner:
             self._spawn(self._sweep, command.rate)
 
     def _start(self, start: StartLoad) -> None:
-        self._spool.measure(start.warmup, start.duration)
+        self._spool.set_window(start.warmup, start.duration)
         self.load_runner.begin(start.url, start.t0)
         self._spawn(self._control.report, start.t0, self.load_runner.snapshot, lambda: self._stopped)
         self._spawn(self._stop_at, start.t0 / 1e9 + start.duration)

@@ -10,13 +10,13 @@ from gevent.event import Event
 
 from harness.load.arrivals.pacer import arrivals
 from harness.load.arrivals.workload import ClosedWorkload, OpenWorkload, PartlyOpenWorkload
-from harness.load.control.plan import WHOLE, LoadPlan, Shard
+from harness.load.control.plan import WHOLE_LOAD, LoadPlan, Shard
 from harness.load.http.event_loop import MS, EventLoop, tune_process
 from harness.load.http.response import Response
 from harness.load.http.target import Target
 from harness.load.recording.live_stats import Lag, LiveStats
 from harness.load.recording.locust_stats import LocustStats
-from harness.load.recording.meter import Meter
+from harness.load.recording.meter import CpuMeter
 from harness.load.recording.recorder import Recorder, StringTable
 from harness.load.sessions.behaviour import Behaviour
 from harness.load.sessions.context import LoadContext
@@ -43,7 +43,7 @@ class LoadRunner:
         names: StringTable,
         recorder: Recorder,
         *,
-        shard: Shard = WHOLE,
+        shard: Shard = WHOLE_LOAD,
     ) -> None:
         self.environment = environment
         self.recorder = recorder
@@ -54,12 +54,12 @@ class LoadRunner:
         self._plan = plan
         self._seed = seed
         self._shard = shard
-        self._lag = Lag(self.event_loop.at)
-        self._live_stats = LiveStats(self._lag, Meter(self.event_loop.at))
+        self._lag = Lag(self.event_loop.call_at)
+        self._live_stats = LiveStats(self._lag, CpuMeter(self.event_loop.call_at))
         self._stop_events: dict[Behaviour, Event] = {}
         self._workload: ClosedWorkload | OpenWorkload | PartlyOpenWorkload | None = None
         self._started = False
-        recorder.sinks.append(self._live_stats.fold)
+        recorder.sinks.append(self._live_stats.add)
         self._lag.start(time.monotonic_ns())
 
     def run_user(self, user: Behaviour) -> None:
@@ -86,21 +86,21 @@ class LoadRunner:
             UsageError: not a URL that can be loaded.
         """
         tune_process()
-        target = self.event_loop.target = Target.of(url)
+        target = self.event_loop.target = Target.from_url(url)
         context = LoadContext(self.event_loop, self.recorder, self._names, host=target.host, seed=self._seed, t0=t0)
         context.boots = self.boots
         self.registry = SessionRegistry(context, self._shard)
         self._workload = self._make_workload(self.registry)
         self._connect_statistics(context)
-        self.event_loop.at(t0, self._start_workload)
+        self.event_loop.call_at(t0, self._start_workload)
 
     def _make_workload(self, registry: SessionRegistry) -> ClosedWorkload | OpenWorkload | PartlyOpenWorkload:
         plan = self._plan
         if plan.rate is None:
             return ClosedWorkload(registry)
-        shared = self._shard.arrivals(arrivals(plan.arrivals, plan.rate, self._seed))
+        shared = self._shard.select_arrivals(arrivals(plan.arrivals, plan.rate, self._seed))
         if plan.kind == "open":
-            return OpenWorkload(registry, shared, peak(plan.rate) / self._shard.of)
+            return OpenWorkload(registry, shared, peak(plan.rate) / self._shard.count)
         return PartlyOpenWorkload(registry, shared, self._new_user)
 
     def _new_user(self) -> Behaviour:
@@ -114,7 +114,7 @@ class LoadRunner:
         if len(self.environment.events.request._handlers) > 1:
             context.request_hook = self._fire
         else:
-            self.recorder.sinks.append(LocustStats(self.environment.stats, self._names).fold)
+            self.recorder.sinks.append(LocustStats(self.environment.stats, self._names).add)
 
     def _fire(self, method: str, name: str, reply: Response | None, error: str, times: tuple[int, int]) -> None:
         duration_ns = times[1] - times[0]
@@ -132,7 +132,7 @@ class LoadRunner:
 
     def _start_workload(self, now: int) -> None:
         assert self._workload is not None  # noqa: S101 - set by ``begin``
-        random.seed(self._seed + self._shard.nth)
+        random.seed(self._seed + self._shard.index)
         gc.collect()
         gc.freeze()  # what is here now stays: no collection need look at it again in the timed loop
         self._lag.reset()
@@ -174,7 +174,7 @@ class LoadRunner:
     def sweep(self, rate: float) -> list[SessionHistory]:
         """Read every session once more; blocks until done. Returns what their ledgers then hold."""
         done = Event()
-        self.event_loop.at(0, FinalSweep(self._begun, rate, done.set).start)
+        self.event_loop.call_at(0, FinalSweep(self._begun, rate, done.set).start)
         done.wait()
         self.recorder.flush()
         return self._begun.histories()

@@ -115,7 +115,7 @@ class Master:
 
     def _begin(self, start: StartLoad) -> None:
         remote_host = next((worker.host for worker in self._pool.workers if worker.remote), None)
-        if remote_host and start.is_here_only:
+        if remote_host and start.is_loopback:
             raise UsageError(
                 f"{start.url} is this machine's own: the worker on {remote_host} cannot load it",
                 'workers elsewhere load a Url("http://HOST:PORT") that they can reach',
@@ -193,7 +193,7 @@ class Master:
         self._pool.workers.append(worker)
         self._by_client[client] = worker
         config, sends = self._config, not hello.nth
-        load = (config.load.whole() if sends else config.load).plain()
+        load = (config.load.with_trace_times() if sends else config.load).to_dict()
         _send_command(
             worker, Assignment(index, self._pool.size, load, config.seed, self._machine, sends, config.records)
         )

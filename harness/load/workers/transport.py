@@ -58,7 +58,7 @@ class WorkerTransport(Reporter):
 
     def enlist(self) -> Assignment:
         """Say hello, and wait for this worker's part of the load; then compare the clocks."""
-        self.send(Hello(self._config.nth, socket.gethostname(), machine_id(), __version__))
+        self.send(Hello(self._config.number, socket.gethostname(), machine_id(), __version__))
         assignment: Assignment = self._assignment.get()
         self._must_upload = assignment.sends
         if assignment.machine != machine_id():

@@ -88,10 +88,8 @@ def test_the_margin_is_per_cent(baseline: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("margin", ["0", "-5", "100", "much", "nan"])
 def test_no_margin_is_a_usage_error(margin: str, baseline: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as ended:
-        main(["compare", str(baseline), str(baseline), f"--margin={margin}"])
-    assert ended.value.code == 2
-    assert "is no margin" in capsys.readouterr().err
+    assert main(["compare", str(baseline), str(baseline), f"--margin={margin}"]) == 2
+    assert f"'{margin}' is not between 0 and 100 per cent" in capsys.readouterr().err
 
 
 def test_another_machine_can_be_declared(baseline: Path, tmp_path: Path) -> None:
@@ -148,9 +146,7 @@ def test_accept_without_a_reason_is_a_usage_error(
 ) -> None:
     accept = ["baseline", "accept", str(baseline), "--baselines", str(tmp_path / "baselines")]
     assert main([*accept, "--reason", " "]) == 2
-    with pytest.raises(SystemExit) as ended:
-        main(accept)
-    assert ended.value.code == 2
+    assert main(accept) == 2
     assert not (tmp_path / "baselines").exists()
     assert "hint:" in capsys.readouterr().err
 

@@ -83,7 +83,7 @@ def test_digits_of_where_a_program_lies_are_not_its_version(tmp_path: Path) -> N
 
 
 def test_a_program_that_hangs_is_not_waited_for(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(inventory, "_PATIENCE_S", 0.05)
+    monkeypatch.setattr(inventory, "_TIMEOUT_S", 0.05)
     hanging = tmp_path / "chromium"
     hanging.write_text("#!/bin/sh\nexec /bin/sleep 60\n")
     hanging.chmod(0o755)

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from harness.cluster.leftovers import OrphanProcess, old_runs, orphan_processes, remove, scratch_left
-from harness.cluster.supervisor import Child, ProcessSpec, Supervisor, supervised
-from harness.cluster.supervisor.main import stat
+from harness.cluster.leftovers import OrphanProcess, old_runs, orphan_directories, orphan_processes, remove
+from harness.cluster.supervisor import Child, ProcessSpec, Supervisor, start_supervisor
+from harness.cluster.supervisor.main import read_stat
 
 FOREVER = ("sleep", "1000")
 BARE_BELOW = (
@@ -20,7 +20,7 @@ BARE_BELOW = (
 
 @pytest.fixture
 async def supervisor() -> AsyncIterator[Supervisor]:
-    async with supervised("unit-leftovers") as started:
+    async with start_supervisor("unit-leftovers") as started:
         yield started
 
 
@@ -35,7 +35,7 @@ def words(pid: str | int) -> list[str]:
 
 
 def lives(pid: int) -> bool:
-    process = stat(pid)
+    process = read_stat(pid)
     return process is not None and process.state not in "ZX"
 
 
@@ -59,19 +59,19 @@ async def test_a_stray_is_known_by_the_owner_it_names_and_can_be_removed(
 
 
 async def test_a_killed_supervisor_leaves_a_scratch_directory_and_who_stands_in_it(tmp_path: Path) -> None:
-    async with supervised("unit-left") as supervisor:
+    async with start_supervisor("unit-left") as supervisor:
         place = supervisor.scratch / "balancer"
         place.mkdir()
         child = await supervisor.spawn(ProcessSpec("nginx", "balancer", BARE_BELOW, tmp_path / "nginx.log", cwd=place))
         worker = await below(child)
-        assert supervisor.scratch not in scratch_left()
+        assert supervisor.scratch not in orphan_directories()
         assert worker not in [stray.pid for stray in orphan_processes()]
-        master = stat(child.pid)
+        master = read_stat(child.pid)
         assert master is not None
         os.kill(master.parent, signal.SIGKILL)
         await child.wait()
         # Even before anybody has waited for it; its files are closed a moment before the kernel calls it a zombie.
-        await until(lambda: supervisor.scratch in scratch_left())
+        await until(lambda: supervisor.scratch in orphan_directories())
     found = [stray for stray in orphan_processes() if stray.pid == worker]
     assert found == [OrphanProcess(worker, "", "sleep 1000")]
     remove(found, [supervisor.scratch])
@@ -85,11 +85,11 @@ async def test_a_directory_of_another_kind_is_not_touched(tmp_path: Path, monkey
     for name, owner in (("harness-old", "1:1 run"), ("harness-mine", f"{identity_of_this()} run")):
         (tmp_path / name).mkdir()
         (tmp_path / name / "owner").write_text(owner)
-    assert scratch_left() == (tmp_path / "harness-old",)
+    assert orphan_directories() == (tmp_path / "harness-old",)
 
 
 def identity_of_this() -> str:
-    own = stat(os.getpid())
+    own = read_stat(os.getpid())
     assert own is not None
     return f"{own.pid}:{own.started}"
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from harness.cluster.leftovers import remove
-from harness.cluster.supervisor import Child, ProcessSpec, Supervisor, supervised
-from harness.cluster.supervisor.main import processes, stat
+from harness.cluster.supervisor import Child, ProcessSpec, Supervisor, start_supervisor
+from harness.cluster.supervisor.main import processes, read_stat
 from harness.cluster.supervisor.pinning import cpus_by_role
-from harness.cluster.supervisor.signals import killed, paused, resumed
+from harness.cluster.supervisor.signals import kill_child, pause_child, resume_child
 from harness.common.errors import EnvironmentLacksError, UntrustedError
 
 FOREVER = ("sleep", "1000")
@@ -34,7 +34,7 @@ time.sleep(1000)
 
 @pytest.fixture
 async def supervisor() -> AsyncIterator[Supervisor]:
-    async with supervised("unit") as started:
+    async with start_supervisor("unit") as started:
         yield started
 
 
@@ -57,7 +57,7 @@ async def said(child: Child, text: str) -> None:
 
 
 def lives(pid: int) -> bool:
-    process = stat(pid)
+    process = read_stat(pid)
     return process is not None and process.state not in "ZX"
 
 
@@ -72,7 +72,7 @@ async def test_children_get_no_proxy_and_know_their_run(tmp_path: Path, monkeypa
     monkeypatch.setenv("HTTPS_PROXY", "http://nowhere:1")
     monkeypatch.setenv("http_proxy", "http://nowhere:1")
     monkeypatch.setenv("LOCUST_SKIP_MONKEY_PATCH", "1")
-    async with supervised("unit-env") as supervisor:
+    async with start_supervisor("unit-env") as supervisor:
         child = await supervisor.spawn(ProcessSpec("r0", "replica", ("env",), tmp_path / "env.log", {"OWN": "yes"}))
         await child.wait()
     lines = dict(line.split("=", 1) for line in child.log_tail(1000).splitlines() if "=" in line)
@@ -117,12 +117,12 @@ async def test_kill_ends_the_whole_group_and_is_no_death_by_itself(supervisor: S
     child = await supervisor.spawn(command(tmp_path, "sh", "-c", "sleep 1000 & echo up; wait"))
     await said(child, "up")
     assert len([p for p in processes() if p.group == child.pid]) == 2
-    evidence = await killed(child)
-    assert evidence.landed
+    evidence = await kill_child(child)
+    assert evidence.confirmed
     assert not [p for p in processes() if p.group == child.pid and p.state not in "ZX"]
     assert not child.alive
     assert supervisor.deaths.empty()
-    assert not (await killed(child)).landed  # nothing there to kill
+    assert not (await kill_child(child)).confirmed  # nothing there to kill
 
 
 async def test_stop_lets_a_child_end_by_itself(supervisor: Supervisor, tmp_path: Path) -> None:
@@ -142,19 +142,19 @@ async def test_stop_kills_what_does_not_listen(supervisor: Supervisor, tmp_path:
 
 async def test_stop_thaws_a_frozen_child_so_that_it_hears(supervisor: Supervisor, tmp_path: Path) -> None:
     child = await supervisor.spawn(command(tmp_path, *FOREVER))
-    assert (await paused(child)).landed
+    assert (await pause_child(child)).confirmed
     assert await child.stop(grace=60) == -signal.SIGTERM
 
 
 async def test_pause_and_resume_show_in_the_kernel(supervisor: Supervisor, tmp_path: Path) -> None:
     child = await supervisor.spawn(command(tmp_path, *FOREVER))
-    evidence = await paused(child)
-    process = stat(child.pid)
-    assert evidence.landed
+    evidence = await pause_child(child)
+    process = read_stat(child.pid)
+    assert evidence.confirmed
     assert process is not None
     assert process.state == "T"
-    assert (await resumed(child)).landed
-    process = stat(child.pid)
+    assert (await resume_child(child)).confirmed
+    process = read_stat(child.pid)
     assert process is not None
     assert process.state != "T"
 
@@ -191,15 +191,15 @@ async def test_a_start_that_is_cancelled_leaves_nobody(supervisor: Supervisor, t
 
 
 async def test_the_end_of_the_scope_ends_even_who_left_the_session(tmp_path: Path) -> None:
-    async with supervised("unit-orphan") as supervisor:
+    async with start_supervisor("unit-orphan") as supervisor:
         child = await supervisor.spawn(command(tmp_path, *python(ORPHAN)))
         await child.wait()
         left = int(child.log_tail())
-        assert stat(left) is not None
+        assert read_stat(left) is not None
         scratch = supervisor.scratch
         (scratch / "sub").mkdir()
         (scratch / "sub" / "socket").touch()
-    assert stat(left) is None
+    assert read_stat(left) is None
     assert not scratch.exists()
 
 
@@ -209,9 +209,9 @@ async def test_the_scratch_path_leaves_room_for_a_socket(supervisor: Supervisor)
 
 
 async def test_a_killed_supervisor_takes_its_children_along_and_is_told(tmp_path: Path) -> None:
-    async with supervised("unit-killed") as supervisor:
+    async with start_supervisor("unit-killed") as supervisor:
         child = await supervisor.spawn(command(tmp_path, *FOREVER))
-        process = stat(child.pid)
+        process = read_stat(child.pid)
         assert process is not None
         os.kill(process.parent, signal.SIGKILL)
         death = await asyncio.wait_for(supervisor.deaths.get(), 10)
@@ -232,7 +232,7 @@ async def test_a_child_runs_where_it_is_told_to(supervisor: Supervisor, tmp_path
 
 async def test_a_role_decides_where_a_child_does_not_say(tmp_path: Path) -> None:
     core = min(os.sched_getaffinity(0))
-    async with supervised("unit-cpus", {"replica": (core,)}) as supervisor:
+    async with start_supervisor("unit-cpus", {"replica": (core,)}) as supervisor:
         child = await supervisor.spawn(command(tmp_path, *FOREVER))
         assert os.sched_getaffinity(child.pid) == {core}
 
@@ -260,17 +260,17 @@ def test_a_command_checks_itself(role: str, argv: tuple[str, ...]) -> None:
 @pytest.mark.parametrize(("last", "runs"), [(True, True), (False, False)])
 async def test_what_is_to_run_last_runs_when_all_else_has_ended(tmp_path: Path, last: bool, runs: bool) -> None:
     done = tmp_path / "done"
-    async with supervised("unit") as one:
+    async with start_supervisor("unit") as one:
         child = await one.spawn(command(tmp_path, *FOREVER))
-        await one.at_end(("sh", "-c", f"kill -0 {child.pid} 2>/dev/null || touch {done}"))
+        await one.run_at_end(("sh", "-c", f"kill -0 {child.pid} 2>/dev/null || touch {done}"))
         if not last:
-            await one.at_end(())
+            await one.run_at_end(())
         assert not done.exists()
     assert done.exists() == runs
 
 
 async def test_what_cannot_run_last_does_not_keep_the_rest_from_ending(tmp_path: Path) -> None:
-    async with supervised("unit") as one:
+    async with start_supervisor("unit") as one:
         scratch = one.scratch
-        await one.at_end((str(tmp_path / "nothing"),))
+        await one.run_at_end((str(tmp_path / "nothing"),))
     assert not scratch.exists()

@@ -6,19 +6,19 @@ from harness.common.background import background
 
 
 async def test_the_work_runs_beside_the_scope_and_ends_with_it() -> None:
-    ticks: list[int] = []
+    started, ended = asyncio.Event(), asyncio.Event()
 
     async def work() -> None:
-        while True:
-            ticks.append(1)
-            await asyncio.sleep(0)
+        started.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
 
     async with background(work()):
-        while len(ticks) < 3:
-            await asyncio.sleep(0)
-    seen = len(ticks)
-    await asyncio.sleep(0)
-    assert len(ticks) == seen
+        await started.wait()
+        assert not ended.is_set()
+    assert ended.is_set()
 
 
 async def test_what_the_work_raised_is_raised_at_the_end_of_the_scope() -> None:

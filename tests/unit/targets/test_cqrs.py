@@ -42,7 +42,7 @@ async def test_what_a_query_lacks_is_there_once_the_view_has_caught_up() -> None
 
 
 async def test_a_version_that_does_not_come_is_not_waited_for_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cqrs, "PATIENCE", 0.02)
+    monkeypatch.setattr(cqrs, "CATCH_UP_TIMEOUT_S", 0.02)
     async with visited(cqrs, Memory(), settings=lagging("1ms")) as client:
         await added(client, OPS[0])
         assert (await client.get("/cart/after?version=2")).status == 503
@@ -66,11 +66,11 @@ async def test_views_are_made_anew_after_a_restart() -> None:
         async def close(self) -> None:
             """It outlives the service."""
 
-    place = Kept()
-    async with visited(cqrs, place, settings=lagging("1h")) as client:
+    store = Kept()
+    async with visited(cqrs, store, settings=lagging("1h")) as client:
         written = await added(client, OPS[0])
         cookie = next(iter(client.http.session.cookie_jar)).value
-    async with served(cqrs, place, settings=lagging("1h")) as server:
+    async with served(cqrs, store, settings=lagging("1h")) as server:
         after = Client(server)
         after.http.session.cookie_jar.update_cookies({"session": cookie})
         assert (await after.get("/cart")).session == written.session

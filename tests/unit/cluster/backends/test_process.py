@@ -9,18 +9,19 @@ import pytest
 
 from harness.cluster.backends.process import ProcessBackend, _routes
 from harness.cluster.capabilities import Killable, Member, Pausable, Refusal, Replica
-from harness.cluster.replicas.replica import ProcessReplica
-from harness.cluster.supervisor import Supervisor, supervised
+from harness.cluster.replicas.replica import BuiltinReplica
+from harness.cluster.supervisor import Supervisor, start_supervisor
 from harness.cluster.topology import Topology
 from harness.common.clock import Clock
 from harness.common.errors import EnvironmentLacksError, UntrustedError, UsageError
 from harness.common.ports import Reservation
 from harness.scenario.balancing import Balancing
 from harness.scenario.design import Design
+from harness.scenario.services import BuiltIn
 from tests.support.clocks_and_topology import FakeStore
 
-STANDIN = Path(__file__).parents[3].parent / "support" / "standin"
-DESIGN = Design("plain", replicas=2, service_time="20ms", slots=3)
+STANDIN = Path(__file__).parents[3] / "support" / "standin"
+DESIGN = Design("plain", BuiltIn(service_time="20ms", slots=3), replicas=2)
 
 
 @dataclass
@@ -56,7 +57,7 @@ async def first_replica(
 
 @pytest.fixture
 async def supervisor() -> AsyncIterator[Supervisor]:
-    async with supervised("unit-topology") as started:
+    async with start_supervisor("unit-topology") as started:
         yield started
 
 
@@ -109,7 +110,7 @@ async def test_an_exception_inside_the_scope_takes_everything_down(
 async def test_a_state_with_a_store_gets_one_before_its_replicas(
     supervisor: Supervisor, backend: ProcessBackend, tmp_path: Path
 ) -> None:
-    async with backend.topology(replace(DESIGN, state="redis"), tmp_path, Clock()) as topology:
+    async with backend.topology(replace(DESIGN, target=BuiltIn(state="redis")), tmp_path, Clock()) as topology:
         assert alive(supervisor) == ["redis", "r0", "r1"]
         assert topology.store is not None
         argv = await told(topology, "argv")
@@ -158,13 +159,13 @@ async def test_a_volume_can_be_lost_or_torn_while_its_replica_is_down(topology: 
     replica, volume = the(topology, 1), Path(await flag(topology, 1, "volume"))
     (volume / "kept").write_bytes(b"x" * 100)
     for deed in (replica.lose_volume, lambda: replica.tear_volume(10)):
-        assert not (await deed()).landed
+        assert not (await deed()).confirmed
     assert (volume / "kept").stat().st_size == 100
     await replica.kill()
     torn = await replica.tear_volume(10)
-    assert (torn.landed, torn.facts) == (True, {"file": "kept", "bytes_cut": 10, "bytes_left": 90})
+    assert (torn.confirmed, torn.facts) == (True, {"file": "kept", "bytes_cut": 10, "bytes_left": 90})
     lost = await replica.lose_volume()
-    assert (lost.landed, lost.facts) == (True, {"files": 1, "bytes": 90})
+    assert (lost.confirmed, lost.facts) == (True, {"files": 1, "bytes": 90})
     assert not (volume / "kept").exists()
     (volume / "kept").write_bytes(b"x" * 7)
     restarted = await replica.restart()
@@ -187,9 +188,9 @@ async def test_the_replicas_know_their_peers_and_one_that_is_added_knows_them_al
     assert await flag(topology, 2, "volume") != await flag(topology, 0, "volume")
 
 
-def the(topology: Topology, number: int) -> ProcessReplica:
+def the(topology: Topology, number: int) -> BuiltinReplica:
     replica = topology.replicas[number]
-    assert isinstance(replica, ProcessReplica)
+    assert isinstance(replica, BuiltinReplica)
     return replica
 
 
@@ -197,12 +198,12 @@ async def test_kill_and_restart_bring_another_boot_at_the_same_address(topology:
     replica = the(topology, 1)
     before, member = replica.boot, replica.member
     killed = await replica.kill()
-    assert killed.landed
+    assert killed.confirmed
     assert killed.facts["boot"] == before
     assert replica.pid is None
     assert await replica.health() is None
     restarted = await replica.restart()
-    assert restarted.landed
+    assert restarted.confirmed
     assert (restarted.facts["old_boot"], restarted.facts["boot"]) == (before, replica.boot)
     assert before != replica.boot
     assert replica.member == member
@@ -211,7 +212,7 @@ async def test_kill_and_restart_bring_another_boot_at_the_same_address(topology:
 async def test_restart_of_one_that_runs_changes_nothing(topology: Topology) -> None:
     replica = the(topology, 0)
     boot, pid = replica.boot, replica.pid
-    assert (await replica.restart()).landed
+    assert (await replica.restart()).confirmed
     assert (replica.boot, replica.pid) == (boot, pid)
 
 
@@ -221,26 +222,26 @@ async def test_a_replica_has_its_abilities(topology: Topology) -> None:
 
 
 async def test_a_paused_replica_makes_the_topology_unsteady_and_is_named(topology: Topology) -> None:
-    assert (await the(topology, 1).pause()).landed
+    assert (await the(topology, 1).pause()).confirmed
     with pytest.raises(UntrustedError, match="r1 does not answer"):
-        await topology.steady(0.05)
-    assert (await the(topology, 1).resume()).landed
-    await topology.steady()
+        await topology.wait_until_healthy(0.05)
+    assert (await the(topology, 1).resume()).confirmed
+    await topology.wait_until_healthy()
 
 
 async def test_a_balancer_that_holds_a_replica_for_down_is_not_steady(topology: Topology) -> None:
     assert isinstance(topology.balancer, FirstReplica)
     topology.balancer.believed.update(r0="up", r1="down")
     with pytest.raises(UntrustedError, match="first holds r1 for down"):
-        await topology.steady(0.05)
+        await topology.wait_until_healthy(0.05)
     topology.balancer.believed["r1"] = "up"
-    await topology.steady()
+    await topology.wait_until_healthy()
 
 
 async def test_a_replica_that_ends_at_once_tells_its_last_words_and_takes_the_others_down(
     supervisor: Supervisor, backend: ProcessBackend, tmp_path: Path
 ) -> None:
-    design = replace(DESIGN, options={"exit": "no such state"})
+    design = replace(DESIGN, target=BuiltIn(options={"exit": "no such state"}))
     with pytest.raises(EnvironmentLacksError, match="no such state"):
         async with backend.topology(design, tmp_path, Clock()):
             pass
@@ -251,7 +252,7 @@ async def test_somebody_else_at_the_port_is_refused(
     supervisor: Supervisor, backend: ProcessBackend, tmp_path: Path
 ) -> None:
     with pytest.raises(EnvironmentLacksError, match="answers, but not as ours"):
-        async with backend.topology(replace(DESIGN, options={"nonce": "other"}), tmp_path, Clock()):
+        async with backend.topology(replace(DESIGN, target=BuiltIn(options={"nonce": "other"})), tmp_path, Clock()):
             pass
     assert alive(supervisor) == []
 
@@ -259,7 +260,7 @@ async def test_somebody_else_at_the_port_is_refused(
 async def test_somebody_else_behind_the_balancer_is_refused(
     supervisor: Supervisor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Topology.steady, "__defaults__", (0.05,))
+    monkeypatch.setattr(Topology.wait_until_healthy, "__defaults__", (0.05,))
     async with ProcessBackend(supervisor, "other", "secret", first_replica, STANDIN).topology(
         DESIGN, tmp_path / "other", Clock()
     ) as other:
@@ -275,7 +276,7 @@ async def test_somebody_else_behind_the_balancer_is_refused(
 
 
 def test_a_link_to_a_store_of_several_servers_is_refused() -> None:
-    linked = Design("d", state="etcd", links=("store",))
+    linked = Design("d", BuiltIn(state="etcd"), links=("store",))
     several = FakeStore(name="etcd", url="etcd://127.0.0.1:1,127.0.0.1:2")
     with Reservation() as port:
         assert [route.target for route in _routes(linked, [port], FakeStore(url="redis://127.0.0.1:7/0"))] == [7]

@@ -46,7 +46,7 @@ def absent() -> Path:
 
 
 def there_are(monkeypatch: pytest.MonkeyPatch, *kinds: BalancerSpec) -> None:
-    monkeypatch.setattr(balancers, "KINDS", {kind.name: kind for kind in kinds})
+    monkeypatch.setattr(balancers, "SPECS", {kind.name: kind for kind in kinds})
     monkeypatch.setattr(balancers, "SUPPORTS", {kind.name: kind.supports for kind in kinds})
 
 
@@ -77,7 +77,7 @@ def test_one_that_cannot_say_who_answered_is_not_taken_for_a_service_of_ones_own
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     there_are(monkeypatch, kind("silent", lacks=frozenset({"names"})), kind("able"))
-    own = Design("own", target=Service("true"), balancing=Balancing(name="silent"))
+    own = Design("own", Service("true"), balancing=Balancing(name="silent"))
     with pytest.raises(UsageError, match="silent cannot do round_robin and say which copy"):
         require(own)
     require(replace(own, balancing=Balancing()))

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from harness.cluster.containers import DockerSupervisor, supervise_containers
-from harness.cluster.supervisor import ProcessSpec, ProcessSupervisor, supervised
-from harness.cluster.supervisor.signals import killed, paused, resumed
+from harness.cluster.supervisor import ProcessSpec, ProcessSupervisor, start_supervisor
+from harness.cluster.supervisor.signals import kill_child, pause_child, resume_child
 from harness.common.errors import EnvironmentLacksError
 from harness.common.limits import Limits
 from tests.support.docker_engine import FakeApi, engine
@@ -21,7 +21,7 @@ SOON = 5.0
 
 @pytest.fixture
 async def supervisor() -> AsyncIterator[ProcessSupervisor]:
-    async with supervised("dock") as one:
+    async with start_supervisor("dock") as one:
         yield one
 
 
@@ -86,8 +86,8 @@ async def test_a_kill_that_was_asked_for_is_evidence_and_no_death(
     dock: DockerSupervisor, api: FakeApi, command: ProcessSpec
 ) -> None:
     child = await dock.spawn(command)
-    evidence = await asyncio.wait_for(killed(child), SOON)
-    assert evidence.landed
+    evidence = await asyncio.wait_for(kill_child(child), SOON)
+    assert evidence.confirmed
     assert api.signals == [("c0", signal.SIGKILL)]
     assert await child.wait() == -signal.SIGKILL
     assert dock.deaths.empty() and not child.alive
@@ -114,8 +114,8 @@ async def test_a_pause_holds_once_the_engine_says_so(
     dock: DockerSupervisor, api: FakeApi, command: ProcessSpec
 ) -> None:
     child = await dock.spawn(command)
-    assert (await paused(child)).landed and api.paused == {"c0"} and child.state == "T"
-    assert (await resumed(child)).landed and not api.paused and child.state != "T"
+    assert (await pause_child(child)).confirmed and api.paused == {"c0"} and child.state == "T"
+    assert (await resume_child(child)).confirmed and not api.paused and child.state != "T"
 
 
 async def test_a_pause_that_is_cut_off_is_over_before_what_follows_it(
@@ -152,7 +152,7 @@ async def test_a_part_comes_back_only_when_its_address_is_free(
     dock: DockerSupervisor, api: FakeApi, command: ProcessSpec
 ) -> None:
     child = await dock.spawn(command)
-    child.asked = True
+    child.end_expected = True
     api.stream.tell("die", "c0")
     await asyncio.wait_for(child.wait(), SOON)
     coming = asyncio.create_task(dock.spawn(command))

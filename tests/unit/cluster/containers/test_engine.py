@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.cluster.containers import connected
+from harness.cluster.containers import connect_engine
 from harness.cluster.containers.engine import Engine
 from harness.common.errors import EnvironmentLacksError
 from tests.support.docker_engine import FakeClient
@@ -13,14 +13,14 @@ from tests.support.docker_engine import FakeClient
 def test_no_engine_is_told_with_the_line_that_installs_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/no.sock")
     with pytest.raises(EnvironmentLacksError, match="no Docker engine answers") as lack:
-        connected()
+        connect_engine()
     assert "apt-get install docker.io" in lack.value.hint
 
 
 def test_another_machines_engine_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DOCKER_HOST", "tcp://build.example:2375")
     with pytest.raises(EnvironmentLacksError, match=r"at build\.example is another machine's"):
-        connected()
+        connect_engine()
 
 
 @pytest.mark.parametrize(("options", "root"), [([], False), (["name=rootless"], True)])

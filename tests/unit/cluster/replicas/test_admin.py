@@ -19,21 +19,21 @@ def _address(server: BaseTestServer) -> tuple[str, int]:
 async def test_keys_are_told_by_number_and_id_and_changed() -> None:
     ring = Keyring("s")
     async with served(cart, Token(ring)) as server:
-        before = await admin.keys(*_address(server))
+        before = await admin.fetch_keys(*_address(server))
         assert before is not None and (before.signing, before.accepted, before.id) == (1, (1,), ring.signing.id)
-        after = await admin.use_keys(*_address(server), 2, (1, 2))
+        after = await admin.replace_keys(*_address(server), 2, (1, 2))
         assert after is not None and (after.signing, after.accepted, after.id) == (2, (1, 2), ring.signing.id)
         assert after.id != before.id
-        assert await admin.use_keys(*_address(server), 0, (1,)) is None
+        assert await admin.replace_keys(*_address(server), 0, (1,)) is None
 
 
 async def test_a_load_tells_the_share_of_the_slots_in_use() -> None:
     async with served(cart, Memory(), slots=Slots(0.01, 2)) as server:
-        before = await admin.load(*_address(server))
+        before = await admin.fetch_load(*_address(server))
         client = Client(server)
         for _ in range(5):
             await client.get("/cart")
-        after = await admin.load(*_address(server))
+        after = await admin.fetch_load(*_address(server))
         await client.http.close()
     assert before is not None and after is not None
     assert (before.held_s, before.slots) == (0, 2)
@@ -43,7 +43,7 @@ async def test_a_load_tells_the_share_of_the_slots_in_use() -> None:
 
 async def test_what_has_neither_tells_none() -> None:
     async with served(cart, Memory()) as server:
-        assert await admin.keys(*_address(server)) is None
-        assert await admin.load(*_address(server)) is None
+        assert await admin.fetch_keys(*_address(server)) is None
+        assert await admin.fetch_load(*_address(server)) is None
         address = _address(server)
-    assert await admin.keys(*address) is None
+    assert await admin.fetch_keys(*address) is None

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.cluster.supervisor import ProcessSpec, Supervisor, supervised
+from harness.cluster.supervisor import ProcessSpec, Supervisor, start_supervisor
 from harness.cluster.watch.sampler import Sampler
 from harness.common.clock import Clock
 from harness.observations.samples import Sample
@@ -17,7 +17,7 @@ BUSY_BELOW = "import os\nif os.fork():\n    print('up', flush=True); os.wait()\n
 
 @pytest.fixture
 async def supervisor() -> AsyncIterator[Supervisor]:
-    async with supervised("unit-sampler") as started:
+    async with start_supervisor("unit-sampler") as started:
         yield started
 
 

@@ -12,7 +12,7 @@ from harness.load.arrivals.workload import (
     PartlyOpenWorkload,
 )
 from harness.load.http.client import Client, Sleep
-from harness.load.sessions.behaviour import Steps
+from harness.load.sessions.behaviour import SessionSteps
 from harness.load.sessions.sweep import FinalSweep
 from harness.observations.requests import SWEEP, Outcome
 from harness.oracle.judge import judge
@@ -34,12 +34,12 @@ def rig(server: Scripted) -> Iterator[Rig]:
     rig.close()
 
 
-def endless(cart: Client) -> Steps:
+def endless(cart: Client) -> SessionSteps:
     while True:
         yield cart.get("/cart")
 
 
-def two(cart: Client) -> Steps:
+def two(cart: Client) -> SessionSteps:
     yield cart.get("/a")
     yield cart.get("/b")
 
@@ -87,12 +87,12 @@ def test_a_stage_that_stops_sends_nothing_further(rig: Rig, server: Scripted) ->
     rig.until(lambda: rig.event_loop.in_flight == 0)
     sent = rig.context.sent
     for _ in range(2):
-        rig.event_loop.turn()
+        rig.event_loop.run_once()
     assert rig.context.sent == sent == len(server.requests) == len(rig.rows())
 
 
 def test_a_session_without_requests_does_not_spin(rig: Rig, caplog: pytest.LogCaptureFixture) -> None:
-    def empty(cart: Client) -> Steps:
+    def empty(cart: Client) -> SessionSteps:
         yield from ()
 
     workload = ClosedWorkload(rig.registry)
@@ -100,7 +100,7 @@ def test_a_session_without_requests_does_not_spin(rig: Rig, caplog: pytest.LogCa
     began = time.monotonic_ns()
     workload.start(began)
     for _ in range(3):
-        rig.event_loop.turn()
+        rig.event_loop.run_once()
     most = 2 + (time.monotonic_ns() - began) // EMPTY_SESSION_INTERVAL_NS
     assert 1 <= len(rig.sessions) <= most and "without any request" in caplog.text
 
@@ -151,7 +151,7 @@ def test_a_queue_that_is_full_drops_and_counts() -> None:
 
 
 def test_partly_open_sessions_arrive_and_leave(rig: Rig) -> None:
-    def three(cart: Client) -> Steps:
+    def three(cart: Client) -> SessionSteps:
         yield cart.get("/a")
         yield Sleep(0.001)
         yield cart.get("/b")
@@ -177,7 +177,7 @@ def swept(rig: Rig) -> None:
     assert done == [True]
 
 
-def write(cart: Client) -> Steps:
+def write(cart: Client) -> SessionSteps:
     yield cart.post("/cart/add", writes="tea")
 
 
@@ -207,7 +207,7 @@ def test_the_sweep_reads_every_session_with_its_own_cookies() -> None:
     final = rows[rows["phase"] == SWEEP]
     assert sorted(final["session"]) == list(range(1, 41))
     judgements = [judge(session.ledger.testimony()) for session in rig.sessions]
-    assert {(one.kind, one.acknowledged, one.unknown) for one in judgements} == {("none", 1, False)}
+    assert {(one.outcome, one.acknowledged, one.unknown) for one in judgements} == {("kept", 1, False)}
 
 
 def test_the_sweep_tries_again_where_a_read_does_not_come_through() -> None:
@@ -221,7 +221,7 @@ def test_the_sweep_tries_again_where_a_read_does_not_come_through() -> None:
         rig.close()
     final = rows[rows["phase"] == SWEEP]
     assert [(Outcome(row["outcome"]), row["attempts"]) for row in final] == [(Outcome.OK, 3)]
-    assert judge(rig.sessions[0].ledger.testimony()).kind == "none"
+    assert judge(rig.sessions[0].ledger.testimony()).outcome == "kept"
 
 
 def test_the_sweep_finds_what_is_lost() -> None:
@@ -233,7 +233,7 @@ def test_the_sweep_finds_what_is_lost() -> None:
         swept(rig)
         rig.close()
     judgement = judge(rig.sessions[0].ledger.testimony())
-    assert (judgement.kind, judgement.lost_writes) == ("lost", 1)
+    assert (judgement.outcome, judgement.lost_writes) == ("lost", 1)
 
 
 def test_a_session_that_no_read_reaches_stays_unknown() -> None:
