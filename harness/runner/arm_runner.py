@@ -60,18 +60,18 @@ class ArmRunner:
         arm, clock = recorder.arm, recorder.clock
         async with (
             self._driver(recorder, users) as driver,
-            self.backend.topology(arm.design, recorder.files.logs, clock, on_start=driver.booting) as topology,
+            self.backend.topology(arm.design, recorder.files.logs, clock, on_start=driver.announce_replica) as topology,
         ):
             recorder.record_topology(topology)
             footprint = measure_footprint(self.supervisor.children)
             recorder.record_event(Event(0.0, "brought_up", arm.design.name, asdict(footprint)))
-            await driver.ready()
+            await driver.wait_until_ready()
             clock.t0_ns = driver.start(topology.url)
             async with (
                 watch_member_states(topology.balancer, clock, recorder.record_event),
                 timeline(arm.faults, topology, clock, recorder.record_event),
             ):
-                await driver.until_done()
+                await driver.wait_until_stopped()
             await topology.wait_until_healthy()
             await driver.sweep()
             if afterwards is not None:
@@ -89,10 +89,10 @@ class ArmRunner:
 
     async def _run_load(self, recorder: ArmRecorder, users: Path, topology: Topology) -> None:
         async with self._driver(recorder, users) as driver:
-            await driver.ready()
+            await driver.wait_until_ready()
             recorder.clock.t0_ns = driver.start(topology.url)
             recorder.earlier_samples = len(topology.samples)
-            await driver.until_done()
+            await driver.wait_until_stopped()
             recorder.complete = True
 
     def _driver(self, recorder: ArmRecorder, users: Path) -> AbstractAsyncContextManager[Driver]:
@@ -104,8 +104,10 @@ class ArmRunner:
             log=files.logs / "driver.log",
             supervisor=self.supervisor,
             seed=self.seed,
-            by=self.drivers,
-            ears=LoadCallbacks(recorder.record_snapshot, recorder.record_worker_joined, recorder.record_worker_lost),
+            processes=self.drivers,
+            callbacks=LoadCallbacks(
+                recorder.record_snapshot, recorder.record_worker_joined, recorder.record_worker_lost
+            ),
         )
 
     async def _fail_if_a_part_dies(self, work: Coroutine[Any, Any, None], clock: Clock) -> None:
