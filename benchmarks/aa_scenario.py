@@ -4,12 +4,10 @@
 """
 
 import os
-from collections.abc import Generator
 
 from locust import constant
 
-from harness import Balancing, Client, Design, Scenario, Sessions, SessionUser, keeps
-from harness.load.locustfiles.session_user import Request, Response
+from harness import Balancing, BuiltIn, Client, Design, Request, Scenario, Sessions, SessionSteps, SessionUser, keeps
 
 
 class Shopper(SessionUser):
@@ -17,7 +15,7 @@ class Shopper(SessionUser):
 
     wait_time = constant(0)
 
-    def session(self, cart: Client) -> Generator[Request, Response, None]:
+    def session(self, cart: Client) -> SessionSteps:
         while True:
             yield cart.post("/cart/add", json={"item": "tea"}, writes="tea")
             yield cart.get("/cart")
@@ -27,16 +25,17 @@ class Shopper(SessionUser):
 
 
 SERVICE_TIME, SLOTS = "20ms", 16
+SUBJECT_TIME, BUGS = os.environ.get("AA_SERVICE_TIME", SERVICE_TIME), os.environ.get("AA_BUGS", "drop:0")
 PLAIN = Balancing("round_robin")
 
 SCENARIO = Scenario(
     designs=[
-        Design("steady", state="faulty", balancing=PLAIN, service_time=SERVICE_TIME, slots=SLOTS,
-               options={"bugs": os.environ.get("AA_BUGS", "drop:0")}),
-        Design("subject", state="memory", balancing=PLAIN, service_time=os.environ.get("AA_SERVICE_TIME", SERVICE_TIME),
-               slots=SLOTS),
+        Design(
+            "steady", BuiltIn(state="faulty", service_time=SERVICE_TIME, slots=SLOTS, options={"bugs": BUGS}), PLAIN
+        ),
+        Design("subject", BuiltIn(state="memory", service_time=SUBJECT_TIME, slots=SLOTS), PLAIN),
     ],
     replicas=1,
     load=Sessions(concurrent=8, duration="2s", warmup="500ms"),
     expect=[keeps("steady", "subject")],
-)  # fmt: skip
+)

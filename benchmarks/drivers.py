@@ -12,6 +12,7 @@ from harness.cluster.supervisor import ProcessSpec, Supervisor
 from harness.runner.driver import start_driver
 from harness.scenario.arm import Arm
 from harness.scenario.design import Design
+from harness.scenario.services import BuiltIn
 from harness.scenario.workload import Sessions
 
 USERS = Path(__file__).with_name("users")
@@ -79,7 +80,7 @@ class Ours:
     async def running(self, trial: Trial, supervisor: Supervisor) -> AsyncIterator[int]:
         """The load process for the length of a scope, as its pid."""
         load = Sessions(concurrent=trial.connections, duration=f"{_LONG_S}s", warmup="0s")
-        arm = Arm(Design("fixed", app="echo", state="none"), "control", load, ())
+        arm = Arm(Design("fixed", BuiltIn("echo", state="none")), "control", load, ())
         spool, log = trial.scratch / "spool", trial.scratch / "harness.log"
         shutil.rmtree(spool, ignore_errors=True)
         async with start_driver(arm, USERS / "ours.py", spool=spool, log=log, supervisor=supervisor, seed=1) as driver:

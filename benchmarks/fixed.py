@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import psutil
 
 from harness.cluster.balancers import nginx
-from harness.cluster.balancers.launch import until
+from harness.cluster.balancers.launch import wait_for_process
 from harness.cluster.supervisor import ProcessSpec, Supervisor
 from harness.common.ports import LOOPBACK, Reservation
 
@@ -97,7 +97,7 @@ async def fixed_reply(supervisor: Supervisor, core: int) -> AsyncIterator[FixedR
         argv = (str(nginx.binary()), "-e", "stderr", "-p", str(home), "-c", str(config))
         child = await supervisor.spawn(ProcessSpec("nginx", "balancer", argv, home / "nginx.log", cpus=(core,)))
         server = FixedReply(held.port, child.pid)
-        await until(server.answers, child, f"nginx to listen on port {held.port}")
+        await wait_for_process(server.answers, child, f"nginx to listen on port {held.port}")
         try:
             yield server
         finally:

@@ -21,14 +21,15 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.cores import two_cores
-from harness.cluster.balancers.launch import until
+from harness.cluster.balancers.launch import wait_for_process
 from harness.cluster.supervisor import ProcessSpec, Supervisor, start_supervisor
 from harness.common.errors import EnvironmentLacksError, HarnessError
 from harness.common.ports import LOOPBACK, Reservation
-from harness.results.spool import read
+from harness.results.spool import read_requests
 from harness.runner.driver import start_driver
 from harness.scenario.arm import Arm
 from harness.scenario.design import Design
+from harness.scenario.services import BuiltIn
 from harness.scenario.workload import Sessions
 
 MOST_BYTES = 1.5e9
@@ -92,9 +93,9 @@ async def carry(sessions: int, seconds: int, supervisor: Supervisor) -> Carried:
         argv = (sys.executable, "-m", "benchmarks.idle_server", str(held.port), "{}")
         log = supervisor.scratch / "server.log"
         server = await supervisor.spawn(ProcessSpec("server", "replica", argv, log, cpus=(server_core,)))
-        await until(lambda: _answers(held.port), server, "the idle server")
+        await wait_for_process(lambda: _answers(held.port), server, "the idle server")
         load = Sessions(concurrent=sessions, duration=f"{seconds}s", warmup=f"{WARM_S}s")
-        arm = Arm(Design("idle", app="echo", state="none"), "control", load, ())
+        arm = Arm(Design("idle", BuiltIn("echo", state="none")), "control", load, ())
         log = supervisor.scratch / "driver.log"
         async with start_driver(arm, _USERS, spool=spool, log=log, supervisor=supervisor, seed=1) as driver:
             process = psutil.Process(driver.pid)
@@ -112,7 +113,7 @@ async def carry(sessions: int, seconds: int, supervisor: Supervisor) -> Carried:
 
 
 def _carried(spool: Path, memory: int, more: int, cpu: float, asked: int) -> Carried:
-    requests = read(spool)
+    requests = read_requests(spool)
     warm = requests[requests["t_intended"] >= WARM_S * 1e9]
     late = (warm["t_sent"] - warm["t_intended"]).to_numpy() / 1e6
     p50, p99, most = (round(float(value), 3) for value in np.percentile(late, [50, 99, 100]))

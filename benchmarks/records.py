@@ -69,12 +69,12 @@ def record(files: ArmFiles, records: int) -> None:
 
     from harness.load.recording.locust_stats import LocustStats  # noqa: PLC0415 - the same
 
-    files.make()
+    files.create()
     spool, counts = SpoolWriter(files.spool), LiveStats()
-    names = StringTable(spool.tell)
-    recorder = Recorder(spool.write, counts.fold, LocustStats(RequestStats(), names).fold)
-    kinds = [(names.number("name", "POST /cart/add"), Method.POST), (names.number("name", "GET /cart"), Method.GET)]
-    places = [(names.number("replica", f"r{n}"), names.number("boot", f"r{n}-1")) for n in range(3)]
+    names = StringTable(spool.write_name)
+    recorder = Recorder(spool.write, counts.add, LocustStats(RequestStats(), names).add)
+    kinds = [(names.intern("name", "POST /cart/add"), Method.POST), (names.intern("name", "GET /cart"), Method.GET)]
+    places = [(names.intern("replica", f"r{n}"), names.intern("boot", f"r{n}-1")) for n in range(3)]
     step, snapshot_every = DURATION_S * _SECOND // records, records // (5 * DURATION_S)
     for i in range(records):
         turn, session = divmod(i, SESSIONS)

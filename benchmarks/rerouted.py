@@ -44,4 +44,4 @@ def row(name: str, arm: ArmFigures) -> str:
 if __name__ == "__main__":
     run = Run.open(Path(sys.argv[1] if len(sys.argv) > 1 else "results/balancers/latest"))
     print(f"From run {run.path.name}.\n")
-    print("\n".join(table(run.summary())))
+    print("\n".join(table(run.read_summary())))

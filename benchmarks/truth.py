@@ -29,16 +29,17 @@ from rich.table import Table
 
 from benchmarks.cores import two_cores
 from benchmarks.queueing import CAPACITY, SERVICES, Queue, Stalls
-from harness.analysis.metrics.percentiles import percentiles
-from harness.cluster.balancers.launch import until
+from harness.analysis.metrics.percentiles import compute_percentiles
+from harness.cluster.balancers.launch import wait_for_process
 from harness.cluster.supervisor import ProcessSpec, Supervisor, start_supervisor
 from harness.common.errors import HarnessError
 from harness.common.ports import LOOPBACK, Reservation
-from harness.results.spool import read
+from harness.results.spool import read_requests
 from harness.results.summary import Percentiles
 from harness.runner.driver import start_driver
 from harness.scenario.arm import Arm
 from harness.scenario.design import Design
+from harness.scenario.services import BuiltIn
 from harness.scenario.workload import Load, Requests, Sessions
 
 UTILISATION = 0.6
@@ -106,9 +107,9 @@ async def compare(case: Case, supervisor: Supervisor) -> list[Compared]:
         argv = (sys.executable, "-m", "benchmarks.truth_server", *map(str, words))
         out = supervisor.scratch / "server.out"
         server = await supervisor.spawn(ProcessSpec("server", "replica", argv, out, cpus=(server_core,)))
-        await until(lambda: _answers(held.port), server, "the truth server")
+        await wait_for_process(lambda: _answers(held.port), server, "the truth server")
         _hurry(server.pid)
-        arm = Arm(Design("truth", app="echo", state="none"), "control", case.load, ())
+        arm = Arm(Design("truth", BuiltIn("echo", state="none")), "control", case.load, ())
         async with start_driver(
             arm, _USERS, spool=spool, log=supervisor.scratch / "driver.log", supervisor=supervisor, seed=SEED
         ) as driver:
@@ -138,19 +139,22 @@ def _hurry(pid: int) -> None:
 
 def _compared(case: Case, spool: Path, log: npt.NDArray[np.int64], t0: int) -> list[Compared]:
     """Service times of the requests that reached the server after the warm-up, latencies of those meant for then."""
-    requests = read(spool)
+    requests = read_requests(spool)
     intended, sent, end = (requests[name].to_numpy() for name in ("t_intended", "t_sent", "t_end"))
     stalls, begin = Stalls(*(int(value) for value in log[0, :3])), round(WARM_S * 1e9)
     arrived, _, replied, service = log[1:].T
     warm, counted = sent >= begin, arrived - t0 >= begin
-    reported, true = percentiles((end - sent)[warm] / 1e9), percentiles((replied - arrived)[counted] / 1e9)
+    reported, true = (
+        compute_percentiles((end - sent)[warm] / 1e9),
+        compute_percentiles((replied - arrived)[counted] / 1e9),
+    )
     found = [Compared(case.name, "service", reported, true, int(warm.sum()))]
     if isinstance(case.load, Requests):
         arrivals = np.sort(intended)
         meant, measured = arrivals >= begin, intended >= begin
         reported, true = (
-            percentiles((end - intended)[measured] / 1e9),
-            percentiles(latencies(arrivals + t0, service, stalls)[meant]),
+            compute_percentiles((end - intended)[measured] / 1e9),
+            compute_percentiles(latencies(arrivals + t0, service, stalls)[meant]),
         )
         found.append(Compared(case.name, "latency", reported, true, int(measured.sum())))
     return found

@@ -14,7 +14,7 @@ from harness.load.http.client import Client, Request, Sleep
 from harness.load.http.response import Response
 from harness.load.locustfiles.session_user import Environment, SessionUser, between
 from harness.load.sessions.extractors import Header, Json, Number, Text, Texts, text_of
-from harness.load.sessions.session import Steps
+from harness.load.sessions.session import SessionSteps
 from harness.oracle.models import counter, items, register
 from harness.oracle.observed import Observed
 from harness.oracle.page import Counted, OwnLines, learn
@@ -58,7 +58,7 @@ class SessionCounter(SessionUser):
         """The first whole number of the body."""
         return Number()(reply)
 
-    def session(self, client: Client, /) -> Steps:
+    def session(self, client: Client, /) -> SessionSteps:
         """Raise it, and read it where that can be done."""
         while True:
             yield client.request(self.method, self.write, writes=True)
@@ -97,7 +97,7 @@ class Cart(SessionUser):
         """The JSON's ``items``."""
         return Json("items")(reply)
 
-    def session(self, client: Client, /) -> Steps:
+    def session(self, client: Client, /) -> SessionSteps:
         """Add something, look at it all."""
         for number in range(1, self.most + 1):
             name = f"item-{number}"
@@ -120,7 +120,7 @@ class Shopper(SessionUser):
     abstract = True
     wait_time = between(0.05, 0.2)
 
-    def session(self, client: Client, /) -> Steps:
+    def session(self, client: Client, /) -> SessionSteps:
         """Add something, look at it all."""
         while True:
             yield client.post("/cart/add", json={"item": "tea"}, writes="tea")
@@ -152,14 +152,14 @@ class Login(SessionUser):
         """Name and password of a session."""
         return client.user, "secret"
 
-    def session(self, client: Client, /) -> Steps:
+    def session(self, client: Client, /) -> SessionSteps:
         """Log in, then come back again and again."""
         yield from self.log_in(client)
         # That the session is there counts as acknowledged once a page has shown it.
         yield self.visit(client, writes=self.credentials(client)[0])
         yield from self.visits(client)
 
-    def visits(self, client: Client, /) -> Steps:
+    def visits(self, client: Client, /) -> SessionSteps:
         """What a logged-in user does; only looking, unless overridden."""
         while True:
             yield self.visit(client)
@@ -214,7 +214,7 @@ class Probe(SessionUser):
         super().__init__(environment)
         self._views: dict[int, _View] = {}
 
-    def session(self, client: Client, /) -> Steps:
+    def session(self, client: Client, /) -> SessionSteps:
         """Three looks to learn from, then look and compare."""
         pages: list[str] = []
         while len(pages) < 3:

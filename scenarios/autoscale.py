@@ -5,7 +5,7 @@ harness run scenarios/autoscale.py
 A visit that is over has nothing to lose: it is judged by what it saw last, one that is under way by the final read.
 """
 
-from collections.abc import Generator
+from typing import Any
 
 from locust import constant
 
@@ -13,19 +13,20 @@ from harness import (
     At,
     Autoscale,
     Balancing,
+    BuiltIn,
     Client,
     Design,
+    Request,
     Scenario,
     Sessions,
+    SessionSteps,
     SessionUser,
     Steps,
     clean_control,
     keeps,
     loses_only_the_at_risk,
+    parse_tally,
 )
-from harness.load.locustfiles.session_user import Request, Response
-from harness.load.sessions.session import parse_tally
-from harness.oracle.observed import Tally
 
 #: Visits that begin in a second, of four requests each: what one replica has room for, over three times as many, again.
 TIDE = Steps([(15, "1s"), (48, "2500ms"), (15, "1m")])
@@ -38,9 +39,9 @@ class Visitor(SessionUser):
 
     def __init__(self, *args: object, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)
-        self._over: dict[int, Tally | None] = {}
+        self._over: dict[int, Any] = {}
 
-    def session(self, cart: Client) -> Generator[Request, Response, None]:
+    def session(self, cart: Client) -> SessionSteps:
         for _ in range(3):
             yield cart.post("/cart/add", json={"item": "tea"}, writes="tea")
         last = yield cart.get("/cart")
@@ -55,7 +56,7 @@ class Visitor(SessionUser):
 
 def design(name: str, state: str, policy: str, at_risk: str | None) -> Design:
     """Replicas of two slots of 20 ms: 100 requests a second each, on any machine."""
-    return Design(name, state=state, balancing=Balancing(policy), at_risk=at_risk, service_time="20ms", slots=2)
+    return Design(name, BuiltIn(state=state, service_time="20ms", slots=2), Balancing(policy), at_risk=at_risk)
 
 
 DESIGNS = (

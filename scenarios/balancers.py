@@ -5,7 +5,7 @@ Errors, time until rerouted, sessions lost: `python -m benchmarks.rerouted` make
 harness run scenarios/balancers.py
 """
 
-from harness import At, Balancing, Design, Kill, Restart, Scenario, Sessions, clean_control, loses_the_at_risk
+from harness import At, Balancing, BuiltIn, Design, Kill, Restart, Scenario, Sessions, clean_control, loses_the_at_risk
 from harness.recipes import Shopper
 
 BALANCERS = ("haproxy", "nginx", "envoy", "traefik", "caddy")
@@ -16,7 +16,7 @@ class Customer(Shopper):
 
 
 DESIGNS = tuple(
-    Design(name, state="memory", balancing=Balancing("cookie", name), at_risk="victim") for name in BALANCERS
+    Design(name, BuiltIn(state="memory"), Balancing("cookie", name), at_risk="victim") for name in BALANCERS
 )
 EXPECT = (loses_the_at_risk(*BALANCERS, judged=60), clean_control(*BALANCERS))
 
@@ -26,11 +26,4 @@ SCENARIO = Scenario(
     load=Sessions(concurrent=150, duration="12s", warmup="1s"),
     faults=[At("3s", Kill(replica=1)), At("8s", Restart(replica=1))],
     expect=EXPECT,
-    quick=Scenario(
-        designs=DESIGNS,
-        replicas=3,
-        load=Sessions(concurrent=90, duration="4s", warmup="500ms"),
-        faults=[At("1s", Kill(replica=1)), At("3s", Restart(replica=1))],
-        expect=EXPECT,
-    ),
 )

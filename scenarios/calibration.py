@@ -3,12 +3,9 @@
 It runs in every bench by itself; this file holds the users that it is driven with.
 """
 
-from collections.abc import Generator
-
 from locust import constant
 
-from harness import Balancing, Client, Design, Scenario, Sessions, SessionUser
-from harness.load.locustfiles.session_user import Request, Response
+from harness import Balancing, BuiltIn, Client, Design, Request, Scenario, Sessions, SessionSteps, SessionUser
 
 
 class Checker(SessionUser):
@@ -16,7 +13,7 @@ class Checker(SessionUser):
 
     wait_time = constant(0)
 
-    def session(self, cart: Client) -> Generator[Request, Response, None]:
+    def session(self, cart: Client) -> SessionSteps:
         for _ in range(12):
             yield cart.post("/cart/add", json={"item": "tea"}, writes="tea")
             yield cart.get("/cart")
@@ -27,7 +24,7 @@ class Checker(SessionUser):
 
 SCENARIO = Scenario(
     designs=[
-        Design("faulty", state="faulty", balancing=Balancing("round_robin"), options={"bugs": "drop:0.1,lose:0.1"})
+        Design("faulty", BuiltIn(state="faulty", options={"bugs": "drop:0.1,lose:0.1"}), Balancing("round_robin"))
     ],
     replicas=1,
     load=Sessions(concurrent=60, duration="3s", warmup="0s"),

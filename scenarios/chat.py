@@ -11,19 +11,22 @@ from locust import between
 from harness import (
     At,
     Balancing,
+    BuiltIn,
     Client,
     Design,
     Kill,
+    Request,
     Restart,
     Scenario,
     Sessions,
+    SessionSteps,
     SessionUser,
+    Sleep,
     clean_control,
     delivers,
     keeps,
     loses_messages,
 )
-from harness.load.locustfiles.session_user import Request, Sleep, Steps
 
 MEMBERS = 8  # of a room
 MOST_SAID = 12  # by a session, before it leaves
@@ -36,7 +39,7 @@ class Chatter(SessionUser):
 
     wait_time = between(0.05, 0.15)
 
-    def session(self, chat: Client) -> Steps:
+    def session(self, chat: Client) -> SessionSteps:
         room, left = str(chat.number // MEMBERS), random.randint(1, MOST_SAID)
         while left:
             reply = yield chat.connect(f"/chat?room={room}&after={_place(chat)}", room=room)
@@ -59,12 +62,15 @@ def _place(chat: Client) -> str:
 
 SPREAD, STICKY = Balancing("round_robin"), Balancing("cookie")
 #: Everybody hears only those who happen to be on the same replica, and a dead replica takes its sessions along.
-ALONE = Design("alone", app="chat", state="memory", balancing=STICKY, at_risk="victim")
+ALONE = Design("alone", BuiltIn("chat", state="memory"), STICKY, at_risk="victim")
 #: A room spans the replicas; what is said while one is away is gone.
-BUS = Design("bus", app="chat", state="redis", balancing=SPREAD, options={"bus": "redis"}, at_risk="none")
+BUS = Design("bus", BuiltIn("chat", state="redis", options={"bus": "redis"}), SPREAD, at_risk="none")
 #: Whoever comes back is told what it has missed.
 HISTORY = Design(
-    "history", app="chat", state="redis", balancing=SPREAD, options={"bus": "redis", "history": "yes"}, at_risk="none"
+    "history",
+    BuiltIn("chat", state="redis", options={"bus": "redis", "history": "yes"}),
+    SPREAD,
+    at_risk="none",
 )
 
 EXPECT = (
@@ -80,11 +86,4 @@ SCENARIO = Scenario(
     load=Sessions(concurrent=120, duration="20s", warmup="2s"),
     faults=[At("7s", Kill(replica=1)), At("13s", Restart(replica=1))],
     expect=EXPECT,
-    quick=Scenario(
-        designs=[ALONE, BUS, HISTORY],
-        replicas=3,
-        load=Sessions(concurrent=64, duration="5s", warmup="1s"),
-        faults=[At("2s", Kill(replica=1)), At("3500ms", Restart(replica=1))],
-        expect=EXPECT,
-    ),
 )

@@ -6,6 +6,7 @@ harness run scenarios/comeback.py
 from harness import (
     At,
     Balancing,
+    BuiltIn,
     Design,
     Kill,
     Restart,
@@ -23,8 +24,8 @@ class Customer(Shopper):
 
 SCENARIO = Scenario(
     designs=[
-        Design("by_cookie", state="memory", balancing=Balancing("cookie"), at_risk="victim"),
-        Design("by_hash", state="memory", balancing=Balancing("hash_header", key="X-User"), at_risk="victim"),
+        Design("by_cookie", BuiltIn(state="memory"), Balancing("cookie"), at_risk="victim"),
+        Design("by_hash", BuiltIn(state="memory"), Balancing("hash_header", key="X-User"), at_risk="victim"),
     ],
     replicas=3,
     load=Sessions(concurrent=150, duration="10s", warmup="1s"),

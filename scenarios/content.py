@@ -10,14 +10,27 @@ import random
 import re
 import time
 import zlib
-from collections.abc import Generator
 from dataclasses import dataclass
 
 from locust import between
 
-from harness import At, Balancing, Client, Design, Kill, Restart, Scenario, Sessions, SessionUser, clean_control, keeps
-from harness.load.http.client import Sleep
-from harness.load.locustfiles.session_user import Request, Response
+from harness import (
+    At,
+    Balancing,
+    BuiltIn,
+    Client,
+    Design,
+    Kill,
+    Response,
+    Restart,
+    Scenario,
+    Sessions,
+    SessionSteps,
+    SessionUser,
+    Sleep,
+    clean_control,
+    keeps,
+)
 from harness.oracle.models import stateless
 
 #: How many things there are of each kind, how many lookups a visit has, and the longest run of hits told in a name.
@@ -49,7 +62,7 @@ class Reader(SessionUser):
     wait_time = between(0.005, 0.02)
     model = stateless
 
-    def session(self, site: Client) -> Generator[Request | Sleep, Response, None]:
+    def session(self, site: Client) -> SessionSteps:
         chance, cache, hits = random.Random(site.number), dict[str, Kept](), 0
         for _ in range(LOOKUPS):
             path = looked_up(chance)
@@ -75,7 +88,7 @@ def looked_up(chance: random.Random) -> str:
     return f"/weather?place=p{nth}" if chance.random() < 0.5 else f"/object?id=o{nth}"
 
 
-DESIGNS = (Design("content", app="content", state="none", balancing=Balancing("round_robin"), at_risk="none"),)
+DESIGNS = (Design("content", BuiltIn("content", state="none"), Balancing("round_robin"), at_risk="none"),)
 EXPECT = (keeps("content"), clean_control("content"))
 
 SCENARIO = Scenario(
@@ -84,11 +97,4 @@ SCENARIO = Scenario(
     load=Sessions(concurrent=80, duration="12s", warmup="1s"),
     faults=[At("4s", Kill(replica=1)), At("8s", Restart(replica=1))],
     expect=EXPECT,
-    quick=Scenario(
-        designs=DESIGNS,
-        replicas=3,
-        load=Sessions(concurrent=40, duration="5s", warmup="500ms"),
-        faults=[At("1500ms", Kill(replica=1)), At("3s", Restart(replica=1))],
-        expect=EXPECT,
-    ),
 )

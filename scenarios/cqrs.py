@@ -6,12 +6,27 @@ after a crash. The time until a read shows the write before it is the lag, as it
 harness run scenarios/cqrs.py
 """
 
-from collections.abc import Generator
-
 from locust import constant
 
-from harness import At, Balancing, Client, Design, Health, Kill, Restart, Scenario, Sessions, SessionUser, finds, keeps
-from harness.load.locustfiles.session_user import Request, Response, Sleep
+from harness import (
+    At,
+    Balancing,
+    BuiltIn,
+    Client,
+    Design,
+    Health,
+    Kill,
+    Request,
+    Response,
+    Restart,
+    Scenario,
+    Sessions,
+    SessionSteps,
+    SessionUser,
+    Sleep,
+    finds,
+    keeps,
+)
 
 CAUGHT_UP = "GET /cart, caught up"
 
@@ -21,7 +36,7 @@ class Customer(SessionUser):
 
     wait_time = constant(0)
 
-    def session(self, cart: Client) -> Generator[Request | Sleep, Response, None]:
+    def session(self, cart: Client) -> SessionSteps:
         while True:
             yield cart.post("/cart/add", json={"item": "tea"}, writes="tea")
             yield cart.get("/cart")
@@ -42,7 +57,7 @@ def version(reply: Response) -> int:
 def viewed(name: str, lag: str) -> Design:
     """A single replica with its events on its volume, and a read model behind them by ``lag``."""
     balancing = Balancing("round_robin", health=Health(interval="200ms"))
-    return Design(name, app="cqrs", state="eventlog", balancing=balancing, replicas=1, options={"lag": lag})
+    return Design(name, BuiltIn("cqrs", state="eventlog", options={"lag": lag}), balancing, replicas=1)
 
 
 DESIGNS = (viewed("quick_view", "20ms"), viewed("late_view", "150ms"))
@@ -53,10 +68,4 @@ SCENARIO = Scenario(
     load=Sessions(concurrent=60, duration="12s", warmup="1s"),
     faults=[At("6s", Kill(replica=0)), At("7s", Restart(replica=0))],
     expect=EXPECT,
-    quick=Scenario(
-        designs=DESIGNS,
-        load=Sessions(concurrent=40, duration="4s", warmup="500ms"),
-        faults=[At("2s", Kill(replica=0)), At("2200ms", Restart(replica=0))],
-        expect=EXPECT,
-    ),
 )

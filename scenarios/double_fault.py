@@ -8,6 +8,7 @@ from locust import between
 from harness import (
     At,
     Balancing,
+    BuiltIn,
     Design,
     Kill,
     Restart,
@@ -27,9 +28,9 @@ class Customer(Shopper):
 
 
 DESIGNS = (
-    Design("stateless", state="token", balancing=Balancing("round_robin"), at_risk="none"),
-    Design("hybrid", state="redis", balancing=Balancing("round_robin"), at_risk="none"),
-    Design("sticky", state="memory", balancing=Balancing("cookie"), at_risk="victim"),
+    Design("stateless", BuiltIn(state="token"), Balancing("round_robin"), at_risk="none"),
+    Design("hybrid", BuiltIn(state="redis"), Balancing("round_robin"), at_risk="none"),
+    Design("sticky", BuiltIn(state="memory"), Balancing("cookie"), at_risk="victim"),
 )
 EXPECT = (
     keeps("stateless", "hybrid"),
@@ -43,11 +44,4 @@ SCENARIO = Scenario(
     load=Sessions(concurrent=150, duration="14s", warmup="1s"),
     faults=[At("3s", Kill(1)), At("5s", Restart(1)), At("8s", Kill(2)), At("10s", Restart(2))],
     expect=EXPECT,
-    quick=Scenario(
-        designs=DESIGNS,
-        replicas=3,
-        load=Sessions(concurrent=120, duration="5s", warmup="500ms"),
-        faults=[At("1s", Kill(1)), At("2s", Restart(1)), At("3s", Kill(2)), At("4s", Restart(2))],
-        expect=EXPECT,
-    ),
 )

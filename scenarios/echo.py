@@ -1,11 +1,8 @@
 """The driver against a service that does nothing: the floor under every latency. It runs in every bench by itself."""
 
-from collections.abc import Generator
-
 from locust import constant
 
-from harness import Balancing, Client, Design, Scenario, Sessions, SessionUser
-from harness.load.locustfiles.session_user import Request, Response
+from harness import Balancing, BuiltIn, Client, Design, Scenario, Sessions, SessionSteps, SessionUser
 
 
 class Caller(SessionUser):
@@ -13,13 +10,13 @@ class Caller(SessionUser):
 
     wait_time = constant(0)
 
-    def session(self, service: Client) -> Generator[Request, Response, None]:
+    def session(self, service: Client) -> SessionSteps:
         while True:
             yield service.get("/")
 
 
 SCENARIO = Scenario(
-    designs=[Design("echo", app="echo", state="none", balancing=Balancing("round_robin"))],
+    designs=[Design("echo", BuiltIn("echo", state="none"), Balancing("round_robin"))],
     replicas=1,
     load=Sessions(concurrent=16, duration="5s", warmup="1s"),
 )

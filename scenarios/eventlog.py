@@ -11,6 +11,7 @@ from locust import between
 from harness import (
     At,
     Balancing,
+    BuiltIn,
     Design,
     Health,
     Kill,
@@ -35,7 +36,7 @@ class Customer(Shopper):
 def logged(name: str, **options: str) -> Design:
     """A single replica with its events on its volume."""
     balancing = Balancing("round_robin", health=Health(interval="200ms"))
-    return Design(name, state="eventlog", balancing=balancing, replicas=1, options=options)
+    return Design(name, BuiltIn(state="eventlog", options=options), balancing, replicas=1)
 
 
 DESIGNS = (logged("synced"), logged("torn"), logged("long", ballast="20000"))
@@ -56,14 +57,4 @@ SCENARIO = Scenario(
         At("7s", Restart(replica=0)),
     ],
     expect=EXPECT,
-    quick=Scenario(
-        designs=DESIGNS,
-        load=Sessions(concurrent=40, duration="4s", warmup="500ms"),
-        faults=[
-            At("2s", Kill(replica=0)),
-            At("2100ms", TruncateTail(replica=0, cut=CUT), only=("torn",)),
-            At("2200ms", Restart(replica=0)),
-        ],
-        expect=EXPECT,
-    ),
 )

@@ -10,18 +10,20 @@ from locust import between
 from harness import (
     At,
     Balancing,
+    BuiltIn,
     Client,
     Design,
     Kill,
+    Request,
     Restart,
     Scenario,
     Sessions,
+    SessionSteps,
     SessionUser,
     clean_control,
     keeps,
     loses_only_the_at_risk,
 )
-from harness.load.locustfiles.session_user import Request, Steps
 
 PLAYERS = 5  # in a room
 PAUSE = 0.2  # seconds between two moves
@@ -32,7 +34,7 @@ class Player(SessionUser):
 
     wait_time = between(0.02, 0.06)
 
-    def session(self, game: Client) -> Steps:
+    def session(self, game: Client) -> SessionSteps:
         room = str(game.number // PLAYERS)
         while True:
             reply = yield game.connect(f"/game?room={room}", headers={"X-Room": room})
@@ -48,8 +50,8 @@ class Player(SessionUser):
 BY_ROOM = Balancing("hash_header", key="X-Room")
 TICK = {"tick": "50ms"}
 DESIGNS = (
-    Design("memory", app="game", state="memory", balancing=BY_ROOM, options=TICK, at_risk="victim"),
-    Design("redis", app="game", state="redis", balancing=BY_ROOM, options=TICK, at_risk="none"),
+    Design("memory", BuiltIn("game", state="memory", options=TICK), BY_ROOM, at_risk="victim"),
+    Design("redis", BuiltIn("game", state="redis", options=TICK), BY_ROOM, at_risk="none"),
 )
 EXPECT = (
     keeps("redis"),
@@ -63,11 +65,4 @@ SCENARIO = Scenario(
     load=Sessions(concurrent=100, duration="20s", warmup="2s"),
     faults=[At("7s", Kill(replica=1)), At("13s", Restart(replica=1))],
     expect=EXPECT,
-    quick=Scenario(
-        designs=DESIGNS,
-        replicas=3,
-        load=Sessions(concurrent=60, duration="5s", warmup="1s"),
-        faults=[At("2s", Kill(replica=1)), At("3500ms", Restart(replica=1))],
-        expect=EXPECT,
-    ),
 )

@@ -8,23 +8,24 @@ rotated: with an overlap, in which the old one is accepted still, and without.
 """
 
 import time
-from collections.abc import Generator
 
 from locust import between, constant
 
 from harness import (
     At,
     Balancing,
+    BuiltIn,
     Client,
     Design,
+    Response,
     RotateKeys,
     Scenario,
     Sessions,
+    SessionSteps,
     SessionUser,
     clean_control,
     finds,
 )
-from harness.load.locustfiles.session_user import Request, Response
 from harness.oracle.models import stateless
 
 #: Seconds that a login is good for, and those by which the copies' fate is counted.
@@ -38,7 +39,7 @@ class Member(SessionUser):
     wait_time = between(0.05, 0.15)
     model = stateless  # a login holds nothing that could be lost: whether one has to log in again is what counts
 
-    def session(self, site: Client) -> Generator[Request, Response, None]:
+    def session(self, site: Client) -> SessionSteps:
         yield site.post("/login")
         ends = time.monotonic() + 0.6 * TTL
         while time.monotonic() < ends:
@@ -54,7 +55,7 @@ class Leaver(SessionUser):
     model = stateless
     copying = False
 
-    def session(self, site: Client) -> Generator[Request, Response, None]:
+    def session(self, site: Client) -> SessionSteps:
         made = yield site.post("/login")
         if not made.ok:
             return
@@ -74,10 +75,10 @@ class Leaver(SessionUser):
 
 EVEN, OPTIONS = Balancing("round_robin"), {"ttl": f"{TTL}s"}
 DESIGNS = (
-    Design("jwt", app="login", state="token", balancing=EVEN, options=OPTIONS),
-    Design("jwt_abrupt", app="login", state="token", balancing=EVEN, options=OPTIONS),
-    Design("opaque", app="login", state="redis", balancing=EVEN, options={**OPTIONS, "scheme": "opaque"}),
-    Design("session", app="login", state="redis", balancing=EVEN, options={**OPTIONS, "scheme": "session"}),
+    Design("jwt", BuiltIn("login", state="token", options=OPTIONS), EVEN),
+    Design("jwt_abrupt", BuiltIn("login", state="token", options=OPTIONS), EVEN),
+    Design("opaque", BuiltIn("login", state="redis", options={**OPTIONS, "scheme": "opaque"}), EVEN),
+    Design("session", BuiltIn("login", state="redis", options={**OPTIONS, "scheme": "session"}), EVEN),
 )
 EXPECT = (
     finds("jwt", "opaque", "session", among=("kept",)),
@@ -97,11 +98,4 @@ SCENARIO = Scenario(
     load=Sessions(concurrent=100, duration="12s", warmup="1s"),
     faults=rotations("6s"),
     expect=EXPECT,
-    quick=Scenario(
-        designs=DESIGNS,
-        replicas=3,
-        load=Sessions(concurrent=60, duration="5s", warmup="500ms"),
-        faults=rotations("2500ms"),
-        expect=EXPECT,
-    ),
 )

@@ -9,6 +9,7 @@ harness run scenarios/mesh.py
 from harness import (
     At,
     Balancing,
+    BuiltIn,
     Design,
     Kill,
     Restart,
@@ -28,10 +29,10 @@ class Customer(Shopper):
 BARE = Balancing("round_robin", "haproxy", retries=0, redispatch=False)
 RING = Balancing("hash_header", "envoy", key="X-User", retries=2)
 DESIGNS = (
-    Design("relay", state="redis", balancing=Balancing("connection", "haproxy"), at_risk="none"),
-    Design("bare", state="redis", balancing=BARE, at_risk="none"),
-    Design("mesh", state="redis", balancing=Balancing("round_robin", "envoy", retries=2), at_risk="none"),
-    Design("mesh_memory", state="memory", balancing=RING, at_risk="victim"),
+    Design("relay", BuiltIn(state="redis"), Balancing("connection", "haproxy"), at_risk="none"),
+    Design("bare", BuiltIn(state="redis"), BARE, at_risk="none"),
+    Design("mesh", BuiltIn(state="redis"), Balancing("round_robin", "envoy", retries=2), at_risk="none"),
+    Design("mesh_memory", BuiltIn(state="memory"), RING, at_risk="victim"),
 )
 EXPECT = (
     keeps("relay", "bare", "mesh"),
@@ -46,11 +47,4 @@ SCENARIO = Scenario(
     load=Sessions(concurrent=120, duration="10s", warmup="1s"),
     faults=[At("3s", Kill(replica=1)), At("7s", Restart(replica=1))],
     expect=EXPECT,
-    quick=Scenario(
-        designs=DESIGNS,
-        replicas=3,
-        load=Sessions(concurrent=90, duration="3500ms", warmup="500ms"),
-        faults=[At("1s", Kill(replica=1)), At("2500ms", Restart(replica=1))],
-        expect=EXPECT,
-    ),
 )

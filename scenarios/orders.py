@@ -4,12 +4,25 @@ Each reply is judged by its content, and the effect journal tells whether an ord
 """
 
 import zlib
-from collections.abc import Generator
 
 from locust import between
 
-from harness import At, Balancing, Client, Design, Kill, Restart, Scenario, Sessions, SessionUser, clean_control, keeps
-from harness.load.locustfiles.session_user import Request, Response
+from harness import (
+    At,
+    Balancing,
+    BuiltIn,
+    Client,
+    Design,
+    Kill,
+    Response,
+    Restart,
+    Scenario,
+    Sessions,
+    SessionSteps,
+    SessionUser,
+    clean_control,
+    keeps,
+)
 from harness.oracle.models import stateless
 
 
@@ -24,7 +37,7 @@ class Buyer(SessionUser):
     wait_time = between(0.05, 0.2)
     model = stateless
 
-    def session(self, shop: Client) -> Generator[Request, Response, None]:
+    def session(self, shop: Client) -> SessionSteps:
         number = 0
         while True:
             number += 1
@@ -43,7 +56,7 @@ def fits(reply: Response, wanted: dict[str, object]) -> bool:
 
 
 SCENARIO = Scenario(
-    designs=[Design("orders", app="orders", state="none", balancing=Balancing("round_robin"), at_risk="none")],
+    designs=[Design("orders", BuiltIn("orders", state="none"), Balancing("round_robin"), at_risk="none")],
     replicas=3,
     load=Sessions(concurrent=150, duration="10s", warmup="1s"),
     faults=[At("3s", Kill(replica=1)), At("6s", Restart(replica=1))],

@@ -11,6 +11,7 @@ from locust import between
 from harness import (
     At,
     Balancing,
+    BuiltIn,
     Design,
     Health,
     Kill,
@@ -35,8 +36,8 @@ class Customer(Shopper):
 OWN = Balancing("cookie", redispatch=False, health=Health(interval="200ms", fall=100))
 
 DESIGNS = (
-    Design("volume_kept", state="eventlog", balancing=OWN, at_risk="none"),
-    Design("volume_lost", state="eventlog", balancing=OWN, at_risk="victim"),
+    Design("volume_kept", BuiltIn(state="eventlog"), OWN, at_risk="none"),
+    Design("volume_lost", BuiltIn(state="eventlog"), OWN, at_risk="victim"),
 )
 EXPECT = (
     keeps("volume_kept"),
@@ -54,15 +55,4 @@ SCENARIO = Scenario(
         At("7s", Restart(replica=1)),
     ],
     expect=EXPECT,
-    quick=Scenario(
-        designs=DESIGNS,
-        replicas=3,
-        load=Sessions(concurrent=90, duration="4s", warmup="500ms"),
-        faults=[
-            At("1800ms", Kill(replica=1)),
-            At("1900ms", LoseVolume(replica=1), only=("volume_lost",)),
-            At("2s", Restart(replica=1)),
-        ],
-        expect=EXPECT,
-    ),
 )

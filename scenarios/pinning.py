@@ -5,7 +5,20 @@ By cookie, header, source address and connection, and not at all; the state is i
 harness run scenarios/pinning.py
 """
 
-from harness import At, Balancing, Design, Kill, ScaleOut, Scenario, Sessions, Terminate, clean_control, finds, keeps
+from harness import (
+    At,
+    Balancing,
+    BuiltIn,
+    Design,
+    Kill,
+    ScaleOut,
+    Scenario,
+    Sessions,
+    Terminate,
+    clean_control,
+    finds,
+    keeps,
+)
 from harness.recipes import Shopper, between
 
 N = 3
@@ -19,12 +32,12 @@ class Customer(Shopper):
 
 
 DESIGNS = (
-    Design("stateless", state="token", balancing=Balancing("round_robin"), at_risk="none"),
-    Design("round_robin", state="memory", balancing=Balancing("round_robin")),
-    Design("cookie", state="memory", balancing=Balancing("cookie")),
-    Design("header", state="memory", balancing=Balancing("hash_header", key="X-User")),
-    Design("source", state="memory", balancing=Balancing("source")),
-    Design("connection", state="memory", balancing=Balancing("connection")),
+    Design("stateless", BuiltIn(state="token"), Balancing("round_robin"), at_risk="none"),
+    Design("round_robin", BuiltIn(state="memory"), Balancing("round_robin")),
+    Design("cookie", BuiltIn(state="memory"), Balancing("cookie")),
+    Design("header", BuiltIn(state="memory"), Balancing("hash_header", key="X-User")),
+    Design("source", BuiltIn(state="memory"), Balancing("source")),
+    Design("connection", BuiltIn(state="memory"), Balancing("connection")),
 )
 EXPECT = (
     keeps("stateless"),
@@ -40,11 +53,4 @@ SCENARIO = Scenario(
     load=Sessions(concurrent=200, duration="12s", warmup="1s"),
     faults=[At("3s", ScaleOut(to=N + 1)), At("6s", Terminate(0, drain=True)), At("9s", Kill(1))],
     expect=EXPECT,
-    quick=Scenario(
-        designs=DESIGNS,
-        replicas=N,
-        load=Sessions(concurrent=120, duration="3400ms", warmup="400ms"),
-        faults=[At("600ms", ScaleOut(to=N + 1)), At("1600ms", Terminate(0, drain=True)), At("2500ms", Kill(1))],
-        expect=EXPECT,
-    ),
 )

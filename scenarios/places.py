@@ -9,14 +9,15 @@ server that leads it) is killed.
 from harness import (
     At,
     Balancing,
+    BuiltIn,
     CutReplication,
     Design,
+    Heal,
     Health,
     Kill,
     KillPrimary,
     KillStore,
     Restart,
-    RestartStore,
     RollingDeploy,
     ScaleIn,
     Scenario,
@@ -56,7 +57,7 @@ class Customer(Shopper):
 
 def designs(mishap: str, places: tuple[str, ...]) -> tuple[Design, ...]:
     """Every one of these places, to go through this mishap."""
-    return tuple(Design(f"{place}_{mishap}", state=place, balancing=PLACES[place]) for place in places)
+    return tuple(Design(f"{place}_{mishap}", BuiltIn(state=place), PLACES[place]) for place in places)
 
 
 KILLED, DEPLOYED, SHRUNK = (designs(mishap, tuple(PLACES)) for mishap in ("killed", "deployed", "shrunk"))
@@ -82,7 +83,7 @@ SCENARIO = Scenario(
         At("1s", RollingDeploy(drain=True), names(DEPLOYED)),
         At("1s", ScaleIn(to=N - 1, drain=True), names(SHRUNK)),
         At("1s", KillStore(), names(STORELESS)),
-        At("3s", RestartStore(), names(STORELESS)),
+        At("3s", Heal(KillStore()), names(STORELESS)),
         At("800ms", CutReplication(), ("redis_sentinel_storeless",)),
         At("1s", KillPrimary(), names(LEADERLESS)),
     ],

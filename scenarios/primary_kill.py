@@ -10,11 +10,12 @@ from locust import between
 from harness import (
     At,
     Balancing,
+    BuiltIn,
     Design,
+    Heal,
     Kill,
     KillPrimary,
     Restart,
-    RestartPrimary,
     Scenario,
     Sessions,
     clean_control,
@@ -33,7 +34,7 @@ class Customer(Shopper):
 NAMES = ("etcd", "hazelcast", "nats")
 #: Versions are checked, so that a write which is late cannot undo the next: what is lost then is the store's doing.
 DESIGNS = [
-    Design(name, state=name, balancing=Balancing("round_robin"), options={"versioned": "yes"}, at_risk="none")
+    Design(name, BuiltIn(state=name, options={"versioned": "yes"}), Balancing("round_robin"), at_risk="none")
     for name in NAMES
 ]
 EXPECT = (keeps(*NAMES), clean_control(*NAMES))
@@ -47,7 +48,7 @@ SCENARIO = Scenario(
         At("3s", Kill(replica=1)),
         At("5s", Restart(replica=1)),
         At("8s", KillPrimary()),
-        At("20s", RestartPrimary()),
+        At("20s", Heal(KillPrimary())),
     ],
     expect=[*EXPECT, recovers(*NAMES)],
     quick=Scenario(

@@ -7,26 +7,27 @@ effect journal tells what the outside world has seen. ``logged`` keeps a durable
 harness run scenarios/saga.py
 """
 
-from collections.abc import Generator
-
 from locust import between
 
 from harness import (
     At,
     Balancing,
+    BuiltIn,
     Client,
     Design,
     Health,
     Kill,
+    Request,
+    Response,
     Restart,
     Scenario,
     Sessions,
+    SessionSteps,
     SessionUser,
     keeps,
     leaves_half_done,
     settles,
 )
-from harness.load.locustfiles.session_user import Request, Response
 
 
 class Buyer(SessionUser):
@@ -34,7 +35,7 @@ class Buyer(SessionUser):
 
     wait_time = between(0.05, 0.15)
 
-    def session(self, shop: Client) -> Generator[Request, Response, None]:
+    def session(self, shop: Client) -> SessionSteps:
         while True:
             for refused in ("", "pay", "", "", "ship"):
                 order = {"item": "tea", "refused": refused}
@@ -59,7 +60,7 @@ OWN = Balancing("cookie", redispatch=False, health=Health(interval="200ms", fall
 def coordinated(name: str, **options: str) -> Design:
     """Coordinators whose outside services take 40 ms each."""
     options = {"step_time": "40ms", **options}
-    return Design(name, app="saga", state="eventlog", balancing=OWN, options=options)
+    return Design(name, BuiltIn("saga", state="eventlog", options=options), OWN)
 
 
 DESIGNS = (coordinated("logged"), coordinated("forgetful", log="none"))
@@ -71,11 +72,4 @@ SCENARIO = Scenario(
     load=Sessions(concurrent=120, duration="12s", warmup="1s"),
     faults=[At("5s", Kill(replica=1)), At("7s", Restart(replica=1))],
     expect=EXPECT,
-    quick=Scenario(
-        designs=DESIGNS,
-        replicas=3,
-        load=Sessions(concurrent=60, duration="4s", warmup="500ms"),
-        faults=[At("1800ms", Kill(replica=1)), At("2s", Restart(replica=1))],
-        expect=EXPECT,
-    ),
 )

@@ -4,7 +4,7 @@ So a replica's capacity is 100 requests a second at almost no CPU, and one machi
 something else binds.
 """
 
-from harness import Balancing, Design, Requests, Scenario
+from harness import Balancing, BuiltIn, Design, Requests, Scenario
 from harness.recipes import Shopper
 
 
@@ -16,8 +16,8 @@ BALANCING = Balancing("least_connections")
 
 SCENARIO = Scenario(
     designs=[
-        Design("token", state="token", balancing=BALANCING, service_time="20ms", slots=2, at_risk="none"),
-        Design("redis", state="redis", balancing=BALANCING, service_time="20ms", slots=2, at_risk="none"),
+        Design("token", BuiltIn(state="token", service_time="20ms", slots=2), BALANCING, at_risk="none"),
+        Design("redis", BuiltIn(state="redis", service_time="20ms", slots=2), BALANCING, at_risk="none"),
     ],
     replicas=2,
     load=Requests(rate=100, sessions=100, duration="5s", warmup="1s"),

@@ -8,6 +8,7 @@ from locust import between
 from harness import (
     At,
     Balancing,
+    BuiltIn,
     Design,
     ScaleIn,
     Scenario,
@@ -29,10 +30,10 @@ class Customer(Shopper):
 
 
 DESIGNS = (
-    Design("hybrid", state="redis", balancing=Balancing("round_robin"), at_risk="none"),
-    Design("cookie", state="memory", balancing=Balancing("cookie"), at_risk="victim"),
-    Design("consistent", state="memory", balancing=Balancing("hash_header", key="X-User"), at_risk="victim"),
-    Design("modulo", state="memory", balancing=Balancing("modulo_header", key="X-User")),
+    Design("hybrid", BuiltIn(state="redis"), Balancing("round_robin"), at_risk="none"),
+    Design("cookie", BuiltIn(state="memory"), Balancing("cookie"), at_risk="victim"),
+    Design("consistent", BuiltIn(state="memory"), Balancing("hash_header", key="X-User"), at_risk="victim"),
+    Design("modulo", BuiltIn(state="memory"), Balancing("modulo_header", key="X-User")),
 )
 EXPECT = (
     keeps("hybrid"),
@@ -48,11 +49,4 @@ SCENARIO = Scenario(
     load=Sessions(concurrent=200, duration="10s", warmup="1s"),
     faults=[At("4s", ScaleIn(to=N - 1, drain=True, grace="1s"))],
     expect=EXPECT,
-    quick=Scenario(
-        designs=DESIGNS,
-        replicas=N,
-        load=Sessions(concurrent=160, duration="2500ms", warmup="500ms"),
-        faults=[At("1s", ScaleIn(to=N - 1))],
-        expect=EXPECT,
-    ),
 )

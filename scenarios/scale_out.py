@@ -8,6 +8,7 @@ from locust import between
 from harness import (
     At,
     Balancing,
+    BuiltIn,
     Design,
     ScaleOut,
     Scenario,
@@ -28,9 +29,9 @@ class Customer(Shopper):
 
 
 DESIGNS = (
-    Design("cookie", state="memory", balancing=Balancing("cookie")),
-    Design("consistent", state="memory", balancing=Balancing("hash_header", key="X-User")),
-    Design("modulo", state="memory", balancing=Balancing("modulo_header", key="X-User")),
+    Design("cookie", BuiltIn(state="memory"), Balancing("cookie")),
+    Design("consistent", BuiltIn(state="memory"), Balancing("hash_header", key="X-User")),
+    Design("modulo", BuiltIn(state="memory"), Balancing("modulo_header", key="X-User")),
 )
 # Shares of a ring of 200 keys on 4 members scatter by a few percent.
 EXPECT = (
@@ -47,11 +48,4 @@ SCENARIO = Scenario(
     load=Sessions(concurrent=200, duration="10s", warmup="1s"),
     faults=[At("4s", ScaleOut(to=N + 1))],
     expect=EXPECT,
-    quick=Scenario(
-        designs=DESIGNS,
-        replicas=N,
-        load=Sessions(concurrent=160, duration="3s", warmup="500ms"),
-        faults=[At("1s", ScaleOut(to=N + 1))],
-        expect=EXPECT,
-    ),
 )

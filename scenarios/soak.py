@@ -7,6 +7,7 @@ from locust import between
 
 from harness import (
     Balancing,
+    BuiltIn,
     Design,
     Scenario,
     Sessions,
@@ -28,9 +29,12 @@ class Customer(Shopper):
 # The store compares versions: a replica that wakes up late must not undo what happened meanwhile (gray_failure.py).
 DESIGNS = (
     Design(
-        "versioned", state="redis", balancing=Balancing("round_robin"), options={"versioned": "yes"}, at_risk="none"
+        "versioned",
+        BuiltIn(state="redis", options={"versioned": "yes"}),
+        Balancing("round_robin"),
+        at_risk="none",
     ),
-    Design("sticky", state="memory", balancing=Balancing("cookie")),
+    Design("sticky", BuiltIn(state="memory"), Balancing("cookie")),
 )
 EXPECT = (
     keeps("versioned"),

@@ -7,28 +7,28 @@ redis_sentinel, the primary, and its replica takes over. That is cut off a secon
 primary acknowledges from then on is lost with it. Stores that wait for the others are in primary_kill.
 """
 
-from collections.abc import Generator
-
 from locust import between
 
 from harness import (
     At,
     Balancing,
+    BuiltIn,
     Client,
     CutReplication,
     Design,
+    Heal,
     Kill,
     KillPrimary,
     KillStore,
-    RestartStore,
+    Request,
     Scenario,
     Sessions,
+    SessionSteps,
     SessionUser,
     clean_control,
     finds,
     keeps,
 )
-from harness.load.locustfiles.session_user import Request, Response
 
 
 class Shopper(SessionUser):
@@ -36,7 +36,7 @@ class Shopper(SessionUser):
 
     wait_time = between(0.05, 0.15)
 
-    def session(self, cart: Client) -> Generator[Request, Response, None]:
+    def session(self, cart: Client) -> SessionSteps:
         while True:
             yield cart.post("/cart/add", json={"item": "tea"}, writes="tea")
             yield cart.get("/cart")
@@ -54,7 +54,7 @@ def scenario(alone: tuple[str, ...], duration: str) -> Scenario:
     states = (*alone, *FOLLOWED)
     lost = tuple(state for state in states if state != "postgres")
     return Scenario(
-        designs=[Design(state, state=state, balancing=Balancing("round_robin")) for state in states],
+        designs=[Design(state, BuiltIn(state=state), Balancing("round_robin")) for state in states],
         replicas=3,
         load=Sessions(concurrent=40, duration=duration, warmup="500ms"),
         faults=[
@@ -62,7 +62,7 @@ def scenario(alone: tuple[str, ...], duration: str) -> Scenario:
             At("1s", CutReplication()),
             At("2s", KillStore(), alone),
             At("2s", KillPrimary()),
-            At("3s", RestartStore(), alone),
+            At("3s", Heal(KillStore()), alone),
         ],
         expect=[keeps("postgres"), finds(*lost, among=("lost", "rolled_back")), clean_control(*states)],
     )

@@ -6,12 +6,21 @@ Each place twice: the last write wins, or (checked) a write is refused that does
 Nothing is broken: the two devices alone do it. The token has no such design: its two devices have a copy each.
 """
 
-from collections.abc import Generator
-
 from locust import between
 
-from harness import Balancing, Client, Design, Scenario, Sessions, SessionUser, clean_control, finds
-from harness.load.locustfiles.session_user import Request, Response
+from harness import (
+    Balancing,
+    BuiltIn,
+    Client,
+    Design,
+    Request,
+    Scenario,
+    Sessions,
+    SessionSteps,
+    SessionUser,
+    clean_control,
+    finds,
+)
 
 
 class Owner(SessionUser):
@@ -20,7 +29,7 @@ class Owner(SessionUser):
     wait_time = between(0.005, 0.02)
     devices = 2
 
-    def session(self, cart: Client) -> Generator[Request, Response, None]:
+    def session(self, cart: Client) -> SessionSteps:
         while True:
             yield cart.post("/cart/add", json={"item": "tea"}, writes="tea")
 
@@ -30,19 +39,19 @@ class Owner(SessionUser):
 
 def unchecked(*states: str) -> tuple[Design, ...]:
     """The last write wins."""
-    return tuple(Design(state, state=state, balancing=Balancing("round_robin")) for state in states)
+    return tuple(Design(state, BuiltIn(state=state), Balancing("round_robin")) for state in states)
 
 
 def checked(*states: str) -> tuple[Design, ...]:
     """Each write names the version that it starts from."""
     return tuple(
-        Design(f"{state}_checked", state=state, balancing=Balancing("round_robin"), options={"versioned": "yes"})
+        Design(f"{state}_checked", BuiltIn(state=state, options={"versioned": "yes"}), Balancing("round_robin"))
         for state in states
     )
 
 
 # Both devices of an owner reach the same replica, whose memory refuses what is stale by itself.
-MEMORY = Design("memory", state="memory", balancing=Balancing("hash_header", key="X-User"))
+MEMORY = Design("memory", BuiltIn(state="memory"), Balancing("hash_header", key="X-User"))
 STATES = ("etcd", "hazelcast", "memcached", "nats", "postgres", "redis", "redis_sentinel")
 QUICK = ("memcached", "postgres", "redis")
 

@@ -1,10 +1,8 @@
 """A session that is mostly idle: one request every ten seconds, each at a moment of its own."""
 
 import random
-from collections.abc import Generator
 
-from harness import Client, SessionUser
-from harness.load.locustfiles.session_user import Request, Response
+from harness import Client, SessionSteps, SessionUser
 
 EVERY_S = 10.0
 
@@ -21,6 +19,6 @@ class Idler(SessionUser):
         self._begun = True
         return random.uniform(0, EVERY_S)
 
-    def session(self, service: Client) -> Generator[Request, Response, None]:
+    def session(self, service: Client) -> SessionSteps:
         while True:
             yield service.get("/")

@@ -1,11 +1,8 @@
 """A session that asks again as soon as it is answered; every reply is decoded and judged by its ledger."""
 
-from collections.abc import Generator
-
 from locust import constant
 
-from harness import Client, SessionUser
-from harness.load.locustfiles.session_user import Request, Response
+from harness import Client, SessionSteps, SessionUser
 
 
 class Caller(SessionUser):
@@ -13,6 +10,6 @@ class Caller(SessionUser):
 
     wait_time = constant(0)
 
-    def session(self, service: Client) -> Generator[Request, Response, None]:
+    def session(self, service: Client) -> SessionSteps:
         while True:
             yield service.get("/cart")

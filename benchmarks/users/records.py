@@ -1,22 +1,19 @@
 """The scenario that the ten million records pretend to be of: nobody runs it."""
 
-from collections.abc import Generator
-
-from harness import At, Balancing, Client, Design, Kill, Restart, Scenario, Sessions, SessionUser
-from harness.load.locustfiles.session_user import Request, Response
+from harness import At, Balancing, BuiltIn, Client, Design, Kill, Restart, Scenario, Sessions, SessionSteps, SessionUser
 
 
 class Shopper(SessionUser):
     """Writes and reads in turn."""
 
-    def session(self, cart: Client) -> Generator[Request, Response, None]:
+    def session(self, cart: Client) -> SessionSteps:
         while True:
             yield cart.post("/cart/add", json={"item": "tea"}, writes="tea")
             yield cart.get("/cart")
 
 
 SCENARIO = Scenario(
-    designs=[Design("sticky", state="memory", balancing=Balancing("cookie"), at_risk="victim")],
+    designs=[Design("sticky", BuiltIn(state="memory"), Balancing("cookie"), at_risk="victim")],
     replicas=3,
     load=Sessions(concurrent=2000, duration="500s", warmup="2s"),
     faults=[At("200s", Kill(replica=1)), At("300s", Restart(replica=1))],

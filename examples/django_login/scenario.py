@@ -13,11 +13,11 @@ class Customer(Login):
 
 SCENARIO = Scenario(
     designs=[
-        Design("database", target=Command(GUNICORN, ready="/health"), at_risk="none"),
+        Design("database", Command(GUNICORN, ready="/health"), at_risk="none"),
         Design(
             "local_cache",
-            target=Command(GUNICORN, ready="/health", env={"SESSIONS": "cache"}),
-            balancing=Balancing("cookie"),
+            Command(GUNICORN, ready="/health", env={"SESSIONS": "cache"}),
+            Balancing("cookie"),
             at_risk="victim",
         ),
     ],

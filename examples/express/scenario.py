@@ -13,9 +13,9 @@ class Visitor(SessionCounter):
 
 SCENARIO = Scenario(
     designs=[
-        Design("memory_affinity", target=MEMORY, balancing=Balancing("cookie"), at_risk="victim"),
-        Design("memory_spread", target=MEMORY, balancing=Balancing("round_robin")),
-        Design("redis", target=REDIS, balancing=Balancing("round_robin"), at_risk="none"),
+        Design("memory_affinity", MEMORY, Balancing("cookie"), at_risk="victim"),
+        Design("memory_spread", MEMORY, Balancing("round_robin")),
+        Design("redis", REDIS, Balancing("round_robin"), at_risk="none"),
     ],
     load=Sessions(concurrent=40, duration="4s", warmup="500ms"),
     faults=[At("1500ms", Kill(1)), At("2500ms", Restart(1))],

@@ -12,8 +12,8 @@ SCENARIO = Scenario(
     designs=[
         Design(
             "memory",
-            target=Command("uvicorn app:app --port {port} --log-level warning", ready="/health"),
-            balancing=Balancing("cookie"),
+            Command("uvicorn app:app --port {port} --log-level warning", ready="/health"),
+            Balancing("cookie"),
             at_risk="victim",
         )
     ],

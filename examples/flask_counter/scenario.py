@@ -12,14 +12,9 @@ class Visitor(SessionCounter):
 
 SCENARIO = Scenario(
     designs=[
-        Design("signed_cookie", target=Command(GUNICORN), at_risk="none"),
-        Design("flask_session", target=Command(GUNICORN, env={"SESSIONS": "{store}"}, store="redis"), at_risk="none"),
-        Design(
-            "memory",
-            target=Command(GUNICORN, env={"SESSIONS": "memory"}),
-            balancing=Balancing("cookie"),
-            at_risk="victim",
-        ),
+        Design("signed_cookie", Command(GUNICORN), at_risk="none"),
+        Design("flask_session", Command(GUNICORN, env={"SESSIONS": "{store}"}, store="redis"), at_risk="none"),
+        Design("memory", Command(GUNICORN, env={"SESSIONS": "memory"}), Balancing("cookie"), at_risk="victim"),
     ],
     load=Sessions(concurrent=40, duration="4s", warmup="500ms"),
     faults=[At("1500ms", Kill(1)), At("2500ms", Restart(1))],

@@ -9,14 +9,7 @@ class Visitor(SessionCounter):
 
 
 SCENARIO = Scenario(
-    designs=[
-        Design(
-            "memory",
-            target=Command("./counter", ready="/health"),
-            balancing=Balancing("cookie"),
-            at_risk="victim",
-        )
-    ],
+    designs=[Design("memory", Command("./counter", ready="/health"), Balancing("cookie"), at_risk="victim")],
     load=Sessions(concurrent=40, duration="5s", warmup="500ms"),
     faults=[At("2s", Kill(1)), At("3s", Restart(1))],
     expect=[loses_the_at_risk("memory", judged=30)],

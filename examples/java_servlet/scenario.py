@@ -13,8 +13,8 @@ SCENARIO = Scenario(
     designs=[
         Design(
             "memory",
-            target=Command("java -cp target/classes:target/lib/* Server {port}", ready="/health", ready_within="60s"),
-            balancing=Balancing("cookie"),
+            Command("java -cp target/classes:target/lib/* Server {port}", ready="/health", ready_within="60s"),
+            Balancing("cookie"),
             at_risk="victim",
         )
     ],

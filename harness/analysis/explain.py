@@ -6,15 +6,16 @@ from typing import Any
 
 import pandas as pd
 
-from harness.analysis.metrics.state_removal import at_risk, cause_of, state_removals
+from harness.analysis.metrics.state_removal import find_cause, find_sessions_at_risk, find_state_removals
 from harness.common.errors import UsageError
 from harness.observations.requests import SWEEP, UNASKED
 from harness.oracle.judge import SessionVerdict
+from harness.oracle.outcome import SessionOutcome
 from harness.results.arm_files import ArmObservations
 
 
 @dataclass(frozen=True)
-class Line:
+class TraceLine:
     """One line of a story."""
 
     t: float  # seconds from T0
@@ -27,13 +28,13 @@ class Line:
 
 
 @dataclass(frozen=True)
-class Story:
+class SessionTrace:
     """A session, from its first request to its judgement."""
 
     design: str
     arm: str
     session: int
-    lines: tuple[Line, ...]
+    lines: tuple[TraceLine, ...]
     why: tuple[str, ...]
 
 
@@ -49,23 +50,23 @@ class NotableSession:
     cause: str
 
 
-def notable_sessions(arms: Sequence[ArmObservations]) -> tuple[NotableSession, ...]:
+def find_notable_sessions(arms: Sequence[ArmObservations]) -> tuple[NotableSession, ...]:
     """The sessions to which something happened, and those where theory and fact differ."""
     return tuple(one for arm in arms for one in _of_arm(arm))
 
 
 def _of_arm(arm: ArmObservations) -> Iterator[NotableSession]:
-    killed = state_removals(arm.events)
-    known = bool(killed) and arm.tallied is None
-    risky = at_risk(arm.requests, killed) if known else frozenset()
+    killed = find_state_removals(arm.events)
+    known = bool(killed) and arm.aggregates is None
+    risky = find_sessions_at_risk(arm.requests, killed) if known else frozenset()
     for one in arm.judgements:
         risk = one.session in risky if known else None
-        if one.kind != "none":
-            causes = " then ".join(dict.fromkeys(cause_of(loss, killed) for loss in one.losses))
-            yield NotableSession(arm.design, arm.arm, one.session, one.kind, risk, causes)
+        if one.outcome is not SessionOutcome.KEPT:
+            causes = " then ".join(dict.fromkeys(find_cause(loss, killed) for loss in one.losses))
+            yield NotableSession(arm.design, arm.arm, one.session, one.outcome, risk, causes)
 
 
-def session_trace(arms: Sequence[ArmObservations], name: str) -> Story:
+def trace_session(arms: Sequence[ArmObservations], name: str) -> SessionTrace:
     """The story of ``DESIGN/SESSION`` (its arm with the fault first) or ``DESIGN/ARM/SESSION``.
 
     Raises:
@@ -83,7 +84,7 @@ def session_trace(arms: Sequence[ArmObservations], name: str) -> Story:
     )
 
 
-def _told(arm: ArmObservations, session: int, requests: pd.DataFrame) -> Story:
+def _told(arm: ArmObservations, session: int, requests: pd.DataFrame) -> SessionTrace:
     lines = [
         *_requests(requests),
         *(_event(event.t, event.kind, event.subject, dict(event.detail)) for event in arm.events),
@@ -91,13 +92,13 @@ def _told(arm: ArmObservations, session: int, requests: pd.DataFrame) -> Story:
     judgements = [one for one in arm.judgements if one.session == session]
     why = tuple(sentence for one in judgements for sentence in _why(one, arm))
     ordered = tuple(sorted(lines, key=lambda line: line.t))
-    return Story(arm.design, arm.arm, session, ordered, why or ("it was not judged: its arm was cut off",))
+    return SessionTrace(arm.design, arm.arm, session, ordered, why or ("it was not judged: its arm was cut off",))
 
 
 _PHASES = {SWEEP: "the final read", UNASKED: "came unasked"}
 
 
-def _requests(requests: pd.DataFrame) -> Iterator[Line]:
+def _requests(requests: pd.DataFrame) -> Iterator[TraceLine]:
     boots: set[str] = set()
     rows: list[dict[Any, Any]] = requests.sort_values("t_sent", kind="stable").to_dict("records")
     for row in rows:
@@ -109,7 +110,7 @@ def _requests(requests: pd.DataFrame) -> Iterator[Line]:
             "reconnected" if row["reconnected"] else "",
         ]
         boots |= {boot} - {""}
-        yield Line(
+        yield TraceLine(
             t=row["t_sent"] / 1e9,
             what=row["name"],
             outcome=f"{row['outcome']} {row['status'] or 'no reply'}",
@@ -120,19 +121,21 @@ def _requests(requests: pd.DataFrame) -> Iterator[Line]:
         )
 
 
-def _event(t: float, kind: str, subject: str, detail: dict[str, object]) -> Line:
+def _event(t: float, kind: str, subject: str, detail: dict[str, object]) -> TraceLine:
     facts = ", ".join(f"{key} {value}" for key, value in detail.items())
-    return Line(t, f"*** {kind.replace('_', ' ')}: {subject}", note=facts)
+    return TraceLine(t, f"*** {kind.replace('_', ' ')}: {subject}", note=facts)
 
 
 def _why(one: SessionVerdict, arm: ArmObservations) -> Iterator[str]:
-    killed = state_removals(arm.events)
-    yield f"judged {one.kind}: {one.acknowledged} writes acknowledged, {one.lost_writes} lost, {one.in_doubt} in doubt"
+    killed = find_state_removals(arm.events)
+    yield (
+        f"judged {one.outcome}: {one.acknowledged} writes acknowledged, {one.lost_writes} lost, {one.in_doubt} in doubt"
+    )
     yield from one.why
     for loss in one.losses:
-        yield f"its state {loss.birth_before[:8]} was gone at {loss.t_ns / 1e9:.3f} s; cause: {cause_of(loss, killed)}"
-    if killed and arm.tallied is None:
-        risk = "" if one.session in at_risk(arm.requests, killed) else "not "
+        yield f"its state {loss.birth_before[:8]} was gone at {loss.t_ns / 1e9:.3f} s; cause: {find_cause(loss, killed)}"
+    if killed and arm.aggregates is None:
+        risk = "" if one.session in find_sessions_at_risk(arm.requests, killed) else "not "
         yield f"at the fault it was {risk}at risk: {_last_answer(arm, one.session, killed[0].commanded)}"
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from harness.analysis.metrics.fold import fold
 from harness.oracle.judge import SessionVerdict
+from harness.oracle.outcome import SessionOutcome
 from harness.results.arm_files import ArmFiles, ArmObservations
 from harness.results.run import Run
 from harness.results.summary import (
@@ -15,23 +16,33 @@ from harness.results.summary import (
     Controls,
     DesignSummary,
     Echo,
-    MessageFigures,
-    SessionFigures,
     Summary,
 )
 from harness.results.verdicts import Expectation, Result, Verdict, worst
 
-#: A finding is the gravest thing that happened to a session, in this order.
-_GRAVITY = ("leaked", "wrong", "lost", "rolled_back", "stale", "forced_login")
-#: What the judge should call each seeded bug.
-KIND_OF_BUG = {
-    "none": "none",
-    "drop": "lost_write",
-    "duplicate": "duplicate",
-    "stale": "stale",
-    "leak": "leaked",
-    "rollback": "rolled_back",
-    "lose": "lost",
+#: A finding is the first of these that happened: to sessions, else to writes, else to messages; the gravest first.
+_FINDINGS = (
+    SessionOutcome.LEAKED,
+    SessionOutcome.WRONG,
+    SessionOutcome.LOST,
+    SessionOutcome.ROLLED_BACK,
+    SessionOutcome.STALE,
+    SessionOutcome.FORCED_LOGIN,
+    SessionOutcome.LOST_WRITES,
+    SessionOutcome.DUPLICATED,
+    SessionOutcome.LOST_MESSAGES,
+    SessionOutcome.REPEATED_MESSAGES,
+    SessionOutcome.DISORDERED,
+)
+#: What the judge should call each seeded bug of the calibration's service.
+OUTCOME_OF_BUG = {
+    "none": SessionOutcome.KEPT,
+    "drop": SessionOutcome.LOST_WRITES,
+    "duplicate": SessionOutcome.DUPLICATED,
+    "stale": SessionOutcome.STALE,
+    "leak": SessionOutcome.LEAKED,
+    "rollback": SessionOutcome.ROLLED_BACK,
+    "lose": SessionOutcome.LOST,
 }
 
 
@@ -51,7 +62,7 @@ class Analysis:
 
 def analyse(run: Run, expectations: Sequence[Expectation]) -> Analysis:
     """Fold every arm, judge every expectation, and check the measurement itself."""
-    arms = run.observations()
+    arms = run.read_observations()
     folded = [(arm, _with_theory(fold(arm), run.plan.designs[arm.design])) for arm in arms]
     controls = _controls(run, folded)
     summary = Summary(run.plan.scenario, run.plan.run, _designs(run, folded), controls)
@@ -76,7 +87,7 @@ def _designs(run: Run, folded: Sequence[tuple[ArmObservations, ArmFigures]]) -> 
             if arm is not None:
                 arms[kind] = arm
         if arms:
-            designs[name] = DesignSummary(describe, arms, finding(arms))
+            designs[name] = DesignSummary(describe, arms, summarize_finding(arms))
     return designs
 
 
@@ -86,34 +97,21 @@ def _repeated(folded: Sequence[tuple[ArmObservations, ArmFigures]], design: str,
     return replace(repeats[0], repeats=repeats if len(repeats) > 1 else ()) if repeats else None
 
 
-def finding(arms: Mapping[str, ArmFigures]) -> str:
-    """What happened, in a word: of the arm with the fault where there is one, the gravest first."""
+def summarize_finding(arms: Mapping[str, ArmFigures]) -> SessionOutcome:
+    """What happened in the arm with the fault, or in the control where there is no fault.
+
+    Of several repeats the first in which anything happened decides.
+    """
     arm = arms.get("fault") or arms["control"]
-    for one in arm.repeats or (arm,):
-        word = _word(one)
-        if word != "kept":
-            return word
-    return "kept"
+    outcomes = map(_finding_of_arm, arm.repeats or (arm,))
+    return next((outcome for outcome in outcomes if outcome is not SessionOutcome.KEPT), SessionOutcome.KEPT)
 
 
-def _word(arm: ArmFigures) -> str:
-    sessions: SessionFigures = arm.sessions
-    if not sessions.judged:
-        return "unknown"
-    for word in _GRAVITY:
-        if getattr(sessions, word):
-            return word
-    if arm.writes.lost:
-        return "lost_writes"
-    if arm.writes.duplicated:
-        return "duplicated"
-    return _heard(arm.messages) if arm.messages is not None else "kept"
-
-
-def _heard(messages: MessageFigures) -> str:
-    """What befell messages, where sessions and writes are all kept."""
-    told = {"lost_messages": messages.lost, "repeated_messages": messages.repeated, "disordered": messages.disordered}
-    return next((word for word, count in told.items() if count), "kept")
+def _finding_of_arm(arm: ArmFigures) -> SessionOutcome:
+    if not arm.sessions.judged:
+        return SessionOutcome.UNKNOWN
+    counts = arm.outcomes
+    return next((outcome for outcome in _FINDINGS if counts.get(outcome)), SessionOutcome.KEPT)
 
 
 def _expected(summary: Summary, expectations: Sequence[Expectation]) -> Iterator[Verdict]:
@@ -137,7 +135,7 @@ def _repeats(summary: Summary) -> Iterator[Summary]:
             arms = {
                 kind: (arm.repeats[index] if index < len(arm.repeats) else arm) for kind, arm in design.arms.items()
             }
-            designs[name] = replace(design, arms=arms, finding=finding(arms))
+            designs[name] = replace(design, arms=arms, finding=summarize_finding(arms))
         yield replace(summary, designs=designs)
 
 
@@ -164,7 +162,7 @@ def _arm_measurement(observed: ArmObservations, arm: ArmFigures) -> Iterator[Ver
         if fault.effective is None or fault.healed is None:
             why = f"{where}: no evidence that {fault.kind} of {fault.target} took effect and was undone"
             yield Verdict("fault_landed", Result.UNKNOWN, why, observed.design)
-    if observed.tallied is not None and observed.effects:
+    if observed.aggregates is not None and observed.effects:
         why = f"{where}: without records nobody can tell whether effects are missing or took place twice"
         yield Verdict("effects_judged", Result.UNKNOWN, why, observed.design)
     if arm.driver.saturated:
@@ -178,12 +176,14 @@ def _arm_measurement(observed: ArmObservations, arm: ArmFigures) -> Iterator[Ver
 
 def _controls(run: Run, folded: Sequence[tuple[ArmObservations, ArmFigures]]) -> Controls:
     echo, aa = _echo(run), _again(folded)
-    truth = run.controls().get("calibration")
+    truth = run.read_controls().get("calibration")
     if not truth:
         return Controls(None, echo, aa)
     load = {"warmup_s": 0.0, "duration_s": 0.0}
     return Controls(
-        calibrate(run.arm("calibration", "control").observations("calibration", "control", load).judgements, truth),
+        compute_calibration(
+            run.arm("calibration", "control").read_observations("calibration", "control", load).judgements, truth
+        ),
         echo,
         aa,
     )
@@ -205,7 +205,11 @@ def _echo(run: Run) -> Echo | None:
 
 def _echo_of(files: ArmFiles) -> Echo | None:
     """The figures of one echo; None where it did not run to its end."""
-    seen = files.observations("echo", "control", {"warmup_s": 0.0, "duration_s": 0.0}) if files.path.exists() else None
+    seen = (
+        files.read_observations("echo", "control", {"warmup_s": 0.0, "duration_s": 0.0})
+        if files.path.exists()
+        else None
+    )
     if seen is None or not seen.complete:
         return None
     arm = fold(seen)
@@ -215,15 +219,16 @@ def _echo_of(files: ArmFiles) -> Echo | None:
     return Echo(arm.requests.ok, mean, p50, p99, arm.resources.driver_cpu)
 
 
-def calibrate(judgements: Sequence[SessionVerdict], truth: Mapping[str, str]) -> Calibration:
-    """The confusion matrix of the judge: ``truth`` tells the bug that each owner's session really suffered."""
-    found = {judgement.owner: judgement.kind for judgement in judgements}
-    cells = Counter((KIND_OF_BUG[bug], found.get(owner, "missing")) for owner, bug in truth.items())
-    cells.update(("none", kind) for owner, kind in found.items() if owner not in truth)
-    matrix: dict[str, dict[str, int]] = {}
-    for (seeded, kind), count in sorted(cells.items()):
-        matrix.setdefault(seeded, {})[kind] = count
-    return Calibration(matrix, cells.total(), sum(n for (seeded, kind), n in cells.items() if seeded == kind))
+def compute_calibration(judgements: Sequence[SessionVerdict], truth: Mapping[str, str]) -> Calibration:
+    """The confusion matrix of the judge: ``truth`` names the bug that each owner's session really suffered."""
+    judged = {judgement.owner: judgement.outcome for judgement in judgements}
+    cells = Counter((OUTCOME_OF_BUG[bug], judged.get(owner, SessionOutcome.UNKNOWN)) for owner, bug in truth.items())
+    cells.update((SessionOutcome.KEPT, outcome) for owner, outcome in judged.items() if owner not in truth)
+    matrix: dict[SessionOutcome, dict[SessionOutcome, int]] = {}
+    for (seeded, outcome), count in sorted(cells.items()):
+        matrix.setdefault(seeded, {})[outcome] = count
+    correct = sum(count for (seeded, outcome), count in cells.items() if seeded is outcome)
+    return Calibration(matrix, cells.total(), correct)
 
 
 def _control_verdicts(controls: Controls) -> Iterator[Verdict]:

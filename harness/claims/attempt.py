@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
-from harness.analysis.scaling.scaling_run import FILE, Scaled
+from harness.analysis.scaling.scaling_run import FILE, ScalingRun
 from harness.claims.claim import Claim, RequiredRun, Runs
 from harness.common.environment import environment
 from harness.common.errors import HarnessError
@@ -47,16 +47,16 @@ def attempt(wanted: Sequence[RequiredRun], results: Path, say: Say, *, fresh: bo
 
 def _gathered(wanted: Sequence[RequiredRun], results: Path, missing: dict[str, str]) -> Runs:
     summaries: dict[str, Summary] = {}
-    scaled: dict[str, Scaled] = {}
+    scaled: dict[str, ScalingRun] = {}
     for need in wanted:
         if need.name in missing:
             continue
         try:
             run = Run.open(results / need.name / "latest")
             if (run.path / FILE).exists():
-                scaled[need.name] = Scaled.of(run)
+                scaled[need.name] = ScalingRun.read(run)
             else:
-                summaries[need.name] = run.summary()
+                summaries[need.name] = run.read_summary()
         except HarnessError as problem:
             missing[need.name] = problem.message
     return Runs(summaries, scaled, missing)

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from scipy.stats import binomtest
 
-from harness.analysis.scaling.scaling_run import Scaled
+from harness.analysis.scaling.scaling_run import ScalingRun
 from harness.common.errors import HarnessError
 from harness.results.summary import ArmFigures, DesignSummary, Summary
 
@@ -89,7 +89,7 @@ class Runs:
     """The runs there are, by scenario: what each found, or why there is none."""
 
     summaries: Mapping[str, Summary] = field(default_factory=dict)
-    scaled: Mapping[str, Scaled] = field(default_factory=dict)
+    scaled: Mapping[str, ScalingRun] = field(default_factory=dict)
     missing: Mapping[str, str] = field(default_factory=dict)
 
     def summary(self, scenario: str) -> Summary:
@@ -102,7 +102,7 @@ class Runs:
             raise UnsettledError(f"{scenario} was not measured: {self.missing.get(scenario, 'it was not run')}")
         return self.summaries[scenario]
 
-    def scaling(self, scenario: str) -> Scaled:
+    def scaling(self, scenario: str) -> ScalingRun:
         """A scenario's capacity at each size.
 
         Raises:

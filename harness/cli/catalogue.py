@@ -1,6 +1,7 @@
 """What there is to choose from, for ``harness list``: read from files and tables, nothing is started."""
 
 import ast
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,9 +9,10 @@ from pathlib import Path
 from harness import claims, faults
 from harness.cluster import balancers
 from harness.cluster.stores import STORES
-from harness.common.bundled import scenarios_home, targets_home
+from harness.common.bundled import scenarios_home, target_modules
 from harness.scenario.design import Design
 from harness.scenario.loading import load
+from harness.scenario.services import BuiltIn
 
 
 @dataclass(frozen=True)
@@ -32,26 +34,29 @@ def catalogue(kind: str | None = None) -> Mapping[str, tuple[Entry, ...]]:
 
 
 def _designs() -> Iterable[Entry]:
-    for path in _modules(scenarios_home()):
+    for path in _modules(scenarios_home()).values():
         loaded = load(path)
         for design in loaded.scenario.designs:
             yield Entry(design.name, _in_words(design), loaded.name)
 
 
 def _in_words(design: Design) -> str:
-    return f"{design.app} with its state in {design.state}, {design.replicas} replicas, {design.balancing.policy}"
+    service = ", ".join(f"{name} {value}" for name, value in design.target.describe().items())
+    if isinstance(design.target, BuiltIn):
+        service = f"{design.target.app} with its state in {design.target.state}"
+    return f"{service}, {design.replicas} replicas, {design.balancing.policy}"
 
 
 def _apps() -> Iterable[Entry]:
-    return _described(targets_home() / "targets" / "apps", "--app {}")
+    return _described(target_modules("app"), "--app {}")
 
 
 def _states() -> Iterable[Entry]:
-    return _described(targets_home() / "targets" / "state", "--state {}")
+    return _described(target_modules("state"), "--state {}")
 
 
 def _scenarios() -> Iterable[Entry]:
-    return _described(scenarios_home(), "{}.py")
+    return _described(_modules(scenarios_home()), "{}.py")
 
 
 def _balancers() -> Iterable[Entry]:
@@ -63,9 +68,8 @@ def _balancers() -> Iterable[Entry]:
 
 
 def _stores() -> Iterable[Entry]:
-    for entry in _described(Path(__file__).parents[1] / "cluster" / "stores", "for --state {}"):
-        if entry.name in STORES:
-            yield entry
+    for name, store in STORES.items():
+        yield Entry(name, _first_line(sys.modules[store.__module__].__doc__), f"for --state {name}")
 
 
 def _faults() -> Iterable[Entry]:
@@ -92,14 +96,14 @@ KINDS: Mapping[str, Callable[[], Iterable[Entry]]] = {
 }
 
 
-def _modules(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.glob("*.py") if not path.name.startswith("_"))
+def _modules(folder: Path) -> Mapping[str, Path]:
+    return {path.stem: path for path in sorted(folder.glob("*.py")) if not path.name.startswith("_")}
 
 
-def _described(folder: Path, detail: str) -> Iterable[Entry]:
-    """The modules of a folder by their docstrings, without importing any: some need what is not installed."""
-    for path in _modules(folder):
-        yield Entry(path.stem, _first_line(ast.get_docstring(ast.parse(path.read_text()))), detail.format(path.stem))
+def _described(modules: Mapping[str, Path], detail: str) -> Iterable[Entry]:
+    """Modules by their docstrings, without importing any: some need what is not installed."""
+    for name, path in modules.items():
+        yield Entry(name, _first_line(ast.get_docstring(ast.parse(path.read_text()))), detail.format(name))
 
 
 def _first_line(docstring: str | None) -> str:

@@ -51,14 +51,14 @@ def compare(
     from harness.analysis import compare as comparing
     from harness.analysis.compare import render
     from harness.report.charts import forest
-    from harness.results.files import writing
+    from harness.results.files import explain_write_errors
 
     comparison = comparing.read_and_compare(run, baseline, _parse_share(margin), allow_environment)
-    with writing(run / "charts"):
+    with explain_write_errors(run / "charts"):
         chart = forest.draw(comparison, run / "charts")
     for path, write in ((markdown, render.write_markdown), (junit, render.write_junit)):
         if path is not None:
-            with writing(path):
+            with explain_write_errors(path):
                 write(comparison, path)
     if as_json:
         print(json.dumps(asdict(comparison), indent=1))
@@ -67,7 +67,7 @@ def compare(
         if chart:
             print(f"chart: {chart.svg}")
     if os.environ.get("GITHUB_ACTIONS"):
-        print("\n".join(render.annotations(comparison)), file=sys.stderr)
+        print("\n".join(render.render_annotations(comparison)), file=sys.stderr)
     return comparison.outcome.exit_code
 
 
@@ -90,13 +90,13 @@ def _print_comparison(comparison: "Comparison") -> None:
     from harness.cli.console import PipeConsole
 
     out = PipeConsole()
-    out.print(escape(render.sentence(comparison)), style="bold", highlight=False)
+    out.print(escape(render.render_sentence(comparison)), style="bold", highlight=False)
     for why in comparison.why:
         out.print(f"- {escape(why)}", highlight=False)
     if comparison.metrics:
         table = Table(*render.COLUMNS)
         for metric in comparison.metrics:
-            table.add_row(*map(escape, render.row(metric)))
+            table.add_row(*map(escape, render.render_row(metric)))
         out.print(table)
-    for note in render.notes(comparison):
+    for note in render.render_notes(comparison):
         out.print(escape(note), style="dim", highlight=False)

@@ -10,7 +10,7 @@ import typer
 from harness.cli import flags
 
 if TYPE_CHECKING:
-    from harness.analysis.explain import NotableSession, Story
+    from harness.analysis.explain import NotableSession, SessionTrace
 
 SessionName = Annotated[
     str | None,
@@ -21,7 +21,7 @@ SessionName = Annotated[
 
 
 def explain(run: flags.RunDirectory, session: SessionName = None, *, as_json: flags.Json = False) -> int:
-    """Show one session's story, and why it was judged so.
+    """Show one session's trace, and why it was judged so.
 
     Example:
 
@@ -31,19 +31,19 @@ def explain(run: flags.RunDirectory, session: SessionName = None, *, as_json: fl
     from harness.analysis import explain as explaining
     from harness.results.run import Run
 
-    arms = Run.open(run).observations()
+    arms = Run.open(run).read_observations()
     if session is None:
-        sessions = explaining.notable_sessions(arms)
+        sessions = explaining.find_notable_sessions(arms)
         if as_json:
             print(json.dumps([asdict(entry) for entry in sessions], indent=1))
         else:
             _print_notable(sessions)
         return 0
-    story = explaining.session_trace(arms, session)
+    trace = explaining.trace_session(arms, session)
     if as_json:
-        print(json.dumps(asdict(story), indent=1))
+        print(json.dumps(asdict(trace), indent=1))
     else:
-        _print_story(story)
+        _print_trace(trace)
     return 0
 
 
@@ -59,16 +59,16 @@ def _print_notable(sessions: "Sequence[NotableSession]") -> None:
     open_console().print(table if sessions else "nothing happened to any session")
 
 
-def _print_story(story: "Story") -> None:
+def _print_trace(trace: "SessionTrace") -> None:
     from rich.table import Table
 
     from harness.cli.console import open_console
 
     out = open_console()
     table = Table("t (s)", "request or event", "outcome", "replica", "boot", "operation", "note")
-    for line in story.lines:
+    for line in trace.lines:
         table.add_row(f"{line.t:.3f}", line.what, line.outcome, line.replica, line.boot, line.op, line.note)
-    table.title = f"{story.design}, {story.arm} arm, session {story.session}"
+    table.title = f"{trace.design}, {trace.arm} arm, session {trace.session}"
     out.print(table)
-    for sentence in story.why:
+    for sentence in trace.why:
         out.print(f"- {sentence}")

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from harness.analysis.scaling.scaling_run import Scaled
+from harness.analysis.scaling.scaling_run import ScalingRun
 from harness.cli.console import WIDE, open_console
 from harness.report import table
 from harness.report.table import TableRow
@@ -55,7 +55,7 @@ def _decision_table(rows: Sequence[TableRow], width: int) -> Table:
     return decisions
 
 
-def print_scaling(path: Path, scaled: Scaled, as_json: bool) -> None:
+def print_scaling(path: Path, scaled: ScalingRun, as_json: bool) -> None:
     """Print the capacity of every design at every size, and the law that it follows."""
     if as_json:
         print(json.dumps(scaled.to_json(), indent=1))
@@ -67,7 +67,7 @@ def print_scaling(path: Path, scaled: Scaled, as_json: bool) -> None:
     _print_report_path(out, path)
 
 
-def _capacity_table(scaled: Scaled) -> Table:
+def _capacity_table(scaled: ScalingRun) -> Table:
     capacities = Table("design", "replicas", "held, requests/s", "of linear", "bound by", "trials")
     for design in scaled.designs:
         for size in design.sizes:

@@ -1,7 +1,7 @@
 """What breaks, and how it is undone."""
 
 from harness.faults.autoscale import Autoscale
-from harness.faults.balancer import KillBalancer, ReloadBalancer, RestartBalancer
+from harness.faults.balancer import KillBalancer, ReloadBalancer
 from harness.faults.deploy import RollingDeploy, Start, Terminate
 from harness.faults.fault import Heal
 from harness.faults.keys import RotateKeys
@@ -9,17 +9,13 @@ from harness.faults.kill import CrashLoop, Kill, Restart
 from harness.faults.link import Bandwidth, DropReplies, HoldReplies, Latency, Partition, ResetConnections
 from harness.faults.pause import Pause, Resume, Slow
 from harness.faults.scale import ScaleIn, ScaleOut
-from harness.faults.shell import Shell, Undo
+from harness.faults.shell import Shell
 from harness.faults.store import (
     CutReplication,
     Evict,
     KillPrimary,
     KillStore,
     PauseStore,
-    RestartPrimary,
-    RestartStore,
-    RestoreReplication,
-    ResumeStore,
 )
 from harness.faults.volume import LoseVolume, TruncateTail
 
@@ -44,12 +40,7 @@ __all__ = [
     "ReloadBalancer",
     "ResetConnections",
     "Restart",
-    "RestartBalancer",
-    "RestartPrimary",
-    "RestartStore",
-    "RestoreReplication",
     "Resume",
-    "ResumeStore",
     "RollingDeploy",
     "RotateKeys",
     "ScaleIn",
@@ -59,5 +50,4 @@ __all__ = [
     "Start",
     "Terminate",
     "TruncateTail",
-    "Undo",
 ]

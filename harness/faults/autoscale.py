@@ -9,14 +9,14 @@ from typing import ClassVar, Protocol, runtime_checkable
 from harness.cluster.capabilities import ReportsLoad, SlotUsage
 from harness.common.durations import parse_seconds
 from harness.common.errors import UsageError
-from harness.faults.fault import FaultTopology
+from harness.faults.fault import Compound, FaultTopology, Observation
 from harness.faults.scale import REPLICAS, Grow, Retire
 from harness.observations.samples import Sample
 from harness.scenario.faults import At
 
-#: Seconds over which CPU is averaged. A replica counts once it is as old: its own start is no load.
-WINDOW = 1.0
-#: Within this share of the target nothing is done, as in Kubernetes' autoscaler, whose formula ``wanted`` is.
+#: Seconds over which CPU is averaged. A younger replica does not count: its own start is no load.
+WINDOW_S = 1.0
+#: Within this share of the target the size stays; this, and the formula of ``wanted``, are those of Kubernetes.
 TOLERANCE = 0.1
 
 
@@ -31,7 +31,7 @@ class Sampled(Protocol):
 
 @dataclass
 class Gauge:
-    """How busy the replicas were between the last two looks: their mean share of capacity, None where none tells.
+    """How busy the replicas were between the last two looks: their mean share of capacity, None where unknown.
 
     Of their slots where capacity is emulated, else of a core.
     """
@@ -40,9 +40,11 @@ class Gauge:
     _before: Mapping[str, SlotUsage] = field(default_factory=dict)
 
     async def read(self, topology: FaultTopology) -> None:
-        """Look at all replicas that serve; a new one counts from its second look."""
+        """Look at all replicas that serve; a new replica counts from its second look."""
         loads = {
-            one.name: load for one in topology.replicas if isinstance(one, ReportsLoad) and (load := await one.load())
+            replica.name: load
+            for replica in topology.replicas
+            if isinstance(replica, ReportsLoad) and (load := await replica.load())
         }
         shares = [load.since(self._before[name]) for name, load in loads.items() if name in self._before]
         self._before = loads
@@ -53,15 +55,12 @@ class Gauge:
 
 
 @dataclass(frozen=True)
-class Look:
+class Look(Observation):
     """The loop looks at how busy the replicas are."""
 
     gauge: Gauge
     kind: ClassVar[str] = "look"
     target: ClassVar[str] = REPLICAS
-
-    def check(self, replicas: int) -> None:
-        """Nothing can be wrong with it."""
 
     async def look(self, topology: FaultTopology) -> None:
         """Read the gauge."""
@@ -69,13 +68,14 @@ class Look:
 
 
 @dataclass(frozen=True)
-class Autoscale:
+class Autoscale(Compound):
     """Keep the replicas' mean utilisation at ``at``, with ``least`` to ``most`` of them, for ``lasting``.
 
-    It is the share of their slots in use where capacity is emulated (``service_time``), else of a core.
+    Utilisation is the share of their slots in use where capacity is emulated (``service_time``), else of a core.
 
-    Out at once, in only ``cooldown`` after the last change, the newest first and one at a time, each drained for
-    ``grace`` unless ``drain=False``. What comes later on the timeline waits for its end. The last size stays.
+    It scales out at once, and in only ``cooldown`` after the last change, the newest replica first and one at a time,
+    each drained for ``grace`` unless ``drain=False``. Later entries of the timeline wait for its end. The last size
+    stays.
     """
 
     at: float
@@ -97,10 +97,10 @@ class Autoscale:
                 "a utilisation above 0, at least 1 replica, and most above least",
             )
         if not 0 < parse_seconds(self.every) <= parse_seconds(self.lasting):
-            raise UsageError("Autoscale looks every so often while it lasts", 'every="500ms", lasting="8s"')
+            raise UsageError("Autoscale needs 0 < every <= lasting", 'every="500ms", lasting="8s"')
 
     def check(self, replicas: int) -> None:
-        """It begins with a size that it may keep.
+        """It begins with a size within its limits.
 
         Raises:
             UsageError: it does not.
@@ -108,27 +108,27 @@ class Autoscale:
         if not self.least <= replicas <= self.most:
             raise UsageError(
                 f"Autoscale keeps {self.least} to {self.most} replicas, and there are {replicas}",
-                "begin with as many as it may keep",
+                "begin with a number within these limits",
             )
 
     def wanted(self, replicas: int, utilisation: float) -> int:
-        """How many there should be: as many times as many as the utilisation is times its target, rounded up."""
+        """How many replicas there should be: ``replicas * utilisation / at``, rounded up, within the limits."""
         ratio = utilisation / self.at
         if abs(ratio - 1) <= TOLERANCE:
             return replicas
         return min(self.most, max(self.least, math.ceil(replicas * ratio)))
 
     def steps(self, topology: FaultTopology) -> Iterator[At]:
-        """Look, and grow or shrink by what is seen then; each step waits for the one before it."""
+        """Look, then grow or shrink accordingly; each step waits for the one before it."""
         gauge, began = Gauge(), time.monotonic()
         now, changed = 0.0, -parse_seconds(self.cooldown)
         while (now := max(now + parse_seconds(self.every), time.monotonic() - began)) < parse_seconds(self.lasting):
             yield At(f"{now:.3f}s", Look(gauge))
-            for deed in self._deeds(topology, gauge, cooled=now - changed >= parse_seconds(self.cooldown)):
-                yield At(f"{now:.3f}s", deed)
+            for change in self._changes(topology, gauge, cooled=now - changed >= parse_seconds(self.cooldown)):
+                yield At(f"{now:.3f}s", change)
                 changed = time.monotonic() - began
 
-    def _deeds(self, topology: FaultTopology, gauge: Gauge, cooled: bool) -> Iterator[Grow | Retire]:
+    def _changes(self, topology: FaultTopology, gauge: Gauge, cooled: bool) -> Iterator[Grow | Retire]:
         names = [replica.name for replica in topology.replicas]
         wanted = len(names) if gauge.utilisation is None else self.wanted(len(names), gauge.utilisation)
         yield from (Grow() for _ in range(wanted - len(names)))
@@ -137,14 +137,14 @@ class Autoscale:
 
 
 def cpu(samples: Sequence[Sample], names: Sequence[str]) -> float | None:
-    """The mean CPU in cores of these replicas over the last second, of those that are as old; None where none is."""
+    """The mean CPU in cores of these replicas over the last ``WINDOW_S``; None where all are younger than that."""
     if not samples:
         return None
-    since = samples[-1].t - WINDOW
+    since = samples[-1].t - WINDOW_S
     own: dict[str, list[Sample]] = {}
     for sample in samples:
         if sample.name in names:
             own.setdefault(sample.name, []).append(sample)
-    grown = [[one.cpu for one in ones if one.t > since] for ones in own.values() if ones[0].t <= since]
-    means = [sum(ones) / len(ones) for ones in grown if ones]
+    grown = [[sample.cpu for sample in series if sample.t > since] for series in own.values() if series[0].t <= since]
+    means = [sum(used) / len(used) for used in grown if used]
     return sum(means) / len(means) if means else None

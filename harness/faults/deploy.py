@@ -7,15 +7,23 @@ from typing import ClassVar
 
 from harness.cluster.capabilities import Evidence, Killable, Terminable
 from harness.common.durations import parse_seconds
-from harness.faults.fault import FaultTopology, OnReplica, replica_of, require_capability, wait_until_member_up
+from harness.faults.fault import (
+    Compound,
+    FaultTopology,
+    OnReplica,
+    Reversible,
+    replica_of,
+    require_capability,
+    wait_until_member_up,
+)
 from harness.scenario.faults import At
 
 
 async def drain_and_stop(topology: FaultTopology, name: str, drain: bool, grace: str) -> Evidence:
-    """SIGTERM to a replica; with ``drain`` not before the balancer has let it go.
+    """SIGTERM to a replica; with ``drain``, after the balancer has drained and removed it.
 
-    For ``grace`` it gets no new sessions and keeps its own; then nothing more is sent there, and what it is doing is
-    let finish. Without ``drain`` it is up to the balancer to find out.
+    For ``grace`` it gets no new sessions and keeps its own; then nothing more is sent there, and requests in progress
+    finish. Without ``drain`` the balancer has to find out on its own.
     """
     if drain:
         await topology.balancer.drain(name)
@@ -25,7 +33,7 @@ async def drain_and_stop(topology: FaultTopology, name: str, drain: bool, grace:
 
 
 async def start_and_rejoin(topology: FaultTopology, name: str, drained: bool) -> Evidence:
-    """Start a replica where it is down, and wait until the balancer sends it requests."""
+    """Start a replica if it is down, and wait until the balancer sends it requests."""
     evidence = await require_capability(topology, name, Killable).restart()
     replica = replica_of(topology, name)
     if replica is not None and drained:
@@ -35,8 +43,8 @@ async def start_and_rejoin(topology: FaultTopology, name: str, drained: bool) ->
 
 
 @dataclass(frozen=True)
-class Terminate(OnReplica):
-    """SIGTERM to one replica, drained before unless ``drain=False``; undone by starting it anew, empty."""
+class Terminate(OnReplica, Reversible):
+    """SIGTERM to one replica, drained before unless ``drain=False``; undone by starting it again, empty."""
 
     drain: bool = True
     grace: str = "0s"
@@ -47,20 +55,20 @@ class Terminate(OnReplica):
         return await drain_and_stop(topology, self.target, self.drain, self.grace)
 
     async def undo(self, topology: FaultTopology) -> Evidence:
-        """Bring it back; the evidence is another boot id, and that the balancer holds it for up."""
+        """Start it again; the evidence is another boot id, and that the balancer considers it up."""
         return await start_and_rejoin(topology, self.target, self.drain)
 
 
 @dataclass(frozen=True)
 class Start(OnReplica):
-    """The end of a Terminate before the run's end."""
+    """The end of a Terminate before the end of the run."""
 
     kind: ClassVar[str] = "start"
     ends: ClassVar[str] = Terminate.kind
 
 
 @dataclass(frozen=True)
-class RollingDeploy:
+class RollingDeploy(Compound):
     """Every replica replaced by a new one, one after another, each drained before unless ``drain=False``."""
 
     drain: bool = True
@@ -68,9 +76,6 @@ class RollingDeploy:
     kind: ClassVar[str] = "rolling_deploy"
     target: ClassVar[str] = "replicas"
     passes: ClassVar[bool] = True
-
-    def check(self, replicas: int) -> None:
-        """Any number of replicas can be replaced."""
 
     def steps(self, topology: FaultTopology) -> Iterable[At]:
         """Stop and start, replica by replica; the next one waits until this one is up."""

@@ -1,18 +1,18 @@
-"""What a fault is made of. Its undo is not optional: the timeline holds it in a scope."""
+"""What a fault does to a running topology. Its undo is not optional: the timeline undoes what is left at its end."""
 
-import asyncio
-import time
+from abc import abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Protocol, TypeVar, runtime_checkable
+from typing import ClassVar, Protocol, TypeVar
 
 from harness.cluster.capabilities import Balancer, Evidence, Link, Replica, Store
 from harness.common.errors import HarnessError, UsageError
+from harness.common.waiting import wait_until
 from harness.scenario.design import Design
-from harness.scenario.faults import At
+from harness.scenario.faults import At, Fault
 
 BALANCER, STORE = "balancer", "store"
-_UP_TIMEOUT_S = 5.0  # seconds in which a balancer has to hold a replica for up that answers
+_UP_TIMEOUT_S = 5.0  # in which a balancer has to consider a replica up that answers
 _POLL_INTERVAL_S = 0.02
 
 
@@ -25,7 +25,7 @@ class FaultTopology(Protocol):
 
     @property
     def balancer(self) -> Balancer:
-        """What stands in front of them."""
+        """The balancer in front of them."""
 
     @property
     def store(self) -> Store | None:
@@ -39,77 +39,39 @@ class FaultTopology(Protocol):
 A = TypeVar("A")
 
 
-@runtime_checkable
-class Reversible(Protocol):
-    """A fault that breaks something until it is undone."""
+class Reversible(Fault):
+    """A fault that breaks something until it is undone; one that ``passes`` is undone at once."""
 
-    @property
-    def kind(self) -> str:
-        """Its name in files and reports."""
-
-    @property
-    def target(self) -> str:
-        """The part it concerns."""
-
+    @abstractmethod
     async def inject(self, topology: FaultTopology) -> Evidence:
-        """Break it, and show that it is broken."""
+        """Break it; returns the evidence that it is broken."""
 
+    @abstractmethod
     async def undo(self, topology: FaultTopology) -> Evidence:
-        """Mend it, and show that it is mended; also where ``inject`` did not come to its end."""
+        """Repair it; returns the evidence that it is repaired. Also called where ``inject`` was interrupted."""
 
 
-@runtime_checkable
-class Instantaneous(Protocol):
-    """A fault that is over when it is done, such as a reload: its undo follows at once."""
+class Observation(Fault):
+    """A step that breaks nothing: it looks at the topology, so that the steps after it can depend on the result."""
 
-    @property
-    def passes(self) -> bool:
-        """True."""
-
-
-@runtime_checkable
-class Conditional(Protocol):
-    """A fault that concerns only designs that have what it breaks."""
-
-    def applies(self, design: Design) -> bool:
-        """Whether this one has; without it, the design's arm goes without the fault."""
-
-
-@runtime_checkable
-class Revert(Protocol):
-    """An entry of the timeline that undoes an earlier fault of the kind ``ends`` on the same target."""
-
-    @property
-    def ends(self) -> str:
-        """The kind of fault that it ends."""
-
-    @property
-    def target(self) -> str:
-        """The part it concerns."""
-
-
-@runtime_checkable
-class Observation(Protocol):
-    """A step that breaks nothing: it looks at the topology, so that the steps after it can depend on what is seen."""
-
+    @abstractmethod
     async def look(self, topology: FaultTopology) -> None:
-        """Look, and remember."""
+        """Look, and remember the result."""
 
 
-@runtime_checkable
-class Compound(Protocol):
+class Compound(Fault):
     """A fault made of others, which follow one another."""
 
+    @abstractmethod
     def steps(self, topology: FaultTopology) -> Iterable[At]:
         """Its steps, at times counted from its beginning; each waits for the one before it."""
 
 
 @dataclass(frozen=True)
-class OnReplica:
+class OnReplica(Fault):
     """What all faults of one replica have in common."""
 
     replica: int
-    kind: ClassVar[str]
 
     @property
     def target(self) -> str:
@@ -129,7 +91,7 @@ def check_replica(kind: str, replica: int, replicas: int) -> None:
     """A topology of this size has this replica.
 
     Raises:
-        UsageError: it has not.
+        UsageError: it does not.
     """
     if not 0 <= replica < replicas:
         raise UsageError(
@@ -139,15 +101,15 @@ def check_replica(kind: str, replica: int, replicas: int) -> None:
 
 
 @dataclass(frozen=True)
-class Heal:
-    """The end of any fault before the run's end: its undo, at a time of its own."""
+class Heal(Fault):
+    """The end of any fault before the end of the run: its undo, at a time of its own."""
 
-    fault: Reversible
+    fault: Fault
     kind: ClassVar[str] = "heal"
 
     @property
     def target(self) -> str:
-        """That of the fault."""
+        """The target of the fault."""
         return self.fault.target
 
     @property
@@ -155,12 +117,14 @@ class Heal:
         """The kind of the fault."""
         return self.fault.kind
 
-    def check(self, replicas: int) -> None:
-        """Nothing of its own: the fault before it is checked."""
+    @property
+    def external(self) -> bool:
+        """As the fault."""
+        return self.fault.external
 
     def applies(self, design: Design) -> bool:
         """Where the fault does."""
-        return not isinstance(self.fault, Conditional) or self.fault.applies(design)
+        return self.fault.applies(design)
 
 
 def require_capability(topology: FaultTopology, name: str, ability: type[A]) -> A:
@@ -180,9 +144,7 @@ def require_capability(topology: FaultTopology, name: str, ability: type[A]) -> 
 def _part(topology: FaultTopology, name: str) -> object | None:
     if name == BALANCER:
         return topology.balancer
-    if name == STORE:
-        return topology.store
-    return next((replica for replica in topology.replicas if replica.name == name), None)
+    return topology.store if name == STORE else replica_of(topology, name)
 
 
 def replica_of(topology: FaultTopology, name: str) -> Replica | None:
@@ -191,18 +153,13 @@ def replica_of(topology: FaultTopology, name: str) -> Replica | None:
 
 
 async def wait_until_member_up(topology: FaultTopology, name: str) -> bool:
-    """Wait until the balancer holds a member for up; whether it did in time. True where it does not tell."""
-    give_up = time.monotonic() + _UP_TIMEOUT_S
-    while not await _holds_up(topology, name):
-        if time.monotonic() > give_up:
+    """Wait until the balancer considers a member up; whether it did in time. True where it does not report that."""
+
+    async def is_up() -> bool:
+        try:
+            states = await topology.balancer.states()
+        except HarnessError:  # a balancer that reloads its configuration may not answer for a moment
             return False
-        await asyncio.sleep(_POLL_INTERVAL_S)
-    return True
+        return not states or states.get(name) == "up"
 
-
-async def _holds_up(topology: FaultTopology, name: str) -> bool:
-    try:
-        states = await topology.balancer.states()
-    except HarnessError:  # one that takes its configuration up anew may not answer for a moment
-        return False
-    return not states or states.get(name) == "up"
+    return await wait_until(is_up, _UP_TIMEOUT_S, _POLL_INTERVAL_S)

@@ -7,12 +7,12 @@ from typing import ClassVar
 from harness.cluster.capabilities import Evidence, Killable
 from harness.common.durations import parse_seconds
 from harness.common.errors import UsageError
-from harness.faults.fault import FaultTopology, OnReplica, require_capability
+from harness.faults.fault import Compound, FaultTopology, OnReplica, Reversible, require_capability
 from harness.scenario.faults import At
 
 
 @dataclass(frozen=True)
-class Kill(OnReplica):
+class Kill(OnReplica, Reversible):
     """SIGKILL to one replica; undone by starting it again, empty, on its own address."""
 
     kind: ClassVar[str] = "kill"
@@ -22,21 +22,21 @@ class Kill(OnReplica):
         return await require_capability(topology, self.target, Killable).kill()
 
     async def undo(self, topology: FaultTopology) -> Evidence:
-        """Bring it back; the evidence is another boot id."""
+        """Start it again; the evidence is another boot id."""
         return await require_capability(topology, self.target, Killable).restart()
 
 
 @dataclass(frozen=True)
 class Restart(OnReplica):
-    """The end of a Kill before the run's end: its undo, at a time of its own."""
+    """The end of a Kill before the end of the run."""
 
     kind: ClassVar[str] = "restart"
     ends: ClassVar[str] = Kill.kind
 
 
 @dataclass(frozen=True)
-class CrashLoop(OnReplica):
-    """A replica that dies ``every`` so often, ``times`` in all, each time started again at once."""
+class CrashLoop(OnReplica, Compound):
+    """A replica that dies at intervals of ``every``, ``times`` in all, and is started again at once each time."""
 
     every: str = "1s"
     times: int = 3
@@ -49,6 +49,6 @@ class CrashLoop(OnReplica):
 
     def steps(self, topology: FaultTopology) -> Iterable[At]:
         """Kill and restart, again and again; a restart that takes longer delays the next kill."""
-        for nth in range(self.times):
-            begin = f"{nth * parse_seconds(self.every):.3f}s"
+        for index in range(self.times):
+            begin = f"{index * parse_seconds(self.every):.3f}s"
             yield from (At(begin, Kill(self.replica)), At(begin, Restart(self.replica)))

@@ -6,37 +6,37 @@ from typing import ClassVar
 from harness.cluster.capabilities import Evidence, Pausable, Throttleable
 from harness.common.durations import parse_seconds
 from harness.common.errors import UsageError
-from harness.faults.fault import FaultTopology, OnReplica, require_capability
+from harness.faults.fault import FaultTopology, OnReplica, Reversible, require_capability
 
 
 @dataclass(frozen=True)
-class Pause(OnReplica):
+class Pause(OnReplica, Reversible):
     """SIGSTOP to one replica: it keeps its port and its connections and answers nothing; undone by SIGCONT."""
 
     kind: ClassVar[str] = "pause"
 
     async def inject(self, topology: FaultTopology) -> Evidence:
-        """Stop it; the evidence is the kernel's word."""
+        """Stop it; the evidence is the state of the process in the kernel."""
         return await require_capability(topology, self.target, Pausable).pause()
 
     async def undo(self, topology: FaultTopology) -> Evidence:
-        """Let it go on; it then does what was asked of it meanwhile."""
+        """Let it continue; it then does what was requested meanwhile."""
         return await require_capability(topology, self.target, Pausable).resume()
 
 
 @dataclass(frozen=True)
 class Resume(OnReplica):
-    """The end of a Pause before the run's end."""
+    """The end of a Pause before the end of the run."""
 
     kind: ClassVar[str] = "resume"
     ends: ClassVar[str] = Pause.kind
 
 
 @dataclass(frozen=True)
-class Slow(OnReplica):
+class Slow(OnReplica, Reversible):
     """A replica short of CPU: it stands still for ``by``, runs for 10 ms, and so on, as under a CPU quota.
 
-    A request meets it in the middle of that, so it is late by up to ``by`` each time it needs the CPU.
+    A request is late by up to ``by`` each time it needs the CPU.
     """
 
     by: str = "200ms"

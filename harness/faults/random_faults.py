@@ -1,4 +1,4 @@
-"""Faults by chance, and yet the same for the same seed: a timeline for a soak."""
+"""Random faults, the same for the same seed: a timeline for a soak test."""
 
 import random
 from collections.abc import Iterator
@@ -13,32 +13,32 @@ from harness.scenario.faults import At, Fault
 _PAIRS = ((Kill, Restart), (Pause, Resume), (Terminate, Start))
 
 
-def random_faults(  # noqa: PLR0917 - a window, and what happens in it
+def random_faults(  # noqa: PLR0917 - a window, and the faults in it
     seed: int, begin: str, end: str, replicas: int, every: str = "3s", lasting: str = "1s"
 ) -> tuple[At, ...]:
-    """Replicas killed, paused and drained by turns, from ``begin`` to ``end``, about ``every`` so often.
+    """Replicas killed, paused or drained at random, from ``begin`` to ``end``, at mean intervals of ``every``.
 
-    One at a time, so that what happened is known: each lasts up to ``lasting`` and is over before the next begins.
+    One fault at a time, so that each effect has one cause: it lasts up to ``lasting`` and is over before the next.
 
     Raises:
-        UsageError: there is no room for one.
+        UsageError: there is no room for a fault.
     """
     first, last, gap, longest = (parse_seconds(text) for text in (begin, end, every, lasting))
     if not 0 < longest < gap or first + longest >= last or replicas < 1:
-        raise UsageError("by_chance needs lasting < every, and room for one fault between begin and end")
-    return tuple(_drawn(random.Random(seed), (first, last), replicas, gap, longest))
+        raise UsageError("random_faults needs lasting < every, and room for one fault between begin and end")
+    return tuple(_draw(random.Random(seed), (first, last), replicas, gap, longest))
 
 
-def _drawn(
-    chance: random.Random, within: tuple[float, float], replicas: int, gap: float, longest: float
+def _draw(
+    generator: random.Random, window: tuple[float, float], replicas: int, gap: float, longest: float
 ) -> Iterator[At]:
-    begin, last = within
+    begin, last = window
     while begin + longest < last:
-        fault, end = chance.choice(_PAIRS)
-        replica = chance.randrange(replicas)
+        fault, end = generator.choice(_PAIRS)
+        replica = generator.randrange(replicas)
         yield _at(begin, fault(replica))
-        yield _at(begin + chance.uniform(0.5, 1.0) * longest, end(replica))
-        begin += chance.uniform(longest, 2 * gap - longest)
+        yield _at(begin + generator.uniform(0.5, 1.0) * longest, end(replica))
+        begin += generator.uniform(longest, 2 * gap - longest)
 
 
 def _at(t: float, fault: Fault) -> At:

@@ -7,17 +7,17 @@ from typing import ClassVar
 from harness.cluster.capabilities import Evidence, Scalable
 from harness.common.errors import UsageError
 from harness.faults.deploy import drain_and_stop, start_and_rejoin
-from harness.faults.fault import FaultTopology, OnReplica, replica_of, wait_until_member_up
+from harness.faults.fault import Compound, FaultTopology, OnReplica, Reversible, replica_of, wait_until_member_up
 from harness.scenario.faults import At
 
 REPLICAS = "replicas"
 
 
 def scalable(topology: FaultTopology) -> Scalable:
-    """The topology as one whose size can change.
+    """The topology, whose size must be able to change.
 
     Raises:
-        UsageError: this one's cannot.
+        UsageError: it is not.
     """
     if not isinstance(topology, Scalable):
         raise UsageError("this topology cannot be scaled while it runs")
@@ -25,18 +25,15 @@ def scalable(topology: FaultTopology) -> Scalable:
 
 
 @dataclass(frozen=True)
-class Grow:
-    """One replica more, in the balancer's hands once it is ready."""
+class Grow(Reversible):
+    """One more replica, added to the balancer once it is ready."""
 
     kind: ClassVar[str] = "grow"
     target: ClassVar[str] = REPLICAS
     passes: ClassVar[bool] = True
 
-    def check(self, replicas: int) -> None:
-        """There is always room for one more."""
-
     async def inject(self, topology: FaultTopology) -> Evidence:
-        """Start it and tell the balancer; the evidence is that it answers and is held for up."""
+        """Start it and add it to the balancer; the evidence is that it answers and the balancer considers it up."""
         replica = await scalable(topology).grow()
         await topology.balancer.add(replica.member)
         up = await wait_until_member_up(topology, replica.name)
@@ -48,7 +45,7 @@ class Grow:
 
 
 @dataclass(frozen=True)
-class Retire(OnReplica):
+class Retire(OnReplica, Reversible):
     """SIGTERM to one replica, for good; drained before unless ``drain=False``."""
 
     drain: bool = True
@@ -57,7 +54,7 @@ class Retire(OnReplica):
     passes: ClassVar[bool] = True
 
     async def inject(self, topology: FaultTopology) -> Evidence:
-        """Drain and stop it, and forget it; the evidence is that its process has ended."""
+        """Drain and stop it for good; the evidence is that its process has ended."""
         evidence = await drain_and_stop(topology, self.target, self.drain, self.grace)
         if not self.drain:
             await topology.balancer.remove(self.target)
@@ -65,14 +62,14 @@ class Retire(OnReplica):
         return evidence
 
     async def undo(self, topology: FaultTopology) -> Evidence:
-        """The new size stays; a replica that was cut off on its way out is brought back."""
+        """The new size stays; a replica whose retirement was interrupted is started again."""
         if replica_of(topology, self.target) is not None:
             return await start_and_rejoin(topology, self.target, self.drain)
         return Evidence(True, {"replicas": len(topology.replicas)})
 
 
 @dataclass(frozen=True)
-class ScaleOut:
+class ScaleOut(Compound):
     """Replicas are added, one after another, until there are ``to``."""
 
     to: int
@@ -95,7 +92,7 @@ class ScaleOut:
 
 
 @dataclass(frozen=True)
-class ScaleIn:
+class ScaleIn(Compound):
     """Replicas are retired, the newest first, until there are ``to``; each is drained before unless ``drain=False``."""
 
     to: int
@@ -106,10 +103,10 @@ class ScaleIn:
     passes: ClassVar[bool] = True
 
     def check(self, replicas: int) -> None:
-        """One replica at least stays, and one at least goes.
+        """At least one replica stays, and at least one goes.
 
         Raises:
-            UsageError: not so.
+            UsageError: otherwise.
         """
         if not 1 <= self.to < replicas:
             raise UsageError(f"ScaleIn(to={self.to}): there are {replicas} replicas", "leave at least 1, and fewer")

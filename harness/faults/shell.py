@@ -1,108 +1,84 @@
-"""A fault by commands of the user's own, for what the harness did not start."""
+"""A fault by your own commands, for what the harness did not start."""
 
 import asyncio
 import contextlib
 import os
 import signal
 import tempfile
-import time
 from dataclasses import dataclass
 from typing import ClassVar
 
 from harness.cluster.capabilities import Evidence
 from harness.common.errors import UsageError
-from harness.faults.fault import FaultTopology
+from harness.common.waiting import wait_until
+from harness.faults.fault import FaultTopology, Reversible
 
-_COMMAND_TIMEOUT_S = 30.0  # seconds that a command may take
-_EVIDENCE_TIMEOUT_S = 10.0  # seconds in which the evidence has to come, and after the undo to go
+_COMMAND_TIMEOUT_S = 30.0
+_EVIDENCE_TIMEOUT_S = 10.0  # in which the evidence has to appear, and after the undo to disappear
 _POLL_INTERVAL_S = 0.1
-_TOLD = 200  # characters of what a command says
+_MAX_OUTPUT = 200  # bytes of a command's output that are kept
 
 
 @dataclass(frozen=True, init=False)
-class Shell:
+class Shell(Reversible):
     """Run ``command`` with ``sh -c``, and ``undo`` at the latest when the load is over.
 
-    It landed when the command exits 0 and, where there is one, ``evidence`` does so too (within ten seconds); undone
-    when ``undo`` (kept as ``mending``) exits 0 and ``evidence`` no longer does. ``name`` is what reports call it. All
-    three are shown before anything runs.
+    It landed if the command exits 0 and, where there is one, ``evidence`` does so too (within ten seconds). It is
+    undone if ``undo`` (kept as ``undo_command``) exits 0 and ``evidence`` no longer does. Reports call its target
+    ``name``. All three commands are shown before anything runs.
     """
 
     command: str
-    mending: str
+    undo_command: str
     evidence: str
     name: str
     kind: ClassVar[str] = "shell"
+    external: ClassVar[bool] = True
 
     def __init__(self, command: str, *, undo: str, evidence: str = "", name: str = "service") -> None:
         if not command.strip() or not undo.strip():
             raise UsageError("Shell needs a command and an undo", 'Shell("systemctl kill x", undo="systemctl start x")')
-        for field, value in {"command": command, "mending": undo, "evidence": evidence, "name": name}.items():
+        for field, value in {"command": command, "undo_command": undo, "evidence": evidence, "name": name}.items():
             object.__setattr__(self, field, value)
 
     @property
     def target(self) -> str:
-        """What it breaks, by the user's word."""
+        """The name that you gave it."""
         return self.name
 
     @property
     def commands(self) -> tuple[str, ...]:
         """All that it will run."""
-        return tuple(filter(None, (self.command, self.evidence, self.mending)))
-
-    def check(self, replicas: int) -> None:
-        """It depends on nothing of ours."""
+        return tuple(filter(None, (self.command, self.evidence, self.undo_command)))
 
     async def inject(self, topology: FaultTopology) -> Evidence:
-        """Run the command; the evidence is its exit code, or better the evidence's."""
-        return await self._done(self.command, broken=True)
+        """Run the command; the evidence is that it and the ``evidence`` command exit 0."""
+        return await self._run_checked(self.command, broken=True)
 
     async def undo(self, topology: FaultTopology) -> Evidence:
-        """Run the undo; the evidence is that it exits 0 and that nothing shows the fault any more."""
-        return await self._done(self.mending, broken=False)
+        """Run the undo; the evidence is that it exits 0 and that the ``evidence`` command no longer does."""
+        return await self._run_checked(self.undo_command, broken=False)
 
-    async def _done(self, command: str, broken: bool) -> Evidence:
-        code, said = await _run(command)
-        shown = code == 0 and (not self.evidence or await self._shows(broken))
-        facts: dict[str, str | int | float | bool | None] = {"command": command, "exit": code, "said": said}
-        return Evidence(shown, {**facts, "evidence": self.evidence, "shown": shown} if self.evidence else facts)
+    async def _run_checked(self, command: str, broken: bool) -> Evidence:
+        code, output = await _run(command)
+        confirmed = code == 0 and (not self.evidence or await self._evidence_is(broken))
+        facts: dict[str, str | int | float | bool | None] = {"command": command, "exit": code, "said": output}
+        return Evidence(confirmed, {**facts, "evidence": self.evidence, "shown": confirmed} if self.evidence else facts)
 
-    async def _shows(self, broken: bool) -> bool:
-        """Whether the evidence holds (or no longer does), now or soon."""
-        give_up = time.monotonic() + _EVIDENCE_TIMEOUT_S
-        while ((await _run(self.evidence))[0] == 0) is not broken:
-            if time.monotonic() > give_up:
-                return False
-            await asyncio.sleep(_POLL_INTERVAL_S)
-        return True
+    async def _evidence_is(self, broken: bool) -> bool:
+        """Whether the ``evidence`` command exits 0 (or, where not ``broken``, no longer does), now or soon."""
 
+        async def agrees() -> bool:
+            return ((await _run(self.evidence))[0] == 0) is broken
 
-@dataclass(frozen=True)
-class Undo:
-    """The end of a Shell before the run's end, at a time of its own; ``name`` is the Shell's."""
-
-    name: str = "service"
-    kind: ClassVar[str] = "undo"
-
-    @property
-    def target(self) -> str:
-        """What was broken."""
-        return self.name
-
-    @property
-    def ends(self) -> str:
-        """The kind of fault that it ends."""
-        return Shell.kind
-
-    def check(self, replicas: int) -> None:
-        """It depends on nothing of ours."""
+        return await wait_until(agrees, _EVIDENCE_TIMEOUT_S, _POLL_INTERVAL_S)
 
 
 async def _run(command: str) -> tuple[int, str]:
-    """The command's exit code (124 where it took too long), and the end of what it said."""
-    with tempfile.TemporaryFile() as said:  # no pipe: what it leaves running in the background would hold that open
+    """The command's exit code (124 where it took too long), and the end of its output."""
+    with tempfile.TemporaryFile() as output:  # no pipe: a program that it leaves in the background would keep that open
         process = await asyncio.create_subprocess_shell(
-            command, stdin=asyncio.subprocess.DEVNULL, stdout=said, stderr=said, start_new_session=True
+            command, stdin=asyncio.subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
         )
         try:
             code = await asyncio.wait_for(process.wait(), _COMMAND_TIMEOUT_S)
@@ -113,5 +89,5 @@ async def _run(command: str) -> tuple[int, str]:
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(process.pid, signal.SIGKILL)
                 await process.wait()
-        said.seek(max(0, said.tell() - _TOLD))
-        return code, said.read().decode(errors="replace").strip()
+        output.seek(max(0, output.tell() - _MAX_OUTPUT))
+        return code, output.read().decode(errors="replace").strip()

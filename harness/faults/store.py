@@ -1,4 +1,4 @@
-"""What befalls the store, where a design has one. A design without is not touched, and runs without its fault arm."""
+"""Faults of the store, for the designs that have one. A design without a store has no arm with such a fault."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -6,23 +6,19 @@ from typing import ClassVar
 from harness.cluster.capabilities import Evictable, Evidence, HasLeader, Killable, Pausable, Replicating
 from harness.cluster.stores import store_of
 from harness.common.errors import UsageError
-from harness.faults.fault import STORE, FaultTopology, require_capability
+from harness.faults.fault import STORE, FaultTopology, Reversible, require_capability
 from harness.scenario.design import Design
 
 
 @dataclass(frozen=True)
-class OnStore:
-    """What all faults of the store have in common."""
+class OnStore(Reversible):
+    """What all faults of the store have in common; each says in ``needs`` what the store has to be capable of."""
 
-    kind: ClassVar[str]
     target: ClassVar[str] = STORE
     needs: ClassVar[type] = Killable
 
-    def check(self, replicas: int) -> None:
-        """It depends on no replica."""
-
     def applies(self, design: Design) -> bool:
-        """Whether the design has a store that can do what is needed."""
+        """Whether the design has a store that is capable of what is needed."""
         store = store_of(design)
         return store is not None and issubclass(store, self.needs)
 
@@ -38,21 +34,13 @@ class KillStore(OnStore):
         return await require_capability(topology, STORE, Killable).kill()
 
     async def undo(self, topology: FaultTopology) -> Evidence:
-        """Bring it back at its address; the evidence is that it answers."""
+        """Start it again at its address; the evidence is that it answers."""
         return await require_capability(topology, STORE, Killable).restart()
 
 
 @dataclass(frozen=True)
-class RestartStore(OnStore):
-    """The end of a KillStore before the run's end."""
-
-    kind: ClassVar[str] = "restart_store"
-    ends: ClassVar[str] = KillStore.kind
-
-
-@dataclass(frozen=True)
 class KillPrimary(OnStore):
-    """SIGKILL to the server of a store that leads the others; undone by bringing it back, behind who leads by then."""
+    """SIGKILL to the store's server that leads; undone by starting it again, where it follows the new leader."""
 
     kind: ClassVar[str] = "kill_primary"
     needs: ClassVar[type] = HasLeader
@@ -62,45 +50,27 @@ class KillPrimary(OnStore):
         return await require_capability(topology, STORE, HasLeader).kill_primary()
 
     async def undo(self, topology: FaultTopology) -> Evidence:
-        """Bring it back at its address; the evidence is that it answers."""
+        """Start it again at its address; the evidence is that it answers."""
         return await require_capability(topology, STORE, HasLeader).restart_primary()
 
 
 @dataclass(frozen=True)
-class RestartPrimary(OnStore):
-    """The end of a KillPrimary before the run's end."""
-
-    kind: ClassVar[str] = "restart_primary"
-    needs: ClassVar[type] = HasLeader
-    ends: ClassVar[str] = KillPrimary.kind
-
-
-@dataclass(frozen=True)
 class CutReplication(OnStore):
-    """The replicas of a store hear of no more writes, which it goes on to acknowledge; undone by letting them catch up.
+    """The store's replicas receive no more writes, which it still acknowledges; undone by letting them catch up.
 
-    A lag without end: what is written from then on is lost where one of them has to take over.
+    It is a replication lag without end: what is written from then on is lost if one of the replicas has to take over.
     """
 
     kind: ClassVar[str] = "cut_replication"
     needs: ClassVar[type] = Replicating
 
     async def inject(self, topology: FaultTopology) -> Evidence:
-        """Cut them off; the evidence is that the leader counts no replica any more."""
+        """Cut them off; the evidence is that the leader no longer counts any replica."""
         return await require_capability(topology, STORE, Replicating).cut_replication()
 
     async def undo(self, topology: FaultTopology) -> Evidence:
-        """Let them in again; the evidence is that each server that is up says so."""
+        """Admit them again; the evidence is that each server that is up confirms it."""
         return await require_capability(topology, STORE, Replicating).restore_replication()
-
-
-@dataclass(frozen=True)
-class RestoreReplication(OnStore):
-    """The end of a CutReplication before the run's end."""
-
-    kind: ClassVar[str] = "restore_replication"
-    needs: ClassVar[type] = Replicating
-    ends: ClassVar[str] = CutReplication.kind
 
 
 @dataclass(frozen=True)
@@ -111,26 +81,17 @@ class PauseStore(OnStore):
     needs: ClassVar[type] = Pausable
 
     async def inject(self, topology: FaultTopology) -> Evidence:
-        """Stop it; the evidence is the kernel's word."""
+        """Stop it; the evidence is the state of the process in the kernel."""
         return await require_capability(topology, STORE, Pausable).pause()
 
     async def undo(self, topology: FaultTopology) -> Evidence:
-        """Let it go on; it then does what was asked of it meanwhile."""
+        """Let it continue; it then does what was requested meanwhile."""
         return await require_capability(topology, STORE, Pausable).resume()
 
 
 @dataclass(frozen=True)
-class ResumeStore(OnStore):
-    """The end of a PauseStore before the run's end."""
-
-    kind: ClassVar[str] = "resume_store"
-    needs: ClassVar[type] = Pausable
-    ends: ClassVar[str] = PauseStore.kind
-
-
-@dataclass(frozen=True)
 class Evict(OnStore):
-    """The store's memory ends: about this ``share`` of its data has to go; undone by lifting the limit."""
+    """The store runs out of memory: about this ``share`` of its data has to go; undone by lifting the limit."""
 
     share: float = 0.5
     kind: ClassVar[str] = "evict"
@@ -141,7 +102,7 @@ class Evict(OnStore):
             raise UsageError(f"Evict(share={self.share}): above 0, at most 1")
 
     async def inject(self, topology: FaultTopology) -> Evidence:
-        """Lower the limit; the evidence is the number of keys that the store says it evicted."""
+        """Lower the limit; the evidence is the number of keys that the store reports as evicted."""
         return await require_capability(topology, STORE, Evictable).evict(self.share)
 
     async def undo(self, topology: FaultTopology) -> Evidence:

@@ -1,4 +1,4 @@
-"""Faults on the load's clock. Whatever is still broken at the end of the scope is undone, in reverse order."""
+"""Faults on the clock of the load. What is still broken at the end of the scope is undone, in reverse order."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager, suppress
 from harness.cluster.capabilities import Evidence
 from harness.common.clock import Clock
 from harness.common.errors import HarnessError, UntrustedError, UsageError
-from harness.faults.fault import Compound, FaultTopology, Instantaneous, Observation, Reversible, Revert
+from harness.faults.fault import Compound, FaultTopology, Observation, Reversible
 from harness.observations.events import Event
 from harness.scenario.faults import At, Fault
 
@@ -24,26 +24,26 @@ class Timeline:
         self._broken: list[Reversible] = []
 
     async def play(self, faults: Sequence[At]) -> None:
-        """Wait for each fault's time and do it."""
-        await self._follow(faults, 0.0)
+        """Wait for the time of each fault and inject it."""
+        await self._play_from(faults, 0.0)
 
-    async def _follow(self, faults: Iterable[At], begin: float) -> None:
+    async def _play_from(self, faults: Iterable[At], begin: float) -> None:
         for at in faults:
             await asyncio.sleep(max(0.0, begin + at.seconds - self._clock.seconds()))
-            await self._do(at.fault)
+            await self._play_one(at.fault)
 
-    async def _do(self, fault: Fault) -> None:
+    async def _play_one(self, fault: Fault) -> None:
         if isinstance(fault, Compound):
-            await self._follow(fault.steps(self._topology), self._clock.seconds())
-        elif isinstance(fault, Revert):
-            await self.undo(self._ended_by(fault))
+            await self._play_from(fault.steps(self._topology), self._clock.seconds())
+        elif fault.ends is not None:
+            await self.undo(self._find_ended(fault))
         elif isinstance(fault, Reversible):
             await self._inject(fault)
         elif isinstance(fault, Observation):
             await fault.look(self._topology)
 
     async def undo_all(self) -> None:
-        """Mend whatever is still broken, all of it: what cannot be mended is raised after the rest is.
+        """Undo all that is still broken. A failed undo is raised after the others were tried.
 
         Raises:
             HarnessError: the first undo that failed.
@@ -58,24 +58,24 @@ class Timeline:
             raise problems[0]
 
     async def undo(self, fault: Reversible) -> None:
-        """Mend one fault, and show it."""
+        """Undo one fault and record the evidence."""
         self._broken.remove(fault)
         evidence = await fault.undo(self._topology)
-        self._tell("fault_healed", fault, evidence)
+        self._record_evidence("fault_healed", fault, evidence)
 
     async def _inject(self, fault: Reversible) -> None:
         self._record(Event(self._clock.seconds(), "fault_commanded", fault.target, {"kind": fault.kind}))
         self._broken.append(fault)
-        self._tell("fault_effective", fault, await fault.inject(self._topology))
-        if isinstance(fault, Instantaneous):
+        self._record_evidence("fault_effective", fault, await fault.inject(self._topology))
+        if fault.passes:
             await self.undo(fault)
 
-    def _tell(self, kind: str, fault: Reversible, evidence: Evidence) -> None:
+    def _record_evidence(self, kind: str, fault: Reversible, evidence: Evidence) -> None:
         self._record(Event(self._clock.seconds(), kind, fault.target, {"kind": fault.kind, **evidence.facts}))
         if not evidence.confirmed:
             raise UntrustedError(f"the fault {fault.kind} on {fault.target} did not land: {dict(evidence.facts)}")
 
-    def _ended_by(self, ending: Revert) -> Reversible:
+    def _find_ended(self, ending: Fault) -> Reversible:
         for fault in reversed(self._broken):
             if fault.kind == ending.ends and fault.target == ending.target:
                 return fault
@@ -84,7 +84,7 @@ class Timeline:
 
 @asynccontextmanager
 async def timeline(faults: Sequence[At], topology: FaultTopology, clock: Clock, record: Record) -> AsyncIterator[None]:
-    """Play the faults while the scope is open; at its end undo what is left, whatever happened.
+    """Play the faults while the scope is open; at its end undo what is left, even after an error.
 
     Raises:
         UntrustedError: a fault, or its undo, did not land.

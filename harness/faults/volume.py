@@ -1,31 +1,31 @@
-"""What befalls the volume of a replica that is down: it comes back without, or its last file is torn."""
+"""Faults of the volume of a replica that is down: its files are lost, or its newest file is truncated."""
 
 from dataclasses import dataclass
 from typing import ClassVar
 
 from harness.cluster.capabilities import Evidence, HasVolume
 from harness.common.errors import UsageError
-from harness.faults.fault import FaultTopology, OnReplica, require_capability
+from harness.faults.fault import FaultTopology, OnReplica, Reversible, require_capability
 
 
 @dataclass(frozen=True)
-class LoseVolume(OnReplica):
-    """All that a dead replica has kept on its volume is gone: between a Kill (or Terminate) and its end."""
+class LoseVolume(OnReplica, Reversible):
+    """All that a dead replica kept on its volume is gone. It comes between a Kill (or a Terminate) and its end."""
 
     kind: ClassVar[str] = "lose_volume"
     passes: ClassVar[bool] = True
 
     async def inject(self, topology: FaultTopology) -> Evidence:
-        """Empty the volume; the evidence is what was there, and that it is gone."""
+        """Empty the volume; the evidence is what it held, and that this is gone."""
         return await require_capability(topology, self.target, HasVolume).lose_volume()
 
     async def undo(self, topology: FaultTopology) -> Evidence:
-        """What is gone stays away."""
+        """Nothing: the files stay away."""
         return Evidence(True)
 
 
 @dataclass(frozen=True)
-class TruncateTail(OnReplica):
+class TruncateTail(OnReplica, Reversible):
     """The newest file on a dead replica's volume lacks its last ``cut`` bytes, as after a power cut."""
 
     cut: int = 64
@@ -37,9 +37,9 @@ class TruncateTail(OnReplica):
             raise UsageError(f"TruncateTail(cut={self.cut}): at least 1 byte is cut off")
 
     async def inject(self, topology: FaultTopology) -> Evidence:
-        """Cut; the evidence is the file and the bytes that it lost."""
+        """Truncate it; the evidence is the file and the bytes that it lost."""
         return await require_capability(topology, self.target, HasVolume).tear_volume(self.cut)
 
     async def undo(self, topology: FaultTopology) -> Evidence:
-        """What is cut off stays away."""
+        """Nothing: the bytes stay away."""
         return Evidence(True)

@@ -14,7 +14,7 @@ from hdrh.histogram import HdrHistogram
 
 #: A histogram counts in units of so many ns, to three digits: below 0.2 ms to 0.1 us, above to 0.1 %.
 UNIT_NS = 100
-FILE = "tallied.json"
+AGGREGATES_FILE = "tallied.json"
 _MAX_UNITS = 3600 * 10**9 // UNIT_NS
 _DIGITS = 3
 
@@ -55,12 +55,12 @@ class Histogram:
         lowest = self._hdr.get_value_from_index(int(np.searchsorted(below, rank)))
         return float(self._hdr.get_highest_equivalent_value(lowest)) * UNIT_NS / 1e6
 
-    def encoded(self) -> str:
+    def encode(self) -> str:
         """HdrHistogram's own compressed form, which its other implementations read too."""
         return bytes(self._hdr.encode()).decode()
 
     @classmethod
-    def decoded(cls, text: str) -> Self:
+    def decode(cls, text: str) -> Self:
         """The histogram of an encoded one."""
         histogram = cls()
         histogram._hdr.decode_and_add(text.encode())
@@ -84,7 +84,7 @@ class AggregateStats:
     per_replica: Mapping[str, int] | None = None
 
     @classmethod
-    def none(cls) -> Self:
+    def empty(cls) -> Self:
         """Nothing so far."""
         return cls(Histogram(), Histogram(), per_replica={})
 
@@ -94,9 +94,9 @@ class AggregateStats:
         return self.ok + self.failed + self.in_doubt
 
     @classmethod
-    def total(cls, parts: Sequence[Self]) -> Self:
+    def combine(cls, parts: Sequence[Self]) -> Self:
         """Several as one."""
-        whole = cls.none()
+        whole = cls.empty()
         for part in parts:
             whole.latency.merge(part.latency)
             whole.service.merge(part.service)
@@ -113,13 +113,13 @@ class AggregateStats:
     def to_json(self) -> dict[str, Any]:
         """In plain values."""
         counts = {name: getattr(self, name) for name in _COUNTS}
-        times = {"latency": self.latency.encoded(), "service": self.service.encoded()}
+        times = {"latency": self.latency.encode(), "service": self.service.encode()}
         return {**counts, **times, "per_replica": dict(self.per_replica or {})}
 
     @classmethod
     def from_json(cls, told: Mapping[str, Any]) -> Self:
         """From what ``to_json`` told."""
-        times = {name: Histogram.decoded(told[name]) for name in ("latency", "service")}
+        times = {name: Histogram.decode(told[name]) for name in ("latency", "service")}
         return cls(**{**told, **times})
 
 

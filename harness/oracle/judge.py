@@ -7,21 +7,8 @@ from typing import Any, cast
 from harness.observations.requests import Anomaly
 from harness.oracle.history import MAX_DOUBTS, Final, SessionHistory
 from harness.oracle.models import Stateless
+from harness.oracle.outcome import SessionOutcome, gravest
 from harness.oracle.replay import Replay, ReplayedDivergence, ReplayedWrites
-
-#: What a session's ``kind`` can be, the gravest first.
-KINDS = (
-    "leaked",
-    "lost",
-    "rolled_back",
-    "lost_write",
-    "unexplained",
-    "duplicate",
-    "stale",
-    "forced_login",
-    "unknown",
-    "none",
-)
 
 
 @dataclass(frozen=True)
@@ -38,21 +25,21 @@ class Loss:
 
 @dataclass(frozen=True)
 class SessionVerdict:
-    """What is known at the end of one writer's session. Several flags may hold; ``kind`` is the gravest."""
+    """What is known at the end of one writer's session. Several flags may hold; ``outcome`` is the gravest."""
 
     session: int
     writer: int = 0
     owner: str = ""
     lost: bool = False
     rolled_back: bool = (
-        False  # the session lives, but writes acknowledged or seen are gone; kind tells whether one or a stretch
+        False  # the session lives, but writes acknowledged or seen are gone; ``outcome`` tells whether one or a stretch
     )
     stale: bool = False
     leaked: bool = False
     duplicated: bool = False
     forced_login: bool = False
     unknown: bool = False
-    kind: str = "none"
+    outcome: SessionOutcome = SessionOutcome.KEPT
     acknowledged: int = 0
     lost_writes: int = 0  # acknowledged, absent at the final read; those of lost sessions included
     duplicates: int = 0  # applications too many
@@ -76,6 +63,7 @@ class SessionVerdict:
         told["losses"] = tuple(Loss(**loss) for loss in told["losses"])
         told["acked_boots"] = tuple((t, boot) for t, boot in told["acked_boots"])
         told["why"] = tuple(told["why"])
+        told["outcome"] = SessionOutcome(told["outcome"])
         return cls(**told)
 
 
@@ -127,19 +115,19 @@ class _SessionJudge:
             "forced_login": t.forced_logins > 0,
             "unknown": (t.final is None and t.model != Stateless.name) or len(writes.open) > MAX_DOUBTS,
         }
-        kinds = {kind for kind, holds in flags.items() if holds} | ({"unexplained"} if unexplained else set())
-        kinds |= {"duplicate"} if duplicates else set()
-        if "rolled_back" in kinds and not missing.stretches and not missing.seen:
-            kinds = kinds - {"rolled_back"} | {"lost_write"}
-        if not kinds and missing.writes:
-            kinds = {"lost_write"}  # how is beyond what the ledger remembers
+        outcomes = {SessionOutcome(word) for word, holds in flags.items() if holds}
+        outcomes |= {SessionOutcome.UNEXPLAINED} if unexplained else set()
+        if SessionOutcome.ROLLED_BACK in outcomes and not missing.stretches and not missing.seen:
+            outcomes = outcomes - {SessionOutcome.ROLLED_BACK} | {SessionOutcome.LOST_WRITES}
+        if not outcomes and missing.writes:
+            outcomes = {SessionOutcome.LOST_WRITES}  # how is beyond what the ledger remembers
         return SessionVerdict(
             session=t.session,
             writer=t.writer,
             owner=t.owner,
             room=t.room,
             **flags,
-            kind=next((kind for kind in KINDS if kind in kinds), "none"),
+            outcome=gravest(outcomes),
             acknowledged=t.acknowledged,
             lost_writes=max(len(missing.writes), fewest),
             duplicates=duplicates,

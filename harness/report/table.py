@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
+from harness.oracle.outcome import SessionOutcome
 from harness.report.charts.words import UNMEASURED, format_ratio, listed, number, plural, share, upper_bound
 from harness.results.summary import (
     ArmFigures,
@@ -15,14 +16,8 @@ from harness.results.summary import (
     WriteFigures,
 )
 
-#: What can befall a session, the figure that counts it, and how it is said; the first that did leads.
-_HARM = (
-    ("lost", "lost"),
-    ("rolled_back", "rolled back"),
-    ("stale", "read stale"),
-    ("leaked", "leaked"),
-    ("forced_login", "forced to log in"),
-)
+#: What can happen to a session short of a loss.
+_HARMS = (SessionOutcome.ROLLED_BACK, SessionOutcome.STALE, SessionOutcome.LEAKED, SessionOutcome.FORCED_LOGIN)
 
 
 _TOLD = 4  # designs in the sentence that lost sessions; the table has all
@@ -174,8 +169,9 @@ def _count(part: int, sessions: SessionFigures) -> str:
 
 def _harm(sessions: SessionFigures) -> str:
     """Whatever befell sessions short of a loss: ``rolled back 3 and leaked 1``; empty where nothing did."""
-    told = [f"{word} {count:,}" for key, word in _HARM[1:] if (count := getattr(sessions, key))]
-    return listed(told) if told else ""
+    counts = sessions.outcomes
+    harms = [f"{outcome.participle} {counts[outcome]:,}" for outcome in _HARMS if counts[outcome]]
+    return listed(harms) if harms else ""
 
 
 def _risk(sessions: SessionFigures) -> str:

@@ -12,13 +12,13 @@ from typing import Any
 import pandas as pd
 
 from harness.common.errors import UsageError
-from harness.observations.aggregates import FILE, AggregateStats
+from harness.observations.aggregates import AGGREGATES_FILE, AggregateStats
 from harness.observations.events import Effect, Event
 from harness.observations.samples import Sample
 from harness.oracle.history import SessionHistory
 from harness.oracle.judge import SessionVerdict, judge
 from harness.results import spool
-from harness.results.files import _json_lines, _read_parquet, _write_parquet, write_text, writing
+from harness.results.files import explain_write_errors, read_json_lines, read_parquet, write_parquet, write_text
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class ArmObservations:
     complete: bool = True
     repeat: int = 1
     driver: Mapping[str, float | int | str | None] = field(default_factory=dict)  # the last snapshot's own figures
-    tallied: AggregateStats | None = None  # in place of requests, where those were not recorded
+    aggregates: AggregateStats | None = None  # in place of requests, where those were not recorded
 
 
 @dataclass(frozen=True)
@@ -62,9 +62,9 @@ class ArmFiles:
         """What the load process appends."""
         return self.path / "spool"
 
-    def make(self) -> None:
+    def create(self) -> None:
         """Make the directories."""
-        with writing(self.path):
+        with explain_write_errors(self.path):
             self.logs.mkdir(parents=True, exist_ok=True)
             self.spool.mkdir(exist_ok=True)
 
@@ -72,14 +72,14 @@ class ArmFiles:
         self, events: Iterable[Event], samples: Iterable[Sample], refused: Iterable[int], facts: Mapping[str, Any]
     ) -> None:
         """Turn the spool into Parquet and keep the rest beside it; ``arm.json`` comes last: all is there."""
-        with writing(self.path):
+        with explain_write_errors(self.path):
             write_text(self.path / "events.jsonl", "".join(json.dumps(asdict(event)) + "\n" for event in events))
             self._keep_samples(samples)
-            _write_parquet(spool.read(self.spool), self.path / "requests.parquet")
-            write_text(self.path / "ledgers.jsonl", spool.ledgers(self.spool))
-            tallied = spool.tallied(self.spool)
+            write_parquet(spool.read_requests(self.spool), self.path / "requests.parquet")
+            write_text(self.path / "ledgers.jsonl", spool.read_ledger_lines(self.spool))
+            tallied = spool.read_aggregates(self.spool)
             if tallied is not None:
-                write_text(self.path / FILE, json.dumps(tallied.to_json()))
+                write_text(self.path / AGGREGATES_FILE, json.dumps(tallied.to_json()))
             write_text(self.path / "arm.json", json.dumps({**facts, "refused": sorted(refused)}, indent=1))
             shutil.rmtree(self.spool)
 
@@ -89,14 +89,14 @@ class ArmFiles:
             writer.writerow(column.name for column in fields(Sample))
             writer.writerows((f"{s.t:.3f}", s.role, s.name, f"{s.cpu:.4f}", f"{s.memory_mb:.2f}") for s in samples)
 
-    def requests(self) -> pd.DataFrame:
+    def read_requests(self) -> pd.DataFrame:
         """The requests of a kept arm, or of the spool that a crash left."""
         parquet = self.path / "requests.parquet"
         if parquet.exists():
-            return _read_parquet(parquet)
-        return spool.read(self.spool)
+            return read_parquet(parquet)
+        return spool.read_requests(self.spool)
 
-    def observations(self, design: str, arm: str, load: Mapping[str, Any], repeat: int = 1) -> ArmObservations:
+    def read_observations(self, design: str, arm: str, load: Mapping[str, Any], repeat: int = 1) -> ArmObservations:
         """All of it, judged.
 
         Raises:
@@ -115,8 +115,8 @@ class ArmFiles:
         return ArmObservations(
             design=design,
             arm=arm,
-            requests=self.requests(),
-            events=tuple(Event(**line) for line in _json_lines(self.path / "events.jsonl")),
+            requests=self.read_requests(),
+            events=tuple(Event(**line) for line in read_json_lines(self.path / "events.jsonl")),
             samples=tuple(self._samples()),
             judgements=self._judgements(frozenset(facts.get("refused", ()))),
             warmup=float(facts.get("warmup", load["warmup_s"])),
@@ -125,24 +125,28 @@ class ArmFiles:
             complete=bool(facts.get("complete", False)),
             repeat=repeat,
             driver=facts.get("driver", {}),
-            tallied=self._tallied(),
+            aggregates=self._tallied(),
         )
 
     def _tallied(self) -> AggregateStats | None:
-        kept = self.path / FILE
-        return AggregateStats.from_json(json.loads(kept.read_text())) if kept.exists() else spool.tallied(self.spool)
+        kept = self.path / AGGREGATES_FILE
+        return (
+            AggregateStats.from_json(json.loads(kept.read_text()))
+            if kept.exists()
+            else spool.read_aggregates(self.spool)
+        )
 
     def _facts(self) -> dict[str, Any]:
         path = self.path / "arm.json"
         return dict(json.loads(path.read_text())) if path.exists() else {}
 
     def _judgements(self, refused: frozenset[int]) -> tuple[SessionVerdict, ...]:
-        kept = [self.path, *spool.parts(self.spool)]
-        lines = itertools.chain.from_iterable(_json_lines(part / "ledgers.jsonl") for part in kept)
+        kept = [self.path, *spool.list_parts(self.spool)]
+        lines = itertools.chain.from_iterable(read_json_lines(part / "ledgers.jsonl") for part in kept)
         return tuple(judge(SessionHistory.from_json(line), refused) for line in lines)
 
     def _effects(self) -> Iterator[Effect]:
-        for line in _json_lines(self.logs / "journal.jsonl"):
+        for line in read_json_lines(self.logs / "journal.jsonl"):
             yield Effect(int(line["op"], 16), str(line.get("effect", "")), str(line.get("boot", "")))
 
     def _samples(self) -> Iterator[Sample]:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from harness.common.errors import UsageError
-from harness.results.files import writing
+from harness.results.files import explain_write_errors
 from harness.results.plan import RunPlan
 from harness.results.run import Run
 
@@ -38,11 +38,11 @@ def accept(run: Run, reason: str, baselines: Path, force: bool = False) -> Path:
     """
     if not reason.strip():
         raise UsageError("a baseline needs a reason", 'such as --reason "faster checkout, measured three times"')
-    verdict = run.summary().verdict
+    verdict = run.read_summary().verdict
     if verdict != "pass" and not force:
         raise UsageError(f"{run.plan.run} is no baseline: its verdict is {verdict}", "--force accepts it all the same")
     target = baselines / run.plan.scenario
-    with writing(target):
+    with explain_write_errors(target):
         baselines.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=baselines, prefix=".part-") as made:
             new, old = Path(made) / "new", Path(made) / "old"
@@ -53,7 +53,7 @@ def accept(run: Run, reason: str, baselines: Path, force: bool = False) -> Path:
     return target
 
 
-def altered(path: Path) -> str:
+def find_altered_file(path: Path) -> str:
     """Which file of a baseline is no longer what was accepted; empty where none is, or ``path`` is a run."""
     told = path / "baseline.json"
     if not told.exists():

@@ -14,7 +14,7 @@ from harness.common.errors import EnvironmentLacksError, HarnessError, UsageErro
 
 
 @contextmanager
-def writing(path: Path) -> Iterator[None]:
+def explain_write_errors(path: Path) -> Iterator[None]:
     """Tell a failed write as what it is: a full disk is the environment's, the rest is the path's."""
     try:
         yield
@@ -35,20 +35,20 @@ def write_text(path: Path, text: str) -> None:
     part.replace(path)
 
 
-def _write_parquet(requests: pd.DataFrame, path: Path) -> None:
+def write_parquet(requests: pd.DataFrame, path: Path) -> None:
     part = path.with_name(path.name + ".part")
     requests.to_parquet(part, index=False)
     part.replace(path)
 
 
-def _read_parquet(path: Path) -> pd.DataFrame:
+def read_parquet(path: Path) -> pd.DataFrame:
     """As ``pd.read_parquet``, but a column at a time gives its memory back: never the whole table twice."""
     table = pq.read_table(path)
     frame: pd.DataFrame = table.to_pandas(split_blocks=True, self_destruct=True)
     return frame
 
 
-def _json_object(path: Path, problem: str) -> dict[str, Any]:
+def read_json_object(path: Path, problem: str) -> dict[str, Any]:
     try:
         value = json.loads(path.read_text())
     except (OSError, ValueError) as cause:
@@ -60,7 +60,7 @@ def _json_object(path: Path, problem: str) -> dict[str, Any]:
     return value
 
 
-def _json_lines(path: Path) -> Iterator[dict[str, Any]]:
+def read_json_lines(path: Path) -> Iterator[dict[str, Any]]:
     """The lines of a JSON-lines file; a torn last one, which a crash leaves, is passed over."""
     if not path.exists():
         return

@@ -17,7 +17,7 @@ import msgspec
 
 from harness.common.errors import UsageError
 from harness.results.arm_files import ArmFiles, ArmObservations
-from harness.results.files import _json_object, write_text, writing
+from harness.results.files import explain_write_errors, read_json_object, write_text
 from harness.results.plan import RunPlan
 from harness.results.summary import SCHEMA, Summary
 from harness.results.verdicts import Verdict
@@ -38,7 +38,7 @@ class Run:
             UsageError: the directory cannot be written.
         """
         path = results / plan.scenario / plan.run
-        with writing(path):
+        with explain_write_errors(path):
             path.mkdir(parents=True)
             write_text(path / "run.json", json.dumps(asdict(plan), indent=1))
             _point_latest(path)
@@ -51,7 +51,7 @@ class Run:
         Raises:
             UsageError: it is no run, is cut off before its plan, or has another schema.
         """
-        plan = _json_object(path / "run.json", f"{path} is not a run: it has no readable run.json")
+        plan = read_json_object(path / "run.json", f"{path} is not a run: it has no readable run.json")
         if plan.get("schema") != SCHEMA:
             raise UsageError(
                 f"{path} has schema {plan.get('schema')}, this harness reads schema {SCHEMA}",
@@ -67,7 +67,7 @@ class Run:
         suffix = f".{repeat}" if repeat > 1 else ""
         return ArmFiles(self.path / "observations" / f"{design}-{arm}{suffix}")
 
-    def observations(self) -> tuple[ArmObservations, ...]:
+    def read_observations(self) -> tuple[ArmObservations, ...]:
         """Every arm that left something, in the order of the plan.
 
         Raises:
@@ -75,7 +75,7 @@ class Run:
         """
         found = [(design, arm, repeat, self.arm(design, arm, repeat)) for design, arm, repeat in self.plan.arms]
         arms = tuple(
-            files.observations(design, arm, self.plan.load, repeat)
+            files.read_observations(design, arm, self.plan.load, repeat)
             for design, arm, repeat, files in found
             if files.path.exists()
         )
@@ -83,15 +83,15 @@ class Run:
             raise UsageError(f"{self.path} holds no observations", "the run was cut off before its first arm began")
         return arms
 
-    def measured(self) -> bool:
+    def has_requests(self) -> bool:
         """Whether any arm has left requests."""
         files = [self.arm(*arm) for arm in self.plan.arms]
         return any((one.path / "requests.parquet").exists() or one.spool.exists() for one in files)
 
     def keep_summary(self, summary: Summary, verdicts: Sequence[Verdict]) -> None:
         """Write summary.json and verdicts.json."""
-        with writing(self.path):
-            write_text(self.path / "summary.json", json.dumps(summary_json(summary), indent=1))
+        with explain_write_errors(self.path):
+            write_text(self.path / "summary.json", json.dumps(to_json(summary), indent=1))
             write_text(self.path / "verdicts.json", json.dumps([asdict(verdict) for verdict in verdicts], indent=1))
 
     def check_summary(self) -> None:
@@ -111,38 +111,38 @@ class Run:
 
     def keep_controls(self, controls: Mapping[str, Any]) -> None:
         """Write what the controls measured, before any of it is judged."""
-        with writing(self.path):
+        with explain_write_errors(self.path):
             write_text(self.path / "observations" / "controls.json", json.dumps(controls, indent=1))
 
-    def controls(self) -> dict[str, Any]:
+    def read_controls(self) -> dict[str, Any]:
         """What the controls measured; empty where they did not run."""
         path = self.path / "observations" / "controls.json"
         return dict(json.loads(path.read_text())) if path.exists() else {}
 
-    def summary_json(self) -> dict[str, Any]:
+    def read_summary_json(self) -> dict[str, Any]:
         """summary.json as it stands.
 
         Raises:
             UsageError: it is missing, cut off, or of another schema.
         """
-        summary = _json_object(self.path / "summary.json", f"{self.path} has no readable summary.json")
+        summary = read_json_object(self.path / "summary.json", f"{self.path} has no readable summary.json")
         if summary.get("schema") != SCHEMA:
             raise UsageError(f"{self.path}/summary.json has schema {summary.get('schema')}, not {SCHEMA}")
         return summary
 
-    def summary(self) -> Summary:
+    def read_summary(self) -> Summary:
         """summary.json as what it was written from.
 
         Raises:
             UsageError: it is missing, cut off, of another schema, or not what this harness writes.
         """
         try:
-            return msgspec.convert(self.summary_json(), Summary)
+            return msgspec.convert(self.read_summary_json(), Summary)
         except msgspec.ValidationError as problem:
             what = f"{self.path}/summary.json is foreign: {problem}"
             raise UsageError(what, f"harness report {self.path} writes it anew") from problem
 
-    def verdicts(self) -> tuple[Verdict, ...]:
+    def read_verdicts(self) -> tuple[Verdict, ...]:
         """verdicts.json as what it was written from.
 
         Raises:
@@ -155,7 +155,7 @@ class Run:
             raise UsageError(what, f"harness report {self.path} writes it anew") from problem
 
 
-def summary_json(summary: Summary) -> dict[str, Any]:
+def to_json(summary: Summary) -> dict[str, Any]:
     """The summary in the contract's order of keys."""
     return {"schema": summary.schema, **{k: v for k, v in asdict(summary).items() if k != "schema"}}
 

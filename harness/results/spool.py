@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from pandas.api.types import union_categoricals
 
-from harness.observations.aggregates import FILE, AggregateStats
+from harness.observations.aggregates import AGGREGATES_FILE, AggregateStats
 from harness.observations.requests import RECORD, Anomaly, Method, Outcome
 
 _PLAIN = (
@@ -52,14 +52,14 @@ COLUMNS = (
 )
 
 
-def read(directory: Path) -> pd.DataFrame:
+def read_requests(directory: Path) -> pd.DataFrame:
     """The requests of a spool, in the order in which they ended, with the columns of requests.parquet.
 
     ``name``, ``replica`` and ``boot`` are categories of strings (missing where there is none), ``method``, ``outcome``
     and ``anomaly`` of lower-case words (methods upper-case). A torn last record or line is left out; where the load
     never began there are no rows. Several workers' records are one table.
     """
-    found = parts(directory)
+    found = list_parts(directory)
     if len(found) == 1:
         return _read(found[0])
     tables = [_read(part) for part in found]
@@ -67,22 +67,22 @@ def read(directory: Path) -> pd.DataFrame:
     return pd.DataFrame(whole, copy=False).sort_values("t_end", kind="stable", ignore_index=True)
 
 
-def parts(directory: Path) -> Sequence[Path]:
+def list_parts(directory: Path) -> Sequence[Path]:
     """What a spool consists of: itself, or a directory for each of several workers."""
     return sorted(path for path in directory.glob("*") if path.is_dir()) or [directory]
 
 
-def ledgers(directory: Path) -> str:
+def read_ledger_lines(directory: Path) -> str:
     """The lines of what the ledgers of a spool say."""
-    files = [part / "ledgers.jsonl" for part in parts(directory)]
+    files = [part / "ledgers.jsonl" for part in list_parts(directory)]
     return "".join(file.read_text(encoding="utf-8") for file in files if file.exists())
 
 
-def tallied(directory: Path) -> AggregateStats | None:
+def read_aggregates(directory: Path) -> AggregateStats | None:
     """What a spool tallied in place of its requests; None where it recorded them."""
-    files = [part / FILE for part in parts(directory)]
+    files = [part / AGGREGATES_FILE for part in list_parts(directory)]
     found = [AggregateStats.from_json(json.loads(file.read_text())) for file in files if file.exists()]
-    return AggregateStats.total(found) if found else None
+    return AggregateStats.combine(found) if found else None
 
 
 def _joined(columns: list[pd.Series]) -> pd.Series:

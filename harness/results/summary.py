@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from statistics import fmean, pstdev
 from typing import Self
 
+from harness.oracle.outcome import SessionOutcome
+
 SCHEMA = 1
 
 
@@ -87,6 +89,18 @@ class SessionFigures:
             if (getattr(self, part) or 0) > self.judged:
                 raise ValueError(f"{part} is {getattr(self, part)} of {self.judged} sessions judged")
 
+    @property
+    def outcomes(self) -> Mapping[SessionOutcome, int]:
+        """How many sessions each outcome happened to at least once."""
+        return {
+            SessionOutcome.LOST: self.lost,
+            SessionOutcome.ROLLED_BACK: self.rolled_back,
+            SessionOutcome.STALE: self.stale,
+            SessionOutcome.LEAKED: self.leaked,
+            SessionOutcome.WRONG: self.wrong,
+            SessionOutcome.FORCED_LOGIN: self.forced_login,
+        }
+
 
 @dataclass(frozen=True)
 class WriteFigures:
@@ -98,6 +112,15 @@ class WriteFigures:
     in_doubt: int
     recovered: int
     unexplained: int
+
+    @property
+    def outcomes(self) -> Mapping[SessionOutcome, int]:
+        """How many writes each outcome happened to."""
+        return {
+            SessionOutcome.LOST_WRITES: self.lost,
+            SessionOutcome.DUPLICATED: self.duplicated,
+            SessionOutcome.UNEXPLAINED: self.unexplained,
+        }
 
 
 @dataclass(frozen=True)
@@ -128,6 +151,15 @@ class MessageFigures:
         """The parts lie inside the whole."""
         if not 0 <= self.missed <= self.lost <= self.due:
             raise ValueError(f"{self.missed} missed of {self.lost} lost of {self.due} due")
+
+    @property
+    def outcomes(self) -> Mapping[SessionOutcome, int]:
+        """How many messages each outcome happened to."""
+        return {
+            SessionOutcome.LOST_MESSAGES: self.lost,
+            SessionOutcome.REPEATED_MESSAGES: self.repeated,
+            SessionOutcome.DISORDERED: self.disordered,
+        }
 
 
 @dataclass(frozen=True)
@@ -261,6 +293,12 @@ class ArmFigures:
     sagas: Sagas | None = None  # where the app has such orders
     names: Mapping[str, EndpointStats] = field(default_factory=dict)  # the requests by what they are counted under
 
+    @property
+    def outcomes(self) -> Mapping[SessionOutcome, int]:
+        """How many sessions, writes or messages each outcome happened to."""
+        messages = self.messages.outcomes if self.messages else {}
+        return {**self.sessions.outcomes, **self.writes.outcomes, **messages}
+
 
 @dataclass(frozen=True)
 class DesignSummary:
@@ -268,16 +306,16 @@ class DesignSummary:
 
     describe: Mapping[str, str | int | float | bool]
     arms: Mapping[str, ArmFigures]  # fault, control
-    finding: str  # kept | lost | stale | rolled_back | duplicated | leaked | forced_login | lost_messages | unknown
+    finding: SessionOutcome  # what happened with the fault
     verdict: str = "unknown"
     why: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """The judge against seeded bugs: ``matrix[seeded][found]`` counts sessions."""
+    """The judge against seeded bugs: ``matrix[seeded][judged]`` counts sessions."""
 
-    matrix: Mapping[str, Mapping[str, int]]
+    matrix: Mapping[SessionOutcome, Mapping[SessionOutcome, int]]
     sessions: int
     correct: int
 

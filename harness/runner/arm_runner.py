@@ -107,7 +107,7 @@ class ArmRunner:
     @asynccontextmanager
     async def recording(self, arm: Arm, files: ArmFiles, clock: Clock | None = None) -> AsyncIterator[ArmRecorder]:
         """What the arm tells is kept at the end of the scope, whatever ended it."""
-        files.make()
+        files.create()
         told = ArmRecorder(arm, files, self.progress, clock or Clock())
         try:
             yield told

@@ -9,6 +9,7 @@ from harness.runner.arm_runner import ArmRunner
 from harness.scenario.arm import Arm
 from harness.scenario.balancing import Balancing
 from harness.scenario.design import Design
+from harness.scenario.services import BuiltIn
 from harness.scenario.workload import Sessions
 
 BUGS = "drop:0.12,duplicate:0.12,stale:0.12,leak:0.12,rollback:0.12,lose:0.12"
@@ -16,7 +17,7 @@ _PLAIN = Balancing("round_robin")
 
 #: The floor under a round's figures: the driver against a service that does nothing.
 ECHO = Arm(
-    Design("echo", app="echo", state="none", balancing=_PLAIN, replicas=1),
+    Design("echo", BuiltIn("echo", state="none"), _PLAIN, replicas=1),
     "control",
     Sessions(concurrent=16, duration="1.5s", warmup="500ms"),
     (),
@@ -27,7 +28,7 @@ ECHO_USERS = scenarios_home() / "echo.py"
 def calibration_arm(seed: int) -> Arm:
     """The judge's test: one replica with seeded bugs."""
     options = {"bugs": BUGS, "bug_seed": str(seed)}
-    design = Design("calibration", state="faulty", balancing=_PLAIN, replicas=1, options=options)
+    design = Design("calibration", BuiltIn(state="faulty", options=options), _PLAIN, replicas=1)
     return Arm(design, "control", Sessions(concurrent=60, duration="2s", warmup="0s"), ())
 
 

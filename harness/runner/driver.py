@@ -263,7 +263,7 @@ async def start_driver(
     """
     with Reservation() as reserved:
         address = _free(by.bind) if by.bind else Address(LOOPBACK, reserved.port)
-        launch = _Launch(scenario_path, LoadPlan.of(arm.load), by, address, spool, log, seed)
+        launch = _Launch(scenario_path, LoadPlan.from_load(arm.load), by, address, spool, log, seed)
         ours, theirs = socket.socketpair()
         try:
             child = await supervisor.spawn(launch.first(), fds={CHANNEL: theirs.fileno()})
@@ -308,7 +308,7 @@ class _Launch:
 
     def first(self) -> ProcessSpec:
         """The one that has the channel: it drives by itself, or is the master."""
-        users = str(self.plan.users_of(self.by.workers))
+        users = str(self.plan.users_for(self.by.workers))
         options = ["--headless", "--only-summary", "-u", users, "-r", users, "--exit-code-on-error", "0"]
         if self.by.workers:
             bind = ("--master-bind-host", self.address.host, "--master-bind-port", str(self.address.port))

@@ -59,7 +59,7 @@ class FlagScenario:
         faults += [At(self.restart, Restart(victim))] if self.restart else []
         warmup = f"{min(2.0, parse_seconds(length) / 10):g}s"
         return Scenario(
-            designs=[Design("service", target=self.target, balancing=Balancing(self.policy))],
+            designs=[Design("service", self.target, Balancing(self.policy))],
             load=Sessions(concurrent=users or 50, duration=length, warmup=warmup),
             replicas=size,
             faults=faults,

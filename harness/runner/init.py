@@ -89,8 +89,8 @@ class Visitor({recipe}):
 
 SCENARIO = Scenario(
     designs=[
-        Design("affinity", target=SERVICE, balancing=Balancing("cookie"), at_risk="victim"),
-        Design("spread", target=SERVICE, balancing=Balancing("round_robin")),
+        Design("affinity", SERVICE, Balancing("cookie"), at_risk="victim"),
+        Design("spread", SERVICE, Balancing("round_robin")),
     ],
     replicas=3,
     load=Sessions(concurrent=50, duration="10s", warmup="1s"),

@@ -17,7 +17,7 @@ from harness.report import charts, html
 from harness.report.charts.chart import Chart
 from harness.report.charts.scaling import drawings as scaling_drawings
 from harness.report.html.pair import Side
-from harness.results.files import writing
+from harness.results.files import explain_write_errors
 from harness.results.plan import RunPlan
 from harness.results.run import Run, new_run_id
 from harness.results.verdicts import Expectation
@@ -28,7 +28,7 @@ from harness.scenario import rates
 from harness.scenario.loading import Loaded, recorded
 from harness.scenario.overrides import Overrides
 from harness.scenario.scenario import Scenario
-from harness.scenario.services import Url, redacted
+from harness.scenario.services import BuiltIn, Url, redacted
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class ScaleConducted:
     """A run of ``harness scale`` with what it found."""
 
     run: Run
-    scaled: scaling_run.Scaled
+    scaled: scaling_run.ScalingRun
     interrupted: bool = False
 
 
@@ -66,7 +66,7 @@ def conduct(
         work = experiment.run(
             scenario, loaded.users, run, repeat, progress, by=changes.driving, backend=changes.backend
         )
-        interrupted = _interrupted(work, run.measured)
+        interrupted = _interrupted(work, run.has_requests)
     return RunOutcome(run, *analyse_and_report(run, scenario.expect), interrupted)
 
 
@@ -91,7 +91,7 @@ def reanalyse(path: Path, gallery: Path | None) -> RunOutcome:
 def side_by_side(left: RunOutcome, right: RunOutcome) -> Path:
     """Both runs in one page, in the first one's directory."""
     sides = [Side(one.analysis.summary, one.charts) for one in (left, right)]
-    with writing(left.run.path):
+    with explain_write_errors(left.run.path):
         return html.write_pair(left.run.path / f"beside-{right.run.plan.run}.html", *sides)
 
 
@@ -118,11 +118,11 @@ def conduct_scaling(
     return ScaleConducted(run, drawn_scaling(run), interrupted)
 
 
-def drawn_scaling(run: Run) -> scaling_run.Scaled:
+def drawn_scaling(run: Run) -> scaling_run.ScalingRun:
     """Fit and draw what a run of ``harness scale`` kept."""
-    found = scaling_run.Scaled.of(run)
+    found = scaling_run.ScalingRun.read(run)
     directory = run.path / "charts"
-    with writing(run.path):
+    with explain_write_errors(run.path):
         directory.mkdir(exist_ok=True)
         drawn = tuple(drawing.save(directory) for drawing in scaling_drawings(found))
         html.write_scaling(run.path, found, drawn)
@@ -155,7 +155,7 @@ def plan(loaded: Loaded, scenario: Scenario, repeat: int, flags: Mapping[str, An
 def _source(loaded: Loaded) -> str:
     """The scenario's text, without what its commands' environment holds."""
     targets = [design.target for design in loaded.scenario.designs]
-    own = [target for target in targets if target is not None and not isinstance(target, Url)]
+    own = [target for target in targets if not isinstance(target, BuiltIn | Url)]
     return redacted(loaded.path.read_text(), [value for one in own for value in one.env.values()])
 
 

@@ -7,13 +7,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.analysis.metrics.fold import fold
-from harness.analysis.scaling.capacity import Capacity, Objectives, Trial, search
-from harness.analysis.scaling.scaling_run import Size, keep
+from harness.analysis.scaling.capacity import Capacity, Objectives, Trial, search_capacity
+from harness.analysis.scaling.scaling_run import Size, keep_sizes
 from harness.cluster.backends import open_backend
 from harness.cluster.supervisor import start_supervisor
 from harness.cluster.topology import Topology
 from harness.common.clock import Clock
-from harness.common.durations import parse_seconds
 from harness.common.errors import UsageError
 from harness.observations.requests import LOAD
 from harness.observations.samples import Sample
@@ -24,6 +23,7 @@ from harness.runner.progress import Progress
 from harness.scenario.arm import Arm
 from harness.scenario.design import Design
 from harness.scenario.scenario import Scenario
+from harness.scenario.services import BuiltIn
 from harness.scenario.workload import Requests
 
 #: A trial lasts until about this many requests were offered, between these bounds (seconds).
@@ -69,7 +69,7 @@ async def scale(
                 cell = (next(cells), len(plan.sizes) * len(scenario.designs))
                 capacity = await _Search(bench, into, users, sized, cell).run(_guess(sized, held), plan.objectives)
                 held.append(Size(size, capacity))
-                keep(into, design.name, held, plan.objectives)
+                keep_sizes(into, design.name, held, plan.objectives)
                 progress.arm_ended(f"{design.name} x {size}: {held[-1]}")
 
 
@@ -86,8 +86,8 @@ def _guess(design: Design, before: Sequence[Size]) -> float:
 
 def slots_capacity(design: Design) -> float | None:
     """Requests a second that the emulated service time lets through; None where none is emulated."""
-    service = parse_seconds(design.service_time)
-    return (design.replicas or 1) * design.slots / service if service else None
+    per_replica = design.target.capacity if isinstance(design.target, BuiltIn) else None
+    return None if per_replica is None else (design.replicas or 1) * per_replica
 
 
 @dataclass
@@ -104,7 +104,7 @@ class _Search:
     async def run(self, guess: float, objectives: Objectives) -> Capacity:
         clock, logs = Clock(), self.into.arm(self.design.name, f"x{self.design.replicas}").logs
         async with self.bench.backend.topology(self.design, logs, clock) as topology:
-            return await search(guess, lambda demand: self._trial(topology, clock, demand), objectives)
+            return await search_capacity(guess, lambda demand: self._trial(topology, clock, demand), objectives)
 
     async def _trial(self, topology: Topology, clock: Clock, demand: float) -> Trial:
         self.trials += 1
@@ -117,7 +117,7 @@ class _Search:
         async with self.bench.recording(arm, files, clock) as told:
             await self.bench.offer(told, self.users, topology)
         return trial(
-            files.observations(self.design.name, arm.name, {"warmup_s": arm.warmup, "duration_s": arm.seconds}),
+            files.read_observations(self.design.name, arm.name, {"warmup_s": arm.warmup, "duration_s": arm.seconds}),
             self.design,
             demand,
         )

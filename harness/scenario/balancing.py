@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from harness.common.durations import parse_seconds
-from harness.scenario.checks import _require
+from harness.scenario.checks import require
 
 #: Those that choose a replica for each request; then those that keep a client, or its key, with one.
 SPREADING = ("round_robin", "least_connections")
@@ -32,8 +32,8 @@ class Health:
     path: str | None = "/healthz"
 
     def __post_init__(self) -> None:
-        _require(parse_seconds(self.interval) > 0, "a health check needs an interval above 0")
-        _require(self.fall >= 1 and self.rise >= 1, "fall and rise are at least 1")
+        require(parse_seconds(self.interval) > 0, "a health check needs an interval above 0")
+        require(self.fall >= 1 and self.rise >= 1, "fall and rise are at least 1")
 
 
 @dataclass(frozen=True)
@@ -54,8 +54,8 @@ class Balancing:
     names: bool = False
 
     def __post_init__(self) -> None:
-        _require(self.policy in POLICIES, f"unknown balancing policy {self.policy!r}", f"one of {', '.join(POLICIES)}")
-        _require(0 <= self.retries <= 10, "retries lie between 0 and 10")
+        require(self.policy in POLICIES, f"unknown balancing policy {self.policy!r}", f"one of {', '.join(POLICIES)}")
+        require(0 <= self.retries <= 10, "retries lie between 0 and 10")
 
     @property
     def affinity(self) -> bool:

@@ -1,8 +1,9 @@
-"""TODO: harness.scenario.checks."""
+"""Checks of values that a scenario gives."""
 
 from harness.common.errors import UsageError
 
 
-def _require(holds: bool, message: str, hint: str = "docs/scenarios.md says what each value may be") -> None:
+def require(holds: bool, message: str, hint: str = "docs/scenarios.md says what each value may be") -> None:
+    """Raise UsageError unless the condition ``holds``."""
     if not holds:
         raise UsageError(message, hint)

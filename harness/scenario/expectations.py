@@ -270,20 +270,10 @@ def _clean(arm: ArmFigures | None) -> Judged:
     if arm is None:
         return Result.UNKNOWN, "the control arm did not run"
     sessions, writes = arm.sessions, arm.writes
-    seen = {
-        "lost": sessions.lost,
-        "rolled back": sessions.rolled_back,
-        "stale": sessions.stale,
-        "leaked": sessions.leaked,
-        "shown a wrong reply": sessions.wrong,
-        "forced to log in": sessions.forced_login,
-        "writes lost": writes.lost,
-        "writes duplicated": writes.duplicated,
-        "unexplained": writes.unexplained,
-    }
-    anomalies = {name: count for name, count in seen.items() if count}
-    if anomalies:
-        return Result.FAIL, "without a fault: " + ", ".join(f"{count} {name}" for name, count in anomalies.items())
+    outcomes = {**sessions.outcomes, **writes.outcomes}
+    if any(outcomes.values()):
+        counts = ", ".join(f"{count} {outcome.phrase}" for outcome, count in outcomes.items() if count)
+        return Result.FAIL, f"without a fault: {counts}"
     if not sessions.judged:
         return Result.UNKNOWN, "no session could be judged"
     return Result.PASS, f"no anomaly in {sessions.judged} sessions and {writes.acknowledged:,} acknowledged writes"

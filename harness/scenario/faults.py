@@ -1,27 +1,56 @@
-"""TODO: harness.scenario.faults."""
+"""Faults as a scenario sees them: entries of a timeline that are checked before anything starts.
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+What a fault does to a running topology is in ``harness.faults``.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from typing import ClassVar
 
 from harness.common.durations import parse_seconds
-from harness.scenario.checks import _require
+from harness.scenario.checks import require
 from harness.scenario.design import Design
 
 
-class Fault(Protocol):
-    """One thing that breaks, as data: ``faults/`` turns it into deeds."""
+class Fault(ABC):
+    """One thing that breaks, or the end of it, as data. Each subclass is a frozen dataclass."""
+
+    #: Its name in files and reports.
+    kind: ClassVar[str]
+    #: Whether it is over as soon as it is done, such as a reload; nothing later on the timeline ends it.
+    passes: ClassVar[bool] = False
 
     @property
-    def kind(self) -> str:
-        """Its name in files and reports."""
-
-    @property
+    @abstractmethod
     def target(self) -> str:
-        """The part it concerns, such as ``r1``."""
+        """The part that it concerns, such as ``r1``."""
 
-    def check(self, replicas: int) -> None:
-        """Raise UsageError where it cannot apply to a topology of this size."""
+    @property
+    def ends(self) -> str | None:
+        """The kind of the earlier fault on the same target that it undoes; None where it is a fault itself."""
+        return None
+
+    @property
+    def links(self) -> str | None:
+        """The group of links that a design needs for it (``balancer`` or ``store``), if any."""
+        return None
+
+    @property
+    def external(self) -> bool:
+        """Whether it needs no part that the harness started, so that it can break a service that already runs."""
+        return False
+
+    def check(self, replicas: int) -> None:  # noqa: B027 - most faults fit a topology of any size
+        """It can apply to a topology of this size.
+
+        Raises:
+            UsageError: it cannot.
+        """
+
+    def applies(self, design: Design) -> bool:
+        """Whether the design has what it breaks; without that, the design has no arm with this fault."""
+        return True
 
 
 @dataclass(frozen=True)
@@ -37,29 +66,34 @@ class At:
         """When, in seconds from T0."""
         return parse_seconds(self.when)
 
+    def applies(self, design: Design) -> bool:
+        """Whether the fault is meant for this design, and the design has what it breaks."""
+        return (not self.only or design.name in self.only) and self.fault.applies(design)
 
-def _applies(at: At, design: Design) -> bool:
-    """Whether the fault is meant for this design, and it has what the fault breaks; most concern what all have."""
-    applies: Callable[[Design], bool] | None = getattr(at.fault, "applies", None)
-    return (not at.only or design.name in at.only) and (applies is None or applies(design))
-
-
-def _left(only: tuple[str, ...], names: Sequence[str]) -> tuple[str, ...] | None:
-    """Which of the chosen designs a fault is only for; None where it is for none of them."""
-    return tuple(name for name in only if name in names) or (None if only else ())
+    def among(self, designs: Collection[str]) -> "At | None":
+        """The same for those of its designs that are among these; None where it was meant for others alone."""
+        only = tuple(name for name in self.only if name in designs)
+        return None if self.only and not only else replace(self, only=only)
 
 
-def _check_order(faults: Sequence[At]) -> None:
-    """What ends a fault comes after it, and nothing is broken twice at once."""
+def check_order(faults: Sequence[At]) -> None:
+    """What ends a fault comes after it, and nothing is broken twice at the same time.
+
+    Raises:
+        UsageError: otherwise.
+    """
     broken: set[tuple[str, str]] = set()
     for at in faults:
-        if getattr(at.fault, "passes", False):
-            continue  # over when it is done
-        ends = getattr(at.fault, "ends", None)
-        about = (ends or at.fault.kind, at.fault.target)
-        if ends is None:
-            _require(about not in broken, f"{about[1]} is broken twice: a second {about[0]} at {at.when}")
-            broken.add(about)
+        fault = at.fault
+        if fault.passes:
+            continue
+        broken_by = (fault.ends or fault.kind, fault.target)
+        if fault.ends is None:
+            require(broken_by not in broken, f"{fault.target} is broken twice: a second {fault.kind} at {at.when}")
+            broken.add(broken_by)
         else:
-            _require(about in broken, f"{at.fault.kind} of {about[1]} at {at.when} has no {ends} before it to end")
-            broken.remove(about)
+            require(
+                broken_by in broken,
+                f"{fault.kind} of {fault.target} at {at.when} has no {fault.ends} before it to end",
+            )
+            broken.remove(broken_by)

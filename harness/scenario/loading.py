@@ -13,7 +13,7 @@ from pathlib import Path
 from harness.common.bundled import scenarios_home
 from harness.common.errors import UsageError
 from harness.results.verdicts import Expectation
-from harness.scenario.checks import _require
+from harness.scenario.checks import require
 from harness.scenario.design import Design
 from harness.scenario.overrides import Overrides
 from harness.scenario.rates import Trace
@@ -50,7 +50,7 @@ def load(path: Path, otherwise: "Scenario | None" = None) -> Loaded:
     bundled = scenarios_home() / f"{path.stem}.py"
     if not path.is_file() and path.parent in (Path(), Path("scenarios")) and bundled.is_file():
         path = bundled
-    _require(path.is_file(), f"no scenario file {path}", "harness list scenarios shows the ones that come with it")
+    require(path.is_file(), f"no scenario file {path}", "harness list scenarios shows the ones that come with it")
     os.environ["LOCUST_SKIP_MONKEY_PATCH"] = "1"
     module = _imported(path)
     scenario = getattr(module, "SCENARIO", otherwise)
@@ -59,7 +59,7 @@ def load(path: Path, otherwise: "Scenario | None" = None) -> Loaded:
             f"{path} defines no SCENARIO",
             "add SCENARIO = Scenario(designs=[...], load=Sessions(...)), or say how to start the service: --command",
         )
-    _require(
+    require(
         otherwise in (None, scenario),
         f"{path} has a SCENARIO of its own, which says what is run",
         "leave out --command",
@@ -101,7 +101,7 @@ def located(scenario: Scenario, base: Path) -> Scenario:
     load = scenario.load
     if isinstance(load.rate, Trace):
         load = replace(load, rate=load.rate.located(base))
-    quick = located(scenario.quick, base) if scenario.quick else None
+    quick = located(scenario.quick, base) if isinstance(scenario.quick, Scenario) else scenario.quick
     return replace(scenario, designs=[design(one) for one in scenario.designs], load=load, quick=quick)
 
 

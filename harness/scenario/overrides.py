@@ -3,9 +3,10 @@
 from dataclasses import dataclass, replace
 
 from harness.common.limits import UNLIMITED, Limits
-from harness.scenario.checks import _require
+from harness.scenario.checks import require
 from harness.scenario.design import Design
 from harness.scenario.driver_processes import ONE_PROCESS, DriverProcesses
+from harness.scenario.quick import quick_form
 from harness.scenario.scenario import Scenario
 from harness.scenario.services import Url
 from harness.scenario.workload import Load, Requests, Sessions
@@ -30,9 +31,9 @@ class Overrides:
     limits: Limits = UNLIMITED
 
     def __post_init__(self) -> None:
-        _require(self.repeat >= 1, "repeat must be at least 1", "--repeat 3 runs everything three times")
-        _require(self.users is None or self.users >= 1, "users must be at least 1")
-        _require(self.rate is None or self.rate > 0, "a rate is above 0")
+        require(self.repeat >= 1, "repeat must be at least 1", "--repeat 3 runs everything three times")
+        require(self.users is None or self.users >= 1, "users must be at least 1")
+        require(self.rate is None or self.rate > 0, "a rate is above 0")
 
     def apply(self, scenario: Scenario) -> Scenario:
         """The scenario as it will run.
@@ -40,7 +41,7 @@ class Overrides:
         Raises:
             UsageError: the result does not check.
         """
-        chosen = scenario.quick if self.quick and scenario.quick else scenario
+        chosen = quick_form(scenario) if self.quick else scenario
         chosen = chosen.only(self.designs) if self.designs else chosen
         size = chosen.replicas if self.replicas is None else self.replicas
         self._check_hosts(chosen)
@@ -55,7 +56,7 @@ class Overrides:
     def _check_hosts(self, scenario: Scenario) -> None:
         for design in scenario.designs:
             for host in design.target.foreign_hosts if isinstance(design.target, Url) else ():
-                _require(
+                require(
                     host in self.allow_hosts,
                     f"{design.name} would load {host}, which is not this machine",
                     f"if it is yours to load: --allow-host {host}",

@@ -1,19 +1,22 @@
-"""TODO: harness.scenario.parts."""
+"""The names of the parts of a design: apps and states of the built-in targets, and stores."""
 
-from pathlib import Path
+from harness.common.bundled import target_modules
+from harness.scenario.checks import require
 
-from harness.common.bundled import targets_home
-from harness.scenario.checks import _require
+#: The stores that a design can name. ``cluster/stores`` has a class for each.
+STORES = ("etcd", "hazelcast", "memcached", "nats", "postgres", "redis", "redis_sentinel")
 
 
-def _check_part(kind: str, name: str) -> None:
+def check_part(kind: str, name: str) -> None:
+    """Check that there is a part of this kind and name.
+
+    Raises:
+        UsageError: there is none.
+    """
     known = parts(kind)
-    _require(name in known, f"there is no {kind} {name!r}", f"there are {', '.join(known)}")
+    require(name in known, f"there is no {kind} {name!r}", f"there are {', '.join(known)}")
 
 
 def parts(kind: str) -> tuple[str, ...]:
-    """The names of the parts of a ``kind``: a built-in target's app or state, or a store. Each is a file."""
-    folder = Path(__file__).parents[1] / "cluster" / "stores"
-    if kind != "store":
-        folder = targets_home() / "targets" / {"app": "apps", "state": "state"}[kind]
-    return tuple(sorted(path.stem for path in folder.glob("*.py") if not path.stem.startswith("_")))
+    """The names of the parts of a ``kind``: ``store``, or a built-in target's ``app`` or ``state``."""
+    return STORES if kind == "store" else tuple(target_modules(kind))

@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 from harness.common.durations import parse_seconds
 from harness.results.verdicts import Expectation
 from harness.scenario.arm import Arm
-from harness.scenario.checks import _require
+from harness.scenario.checks import require
 from harness.scenario.design import Design
-from harness.scenario.faults import At, _applies, _check_order, _left
+from harness.scenario.faults import At, check_order
 from harness.scenario.services import Url
 from harness.scenario.workload import Load
 
@@ -25,43 +25,47 @@ class Scenario:
     replicas: int = 3
     faults: Sequence[At] = ()
     expect: Sequence[Expectation] = ()
-    quick: "Scenario | None" = None  # what --quick runs in its place
+    quick: "str | Scenario" = "5s"  # what --quick runs: this scenario in so much time, or another one
     seed: int = 1
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "designs", tuple(self._sized(design) for design in self.designs))
         object.__setattr__(self, "faults", tuple(sorted(self.faults, key=lambda at: at.seconds)))
         object.__setattr__(self, "expect", tuple(self.expect))
-        _require(len(self.designs) > 0, "a scenario needs at least one design")
+        require(
+            not isinstance(self.quick, str) or parse_seconds(self.quick) > 0,
+            "the duration of the quick form must be above 0",
+        )
+        require(len(self.designs) > 0, "a scenario needs at least one design")
         names = [design.name for design in self.designs]
-        _require(len(set(names)) == len(names), "two designs have the same name")
+        require(len(set(names)) == len(names), "two designs have the same name")
         for at in self.faults:
             self._check(at, names)
         for design in self.designs:
-            _check_order([at for at in self.faults if _applies(at, design)])
+            check_order([at for at in self.faults if at.applies(design)])
 
     def _sized(self, design: Design) -> Design:
         size = self.replicas if design.replicas is None else design.replicas
-        _require(size >= 1, f"replicas must be at least 1, not {size}", "--replicas 3")
-        needed = {str(at.fault.links) for at in self.faults if hasattr(at.fault, "links") and _applies(at, design)}
+        require(size >= 1, f"replicas must be at least 1, not {size}", "--replicas 3")
+        needed = {at.fault.links for at in self.faults if at.fault.links and at.applies(design)}
         return replace(design, replicas=size, links=tuple(sorted({*design.links, *needed})))
 
     def _check(self, at: At, names: Sequence[str]) -> None:
         for name in at.only:
-            _require(
+            require(
                 name in names, f"{at.fault.kind} at {at.when} is only for {name!r}, which is no design", "mend only="
             )
         warmup, end = parse_seconds(self.load.warmup), parse_seconds(self.load.duration)
-        _require(
+        require(
             warmup <= at.seconds < end,
             f"the fault {at.fault.kind} at {at.when} lies outside the measured time ({warmup:g} s to {end:g} s)",
             "faults count from the start of the load: after the warm-up, before the end",
         )
         for design in (one for one in self.designs if not at.only or one.name in at.only):
-            _require(
-                not isinstance(design.target, Url) or getattr(at.fault, "ends", at.fault.kind) == "shell",
-                f"{at.fault.kind} at {at.when}: {design.name} runs already, and is not ours to break",
-                'break it by a command of yours: Shell("...", undo="...")',
+            require(
+                not isinstance(design.target, Url) or at.fault.external,
+                f"{at.fault.kind} at {at.when}: {design.name} runs already, so the harness cannot break it",
+                'break it with a command of your own: Shell("...", undo="...")',
             )
             at.fault.check(design.replicas or 0)
 
@@ -69,7 +73,7 @@ class Scenario:
         """Every design with and without its faults; the order alternates so that a drift hits both alike."""
         for index, design in enumerate(self.designs):
             pair = [Arm(design, "control", self.load, ())]
-            if faults := tuple(at for at in self.faults if _applies(at, design)):
+            if faults := tuple(at for at in self.faults if at.applies(design)):
                 pair.append(Arm(design, "fault", self.load, faults))
             yield from pair if index % 2 == 0 else reversed(pair)
 
@@ -93,8 +97,8 @@ class Scenario:
         """
         known = {design.name: design for design in self.designs}
         for name in names:
-            _require(name in known, f"no design {name!r} in this scenario", f"it has {', '.join(known)}")
+            require(name in known, f"no design {name!r} in this scenario", f"it has {', '.join(known)}")
         chosen = tuple(known[name] for name in known if name in names)
-        faults = tuple(replace(at, only=only) for at in self.faults if (only := _left(at.only, names)) is not None)
+        faults = tuple(kept for at in self.faults if (kept := at.among(names)) is not None)
         expect = tuple(e for e in (e.only(names) for e in self.expect) if e)
         return replace(self, designs=chosen, faults=faults, expect=expect)

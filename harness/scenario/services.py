@@ -1,4 +1,4 @@
-"""What a design puts behind the balancer in place of a built-in target: a service of the user's own, as a value."""
+"""The service of a design, as a value: a built-in one, or your own."""
 
 import ast
 import ipaddress
@@ -12,6 +12,8 @@ from urllib.parse import SplitResult, urlsplit
 
 from harness.common.durations import parse_seconds
 from harness.common.errors import UsageError
+from harness.scenario.checks import require
+from harness.scenario.parts import check_part
 
 #: What stands for an operator of a shell when it is a word of its own: a command is no shell line.
 _SHELL_WORDS = frozenset({"&&", "||", "|", ";", "&", ">", ">>", "<", "2>&1"})
@@ -30,6 +32,46 @@ class PlaceholderValues:
         for name in ("port", "replica", "store"):
             text = text.replace(f"{{{name}}}", str(getattr(self, name)))
         return text
+
+
+@dataclass(frozen=True)
+class BuiltIn:
+    """A service that comes with the harness: an app, and where it keeps the state of its sessions.
+
+    ``service_time`` is how long a replica holds each request, and ``slots`` how many requests it holds at once: an
+    emulated load that costs almost no CPU. ``options`` are settings of the app or the state, passed to each replica as
+    ``--option key=value``.
+    """
+
+    app: str = "cart"
+    state: str = "memory"
+    service_time: str = "0s"
+    slots: int = 1
+    options: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        check_part("app", self.app)
+        check_part("state", self.state)
+        require(
+            parse_seconds(self.service_time) >= 0 and self.slots >= 1,
+            "service_time must not be negative, and slots must be at least 1",
+        )
+
+    @property
+    def capacity(self) -> float | None:
+        """The requests per second that one replica can serve; None where no service time is emulated."""
+        service_time = parse_seconds(self.service_time)
+        return self.slots / service_time if service_time else None
+
+    def describe(self) -> dict[str, str | int | float]:
+        """The service in plain values."""
+        return {
+            "app": self.app,
+            "state": self.state,
+            "service_time_s": parse_seconds(self.service_time),
+            "slots": self.slots,
+            **{f"option_{key}": value for key, value in self.options.items()},
+        }
 
 
 @dataclass(frozen=True)
@@ -61,6 +103,8 @@ class Command:
         if not all(isinstance(value, str) for value in self.env.values()):
             raise UsageError("the values of env= are texts", 'env={"WORKERS": "2"}')
         _check_readiness(self.ready, self.ready_within)
+        if self.store is not None:
+            check_part("store", self.store)
 
     def words(self) -> tuple[str, ...]:
         """The program and its arguments, placeholders not yet filled.
@@ -150,6 +194,8 @@ class Image:
         if not self.image or not 0 < self.port < 65536:
             raise UsageError("an Image needs a name and the port inside", 'Image("myapp:1.2", port=8080)')
         _check_readiness(self.ready, self.ready_within)
+        if self.store is not None:
+            check_part("store", self.store)
 
     def argv(self, place: PlaceholderValues) -> tuple[str, ...] | None:
         """The command of one copy; None for the image's own."""
@@ -205,9 +251,9 @@ class Compose:
         return told | ({"env": ", ".join(self.env)} if self.env else {})
 
 
-#: A service of the user's own that the harness starts.
-Own = Command | Image | Compose
-Target = Own | Url
+#: Your own service, started by the harness.
+OwnService = Command | Image | Compose
+Target = BuiltIn | OwnService | Url
 
 
 def _check_readiness(ready: str | None, within: str) -> None:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from harness.common.durations import parse_seconds
 from harness.scenario import rates
-from harness.scenario.checks import _require
+from harness.scenario.checks import require
 from harness.scenario.rates import Rate
 
 
@@ -22,8 +22,8 @@ class Sessions:
     arrivals: str = "poisson"  # of a partly-open load: poisson | constant
 
     def __post_init__(self) -> None:
-        _require((self.concurrent is None) != (self.rate is None), "Sessions takes either concurrent= or rate=")
-        _require(self.concurrent is None or self.concurrent >= 1, "concurrent sessions are at least 1")
+        require((self.concurrent is None) != (self.rate is None), "Sessions takes either concurrent= or rate=")
+        require(self.concurrent is None or self.concurrent >= 1, "concurrent sessions are at least 1")
         _check_load(self.rate, self.duration, self.warmup, self.arrivals)
 
     @property
@@ -46,7 +46,7 @@ class Requests:
     arrivals: str = "poisson"
 
     def __post_init__(self) -> None:
-        _require(self.sessions >= 1, "sessions are at least 1")
+        require(self.sessions >= 1, "sessions are at least 1")
         _check_load(self.rate, self.duration, self.warmup, self.arrivals)
 
     @property
@@ -60,8 +60,8 @@ Load = Sessions | Requests
 
 def _check_load(rate: Rate | None, duration: str, warmup: str, arrivals: str) -> None:
     rates.check(rate)
-    _require(
+    require(
         0 <= parse_seconds(warmup) < parse_seconds(duration),
         f"the warm-up ({warmup}) lies inside the duration ({duration})",
     )
-    _require(arrivals in ("poisson", "constant"), f"arrivals are poisson or constant, not {arrivals!r}")
+    require(arrivals in ("poisson", "constant"), f"arrivals are poisson or constant, not {arrivals!r}")

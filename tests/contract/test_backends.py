@@ -19,10 +19,11 @@ from harness.cluster.topology import Topology
 from harness.common.clock import Clock
 from harness.common.errors import EnvironmentLacksError
 from harness.scenario.design import Design
+from harness.scenario.services import BuiltIn
 
 pytestmark = pytest.mark.slow
 
-DESIGN = Design("plain", state="redis", replicas=2)
+DESIGN = Design("plain", BuiltIn(state="redis"), replicas=2)
 SOON = 20.0  # seconds
 Up = tuple[Topology, ProcessSupervisor, Path]
 

@@ -17,7 +17,6 @@ import psutil
 import pytest
 
 from harness.cluster.balancers import SPECS, available, start
-from harness.cluster.balancers.counters import Counting
 from harness.cluster.capabilities import Balancer, Killable, Member, Reloadable
 from harness.cluster.replicas.probes import ReadinessProbe
 from harness.cluster.supervisor import Supervisor, start_supervisor
@@ -667,23 +666,6 @@ async def test_states_say_what_the_balancer_believes_or_nothing(name: str, place
             return await balancer.states() == {"r0": "up", "r1": "down", "r2": "drain"}
 
         await eventually(told)
-
-
-async def test_counters_count_requests_and_what_was_moved(name: str, place: Place, backends: Backends) -> None:
-    balancing = pinned(name, "cookie", health=NEVER)
-    async with place.up(balancing, await backends.bring_up("r0", "r1")) as balancer, clients(balancer, 2) as several:
-        if not isinstance(balancer, Counting):
-            assert "counters" in SPECS[name].lacks
-            return
-        for client in several:
-            await client.write()
-        await backends.stop("r1")
-        for client in several:
-            await client.write()
-        counters = await balancer.counters()
-        assert counters["r0"].requests == 3
-        assert counters["r1"].redispatches in (1, None)
-        assert counters["r0"].redispatches in (0, None)
 
 
 async def test_a_taken_port_is_told_as_such(name: str, supervisor: Supervisor, tmp_path: Path) -> None:

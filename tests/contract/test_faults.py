@@ -8,11 +8,11 @@ from functools import partial
 
 import pytest
 
-from harness import faults
+from harness import BuiltIn, faults
 from harness.cluster.capabilities import Keys
 from harness.common.clock import Clock
 from harness.common.errors import UntrustedError, UsageError
-from harness.faults.fault import Compound, Instantaneous, Reversible, Revert
+from harness.faults.fault import Compound, Reversible
 from harness.faults.timeline import timeline
 from harness.observations.events import Event
 from harness.scenario.design import Design
@@ -56,17 +56,13 @@ CASES = {
         lambda t: len(t.replicas) == 1,
         stays=lambda t: t.whole and [replica.name for replica in t.replicas] == ["r0"],
     ),
-    "KillStore": Case(faults.KillStore(), lambda t: t.store is not None and not t.store.up, faults.RestartStore()),
-    "KillPrimary": Case(
-        faults.KillPrimary(), lambda t: t.store is not None and not t.store.leader_up, faults.RestartPrimary()
-    ),
-    "CutReplication": Case(
-        faults.CutReplication(), lambda t: t.store is not None and t.store.replicas_cut, faults.RestoreReplication()
-    ),
-    "PauseStore": Case(faults.PauseStore(), lambda t: t.store is not None and t.store.paused, faults.ResumeStore()),
+    "KillStore": Case(faults.KillStore(), lambda t: t.store is not None and not t.store.up),
+    "KillPrimary": Case(faults.KillPrimary(), lambda t: t.store is not None and not t.store.leader_up),
+    "CutReplication": Case(faults.CutReplication(), lambda t: t.store is not None and t.store.replicas_cut),
+    "PauseStore": Case(faults.PauseStore(), lambda t: t.store is not None and t.store.paused),
     "Evict": Case(faults.Evict(share=0.3), lambda t: t.store is not None and t.store.limited),
     "ReloadBalancer": Case(faults.ReloadBalancer(), _deeds("reload")),
-    "KillBalancer": Case(faults.KillBalancer(), lambda t: not t.balancer.up, faults.RestartBalancer()),
+    "KillBalancer": Case(faults.KillBalancer(), lambda t: not t.balancer.up),
 }
 CASES["RotateKeys"] = Case(
     faults.RotateKeys(overlap=False),
@@ -86,7 +82,7 @@ for kind in (
     )
 DEADLINE = 20  # seconds after which something counts as never
 #: Those that leave something broken, and so have an undo that can be waited for.
-LASTING = [name for name, case in CASES.items() if not isinstance(case.fault, Instantaneous)]
+LASTING = [name for name, case in CASES.items() if not case.fault.passes]
 
 
 def _topology() -> FakeTopology:
@@ -118,7 +114,7 @@ async def _played(case: Case, topology: FakeTopology, told: list[Event]) -> None
 
 def test_every_fault_is_in_this_suite() -> None:
     endings = {"Heal", *(type(case.end).__name__ for case in CASES.values() if case.end is not None)}
-    commands = {"Shell", "Undo"}  # the user's own do as they like with the parts: tests/unit/faults/test_shell.py
+    commands = {"Shell"}  # it runs your own commands: tests/unit/faults/test_shell.py
     loops = {"Autoscale"}  # what it does depends on what it sees: tests/unit/faults/test_autoscale.py
     assert set(CASES) | endings | commands | loops == set(faults.__all__)
 
@@ -174,7 +170,7 @@ async def test_it_can_be_ended_before_the_load(name: str) -> None:
     case = CASES[name]
     assert isinstance(case.fault, Reversible)
     for end in filter(None, (case.end, faults.Heal(case.fault))):
-        assert isinstance(end, Revert)
+        assert (end.ends, end.target) == (case.fault.kind, case.fault.target)
         topology, told = _topology(), list[Event]()
         async with timeline([At("0s", case.fault), At("10ms", end)], topology, _clock(), told.append):
             await _until(partial(_healed, told))
@@ -232,9 +228,9 @@ async def test_the_evidence_of_a_rotation_is_the_id_of_the_new_key() -> None:
 
 
 def test_a_rotation_concerns_only_what_signs() -> None:
-    assert faults.RotateKeys().applies(Design("one", state="token"))
-    assert not faults.RotateKeys().applies(Design("one", state="memory"))
-    assert not faults.RotateKeys().applies(Design("one", state="token", target=Command("x {port}")))
+    assert faults.RotateKeys().applies(Design("one", BuiltIn(state="token")))
+    assert not faults.RotateKeys().applies(Design("one", BuiltIn(state="memory")))
+    assert not faults.RotateKeys().applies(Design("one", Command("x {port}")))
 
 
 async def test_a_store_fault_without_a_store_is_told() -> None:
@@ -308,4 +304,4 @@ def test_compounds_are_made_of_faults_that_stand_alone() -> None:
     for case in CASES.values():
         if isinstance(case.fault, Compound):
             steps = list(case.fault.steps(_topology()))
-            assert steps and all(isinstance(step.fault, Reversible | Revert) for step in steps)
+            assert steps and all(isinstance(step.fault, Reversible) or step.fault.ends for step in steps)

@@ -8,7 +8,7 @@ from harness.runner import hold
 from tests.support.harness_command import NODE_KILL, ROOT, Told, assert_one_clear_line, harness
 
 SCENARIO = """
-from harness import At, Balancing, Design, Kill, Restart, Scenario, Sessions
+from harness import At, Balancing, BuiltIn, Design, Kill, Restart, Scenario, Sessions
 {before}
 LOAD = Sessions(concurrent=5, duration="2s", warmup="500ms")
 SCENARIO = Scenario(designs=[{design}], replicas=3, load=LOAD, faults=[{faults}])
@@ -31,7 +31,7 @@ def told_by(capsys: pytest.CaptureFixture[str]) -> Tell:
 
 
 def _scenario(
-    tmp_path: Path, design: str = 'Design("one", state="memory")', faults: str = "", before: str = ""
+    tmp_path: Path, design: str = 'Design("one", BuiltIn(state="memory"))', faults: str = "", before: str = ""
 ) -> Path:
     path = tmp_path / "mine.py"
     path.write_text(SCENARIO.format(design=design, faults=faults, before=before))
@@ -49,7 +49,7 @@ def test_a_scenario_that_is_not_there(told_by: Tell) -> None:
 
 
 def test_another_host_needs_leave(told_by: Tell, tmp_path: Path) -> None:
-    path = _scenario(tmp_path, 'Design("one", target=Url("http://shop.example"))', before="from harness import Url")
+    path = _scenario(tmp_path, 'Design("one", Url("http://shop.example"))', before="from harness import Url")
     told = told_by("run", path)
     assert_one_clear_line(told, 2, "shop.example")
     assert "--allow-host shop.example" in told.err
@@ -96,7 +96,7 @@ def test_an_unknown_balancer(told_by: Tell) -> None:
 
 
 def test_an_unknown_state(told_by: Tell, tmp_path: Path) -> None:
-    assert_one_clear_line(told_by("run", _scenario(tmp_path, 'Design("one", state="nosuch")')), 2, "nosuch")
+    assert_one_clear_line(told_by("run", _scenario(tmp_path, 'Design("one", BuiltIn(state="nosuch"))')), 2, "nosuch")
 
 
 @pytest.mark.parametrize(
@@ -196,7 +196,7 @@ def test_a_missing_balancer_names_the_line_that_installs_it(tmp_path: Path) -> N
 
 @pytest.mark.slow
 def test_a_target_that_never_gets_ready(tmp_path: Path) -> None:
-    design = 'Design("one", state="token", options={"nosuch": "option"})'
+    design = 'Design("one", BuiltIn(state="token", options={"nosuch": "option"}))'
     assert_one_clear_line(
         harness("run", _scenario(tmp_path, design), "--out", tmp_path / "out"), 4, "before it was ready"
     )

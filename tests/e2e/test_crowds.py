@@ -98,12 +98,12 @@ async def test_two_processes_are_recorded_and_judged_as_one(tmp_path: Path) -> N
         received = len(server.requests)
     last = seen.snapshots[-1]
     during = seen.requests[seen.requests.phase == 0]
-    each = [spool.read(tmp_path / "spool" / name) for name in ("worker-1", "worker-2")]
+    each = [spool.read_requests(tmp_path / "spool" / name) for name in ("worker-1", "worker-2")]
     assert all(len(one) > 20 for one in each)
     assert len(seen.requests) == sum(map(len, each)) == received
     assert last.sent == last.ok == len(during)
     assert seen.swept == last.sessions == len(seen.judgements) == (seen.requests.phase == 1).sum()
-    assert {(one.kind, one.unknown) for one in seen.judgements} == {("none", False)}
+    assert {(one.outcome, one.unknown) for one in seen.judgements} == {("kept", False)}
     assert not set(each[0].session) & set(each[1].session)
     assert during.op[during.op != 0].is_unique
     assert seen.requests.t_end.is_monotonic_increasing and set(during.name) == {"POST /cart/add", "GET /cart"}
@@ -132,7 +132,7 @@ async def test_a_worker_that_is_killed_is_told_and_the_others_go_on(tmp_path: Pa
     assert seen.swept == len(seen.judgements) == driver.snapshots[-1].sessions - lost.sessions
     assert {one.session % 2 for one in seen.judgements} == {1}, "the first worker's"
     assert {session % 2 for session in seen.requests.session} == {0, 1}, "what the second one recorded stays"
-    assert {(one.kind, one.unknown) for one in seen.judgements} == {("none", False)}
+    assert {(one.outcome, one.unknown) for one in seen.judgements} == {("kept", False)}
 
 
 async def test_a_worker_from_elsewhere_sends_what_it_recorded(tmp_path: Path) -> None:
@@ -142,7 +142,7 @@ async def test_a_worker_from_elsewhere_sends_what_it_recorded(tmp_path: Path) ->
         async with elsewhere(by):
             seen = await loaded(tmp_path, server, SHOPPERS, OPEN, by)
         received = len(server.requests)
-    each = [spool.read(tmp_path / "spool" / name) for name in ("worker-1", "worker-2")]
+    each = [spool.read_requests(tmp_path / "spool" / name) for name in ("worker-1", "worker-2")]
     assert not [one for one in psutil.process_iter(["cmdline"]) if str(master.port) in (one.info["cmdline"] or ())]
     assert all(len(one) > 20 for one in each)
     assert len(seen.requests) == sum(map(len, each)) == received

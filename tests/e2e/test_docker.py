@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import faults
+from harness import BuiltIn, faults
 from harness.cluster.backends import open_backend
 from harness.cluster.containers import Engine, connect_engine, sweep
 from harness.cluster.containers.image import image
@@ -74,7 +74,9 @@ async def up(logs: Path, design: Design) -> AsyncIterator[tuple[Topology, Clock]
 
 
 async def test_every_fault_lands_on_real_containers_and_leaves_them_steady(engine: Engine, tmp_path: Path) -> None:
-    design = Design("plain", state="redis", replicas=2, balancing=Balancing("cookie"), links=("balancer", "store"))
+    design = Design(
+        "plain", BuiltIn(state="redis"), replicas=2, balancing=Balancing("cookie"), links=("balancer", "store")
+    )
     async with up(tmp_path, design) as (topology, clock):
         for fault in EACH:
             told: list[Event] = []
@@ -98,7 +100,7 @@ async def test_a_replica_is_kept_to_its_limits_by_the_engine(engine: Engine, tmp
 async def test_cut_off_from_the_store_a_replica_still_answers_on_its_other_network(
     engine: Engine, tmp_path: Path
 ) -> None:
-    design = Design("plain", state="redis", replicas=2, balancing=Balancing("round_robin"), links=("store",))
+    design = Design("plain", BuiltIn(state="redis"), replicas=2, balancing=Balancing("round_robin"), links=("store",))
     async with up(tmp_path, design) as (topology, _):
         replica, partition = topology.replicas[1], faults.Partition("r1-store")
         assert isinstance(replica, BuiltinReplica)
@@ -111,7 +113,7 @@ async def test_cut_off_from_the_store_a_replica_still_answers_on_its_other_netwo
 
 
 async def test_a_partition_from_the_store_and_its_healing_are_judged(engine: Engine, tmp_path: Path) -> None:
-    design = Design("hybrid", state="redis", replicas=2, balancing=Balancing("round_robin"), links=("store",))
+    design = Design("hybrid", BuiltIn(state="redis"), replicas=2, balancing=Balancing("round_robin"), links=("store",))
     partition = faults.Partition("r1-store")
     played = (At("1s", partition), At("2500ms", faults.Heal(partition)))
     users = ROOT / "scenarios" / "partition.py"
@@ -154,7 +156,7 @@ COMPOSED = Compose(ROOT / "tests" / "services" / "compose.yaml", service="web", 
 async def test_a_service_of_ones_own_is_killed_and_comes_back_at_its_address(
     engine: Engine, target: Image | Compose, tmp_path: Path
 ) -> None:
-    design = Design("own", target=target, balancing=Balancing("cookie"), replicas=2)
+    design = Design("own", target, balancing=Balancing("cookie"), replicas=2)
     started: list[str] = []
     run = uuid.uuid4().hex[:12]
     async with start_supervisor(run) as supervisor, open_backend("docker", supervisor, run) as backend:
@@ -179,7 +181,7 @@ async def test_a_service_that_listens_elsewhere_or_ends_is_told_with_what_it_sai
     wrong = replace(IN_AN_IMAGE, port=9001, ready=None, ready_within="1500ms", command=WRONG_PORT)
     broken = replace(IN_AN_IMAGE, command="sh -c 'echo cannot find my database; exit 3'")
     for target, says in ((wrong, "r0 was not ready within 1500ms: does not listen"), (broken, "find my database")):
-        design = Design("own", target=target, balancing=Balancing("round_robin"), replicas=1)
+        design = Design("own", target, balancing=Balancing("round_robin"), replicas=1)
         with pytest.raises(EnvironmentLacksError, match=says):
             async with up(tmp_path, design):
                 pass

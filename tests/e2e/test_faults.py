@@ -9,7 +9,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from harness import faults
+from harness import BuiltIn, faults
 from harness.cluster.backends.process import ProcessBackend
 from harness.cluster.balancers import SPECS, available
 from harness.cluster.replicas.builtin import BuiltinReplica
@@ -60,7 +60,7 @@ async def up(logs: Path, balancer: str = "auto") -> AsyncIterator[tuple[Topology
     if isinstance(available().get(balancer), str):
         pytest.skip(str(available()[balancer]))
     balancing = Balancing("cookie", name=balancer)
-    design = Design("plain", state="redis", replicas=2, balancing=balancing, links=("balancer", "store"))
+    design = Design("plain", BuiltIn(state="redis"), replicas=2, balancing=balancing, links=("balancer", "store"))
     clock = Clock()
     clock.start()
     async with start_supervisor("e2e-faults") as supervisor:
@@ -141,7 +141,7 @@ def test_a_deploy_loses_just_the_sessions_that_memory_held(tmp_path: Path) -> No
 
 
 async def test_real_replicas_sign_with_a_new_key_and_accept_the_old_one_again_once_it_is_undone(tmp_path: Path) -> None:
-    design = Design("jwt", app="login", state="token", replicas=2, balancing=Balancing("round_robin"))
+    design = Design("jwt", BuiltIn("login", state="token"), replicas=2, balancing=Balancing("round_robin"))
     clock = Clock()
     clock.start()
     async with (

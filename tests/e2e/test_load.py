@@ -94,8 +94,8 @@ class Loaded:
     """What a load left behind."""
 
     def __init__(self, directory: Path, snapshots: list[Snapshot], swept: int) -> None:
-        self.requests: pd.DataFrame = spool.read(directory)
-        lines = spool.ledgers(directory).splitlines()
+        self.requests: pd.DataFrame = spool.read_requests(directory)
+        lines = spool.read_ledger_lines(directory).splitlines()
         self.judgements: list[SessionVerdict] = [
             judge(history.SessionHistory.from_json(json.loads(line))) for line in lines
         ]
@@ -137,7 +137,7 @@ async def test_a_load_is_recorded_and_judged_whole(tmp_path: Path, load: Load) -
     assert last.sent == last.ok == len(during) and last.anomalies == last.dropped == 0
     assert [snapshot.n for snapshot in seen.snapshots] == list(range(1, len(seen.snapshots) + 1))
     assert seen.swept == last.sessions == len(seen.judgements) == (seen.requests.phase == 1).sum()
-    assert {(one.kind, one.unknown) for one in seen.judgements} == {("none", False)}
+    assert {(one.outcome, one.unknown) for one in seen.judgements} == {("kept", False)}
     assert sum(one.acknowledged for one in seen.judgements) == (during.op != 0).sum()
     assert set(during.name) == {"POST /cart/add", "GET /cart"} and set(during.replica) == {"r0"}
     assert (during.t_intended >= 0).all() and (during.t_intended <= during.t_sent).all()
@@ -151,10 +151,10 @@ async def test_without_records_a_load_is_tallied_and_judged_all_the_same(tmp_pat
             driver.start(server.url)
             await driver.until_done()
             swept = await driver.sweep()
-    seen, told = Loaded(tmp_path / "spool", driver.snapshots, swept), spool.tallied(tmp_path / "spool")
+    seen, told = Loaded(tmp_path / "spool", driver.snapshots, swept), spool.read_aggregates(tmp_path / "spool")
     assert len(seen.requests) == 0 and told is not None
     assert 50 < told.attempted <= told.ok == told.correct <= seen.snapshots[-1].ok
-    assert {(one.kind, one.unknown) for one in seen.judgements} == {("none", False)}
+    assert {(one.outcome, one.unknown) for one in seen.judgements} == {("kept", False)}
     assert seen.swept == len(seen.judgements) == seen.snapshots[-1].sessions
 
 
@@ -230,7 +230,7 @@ async def test_a_killed_load_process_is_untrusted(tmp_path: Path) -> None:
             with pytest.raises(UntrustedError, match=r"ended by itself \(exit code -9\)") as told:
                 await driver.until_done()
     assert "All users spawned" in told.value.hint, "the log's last lines"
-    assert len(spool.read(tmp_path / "spool")) > 10, "what was recorded stays"
+    assert len(spool.read_requests(tmp_path / "spool")) > 10, "what was recorded stays"
 
 
 async def test_a_scenario_that_does_not_import_there_is_told_with_the_log(tmp_path: Path) -> None:

@@ -62,7 +62,7 @@ def users(directory: Path, kind: str, more: str = "pass") -> Path:
 
 def site(policy: str = "cookie") -> Design:
     target = Command([sys.executable, str(SITE)], ready="/health")
-    return Design("site", target=target, balancing=Balancing(policy), replicas=3, at_risk="victim")
+    return Design("site", target, balancing=Balancing(policy), replicas=3, at_risk="victim")
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ def test_a_chat_with_a_history_keeps_every_message_across_a_kill_and_counts_who_
     told = harness("run", ROOT / "scenarios" / "chat.py", "--quick", "--design", "history", "--out", tmp_path)
     assert told.code in (0, 3), told.err  # 3: the machine was too busy for its times to count
     path = tmp_path / "chat" / "latest"
-    design = Run.open(path).summary().designs["history"]
+    design = Run.open(path).read_summary().designs["history"]
     for name, arm in design.arms.items():
         messages = arm.messages
         assert messages is not None and messages.due > 100

@@ -7,7 +7,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from harness import faults
+from harness import BuiltIn, faults
 from harness.cluster.backends.process import ProcessBackend
 from harness.cluster.supervisor import start_supervisor
 from harness.cluster.topology import Topology
@@ -20,7 +20,7 @@ from harness.scenario.faults import At, Fault
 
 pytestmark = pytest.mark.slow
 
-DESIGN = Design("pet", state="eventlog", replicas=1, balancing=Balancing("round_robin"))
+DESIGN = Design("pet", BuiltIn(state="eventlog"), replicas=1, balancing=Balancing("round_robin"))
 
 
 @asynccontextmanager

@@ -25,5 +25,5 @@ async def benched(
         bench = ArmRunner(place, supervisor, 1, Silent())
         async with bench.recording(arm, files) as told:
             await bench.measure(told, users)
-    seen = files.observations(design.name, "fault", {"warmup_s": arm.warmup, "duration_s": arm.seconds})
+    seen = files.read_observations(design.name, "fault", {"warmup_s": arm.warmup, "duration_s": arm.seconds})
     return seen, fold(seen)

@@ -10,6 +10,7 @@ import pandas as pd
 from harness.observations.events import Event
 from harness.observations.requests import Anomaly, Outcome
 from harness.oracle.judge import Loss, SessionVerdict
+from harness.oracle.outcome import SessionOutcome
 from harness.results.arm_files import ArmObservations
 from harness.results.summary import (
     ArmFigures,
@@ -109,10 +110,13 @@ def observations(fake: Fake, arm: str, seed: int = 1) -> ArmObservations:
     return ArmObservations(fake.name, arm, requests, events, (), judged, warmup=2.0, duration=20.0)
 
 
-def judgement(session: int, losses: tuple[Loss, ...] = (), kind: str = "none") -> SessionVerdict:
+def judgement(
+    session: int, losses: tuple[Loss, ...] = (), outcome: SessionOutcome = SessionOutcome.KEPT
+) -> SessionVerdict:
     """One session's judgement; ``kind`` where something graver than a loss, or no loss, befell it."""
-    told = "lost" if losses and kind == "none" else kind
-    return SessionVerdict(session=session, kind=told, lost=bool(losses), losses=losses)
+    if losses and outcome is SessionOutcome.KEPT:
+        outcome = SessionOutcome.LOST
+    return SessionVerdict(session=session, outcome=outcome, lost=bool(losses), losses=losses)
 
 
 def percentiles(p50: float | None) -> Percentiles:
@@ -177,13 +181,14 @@ def summary(fakes: Sequence[Fake] = TRIO, arms: Sequence[str] = ("control", "fau
         fake.name: DesignSummary(
             describe=fake.describe,
             arms={name: arm(fake, name) for name in arms},
-            finding="lost" if fake.lost else "kept",
+            finding=SessionOutcome.LOST if fake.lost else SessionOutcome.KEPT,
             verdict="pass",
             why=(f"expected to {'lose those at risk' if fake.lost else 'keep all'}, and did",),
         )
         for fake in fakes
     }
-    matrix = {"none": {"none": 40}, "drop": {"lost": 40}, "leak": {"leaked": 39, "none": 1}}
+    kept, lost, leaked = SessionOutcome.KEPT, SessionOutcome.LOST, SessionOutcome.LEAKED
+    matrix = {kept: {kept: 40}, lost: {lost: 40}, leaked: {leaked: 39, kept: 1}}
     controls = Controls(Calibration(matrix, 120, 119), Echo(90_000, 4500.0, 0.21, 0.9, 0.98))
     return Summary("node_kill", "20250101T000000-abcd", designs, controls, "pass")
 

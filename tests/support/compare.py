@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from harness.analysis.compare import ComparedRun
+from harness.oracle.outcome import SessionOutcome
 from harness.results.plan import RunPlan
 from harness.results.run import Run
 from harness.results.summary import AAControl, ArmFigures, Controls, DesignSummary, Echo, Percentiles, Summary
@@ -40,7 +41,7 @@ class Session:
             name: DesignSummary(
                 {"replicas": 3, "balancer": "auto", "at_risk": "none"},
                 {arm: self._repeated(rng, machine, arm, self.slower.get(name, 1.0)) for arm in self.arms},
-                "kept",
+                SessionOutcome.KEPT,
                 "pass",
             )
             for name in self.designs

@@ -9,8 +9,9 @@ from harness.cluster.supervisor import start_supervisor
 from harness.common.clock import Clock
 from harness.faults import Pause
 from harness.scenario.design import Design
+from harness.scenario.services import BuiltIn
 
-DESIGN = Design("plain", state="redis", replicas=1)
+DESIGN = Design("plain", BuiltIn(state="redis"), replicas=1)
 
 
 async def main(run: str, logs: Path) -> None:

@@ -144,7 +144,7 @@ def scripted(*actions: Action, otherwise: Callable[[bytes], Action] = lambda req
         server.close()
 
 
-Steps = sessions.Steps
+Steps = sessions.SessionSteps
 
 
 class Visitor:
@@ -207,7 +207,7 @@ class Driven:
 def drive(url: str, *sessions: Visitor, within: float = 10.0, target: Target | None = None) -> Driven:
     """Run sessions from the first request to the last; fails where they take too long."""
     engine, crowd, chunks = EventLoop(), Once(), [np.empty(0, RECORD)]
-    engine.target = target or Target.of(url)
+    engine.target = target or Target.from_url(url)
     stage = LoadContext(
         engine, Recorder(chunks.append), StringTable(), host=engine.target.host, seed=1, t0=time.monotonic_ns()
     )
@@ -217,7 +217,7 @@ def drive(url: str, *sessions: Visitor, within: float = 10.0, target: Target | N
         for user in sessions:
             stage.begin(user, crowd).advance(None, now)
 
-    engine.at(0, start)
+    engine.call_at(0, start)
     running = gevent.spawn(engine.run)
     in_time = crowd.done.wait(within)
     engine.close()
@@ -238,7 +238,7 @@ class Rig:
 
     def __init__(self, url: str) -> None:
         self.engine = EventLoop()
-        target = self.engine.target = Target.of(url)
+        target = self.engine.target = Target.from_url(url)
         self._chunks: list[Chunk] = []
         self._recorder = Recorder(self._chunks.append)
         self.names = StringTable()
@@ -251,7 +251,7 @@ class Rig:
         end = time.monotonic() + within
         while not holds():
             assert time.monotonic() < end, "it never came to that"
-            self.engine.turn()
+            self.engine.run_once()
 
     def visit(self, *users: Visitor) -> ClosedWorkload:
         """Let these users run their sessions, closed, until each has ended its first one."""

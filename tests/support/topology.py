@@ -13,13 +13,14 @@ from harness.common.clock import Clock
 from harness.faults import Partition, Pause, PauseStore, Slow
 from harness.scenario.balancing import Balancing
 from harness.scenario.design import Design
+from harness.scenario.services import BuiltIn
 
 FAULTS = (Pause(0), Slow(1), Partition("balancer-r1"), PauseStore())
 
 
 async def main(run: str, logs: Path, state: str, balancer: str, broken: bool) -> None:
     links = ("balancer",) if broken else ()
-    design = Design("plain", state=state, replicas=2, balancing=Balancing(name=balancer), links=links)
+    design = Design("plain", BuiltIn(state=state), replicas=2, balancing=Balancing(name=balancer), links=links)
     clock = Clock()
     clock.start()
     async with (

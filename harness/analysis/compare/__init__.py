@@ -12,15 +12,28 @@ from pathlib import Path
 
 import numpy as np
 
-from harness.analysis.compare.contrasts import ECHO, MEASURES, Contrast, again, contrasts
-from harness.analysis.compare.invariants import Invariant, invariants
-from harness.analysis.compare.outcome import ComparisonOutcome, gravest
-from harness.analysis.compare.ratios import ALPHA, Shift, holm
-from harness.analysis.compare.side import ComparedRun, changes, experiment_differences, machine_differences
+from harness.analysis.compare.contrasts import ECHO, MEASURES, Contrast, divide_aa_arm, list_contrasts
+from harness.analysis.compare.invariants import Invariant, check_invariants
+from harness.analysis.compare.outcome import ComparisonOutcome, find_gravest
+from harness.analysis.compare.ratios import ALPHA, Shift, adjust_p_values
+from harness.analysis.compare.side import (
+    ComparedRun,
+    find_experiment_differences,
+    find_machine_differences,
+    find_other_differences,
+)
 from harness.common.errors import UsageError
-from harness.results.baselines import altered
+from harness.results.baselines import find_altered_file
 
-__all__ = ["MARGIN", "ComparedRun", "Comparison", "ComparisonOutcome", "Metric", "compare", "read_and_compare"]
+__all__ = [
+    "MARGIN",
+    "ComparedRun",
+    "Comparison",
+    "ComparisonOutcome",
+    "MetricComparison",
+    "compare",
+    "read_and_compare",
+]
 
 MARGIN = 0.10
 #: Fewer pairs than this on either side say nothing.
@@ -31,7 +44,7 @@ _NAMED = 3  # metrics with one and the same reason
 
 
 @dataclass(frozen=True)
-class Metric:
+class MetricComparison:
     """One ratio against the baseline's. ``ratio`` above 1 is worse, also for a throughput; None: too few pairs."""
 
     design: str
@@ -84,7 +97,7 @@ class Comparison:
     declared: tuple[str, ...] = ()  # differences of the machines that were declared to be all right
     changes: tuple[str, ...] = ()
     invariants: tuple[Invariant, ...] = ()
-    metrics: tuple[Metric, ...] = ()
+    metrics: tuple[MetricComparison, ...] = ()
     noise: Noise = Noise()
 
 
@@ -96,7 +109,7 @@ def read_and_compare(run: Path, baseline: Path, margin: float = MARGIN, allow_en
     """
     ours = ComparedRun.read(run)
     try:
-        unreadable = f"{baseline / name} is not what was accepted" if (name := altered(baseline)) else ""
+        unreadable = f"{baseline / name} is not what was accepted" if (name := find_altered_file(baseline)) else ""
         theirs = ComparedRun.read(baseline)
     except UsageError as problem:
         unreadable = problem.message
@@ -116,21 +129,23 @@ def compare(
     unless it is declared to be all right.
     """
     names = (run.plan.run, baseline.plan.run, run.plan.scenario, margin)
-    other = experiment_differences(run, baseline)
+    other = find_experiment_differences(run, baseline)
     if other:
         return Comparison(*names, ComparisonOutcome.NOT_COMPARABLE, other, obstacles=other)
-    machine = machine_differences(run, baseline)
+    machine = find_machine_differences(run, baseline)
     obstacles, declared = ((), machine) if allow_environment else (machine, ())
     noise = Noise(_aa_noise(run, baseline), _echo_noise(run, baseline))
-    exact = invariants(run, baseline)
-    metrics = () if obstacles else _metrics(contrasts(run, baseline), noise, math.log1p(margin))
+    exact = check_invariants(run, baseline)
+    metrics = () if obstacles else _metrics(list_contrasts(run, baseline), noise, math.log1p(margin))
     outcome, why = _overall(exact, metrics, obstacles)
-    return Comparison(*names, outcome, why, obstacles, declared, changes(run, baseline), exact, metrics, noise)
+    return Comparison(
+        *names, outcome, why, obstacles, declared, find_other_differences(run, baseline), exact, metrics, noise
+    )
 
 
 def _aa_noise(run: ComparedRun, baseline: ComparedRun) -> dict[str, float | None]:
     """By measure, how far the A/A arm lay from its twin, in the noisier of the two sessions."""
-    now, before = again(run), again(baseline)
+    now, before = divide_aa_arm(run), divide_aa_arm(baseline)
     return {
         measure.name: max(_share(now[measure.name]), _share(before[measure.name]))
         if now[measure.name] and before[measure.name]
@@ -145,18 +160,18 @@ def _share(logs: Sequence[float]) -> float:
 
 def _echo_noise(run: ComparedRun, baseline: ComparedRun) -> tuple[float, float] | None:
     """The 95 % interval of the echo's throughput over the baseline's; None where there are too few rounds."""
-    now, before = (tuple(math.log(echo.throughput) for echo in side.echoes() if echo) for side in (run, baseline))
+    now, before = (tuple(math.log(echo.throughput) for echo in side.list_echoes() if echo) for side in (run, baseline))
     if min(len(now), len(before)) < 2:
         return None
     low, high = Shift(now, before).interval
     return math.exp(low), math.exp(high)
 
 
-def _metrics(found: Sequence[Contrast], noise: Noise, margin: float) -> tuple[Metric, ...]:
+def _metrics(found: Sequence[Contrast], noise: Noise, margin: float) -> tuple[MetricComparison, ...]:
     """Judge every contrast; those with enough pairs form the family that Holm's correction counts."""
     shifts = {one: Shift(one.now, one.before) for one in found if min(len(one.now), len(one.before)) >= MIN_PAIRS}
-    above = dict(zip(shifts, holm([shift.p_above(margin) for shift in shifts.values()]), strict=True))
-    below = dict(zip(shifts, holm([shift.p_below(margin) for shift in shifts.values()]), strict=True))
+    above = dict(zip(shifts, adjust_p_values([shift.p_above(margin) for shift in shifts.values()]), strict=True))
+    below = dict(zip(shifts, adjust_p_values([shift.p_below(margin) for shift in shifts.values()]), strict=True))
     return tuple(
         _metric(one, shifts[one], _judged(shifts[one], (above[one], below[one]), margin), noise)
         if one in shifts
@@ -183,7 +198,7 @@ def _judged(shift: Shift, p: tuple[float, float], margin: float) -> tuple[Compar
     )
 
 
-def _metric(one: Contrast, shift: Shift, judged: tuple[ComparisonOutcome, str], noise: Noise) -> Metric:
+def _metric(one: Contrast, shift: Shift, judged: tuple[ComparisonOutcome, str], noise: Noise) -> MetricComparison:
     outcome, why = judged
     flagged = outcome in (ComparisonOutcome.REGRESSION, ComparisonOutcome.IMPROVED)
     doubt = noise.doubt(one.measure.name, abs(shift.mean) if flagged else 0.0)
@@ -192,14 +207,14 @@ def _metric(one: Contrast, shift: Shift, judged: tuple[ComparisonOutcome, str], 
         outcome, why = ComparisonOutcome.INCONCLUSIVE, doubt + without
     low, high = shift.interval
     ratio, interval = math.exp(shift.mean), (math.exp(low), math.exp(high))
-    return Metric(
+    return MetricComparison(
         one.design, one.arm, one.measure.name, one.against, one.gates, one.pairs, ratio, interval, outcome, why
     )
 
 
-def _unmeasured(one: Contrast) -> Metric:
+def _unmeasured(one: Contrast) -> MetricComparison:
     why = f"{min(one.pairs)} pairs, at least {MIN_PAIRS} are needed (--repeat {MIN_PAIRS})"
-    return Metric(
+    return MetricComparison(
         one.design,
         one.arm,
         one.measure.name,
@@ -214,7 +229,7 @@ def _unmeasured(one: Contrast) -> Metric:
 
 
 def _overall(
-    exact: Sequence[Invariant], metrics: Sequence[Metric], obstacles: Sequence[str]
+    exact: Sequence[Invariant], metrics: Sequence[MetricComparison], obstacles: Sequence[str]
 ) -> tuple[ComparisonOutcome, tuple[str, ...]]:
     """The gravest of all that counts, with everything that is as grave as that. What does not gate can only fail it."""
     said = [(one.outcome, one.design or "the run", one.why) for one in exact]
@@ -223,7 +238,7 @@ def _overall(
     ]
     said += [(ComparisonOutcome.NOT_COMPARABLE, "times", obstacle) for obstacle in obstacles]
     said += [(ComparisonOutcome.INCONCLUSIVE, name, why) for name, why in _ambiguous(metrics)]
-    outcome = gravest(outcome for outcome, _, _ in said)
+    outcome = find_gravest(outcome for outcome, _, _ in said)
     told = [(name, why) for gravity, name, why in said if gravity is outcome]
     return outcome, () if outcome is ComparisonOutcome.EQUIVALENT else tuple(_grouped(told))
 
@@ -238,7 +253,7 @@ def _grouped(told: Sequence[tuple[str, str]]) -> Iterator[str]:
         yield f"{'; '.join(names[:_NAMED])}{more}: {why}"
 
 
-def _ambiguous(metrics: Sequence[Metric]) -> Iterator[tuple[str, str]]:
+def _ambiguous(metrics: Sequence[MetricComparison]) -> Iterator[tuple[str, str]]:
     """Where a design improved against the reference, the reference may as well have become slower."""
     floor = {one.measure: one.outcome for one in metrics if one.against == ECHO}
     for one in metrics:

@@ -9,7 +9,7 @@ from harness.results.summary import ArmFigures, Echo
 
 
 @dataclass(frozen=True)
-class Metric:
+class Measure:
     """One figure of an arm. ``gates``: steady enough that a comparison waits for its answer; the others are told."""
 
     name: str
@@ -29,11 +29,11 @@ def _bytes(arm: ArmFigures) -> float | None:
 
 
 MEASURES = (
-    Metric("throughput", lambda arm: arm.throughput.correct, lambda echo: echo.throughput, more_is_better=True),
-    Metric("p50", lambda arm: arm.latency_ms.p50, lambda echo: echo.p50_ms),
-    Metric("p99", lambda arm: arm.latency_ms.p99, lambda echo: echo.p99_ms, gates=False),
-    Metric("cpu", lambda arm: arm.resources.cpu_ms_per_request, lambda echo: 1 / echo.throughput, gates=False),
-    Metric("bytes", _bytes, lambda echo: 1.0),  # bytes do not depend on the machine
+    Measure("throughput", lambda arm: arm.throughput.correct, lambda echo: echo.throughput, more_is_better=True),
+    Measure("p50", lambda arm: arm.latency_ms.p50, lambda echo: echo.p50_ms),
+    Measure("p99", lambda arm: arm.latency_ms.p99, lambda echo: echo.p99_ms, gates=False),
+    Measure("cpu", lambda arm: arm.resources.cpu_ms_per_request, lambda echo: 1 / echo.throughput, gates=False),
+    Measure("bytes", _bytes, lambda echo: 1.0),  # bytes do not depend on the machine
 )
 
 
@@ -44,7 +44,7 @@ class Contrast:
     design: str
     arm: str
     against: str
-    measure: Metric
+    measure: Measure
     now: tuple[float, ...]
     before: tuple[float, ...]
 
@@ -63,7 +63,7 @@ ECHO = "the echo"
 _Costs = Sequence[float | None]
 
 
-def contrasts(run: ComparedRun, baseline: ComparedRun) -> tuple[Contrast, ...]:
+def list_contrasts(run: ComparedRun, baseline: ComparedRun) -> tuple[Contrast, ...]:
     """A design's control by the reference's, a fault arm by its control, the reference's control by the echo."""
     return tuple(
         Contrast(design, arm, against, measure, _pairs(run, design, arm, against, measure),
@@ -80,28 +80,28 @@ def _divisions(side: ComparedRun) -> Iterator[tuple[str, str, str]]:
             yield design, "fault", "its control"
 
 
-def again(side: ComparedRun) -> Mapping[str, tuple[float, ...]]:
+def divide_aa_arm(side: ComparedRun) -> Mapping[str, tuple[float, ...]]:
     """By measure, the A/A arm divided by the arm that it repeats: noise alone."""
-    ours, theirs = side.again(), side.arm(side.reference, "control")
+    ours, theirs = side.aa_arm(), side.arm(side.reference, "control")
     return {measure.name: _divided(_costs(ours, measure), _costs(theirs, measure)) for measure in MEASURES}
 
 
-def _pairs(side: ComparedRun, design: str, arm: str, against: str, measure: Metric) -> tuple[float, ...]:
+def _pairs(side: ComparedRun, design: str, arm: str, against: str, measure: Measure) -> tuple[float, ...]:
     ours = _costs(side.arm(design, arm), measure)
     if against == ECHO:
-        return _divided(ours, [_cost(measure, measure.floor(echo)) if echo else None for echo in side.echoes()])
+        return _divided(ours, [_cost(measure, measure.floor(echo)) if echo else None for echo in side.list_echoes()])
     divisor = design if arm == "fault" else against
     return _divided(ours, _costs(side.arm(divisor, "control"), measure))
 
 
-def _costs(arm: ArmFigures | None, measure: Metric) -> _Costs:
+def _costs(arm: ArmFigures | None, measure: Measure) -> _Costs:
     """One a repeat; None where it was not measured, or the driver was not up to it."""
     if arm is None:
         return ()
     return [None if one.driver.saturated else _cost(measure, measure.of(one)) for one in arm.repeats or (arm,)]
 
 
-def _cost(measure: Metric, value: float | None) -> float | None:
+def _cost(measure: Measure, value: float | None) -> float | None:
     return measure.cost(value) if value else None
 
 

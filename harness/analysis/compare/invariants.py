@@ -1,28 +1,28 @@
 """What must not get worse by even one: exact, with no statistics."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from harness.analysis.compare.outcome import ComparisonOutcome
 from harness.analysis.compare.side import ComparedRun
+from harness.oracle.outcome import SessionOutcome
 from harness.results.summary import ArmFigures
 from harness.results.verdicts import Result
 
 #: Counts of an arm that a sound design has at zero.
-_COUNTS: dict[str, Callable[[ArmFigures], int | None]] = {
-    "sessions lost": lambda arm: arm.sessions.lost,
-    "sessions lost without being at risk": lambda arm: arm.sessions.lost_not_at_risk,
-    "sessions rolled back": lambda arm: arm.sessions.rolled_back,
-    "sessions stale": lambda arm: arm.sessions.stale,
-    "sessions leaked": lambda arm: arm.sessions.leaked,
-    "sessions forced to log in": lambda arm: arm.sessions.forced_login,
-    "acknowledged writes lost": lambda arm: arm.writes.lost,
-    "writes duplicated": lambda arm: arm.writes.duplicated,
-    "writes unexplained": lambda arm: arm.writes.unexplained,
-    "messages lost": lambda arm: arm.messages.lost if arm.messages else 0,
-    "messages repeated": lambda arm: arm.messages.repeated if arm.messages else 0,
-    "messages disordered": lambda arm: arm.messages.disordered if arm.messages else 0,
-}
+_OUTCOMES = (
+    SessionOutcome.LOST,
+    SessionOutcome.ROLLED_BACK,
+    SessionOutcome.STALE,
+    SessionOutcome.LEAKED,
+    SessionOutcome.FORCED_LOGIN,
+    SessionOutcome.LOST_WRITES,
+    SessionOutcome.DUPLICATED,
+    SessionOutcome.UNEXPLAINED,
+    SessionOutcome.LOST_MESSAGES,
+    SessionOutcome.REPEATED_MESSAGES,
+    SessionOutcome.DISORDERED,
+)
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Invariant:
     why: str
 
 
-def invariants(run: ComparedRun, baseline: ComparedRun) -> tuple[Invariant, ...]:
+def check_invariants(run: ComparedRun, baseline: ComparedRun) -> tuple[Invariant, ...]:
     """Every count of every arm over all its repeats, and every verdict."""
     return (*_counts(run, baseline), *_verdicts(run, baseline))
 
@@ -48,8 +48,9 @@ def _counts(run: ComparedRun, baseline: ComparedRun) -> Iterator[Invariant]:
             if _judged(theirs) and not _judged(ours):
                 why = f"{name} arm: no session could be judged"
                 yield Invariant(design, f"sessions judged, {name}", ComparisonOutcome.INCONCLUSIVE, why)
-            for what in _COUNTS:
-                yield _count(design, name, what, (_total(what, ours), _total(what, theirs)), keeps)
+            now, before = _total(ours), _total(theirs)
+            for what in now:
+                yield _count(design, name, what, (now[what], before[what]), keeps)
 
 
 def _count(design: str, name: str, what: str, counts: tuple[int, int], keeps: bool) -> Invariant:
@@ -62,8 +63,10 @@ def _count(design: str, name: str, what: str, counts: tuple[int, int], keeps: bo
     )
 
 
-def _total(what: str, arms: Sequence[ArmFigures]) -> int:
-    return sum(_COUNTS[what](arm) or 0 for arm in arms)
+def _total(arms: Sequence[ArmFigures]) -> dict[str, int]:
+    """The counts of all these arms together, each under its phrase."""
+    totals = {outcome.phrase: sum(arm.outcomes.get(outcome, 0) for arm in arms) for outcome in _OUTCOMES}
+    return totals | {"sessions lost without being at risk": sum(arm.sessions.lost_not_at_risk or 0 for arm in arms)}
 
 
 def _judged(arms: Sequence[ArmFigures]) -> int:
@@ -74,7 +77,7 @@ def _repeats(side: ComparedRun, design: str, name: str) -> tuple[ArmFigures, ...
     """All that was measured of an arm; of the reference design's control the A/A arm too, which is the same."""
     arms = [side.arm(design, name)]
     if name == "control" and design == side.reference:
-        arms.append(side.again())
+        arms.append(side.aa_arm())
     return tuple(one for arm in arms if arm for one in arm.repeats or (arm,))
 
 

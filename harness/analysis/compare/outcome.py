@@ -21,6 +21,6 @@ class ComparisonOutcome(enum.StrEnum):
         )
 
 
-def gravest(outcomes: Iterable[ComparisonOutcome]) -> ComparisonOutcome:
+def find_gravest(outcomes: Iterable[ComparisonOutcome]) -> ComparisonOutcome:
     """The gravest of them; ``equivalent`` of none."""
     return min(outcomes, key=list(ComparisonOutcome).index, default=ComparisonOutcome.EQUIVALENT)

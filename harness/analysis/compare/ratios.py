@@ -79,7 +79,7 @@ def _halves(values: Sequence[float]) -> tuple[Sequence[float], Sequence[float]]:
     return values[:middle], values[middle:]
 
 
-def holm(values: Sequence[float]) -> tuple[float, ...]:
+def adjust_p_values(values: Sequence[float]) -> tuple[float, ...]:
     """The p values adjusted for their number (Holm 1979), in the order given.
 
     The smallest of m counts m-fold, the next one m-1-fold and so on; none is below one that was smaller before.

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from junitparser import Failure, JUnitXml, Skipped, TestCase, TestSuite
 
-from harness.analysis.compare import Comparison, ComparisonOutcome, Metric
+from harness.analysis.compare import Comparison, ComparisonOutcome, MetricComparison
 from harness.analysis.compare.invariants import Invariant
 from harness.results.files import write_text
 
@@ -19,7 +19,7 @@ _MARKS = {
 }
 
 
-def sentence(found: Comparison) -> str:
+def render_sentence(found: Comparison) -> str:
     """What it comes to, in a line."""
     exact = sum(one.outcome is not ComparisonOutcome.REGRESSION for one in found.invariants)
     kept = f"{exact} of {len(found.invariants)} invariants hold" if found.invariants else "nothing was compared"
@@ -31,7 +31,7 @@ def sentence(found: Comparison) -> str:
     return f"{found.outcome}: {found.run} against {found.baseline}: {kept}{times}"
 
 
-def notes(found: Comparison) -> Iterator[str]:
+def render_notes(found: Comparison) -> Iterator[str]:
     """What has to be known beside the table."""
     yield from (f"the machines differ, which was declared to be all right: {one}" for one in found.declared)
     yield from (f"differs: {one}" for one in found.changes)
@@ -45,7 +45,7 @@ def notes(found: Comparison) -> Iterator[str]:
         yield "told, not waited for: what is marked with a dot is too unsteady to gate, unless it is a regression"
 
 
-def row(one: Metric) -> tuple[str, ...]:
+def render_row(one: MetricComparison) -> tuple[str, ...]:
     """A metric's cells, in the order of ``COLUMNS``."""
     name = one.name if one.gates else f"{one.name} ·"
     pairs = f"{one.pairs[0]}, {one.pairs[1]}"
@@ -56,33 +56,35 @@ def row(one: Metric) -> tuple[str, ...]:
     return name, f"{ratio - 1:+.1%}", f"{low - 1:+.1%} to {high - 1:+.1%}", pairs, one.outcome.value
 
 
-def _natural(one: Metric, ratios: tuple[float, ...]) -> list[float]:
+def _natural(one: MetricComparison, ratios: tuple[float, ...]) -> list[float]:
     """Turned back for a throughput, whose ratio is kept as more is worse."""
     return sorted(1 / ratio for ratio in ratios) if one.measure == "throughput" else list(ratios)
 
 
-def broken(found: Comparison) -> tuple[Invariant, ...]:
+def select_broken(found: Comparison) -> tuple[Invariant, ...]:
     """The invariants that do not hold, or of which nobody knows."""
     return tuple(one for one in found.invariants if one.outcome is not ComparisonOutcome.EQUIVALENT)
 
 
-def markdown(found: Comparison) -> str:
+def render_markdown(found: Comparison) -> str:
     """A comment for a pull request."""
-    lines = [f"### {_MARKS[found.outcome]} {found.scenario}: {found.outcome}", "", sentence(found), ""]
+    lines = [f"### {_MARKS[found.outcome]} {found.scenario}: {found.outcome}", "", render_sentence(found), ""]
     lines += [f"- {_cell(why)}" for why in found.why]
-    if broken(found):
+    if select_broken(found):
         lines += ["", "| invariant | design | verdict | why |", "| --- | --- | --- | --- |"]
-        lines += [f"| {_cell(one.what)} | {one.design} | {one.outcome} | {_cell(one.why)} |" for one in broken(found)]
+        lines += [
+            f"| {_cell(one.what)} | {one.design} | {one.outcome} | {_cell(one.why)} |" for one in select_broken(found)
+        ]
     if found.metrics:
         lines += ["", f"| {' | '.join(COLUMNS)} |", "| --- | ---: | --- | --- | --- |"]
-        lines += [f"| {' | '.join(map(_cell, row(one)))} |" for one in found.metrics]
-    lines += ["", *(f"- {_cell(note)}" for note in notes(found))]
+        lines += [f"| {' | '.join(map(_cell, render_row(one)))} |" for one in found.metrics]
+    lines += ["", *(f"- {_cell(note)}" for note in render_notes(found))]
     return "\n".join(lines).rstrip() + "\n"
 
 
 def write_markdown(found: Comparison, path: Path) -> None:
     """Write ``markdown`` to a file."""
-    write_text(path, markdown(found))
+    write_text(path, render_markdown(found))
 
 
 def _cell(text: str) -> str:
@@ -119,7 +121,7 @@ def _printable(text: str) -> str:
     return "".join(c for c in text if c.isprintable())
 
 
-def annotations(found: Comparison) -> Iterator[str]:
+def render_annotations(found: Comparison) -> Iterator[str]:
     """Workflow commands of GitHub Actions: an error a regression, a warning where it cannot be told."""
     level = {ComparisonOutcome.REGRESSION: "error"}.get(found.outcome, "warning")
     if found.outcome.exit_code:

@@ -32,7 +32,7 @@ class ComparedRun:
             UsageError: it is neither, is cut off, or has another schema.
         """
         run = Run.open(path)
-        return cls(run.plan, run.summary(), run.verdicts())
+        return cls(run.plan, run.read_summary(), run.read_verdicts())
 
     @property
     def reference(self) -> str:
@@ -44,28 +44,28 @@ class ComparedRun:
         told = self.summary.designs.get(design)
         return told.arms.get(arm) if told else None
 
-    def again(self) -> ArmFigures | None:
+    def aa_arm(self) -> ArmFigures | None:
         """The A/A arm: the reference design's control once more."""
         aa = self.summary.controls.aa
         return aa.arm if aa else None
 
-    def echoes(self) -> tuple[Echo | None, ...]:
+    def list_echoes(self) -> tuple[Echo | None, ...]:
         """The echo of each round."""
         echo = self.summary.controls.echo
         return (echo.repeats or (echo,)) if echo else ()
 
 
-def experiment_differences(run: ComparedRun, baseline: ComparedRun) -> tuple[str, ...]:
+def find_experiment_differences(run: ComparedRun, baseline: ComparedRun) -> tuple[str, ...]:
     """How the two experiments differ: each of these leaves nothing to compare."""
     return tuple(_differ(_experiment(run.plan), _experiment(baseline.plan)))
 
 
-def machine_differences(run: ComparedRun, baseline: ComparedRun) -> tuple[str, ...]:
+def find_machine_differences(run: ComparedRun, baseline: ComparedRun) -> tuple[str, ...]:
     """How the two machines differ: counts can be compared all the same, times cannot."""
     return tuple(_differ(_machine(run.plan), _machine(baseline.plan)))
 
 
-def changes(run: ComparedRun, baseline: ComparedRun) -> tuple[str, ...]:
+def find_other_differences(run: ComparedRun, baseline: ComparedRun) -> tuple[str, ...]:
     """What else differs, which may be what is being compared."""
     return tuple(_differ(_build(run.plan), _build(baseline.plan)))
 

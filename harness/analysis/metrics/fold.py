@@ -6,10 +6,10 @@ sessions and writes are judged whole, from their first request to the final read
 
 from harness.analysis.metrics.columns import Columns
 from harness.analysis.metrics.faults import _fault_figures
-from harness.analysis.metrics.messages import messages
+from harness.analysis.metrics.messages import compute_message_figures
 from harness.analysis.metrics.requests import _availability, _bytes, _names, _phase, _phases, _spread
 from harness.analysis.metrics.resources import _driver_figures, _resources
-from harness.analysis.metrics.sagas import sagas
+from harness.analysis.metrics.sagas import compute_saga_figures
 from harness.analysis.metrics.sessions import _sessions, _writes
 from harness.analysis.metrics.unrecorded import unrecorded
 from harness.results.arm_files import ArmObservations
@@ -20,7 +20,7 @@ from harness.results.summary import (
 
 def fold(observed: ArmObservations) -> ArmFigures:
     """All figures of one arm; where its requests were not recorded, those that can be told without."""
-    arm, tallied = _fold(observed), observed.tallied
+    arm, tallied = _fold(observed), observed.aggregates
     if tallied is None:
         return arm
     return unrecorded(arm, tallied, observed.duration - observed.warmup)
@@ -40,14 +40,14 @@ def _fold(observed: ArmObservations) -> ArmFigures:
         phases=_phases(columns, faults, start, end),
         sessions=_sessions(observed),
         writes=_writes(observed),
-        messages=messages(observed.requests, observed.judgements, observed.events, start, end),
+        messages=compute_message_figures(observed.requests, observed.judgements, observed.events, start, end),
         spread=_spread(columns, measured),
         bytes=_bytes(columns, measured),
         faults=faults,
         availability=_availability(columns, measured, faults, end),
-        resources=_resources(observed, start, end, (observed.tallied or whole.requests).attempted),
+        resources=_resources(observed, start, end, (observed.aggregates or whole.requests).attempted),
         driver=_driver_figures(observed),
-        sagas=sagas(observed.effects),
+        sagas=compute_saga_figures(observed.effects),
         names=_names(columns, measured),
     )
 

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from harness.analysis.metrics.percentiles import percentiles
+from harness.analysis.metrics.percentiles import compute_percentiles
 from harness.observations.events import Event
 from harness.oracle.delivery import deliveries, total
 from harness.oracle.judge import SessionVerdict
@@ -16,7 +16,7 @@ _TALK = ("OPEN", "SEND", "RECEIVE", "CLOSE")
 Times = npt.NDArray[np.float64]
 
 
-def messages(
+def compute_message_figures(
     requests: pd.DataFrame, judgements: Sequence[SessionVerdict], events: Sequence[Event], start: float, end: float
 ) -> MessageFigures | None:
     """The figures of an arm; None where no WebSocket was asked for. ``start`` and ``end`` are the measured time."""
@@ -42,9 +42,9 @@ def messages(
         refused=len(opened) - len(stands),
         ended=len(ended),
         reconnects=int((stands["reconnected"].to_numpy() != 0).sum()),
-        rejoin_ms=percentiles(rejoined),
-        silence_ms=percentiles(silent),
-        delivery_ms=percentiles(_delays(talk, start, end)),
+        rejoin_ms=compute_percentiles(rejoined),
+        silence_ms=compute_percentiles(silent),
+        delivery_ms=compute_percentiles(_delays(talk, start, end)),
         opened_per_s_before=before,
         opened_per_s_worst=worst,
     )

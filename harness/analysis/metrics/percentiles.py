@@ -6,7 +6,7 @@ import numpy.typing as npt
 from harness.results.summary import Percentiles
 
 
-def percentiles(seconds: npt.NDArray[np.float64]) -> Percentiles:
+def compute_percentiles(seconds: npt.NDArray[np.float64]) -> Percentiles:
     """Exact percentiles in milliseconds (the smallest value with at least that share at or below it)."""
     if not len(seconds):
         return Percentiles(None, None, None, None, None)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from harness.analysis.metrics.columns import Columns, Mask
 from harness.analysis.metrics.faults import _recovered
-from harness.analysis.metrics.percentiles import percentiles
+from harness.analysis.metrics.percentiles import compute_percentiles
 from harness.results.summary import (
     Availability,
     Bytes,
@@ -28,8 +28,8 @@ def _phase(columns: Columns, mask: Mask, length: float) -> Phase:
     return Phase(
         RequestCounts(attempted, ok, attempted - ok - in_doubt, in_doubt),
         Throughput(ok / length, correct / length) if length > 0 else Throughput(None, None),
-        percentiles((columns.end - columns.intended)[mask]),
-        percentiles((columns.end - columns.sent)[mask]),
+        compute_percentiles((columns.end - columns.intended)[mask]),
+        compute_percentiles((columns.end - columns.sent)[mask]),
     )
 
 
@@ -65,7 +65,7 @@ def _names(columns: Columns, measured: Mask) -> dict[str, EndpointStats]:
 
 
 def _named(columns: Columns, mask: Mask) -> EndpointStats:
-    times = percentiles((columns.end - columns.intended)[mask])
+    times = compute_percentiles((columns.end - columns.intended)[mask])
     size = _bytes(columns, mask)
     return EndpointStats(
         requests=int(mask.sum()),

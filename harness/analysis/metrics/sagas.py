@@ -13,7 +13,7 @@ LAST = "ship"
 DEEDS = frozenset({*UNDOES, *UNDOES.values(), LAST})
 
 
-def sagas(effects: Sequence[Effect]) -> Sagas | None:
+def compute_saga_figures(effects: Sequence[Effect]) -> Sagas | None:
     """What became of each order; None where the journal knows of none."""
     deeds = sorted((effect for effect in effects if effect.what in DEEDS), key=lambda effect: effect.op)
     orders = [list(order) for _, order in groupby(deeds, key=lambda effect: effect.op)]

@@ -8,7 +8,7 @@ from scipy.stats import beta
 
 from harness.analysis.metrics.columns import Columns
 from harness.analysis.metrics.resources import _whole
-from harness.analysis.metrics.state_removal import _causes, at_risk, cause_of, state_removals
+from harness.analysis.metrics.state_removal import _causes, find_cause, find_sessions_at_risk, find_state_removals
 from harness.observations.requests import LOAD
 from harness.oracle.judge import SessionVerdict
 from harness.results.arm_files import ArmObservations
@@ -19,12 +19,12 @@ from harness.results.summary import (
 
 
 def _sessions(observed: ArmObservations) -> SessionFigures:
-    judged = judged_by_session(observed.judgements)
-    taken = state_removals(observed.events)
-    risky = at_risk(observed.requests, taken) & judged.keys() if taken else frozenset()
+    judged = group_judged_by_session(observed.judgements)
+    taken = find_state_removals(observed.events)
+    risky = find_sessions_at_risk(observed.requests, taken) & judged.keys() if taken else frozenset()
     lost = {session for session, ones in judged.items() if any(one.lost for one in ones)}
     causes = Counter(
-        cause_of(loss, taken) for ones in judged.values() for one in ones if one.lost for loss in one.losses
+        find_cause(loss, taken) for ones in judged.values() for one in ones if one.lost for loss in one.losses
     )
     by_death = {session for session in lost if _causes(judged[session], taken) != {"returned_empty"}}
     load = Columns.of(observed.requests).frame
@@ -51,7 +51,7 @@ def _sessions(observed: ArmObservations) -> SessionFigures:
     )
 
 
-def judged_by_session(judgements: Sequence[SessionVerdict]) -> dict[int, list[SessionVerdict]]:
+def group_judged_by_session(judgements: Sequence[SessionVerdict]) -> dict[int, list[SessionVerdict]]:
     """The judgements of each session of which it is known what happened.
 
     Several writers may share a session: it is as bad as its worst writer says, and unknown where one of them is.

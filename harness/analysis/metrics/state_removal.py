@@ -65,7 +65,7 @@ def _first(events: Sequence[Event], kind: str, like: Event) -> Event | None:
     return next(found, None)
 
 
-def state_removals(events: Sequence[Event]) -> tuple[StateRemoval, ...]:
+def find_state_removals(events: Sequence[Event]) -> tuple[StateRemoval, ...]:
     """What was taken away with state in it, from the faults' evidence."""
     found = []
     for index, event in enumerate(events):
@@ -80,7 +80,7 @@ def state_removals(events: Sequence[Event]) -> tuple[StateRemoval, ...]:
     return tuple(found)
 
 
-def at_risk(requests: pd.DataFrame, taken: Sequence[StateRemoval]) -> frozenset[int]:
+def find_sessions_at_risk(requests: pd.DataFrame, taken: Sequence[StateRemoval]) -> frozenset[int]:
     """The sessions with an acknowledged write whose last acknowledged reply before a death is of the victim's boot.
 
     A reply of the victim that arrives after its death (it was on its way) counts as before. The death of a store puts
@@ -109,7 +109,7 @@ def _before(death: StateRemoval, ended: npt.NDArray[np.float64], boots: npt.NDAr
     return np.asarray((ended <= death.commanded) | own)
 
 
-def cause_of(loss: Loss, taken: Sequence[StateRemoval]) -> str:
+def find_cause(loss: Loss, taken: Sequence[StateRemoval]) -> str:
     """Why a state vanished: ``killed`` or ``stopped`` with its replica, or that ``away``; ``store_died`` with all;
     ``returned_empty``, an empty replica came back and took its session over from where it lived; ``moved``, the
     balancer sent its session to another replica that lives; ``unattributed`` where none of these explains it.
@@ -123,4 +123,4 @@ def cause_of(loss: Loss, taken: Sequence[StateRemoval]) -> str:
 
 
 def _causes(judgements: Sequence[SessionVerdict], taken: Sequence[StateRemoval]) -> set[str]:
-    return {cause_of(loss, taken) for one in judgements for loss in one.losses}
+    return {find_cause(loss, taken) for one in judgements for loss in one.losses}

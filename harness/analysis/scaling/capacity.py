@@ -91,7 +91,7 @@ class Capacity:
         return self.held > 0 and self.failed is not None and self.bound_by not in OUTSIDE
 
 
-async def search(
+async def search_capacity(
     guess: float, attempt: Callable[[float], Awaitable[Trial]], objectives: Objectives, most: int = MAX_TRIALS
 ) -> Capacity:
     """Find the capacity: outwards from ``guess`` in growing steps until one demand holds and one fails, then by halves.

@@ -141,7 +141,7 @@ def usl(replicas: Floats | float, g: float, a: float, b: float) -> Floats:
     return found
 
 
-def fit(points: Sequence[Point]) -> Fit:
+def fit_laws(points: Sequence[Point]) -> Fit:
     """Fit every law that the usable points leave a degree of freedom for."""
     usable = tuple(point for point in points if point.usable and point.capacity > 0)
     n = np.array([point.replicas for point in usable], dtype=float)

@@ -7,9 +7,9 @@ from functools import cached_property
 from typing import Any
 
 from harness.analysis.scaling.capacity import Capacity, Objectives, Trial
-from harness.analysis.scaling.laws import Fit, Point, fit
+from harness.analysis.scaling.laws import Fit, Point, fit_laws
 from harness.common.errors import UsageError
-from harness.results.files import write_text, writing
+from harness.results.files import explain_write_errors, write_text
 from harness.results.run import Run
 
 SCHEMA = 1
@@ -46,11 +46,11 @@ class ScaledDesign:
     @cached_property
     def fit(self) -> Fit:
         """The law that its usable points follow."""
-        return fit([size.point for size in self.sizes])
+        return fit_laws([size.point for size in self.sizes])
 
 
 @dataclass(frozen=True)
-class Scaled:
+class ScalingRun:
     """A whole run of ``harness scale``."""
 
     run: str
@@ -59,7 +59,7 @@ class Scaled:
     designs: tuple[ScaledDesign, ...]
 
     @classmethod
-    def of(cls, run: Run) -> "Scaled":
+    def read(cls, run: Run) -> "ScalingRun":
         """What a run kept.
 
         Raises:
@@ -100,10 +100,10 @@ class Scaled:
         }
 
 
-def keep(run: Run, design: str, sizes: Sequence[Size], objectives: Objectives) -> None:
+def keep_sizes(run: Run, design: str, sizes: Sequence[Size], objectives: Objectives) -> None:
     """Write what was found of a design so far; another's is left as it is."""
     path = run.path / FILE
-    with writing(path):
+    with explain_write_errors(path):
         known: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {"schema": SCHEMA, "designs": {}}
         known["objectives"] = asdict(objectives)
         known["designs"][design] = [{"replicas": size.replicas, **asdict(size.capacity)} for size in sizes]

@@ -14,7 +14,7 @@ from harness.cluster.replicas.managed import ManagedReplica
 from harness.cluster.replicas.probes import HealthProbe
 from harness.common.errors import UsageError
 from harness.common.ports import Reservation
-from harness.scenario.services import Compose, Image, Own
+from harness.scenario.services import Compose, Image, OwnService
 
 _PARTITION = LinkState(DirectionState("hold"), DirectionState("hold"))
 
@@ -51,10 +51,10 @@ class DockerBackend(ProcessBackend):
 
     _supervisor: DockerSupervisor
 
-    def _readiness_probe(self, target: Own) -> HealthProbe:
+    def _readiness_probe(self, target: OwnService) -> HealthProbe:
         return ContainerReadinessProbe(target.ready)
 
-    async def _start_own(self, deployment: Deployment, target: Own, store: str) -> Sequence[ManagedReplica]:
+    async def _start_own(self, deployment: Deployment, target: OwnService, store: str) -> Sequence[ManagedReplica]:
         replicas: Sequence[ContainerReplica]
         if isinstance(target, Image):
             replicas = self._image_replicas(deployment, target, store)

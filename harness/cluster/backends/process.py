@@ -19,7 +19,7 @@ from harness.cluster.replicas.command import CommandReplica, ReplicaOrders
 from harness.cluster.replicas.external import external_parts
 from harness.cluster.replicas.managed import ManagedReplica, OnStart
 from harness.cluster.replicas.probes import HealthProbe, NonceProbe, ReadinessProbe
-from harness.cluster.stores import STORES, needs
+from harness.cluster.stores import store_of
 from harness.cluster.supervisor import Supervisor
 from harness.cluster.topology import Topology
 from harness.cluster.watch.sampler import Sampler, start_sampler
@@ -29,7 +29,7 @@ from harness.common.errors import UsageError
 from harness.common.ports import LOOPBACK, Reservation, non_ephemeral_port
 from harness.scenario.balancing import Balancing
 from harness.scenario.design import Design
-from harness.scenario.services import Command, Own, Url
+from harness.scenario.services import BuiltIn, Command, OwnService, Url
 
 
 class StartBalancer(Protocol):
@@ -92,8 +92,8 @@ class ProcessBackend:
         if isinstance(target, Url):
             return await self._deploy_external(deployment, target)
         store = await self._start_store(deployment)
-        if target is None:
-            return await self._deploy_builtin(deployment, store)
+        if isinstance(target, BuiltIn):
+            return await self._deploy_builtin(deployment, target, store)
         return await self._deploy_own(deployment, target, store)
 
     async def _deploy_external(self, deployment: Deployment, target: Url) -> Topology:
@@ -103,7 +103,7 @@ class ProcessBackend:
         probe = ReadinessProbe(target.ready)
         return Topology(deployment.design, probe, list(replicas), balancer, None, deployment.journal, sampler)
 
-    async def _deploy_own(self, deployment: Deployment, target: Own, store: Store | None) -> Topology:
+    async def _deploy_own(self, deployment: Deployment, target: OwnService, store: Store | None) -> Topology:
         """A user-supplied service: its replicas have no health page of ours and do not report their names."""
         design = deployment.design
         replicas = await self._start_own(deployment, target, self._store_url(store) or "")
@@ -114,13 +114,14 @@ class ProcessBackend:
         sampler, probe = await self._start_sampler(deployment), self._readiness_probe(target)
         return Topology(design, probe, list(replicas), balancer, store, deployment.journal, sampler)
 
-    async def _deploy_builtin(self, deployment: Deployment, store: Store | None) -> Topology:
+    async def _deploy_builtin(self, deployment: Deployment, target: BuiltIn, store: Store | None) -> Topology:
         """A built-in target: links can lie between its parts, and replicas can be added."""
         design, names = deployment.design, deployment.names
         ports = [deployment.scope.enter_context(Reservation()) for _ in names]
         peers = {name: self._peer_address(name, port) for name, port in zip(names, ports, strict=True)}
         settings = TargetSettings(
-            design,
+            target,
+            design.limits,
             self._nonce,
             self._secret,
             deployment.journal,
@@ -165,11 +166,10 @@ class ProcessBackend:
         return await deployment.scope.enter_async_context(start_sampler(self._supervisor, deployment.clock))
 
     async def _start_store(self, deployment: Deployment) -> Store | None:
-        target = deployment.design.target
-        name = needs(deployment.design.state) if target is None or isinstance(target, Url) else target.store
-        if not name:
+        store = store_of(deployment.design)
+        if store is None:
             return None
-        return await deployment.scope.enter_async_context(STORES[name](self._supervisor, deployment.logs))
+        return await deployment.scope.enter_async_context(store(self._supervisor, deployment.logs))
 
     def _builtin_replicas(
         self,
@@ -198,11 +198,11 @@ class ProcessBackend:
         await replica.start()
         return replica
 
-    def _readiness_probe(self, target: Own) -> HealthProbe:
+    def _readiness_probe(self, target: OwnService) -> HealthProbe:
         """The probe for a user-supplied service; each backend has its own."""
         return ReadinessProbe(target.ready)
 
-    async def _start_own(self, deployment: Deployment, target: Own, store: str) -> Sequence[ManagedReplica]:
+    async def _start_own(self, deployment: Deployment, target: OwnService, store: str) -> Sequence[ManagedReplica]:
         """Start the replicas of a user-supplied service; ``store`` is the URL of its store, empty without one."""
         if not isinstance(target, Command):
             raise UsageError(f"{deployment.design.name} is in an image", "--backend docker")

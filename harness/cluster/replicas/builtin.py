@@ -14,9 +14,10 @@ from harness.cluster.replicas.probes import HealthReport, probe
 from harness.cluster.replicas.volume import empty_volume, truncate_newest, volume_bytes
 from harness.cluster.supervisor import Child, ProcessSpec, Supervisor
 from harness.common.errors import EnvironmentLacksError
+from harness.common.limits import Limits
 from harness.common.ports import LOOPBACK, Reservation
 from harness.common.waiting import wait_until
-from harness.scenario.design import Design
+from harness.scenario.services import BuiltIn
 
 READY_TIMEOUT_S = 15.0
 _POLL_INTERVAL_S = 0.02
@@ -26,7 +27,8 @@ _POLL_INTERVAL_S = 0.02
 class TargetSettings:
     """What all replicas of one topology have in common."""
 
-    design: Design
+    service: BuiltIn
+    limits: Limits
     nonce: str
     secret: str
     journal: Path
@@ -45,10 +47,10 @@ class TargetSettings:
 
     def argv(self, name: str, port: int) -> tuple[str, ...]:
         """Return the command line of one replica (docs/wire.md)."""
-        design = self.design
+        service = self.service
         flags = {
-            "app": design.app,
-            "state": design.state,
+            "app": service.app,
+            "state": service.state,
             "host": self.listen,
             "port": str(port),
             "replica": name,
@@ -57,12 +59,12 @@ class TargetSettings:
             "journal": str(self.journal.absolute()),
             "volume": str(self.volume(name)),
             "peers": ",".join(f"{peer}={address}" for peer, address in self.peers.items()),
-            "service-time": design.service_time,
-            "slots": str(design.slots),
+            "service-time": service.service_time,
+            "slots": str(service.slots),
         }
         pairs = [
             *flags.items(),
-            *(("option", f"{key}={value}") for key, value in {**design.options, **self.changed}.items()),
+            *(("option", f"{key}={value}") for key, value in {**service.options, **self.changed}.items()),
         ]
         if self.store:
             pairs.append(("store", self.store))
@@ -107,7 +109,7 @@ class BuiltinReplica(ManagedReplica):
             self._log,
             self._settings.environment(),
             port=self._listens_on,
-            limits=self._settings.design.limits,
+            limits=self._settings.limits,
         )
         self._child = await self._supervisor.spawn(spec)
         health = await self._wait_for_health(self._child)

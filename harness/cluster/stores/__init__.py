@@ -1,4 +1,4 @@
-"""The stores by name, and which of them a place for the state needs."""
+"""The stores by name, and which of them a design needs."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,11 +15,11 @@ from harness.cluster.stores.redis import RedisStore
 from harness.cluster.stores.redis_sentinel import RedisSentinelStore
 from harness.cluster.supervisor import Supervisor
 from harness.scenario.design import Design
-from harness.scenario.services import Url
+from harness.scenario.services import BuiltIn, Target, Url
 
 
 class StoreType(Store, Protocol):
-    """A store that can be chosen: up within ``async with STORES[name](supervisor, logs) as store``."""
+    """A store that can be chosen; it is up within ``async with STORES[name](supervisor, logs) as store``."""
 
     def __init__(self, supervisor: Supervisor, logs: Path) -> None: ...
 
@@ -38,7 +38,7 @@ class StoreType(Store, Protocol):
     ) -> None: ...
 
 
-#: A store is named as the place for the state that needs it.
+#: Each store, by the name of the built-in ``state`` that needs it. ``scenario/parts.py`` lists the same names.
 STORES: Mapping[str, type[StoreType]] = {
     "etcd": EtcdStore,
     "hazelcast": HazelcastStore,
@@ -53,12 +53,17 @@ A = TypeVar("A")
 
 
 def needs(state: str) -> str | None:
-    """The store that a design with this state needs, or None."""
+    """The store that this built-in state needs, or None."""
     return state if state in STORES else None
 
 
 def store_of(design: Design) -> type[StoreType] | None:
-    """The kind of store that a design has; None where it has none."""
-    target = design.target
-    name = target.store if target is not None and not isinstance(target, Url) else needs(design.state)
+    """The type of store that a design has; None where it has none."""
+    name = _store_name(design.target)
     return STORES[name] if name else None
+
+
+def _store_name(target: Target) -> str | None:
+    if isinstance(target, Url):
+        return None
+    return needs(target.state) if isinstance(target, BuiltIn) else target.store

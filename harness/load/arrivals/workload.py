@@ -53,7 +53,7 @@ class _UserPool:
             self._begin(session.user, now)
         else:
             self._stage.complain(f"{type(session.user).__name__}.session() ended without any request")
-            self._stage.engine.at(now + EMPTY_NS, lambda later: self._again(session.user, later))
+            self._stage.engine.call_at(now + EMPTY_NS, lambda later: self._again(session.user, later))
 
     def _again(self, user: Behaviour, now: int) -> None:
         if user in self._seats and not self._stage.stopping:
@@ -76,7 +76,7 @@ def send_after_think_time(stage: LoadContext, session: Actor, now: int) -> None:
         session.send(now)
     else:
         session.t_intended = now + round(wait * 1e9)
-        stage.engine.at(session.t_intended, session.wake)
+        stage.engine.call_at(session.t_intended, session.wake)
 
 
 class ClosedWorkload(_UserPool):
@@ -107,7 +107,7 @@ class _Arrivals:
 
     def _wait(self) -> None:
         if self._next is not None:
-            self._stage.engine.at(self._next, self._arrive)
+            self._stage.engine.call_at(self._next, self._arrive)
 
     def _arrive(self, now: int) -> None:
         if self._stage.stopping:

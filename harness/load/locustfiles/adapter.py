@@ -16,7 +16,7 @@ from harness.load.control.channel import ControlCommand, Ready, ReplicaStarting,
 from harness.load.control.plan import LoadPlan, ProcessConfig, WorkerConfig
 from harness.load.recording.histograms import spool_writer
 from harness.load.recording.live_stats import Lag, LiveStats
-from harness.load.recording.meter import Meter
+from harness.load.recording.meter import CpuMeter
 from harness.load.recording.recorder import Recorder, SpoolWriter, StringTable
 from harness.load.workers.control_socket import ControlSocket, Reporter, exit_process, quit_locust
 from harness.load.workers.load_runner import spawn
@@ -35,11 +35,11 @@ class LocustfileAdapter:
         self._environment = environment
         self._link = link
         self._spool = spool
-        self._names = StringTable(self._spool.tell)
+        self._names = StringTable(self._spool.write_name)
         self._lag = Lag(_later)
-        self._counts = LiveStats(self._lag, Meter(_later))
+        self._counts = LiveStats(self._lag, CpuMeter(_later))
         self._lag.start(time.monotonic_ns())
-        self._recorder = Recorder(self._spool.write, self._counts.fold)
+        self._recorder = Recorder(self._spool.write, self._counts.add)
         self._boots: dict[str, str] = {}
         self._t0 = self._sent = 0
         self._stopping = self._stopped = self._swept = False
@@ -69,7 +69,7 @@ class LocustfileAdapter:
     def _begin(self, start: StartLoad) -> None:
         self._environment.events.request.add_listener(self._record)
         self._t0 = start.t0
-        self._spool.measure(start.warmup, start.duration)
+        self._spool.set_window(start.warmup, start.duration)
         self._spawn(self._link.report, start.t0, self._snapshot, lambda: self._stopped)
         self._spawn(self._stop_at, start.t0 / 1e9 + start.duration)
 
@@ -87,7 +87,7 @@ class LocustfileAdapter:
             0,
             0,
             0,
-            self._names.number("name", name if name.startswith(request_type) else f"{request_type} {name}"),
+            self._names.intern("name", name if name.startswith(request_type) else f"{request_type} {name}"),
             Method.__members__.get(request_type, Method.OTHER),
             outcome,
             0,
@@ -95,8 +95,8 @@ class LocustfileAdapter:
             0,
             0,
             status,
-            self._names.number("replica", replica),
-            self._names.number("boot", headers.get("X-Boot") or self._boots.get(replica, "")),
+            self._names.intern("replica", replica),
+            self._names.intern("boot", headers.get("X-Boot") or self._boots.get(replica, "")),
             begin - self._t0,
             begin - self._t0,
             NO_TIME,
@@ -170,17 +170,17 @@ def hold_back(environment: Any, **_: Any) -> None:
     """Once Locust is set up, and before it spawns anybody."""
     if any(hasattr(kind, "session") for kind in environment.user_classes):
         return
-    if orders := ProcessConfig.read(os.environ):
+    if orders := ProcessConfig.from_environment(os.environ):
         if orders.workers:
             Master(environment, orders).hold_until_start(STOP_TIMEOUT_S)
             return
         link = ControlSocket(orders.channel)
         _check(orders.load, link)
         LocustfileAdapter(environment, link, spool_writer(orders.spool, orders.records)).hold()
-    elif recruit := WorkerConfig.read(os.environ):
+    elif recruit := WorkerConfig.from_environment(os.environ):
         courier = WorkerTransport(environment.runner, recruit)
         told = courier.enlist()
-        _check(LoadPlan.of_plain(told.load), courier)
+        _check(LoadPlan.from_dict(told.load), courier)
         LocustfileAdapter(environment, courier, spool_writer(recruit.spool, told.records)).attend()
         courier.join()
 

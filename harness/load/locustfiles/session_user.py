@@ -15,14 +15,24 @@ from locust.runners import MasterRunner
 from harness.load.control.plan import ProcessConfig, WorkerConfig
 from harness.load.http.client import Client, Request, Sleep
 from harness.load.http.response import Response
-from harness.load.sessions.session import DefaultBehaviour, Steps
+from harness.load.sessions.session import DefaultBehaviour, SessionSteps
 from harness.load.workers.controlled import ControlledRunner
 from harness.load.workers.load_runner import LoadRunner
 from harness.load.workers.master import Master
 from harness.load.workers.standalone import StandaloneMaster, StandaloneRunner
 from harness.oracle.models import ModelFactory, tally
 
-__all__ = ["Client", "Environment", "Request", "Response", "SessionUser", "Sleep", "Steps", "between", "constant"]
+__all__ = [
+    "Client",
+    "Environment",
+    "Request",
+    "Response",
+    "SessionSteps",
+    "SessionUser",
+    "Sleep",
+    "between",
+    "constant",
+]
 
 
 class SessionUser(DefaultBehaviour, User):
@@ -38,7 +48,7 @@ class SessionUser(DefaultBehaviour, User):
     model: ClassVar[ModelFactory] = tally
     timeout: float = 10.0
 
-    def session(self, client: Client, /) -> Steps:
+    def session(self, client: Client, /) -> SessionSteps:
         """Yield requests; each ``yield`` gives the ``Reply`` (``status`` 0 where none came).
 
         ``Pause(seconds)`` is yielded to rest, beyond the waiting time.
@@ -73,12 +83,12 @@ def load_runner_of(environment: Environment) -> LoadRunner:
 
 def on_locust_init(environment: Environment, **_: Any) -> None:
     """Once Locust is set up: obey the harness where it started this process, else run alone."""
-    if orders := ProcessConfig.read(os.environ):
+    if orders := ProcessConfig.from_environment(os.environ):
         if orders.workers:
             Master(environment, orders).hold()
             return
         director: ControlledRunner | StandaloneRunner = ControlledRunner.ordered(environment, orders)
-    elif recruit := WorkerConfig.read(os.environ):
+    elif recruit := WorkerConfig.from_environment(os.environ):
         director = ControlledRunner.recruited(environment, recruit)
     elif isinstance(environment.runner, MasterRunner):
         StandaloneMaster(environment)

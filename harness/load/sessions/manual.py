@@ -77,9 +77,9 @@ class ManualSession:
 
     def _take(self, reply: Response) -> None:
         jar = Cookies()
-        jar.take([f"{name}={value}".encode() for name, value in self.cookies.items()])
-        jar.take(reply.head.cookies)
-        pairs = jar.line.removeprefix(b"Cookie: ").strip().decode("latin-1")
+        jar.update([f"{name}={value}".encode() for name, value in self.cookies.items()])
+        jar.update(reply.head.cookies)
+        pairs = jar.header_line.removeprefix(b"Cookie: ").strip().decode("latin-1")
         self.cookies = dict(pair.split("=", 1) for pair in pairs.split("; ") if pair)
 
 

@@ -9,11 +9,11 @@ from collections.abc import Callable, Generator, Mapping
 from typing import Any, ClassVar, NamedTuple, Protocol, Union
 from urllib.parse import urlsplit
 
-from harness.load.control.plan import WHOLE, Shard
+from harness.load.control.plan import WHOLE_LOAD, Shard
 from harness.load.http.client import Client, Connect, Disconnect, Listen, Message, Request, Sleep
 from harness.load.http.cookies import MAX_COOKIE_BYTES, Cookies
 from harness.load.http.event_loop import Connection, EventLoop, Failure
-from harness.load.http.redirects import redirected
+from harness.load.http.redirects import redirected_request
 from harness.load.http.response import NO_RESPONSE, Head, Response
 from harness.load.http.wire import Encoder, key_line
 from harness.load.recording.recorder import Recorder, StringTable
@@ -24,7 +24,7 @@ from harness.oracle.models import ModelFactory
 from harness.oracle.observed import Observed, Tally, tally_in, tally_of
 
 RequestHook = Callable[[str, str, Response | None, str, tuple[int, int]], None]
-Steps = Generator[Request | Sleep | Connect | Message | Listen | Disconnect, Response, None]
+SessionSteps = Generator[Request | Sleep | Connect | Message | Listen | Disconnect, Response, None]
 _CACHED_NAMES = 10_000
 _JOIN_INTERVAL_NS = 10_000_000  # ns between two looks at whether the session is there that a second device joins
 _METHODS = {method.name: int(method) for method in Method}
@@ -43,7 +43,7 @@ class Behaviour(Protocol):
     timeout: float
     devices: ClassVar[int]
 
-    def session(self, client: Client, /) -> Steps:
+    def session(self, client: Client, /) -> SessionSteps:
         """The requests of one session."""
 
     def final(self, client: Client, /) -> Request | None:
@@ -145,7 +145,7 @@ class LoadContext:
         host: str,
         seed: int,
         t0: int,
-        share: Shard = WHOLE,
+        share: Shard = WHOLE_LOAD,
     ) -> None:
         self.engine = engine
         self.recorder = recorder
@@ -174,7 +174,7 @@ class LoadContext:
         if len(devices) == type(user).devices:
             devices.clear()
         first = devices[0] if devices else None
-        session = Session(self, self.share.number(len(self.sessions)), user, crowd, first)
+        session = Session(self, self.share.session_number(len(self.sessions)), user, crowd, first)
         devices.append(session)
         self.sessions.append(session)
         return session
@@ -191,7 +191,7 @@ class LoadContext:
         Raises:
             ValueError: it cannot be sent.
         """
-        return PreparedRequest(request, lines, self.encoder.halves(request, lines), self._name_of(request))
+        return PreparedRequest(request, lines, self.encoder.encode_around_key(request, lines), self._name_of(request))
 
     def boot_of(self, head: Head) -> str:
         """The boot id of whoever answered, by its own word or by that of who started it."""
@@ -199,9 +199,9 @@ class LoadContext:
 
     def numbers_of(self, head: Head) -> tuple[int, int]:
         """The numbers of the replica and the boot that answered; kept with the head where it tells both itself."""
-        numbers = self.names.number("replica", head.replica), self.names.number("boot", self.boot_of(head))
+        numbers = self.names.intern("replica", head.replica), self.names.intern("boot", self.boot_of(head))
         if head.boot or not self.boots:
-            head.numbers = numbers
+            head.record_ids = numbers
         return numbers
 
     def _name_of(self, request: Request) -> int:
@@ -212,7 +212,7 @@ class LoadContext:
             name = request.name or f"{request.method} {request.path.partition('?')[0]}"
             if len(self._name_ids) >= _CACHED_NAMES:
                 self._name_ids.clear()
-            found = self._name_ids[key] = self.names.number("name", name)
+            found = self._name_ids[key] = self.names.intern("name", name)
         return found
 
     def complain(self, what: str, problem: Exception | None = None) -> None:
@@ -260,7 +260,7 @@ class Session:
         self.stage = stage
         self._first = first
         self.crowd = crowd
-        self._steps: Steps | None = None
+        self._steps: SessionSteps | None = None
         self._talk: WebSocketSession | None = None
         self._op = 0
         self._counted_lost = False
@@ -287,12 +287,14 @@ class Session:
         return self._lines
 
     def _write_lines(self) -> None:
-        self._lines = b"X-User: %b\r\nX-Writer: %d\r\n" % (self.ledger.owner.encode(), self.number) + self.cookies.line
+        self._lines = (
+            b"X-User: %b\r\nX-Writer: %d\r\n" % (self.ledger.owner.encode(), self.number) + self.cookies.header_line
+        )
 
     def advance(self, reply: Response | None, now: int) -> None:
         """Ask the generator for what comes next, giving it the reply that it waits for (None: it waits for none)."""
         if self._first is not None and not self._joined(self._first):
-            self.stage.engine.at(now + _JOIN_INTERVAL_NS, self._resume)
+            self.stage.engine.call_at(now + _JOIN_INTERVAL_NS, self._resume)
             return
         try:
             if self._steps is None:
@@ -309,7 +311,7 @@ class Session:
             self.request = step
             self.crowd.ready(self, now)
         elif type(step) is Sleep:
-            self.stage.engine.at(now + round(step.seconds * 1e9), self._resume)
+            self.stage.engine.call_at(now + round(step.seconds * 1e9), self._resume)
         elif isinstance(step, Connect | Message | Listen | Disconnect):
             self._talk = self._talk or WebSocketSession(self)
             self._talk.take(step, now)
@@ -319,9 +321,9 @@ class Session:
 
     def _joined(self, first: "Session") -> bool:
         """Take the cookies of the first device, once it has any."""
-        if not first.cookies.line:
+        if not first.cookies.header_line:
             return False
-        self.cookies.adopt(first.cookies)
+        self.cookies.copy_from(first.cookies)
         self._write_lines()
         self._first = None
         return True
@@ -387,7 +389,7 @@ class Session:
             data = form.write(self._op)
         self.lane.send(data, request.method, form.repeatable, now)
 
-    def replied(self, reply: Response, t_end: int) -> None:
+    def on_response(self, reply: Response, t_end: int) -> None:
         """Judge and record the reply, then go on. With ``send``, the hot path of every session."""
         request, stage, status, head = self.request, self.stage, reply.status, reply.head
         assert request is not None  # noqa: S101 - a reply answers a request
@@ -409,7 +411,7 @@ class Session:
         """Go where a redirect leads, within the same request; whether it does."""
         stage, came, lane = self.stage, self._form, self.lane
         assert came is not None  # noqa: S101 - set by ``send``
-        hop = redirected(came.request, reply, stage.origin) if came.hops < request.follow else None
+        hop = redirected_request(came.request, reply, stage.origin) if came.hops < request.follow else None
         if hop is None:
             return False
         try:
@@ -450,7 +452,7 @@ class Session:
             self.stage.complain("what was observed is not the model's", problem)
             return _NONE
 
-    def failed(self, failure: Failure, t_end: int) -> None:
+    def on_failure(self, failure: Failure, t_end: int) -> None:
         """No reply: certainly not done where nothing was sent, else in doubt."""
         outcome = _IN_DOUBT if self.lane.sent else _FAILED
         anomaly = self.ledger.settle(self._op, outcome, None, "", t_end - self.stage.t0)
@@ -458,10 +460,10 @@ class Session:
 
     def take_cookies(self, reply: Response) -> None:
         """Let Set-Cookie replace what it names."""
-        if self.cookies.take(reply.head.cookies):
+        if self.cookies.update(reply.head.cookies):
             self._write_lines()
-        if self.cookies.refused:
-            name, self.cookies.refused = self.cookies.refused.decode("latin-1"), b""
+        if self.cookies.rejected_name:
+            name, self.cookies.rejected_name = self.cookies.rejected_name.decode("latin-1"), b""
             self.stage.complain(f"the cookie {name} has more than {MAX_COOKIE_BYTES} bytes: ignored, as browsers do")
 
     def is_forced_login(self, reply: Response) -> bool:
@@ -554,10 +556,10 @@ def record(  # noqa: PLR0917 - made for every request
     """Pack one request, in the order of ``RECORD``."""
     stage = session.stage
     recorder, number = stage.recorder, session.number
-    replica, boot = reply.head.numbers or stage.numbers_of(reply.head)
+    replica, boot = reply.head.record_ids or stage.numbers_of(reply.head)
     recorder.pack(
         recorder.buffer,
-        recorder.place(),
+        recorder.reserve(),
         number,
         number,
         op,

@@ -82,7 +82,7 @@ class _Reader:
             self._lane.close()
             return
         self._due, self._attempt, self._session = task
-        self._sweep.stage.engine.at(self._due, self._read)
+        self._sweep.stage.engine.call_at(self._due, self._read)
 
     def _read(self, now: int) -> None:
         session = self._session
@@ -104,7 +104,7 @@ class _Reader:
             stage.complain("final() raised", problem)
             return None
 
-    def replied(self, reply: Response, t_end: int) -> None:
+    def on_response(self, reply: Response, t_end: int) -> None:
         """Judge by the reply; one that says nothing of the session is asked for again."""
         session, form = self._session, self._form
         assert session is not None and form is not None  # noqa: S101 - a reply answers a read
@@ -117,7 +117,7 @@ class _Reader:
         observed = session.observed(form.request, reply, forced) if forced or outcome is Outcome.OK else None
         self._judge(reply, outcome, observed, t_end, forced)
 
-    def failed(self, failure: Failure, t_end: int) -> None:
+    def on_failure(self, failure: Failure, t_end: int) -> None:
         """Try again, a few times."""
         session = self._session
         assert session is not None  # noqa: S101 - set by ``next``

@@ -135,12 +135,12 @@ class WebSocketSession:
     def _open(self, asked: Connect, now: int) -> None:
         self.leave(now)
         self._key = generate_nonce().decode()
-        data = self._stage.encoder.upgrade(asked, self.session.lines, self._key)
+        data = self._stage.encoder.encode_upgrade(asked, self.session.lines, self._key)
         self._path = asked.path.partition("?")[0]
         self._lane = Connection(self._stage.engine, self, round(self.user.timeout * 1e9))
         self._lane.send(data, UPGRADE, False, now)
 
-    def replied(self, reply: Response, t_end: int) -> None:
+    def on_response(self, reply: Response, t_end: int) -> None:
         """The upgrade is answered: the WebSocket stands, or the reply says why not."""
         lane, session, asked = self._lane, self.session, self._step
         assert lane is not None and isinstance(asked, Connect)  # noqa: S101 - it answers the request to open
@@ -148,10 +148,10 @@ class WebSocketSession:
             session.take_cookies(reply)
         beyond = b""
         if reply.status == 101:
-            sock, beyond = lane.release()
+            sock, beyond = lane.detach()
             if reply.headers.get("sec-websocket-accept", "").encode() != generate_accept_token(self._key.encode()):
                 sock.close()
-                self.failed(Failure.GARBLED, t_end)
+                self.on_failure(Failure.PROTOCOL_ERROR, t_end)
                 return
             self._stand(sock, reply)
             session.ledger.room = asked.room
@@ -163,7 +163,7 @@ class WebSocketSession:
         self._head = Head(b"", 101, who)
         self._socket = WebSocket(self._stage.engine, sock, self)
 
-    def failed(self, failure: Failure, t_end: int) -> None:
+    def on_failure(self, failure: Failure, t_end: int) -> None:
         """No WebSocket: certainly not where nothing was sent."""
         assert self._lane is not None  # noqa: S101 - the upgrade was under way
         outcome = Outcome.IN_DOUBT if self._lane.sent else Outcome.FAILED
@@ -177,14 +177,14 @@ class WebSocketSession:
         if self._socket is None:  # later, since the session may send again at once
             self._later(lambda later: self._unanswered(Failure.UNSENT, later))
             return
-        self._trace.sent = self._socket.send(message.bytes(self._op), message.text)
+        self._trace.sent = self._socket.send(message.encode(self._op), message.text)
         if message.writes is None and message.answer is None:
             self._later(lambda later: self._finish(NO_RESPONSE, Outcome.OK, Anomaly.NONE, later))
             return
         self._awaiting = True
         self._stage.engine.in_flight += 1
         turn = self._turn = self._turn + 1
-        self._stage.engine.at(now + round(self.user.timeout * 1e9), lambda later: self._overdue(turn, later))
+        self._stage.engine.call_at(now + round(self.user.timeout * 1e9), lambda later: self._overdue(turn, later))
 
     def _overdue(self, turn: int, now: int) -> None:
         if self._awaiting and turn == self._turn:
@@ -198,7 +198,7 @@ class WebSocketSession:
 
     # What comes
 
-    def came(self, data: bytes, size: int, t_first: int, now: int) -> None:
+    def on_message(self, data: bytes, size: int, t_first: int, now: int) -> None:
         """A message: the answer that is awaited, or one that nobody asked for."""
         op, status = envelope(data)
         reply = Response(self._head, status, data)
@@ -227,7 +227,7 @@ class WebSocketSession:
             self._stage.complain("answer raised", problem)
             return False
 
-    def broke(self, code: int, now: int) -> None:
+    def on_close(self, code: int, now: int) -> None:
         """The other side has gone. What awaits an answer is in doubt; a session that listens is told."""
         self._gone(Outcome.OK if code in _IN_ORDER else Outcome.IN_DOUBT, now, code)
         if self._awaiting:
@@ -239,7 +239,7 @@ class WebSocketSession:
     def leave(self, now: int) -> None:
         """Leave the WebSocket, if there is one, and stop opening one."""
         if self._socket is not None:
-            self._socket.leave()
+            self._socket.start_closing()
             self._gone(Outcome.OK, now)
 
     def _gone(self, outcome: Outcome, now: int, code: int = 0) -> None:
@@ -265,7 +265,7 @@ class WebSocketSession:
         else:
             self._listening = True
             turn = self._turn = self._turn + 1
-            self._stage.engine.at(now + round(step.seconds * 1e9), lambda later: self._heard_out(turn, later))
+            self._stage.engine.call_at(now + round(step.seconds * 1e9), lambda later: self._heard_out(turn, later))
 
     def _heard_out(self, turn: int, now: int) -> None:
         if self._listening and turn == self._turn:
@@ -275,7 +275,7 @@ class WebSocketSession:
     # Going on
 
     def _later(self, call: Callable[[int], None]) -> None:
-        self._stage.engine.at(0, call)
+        self._stage.engine.call_at(0, call)
 
     def _soon(self, reply: Response) -> None:
         """Tell the session in the engine's next turn: it may ask for the next message at once."""
@@ -299,7 +299,7 @@ class WebSocketSession:
             error = "" if outcome is Outcome.OK else failure or f"status {reply.status}"
             stage.each(method.name, self._name(method), reply if reply.status else None, error, (trace.t_sent, now))
         if beyond and self._socket is not None:
-            self._socket.take(beyond, now)
+            self._socket.receive(beyond, now)
         self.session.go_on(reply, now)
 
     def _name(self, method: Method) -> str:
@@ -321,5 +321,5 @@ class WebSocketSession:
         """Record a message, or what became of the connection."""
         asked = method in (Method.OPEN, Method.SEND)
         phase, t_intended = (LOAD, self.t_intended) if asked else (UNASKED, now)
-        kind = (self._stage.names.number("name", self._name(method)), method)
+        kind = (self._stage.names.intern("name", self._name(method)), method)
         self.session.note(kind, op, reply, (outcome, anomaly), phase, (t_intended, now), trace)

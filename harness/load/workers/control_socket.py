@@ -11,7 +11,15 @@ import gevent
 from gevent import socket
 
 from harness.common.errors import HarnessError
-from harness.load.control.channel import Broken, ControlCommand, ControlEvent, Lines, Stopped, decode_command, encode
+from harness.load.control.channel import (
+    Broken,
+    ControlCommand,
+    ControlEvent,
+    LineSplitter,
+    Stopped,
+    decode_command,
+    encode,
+)
 from harness.observations.samples import Snapshot
 
 INTERVAL_S = 0.2
@@ -66,7 +74,7 @@ class ControlSocket(Reporter):
 
     def deeds(self) -> Iterator[ControlCommand]:
         """What the harness asks for, until it ends the channel."""
-        lines = Lines()
+        lines = LineSplitter()
         while True:
             try:
                 data = self._socket.recv(65536)

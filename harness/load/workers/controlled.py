@@ -6,7 +6,7 @@ from typing import Any
 import gevent
 
 from harness.load.control.channel import ControlCommand, Ready, ReplicaStarting, StartLoad, StartSweep, StopLoad, Swept
-from harness.load.control.plan import WHOLE, LoadPlan, ProcessConfig, Shard, WorkerConfig
+from harness.load.control.plan import WHOLE_LOAD, LoadPlan, ProcessConfig, Shard, WorkerConfig
 from harness.load.recording.histograms import spool_writer
 from harness.load.recording.recorder import Recorder, SpoolWriter, StringTable
 from harness.load.workers.control_socket import ControlSocket, exit_process, quit_locust
@@ -30,7 +30,7 @@ class ControlledRunner:
         self._environment = environment
         self._link = link
         self._spool = spool
-        names = StringTable(spool.tell)
+        names = StringTable(spool.write_name)
         self.venue = LoadRunner(environment, plan, seed, names, Recorder(spool.write), share=share)
         self._stopping = self._stopped = self._swept = False
         environment.events.spawning_complete.add_listener(self._spawned)
@@ -41,7 +41,7 @@ class ControlledRunner:
     def ordered(cls, environment: Any, orders: ProcessConfig) -> "ControlledRunner":
         """By the harness itself."""
         link, spool = ControlSocket(orders.channel), spool_writer(orders.spool, orders.records)
-        return cls(environment, link, spool, orders.load, seed=orders.seed, share=WHOLE)
+        return cls(environment, link, spool, orders.load, seed=orders.seed, share=WHOLE_LOAD)
 
     @classmethod
     def recruited(cls, environment: Any, recruit: WorkerConfig) -> "ControlledRunner":
@@ -49,7 +49,7 @@ class ControlledRunner:
         courier = WorkerTransport(environment.runner, recruit)
         told = courier.enlist()
         spool, share = spool_writer(recruit.spool, told.records), Shard(told.nth, told.of)
-        worker = cls(environment, courier, spool, LoadPlan.of_plain(told.load), seed=told.seed, share=share)
+        worker = cls(environment, courier, spool, LoadPlan.from_dict(told.load), seed=told.seed, share=share)
         courier.join()
         return worker
 
@@ -69,7 +69,7 @@ class ControlledRunner:
         if isinstance(deed, ReplicaStarting):
             self.venue.boots[deed.replica] = deed.boot
         elif isinstance(deed, StartLoad):
-            self._spool.measure(deed.warmup, deed.duration)
+            self._spool.set_window(deed.warmup, deed.duration)
             self.venue.begin(deed.url, deed.t0)
             spawn(self._link.report, deed.t0, self.venue.snapshot, lambda: self._stopped, died=self._link.died)
             spawn(self._stop_at, deed.t0 / 1e9 + deed.duration, died=self._link.died)

@@ -11,13 +11,13 @@ from gevent.event import Event
 
 from harness.load.arrivals.pacer import arrivals
 from harness.load.arrivals.workload import ClosedWorkload, OpenWorkload, PartlyOpenWorkload
-from harness.load.control.plan import WHOLE, LoadPlan, Shard
+from harness.load.control.plan import WHOLE_LOAD, LoadPlan, Shard
 from harness.load.http.event_loop import MS, EventLoop, tune_process
 from harness.load.http.response import Response
 from harness.load.http.target import Target
 from harness.load.recording.live_stats import Lag, LiveStats
 from harness.load.recording.locust_stats import LocustStats
-from harness.load.recording.meter import Meter
+from harness.load.recording.meter import CpuMeter
 from harness.load.recording.recorder import Recorder, StringTable
 from harness.load.sessions.session import Behaviour, LoadContext
 from harness.load.sessions.sweep import FinalSweep
@@ -40,7 +40,7 @@ class LoadRunner:
         names: StringTable,
         recorder: Recorder,
         *,
-        share: Shard = WHOLE,
+        share: Shard = WHOLE_LOAD,
     ) -> None:
         self.environment = environment
         self.recorder = recorder
@@ -51,12 +51,12 @@ class LoadRunner:
         self._plan = plan
         self._seed = seed
         self._share = share
-        self._lag = Lag(self.engine.at)
-        self._counts = LiveStats(self._lag, Meter(self.engine.at))
+        self._lag = Lag(self.engine.call_at)
+        self._counts = LiveStats(self._lag, CpuMeter(self.engine.call_at))
         self._seats: dict[Behaviour, Event] = {}
         self._crowd: ClosedWorkload | OpenWorkload | PartlyOpenWorkload | None = None
         self._started = False
-        recorder.sinks.append(self._counts.fold)
+        recorder.sinks.append(self._counts.add)
         self._lag.start(time.monotonic_ns())
 
     def seat(self, user: Behaviour) -> None:
@@ -83,22 +83,22 @@ class LoadRunner:
             UsageError: not a URL that can be loaded.
         """
         tune_process()
-        target = self.engine.target = Target.of(url)
+        target = self.engine.target = Target.from_url(url)
         self.stage = LoadContext(
             self.engine, self.recorder, self._names, host=target.host, seed=self._seed, t0=t0, share=self._share
         )
         self.stage.boots = self.boots
         self._crowd = self._crowd_of(self.stage)
         self._keep_statistics(self.stage)
-        self.engine.at(t0, self._go)
+        self.engine.call_at(t0, self._go)
 
     def _crowd_of(self, stage: LoadContext) -> ClosedWorkload | OpenWorkload | PartlyOpenWorkload:
         plan = self._plan
         if plan.rate is None:
             return ClosedWorkload(stage)
-        coming = self._share.arrivals(arrivals(plan.arrivals, plan.rate, self._seed))
+        coming = self._share.select_arrivals(arrivals(plan.arrivals, plan.rate, self._seed))
         if plan.kind == "open":
-            return OpenWorkload(stage, coming, peak(plan.rate) / self._share.of)
+            return OpenWorkload(stage, coming, peak(plan.rate) / self._share.count)
         return PartlyOpenWorkload(stage, coming, self._recruit)
 
     def _recruit(self) -> Behaviour:
@@ -112,7 +112,7 @@ class LoadRunner:
         if len(self.environment.events.request._handlers) > 1:
             stage.each = self._fire
         else:
-            self.recorder.sinks.append(LocustStats(self.environment.stats, self._names).fold)
+            self.recorder.sinks.append(LocustStats(self.environment.stats, self._names).add)
 
     def _fire(self, method: str, name: str, reply: Response | None, error: str, times: tuple[int, int]) -> None:
         took = times[1] - times[0]
@@ -130,7 +130,7 @@ class LoadRunner:
 
     def _go(self, now: int) -> None:
         assert self._crowd is not None  # noqa: S101 - set by ``begin``
-        random.seed(self._seed + self._share.nth)
+        random.seed(self._seed + self._share.index)
         gc.collect()
         gc.freeze()  # what is here now stays: no collection need look at it again in the timed loop
         self._lag.reset()
@@ -171,7 +171,7 @@ class LoadRunner:
         stage = self.stage
         assert stage is not None  # noqa: S101 - set by ``begin``
         done = Event()
-        self.engine.at(0, FinalSweep(stage, rate, done.set).start)
+        self.engine.call_at(0, FinalSweep(stage, rate, done.set).start)
         done.wait()
         self.recorder.flush()
         return stage

@@ -114,7 +114,7 @@ class Master:
 
     def _begin(self, start: StartLoad) -> None:
         elsewhere = next((w.host for w in self._crew.workers if w.elsewhere), None)
-        if elsewhere and start.is_here_only:
+        if elsewhere and start.is_loopback:
             raise UsageError(
                 f"{start.url} is this machine's own: the worker on {elsewhere} cannot load it",
                 'workers elsewhere load a Url("http://HOST:PORT") that they can reach',
@@ -185,7 +185,7 @@ class Master:
         self._crew.workers.append(worker)
         self._by_client[client] = worker
         orders, sends = self._orders, not hello.nth
-        load = (orders.load.whole() if sends else orders.load).plain()
+        load = (orders.load.with_trace_times() if sends else orders.load).to_dict()
         told = (load, orders.seed, self._here, sends, orders.records)
         _pass_on(worker, Assignment(place, self._crew.size, *told))
 

@@ -10,10 +10,11 @@ import gevent
 from locust.runners import WorkerRunner
 
 from harness.common.errors import HarnessError, UsageError
-from harness.load.control.plan import WHOLE, LoadPlan, Shard
+from harness.load.control.plan import WHOLE_LOAD, LoadPlan, Shard
 from harness.load.recording.recorder import Recorder, StringTable
 from harness.load.workers.load_runner import STOP_TIMEOUT_S, LoadRunner, spawn
 from harness.oracle.judge import SessionVerdict, judge
+from harness.oracle.outcome import SessionOutcome
 
 SWEEP_RATE = 2000.0
 FLUSH_S = 0.1
@@ -55,7 +56,7 @@ class StandaloneRunner:
     def __init__(self, environment: Any) -> None:
         self._environment = environment
         worker = isinstance(environment.runner, WorkerRunner)
-        self._share = Shard(environment.runner.worker_index, MAX_WORKERS) if worker else WHOLE
+        self._share = Shard(environment.runner.worker_index, MAX_WORKERS) if worker else WHOLE_LOAD
         self.venue = self._open()
         environment.events.test_start.add_listener(self._start)
         environment.events.test_stop.add_listener(self._stop)
@@ -108,16 +109,16 @@ class StandaloneRunner:
 
 def verdict(judgements: Sequence[SessionVerdict]) -> str:
     """What became of every session, for people: a few lines."""
-    kinds = Counter(judgement.kind for judgement in judgements)
-    told = ", ".join(f"{count} {'kept' if kind == 'none' else kind}" for kind, count in kinds.most_common())
+    outcomes = Counter(judgement.outcome for judgement in judgements)
+    told = ", ".join(f"{count} {outcome.participle}" for outcome, count in outcomes.most_common())
     lines = [
         f"Sessions: {len(judgements)} judged: {told or 'none'}",
         f"Writes:   {_sum(judgements, 'acknowledged')} acknowledged, {_sum(judgements, 'lost_writes')} of them lost, "
         f"{_sum(judgements, 'duplicates')} applied too often, {_sum(judgements, 'in_doubt')} in doubt",
         f"Logins:   {sum(judgement.forced_login for judgement in judgements)} sessions were sent back to the login",
     ]
-    bad = [judgement for judgement in judgements if judgement.kind != "none"]
-    lines += [f"  session {one.session}: {'; '.join(one.why) or one.kind}" for one in bad[:_MAX_LISTED]]
+    bad = [judgement for judgement in judgements if judgement.outcome is not SessionOutcome.KEPT]
+    lines += [f"  session {one.session}: {'; '.join(one.why) or one.outcome.phrase}" for one in bad[:_MAX_LISTED]]
     if len(bad) > _MAX_LISTED:
         lines.append(f"  and {len(bad) - _MAX_LISTED} more")
     return "\n".join(["", *lines, ""])

@@ -80,7 +80,7 @@ class WorkerTransport(Reporter):
 
     def enlist(self) -> Assignment:
         """Say hello, and wait to be told one's part; then compare the clocks."""
-        self.say(Hello(self._recruit.nth, socket.gethostname(), machine(), __version__))
+        self.say(Hello(self._recruit.number, socket.gethostname(), machine(), __version__))
         enlisted: Assignment = self._enlisted.get()
         self._sends = enlisted.sends
         if enlisted.machine != machine():

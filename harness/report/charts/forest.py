@@ -9,7 +9,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, NullLocator
 
-from harness.analysis.compare import Comparison, ComparisonOutcome, Metric
+from harness.analysis.compare import Comparison, ComparisonOutcome, MetricComparison
 from harness.report.charts import style
 from harness.report.charts.chart import Chart, Drawing, Table
 from harness.report.charts.words import listed
@@ -38,7 +38,7 @@ def draw(found: Comparison, directory: Path) -> Chart | None:
     return drawing.save(directory)
 
 
-def figure(found: Comparison, measured: Sequence[Metric]) -> Figure:
+def figure(found: Comparison, measured: Sequence[MetricComparison]) -> Figure:
     """A row a ratio; right is worse, for a throughput too."""
     handles: list[Line2D | Patch] = [
         style.symbol(outcome.value, marker, color) for outcome, (color, marker) in _LOOKS.items()
@@ -60,7 +60,7 @@ def figure(found: Comparison, measured: Sequence[Metric]) -> Figure:
     return drawn
 
 
-def _row(axes: Axes, place: int, one: Metric) -> None:
+def _row(axes: Axes, place: int, one: MetricComparison) -> None:
     assert one.ratio is not None and one.interval is not None  # noqa: S101 - only measured ones come here
     color, marker = _LOOKS[one.outcome]
     low, high = one.interval
@@ -72,7 +72,7 @@ def _row(axes: Axes, place: int, one: Metric) -> None:
         axes.plot(one.ratio, place, marker=marker, color=color, mfc=color if one.gates else style.PAPER, ms=5.5)
 
 
-def _scale(axes: Axes, found: Comparison, measured: Sequence[Metric]) -> None:
+def _scale(axes: Axes, found: Comparison, measured: Sequence[MetricComparison]) -> None:
     """The same room on both sides of 1, on a logarithmic axis: half and twice are as far."""
     ends = [max(end, 1 / end) for one in measured if one.interval for end in one.interval]
     far = min(max([*ends, 1 + 2 * found.margin]) * 1.02, _WIDEST)
@@ -87,7 +87,7 @@ def _scale(axes: Axes, found: Comparison, measured: Sequence[Metric]) -> None:
     )
 
 
-def _name(one: Metric) -> str:
+def _name(one: MetricComparison) -> str:
     what = "1 / throughput" if one.measure == "throughput" else one.measure
     design, against = style.short(one.design), style.short(one.against)
     return f"{design} {one.arm}: {what}, by {against}"
@@ -112,7 +112,7 @@ def _alt(found: Comparison) -> str:
     )
 
 
-def _table(metrics: Sequence[Metric]) -> Table:
+def _table(metrics: Sequence[MetricComparison]) -> Table:
     rows = tuple(
         (one.name, one.ratio, *(one.interval or (None, None)), one.pairs[0], one.pairs[1], one.outcome.value)
         for one in metrics

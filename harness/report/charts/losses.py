@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from harness.analysis.metrics.sessions import judged_by_session
+from harness.analysis.metrics.sessions import group_judged_by_session
 from harness.oracle.judge import SessionVerdict
 from harness.report.charts import style
 from harness.report.charts.chart import Cell, Drawing, Table, Tooltip, spot
@@ -41,7 +41,7 @@ class Losses:
         look: style.SeriesStyle,
     ) -> "Losses":
         """Gather the losses of an arm's sessions."""
-        judged = judged_by_session(judgements)
+        judged = group_judged_by_session(judgements)
         times = [loss.t_ns for ones in judged.values() for one in ones for loss in one.losses]
         return cls(design, np.sort(np.array(times, dtype=np.float64)) / 1e9, len(judged), faults, look)
 

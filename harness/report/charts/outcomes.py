@@ -10,8 +10,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from harness.analysis.metrics.sessions import judged_by_session
+from harness.analysis.metrics.sessions import group_judged_by_session
 from harness.oracle.judge import SessionVerdict
+from harness.oracle.outcome import SessionOutcome
 from harness.report.charts import style
 from harness.report.charts.chart import Drawing, Table, Tooltip, spot
 from harness.report.charts.words import format_ratio, listed, plural
@@ -22,24 +23,31 @@ _TOLD = 3  # designs in the caption
 
 
 @dataclass(frozen=True)
-class OutcomeKind:
-    """One outcome of a session, its colour and hatch."""
+class OutcomeBand:
+    """One part of a bar: the outcomes that are drawn together, their name, colour and hatch."""
 
     name: str
     color: str
     hatch: str
+    outcomes: tuple[SessionOutcome, ...]
 
 
 #: Lost first, so that it starts at zero and stands against its prediction; kept last, as what is left.
-KINDS = (
-    OutcomeKind("lost", style.VERMILION, "////"),
-    OutcomeKind("rolled back or stale", style.ORANGE, "||||"),
-    OutcomeKind("leaked", style.INK, ""),
-    OutcomeKind("duplicated", style.PURPLE, "xxxx"),
-    OutcomeKind("forced login", style.BLUE, "\\\\\\\\"),
-    OutcomeKind("unexplained", style.YELLOW, "++++"),
-    OutcomeKind("kept", style.GREY, ""),
+BANDS = (
+    OutcomeBand("lost", style.VERMILION, "////", (SessionOutcome.LOST,)),
+    OutcomeBand(
+        "rolled back or stale",
+        style.ORANGE,
+        "||||",
+        (SessionOutcome.ROLLED_BACK, SessionOutcome.LOST_WRITES, SessionOutcome.STALE),
+    ),
+    OutcomeBand("leaked", style.INK, "", (SessionOutcome.LEAKED,)),
+    OutcomeBand("duplicated", style.PURPLE, "xxxx", (SessionOutcome.DUPLICATED,)),
+    OutcomeBand("forced login", style.BLUE, "\\\\\\\\", (SessionOutcome.FORCED_LOGIN,)),
+    OutcomeBand("unexplained", style.YELLOW, "++++", (SessionOutcome.UNEXPLAINED, SessionOutcome.UNKNOWN)),
+    OutcomeBand("kept", style.GREY, "", (SessionOutcome.KEPT,)),
 )
+_BAND_OF = {outcome: index for index, band in enumerate(BANDS) for outcome in band.outcomes}
 
 
 @dataclass(frozen=True)
@@ -48,7 +56,7 @@ class Outcomes:
 
     design: str
     arm: str
-    counts: tuple[int, ...]  # as KINDS
+    counts: tuple[int, ...]  # as BANDS
     expected_lost: int | None
     loss_interval_99: tuple[float, float] | None
     unknown: int = 0  # sessions beside these
@@ -70,35 +78,22 @@ class Outcomes:
 
     def told(self) -> str:
         """Everything that is not ``kept``, in words."""
-        parts = [f"{count:,} {kind.name}" for kind, count in zip(KINDS, self.counts, strict=True) if count]
+        parts = [f"{count:,} {kind.name}" for kind, count in zip(BANDS, self.counts, strict=True) if count]
         return ", ".join(parts) if self.judged else "no session judged"
 
 
-#: Where a judgement's kind is drawn; any other is unexplained.
-_DRAWN = {
-    "none": "kept",
-    "leaked": "leaked",
-    "rolled_back": "rolled back or stale",
-    "lost_write": "rolled back or stale",
-    "stale": "rolled back or stale",
-    "duplicate": "duplicated",
-    "forced_login": "forced login",
-}
-
-
-def _kind(judgement: SessionVerdict) -> str:
-    """The gravest; but a loss is told as one even where the session leaked too, since it is what was predicted."""
-    return "lost" if judgement.lost else _DRAWN.get(judgement.kind, "unexplained")
+def _band(verdict: SessionVerdict) -> int:
+    """The index of its band; a session that lost its state and leaked too is drawn as lost, which was predicted."""
+    return _BAND_OF[SessionOutcome.LOST if verdict.lost else verdict.outcome]
 
 
 def outcomes(design: str, arm: str, judgements: Sequence[SessionVerdict], sessions: SessionFigures | None) -> Outcomes:
-    """Count an arm's sessions by kind, each by its worst writer."""
-    names = [kind.name for kind in KINDS]
-    counted = Counter(min(map(_kind, ones), key=names.index) for ones in judged_by_session(judgements).values())
+    """Count an arm's sessions by band, each by its worst writer."""
+    counts = Counter(min(map(_band, writers)) for writers in group_judged_by_session(judgements).values())
     return Outcomes(
         design,
         arm,
-        tuple(counted[name] for name in names),
+        tuple(counts[index] for index in range(len(BANDS))),
         sessions.expected_lost if sessions else None,
         sessions.loss_interval_99 if sessions else None,
         sessions.unknown if sessions else 0,
@@ -129,7 +124,7 @@ def _bar(axes: Axes, place: int, arm: Outcomes) -> None:
     if not arm.judged:
         return
     left = 0.0
-    for kind, count in zip(KINDS, arm.counts, strict=True):
+    for kind, count in zip(BANDS, arm.counts, strict=True):
         width = 100 * count / arm.judged
         if count:
             axes.barh(place, width, 0.62, left, color=kind.color, hatch=kind.hatch, ec=style.PAPER, lw=0.5)
@@ -143,7 +138,7 @@ def _bar(axes: Axes, place: int, arm: Outcomes) -> None:
 
 
 def _beside(arm: Outcomes) -> str:
-    harmed = [f"{count:,} {kind.name}" for kind, count in zip(KINDS[:-1], arm.counts, strict=False) if count]
+    harmed = [f"{count:,} {kind.name}" for kind, count in zip(BANDS[:-1], arm.counts, strict=False) if count]
     more = ", …" if len(harmed) > 2 else ""
     told = ",\n".join(harmed[:2]) + f"{more} of {arm.judged:,}" if harmed else f"all {arm.judged:,} kept"
     unknown = f"{arm.unknown:,} unknown" if arm.unknown else ""
@@ -151,10 +146,10 @@ def _beside(arm: Outcomes) -> str:
 
 
 def _handles(arms: Sequence[Outcomes]) -> list[Artist]:
-    seen = [any(arm.counts[place] for arm in arms) for place in range(len(KINDS))]
+    seen = [any(arm.counts[place] for arm in arms) for place in range(len(BANDS))]
     handles: list[Artist] = [
         Patch(fc=kind.color, hatch=kind.hatch, ec=style.PAPER, label=kind.name)
-        for kind, shown in zip(KINDS, seen, strict=True)
+        for kind, shown in zip(BANDS, seen, strict=True)
         if shown
     ]
     if any(arm.expected_lost is not None for arm in arms):
@@ -201,7 +196,7 @@ def drawing(arms: Sequence[Outcomes]) -> Drawing:
         "design",
         "arm",
         "judged",
-        *(kind.name for kind in KINDS),
+        *(kind.name for kind in BANDS),
         "unknown",
         "predicted lost",
         "loss rate, 99 % interval",
@@ -223,7 +218,7 @@ def _spots(drawn: Figure, arms: Sequence[Outcomes]) -> Iterator[Tooltip]:
     """One in the middle of each part of each bar."""
     for place, arm in enumerate(arms):
         left = 0.0
-        for kind, count in zip(KINDS, arm.counts, strict=True):
+        for kind, count in zip(BANDS, arm.counts, strict=True):
             width = 100 * count / max(1, arm.judged)
             if count:
                 text = f"{arm.design}, {arm.arm} arm: {count:,} {kind.name} of {arm.judged:,}"

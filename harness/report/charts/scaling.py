@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from harness.analysis.scaling.capacity import Objectives
-from harness.analysis.scaling.scaling_run import Scaled, ScaledDesign, Size
+from harness.analysis.scaling.scaling_run import ScaledDesign, ScalingRun, Size
 from harness.report.charts import style
 from harness.report.charts.chart import Drawing, Table, spot
 
@@ -14,7 +14,7 @@ _DASHED = (0, (4, 2))
 _DOTTED = (0, (1, 2))
 
 
-def drawings(scaled: Scaled) -> tuple[Drawing, ...]:
+def drawings(scaled: ScalingRun) -> tuple[Drawing, ...]:
     """The scaling curve and the hockey sticks, of the designs that have points."""
     designs = [design for design in scaled.designs if design.sizes]
     if not designs:

@@ -13,7 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from jinja2.utils import htmlsafe_json_dumps
 from markupsafe import Markup
 
-from harness.analysis.scaling.scaling_run import Scaled, Size
+from harness.analysis.scaling.scaling_run import ScalingRun, Size
 from harness.report import table
 from harness.report.charts.chart import Chart, Table, Tooltip
 from harness.report.charts.words import UNMEASURED, format_ratio, number
@@ -55,7 +55,7 @@ def write(run_path: Path, summary: Summary, verdicts: Sequence[Verdict], charts:
     return _written(run_path, page(summary, verdicts, charts, plan))
 
 
-def write_scaling(run_path: Path, scaled: Scaled, charts: Sequence[Chart]) -> Path:
+def write_scaling(run_path: Path, scaled: ScalingRun, charts: Sequence[Chart]) -> Path:
     """The same for a run of ``harness scale``."""
     busy = Table(
         ("design", "replicas", "bound by", "utilisation at the edge"),

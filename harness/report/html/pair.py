@@ -53,7 +53,6 @@ def differences(left: Side, right: Side) -> Table:
 
 #: Rates and times that differ by less than this share are noise to a reader; harness compare judges them properly.
 _NOISE = 0.25
-_COUNTS = ("lost", "rolled_back", "stale", "leaked", "forced_login")
 
 
 def _differ(one: Cell, other: Cell) -> bool:
@@ -70,7 +69,7 @@ def _figures(summary: Summary, name: str) -> Iterator[tuple[str, Cell]]:
     yield "finding", design.finding
     yield "verdict", design.verdict
     for arm, figures in design.arms.items():
-        yield from ((f"{arm}: sessions {what}", getattr(figures.sessions, what)) for what in _COUNTS)
+        yield from ((f"{arm}: {outcome.phrase}", count) for outcome, count in figures.sessions.outcomes.items())
         yield f"{arm}: writes lost", figures.writes.lost
         yield f"{arm}: correct/s", figures.throughput.correct
         yield f"{arm}: p99 ms", figures.latency_ms.p99

@@ -3,7 +3,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from harness.analysis.scaling.capacity import Capacity, Objectives, Trial, search
+from harness.analysis.scaling.capacity import Capacity, Objectives, Trial, search_capacity
 from harness.common.errors import UsageError
 
 SLO = Objectives(p99_ms=100)
@@ -25,28 +25,28 @@ def _service(capacity: float, noise: float = 0.0, seed: int = 1) -> Callable[[fl
 @pytest.mark.parametrize("capacity", [3.0, 80.0, 100.0, 170.0, 900.0])
 @pytest.mark.parametrize("guess", [50.0, 100.0, 200.0])
 async def test_the_capacity_is_found_from_any_guess(capacity: float, guess: float) -> None:
-    found = await search(guess, _service(capacity), SLO, most=40)
+    found = await search_capacity(guess, _service(capacity), SLO, most=40)
     assert 0.94 * capacity <= found.held <= capacity
     assert found.failed is not None and found.failed > capacity
 
 
 async def test_one_hiccup_does_not_pass_for_the_edge() -> None:
-    found = [await search(90, _service(100, noise=0.15, seed=seed), SLO, most=40) for seed in range(40)]
+    found = [await search_capacity(90, _service(100, noise=0.15, seed=seed), SLO, most=40) for seed in range(40)]
     assert sum(one.held >= 85 for one in found) >= 36
 
 
 async def test_what_never_holds_ends_with_nothing_held() -> None:
-    found = await search(100, _service(0.0001), SLO, most=9)
+    found = await search_capacity(100, _service(0.0001), SLO, most=9)
     assert found.held == 0 and len(found.trials) == 9 and not found.usable
 
 
 async def test_what_always_holds_is_no_capacity() -> None:
-    found = await search(100, _service(1e12), SLO, most=6)
+    found = await search_capacity(100, _service(1e12), SLO, most=6)
     assert found.failed is None and not found.usable
 
 
 async def test_the_edge_tells_what_bound_it() -> None:
-    found = await search(90, _service(100), SLO)
+    found = await search_capacity(90, _service(100), SLO)
     assert found.bound_by == "slots" and found.usable
 
 

@@ -3,12 +3,13 @@ from dataclasses import replace
 import pytest
 
 from harness.analysis.metrics.fold import fold
-from harness.analysis.metrics.percentiles import percentiles
+from harness.analysis.metrics.percentiles import compute_percentiles
 from harness.analysis.metrics.sessions import interval
-from harness.analysis.metrics.state_removal import at_risk, cause_of, state_removals
+from harness.analysis.metrics.state_removal import find_cause, find_sessions_at_risk, find_state_removals
 from harness.observations.events import Event
 from harness.observations.samples import Sample
 from harness.oracle.judge import Loss, SessionVerdict
+from harness.oracle.outcome import SessionOutcome
 from harness.results.summary import DriverFigures
 from tests.support.clocks_and_topology import Asked, kill_at, observed, requests
 
@@ -59,17 +60,17 @@ def test_the_sessions_at_risk_are_those_last_acknowledged_by_the_victim() -> Non
         Asked(4, 1, boot="b1"),  # read only: nothing to lose
         *_steady(5, "b0", 4.5, 6),  # began after the fault
     ]
-    assert at_risk(requests(asked), state_removals(kill_at(4.2))) == {1}
+    assert find_sessions_at_risk(requests(asked), find_state_removals(kill_at(4.2))) == {1}
 
 
 def test_a_reply_of_the_victim_that_arrives_after_its_death_counts_as_before() -> None:
     asked = [Asked(1, 3.9, boot="b1", op=1), Asked(1, 4.0, boot="b1", op=2, took=0.5)]
-    assert at_risk(requests(asked), state_removals(kill_at(4.2))) == {1}
+    assert find_sessions_at_risk(requests(asked), find_state_removals(kill_at(4.2))) == {1}
 
 
 def test_a_reply_rerouted_before_the_evidence_of_the_kill_came_in_changes_nothing() -> None:
     asked = [Asked(1, 3.9, boot="b1", op=1), Asked(1, 4.201, boot="b0", replica="r0", anomaly="lost", took=0.001)]
-    assert at_risk(requests(asked), state_removals(kill_at(4.2, took=0.01))) == {1}
+    assert find_sessions_at_risk(requests(asked), find_state_removals(kill_at(4.2, took=0.01))) == {1}
 
 
 def test_detection_ends_with_the_last_error_that_no_replica_answered_for() -> None:
@@ -105,15 +106,15 @@ def test_a_fault_that_is_never_recovered_from_says_so() -> None:
 
 
 def test_a_second_loss_to_the_empty_replica_is_a_cause_of_its_own() -> None:
-    killed = state_removals(kill_at(4.0, boot="b1", healed=6.0))
+    killed = find_state_removals(kill_at(4.0, boot="b1", healed=6.0))
 
     def loss(before: str, after: str) -> Loss:
         return Loss(t_ns=0, birth_before="x", birth_after="y", boot_before=before, boot_after=after, writes=1)
 
-    assert cause_of(loss("b1", "b0"), killed) == "killed"
-    assert cause_of(loss("b0", "b1'"), killed) == "returned_empty"
-    assert cause_of(loss("b0", "b2"), killed) == "moved"
-    assert cause_of(loss("b0", "b0"), killed) == "unattributed"
+    assert find_cause(loss("b1", "b0"), killed) == "killed"
+    assert find_cause(loss("b0", "b1'"), killed) == "returned_empty"
+    assert find_cause(loss("b0", "b2"), killed) == "moved"
+    assert find_cause(loss("b0", "b0"), killed) == "unattributed"
 
 
 def test_an_effect_that_took_place_twice_is_a_duplicate() -> None:
@@ -150,7 +151,7 @@ def test_spread_is_told_a_replica() -> None:
 def test_percentiles_are_values_that_were_observed() -> None:
     import numpy as np  # noqa: PLC0415 - this test alone makes an array
 
-    found = percentiles(np.array([0.001, 0.002, 0.1]))
+    found = compute_percentiles(np.array([0.001, 0.002, 0.1]))
     assert (found.p50, found.p99, found.max) == (2.0, 100.0, 100.0)
 
 
@@ -173,29 +174,29 @@ def _taken(kind: str, t: float, boot: str = "b1", healed: float | None = None, t
 @pytest.mark.parametrize("kind", ["kill", "terminate", "retire", "pause", "partition"])
 def test_whatever_takes_a_replica_away_puts_its_sessions_at_risk(kind: str) -> None:
     asked = [*_steady(1, "b1", 0, 4), *_steady(2, "b0", 0, 4), Asked(3, 1, boot="b1")]
-    assert at_risk(requests(asked), state_removals(_taken(kind, 4.2))) == {1}
+    assert find_sessions_at_risk(requests(asked), find_state_removals(_taken(kind, 4.2))) == {1}
 
 
 def test_a_drained_replica_still_serves_its_own_until_it_is_gone() -> None:
     asked = [*_steady(1, "b1", 4.3, 4.9), *_steady(2, "b1", 0, 4.3), Asked(2, 4.5, boot="b0", replica="r0")]
-    assert at_risk(requests(asked), state_removals(_taken("terminate", 4.2, took=1.0))) == {1, 2}
+    assert find_sessions_at_risk(requests(asked), find_state_removals(_taken("terminate", 4.2, took=1.0))) == {1, 2}
 
 
 def test_who_meets_a_replica_after_its_pause_was_not_at_risk() -> None:
     asked = [*_steady(1, "b1", 0, 4), *_steady(2, "b1", 8, 9)]
-    assert at_risk(requests(asked), state_removals(_taken("pause", 4.2, healed=7.0))) == {1}
+    assert find_sessions_at_risk(requests(asked), find_state_removals(_taken("pause", 4.2, healed=7.0))) == {1}
 
 
 def test_the_death_of_the_store_puts_all_at_risk_that_had_written() -> None:
     asked = [*_steady(1, "b1", 0, 4), *_steady(2, "b0", 0, 4), Asked(3, 1, boot="b1"), *_steady(4, "b0", 5, 6)]
-    assert at_risk(requests(asked), state_removals(_taken("kill_store", 4.2))) == {1, 2}
+    assert find_sessions_at_risk(requests(asked), find_state_removals(_taken("kill_store", 4.2))) == {1, 2}
 
 
 def test_every_replica_of_a_deploy_is_a_death_of_its_own() -> None:
     events = [event for number, t in ((0, 1.0), (1, 2.0)) for event in _deployed(number, t)]
-    assert [(death.boot, death.reborn) for death in state_removals(events)] == [("b0", "b0'"), ("b1", "b1'")]
+    assert [(death.boot, death.reborn) for death in find_state_removals(events)] == [("b0", "b0'"), ("b1", "b1'")]
     asked = [*_steady(1, "b0", 0, 1), *_steady(1, "b1", 1.2, 2), *_steady(2, "b2", 0, 3)]
-    assert at_risk(requests(asked), state_removals(events)) == {1}
+    assert find_sessions_at_risk(requests(asked), find_state_removals(events)) == {1}
 
 
 def _deployed(number: int, t: float) -> list[Event]:
@@ -213,15 +214,15 @@ def _deployed(number: int, t: float) -> list[Event]:
 )
 def test_a_loss_is_told_by_what_took_the_state_away(kind: str, cause: str) -> None:
     loss = Loss(t_ns=0, birth_before="x", birth_after="y", boot_before="b1", boot_after="b0", writes=1)
-    assert cause_of(loss, state_removals(_taken(kind, 4.2))) == cause
+    assert find_cause(loss, find_state_removals(_taken(kind, 4.2))) == cause
 
 
 def test_a_loss_before_the_store_died_is_not_its_doing() -> None:
     def loss(t: float) -> Loss:
         return Loss(int(t * 1e9), birth_before="x", birth_after="y", boot_before="b0", boot_after="b2", writes=1)
 
-    taken = state_removals(_taken("kill_store", 4.2))
-    assert (cause_of(loss(3.0), taken), cause_of(loss(5.0), taken)) == ("moved", "store_died")
+    taken = find_state_removals(_taken("kill_store", 4.2))
+    assert (find_cause(loss(3.0), taken), find_cause(loss(5.0), taken)) == ("moved", "store_died")
 
 
 def _states(*told: tuple[float, str]) -> list[Event]:
@@ -250,7 +251,9 @@ def test_without_a_failing_request_nothing_is_gray_and_without_the_balancers_wor
 def test_a_surge_is_the_worst_second_of_beginnings_over_the_mean_before() -> None:
     begun = [Asked(session, session * 0.5) for session in range(1, 8)]  # two a second
     lost = [
-        SessionVerdict(session=n, lost=True, losses=(Loss(int(4.5e9), "x", "y", "b0", "b1", 1),), kind="lost")
+        SessionVerdict(
+            session=n, lost=True, losses=(Loss(int(4.5e9), "x", "y", "b0", "b1", 1),), outcome=SessionOutcome.LOST
+        )
         for n in range(1, 7)
     ]
     found = fold(observed(begun, kill_at(4.0, healed=5.0), lost)).faults[0].surge

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from harness.analysis.scaling.laws import Estimate, Fit, Law, Point, aicc, fit, usl
+from harness.analysis.scaling.laws import Estimate, Fit, Law, Point, aicc, fit_laws, usl
 
 SIZES = (1, 2, 4, 8, 12, 16, 24, 32)
 
@@ -18,24 +18,24 @@ def _law(found: Fit, name: str) -> Law:
 
 
 def test_without_noise_the_parameters_come_back() -> None:
-    law = _law(fit(_points(100, 0.05, 0.002)), "usl")
+    law = _law(fit_laws(_points(100, 0.05, 0.002)), "usl")
     assert (law.g.value, law.a.value, law.b.value) == pytest.approx((100, 0.05, 0.002), rel=1e-3)
 
 
 @pytest.mark.parametrize(("a", "b", "name"), [(0.0, 0.0, "linear"), (0.2, 0.0, "amdahl"), (0.05, 0.004, "usl")])
 def test_the_law_that_made_the_points_is_chosen(a: float, b: float, name: str) -> None:
-    chosen = [fit(_points(100, a, b, noise=0.01, seed=seed)).chosen for seed in range(5)]
+    chosen = [fit_laws(_points(100, a, b, noise=0.01, seed=seed)).chosen for seed in range(5)]
     assert sum(law is not None and law.name == name for law in chosen) >= 4
 
 
 def test_four_sizes_do_not_tell_of_a_peak() -> None:
-    found = fit(_points(100, 0.05, 0.01, sizes=(1, 2, 4, 8), noise=0.02))
+    found = fit_laws(_points(100, 0.05, 0.01, sizes=(1, 2, 4, 8), noise=0.02))
     assert "usl" not in {law.name for law in found.laws}
     assert found.peak is None and "do not tell" in found.sentence
 
 
 def test_two_sizes_are_too_few() -> None:
-    assert fit(_points(100, 0, 0, sizes=(1, 2))).chosen is None
+    assert fit_laws(_points(100, 0, 0, sizes=(1, 2))).chosen is None
 
 
 def test_where_coherency_may_be_nothing_the_peak_has_no_upper_end() -> None:
@@ -46,13 +46,13 @@ def test_where_coherency_may_be_nothing_the_peak_has_no_upper_end() -> None:
 
 def test_points_that_the_driver_bound_are_left_out() -> None:
     points = [*_points(100, 0, 0), Point(64, 900, "driver", usable=False)]
-    found = fit(points)
+    found = fit_laws(points)
     assert len(found.points) == len(SIZES) and found.chosen is not None and found.chosen.name == "linear"
     assert found.reach == 64
 
 
 def test_efficiency_is_against_the_smallest_size() -> None:
-    found = fit([Point(1, 100, "x"), Point(2, 190, "x"), Point(4, 360, "x")])
+    found = fit_laws([Point(1, 100, "x"), Point(2, 190, "x"), Point(4, 360, "x")])
     assert found.efficiency(Point(4, 360, "x")) == pytest.approx(0.9)
 
 
@@ -64,12 +64,12 @@ def test_the_correction_of_few_points_grows_as_they_get_fewer() -> None:
 def test_in_200_trials_with_noise_of_5_percent_the_truth_lies_within_the_intervals() -> None:
     inside = 0
     for seed in range(200):
-        law = _law(fit(_points(100, 0.05, 0.002, noise=0.05, seed=seed)), "usl")
+        law = _law(fit_laws(_points(100, 0.05, 0.002, noise=0.05, seed=seed)), "usl")
         inside += law.g.holds(100) and law.a.holds(0.05) and law.b.holds(0.002)
     assert inside >= 180
 
 
 @pytest.mark.slow
 def test_of_a_line_with_noise_no_peak_is_told() -> None:
-    told = [fit(_points(100, 0.0, 0.0, noise=0.05, seed=seed)).peak for seed in range(60)]
+    told = [fit_laws(_points(100, 0.0, 0.0, noise=0.05, seed=seed)).peak for seed in range(60)]
     assert sum(peak is not None and peak[1] is not None for peak in told) <= 3

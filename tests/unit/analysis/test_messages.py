@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from harness.analysis.metrics.fold import fold
-from harness.analysis.metrics.messages import messages
-from harness.analysis.run_analysis import finding
+from harness.analysis.metrics.messages import compute_message_figures
+from harness.analysis.run_analysis import summarize_finding
 from harness.oracle.judge import SessionVerdict
 from harness.report.table import heard
 from harness.results.summary import ArmFigures, DesignSummary, MessageFigures
@@ -29,7 +29,7 @@ def told(rows: list[Row], *, judgements: list[SessionVerdict] = ROOM, fault: flo
         if method == "OPEN":
             first[session] = False
     table["reconnected"] = marks
-    found = messages(table, judgements, kill_at(fault) if fault is not None else [], 0.0, 20.0)
+    found = compute_message_figures(table, judgements, kill_at(fault) if fault is not None else [], 0.0, 20.0)
     assert found is not None
     return found
 
@@ -41,7 +41,7 @@ def both(until: float = 15.0) -> list[Row]:
 
 def test_an_arm_without_websockets_has_no_messages() -> None:
     assert fold(observed([Asked(1, 1)])).messages is None
-    assert messages(frame([Row(1, "SEND", 1, 5)]), [], [], 0, 10) is None
+    assert compute_message_figures(frame([Row(1, "SEND", 1, 5)]), [], [], 0, 10) is None
 
 
 def test_messages_are_counted_a_hearer() -> None:
@@ -109,7 +109,7 @@ def test_a_design_delivers_where_nothing_is_lost_repeated_or_disordered(
     counts: dict[str, int], result: Result, word: str
 ) -> None:
     arms = {"fault": arm(**counts)}
-    design = DesignSummary({}, arms, finding(arms))
+    design = DesignSummary({}, arms, summarize_finding(arms))
     assert delivers("d").check(design)[0] is result and design.finding == word
     lost = {True: Result.PASS, False: Result.FAIL}[bool(counts.get("lost"))]
     assert loses_messages("d").check(design)[0] is (lost if counts.get("due", 5) else Result.UNKNOWN)
@@ -118,5 +118,5 @@ def test_a_design_delivers_where_nothing_is_lost_repeated_or_disordered(
 def test_the_reconnected_mark_is_what_counts() -> None:
     table = frame([Row(1, "OPEN", 1), Row(1, "OPEN", 2)])
     assert isinstance(table, pd.DataFrame)
-    found = messages(table.assign(reconnected=[0, 1]), [], [], 0, 10)
+    found = compute_message_figures(table.assign(reconnected=[0, 1]), [], [], 0, 10)
     assert found is not None and found.reconnects == 1

@@ -4,7 +4,8 @@ from typing import Any
 import pytest
 
 from harness.analysis.metrics.fold import fold
-from harness.analysis.run_analysis import calibrate, finding
+from harness.analysis.run_analysis import compute_calibration, summarize_finding
+from harness.oracle.outcome import SessionOutcome
 from harness.results.summary import ArmFigures, Controls, DesignSummary, Summary
 from harness.results.verdicts import Result, Verdict, worst
 from harness.scenario.expectations import clean_control, finds, keeps, loses_the_at_risk, zero
@@ -18,7 +19,7 @@ def _arm(**sessions: Any) -> ArmFigures:
 
 
 def _summary(**arms: ArmFigures) -> Summary:
-    design = DesignSummary({}, arms, finding(arms))
+    design = DesignSummary({}, arms, summarize_finding(arms))
     return Summary("s", "r", {"d": design}, Controls(None, None))
 
 
@@ -45,12 +46,12 @@ def test_the_worst_verdict_wins_and_fail_outweighs_unknown() -> None:
     ],
 )
 def test_the_finding_is_the_gravest_thing_that_happened(sessions: dict[str, int], word: str) -> None:
-    assert finding({"fault": _arm(**sessions)}) == word
+    assert summarize_finding({"fault": _arm(**sessions)}) == word
 
 
 def test_the_finding_speaks_of_the_fault_arm_where_there_is_one() -> None:
-    assert finding({"control": _arm(lost=1), "fault": _arm()}) == "kept"
-    assert finding({"control": _arm(lost=1)}) == "lost"
+    assert summarize_finding({"control": _arm(lost=1), "fault": _arm()}) == "kept"
+    assert summarize_finding({"control": _arm(lost=1)}) == "lost"
 
 
 def test_any_lost_write_breaks_keeps() -> None:
@@ -105,9 +106,11 @@ def test_a_zero_is_told_with_its_n_and_bound() -> None:
 
 
 def test_calibration_is_diagonal_only_if_every_bug_is_named_and_nothing_else(judgement: Any) -> None:
-    good = [judgement(owner="u1", kind="lost"), judgement(owner="u2", kind="none")]
-    assert calibrate(good, {"u1": "lose", "u2": "none"}).diagonal
-    assert not calibrate(good, {"u1": "lose", "u2": "drop"}).diagonal
-    alarm = calibrate([*good, judgement(owner="u3", kind="stale")], {"u1": "lose", "u2": "none"})
-    assert not alarm.diagonal and alarm.matrix["none"] == {"none": 1, "stale": 1}
-    assert not calibrate(good[:1], {"u1": "lose", "u2": "none"}).diagonal
+    good = [judgement(owner="u1", outcome=SessionOutcome.LOST), judgement(owner="u2")]
+    assert compute_calibration(good, {"u1": "lose", "u2": "none"}).diagonal
+    assert not compute_calibration(good, {"u1": "lose", "u2": "drop"}).diagonal
+    alarm = compute_calibration(
+        [*good, judgement(owner="u3", outcome=SessionOutcome.STALE)], {"u1": "lose", "u2": "none"}
+    )
+    assert not alarm.diagonal and alarm.matrix[SessionOutcome.KEPT] == {SessionOutcome.KEPT: 1, SessionOutcome.STALE: 1}
+    assert not compute_calibration(good[:1], {"u1": "lose", "u2": "none"}).diagonal

@@ -1,4 +1,4 @@
-from harness.analysis.metrics.sagas import sagas
+from harness.analysis.metrics.sagas import compute_saga_figures
 from harness.observations.events import Effect
 
 
@@ -7,12 +7,12 @@ def deeds(op: int, *whats: str, boot: str = "b1") -> list[Effect]:
 
 
 def test_a_journal_without_sagas_has_none_to_judge() -> None:
-    assert sagas([]) is None
-    assert sagas(deeds(1, "checkout", "order")) is None
+    assert compute_saga_figures([]) is None
+    assert compute_saga_figures(deeds(1, "checkout", "order")) is None
 
 
 def test_what_is_paid_and_shipped_or_wholly_undone_is_at_its_end() -> None:
-    found = sagas(
+    found = compute_saga_figures(
         [
             *deeds(1, "reserve", "pay", "ship"),
             *deeds(2, "reserve", "release"),
@@ -33,20 +33,20 @@ def test_whatever_is_neither_is_half_done_and_told_by_its_last_deed() -> None:
         ("reserve", "ship"),
         ("reserve", "pay", "ship", "refund"),
     )
-    found = sagas([deed for op, half in enumerate(halves) for deed in deeds(op, *half)])
+    found = compute_saga_figures([deed for op, half in enumerate(halves) for deed in deeds(op, *half)])
     assert found is not None
     assert (found.half_done, found.shipped, found.undone) == (6, 0, 0)
     assert found.left_after == {"reserve": 1, "pay": 1, "refund": 2, "release": 1, "ship": 1}
 
 
 def test_a_deed_done_twice_is_told() -> None:
-    found = sagas(deeds(1, "reserve", "pay", "pay", "ship"))
+    found = compute_saga_figures(deeds(1, "reserve", "pay", "pay", "ship"))
     assert found is not None
     assert (found.repeated, found.shipped) == (1, 1)
 
 
 def test_a_saga_brought_to_its_end_by_another_start_was_resumed_and_is_told_by_where_it_was_left() -> None:
-    found = sagas(
+    found = compute_saga_figures(
         [
             *deeds(1, "reserve", "pay"),
             *deeds(2, "reserve"),

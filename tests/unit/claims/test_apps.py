@@ -6,6 +6,7 @@ import pytest
 
 from harness import claims
 from harness.claims import ClaimVerdict, Runs
+from harness.oracle.outcome import SessionOutcome
 from harness.results.summary import ArmFigures, DesignSummary, EndpointStats, FaultFigures, Summary
 from tests.support import charts as fakes
 
@@ -24,7 +25,7 @@ def arm(names: dict[str, EndpointStats], **sessions: int) -> ArmFigures:
 
 
 def run(scenario: str, designs: dict[str, dict[str, ArmFigures]]) -> Runs:
-    made = {name: DesignSummary({}, arms, "kept") for name, arms in designs.items()}
+    made = {name: DesignSummary({}, arms, SessionOutcome.KEPT) for name, arms in designs.items()}
     controls = replace(DRAWN.controls, calibration=None)
     return Runs({scenario: Summary(scenario, "now", made, controls)})
 

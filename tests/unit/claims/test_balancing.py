@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from harness import claims
 from harness.claims import ClaimVerdict, Runs
+from harness.oracle.outcome import SessionOutcome
 from harness.results.summary import ArmFigures, DesignSummary, RequestCounts, Spread, Summary
 from tests.support import charts as fakes
 
@@ -23,7 +24,7 @@ def arm(cv: float = 0.0, causes: dict[str, int] | None = None, errors: int = 0, 
 
 
 def summary(scenario: str, designs: dict[str, dict[str, ArmFigures]]) -> Summary:
-    made = {name: DesignSummary({}, arms, "kept") for name, arms in designs.items()}
+    made = {name: DesignSummary({}, arms, SessionOutcome.KEPT) for name, arms in designs.items()}
     return Summary(scenario, "now", made, replace(DRAWN.controls, calibration=None))
 
 

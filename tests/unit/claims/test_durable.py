@@ -9,6 +9,7 @@ import pytest
 from harness import claims
 from harness.claims import ClaimFinding, ClaimVerdict, Runs
 from harness.claims.durable import CAUGHT_UP
+from harness.oracle.outcome import SessionOutcome
 from harness.results.summary import ArmFigures, DesignSummary, EndpointStats, FaultFigures, Phases, Sagas, Summary
 from tests.support import charts as fakes
 
@@ -48,7 +49,10 @@ def runs(**scenarios: dict[str, ArmFigures]) -> Runs:
     return Runs(
         {
             name: Summary(
-                name, "now", {key: DesignSummary({}, {"fault": one}, "x") for key, one in arms.items()}, controls
+                name,
+                "now",
+                {key: DesignSummary({}, {"fault": one}, SessionOutcome.KEPT) for key, one in arms.items()},
+                controls,
             )
             for name, arms in scenarios.items()
         }

@@ -5,6 +5,7 @@ from dataclasses import replace
 from harness import claims
 from harness.claims import ClaimVerdict, Runs
 from harness.claims.replication import REPLICATED
+from harness.oracle.outcome import SessionOutcome
 from harness.results.summary import ArmFigures, DesignSummary, FaultFigures, Summary
 from tests.support import charts as fakes
 
@@ -29,7 +30,10 @@ def runs(node: int = 0, nats: int = 0, redis: int = 100, sentinel: int = 5, satu
     return Runs(
         {
             name: Summary(
-                name, "now", {d: DesignSummary({}, {"fault": one}, "kept") for d, one in arms.items()}, controls
+                name,
+                "now",
+                {d: DesignSummary({}, {"fault": one}, SessionOutcome.KEPT) for d, one in arms.items()},
+                controls,
             )
             for name, arms in found.items()
         }

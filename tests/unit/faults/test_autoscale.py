@@ -10,7 +10,7 @@ from harness.common.clock import Clock
 from harness.common.errors import UsageError
 from harness.faults import Autoscale
 from harness.faults.autoscale import Gauge, Look, cpu
-from harness.faults.fault import Instantaneous, Observation
+from harness.faults.fault import Observation
 from harness.faults.scale import Grow, Retire
 from harness.faults.timeline import timeline
 from harness.observations.samples import Sample
@@ -134,4 +134,4 @@ def test_what_cannot_be_kept_is_refused(wrong: dict[str, object]) -> None:
 def test_it_begins_with_a_size_that_it_may_keep_and_ends_by_itself() -> None:
     with pytest.raises(UsageError, match="there are 5"):
         LOOP.check(5)
-    assert isinstance(LOOP, Instantaneous)
+    assert LOOP.passes

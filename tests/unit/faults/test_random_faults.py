@@ -37,5 +37,5 @@ def test_they_come_about_so_often_as_was_asked_for_and_of_every_kind() -> None:
 
 @pytest.mark.parametrize("wrong", [{"lasting": "3s"}, {"end": "2500ms"}, {"replicas": 0}])
 def test_where_there_is_no_room_it_is_refused(wrong: dict[str, str]) -> None:
-    with pytest.raises(UsageError, match="by_chance needs"):
+    with pytest.raises(UsageError, match="random_faults needs"):
         random_faults(1, **{"begin": "2s", "end": "60s", "replicas": 3, "every": "3s", "lasting": "1s", **wrong})  # type: ignore[arg-type]  # one of them is wrong

@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.faults import Shell, Undo
-from harness.faults.fault import Reversible, Revert
+from harness.faults import Heal, Shell
+from harness.faults.fault import Reversible
 from tests.support.clocks_and_topology import FakeTopology
 
 
@@ -49,4 +49,4 @@ async def test_what_it_leaves_in_the_background_is_not_waited_for(tmp_path: Path
 def test_all_its_commands_are_known_beforehand() -> None:
     fault = Shell("a", undo="b", evidence="c")
     assert fault.commands == ("a", "c", "b")
-    assert isinstance(fault, Reversible) and isinstance(Undo(), Revert) and Undo().ends == fault.kind
+    assert isinstance(fault, Reversible) and Heal(fault).ends == fault.kind

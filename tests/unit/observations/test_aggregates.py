@@ -21,12 +21,12 @@ def test_times_at_once_are_counted_as_one_by_one(times: list[int]) -> None:
     one_by_one = HdrHistogram(1, HOUR // UNIT_NS, 3)
     for time in times:
         assert one_by_one.record_value(time // UNIT_NS)
-    assert counted(times).encoded() == one_by_one.encode().decode()
+    assert counted(times).encode() == one_by_one.encode().decode()
 
 
 @given(TIMES, TIMES, st.sampled_from([0, 50, 90, 99, 99.9, 100]))
 def test_merged_histograms_are_that_of_all_times(some: list[int], others: list[int], percentile: float) -> None:
-    merged = Histogram.decoded(counted(some).encoded())
+    merged = Histogram.decode(counted(some).encode())
     merged.merge(counted(others))
     assert merged.milliseconds(percentile) == counted(some + others).milliseconds(percentile)
 
@@ -50,7 +50,7 @@ def test_several_are_one_and_come_back_as_they_were() -> None:
         AggregateStats(counted([ms * 10**6]), counted([10**6]), ms, 1, 2, 3, 40, 50, 6, 7, replicas)
         for ms, replicas in ((5, {"r0": 5}), (9, {"r0": 1, "r1": 8}))
     )
-    whole = AggregateStats.from_json(AggregateStats.total([first, second]).to_json())
+    whole = AggregateStats.from_json(AggregateStats.combine([first, second]).to_json())
     assert (whole.ok, whole.failed, whole.in_doubt, whole.attempted, whole.correct) == (14, 2, 4, 20, 6)
     assert (whole.bytes_sent, whole.bytes_received, whole.moved, whole.wrong) == (80, 100, 12, 14)
     assert whole.per_replica == {"r0": 6, "r1": 8}

@@ -102,14 +102,14 @@ def login(client: Client) -> None:
 
 
 DEEDS: dict[str, list[Deed]] = {
-    "lost_write": [drop, drop_openly],
-    "duplicate": [duplicate, duplicate_late, duplicate_in_doubt],
+    "lost_writes": [drop, drop_openly],
+    "duplicated": [duplicate, duplicate_late, duplicate_in_doubt],
     "stale": [stale],
     "rolled_back": [rollback],
     "lost": [lose, empty],
     "leaked": [leak],
     "forced_login": [login],
-    "none": [lambda client: None],
+    "kept": [lambda client: None],
 }
 CASES = [(kind, deed) for kind, deeds in DEEDS.items() for deed in deeds]
 
@@ -127,17 +127,17 @@ def one(seed: int, deed: Deed, network: Network, before: int, after: int) -> tup
 
 
 def check(kind: str, client: Client, verdict: SessionVerdict) -> None:
-    assert verdict.kind == kind, verdict
+    assert verdict.outcome == kind, verdict
     assert verdict.acknowledged == len(client.acknowledged)
     assert verdict.lost_writes == len(client.gone), verdict
-    assert verdict.duplicates == (kind == "duplicate"), verdict
+    assert verdict.duplicates == (kind == "duplicated"), verdict
     assert verdict.unexplained == 0, verdict
     assert not verdict.unknown
     assert verdict.lost == (kind == "lost") and len(verdict.losses) == (kind == "lost")
     assert verdict.leaked == (kind == "leaked")
     assert verdict.forced_login == (kind == "forced_login")
     assert verdict.stale == (kind == "stale")
-    assert verdict.rolled_back == (kind in ("lost_write", "rolled_back"))
+    assert verdict.rolled_back == (kind in ("lost_writes", "rolled_back"))
     assert sum(loss.writes for loss in verdict.losses) == (len(client.gone) if kind == "lost" else 0)
 
 
@@ -208,7 +208,7 @@ def test_a_lost_write_beside_a_recovered_one_is_found_though_the_count_is_right(
     client.cell.keep([*client.cell.ops[:2], *client.cell.ops[3:], dropped])
     assert client.read() is Anomaly.UNEXPLAINED
     verdict = client.end()
-    assert (verdict.kind, verdict.lost_writes, verdict.recovered) == ("lost_write", 1, 1)
+    assert (verdict.outcome, verdict.lost_writes, verdict.recovered) == ("lost_writes", 1, 1)
 
 
 def killed(rng: random.Random, sessions: int) -> None:
@@ -241,7 +241,7 @@ def killed(rng: random.Random, sessions: int) -> None:
         if few_in_doubt(client):
             assert verdict.lost == bool(lost[number]), verdict
             assert [(loss.boot_before, loss.writes) for loss in verdict.losses] == lost[number], verdict
-            assert verdict.kind == ("lost" if lost[number] else "none")
+            assert verdict.outcome == ("lost" if lost[number] else "kept")
 
 
 def test_exactly_the_sessions_of_the_killed_replicas_are_lost() -> None:
@@ -265,7 +265,7 @@ def test_reads_from_a_lagging_replica_are_stale_and_nothing_else() -> None:
                 client.read(lagging.tally())
         verdict = client.end()
         if few_in_doubt(client) and client.ledger.testimony().recovered == ():
-            assert verdict.kind == ("stale" if stale_reads else "none"), (seed, verdict)
+            assert verdict.outcome == ("stale" if stale_reads else "kept"), (seed, verdict)
         assert verdict.lost_writes == verdict.duplicates == verdict.unexplained == 0
 
 

@@ -5,11 +5,12 @@ import pytest
 from harness.common.errors import UsageError
 from harness.observations.requests import Anomaly, Outcome
 from harness.oracle.history import SessionHistory
-from harness.oracle.judge import KINDS, SessionVerdict, judge
+from harness.oracle.judge import SessionVerdict, judge
 from harness.oracle.ledger import MAX_KEPT, MAX_SHIFTS, Ledger
 from harness.oracle.models import Items
 from harness.oracle.observed import Observed, Tally, tally_of
 from harness.oracle.operations import op_text, operation, token
+from harness.oracle.outcome import SessionOutcome
 from tests.support.world import SEED, Cell
 
 OK, FAILED, IN_DOUBT = Outcome
@@ -105,7 +106,7 @@ def test_a_birth_that_returns_whole_was_staleness_and_no_loss(talk: Talk) -> Non
     assert talk.read() is Anomaly.STALE
     assert not talk.ledger.lost
     verdict = talk.judged()
-    assert (verdict.kind, verdict.lost, verdict.lost_writes, verdict.losses) == ("stale", False, 0, ())
+    assert (verdict.outcome, verdict.lost, verdict.lost_writes, verdict.losses) == ("stale", False, 0, ())
 
 
 def test_of_two_lives_the_one_that_is_not_there_at_the_end_is_lost(talk: Talk) -> None:
@@ -116,7 +117,7 @@ def test_of_two_lives_the_one_that_is_not_there_at_the_end_is_lost(talk: Talk) -
     talk.cell = first
     assert talk.read() is Anomaly.STALE
     verdict = talk.judged()
-    assert (verdict.kind, verdict.stale, verdict.lost_writes) == ("lost", True, 2)
+    assert (verdict.outcome, verdict.stale, verdict.lost_writes) == ("lost", True, 2)
     assert [(loss.birth_before, loss.writes) for loss in verdict.losses] == [("b2", 2)]
 
 
@@ -136,7 +137,7 @@ def test_nothing_left_under_the_same_birth_is_a_loss(talk: Talk) -> None:
     talk.cell.keep([])
     assert talk.read() is Anomaly.LOST
     verdict = talk.judged()
-    assert (verdict.kind, verdict.lost_writes, len(verdict.losses)) == ("lost", 2, 1)
+    assert (verdict.outcome, verdict.lost_writes, len(verdict.losses)) == ("lost", 2, 1)
 
 
 def test_a_dip_is_flagged_at_its_first_reply_and_is_stale_once_the_state_is_back(talk: Talk) -> None:
@@ -144,7 +145,7 @@ def test_a_dip_is_flagged_at_its_first_reply_and_is_stale_once_the_state_is_back
     old = talk.cell.tally()
     talk.writes(2)
     assert [talk.read(old), talk.read(old), talk.read()] == [Anomaly.ROLLED_BACK, Anomaly.NONE, Anomaly.NONE]
-    assert talk.judged().kind == "stale"
+    assert talk.judged().outcome == "stale"
 
 
 def test_a_dip_that_is_written_upon_is_a_rollback(talk: Talk) -> None:
@@ -152,7 +153,7 @@ def test_a_dip_that_is_written_upon_is_a_rollback(talk: Talk) -> None:
     talk.cell.keep(talk.cell.ops[:2])
     assert [talk.read(), talk.write(), talk.write()] == [Anomaly.ROLLED_BACK, Anomaly.NONE, Anomaly.NONE]
     verdict = talk.judged()
-    assert (verdict.kind, verdict.lost_writes, verdict.rolled_back, verdict.lost) == ("rolled_back", 2, True, False)
+    assert (verdict.outcome, verdict.lost_writes, verdict.rolled_back, verdict.lost) == ("rolled_back", 2, True, False)
 
 
 def test_somebody_elses_session_is_a_leak_and_changes_nothing_else(talk: Talk) -> None:
@@ -161,7 +162,7 @@ def test_somebody_elses_session_is_a_leak_and_changes_nothing_else(talk: Talk) -
     assert talk.read(other.tally()) is Anomaly.LEAKED
     assert talk.read() is Anomaly.NONE
     verdict = talk.judged()
-    assert (verdict.kind, verdict.leaked, verdict.lost_writes) == ("leaked", True, 0)
+    assert (verdict.outcome, verdict.leaked, verdict.lost_writes) == ("leaked", True, 0)
 
 
 def test_a_leak_is_seen_by_the_owner_alone(talk: Talk) -> None:
@@ -173,7 +174,7 @@ def test_a_first_write_under_another_birth_than_was_read_loses_nothing(talk: Tal
     talk.read()
     talk.cell = Cell("b2")
     assert talk.write() is Anomaly.NONE
-    assert talk.judged().kind == "none"
+    assert talk.judged().outcome == "kept"
 
 
 def test_a_dip_on_its_way_back_that_stops_short_was_stale_for_a_part(talk: Talk) -> None:
@@ -183,7 +184,7 @@ def test_a_dip_on_its_way_back_that_stops_short_was_stale_for_a_part(talk: Talk)
         talk.cell.keep(ops[:left])
         assert talk.read() is Anomaly.ROLLED_BACK
     verdict = talk.judged()
-    assert (verdict.kind, verdict.stale, verdict.lost_writes) == ("lost_write", True, 1)
+    assert (verdict.outcome, verdict.stale, verdict.lost_writes) == ("lost_writes", True, 1)
 
 
 def test_a_write_recovered_in_a_fork_does_not_hide_that_the_whole_came_back(talk: Talk) -> None:
@@ -198,7 +199,7 @@ def test_a_write_recovered_in_a_fork_does_not_hide_that_the_whole_came_back(talk
     talk.cell.keep([*whole, op])
     assert talk.read() is Anomaly.NONE
     verdict = talk.judged()
-    assert (verdict.kind, verdict.recovered, verdict.lost_writes) == ("stale", 1, 0)
+    assert (verdict.outcome, verdict.recovered, verdict.lost_writes) == ("stale", 1, 0)
 
 
 def test_a_duplicate_that_was_shown_counts_though_it_is_gone_again(talk: Talk) -> None:
@@ -207,7 +208,7 @@ def test_a_duplicate_that_was_shown_counts_though_it_is_gone_again(talk: Talk) -
     twice.apply(twice.ops[1])
     assert [talk.read(twice.tally()), talk.read()] == [Anomaly.DUPLICATE, Anomaly.NONE]
     verdict = talk.judged()
-    assert (verdict.kind, verdict.duplicates, verdict.stale) == ("duplicate", 1, False)
+    assert (verdict.outcome, verdict.duplicates, verdict.stale) == ("duplicated", 1, False)
 
 
 def test_what_came_back_together_with_a_duplicate_was_stale(talk: Talk) -> None:
@@ -219,7 +220,7 @@ def test_what_came_back_together_with_a_duplicate_was_stale(talk: Talk) -> None:
     talk.cell.keep([*ops, talk.cell.ops[-1], talk.cell.ops[-1]])
     assert talk.read() is Anomaly.DUPLICATE
     verdict = talk.judged()
-    assert (verdict.kind, verdict.duplicates, verdict.stale, verdict.lost_writes) == ("duplicate", 1, True, 0)
+    assert (verdict.outcome, verdict.duplicates, verdict.stale, verdict.lost_writes) == ("duplicated", 1, True, 0)
 
 
 def test_an_emptied_state_that_is_written_upon_and_then_replaced_by_the_old_one_costs_that_write(talk: Talk) -> None:
@@ -231,7 +232,7 @@ def test_an_emptied_state_that_is_written_upon_and_then_replaced_by_the_old_one_
     talk.cell = old
     assert talk.read() is Anomaly.STALE
     verdict = talk.judged()
-    assert (verdict.kind, verdict.lost, verdict.stale, verdict.lost_writes) == ("lost_write", False, True, 1)
+    assert (verdict.outcome, verdict.lost, verdict.stale, verdict.lost_writes) == ("lost_writes", False, True, 1)
 
 
 def test_a_life_left_twice_is_lost_once_and_by_the_last_time(talk: Talk) -> None:
@@ -261,7 +262,7 @@ def test_where_too_many_failures_are_forgotten_a_loss_is_counted_but_not_explain
     talk.cell.keep(talk.cell.ops[:-1])
     talk.read()
     verdict = talk.judged()
-    assert (verdict.kind, verdict.unexplained, verdict.lost_writes) == ("unexplained", 1, 1)
+    assert (verdict.outcome, verdict.unexplained, verdict.lost_writes) == ("unexplained", 1, 1)
 
 
 def test_a_write_in_doubt_may_appear_late_and_must_then_stay(talk: Talk) -> None:
@@ -275,14 +276,14 @@ def test_a_write_in_doubt_may_appear_late_and_must_then_stay(talk: Talk) -> None
     talk.cell.keep(without)
     assert talk.read() is Anomaly.ROLLED_BACK
     verdict = talk.judged()
-    assert (verdict.kind, verdict.lost_writes, verdict.recovered, verdict.in_doubt) == ("rolled_back", 0, 1, 1)
+    assert (verdict.outcome, verdict.lost_writes, verdict.recovered, verdict.in_doubt) == ("rolled_back", 0, 1, 1)
 
 
 def test_a_refused_write_is_not_in_doubt(talk: Talk) -> None:
     op = talk.ledger.write()
     talk.settle(op, IN_DOUBT, None)
     verdict = talk.judged(frozenset({op}))
-    assert (verdict.kind, verdict.in_doubt) == ("none", 0)
+    assert (verdict.outcome, verdict.in_doubt) == ("kept", 0)
 
 
 @pytest.mark.parametrize("outcome", [IN_DOUBT, FAILED])
@@ -296,7 +297,7 @@ def test_a_write_that_cannot_have_been_applied_and_appears_is_a_defect_and_said_
     talk.cell.apply(op)
     talk.read()
     verdict = talk.judged(frozenset({op} if outcome is IN_DOUBT else ()))
-    assert (verdict.kind, verdict.unexplained, verdict.recovered, verdict.duplicates) == ("unexplained", 1, 0, 0)
+    assert (verdict.outcome, verdict.unexplained, verdict.recovered, verdict.duplicates) == ("unexplained", 1, 0, 0)
     assert any("Write 2 is there although" in sentence for sentence in verdict.why)
 
 
@@ -311,9 +312,9 @@ def test_more_than_twelve_in_doubt_leave_the_session_unknown_unless_the_log_refu
         talk.cell.apply(op)
     assert talk.read() is Anomaly.NONE
     verdict = talk.judged()
-    assert (verdict.kind, verdict.unknown, verdict.unexplained, verdict.acknowledged) == ("unknown", True, 0, 1)
+    assert (verdict.outcome, verdict.unknown, verdict.unexplained, verdict.acknowledged) == ("unknown", True, 0, 1)
     refuted = judge(talk.ledger.testimony(), frozenset(doubted[:1] + doubted[13:]))
-    assert (refuted.kind, refuted.unknown, refuted.recovered, refuted.in_doubt) == ("none", False, 10, 12)
+    assert (refuted.outcome, refuted.unknown, refuted.recovered, refuted.in_doubt) == ("kept", False, 10, 12)
 
 
 def test_a_write_may_be_tried_again_under_its_id(talk: Talk) -> None:
@@ -327,7 +328,7 @@ def test_a_write_may_be_tried_again_under_its_id(talk: Talk) -> None:
     talk.cell.apply(failed)
     assert talk.settle(failed, OK, talk.cell.tally()) is Anomaly.NONE
     verdict = talk.judged()
-    assert (verdict.kind, verdict.acknowledged, verdict.in_doubt) == ("none", 3, 0)
+    assert (verdict.outcome, verdict.acknowledged, verdict.in_doubt) == ("kept", 3, 0)
 
 
 def test_a_retry_that_is_applied_again_is_a_duplicate(talk: Talk) -> None:
@@ -338,7 +339,7 @@ def test_a_retry_that_is_applied_again_is_a_duplicate(talk: Talk) -> None:
     talk.cell.apply(op)
     assert talk.settle(op, OK, talk.cell.tally()) is Anomaly.DUPLICATE
     verdict = talk.judged()
-    assert (verdict.kind, verdict.duplicates, verdict.lost_writes) == ("duplicate", 1, 0)
+    assert (verdict.outcome, verdict.duplicates, verdict.lost_writes) == ("duplicated", 1, 0)
 
 
 def test_a_retry_that_fails_leaves_the_first_try_in_doubt(talk: Talk) -> None:
@@ -361,7 +362,7 @@ def test_a_forced_login_is_counted_apart_and_its_write_was_not_applied(talk: Tal
     talk.ledger.write()
     assert talk.ledger.forced_login(5, "r0") is Anomaly.FORCED_LOGIN
     verdict = talk.judged()
-    assert (verdict.kind, verdict.forced_login, verdict.in_doubt, verdict.lost) == ("forced_login", True, 0, False)
+    assert (verdict.outcome, verdict.forced_login, verdict.in_doubt, verdict.lost) == ("forced_login", True, 0, False)
 
 
 def test_without_a_final_read_the_session_is_unknown(talk: Talk) -> None:
@@ -369,21 +370,21 @@ def test_without_a_final_read_the_session_is_unknown(talk: Talk) -> None:
     talk.read(Cell("b2").tally())
     talk.ledger.final(IN_DOUBT, None, "", 9)
     verdict = judge(talk.ledger.testimony())
-    assert (verdict.kind, verdict.unknown, verdict.lost, verdict.acknowledged) == ("unknown", True, False, 2)
+    assert (verdict.outcome, verdict.unknown, verdict.lost, verdict.acknowledged) == ("unknown", True, False, 2)
 
 
 def test_a_final_read_of_somebody_elses_session_leaves_the_own_one_unknown(talk: Talk) -> None:
     talk.writes(2)
     talk.cell = Cell("b9", "somebody else")
     verdict = talk.judged()
-    assert (verdict.kind, verdict.unknown) == ("leaked", True)
+    assert (verdict.outcome, verdict.unknown) == ("leaked", True)
 
 
 def test_a_session_that_wrote_nothing_has_nothing_to_lose(talk: Talk) -> None:
     for birth in ("b1", "b2", "b3"):
         assert talk.read(Cell(birth).tally()) is Anomaly.NONE
     verdict = talk.judged()
-    assert (verdict.kind, verdict.acknowledged, verdict.unknown) == ("none", 0, False)
+    assert (verdict.outcome, verdict.acknowledged, verdict.unknown) == ("kept", 0, False)
 
 
 def test_a_session_lost_at_every_turn_takes_no_more_room_and_is_counted_in_full(talk: Talk) -> None:
@@ -393,7 +394,7 @@ def test_a_session_lost_at_every_turn_takes_no_more_room_and_is_counted_in_full(
     verdict = talk.judged()
     assert (verdict.lost_writes, verdict.unexplained) == (10 * MAX_SHIFTS - 1, 0)
     assert len(verdict.losses) + verdict.earlier_losses == 10 * MAX_SHIFTS - 1
-    assert (verdict.kind, verdict.rolled_back) == ("lost", False)
+    assert (verdict.outcome, verdict.rolled_back) == ("lost", False)
     assert len(json.dumps(talk.ledger.testimony().to_json())) < 20_000
 
 
@@ -402,7 +403,7 @@ def test_what_no_explanation_fits_is_unexplained_and_not_guessed(talk: Talk) -> 
     talk.cell.keep([*talk.cell.ops[1:], operation(SEED, 99, 1)])
     assert talk.read() is Anomaly.UNEXPLAINED
     verdict = talk.judged()
-    assert (verdict.kind, verdict.duplicates, verdict.lost_writes) == ("unexplained", 0, 0)
+    assert (verdict.outcome, verdict.duplicates, verdict.lost_writes) == ("unexplained", 0, 0)
 
 
 def test_testimony_and_judgement_survive_json(talk: Talk) -> None:
@@ -422,7 +423,7 @@ def test_testimony_and_judgement_survive_json(talk: Talk) -> None:
     assert SessionHistory.from_json(json.loads(json.dumps(testimony.to_json()))) == testimony
     assert SessionVerdict.from_json(json.loads(json.dumps(verdict.to_json()))) == verdict
     assert judge(SessionHistory.from_json(testimony.to_json())) == verdict
-    assert verdict.kind in KINDS
+    assert verdict.outcome in SessionOutcome
 
 
 def test_a_model_shared_between_sessions_is_refused() -> None:
@@ -437,4 +438,4 @@ def test_a_service_that_shows_its_birth_alone_is_judged_by_it() -> None:
     assert ledger.settle(0, OK, Observed("b2"), "r1", 5) is Anomaly.LOST
     ledger.final(OK, Observed("b2"), "r1", 9)
     verdict = judge(ledger.testimony())
-    assert (verdict.kind, verdict.lost_writes) == ("lost", 3)
+    assert (verdict.outcome, verdict.lost_writes) == ("lost", 3)

@@ -103,21 +103,21 @@ def test_a_service_that_keeps_its_word_is_never_accused(service: Service) -> Non
             else:
                 assert told.read() is Anomaly.NONE, seed
         verdict = told.judged()
-        assert verdict.kind == "none", (seed, verdict)
+        assert verdict.outcome == "kept", (seed, verdict)
 
 
 def test_a_state_that_is_gone_is_lost(service: Service) -> None:
     service.values.clear()
     assert service.read() is Anomaly.LOST
     verdict = service.judged()
-    assert (verdict.kind, verdict.lost_writes) == ("lost", 4)
+    assert (verdict.outcome, verdict.lost_writes) == ("lost", 4)
 
 
 def test_a_suffix_that_is_gone_is_rolled_back(service: Service) -> None:
     del service.values[-2:]
     assert service.read() is Anomaly.ROLLED_BACK
     verdict = service.judged()
-    assert (verdict.kind, verdict.lost_writes) == ("rolled_back", 2)
+    assert (verdict.outcome, verdict.lost_writes) == ("rolled_back", 2)
 
 
 def test_what_comes_back_was_stale(service: Service) -> None:
@@ -126,21 +126,21 @@ def test_what_comes_back_was_stale(service: Service) -> None:
     assert service.read() is Anomaly.ROLLED_BACK
     service.values = whole
     assert service.read() is Anomaly.NONE
-    assert service.judged().kind == "stale"
+    assert service.judged().outcome == "stale"
 
 
 def test_somebody_elses_state_is_a_leak(service: Service) -> None:
     service.owner = "somebody else"
     assert service.read() is Anomaly.LEAKED
     service.owner = "me"
-    assert service.judged().kind == "leaked"
+    assert service.judged().outcome == "leaked"
 
 
 def test_a_write_in_doubt_may_appear_at_once(service: Service) -> None:
     service.write(IN_DOUBT, applied=1)
     assert service.read() is Anomaly.NONE
     verdict = service.judged()
-    assert (verdict.kind, verdict.recovered, verdict.in_doubt) == ("none", 1, 1)
+    assert (verdict.outcome, verdict.recovered, verdict.in_doubt) == ("kept", 1, 1)
 
 
 def test_a_write_in_doubt_that_appears_and_goes_again_is_below_what_was_seen(service: Service) -> None:
@@ -148,16 +148,16 @@ def test_a_write_in_doubt_that_appears_and_goes_again_is_below_what_was_seen(ser
     service.read()
     service.values.pop()
     assert service.read() is Anomaly.ROLLED_BACK
-    assert service.judged().kind == "rolled_back"
+    assert service.judged().outcome == "rolled_back"
 
 
 def test_a_write_applied_twice_is_a_duplicate_where_the_state_shows_it(service: Service) -> None:
     found = service.write(applied=2)
     verdict = service.judged()
     if name(service) in ("set", "register"):
-        assert (found, verdict.kind) == (Anomaly.NONE, "none")
+        assert (found, verdict.outcome) == (Anomaly.NONE, "kept")
     else:
-        assert (found, verdict.kind, verdict.duplicates) == (Anomaly.DUPLICATE, "duplicate", 1)
+        assert (found, verdict.outcome, verdict.duplicates) == (Anomaly.DUPLICATE, "duplicated", 1)
 
 
 def test_a_write_lost_in_the_middle_is_found_where_the_state_shows_it(service: Service) -> None:
@@ -165,9 +165,9 @@ def test_a_write_lost_in_the_middle_is_found_where_the_state_shows_it(service: S
     found = service.read()
     verdict = service.judged()
     if name(service) == "register":
-        assert (found, verdict.kind) == (Anomaly.NONE, "none")
+        assert (found, verdict.outcome) == (Anomaly.NONE, "kept")
     else:
-        assert (found, verdict.kind, verdict.lost_writes) == (Anomaly.ROLLED_BACK, "lost_write", 1)
+        assert (found, verdict.outcome, verdict.lost_writes) == (Anomaly.ROLLED_BACK, "lost_writes", 1)
 
 
 def test_one_lost_beside_one_recovered_is_found_where_the_state_tells_writes_apart(service: Service) -> None:
@@ -176,7 +176,7 @@ def test_one_lost_beside_one_recovered_is_found_where_the_state_tells_writes_apa
     service.read()
     verdict = service.judged()
     if name(service) in TELLS_WRITES:
-        assert (verdict.kind, verdict.lost_writes, verdict.recovered) == ("lost_write", 1, 1)
+        assert (verdict.outcome, verdict.lost_writes, verdict.recovered) == ("lost_writes", 1, 1)
     else:
         assert verdict.lost_writes == 0
 
@@ -189,7 +189,7 @@ def test_what_nobody_wrote_is_unexplained(model: str) -> None:
     service.values.append("foreign")
     assert service.read() in (Anomaly.UNEXPLAINED, Anomaly.DUPLICATE)
     verdict = service.judged()
-    assert (verdict.kind, verdict.duplicates) == ("unexplained", 0)
+    assert (verdict.outcome, verdict.duplicates) == ("unexplained", 0)
 
 
 def test_a_counter_says_that_it_does_not_tell_which() -> None:
@@ -207,7 +207,7 @@ def test_a_register_overwritten_after_a_dip_claims_no_more_than_staleness() -> N
     service.values.pop()
     assert service.read() is Anomaly.ROLLED_BACK
     assert service.write() is Anomaly.NONE
-    assert service.judged().kind == "stale"
+    assert service.judged().outcome == "stale"
 
 
 def test_a_removed_item_must_stay_away() -> None:
@@ -218,7 +218,7 @@ def test_a_removed_item_must_stay_away() -> None:
     assert service.read() is Anomaly.NONE
     service.values.append("tea")
     assert service.read() in (Anomaly.UNEXPLAINED, Anomaly.DUPLICATE)
-    assert service.judged().kind == "unexplained"  # the removal undone, or the addition repeated
+    assert service.judged().outcome == "unexplained"  # the removal undone, or the addition repeated
 
 
 def test_an_item_added_again_or_in_doubt_is_no_anomaly() -> None:
@@ -230,7 +230,7 @@ def test_an_item_added_again_or_in_doubt_is_no_anomaly() -> None:
     assert service.read() is Anomaly.NONE
     service.values.append(Removed("tea"))
     assert service.read() is Anomaly.NONE
-    assert service.judged().kind == "none"
+    assert service.judged().outcome == "kept"
 
 
 @pytest.mark.parametrize("model", ["set", "log"])
@@ -240,7 +240,7 @@ def test_a_value_whose_write_failed_must_not_appear(model: str) -> None:
     service.write(FAILED, applied=0, value="milk")
     service.values.append("milk")
     assert service.read() is Anomaly.DUPLICATE
-    assert service.judged().kind == "unexplained"
+    assert service.judged().outcome == "unexplained"
 
 
 @pytest.mark.parametrize("model", ["set", "log"])
@@ -249,7 +249,7 @@ def test_a_value_written_again_after_it_failed_is_that_of_the_second_write(model
     service = Service(model)
     service.write(first, applied=0, value="tea")
     assert service.write(value="tea") is Anomaly.NONE
-    assert service.judged().kind == "none"
+    assert service.judged().outcome == "kept"
 
 
 @pytest.mark.parametrize("model", ["set", "log"])
@@ -260,7 +260,7 @@ def test_a_value_in_doubt_may_appear_though_a_second_write_of_it_failed(model: s
     service.values.append("tea")
     assert service.read() is Anomaly.NONE
     verdict = service.judged()
-    assert (verdict.kind, verdict.recovered) == ("none", 1)
+    assert (verdict.outcome, verdict.recovered) == ("kept", 1)
 
 
 @pytest.mark.parametrize("before", [OK, FAILED])
@@ -270,7 +270,7 @@ def test_an_entry_in_doubt_may_appear_beside_an_equal_one_that_is_settled(before
     service.write(IN_DOUBT, applied=1, value="hi")
     assert service.read() is Anomaly.NONE
     verdict = service.judged()
-    assert (verdict.kind, verdict.recovered) == ("none", 1)
+    assert (verdict.outcome, verdict.recovered) == ("kept", 1)
 
 
 def test_a_log_in_another_order_is_unexplained() -> None:
@@ -279,7 +279,7 @@ def test_a_log_in_another_order_is_unexplained() -> None:
         service.write()
     service.values.reverse()
     assert service.read() is Anomaly.UNEXPLAINED
-    assert service.judged().kind == "unexplained"
+    assert service.judged().outcome == "unexplained"
 
 
 def test_equal_entries_of_a_log_are_counted() -> None:

@@ -27,7 +27,7 @@ def innocent(seed: int, operations: int, network: Network, dedupe: bool) -> int:
         verdict = client.end()
         assert set(client.anomalies) == {Anomaly.NONE}, (session, client.anomalies)
         unsure = len(client.doubted - client.rejected - client.recovered) > 12
-        assert verdict.kind == ("unknown" if unsure else "none"), verdict
+        assert verdict.outcome == ("unknown" if unsure else "kept"), verdict
         assert not (verdict.lost_writes or verdict.duplicates or verdict.unexplained or verdict.stale), verdict
         assert verdict.acknowledged == len(client.acknowledged)
         assert verdict.in_doubt == len(client.doubted - client.rejected)
@@ -66,7 +66,7 @@ def test_a_client_that_holds_the_state_never_sees_what_it_was_not_answered() -> 
                 found = ledger.settle(op, Outcome.OK, token.tally(), f"boot{t % 3}", t)
             assert found is Anomaly.NONE
         ledger.final(Outcome.OK, token.tally(), "boot0", 99)
-        assert judge(ledger.testimony()).kind == "none"
+        assert judge(ledger.testimony()).outcome == "kept"
 
 
 def test_a_birth_before_the_first_acknowledged_write_may_be_forgotten() -> None:
@@ -78,7 +78,7 @@ def test_a_birth_before_the_first_acknowledged_write_may_be_forgotten() -> None:
     assert ledger.settle(0, Outcome.OK, second.tally(), "r1", 3) is Anomaly.NONE
     second.apply(op)
     assert ledger.final(Outcome.OK, second.tally(), "r1", 4) is Anomaly.NONE
-    assert judge(ledger.testimony()).kind == "none"
+    assert judge(ledger.testimony()).outcome == "kept"
     assert judge(ledger.testimony()).recovered == 1
 
 
@@ -90,5 +90,5 @@ def test_two_writers_on_one_session_are_judged_apart() -> None:
         for _ in range(60):
             rng.choice((first, second)).step()
         for client in (first, second):
-            assert client.end().kind in ("none", "unknown")
+            assert client.end().outcome in ("kept", "unknown")
             assert set(client.anomalies) == {Anomaly.NONE}

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from harness.oracle.outcome import SessionOutcome
 from harness.report import table
 from harness.results.summary import ArmFigures, DesignSummary, RequestCounts, Summary
 from tests.support import charts as fakes
@@ -14,7 +15,7 @@ KEPT = fakes.arm(fakes.TRIO[1], "fault")
 
 def summary(**arms: ArmFigures) -> Summary:
     """A run whose designs have a fault arm alone."""
-    designs = {name: DesignSummary({}, {"fault": arm}, "kept") for name, arm in arms.items()}
+    designs = {name: DesignSummary({}, {"fault": arm}, SessionOutcome.KEPT) for name, arm in arms.items()}
     return replace(fakes.summary(), designs=designs)
 
 

@@ -46,7 +46,7 @@ def test_no_reason_is_a_usage_error_and_leaves_what_was_there(run: Run, tmp_path
     baselines.accept(run, "why", tmp_path / "baselines")
     with pytest.raises(UsageError, match="reason"):
         baselines.accept(run, reason, tmp_path / "baselines")
-    assert baselines.altered(tmp_path / "baselines" / "made_up") == ""
+    assert baselines.find_altered_file(tmp_path / "baselines" / "made_up") == ""
     assert [path.name for path in (tmp_path / "baselines").iterdir()] == ["made_up"]
 
 
@@ -82,7 +82,7 @@ def test_a_file_changed_by_hand_makes_it_not_comparable(run: Run, tmp_path: Path
 def test_a_torn_record_of_the_acceptance_is_no_acceptance(run: Run, tmp_path: Path, text: str) -> None:
     path = baselines.accept(run, "why", tmp_path / "baselines")
     (path / "baseline.json").write_text(text)
-    assert baselines.altered(path) != ""
+    assert baselines.find_altered_file(path) != ""
 
 
 def test_a_missing_baseline_is_not_comparable_and_says_how_to_make_one(run: Run, tmp_path: Path) -> None:

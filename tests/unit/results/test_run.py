@@ -13,7 +13,7 @@ from harness.observations.events import Event
 from harness.observations.requests import RECORD
 from harness.observations.samples import Sample
 from harness.oracle.ledger import Ledger
-from harness.results.files import writing
+from harness.results.files import explain_write_errors
 from harness.results.plan import RunPlan
 from harness.results.run import Run, new_run_id
 from harness.results.summary import Summary
@@ -44,7 +44,7 @@ def _plan(**more: Any) -> RunPlan:
 
 def _spooled(run: Run, *, records: int = 3, torn: bytes = b"") -> None:
     files = run.arm("one", "control")
-    files.make()
+    files.create()
     spool = np.zeros(records, RECORD)
     spool["name"] = spool["replica"] = spool["boot"] = 1
     spool["session"] = 7
@@ -73,7 +73,7 @@ def test_a_run_is_found_under_latest(tmp_path: Path) -> None:
 def test_what_was_kept_is_read_back(tmp_path: Path) -> None:
     run = Run.create(tmp_path, _plan())
     _kept(run)
-    (arm,) = Run.open(run.path).observations()
+    (arm,) = Run.open(run.path).read_observations()
     assert (arm.design, arm.arm, arm.complete, arm.duration) == ("one", "control", True, 5.0)
     assert arm.requests["replica"].tolist() == ["r0"] * 3
     assert [event.kind for event in arm.events] == ["replica_ready"]
@@ -85,14 +85,14 @@ def test_what_was_kept_is_read_back(tmp_path: Path) -> None:
 def test_an_arm_that_a_crash_left_is_read_from_its_spool(tmp_path: Path) -> None:
     run = Run.create(tmp_path, _plan())
     _spooled(run, records=2, torn=b"torn")
-    (arm,) = Run.open(run.path).observations()
+    (arm,) = Run.open(run.path).read_observations()
     assert len(arm.requests) == 2 and not arm.complete
 
 
 def test_a_run_without_any_observation_says_so(tmp_path: Path) -> None:
     run = Run.create(tmp_path, _plan())
     with pytest.raises(UsageError, match="no observations"):
-        run.observations()
+        run.read_observations()
 
 
 @pytest.mark.parametrize("name", ["requests.parquet", "arm.json", "samples.csv"])
@@ -103,7 +103,7 @@ def test_a_file_cut_off_in_the_middle_is_told_by_its_directory(tmp_path: Path, n
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) * 2 // 3])
     with pytest.raises(UsageError, match="one-control is cut off or was changed"):
-        run.observations()
+        run.read_observations()
 
 
 def test_a_torn_last_line_of_the_ledgers_costs_that_session_only(tmp_path: Path) -> None:
@@ -111,7 +111,7 @@ def test_a_torn_last_line_of_the_ledgers_costs_that_session_only(tmp_path: Path)
     _kept(run)
     with (run.arm("one", "control").path / "ledgers.jsonl").open("a") as file:
         file.write('{"session": 8, "wri')
-    (arm,) = run.observations()
+    (arm,) = run.read_observations()
     assert [one.session for one in arm.judgements] == [7]
 
 
@@ -131,9 +131,9 @@ def test_a_summary_of_another_schema_is_not_overwritten(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_and_a_forbidden_path_are_told_apart(tmp_path: Path) -> None:
-    with pytest.raises(EnvironmentLacksError, match="no space left"), writing(tmp_path):
+    with pytest.raises(EnvironmentLacksError, match="no space left"), explain_write_errors(tmp_path):
         raise OSError(errno.ENOSPC, "No space left on device")
-    with pytest.raises(UsageError, match="cannot write"), writing(tmp_path):
+    with pytest.raises(UsageError, match="cannot write"), explain_write_errors(tmp_path):
         raise OSError(errno.EACCES, "Permission denied")
 
 
@@ -166,9 +166,9 @@ def _summarised(tmp_path: Path) -> tuple[Run, Summary]:
 
 def test_a_summary_reads_back_as_what_was_written(tmp_path: Path) -> None:
     run, summary = _summarised(tmp_path)
-    assert run.summary() == summary
-    assert isinstance(run.summary().designs["sticky"].arms["fault"].faults, tuple)
-    assert run.verdicts() == (Verdict("one", Result.FAIL, "why"),)
+    assert run.read_summary() == summary
+    assert isinstance(run.read_summary().designs["sticky"].arms["fault"].faults, tuple)
+    assert run.read_verdicts() == (Verdict("one", Result.FAIL, "why"),)
 
 
 def test_a_summary_of_another_version_reads_with_the_defaults_of_what_it_lacks(tmp_path: Path) -> None:
@@ -182,7 +182,7 @@ def test_a_summary_of_another_version_reads_with_the_defaults_of_what_it_lacks(t
     del arm["sessions"]["wrong"]
     arm["sessions"]["loss_interval_99"] = None
     path.write_text(json.dumps(text))
-    before, read = summary.designs["sticky"].arms["fault"], run.summary().designs["sticky"].arms["fault"]
+    before, read = summary.designs["sticky"].arms["fault"], run.read_summary().designs["sticky"].arms["fault"]
     assert read == replace(
         before,
         messages=None,
@@ -201,9 +201,9 @@ def test_a_summary_that_contradicts_its_types_is_a_usage_error(tmp_path: Path, c
     text["designs"]["sticky"]["arms"]["fault"]["sessions"].update(change)
     path.write_text(json.dumps(text))
     with pytest.raises(UsageError, match="foreign"):
-        run.summary()
+        run.read_summary()
 
 
 def test_the_committed_baseline_is_readable() -> None:
     baseline = Run.open(Path(__file__).resolve().parents[3] / "results" / "baselines" / "node_kill")
-    assert baseline.summary().verdict and baseline.verdicts()
+    assert baseline.read_summary().verdict and baseline.read_verdicts()

@@ -71,7 +71,7 @@ def test_a_plain_locustfile_runs_by_what_the_flags_say(tmp_path: Path, monkeypat
 def test_a_scenario_without_users_gets_the_probe(tmp_path: Path) -> None:
     path = tmp_path / "mine.py"
     path.write_text(
-        "from harness import *\nSCENARIO = Scenario([Design('a', target=Command('x'))], Sessions(1, duration='3s'))"
+        "from harness import *\nSCENARIO = Scenario([Design('a', Command('x'))], Sessions(1, duration='3s'))"
     )
     assert load(path).users == PROBING
     with pytest.raises(UsageError, match="of its own"):

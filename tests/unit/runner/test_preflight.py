@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import faults
+from harness import BuiltIn, faults
 from harness.common.errors import EnvironmentLacksError, UsageError
 from harness.common.limits import Limits
 from harness.runner.preflight import require
@@ -27,11 +27,15 @@ PLAIN = Balancing("round_robin", name="haproxy")
 @pytest.mark.parametrize(
     ("design", "fault", "says"),
     [
-        (Design("own", target=Command("true"), balancing=PLAIN), None, "own: a Command is a program of this machine"),
+        (Design("own", Command("true"), balancing=PLAIN), None, "own: a Command is a program of this machine"),
         (Design("plain", balancing=PLAIN), faults.ResetConnections("balancer-r1"), "plain: no cut of balancer-r1"),
-        (Design("plain", state="redis", balancing=PLAIN), faults.Latency("r1-store"), "plain: no latency of r1-store"),
+        (
+            Design("plain", BuiltIn(state="redis"), balancing=PLAIN),
+            faults.Latency("r1-store"),
+            "plain: no latency of r1-store",
+        ),
         (Design("plain", balancing=PLAIN), faults.ReloadBalancer(), "haproxy is reloaded by another process"),
-        (Design("plain", state="nats", balancing=PLAIN), None, "image has that store not"),
+        (Design("plain", BuiltIn(state="nats"), balancing=PLAIN), None, "image has that store not"),
     ],
 )
 def test_the_docker_backend_says_what_it_cannot_do(design: Design, fault: Fault | None, says: str) -> None:
@@ -48,13 +52,13 @@ def test_processes_are_not_limited() -> None:
 @pytest.mark.parametrize("target", [Image("myapp:1.2", port=8080), Compose("compose.yaml", service="web", port=80)])
 def test_what_is_in_an_image_is_no_process(target: Image | Compose) -> None:
     with pytest.raises(UsageError, match="own: its service is in an image") as refused:
-        require(scenario(Design("own", target=target, balancing=PLAIN)), "process")
+        require(scenario(Design("own", target, balancing=PLAIN)), "process")
     assert refused.value.hint == "--backend docker"
 
 
 def test_what_it_can_do_needs_an_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/no.sock")
-    able = Design("plain", state="redis", balancing=PLAIN, limits=Limits(cpus=0.5, memory="256m"))
+    able = Design("plain", BuiltIn(state="redis"), balancing=PLAIN, limits=Limits(cpus=0.5, memory="256m"))
     with pytest.raises(EnvironmentLacksError, match="no Docker engine"):
         require(scenario(able, faults.Kill(1), faults.Partition("r1-store"), faults.PauseStore()), "docker")
     require(scenario(Design("plain", balancing=PLAIN), faults.ResetConnections("balancer-r1")), "process")
@@ -71,5 +75,5 @@ def test_a_store_that_is_not_installed_is_told_with_the_line_that_installs_it(
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(EnvironmentLacksError, match="memcached is not on this machine") as lack:
-        require(scenario(Design("plain", state="memcached")), "process")
+        require(scenario(Design("plain", BuiltIn(state="memcached"))), "process")
     assert "apt-get install memcached" in lack.value.hint

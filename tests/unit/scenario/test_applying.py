@@ -1,13 +1,14 @@
 """A fault of what a design lacks leaves that design alone, and a link has a proxy only where a fault needs it."""
 
-from harness.faults import Heal, Kill, KillStore, Latency, Partition, RestartStore
+from harness.faults import Heal, Kill, KillStore, Latency, Partition
 from harness.scenario.design import Design
 from harness.scenario.faults import At
 from harness.scenario.scenario import Scenario
+from harness.scenario.services import BuiltIn
 from harness.scenario.workload import Sessions
 
 LOAD = Sessions(concurrent=1, duration="9s", warmup="1s")
-HYBRID, STICKY = Design("hybrid", state="redis"), Design("sticky", state="memory")
+HYBRID, STICKY = Design("hybrid", BuiltIn(state="redis")), Design("sticky", BuiltIn(state="memory"))
 
 
 def _arms(*faults: At) -> dict[tuple[str, str], list[str]]:
@@ -21,9 +22,9 @@ def _links(*faults: At) -> dict[str, tuple[str, ...]]:
 
 
 def test_a_store_fault_leaves_a_design_without_a_store_its_control_arm_alone() -> None:
-    assert _arms(At("2s", KillStore()), At("3s", RestartStore())) == {
+    assert _arms(At("2s", KillStore()), At("3s", Heal(KillStore()))) == {
         ("hybrid", "control"): [],
-        ("hybrid", "fault"): ["kill_store", "restart_store"],
+        ("hybrid", "fault"): ["kill_store", "heal"],
         ("sticky", "control"): [],
     }
 

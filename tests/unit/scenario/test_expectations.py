@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from harness.analysis.metrics.fold import fold
+from harness.oracle.outcome import SessionOutcome
 from harness.results.summary import ArmFigures, Controls, DesignSummary, FaultFigures, Sagas, Summary
 from harness.results.verdicts import Result
 from harness.scenario.expectations import (
@@ -33,7 +34,7 @@ def _fault(effective: float | None = 4.0, healed: float | None = 6.0, **more: An
 
 
 def _judged(expect: Expect, arm: ArmFigures) -> Result:
-    summary = Summary("s", "r", {"d": DesignSummary({}, {"fault": arm}, "kept")}, Controls(None, None))
+    summary = Summary("s", "r", {"d": DesignSummary({}, {"fault": arm}, SessionOutcome.KEPT)}, Controls(None, None))
     (verdict,) = expect.judge(summary)
     return verdict.result
 

@@ -4,27 +4,29 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from textwrap import dedent
+from typing import ClassVar
 
 import pytest
 
 from harness.common.errors import UsageError
 from harness.scenario.balancing import POLICIES, Balancing, Health
 from harness.scenario.design import Design
-from harness.scenario.faults import At
+from harness.scenario.faults import At, Fault
 from harness.scenario.loading import load, recorded
 from harness.scenario.overrides import Overrides
 from harness.scenario.scenario import Scenario
+from harness.scenario.services import BuiltIn
 from harness.scenario.workload import Load, Requests, Sessions
 
 LOAD = Sessions(concurrent=10, duration="20s", warmup="2s")
 
 
 @dataclass(frozen=True)
-class Break:
+class Break(Fault):
     """A fault of the test's own: applies to replicas that exist."""
 
     replica: int = 1
-    kind: str = "break"
+    kind: ClassVar[str] = "break"
 
     @property
     def target(self) -> str:
@@ -36,19 +38,16 @@ class Break:
 
 
 @dataclass(frozen=True)
-class Mend:
+class Mend(Fault):
     """Ends a Break."""
 
     replica: int = 1
-    kind: str = "mend"
-    ends: str = "break"
+    kind: ClassVar[str] = "mend"
+    ends: ClassVar[str] = "break"
 
     @property
     def target(self) -> str:
         return f"r{self.replica}"
-
-    def check(self, replicas: int) -> None:
-        pass
 
 
 @dataclass(frozen=True)
@@ -82,12 +81,12 @@ WRONG: list[tuple[str, Callable[[], object], str]] = [
     ("negative_replicas", lambda: Design("a", replicas=-1), "replicas must be at least 1"),
     ("name_of_two_words", lambda: Design("a b"), "one word"),
     ("name_that_is_a_path", lambda: Design("../a"), "one word"),
-    ("no_slots", lambda: Design("a", slots=0), "slots at least 1"),
-    ("service_time_no_duration", lambda: Design("a", service_time="20"), "not a duration"),
+    ("no_slots", lambda: Design("a", BuiltIn(slots=0)), "slots must be at least 1"),
+    ("service_time_no_duration", lambda: Design("a", BuiltIn(service_time="20")), "not a duration"),
     ("unknown_theory", lambda: Design("a", at_risk="all"), "at_risk"),
     ("unknown_policy", lambda: Balancing("random"), "unknown balancing policy 'random'"),
-    ("unknown_app", lambda: Design("a", app="nowhere"), "there is no app 'nowhere'"),
-    ("unknown_state", lambda: Design("a", state="nowhere"), "there is no state 'nowhere'"),
+    ("unknown_app", lambda: Design("a", BuiltIn("nowhere")), "there is no app 'nowhere'"),
+    ("unknown_state", lambda: Design("a", BuiltIn(state="nowhere")), "there is no state 'nowhere'"),
     ("negative_retries", lambda: Balancing(retries=-1), "retries"),
     ("too_many_retries", lambda: Balancing(retries=11), "retries"),
     ("health_without_interval", lambda: Health(interval="0s"), "interval above 0"),
@@ -272,11 +271,11 @@ def test_quick_takes_the_short_form_where_there_is_one() -> None:
     whole = replace(scenario("a"), quick=short)
     assert Overrides(quick=True).apply(whole).load.duration == "4s"
     assert Overrides().apply(whole).load.duration == "20s"
-    assert Overrides(quick=True).apply(short).load.duration == "4s"
+    assert Overrides(quick=True).apply(short).load.duration == "4s", "what is short already stays as it is"
 
 
 def test_a_design_describes_itself_in_plain_values() -> None:
-    told = Design("a", options={"keys": "split"}, service_time="20ms", at_risk="victim", replicas=3).describe()
+    told = Design("a", BuiltIn(options={"keys": "split"}, service_time="20ms"), at_risk="victim", replicas=3).describe()
     assert told["option_keys"] == "split"
     assert (told["service_time_s"], told["replicas"], told["at_risk"]) == (0.02, 3, "victim")
     assert {type(value) for value in told.values()} <= {str, int, float, bool}

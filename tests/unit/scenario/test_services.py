@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from harness.common.errors import UsageError
-from harness.faults import Kill, Restart, Shell, Undo
+from harness.faults import Heal, Kill, Restart, Shell
 from harness.scenario.design import Design
 from harness.scenario.faults import At
 from harness.scenario.loading import load, recorded
@@ -33,15 +33,15 @@ def test_its_directory_counts_from_the_scenarios(tmp_path: Path) -> None:
     path = tmp_path / "mine.py"
     path.write_text(
         "from harness import *\n"
-        "SCENARIO = Scenario([Design('a', target=Command('x')), Design('b', target=Command('x', cwd='sub'))],"
-        " Sessions(1, duration='3s'), quick=Scenario([Design('a', target=Command('x'))], Sessions(1, duration='3s')))"
+        "SCENARIO = Scenario([Design('a', Command('x')), Design('b', Command('x', cwd='sub'))],"
+        " Sessions(1, duration='3s'), quick=Scenario([Design('a', Command('x'))], Sessions(1, duration='3s')))"
     )
     scenario = load(path).scenario
     assert [design.target.cwd for design in scenario.designs if isinstance(design.target, Command)] == [
         tmp_path,
         tmp_path / "sub",
     ]
-    assert scenario.quick is not None and isinstance(scenario.quick.designs[0].target, Command)
+    assert isinstance(scenario.quick, Scenario) and isinstance(scenario.quick.designs[0].target, Command)
     assert scenario.quick.designs[0].target.cwd == tmp_path
 
 
@@ -62,7 +62,7 @@ def test_its_directory_counts_from_the_scenarios(tmp_path: Path) -> None:
         (lambda: Url("http://127.0.0.1/shop"), "more than an address"),
         (lambda: Url("http://me:pw@127.0.0.1"), "more than an address"),
         (lambda: Url("http://127.0.0.1", replicas=["ftp://127.0.0.1"]), "cannot load"),
-        (lambda: Design("a", target=Command("x", store="oracle")), "no store 'oracle'"),
+        (lambda: Design("a", Command("x", store="oracle")), "no store 'oracle'"),
         (lambda: Shell("x", undo=" "), "a command and an undo"),
     ],
 )
@@ -71,18 +71,17 @@ def test_what_cannot_be_is_refused_when_made(make: Callable[[], object], words: 
         make()
 
 
-def test_only_built_in_targets_need_a_built_in_app_and_state() -> None:
-    assert Design("a", app="mine", state="somewhere", target=Command("x")).target is not None
-    with pytest.raises(UsageError, match="no app 'mine'"):
-        Design("a", app="mine")
+def test_an_app_and_its_state_cannot_be_named_beside_your_own_service() -> None:
+    with pytest.raises(TypeError, match="'state'"):
+        Design("a", Command("x"), state="memory")  # type: ignore[call-arg]
 
 
-def test_what_runs_already_is_not_ours_to_kill() -> None:
-    design = Design("a", target=Url("http://127.0.0.1:8000"))
-    with pytest.raises(UsageError, match="not ours to break"):
+def test_a_service_that_runs_already_cannot_be_killed() -> None:
+    design = Design("a", Url("http://127.0.0.1:8000"))
+    with pytest.raises(UsageError, match="runs already"):
         Scenario([design], LOAD, faults=[At("3s", Kill(1)), At("5s", Restart(1))])
     shell = Shell("false", undo="true")
-    assert Scenario([design], LOAD, faults=[At("3s", shell), At("5s", Undo())]).faults[0].fault is shell
+    assert Scenario([design], LOAD, faults=[At("3s", shell), At("5s", Heal(shell))]).faults[0].fault is shell
 
 
 @pytest.mark.parametrize("url", ["http://localhost:8000", "http://127.3.2.1", "http://[::1]:80"])
@@ -91,7 +90,7 @@ def test_this_machine_needs_no_leave(url: str) -> None:
 
 
 def test_another_host_is_loaded_only_where_it_is_named() -> None:
-    design = Design("a", target=Url("http://shop.example:80", replicas=["http://10.0.0.2:80", "http://127.0.0.1:1"]))
+    design = Design("a", Url("http://shop.example:80", replicas=["http://10.0.0.2:80", "http://127.0.0.1:1"]))
     scenario = Scenario([design], LOAD)
     with pytest.raises(UsageError, match=r"shop\.example, which is not this machine") as problem:
         Overrides(allow_hosts=("10.0.0.2",)).apply(scenario)
@@ -103,7 +102,7 @@ SOURCE = """
 from harness import *
 TOKEN = "aaaaaaaaaaaa"
 SCENARIO = Scenario(
-    [Design("a", target=Command("x", env={"SHORT": "pw", "LONG": TOKEN, "ä": f"b{TOKEN}", "MODE": "cookie"}),
+    [Design("a", Command("x", env={"SHORT": "pw", "LONG": TOKEN, "ä": f"b{TOKEN}", "MODE": "cookie"}),
             balancing=Balancing("cookie"))],
     Sessions(1, duration="3s"), expect=[keeps("a")],
 )

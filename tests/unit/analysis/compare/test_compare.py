@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.analysis.compare import ComparedRun, Comparison, ComparisonOutcome, Metric, compare
+from harness.analysis.compare import ComparedRun, Comparison, ComparisonOutcome, MetricComparison, compare
 from harness.results.summary import ArmFigures
 from harness.results.verdicts import Result, Verdict
 from tests.support.compare import Session, changed
@@ -23,7 +23,7 @@ TURNED = {
 }
 
 
-def metric(found: Comparison, measure: str, design: str = "subject", arm: str = "control") -> Metric:
+def metric(found: Comparison, measure: str, design: str = "subject", arm: str = "control") -> MetricComparison:
     return next(one for one in found.metrics if (one.design, one.arm, one.measure) == (design, arm, measure))
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from harness.analysis.compare.ratios import Shift, holm
+from harness.analysis.compare.ratios import Shift, adjust_p_values
 
 NOW = (0.11, 0.09, 0.14, 0.10, 0.12, 0.08)
 BEFORE = (0.01, -0.02, 0.03, 0.00, 0.02, -0.01, 0.015)
@@ -69,13 +69,13 @@ def test_what_happened_in_one_half_of_a_session_alone_does_not_recur() -> None:
 
 
 def test_holm_by_hand() -> None:
-    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx((0.03, 0.06, 0.06, 0.02))
-    assert holm([0.5, 0.9]) == (1.0, 1.0)
-    assert holm([]) == ()
+    assert adjust_p_values([0.01, 0.04, 0.03, 0.005]) == pytest.approx((0.03, 0.06, 0.06, 0.02))
+    assert adjust_p_values([0.5, 0.9]) == (1.0, 1.0)
+    assert adjust_p_values([]) == ()
 
 
 @given(st.lists(st.floats(0, 1), max_size=12))
 def test_holm_never_lowers_a_p_value_and_keeps_their_order(values: list[float]) -> None:
-    adjusted = holm(values)
+    adjusted = adjust_p_values(values)
     assert all(math.isclose(a, p) or a > p for a, p in zip(adjusted, values, strict=True))
     assert [adjusted[i] for i in np.argsort(values, kind="stable")] == sorted(adjusted)

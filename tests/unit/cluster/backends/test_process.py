@@ -18,10 +18,11 @@ from harness.common.errors import EnvironmentLacksError, UntrustedError, UsageEr
 from harness.common.ports import Reservation
 from harness.scenario.balancing import Balancing
 from harness.scenario.design import Design
+from harness.scenario.services import BuiltIn
 from tests.support.clocks_and_topology import FakeStore
 
 STANDIN = Path(__file__).parents[3] / "support" / "standin"
-DESIGN = Design("plain", replicas=2, service_time="20ms", slots=3)
+DESIGN = Design("plain", BuiltIn(service_time="20ms", slots=3), replicas=2)
 
 
 @dataclass
@@ -110,7 +111,7 @@ async def test_an_exception_inside_the_scope_takes_everything_down(
 async def test_a_state_with_a_store_gets_one_before_its_replicas(
     supervisor: Supervisor, backend: ProcessBackend, tmp_path: Path
 ) -> None:
-    async with backend.topology(replace(DESIGN, state="redis"), tmp_path, Clock()) as topology:
+    async with backend.topology(replace(DESIGN, target=BuiltIn(state="redis")), tmp_path, Clock()) as topology:
         assert alive(supervisor) == ["redis", "r0", "r1"]
         assert topology.store is not None
         argv = await told(topology, "argv")
@@ -241,7 +242,7 @@ async def test_a_balancer_that_holds_a_replica_for_down_is_not_steady(topology: 
 async def test_a_replica_that_ends_at_once_tells_its_last_words_and_takes_the_others_down(
     supervisor: Supervisor, backend: ProcessBackend, tmp_path: Path
 ) -> None:
-    design = replace(DESIGN, options={"exit": "no such state"})
+    design = replace(DESIGN, target=BuiltIn(options={"exit": "no such state"}))
     with pytest.raises(EnvironmentLacksError, match="no such state"):
         async with backend.topology(design, tmp_path, Clock()):
             pass
@@ -252,7 +253,7 @@ async def test_somebody_else_at_the_port_is_refused(
     supervisor: Supervisor, backend: ProcessBackend, tmp_path: Path
 ) -> None:
     with pytest.raises(EnvironmentLacksError, match="answers, but not as r[012] of this run"):
-        async with backend.topology(replace(DESIGN, options={"nonce": "other"}), tmp_path, Clock()):
+        async with backend.topology(replace(DESIGN, target=BuiltIn(options={"nonce": "other"})), tmp_path, Clock()):
             pass
     assert alive(supervisor) == []
 
@@ -276,7 +277,7 @@ async def test_somebody_else_behind_the_balancer_is_refused(
 
 
 def test_a_link_to_a_store_of_several_servers_is_refused() -> None:
-    linked = Design("d", state="etcd", links=("store",))
+    linked = Design("d", BuiltIn(state="etcd"), links=("store",))
     several = FakeStore(name="etcd", url="etcd://127.0.0.1:1,127.0.0.1:2")
     with Reservation() as port:
         assert [route.target for route in routes(linked, [port], FakeStore(url="redis://127.0.0.1:7/0"))] == [7]

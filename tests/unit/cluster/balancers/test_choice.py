@@ -77,7 +77,7 @@ def test_one_that_cannot_say_who_answered_is_not_taken_for_a_service_of_ones_own
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     there_are(monkeypatch, kind("silent", lacks=frozenset({"names"})), kind("able"))
-    own = Design("own", target=Service("true"), balancing=Balancing(name="silent"))
+    own = Design("own", Service("true"), balancing=Balancing(name="silent"))
     with pytest.raises(UsageError, match="silent cannot do round_robin and say which copy"):
         require(own)
     require(replace(own, balancing=Balancing()))

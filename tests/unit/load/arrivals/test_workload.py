@@ -80,7 +80,7 @@ def test_a_stage_that_stops_sends_nothing_further(rig: Rig, server: Scripted) ->
     rig.until(lambda: rig.engine.in_flight == 0)
     sent = rig.stage.sent
     for _ in range(2):
-        rig.engine.turn()
+        rig.engine.run_once()
     assert rig.stage.sent == sent == len(server.requests) == len(rig.rows())
 
 
@@ -93,7 +93,7 @@ def test_a_session_without_requests_does_not_spin(rig: Rig, caplog: pytest.LogCa
     began = time.monotonic_ns()
     crowd.start(began)
     for _ in range(3):
-        rig.engine.turn()
+        rig.engine.run_once()
     most = 2 + (time.monotonic_ns() - began) // EMPTY_NS
     assert 1 <= len(rig.stage.sessions) <= most and "without any request" in caplog.text
 
@@ -200,7 +200,7 @@ def test_the_sweep_reads_every_session_with_its_own_cookies() -> None:
     final = rows[rows["phase"] == SWEEP]
     assert sorted(final["session"]) == list(range(1, 41))
     judgements = [judge(session.ledger.testimony()) for session in rig.stage.sessions]
-    assert {(one.kind, one.acknowledged, one.unknown) for one in judgements} == {("none", 1, False)}
+    assert {(one.outcome, one.acknowledged, one.unknown) for one in judgements} == {("kept", 1, False)}
 
 
 def test_the_sweep_tries_again_where_a_read_does_not_come_through() -> None:
@@ -214,7 +214,7 @@ def test_the_sweep_tries_again_where_a_read_does_not_come_through() -> None:
         rig.close()
     final = rows[rows["phase"] == SWEEP]
     assert [(Outcome(row["outcome"]), row["attempts"]) for row in final] == [(Outcome.OK, 3)]
-    assert judge(rig.stage.sessions[0].ledger.testimony()).kind == "none"
+    assert judge(rig.stage.sessions[0].ledger.testimony()).outcome == "kept"
 
 
 def test_the_sweep_finds_what_is_lost() -> None:
@@ -226,7 +226,7 @@ def test_the_sweep_finds_what_is_lost() -> None:
         swept(rig)
         rig.close()
     judgement = judge(rig.stage.sessions[0].ledger.testimony())
-    assert (judgement.kind, judgement.lost_writes) == ("lost", 1)
+    assert (judgement.outcome, judgement.lost_writes) == ("lost", 1)
 
 
 def test_a_session_that_no_read_reaches_stays_unknown() -> None:

@@ -10,7 +10,7 @@ from harness.load.control.channel import (
     ChannelError,
     ControlCommand,
     ControlEvent,
-    Lines,
+    LineSplitter,
     Ready,
     ReplicaStarting,
     StartLoad,
@@ -54,7 +54,7 @@ def test_the_words_are_those_of_the_document() -> None:
 def test_lines_come_whole_from_any_pieces(places: list[int]) -> None:
     data = b"".join(map(encode, WORDS))
     edges = [0, *sorted({place for place in places if place < len(data)}), len(data)]
-    lines, words = Lines(), []
+    lines, words = LineSplitter(), []
     for a, b in itertools.pairwise(edges):
         words += [decode_event(line) for line in lines.feed(data[a:b])]
     assert words == WORDS

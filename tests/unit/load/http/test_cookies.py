@@ -6,8 +6,8 @@ from harness.load.http.cookies import MAX_COOKIE_BYTES, MAX_COOKIES, Cookies
 def line(*headers: bytes) -> bytes:
     cookies = Cookies()
     for header in headers:
-        cookies.take([header])
-    return cookies.line
+        cookies.update([header])
+    return cookies.header_line
 
 
 def test_what_was_set_is_sent_and_replaced_by_name() -> None:
@@ -38,22 +38,22 @@ def test_what_names_nothing_sets_nothing(odd: bytes) -> None:
 
 def test_the_same_value_again_changes_nothing() -> None:
     cookies = Cookies()
-    assert cookies.take([b"a=1"])
-    assert not cookies.take([b"a=1; Path=/"])
+    assert cookies.update([b"a=1"])
+    assert not cookies.update([b"a=1; Path=/"])
 
 
 def test_of_endless_names_the_newest_are_kept() -> None:
     cookies = Cookies()
-    cookies.take(b"n%d=1" % number for number in range(MAX_COOKIES + 50))
-    assert cookies.line.count(b"=") == MAX_COOKIES
-    assert b"n49=" not in cookies.line and b"n50=" in cookies.line
+    cookies.update(b"n%d=1" % number for number in range(MAX_COOKIES + 50))
+    assert cookies.header_line.count(b"=") == MAX_COOKIES
+    assert b"n49=" not in cookies.header_line and b"n50=" in cookies.header_line
 
 
 def test_a_cookie_too_large_for_a_browser_is_ignored_and_the_one_before_it_stays() -> None:
     cookies = Cookies()
     largest = b"s=" + b"x" * (MAX_COOKIE_BYTES - 1)
-    assert cookies.take([largest + b"; Path=/"])
-    assert cookies.line == b"Cookie: " + largest + b"\r\n"
-    assert not cookies.take([largest + b"y"])
-    assert cookies.line == b"Cookie: " + largest + b"\r\n"
-    assert cookies.refused == b"s"
+    assert cookies.update([largest + b"; Path=/"])
+    assert cookies.header_line == b"Cookie: " + largest + b"\r\n"
+    assert not cookies.update([largest + b"y"])
+    assert cookies.header_line == b"Cookie: " + largest + b"\r\n"
+    assert cookies.rejected_name == b"s"

@@ -28,10 +28,10 @@ class Asker:
         self.rig.until(lambda: len(self.told) > before)
         return self.told[-1]
 
-    def replied(self, reply: Response, t_end: int) -> None:
+    def on_response(self, reply: Response, t_end: int) -> None:
         self.told.append(reply)
 
-    def failed(self, failure: Failure, t_end: int) -> None:
+    def on_failure(self, failure: Failure, t_end: int) -> None:
         self.told.append(failure)
 
 
@@ -142,8 +142,8 @@ def test_what_a_turn_asks_for_is_sent_in_one_burst_after_all_that_it_reads(serve
     class Eager(Asker):
         read_at = 0
 
-        def replied(self, reply: Response, t_end: int) -> None:
-            super().replied(reply, t_end)
+        def on_response(self, reply: Response, t_end: int) -> None:
+            super().on_response(reply, t_end)
             if len(self.told) == 2:
                 self.read_at = t_end
                 self.lane.send(b"GET / HTTP/1.1\r\n\r\n", "GET", True, t_end)
@@ -153,9 +153,9 @@ def test_what_a_turn_asks_for_is_sent_in_one_burst_after_all_that_it_reads(serve
         one.ask()
     for one in two:
         one.lane.send(b"GET / HTTP/1.1\r\n\r\n", "GET", True, time.monotonic_ns())
-    rig.engine.turn()
+    rig.engine.run_once()
     time.sleep(0.1)  # both replies are there
-    rig.engine.turn()
+    rig.engine.run_once()
     assert [len(one.told) for one in two] == [2, 2] and rig.engine.in_flight == 2
     assert max(one.read_at for one in two) <= min(one.lane.t_sent for one in two)
     rig.until(lambda: all(len(one.told) == 3 for one in two))
@@ -167,7 +167,7 @@ def test_an_exchange_abandoned_before_the_burst_is_never_sent(server: Scripted) 
     asker.ask()
     asker.lane.send(b"GET / HTTP/1.1\r\n\r\n", "GET", True, time.monotonic_ns())
     asker.lane.abandon(time.monotonic_ns())
-    rig.engine.turn()
+    rig.engine.run_once()
     assert asker.told[1:] == [Failure.TIMED_OUT] and asker.lane.sent == 0 and rig.engine.in_flight == 0
     assert len(server.requests) == 1
 
@@ -186,9 +186,9 @@ def test_timers_fire_in_order_and_not_before_their_time() -> None:
     engine, fired = EventLoop(), []
     begin = time.monotonic_ns()
     for wait in (30, 10, 20):
-        engine.at(begin + wait * 1_000_000, lambda now, wait=wait: fired.append((wait, now - begin)))  # type: ignore[misc]
+        engine.call_at(begin + wait * 1_000_000, lambda now, wait=wait: fired.append((wait, now - begin)))  # type: ignore[misc]
     while len(fired) < 3:
-        engine.turn()
+        engine.run_once()
     assert [wait for wait, _ in fired] == [10, 20, 30]
     assert all(at >= wait * 1_000_000 for wait, at in fired)
 
@@ -198,10 +198,10 @@ def test_a_timer_set_by_a_timer_waits_for_the_next_turn() -> None:
 
     def again(now: int) -> None:
         fired.append(now)
-        engine.at(0, again)
+        engine.call_at(0, again)
 
-    engine.at(0, again)
-    engine.turn()
+    engine.call_at(0, again)
+    engine.run_once()
     assert len(fired) == 1
 
 
@@ -219,9 +219,9 @@ def test_many_lanes_share_one_engine() -> None:
 @pytest.mark.parametrize("url", ["https://h", "127.0.0.1:80", "", "http://no-such-host.invalid"])
 def test_a_url_that_cannot_be_loaded_is_refused(url: str) -> None:
     with pytest.raises(UsageError):
-        Target.of(url)
+        Target.from_url(url)
 
 
 def test_a_host_keeps_its_port_and_may_be_ipv6() -> None:
-    assert Target.of("http://127.0.0.1:8080/").host == "127.0.0.1:8080"
-    assert Target.of("http://[::1]:80").address[0] == "::1"
+    assert Target.from_url("http://127.0.0.1:8080/").host == "127.0.0.1:8080"
+    assert Target.from_url("http://[::1]:80").address[0] == "::1"

@@ -3,7 +3,7 @@ import time
 import pytest
 
 from harness.load.http.client import Client, Request
-from harness.load.http.redirects import redirected
+from harness.load.http.redirects import redirected_request
 from harness.load.http.response import Head, Response
 from harness.observations.requests import Outcome
 from tests.support.load import Scripted, Steps, Visitor, drive, reply, scripted
@@ -13,7 +13,7 @@ ORIGIN = "http://h:1"
 
 
 def answered(status: int, location: str) -> Response:
-    head = Head.read(b"HTTP/1.1 %d Moved\r\nLocation: %b" % (status, location.encode()))
+    head = Head.parse(b"HTTP/1.1 %d Moved\r\nLocation: %b" % (status, location.encode()))
     return Response(head, status, b"")
 
 
@@ -29,13 +29,13 @@ def answered(status: int, location: str) -> Response:
     ],
 )
 def test_a_redirect_within_the_origin_leads_to_its_path(location: str, path: str) -> None:
-    hop = redirected(CLIENT.get("/a/b"), answered(302, location), ORIGIN)
+    hop = redirected_request(CLIENT.get("/a/b"), answered(302, location), ORIGIN)
     assert hop is not None and (hop.method, hop.path) == ("GET", path)
 
 
 @pytest.mark.parametrize("location", ["http://other/", "https://h:1/", "http://h:2/", "mailto:a@b"])
 def test_a_redirect_off_the_origin_is_not_followed(location: str) -> None:
-    assert redirected(CLIENT.get("/"), answered(302, location), ORIGIN) is None
+    assert redirected_request(CLIENT.get("/"), answered(302, location), ORIGIN) is None
 
 
 @pytest.mark.parametrize(
@@ -52,13 +52,13 @@ def test_a_redirect_off_the_origin_is_not_followed(location: str) -> None:
     ],
 )
 def test_the_status_decides_the_method_and_the_body_goes_with_it(status: int, method: str, then: str) -> None:
-    hop = redirected(CLIENT.request(method, "/", data=b"body"), answered(status, "/there"), ORIGIN)
+    hop = redirected_request(CLIENT.request(method, "/", data=b"body"), answered(status, "/there"), ORIGIN)
     assert hop is not None and (hop.method, hop.body) == (then, b"body" if then == method else b"")
 
 
 @pytest.mark.parametrize("status", [200, 300, 304])
 def test_what_is_no_redirect_leads_nowhere(status: int) -> None:
-    assert redirected(CLIENT.get("/"), answered(status, "/there"), ORIGIN) is None
+    assert redirected_request(CLIENT.get("/"), answered(status, "/there"), ORIGIN) is None
 
 
 def moved(path: str, status: int = 302) -> bytes:
@@ -74,7 +74,7 @@ def visit(server: Scripted, request: Request) -> tuple[list[Response], list[Outc
     driven = drive(server.url, Visitor(session))
     lines = [sent.split(b"\r\n")[0].decode() for sent in server.requests]
     assert len(driven.records) == 1
-    assert driven.stage.names.value("name", int(driven.records["name"][0])) == f"{request.method} {request.path}"
+    assert driven.stage.names.lookup("name", int(driven.records["name"][0])) == f"{request.method} {request.path}"
     return replies, driven.outcomes, lines
 
 

@@ -123,10 +123,10 @@ def test_the_upgrade_carries_the_session_and_its_reply_says_who_answered() -> No
         "7",
         "Upgrade",
     )
-    assert driven.stage.sessions[0].cookies.line == b"Cookie: session=s1; SRV=r9\r\n"
+    assert driven.stage.sessions[0].cookies.header_line == b"Cookie: session=s1; SRV=r9\r\n"
     names = driven.stage.names
-    assert {names.value("replica", row) for row in driven.records["replica"]} == {"r0"}
-    assert {names.value("boot", row) for row in driven.records["boot"]} == {"r0-boot"}
+    assert {names.lookup("replica", row) for row in driven.records["replica"]} == {"r0"}
+    assert {names.lookup("boot", row) for row in driven.records["boot"]} == {"r0-boot"}
 
 
 def test_what_comes_unasked_is_recorded_when_it_comes_and_kept_to_be_received() -> None:
@@ -279,7 +279,7 @@ def test_a_check_reads_and_answer_of_the_scenario_are_asked() -> None:
 
     seen = Talked(session, talk)
     assert seen.told[1].body == b"answer" and seen.of(SEND)["anomaly"].tolist() == [Anomaly.WRONG]
-    named = [seen.stage.names.value("name", row) for row in seen.rows["name"]]
+    named = [seen.stage.names.lookup("name", row) for row in seen.rows["name"]]
     assert named == ["opening", "RECEIVE /any", "asking", "CLOSE /any"]
 
 

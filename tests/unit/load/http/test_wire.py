@@ -36,7 +36,7 @@ def read(pieces: list[bytes], method: str = "GET") -> Response | None:
 
 def told(reply: Response | None) -> tuple[object, ...]:
     assert reply is not None
-    return reply.status, reply.body, reply.keep, reply.replica, reply.boot, reply.head.cookies, reply.headers
+    return reply.status, reply.body, reply.keep_alive, reply.replica, reply.boot, reply.head.cookies, reply.headers
 
 
 def cut(data: bytes, places: set[int]) -> list[bytes]:
@@ -60,7 +60,7 @@ def test_any_body_comes_back_as_it_was_sent(body: bytes, status: int, lower: boo
 def test_what_a_plain_reply_says() -> None:
     reply = read([PLAIN])
     assert reply is not None
-    assert (reply.status, reply.body, reply.replica, reply.boot, reply.keep) == (200, b"hello", "r1", "abc", True)
+    assert (reply.status, reply.body, reply.replica, reply.boot, reply.keep_alive) == (200, b"hello", "r1", "abc", True)
     assert reply.head.cookies == [b"a=1", b"b=2; Path=/"]
 
 
@@ -71,13 +71,13 @@ def test_the_parser_and_the_scanner_agree() -> None:
 
 def test_a_chunked_reply_is_put_together() -> None:
     reply = read([CHUNKED])
-    assert reply is not None and (reply.body, reply.keep) == (b"hello", True)
+    assert reply is not None and (reply.body, reply.keep_alive) == (b"hello", True)
 
 
 @pytest.mark.parametrize("data", [EMPTY, b"HTTP/1.1 304 Not Modified\r\nContent-Length: 9\r\n\r\n"])
 def test_replies_that_have_no_body_end_with_their_head(data: bytes) -> None:
     reply = read([data])
-    assert reply is not None and (reply.body, reply.keep) == (b"", True)
+    assert reply is not None and (reply.body, reply.keep_alive) == (b"", True)
 
 
 def test_the_reply_to_head_has_no_body_whatever_its_length_says() -> None:
@@ -87,19 +87,19 @@ def test_the_reply_to_head_has_no_body_whatever_its_length_says() -> None:
 
 def test_connection_close_is_not_kept() -> None:
     reply = read([CLOSING])
-    assert reply is not None and not reply.keep
+    assert reply is not None and not reply.keep_alive
 
 
 def test_a_body_without_a_length_ends_with_the_connection() -> None:
     inbox = ResponseReader(HeadCache())
     assert inbox.feed(UNSIZED, "GET") is None
     reply = inbox.end("GET")
-    assert reply is not None and (reply.body, reply.keep) == (b"hello", False)
+    assert reply is not None and (reply.body, reply.keep_alive) == (b"hello", False)
 
 
 def test_bytes_beyond_the_reply_end_the_connection() -> None:
     reply = read([PLAIN + b"HTTP/1.1"])
-    assert reply is not None and (reply.body, reply.keep) == (b"hello", False)
+    assert reply is not None and (reply.body, reply.keep_alive) == (b"hello", False)
 
 
 def test_one_connection_carries_one_reply_after_another() -> None:

@@ -4,11 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from harness.analysis.explain import session_trace
+from harness.analysis.explain import trace_session
 from harness.analysis.metrics.fold import fold
 from harness.load.recording.histograms import HistogramWriter, spool_writer
 from harness.load.recording.recorder import Recorder, SpoolWriter, StringTable
 from harness.oracle.judge import SessionVerdict
+from harness.oracle.outcome import SessionOutcome
 from harness.results import spool
 from harness.results.arm_files import ArmObservations
 from harness.results.summary import Controls, DesignSummary, Phases, Summary
@@ -22,8 +23,8 @@ MS = 1_000_000
 def written(directory: Path, records: bool, seed: int) -> ArmObservations:
     """An arm of two thousand requests that a load process kept in this manner."""
     writer, chance = spool_writer(directory, records), random.Random(seed)
-    names, recorder = StringTable(writer.tell), Recorder(writer.write)
-    writer.measure(1.0, 9.0)
+    names, recorder = StringTable(writer.write_name), Recorder(writer.write)
+    writer.set_window(1.0, 9.0)
     for n in range(2000):
         replica = chance.choice(["", "r0", "r1"])
         outcome, anomaly = (0, chance.choice([0, 0, 0, 2, 8])) if replica else (2, 0)
@@ -31,14 +32,14 @@ def written(directory: Path, records: bool, seed: int) -> ArmObservations:
         sent = intended + chance.randrange(MS)
         end = sent + round(chance.lognormvariate(14, 1))
         phase = 1 if n % 100 == 0 else 0
-        name, by, size = names.number("name", "GET /"), names.number("replica", replica), chance.randrange(900)
+        name, by, size = names.intern("name", "GET /"), names.intern("replica", replica), chance.randrange(900)
         what = (name, 0, outcome, anomaly, 1, 0, phase, 200, by, 0)
         recorder.add(n % 40 + 1, 1, 0, *what, intended, sent, -1, end, 100, size)
     recorder.flush()
     writer.write_ledgers([])
     writer.close()
-    kept, tallied = spool.read(directory), spool.tallied(directory)
-    return replace(observed([Asked(1, 1)]), requests=kept, tallied=tallied, warmup=1.0, duration=9.0)
+    kept, tallied = spool.read_requests(directory), spool.read_aggregates(directory)
+    return replace(observed([Asked(1, 1)]), requests=kept, aggregates=tallied, warmup=1.0, duration=9.0)
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -71,11 +72,11 @@ def test_a_spool_of_tallies_does_not_grow_with_the_requests(tmp_path: Path) -> N
 def test_a_crash_leaves_what_was_tallied_some_seconds_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("harness.load.recording.histograms.WRITE_INTERVAL_S", 0.0)
     writer = HistogramWriter(tmp_path)
-    writer.measure(0, 1)
+    writer.set_window(0, 1)
     recorder = Recorder(writer.write)
     recorder.add(*([1] * 5), 0, 0, 1, 0, 0, 200, 0, 0, 5, 6, -1, 7, 1, 1)
     recorder.flush()
-    found = spool.tallied(tmp_path)
+    found = spool.read_aggregates(tmp_path)
     assert found is not None and found.attempted == 1
 
 
@@ -87,7 +88,7 @@ def test_an_expectation_that_needs_records_is_unknown_without_them(tmp_path: Pat
     arm = replace(written(tmp_path, False, 1), events=tuple(kill_at(2, healed=3)))
     told = {"fault": fold(arm)}
     assert told["fault"].faults[0].healed == 3 and told["fault"].faults[0].recover_s is None
-    summary = Summary("s", "r", {"d": DesignSummary({}, told, "kept")}, Controls(None, None))
+    summary = Summary("s", "r", {"d": DesignSummary({}, told, SessionOutcome.KEPT)}, Controls(None, None))
     wishes = [recovers("d"), stays_down("d"), loses_the_at_risk("d"), loses_only_the_at_risk("d"), surges("d", least=1)]
     for expectation in wishes:
         (verdict,) = expectation.judge(summary)
@@ -95,6 +96,6 @@ def test_an_expectation_that_needs_records_is_unknown_without_them(tmp_path: Pat
 
 
 def test_a_session_without_records_has_a_story_all_the_same(tmp_path: Path) -> None:
-    lost = SessionVerdict(3, lost=True, kind="lost")
+    lost = SessionVerdict(3, lost=True, outcome=SessionOutcome.LOST)
     arm = replace(written(tmp_path, False, 1), events=tuple(kill_at(2, healed=3)), judgements=(lost,))
-    assert session_trace([arm], "sticky/3").why[0].startswith("judged lost")
+    assert trace_session([arm], "sticky/3").why[0].startswith("judged lost")

@@ -29,7 +29,7 @@ def chunk(names: StringTable, phase: int = 0, late: float = 0.0, anomaly: Anomal
     chunks: list[Chunk] = []
     recorder = Recorder(chunks.append)
     for name, method, outcome, status, took, size in REQUESTS:
-        sent, number = round(late * MS), names.number("name", name)
+        sent, number = round(late * MS), names.intern("name", name)
         end = sent + round(took * MS)
         recorder.add(1, 1, 0, number, method, outcome, anomaly, 1, 0, phase, status, 0, 0, 0, sent, -1, end, 9, size)
     recorder.flush()
@@ -39,7 +39,7 @@ def chunk(names: StringTable, phase: int = 0, late: float = 0.0, anomaly: Anomal
 def test_locusts_table_is_what_locust_itself_would_have_counted() -> None:
     names = StringTable()
     ours, theirs = RequestStats(), RequestStats()
-    LocustStats(ours, names).fold(chunk(names, late=20.0))
+    LocustStats(ours, names).add(chunk(names, late=20.0))
     for name, method, outcome, _, took, size in REQUESTS:
         theirs.log_request(method.name, name.removeprefix(f"{method.name} "), took, size)  # type: ignore[arg-type]
         if outcome is not Outcome.OK:
@@ -66,9 +66,9 @@ def test_locusts_table_is_what_locust_itself_would_have_counted() -> None:
 
 def test_counts_add_up_over_chunks_and_leave_the_sweep_out() -> None:
     names, counts = StringTable(), LiveStats()
-    counts.fold(chunk(names, anomaly=Anomaly.STALE))
-    counts.fold(chunk(names, late=10.5))
-    counts.fold(chunk(names, phase=SWEEP, late=99.0, anomaly=Anomaly.LOST))
+    counts.add(chunk(names, anomaly=Anomaly.STALE))
+    counts.add(chunk(names, late=10.5))
+    counts.add(chunk(names, phase=SWEEP, late=99.0, anomaly=Anomaly.LOST))
     shot = counts.snapshot(1.0, sent=13, sessions=2, lost=1, dropped=4)
     assert (shot.n, shot.sent, shot.ok, shot.failed, shot.in_doubt) == (1, 13, 6, 4, 2)
     assert (shot.anomalies, shot.late, shot.dropped, shot.sessions, shot.sessions_lost) == (6, 6, 4, 2, 1)
@@ -76,7 +76,7 @@ def test_counts_add_up_over_chunks_and_leave_the_sweep_out() -> None:
 
 def test_p99_is_of_the_last_interval_and_from_the_intended_start() -> None:
     names, counts = StringTable(), LiveStats()
-    counts.fold(chunk(names, late=100.0))
+    counts.add(chunk(names, late=100.0))
     first, second = (counts.snapshot(t, 0, 0, 0, 0) for t in (0.2, 0.4))
     assert first.p99_ms is not None and 4000 < first.p99_ms <= 5100
     assert second.p99_ms is None and second.n == 2

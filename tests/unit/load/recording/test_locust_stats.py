@@ -38,7 +38,7 @@ def by_locust(records: Chunk, names: StringTable) -> RequestStats:
     stats = RequestStats()
     for one in records[records["phase"] != SWEEP]:
         method = Method(int(one["method"])).name
-        name = names.value("name", int(one["name"])).removeprefix(f"{method} ")
+        name = names.lookup("name", int(one["name"])).removeprefix(f"{method} ")
         took: Any = float(one["t_end"] - one["t_sent"]) / 1e6
         stats.log_request(method, name, took, int(one["bytes_received"]))
         if one["outcome"] != Outcome.OK:
@@ -52,10 +52,10 @@ def by_locust(records: Chunk, names: StringTable) -> RequestStats:
 def test_a_chunk_counts_as_its_records_would_one_by_one(seed: int) -> None:
     names = StringTable()
     for name in NAMES:
-        names.number("name", name)
+        names.intern("name", name)
     records = chunk(400, seed)
     ours = RequestStats()
-    fold = LocustStats(ours, names).fold
+    fold = LocustStats(ours, names).add
     for part in np.array_split(records, 3):
         fold(part)
     theirs = by_locust(records, names)
@@ -76,7 +76,7 @@ def test_the_counts_are_those_of_the_load_alone() -> None:
     records = chunk(1000, 1)
     counts = LiveStats()
     for part in np.array_split(records, 4):
-        counts.fold(part)
+        counts.add(part)
     load = records[records["phase"] != SWEEP]
     snapshot = counts.snapshot(1.0, sent=len(load), sessions=1, lost=0, dropped=0)
     assert [snapshot.ok, snapshot.failed, snapshot.in_doubt] == np.bincount(load["outcome"], minlength=3).tolist()

@@ -3,7 +3,7 @@ from collections.abc import Callable
 
 import pytest
 
-from harness.load.recording.meter import SECOND_NS, Meter, core_in_use
+from harness.load.recording.meter import SECOND_NS, CpuMeter, core_in_use
 
 
 class Seconds:
@@ -12,7 +12,7 @@ class Seconds:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now, self.used, self.core = 0, 0.0, 0
         self.calls: list[tuple[int, Callable[[int], None]]] = []
-        self.meter = Meter(lambda t, call: self.calls.append((t, call)), lambda: self.used, lambda: self.core)
+        self.meter = CpuMeter(lambda t, call: self.calls.append((t, call)), lambda: self.used, lambda: self.core)
         monkeypatch.setattr("harness.load.recording.meter.time.monotonic_ns", lambda: self.now)
 
     def spend(self, *shares: tuple[float, int]) -> None:

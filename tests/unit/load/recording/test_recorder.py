@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from harness.common.errors import EnvironmentLacksError
-from harness.load.recording.recorder import CAPACITY, LAST_ID, Chunk, Recorder, SpoolWriter, StringTable
+from harness.load.recording.recorder import CHUNK_RECORDS, MAX_ID, Chunk, Recorder, SpoolWriter, StringTable
 from harness.observations.requests import NO_TIME, RECORD, SWEEP
-from harness.results.spool import read
+from harness.results.spool import read_requests
 
 FIELDS = (7, 7, 99, 1, 0, 0, 0, 1, 0, 0, 200, 1, 2)
 
@@ -33,12 +33,12 @@ def test_every_sink_gets_every_record_once_whatever_the_number() -> None:
     one: list[Chunk] = []
     two: list[Chunk] = []
     recorder = Recorder(one.append, two.append)
-    for number in range(2 * CAPACITY + 3):
+    for number in range(2 * CHUNK_RECORDS + 3):
         record(recorder, number, number, number, number)
     recorder.flush()
     recorder.flush()
     for chunks in (one, two):
-        assert np.concatenate(chunks)["t_end"].tolist() == list(range(2 * CAPACITY + 3))
+        assert np.concatenate(chunks)["t_end"].tolist() == list(range(2 * CHUNK_RECORDS + 3))
 
 
 def test_what_a_sink_keeps_is_not_written_over() -> None:
@@ -52,33 +52,33 @@ def test_what_a_sink_keeps_is_not_written_over() -> None:
 
 def test_the_spool_is_read_as_it_was_written(tmp_path: Path) -> None:
     spool = SpoolWriter(tmp_path)
-    names = StringTable(spool.tell)
-    assert [names.number("name", "GET /cart"), names.number("replica", "r0")] == [1, 1]
-    assert [names.number("boot", "b0"), names.number("boot", "b1")] == [1, 2]
+    names = StringTable(spool.write_name)
+    assert [names.intern("name", "GET /cart"), names.intern("replica", "r0")] == [1, 1]
+    assert [names.intern("boot", "b0"), names.intern("boot", "b1")] == [1, 2]
     recorder = Recorder(spool.write)
     record(recorder, 1, 2, 3, 4)
     record(recorder, 5, 6, 7, 8, phase=SWEEP)
     recorder.flush()
     spool.close()
-    frame = read(tmp_path)
+    frame = read_requests(tmp_path)
     assert frame[["name", "replica", "boot"]].iloc[0].tolist() == ["GET /cart", "r0", "b1"]
     assert frame["phase"].tolist() == [0, SWEEP]
 
 
 def test_a_name_is_told_once_and_before_any_record_has_it(tmp_path: Path) -> None:
     spool = SpoolWriter(tmp_path)
-    names = StringTable(spool.tell)
+    names = StringTable(spool.write_name)
     for _ in range(3):
-        names.number("name", "GET /")
+        names.intern("name", "GET /")
     told = [json.loads(line) for line in (tmp_path / "names.jsonl").read_text().splitlines()]
     assert told == [{"kind": "name", "id": 1, "value": "GET /"}]
 
 
 def test_names_without_end_share_the_last_number() -> None:
     names = StringTable()
-    numbers = {names.number("name", str(number)) for number in range(LAST_ID + 100)}
-    assert max(numbers) <= LAST_ID
-    assert names.value("name", names.number("name", "one more")) == "(other)"
+    numbers = {names.intern("name", str(number)) for number in range(MAX_ID + 100)}
+    assert max(numbers) <= MAX_ID
+    assert names.lookup("name", names.intern("name", "one more")) == "(other)"
 
 
 def test_a_full_disk_is_told_to_a_person() -> None:

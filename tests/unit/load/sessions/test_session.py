@@ -278,7 +278,7 @@ def test_names_are_given_or_made_without_the_query() -> None:
     with scripted() as server:
         rig = Rig(server.url)
         rig.visit(Visitor(session))
-        assert [rig.names.value("name", number) for number in rig.rows()["name"]] == [
+        assert [rig.names.lookup("name", number) for number in rig.rows()["name"]] == [
             "GET /cart",
             "GET /cart",
             "an item",

@@ -21,7 +21,7 @@ from harness.load.control.channel import (
     ControlEvent,
     Hello,
     Joined,
-    Lines,
+    LineSplitter,
     Ready,
     StartLoad,
     StartSweep,
@@ -52,7 +52,7 @@ class Net:
         self.workers: dict[str, Worker] = {}
         ours, self.harness = socket.socketpair()
         self.harness.setblocking(False)
-        self._lines = Lines()
+        self._lines = LineSplitter()
         self.said: list[ControlEvent] = []
         self.master = Master(SimpleNamespace(runner=self), ProcessConfig(ours.detach(), spool, PLAN, 7, workers))
 
@@ -148,7 +148,7 @@ def both(net: Net, *hellos: Hello) -> list[Worker]:
 
 def test_each_worker_is_told_its_part_and_all_are_ready_together(net: Net) -> None:
     workers = both(net)
-    assert [w.deeds for w in workers] == [[Assignment(n, 2, PLAN.plain(), 7, machine(), False, True)] for n in (0, 1)]
+    assert [w.deeds for w in workers] == [[Assignment(n, 2, PLAN.to_dict(), 7, machine(), False, True)] for n in (0, 1)]
     assert [word.worker for word in net.said if isinstance(word, Joined)] == ["worker-1", "worker-2"]
 
 

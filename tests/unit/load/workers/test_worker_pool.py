@@ -69,17 +69,17 @@ def test_numbered_workers_have_their_places_and_the_others_those_that_are_left()
 @given(st.integers(1, 8), st.integers(0, 100))
 def test_shares_have_every_arrival_once_and_no_session_in_common(of: int, seed: int) -> None:
     shares = [Shard(nth, of) for nth in range(of)]
-    taken = sorted(t for share in shares for t in islice(share.arrivals(poisson(100, seed)), 20))
+    taken = sorted(t for share in shares for t in islice(share.select_arrivals(poisson(100, seed)), 20))
     assert taken == list(islice(poisson(100, seed), 20 * of))
-    numbers = [share.number(index) for share in shares for index in range(20)]
+    numbers = [share.session_number(index) for share in shares for index in range(20)]
     assert sorted(numbers) == list(islice(count(1), 20 * of))
 
 
 def test_each_worker_needs_a_session() -> None:
-    assert LoadPlan("closed", concurrent=3).users_of(2) == 3
-    assert LoadPlan("partly_open", rate=5).users_of(4) == 4
+    assert LoadPlan("closed", concurrent=3).users_for(2) == 3
+    assert LoadPlan("partly_open", rate=5).users_for(4) == 4
     with pytest.raises(UsageError, match="4 workers share 3 sessions"):
-        LoadPlan("closed", concurrent=3).users_of(4)
+        LoadPlan("closed", concurrent=3).users_for(4)
 
 
 @given(st.integers(-(10**12), 10**12), st.lists(st.tuples(st.integers(0, 10**9), st.integers(0, 10**9)), min_size=1))
@@ -94,4 +94,4 @@ def test_the_clocks_differ_by_what_is_found_and_at_most_its_error(ahead: int, wa
     [("http://127.0.0.1:80", True), ("http://localhost:8080/x", True), ("http://[::1]:1", True), ("http://h:1", False)],
 )
 def test_a_loopback_address_is_of_this_machine_only(url: str, here: bool) -> None:
-    assert StartLoad(1, 2.0, 0.0, url).is_here_only is here
+    assert StartLoad(1, 2.0, 0.0, url).is_loopback is here

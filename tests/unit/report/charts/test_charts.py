@@ -10,6 +10,7 @@ import pytest
 
 from harness.analysis.metrics.fold import fold
 from harness.oracle.judge import Loss, SessionVerdict
+from harness.oracle.outcome import SessionOutcome
 from harness.report.charts import Chart, draw, losses, outcomes, spectrum, style, timeline
 from harness.report.charts.measured import measured, windows
 from harness.report.charts.words import format_ratio, listed, number, share, upper_bound
@@ -194,11 +195,11 @@ def test_the_spectrum_names_where_the_fault_cost_most_and_least() -> None:
 
 
 def test_each_session_is_counted_once_as_the_gravest_that_befell_it() -> None:
-    both = fakes.judgement(1, (Loss(5, "a", "b", "x", "y", 1),), kind="leaked")
-    kinds = ("leaked", "rolled_back", "lost_write", "stale", "duplicate", "forced_login", "unexplained", "none")
-    others = [fakes.judgement(session, kind=kind) for session, kind in enumerate(kinds, 2)]
+    both = fakes.judgement(1, (Loss(5, "a", "b", "x", "y", 1),), outcome=SessionOutcome.LEAKED)
+    words = ("leaked", "rolled_back", "lost_writes", "stale", "duplicated", "forced_login", "unexplained", "kept")
+    others = [fakes.judgement(session, outcome=SessionOutcome(word)) for session, word in enumerate(words, 2)]
     told = outcomes.outcomes("one", "fault", [both, *others], None)
-    assert dict(zip((kind.name for kind in outcomes.KINDS), told.counts, strict=True)) == {
+    assert dict(zip((band.name for band in outcomes.BANDS), told.counts, strict=True)) == {
         "lost": 1, "rolled back or stale": 3, "leaked": 1, "duplicated": 1, "forced login": 1, "unexplained": 1,
         "kept": 1,
     }  # fmt: skip
@@ -207,7 +208,7 @@ def test_each_session_is_counted_once_as_the_gravest_that_befell_it() -> None:
 def test_chart_and_table_count_the_same_sessions() -> None:
     """Several writers of one session are one session, and one of which nothing is known is none of those judged."""
     mine, lost = fakes.judgement(1), fakes.judgement(1, (Loss(5, "a", "b", "x", "y", 1),))
-    dark = replace(fakes.judgement(2, (Loss(5, "a", "b", "x", "y", 1),), kind="unknown"), unknown=True)
+    dark = replace(fakes.judgement(2, (Loss(5, "a", "b", "x", "y", 1),), outcome=SessionOutcome.UNKNOWN), unknown=True)
     asked = [Asked(session, 1.0) for session in (1, 2, 3)]
     arm = observed(asked, judgements=(mine, lost, dark, fakes.judgement(3)))
     sessions = fold(arm).sessions
@@ -226,7 +227,9 @@ def test_the_outcomes_say_what_was_lost_and_what_was_predicted(drawn: dict[str, 
 
 
 def test_a_control_that_was_harmed_is_told() -> None:
-    harmed = outcomes.outcomes("one", "control", [fakes.judgement(1, kind="stale"), fakes.judgement(2)], None)
+    harmed = outcomes.outcomes(
+        "one", "control", [fakes.judgement(1, outcome=SessionOutcome.STALE), fakes.judgement(2)], None
+    )
     assert "Without it: one 1 rolled back or stale" in outcomes.finding([harmed])
 
 

@@ -2,6 +2,7 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+from harness.oracle.outcome import SessionOutcome
 from harness.report.charts import draw
 from harness.report.html import write_pair
 from harness.report.html.pair import Side, differences, pairs
@@ -24,7 +25,7 @@ def test_another_count_and_another_finding_are_told(tmp_path: Path) -> None:
     name, design = next(iter(left.summary.designs.items()))
     arm = design.arms["fault"]
     worse = replace(arm, sessions=replace(arm.sessions, lost=arm.sessions.lost + 1))
-    changed = replace(design, finding="other", arms={**design.arms, "fault": worse})
+    changed = replace(design, finding=SessionOutcome.LEAKED, arms={**design.arms, "fault": worse})
     right = Side(replace(left.summary, run="two", designs={**left.summary.designs, name: changed}), left.charts)
     told = {(row[0], row[1]) for row in differences(left, right).rows}
     assert told == {(name, "finding"), (name, "fault: sessions lost")}

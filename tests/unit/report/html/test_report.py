@@ -166,8 +166,8 @@ def test_a_failed_verdict_comes_first_and_says_why(html: str) -> None:
 def test_the_confusion_matrix_of_the_judge_is_shown(html: str) -> None:
     rows = re.findall(r'<tr><th scope="row">(\w+)</th>((?:<td class="n">[\d,]+</td>)+)</tr>', html)
     told = {seeded: re.findall(r">([\d,]+)<", cells) for seeded, cells in rows}
-    assert told["leak"] == ["1", "0", "39"]
-    assert told["drop"] == ["0", "40", "0"]
+    assert told["leaked"] == ["1", "0", "39"]
+    assert told["lost"] == ["0", "40", "0"]
 
 
 def test_controls_that_did_not_run_are_said_not_to_have(charts: Sequence[Chart]) -> None:
