@@ -164,9 +164,7 @@ async def main() -> None:
     parser.add_argument("--balancer", choices=tuple(SPECS), action="append")
     parser.add_argument("--rounds", type=int, default=5)
     arguments = parser.parse_args()
-    print(
-        "| | join effective after, ms | failed meanwhile | departure effective after, ms | failed meanwhile | requests |"
-    )
+    print("| | join effective, ms | failed meanwhile | departure effective, ms | failed meanwhile | requests |")
     print("| --- | --- | --- | --- | --- | --- |")
     async with start_supervisor("membership") as supervisor:
         for name in arguments.balancer or SPECS:
