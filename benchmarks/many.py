@@ -104,7 +104,7 @@ async def measure(sessions: int, seconds: int, supervisor: Supervisor) -> Result
         async with start_driver(arm, _USERS, spool=spool, log=log, supervisor=supervisor, seed=1) as driver:
             process = psutil.Process(driver.pid)
             before = process.memory_info().rss
-            await driver.ready()
+            await driver.wait_until_ready()
             os.sched_setaffinity(driver.pid, {core})
             cpu = cpu_seconds(process)
             driver.start(f"http://{LOOPBACK}:{reservation.port}")
@@ -112,7 +112,7 @@ async def measure(sessions: int, seconds: int, supervisor: Supervisor) -> Result
             try:
                 used, memory = cpu_seconds(process) - cpu, process.memory_info().rss
             finally:
-                await driver.until_done()  # which also reports why the process has ended
+                await driver.wait_until_stopped()  # which also reports why the process has ended
     return _evaluate(spool, memory, memory - before, used / (seconds - 1), sessions)
 
 

@@ -122,11 +122,11 @@ async def compare(case: Case, supervisor: Supervisor) -> list[ComparedTimes]:
         async with start_driver(
             arm, _USERS, spool=spool, log=supervisor.scratch / "driver.log", supervisor=supervisor, seed=SEED
         ) as driver:
-            await driver.ready()
+            await driver.wait_until_ready()
             os.sched_setaffinity(driver.pid, {core})
             _raise_priority(driver.pid)
             t0 = driver.start(f"http://{LOOPBACK}:{reservation.port}")
-            await driver.until_done()
+            await driver.wait_until_stopped()
         await server.stop()
     return _evaluate(case, spool, np.fromfile(log, np.int64).reshape(-1, 4), t0)
 
