@@ -89,7 +89,7 @@ def record(files: ArmFiles, records: int) -> None:
         if i % snapshot_every == 0:
             counts.snapshot(begin / _SECOND, i, SESSIONS, 0, 0)
     recorder.flush()
-    spool.write_ledgers([_ledger(session + 1).testimony() for session in range(SESSIONS)])
+    spool.write_ledgers([_ledger(session + 1).history() for session in range(SESSIONS)])
     spool.close()
 
 
@@ -101,7 +101,7 @@ def _place(session: int, t: int) -> int:
 
 def _ledger(number: int) -> Ledger:
     ledger = Ledger(1, number, number, f"u{number}")
-    ledger.final(Outcome.OK, Tally("b", f"u{number}", 0, 0, 0), "r0-1", NO_TIME)
+    ledger.record_final_read(Outcome.OK, Tally("b", f"u{number}", 0, 0, 0), "r0-1", NO_TIME)
     return ledger
 
 

@@ -21,7 +21,7 @@ from harness.load.sessions.websocket_session import MessageTiming, WebSocketSess
 from harness.observations.requests import Anomaly, Method, Outcome
 from harness.oracle.ledger import Ledger
 from harness.oracle.models import ModelFactory
-from harness.oracle.observed import Observed, Tally, tally_in, tally_of
+from harness.oracle.observed import Observed, Tally, decode_tally, tally_from_json
 
 RequestHook = Callable[[str, str, Response | None, str, tuple[int, int]], None]
 SessionSteps = Generator[Request | Sleep | Connect | Message | Listen | Disconnect, Response, None]
@@ -83,9 +83,9 @@ class DefaultBehaviour:
 def parse_tally(reply: Response) -> Tally | None:
     """The built-in targets' account of the session in a reply; None where there is none."""
     try:
-        return tally_in(reply.body)
+        return decode_tally(reply.body)
     except ValueError:
-        return tally_of(reply.json()) if reply.body.startswith(b"{") else None
+        return tally_from_json(reply.json()) if reply.body.startswith(b"{") else None
 
 
 #: What acts for a session: itself, or its WebSocket.
@@ -432,14 +432,14 @@ class Session:
             outcome = outcome_of(reply)
             return outcome, self.settle(self._op, outcome, None, boot, t_end)
         anomaly = self.settle(self._op, _FAILED, self.observed(request, reply, True), boot, t_end)
-        return _FAILED, max(anomaly, self.ledger.forced_login(t_end - self.stage.t0, boot))
+        return _FAILED, max(anomaly, self.ledger.record_forced_login(t_end - self.stage.t0, boot))
 
     def understood(self, reply: Response, step: Connect | Message, op: int, t_end: int) -> tuple[Outcome, Anomaly]:
         """What a reply on the WebSocket, or to the wish for one, means; told to the ledger."""
         boot, outcome = self.stage.boot_of(reply.head), outcome_of(reply)
         if self.is_forced_login(reply):
             anomaly = self.settle(op, _FAILED, self.observed(step, reply, True), boot, t_end)
-            return _FAILED, max(anomaly, self.ledger.forced_login(t_end - self.stage.t0, boot))
+            return _FAILED, max(anomaly, self.ledger.record_forced_login(t_end - self.stage.t0, boot))
         observed = self.observed(step, reply, False) if outcome is _OK else None
         anomaly = self.settle(op, outcome, observed, boot, t_end)
         return outcome, anomaly if outcome is not _OK or self._checks(step, reply) else Anomaly.WRONG

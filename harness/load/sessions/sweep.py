@@ -132,9 +132,9 @@ class _Reader:
         session, stage, lane = self._session, self._sweep.stage, self._lane
         assert session is not None  # noqa: S101 - set by ``next``
         t, boot = t_end - stage.t0, stage.boot_of(reply.head)
-        anomaly = session.ledger.final(outcome, observed, boot, t)
+        anomaly = session.ledger.record_final_read(outcome, observed, boot, t)
         if forced:
-            anomaly = max(anomaly, session.ledger.forced_login(t, boot))
+            anomaly = max(anomaly, session.ledger.record_forced_login(t, boot))
         if self._form is not None:
             lane.attempts = self._attempt
             record(session, lane, self._form, 0, reply, outcome, Anomaly(anomaly), SWEEP, self._due, t_end)

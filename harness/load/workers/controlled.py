@@ -90,7 +90,7 @@ class ControlledRunner:
 
     def _sweep(self, rate: float) -> None:
         stage = self.venue.sweep(rate)
-        self._spool.write_ledgers([session.ledger.testimony() for session in stage.sessions])
+        self._spool.write_ledgers([session.ledger.history() for session in stage.sessions])
         self._swept = True
         self._link.hand_over()
         self._link.say(Swept(len(stage.sessions)))

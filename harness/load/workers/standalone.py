@@ -92,7 +92,7 @@ class StandaloneRunner:
             return
         self.venue.drain()
         stage = self.venue.sweep(SWEEP_RATE)
-        print(verdict([judge(session.ledger.testimony()) for session in stage.sessions]))
+        print(verdict([judge(session.ledger.history()) for session in stage.sessions]))
         self.venue.engine.close()
 
     def _flush(self, venue: LoadRunner) -> None:
