@@ -17,7 +17,7 @@ def parser() -> argparse.ArgumentParser:
     """The flags."""
     flags = argparse.ArgumentParser(
         prog="python -m targets",
-        description="Start one service: an app and a place for its state.",
+        description="Start one service: an app and a store for its state.",
         epilog="example: python -m targets --app cart --state memory --port 8081 --service-time 20ms --slots 2",
     )
     flags.add_argument("--app", required=True, metavar="NAME", help="a file of targets/apps/, such as cart")
@@ -50,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 async def _run(flags: argparse.Namespace) -> None:
     with quick_imports():
-        from targets.apps import Parts  # noqa: PLC0415
+        from targets.apps import AppContext  # noqa: PLC0415
         from targets.server import catalog  # noqa: PLC0415 - these import the server's library, the quick way
         from targets.server.capacity import Slots  # noqa: PLC0415
         from targets.server.service import Service, serve  # noqa: PLC0415
@@ -58,14 +58,14 @@ async def _run(flags: argparse.Namespace) -> None:
 
     settings = _settings(flags)
     app, state = catalog.select(flags.app, flags.state, settings.options)
-    place, journal = state.place(settings), Journal(flags.journal, settings)
-    parts = Parts(place, journal, settings)
-    routes = app.app(parts)
+    store, journal = state.create_store(settings), Journal(flags.journal, settings)
+    context = AppContext(store, journal, settings)
+    routes = app.create_routes(context)
     slots = Slots(service_time, flags.slots) if (service_time := seconds(flags.service_time)) else None
     listener = _listener(flags.host, flags.port)
     told = {"ready": True, "port": listener.getsockname()[1], "replica": settings.replica, "boot": settings.boot}
-    service = Service(settings, routes, place, slots, flags.nonce)
-    await serve(service, parts, listener, ready=lambda: print(json.dumps(told), flush=True))
+    service = Service(settings, routes, store, slots, flags.nonce)
+    await serve(service, context, listener, ready=lambda: print(json.dumps(told), flush=True))
     journal.close()
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from harness import claims, faults
 from harness.cluster import balancers
 from harness.cluster.stores import STORES
-from harness.common.bundled import scenarios_home, targets_home
+from harness.common.bundled import scenarios_home, target_modules
 from harness.scenario.design import Design
 from harness.scenario.loading import load
 from harness.scenario.services import BuiltIn
@@ -34,7 +34,7 @@ def catalogue(kind: str | None = None) -> Mapping[str, tuple[Entry, ...]]:
 
 
 def _designs() -> Iterable[Entry]:
-    for path in _modules(scenarios_home()):
+    for path in _modules(scenarios_home()).values():
         loaded = load(path)
         for design in loaded.scenario.designs:
             yield Entry(design.name, _in_words(design), loaded.name)
@@ -48,15 +48,15 @@ def _in_words(design: Design) -> str:
 
 
 def _apps() -> Iterable[Entry]:
-    return _described(targets_home() / "targets" / "apps", "--app {}")
+    return _described(target_modules("app"), "--app {}")
 
 
 def _states() -> Iterable[Entry]:
-    return _described(targets_home() / "targets" / "state", "--state {}")
+    return _described(target_modules("state"), "--state {}")
 
 
 def _scenarios() -> Iterable[Entry]:
-    return _described(scenarios_home(), "{}.py")
+    return _described(_modules(scenarios_home()), "{}.py")
 
 
 def _balancers() -> Iterable[Entry]:
@@ -96,14 +96,14 @@ KINDS: Mapping[str, Callable[[], Iterable[Entry]]] = {
 }
 
 
-def _modules(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.glob("*.py") if not path.name.startswith("_"))
+def _modules(folder: Path) -> Mapping[str, Path]:
+    return {path.stem: path for path in sorted(folder.glob("*.py")) if not path.name.startswith("_")}
 
 
-def _described(folder: Path, detail: str) -> Iterable[Entry]:
-    """The modules of a folder by their docstrings, without importing any: some need what is not installed."""
-    for path in _modules(folder):
-        yield Entry(path.stem, _first_line(ast.get_docstring(ast.parse(path.read_text()))), detail.format(path.stem))
+def _described(modules: Mapping[str, Path], detail: str) -> Iterable[Entry]:
+    """Modules by their docstrings, without importing any: some need what is not installed."""
+    for name, path in modules.items():
+        yield Entry(name, _first_line(ast.get_docstring(ast.parse(path.read_text()))), detail.format(name))
 
 
 def _first_line(docstring: str | None) -> str:

@@ -1,6 +1,6 @@
 """The names of the parts of a design: apps and states of the built-in targets, and stores."""
 
-from harness.common.bundled import targets_home
+from harness.common.bundled import target_modules
 from harness.scenario.checks import require
 
 #: The stores that a design can name. ``cluster/stores`` has a class for each.
@@ -18,8 +18,5 @@ def check_part(kind: str, name: str) -> None:
 
 
 def parts(kind: str) -> tuple[str, ...]:
-    """The names of the parts of a ``kind``: ``store``, or a built-in target's ``app`` or ``state`` (each is a file)."""
-    if kind == "store":
-        return STORES
-    folder = targets_home() / "targets" / {"app": "apps", "state": "state"}[kind]
-    return tuple(sorted(path.stem for path in folder.glob("*.py") if not path.stem.startswith("_")))
+    """The names of the parts of a ``kind``: ``store``, or a built-in target's ``app`` or ``state``."""
+    return STORES if kind == "store" else tuple(target_modules(kind))

@@ -1,4 +1,4 @@
-"""What the service does: one file an app. Each offers ``OPTIONS``, ``KEEPS_SESSIONS`` and ``app(parts)``."""
+"""What the service does: one file an app. Each offers ``OPTIONS``, ``KEEPS_SESSIONS`` and ``app(context)``."""
 
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
@@ -12,19 +12,19 @@ from targets.storage.journal import Journal
 
 #: What an app does when the service begins to stop, such as leaving its WebSockets.
 ShutdownHook = Callable[[], Awaitable[None]]
-#: What an app does besides answering: a scope, entered once its place is open and before it is ready, left at its end.
+#: What an app does besides answering: a scope, entered once its store is open and before it is ready, left at its end.
 BackgroundScope = Callable[[], AbstractAsyncContextManager[None]]
 
 
 @dataclass(frozen=True)
-class Parts:
+class AppContext:
     """What an app is given to work with; it adds to ``work`` what it does besides answering, and its ``farewells``."""
 
-    place: SessionStore
+    store: SessionStore
     journal: Journal
     settings: Settings
-    work: list[BackgroundScope] = field(default_factory=list)
-    farewells: list[ShutdownHook] = field(default_factory=list)
+    background: list[BackgroundScope] = field(default_factory=list)
+    shutdown_hooks: list[ShutdownHook] = field(default_factory=list)
 
 
 class App(Protocol):
@@ -36,5 +36,5 @@ class App(Protocol):
     OPTIONS: tuple[str, ...]
     KEEPS_SESSIONS: bool
 
-    def app(self, parts: Parts) -> Routes:
+    def create_routes(self, context: AppContext) -> Routes:
         """Make the app."""

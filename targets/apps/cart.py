@@ -10,7 +10,7 @@
 
 from aiohttp import web
 
-from targets.apps import Parts
+from targets.apps import AppContext
 from targets.http import request_fields
 from targets.http.routes import Routes
 from targets.sessions.service import Items, SessionService
@@ -22,13 +22,13 @@ KEEPS_SESSIONS = True
 class CartApp:
     """The four requests."""
 
-    def __init__(self, parts: Parts) -> None:
-        self._keeper = SessionService(parts.place, parts.settings.options.flag("dedupe"))
-        self._journal = parts.journal
+    def __init__(self, context: AppContext) -> None:
+        self._sessions = SessionService(context.store, context.settings.options.flag("dedupe"))
+        self._journal = context.journal
 
     async def show(self, request: web.BaseRequest) -> web.Response:
         """``GET /cart``."""
-        return (await self._keeper.read(request)).reply()
+        return (await self._sessions.read(request)).reply()
 
     async def add(self, request: web.BaseRequest) -> web.Response:
         """``POST /cart/add``."""
@@ -38,7 +38,7 @@ class CartApp:
         def with_it(items: Items) -> Items:
             return {**items, item: items.get(item, 0) + quantity}
 
-        return (await self._keeper.write(request, with_it)).reply()
+        return (await self._sessions.write(request, with_it)).reply()
 
     async def remove(self, request: web.BaseRequest) -> web.Response:
         """``POST /cart/remove``."""
@@ -47,19 +47,19 @@ class CartApp:
         def without_it(items: Items) -> Items:
             return {name: quantity for name, quantity in items.items() if name != item}
 
-        return (await self._keeper.write(request, without_it)).reply()
+        return (await self._sessions.write(request, without_it)).reply()
 
     async def checkout(self, request: web.BaseRequest) -> web.Response:
         """``POST /checkout``: the effect follows the stored state, so a refused write has none."""
-        kept = await self._keeper.write(request, lambda items: {})
+        kept = await self._sessions.write(request, lambda items: {})
         if kept.applied:
             self._journal.append(kept.op, "checkout", kept.session.birth)
         return kept.reply()
 
 
-def app(parts: Parts) -> Routes:
+def create_routes(context: AppContext) -> Routes:
     """The cart's routes."""
-    cart = CartApp(parts)
+    cart = CartApp(context)
     return {
         "/cart": {"GET": cart.show},
         "/cart/add": {"POST": cart.add},

@@ -4,7 +4,7 @@
 - a WebSocket at ``/chat?room=7``      joins a room; ``{"op", "text"}`` says something, and is answered with the session
 - everybody else in the room is told   ``{"room", "from", "n", "op", "text"}``: ``n`` counts what that writer has said
 
-``--option bus=none|redis`` says whether a room spans replicas. With ``--option history=yes`` each message has its place
+``--option bus=none|redis`` says whether a room spans replicas. With ``--option history=yes`` each message has its store
 ``at``, and ``/chat?room=7&after=AT`` first tells what came after that.
 """
 
@@ -12,7 +12,7 @@ import json
 
 from aiohttp import web
 
-from targets.apps import Parts
+from targets.apps import AppContext
 from targets.http import request_fields
 from targets.http.routes import Routes
 from targets.sessions.bus import OPTIONS as BUS_OPTIONS
@@ -28,14 +28,14 @@ REFUSES = {"token": "the client holds it in a cookie, and no cookie can change o
 class Chat:
     """Joining, saying and hearing."""
 
-    def __init__(self, parts: Parts) -> None:
-        self._keeper = SessionService(parts.place, parts.settings.options.flag("dedupe"))
-        self.sockets = Sockets(parts.settings, self._keeper)
-        self.bus: Bus = bus(parts.settings)
+    def __init__(self, context: AppContext) -> None:
+        self._sessions = SessionService(context.store, context.settings.options.flag("dedupe"))
+        self.sockets = Sockets(context.settings, self._sessions)
+        self.bus: Bus = bus(context.settings)
 
     async def show(self, request: web.BaseRequest) -> web.StreamResponse:
         """``GET /chat``."""
-        return (await self._keeper.read(request)).reply()
+        return (await self._sessions.read(request)).reply()
 
     async def join(self, request: web.BaseRequest) -> web.StreamResponse:
         """A WebSocket at ``/chat``."""
@@ -87,9 +87,9 @@ def _tell(member: RoomMember, said: RoomMessage) -> None:
         member.tell(f'{{"at": "{said.at}", {said.text[1:]}' if said.at else said.text)
 
 
-def app(parts: Parts) -> Routes:
+def create_routes(context: AppContext) -> Routes:
     """The chat's one address."""
-    chat = Chat(parts)
-    parts.work.append(lambda: chat.bus.running(chat.deliver))
-    parts.farewells.append(chat.sockets.leave)
+    chat = Chat(context)
+    context.background.append(lambda: chat.bus.running(chat.deliver))
+    context.shutdown_hooks.append(chat.sockets.leave)
     return {"/chat": {"GET": chat.show, "SOCKET": chat.join}}

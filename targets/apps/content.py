@@ -19,8 +19,8 @@ from urllib.parse import parse_qs
 
 from aiohttp import web
 
-from targets.apps import Parts
-from targets.http.errors import BadRequest
+from targets.apps import AppContext
+from targets.http.errors import BadRequestError
 from targets.http.routes import Routes
 
 OPTIONS: tuple[str, ...] = ("period",)
@@ -62,7 +62,7 @@ class Content:
 def _id(request: web.BaseRequest, key: str) -> str:
     found = parse_qs(request.raw_path.partition("?")[2]).get(key, [""])[0]
     if not _ID.fullmatch(found):
-        raise BadRequest(f"{key} is 1 to 64 letters, digits, - and _")
+        raise BadRequestError(f"{key} is 1 to 64 letters, digits, - and _")
     return found
 
 
@@ -81,7 +81,7 @@ def _matches(condition: str, tag: str) -> bool:
     return bool(tags & {tag, "*"})
 
 
-def app(parts: Parts) -> Routes:
+def create_routes(context: AppContext) -> Routes:
     """The two routes."""
-    content = Content(parts.settings.options.seconds("period", PERIOD))
+    content = Content(context.settings.options.seconds("period", PERIOD))
     return {"/object": {"GET": content.thing}, "/weather": {"GET": content.weather}}

@@ -9,7 +9,7 @@ Every reply tells the ``version`` that it shows (the number of writes in it); a 
 is ``behind`` the write model. ``--option lag=50ms`` is how long a write takes to reach the read model, at the least.
 What a query lacks is late, not lost: it is there once the view has caught up.
 
-The write model is the place for the state; over ``eventlog`` its events are the truth, and the read model is made of
+The write model is the store for the state; over ``eventlog`` its events are the truth, and the read model is made of
 them. Views are kept in memory: after a restart each is made anew from the write model when it is first asked for.
 """
 
@@ -21,10 +21,10 @@ from urllib.parse import parse_qs, urlsplit
 
 from aiohttp import web
 
-from targets.apps import Parts
+from targets.apps import AppContext
 from targets.common.session import SessionState
 from targets.http import request_fields
-from targets.http.errors import BadRequest, Unavailable
+from targets.http.errors import BadRequestError, UnavailableError
 from targets.http.routes import Routes
 from targets.sessions.service import Items, SessionService, StoredSession
 from targets.state import SessionStore
@@ -63,8 +63,8 @@ class View:
 class ReadModel:
     """Views by handle. What is published is shown ``lag`` seconds later, in its order."""
 
-    def __init__(self, place: SessionStore, lag: float) -> None:
-        self._place, self._lag = place, lag
+    def __init__(self, store: SessionStore, lag: float) -> None:
+        self._store, self._lag = store, lag
         self._views: dict[str, View] = {}
         self._published: asyncio.Queue[tuple[float, str, SessionState]] = asyncio.Queue()
 
@@ -77,7 +77,7 @@ class ReadModel:
 
         None where the write model does not know the session (any more).
         """
-        newest = await self._place.read(handle) if handle else None
+        newest = await self._store.read(handle) if handle else None
         if newest is None:
             self._views.pop(handle, None)
             return None
@@ -105,9 +105,9 @@ class ReadModel:
 class CqrsCartApp:
     """The three requests."""
 
-    def __init__(self, parts: Parts, reads: ReadModel) -> None:
+    def __init__(self, context: AppContext, reads: ReadModel) -> None:
         self._reads = reads
-        self._keeper = SessionService(parts.place, parts.settings.options.flag("dedupe"))
+        self._sessions = SessionService(context.store, context.settings.options.flag("dedupe"))
 
     async def add(self, request: web.BaseRequest) -> web.Response:
         """``POST /cart/add``."""
@@ -117,7 +117,7 @@ class CqrsCartApp:
         def with_it(items: Items) -> Items:
             return {**items, item: items.get(item, 0) + quantity}
 
-        kept = await self._keeper.write(request, with_it)
+        kept = await self._sessions.write(request, with_it)
         self._reads.publish(kept.handle, kept.session)
         return kept.reply(version=kept.session.version)
 
@@ -132,14 +132,14 @@ class CqrsCartApp:
     async def _shown(self, request: web.BaseRequest, version: int | None) -> web.Response:
         seen = await self._reads.view(request_fields.cookie(request))
         if seen is None:  # nobody's: a new session, as everywhere
-            kept = await self._keeper.read(request)
+            kept = await self._sessions.read(request)
             return kept.reply(version=kept.session.version, behind=0)
         view, newest = seen
         try:
             async with asyncio.timeout(CATCH_UP_TIMEOUT_S):
                 session = await view.at_least(newest if version is None else version)
         except TimeoutError as problem:
-            raise Unavailable(f"that version has not come within {CATCH_UP_TIMEOUT_S:g} s") from problem
+            raise UnavailableError(f"that version has not come within {CATCH_UP_TIMEOUT_S:g} s") from problem
         kept = StoredSession(
             session, request_fields.writer(request), request_fields.cookie(request), is_new_handle=False
         )
@@ -151,13 +151,13 @@ def _version(request: web.BaseRequest) -> int | None:
     if version is None:
         return None
     if not (version.isascii() and version.isdigit() and len(version) <= 9):
-        raise BadRequest("version is a whole number")
+        raise BadRequestError("version is a whole number")
     return int(version)
 
 
-def app(parts: Parts) -> Routes:
+def create_routes(context: AppContext) -> Routes:
     """The routes, and the read model at work."""
-    reads = ReadModel(parts.place, parts.settings.options.seconds("lag", _LAG))
-    parts.work.append(reads.following)
-    cart = CqrsCartApp(parts, reads)
+    reads = ReadModel(context.store, context.settings.options.seconds("lag", _LAG))
+    context.background.append(reads.following)
+    cart = CqrsCartApp(context, reads)
     return {"/cart": {"GET": cart.show}, "/cart/add": {"POST": cart.add}, "/cart/after": {"GET": cart.after}}

@@ -2,7 +2,7 @@
 
 from aiohttp import web
 
-from targets.apps import Parts
+from targets.apps import AppContext
 from targets.http.routes import Routes
 
 OPTIONS: tuple[str, ...] = ()
@@ -16,6 +16,6 @@ async def echo(request: web.BaseRequest) -> web.Response:
     return web.Response(body=_BODY, headers=_HEADERS)
 
 
-def app(parts: Parts) -> Routes:
+def create_routes(context: AppContext) -> Routes:
     """The one route."""
     return {"/": {"GET": echo}}

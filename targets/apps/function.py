@@ -15,10 +15,10 @@ from dataclasses import asdict
 
 from aiohttp import web
 
-from targets.apps import Parts, cart
+from targets.apps import AppContext, cart
 from targets.common.calls import Answer, Call, FunctionStart
 from targets.common.settings import Settings, SettingsError
-from targets.http.errors import Unavailable
+from targets.http.errors import UnavailableError
 from targets.http.routes import Routes
 
 OPTIONS: tuple[str, ...] = ("warm", *cart.OPTIONS)
@@ -38,7 +38,7 @@ class Instance:
         self._process = process
 
     @classmethod
-    async def started(cls, start: FunctionStart) -> "Instance":
+    async def start(cls, start: FunctionStart) -> "Instance":
         """A new one, ready for its first call."""
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-P", "-m", "targets.server.worker",
@@ -46,27 +46,27 @@ class Instance:
         )  # fmt: skip
         instance = cls(process)
         try:
-            await instance.asked(asdict(start))
+            await instance.ask(asdict(start))
         except BaseException:
             await instance.end()
             raise
         return instance
 
-    async def asked(self, told: Mapping[str, object]) -> bytes:
+    async def ask(self, message: Mapping[str, object]) -> bytes:
         """Its answer to a line.
 
         Raises:
-            Unavailable: it died, or is not done in time.
+            UnavailableError: it died, or is not done in time.
         """
         assert self._process.stdin and self._process.stdout  # noqa: S101 - both are pipes
         try:
             async with asyncio.timeout(CALL_TIMEOUT_S):
-                self._process.stdin.write(json.dumps(told).encode() + b"\n")
+                self._process.stdin.write(json.dumps(message).encode() + b"\n")
                 line = await self._process.stdout.readline()
         except (OSError, TimeoutError) as problem:
-            raise Unavailable("the function's process does not answer") from problem
+            raise UnavailableError("the function's process does not answer") from problem
         if not line:
-            raise Unavailable("the function's process died")
+            raise UnavailableError("the function's process died")
         return line
 
     async def end(self) -> None:
@@ -88,7 +88,7 @@ class Pool:
         """Answer one request by one process."""
         call = Call(request.method, request.raw_path, dict(request.headers), (await request.read()).decode())
         async with self._room, self._instance() as (instance, cold_ms):
-            answer = Answer(**json.loads(await instance.asked(asdict(call))))
+            answer = Answer(**json.loads(await instance.ask(asdict(call))))
         response = web.Response(body=answer.body.encode(), status=answer.status, headers=answer.headers)
         if cold_ms is not None:
             response.headers["X-Cold-Start"] = f"{cold_ms:.1f}"
@@ -102,7 +102,7 @@ class Pool:
             instance = self._idle.pop()
         else:
             began = asyncio.get_running_loop().time()
-            instance = await Instance.started(self._start)
+            instance = await Instance.start(self._start)
             cold_ms = 1e3 * (asyncio.get_running_loop().time() - began)
         try:
             yield instance, cold_ms
@@ -123,20 +123,20 @@ class Pool:
             await asyncio.gather(*(instance.end() for instance in self._idle))
 
 
-def app(parts: Parts) -> Routes:
+def create_routes(context: AppContext) -> Routes:
     """The cart's routes, each answered by a process.
 
     Raises:
         SettingsError: ``warm`` is no number, or the state would be lost with the process.
     """
-    settings = parts.settings
+    settings = context.settings
     if not settings.store and settings.state != "token":
         raise SettingsError(
             f"a function's process keeps nothing, so not with the state {settings.state}: with the client or in a store"
         )
     pool = Pool(_start(settings), _warm(settings))
-    parts.work.append(pool.emptied)
-    return {path: dict.fromkeys(methods, pool.handle) for path, methods in cart.app(parts).items()}
+    context.background.append(pool.emptied)
+    return {path: dict.fromkeys(methods, pool.handle) for path, methods in cart.create_routes(context).items()}
 
 
 def _warm(settings: Settings) -> int:

@@ -17,8 +17,8 @@ from collections.abc import AsyncIterator, Mapping
 
 from aiohttp import web
 
-from targets.apps import Parts
-from targets.http.errors import BadRequest
+from targets.apps import AppContext
+from targets.http.errors import BadRequestError
 from targets.http.routes import Routes
 from targets.sessions.service import Items, SessionService
 from targets.sessions.sockets import Fields, RoomMember, Sockets
@@ -34,14 +34,14 @@ _FARTHEST = 10
 class Game:
     """Joining, moving and the ticks."""
 
-    def __init__(self, parts: Parts) -> None:
-        self._keeper = SessionService(parts.place, parts.settings.options.flag("dedupe"))
-        self._tick = parts.settings.options.seconds("tick", _TICK)
-        self.sockets = Sockets(parts.settings, self._keeper)
+    def __init__(self, context: AppContext) -> None:
+        self._sessions = SessionService(context.store, context.settings.options.flag("dedupe"))
+        self._tick = context.settings.options.seconds("tick", _TICK)
+        self.sockets = Sockets(context.settings, self._sessions)
 
     async def show(self, request: web.BaseRequest) -> web.StreamResponse:
         """``GET /game``."""
-        return (await self._keeper.read(request)).reply()
+        return (await self._sessions.read(request)).reply()
 
     async def join(self, request: web.BaseRequest) -> web.StreamResponse:
         """A WebSocket at ``/game``."""
@@ -90,13 +90,13 @@ def _position(member: RoomMember) -> tuple[int, int]:
 def _step(fields: Fields, key: str) -> int:
     value = fields.get(key)
     if not isinstance(value, int) or isinstance(value, bool) or abs(value) > _FARTHEST:
-        raise BadRequest(f"{key} is a whole number from -{_FARTHEST} to {_FARTHEST}")
+        raise BadRequestError(f"{key} is a whole number from -{_FARTHEST} to {_FARTHEST}")
     return value
 
 
-def app(parts: Parts) -> Routes:
+def create_routes(context: AppContext) -> Routes:
     """The game's one address."""
-    game = Game(parts)
-    parts.work.append(game.ticking)
-    parts.farewells.append(game.sockets.leave)
+    game = Game(context)
+    context.background.append(game.ticking)
+    context.shutdown_hooks.append(game.sockets.leave)
     return {"/game": {"GET": game.show, "SOCKET": game.join}}

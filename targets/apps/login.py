@@ -23,11 +23,11 @@ from urllib.parse import parse_qs
 import aiohttp
 from aiohttp import web
 
-from targets.apps import Parts
+from targets.apps import AppContext
 from targets.common.session import SessionState
 from targets.common.settings import Settings, SettingsError
 from targets.http import request_fields
-from targets.http.errors import BadRequest, Rejected, Unavailable
+from targets.http.errors import BadRequestError, UnauthorizedError, UnavailableError
 from targets.http.routes import Routes
 from targets.state import SessionStore
 
@@ -48,31 +48,31 @@ class Check(Protocol):
         """The login as the wire tells it; None where the credential is not good.
 
         Raises:
-            Unavailable: who knows cannot be reached.
+            UnavailableError: who knows cannot be reached.
         """
 
 
-class Looked:
-    """Whoever has the place, or the key, looks for himself."""
+class StoreCheck:
+    """Whoever has the store, or the key, looks for himself."""
 
-    def __init__(self, place: SessionStore) -> None:
-        self._place = place
+    def __init__(self, store: SessionStore) -> None:
+        self._store = store
 
     async def session(self, credential: str) -> SessionState | None:
         """The login, unless it is unknown, expired or revoked."""
         try:
-            session = await self._place.read(credential)
-        except Rejected:
+            session = await self._store.read(credential)
+        except UnauthorizedError:
             return None
         return None if session is None or _REVOKED in session.items else session
 
     async def login(self, credential: str, writer: str) -> dict[str, Any] | None:
         """As the wire tells it."""
         session = await self.session(credential)
-        return None if session is None else dict(session.told(writer))
+        return None if session is None else dict(session.to_response(writer))
 
 
-class Introspected:
+class IntrospectionCheck:
     """The authorisation server is asked, each time anew: a cached answer would be good for as long after a logout."""
 
     def __init__(self, address: str) -> None:
@@ -94,21 +94,25 @@ class Introspected:
                 reply.raise_for_status()
                 told = await reply.json()
         except (aiohttp.ClientError, OSError, TimeoutError) as problem:
-            raise Unavailable(f"the authorisation server does not answer: {type(problem).__name__}") from problem
+            raise UnavailableError(f"the authorisation server does not answer: {type(problem).__name__}") from problem
         return told["session"] if told["active"] else None
 
 
 class Logins:
     """The four requests."""
 
-    def __init__(self, place: SessionStore, check: Check) -> None:
-        self._place, self._check, self._own = place, check, Looked(place)
+    def __init__(self, store: SessionStore, check: Check) -> None:
+        self._store, self._check, self._own = store, check, StoreCheck(store)
 
     async def login(self, request: web.BaseRequest) -> web.Response:
         """``POST /login``."""
-        session = SessionState.born(request_fields.owner(request))
-        handle = await self._place.create(session)
-        told = {"session": session.told(request_fields.writer(request)), "access_token": handle, "token_type": "Bearer"}
+        session = SessionState.new(request_fields.owner(request))
+        handle = await self._store.create(session)
+        told = {
+            "session": session.to_response(request_fields.writer(request)),
+            "access_token": handle,
+            "token_type": "Bearer",
+        }
         return _with_cookie(request_fields.reply(told), f"{request_fields.COOKIE}={handle}; HttpOnly; Path=/")
 
     async def me(self, request: web.BaseRequest) -> web.Response:
@@ -116,7 +120,7 @@ class Logins:
         credential = _credential(request)
         login = await self._check.login(credential, request_fields.writer(request)) if credential else None
         if login is None:
-            raise Rejected("no login, or one that is no longer good: POST /login")
+            raise UnauthorizedError("no login, or one that is no longer good: POST /login")
         return request_fields.reply({"session": login})
 
     async def logout(self, request: web.BaseRequest) -> web.Response:
@@ -124,10 +128,10 @@ class Logins:
         credential = _credential(request)
         session = await self._own.session(credential) if credential else None
         if session is not None:
-            revoked = session.wrote(
+            revoked = session.with_write(
                 request_fields.writer(request), request_fields.operation(request), {**session.items, _REVOKED: 1}
             )
-            await self._place.write(credential, revoked)
+            await self._store.write(credential, revoked)
         return _with_cookie(
             request_fields.reply({"logged_out": session is not None}), f"{request_fields.COOKIE}=; Max-Age=0; Path=/"
         )
@@ -136,11 +140,11 @@ class Logins:
         """``POST /introspect``."""
         credentials = parse_qs((await request.read()).decode("ascii", "replace")).get("token")
         if credentials is None:
-            raise BadRequest("the form has no token=")
+            raise BadRequestError("the form has no token=")
         session = await self._own.session(credentials[0])
         if session is None:
             return request_fields.reply({"active": False})
-        told = session.told(request_fields.writer(request))
+        told = session.to_response(request_fields.writer(request))
         return request_fields.reply({"active": True, "sub": session.owner, "token_type": "Bearer", "session": told})
 
 
@@ -155,17 +159,17 @@ def _with_cookie(response: web.Response, cookie: str) -> web.Response:
     return response
 
 
-def app(parts: Parts) -> Routes:
+def create_routes(context: AppContext) -> Routes:
     """The logins' routes.
 
     Raises:
         SettingsError: the scheme makes no sense over this state, or the authorisation server has no address.
     """
-    check: Check = Looked(parts.place)
-    if _scheme(parts.settings) == "opaque":
-        check = introspected = Introspected(_authorisation(parts.settings))
-        parts.work.append(introspected.connected)
-    logins = Logins(parts.place, check)
+    check: Check = StoreCheck(context.store)
+    if _scheme(context.settings) == "opaque":
+        check = introspected = IntrospectionCheck(_authorisation(context.settings))
+        context.background.append(introspected.connected)
+    logins = Logins(context.store, check)
     return {
         "/login": {"POST": logins.login},
         "/me": {"GET": logins.me},

@@ -12,10 +12,10 @@ from typing import Any
 
 from aiohttp import web
 
-from targets.apps import Parts
+from targets.apps import AppContext
 from targets.common.session import hex64, token
 from targets.http import request_fields
-from targets.http.errors import BadRequest
+from targets.http.errors import BadRequestError
 from targets.http.routes import Routes
 from targets.storage.journal import Journal
 
@@ -49,10 +49,10 @@ def _identity(fields: Mapping[str, Any], key: str) -> int | str:
     if isinstance(value, int) and not isinstance(value, bool):
         return value
     if not isinstance(value, str) or not 1 <= len(value) <= 64:
-        raise BadRequest(f"{key} is a whole number or a text of 1 to 64 characters")
+        raise BadRequestError(f"{key} is a whole number or a text of 1 to 64 characters")
     return value
 
 
-def app(parts: Parts) -> Routes:
+def create_routes(context: AppContext) -> Routes:
     """The one route."""
-    return {"/order": {"POST": OrdersApp(parts.journal).order}}
+    return {"/order": {"POST": OrdersApp(context.journal).order}}

@@ -4,11 +4,11 @@
 - ``POST /order`` ``{"item", "quantity"?, "refused"?}``  takes one order to its end, and answers with how it ended
 
 ``refused`` names the outside service that will not do it (``reserve``, ``pay`` or ``ship``); what was done before is
-then undone (``refund``, ``release``). Each deed is an effect in the journal under the order's operation id. The outside
-services do a deed that they are asked for twice only once; as a bank is asked by the payment's key, a coordinator that
+then undone (``refund``, ``release``). Each action is an effect in the journal under the order's operation id. The outside
+services do a action that they are asked for twice only once; as a bank is asked by the payment's key, a coordinator that
 starts again asks the journal what was done.
 
-The coordinator keeps a durable log of its sagas on the replica's volume: the order before the first deed, each deed
+The coordinator keeps a durable log of its sagas on the replica's volume: the order before the first action, each action
 after it, the end. After a restart, before it answers, it goes on with what was left: what was paid is shipped, what was
 not is undone, and the session is told either way. With ``--option log=none`` it keeps no log: a crash leaves sagas half
 done.
@@ -16,7 +16,7 @@ done.
 - ``--option step_time=20ms``  how long each outside service takes
 - ``--option fsync=always``    how safe the log is (targets/storage/records.py)
 - ``--option die_at=STEP``     the coordinator kills itself, once in its volume's life, where that is done and the log
-  does not know it yet: ``begin``, a deed, ``record`` (the session is told) or ``end``
+  does not know it yet: ``begin``, a action, ``record`` (the session is told) or ``end``
 """
 
 import asyncio
@@ -31,10 +31,10 @@ from pathlib import Path
 
 from aiohttp import web
 
-from targets.apps import Parts
+from targets.apps import AppContext
 from targets.common.periodic import PeriodicTask
 from targets.http import request_fields
-from targets.http.errors import BadRequest, Conflict, HttpError, Unavailable
+from targets.http.errors import BadRequestError, ConflictError, HttpError, UnavailableError
 from targets.http.routes import Routes
 from targets.sessions.service import Items, SessionService, StoredSession, WriteRequest
 from targets.storage.records import FSYNC, Log
@@ -84,16 +84,16 @@ class SagaLog:
         return found
 
     async def begin(self, order: SagaOrder) -> None:
-        """Write down an order before its first deed."""
+        """Write down an order before its first action."""
         await self._write({"op": order.wish.op, "step": BEGIN, "order": asdict(order)})
-        self.perhaps_die(BEGIN)
+        self.maybe_crash(BEGIN)
 
     async def done(self, order: SagaOrder, step: str) -> None:
-        """Write down a deed, after it."""
-        self.perhaps_die(step)
+        """Write down a action, after it."""
+        self.maybe_crash(step)
         await self._write({"op": order.wish.op, "step": step})
 
-    def perhaps_die(self, step: str) -> None:
+    def maybe_crash(self, step: str) -> None:
         """Kill this process where that was asked for."""
         if step == self._die_at and self._fuse is not None and not self._fuse.exists():
             self._fuse.touch()
@@ -112,11 +112,15 @@ class SagaLog:
 class Coordinator:
     """Takes every order to its end, also those that a crash left."""
 
-    def __init__(self, parts: Parts, diary: SagaLog) -> None:
-        options = parts.settings.options
-        self._keeper, self._place, self._journal = SessionService(parts.place, dedupe=True), parts.place, parts.journal
+    def __init__(self, context: AppContext, log: SagaLog) -> None:
+        options = context.settings.options
+        self._sessions, self._store, self._journal = (
+            SessionService(context.store, dedupe=True),
+            context.store,
+            context.journal,
+        )
         self._step_time = options.seconds("step_time", 0.001) if "step_time" in options.values else 0.0
-        self._diary = diary
+        self._log = log
         self._running: dict[str, asyncio.Task[StoredSession]] = {}
         self._left: dict[str, tuple[SagaOrder, set[str]]] = {}  # not at their end, by a crash or since a part was away
 
@@ -124,12 +128,12 @@ class Coordinator:
         """The session after an order's end; one that is asked for again is not begun again.
 
         Raises:
-            Problem: what the place or the log raises; it is then brought to its end later.
+            Problem: what the store or the log raises; it is then brought to its end later.
         """
         op = order.wish.op
         if op in self._left:
-            raise Unavailable("this order is not at its end yet")
-        known = await self._place.read(order.wish.handle) if order.wish.handle else None
+            raise UnavailableError("this order is not at its end yet")
+        known = await self._store.read(order.wish.handle) if order.wish.handle else None
         if known is not None and op in known.recent:
             return StoredSession(known, order.wish.writer, order.wish.handle, is_new_handle=False, op=op)
         if op not in self._running:
@@ -138,7 +142,7 @@ class Coordinator:
         return await asyncio.shield(self._running[op])
 
     async def _taken(self, order: SagaOrder) -> StoredSession:
-        await self._diary.begin(order)
+        await self._log.begin(order)
         done: set[str] = set()
         try:
             shipped = await self._forward(order, done)
@@ -164,13 +168,13 @@ class Coordinator:
                 await self._do(order, UNDOES[step], done)
 
     async def _do(self, order: SagaOrder, step: str, done: set[str]) -> None:
-        """One deed of an outside service, unless it is done already."""
+        """One action of an outside service, unless it is done already."""
         if step in done:
             return
         await asyncio.sleep(self._step_time)
         self._journal.append(order.wish.op, step)
         done.add(step)
-        await self._diary.done(order, step)
+        await self._log.done(order, step)
 
     async def _tell(self, order: SagaOrder, shipped: bool) -> StoredSession:
         """Have the session know how an order ended; the end of its saga."""
@@ -181,19 +185,19 @@ class Coordinator:
 
         for nth in range(_TRIES):
             try:
-                kept = await self._keeper.grant(order.wish, with_it)
+                kept = await self._sessions.apply_write(order.wish, with_it)
                 break
-            except Conflict:  # another order of the same session was quicker
+            except ConflictError:  # another order of the same session was quicker
                 if nth == _TRIES - 1:
                     raise
-        await self._diary.done(order, RECORD)
-        await self._diary.done(order, END)
+        await self._log.done(order, RECORD)
+        await self._log.done(order, END)
         return kept
 
     @contextlib.asynccontextmanager
     async def working(self) -> AsyncIterator[None]:
         """Go on with what a crash left; later with what a part that was away kept from its end."""
-        self._left.update(self._diary.left())
+        self._left.update(self._log.left())
         if self._left:
             _LOG.warning("%d sagas had been left unfinished", len(self._left))
         await self._finish()
@@ -202,7 +206,7 @@ class Coordinator:
             yield
         finally:
             await finishing.end()
-            await self._diary.close()
+            await self._log.close()
 
     async def _finish(self) -> None:
         outside = self._journal.effects(self._left)
@@ -216,30 +220,30 @@ class Coordinator:
         shipped = "pay" in done and not done & set(UNDOES.values()) and await self._forward(order, done)
         if not shipped:
             await self._back(order, done)
-        if order.wish.handle and await self._place.read(order.wish.handle) is not None:
+        if order.wish.handle and await self._store.read(order.wish.handle) is not None:
             await self._tell(order, shipped)
         else:  # its client never got the session's handle, or the session has expired
-            await self._diary.done(order, END)
+            await self._log.done(order, END)
 
 
 class SagaOrders:
     """The two requests."""
 
-    def __init__(self, parts: Parts, coordinator: Coordinator) -> None:
-        self._keeper, self._coordinator = SessionService(parts.place), coordinator
+    def __init__(self, context: AppContext, coordinator: Coordinator) -> None:
+        self._sessions, self._coordinator = SessionService(context.store), coordinator
 
     async def show(self, request: web.BaseRequest) -> web.Response:
         """``GET /orders``."""
-        return (await self._keeper.read(request)).reply()
+        return (await self._sessions.read(request)).reply()
 
     async def order(self, request: web.BaseRequest) -> web.Response:
         """``POST /order``."""
         fields = await request_fields.body(request)
         refused = fields.get("refused", "")
         if refused not in ("", *STEPS):
-            raise BadRequest(f"refused is one of {', '.join(STEPS)}")
+            raise BadRequestError(f"refused is one of {', '.join(STEPS)}")
         order = SagaOrder(
-            WriteRequest.of(request),
+            WriteRequest.from_request(request),
             request_fields.str_field(fields, "item"),
             request_fields.int_field(fields, "quantity", 1),
             refused,
@@ -247,21 +251,21 @@ class SagaOrders:
         return (await self._coordinator.take(order)).reply()
 
 
-def app(parts: Parts) -> Routes:
+def create_routes(context: AppContext) -> Routes:
     """The routes, and the coordinator at work.
 
     Raises:
         SettingsError: a durable log without a volume, or nowhere to die.
     """
-    options = parts.settings.options
+    options = context.settings.options
     durable = options.text("log", "volume", ("volume", "none")) == "volume"
-    places = ("", BEGIN, *STEPS, *UNDOES.values(), RECORD, END)
-    diary = SagaLog(
-        parts.settings.volume_for("the app saga") if durable else None,
+    stores = ("", BEGIN, *STEPS, *UNDOES.values(), RECORD, END)
+    log = SagaLog(
+        context.settings.volume_for("the app saga") if durable else None,
         options.text("fsync", "always", FSYNC),
-        options.text("die_at", "", places),
+        options.text("die_at", "", stores),
     )
-    coordinator = Coordinator(parts, diary)
-    parts.work.append(coordinator.working)
-    orders = SagaOrders(parts, coordinator)
+    coordinator = Coordinator(context, log)
+    context.background.append(coordinator.working)
+    orders = SagaOrders(context, coordinator)
     return {"/orders": {"GET": orders.show}, "/order": {"POST": orders.order}}

@@ -6,10 +6,10 @@ from collections.abc import Awaitable, Callable
 
 
 class PeriodicTask:
-    """A deed done every ``seconds``, from its start to the next one's, until it is ended."""
+    """A action done every ``seconds``, from its start to the next one's, until it is ended."""
 
-    def __init__(self, seconds: float, deed: Callable[[], Awaitable[None]]) -> None:
-        self._seconds, self._deed = seconds, deed
+    def __init__(self, seconds: float, action: Callable[[], Awaitable[None]]) -> None:
+        self._seconds, self._deed = seconds, action
         self._over = asyncio.Event()
         self._task = asyncio.get_running_loop().create_task(self._run())
 

@@ -1,4 +1,4 @@
-"""A Session: the value that every place keeps, and what it tells of the writes applied to it."""
+"""A Session: the value that every store keeps, and what it tells of the writes applied to it."""
 
 import json
 import os
@@ -34,7 +34,7 @@ class WriterTally:
         """The tally with one more write."""
         return WriterTally(self.count + 1, op, (self.digest + token(op)) % _MOD)
 
-    def told(self) -> dict[str, int | str]:
+    def to_response(self) -> dict[str, int | str]:
         """It as the wire tells it."""
         return {"count": self.count, "last": self.last, "digest": hex64(self.digest)}
 
@@ -51,24 +51,24 @@ class SessionState:
     recent: tuple[str, ...] = ()
 
     @classmethod
-    def born(cls, owner: str) -> Self:
+    def new(cls, owner: str) -> Self:
         """A new session, with a birth that no other has."""
         return cls(birth=os.urandom(8).hex(), owner=owner)
 
-    def wrote(self, writer: str, op: str, items: Mapping[str, int]) -> "SessionState":
+    def with_write(self, writer: str, op: str, items: Mapping[str, int]) -> "SessionState":
         """The session after one write that leaves ``items``."""
         tally = self.writers.get(writer, WriterTally()).plus(op)
         return replace(self, version=self.version + 1, writers={**self.writers, writer: tally}, items=items)
 
-    def remembering(self, op: str) -> "SessionState":
+    def with_recent(self, op: str) -> "SessionState":
         """The session with ``op`` among its recent operations."""
         return replace(self, recent=(*self.recent, op)[-REMEMBERED:])
 
-    def told(self, writer: str) -> dict[str, int | str]:
+    def to_response(self, writer: str) -> dict[str, int | str]:
         """What a reply carries, for the asking writer."""
-        return {"birth": self.birth, "owner": self.owner, **self.writers.get(writer, WriterTally()).told()}
+        return {"birth": self.birth, "owner": self.owner, **self.writers.get(writer, WriterTally()).to_response()}
 
-    def plain(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """The session in values that JSON knows; writers as ``[count, last, digest]``, since tokens should be short."""
         writers = {name: [tally.count, tally.last, hex64(tally.digest)] for name, tally in self.writers.items()}
         kept = {
@@ -81,7 +81,7 @@ class SessionState:
         return {**kept, "recent": self.recent} if self.recent else kept
 
     @classmethod
-    def of_plain(cls, plain: Mapping[str, Any]) -> Self:
+    def from_dict(cls, plain: Mapping[str, Any]) -> Self:
         """The reverse of ``plain``."""
         writers = {
             name: WriterTally(count, last, int(digest, 16)) for name, (count, last, digest) in plain["writers"].items()
@@ -91,9 +91,9 @@ class SessionState:
 
     def to_json(self) -> str:
         """The session as one line of JSON."""
-        return json.dumps(self.plain(), separators=(",", ":"))
+        return json.dumps(self.to_dict(), separators=(",", ":"))
 
     @classmethod
-    def of_json(cls, text: str | bytes) -> Self:
+    def from_json(cls, text: str | bytes) -> Self:
         """The reverse of ``to_json``."""
-        return cls.of_plain(json.loads(text))
+        return cls.from_dict(json.loads(text))

@@ -82,11 +82,11 @@ class Options:
 
 @dataclass(frozen=True)
 class Settings:
-    """What an app or a place for its state may want to know of the service it is part of.
+    """What an app or a store for its state may want to know of the service it is part of.
 
     ``volume`` is a directory of this replica alone, which outlives its process; None where it has none. ``peers`` are
     the addresses (``host:port``) of all replicas that were known at the start, this one among them, by name. ``state``
-    is the name of the place.
+    is the name of the store.
     """
 
     replica: str

@@ -13,37 +13,37 @@ class HttpError(Exception):
         self.message = message
 
 
-class BadRequest(HttpError):
+class BadRequestError(HttpError):
     """The request says something that the service does not understand; nothing was applied."""
 
     status = 400
 
 
-class Rejected(HttpError):
+class UnauthorizedError(HttpError):
     """The session's proof is not accepted, such as a token signed with another key."""
 
     status = 401
 
 
-class NotFound(HttpError):
+class NotFoundError(HttpError):
     """No such path."""
 
     status = 404
 
 
-class NotAllowed(HttpError):
+class MethodNotAllowedError(HttpError):
     """The path exists, but not with this method."""
 
     status = 405
 
 
-class Conflict(HttpError):
+class ConflictError(HttpError):
     """The stored state is not the one that the write started from; nothing was applied."""
 
     status = 409
 
 
-class Unavailable(HttpError):
+class UnavailableError(HttpError):
     """The store cannot be reached; whether a write was applied is not known."""
 
     status = 503

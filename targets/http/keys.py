@@ -12,7 +12,7 @@ from typing import Protocol, runtime_checkable
 from aiohttp import web
 
 from targets.http import request_fields
-from targets.http.errors import BadRequest
+from targets.http.errors import BadRequestError
 from targets.http.routes import Routes
 
 PATH = "/keys"
@@ -32,7 +32,7 @@ class Key:
         return hashlib.sha256(self.secret).hexdigest()[:16]
 
 
-def derived(secret: str, replica: str, number: int) -> Key:
+def derive_key(secret: str, replica: str, number: int) -> Key:
     """The key of this number: 32 bytes, for one replica where it is named."""
     words = f"{replica}/{number}".encode()
     return Key(number, hashlib.blake2b(words, key=secret.encode()[:64], digest_size=32).digest())
@@ -43,16 +43,16 @@ class Keyring:
 
     def __init__(self, secret: str, replica: str = "") -> None:
         self._secret, self._replica = secret, replica
-        self.signing = derived(secret, replica, 1)
+        self.signing = derive_key(secret, replica, 1)
         self.accepted: tuple[Key, ...] = (self.signing,)
 
     def use(self, signing: int, accepted: Sequence[int]) -> None:
         """Sign with the key of this number, and accept it and these."""
         numbers = dict.fromkeys((signing, *accepted))
-        self.accepted = tuple(derived(self._secret, self._replica, number) for number in numbers)
+        self.accepted = tuple(derive_key(self._secret, self._replica, number) for number in numbers)
         self.signing = self.accepted[0]
 
-    def told(self) -> dict[str, object]:
+    def describe(self) -> dict[str, object]:
         """What anybody may know: numbers and ids."""
         return {
             "signing": self.signing.number,
@@ -62,23 +62,23 @@ class Keyring:
 
     def routes(self) -> Routes:
         """``/keys``."""
-        return {PATH: {"GET": self._tell, "PUT": self._change}}
+        return {PATH: {"GET": self._show, "PUT": self._change}}
 
-    async def _tell(self, request: web.BaseRequest) -> web.Response:
-        return request_fields.reply(self.told())
+    async def _show(self, request: web.BaseRequest) -> web.Response:
+        return request_fields.reply(self.describe())
 
     async def _change(self, request: web.BaseRequest) -> web.Response:
         fields = await request_fields.body(request)
         accepted = fields.get("accepted")
         if not isinstance(accepted, list) or not 1 <= len(accepted) <= _MAX_KEYS:
-            raise BadRequest(f"accepted is a list of 1 to {_MAX_KEYS} numbers")
+            raise BadRequestError(f"accepted is a list of 1 to {_MAX_KEYS} numbers")
         numbers = [request_fields.int_field({"accepted": number}, "accepted") for number in accepted]
         self.use(request_fields.int_field(fields, "signing"), numbers)
-        return request_fields.reply(self.told())
+        return request_fields.reply(self.describe())
 
 
 @runtime_checkable
 class Rotating(Protocol):
-    """An ability apart: a place that signs what it gives to clients."""
+    """An ability apart: a store that signs what it gives to clients."""
 
     keys: Keyring

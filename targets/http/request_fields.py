@@ -9,7 +9,7 @@ from urllib.parse import parse_qs
 
 from aiohttp import web
 
-from targets.http.errors import BadRequest
+from targets.http.errors import BadRequestError
 
 COOKIE = "session"
 _OP = re.compile(r"[0-9a-f]{16}")
@@ -37,11 +37,11 @@ def writer(request: web.BaseRequest) -> str:
     """Which of the session's writers asks, from ``X-Writer``: a number as text.
 
     Raises:
-        BadRequest: it is no number.
+        BadRequestError: it is no number.
     """
     number = request.headers.get("X-Writer", "0")
     if not (number.isascii() and number.isdigit() and len(number) <= 10):
-        raise BadRequest("X-Writer is a number of up to ten digits")
+        raise BadRequestError("X-Writer is a number of up to ten digits")
     return number
 
 
@@ -49,7 +49,7 @@ def operation(request: web.BaseRequest) -> str:
     """The write's id, from ``Idempotency-Key``; a random one where the client gave none.
 
     Raises:
-        BadRequest: it is not 16 hex digits.
+        BadRequestError: it is not 16 hex digits.
     """
     return named(request.headers.get("Idempotency-Key"), "Idempotency-Key")
 
@@ -58,12 +58,12 @@ def named(op: object, where: str) -> str:
     """An operation's id as it stands there; a random one where there is none.
 
     Raises:
-        BadRequest: it is not 16 hex digits.
+        BadRequestError: it is not 16 hex digits.
     """
     if op is None:
         return os.urandom(8).hex()
     if not isinstance(op, str) or not _OP.fullmatch(op):
-        raise BadRequest(f"{where} is 16 lower-case hex digits")
+        raise BadRequestError(f"{where} is 16 lower-case hex digits")
     return op
 
 
@@ -81,14 +81,14 @@ async def body(request: web.BaseRequest) -> dict[str, Any]:
     """The JSON object in the request's body.
 
     Raises:
-        BadRequest: it holds something else.
+        BadRequestError: it holds something else.
     """
     try:
         value = json.loads(await request.read())
     except ValueError as problem:
-        raise BadRequest("the body is not JSON") from problem
+        raise BadRequestError("the body is not JSON") from problem
     if not isinstance(value, dict):
-        raise BadRequest("the body is not a JSON object")
+        raise BadRequestError("the body is not a JSON object")
     return value
 
 
@@ -96,11 +96,11 @@ def int_field(fields: Mapping[str, Any], key: str, default: int | None = None) -
     """A whole number from 1 to 1000 in the body.
 
     Raises:
-        BadRequest: it is missing and has no default, or something else.
+        BadRequestError: it is missing and has no default, or something else.
     """
     value = fields.get(key, default)
     if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= 1000:
-        raise BadRequest(f"{key} is a whole number from 1 to 1000")
+        raise BadRequestError(f"{key} is a whole number from 1 to 1000")
     return value
 
 
@@ -108,11 +108,11 @@ def str_field(fields: Mapping[str, Any], key: str) -> str:
     """A text of 1 to 64 characters in the body.
 
     Raises:
-        BadRequest: it is missing or something else.
+        BadRequestError: it is missing or something else.
     """
     value = fields.get(key)
     if not isinstance(value, str) or not 1 <= len(value) <= 64:
-        raise BadRequest(f"{key} is a text of 1 to 64 characters")
+        raise BadRequestError(f"{key} is a text of 1 to 64 characters")
     return value
 
 

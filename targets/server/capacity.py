@@ -27,11 +27,11 @@ class Slots:
         self._held = 0.0  # seconds that slots were held, of requests that have ended
         self._ends = [0.0] * slots  # a heap: when each free slot was due to become free
 
-    def told(self) -> dict[str, float]:
+    def usage(self) -> dict[str, float]:
         """How busy it has been: ``held_s`` of ``slots`` at ``t``, by which its use between two looks can be told."""
         return {"held_s": self._held, "slots": self._slots, "t": time.monotonic()}
 
-    async def held(self, work: Callable[[], Awaitable[T]]) -> T:
+    async def run(self, work: Callable[[], Awaitable[T]]) -> T:
         """Wait for a slot, hold it for the service time, then do the work."""
         now = asyncio.get_running_loop().time
         arrived = now()

@@ -1,28 +1,40 @@
-"""The catalog: apps and places are files, found by their names. A new one is one new file."""
+"""The catalog: loads the app and the state that were chosen by name, and checks that they go together."""
 
 import importlib
-from pathlib import Path
+from collections.abc import Mapping
 from typing import cast
 
 from targets.apps import App
 from targets.common.settings import Options, SettingsError
+from targets.registry import APPS, STATES
 from targets.state import State
 
-_HERE = Path(__file__).parents[1]
+
+def load_app(name: str) -> App:
+    """The module of an app.
+
+    Raises:
+        SettingsError: the name is unknown.
+    """
+    return cast(App, _load("app", name, APPS))
 
 
-def names(kind: str) -> tuple[str, ...]:
-    """The names of all ``apps``, or of every ``state``."""
-    return tuple(sorted(path.stem for path in (_HERE / kind).glob("*.py") if not path.stem.startswith("_")))
+def load_state(name: str) -> State:
+    """The module of a state.
+
+    Raises:
+        SettingsError: the name is unknown.
+    """
+    return cast(State, _load("state", name, STATES))
 
 
 def select(app_name: str, state_name: str, options: Options) -> tuple[App, State]:
     """The app and the state, if they go together.
 
     Raises:
-        SettingsError: one is unknown, they make no sense together, or neither reads one of the options.
+        SettingsError: a name is unknown, the app does not work over the state, or neither reads one of the options.
     """
-    app, state = cast(App, _file("apps", app_name)), cast(State, _file("state", state_name))
+    app, state = load_app(app_name), load_state(state_name)
     if app.KEEPS_SESSIONS and not state.KEEPS_SESSIONS:
         raise SettingsError(f"the app {app_name} keeps sessions, and the state {state_name} keeps nothing")
     if state.KEEPS_SESSIONS and not app.KEEPS_SESSIONS:
@@ -38,8 +50,7 @@ def select(app_name: str, state_name: str, options: Options) -> tuple[App, State
     return app, state
 
 
-def _file(kind: str, name: str) -> object:
-    known = names(kind)
-    if name not in known:
-        raise SettingsError(f"no {kind.removesuffix('s')} {name!r}: there is {', '.join(known)}")
-    return importlib.import_module(f"targets.{kind}.{name}")
+def _load(kind: str, name: str, modules: Mapping[str, str]) -> object:
+    if name not in modules:
+        raise SettingsError(f"no {kind} {name!r}: there is {', '.join(modules)}")
+    return importlib.import_module(modules[name])

@@ -14,10 +14,10 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
 from aiohttp import web
 
-from targets.apps import BackgroundScope, Parts
+from targets.apps import AppContext, BackgroundScope
 from targets.common.settings import Settings
 from targets.http import request_fields
-from targets.http.errors import HttpError, NotAllowed, NotFound, Unavailable
+from targets.http.errors import HttpError, MethodNotAllowedError, NotFoundError, UnavailableError
 from targets.http.keys import Rotating
 from targets.http.routes import Handler, Routes
 from targets.server.capacity import Slots
@@ -34,21 +34,21 @@ class Service:
     """Answers requests: an app's routes behind the emulated capacity, and pages that are always answered at once."""
 
     def __init__(
-        self, settings: Settings, app: Routes, place: SessionStore, slots: Slots | None = None, nonce: str = ""
+        self, settings: Settings, app: Routes, store: SessionStore, slots: Slots | None = None, nonce: str = ""
     ) -> None:
         self._settings, self._app, self._slots = settings, app, slots
-        pages = place.pages() if isinstance(place, HasPages) else {}
-        load: Mapping[str, Callable[[], object]] = {"/load": slots.told} if slots else {}
+        pages = store.pages() if isinstance(store, HasPages) else {}
+        load: Mapping[str, Callable[[], object]] = {"/load": slots.usage} if slots else {}
         self._pages = {**pages, **load, "/healthz": self._health}
-        keys: Routes = place.keys.routes() if isinstance(place, Rotating) else {}
-        self._apart: Routes = {**keys, **(place.routes() if isinstance(place, Routed) else {})}
+        keys: Routes = store.keys.routes() if isinstance(store, Rotating) else {}
+        self._apart: Routes = {**keys, **(store.routes() if isinstance(store, Routed) else {})}
         self._nonce = nonce
         self._ready = True
         self._began = time.monotonic()
         self._opened_s = 0.0
 
     def opened(self) -> None:
-        """The place is open and the app at work: tell how long that took."""
+        """The store is open and the app at work: tell how long that took."""
         self._opened_s = round(time.monotonic() - self._began, 4)
 
     def drain(self) -> None:
@@ -62,7 +62,7 @@ class Service:
             response = await self._answer(request)
         except HttpError as problem:
             response = request_fields.reply({"error": problem.message}, problem.status)
-            if isinstance(problem, Unavailable):
+            if isinstance(problem, UnavailableError):
                 response.headers["Retry-After"] = "1"
         except web.HTTPException as problem:  # the library's own, such as a body that is too large
             response = request_fields.reply({"error": problem.reason}, problem.status)
@@ -87,7 +87,7 @@ class Service:
         handler = self._route(path, "SOCKET" if socket else request.method)
         if self._slots is None or socket or path in self._apart or path in _UNQUEUED:
             return await handler(request)
-        return await self._slots.held(lambda: handler(request))
+        return await self._slots.run(lambda: handler(request))
 
     def _page(self, path: str) -> web.Response:
         status = 503 if path == "/healthz" and not self._ready else 200
@@ -96,9 +96,9 @@ class Service:
     def _route(self, path: str, method: str) -> Handler:
         methods = self._app.get(path) or self._apart.get(path)
         if methods is None:
-            raise NotFound(f"nothing at {path}")
+            raise NotFoundError(f"nothing at {path}")
         if method not in methods:
-            raise NotAllowed(f"{path} answers {', '.join(methods)} only")
+            raise MethodNotAllowedError(f"{path} answers {', '.join(methods)} only")
         return methods[method]
 
     def _health(self) -> Mapping[str, str | float]:
@@ -137,19 +137,19 @@ class _Server(web.Server):
 
 
 @contextlib.asynccontextmanager
-async def at_work(place: SessionStore, work: Sequence[BackgroundScope]) -> AsyncIterator[None]:
-    """The place open, and what the app does besides answering under way."""
-    await place.open()
+async def open_app(store: SessionStore, work: Sequence[BackgroundScope]) -> AsyncIterator[None]:
+    """The store open, and what the app does besides answering under way."""
+    await store.open()
     try:
         async with contextlib.AsyncExitStack() as scopes:
             for scope in work:
                 await scopes.enter_async_context(scope())
             yield
     finally:
-        await place.close()
+        await store.close()
 
 
-async def serve(service: Service, parts: Parts, listener: socket.socket, ready: Callable[[], None]) -> None:
+async def serve(service: Service, context: AppContext, listener: socket.socket, ready: Callable[[], None]) -> None:
     """Answer on ``listener`` until SIGTERM or SIGINT, then finish what is in flight.
 
     ``ready`` is called once it listens.
@@ -157,7 +157,7 @@ async def serve(service: Service, parts: Parts, listener: socket.socket, ready: 
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    async with at_work(parts.place, parts.work):
+    async with open_app(context.store, context.background):
         service.opened()
         runner = web.ServerRunner(_Server(service), shutdown_timeout=GRACE)
         await runner.setup()
@@ -167,5 +167,5 @@ async def serve(service: Service, parts: Parts, listener: socket.socket, ready: 
         service.drain()
         with contextlib.suppress(TimeoutError):  # the runner waits for each request twice: its own limit does not do
             async with asyncio.timeout(GRACE):
-                await asyncio.gather(*(farewell() for farewell in parts.farewells))
+                await asyncio.gather(*(farewell() for farewell in context.shutdown_hooks))
                 await runner.cleanup()

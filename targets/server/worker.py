@@ -16,11 +16,11 @@ with quick_imports():
     from aiohttp import web
     from multidict import CIMultiDict
 
-    from targets.apps import Parts
+    from targets.apps import AppContext
     from targets.common.calls import Answer, Call, FunctionStart
     from targets.common.settings import Options, Settings
     from targets.server import catalog
-    from targets.server.service import Service, at_work
+    from targets.server.service import Service, open_app
     from targets.storage.journal import Journal
 
 #: The headers of a response that the client receives; the front adds its own to them.
@@ -43,10 +43,10 @@ async def serve(start: FunctionStart) -> None:
     """Answer calls until standard input ends."""
     settings = Settings(start.replica, start.boot, start.store, start.secret, Options(start.options), state=start.state)
     app, state = catalog.select(start.app, start.state, settings.options)
-    place, journal = state.place(settings), Journal(None, settings)
-    parts = Parts(place, journal, settings)
-    service = Service(settings, app.app(parts), place)
-    async with at_work(place, parts.work):
+    store, journal = state.create_store(settings), Journal(None, settings)
+    context = AppContext(store, journal, settings)
+    service = Service(settings, app.create_routes(context), store)
+    async with open_app(store, context.background):
         print(json.dumps({}), flush=True)
         while line := await asyncio.to_thread(sys.stdin.readline):
             print(json.dumps(asdict(await answer(Call(**json.loads(line)), service))), flush=True)

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any, NamedTuple, Protocol
 
 from targets.common.settings import Settings, SettingsError
-from targets.http.errors import Unavailable
+from targets.http.errors import UnavailableError
 from targets.storage.store_client import TIMEOUT_S
 
 OPTIONS: tuple[str, ...] = ("bus", "history")
@@ -48,21 +48,21 @@ class Bus(Protocol):
         """Whether it delivers now.
 
         Raises:
-            Unavailable: it does not.
+            UnavailableError: it does not.
         """
 
     async def say(self, said: RoomMessage) -> str:
         """Say it everywhere; its place in the history.
 
         Raises:
-            Unavailable: whether it was said is not known.
+            UnavailableError: whether it was said is not known.
         """
 
     async def since(self, room: str, at: str) -> list[RoomMessage]:
         """What was said in a room after that place.
 
         Raises:
-            Unavailable: nobody can tell.
+            UnavailableError: nobody can tell.
         """
 
 
@@ -100,7 +100,7 @@ class RedisBus:
 
         self._client = client.Redis.from_url(url)
         self._publish = self._client.register_script(_PUBLISH)
-        self._broken = (RedisError, OSError, TimeoutError)
+        self._store_errors = (RedisError, OSError, TimeoutError)
         self._history = history
         self._hears = asyncio.Event()
 
@@ -123,10 +123,10 @@ class RedisBus:
         """Whether the subscription stands.
 
         Raises:
-            Unavailable: it does not.
+            UnavailableError: it does not.
         """
         if not self._hears.is_set():
-            raise Unavailable("the bus cannot be reached")
+            raise UnavailableError("the bus cannot be reached")
 
     async def _listen(self, deliver: Deliver) -> None:
         while True:
@@ -137,7 +137,7 @@ class RedisBus:
                         self._hears.set()
                         if message["type"] == "message":
                             deliver(_said(message["data"]))
-            except self._broken:
+            except self._store_errors:
                 self._hears.clear()
                 await asyncio.sleep(_RETRY)
 
@@ -145,29 +145,29 @@ class RedisBus:
         """Publish it, and keep it where there is a history.
 
         Raises:
-            Unavailable: no answer in time.
+            UnavailableError: no answer in time.
         """
         arguments = [said.room, f"{said.by} {said.text}", "yes" if self._history else "no"]
         try:
             async with asyncio.timeout(TIMEOUT_S):
                 at = await self._publish([_history(said.room), _CHANNEL], arguments)
-        except self._broken as problem:
-            raise Unavailable(f"the bus does not answer: {type(problem).__name__}") from problem
+        except self._store_errors as problem:
+            raise UnavailableError(f"the bus does not answer: {type(problem).__name__}") from problem
         return bytes(at).decode()
 
     async def since(self, room: str, at: str) -> list[RoomMessage]:
         """From the room's history.
 
         Raises:
-            Unavailable: no answer in time.
+            UnavailableError: no answer in time.
         """
         if not (self._history and at):
             return []
         try:
             async with asyncio.timeout(TIMEOUT_S):
                 kept: Any = await self._client.xrange(_history(room), min=f"({at}")
-        except self._broken as problem:
-            raise Unavailable(f"the bus does not answer: {type(problem).__name__}") from problem
+        except self._store_errors as problem:
+            raise UnavailableError(f"the bus does not answer: {type(problem).__name__}") from problem
         return [_said(b"%b %b %b" % (place, room.encode(), fields[b"text"])) for place, fields in kept]
 
 

@@ -1,4 +1,4 @@
-"""The Keeper: between an app and the place for its state. It opens, changes and shows sessions."""
+"""The Keeper: between an app and the store for its state. It opens, changes and shows sessions."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ class StoredSession:
     def reply(self, **more: object) -> web.Response:
         """What the client is shown, with ``more`` of the app's own, and its cookie where that has changed."""
         response = request_fields.reply(
-            {"session": self.session.told(self.writer), "items": self.session.items, **more}
+            {"session": self.session.to_response(self.writer), "items": self.session.items, **more}
         )
         if self.is_new_handle:
             response.headers["Set-Cookie"] = self.set_cookie
@@ -49,11 +49,11 @@ class WriteRequest:
     owner: str
 
     @classmethod
-    def of(cls, request: web.BaseRequest) -> Self:
+    def from_request(cls, request: web.BaseRequest) -> Self:
         """The request's.
 
         Raises:
-            BadRequest: a bad header.
+            BadRequestError: a bad header.
         """
         return cls(
             request_fields.writer(request),
@@ -66,39 +66,39 @@ class WriteRequest:
 class SessionService:
     """Reads and writes sessions for an app; with ``dedupe`` a session's repeated operations are dropped."""
 
-    def __init__(self, place: SessionStore, dedupe: bool = False) -> None:
-        self._place, self._dedupe = place, dedupe
+    def __init__(self, store: SessionStore, dedupe: bool = False) -> None:
+        self._store, self._dedupe = store, dedupe
 
     async def read(self, request: web.BaseRequest) -> StoredSession:
         """The request's session; a new one, with a new handle, where it is unknown.
 
         Raises:
-            Problem: what the place raises; BadRequest for a bad header.
+            Problem: what the store raises; BadRequestError for a bad header.
         """
         writer, handle = request_fields.writer(request), request_fields.cookie(request)
-        session = await self._place.read(handle) if handle else None
+        session = await self._store.read(handle) if handle else None
         if session is not None:
             return StoredSession(session, writer, handle, is_new_handle=False)
-        session = SessionState.born(request_fields.owner(request))
-        return StoredSession(session, writer, await self._place.create(session), is_new_handle=True)
+        session = SessionState.new(request_fields.owner(request))
+        return StoredSession(session, writer, await self._store.create(session), is_new_handle=True)
 
     async def write(self, request: web.BaseRequest, change: Callable[[Items], Items]) -> StoredSession:
         """Apply one write to the request's session, or to a new one where it is unknown.
 
         Raises:
-            Problem: what the place raises; BadRequest for a bad header.
+            Problem: what the store raises; BadRequestError for a bad header.
         """
-        return await self.grant(WriteRequest.of(request), change)
+        return await self.apply_write(WriteRequest.from_request(request), change)
 
-    async def grant(self, wish: WriteRequest, change: Callable[[Items], Items]) -> StoredSession:
+    async def apply_write(self, wish: WriteRequest, change: Callable[[Items], Items]) -> StoredSession:
         """As ``write``, for a request that is not at hand any more."""
         writer, op, handle = wish.writer, wish.op, wish.handle
-        known = await self._place.read(handle, to_write=True) if handle else None
-        before = known or SessionState.born(wish.owner)
+        known = await self._store.read(handle, to_write=True) if handle else None
+        before = known or SessionState.new(wish.owner)
         if op in before.recent:
             return StoredSession(before, writer, handle, is_new_handle=False, op=op)
-        after = before.wrote(writer, op, change(before.items))
+        after = before.with_write(writer, op, change(before.items))
         if self._dedupe:
-            after = after.remembering(op)
-        kept_as = await (self._place.create(after) if known is None else self._place.write(handle, after))
+            after = after.with_recent(op)
+        kept_as = await (self._store.create(after) if known is None else self._store.write(handle, after))
         return StoredSession(after, writer, kept_as, is_new_handle=kept_as != handle, op=op, applied=True)

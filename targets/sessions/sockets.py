@@ -18,7 +18,7 @@ from aiohttp import WSCloseCode, WSMsgType, web
 
 from targets.common.settings import Settings
 from targets.http import request_fields
-from targets.http.errors import BadRequest, HttpError
+from targets.http.errors import BadRequestError, HttpError
 from targets.sessions.bus import RoomMessage
 from targets.sessions.service import Items, SessionService, StoredSession, WriteRequest
 
@@ -72,20 +72,20 @@ class Host(Protocol):
 class Sockets:
     """All that are open."""
 
-    def __init__(self, settings: Settings, keeper: SessionService) -> None:
-        self._settings, self._keeper = settings, keeper
+    def __init__(self, settings: Settings, sessions: SessionService) -> None:
+        self._settings, self._sessions = settings, sessions
         self.rooms: dict[str, list[RoomMember]] = {}
 
     async def serve(self, request: web.BaseRequest, host: Host) -> web.StreamResponse:
         """Upgrade, and answer messages until the connection ends.
 
         Raises:
-            Problem: what the place raises; BadRequest for a bad room.
+            Problem: what the store raises; BadRequestError for a bad room.
         """
         room = request_fields.query(request, "room", "lobby")
         if not _ROOM.fullmatch(room):
-            raise BadRequest("room is up to 64 letters, digits, - and _")
-        kept = await self._keeper.read(request)
+            raise BadRequestError("room is up to 64 letters, digits, - and _")
+        kept = await self._sessions.read(request)
         member = RoomMember(self._response(kept), room, kept)
         host.arriving(member, request)
         members = self.rooms.setdefault(room, [])
@@ -124,12 +124,12 @@ class Sockets:
         """Apply one write to a member's session; what its answer shows of it.
 
         Raises:
-            Problem: what the place raises.
+            Problem: what the store raises.
         """
         before = member.kept
         wish = WriteRequest(before.writer, op, before.handle, before.session.owner)
-        kept = member.kept = await self._keeper.grant(wish, change)
-        return {"session": kept.session.told(kept.writer)}
+        kept = member.kept = await self._sessions.apply_write(wish, change)
+        return {"session": kept.session.to_response(kept.writer)}
 
     def tell(self, room: str, text: str, but: str = "") -> None:
         """Tell all in a room on this replica, but for the connection of this id."""
@@ -148,7 +148,7 @@ async def _answer(member: RoomMember, text: str, host: Host) -> Fields:
     try:
         fields = json.loads(text)
         if not isinstance(fields, dict):
-            raise BadRequest("a message is a JSON object")
+            raise BadRequestError("a message is a JSON object")
         told = {"op": request_fields.named(fields.get("op"), "op")}
         return {**told, **await host.heard(member, fields, told["op"])}
     except ValueError:

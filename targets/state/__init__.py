@@ -1,6 +1,6 @@
-"""Where state lives: one file a place. Each offers ``OPTIONS``, ``KEEPS_SESSIONS`` and ``place(settings)``.
+"""Where state lives: one file a store. Each offers ``OPTIONS``, ``KEEPS_SESSIONS`` and ``create_store(settings)``.
 
-``OPTIONS`` are the keys of ``--option`` that it reads. ``place`` raises ``SettingsError`` where a setting cannot be,
+``OPTIONS`` are the keys of ``--option`` that it reads. ``store`` raises ``SettingsError`` where a setting cannot be,
 and imports its client library only then: the time from start to ready is part of what is measured.
 """
 
@@ -31,29 +31,29 @@ class SessionStore(Protocol):
         ``to_write`` says that a write will start from what is read, so it must not come from a stale copy.
 
         Raises:
-            Rejected: the handle is a proof that is not accepted.
-            Unavailable: the store cannot be reached.
+            UnauthorizedError: the handle is a proof that is not accepted.
+            UnavailableError: the store cannot be reached.
         """
 
     async def create(self, session: SessionState) -> str:
         """Keep a new session and return its handle.
 
         Raises:
-            Unavailable: the store cannot be reached.
+            UnavailableError: the store cannot be reached.
         """
 
     async def write(self, handle: str, session: SessionState) -> str:
         """Replace a session by its next version and return its handle, which may be another.
 
         Raises:
-            Conflict: the session is gone, or not the version that the write started from; nothing was applied.
-            Unavailable: the store cannot be reached; the write may have been applied.
+            ConflictError: the session is gone, or not the version that the write started from; nothing was applied.
+            UnavailableError: the store cannot be reached; the write may have been applied.
         """
 
 
 @runtime_checkable
 class HasPages(Protocol):
-    """An ability apart: a place that answers requests of its own, whatever their method."""
+    """An ability apart: a store that answers requests of its own, whatever their method."""
 
     def pages(self) -> Mapping[str, Callable[[], object]]:
         """By path, what makes the JSON value to answer with."""
@@ -61,7 +61,7 @@ class HasPages(Protocol):
 
 @runtime_checkable
 class Routed(Protocol):
-    """An ability apart: a place that answers requests of its own, at once, such as those of other replicas."""
+    """An ability apart: a store that answers requests of its own, at once, such as those of other replicas."""
 
     def routes(self) -> Mapping[str, Mapping[str, Callable[[BaseRequest], Awaitable[StreamResponse]]]]:
         """By path and method."""
@@ -73,5 +73,5 @@ class State(Protocol):
     OPTIONS: tuple[str, ...]
     KEEPS_SESSIONS: bool
 
-    def place(self, settings: Settings) -> SessionStore:
-        """Make the place, not yet open."""
+    def create_store(self, settings: Settings) -> SessionStore:
+        """Make the store, not yet open."""

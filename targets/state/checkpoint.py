@@ -20,7 +20,7 @@ from targets.common.periodic import PeriodicTask
 from targets.common.session import SessionState
 from targets.common.settings import Settings
 from targets.state import TTL
-from targets.state.memory import Memory, ballast
+from targets.state.memory import Memory, add_ballast
 from targets.storage import records
 
 OPTIONS: tuple[str, ...] = ("ttl", "every", "ballast")
@@ -28,7 +28,7 @@ KEEPS_SESSIONS = True
 
 #: Seconds between two checkpoints where nothing is said.
 DEFAULT_INTERVAL_S = 1.0
-_KEPT = 2
+_KEPT_CHECKPOINTS = 2
 _WHOLE = "whole"
 _LOG = logging.getLogger("targets")
 
@@ -36,10 +36,10 @@ _LOG = logging.getLogger("targets")
 class Checkpoint:
     """A memory that writes itself to ``volume`` every ``every`` seconds, where it has changed."""
 
-    def __init__(self, volume: Path, ttl: float = TTL, every: float = DEFAULT_INTERVAL_S, load: int = 0) -> None:
+    def __init__(self, volume: Path, ttl: float = TTL, every: float = DEFAULT_INTERVAL_S, ballast: int = 0) -> None:
         # the wall's clock: what is kept has to expire at the right time in another process too
         self._memory = Memory(ttl, time.time)
-        self._volume, self._every, self._load = volume, every, load
+        self._volume, self._every, self._ballast = volume, every, ballast
         self._number, self._changed = 0, False
         self._writing: PeriodicTask | None = None
 
@@ -47,13 +47,13 @@ class Checkpoint:
         """Restore the newest whole checkpoint, then go on from there."""
         for path in reversed(_checkpoints(self._volume)):
             self._number = max(self._number, _number(path))
-            if (restored := _restored(path)) is not None:
+            if (restored := _read_checkpoint(path)) is not None:
                 for handle, (expires, session) in restored.items():
                     self._memory.put(handle, session, expires)
                 break
             _LOG.warning("%s is torn: the checkpoint before it is taken", path.name)
         else:
-            ballast(self._memory, self._load)
+            add_ballast(self._memory, self._ballast)
             await self.checkpoint()
         self._writing = PeriodicTask(self._every, self._write_changes)
 
@@ -78,18 +78,18 @@ class Checkpoint:
         """Replace it in memory, if it is still the one that was read.
 
         Raises:
-            Conflict: it is not.
+            ConflictError: it is not.
         """
         self._changed = True
         return await self._memory.write(handle, session)
 
     async def checkpoint(self) -> None:
         """Write all that is kept now; returns when the disk has it."""
-        self._changed, kept = False, self._memory.kept()
+        self._changed, kept = False, self._memory.snapshot()
         self._number += 1
         path = self._volume / f"checkpoint-{self._number:08}"
-        await asyncio.to_thread(records.written, path, _lines(kept))
-        for old in _checkpoints(self._volume)[:-_KEPT]:
+        await asyncio.to_thread(records.write_file, path, _lines(kept))
+        for old in _checkpoints(self._volume)[:-_KEPT_CHECKPOINTS]:
             old.unlink()
 
     async def _write_changes(self) -> None:
@@ -104,19 +104,19 @@ class Checkpoint:
 
 def _lines(kept: Mapping[str, tuple[float, SessionState]]) -> Iterator[str]:
     for handle, (expires, session) in kept.items():
-        yield json.dumps([handle, expires, session.plain()], separators=(",", ":"))
+        yield json.dumps([handle, expires, session.to_dict()], separators=(",", ":"))
     yield json.dumps([_WHOLE, len(kept)])
 
 
-def _restored(path: Path) -> Mapping[str, tuple[float, SessionState]] | None:
+def _read_checkpoint(path: Path) -> Mapping[str, tuple[float, SessionState]] | None:
     """What a checkpoint holds; None where it is not whole."""
     found: dict[str, tuple[float, SessionState]] = {}
-    for text, _ in records.intact(path):
+    for text, _ in records.read_intact(path):
         match json.loads(text):
             case [_, count] if count == len(found):
                 return found
             case [handle, expires, plain]:
-                found[handle] = (expires, SessionState.of_plain(plain))
+                found[handle] = (expires, SessionState.from_dict(plain))
     return None
 
 
@@ -129,7 +129,7 @@ def _number(path: Path) -> int:
     return int(path.name.rpartition("-")[2])
 
 
-def place(settings: Settings) -> Checkpoint:
+def create_store(settings: Settings) -> Checkpoint:
     """A memory with checkpoints, and the options ``ttl``, ``every`` and ``ballast``.
 
     Raises:
@@ -137,4 +137,4 @@ def place(settings: Settings) -> Checkpoint:
     """
     options = settings.options
     ttl, every = options.seconds("ttl", TTL), options.seconds("every", DEFAULT_INTERVAL_S)
-    return Checkpoint(settings.volume_for("the state checkpoint"), ttl, every, load=options.whole("ballast", 0))
+    return Checkpoint(settings.volume_for("the state checkpoint"), ttl, every, ballast=options.whole("ballast", 0))

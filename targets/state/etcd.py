@@ -18,9 +18,9 @@ from typing import Any
 import aiohttp
 
 from targets.common.settings import Settings
-from targets.http.errors import Unavailable
+from targets.http.errors import UnavailableError
 from targets.state import TTL
-from targets.storage.versioned import Found, VersionedStore, addresses
+from targets.storage.versioned import StoredValue, VersionedStore, addresses
 
 OPTIONS: tuple[str, ...] = ("ttl", "versioned")
 KEEPS_SESSIONS = True
@@ -42,22 +42,22 @@ class Gateway:
 
         Raises:
             aiohttp.ClientError: no member can be reached, or the connection broke before the answer.
-            Unavailable: the member has no leader, or cannot do it.
+            UnavailableError: the member has no leader, or cannot do it.
         """
         for _ in self._members[1:]:
             try:
-                return await self._asked(what, body)
+                return await self._post(what, body)
             except aiohttp.ClientConnectorError:
                 continue
-        return await self._asked(what, body)
+        return await self._post(what, body)
 
-    async def _asked(self, what: str, body: Json) -> Json:
+    async def _post(self, what: str, body: Json) -> Json:
         asked = self._at
         try:
             async with self._http.post(f"http://{self._members[asked]}/v3/{what}", json=body) as reply:
                 told: Json = await reply.json(content_type=None)
             if reply.status != 200:
-                raise Unavailable(f"etcd answers {reply.status}: {told.get('error', '')}")
+                raise UnavailableError(f"etcd answers {reply.status}: {told.get('error', '')}")
         except BaseException:  # one that does not answer in time is cancelled: that one is left as well
             self._at = (asked + 1) % len(self._members)
             raise
@@ -96,10 +96,10 @@ class Etcd:
         self._gateway = Gateway(members)
         self._leases = Leases(self._gateway, ttl)
 
-    async def fetch(self, key: str) -> Found[str] | None:
+    async def fetch(self, key: str) -> StoredValue[str] | None:
         """A linearizable read."""
         kept = (await self._gateway.ask("kv/range", {"key": _key(key)})).get("kvs")
-        return Found(base64.b64decode(kept[0]["value"]).decode(), kept[0]["mod_revision"]) if kept else None
+        return StoredValue(base64.b64decode(kept[0]["value"]).decode(), kept[0]["mod_revision"]) if kept else None
 
     async def insert(self, key: str, value: str) -> None:
         """A put."""
@@ -130,7 +130,7 @@ def _base64(text: str) -> str:
     return base64.b64encode(text.encode()).decode()
 
 
-def place(settings: Settings) -> VersionedStore[str]:
+def create_store(settings: Settings) -> VersionedStore[str]:
     """A client with the options ``ttl`` and ``versioned``.
 
     Raises:

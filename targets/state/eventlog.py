@@ -21,9 +21,9 @@ from typing import Any
 
 from targets.common.session import SessionState
 from targets.common.settings import Settings
-from targets.http.errors import Conflict
+from targets.http.errors import ConflictError
 from targets.state import TTL
-from targets.state.memory import Memory, ballast
+from targets.state.memory import Memory, add_ballast
 from targets.storage.records import FSYNC, Log
 
 OPTIONS: tuple[str, ...] = ("ttl", "fsync", "ballast")
@@ -36,10 +36,10 @@ FILE = "events"
 class EventLog:
     """A memory behind a log of what happened to it."""
 
-    def __init__(self, volume: Path, ttl: float = TTL, fsync: str = "always", load: int = 0) -> None:
+    def __init__(self, volume: Path, ttl: float = TTL, fsync: str = "always", ballast: int = 0) -> None:
         # the wall's clock: what is kept has to expire at the right time in another process too
         self._memory, self._log = Memory(ttl, time.time), Log(volume / FILE, fsync)
-        self._ttl, self._load = ttl, load
+        self._ttl, self._ballast = ttl, ballast
 
     async def open(self) -> None:
         """Replay the log."""
@@ -47,7 +47,7 @@ class EventLog:
         for text in self._log.replay():
             is_new, event = False, json.loads(text)
             _, before = self._memory.find(event["handle"])
-            self._memory.put(event["handle"], applied(before, event), event["expires"])
+            self._memory.put(event["handle"], apply_event(before, event), event["expires"])
         if is_new:
             await self._write_ballast()
 
@@ -64,7 +64,7 @@ class EventLog:
         """Append its first event, then keep it.
 
         Raises:
-            Unavailable: the log cannot be written.
+            UnavailableError: the log cannot be written.
         """
         self._memory.purge()
         handle = os.urandom(16).hex()
@@ -75,12 +75,12 @@ class EventLog:
         """Append the event that leads to it, if it starts from what is kept, then keep it.
 
         Raises:
-            Conflict: it does not; nothing was appended.
-            Unavailable: the log cannot be written.
+            ConflictError: it does not; nothing was appended.
+            UnavailableError: the log cannot be written.
         """
         before = await self._memory.read(handle)
         if before is None or before.version + 1 != session.version:
-            raise Conflict("the session is gone, or was changed by another write")
+            raise ConflictError("the session is gone, or was changed by another write")
         await self._keep(handle, before, session)
         return handle
 
@@ -88,46 +88,46 @@ class EventLog:
         expires = time.time() + self._ttl
         self._log.write(_line(handle, expires, before, after))
         self._memory.put(handle, after, expires)
-        await self._log.settled()
+        await self._log.flush()
 
     async def _write_ballast(self) -> None:
-        ballast(self._memory, self._load)
-        for handle, (expires, session) in self._memory.kept().items():
+        add_ballast(self._memory, self._ballast)
+        for handle, (expires, session) in self._memory.snapshot().items():
             self._log.write(_line(handle, expires, None, session))
-        await self._log.settled()
+        await self._log.flush()
 
 
 def _line(handle: str, expires: float, before: SessionState | None, after: SessionState) -> str:
-    event = {"handle": handle, "expires": expires, **happened(before, after)}
+    event = {"handle": handle, "expires": expires, **make_event(before, after)}
     return json.dumps(event, separators=(",", ":"))
 
 
-def happened(before: SessionState | None, after: SessionState) -> dict[str, Any]:
+def make_event(before: SessionState | None, after: SessionState) -> dict[str, Any]:
     """The event between two states: all of a new session, else what is other in it."""
-    plain = after.plain()
+    plain = after.to_dict()
     if before is None:
         return plain
-    old = before.plain()
+    old = before.to_dict()
     event = {part: _other(old[part], plain[part]) for part in ("writers", "items")}
     gone = [item for item in before.items if item not in after.items]
     return {"version": after.version, **event, "gone": gone, "recent": after.recent}
 
 
-def applied(before: SessionState | None, event: Mapping[str, Any]) -> SessionState:
-    """The state after an event; the reverse of ``happened``."""
+def apply_event(before: SessionState | None, event: Mapping[str, Any]) -> SessionState:
+    """The state after an event; the reverse of ``make_event``."""
     if before is None:
-        return SessionState.of_plain(event)
-    old = before.plain()
+        return SessionState.from_dict(event)
+    old = before.to_dict()
     items = {item: count for item, count in old["items"].items() if item not in event["gone"]}
     parts = {"writers": {**old["writers"], **event["writers"]}, "items": {**items, **event["items"]}}
-    return SessionState.of_plain({**old, **parts, "version": event["version"], "recent": event["recent"]})
+    return SessionState.from_dict({**old, **parts, "version": event["version"], "recent": event["recent"]})
 
 
 def _other(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in after.items() if before.get(key) != value}
 
 
-def place(settings: Settings) -> EventLog:
+def create_store(settings: Settings) -> EventLog:
     """A memory behind a log, with the options ``ttl``, ``fsync`` and ``ballast``.
 
     Raises:
@@ -135,4 +135,4 @@ def place(settings: Settings) -> EventLog:
     """
     options = settings.options
     ttl, fsync = options.seconds("ttl", TTL), options.text("fsync", "always", FSYNC)
-    return EventLog(settings.volume_for("the state eventlog"), ttl, fsync, load=options.whole("ballast", 0))
+    return EventLog(settings.volume_for("the state eventlog"), ttl, fsync, ballast=options.whole("ballast", 0))

@@ -161,11 +161,11 @@ def _twice(before: SessionState, after: SessionState) -> SessionState:
     writer = next(name for name, tally in after.writers.items() if tally != before.writers.get(name, WriterTally()))
     names = {**before.items, **after.items}
     items = {name: 2 * after.items.get(name, 0) - before.items.get(name, 0) for name in names}
-    return after.wrote(writer, after.writers[writer].last, {name: n for name, n in items.items() if n > 0})
+    return after.with_write(writer, after.writers[writer].last, {name: n for name, n in items.items() if n > 0})
 
 
 def _dumped(session: SessionState) -> dict[str, object]:
-    return {"owner": session.owner, "writers": {name: tally.told() for name, tally in session.writers.items()}}
+    return {"owner": session.owner, "writers": {name: tally.to_response() for name, tally in session.writers.items()}}
 
 
 def _rates(options: Options) -> dict[str, float]:
@@ -176,7 +176,7 @@ def _rates(options: Options) -> dict[str, float]:
         raise SettingsError("write bugs as NAME:RATE,NAME:RATE, such as drop:0.1,lose:0.05") from problem
 
 
-def place(settings: Settings) -> Faulty:
+def create_store(settings: Settings) -> Faulty:
     """A faulty memory with the options ``ttl``, ``bugs`` and ``bug_seed``."""
     memory = Memory(settings.options.seconds("ttl", TTL))
     return Faulty(memory, Bugs(_rates(settings.options), settings.options.text("bug_seed", "1")))

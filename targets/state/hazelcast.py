@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from targets.common.settings import Settings
 from targets.state import TTL
-from targets.storage.versioned import Found, VersionedStore, addresses
+from targets.storage.versioned import StoredValue, VersionedStore, addresses
 
 if TYPE_CHECKING:
     from hazelcast.asyncio import HazelcastClient, Map
@@ -34,10 +34,10 @@ class Hazelcast:
         # Its records round their times down to whole seconds: what lives for one may be gone at once.
         self._client, self._map, self._ttl = client, entries, math.ceil(ttl) + 1
 
-    async def fetch(self, key: str) -> Found[str] | None:
+    async def fetch(self, key: str) -> StoredValue[str] | None:
         """What the entry's owner has."""
         value = await self._map.get(key)
-        return None if value is None else Found(value, value)
+        return None if value is None else StoredValue(value, value)
 
     async def insert(self, key: str, value: str) -> None:
         """A set with a time to live."""
@@ -58,9 +58,9 @@ class Hazelcast:
         await self._client.shutdown()
 
 
-async def _connected(members: Sequence[str], ttl: float) -> Hazelcast:
+async def _connect(members: Sequence[str], ttl: float) -> Hazelcast:
     """A client that knows who owns what, and comes back by itself."""
-    from hazelcast.asyncio import HazelcastClient  # noqa: PLC0415 - 200 ms that only this place needs to spend
+    from hazelcast.asyncio import HazelcastClient  # noqa: PLC0415 - 200 ms that only this store needs to spend
     from hazelcast.config import ReconnectMode  # noqa: PLC0415
 
     client = await HazelcastClient.create_and_start(
@@ -76,7 +76,7 @@ async def _connected(members: Sequence[str], ttl: float) -> Hazelcast:
     return connected
 
 
-def place(settings: Settings) -> VersionedStore[str]:
+def create_store(settings: Settings) -> VersionedStore[str]:
     """A client with the options ``ttl`` and ``versioned``.
 
     Raises:
@@ -86,4 +86,4 @@ def place(settings: Settings) -> VersionedStore[str]:
 
     members = addresses(settings.store, "hazelcast")
     ttl, versioned = settings.options.seconds("ttl", TTL), settings.options.flag("versioned")
-    return VersionedStore(lambda: _connected(members, ttl), (HazelcastError,), ttl, versioned)
+    return VersionedStore(lambda: _connect(members, ttl), (HazelcastError,), ttl, versioned)

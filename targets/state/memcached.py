@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from targets.common.settings import Settings
 from targets.state import TTL
-from targets.storage.versioned import Found, VersionedStore, addresses
+from targets.storage.versioned import StoredValue, VersionedStore, addresses
 
 if TYPE_CHECKING:
     from memcachio import Client
@@ -21,7 +21,7 @@ OPTIONS: tuple[str, ...] = ("ttl", "versioned")
 KEEPS_SESSIONS = True
 
 _CONNECTIONS = 4  # each carries many questions at a time
-_REPLY_TIMEOUT_S = 0.4  # seconds; below the place's patience, since what is cancelled costs the client a connection
+_REPLY_TIMEOUT_S = 0.4  # seconds; below the store's patience, since what is cancelled costs the client a connection
 
 
 class Memcached:
@@ -30,10 +30,10 @@ class Memcached:
     def __init__(self, client: "Client[bytes]", ttl: float) -> None:
         self._client, self._ttl = client, ttl
 
-    async def fetch(self, key: str) -> Found[int] | None:
+    async def fetch(self, key: str) -> StoredValue[int] | None:
         """A ``gets``."""
         found = (await self._client.gets(key)).get(key.encode())
-        return None if found is None else Found(found.value.decode(), found.cas or 0)
+        return None if found is None else StoredValue(found.value.decode(), found.cas or 0)
 
     async def insert(self, key: str, value: str) -> None:
         """A ``set``."""
@@ -54,13 +54,13 @@ class Memcached:
         return math.ceil(time.time() + self._ttl) + 1
 
 
-def place(settings: Settings) -> VersionedStore[int]:
+def create_store(settings: Settings) -> VersionedStore[int]:
     """A client with the options ``ttl`` and ``versioned``.
 
     Raises:
         SettingsError: ``--store`` names no server.
     """
-    from memcachio import Client  # noqa: PLC0415 - only this place needs to spend the time
+    from memcachio import Client  # noqa: PLC0415 - only this store needs to spend the time
     from memcachio.errors import MemcachedError  # noqa: PLC0415
 
     host, _, port = addresses(settings.store, "memcached")[0].rpartition(":")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from targets.common.session import SessionState
 from targets.common.settings import Settings
-from targets.http.errors import Conflict
+from targets.http.errors import ConflictError
 from targets.state import TTL
 
 OPTIONS: tuple[str, ...] = ("ttl",)
@@ -43,11 +43,11 @@ class Memory:
         """Replace it, if it is still the one that was read.
 
         Raises:
-            Conflict: it is not; that takes an app that awaits something between its read and its write.
+            ConflictError: it is not; that takes an app that awaits something between its read and its write.
         """
         _, kept = self._kept.get(handle, (0.0, None))
         if kept is None or kept.version + 1 != session.version:
-            raise Conflict("the session is gone, or was changed by another write")
+            raise ConflictError("the session is gone, or was changed by another write")
         self.put(handle, session)
         return handle
 
@@ -64,7 +64,7 @@ class Memory:
         """All that are kept, the latest write first."""
         return (session for _, session in reversed(self._kept.values()))
 
-    def kept(self) -> Mapping[str, tuple[float, SessionState]]:
+    def snapshot(self) -> Mapping[str, tuple[float, SessionState]]:
         """All as it is now, by handle, each with when it expires; the oldest write first. It does not change later."""
         self.purge()
         return dict(self._kept)
@@ -82,13 +82,13 @@ class Memory:
         return gone
 
 
-def ballast(memory: Memory, count: int) -> None:
+def add_ballast(memory: Memory, count: int) -> None:
     """Put in so many sessions of nobody's, for their size alone."""
     for number in range(count):
-        session = SessionState.born("ballast").wrote("0", f"{number:016x}", {"ballast": 1})
+        session = SessionState.new("ballast").with_write("0", f"{number:016x}", {"ballast": 1})
         memory.put(os.urandom(16).hex(), session)
 
 
-def place(settings: Settings) -> Memory:
+def create_store(settings: Settings) -> Memory:
     """A memory with the option ``ttl``."""
     return Memory(settings.options.seconds("ttl", TTL))

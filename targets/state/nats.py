@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from targets.common.settings import Settings
 from targets.state import TTL
 from targets.storage.store_client import TIMEOUT_S
-from targets.storage.versioned import Found, VersionedStore, addresses
+from targets.storage.versioned import StoredValue, VersionedStore, addresses
 
 if TYPE_CHECKING:
     from nats.aio.client import Client
@@ -34,12 +34,12 @@ class Nats:
     """Sessions in one bucket; a revision is the number of the message."""
 
     def __init__(self, client: "Client", bucket: "KeyValue") -> None:
-        from nats.js import errors  # noqa: PLC0415 - loaded with the client, which only this place needs
+        from nats.js import errors  # noqa: PLC0415 - loaded with the client, which only this store needs
 
         self._client, self._bucket = client, bucket
         self._absent, self._other = errors.KeyNotFoundError, errors.KeyWrongLastSequenceError
 
-    async def fetch(self, key: str) -> Found[int] | None:
+    async def fetch(self, key: str) -> StoredValue[int] | None:
         """What the bucket's leader has."""
         try:
             entry = await self._bucket.get(key)
@@ -47,7 +47,7 @@ class Nats:
             return None
         if entry.value is None or entry.revision is None:
             return None
-        return Found(entry.value.decode(), entry.revision)
+        return StoredValue(entry.value.decode(), entry.revision)
 
     async def insert(self, key: str, value: str) -> None:
         """A put."""
@@ -71,9 +71,9 @@ class Nats:
         await self._client.close()
 
 
-async def _connected(servers: Sequence[str], ttl: float) -> Nats:
+async def _connect(servers: Sequence[str], ttl: float) -> Nats:
     """A connection that comes back by itself, to whichever server answers, and the bucket, made where it is not yet."""
-    from nats.aio.client import Client  # noqa: PLC0415 - 100 ms of imports that only this place needs to spend
+    from nats.aio.client import Client  # noqa: PLC0415 - 100 ms of imports that only this store needs to spend
     from nats.js.api import KeyValueConfig  # noqa: PLC0415
 
     client = Client()
@@ -102,7 +102,7 @@ async def _unheard(problem: Exception) -> None:
     """What befalls a connection is told by the requests that it breaks."""
 
 
-def place(settings: Settings) -> VersionedStore[int]:
+def create_store(settings: Settings) -> VersionedStore[int]:
     """A client with the options ``ttl`` and ``versioned``.
 
     Raises:
@@ -112,4 +112,4 @@ def place(settings: Settings) -> VersionedStore[int]:
 
     servers = addresses(settings.store, "nats")
     ttl, versioned = settings.options.seconds("ttl", TTL), settings.options.flag("versioned")
-    return VersionedStore(lambda: _connected(servers, ttl), (Error,), ttl, versioned)
+    return VersionedStore(lambda: _connect(servers, ttl), (Error,), ttl, versioned)

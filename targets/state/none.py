@@ -29,6 +29,6 @@ class NullStore:
         return handle
 
 
-def place(settings: Settings) -> NullStore:
-    """The place that keeps nothing."""
+def create_store(settings: Settings) -> NullStore:
+    """The store that keeps nothing."""
     return NullStore()

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from targets.common.session import SessionState
 from targets.common.settings import Settings, SettingsError
-from targets.http.errors import Conflict
+from targets.http.errors import ConflictError
 from targets.state import TTL
 from targets.storage.store_client import ALWAYS, CONNECTIONS, INTERVAL, TIMEOUT_S, answer, new_handle
 
@@ -47,20 +47,20 @@ class Postgres:
     """Sessions in the table ``session``, which is made where it is not there."""
 
     def __init__(
-        self, url: str, ttl: float = TTL, versioned: bool = False, patience: float = TIMEOUT_S, fsync: str = ALWAYS
+        self, url: str, ttl: float = TTL, versioned: bool = False, timeout_s: float = TIMEOUT_S, fsync: str = ALWAYS
     ) -> None:
-        import asyncpg  # noqa: PLC0415 - only this place needs to spend the time
+        import asyncpg  # noqa: PLC0415 - only this store needs to spend the time
 
         self._pool = asyncpg.create_pool(
             url,
             min_size=0,
             max_size=CONNECTIONS,
             init=_prepare,
-            reset=_as_it_is,
+            reset=_skip_reset,
             server_settings={"synchronous_commit": "on" if fsync == ALWAYS else "off"},
         )
-        self._broken = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
-        self._ttl, self._patience = ttl, patience
+        self._store_errors = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
+        self._ttl, self._timeout_s = ttl, timeout_s
         self._write = _WRITE + (_IF_UNCHANGED if versioned else "") + " RETURNING 1"
         self._purged = time.monotonic()
 
@@ -76,41 +76,41 @@ class Postgres:
         """The session, unless it is unknown or expired.
 
         Raises:
-            Unavailable: no answer in time.
+            UnavailableError: no answer in time.
         """
-        kept = await self._asked(lambda connection: connection.fetchval(_READ, handle))
-        return None if kept is None else SessionState.of_json(kept)
+        kept = await self._run(lambda connection: connection.fetchval(_READ, handle))
+        return None if kept is None else SessionState.from_json(kept)
 
     async def create(self, session: SessionState) -> str:
         """Keep it under a new random handle; now and then, what has expired makes room.
 
         Raises:
-            Unavailable: no answer in time.
+            UnavailableError: no answer in time.
         """
         handle = new_handle()
         if time.monotonic() > self._purged + _PURGE_INTERVAL_S:
             self._purged = time.monotonic()
-            await self._asked(lambda connection: connection.execute(_PURGE))
-        await self._kept(_CREATE, handle, session)
+            await self._run(lambda connection: connection.execute(_PURGE))
+        await self._run_write(_CREATE, handle, session)
         return handle
 
     async def write(self, handle: str, session: SessionState) -> str:
         """Replace it, if it is still there (and, where versions are checked, still the one that was read).
 
         Raises:
-            Conflict: it is not.
-            Unavailable: no answer in time.
+            ConflictError: it is not.
+            UnavailableError: no answer in time.
         """
-        if not await self._kept(self._write, handle, session):
-            raise Conflict("the session is gone, or was changed by another write")
+        if not await self._run_write(self._write, handle, session):
+            raise ConflictError("the session is gone, or was changed by another write")
         return handle
 
-    async def _kept(self, statement: str, handle: str, session: SessionState) -> bool:
+    async def _run_write(self, statement: str, handle: str, session: SessionState) -> bool:
         values = (handle, self._ttl, session.version, session.to_json())
-        return bool(await self._asked(lambda connection: connection.fetchval(statement, *values)))
+        return bool(await self._run(lambda connection: connection.fetchval(statement, *values)))
 
-    async def _asked(self, ask: Callable[["asyncpg.Connection"], Awaitable[T]]) -> T:
-        return await answer(self._on_a_connection(ask), self._patience, self._broken)
+    async def _run(self, ask: Callable[["asyncpg.Connection"], Awaitable[T]]) -> T:
+        return await answer(self._on_a_connection(ask), self._timeout_s, self._store_errors)
 
     async def _on_a_connection(self, ask: Callable[["asyncpg.Connection"], Awaitable[T]]) -> T:
         connection = await self._pool.acquire()
@@ -128,11 +128,11 @@ async def _prepare(connection: "asyncpg.Connection") -> None:
     await connection.execute(_SCHEMA)
 
 
-async def _as_it_is(connection: "asyncpg.Connection") -> None:
+async def _skip_reset(connection: "asyncpg.Connection") -> None:
     """Nothing that is asked here changes a connection, so none is cleaned: that would be a question more each time."""
 
 
-def place(settings: Settings) -> Postgres:
+def create_store(settings: Settings) -> Postgres:
     """A client with the options ``ttl``, ``versioned`` and ``fsync``.
 
     Raises:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from targets.common.session import SessionState
 from targets.common.settings import Settings, SettingsError
-from targets.http.errors import Conflict
+from targets.http.errors import ConflictError
 from targets.state import TTL
 from targets.storage.store_client import CONNECTIONS, TIMEOUT_S, answer, new_handle
 
@@ -30,22 +30,22 @@ T = TypeVar("T")
 class Redis:
     """Sessions under ``session:<handle>``."""
 
-    def __init__(self, url: str, ttl: float = TTL, versioned: bool = False, patience: float = TIMEOUT_S) -> None:
-        from redis.exceptions import RedisError  # noqa: PLC0415 - 100 ms that only this place needs to spend
+    def __init__(self, url: str, ttl: float = TTL, versioned: bool = False, timeout_s: float = TIMEOUT_S) -> None:
+        from redis.exceptions import RedisError  # noqa: PLC0415 - 100 ms that only this store needs to spend
 
-        self._client = self._connected(url, patience)
+        self._client = self._connect(url, timeout_s)
         self._compare_and_set = self._client.register_script(_COMPARE_AND_SET)
-        self._broken = (RedisError, OSError)
-        self._ttl, self._versioned, self._patience = round(ttl * 1000), versioned, patience
+        self._store_errors = (RedisError, OSError)
+        self._ttl, self._versioned, self._timeout_s = round(ttl * 1000), versioned, timeout_s
 
-    def _connected(self, url: str, patience: float) -> "Client":
+    def _connect(self, url: str, timeout_s: float) -> "Client":
         from redis import asyncio as client  # noqa: PLC0415 - as above
         from redis.asyncio.retry import Retry  # noqa: PLC0415
         from redis.backoff import NoBackoff  # noqa: PLC0415
 
         # A write whose reply is lost is not sent again behind the app's back: the check would refuse its own write.
         pool = client.BlockingConnectionPool.from_url(
-            url, max_connections=CONNECTIONS, timeout=patience, retry=Retry(NoBackoff(), 0)
+            url, max_connections=CONNECTIONS, timeout=timeout_s, retry=Retry(NoBackoff(), 0)
         )
         return client.Redis.from_pool(pool)
 
@@ -60,16 +60,16 @@ class Redis:
         """The session, unless it is unknown or expired.
 
         Raises:
-            Unavailable: no answer in time.
+            UnavailableError: no answer in time.
         """
         kept = await self._answer(self._client.get(_key(handle)))
-        return None if kept is None else SessionState.of_json(kept)
+        return None if kept is None else SessionState.from_json(kept)
 
     async def create(self, session: SessionState) -> str:
         """Keep it under a new random handle.
 
         Raises:
-            Unavailable: no answer in time.
+            UnavailableError: no answer in time.
         """
         handle = new_handle()
         await self._answer(self._client.set(_key(handle), session.to_json(), px=self._ttl))
@@ -79,8 +79,8 @@ class Redis:
         """Replace it, if it is still there (and, where versions are checked, still the one that was read).
 
         Raises:
-            Conflict: it is not.
-            Unavailable: no answer in time.
+            ConflictError: it is not.
+            UnavailableError: no answer in time.
         """
         value = session.to_json()
         if self._versioned:
@@ -88,18 +88,18 @@ class Redis:
         else:
             applied = self._client.set(_key(handle), value, px=self._ttl, xx=True)
         if not await self._answer(applied):
-            raise Conflict("the session is gone, or was changed by another write")
+            raise ConflictError("the session is gone, or was changed by another write")
         return handle
 
     async def _answer(self, asked: Awaitable[T]) -> T:
-        return await answer(asked, self._patience, self._broken)
+        return await answer(asked, self._timeout_s, self._store_errors)
 
 
 def _key(handle: str) -> str:
     return f"session:{handle}"
 
 
-def place(settings: Settings) -> Redis:
+def create_store(settings: Settings) -> Redis:
     """A client with the options ``ttl`` and ``versioned``.
 
     Raises:

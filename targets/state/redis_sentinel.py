@@ -23,8 +23,8 @@ KEEPS_SESSIONS = True
 class RedisSentinel(Redis):
     """Sessions in the server that leads, as the Sentinels of ``sentinel://host:port,host:port/name`` have it."""
 
-    def _connected(self, url: str, patience: float) -> "Client":
-        from redis.asyncio import BlockingConnectionPool  # noqa: PLC0415 - 100 ms that only this place needs to spend
+    def _connect(self, url: str, timeout_s: float) -> "Client":
+        from redis.asyncio import BlockingConnectionPool  # noqa: PLC0415 - 100 ms that only this store needs to spend
         from redis.asyncio.retry import Retry  # noqa: PLC0415
         from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool  # noqa: PLC0415
         from redis.backoff import NoBackoff  # noqa: PLC0415
@@ -32,12 +32,12 @@ class RedisSentinel(Redis):
         class Waiting(SentinelConnectionPool, BlockingConnectionPool):
             """Asks the Sentinels who leads, and where all connections are taken waits for one."""
 
-        addresses, name = parsed(url)
+        addresses, name = parse_url(url)
         once = Retry(NoBackoff(), 0)
-        asking = {"socket_timeout": patience / 3, "retry": once}
+        asking = {"socket_timeout": timeout_s / 3, "retry": once}
         self._sentinel = Sentinel(addresses, sentinel_kwargs=asking)  # type: ignore[no-untyped-call]  # it has no types
         leader: Client = self._sentinel.master_for(
-            name, connection_pool_class=Waiting, max_connections=CONNECTIONS, timeout=patience, retry=once
+            name, connection_pool_class=Waiting, max_connections=CONNECTIONS, timeout=timeout_s, retry=once
         )
         return leader
 
@@ -47,7 +47,7 @@ class RedisSentinel(Redis):
         await self._sentinel.aclose()
 
 
-def parsed(url: str) -> tuple[list[tuple[str, int]], str]:
+def parse_url(url: str) -> tuple[list[tuple[str, int]], str]:
     """The addresses of the Sentinels, and the name by which they know the primary.
 
     Raises:
@@ -61,7 +61,7 @@ def parsed(url: str) -> tuple[list[tuple[str, int]], str]:
     return [(host, int(port)) for host, _, port in pairs], name
 
 
-def place(settings: Settings) -> RedisSentinel:
+def create_store(settings: Settings) -> RedisSentinel:
     """A client with the options ``ttl`` and ``versioned``.
 
     Raises:

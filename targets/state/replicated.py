@@ -27,7 +27,7 @@ from aiohttp import web
 from targets.common.session import SessionState
 from targets.common.settings import Settings, SettingsError
 from targets.http import request_fields
-from targets.http.errors import Conflict, Unavailable
+from targets.http.errors import ConflictError, UnavailableError
 from targets.state import TTL
 from targets.state.memory import Memory
 from targets.storage import peers
@@ -44,7 +44,7 @@ class Replicated:
 
     def __init__(self, others: Sequence[Peer], ttl: float = TTL, ack: str = "peer", key: str = "") -> None:
         self._memory = Memory(ttl, time.time)
-        self._others, self._waits, self._key = list(others), ack == "peer", key
+        self._others, self._waits_for_peer, self._key = list(others), ack == "peer", key
         self._leads: set[str] = set()
         self._next: Peer | None = None  # who has copies of all that is led here
         self._outbox: dict[str, list[asyncio.Future[None]]] = {}  # to be copied, with who waits for it
@@ -54,7 +54,7 @@ class Replicated:
 
     async def open(self) -> None:
         """Begin to copy; peers that are not there yet are no error."""
-        self._copying = asyncio.create_task(self._keep_copying())
+        self._copying = asyncio.create_task(self._copy_batches())
 
     async def close(self) -> None:
         """Copy what was not copied yet, and forget everything."""
@@ -71,33 +71,33 @@ class Replicated:
     async def read(self, handle: str, *, to_write: bool = False) -> SessionState | None:
         """The session, led here from now on; None where no replica that answers knows it."""
         if handle not in self._leads:
-            await self._take(handle)
+            await self._take_lead(handle)
         return await self._memory.read(handle)
 
     async def create(self, session: SessionState) -> str:
         """Keep it, and have it copied.
 
         Raises:
-            Unavailable: ``ack`` is ``peer``, and none answers.
+            UnavailableError: ``ack`` is ``peer``, and none answers.
         """
         self._leads.difference_update(self._memory.purge())
         handle = os.urandom(16).hex()
         self._memory.put(handle, session)
         self._leads.add(handle)
-        await self._copied(handle)
+        await self._replicate(handle)
         return handle
 
     async def write(self, handle: str, session: SessionState) -> str:
         """Replace it, if it is led here and still the one that was read, and have it copied.
 
         Raises:
-            Conflict: it is not, or the peer has a newer one.
-            Unavailable: ``ack`` is ``peer``, and none answers.
+            ConflictError: it is not, or the peer has a newer one.
+            UnavailableError: ``ack`` is ``peer``, and none answers.
         """
         if handle not in self._leads:
-            raise Conflict("the session is led by another replica by now")
+            raise ConflictError("the session is led by another replica by now")
         await self._memory.write(handle, session)
-        await self._copied(handle)
+        await self._replicate(handle)
         return handle
 
     # As a peer of the others
@@ -121,15 +121,15 @@ class Replicated:
 
     def routes(self) -> Mapping[str, Mapping[str, Callable[[web.BaseRequest], Awaitable[web.Response]]]]:
         """What the peers ask over HTTP."""
-        return {peers.KEEP: {"POST": self._answer_keep}, peers.GIVE: {"POST": self._answer_give}}
+        return {peers.KEEP: {"POST": self._handle_keep}, peers.GIVE: {"POST": self._handle_give}}
 
-    async def _answer_keep(self, request: web.BaseRequest) -> web.Response:
-        told = await peers.told(request, self._key)
-        return request_fields.reply({"refused": self.keep(map(ReplicatedEntry.of_plain, told["entries"]))})
+    async def _handle_keep(self, request: web.BaseRequest) -> web.Response:
+        told = await peers.read_message(request, self._key)
+        return request_fields.reply({"refused": self.keep(map(ReplicatedEntry.from_list, told["entries"]))})
 
-    async def _answer_give(self, request: web.BaseRequest) -> web.Response:
-        entry = self.give(str((await peers.told(request, self._key))["handle"]))
-        return request_fields.reply({"entry": entry.plain() if entry else None})
+    async def _handle_give(self, request: web.BaseRequest) -> web.Response:
+        entry = self.give(str((await peers.read_message(request, self._key))["handle"]))
+        return request_fields.reply({"entry": entry.to_list() if entry else None})
 
     # Copies
 
@@ -137,7 +137,7 @@ class Replicated:
         expires, session = self._memory.find(handle)
         return None if session is None else ReplicatedEntry(handle, expires, session)
 
-    async def _take(self, handle: str) -> None:
+    async def _take_lead(self, handle: str) -> None:
         """Lead a session: the newest that anybody has of it."""
         found = await asyncio.gather(*(peer.give(handle) for peer in self._others), return_exceptions=True)
         if handle in self._leads:  # by another request, meanwhile
@@ -148,14 +148,14 @@ class Replicated:
         newest = max(entries, key=lambda entry: entry.session.version)
         self._memory.put(handle, newest.session, newest.expires)
         self._leads.add(handle)
-        self._put_out(handle)
+        self._enqueue(handle)
 
-    async def _copied(self, handle: str) -> None:
-        waiting = self._put_out(handle)
-        if self._waits:
+    async def _replicate(self, handle: str) -> None:
+        waiting = self._enqueue(handle)
+        if self._waits_for_peer:
             await waiting
 
-    def _put_out(self, handle: str) -> asyncio.Future[None]:
+    def _enqueue(self, handle: str) -> asyncio.Future[None]:
         waiting = asyncio.get_running_loop().create_future()
         waiting.add_done_callback(lambda done: done.cancelled() or done.exception())  # not everybody waits for it
         self._outbox.setdefault(handle, []).append(waiting)
@@ -167,14 +167,14 @@ class Replicated:
         self._filled.clear()
         return taken
 
-    async def _keep_copying(self) -> None:
+    async def _copy_batches(self) -> None:
         """One batch after another: what comes while one is on its way goes with the next."""
         while self._outbox or not self._closing:
             await self._filled.wait()
             await self._copy(self._taken_out())
 
     async def _copy(self, batch: Mapping[str, Sequence[asyncio.Future[None]]]) -> None:
-        refused = await self._sent(batch)
+        refused = await self._send_to_first_peer(batch)
         for handle in refused or ():  # somebody else has gone on with it: to be asked for anew
             self._leads.discard(handle)
             self._memory.forget(handle)
@@ -183,26 +183,26 @@ class Replicated:
                 if one.done():
                     continue
                 if refused is None:
-                    one.set_exception(Unavailable("no other replica answers"))
+                    one.set_exception(UnavailableError("no other replica answers"))
                 elif handle in refused:
-                    one.set_exception(Conflict("another replica has a newer state of the session"))
+                    one.set_exception(ConflictError("another replica has a newer state of the session"))
                 else:
                     one.set_result(None)
 
-    async def _sent(self, handles: Iterable[str]) -> Collection[str] | None:
+    async def _send_to_first_peer(self, handles: Iterable[str]) -> Collection[str] | None:
         """The handles refused by the first peer that answers; None where none does."""
         order = sorted(self._others, key=lambda peer: peer is not self._next)  # the present one first, then as they are
         for peer in order:
             wanted = handles if peer is self._next else {*handles, *self._leads}
             entries = [entry for handle in wanted if (entry := self._entry(handle))]
-            with contextlib.suppress(Unavailable):
+            with contextlib.suppress(UnavailableError):
                 refused = await peer.keep(entries)
                 self._next = peer
                 return refused
         return None
 
 
-def place(settings: Settings) -> Replicated:
+def create_store(settings: Settings) -> Replicated:
     """A memory with copies, and the options ``ttl`` and ``ack``.
 
     Raises:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from targets.common.session import SessionState
 from targets.common.settings import Settings, SettingsError
-from targets.http.errors import Conflict, Unavailable
+from targets.http.errors import ConflictError, UnavailableError
 from targets.state import TTL
 from targets.storage.store_client import ALWAYS, INTERVAL, new_handle
 
@@ -46,7 +46,7 @@ class Sqlite:
     def __init__(
         self, file: Path, ttl: float = TTL, fsync: str = ALWAYS, clock: Callable[[], float] = time.time
     ) -> None:
-        import sqlite3  # noqa: PLC0415 - only this place needs to spend the time
+        import sqlite3  # noqa: PLC0415 - only this store needs to spend the time
 
         self._sqlite, self._file = sqlite3, file
         self._ttl, self._fsync, self._clock = ttl, fsync, clock
@@ -59,11 +59,11 @@ class Sqlite:
             SettingsError: it cannot be.
         """
         try:
-            self._connection = await self._in_thread(self._opened)
-        except Unavailable as problem:
+            self._connection = await self._in_thread(self._open_file)
+        except UnavailableError as problem:
             raise SettingsError(f"cannot keep sessions in {self._file}: {problem.message}") from problem
 
-    def _opened(self) -> "Connection":
+    def _open_file(self) -> "Connection":
         connection = self._sqlite.connect(self._file, isolation_level=None, check_same_thread=False)
         connection.executescript(_SCHEMA.format("FULL" if self._fsync == ALWAYS else "NORMAL"))
         return connection
@@ -77,17 +77,17 @@ class Sqlite:
         """The session, unless it is unknown or expired.
 
         Raises:
-            Unavailable: the file cannot be read.
+            UnavailableError: the file cannot be read.
         """
         statement = "SELECT kept FROM session WHERE handle = ? AND expires > ?"
         rows = await self._run(statement, handle, self._clock())
-        return SessionState.of_json(rows[0][0]) if rows else None
+        return SessionState.from_json(rows[0][0]) if rows else None
 
     async def create(self, session: SessionState) -> str:
         """Keep it under a new random handle; what has expired makes room.
 
         Raises:
-            Unavailable: the file cannot be written.
+            UnavailableError: the file cannot be written.
         """
         handle, now = new_handle(), self._clock()
         await self._run("DELETE FROM session WHERE expires <= ?", now)
@@ -99,8 +99,8 @@ class Sqlite:
         """Replace it, if it is still the one that was read.
 
         Raises:
-            Conflict: it is not.
-            Unavailable: the file cannot be written.
+            ConflictError: it is not.
+            UnavailableError: the file cannot be written.
         """
         now = self._clock()
         statement = (
@@ -109,7 +109,7 @@ class Sqlite:
         )
         new = (now + self._ttl, session.version, session.to_json())
         if not await self._run(statement, *new, handle, session.version - 1, now):
-            raise Conflict("the session is gone, or was changed by another write")
+            raise ConflictError("the session is gone, or was changed by another write")
         return handle
 
     async def _run(self, statement: str, *values: object) -> list[tuple[str, ...]]:
@@ -119,10 +119,10 @@ class Sqlite:
         try:
             return await asyncio.get_running_loop().run_in_executor(self._thread, work)
         except self._sqlite.Error as problem:
-            raise Unavailable(f"the file does not answer: {problem}") from problem
+            raise UnavailableError(f"the file does not answer: {problem}") from problem
 
 
-def place(settings: Settings) -> Sqlite:
+def create_store(settings: Settings) -> Sqlite:
     """A file on the volume, with the options ``ttl`` and ``fsync``.
 
     Raises:

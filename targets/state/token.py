@@ -17,7 +17,7 @@ from typing import Any, Protocol
 
 from targets.common.session import SessionState
 from targets.common.settings import Settings, SettingsError
-from targets.http.errors import Rejected
+from targets.http.errors import UnauthorizedError
 from targets.http.keys import Key, Keyring
 from targets.state import TTL
 
@@ -35,7 +35,7 @@ class Format(Protocol):
         """The claims; None where it is none of ours.
 
         Raises:
-            Rejected: it was signed with another key.
+            UnauthorizedError: it was signed with another key.
         """
 
 
@@ -43,7 +43,7 @@ class Jwt:
     """A JSON Web Token, HS256."""
 
     def __init__(self) -> None:
-        import jwt  # noqa: PLC0415 - 40 ms that only this place needs to spend
+        import jwt  # noqa: PLC0415 - 40 ms that only this store needs to spend
 
         self._jwt = jwt
 
@@ -56,7 +56,7 @@ class Jwt:
         try:
             return self._jwt.decode(handle, key.secret, algorithms=["HS256"], options={"verify_exp": False})
         except self._jwt.InvalidSignatureError as problem:
-            raise Rejected("the token was signed with another key") from problem
+            raise UnauthorizedError("the token was signed with another key") from problem
         except self._jwt.InvalidTokenError:
             return None
 
@@ -79,7 +79,7 @@ class Signed:
         if not isinstance(claims, dict):
             return None
         if not sound:
-            raise Rejected("the cookie was signed with another key")
+            raise UnauthorizedError("the cookie was signed with another key")
         return claims
 
 
@@ -106,28 +106,28 @@ class Token:
         """The session in the token; None where it has expired or is no token at all.
 
         Raises:
-            Rejected: it was signed with a key that is not accepted.
+            UnauthorizedError: it was signed with a key that is not accepted.
         """
         claims = self._claims(handle)
-        return SessionState.of_plain(claims["session"]) if claims and claims["exp"] > self._clock() else None
+        return SessionState.from_dict(claims["session"]) if claims and claims["exp"] > self._clock() else None
 
     def _claims(self, handle: str) -> Mapping[str, Any] | None:
         """By the first key that fits: the one that signs now, or one before it."""
         for key in self.keys.accepted[:-1]:
-            with contextlib.suppress(Rejected):
+            with contextlib.suppress(UnauthorizedError):
                 return self._format.read(handle, key)
         return self._format.read(handle, self.keys.accepted[-1])
 
     async def create(self, session: SessionState) -> str:
         """The signed token."""
-        return self._format.sign({"session": session.plain(), "exp": self._clock() + self._ttl}, self.keys.signing)
+        return self._format.sign({"session": session.to_dict(), "exp": self._clock() + self._ttl}, self.keys.signing)
 
     async def write(self, handle: str, session: SessionState) -> str:
         """A new token; the old one stays valid until it expires."""
         return await self.create(session)
 
 
-def place(settings: Settings) -> Token:
+def create_store(settings: Settings) -> Token:
     """A signer with the options ``ttl``, ``keys`` (``shared`` or ``split``), ``format`` (``jwt`` or ``signed``).
 
     ``signing`` is the number of the key that signs, ``accepted`` (``1,2``) are those good to read by besides.

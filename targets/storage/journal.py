@@ -18,7 +18,7 @@ class Journal:
 
     def __init__(self, path: Path | None, settings: Settings) -> None:
         self._replica, self._boot = settings.replica, settings.boot
-        self._path, self._descriptor = path, None if path is None else _opened(path)
+        self._path, self._descriptor = path, None if path is None else _open_file(path)
 
     def append(self, op: str, effect: str, birth: str = "") -> None:
         """Record that ``op`` had an effect; ``birth`` names the session it came from, if any."""
@@ -46,7 +46,7 @@ class Journal:
             self._descriptor = None
 
 
-def _opened(path: Path) -> int:
+def _open_file(path: Path) -> int:
     try:
         return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
     except OSError as problem:

@@ -9,14 +9,14 @@ from aiohttp import web
 
 from targets.common.session import SessionState
 from targets.http import request_fields
-from targets.http.errors import Rejected, Unavailable
+from targets.http.errors import UnauthorizedError, UnavailableError
 
 KEEP, GIVE = "/peer/keep", "/peer/give"
 #: Seconds after which a peer that does not answer counts as away.
 TIMEOUT_S = 1.0
 _KEY = "X-Peer-Key"
 _AT_ONCE = 100  # entries in a request, which may hold a megabyte
-_BROKEN = (aiohttp.ClientError, OSError, TimeoutError, ValueError, KeyError)
+_CONNECTION_ERRORS = (aiohttp.ClientError, OSError, TimeoutError, ValueError, KeyError)
 
 
 class ReplicatedEntry(NamedTuple):
@@ -26,14 +26,14 @@ class ReplicatedEntry(NamedTuple):
     expires: float
     session: SessionState
 
-    def plain(self) -> list[Any]:
+    def to_list(self) -> list[Any]:
         """In values that JSON knows."""
-        return [self.handle, self.expires, self.session.plain()]
+        return [self.handle, self.expires, self.session.to_dict()]
 
     @classmethod
-    def of_plain(cls, plain: Sequence[Any]) -> "ReplicatedEntry":
+    def from_list(cls, plain: Sequence[Any]) -> "ReplicatedEntry":
         """The reverse of ``plain``."""
-        return cls(plain[0], plain[1], SessionState.of_plain(plain[2]))
+        return cls(plain[0], plain[1], SessionState.from_dict(plain[2]))
 
 
 class Peer(Protocol):
@@ -43,14 +43,14 @@ class Peer(Protocol):
         """Have it keep copies; the handles of those that it refuses, since what it has is as new.
 
         Raises:
-            Unavailable: it does not answer.
+            UnavailableError: it does not answer.
         """
 
     async def give(self, handle: str) -> ReplicatedEntry | None:
         """What it has of a session, which it leads no longer; None where it has nothing.
 
         Raises:
-            Unavailable: it does not answer.
+            UnavailableError: it does not answer.
         """
 
     async def close(self) -> None:
@@ -68,14 +68,14 @@ class HttpPeer:
         """Have it keep copies."""
         refused: set[str] = set()
         for first in range(0, len(entries), _AT_ONCE):
-            some = [entry.plain() for entry in entries[first : first + _AT_ONCE]]
+            some = [entry.to_list() for entry in entries[first : first + _AT_ONCE]]
             refused.update(await self._ask(KEEP, {"entries": some}, "refused"))
         return refused
 
     async def give(self, handle: str) -> ReplicatedEntry | None:
         """What it has of a session."""
         told = await self._ask(GIVE, {"handle": handle}, "entry")
-        return ReplicatedEntry.of_plain(told) if told else None
+        return ReplicatedEntry.from_list(told) if told else None
 
     async def close(self) -> None:
         """Close its connections."""
@@ -89,8 +89,8 @@ class HttpPeer:
             async with self._client.post(self._url + path, json=told, headers=self._headers) as response:
                 response.raise_for_status()
                 return (await response.json())[wanted]
-        except _BROKEN as problem:
-            raise Unavailable(f"{self._url} does not answer: {type(problem).__name__}") from problem
+        except _CONNECTION_ERRORS as problem:
+            raise UnavailableError(f"{self._url} does not answer: {type(problem).__name__}") from problem
 
 
 def peer_key(secret: str) -> str:
@@ -98,13 +98,13 @@ def peer_key(secret: str) -> str:
     return hashlib.blake2b(b"peers", key=secret.encode()[:64], digest_size=16).hexdigest()
 
 
-async def told(request: web.BaseRequest, key: str) -> dict[str, Any]:
+async def read_message(request: web.BaseRequest, key: str) -> dict[str, Any]:
     """What a peer tells in its request.
 
     Raises:
-        Rejected: it is no peer.
-        BadRequest: it makes no sense.
+        UnauthorizedError: it is no peer.
+        BadRequestError: it makes no sense.
     """
     if request.headers.get(_KEY) != key:
-        raise Rejected("only the other replicas may ask this")
+        raise UnauthorizedError("only the other replicas may ask this")
     return await request_fields.body(request)

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from targets.common.periodic import PeriodicTask
 from targets.common.settings import SettingsError
-from targets.http.errors import Unavailable
+from targets.http.errors import UnavailableError
 
 FSYNC = ("always", "interval", "never")
 #: Seconds between two fsyncs of ``interval``.
@@ -28,13 +28,13 @@ INTERVAL = 0.1
 _LOG = logging.getLogger("targets")
 
 
-def framed(text: str) -> bytes:
+def frame(text: str) -> bytes:
     """A record as its line."""
     body = text.encode()
     return b"%08x %s\n" % (zlib.crc32(body), body)
 
 
-def intact(path: Path) -> Iterator[tuple[str, int]]:
+def read_intact(path: Path) -> Iterator[tuple[str, int]]:
     """The records of a file, each with where it ends, up to the first that is not whole."""
     end = 0
     with path.open("rb") as file:
@@ -46,12 +46,12 @@ def intact(path: Path) -> Iterator[tuple[str, int]]:
             yield body.decode(), end
 
 
-def written(path: Path, records: Iterable[str]) -> None:
+def write_file(path: Path, records: Iterable[str]) -> None:
     """Make a file of these records, whole or not at all: another name until the disk has it."""
     unfinished = path.with_name(f"{path.name}.unfinished")
     with unfinished.open("wb") as file:
         for text in records:
-            file.write(framed(text))
+            file.write(frame(text))
         file.flush()
         os.fsync(file.fileno())
     unfinished.replace(path)
@@ -86,7 +86,7 @@ class Log:
         end = 0
         try:
             if self._path.exists():
-                for text, until in intact(self._path):
+                for text, until in read_intact(self._path):
                     end = until
                     yield text
             self._open(end)
@@ -108,9 +108,9 @@ class Log:
         """Hand a record to the kernel: it outlives this process, and is the next one in the file.
 
         Raises:
-            Unavailable: it cannot be written, such as on a full disk; nothing of it is kept.
+            UnavailableError: it cannot be written, such as on a full disk; nothing of it is kept.
         """
-        line = framed(text)
+        line = frame(text)
         before = os.fstat(self._descriptor).st_size
         try:
             if os.write(self._descriptor, line) == len(line):
@@ -119,22 +119,22 @@ class Log:
         except OSError as problem:
             trouble = str(problem.strerror)
         os.ftruncate(self._descriptor, before)
-        raise Unavailable(f"the log cannot be written: {trouble}")
+        raise UnavailableError(f"the log cannot be written: {trouble}")
 
     async def append(self, text: str) -> None:
         """Write a record; returns when it is as safe as ``fsync`` says.
 
         Raises:
-            Unavailable: it cannot be written.
+            UnavailableError: it cannot be written.
         """
         self.write(text)
-        await self.settled()
+        await self.flush()
 
-    async def settled(self) -> None:
+    async def flush(self) -> None:
         """Wait until all that was written is as safe as ``fsync`` says.
 
         Raises:
-            Unavailable: the disk does not take it.
+            UnavailableError: the disk does not take it.
         """
         if self._fsync != "always":
             return
@@ -143,7 +143,7 @@ class Log:
         try:
             await asyncio.shield(self._next)
         except OSError as problem:
-            raise Unavailable(f"the disk does not take the log: {problem.strerror}") from problem
+            raise UnavailableError(f"the disk does not take the log: {problem.strerror}") from problem
 
     async def _sync_after(self, before: asyncio.Task[None] | None) -> None:
         if before is not None:

@@ -1,4 +1,4 @@
-"""What the places at the far end of a connection have in common: handles that are keys, and patience."""
+"""What the stores at the far end of a connection have in common: handles that are keys, and patience."""
 
 import asyncio
 import os
@@ -6,7 +6,7 @@ import re
 from collections.abc import Awaitable
 from typing import TypeVar
 
-from targets.http.errors import Unavailable
+from targets.http.errors import UnavailableError
 
 #: Seconds after which a store that does not answer counts as away.
 TIMEOUT_S = 1.0
@@ -28,15 +28,15 @@ def is_handle(text: str) -> bool:
     return _HANDLE.fullmatch(text) is not None
 
 
-async def answer(asked: Awaitable[T], patience: float, broken: tuple[type[Exception], ...]) -> T:
+async def answer(asked: Awaitable[T], timeout_s: float, store_errors: tuple[type[Exception], ...]) -> T:
     """What a store answers.
 
     Raises:
-        Unavailable: nothing within ``patience`` seconds (OSError is one of ``broken``, so TimeoutError too), or another
+        UnavailableError: nothing within ``patience`` seconds (OSError is one of ``broken``, so TimeoutError too), or another
             of ``broken``.
     """
     try:
-        async with asyncio.timeout(patience):
+        async with asyncio.timeout(timeout_s):
             return await asked
-    except broken as problem:
-        raise Unavailable(f"the store does not answer: {type(problem).__name__}") from problem
+    except store_errors as problem:
+        raise UnavailableError(f"the store does not answer: {type(problem).__name__}") from problem

@@ -1,4 +1,4 @@
-"""A place over any store that tells revisions: replicated stores differ in how they agree, not in how they are asked.
+"""A store over any store that tells revisions: replicated stores differ in how they agree, not in how they are asked.
 
 A session is kept under its handle as JSON, with the moment at which it expires: such stores clear away what is old in
 whole seconds or later, while a session ends on time. The replicas' clocks have to agree as well as its ttl asks for.
@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from targets.common.session import SessionState
 from targets.common.settings import SettingsError
-from targets.http.errors import Conflict, Unavailable
+from targets.http.errors import ConflictError, UnavailableError
 from targets.storage.store_client import TIMEOUT_S, is_handle, new_handle
 
 _PAUSE = 0.1  # seconds between two attempts to reach it at the start
@@ -26,7 +26,7 @@ R = TypeVar("R")
 
 
 @dataclass(frozen=True, slots=True)
-class Found(Generic[R]):
+class StoredValue(Generic[R]):
     """A value as it is stored, and what the store knows this version of it by."""
 
     value: str
@@ -36,7 +36,7 @@ class Found(Generic[R]):
 class Revisions(Protocol[R]):
     """A store that knows each version of a value by a revision."""
 
-    async def fetch(self, key: str) -> Found[R] | None:
+    async def fetch(self, key: str) -> StoredValue[R] | None:
         """What is kept there by now, never a copy that may lag behind."""
 
     async def insert(self, key: str, value: str) -> None:
@@ -50,7 +50,7 @@ class Revisions(Protocol[R]):
 
 
 class VersionedStore(Generic[R]):
-    """A Place over ``Revisions``; what of ``broken`` they raise means that the store is away.
+    """A Store over ``Revisions``; what of ``broken`` they raise means that the store is away.
 
     ``connect`` is tried until it succeeds, beside the requests: they do not wait for it beyond their ``patience``.
     A versioned write looks up the revision first: two round trips, and the store refuses whatever came in between.
@@ -59,14 +59,14 @@ class VersionedStore(Generic[R]):
     def __init__(
         self,
         connect: Callable[[], Awaitable[Revisions[R]]],
-        broken: tuple[type[Exception], ...],
+        store_errors: tuple[type[Exception], ...],
         ttl: float,
         versioned: bool = False,
-        patience: float = TIMEOUT_S,
+        timeout_s: float = TIMEOUT_S,
     ) -> None:
         self._connect = connect
-        self._broken: tuple[type[Exception], ...] = (*broken, OSError, TimeoutError)
-        self._ttl, self._versioned, self._patience = ttl, versioned, patience
+        self._store_errors: tuple[type[Exception], ...] = (*store_errors, OSError, TimeoutError)
+        self._ttl, self._versioned, self._timeout_s = ttl, versioned, timeout_s
         self._connecting: asyncio.Task[Revisions[R]] | None = None
 
     async def open(self) -> None:
@@ -78,18 +78,18 @@ class VersionedStore(Generic[R]):
         if self._connecting is None:
             return
         self._connecting.cancel()  # which changes nothing once it is connected
-        with contextlib.suppress(asyncio.CancelledError, *self._broken):
+        with contextlib.suppress(asyncio.CancelledError, *self._store_errors):
             await (await self._connecting).close()
 
     async def read(self, handle: str, *, to_write: bool = False) -> SessionState | None:
         """The session, unless it is unknown or expired.
 
         Raises:
-            Unavailable: no answer in time.
+            UnavailableError: no answer in time.
         """
         if not is_handle(handle):
             return None
-        async with self._patiently() as store:
+        async with self._with_timeout() as store:
             found = await store.fetch(handle)
         return None if found is None else _alive(found.value)
 
@@ -97,10 +97,10 @@ class VersionedStore(Generic[R]):
         """Keep it under a new random handle.
 
         Raises:
-            Unavailable: no answer in time.
+            UnavailableError: no answer in time.
         """
         handle = new_handle()
-        async with self._patiently() as store:
+        async with self._with_timeout() as store:
             await store.insert(handle, self._dated(session))
         return handle
 
@@ -108,13 +108,13 @@ class VersionedStore(Generic[R]):
         """Replace it, if it is still there (and, where versions are checked, still the one that was read).
 
         Raises:
-            Conflict: it is not.
-            Unavailable: no answer in time.
+            ConflictError: it is not.
+            UnavailableError: no answer in time.
         """
-        async with self._patiently() as store:
+        async with self._with_timeout() as store:
             revision = await self._revision(store, handle, session.version - 1) if self._versioned else None
             if not await store.replace(handle, self._dated(session), revision):
-                raise Conflict("the session is gone, or was changed by another write")
+                raise ConflictError("the session is gone, or was changed by another write")
         return handle
 
     async def _revision(self, store: Revisions[R], handle: str, version: int) -> R:
@@ -122,36 +122,36 @@ class VersionedStore(Generic[R]):
         found = await store.fetch(handle)
         kept = None if found is None else _alive(found.value)
         if found is None or kept is None or kept.version != version:
-            raise Conflict("the session is gone, or was changed by another write")
+            raise ConflictError("the session is gone, or was changed by another write")
         return found.revision
 
     def _dated(self, session: SessionState) -> str:
-        return json.dumps([time.time() + self._ttl, session.plain()], separators=(",", ":"))
+        return json.dumps([time.time() + self._ttl, session.to_dict()], separators=(",", ":"))
 
     @contextlib.asynccontextmanager
-    async def _patiently(self) -> AsyncIterator[Revisions[R]]:
+    async def _with_timeout(self) -> AsyncIterator[Revisions[R]]:
         """The store, for what has to be done within the patience."""
         try:
-            async with asyncio.timeout(self._patience):
+            async with asyncio.timeout(self._timeout_s):
                 yield await asyncio.shield(self._begin())
-        except self._broken as problem:
-            raise Unavailable(f"the store does not answer: {type(problem).__name__}") from problem
+        except self._store_errors as problem:
+            raise UnavailableError(f"the store does not answer: {type(problem).__name__}") from problem
 
     def _begin(self) -> asyncio.Task[Revisions[R]]:
         if self._connecting is None:
-            self._connecting = asyncio.create_task(self._connected())
+            self._connecting = asyncio.create_task(self._connect_with_retries())
         return self._connecting
 
-    async def _connected(self) -> Revisions[R]:
+    async def _connect_with_retries(self) -> Revisions[R]:
         while True:
-            with contextlib.suppress(*self._broken):
+            with contextlib.suppress(*self._store_errors):
                 return await self._connect()
             await asyncio.sleep(_PAUSE)
 
 
 def _alive(value: str) -> SessionState | None:
     until, plain = json.loads(value)
-    return SessionState.of_plain(plain) if until > time.time() else None
+    return SessionState.from_dict(plain) if until > time.time() else None
 
 
 def addresses(store: str, scheme: str) -> tuple[str, ...]:

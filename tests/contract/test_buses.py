@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import pytest
 
-from targets.http.errors import Unavailable
+from targets.http.errors import UnavailableError
 from targets.sessions.bus import Bus, LocalBus, RedisBus, RoomMessage, later
 from tests.support.valkey import DEADLINE, Valkey, valkey
 
@@ -80,14 +80,14 @@ async def test_a_server_that_dies_is_unavailable_and_heard_again_when_it_is_back
     async with hearing(bus) as (heard,):
         valkey.kill()
         os.unlink(f"{valkey.directory}/s")  # noqa: PTH108 - what a killed server leaves
-        with pytest.raises(Unavailable):
+        with pytest.raises(UnavailableError):
             await bus.say(RoomMessage("7", "me", "{}"))
-        with pytest.raises(Unavailable):
+        with pytest.raises(UnavailableError):
             await bus.since("7", "1-0")
         valkey.start()
         async with asyncio.timeout(DEADLINE):
             while heard.empty():
-                with suppress(Unavailable):
+                with suppress(UnavailableError):
                     await bus.say(RoomMessage("7", "me", "{}"))
                 await asyncio.sleep(0.05)
 

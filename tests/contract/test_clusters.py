@@ -18,7 +18,7 @@ from harness.cluster.supervisor import Supervisor, start_supervisor
 from harness.common.errors import EnvironmentLacksError
 from targets.common.session import SessionState
 from targets.common.settings import Options, Settings
-from targets.http.errors import Conflict, Unavailable
+from targets.http.errors import ConflictError, UnavailableError
 from targets.server.catalog import select
 from targets.state import SessionStore
 
@@ -66,7 +66,7 @@ async def cluster(down: Cluster) -> AsyncIterator[Cluster]:
 async def place(down: Cluster) -> AsyncIterator[SessionStore]:
     options = Options({"versioned": "yes"})
     _, state = select("cart", down.name, options)
-    client = state.place(Settings("r0", "b0", store=down.url, options=options))
+    client = state.create_store(Settings("r0", "b0", store=down.url, options=options))
     await client.open()
     yield client
     await client.close()
@@ -79,7 +79,7 @@ async def until_answered(ask: Callable[[], Awaitable[T]]) -> T:
         try:
             async with asyncio.timeout(ANSWERS_WITHIN):
                 return await ask()
-        except Unavailable:
+        except UnavailableError:
             assert time.monotonic() < give_up, "it does not recover"
             await asyncio.sleep(0.05)
 
@@ -88,21 +88,21 @@ async def until_written(place: SessionStore, handle: str, session: SessionState)
     """Written once: an attempt without an answer is in doubt, and the next one may find that it landed."""
     try:
         assert await until_answered(lambda: place.write(handle, session)) == handle
-    except Conflict:
+    except ConflictError:
         # One of its own attempts that had no answer may have landed; anything else that is there is a lost write.
         assert await until_answered(lambda: place.read(handle)) == session
 
 
 async def refused(ask: Callable[[], Awaitable[object]]) -> None:
     async with asyncio.timeout(ANSWERS_WITHIN):
-        with pytest.raises(Unavailable):
+        with pytest.raises(UnavailableError):
             await ask()
 
 
 async def test_no_acknowledged_write_is_lost_with_a_primary_and_who_is_killed_comes_back(
     down: Cluster, place: SessionStore, supervisor: Supervisor
 ) -> None:
-    cluster, session = down, SessionState.born("u1").wrote("0", "0" * 16, {"tea": 1})
+    cluster, session = down, SessionState.new("u1").with_write("0", "0" * 16, {"tea": 1})
     await refused(lambda: place.create(session))  # nobody has started it yet
     async with cluster:
         pids = cluster.pids
@@ -120,13 +120,13 @@ async def test_no_acknowledged_write_is_lost_with_a_primary_and_who_is_killed_co
         back = await cluster.restart_primary()
         assert back.confirmed and back.facts["server"] == evidence.facts["server"]
         assert len(cluster.pids) == 3
-        again = session.wrote("0", "1" * 16, {"tea": 2})
+        again = session.with_write("0", "1" * 16, {"tea": 2})
         await until_written(place, handles[0], again)
         assert await until_answered(lambda: place.read(handles[0])) == again
 
 
 async def test_dead_or_silent_it_is_unavailable_and_it_recovers(cluster: Cluster, place: SessionStore) -> None:
-    session, url, pids = SessionState.born("u1"), cluster.url, cluster.pids
+    session, url, pids = SessionState.new("u1"), cluster.url, cluster.pids
     handle = await until_answered(lambda: place.create(session))
     assert (await cluster.restart()).confirmed and cluster.pids == pids, "restart where it runs is a no-op"
 
@@ -140,7 +140,7 @@ async def test_dead_or_silent_it_is_unavailable_and_it_recovers(cluster: Cluster
     assert cluster.pids == ()
     await refused(lambda: place.read(handle))
     await refused(lambda: place.create(session))
-    await refused(lambda: place.write(handle, session.wrote("0", "0" * 16, {})))
+    await refused(lambda: place.write(handle, session.with_write("0", "0" * 16, {})))
     assert not (await cluster.kill()).confirmed
 
     assert (await cluster.restart()).confirmed

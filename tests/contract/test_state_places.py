@@ -1,4 +1,4 @@
-"""One contract for every place that keeps sessions, over real servers where it needs one."""
+"""One contract for every store that keeps sessions, over real servers where it needs one."""
 
 import asyncio
 import time
@@ -13,9 +13,10 @@ import pytest_asyncio
 from harness.cluster.stores import STORES, needs
 from targets.common.session import SessionState
 from targets.common.settings import Options, Settings, SettingsError
-from targets.http.errors import Conflict, Rejected, Unavailable
+from targets.http.errors import ConflictError, UnauthorizedError, UnavailableError
 from targets.http.keys import Keyring
-from targets.server.catalog import names, select
+from targets.registry import STATES
+from targets.server.catalog import select
 from targets.state import SessionStore
 from targets.state.checkpoint import Checkpoint
 from targets.state.eventlog import EventLog
@@ -43,29 +44,29 @@ async def stores(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Held
 
 
 def made(name: str, url: str, ttl: float = 60, versioned: bool = False) -> SessionStore:
-    """A client of that store."""
+    """A client of that server."""
     options = Options({"ttl": f"{ttl:.3f}", "versioned": "yes" if versioned else "no"})
     _, state = select("cart", name, options)
-    return state.place(Settings("r0", "b0", store=url, options=options))
+    return state.create_store(Settings("r0", "b0", store=url, options=options))
 
 
-def patient(place: SessionStore) -> SessionStore:
+def patient(store: SessionStore) -> SessionStore:
     """With more patience than it has by itself: a busy disk is no reason for these tests to fail."""
-    assert "_patience" in vars(place)
-    vars(place)["_patience"] = DEADLINE
-    return place
+    assert "_timeout_s" in vars(store)
+    vars(store)["_timeout_s"] = DEADLINE
+    return store
 
 
-async def connected(place: SessionStore) -> SessionStore:
+async def connected(store: SessionStore) -> SessionStore:
     """Open, and answering."""
-    await place.open()
-    await eventually(lambda: place.read("0" * 32))
-    return place
+    await store.open()
+    await eventually(lambda: store.read("0" * 32))
+    return store
 
 
 @dataclass(frozen=True)
 class Kind:
-    """A place under test, and what it promises beyond the contract."""
+    """A store under test, and what it promises beyond the contract."""
 
     make: Callable[[float], SessionStore]  # from a ttl in seconds; twice over the same backing is a restart
     survives_restart: bool
@@ -79,7 +80,7 @@ def nearby(volume: Path) -> Nearby:
     return Nearby(Replicated([]))
 
 
-#: The places at this end, ``(ttl, volume) -> Place``: whether they outlive a restart, and what meets a second writer.
+#: The stores at this end, ``(ttl, volume) -> Store``: whether they outlive a restart, and what meets a second writer.
 PLAIN: Mapping[str, tuple[Callable[[float, Path], SessionStore], bool, str]] = {
     "memory": (lambda ttl, volume: Memory(ttl), False, "refused"),
     "faulty": (lambda ttl, volume: Faulty(Memory(ttl), Bugs({})), False, "refused"),
@@ -105,84 +106,84 @@ async def kind(request: pytest.FixtureRequest, stores: HeldStores, tmp_path: Pat
     return Kind(lambda ttl: patient(made(name, url, ttl, bool(versioned))), True, second, pace=2.0)
 
 
-async def counted(place: SessionStore, handle: str) -> dict[str, int]:
-    session = await place.read(handle)
+async def counted(store: SessionStore, handle: str) -> dict[str, int]:
+    session = await store.read(handle)
     assert session is not None
     return {writer: tally.count for writer, tally in session.writers.items()}
 
 
 async def test_a_new_session_is_read_as_it_was_made(kind: Kind) -> None:
-    place = kind.make(60)
-    await place.open()
-    session = SessionState.born("u17").wrote("0", OPS[0], {"tea": 2}).remembering(OPS[0])
-    assert await place.read(await place.create(session)) == session
-    await place.close()
+    store = kind.make(60)
+    await store.open()
+    session = SessionState.new("u17").with_write("0", OPS[0], {"tea": 2}).with_recent(OPS[0])
+    assert await store.read(await store.create(session)) == session
+    await store.close()
 
 
 @pytest.mark.parametrize("kind", [*KINDS, *VERSIONED], indirect=True)
 async def test_writes_add_up(kind: Kind) -> None:
-    place = kind.make(60)
-    await place.open()
-    session = SessionState.born("u17")
-    handle = await place.create(session)
+    store = kind.make(60)
+    await store.open()
+    session = SessionState.new("u17")
+    handle = await store.create(session)
     for op in OPS:
-        read = await place.read(handle, to_write=True)
+        read = await store.read(handle, to_write=True)
         assert read == session
-        session = session.wrote("0", op, {"tea": session.version + 1})
-        handle = await place.write(handle, session)
-    assert await place.read(handle) == session
+        session = session.with_write("0", op, {"tea": session.version + 1})
+        handle = await store.write(handle, session)
+    assert await store.read(handle) == session
     assert session.writers["0"].count == len(OPS)
-    await place.close()
+    await store.close()
 
 
 async def test_two_sessions_stay_apart(kind: Kind) -> None:
-    place = kind.make(60)
-    await place.open()
-    mine, other = SessionState.born("mine"), SessionState.born("other")
-    my_handle, other_handle = await place.create(mine), await place.create(other)
+    store = kind.make(60)
+    await store.open()
+    mine, other = SessionState.new("mine"), SessionState.new("other")
+    my_handle, other_handle = await store.create(mine), await store.create(other)
     assert my_handle != other_handle
-    await place.write(my_handle, mine.wrote("0", OPS[0], {}))
-    assert await place.read(other_handle) == other
-    await place.close()
+    await store.write(my_handle, mine.with_write("0", OPS[0], {}))
+    assert await store.read(other_handle) == other
+    await store.close()
 
 
 @pytest.mark.parametrize("handle", ["0" * 32, "x", "a.b.c", "é", "../../etc"])
 async def test_an_unknown_handle_is_not_adopted(kind: Kind, handle: str) -> None:
-    place = kind.make(60)
-    await place.open()
-    assert await place.read(handle) is None
-    assert await place.create(SessionState.born("u1")) != handle
-    assert await place.read(handle) is None
-    await place.close()
+    store = kind.make(60)
+    await store.open()
+    assert await store.read(handle) is None
+    assert await store.create(SessionState.new("u1")) != handle
+    assert await store.read(handle) is None
+    await store.close()
 
 
 async def test_a_session_expires_after_its_last_write(kind: Kind) -> None:
     ttl = 0.5
-    place = await connected(kind.make(ttl))
-    session, began = SessionState.born("u1"), time.monotonic()
-    handle = await place.create(session)
-    assert await place.read(handle) == session or time.monotonic() > began + ttl
+    store = await connected(kind.make(ttl))
+    session, began = SessionState.new("u1"), time.monotonic()
+    handle = await store.create(session)
+    assert await store.read(handle) == session or time.monotonic() > began + ttl
     await asyncio.sleep(0.55)
-    assert await place.read(handle) is None
-    await place.close()
+    assert await store.read(handle) is None
+    await store.close()
 
 
 async def test_a_write_prolongs_a_session(kind: Kind) -> None:
-    place = await connected(kind.make(0.8 * kind.pace))
-    session = SessionState.born("u1")
-    handle = await place.create(session)
+    store = await connected(kind.make(0.8 * kind.pace))
+    session = SessionState.new("u1")
+    handle = await store.create(session)
     for op in OPS[:3]:
         await asyncio.sleep(0.3 * kind.pace)
-        session = session.wrote("0", op, {})
-        handle = await place.write(handle, session)
-    assert await place.read(handle) == session
-    await place.close()
+        session = session.with_write("0", op, {})
+        handle = await store.write(handle, session)
+    assert await store.read(handle) == session
+    await store.close()
 
 
 async def test_a_restart(kind: Kind) -> None:
     before, after = kind.make(60), kind.make(60)
     await before.open()
-    session = SessionState.born("u1")
+    session = SessionState.new("u1")
     handle = await before.create(session)
     await before.close()
     await after.open()
@@ -192,58 +193,58 @@ async def test_a_restart(kind: Kind) -> None:
 
 @pytest.mark.parametrize("kind", [*KINDS, *VERSIONED], indirect=True)
 async def test_two_writers_from_one_read(kind: Kind) -> None:
-    place = kind.make(60)
-    await place.open()
-    handle = await place.create(SessionState.born("u1"))
-    one, two = await place.read(handle, to_write=True), await place.read(handle, to_write=True)
+    store = kind.make(60)
+    await store.open()
+    handle = await store.create(SessionState.new("u1"))
+    one, two = await store.read(handle, to_write=True), await store.read(handle, to_write=True)
     assert one is not None
     assert two is not None
-    first = await place.write(handle, one.wrote("1", OPS[1], {}))
+    first = await store.write(handle, one.with_write("1", OPS[1], {}))
     if kind.second_writer == "refused":
-        with pytest.raises(Conflict):
-            await place.write(handle, two.wrote("2", OPS[2], {}))
-        assert await counted(place, first) == {"1": 1}
+        with pytest.raises(ConflictError):
+            await store.write(handle, two.with_write("2", OPS[2], {}))
+        assert await counted(store, first) == {"1": 1}
     else:
-        second = await place.write(handle, two.wrote("2", OPS[2], {}))
-        assert await counted(place, second) == {"2": 1}
-        assert await counted(place, first) == ({"1": 1} if kind.second_writer == "apart" else {"2": 1})
-    await place.close()
+        second = await store.write(handle, two.with_write("2", OPS[2], {}))
+        assert await counted(store, second) == {"2": 1}
+        assert await counted(store, first) == ({"1": 1} if kind.second_writer == "apart" else {"2": 1})
+    await store.close()
 
 
 async def test_every_state_with_a_store_is_in_this_suite() -> None:
-    assert {name for name in names("state") if needs(name)} == set(STORED)
-    assert set(PLAIN) | set(STORED) | {"none"} == {*names("state"), "signed"}
+    assert {name for name in STATES if needs(name)} == set(STORED)
+    assert set(PLAIN) | set(STORED) | {"none"} == {*STATES, "signed"}
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("versioned", [False, True])
 @pytest.mark.parametrize("name", STORED)
 async def test_what_is_not_there_is_not_made_by_a_write(name: str, versioned: bool, stores: HeldStores) -> None:
-    place = await connected(patient(made(name, (await stores.up(name)).url, versioned=versioned)))
-    with pytest.raises(Conflict):
-        await place.write("0" * 32, SessionState.born("u1").wrote("0", OPS[0], {}))
-    assert await place.read("0" * 32) is None
-    await place.close()
+    store = await connected(patient(made(name, (await stores.up(name)).url, versioned=versioned)))
+    with pytest.raises(ConflictError):
+        await store.write("0" * 32, SessionState.new("u1").with_write("0", OPS[0], {}))
+    assert await store.read("0" * 32) is None
+    await store.close()
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", OTHERS)
 async def test_a_dead_store_is_unavailable_and_recovers_with_what_it_promises(name: str, stores: HeldStores) -> None:
-    store = await stores.up(name)
-    place, session = await connected(made(name, store.url)), SessionState.born("u1")
-    handle = await eventually(lambda: place.create(session))
-    assert (await store.kill()).confirmed
+    server = await stores.up(name)
+    store, session = await connected(made(name, server.url)), SessionState.new("u1")
+    handle = await eventually(lambda: store.create(session))
+    assert (await server.kill()).confirmed
     async with asyncio.timeout(DEADLINE):
-        with pytest.raises(Unavailable):
-            await place.read(handle)
-        with pytest.raises(Unavailable):
-            await place.create(session)
-        with pytest.raises(Unavailable):
-            await place.write(handle, session.wrote("0", OPS[0], {}))
-    assert (await store.restart()).confirmed
-    assert await eventually(lambda: place.read(handle)) == (session if name in DURABLE else None)
-    assert await place.read(await eventually(lambda: place.create(session))) == session
-    await place.close()
+        with pytest.raises(UnavailableError):
+            await store.read(handle)
+        with pytest.raises(UnavailableError):
+            await store.create(session)
+        with pytest.raises(UnavailableError):
+            await store.write(handle, session.with_write("0", OPS[0], {}))
+    assert (await server.restart()).confirmed
+    assert await eventually(lambda: store.read(handle)) == (session if name in DURABLE else None)
+    assert await store.read(await eventually(lambda: store.create(session))) == session
+    await store.close()
 
 
 @pytest.mark.slow
@@ -252,15 +253,15 @@ async def test_a_dead_store_is_unavailable_and_recovers_with_what_it_promises(na
 async def test_a_write_brings_no_session_back_that_went_with_its_store(
     name: str, versioned: bool, stores: HeldStores
 ) -> None:
-    store = await stores.up(name)
-    place, session = await connected(patient(made(name, store.url, versioned=versioned))), SessionState.born("u1")
-    handle = await place.create(session)
-    assert (await store.kill()).confirmed and (await store.restart()).confirmed
-    assert await eventually(lambda: place.read(handle)) is None
-    with pytest.raises(Conflict):
-        await place.write(handle, session.wrote("0", OPS[0], {}))
-    assert await place.read(handle) is None
-    await place.close()
+    server = await stores.up(name)
+    store, session = await connected(patient(made(name, server.url, versioned=versioned))), SessionState.new("u1")
+    handle = await store.create(session)
+    assert (await server.kill()).confirmed and (await server.restart()).confirmed
+    assert await eventually(lambda: store.read(handle)) is None
+    with pytest.raises(ConflictError):
+        await store.write(handle, session.with_write("0", OPS[0], {}))
+    assert await store.read(handle) is None
+    await store.close()
 
 
 @pytest.mark.slow
@@ -268,29 +269,29 @@ async def test_a_write_brings_no_session_back_that_went_with_its_store(
 async def test_a_silent_store_is_unavailable_and_answers_no_question_with_an_earlier_answer(
     name: str, stores: HeldStores
 ) -> None:
-    store = await stores.up(name)
-    place = await connected(made(name, store.url))
-    mine, other = SessionState.born("mine"), SessionState.born("other")
-    my_handle, other_handle = [await eventually(partial(place.create, one)) for one in (mine, other)]
-    assert (await store.pause()).confirmed
+    server = await stores.up(name)
+    store = await connected(made(name, server.url))
+    mine, other = SessionState.new("mine"), SessionState.new("other")
+    my_handle, other_handle = [await eventually(partial(store.create, one)) for one in (mine, other)]
+    assert (await server.pause()).confirmed
     async with asyncio.timeout(DEADLINE):
-        with pytest.raises(Unavailable):
-            await place.read(my_handle)
-    assert (await store.resume()).confirmed
-    assert await eventually(lambda: place.read(other_handle)) == other
-    assert await eventually(lambda: place.read(my_handle)) == mine
-    await place.close()
+        with pytest.raises(UnavailableError):
+            await store.read(my_handle)
+    assert (await server.resume()).confirmed
+    assert await eventually(lambda: store.read(other_handle)) == other
+    assert await eventually(lambda: store.read(my_handle)) == mine
+    await store.close()
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", STORED)
 async def test_many_at_once_wait_for_a_connection(name: str, stores: HeldStores) -> None:
-    place = await connected(made(name, (await stores.up(name)).url))
-    sessions = [SessionState.born(f"u{n}") for n in range(100)]
-    handles = await asyncio.gather(*(eventually(partial(place.create, session)) for session in sessions))
-    read = await asyncio.gather(*(eventually(partial(place.read, handle)) for handle in handles))
+    store = await connected(made(name, (await stores.up(name)).url))
+    sessions = [SessionState.new(f"u{n}") for n in range(100)]
+    handles = await asyncio.gather(*(eventually(partial(store.create, session)) for session in sessions))
+    read = await asyncio.gather(*(eventually(partial(store.read, handle)) for handle in handles))
     assert read == sessions
-    await place.close()
+    await store.close()
 
 
 async def test_a_file_that_cannot_be_made_is_told_before_the_service_starts(tmp_path: Path) -> None:
@@ -301,50 +302,50 @@ async def test_a_file_that_cannot_be_made_is_told_before_the_service_starts(tmp_
 @pytest.mark.parametrize("form", FORMATS)
 async def test_a_token_of_another_key_is_rejected(form: str) -> None:
     mine, other = Token(Keyring("s", "r0"), form=form), Token(Keyring("s", "r1"), form=form)
-    handle = await mine.create(SessionState.born("u1"))
-    with pytest.raises(Rejected):
+    handle = await mine.create(SessionState.new("u1"))
+    with pytest.raises(UnauthorizedError):
         await other.read(handle)
     assert Keyring("s").signing != Keyring("t").signing
 
 
 async def test_a_forged_token_is_rejected() -> None:
-    place = Token(Keyring("s"))
-    header, _, signature = (await place.create(SessionState.born("u1"))).split(".")
-    _, payload, _ = (await place.create(SessionState.born("admin"))).split(".")
-    with pytest.raises(Rejected):
-        await place.read(f"{header}.{payload}.{signature}")
+    store = Token(Keyring("s"))
+    header, _, signature = (await store.create(SessionState.new("u1"))).split(".")
+    _, payload, _ = (await store.create(SessionState.new("admin"))).split(".")
+    with pytest.raises(UnauthorizedError):
+        await store.read(f"{header}.{payload}.{signature}")
 
 
 @pytest.mark.parametrize("form", FORMATS)
 async def test_a_rotated_key_reads_what_the_one_before_signed_only_while_that_is_accepted(form: str) -> None:
-    place = Token(Keyring("s"), form=form)
-    session = SessionState.born("u1")
-    old = await place.create(session)
-    place.keys.use(2, [1])
-    new = await place.create(session)
-    assert await place.read(old) == await place.read(new) == session
-    place.keys.use(2, [])
-    assert await place.read(new) == session
-    with pytest.raises(Rejected):
-        await place.read(old)
+    store = Token(Keyring("s"), form=form)
+    session = SessionState.new("u1")
+    old = await store.create(session)
+    store.keys.use(2, [1])
+    new = await store.create(session)
+    assert await store.read(old) == await store.read(new) == session
+    store.keys.use(2, [])
+    assert await store.read(new) == session
+    with pytest.raises(UnauthorizedError):
+        await store.read(old)
 
 
 async def test_a_read_leaves_the_token_and_a_write_changes_it() -> None:
-    place = Token(Keyring("s"))
-    session = SessionState.born("u1")
-    handle = await place.create(session)
-    assert await place.write(handle, session.wrote("0", OPS[0], {})) != handle
-    assert await place.read(handle) == session
+    store = Token(Keyring("s"))
+    session = SessionState.new("u1")
+    handle = await store.create(session)
+    assert await store.write(handle, session.with_write("0", OPS[0], {})) != handle
+    assert await store.read(handle) == session
 
 
 async def test_memory_makes_room_of_what_has_expired() -> None:
     now = 0.0
     memory = Memory(ttl=10, clock=lambda: now)
-    old = await memory.create(SessionState.born("old"))
+    old = await memory.create(SessionState.new("old"))
     now = 5.0
-    young = await memory.create(SessionState.born("young"))
+    young = await memory.create(SessionState.new("young"))
     now = 12.0
-    await memory.create(SessionState.born("new"))
+    await memory.create(SessionState.new("new"))
     assert [session.owner for session in memory.sessions()] == ["new", "young"]
     assert await memory.read(old) is None
     assert await memory.read(young) is not None

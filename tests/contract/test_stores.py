@@ -19,7 +19,7 @@ from harness.cluster.stores import STORES, needs
 from harness.cluster.stores.redis import server
 from harness.cluster.supervisor import Supervisor, start_supervisor
 from harness.common.errors import EnvironmentLacksError
-from targets.state.redis_sentinel import parsed
+from targets.state.redis_sentinel import parse_url
 from tests.support.stores import DURABLE, OTHERS, Held, HeldStores, eventually, held_stores
 
 pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
@@ -33,7 +33,7 @@ async def in_redis(url: str, write: str | None) -> str | None:
 
 
 async def in_redis_sentinel(url: str, write: str | None) -> str | None:
-    addresses, name = parsed(url)
+    addresses, name = parse_url(url)
     once = Retry(NoBackoff(), 0)
     sentinel = Sentinel(addresses, sentinel_kwargs={"socket_timeout": 5, "retry": once})  # type: ignore[no-untyped-call]  # it has no types
     async with sentinel, sentinel.master_for(name, retry=once) as client:

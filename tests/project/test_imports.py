@@ -172,7 +172,7 @@ def test_targets_import_nothing_of_the_harness() -> None:
 
 def test_targets_import_one_way() -> None:
     imports = read_imports("targets")
-    order = ("common", "http", "storage", "state", "sessions", "apps", "server", "__main__")
+    order = ("registry", "common", "http", "storage", "state", "sessions", "apps", "server", "__main__")
     assert upward("targets", order, imports) == []
     assert circles(imports) == []
 

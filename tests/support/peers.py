@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from targets.http.errors import Unavailable
+from targets.http.errors import UnavailableError
 from targets.state.replicated import Replicated
 from targets.storage.peers import ReplicatedEntry
 
@@ -12,19 +12,19 @@ from targets.storage.peers import ReplicatedEntry
 class Nearby:
     """A replica as the others know it."""
 
-    place: Replicated
+    store: Replicated
     away: bool = False
 
     async def keep(self, entries: Sequence[ReplicatedEntry]) -> Collection[str]:
         self._answers()
-        return self.place.keep(entries)
+        return self.store.keep(entries)
 
     async def give(self, handle: str) -> ReplicatedEntry | None:
         self._answers()
-        return self.place.give(handle)
+        return self.store.give(handle)
 
     async def close(self) -> None: ...
 
     def _answers(self) -> None:
         if self.away:
-            raise Unavailable("away")
+            raise UnavailableError("away")

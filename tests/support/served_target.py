@@ -1,4 +1,4 @@
-"""An app over a place behind a real HTTP server and a client that keeps its cookies, all in this process."""
+"""An app over a store behind a real HTTP server and a client that keeps its cookies, all in this process."""
 
 import json
 from collections.abc import AsyncIterator
@@ -9,10 +9,10 @@ from typing import Any
 from aiohttp import ClientResponse, CookieJar, web
 from aiohttp.test_utils import BaseTestServer, RawTestServer, TestClient
 
-from targets.apps import App, Parts
+from targets.apps import App, AppContext
 from targets.common.settings import Settings
 from targets.server.capacity import Slots
-from targets.server.service import Service, at_work
+from targets.server.service import Service, open_app
 from targets.state import SessionStore
 from targets.storage.journal import Journal
 
@@ -66,22 +66,22 @@ class Client:
 @asynccontextmanager
 async def served(
     app: App,
-    place: SessionStore,
+    store: SessionStore,
     settings: Settings = SETTINGS,
     journal: Journal | None = None,
     slots: Slots | None = None,
 ) -> AsyncIterator[BaseTestServer]:
     """The server of one service."""
-    parts = Parts(place, journal or Journal(None, settings), settings)
-    service = Service(settings, app.app(parts), place, slots, nonce="mine")
-    async with at_work(place, parts.work), RawTestServer(service.handle) as server:
+    context = AppContext(store, journal or Journal(None, settings), settings)
+    service = Service(settings, app.create_routes(context), store, slots, nonce="mine")
+    async with open_app(store, context.background), RawTestServer(service.handle) as server:
         yield server
 
 
 @asynccontextmanager
-async def visited(app: App, place: SessionStore, **more: Any) -> AsyncIterator[Client]:
+async def visited(app: App, store: SessionStore, **more: Any) -> AsyncIterator[Client]:
     """One client of the server of one service."""
-    async with served(app, place, **more) as server:
+    async with served(app, store, **more) as server:
         client = Client(server)
         yield client
         await client.http.close()

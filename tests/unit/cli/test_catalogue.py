@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from harness import faults
-from harness.cli import catalogue as module
 from harness.cli.catalogue import KINDS, catalogue
 from harness.cluster import balancers
+from harness.common import bundled
 from harness.common.bundled import scenarios_home, targets_home
 
 
@@ -47,8 +47,10 @@ def test_a_state_is_described_without_importing_it(monkeypatch: pytest.MonkeyPat
     home = tmp_path / "targets" / "state"
     home.mkdir(parents=True)
     (home / "elsewhere.py").write_text('"""On the moon.\n\nMore of it."""\n\nimport no_such_library\n')
-    (home / "_inner.py").write_text('"""Not for choosing."""\n')
-    monkeypatch.setattr(module, "targets_home", lambda: tmp_path)
+    (home / "unlisted.py").write_text('"""Not for choosing."""\n')
+    registry = 'APPS = {}\nSTATES = {"elsewhere": "targets.state.elsewhere"}\n'
+    (tmp_path / "targets" / "registry.py").write_text(registry)
+    monkeypatch.setattr(bundled, "targets_home", lambda: tmp_path)
     (entry,) = catalogue("states")["states"]
     assert (entry.name, entry.what) == ("elsewhere", "On the moon.")
     assert "no_such_library" not in sys.modules

@@ -10,7 +10,7 @@ from targets.apps import cart
 from targets.common.session import SessionState, WriterTally, token
 from targets.common.settings import Options, Settings
 from targets.http import request_fields
-from targets.http.errors import Conflict, Rejected, Unavailable
+from targets.http.errors import ConflictError, UnauthorizedError, UnavailableError
 from targets.http.keys import Keyring
 from targets.state import SessionStore
 from targets.state.memory import Memory
@@ -19,16 +19,16 @@ from targets.storage.journal import Journal
 from tests.support.served_target import SETTINGS, Client, served, visited
 
 OPS = [f"{n:016x}" for n in range(1, 9)]
-PLACES: dict[str, Callable[[], SessionStore]] = {"memory": Memory, "token": lambda: Token(Keyring("s"))}
+STORES: dict[str, Callable[[], SessionStore]] = {"memory": Memory, "token": lambda: Token(Keyring("s"))}
 
 
-@pytest.fixture(params=PLACES)
-def place(request: pytest.FixtureRequest) -> SessionStore:
-    return PLACES[request.param]()
+@pytest.fixture(params=STORES)
+def store(request: pytest.FixtureRequest) -> SessionStore:
+    return STORES[request.param]()
 
 
-async def test_a_first_read_makes_a_session(place: SessionStore) -> None:
-    async with visited(cart, place) as client:
+async def test_a_first_read_makes_a_session(store: SessionStore) -> None:
+    async with visited(cart, store) as client:
         reply = await client.get("/cart")
         assert reply.status == 200
         assert reply.session | {"birth": ""} == {
@@ -44,16 +44,16 @@ async def test_a_first_read_makes_a_session(place: SessionStore) -> None:
         assert made.endswith("; HttpOnly; Path=/")
 
 
-async def test_a_read_sets_no_cookie_anew(place: SessionStore) -> None:
-    async with visited(cart, place) as client:
+async def test_a_read_sets_no_cookie_anew(store: SessionStore) -> None:
+    async with visited(cart, store) as client:
         first = await client.get("/cart")
         second = await client.get("/cart")
         assert "Set-Cookie" not in second.headers
         assert second.session == first.session
 
 
-async def test_writes_are_counted_and_digested(place: SessionStore) -> None:
-    async with visited(cart, place) as client:
+async def test_writes_are_counted_and_digested(store: SessionStore) -> None:
+    async with visited(cart, store) as client:
         for n, op in enumerate(OPS, 1):
             shown = await client.post("/cart/add", {"item": "tea"}, op=op)
             read = await client.get("/cart")
@@ -63,8 +63,8 @@ async def test_writes_are_counted_and_digested(place: SessionStore) -> None:
             assert read.body["items"] == {"tea": n}
 
 
-async def test_items_are_added_and_removed(place: SessionStore) -> None:
-    async with visited(cart, place) as client:
+async def test_items_are_added_and_removed(store: SessionStore) -> None:
+    async with visited(cart, store) as client:
         await client.post("/cart/add", {"item": "tea", "quantity": 3})
         await client.post("/cart/add", {"item": "milk"})
         reply = await client.post("/cart/remove", {"item": "tea"})
@@ -73,8 +73,8 @@ async def test_items_are_added_and_removed(place: SessionStore) -> None:
         assert absent.session["count"] == 4
 
 
-async def test_writers_of_one_session_are_told_apart(place: SessionStore) -> None:
-    async with visited(cart, place) as client:
+async def test_writers_of_one_session_are_told_apart(store: SessionStore) -> None:
+    async with visited(cart, store) as client:
         await client.post("/cart/add", {"item": "tea"}, op=OPS[0], X_Writer="1")
         await client.post("/cart/add", {"item": "tea"}, op=OPS[1], X_Writer="2")
         await client.post("/cart/add", {"item": "tea"}, op=OPS[2], X_Writer="2")
@@ -87,8 +87,8 @@ async def test_writers_of_one_session_are_told_apart(place: SessionStore) -> Non
         assert one.session["birth"] == two.session["birth"]
 
 
-async def test_an_owner_is_set_once(place: SessionStore) -> None:
-    async with visited(cart, place) as client:
+async def test_an_owner_is_set_once(store: SessionStore) -> None:
+    async with visited(cart, store) as client:
         await client.get("/cart")
         assert (await client.get("/cart", X_User="somebody")).session["owner"] == "u17"
 
@@ -176,9 +176,9 @@ class Broken(Memory):
 @pytest.mark.parametrize(
     ("problem", "status", "wait"),
     [
-        (Conflict("c"), 409, None),
-        (Unavailable("u"), 503, "1"),
-        (Rejected("r"), 401, None),
+        (ConflictError("c"), 409, None),
+        (UnavailableError("u"), 503, "1"),
+        (UnauthorizedError("r"), 401, None),
         (ZeroDivisionError(), 500, None),
     ],
 )
@@ -220,7 +220,7 @@ async def test_a_bad_header_is_refused(header: dict[str, str]) -> None:
 
 
 async def test_a_token_of_another_key_is_refused() -> None:
-    stranger = await Token(Keyring("other")).create(SessionState.born("u1"))
+    stranger = await Token(Keyring("other")).create(SessionState.new("u1"))
     async with visited(cart, Token(Keyring("s"))) as client:
         reply = await client.get("/cart", Cookie=f"session={stranger}")
         assert reply.status == 401
@@ -244,8 +244,8 @@ def test_a_tally_wraps_at_64_bits() -> None:
 
 
 def test_a_session_survives_json() -> None:
-    session = SessionState("b", "u").wrote("0", OPS[0], {"tea": 1}).wrote("1", OPS[1], {}).remembering(OPS[1])
-    assert SessionState.of_json(session.to_json()) == session
+    session = SessionState("b", "u").with_write("0", OPS[0], {"tea": 1}).with_write("1", OPS[1], {}).with_recent(OPS[1])
+    assert SessionState.from_json(session.to_json()) == session
 
 
 def test_a_token_of_an_operation_is_that_of_the_wire() -> None:

@@ -1,6 +1,6 @@
 import pytest
 
-from targets.apps import Parts, content
+from targets.apps import AppContext, content
 from targets.apps.content import FOREVER, Content, celsius, thing
 from targets.http.routes import Routes
 from targets.state.none import NullStore
@@ -16,7 +16,7 @@ class Clocked:
     def __init__(self) -> None:
         self.now = 1000.0
 
-    def app(self, parts: Parts) -> Routes:
+    def create_routes(self, context: AppContext) -> Routes:
         kept = Content(period=10.0, clock=lambda: self.now)
         return {"/object": {"GET": kept.thing}, "/weather": {"GET": kept.weather}}
 

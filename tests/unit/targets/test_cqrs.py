@@ -66,11 +66,11 @@ async def test_views_are_made_anew_after_a_restart() -> None:
         async def close(self) -> None:
             """It outlives the service."""
 
-    place = Kept()
-    async with visited(cqrs, place, settings=lagging("1h")) as client:
+    store = Kept()
+    async with visited(cqrs, store, settings=lagging("1h")) as client:
         written = await added(client, OPS[0])
         cookie = next(iter(client.http.session.cookie_jar)).value
-    async with served(cqrs, place, settings=lagging("1h")) as server:
+    async with served(cqrs, store, settings=lagging("1h")) as server:
         after = Client(server)
         after.http.session.cookie_jar.update_cookies({"session": cookie})
         assert (await after.get("/cart")).session == written.session

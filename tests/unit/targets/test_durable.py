@@ -1,4 +1,4 @@
-"""What the places on a volume promise beyond the contract of all places: what a crash leaves, and what a torn file."""
+"""What the stores on a volume promise beyond the contract of all stores: what a crash leaves, and what a torn file."""
 
 import asyncio
 import contextlib
@@ -14,7 +14,7 @@ from targets.common.session import SessionState
 from targets.common.settings import Options, Settings, SettingsError
 from targets.state import checkpoint, eventlog
 from targets.state.checkpoint import Checkpoint
-from targets.state.eventlog import EventLog, applied, happened
+from targets.state.eventlog import EventLog, apply_event, make_event
 
 NEVER = 3600.0
 OPS = [f"{n:016x}" for n in range(1, 9)]
@@ -41,25 +41,25 @@ def volume(tmp_path: Path) -> Path:
 
 
 async def test_a_crash_loses_what_was_acknowledged_since_the_last_checkpoint(volume: Path) -> None:
-    place = Checkpoint(volume, every=NEVER)
-    await place.open()
-    session = SessionState.born("u1")
-    handle = await place.create(session)
-    await place.checkpoint()
-    await place.write(handle, session.wrote("0", OPS[0], {}))
-    unsaved = await place.create(SessionState.born("u2"))
+    store = Checkpoint(volume, every=NEVER)
+    await store.open()
+    session = SessionState.new("u1")
+    handle = await store.create(session)
+    await store.checkpoint()
+    await store.write(handle, session.with_write("0", OPS[0], {}))
+    unsaved = await store.create(SessionState.new("u2"))
     after = Checkpoint(crashed(volume), every=NEVER)
     await after.open()
     assert await after.read(handle) == session
     assert await after.read(unsaved) is None
     await after.close()
-    await place.close()
+    await store.close()
 
 
 async def test_checkpoints_are_written_by_themselves_and_only_where_something_changed(volume: Path) -> None:
-    place = Checkpoint(volume, every=0.01)
-    await place.open()
-    handle = await place.create(SessionState.born("u1"))
+    store = Checkpoint(volume, every=0.01)
+    await store.open()
+    handle = await store.create(SessionState.new("u1"))
     give_up = time.monotonic() + 20
     while not any(handle in text for name, text in files(volume).items() if "unfinished" not in name):
         assert time.monotonic() < give_up
@@ -68,20 +68,20 @@ async def test_checkpoints_are_written_by_themselves_and_only_where_something_ch
     assert len(there) == 2
     await asyncio.sleep(0.1)
     assert files(volume) == there
-    await place.close()
+    await store.close()
     assert files(volume) == there
 
 
 async def test_of_a_torn_checkpoint_the_one_before_is_taken_and_it_is_said(
     volume: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    place = Checkpoint(volume, every=NEVER)
-    await place.open()
-    session = SessionState.born("u1")
-    handle = await place.create(session)
-    await place.checkpoint()
-    await place.write(handle, session.wrote("0", OPS[0], {}))
-    await place.close()
+    store = Checkpoint(volume, every=NEVER)
+    await store.open()
+    session = SessionState.new("u1")
+    handle = await store.create(session)
+    await store.checkpoint()
+    await store.write(handle, session.with_write("0", OPS[0], {}))
+    await store.close()
     newest = max(files(volume))
     os.truncate(volume / newest, len(files(volume)[newest]) - 1)
     after = Checkpoint(volume, every=NEVER)
@@ -89,7 +89,7 @@ async def test_of_a_torn_checkpoint_the_one_before_is_taken_and_it_is_said(
         await after.open()
     assert f"{newest} is torn" in caplog.text
     assert await after.read(handle) == session
-    await after.write(handle, session.wrote("0", OPS[1], {}))
+    await after.write(handle, session.with_write("0", OPS[1], {}))
     await after.close()
     assert max(files(volume)) > newest and len(files(volume)) == 2
 
@@ -98,10 +98,10 @@ async def test_a_session_does_not_live_longer_for_a_restart(volume: Path) -> Non
     for make in (Checkpoint, EventLog):
         own = volume / make.__name__
         own.mkdir()
-        place = make(own, 0.2)
-        await place.open()
-        handle = await place.create(SessionState.born("u1"))
-        await place.close()
+        store = make(own, 0.2)
+        await store.open()
+        handle = await store.create(SessionState.new("u1"))
+        await store.close()
         await asyncio.sleep(0.25)
         after = make(own, 60)
         await after.open()
@@ -111,43 +111,43 @@ async def test_a_session_does_not_live_longer_for_a_restart(volume: Path) -> Non
 
 @pytest.mark.parametrize("fsync", ["always", "interval", "never"])
 async def test_a_crash_loses_no_acknowledged_event(volume: Path, fsync: str) -> None:
-    place = EventLog(volume, fsync=fsync)
-    await place.open()
-    session = SessionState.born("u1")
-    handle = await place.create(session)
+    store = EventLog(volume, fsync=fsync)
+    await store.open()
+    session = SessionState.new("u1")
+    handle = await store.create(session)
     for op in OPS:
-        session = session.wrote("0", op, {"tea": session.version})
-        await place.write(handle, session)
+        session = session.with_write("0", op, {"tea": session.version})
+        await store.write(handle, session)
     after = EventLog(crashed(volume), fsync=fsync)
     await after.open()
     assert await after.read(handle) == session
     await after.close()
-    await place.close()
+    await store.close()
 
 
 async def test_a_torn_tail_costs_the_last_event_alone(volume: Path) -> None:
-    place = EventLog(volume)
-    await place.open()
-    session = SessionState.born("u1").wrote("0", OPS[0], {"tea": 1})
-    handle = await place.create(session)
-    await place.write(handle, session.wrote("0", OPS[1], {"tea": 2}))
-    await place.close()
+    store = EventLog(volume)
+    await store.open()
+    session = SessionState.new("u1").with_write("0", OPS[0], {"tea": 1})
+    handle = await store.create(session)
+    await store.write(handle, session.with_write("0", OPS[1], {"tea": 2}))
+    await store.close()
     log = volume / eventlog.FILE
     os.truncate(log, log.stat().st_size - 1)
     after = EventLog(volume)
     await after.open()
     assert await after.read(handle) == session
-    await after.write(handle, session.wrote("0", OPS[2], {}))
+    await after.write(handle, session.with_write("0", OPS[2], {}))
     await after.close()
 
 
 def test_an_event_says_what_is_other_and_leads_from_one_state_to_the_next() -> None:
-    before = SessionState.born("u1").wrote("0", OPS[0], {"tea": 1, "rusks": 2, "honey": 1})
-    after = before.wrote("7", OPS[1], {"tea": 3, "honey": 1}).remembering(OPS[1])
-    event = happened(before, after)
+    before = SessionState.new("u1").with_write("0", OPS[0], {"tea": 1, "rusks": 2, "honey": 1})
+    after = before.with_write("7", OPS[1], {"tea": 3, "honey": 1}).with_recent(OPS[1])
+    event = make_event(before, after)
     assert (event["items"], event["gone"], list(event["writers"])) == ({"tea": 3}, ["rusks"], ["7"])
-    assert applied(before, event) == after
-    assert applied(None, happened(None, before)) == before
+    assert apply_event(before, event) == after
+    assert apply_event(None, make_event(None, before)) == before
 
 
 async def test_ballast_is_there_from_the_first_start_on_and_is_nobodys(volume: Path) -> None:
@@ -155,9 +155,9 @@ async def test_ballast_is_there_from_the_first_start_on_and_is_nobodys(volume: P
         own = volume / make.__name__
         own.mkdir()
         for _ in range(2):
-            place = make(own, load=100)
-            await place.open()
-            await place.close()
+            store = make(own, ballast=100)
+            await store.open()
+            await store.close()
             assert sum(path.read_bytes().count(b'"ballast"') > 0 for path in own.iterdir()) >= 1
             assert max(path.read_bytes().count(b'"owner":"ballast"') for path in own.iterdir()) == 100
 
@@ -165,7 +165,7 @@ async def test_ballast_is_there_from_the_first_start_on_and_is_nobodys(volume: P
 @pytest.mark.parametrize("state", [checkpoint, eventlog])
 def test_without_a_volume_it_is_refused(state: object, volume: Path) -> None:
     with pytest.raises(SettingsError, match="needs --volume DIR"):
-        state.place(Settings("r0", "b0"))  # type: ignore[attr-defined]  # a module of targets.state
+        state.create_store(Settings("r0", "b0"))  # type: ignore[attr-defined]  # a module of targets.state
     options = Options({"ballast": "x"})
     with pytest.raises(SettingsError, match="no whole number"):
-        state.place(Settings("r0", "b0", options=options, volume=volume))  # type: ignore[attr-defined]  # as above
+        state.create_store(Settings("r0", "b0", options=options, volume=volume))  # type: ignore[attr-defined]  # as above

@@ -6,12 +6,12 @@ from targets.common.periodic import PeriodicTask
 async def test_it_is_done_again_and_again_until_it_is_ended() -> None:
     done, thrice = list[int](), asyncio.Event()
 
-    async def deed() -> None:
+    async def action() -> None:
         done.append(1)
         if len(done) == 3:
             thrice.set()
 
-    every = PeriodicTask(0.001, deed)
+    every = PeriodicTask(0.001, action)
     await asyncio.wait_for(thrice.wait(), 20)
     await every.end()
     count = len(done)
@@ -22,12 +22,12 @@ async def test_it_is_done_again_and_again_until_it_is_ended() -> None:
 async def test_what_is_under_way_is_done_to_its_end() -> None:
     begun, let_go, ended = asyncio.Event(), asyncio.Event(), list[str]()
 
-    async def deed() -> None:
+    async def action() -> None:
         begun.set()
         await let_go.wait()
         ended.append("done")
 
-    every = PeriodicTask(0.001, deed)
+    every = PeriodicTask(0.001, action)
     await asyncio.wait_for(begun.wait(), 20)
     ending = asyncio.create_task(every.end())
     await asyncio.sleep(0)
@@ -38,7 +38,7 @@ async def test_what_is_under_way_is_done_to_its_end() -> None:
 
 
 async def test_one_that_is_ended_at_once_is_never_done() -> None:
-    async def deed() -> None:
+    async def action() -> None:
         raise AssertionError
 
-    await PeriodicTask(3600, deed).end()
+    await PeriodicTask(3600, action).end()

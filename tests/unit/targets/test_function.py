@@ -8,10 +8,10 @@ import psutil
 import pytest
 from aiohttp.test_utils import RawTestServer
 
-from targets.apps import Parts, function
+from targets.apps import AppContext, function
 from targets.common.settings import Options, SettingsError
-from targets.server import catalog
-from targets.server.service import Service, at_work
+from targets.registry import STATES
+from targets.server.service import Service, open_app
 from targets.state import token
 from targets.state.none import NullStore
 from targets.storage.journal import Journal
@@ -21,10 +21,10 @@ from tests.support.served_target import SETTINGS, Client
 @asynccontextmanager
 async def _visited(warm: str) -> AsyncIterator[Client]:
     settings = replace(SETTINGS, secret="s" * 32, state="token", options=Options({"warm": warm}))
-    place = token.place(settings)
-    parts = Parts(place, Journal(None, settings), settings)
-    service = Service(settings, function.app(parts), place)
-    async with at_work(place, parts.work), RawTestServer(service.handle) as server:
+    store = token.create_store(settings)
+    context = AppContext(store, Journal(None, settings), settings)
+    service = Service(settings, function.create_routes(context), store)
+    async with open_app(store, context.background), RawTestServer(service.handle) as server:
         client = Client(server)
         yield client
         await client.http.close()
@@ -61,22 +61,24 @@ async def test_a_process_is_kept_warm_until_the_end_and_one_that_died_is_replace
     assert not _workers()
 
 
-@pytest.mark.parametrize("state", sorted(set(catalog.names("state")) - {"token"}))
+@pytest.mark.parametrize("state", [name for name in STATES if name != "token"])
 def test_a_state_that_would_be_lost_with_the_process_is_refused_with_the_reason(state: str) -> None:
     settings = replace(SETTINGS, state=state)
     with pytest.raises(SettingsError, match="keeps nothing"):
-        function.app(Parts(NullStore(), Journal(None, settings), settings))
+        function.create_routes(AppContext(NullStore(), Journal(None, settings), settings))
 
 
 def test_a_state_in_a_store_will_do() -> None:
     settings = replace(SETTINGS, state="redis", store="redis://127.0.0.1:1/0")
-    assert "/cart" in function.app(Parts(NullStore(), Journal(None, settings), settings))
+    assert "/cart" in function.create_routes(AppContext(NullStore(), Journal(None, settings), settings))
 
 
 @pytest.mark.parametrize("warm", ["-1", "x", "33"])
 def test_a_pool_of_no_size_is_refused(warm: str) -> None:
     settings = replace(SETTINGS, state="token", options=Options({"warm": warm}))
     with pytest.raises(SettingsError, match="from 0 to 32"):
-        function.app(
-            Parts(token.place(replace(settings, secret="s", options=Options())), Journal(None, settings), settings)
+        function.create_routes(
+            AppContext(
+                token.create_store(replace(settings, secret="s", options=Options())), Journal(None, settings), settings
+            )
         )

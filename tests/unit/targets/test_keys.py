@@ -8,7 +8,7 @@ import pytest
 from targets.apps import cart
 from targets.common.session import SessionState
 from targets.common.settings import Options, SettingsError
-from targets.http.errors import Rejected
+from targets.http.errors import UnauthorizedError
 from targets.http.keys import Keyring
 from targets.server.capacity import Slots
 from targets.state import token
@@ -49,24 +49,24 @@ async def test_a_wrong_rotation_is_refused(client: Client, wrong: dict[str, obje
     assert (await client.get("/keys")).body["signing"] == 1
 
 
-def _place(**options: str) -> Token:
-    return token.place(replace(SETTINGS, secret="s", options=Options(options)))
+def _store(**options: str) -> Token:
+    return token.create_store(replace(SETTINGS, secret="s", options=Options(options)))
 
 
 async def test_a_service_can_begin_with_later_keys() -> None:
-    session = SessionState.born("u1")
-    old, new = _place(), _place(signing="2", accepted="1,2")
+    session = SessionState.new("u1")
+    old, new = _store(), _store(signing="2", accepted="1,2")
     assert await new.read(await old.create(session)) == session
-    with pytest.raises(Rejected):
+    with pytest.raises(UnauthorizedError):
         await old.read(await new.create(session))
-    with pytest.raises(Rejected):
-        await _place(signing="2").read(await old.create(session))
+    with pytest.raises(UnauthorizedError):
+        await _store(signing="2").read(await old.create(session))
 
 
 @pytest.mark.parametrize("wrong", [{"signing": "x"}, {"accepted": "x"}, {"accepted": "1,"}])
 def test_a_key_without_a_number_is_refused(wrong: dict[str, str]) -> None:
     with pytest.raises(SettingsError):
-        _place(**wrong)
+        _store(**wrong)
 
 
 def test_replicas_of_one_secret_share_their_keys_and_those_of_split_keys_do_not() -> None:

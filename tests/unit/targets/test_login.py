@@ -11,11 +11,11 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import RawTestServer
 
-from targets.apps import Parts, login
+from targets.apps import AppContext, login
 from targets.common.settings import Options, Settings, SettingsError
 from targets.http.keys import Keyring
 from targets.server.capacity import Slots
-from targets.server.service import Service, at_work
+from targets.server.service import Service, open_app
 from targets.state import SessionStore
 from targets.state.memory import Memory
 from targets.state.token import Token
@@ -25,7 +25,7 @@ from tests.support.served_target import SETTINGS, Client
 SCHEMES = ("jwt", "session", "opaque")
 
 
-def _place(scheme: str, ttl: float = 60.0) -> SessionStore:
+def _store(scheme: str, ttl: float = 60.0) -> SessionStore:
     return Token(Keyring("s"), ttl) if scheme == "jwt" else Memory(ttl)
 
 
@@ -45,10 +45,10 @@ async def _visited(
         return await services[0].handle(request)
 
     async with RawTestServer(answer) as server:
-        settings, place = _settings(scheme, r7=auth or f"{server.host}:{server.port}"), _place(scheme, ttl)
-        parts = Parts(place, Journal(None, settings), settings)
-        services.append(Service(settings, login.app(parts), place, slots))
-        async with at_work(place, parts.work):
+        settings, store = _settings(scheme, r7=auth or f"{server.host}:{server.port}"), _store(scheme, ttl)
+        context = AppContext(store, Journal(None, settings), settings)
+        services.append(Service(settings, login.create_routes(context), store, slots))
+        async with open_app(store, context.background):
             client = Client(server)
             yield client
             await client.http.close()
@@ -121,4 +121,4 @@ async def test_an_authorisation_server_that_is_away_makes_the_check_unavailable(
 def test_what_makes_no_sense_is_refused_with_a_reason(state: str, options: dict[str, str], told: str) -> None:
     settings = replace(SETTINGS, state=state, options=Options(options))
     with pytest.raises(SettingsError, match=told):
-        login.app(Parts(_place("jwt" if state == "token" else ""), Journal(None, settings), settings))
+        login.create_routes(AppContext(_store("jwt" if state == "token" else ""), Journal(None, settings), settings))

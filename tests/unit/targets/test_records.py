@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from targets.common.settings import SettingsError
-from targets.http.errors import Unavailable
-from targets.storage.records import FSYNC, Log, framed, intact, written
+from targets.http.errors import UnavailableError
+from targets.storage.records import FSYNC, Log, frame, read_intact, write_file
 
 
 async def logged(path: Path, *texts: str, fsync: str = "always") -> list[str]:
@@ -28,7 +28,7 @@ async def test_what_was_appended_is_replayed_in_its_order(tmp_path: Path, fsync:
     assert await logged(tmp_path / "log") == ["one", "zwölf", "three"]
 
 
-@pytest.mark.parametrize("cut", range(1, len(framed("two")) + 1))
+@pytest.mark.parametrize("cut", range(1, len(frame("two")) + 1))
 async def test_a_torn_tail_is_cut_off_and_said_and_what_follows_is_whole(
     tmp_path: Path, cut: int, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -37,7 +37,7 @@ async def test_a_torn_tail_is_cut_off_and_said_and_what_follows_is_whole(
     os.truncate(path, path.stat().st_size - cut)
     with caplog.at_level(logging.WARNING):
         assert await logged(path, "three") == ["one"]
-    assert ("torn tail" in caplog.text) is (cut < len(framed("two")))
+    assert ("torn tail" in caplog.text) is (cut < len(frame("two")))
     assert await logged(path) == ["one", "three"]
 
 
@@ -90,7 +90,7 @@ async def test_a_full_disk_is_unavailable_and_leaves_no_half_record(
     list(log.replay())
     await log.append("one")
     monkeypatch.setattr(os, "write", lambda descriptor, line: write(descriptor, line[:4]))
-    with pytest.raises(Unavailable, match="full"):
+    with pytest.raises(UnavailableError, match="full"):
         await log.append("two")
     monkeypatch.undo()
     await log.append("three")
@@ -106,7 +106,7 @@ async def test_a_disk_that_fails_its_fsync_is_unavailable(tmp_path: Path, monkey
         raise OSError(5, "Input/output error")
 
     monkeypatch.setattr(os, "fsync", failing)
-    with pytest.raises(Unavailable, match="Input/output error"):
+    with pytest.raises(UnavailableError, match="Input/output error"):
         await log.append("one")
     monkeypatch.undo()
     await log.close()
@@ -119,13 +119,13 @@ async def test_a_log_that_cannot_be_kept_is_refused(tmp_path: Path) -> None:
 
 def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
     path = tmp_path / "file"
-    written(path, ["one", "two"])
-    assert [text for text, _ in intact(path)] == ["one", "two"]
+    write_file(path, ["one", "two"])
+    assert [text for text, _ in read_intact(path)] == ["one", "two"]
 
     def breaking() -> Iterator[str]:
         yield "three"
         raise RuntimeError
 
     with pytest.raises(RuntimeError):
-        written(path, breaking())
-    assert [text for text, _ in intact(path)] == ["one", "two"]
+        write_file(path, breaking())
+    assert [text for text, _ in read_intact(path)] == ["one", "two"]

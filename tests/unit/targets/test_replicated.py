@@ -6,10 +6,10 @@ from contextlib import asynccontextmanager
 import pytest
 from aiohttp.test_utils import RawTestServer
 
-from targets.apps import Parts, cart
+from targets.apps import AppContext, cart
 from targets.common.session import SessionState
 from targets.common.settings import Options, Settings, SettingsError
-from targets.http.errors import Conflict, Unavailable
+from targets.http.errors import ConflictError, UnavailableError
 from targets.server.service import Service
 from targets.state import replicated
 from targets.state.replicated import Replicated
@@ -23,100 +23,100 @@ OPS = [f"{n:016x}" for n in range(1, 9)]
 @asynccontextmanager
 async def three(ack: str = "peer") -> AsyncIterator[tuple[list[Replicated], list[Nearby]]]:
     """Three replicas in a ring, and each as the others know it."""
-    places = [Replicated([], ack=ack) for _ in range(3)]
-    known = [Nearby(place) for place in places]
-    for own, place in enumerate(places):
-        place._others[:] = known[own + 1 :] + known[:own]  # a ring can only be closed afterwards
-        await place.open()
-    yield places, known
-    for place in places:
-        await place.close()
+    stores = [Replicated([], ack=ack) for _ in range(3)]
+    known = [Nearby(store) for store in stores]
+    for own, store in enumerate(stores):
+        store._others[:] = known[own + 1 :] + known[:own]  # a ring can only be closed afterwards
+        await store.open()
+    yield stores, known
+    for store in stores:
+        await store.close()
 
 
 @pytest.mark.parametrize("survivor", [1, 2])
 async def test_any_survivor_answers_for_a_killed_replica(survivor: int) -> None:
-    async with three() as (places, known):
-        session = SessionState.born("u1")
-        handle = await places[0].create(session)
-        session = session.wrote("0", OPS[0], {})
-        await places[0].write(handle, session)
+    async with three() as (stores, known):
+        session = SessionState.new("u1")
+        handle = await stores[0].create(session)
+        session = session.with_write("0", OPS[0], {})
+        await stores[0].write(handle, session)
         known[0].away = True
-        assert await places[survivor].read(handle) == session
-        session = session.wrote("0", OPS[1], {})
-        await places[survivor].write(handle, session)
-        assert await places[3 - survivor].read(handle) == session
+        assert await stores[survivor].read(handle) == session
+        session = session.with_write("0", OPS[1], {})
+        await stores[survivor].write(handle, session)
+        assert await stores[3 - survivor].read(handle) == session
 
 
 async def test_one_that_comes_back_empty_gets_its_own_back() -> None:
-    async with three() as (places, known):
-        session = SessionState.born("u1")
-        handle = await places[0].create(session)
+    async with three() as (stores, known):
+        session = SessionState.new("u1")
+        handle = await stores[0].create(session)
         known[0].away = True
-        after = session.wrote("0", OPS[0], {})
-        assert await places[2].read(handle, to_write=True) == session
-        await places[2].write(handle, after)
+        after = session.with_write("0", OPS[0], {})
+        assert await stores[2].read(handle, to_write=True) == session
+        await stores[2].write(handle, after)
         empty = Replicated([known[1], known[2]])
-        known[0].place, known[0].away = empty, False
+        known[0].store, known[0].away = empty, False
         await empty.open()
         assert await empty.read(handle) == after
-        with pytest.raises(Conflict, match="led by another"):
-            await places[2].write(handle, after.wrote("0", OPS[1], {}))
+        with pytest.raises(ConflictError, match="led by another"):
+            await stores[2].write(handle, after.with_write("0", OPS[1], {}))
         await empty.close()
 
 
 async def test_whoever_woke_up_late_does_not_undo_what_was_acknowledged_meanwhile() -> None:
-    async with three() as (places, known):
-        session = SessionState.born("u1")
-        handle = await places[1].create(session)
+    async with three() as (stores, known):
+        session = SessionState.new("u1")
+        handle = await stores[1].create(session)
         known[1].away = True  # paused: it still leads, by its own account
-        meanwhile = session.wrote("0", OPS[0], {"tea": 1})
-        assert await places[0].read(handle, to_write=True) == session
-        await places[0].write(handle, meanwhile)
+        meanwhile = session.with_write("0", OPS[0], {"tea": 1})
+        assert await stores[0].read(handle, to_write=True) == session
+        await stores[0].write(handle, meanwhile)
         known[1].away = False
-        with pytest.raises(Conflict):
-            await places[1].write(handle, session.wrote("0", OPS[1], {}))
-        assert await places[1].read(handle) == meanwhile
+        with pytest.raises(ConflictError):
+            await stores[1].write(handle, session.with_write("0", OPS[1], {}))
+        assert await stores[1].read(handle) == meanwhile
 
 
 async def test_where_the_next_one_dies_all_is_copied_anew() -> None:
-    async with three() as (places, known):
-        idle = SessionState.born("idle")
-        handle = await places[0].create(idle)
+    async with three() as (stores, known):
+        idle = SessionState.new("idle")
+        handle = await stores[0].create(idle)
         known[1].away = True
-        await places[0].create(SessionState.born("u2"))
+        await stores[0].create(SessionState.new("u2"))
         known[0].away = True
-        assert await places[2].read(handle) == idle
+        assert await stores[2].read(handle) == idle
 
 
 async def test_alone_a_write_that_waits_for_a_peer_is_refused_and_one_that_does_not_is_kept() -> None:
-    async with three() as (places, known):
+    async with three() as (stores, known):
         for other in known[1:]:
             other.away = True
-        with pytest.raises(Unavailable):
-            await places[0].create(SessionState.born("u1"))
-    async with three(ack="self") as (places, known):
+        with pytest.raises(UnavailableError):
+            await stores[0].create(SessionState.new("u1"))
+    async with three(ack="self") as (stores, known):
         for other in known[1:]:
             other.away = True
-        session = SessionState.born("u1")
-        assert await places[0].read(await places[0].create(session)) == session
+        session = SessionState.new("u1")
+        assert await stores[0].read(await stores[0].create(session)) == session
 
 
 async def test_with_ack_self_the_copy_follows_by_itself_and_at_the_latest_with_an_orderly_stop() -> None:
-    async with three(ack="self") as (places, known):
-        session = SessionState.born("u1")
-        handle = await places[0].create(session)
-        assert known[1].place.give(handle) is None
-        await places[0].close()
+    async with three(ack="self") as (stores, known):
+        session = SessionState.new("u1")
+        handle = await stores[0].create(session)
+        assert known[1].store.give(handle) is None
+        await stores[0].close()
         known[0].away = True
-        assert await places[2].read(handle) == session
+        assert await stores[2].read(handle) == session
 
 
 @asynccontextmanager
-async def reached(place: Replicated) -> AsyncIterator[str]:
-    """The address of a service over this place."""
+async def reached(store: Replicated) -> AsyncIterator[str]:
+    """The address of a service over this store."""
     settings = Settings("r0", "b0")
-    routes = cart.app(Parts(place, Journal(None, settings), settings))
-    async with RawTestServer(Service(settings, routes, place).handle) as server:
+    routes = cart.create_routes(AppContext(store, Journal(None, settings), settings))
+    async with RawTestServer(Service(settings, routes, store).handle) as server:
         yield f"{server.host}:{server.port}"
 
 
@@ -125,7 +125,7 @@ async def test_over_http_copies_arrive_and_a_peer_is_given_them() -> None:
     async with reached(Replicated([], key=key)) as address:
         near = Replicated([HttpPeer(address, key)])
         await near.open()
-        sessions = [SessionState.born(f"u{n}") for n in range(3)]
+        sessions = [SessionState.new(f"u{n}") for n in range(3)]
         handles = [await near.create(session) for session in sessions]
         await near.close()
         peer = HttpPeer(address, key)
@@ -140,7 +140,7 @@ async def test_many_copies_go_in_several_requests() -> None:
     key = peer_key("s")
     async with reached(Replicated([], key=key)) as address:
         peer = HttpPeer(address, key)
-        entries = [ReplicatedEntry(f"{n:032x}", 1e12, SessionState.born(f"u{n}")) for n in range(1001)]
+        entries = [ReplicatedEntry(f"{n:032x}", 1e12, SessionState.new(f"u{n}")) for n in range(1001)]
         assert await peer.keep(entries) == set()
         assert await peer.give(entries[-1].handle) == entries[-1]
         await peer.close()
@@ -149,18 +149,18 @@ async def test_many_copies_go_in_several_requests() -> None:
 async def test_a_stranger_is_given_nothing_and_one_that_is_gone_gives_nothing() -> None:
     async with reached(Replicated([], key=peer_key("s"))) as address:
         stranger = HttpPeer(address, peer_key("other"))
-        with pytest.raises(Unavailable):
+        with pytest.raises(UnavailableError):
             await stranger.give("0" * 32)
         await stranger.close()
     late = HttpPeer(address, peer_key("s"))
-    with pytest.raises(Unavailable):
+    with pytest.raises(UnavailableError):
         await late.give("0" * 32)
     await late.close()
 
 
 def test_the_next_replica_is_the_first_to_be_copied_to_and_without_any_it_is_refused() -> None:
     with pytest.raises(SettingsError, match="needs --peers"):
-        replicated.place(Settings("r0", "b0", peers={"r0": "127.0.0.1:1"}))
+        replicated.create_store(Settings("r0", "b0", peers={"r0": "127.0.0.1:1"}))
     with pytest.raises(SettingsError, match="ack=both"):
         peers = {"r0": "127.0.0.1:1", "r1": "127.0.0.1:2"}
-        replicated.place(Settings("r0", "b0", peers=peers, options=Options({"ack": "both"})))
+        replicated.create_store(Settings("r0", "b0", peers=peers, options=Options({"ack": "both"})))

@@ -14,13 +14,13 @@ from typing import Any
 
 import pytest
 
-from targets.apps import Parts, saga
+from targets.apps import AppContext, saga
 from targets.apps.saga import BEGIN, END, RECORD, STEPS, UNDOES, Coordinator, SagaLog, SagaOrder
 from targets.common.session import SessionState
 from targets.common.settings import Options, Settings, SettingsError
-from targets.http.errors import Unavailable
+from targets.http.errors import UnavailableError
 from targets.server import catalog
-from targets.server.service import at_work
+from targets.server.service import open_app
 from targets.sessions.service import WriteRequest
 from targets.state import SessionStore
 from targets.state.eventlog import EventLog
@@ -33,7 +33,7 @@ SHIPPED, UNDONE = Counter(["reserve", "pay", "ship"]), Counter(["reserve", "pay"
 
 
 class KilledError(BaseException):
-    """In place of the end of this process."""
+    """In store of the end of this process."""
 
 
 @dataclass
@@ -59,7 +59,7 @@ class World:
         settings = self.settings()
         return {"settings": settings, "journal": Journal(self.path / "journal", settings)}
 
-    def place(self) -> EventLog:
+    def store(self) -> EventLog:
         return EventLog(self.volume)
 
     def seen(self, op: str) -> Counter[str]:
@@ -104,12 +104,12 @@ async def test_an_order_asked_for_twice_is_taken_once(world: World) -> None:
 
 @asynccontextmanager
 async def coordinating(
-    world: World, place: SessionStore, *, die_at: str = "", log: bool = True
+    world: World, store: SessionStore, *, die_at: str = "", log: bool = True
 ) -> AsyncIterator[Coordinator]:
     settings = Settings("r0", world.boot(), volume=world.volume)
-    parts = Parts(place, Journal(world.path / "journal", settings), settings)
-    coordinator = Coordinator(parts, SagaLog(world.volume if log else None, "always", die_at))
-    async with at_work(place, [coordinator.working]):
+    context = AppContext(store, Journal(world.path / "journal", settings), settings)
+    coordinator = Coordinator(context, SagaLog(world.volume if log else None, "always", die_at))
+    async with open_app(store, [coordinator.working]):
         yield coordinator
 
 
@@ -126,7 +126,7 @@ def order(op: str, handle: str = "", refused: str = "") -> SagaOrder:
 
 
 def whole(seen: Counter[str]) -> bool:
-    """Whether an order was shipped and paid, or all of it was undone, each deed once."""
+    """Whether an order was shipped and paid, or all of it was undone, each action once."""
     shipped = seen == SHIPPED
     undone = not seen["ship"] and seen["pay"] == seen["refund"] and seen["reserve"] == seen["release"]
     return max(seen.values(), default=0) <= 1 and (shipped or undone)
@@ -139,14 +139,14 @@ async def test_a_coordinator_killed_at_any_step_leaves_nothing_half_done(
 ) -> None:
     reached = {"": {*UNDOES.values()}, "ship": {"ship"}}
     killed = contextlib.nullcontext() if step in reached[refused] else pytest.raises(KilledError)
-    async with coordinating(world, world.place()) as coordinator:
+    async with coordinating(world, world.store()) as coordinator:
         handle = (await coordinator.take(order(OPS[0]))).handle
     with killed:
-        async with coordinating(world, world.place(), die_at=step) as coordinator:
+        async with coordinating(world, world.store(), die_at=step) as coordinator:
             await coordinator.take(order(OPS[1], handle, refused))
-    place = world.place()
-    async with coordinating(world, place, die_at=step):
-        kept = await place.read(handle)
+    store = world.store()
+    async with coordinating(world, store, die_at=step):
+        kept = await store.read(handle)
     assert kept is not None
     assert (kept.version, sum(kept.items.values())) == (2, 2)
     assert whole(world.seen(OPS[1]))
@@ -158,10 +158,10 @@ async def test_what_was_paid_is_shipped_even_where_its_client_never_got_a_sessio
     world: World, step: str, dying: None
 ) -> None:
     with pytest.raises(KilledError):
-        async with coordinating(world, world.place(), die_at=step) as coordinator:
+        async with coordinating(world, world.store(), die_at=step) as coordinator:
             await coordinator.take(order(OPS[0]))
     for _ in range(2):
-        async with coordinating(world, world.place()):
+        async with coordinating(world, world.store()):
             assert world.seen(OPS[0]) == SHIPPED
 
 
@@ -180,31 +180,31 @@ async def test_an_order_whose_place_is_away_is_brought_to_its_end_later(world: W
 
         async def write(self, handle: str, session: SessionState) -> str:
             if self.away:
-                raise Unavailable("away")
+                raise UnavailableError("away")
             return await super().write(handle, session)
 
-    place = Away()
-    async with coordinating(world, place) as coordinator:
+    store = Away()
+    async with coordinating(world, store) as coordinator:
         handle = (await coordinator.take(order(OPS[0]))).handle
-        place.away = True
+        store.away = True
         for _ in range(2):
-            with pytest.raises(Unavailable):
+            with pytest.raises(UnavailableError):
                 await coordinator.take(order(OPS[1], handle))
-        place.away = False
+        store.away = False
         give_up = time.monotonic() + 20
         kept = None
         while kept is None:  # the write comes before the order's end
             assert time.monotonic() < give_up
-            with contextlib.suppress(Unavailable):
+            with contextlib.suppress(UnavailableError):
                 kept = await coordinator.take(order(OPS[1], handle))
             await asyncio.sleep(0.02)
         assert kept.applied is False
     assert world.seen(OPS[1]) == SHIPPED
-    assert await counted(world.place(), handle) == 0
+    assert await counted(world.store(), handle) == 0
 
 
-async def counted(place: SessionStore, handle: str) -> int:
-    session = await place.read(handle)
+async def counted(store: SessionStore, handle: str) -> int:
+    session = await store.read(handle)
     return session.version if session else 0
 
 
@@ -213,7 +213,7 @@ def test_a_saga_goes_with_no_token_and_a_durable_log_with_no_missing_volume(worl
         catalog.select("saga", "token", Options())
     settings = Settings("r0", "b0")
     with pytest.raises(SettingsError, match="the app saga needs --volume"):
-        saga.app(Parts(Memory(), Journal(None, settings), settings))
+        saga.create_routes(AppContext(Memory(), Journal(None, settings), settings))
     with pytest.raises(SettingsError, match="die_at=lunch"):
         world.options = {"die_at": "lunch"}
-        saga.app(Parts(Memory(), Journal(None, settings), world.settings()))
+        saga.create_routes(AppContext(Memory(), Journal(None, settings), world.settings()))

@@ -5,10 +5,10 @@ from types import SimpleNamespace
 
 from aiohttp import web
 
-from targets.apps import Parts, cart, echo
+from targets.apps import AppContext, cart, echo
 from targets.http.routes import Routes
 from targets.server.capacity import Slots
-from targets.server.service import Service, at_work
+from targets.server.service import Service, open_app
 from targets.state.memory import Memory
 from targets.state.none import NullStore
 from tests.support.served_target import SETTINGS, Client, served, visited
@@ -40,7 +40,7 @@ async def test_a_query_is_no_part_of_the_path() -> None:
 
 
 async def test_while_stopping_health_is_503_and_connections_end() -> None:
-    service = Service(SETTINGS, echo.app(Parts(NullStore(), None, SETTINGS)), NullStore())  # type: ignore[arg-type]  # echo has no effects
+    service = Service(SETTINGS, echo.create_routes(AppContext(NullStore(), None, SETTINGS)), NullStore())  # type: ignore[arg-type]  # echo has no effects
     service.drain()
     request = SimpleNamespace(method="GET", raw_path="/healthz", headers={})
     response = await service.handle(request)  # type: ignore[arg-type]  # only these are looked at
@@ -67,7 +67,7 @@ class Gate:
         self.inside -= 1
         return web.json_response({})
 
-    def app(self, parts: Parts) -> Routes:
+    def create_routes(self, context: AppContext) -> Routes:
         return {"/": {"GET": self.enter}}
 
 
@@ -91,7 +91,7 @@ async def _spent(slots: Slots, requests: int) -> float:
 
     loop = asyncio.get_running_loop()
     began = loop.time()
-    await asyncio.gather(*(slots.held(nothing) for _ in range(requests)))
+    await asyncio.gather(*(slots.run(nothing) for _ in range(requests)))
     return loop.time() - began
 
 
@@ -113,7 +113,7 @@ async def test_a_slot_is_given_back_by_a_request_that_fails() -> None:
 
     for _ in range(3):
         try:
-            await asyncio.wait_for(slots.held(fails), 1)
+            await asyncio.wait_for(slots.run(fails), 1)
         except ZeroDivisionError:
             continue
         raise AssertionError("the failure did not come through")
@@ -122,7 +122,7 @@ async def test_a_slot_is_given_back_by_a_request_that_fails() -> None:
 async def test_an_apps_own_work_begins_once_its_place_is_open_and_ends_before_it_is_closed() -> None:
     told: list[str] = []
 
-    class Place(NullStore):
+    class Store(NullStore):
         async def open(self) -> None:
             told.append("open")
 
@@ -135,6 +135,6 @@ async def test_an_apps_own_work_begins_once_its_place_is_open_and_ends_before_it
         yield
         told.append("end")
 
-    async with at_work(Place(), [working, working]):
+    async with open_app(Store(), [working, working]):
         told.append("ready")
     assert told == ["open", "begin", "begin", "ready", "end", "end", "close"]

@@ -1,10 +1,13 @@
+import pkgutil
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
+from targets import apps, state
 from targets.__main__ import main
 from targets.common.settings import Options, Settings, SettingsError, seconds
+from targets.registry import APPS, STATES
 from targets.server import catalog
 
 
@@ -19,32 +22,24 @@ def test_what_is_no_duration(text: str) -> None:
         seconds(text)
 
 
-def test_every_app_takes_every_state_or_refuses_it_with_a_reason() -> None:
-    for app in catalog.names("apps"):
-        for state in catalog.names("state"):
-            try:
-                catalog.select(app, state, Options())
-            except SettingsError as problem:
-                assert app in str(problem) and state in str(problem)
+def test_the_registry_lists_every_app_and_every_state_there_is() -> None:
+    for package, modules in ((apps, APPS), (state, STATES)):
+        files = sorted(module.name for module in pkgutil.iter_modules(package.__path__))
+        assert list(modules) == files
+        assert list(modules.values()) == [f"{package.__name__}.{name}" for name in files]
 
 
-def test_the_catalog_knows_its_files() -> None:
-    assert {"cart", "echo", "orders"} <= set(catalog.names("apps"))
-    assert {"faulty", "memory", "none", "redis", "token"} <= set(catalog.names("state"))
-
-
-@pytest.mark.parametrize("state", catalog.names("state"))
-@pytest.mark.parametrize("app", catalog.names("apps"))
-def test_apps_and_states_go_together_or_say_why_not(app: str, state: str) -> None:
-    chosen_app, chosen_state = [catalog._file(kind, name) for kind, name in (("apps", app), ("state", state))]
-    if state in getattr(chosen_app, "REFUSES", {}):
-        with pytest.raises(SettingsError, match="does not go with"):
-            catalog.select(app, state, Options())
-    elif chosen_app.KEEPS_SESSIONS == chosen_state.KEEPS_SESSIONS:  # type: ignore[attr-defined]  # every file has it
-        assert catalog.select(app, state, Options()) == (chosen_app, chosen_state)
-    else:
-        with pytest.raises(SettingsError, match="keeps no"):
-            catalog.select(app, state, Options())
+@pytest.mark.parametrize("state_name", STATES)
+@pytest.mark.parametrize("app_name", APPS)
+def test_every_app_takes_every_state_or_refuses_it_with_a_reason(app_name: str, state_name: str) -> None:
+    app, state = catalog.load_app(app_name), catalog.load_state(state_name)
+    if state_name not in getattr(app, "REFUSES", {}) and app.KEEPS_SESSIONS == state.KEEPS_SESSIONS:
+        assert catalog.select(app_name, state_name, Options()) == (app, state)
+        return
+    reason = "does not go with" if app.KEEPS_SESSIONS == state.KEEPS_SESSIONS else "keeps no"
+    with pytest.raises(SettingsError, match=reason) as refusal:
+        catalog.select(app_name, state_name, Options())
+    assert app_name in str(refusal.value) and state_name in str(refusal.value)
 
 
 @pytest.mark.parametrize(

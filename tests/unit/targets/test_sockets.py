@@ -11,10 +11,10 @@ import pytest
 from aiohttp import ClientWebSocketResponse, CookieJar, WSCloseCode, WSMsgType, WSServerHandshakeError
 from aiohttp.test_utils import BaseTestServer, TestClient
 
-from targets.apps import Parts, chat, game
+from targets.apps import AppContext, chat, game
 from targets.common.session import token
 from targets.common.settings import Options, Settings, SettingsError
-from targets.http.errors import Unavailable
+from targets.http.errors import UnavailableError
 from targets.server import catalog
 from targets.server.capacity import Slots
 from targets.sessions.bus import LocalBus, RoomMessage, later
@@ -66,9 +66,9 @@ class Player:
 
 @asynccontextmanager
 async def players(
-    app: ModuleType, count: int, path: str, place: SessionStore | None = None, **more: Any
+    app: ModuleType, count: int, path: str, store: SessionStore | None = None, **more: Any
 ) -> AsyncIterator[list[Player]]:
-    async with served(app, place or Memory(), **more) as server:
+    async with served(app, store or Memory(), **more) as server:
         everybody = [await Player(server, f"u{n}").join(path) for n in range(1, count + 1)]
         yield everybody
         for player in everybody:
@@ -148,23 +148,23 @@ async def test_a_store_that_is_away_is_told_in_the_answer() -> None:
 
         async def read(self, handle: str, *, to_write: bool = False) -> Any:
             if self.gone:
-                raise Unavailable("the store does not answer")
+                raise UnavailableError("the store does not answer")
             return await super().read(handle)
 
-    place = Away()
-    async with players(chat, 2, "/chat", place=place) as (one, two):
-        place.gone = True
+    store = Away()
+    async with players(chat, 2, "/chat", store=store) as (one, two):
+        store.gone = True
         assert (await one.ask(op=OPS[0], text="hello"))["status"] == 503
-        place.gone = False
+        store.gone = False
         await one.ask(op=OPS[1], text="again")
         assert (await two.hear())["op"] == OPS[1]
 
 
 async def test_a_session_that_is_gone_begins_anew_under_a_message() -> None:
-    place = Memory()
-    async with players(chat, 1, "/chat", place=place) as (one,):
+    store = Memory()
+    async with players(chat, 1, "/chat", store=store) as (one,):
         first = await one.ask(op=OPS[0], text="hello")
-        await place.close()
+        await store.close()
         second = await one.ask(op=OPS[1], text="again")
         assert second["session"]["birth"] != first["session"]["birth"] and second["session"]["count"] == 1
 
@@ -245,4 +245,4 @@ def test_a_token_makes_no_sense_on_an_open_socket_and_the_reason_is_told(app: st
 def test_a_bus_that_cannot_be_is_refused(options: dict[str, str], store: str, problem: str) -> None:
     settings = Settings("r0", "b0", store=store, options=Options(options))
     with pytest.raises(SettingsError, match=problem):
-        chat.app(Parts(Memory(), Journal(None, settings), settings))
+        chat.create_routes(AppContext(Memory(), Journal(None, settings), settings))
