@@ -52,8 +52,12 @@ class Divergence(NamedTuple):
     def from_json(cls, values: Sequence[Any]) -> "Divergence":
         """Back from ``to_json``."""
         row = cls(*values)
-        sums = {name: _sum_from_json(getattr(row, name)) for name in ("offset", "sums", "state")}
-        return row._replace(anomaly=Anomaly(row.anomaly), **sums)
+        return row._replace(
+            anomaly=Anomaly(row.anomaly),
+            offset=_sum_from_json(row.offset),
+            sums=_sum_from_json(row.sums),
+            state=_sum_from_json(row.state),
+        )
 
 
 class Recovery(NamedTuple):
