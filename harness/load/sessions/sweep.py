@@ -136,18 +136,6 @@ class _Reader:
     def _judge(self, reply: Response, reading: Reading, t_end: int) -> None:
         session, context, connection = self._session, self._sweep.context, self._connection
         assert session is not None  # noqa: S101 - set by ``next``
-<<<<<<< HEAD
-        t, boot = t_end - stage.t0, stage.boot_of(reply.head)
-        anomaly = session.ledger.record_final_read(outcome, observed, boot, t)
-        if forced:
-            anomaly = max(anomaly, session.ledger.record_forced_login(t, boot))
-        if self._form is not None:
-            lane.attempts = self._attempt
-            record(session, lane, self._form, 0, reply, outcome, Anomaly(anomaly), SWEEP, self._due, t_end)
-        wait, most = (0, FORCED_TRIES) if forced else (RETRY_NS, TRIES)  # what lags gets time to catch up
-        if not (anomaly and self._sweep.again(self._attempt, session, t_end, wait, most)):
-            self._sweep.finished()
-=======
         outcome, _, forced = reading
         anomaly = session.classifier.classify_final(reading, reply.head, t_end)
         if self._prepared is not None:
@@ -159,5 +147,4 @@ class _Reader:
         wait, max_tries = (0, MAX_FORCED_TRIES) if forced else (RETRY_INTERVAL_NS, MAX_TRIES)
         if not (anomaly and self._sweep.retry(self._attempt, session, t_end, wait, max_tries)):
             self._sweep.finish_session()
->>>>>>> main
         self.next(t_end)

@@ -99,13 +99,8 @@ class ControlledRunner:
             self._stopped = True
 
     def _sweep(self, rate: float) -> None:
-<<<<<<< HEAD
-        stage = self.venue.sweep(rate)
-        self._spool.write_ledgers([session.ledger.history() for session in stage.sessions])
-=======
         histories = self.load_runner.sweep(rate)
         self._spool.write_ledgers(histories)
->>>>>>> main
         self._swept = True
         self._control.upload_records()
         self._control.send(Swept(len(histories)))

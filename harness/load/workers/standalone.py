@@ -89,16 +89,9 @@ class StandaloneRunner:
     def _stop(self, **_: Any) -> None:
         if self.load_runner.registry is None:
             return
-<<<<<<< HEAD
-        self.venue.drain()
-        stage = self.venue.sweep(SWEEP_RATE)
-        print(verdict([judge(session.ledger.history()) for session in stage.sessions]))
-        self.venue.engine.close()
-=======
         self.load_runner.drain()
         print(verdict([judge(history) for history in self.load_runner.sweep(SWEEP_RATE)]))
         self.load_runner.event_loop.close()
->>>>>>> main
 
     def _flush(self, load_runner: LoadRunner) -> None:
         while not load_runner.event_loop.closed:
