@@ -84,11 +84,11 @@ class Ours:
         spool, log = trial.scratch / "spool", trial.scratch / "harness.log"
         shutil.rmtree(spool, ignore_errors=True)
         async with start_driver(arm, USERS / "ours.py", spool=spool, log=log, supervisor=supervisor, seed=1) as driver:
-            await driver.ready()
+            await driver.wait_until_ready()
             driver.start(trial.host)
             yield driver.pid
             driver.stop()
-            await driver.until_done()
+            await driver.wait_until_stopped()
 
 
 def _locust(file: str) -> Callable[[Trial], tuple[str, ...]]:

@@ -100,7 +100,7 @@ async def carry(sessions: int, seconds: int, supervisor: Supervisor) -> Carried:
         async with start_driver(arm, _USERS, spool=spool, log=log, supervisor=supervisor, seed=1) as driver:
             process = psutil.Process(driver.pid)
             before = process.memory_info().rss
-            await driver.ready()
+            await driver.wait_until_ready()
             os.sched_setaffinity(driver.pid, {core})
             cpu = _cpu_s(process)
             driver.start(f"http://{LOOPBACK}:{held.port}")
@@ -108,7 +108,7 @@ async def carry(sessions: int, seconds: int, supervisor: Supervisor) -> Carried:
             try:
                 used, memory = _cpu_s(process) - cpu, process.memory_info().rss
             finally:
-                await driver.until_done()  # which also knows why there is no such process any more
+                await driver.wait_until_stopped()  # which also knows why there is no such process any more
     return _carried(spool, memory, memory - before, used / (seconds - 1), sessions)
 
 

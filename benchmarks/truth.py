@@ -113,11 +113,11 @@ async def compare(case: Case, supervisor: Supervisor) -> list[Compared]:
         async with start_driver(
             arm, _USERS, spool=spool, log=supervisor.scratch / "driver.log", supervisor=supervisor, seed=SEED
         ) as driver:
-            await driver.ready()
+            await driver.wait_until_ready()
             os.sched_setaffinity(driver.pid, {core})
             _hurry(driver.pid)
             t0 = driver.start(f"http://{LOOPBACK}:{held.port}")
-            await driver.until_done()
+            await driver.wait_until_stopped()
         await server.stop()
     return _compared(case, spool, np.fromfile(log, np.int64).reshape(-1, 4), t0)
 

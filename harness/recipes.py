@@ -13,8 +13,8 @@ from urllib.parse import urlencode
 from harness.load.http.client import Client, Request, Sleep
 from harness.load.http.response import Response
 from harness.load.locustfiles.session_user import Environment, SessionUser, between
+from harness.load.sessions.behaviour import SessionSteps
 from harness.load.sessions.extractors import Header, Json, Number, Text, Texts, text_of
-from harness.load.sessions.session import SessionSteps
 from harness.oracle.models import counter, items, register
 from harness.oracle.observed import Observed
 from harness.oracle.page import Counted, OwnLines, learn

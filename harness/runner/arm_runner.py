@@ -126,17 +126,19 @@ class ArmRunner:
         arm = told.arm
         async with (
             self._load(told, users) as driver,
-            self.backend.topology(arm.design, told.files.logs, told.clock, on_start=driver.booting) as topology,
+            self.backend.topology(
+                arm.design, told.files.logs, told.clock, on_start=driver.announce_replica
+            ) as topology,
         ):
             told.up(topology)
             told.event(Event(0.0, "brought_up", arm.design.name, asdict(measure_footprint(self.supervisor.children))))
-            await driver.ready()
+            await driver.wait_until_ready()
             told.clock.t0_ns = driver.start(topology.url)
             async with (
                 watch_member_states(topology.balancer, told.clock, told.event),
                 timeline(arm.faults, topology, told.clock, told.event),
             ):
-                await driver.until_done()
+                await driver.wait_until_stopped()
             await topology.wait_until_healthy()
             await driver.sweep()
             if afterwards is not None:
@@ -152,8 +154,8 @@ class ArmRunner:
             log=files.logs / "driver.log",
             supervisor=self.supervisor,
             seed=self.seed,
-            by=self.by,
-            ears=LoadCallbacks(told.snapshot, told.joined, told.lost),
+            processes=self.by,
+            callbacks=LoadCallbacks(told.snapshot, told.joined, told.lost),
         )
 
     async def offer(self, told: ArmRecorder, users: Path, topology: Topology) -> None:
@@ -167,10 +169,10 @@ class ArmRunner:
 
     async def _offer(self, told: ArmRecorder, users: Path, topology: Topology) -> None:
         async with self._load(told, users) as driver:
-            await driver.ready()
+            await driver.wait_until_ready()
             told.clock.t0_ns = driver.start(topology.url)
             told.seen = len(topology.samples)
-            await driver.until_done()
+            await driver.wait_until_stopped()
             told.complete = True
 
     async def _unless_a_part_dies(self, work: Coroutine[Any, Any, None], clock: Clock) -> None:

@@ -101,7 +101,7 @@ def located(scenario: Scenario, base: Path) -> Scenario:
     load = scenario.load
     if isinstance(load.rate, Trace):
         load = replace(load, rate=load.rate.located(base))
-    quick = located(scenario.quick, base) if scenario.quick else None
+    quick = located(scenario.quick, base) if isinstance(scenario.quick, Scenario) else scenario.quick
     return replace(scenario, designs=[design(one) for one in scenario.designs], load=load, quick=quick)
 
 

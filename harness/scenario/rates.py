@@ -171,6 +171,15 @@ def peak(rate: Rate) -> float:
     return float(rate) if isinstance(rate, int | float) else rate.peak
 
 
+def scale_time(rate: Rate, factor: float) -> Rate:
+    """The rate whose ramp or steps take ``factor`` times as long; a trace stays as it is."""
+    if isinstance(rate, Ramp):
+        return replace(rate, over=f"{factor * parse_seconds(rate.over):.3f}s")
+    if isinstance(rate, Steps):
+        return Steps([(height, f"{factor * parse_seconds(length):.3f}s") for height, length in rate.steps])
+    return rate
+
+
 def moments(rate: Rate, counts: Iterator[float]) -> Iterator[float]:
     """When each of these counts of arrivals has come; a trace has its own. It ends where no more come."""
     if isinstance(rate, Trace):

@@ -25,13 +25,17 @@ class Scenario:
     replicas: int = 3
     faults: Sequence[At] = ()
     expect: Sequence[Expectation] = ()
-    quick: "Scenario | None" = None  # what --quick runs in its place
+    quick: "str | Scenario" = "5s"  # what --quick runs: this scenario in so much time, or another one
     seed: int = 1
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "designs", tuple(self._sized(design) for design in self.designs))
         object.__setattr__(self, "faults", tuple(sorted(self.faults, key=lambda at: at.seconds)))
         object.__setattr__(self, "expect", tuple(self.expect))
+        require(
+            not isinstance(self.quick, str) or parse_seconds(self.quick) > 0,
+            "the duration of the quick form must be above 0",
+        )
         require(len(self.designs) > 0, "a scenario needs at least one design")
         names = [design.name for design in self.designs]
         require(len(set(names)) == len(names), "two designs have the same name")

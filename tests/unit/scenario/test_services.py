@@ -41,7 +41,7 @@ def test_its_directory_counts_from_the_scenarios(tmp_path: Path) -> None:
         tmp_path,
         tmp_path / "sub",
     ]
-    assert scenario.quick is not None and isinstance(scenario.quick.designs[0].target, Command)
+    assert isinstance(scenario.quick, Scenario) and isinstance(scenario.quick.designs[0].target, Command)
     assert scenario.quick.designs[0].target.cwd == tmp_path
 
 
