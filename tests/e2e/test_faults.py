@@ -12,7 +12,7 @@ import pytest
 from harness import BuiltIn, faults
 from harness.cluster.backends.process import ProcessBackend
 from harness.cluster.balancers import SPECS, available
-from harness.cluster.replicas.replica import BuiltinReplica
+from harness.cluster.replicas.builtin import BuiltinReplica
 from harness.cluster.supervisor import start_supervisor
 from harness.cluster.supervisor.main import read_stat
 from harness.cluster.topology import Topology
