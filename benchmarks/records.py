@@ -26,7 +26,7 @@ from harness.oracle.ledger import Ledger
 from harness.oracle.observed import Tally
 from harness.results.arm_files import ArmFiles
 from harness.results.run import Run
-from harness.runner.pipeline import plan
+from harness.runner.pipeline import plan_run
 from harness.scenario.loading import load
 
 SCENARIO = Path(__file__).with_name("users") / "records.py"
@@ -132,7 +132,7 @@ def main() -> int:
 
 def _measure(out: Path, records: int) -> int:
     loaded = load(SCENARIO)
-    run = Run.create(out, plan(loaded, loaded.scenario, 1, {}))
+    run = Run.create(out, plan_run(loaded, loaded.scenario, 1, {}))
     log = run.path / "bench.log"
     ours = [sys.executable, "-m", "benchmarks.records", "--records", str(records), "--part"]
     costs = {
