@@ -26,11 +26,4 @@ SCENARIO = Scenario(
     load=Sessions(concurrent=150, duration="12s", warmup="1s"),
     faults=[At("3s", Kill(replica=1)), At("8s", Restart(replica=1))],
     expect=EXPECT,
-    quick=Scenario(
-        designs=DESIGNS,
-        replicas=3,
-        load=Sessions(concurrent=90, duration="4s", warmup="500ms"),
-        faults=[At("1s", Kill(replica=1)), At("3s", Restart(replica=1))],
-        expect=EXPECT,
-    ),
 )

@@ -97,11 +97,4 @@ SCENARIO = Scenario(
     load=Sessions(concurrent=80, duration="12s", warmup="1s"),
     faults=[At("4s", Kill(replica=1)), At("8s", Restart(replica=1))],
     expect=EXPECT,
-    quick=Scenario(
-        designs=DESIGNS,
-        replicas=3,
-        load=Sessions(concurrent=40, duration="5s", warmup="500ms"),
-        faults=[At("1500ms", Kill(replica=1)), At("3s", Restart(replica=1))],
-        expect=EXPECT,
-    ),
 )

@@ -68,10 +68,4 @@ SCENARIO = Scenario(
     load=Sessions(concurrent=60, duration="12s", warmup="1s"),
     faults=[At("6s", Kill(replica=0)), At("7s", Restart(replica=0))],
     expect=EXPECT,
-    quick=Scenario(
-        designs=DESIGNS,
-        load=Sessions(concurrent=40, duration="4s", warmup="500ms"),
-        faults=[At("2s", Kill(replica=0)), At("2200ms", Restart(replica=0))],
-        expect=EXPECT,
-    ),
 )

@@ -44,11 +44,4 @@ SCENARIO = Scenario(
     load=Sessions(concurrent=150, duration="14s", warmup="1s"),
     faults=[At("3s", Kill(1)), At("5s", Restart(1)), At("8s", Kill(2)), At("10s", Restart(2))],
     expect=EXPECT,
-    quick=Scenario(
-        designs=DESIGNS,
-        replicas=3,
-        load=Sessions(concurrent=120, duration="5s", warmup="500ms"),
-        faults=[At("1s", Kill(1)), At("2s", Restart(1)), At("3s", Kill(2)), At("4s", Restart(2))],
-        expect=EXPECT,
-    ),
 )

@@ -57,14 +57,4 @@ SCENARIO = Scenario(
         At("7s", Restart(replica=0)),
     ],
     expect=EXPECT,
-    quick=Scenario(
-        designs=DESIGNS,
-        load=Sessions(concurrent=40, duration="4s", warmup="500ms"),
-        faults=[
-            At("2s", Kill(replica=0)),
-            At("2100ms", TruncateTail(replica=0, cut=CUT), only=("torn",)),
-            At("2200ms", Restart(replica=0)),
-        ],
-        expect=EXPECT,
-    ),
 )

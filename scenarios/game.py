@@ -65,11 +65,4 @@ SCENARIO = Scenario(
     load=Sessions(concurrent=100, duration="20s", warmup="2s"),
     faults=[At("7s", Kill(replica=1)), At("13s", Restart(replica=1))],
     expect=EXPECT,
-    quick=Scenario(
-        designs=DESIGNS,
-        replicas=3,
-        load=Sessions(concurrent=60, duration="5s", warmup="1s"),
-        faults=[At("2s", Kill(replica=1)), At("3500ms", Restart(replica=1))],
-        expect=EXPECT,
-    ),
 )

@@ -98,11 +98,4 @@ SCENARIO = Scenario(
     load=Sessions(concurrent=100, duration="12s", warmup="1s"),
     faults=rotations("6s"),
     expect=EXPECT,
-    quick=Scenario(
-        designs=DESIGNS,
-        replicas=3,
-        load=Sessions(concurrent=60, duration="5s", warmup="500ms"),
-        faults=rotations("2500ms"),
-        expect=EXPECT,
-    ),
 )

@@ -47,11 +47,4 @@ SCENARIO = Scenario(
     load=Sessions(concurrent=120, duration="10s", warmup="1s"),
     faults=[At("3s", Kill(replica=1)), At("7s", Restart(replica=1))],
     expect=EXPECT,
-    quick=Scenario(
-        designs=DESIGNS,
-        replicas=3,
-        load=Sessions(concurrent=90, duration="3500ms", warmup="500ms"),
-        faults=[At("1s", Kill(replica=1)), At("2500ms", Restart(replica=1))],
-        expect=EXPECT,
-    ),
 )

@@ -71,10 +71,4 @@ SCENARIO = Scenario(
     replicas=2,
     load=Sessions(concurrent=8, duration="12s", warmup="500ms"),
     expect=EXPECT,
-    quick=Scenario(
-        designs=DESIGNS,
-        replicas=2,
-        load=Sessions(concurrent=6, duration="5s", warmup="200ms"),
-        expect=EXPECT,
-    ),
 )

@@ -55,15 +55,4 @@ SCENARIO = Scenario(
         At("7s", Restart(replica=1)),
     ],
     expect=EXPECT,
-    quick=Scenario(
-        designs=DESIGNS,
-        replicas=3,
-        load=Sessions(concurrent=90, duration="4s", warmup="500ms"),
-        faults=[
-            At("1800ms", Kill(replica=1)),
-            At("1900ms", LoseVolume(replica=1), only=("volume_lost",)),
-            At("2s", Restart(replica=1)),
-        ],
-        expect=EXPECT,
-    ),
 )

@@ -53,11 +53,4 @@ SCENARIO = Scenario(
     load=Sessions(concurrent=200, duration="12s", warmup="1s"),
     faults=[At("3s", ScaleOut(to=N + 1)), At("6s", Terminate(0, drain=True)), At("9s", Kill(1))],
     expect=EXPECT,
-    quick=Scenario(
-        designs=DESIGNS,
-        replicas=N,
-        load=Sessions(concurrent=120, duration="3400ms", warmup="400ms"),
-        faults=[At("600ms", ScaleOut(to=N + 1)), At("1600ms", Terminate(0, drain=True)), At("2500ms", Kill(1))],
-        expect=EXPECT,
-    ),
 )

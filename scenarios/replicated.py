@@ -52,11 +52,4 @@ SCENARIO = Scenario(
     load=Sessions(concurrent=120, duration="12s", warmup="1s"),
     faults=[At("4s", Kill(replica=1)), At("8s", Restart(replica=1))],
     expect=EXPECT,
-    quick=Scenario(
-        designs=DESIGNS,
-        replicas=3,
-        load=Sessions(concurrent=60, duration="4s", warmup="500ms"),
-        faults=[At("1500ms", Kill(replica=1)), At("2500ms", Restart(replica=1))],
-        expect=EXPECT,
-    ),
 )

@@ -50,11 +50,5 @@ SCENARIO = Scenario(
     load=Sessions(rate=RATE, duration="20s", warmup="1s", arrivals="constant"),
     faults=[At("5s", Pause(0)), At("8s", Resume(0))],
     expect=EXPECT,
-    quick=Scenario(
-        designs=[TIGHT, ROOMY],
-        replicas=2,
-        load=Sessions(rate=RATE, duration="9s", warmup="500ms", arrivals="constant"),
-        faults=[At("2s", Pause(0)), At("4s", Resume(0))],
-        expect=EXPECT,
-    ),
+    quick="12s",
 )

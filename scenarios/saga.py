@@ -72,11 +72,4 @@ SCENARIO = Scenario(
     load=Sessions(concurrent=120, duration="12s", warmup="1s"),
     faults=[At("5s", Kill(replica=1)), At("7s", Restart(replica=1))],
     expect=EXPECT,
-    quick=Scenario(
-        designs=DESIGNS,
-        replicas=3,
-        load=Sessions(concurrent=60, duration="4s", warmup="500ms"),
-        faults=[At("1800ms", Kill(replica=1)), At("2s", Restart(replica=1))],
-        expect=EXPECT,
-    ),
 )

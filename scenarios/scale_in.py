@@ -49,11 +49,4 @@ SCENARIO = Scenario(
     load=Sessions(concurrent=200, duration="10s", warmup="1s"),
     faults=[At("4s", ScaleIn(to=N - 1, drain=True, grace="1s"))],
     expect=EXPECT,
-    quick=Scenario(
-        designs=DESIGNS,
-        replicas=N,
-        load=Sessions(concurrent=160, duration="2500ms", warmup="500ms"),
-        faults=[At("1s", ScaleIn(to=N - 1))],
-        expect=EXPECT,
-    ),
 )

@@ -48,11 +48,4 @@ SCENARIO = Scenario(
     load=Sessions(concurrent=200, duration="10s", warmup="1s"),
     faults=[At("4s", ScaleOut(to=N + 1))],
     expect=EXPECT,
-    quick=Scenario(
-        designs=DESIGNS,
-        replicas=N,
-        load=Sessions(concurrent=160, duration="3s", warmup="500ms"),
-        faults=[At("1s", ScaleOut(to=N + 1))],
-        expect=EXPECT,
-    ),
 )

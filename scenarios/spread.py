@@ -46,7 +46,4 @@ SCENARIO = Scenario(
     replicas=3,
     load=Sessions(concurrent=90, duration="10s", warmup="1s"),
     expect=EXPECT,
-    quick=Scenario(
-        designs=DESIGNS, replicas=3, load=Sessions(concurrent=90, duration="4s", warmup="500ms"), expect=EXPECT
-    ),
 )

@@ -46,11 +46,4 @@ SCENARIO = Scenario(
     load=Sessions(concurrent=150, duration="12s", warmup="1s"),
     faults=[At("4s", KillStore()), At("6s", Heal(KillStore()))],
     expect=EXPECT,
-    quick=Scenario(
-        designs=DESIGNS,
-        replicas=3,
-        load=Sessions(concurrent=120, duration="5s", warmup="500ms"),
-        faults=[At("1500ms", KillStore()), At("2500ms", Heal(KillStore()))],
-        expect=EXPECT,
-    ),
 )

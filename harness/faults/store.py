@@ -56,7 +56,7 @@ class KillPrimary(OnStore):
 
 @dataclass(frozen=True)
 class CutReplication(OnStore):
-    """The store's replicas receive no more writes, while it goes on to acknowledge them; undone by letting them catch up.
+    """The store's replicas receive no more writes, which it still acknowledges; undone by letting them catch up.
 
     It is a replication lag without end: what is written from then on is lost if one of the replicas has to take over.
     """

@@ -1,19 +1,19 @@
-"""Imports Locust without letting it patch a process that is not its own: a test, a notebook, the harness itself.
+"""Imports Locust without monkey patching, for processes that Locust does not own: tests, notebooks, the harness.
 
-Where Locust was imported before (its own command, the load process), nothing changes.
+If Locust was imported before (by its own command, or in the load process), nothing changes.
 """
 
 import os
 import sys
 
-_FLAG = "LOCUST_SKIP_MONKEY_PATCH"
+_SKIP_PATCH_VARIABLE = "LOCUST_SKIP_MONKEY_PATCH"
 
 if "locust" not in sys.modules:
-    _before = os.environ.get(_FLAG)
-    os.environ[_FLAG] = "1"
+    _previous = os.environ.get(_SKIP_PATCH_VARIABLE)
+    os.environ[_SKIP_PATCH_VARIABLE] = "1"
     try:
-        import locust  # noqa: F401 - for its side effect, which here is none
+        import locust  # noqa: F401 - loads it, without its side effect
     finally:
-        os.environ.pop(_FLAG)
-        if _before is not None:
-            os.environ[_FLAG] = _before
+        os.environ.pop(_SKIP_PATCH_VARIABLE)
+        if _previous is not None:
+            os.environ[_SKIP_PATCH_VARIABLE] = _previous

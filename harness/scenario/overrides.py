@@ -6,6 +6,7 @@ from harness.common.limits import UNLIMITED, Limits
 from harness.scenario.checks import require
 from harness.scenario.design import Design
 from harness.scenario.driver_processes import ONE_PROCESS, DriverProcesses
+from harness.scenario.quick import quick_form
 from harness.scenario.scenario import Scenario
 from harness.scenario.services import Url
 from harness.scenario.workload import Load, Requests, Sessions
@@ -40,7 +41,7 @@ class Overrides:
         Raises:
             UsageError: the result does not check.
         """
-        chosen = scenario.quick if self.quick and scenario.quick else scenario
+        chosen = quick_form(scenario) if self.quick else scenario
         chosen = chosen.only(self.designs) if self.designs else chosen
         size = chosen.replicas if self.replicas is None else self.replicas
         self._check_hosts(chosen)

@@ -171,6 +171,15 @@ def peak(rate: Rate) -> float:
     return float(rate) if isinstance(rate, int | float) else rate.peak
 
 
+def scale_time(rate: Rate, factor: float) -> Rate:
+    """The rate whose ramp or steps take ``factor`` times as long; a trace stays as it is."""
+    if isinstance(rate, Ramp):
+        return replace(rate, over=f"{factor * parse_seconds(rate.over):.3f}s")
+    if isinstance(rate, Steps):
+        return Steps([(height, f"{factor * parse_seconds(length):.3f}s") for height, length in rate.steps])
+    return rate
+
+
 def moments(rate: Rate, counts: Iterator[float]) -> Iterator[float]:
     """When each of these counts of arrivals has come; a trace has its own. It ends where no more come."""
     if isinstance(rate, Trace):
@@ -179,12 +188,12 @@ def moments(rate: Rate, counts: Iterator[float]) -> Iterator[float]:
     return itertools.takewhile(math.isfinite, map(moment, counts))
 
 
-def plain(rate: Rate | None) -> Any:
+def to_json(rate: Rate | None) -> Any:
     """A rate in plain values."""
     return rate if rate is None or isinstance(rate, int | float) else {type(rate).__name__.lower(): asdict(rate)}
 
 
-def of_plain(told: Any) -> Rate | None:
+def from_json(told: Any) -> Rate | None:
     """The rate of what ``plain`` gave."""
     if not isinstance(told, dict):
         rate: float | None = told
@@ -197,7 +206,7 @@ def of_plain(told: Any) -> Rate | None:
 def describe(rate: Rate | None) -> Any:
     """A rate for run.json; of a trace its hash, since its file is part of the experiment."""
     if not isinstance(rate, Trace):
-        return plain(rate)
+        return to_json(rate)
     arrivals = len(rate.read().at or ())
     content = hashlib.sha256(Path(rate.path).read_bytes()).hexdigest()
     return {"trace": {"path": rate.path, "speed": rate.speed, "arrivals": arrivals, "sha256": content}}

@@ -25,13 +25,17 @@ class Scenario:
     replicas: int = 3
     faults: Sequence[At] = ()
     expect: Sequence[Expectation] = ()
-    quick: "Scenario | None" = None  # what --quick runs in its place
+    quick: "str | Scenario" = "5s"  # what --quick runs: this scenario in so much time, or another one
     seed: int = 1
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "designs", tuple(self._sized(design) for design in self.designs))
         object.__setattr__(self, "faults", tuple(sorted(self.faults, key=lambda at: at.seconds)))
         object.__setattr__(self, "expect", tuple(self.expect))
+        require(
+            not isinstance(self.quick, str) or parse_seconds(self.quick) > 0,
+            "the duration of the quick form must be above 0",
+        )
         require(len(self.designs) > 0, "a scenario needs at least one design")
         names = [design.name for design in self.designs]
         require(len(set(names)) == len(names), "two designs have the same name")
@@ -79,11 +83,14 @@ class Scenario:
         What is repeated can be compared, so each round then holds an A/A arm: the first design's control once more,
         at the other end of the round. What those two differ by is noise.
         """
+        return ((arm, number) for number in range(1, repeat + 1) for arm in self.round(number, repeat))
+
+    def round(self, number: int, repeat: int) -> Sequence[Arm]:
+        """The arms of one round of ``repeat``, in their order; rounds count from 1."""
         arms = list(self.arms())
         if repeat > 1:
             arms.append(Arm(self.designs[0], "aa", self.load, ()))
-        for nth in range(1, repeat + 1):
-            yield from ((arm, nth) for arm in (arms if nth % 2 else reversed(arms)))
+        return arms if number % 2 else arms[::-1]
 
     def only(self, names: Sequence[str]) -> "Scenario":
         """The scenario with these designs alone, and the expectations that concern them.

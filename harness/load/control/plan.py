@@ -1,4 +1,4 @@
-"""What the load process is told when it is started, through its environment."""
+"""The configuration of the load process, passed in its environment."""
 
 import itertools
 import json
@@ -9,19 +9,19 @@ from typing import Any, Self
 
 from harness.common.errors import UsageError
 from harness.scenario.driver_processes import ONE_PROCESS, DriverProcesses
-from harness.scenario.rates import Rate, Trace, of_plain, plain
+from harness.scenario.rates import Rate, Trace, from_json, to_json
 from harness.scenario.workload import Load, Requests
 
 CHANNEL, SPOOL, LOAD, SEED = "HARNESS_CHANNEL", "HARNESS_SPOOL", "HARNESS_LOAD", "HARNESS_SEED"
-#: How many workers the master waits for; for a worker, the number it goes by (0: the master gives it one).
+#: How many workers the master waits for; for a worker, its own number (0: the master assigns one).
 WORKERS, WORKER = "HARNESS_WORKERS", "HARNESS_WORKER"
-#: ``no`` where requests are tallied and not recorded.
+#: ``no`` if requests are counted in histograms instead of recorded.
 RECORDS = "HARNESS_RECORDS"
 
 
 @dataclass(frozen=True)
 class LoadPlan:
-    """A load in plain values. ``kind``: closed | partly_open | open."""
+    """A load as plain values. ``kind``: closed | partly_open | open; ``rate`` is in arrivals per second."""
 
     kind: str
     concurrent: int | None = None
@@ -32,7 +32,7 @@ class LoadPlan:
     def __post_init__(self) -> None:
         needs = {"closed": self.concurrent, "partly_open": self.rate, "open": self.rate and self.sessions}
         if not needs.get(self.kind):
-            raise UsageError(f"a load of kind {self.kind!r} lacks its size", f"see {LOAD} in docs/wire.md")
+            raise UsageError(f"a load of kind {self.kind!r} has no size", f"see {LOAD} in docs/wire.md")
 
     @classmethod
     def from_load(cls, load: Load) -> Self:
@@ -42,28 +42,28 @@ class LoadPlan:
         return cls(load.kind, concurrent=load.concurrent, rate=load.rate, arrivals=load.arrivals)
 
     @classmethod
-    def from_dict(cls, told: Mapping[str, Any]) -> Self:
-        """From what ``plain`` gave."""
-        return cls(**{**told, "rate": of_plain(told["rate"]) if "rate" in told else None})
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """The inverse of ``to_dict``."""
+        return cls(**{**values, "rate": from_json(values["rate"]) if "rate" in values else None})
 
     def to_dict(self) -> dict[str, Any]:
-        """In plain values."""
-        return {**asdict(self), "rate": plain(self.rate)}
+        """As values that JSON can represent."""
+        return {**asdict(self), "rate": to_json(self.rate)}
 
     def with_trace_times(self) -> Self:
-        """With a trace's times in it, for whoever cannot read its file."""
+        """Replace the path of a trace by its times, for workers that cannot read its file."""
         return replace(self, rate=self.rate.read()) if isinstance(self.rate, Trace) else self
 
     @property
     def users(self) -> int:
-        """How many users Locust spawns: the live ones, or the pool; one that stands by where sessions arrive."""
+        """How many users Locust spawns: the concurrent ones or the pool; a single placeholder if sessions arrive."""
         return self.concurrent or self.sessions or 1
 
     def users_for(self, workers: int) -> int:
-        """The users of so many workers.
+        """How many users Locust spawns with this number of workers.
 
         Raises:
-            UsageError: there are too few for each worker to have one.
+            UsageError: there are too few users for each worker to have one.
         """
         users = max(1, workers) if self.kind == "partly_open" else self.users
         if users < workers:
@@ -73,27 +73,27 @@ class LoadPlan:
 
 @dataclass(frozen=True)
 class Shard:
-    """What one of several processes drives of a load: the ``nth``, from 0, ``of`` so many."""
+    """The part of a load that one of ``count`` processes drives; ``index`` counts from 0."""
 
     index: int = 0
     count: int = 1
 
     def session_number(self, index: int) -> int:
-        """The number of its session with this index, from 1: no two processes have one in common."""
+        """The number (from 1) of its session with this index; different processes never use the same number."""
         return index * self.count + self.index + 1
 
-    def select_arrivals(self, all_of_them: Iterator[int]) -> Iterator[int]:
-        """Its arrivals: together the processes have each of them once, as one process would."""
-        return itertools.islice(all_of_them, self.index, None, self.count)
+    def select_arrivals(self, arrivals: Iterator[int]) -> Iterator[int]:
+        """Its part of all arrivals: each arrival belongs to exactly one process."""
+        return itertools.islice(arrivals, self.index, None, self.count)
 
 
-#: That of a process which drives all of a load.
+#: The shard of a process that drives the whole load.
 WHOLE_LOAD = Shard()
 
 
 @dataclass(frozen=True)
 class ProcessConfig:
-    """The harness's orders to its load process; with ``workers`` that is their master, and drives nothing itself."""
+    """The configuration of a load process. With ``workers``, it is their master and drives no load itself."""
 
     channel: int
     spool: Path
@@ -104,7 +104,7 @@ class ProcessConfig:
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> Self | None:
-        """From the environment; None where no harness has started this process."""
+        """Read it from the environment; None if no harness started this process."""
         if CHANNEL not in environ:
             return None
         plan = LoadPlan.from_dict(json.loads(environ[LOAD]))
@@ -115,23 +115,23 @@ class ProcessConfig:
 
 @dataclass(frozen=True)
 class WorkerConfig:
-    """What a worker knows before its master tells it the rest; ``nth`` is 0 where the master also numbers it."""
+    """The configuration of a worker before its master assigns its shard; ``number`` is 0 if the master assigns one."""
 
     spool: Path
     number: int
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> Self | None:
-        """From the environment; None where this process is no worker of a harness."""
+        """Read it from the environment; None if this process is not a worker of a harness."""
         return cls(Path(environ[SPOOL]), int(environ[WORKER])) if WORKER in environ else None
 
     def environment(self) -> dict[str, str]:
-        """As variables."""
+        """As environment variables."""
         return {SPOOL: str(self.spool.absolute()), WORKER: str(self.number)}
 
 
-def environment(spool: Path, plan: LoadPlan, seed: int, by: DriverProcesses = ONE_PROCESS) -> dict[str, str]:
-    """The orders as variables, but for the channel: whoever starts the process knows its descriptor there."""
-    told = {SPOOL: str(spool.absolute()), LOAD: json.dumps(plan.to_dict()), SEED: str(seed)}
-    told |= {WORKERS: str(by.workers)} if by.workers else {}
-    return told | ({} if by.records else {RECORDS: "no"})
+def environment(spool: Path, plan: LoadPlan, seed: int, processes: DriverProcesses = ONE_PROCESS) -> dict[str, str]:
+    """The environment variables of a load process, except the channel, whose descriptor its parent knows."""
+    variables = {SPOOL: str(spool.absolute()), LOAD: json.dumps(plan.to_dict()), SEED: str(seed)}
+    variables |= {WORKERS: str(processes.workers)} if processes.workers else {}
+    return variables | ({} if processes.records else {RECORDS: "no"})

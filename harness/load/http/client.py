@@ -1,4 +1,4 @@
-"""What a session yields: requests, pauses, and steps on a WebSocket; and the Client that makes them."""
+"""The steps that a session yields (requests, pauses, WebSocket steps), and the Client that creates them."""
 
 import json as jsonlib
 from collections.abc import Callable, Mapping
@@ -15,39 +15,39 @@ FORM_TYPE = "application/x-www-form-urlencoded"
 
 
 class Request(NamedTuple):
-    """One request, immutable. A tuple, since one is made for every request that is sent."""
+    """One request, immutable. A tuple is cheap: one is created for every request that is sent."""
 
     method: str
     path: str
-    name: str  # what it is counted under; "" means its method and path
+    name: str  # the name in statistics; "" means method and path
     body: bytes
-    content_type: str  # "" where there is no body
+    content_type: str  # "" if there is no body
     headers: Mapping[str, str] | None
-    writes: Any  # the value written, for the model; None for a read
+    writes: Any  # the value written, for the model of the session; None for a read
     reads: "Callable[[Response], Any] | None"
     check: "Callable[[Response], bool] | None"
-    follow: int = 0  # redirects within the target that are followed
+    follow: int = 0  # how many redirects within the target to follow
 
 
 class Sleep(NamedTuple):
-    """Yielded in place of a request: do nothing for so many seconds."""
+    """A step that waits for ``seconds``."""
 
     seconds: float
 
 
 class Connect(NamedTuple):
-    """Open a WebSocket, the session's one; an earlier one is left."""
+    """Open the session's WebSocket; an earlier one is closed."""
 
     path: str
     name: str
     headers: Mapping[str, str] | None
-    room: str  # whose messages are due on it; "" where the judge need not know
+    room: str  # messages of all sessions in the same room are expected on it; "" to expect none
     reads: "Callable[[Response], Any]"
     check: None = None
 
 
 class Message(NamedTuple):
-    """Send one message. ``answer`` tells its answer among the messages that come; without one none is waited for."""
+    """Send one message. ``answer`` recognises its answer among the incoming messages; without it, none is awaited."""
 
     body: bytes
     text: bool
@@ -58,39 +58,40 @@ class Message(NamedTuple):
     answer: "Callable[[Response], bool] | None"
 
     def encode(self, op: int) -> bytes:
-        """What is sent: a JSON object that writes says which write it is."""
+        """The bytes to send; a JSON object that writes gets the id of its write as ``op`` (16 hex digits)."""
         if self.writes is None or not self.body.startswith(b"{"):
             return self.body
         return b'{"op":"%016x"%b%b' % (op, b"" if self.body == b"{}" else b",", self.body[1:])
 
 
 class Listen(NamedTuple):
-    """Wait for what comes unasked: for the next message if ``once``, else for all of the time."""
+    """Wait for unsolicited messages: for the next one if ``once``, otherwise for all of ``seconds``."""
 
     seconds: float
     once: bool
 
 
 class Disconnect(NamedTuple):
-    """Leave the WebSocket by a closing handshake."""
+    """Close the WebSocket with a closing handshake."""
 
 
-def _shows_nothing(_: "Response") -> None:
-    """An upgrade says nothing of the session's state."""
+def _observe_nothing(_: "Response") -> None:
+    """The response to an upgrade does not show the session's state."""
 
 
 class Client:
-    """Makes the requests of one session; it sends nothing itself.
+    """Creates the requests of one session; it sends nothing.
 
-    ``latest`` is the last message that its WebSocket brought unasked, of any of its connections.
+    ``latest`` is the last unsolicited message on any WebSocket of this session.
     """
 
-    __slots__ = ("_plain", "latest", "number", "user")
+    __slots__ = ("_plain_gets", "latest", "number", "user")
 
-    def __init__(self, number: int, plain: dict[str, Request] | None = None, user: str = "") -> None:
-        self.number = number  # the session's, from 1
-        self.user = user or f"u{number}"  # who this session's client says it is (``X-User``)
-        self._plain = {} if plain is None else plain  # GETs without options by their path; sessions may share them
+    def __init__(self, number: int, plain_gets: dict[str, Request] | None = None, user: str = "") -> None:
+        self.number = number  # the session's number, from 1
+        self.user = user or f"u{number}"  # sent as ``X-User``
+        # GETs without options, by path; sessions may share them
+        self._plain_gets = {} if plain_gets is None else plain_gets
         self.latest: Response | None = None
 
     def request(
@@ -107,23 +108,22 @@ class Client:
         check: "Callable[[Response], bool] | None" = None,
         follow: int = 0,
     ) -> Request:
-        """A request of ``method`` to ``path`` (with its query).
+        """A request with ``method`` to ``path`` (including the query).
 
         Args:
             method: ``GET``, ``POST``, ...
             path: begins with ``/``.
-            json: a body to send as JSON. ``data`` is a body as it is.
-            data: bytes, or text sent as a form.
-            headers: further headers.
-            writes: marks a write; the value is what the model of the session's state is told.
-            reads: how to observe the reply, in place of the user's ``observe``.
-            name: what to count it under, in place of method and path. Give one where paths hold ids.
-            check: whether the content of an ok reply is what was asked for.
-            follow: how many redirects in a row to follow, where they lead to the same host; the reply is then the
-                last one, and the request ends with it. One that leads elsewhere, or one too many, is the reply itself.
+            json: a body to encode as JSON. Or ``data``: bytes to send unchanged, or text to send as a form.
+            headers: additional headers.
+            writes: marks a write; the value is passed to the model of the session's state.
+            reads: how to observe the response, instead of the user's ``observe``.
+            name: the name in statistics, instead of method and path. Set it if paths contain ids.
+            check: returns whether the content of an ok response is the requested one.
+            follow: how many consecutive redirects to follow within the same host. The last response is the result.
+                A redirect to another host, or one too many, is not followed and becomes the result.
 
         Raises:
-            UsageError: both ``json`` and ``data``.
+            UsageError: both ``json`` and ``data`` are given.
         """
         body, content_type = b"", ""
         if json is not None:
@@ -136,36 +136,36 @@ class Client:
         return Request(method, path, name or "", body, content_type, headers, writes, reads, check, follow)
 
     def get(self, path: str, **options: Any) -> Request:
-        """A GET; options as of ``request``."""
+        """A GET; for the options see ``request``."""
         if options:
             return self.request("GET", path, **options)
-        found = self._plain.get(path)
-        if found is None:
-            if len(self._plain) >= _MAX_CACHED:
-                self._plain.clear()
-            found = self._plain[path] = self.request("GET", path)
-        return found
+        request = self._plain_gets.get(path)
+        if request is None:
+            if len(self._plain_gets) >= _MAX_CACHED:
+                self._plain_gets.clear()
+            request = self._plain_gets[path] = self.request("GET", path)
+        return request
 
     def post(self, path: str, **options: Any) -> Request:
-        """A POST; options as of ``request``."""
+        """A POST; for the options see ``request``."""
         return self.request("POST", path, **options)
 
     def put(self, path: str, **options: Any) -> Request:
-        """A PUT; options as of ``request``."""
+        """A PUT; for the options see ``request``."""
         return self.request("PUT", path, **options)
 
     def delete(self, path: str, **options: Any) -> Request:
-        """A DELETE; options as of ``request``."""
+        """A DELETE; for the options see ``request``."""
         return self.request("DELETE", path, **options)
 
     def connect(
         self, path: str, *, room: str = "", headers: Mapping[str, str] | None = None, name: str | None = None
     ) -> Connect:
-        """Open a WebSocket at ``path`` (with its query); the reply has status 101 where it stands.
+        """Open a WebSocket at ``path`` (including the query); the response has status 101 if it is open.
 
-        ``room`` says whose messages are due here: those of all sessions that gave the same word.
+        Messages of all sessions with the same ``room`` are expected on it.
         """
-        return Connect(path, name or "", headers, room, _shows_nothing)
+        return Connect(path, name or "", headers, room, _observe_nothing)
 
     def send(
         self,
@@ -178,30 +178,30 @@ class Client:
         answer: "Callable[[Response], bool] | None" = None,
         name: str | None = None,
     ) -> Message:
-        """A message on the WebSocket; ``writes``, ``reads``, ``check`` and ``name`` as of ``request``.
+        """A message on the WebSocket; for ``writes``, ``reads``, ``check`` and ``name`` see ``request``.
 
-        A JSON message that writes carries its operation id as ``op``, and its answer is the message that has the same.
-        Otherwise ``answer`` says of a message that came whether it is the answer; without it none is waited for.
+        A JSON message that writes carries its operation id as ``op``, and the message with the same ``op`` is its
+        answer. Otherwise ``answer`` returns whether an incoming message is the answer; without it, none is awaited.
 
         Raises:
-            UsageError: not either ``json`` or ``data``; or a write of which nobody could tell the answer.
+            UsageError: neither or both of ``json`` and ``data``; or no way to recognise the answer to a write.
         """
         if (json is None) == (data is None):
             raise UsageError("a message has either json= or data=")
         if data is not None and writes is not None and answer is None:
-            raise UsageError("only a JSON message can carry its write's id", "say with answer= which message answers")
+            raise UsageError("only a JSON message can carry the id of its write", "recognise its answer with answer=")
         text = not isinstance(data, bytes)
         body = jsonlib.dumps(json, separators=(",", ":")) if data is None else data
         return Message(body.encode() if isinstance(body, str) else body, text, name or "", writes, reads, check, answer)
 
     def receive(self, timeout: float = 10.0) -> Listen:
-        """The next message that came unasked: status 101; 204 where none comes in so many seconds, 0 on a break."""
+        """Wait for the next unsolicited message: status 101; 204 if none comes in time, 0 if the connection breaks."""
         return Listen(timeout, True)
 
     def listen(self, seconds: float) -> Listen:
-        """Take in all that comes for so long: status 204; 0, and at once, where the connection breaks."""
+        """Receive messages for ``seconds``: status 204; status 0, immediately, if the connection breaks."""
         return Listen(seconds, False)
 
     def disconnect(self) -> Disconnect:
-        """Leave the WebSocket."""
+        """Close the WebSocket."""
         return Disconnect()

@@ -1,52 +1,52 @@
 """The cookies of one session. Only ``Set-Cookie`` changes them; an error never does.
 
-The session talks to one address, so a cookie's domain and path are not looked at. A cookie is deleted as RFC 6265
-deletes it: ``Max-Age`` of 0 or less, or (without ``Max-Age``) an ``Expires`` in the past. One that would merely grow
-old is kept: a client that forgets by its own clock would mask what the service forgot. One of more than 4096 bytes,
-name and value together, is ignored, as browsers do (RFC 6265bis, 5.6): what was there before it stays.
+A session talks to one address, so the domain and path of a cookie are ignored. A cookie is deleted as in RFC 6265:
+by a ``Max-Age`` of 0 or less, or (without ``Max-Age``) by an ``Expires`` in the past. A cookie that expires later is
+kept: a client that forgets it by its own clock would hide what the service forgot. A cookie of more than 4096 bytes,
+name and value together, is ignored, as browsers do (RFC 6265bis, 5.6), and the previous value stays.
 """
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-#: As many as browsers keep of one site; the oldest goes.
+#: As many as browsers keep for one site; the oldest is dropped.
 MAX_COOKIES = 180
 #: Bytes of name and value together, above which browsers ignore a cookie.
 MAX_COOKIE_BYTES = 4096
 
 
 class Cookies:
-    """Names and values as sent; ``line`` is the header ready to send, empty where there are none."""
+    """Names and values as sent; ``line`` is the header ready to send, empty if there are no cookies."""
 
     __slots__ = ("_values", "header_line", "rejected_name")
 
     def __init__(self) -> None:
         self._values: dict[bytes, bytes] = {}
         self.header_line = b""
-        self.rejected_name = b""  # the name of the latest that was too large
+        self.rejected_name = b""  # the name of the latest cookie that was too large
 
     def update(self, headers: Iterable[bytes]) -> bool:
         """Apply the values of Set-Cookie headers; returns whether anything changed."""
         changed = False
         for header in headers:
-            changed |= self._take(header)
+            changed |= self._apply(header)
         if changed:
             pairs = b"; ".join([name + b"=" + value for name, value in self._values.items()])
             self.header_line = b"Cookie: " + pairs + b"\r\n" if pairs else b""
         return changed
 
     def copy_from(self, other: "Cookies") -> None:
-        """Have those of another session, as they are now."""
+        """Replace all cookies by the current ones of another session."""
         self._values, self.header_line = dict(other._values), other.header_line
 
-    def _take(self, header: bytes) -> bool:
+    def _apply(self, header: bytes) -> bool:
         pair, _, attributes = header.partition(b";")
         name, equals, value = pair.partition(b"=")
         name, value = name.strip(), value.strip()
         if not equals or not name:
             return False
-        if attributes and _deletes(attributes):
+        if attributes and _is_deletion(attributes):
             return self._values.pop(name, None) is not None
         if self._values.get(name) == value:
             return False
@@ -59,7 +59,7 @@ class Cookies:
         return True
 
 
-def _deletes(attributes: bytes) -> bool:
+def _is_deletion(attributes: bytes) -> bool:
     expired = False
     for attribute in attributes.split(b";"):
         key, _, value = attribute.partition(b"=")
@@ -75,7 +75,7 @@ def _deletes(attributes: bytes) -> bool:
 
 def _is_past(date: str) -> bool:
     try:
-        moment = parsedate_to_datetime(date)
+        expires = parsedate_to_datetime(date)
     except ValueError:
         return False  # RFC 6265: an unreadable date is ignored
-    return moment.replace(tzinfo=moment.tzinfo or UTC) <= datetime.now(UTC)
+    return expires.replace(tzinfo=expires.tzinfo or UTC) <= datetime.now(UTC)

@@ -1,9 +1,9 @@
-"""The engine: many connections and timers over one epoll, for one greenlet.
+"""The event loop: many connections and timers over one epoll, in one greenlet.
 
-gevent takes ``epoll`` away and patches sockets, so both are fetched back as they were. While there is something to do
-the engine's greenlet keeps the process, but for a turn of the others every few milliseconds; when nothing is ready it
-waits as they do, for the epoll's *own* descriptor, which is pollable. No greenlet is switched for a request. Every
-callback runs in that greenlet. Times are ``time.monotonic_ns``.
+gevent removes ``epoll`` and patches sockets, so this module fetches the originals. While there is work, the loop's
+greenlet keeps the process and lets the other greenlets run every few milliseconds. When nothing is ready, it waits as
+they do: for the epoll's *own* descriptor, which can be polled. No request switches greenlets. Every callback runs in
+the loop's greenlet. Times are ``time.monotonic_ns``.
 """
 
 import contextlib
@@ -30,13 +30,13 @@ from harness.load.http.wire import HeadCache, ProtocolError, ResponseReader
 
 MS = 1_000_000
 RECEIVE_BYTES = 65536
-#: gevent's timers tick in milliseconds: the last stretch before a timer is waited for in select, which is finer.
+#: gevent's timers have millisecond ticks: the last stretch before a timer is spent in select, which is finer.
 FINE_WAIT_NS = 2 * MS
-#: To be woken takes a thread about so long.
+#: About how long it takes to wake a thread: the clock is polled for this long before a timer is due.
 BUSY_WAIT_NS = 60_000
-#: How long the engine may keep the other greenlets waiting.
+#: How long the loop may keep the other greenlets waiting.
 MAX_TURN_NS = 5 * MS
-#: Connections handled between two looks at the timers.
+#: Connections handled before the timers are checked again.
 _BATCH = 64
 READABLE, WRITABLE = 0x001, 0x004  # EPOLLIN, EPOLLOUT
 
@@ -45,38 +45,38 @@ _select: Any = monkey.get_original("select", "select")
 
 
 class Failure(enum.Enum):
-    """How an exchange ended without a reply."""
+    """How an exchange ended without a response."""
 
     REFUSED = "connection refused"
     UNSENT = "not sent"
     TIMED_OUT = "timed out"
     RESET = "connection lost"
-    PROTOCOL_ERROR = "garbled reply"
-    NOT_TRUSTED = "no TLS connection that can be trusted"
+    PROTOCOL_ERROR = "malformed response"
+    NOT_TRUSTED = "no trusted TLS connection"
 
 
 class ExchangeHandler(Protocol):
-    """Whoever sends by a lane."""
+    """What sends requests on a ``Connection`` and receives the result."""
 
-    def on_response(self, reply: Response, t_end: int) -> None:
-        """The reply has come."""
+    def on_response(self, response: Response, t_end: int) -> None:
+        """The response is complete."""
 
     def on_failure(self, failure: Failure, t_end: int) -> None:
-        """No reply will come; ``lane.sent`` tells whether any byte of the request left."""
+        """No response will come; ``Connection.sent`` is the number of bytes of the request that left."""
 
 
 class Pollable(Protocol):
-    """A connection that the engine watches: a lane, or what a lane has become."""
+    """A socket that the loop watches: a ``Connection``, or the WebSocket that replaced one."""
 
     def on_ready(self, event: int) -> None:
-        """It can be read, or written, or has ended."""
+        """The socket is readable, writable or closed; ``event`` is the epoll event mask."""
 
     def close(self) -> None:
-        """End it, at once."""
+        """Close it immediately."""
 
 
 class EventLoop:
-    """Lanes and timers, all to one target."""
+    """Connections to one target, and timers."""
 
     def __init__(self) -> None:
         self.target: Target | None = None
@@ -88,77 +88,78 @@ class EventLoop:
         self._timers: list[tuple[int, int, Callable[[int], None]]] = []
         self._order = itertools.count()
         self.closed = False
-        self._yielded = 0
+        self._last_yield_ns = 0
 
     def call_at(self, t_ns: int, call: Callable[[int], None]) -> None:
-        """Call ``call(now)`` at this time, or in the next turn if it has passed; never from within this call."""
+        """Call ``call(now)`` at this time, or in the next turn if it has passed; never during ``call_at`` itself."""
         heapq.heappush(self._timers, (t_ns, next(self._order), call))
 
     def run(self) -> None:
-        """Handle what is ready and what is due, until ``close``."""
+        """Handle ready connections and due timers until ``close``."""
         try:
             while not self.closed:
                 self.run_once()
-                if monotonic_ns() - self._yielded > MAX_TURN_NS:
+                if monotonic_ns() - self._last_yield_ns > MAX_TURN_NS:
                     gevent.sleep(0)
-                    self._yielded = monotonic_ns()
+                    self._last_yield_ns = monotonic_ns()
         finally:
             self.epoll.close()
 
     def run_once(self) -> None:
-        """A batch of what is ready, then the timers that are due, then what they sent; where there is none, a rest.
+        """Handle a batch of ready connections, then due timers, then send; wait if there was nothing to do.
 
-        What is sent goes out in one burst: a server that is woken once works through it without sleeping in between.
+        All requests of a turn go out in one burst: a server that wakes up once handles them without sleeping between.
         """
-        ready, lanes, timers = self.epoll.poll(0, _BATCH), self.connections, self._timers
+        ready, connections, timers = self.epoll.poll(0, _BATCH), self.connections, self._timers
         for fd, event in ready:
-            lane = lanes.get(fd)
-            if lane is not None:  # closed earlier in this batch
-                lane.on_ready(event)
+            connection = connections.get(fd)
+            if connection is not None:  # closed earlier in this batch
+                connection.on_ready(event)
         now = monotonic_ns()
         if timers and timers[0][0] <= now:
-            self._fire(now)
+            self._run_due_timers(now)
         elif not ready and not self.outbox:
-            self._rest(now)
+            self._wait(now)
         if self.outbox:
-            sending, self.outbox = self.outbox, []
-            for outgoing in sending:
-                outgoing.flush()
+            outbox, self.outbox = self.outbox, []
+            for sender in outbox:
+                sender.flush()
 
-    def _fire(self, now: int) -> None:
+    def _run_due_timers(self, now: int) -> None:
         due, timers = [], self._timers
         while timers and timers[0][0] <= now:
             due.append(heapq.heappop(timers))
         for _, _, call in due:
             call(now)
 
-    def _rest(self, now: int) -> None:
-        """Wait for something to be ready, or for the next timer; before that the clock is watched for a moment."""
+    def _wait(self, now: int) -> None:
+        """Wait until a connection is ready or the next timer is nearly due."""
         length = self._timers[0][0] - now - BUSY_WAIT_NS if self._timers else 1000 * MS
         epoll = self.epoll.fileno()
         if length < FINE_WAIT_NS:
             if length > 0:
                 _select([epoll], [], [], length / 1e9)
         elif not _select([epoll], [], [], 0.001)[0]:
-            self._wait(length - FINE_WAIT_NS)
+            self._wait_as_greenlet(length - FINE_WAIT_NS)
 
-    def _wait(self, length: int) -> None:
-        """Wait as one greenlet among others: nothing was ready for a millisecond."""
+    def _wait_as_greenlet(self, length: int) -> None:
+        """Let other greenlets run while waiting: nothing was ready for a millisecond."""
         with contextlib.suppress(TimeoutError):
             wait_read(self.epoll.fileno(), timeout=max(0, length) / 1e9)
-        self._yielded = monotonic_ns()
+        self._last_yield_ns = monotonic_ns()
 
     def close(self) -> None:
         """Close every connection; ``run`` returns after its turn."""
         self.closed = True
-        for lane in list(self.connections.values()):
-            lane.close()
+        for connection in list(self.connections.values()):
+            connection.close()
 
 
 def tune_process() -> None:
-    """What lives now lives as long as the process: spare the load the milliseconds of looking for garbage among it.
+    """Reduce pauses of this process, before the load starts.
 
-    And have this thread woken to the microsecond; by default Linux allows itself 50 of them.
+    Objects that exist now live as long as the process, so the garbage collector need not scan them. Timer slack is set
+    to 1 ns, so that the thread wakes up on time; the default of Linux is 50 us.
     """
     gc.collect()
     gc.freeze()
@@ -170,32 +171,33 @@ def _epoll() -> Any:
     try:
         return monkey.get_original("select", "epoll")()
     except AttributeError as problem:
-        raise EnvironmentLacksError("this system has no epoll", "sessions are driven on Linux") from problem
+        raise EnvironmentLacksError("this system has no epoll", "run the load on Linux") from problem
 
 
-# States of a lane: plain numbers, since the hot path compares with them.
+# States of a connection: plain numbers, since the hot path compares with them.
 CLOSED, CONNECTING, HANDSHAKING, IDLE, SENDING, AWAITING = range(6)
 
 
 class Connection:
-    """One connection of one owner, and the one exchange that may be under way on it.
+    """A connection of one handler, with at most one exchange in progress. It reconnects when needed.
 
-    What an exchange leaves to read: ``t_sent`` (the first send call), ``t_first`` (-1 where no byte came),
-    ``attempts``, ``reconnected`` (1 where an earlier connection had ended), ``sent`` and ``received`` (bytes).
+    Attributes describe the latest exchange: ``t_sent`` (the first send call, ns), ``t_first`` (the first byte of the
+    response, ns; -1 if none came), ``attempts``, ``reconnected`` (1 if an earlier connection had ended), ``sent`` and
+    ``received`` (bytes).
     """
 
     __slots__ = (
-        "_armed",
         "_busy",
         "_data",
         "_deadline",
-        "_engine",
+        "_deadline_armed",
         "_exchanges",
-        "_goes_on",
         "_had_connection",
-        "_inbox",
+        "_handler",
+        "_is_continued",
+        "_loop",
         "_method",
-        "_owner",
+        "_reader",
         "_repeatable",
         "_sock",
         "_state",
@@ -208,14 +210,14 @@ class Connection:
         "t_sent",
     )
 
-    def __init__(self, engine: EventLoop, owner: ExchangeHandler, timeout_ns: int) -> None:
-        self._engine = engine
-        self._owner = owner
+    def __init__(self, loop: EventLoop, handler: ExchangeHandler, timeout_ns: int) -> None:
+        self._loop = loop
+        self._handler = handler
         self._timeout = timeout_ns
         self._sock: Any = None
         self._state = CLOSED
-        self._inbox = ResponseReader(self._engine.head_cache)
-        self._armed = self._busy = self._had_connection = self._repeatable = self._goes_on = False
+        self._reader = ResponseReader(self._loop.head_cache)
+        self._deadline_armed = self._busy = self._had_connection = self._repeatable = self._is_continued = False
         self._data = b""
         self._method = ""
         self._deadline = self._exchanges = 0
@@ -224,16 +226,17 @@ class Connection:
 
     @property
     def busy(self) -> bool:
-        """Whether an exchange is under way."""
+        """Whether an exchange is in progress."""
         return self._busy
 
     def send(self, data: bytes, method: str, repeatable: bool, now: int, t_sent: int = 0) -> None:
-        """Begin an exchange; ``repeatable`` ones are sent once more where a kept connection turns out to have ended.
+        """Begin an exchange.
 
-        Where it goes on with one that was sent before, ``t_sent`` is when that was.
+        A ``repeatable`` request is sent once more if the kept-alive connection turns out to be closed. ``t_sent`` is
+        set if this exchange continues an earlier one, such as a redirect: the time when that was sent.
         """
-        engine = self._engine
-        engine.in_flight += 1
+        loop = self._loop
+        loop.in_flight += 1
         self._busy = True
         self._data = data
         self._method = method
@@ -244,36 +247,36 @@ class Connection:
         self.received = 0
         self.t_first = -1
         self._deadline = now + self._timeout
-        if not self._armed:
-            self._armed = True
-            engine.call_at(self._deadline, self._on_deadline)
+        if not self._deadline_armed:
+            self._deadline_armed = True
+            loop.call_at(self._deadline, self._on_deadline)
         self.t_sent = t_sent or now
-        self._goes_on = t_sent > 0
+        self._is_continued = t_sent > 0
         if self._state == IDLE:
-            engine.outbox.append(self)
+            loop.outbox.append(self)
         else:
             self._connect()
 
     def flush(self) -> None:
-        """Send what ``send`` began, unless that has ended since."""
+        """Send the request that ``send`` prepared, unless its exchange has ended since."""
         if self._state == IDLE and self._busy:
             self._write()
 
     def probe(self) -> None:
-        """Look whether the kept connection has ended, before something is sent on it after a rest."""
+        """Check whether the idle connection is still open, before sending on it after a pause."""
         if self._state == IDLE:
             self._check_idle()
 
     def close(self) -> None:
-        """End the connection, not the exchange."""
+        """Close the connection; the exchange does not end."""
         if self._sock is not None:
-            self._engine.connections.pop(self._sock.fileno(), None)
-            self._sock.close()  # which also takes it out of the epoll
+            self._loop.connections.pop(self._sock.fileno(), None)
+            self._sock.close()  # which also removes it from the epoll
             self._sock = None
         self._state = CLOSED
 
     def _on_event(self) -> None:
-        """The connection can be read, or written, or has ended, and no reply is awaited on it."""
+        """Handle an epoll event while no response is expected."""
         state = self._state
         if state == CONNECTING:
             self._on_connected()
@@ -285,19 +288,19 @@ class Connection:
             self._check_idle()
 
     def _connect(self) -> None:
-        target = self._engine.target
+        target = self._loop.target
         if target is None:
-            raise UsageError("no URL to load", "give one with --host http://127.0.0.1:8080")
+            raise UsageError("no target URL", "give one with --host http://127.0.0.1:8080")
         self.reconnected |= self._had_connection
         self._exchanges = 0
-        self._inbox = ResponseReader(self._engine.head_cache)
+        self._reader = ResponseReader(self._loop.head_cache)
         try:
             sock = self._sock = _socket(target.family, constants.SOCK_STREAM)
         except OSError as problem:
-            raise EnvironmentLacksError(f"no further connection: {problem}", "ulimit -n 65536") from problem
+            raise EnvironmentLacksError(f"cannot open another connection: {problem}", "ulimit -n 65536") from problem
         sock.setblocking(False)
         sock.setsockopt(constants.IPPROTO_TCP, constants.TCP_NODELAY, 1)
-        source = target.source_address(len(self._engine.connections))
+        source = target.source_address(len(self._loop.connections))
         if source is not None:
             sock.setsockopt(constants.IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1)
             sock.bind(source)
@@ -306,8 +309,8 @@ class Connection:
             self._on_connect_error(error)
             return
         self._state = CONNECTING
-        self._engine.connections[sock.fileno()] = self
-        self._engine.epoll.register(sock.fileno(), WRITABLE)
+        self._loop.connections[sock.fileno()] = self
+        self._loop.epoll.register(sock.fileno(), WRITABLE)
 
     def _on_connected(self) -> None:
         error = self._sock.getsockopt(constants.SOL_SOCKET, constants.SO_ERROR)
@@ -315,8 +318,8 @@ class Connection:
             self._on_connect_error(error)
             return
         self._had_connection = True
-        self._engine.epoll.modify(self._sock.fileno(), READABLE)
-        target = self._engine.target
+        self._loop.epoll.modify(self._sock.fileno(), READABLE)
+        target = self._loop.target
         if target is not None and target.tls is not None:
             self._sock = TlsSocket(self._sock, target.tls, target.name)
             self._state = HANDSHAKING
@@ -335,12 +338,12 @@ class Connection:
     def _on_connect_error(self, error: int) -> None:
         self.close()
         failure = Failure.REFUSED if error == errno.ECONNREFUSED else Failure.UNSENT
-        # Later, since the owner may send again at once and be refused at once.
-        self._engine.call_at(0, lambda now: self._fail(failure, now))
+        # Deferred: the handler may send again immediately, and be refused again immediately.
+        self._loop.call_at(0, lambda now: self._fail(failure, now))
 
     def _write(self) -> None:
         data, sent = self._data, self.sent
-        if not sent and self.attempts == 1 and not self._goes_on:
+        if not sent and self.attempts == 1 and not self._is_continued:
             self.t_sent = monotonic_ns()
         try:
             sent += self._sock.send(memoryview(data)[sent:] if sent else data)
@@ -352,14 +355,14 @@ class Connection:
         self.sent = sent
         if sent == len(data):
             if self._state == SENDING:
-                self._engine.epoll.modify(self._sock.fileno(), READABLE)
+                self._loop.epoll.modify(self._sock.fileno(), READABLE)
             self._state = AWAITING
         elif self._state != SENDING:
             self._state = SENDING
-            self._engine.epoll.modify(self._sock.fileno(), READABLE | WRITABLE)
+            self._loop.epoll.modify(self._sock.fileno(), READABLE | WRITABLE)
 
     def on_ready(self, event: int) -> None:
-        """The connection can be read, or written, or has ended. (An answer may come to half a request.)"""
+        """Handle an epoll event. A server may respond before it has read the whole request."""
         if self._state != AWAITING and not (self._state == SENDING and event & READABLE):
             self._on_event()
             return
@@ -372,7 +375,7 @@ class Connection:
             return
         now = monotonic_ns()
         try:
-            reply = self._inbox.feed(data, self._method) if data else self._inbox.end(self._method)
+            response = self._reader.feed(data, self._method) if data else self._reader.end(self._method)
         except ProtocolError:
             self.close()
             self._fail(Failure.PROTOCOL_ERROR, now)
@@ -381,28 +384,28 @@ class Connection:
             self.received += len(data)
             if self.t_first < 0:
                 self.t_first = now
-        if reply is not None:
+        if response is not None:
             self._exchanges += 1
             self._state = IDLE
-            if not (reply.keep_alive and data and self.sent == len(self._data)):
-                self._end_use(reply)
-            self._engine.in_flight -= 1
+            if not (response.keep_alive and data and self.sent == len(self._data)):
+                self._end_use(response)
+            self._loop.in_flight -= 1
             self._busy = False
-            self._owner.on_response(reply, now)
+            self._handler.on_response(response, now)
         elif not data:
             self._on_connection_lost()
 
-    def _end_use(self, reply: Response) -> None:
-        """Carry no further exchange: close, unless it has become a WebSocket, which is to be released."""
-        if reply.status == 101:
-            self._engine.connections.pop(self._sock.fileno(), None)
+    def _end_use(self, response: Response) -> None:
+        """Stop using the connection: close it, unless it was upgraded to a WebSocket and will be detached."""
+        if response.status == 101:
+            self._loop.connections.pop(self._sock.fileno(), None)
         else:
             self.close()
 
     def detach(self) -> tuple[Any, bytes]:
-        """The socket that has been upgraded, and what came on it beyond the upgrade; the lane has none any more."""
+        """Give up the upgraded socket; returns it with the bytes that followed the upgrade response."""
         sock, self._sock, self._state = self._sock, None, CLOSED
-        return sock, self._inbox.trailing_data
+        return sock, self._reader.trailing_data
 
     def _check_idle(self) -> None:
         try:
@@ -411,7 +414,7 @@ class Connection:
             return
         except OSError:
             pass
-        self.close()  # it has ended, or says what nobody asked for
+        self.close()  # closed by the server, or it sent data without a request
 
     def _on_connection_lost(self) -> None:
         stale = self._exchanges > 0 and self.t_first < 0
@@ -427,23 +430,23 @@ class Connection:
 
     def _on_deadline(self, now: int) -> None:
         if not self._busy:
-            self._armed = False
+            self._deadline_armed = False
         elif now < self._deadline:
-            self._engine.call_at(self._deadline, self._on_deadline)
+            self._loop.call_at(self._deadline, self._on_deadline)
         else:
-            self._armed = False
+            self._deadline_armed = False
             failure = Failure.UNSENT if self._state in (CLOSED, CONNECTING, HANDSHAKING) else Failure.TIMED_OUT
             self.close()
             self._fail(failure, now)
 
     def abandon(self, now: int) -> None:
-        """End the exchange under way as if its time were up."""
+        """End the exchange in progress as if it had timed out."""
         if self._busy:
             self._deadline = now
             self._on_deadline(now)
 
     def _fail(self, failure: Failure, now: int) -> None:
         if self._busy:
-            self._engine.in_flight -= 1
+            self._loop.in_flight -= 1
             self._busy = False
-            self._owner.on_failure(failure, now)
+            self._handler.on_failure(failure, now)

@@ -1,4 +1,7 @@
-"""Replies off the fast path: what h11 reads (chunked, ended by the connection, unusual heads), and packed bodies."""
+"""Responses off the fast path: h11 reads those that are chunked, end with the connection or have unusual heads.
+
+Compressed bodies are unpacked here too.
+"""
 
 import zlib
 
@@ -8,16 +11,16 @@ from harness.load.http.response import Head, Response
 
 MAX_HEAD_BYTES = 64 * 1024
 MAX_BODY_BYTES = 64 * 1024 * 1024
-_EITHER = zlib.MAX_WBITS | 32  # gzip or zlib, by what it begins with
-_RAW = -zlib.MAX_WBITS
+_GZIP_OR_ZLIB = zlib.MAX_WBITS | 32  # detected by the header
+_RAW_DEFLATE = -zlib.MAX_WBITS
 
 
 class ProtocolError(Exception):
-    """What came is not an HTTP/1 reply, or a longer one than anybody means to send."""
+    """The bytes are not an HTTP/1 response, or it exceeds the size limits."""
 
 
 class Parser:
-    """One reply by h11."""
+    """Reads one response with h11."""
 
     def __init__(self, method: str) -> None:
         self._h11 = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAX_HEAD_BYTES)
@@ -27,22 +30,22 @@ class Parser:
         self._body = bytearray()
 
     def feed(self, data: bytes) -> Response | None:
-        """Take bytes (none: the connection has ended); returns the reply when it is whole.
+        """Take bytes (none: the connection has ended); returns the response when it is complete.
 
         Raises:
-            ProtocolError: this can become no reply.
+            ProtocolError: the bytes cannot be an HTTP response.
         """
         try:
             self._h11.receive_data(data)
-            return self._events()
+            return self._handle_events()
         except h11.RemoteProtocolError as problem:
             raise ProtocolError(str(problem)) from problem
 
-    def _events(self) -> Response | None:
+    def _handle_events(self) -> Response | None:
         while True:
             event = self._h11.next_event()
             if event is h11.PAUSED:
-                raise ProtocolError("a change of protocol that nobody asked for")
+                raise ProtocolError("a change of protocol that was not requested")
             if event is h11.NEED_DATA or isinstance(event, h11.ConnectionClosed):
                 return None
             if isinstance(event, h11.Response):
@@ -50,47 +53,47 @@ class Parser:
             elif isinstance(event, h11.Data):
                 self._body += event.data
                 if len(self._body) > MAX_BODY_BYTES:
-                    raise ProtocolError("a body without end")
+                    raise ProtocolError("the body is too long")
             elif isinstance(event, h11.EndOfMessage) and self._head is not None:
-                return self._reply(self._head)
+                return self._to_response(self._head)
 
-    def _reply(self, response: h11.Response) -> Response:
-        lines = [(name.lower(), value) for name, value in response.headers.raw_items()]
-        first = b"HTTP/%b %d %b" % (response.http_version, response.status_code, response.reason)
-        raw = b"\r\n".join([first, *(name + b": " + value for name, value in response.headers.raw_items())])
-        head = Head(raw, response.status_code, lines)
-        keep = self._h11.their_state is h11.DONE and not self._h11.trailing_data[0]
-        return Response(head, head.status, decompress(head, bytes(self._body)), keep)
+    def _to_response(self, response: h11.Response) -> Response:
+        headers = response.headers.raw_items()
+        status_line = b"HTTP/%b %d %b" % (response.http_version, response.status_code, response.reason)
+        raw = b"\r\n".join([status_line, *(name + b": " + value for name, value in headers)])
+        head = Head(raw, response.status_code, [(name.lower(), value) for name, value in headers])
+        keep_alive = self._h11.their_state is h11.DONE and not self._h11.trailing_data[0]
+        return Response(head, head.status, decompress(head, bytes(self._body)), keep_alive)
 
 
 def decompress(head: Head, body: bytes) -> bytes:
-    """The body as it was before gzip or deflate, where the head says so; other codings stay as they came.
+    """Undo gzip or deflate if the head declares it; bodies in other codings are returned unchanged.
 
     Raises:
-        ProtocolError: it is not what the head says, or grows beyond all bounds.
+        ProtocolError: the body is not in the declared coding, or exceeds the size limit when decompressed.
     """
     codings = [coding for coding in (value.strip().lower() for value in head.all(b"content-encoding")) if coding]
     if not body or codings not in ([b"gzip"], [b"x-gzip"], [b"deflate"]):
         return body
     try:
-        return _inflate(body, _EITHER)
+        return _inflate(body, _GZIP_OR_ZLIB)
     except zlib.error as problem:
         if codings != [b"deflate"]:
             raise ProtocolError(f"the body is not {codings[0].decode()}: {problem}") from problem
     try:
-        return _inflate(body, _RAW)  # what some servers take deflate for
+        return _inflate(body, _RAW_DEFLATE)  # some servers send raw deflate
     except zlib.error as problem:
         raise ProtocolError(f"the body is not deflate: {problem}") from problem
 
 
 def _inflate(body: bytes, wbits: int) -> bytes:
-    whole, left = bytearray(), body
-    while left:  # gzip may come in several members
+    output, rest = bytearray(), body
+    while rest:  # gzip may have several members
         stream = zlib.decompressobj(wbits)
-        whole += stream.decompress(left, MAX_BODY_BYTES + 1 - len(whole))
-        if len(whole) > MAX_BODY_BYTES:
-            raise ProtocolError("a packed body without end")
+        output += stream.decompress(rest, MAX_BODY_BYTES + 1 - len(output))
+        if len(output) > MAX_BODY_BYTES:
+            raise ProtocolError("the decompressed body is too long")
         if not stream.eof:
             raise zlib.error("it ends early")
-        left = stream.unused_data
-    return bytes(whole)
+        rest = stream.unused_data
+    return bytes(output)

@@ -1,29 +1,29 @@
-"""Where a redirect leads (RFC 9110, 15.4), as the request that goes there. Pure."""
+"""Redirects (RFC 9110, 15.4): the request that follows a response. Pure."""
 
 from urllib.parse import urljoin, urlsplit
 
 from harness.load.http.client import Request
 from harness.load.http.response import Response
 
-_ANEW = (301, 302, 303)
-_ALIKE = (307, 308)
+_MAY_BECOME_GET = (301, 302, 303)
+_KEEP_METHOD = (307, 308)
 
 
-def redirected_request(request: Request, reply: Response, origin: str) -> Request | None:
-    """The request that the reply asks for in place of this one; None where it leads nowhere, or off ``origin``.
+def redirected_request(request: Request, response: Response, origin: str) -> Request | None:
+    """The request that the response redirects to; None if it is no redirect, or leaves ``origin``.
 
-    301, 302 and 303 turn a POST into a GET, 303 any method but HEAD; 307 and 308 ask for the very same again.
+    301, 302 and 303 turn a POST into a GET, 303 any method but HEAD; 307 and 308 repeat the same request.
     """
-    places = reply.head.all(b"location")
-    if not places or reply.status not in (*_ANEW, *_ALIKE):
+    locations = response.head.all(b"location")
+    if not locations or response.status not in (*_MAY_BECOME_GET, *_KEEP_METHOD):
         return None
-    there = urlsplit(urljoin(origin + request.path, places[0].decode("latin-1")))
-    if f"{there.scheme}://{there.netloc}" != origin:
+    url = urlsplit(urljoin(origin + request.path, locations[0].decode("latin-1")))
+    if f"{url.scheme}://{url.netloc}" != origin:
         return None
-    path = (there.path or "/") + (f"?{there.query}" if there.query else "")
+    path = (url.path or "/") + (f"?{url.query}" if url.query else "")
     name = request.name or f"{request.method} {request.path.partition('?')[0]}"
     moved = request._replace(path=path, name=name)
-    if _becomes_get(reply.status, request.method):
+    if _becomes_get(response.status, request.method):
         return moved._replace(method="GET", body=b"", content_type="")
     return moved
 

@@ -1,4 +1,4 @@
-"""Where requests go, and how: an address, in the clear or by TLS."""
+"""The target of requests: an address, and whether to use TLS."""
 
 import socket
 import ssl
@@ -13,10 +13,10 @@ from harness.common.errors import UsageError
 
 _PORTS = {"http": 80, "https": 443}
 _MAX_SOURCES = 200
-#: Of the about 28,000 ephemeral ports of an address so many are used: Linux hands out every other port first, and once
-#: those are gone looks at all of them again for each further connection, for milliseconds.
-_PORTS_USED = 10_000
-IP_BIND_ADDRESS_NO_PORT = 24  # Linux: the port is chosen on connecting, which knows the whole address pair
+#: How many of the about 28,000 ephemeral ports of an address are used. Linux hands out every other port first; once
+#: those are used up, it searches all ports for each further connection, which takes milliseconds.
+_MAX_PORTS_PER_SOURCE = 10_000
+IP_BIND_ADDRESS_NO_PORT = 24  # Linux: choose the port in connect(), when both addresses are known
 
 _getaddrinfo: Any = monkey.get_original("socket", "getaddrinfo")
 _SSLContext: Any = monkey.get_original("ssl", "SSLContext")
@@ -24,7 +24,7 @@ _SSLContext: Any = monkey.get_original("ssl", "SSLContext")
 
 @dataclass(frozen=True)
 class Target:
-    """``host`` as the Host header names it, ``name`` as its certificate does; the socket's family and address."""
+    """``host`` is the Host header, ``name`` is checked in the certificate; ``family`` and ``address`` locate the socket."""
 
     host: str
     family: int
@@ -36,34 +36,36 @@ class Target:
     def from_url(cls, url: str) -> Self:
         """The target of ``http://host:port`` or ``https://host``.
 
-        A certificate is checked by the authorities that the system trusts, or those in the file that the
-        variable ``SSL_CERT_FILE`` names.
+        Certificates are verified with the authorities that the system trusts, or those in the file that the
+        environment variable ``SSL_CERT_FILE`` names.
 
         Raises:
-            UsageError: no such URL, or its name has no address.
+            UsageError: the URL is not of this form, or its name has no address.
         """
         parts = urlsplit(url)
         if parts.scheme not in _PORTS or not parts.hostname:
             raise UsageError(f"cannot load {url!r}", "sessions speak HTTP: http://127.0.0.1:8080 or https://...")
         try:
-            found = _getaddrinfo(parts.hostname, parts.port or _PORTS[parts.scheme], type=socket.SOCK_STREAM)
+            addresses = _getaddrinfo(parts.hostname, parts.port or _PORTS[parts.scheme], type=socket.SOCK_STREAM)
         except OSError as problem:
             raise UsageError(f"{parts.hostname} has no address: {problem}") from problem
         host = parts.netloc.rpartition("@")[2]
-        return cls(host, found[0][0], found[0][4], parts.hostname, _tls() if parts.scheme == "https" else None)
+        return cls(
+            host, addresses[0][0], addresses[0][4], parts.hostname, _tls_context() if parts.scheme == "https" else None
+        )
 
     def source_address(self, connections: int) -> tuple[str, int] | None:
-        """What address to connect from where so many connections are open; None: whatever the system takes.
+        """The address to connect from when this many connections are open; None: the system chooses.
 
-        On loopback one address has too few ports for many connections, but there are many addresses.
+        On loopback, one address has too few ports for many connections, but there are many addresses.
         """
-        nth = connections // _PORTS_USED
+        index = connections // _MAX_PORTS_PER_SOURCE
         loopback = self.family == socket.AF_INET and str(self.address[0]).startswith("127.")
-        return (f"127.0.0.{1 + nth % _MAX_SOURCES}", 0) if nth and loopback else None
+        return (f"127.0.0.{1 + index % _MAX_SOURCES}", 0) if index and loopback else None
 
 
-def _tls() -> Any:
-    """What a client needs that believes no certificate unseen."""
+def _tls_context() -> Any:
+    """A client context that verifies certificates."""
     context = _SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.load_default_certs()
     if not context.cert_store_stats()["x509_ca"]:

@@ -1,17 +1,17 @@
-"""TLS over a non-blocking socket, as a lane sees it: ``send``, ``recv``, and BlockingIOError where it must wait.
+"""TLS over a non-blocking socket: ``send`` and ``recv``, which raise BlockingIOError when they must wait.
 
-Over memory buffers and not as a wrapped socket: gevent has replaced the class of those.
+It uses memory buffers instead of a wrapped socket, since gevent replaces the class of wrapped sockets.
 """
 
 import ssl
 from typing import Any
 
 _CHUNK = 65536
-_MAX_READ_BYTES = 1 << 20  # read at once, for fairness
+_MAX_READ_BYTES = 1 << 20  # in one ``recv``, for fairness
 
 
 class TlsSocket:
-    """A connected socket whose bytes are enciphered."""
+    """A connected socket that encrypts its data."""
 
     def __init__(self, sock: Any, context: Any, name: str) -> None:
         self._sock = sock
@@ -24,14 +24,14 @@ class TlsSocket:
         return int(self._sock.fileno())
 
     def close(self) -> None:
-        """End the connection, without a farewell."""
+        """Close the connection without a TLS closure alert."""
         self._sock.close()
 
     def do_handshake(self) -> bool:
-        """Go on with the handshake; whether it is done.
+        """Continue the handshake; returns whether it is complete.
 
         Raises:
-            OSError: it failed: the certificate is not believed, this is no TLS, the connection ended.
+            OSError: it failed: the certificate is not trusted, the peer does not use TLS, or the connection ended.
         """
         while True:
             try:
@@ -40,17 +40,17 @@ class TlsSocket:
             except ssl.SSLWantReadError:
                 self._flush()
                 try:
-                    self._take()
+                    self._receive()
                 except BlockingIOError:
                     return False
             finally:
                 self._flush()
 
     def send(self, data: bytes | memoryview) -> int:
-        """Send; returns how much of it counts as sent: one byte where some but not all of it has left.
+        """Send; returns how many bytes count as sent: one byte if some but not all have left.
 
         Raises:
-            BlockingIOError: nothing can be sent now; call again with the same.
+            BlockingIOError: nothing can be sent now; call again with the same data.
             OSError: the connection has ended.
         """
         if not self._unsent:
@@ -63,41 +63,41 @@ class TlsSocket:
         raise BlockingIOError
 
     def recv(self, _: int) -> bytes:
-        """All that has come; empty at the end.
+        """Return all received data; empty at the end of the connection.
 
         Raises:
-            BlockingIOError: nothing has.
-            OSError: what came is no TLS, or the connection has ended in the middle.
+            BlockingIOError: there is no data yet.
+            OSError: the data is not TLS, or the connection ended in the middle of a record.
         """
-        came = bytearray()
+        received = bytearray()
         while True:
             try:
                 more = self._tls.read(_CHUNK)
                 if not more:
                     break
-                came += more
+                received += more
             except ssl.SSLZeroReturnError:
                 break
             except ssl.SSLWantReadError:
-                if len(came) > _MAX_READ_BYTES or not self._took(bool(came)):
+                if len(received) > _MAX_READ_BYTES or not self._receive_more(bool(received)):
                     break
             except OSError:
-                if came:
+                if received:
                     break
                 raise
-        return bytes(came)
+        return bytes(received)
 
-    def _took(self, enough: bool) -> bool:
-        """Whether there was more to decipher; where there is ``enough`` already, the problem can wait."""
+    def _receive_more(self, has_data: bool) -> bool:
+        """Returns whether more was received; with ``has_data``, an error is left to the next call."""
         try:
-            self._take()
+            self._receive()
         except OSError:
-            if enough:
+            if has_data:
                 return False
             raise
         return True
 
-    def _take(self) -> None:
+    def _receive(self) -> None:
         data = self._sock.recv(_CHUNK)
         if data:
             self._incoming.write(data)
@@ -105,7 +105,7 @@ class TlsSocket:
             self._incoming.write_eof()
 
     def _flush(self) -> int:
-        """Send what is enciphered; returns how many bytes left."""
+        """Send encrypted data; returns how many bytes were sent."""
         self._unsent += self._outgoing.read()
         before = len(self._unsent)
         while self._unsent:

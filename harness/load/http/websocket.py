@@ -1,6 +1,6 @@
-"""A WebSocket (RFC 6455) over a socket that has been upgraded: messages out, messages in, and how it ended.
+"""A WebSocket (RFC 6455) over an upgraded socket: sends and receives messages, and reports how it ended.
 
-The frames are wsproto's. Whatever breaks the protocol ends this connection, and nothing else.
+wsproto handles the frames. A protocol violation ends this connection, and nothing else.
 """
 
 from collections import deque
@@ -14,36 +14,36 @@ from wsproto.utilities import LocalProtocolError
 from harness.load.http.event_loop import MS, READABLE, RECEIVE_BYTES, WRITABLE, EventLoop
 
 MAX_MESSAGE_BYTES = 16 * 1024 * 1024
-#: How long the other side has for its half of the closing handshake.
+#: How long the server has for its part of the closing handshake.
 CLOSE_TIMEOUT_NS = 1_000 * MS
 _NORMAL, _ABNORMAL, _TOO_BIG = 1000, 1006, 1009
 
 
 class Listener(Protocol):
-    """Whoever is told what comes."""
+    """Receives the events of a WebSocket."""
 
     def on_message(self, data: bytes, size: int, t_first: int, now: int) -> None:
-        """A whole message, of ``size`` bytes on the wire, the first of them at ``t_first``."""
+        """A complete message has arrived: ``size`` bytes on the wire, the first of them at ``t_first``."""
 
     def on_close(self, code: int, now: int) -> None:
-        """The other side has left, and the connection is closed: 1006 without a closing handshake (RFC 6455, 7.4)."""
+        """The server has closed the connection; ``code`` is 1006 without a closing handshake (RFC 6455, 7.4)."""
 
 
 class WebSocket:
-    """One connection, upgraded."""
+    """An upgraded connection."""
 
-    def __init__(self, engine: EventLoop, sock: Any, listener: Listener) -> None:
-        self._engine = engine
+    def __init__(self, loop: EventLoop, sock: Any, listener: Listener) -> None:
+        self._loop = loop
         self._sock = sock
-        self._listener: Listener | None = listener  # None once it has been left
+        self._listener: Listener | None = listener  # None once this side has begun to close
         self._frames = Connection(ConnectionType.CLIENT)
-        self._unsent: deque[bytes] = deque()  # one at a time: TLS wants the same bytes again
+        self._unsent: deque[bytes] = deque()  # sent one at a time: TLS must be called again with the same bytes
         self._message = bytearray()
         self._size = self._t_first = 0
-        engine.connections[sock.fileno()] = self
+        loop.connections[sock.fileno()] = self
 
     def receive(self, data: bytes, now: int) -> None:
-        """Take bytes that have come."""
+        """Handle received bytes."""
         self._size += len(data)
         self._t_first = self._t_first or now
         self._frames.receive_data(data)
@@ -53,27 +53,27 @@ class WebSocket:
             self._handle(event, now)
 
     def send(self, data: bytes, text: bool) -> int:
-        """Send a message; returns its bytes on the wire. A connection that has ended is told of by ``broke``, later."""
+        """Send a message; returns its size on the wire. The end of the connection is reported later, by ``on_close``."""
         message: Event = TextMessage(data=data.decode()) if text else BytesMessage(data=data)
-        return self._put(self._frames.send(message))
+        return self._write(self._frames.send(message))
 
     def start_closing(self) -> None:
-        """Begin the closing handshake; whatever still comes is nobody's."""
+        """Begin the closing handshake; messages that still arrive are dropped."""
         if self._listener is None or self._sock is None:
             return
         self._listener = None
-        self._put(self._frames.send(CloseConnection(code=_NORMAL)))
-        self._engine.call_at(monotonic_ns() + CLOSE_TIMEOUT_NS, lambda _: self.close())
+        self._write(self._frames.send(CloseConnection(code=_NORMAL)))
+        self._loop.call_at(monotonic_ns() + CLOSE_TIMEOUT_NS, lambda _: self.close())
 
     def close(self) -> None:
-        """End the connection at once."""
+        """Close the connection immediately."""
         if self._sock is not None:
-            self._engine.connections.pop(self._sock.fileno(), None)
+            self._loop.connections.pop(self._sock.fileno(), None)
             self._sock.close()
             self._sock = None
 
     def on_ready(self, event: int) -> None:
-        """The connection can be read, or written, or has ended."""
+        """The socket is readable, writable or closed."""
         if event & WRITABLE and self._unsent:
             self._flush()
         if event & ~WRITABLE and self._sock is not None:
@@ -96,30 +96,30 @@ class WebSocket:
         if isinstance(event, TextMessage | BytesMessage):
             self._message += event.data.encode() if isinstance(event, TextMessage) else event.data
             if len(self._message) > MAX_MESSAGE_BYTES:
-                self._put(self._frames.send(CloseConnection(code=_TOO_BIG)))
+                self._write(self._frames.send(CloseConnection(code=_TOO_BIG)))
                 self._end(_TOO_BIG, now)
             elif event.message_finished:
-                self._whole(now)
+                self._deliver_message(now)
         elif isinstance(event, Ping):
-            self._answer(event)
+            self._respond(event)
         elif isinstance(event, CloseConnection):
-            self._answer(event)
+            self._respond(event)
             self._end(int(event.code), now)
 
-    def _whole(self, now: int) -> None:
+    def _deliver_message(self, now: int) -> None:
         data, size, t_first = bytes(self._message), self._size, self._t_first
         self._message.clear()
         self._size = self._t_first = 0
         if self._listener is not None:
             self._listener.on_message(data, size, t_first, now)
 
-    def _answer(self, event: Ping | CloseConnection) -> None:
+    def _respond(self, event: Ping | CloseConnection) -> None:
         try:
-            self._put(self._frames.send(event.response()))
-        except (LocalProtocolError, ValueError):  # it is beyond answering: our own close is under way, or it is garbled
+            self._write(self._frames.send(event.response()))
+        except (LocalProtocolError, ValueError):  # this side is closing, or the event is malformed
             return
 
-    def _put(self, data: bytes) -> int:
+    def _write(self, data: bytes) -> int:
         if data and self._sock is not None:
             self._unsent.append(data)
             if len(self._unsent) == 1:
@@ -135,11 +135,11 @@ class WebSocket:
                 else:
                     self._unsent[0] = first[sent:]
         except BlockingIOError:
-            self._engine.epoll.modify(self._sock.fileno(), READABLE | WRITABLE)
-        except OSError:  # the next read tells
+            self._loop.epoll.modify(self._sock.fileno(), READABLE | WRITABLE)
+        except OSError:  # the next read reports it
             self._unsent.clear()
         else:
-            self._engine.epoll.modify(self._sock.fileno(), READABLE)
+            self._loop.epoll.modify(self._sock.fileno(), READABLE)
 
     def _end(self, code: int, now: int) -> None:
         listener, self._listener = self._listener, None

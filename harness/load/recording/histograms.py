@@ -1,4 +1,4 @@
-"""Tallies in place of records: a spool whose size, and whose memory, do not grow with the requests."""
+"""Histograms instead of records: neither the spool nor the memory grows with the number of requests."""
 
 import json
 import time
@@ -11,12 +11,12 @@ from harness.load.recording.recorder import Chunk, SpoolWriter, load_phase
 from harness.observations.aggregates import AGGREGATES_FILE, AggregateStats
 from harness.observations.requests import Anomaly, Outcome
 
-#: What a crash may cost.
+#: How much of the statistics a crash may lose.
 WRITE_INTERVAL_S = 5.0
 
 
 class HistogramWriter(SpoolWriter):
-    """Keeps ``tallied.json`` in the place of ``requests.bin``."""
+    """Writes ``tallied.json`` instead of ``requests.bin``."""
 
     def __init__(self, directory: Path) -> None:
         super().__init__(directory)
@@ -24,14 +24,14 @@ class HistogramWriter(SpoolWriter):
         self._replicas = {0: ""}
         self._window = (0, 0)
         self._sessions = SessionTracker()
-        self._written = time.monotonic()
+        self._last_write = time.monotonic()
 
     def set_window(self, start: float, end: float) -> None:
-        """Count what is intended from ``start`` to before ``end`` (seconds from T0); until this is said, nothing."""
+        """Count requests intended from ``start`` until before ``end`` (seconds from T0). Without a window, none count."""
         self._window = (round(start * 1e9), round(end * 1e9))
 
     def write_name(self, kind: str, number: int, value: str) -> None:
-        """Note a name."""
+        """Append a name, and remember the names of replicas."""
         super().write_name(kind, number, value)
         if kind == "replica":
             self._replicas[number] = value
@@ -42,36 +42,39 @@ class HistogramWriter(SpoolWriter):
         self._sessions.update(load)
         start, end = self._window
         self._count(load[(load["t_intended"] >= start) & (load["t_intended"] < end)])
-        if time.monotonic() - self._written > WRITE_INTERVAL_S:
+        if time.monotonic() - self._last_write > WRITE_INTERVAL_S:
             self._save()
 
-    def write_ledgers(self, testimonies: list[Any]) -> None:
-        """The tallies, then the ledgers."""
+    def write_ledgers(self, histories: list[Any]) -> None:
+        """Write the statistics, then the ledgers."""
         self._save()
-        super().write_ledgers(testimonies)
+        super().write_ledgers(histories)
 
     def _count(self, load: Chunk) -> None:
-        tallied, ok = self.stats, load["outcome"] == Outcome.OK
-        tallied.latency.add(load["t_end"] - load["t_intended"])
-        tallied.service.add(load["t_end"] - load["t_sent"])
-        tallied.ok += int(ok.sum())
-        tallied.failed += int((load["outcome"] == Outcome.FAILED).sum())
-        tallied.in_doubt += int((load["outcome"] == Outcome.IN_DOUBT).sum())
-        tallied.correct += int((ok & (load["anomaly"] == Anomaly.NONE)).sum())
-        tallied.bytes_sent += int(load["bytes_sent"][ok].sum())
-        tallied.bytes_received += int(load["bytes_received"][ok].sum())
+        stats, ok = self.stats, load["outcome"] == Outcome.OK
+        stats.latency.add(load["t_end"] - load["t_intended"])
+        stats.service.add(load["t_end"] - load["t_sent"])
+        stats.ok += int(ok.sum())
+        stats.failed += int((load["outcome"] == Outcome.FAILED).sum())
+        stats.in_doubt += int((load["outcome"] == Outcome.IN_DOUBT).sum())
+        stats.correct += int((ok & (load["anomaly"] == Anomaly.NONE)).sum())
+        stats.bytes_sent += int(load["bytes_sent"][ok].sum())
+        stats.bytes_received += int(load["bytes_received"][ok].sum())
         numbers, counts = np.unique(load["replica"][load["replica"] != 0], return_counts=True)
         names = (self._replicas[number] for number in numbers.tolist())
-        tallied.count_replicas(dict(zip(names, counts.tolist(), strict=True)))
+        stats.count_replicas(dict(zip(names, counts.tolist(), strict=True)))
 
     def _save(self) -> None:
         self.stats.moved, self.stats.wrong = self._sessions.moved, self._sessions.wrong
         self.write_whole(AGGREGATES_FILE, [json.dumps(self.stats.to_json())])
-        self._written = time.monotonic()
+        self._last_write = time.monotonic()
 
 
 class SessionTracker:
-    """What is known of each session by its number: the replica that answered first, and what befell it since."""
+    """Per session number: the replica that answered first, whether it moved, and whether it saw a wrong response.
+
+    The arrays have shape (capacity,), with capacity above the highest session number.
+    """
 
     def __init__(self) -> None:
         self._first = np.zeros(1024, np.uint16)
@@ -80,30 +83,31 @@ class SessionTracker:
 
     @property
     def moved(self) -> int:
-        """How many had replies of several replicas."""
+        """How many sessions had responses from several replicas."""
         return int(self._moved.sum())
 
     @property
     def wrong(self) -> int:
-        """How many were shown a wrong reply."""
+        """How many sessions got a wrong response."""
         return len(self._wrong)
 
     def update(self, load: Chunk) -> None:
-        """Take the requests of a chunk, in their order."""
+        """Take the requests of a chunk, shape (n,), in their order."""
         self._wrong.update(load["session"][load["anomaly"] == Anomaly.WRONG].tolist())
         answered = load[load["replica"] != 0]
         sessions, replicas = answered["session"], answered["replica"]
         self._grow(int(sessions.max(initial=0)))
-        ones, at = np.unique(sessions, return_index=True)
-        new = self._first[ones] == 0
-        self._first[ones[new]] = replicas[at[new]]
+        numbers, positions = np.unique(sessions, return_index=True)
+        new = self._first[numbers] == 0
+        self._first[numbers[new]] = replicas[positions[new]]
         self._moved[sessions[self._first[sessions] != replicas]] = True
 
     def _grow(self, number: int) -> None:
         while number >= len(self._first):
-            self._first, self._moved = (np.concatenate([one, np.zeros_like(one)]) for one in (self._first, self._moved))
+            self._first = np.concatenate([self._first, np.zeros_like(self._first)])
+            self._moved = np.concatenate([self._moved, np.zeros_like(self._moved)])
 
 
 def spool_writer(directory: Path, records: bool) -> SpoolWriter:
-    """The spool in a directory, of records or of tallies."""
+    """The writer of a spool: of every request if ``records``, otherwise of histograms."""
     return SpoolWriter(directory) if records else HistogramWriter(directory)

@@ -1,4 +1,4 @@
-"""The load process's counts of itself: folds over chunks of records, and the meter of its own lateness."""
+"""Live statistics of the load process: counts over chunks of records, and how late its timers fire."""
 
 import time
 from collections import Counter
@@ -11,47 +11,47 @@ from harness.load.recording.recorder import Chunk, load_phase
 from harness.observations.requests import Outcome
 from harness.observations.samples import Snapshot
 
-LAG_NS = 10_000_000
+LAG_INTERVAL_NS = 10_000_000
 LATE_NS = 10_000_000
-_LAG_STEP = 10_000  # the lag's histogram has steps of 10 us, up to 1 s
-_LAG_STEPS = 100_000
+_LAG_STEP_NS = 10_000  # the histogram of the lag has steps of 10 us, up to 1 s
+_MAX_LAG_STEPS = 100_000
 
 
 class Lag:
-    """How late a timer fires that is due every 10 ms: what the driver itself adds to any timing."""
+    """How late a timer fires that is due every 10 ms: the delay that the driver adds to its own measurements."""
 
-    def __init__(self, at: Callable[[int, Callable[[int], None]], None]) -> None:
-        self._at = at
+    def __init__(self, call_at: Callable[[int, Callable[[int], None]], None]) -> None:
+        self._call_at = call_at
         self._steps: Counter[int] = Counter()
         self._due = 0
 
     def start(self, now: int) -> None:
-        """Begin to measure."""
-        self._due = now + LAG_NS
-        self._at(self._due, self._tick)
+        """Start to measure."""
+        self._due = now + LAG_INTERVAL_NS
+        self._call_at(self._due, self._tick)
 
     def reset(self) -> None:
-        """Forget what was measured so far."""
+        """Discard the measurements so far."""
         self._steps.clear()
 
     def _tick(self, _: int) -> None:
         now = time.monotonic_ns()
-        self._steps[max(0, min(_LAG_STEPS, (now - self._due) // _LAG_STEP))] += 1  # gevent's may be early
+        self._steps[max(0, min(_MAX_LAG_STEPS, (now - self._due) // _LAG_STEP_NS))] += 1  # gevent's timers may be early
         self.start(now)
 
     @property
     def p99_ms(self) -> float | None:
-        """Since the start, rounded up to 0.01 ms."""
+        """The 99th percentile since the start or reset, rounded up to 0.01 ms; None before the first measurement."""
         rank, seen = 0.99 * self._steps.total(), 0
-        for step, count in sorted(self._steps.items()):  # few: it is asked for while the load goes on
+        for step, count in sorted(self._steps.items()):  # few steps: this runs during the load
             seen += count
             if seen >= rank:
-                return (step + 1) * _LAG_STEP / 1e6
+                return (step + 1) * _LAG_STEP_NS / 1e6
         return None
 
 
 class LiveStats:
-    """Cumulative figures of the load; the sweep is not load, and is left out. A sink of the recorder."""
+    """Cumulative statistics of the load, without the sweep. A sink of the recorder."""
 
     def __init__(self, lag: Lag | None = None, meter: CpuMeter | None = None) -> None:
         self._lag = lag
@@ -59,32 +59,32 @@ class LiveStats:
         self._by_outcome = np.zeros(len(Outcome), dtype=np.int64)
         self._anomalies = 0
         self._late = 0
-        self._interval: list[np.ndarray[tuple[int], np.dtype[np.int64]]] = []
-        self._n = 0
+        self._latencies: list[np.ndarray[tuple[int], np.dtype[np.int64]]] = []  # ns, of this interval
+        self._snapshots = 0
         self._cpu = time.process_time()
-        self._at = time.monotonic()
+        self._cpu_at = time.monotonic()
 
     def reset(self) -> None:
-        """The load begins now: its CPU counts from here."""
-        self._cpu, self._at = time.process_time(), time.monotonic()
+        """Start counting CPU time: the load begins now."""
+        self._cpu, self._cpu_at = time.process_time(), time.monotonic()
         if self._meter is not None:
             self._meter.start(time.monotonic_ns())
 
     def add(self, chunk: Chunk) -> None:
-        """Take a chunk of records."""
+        """Count a chunk of records, shape (n,)."""
         load = load_phase(chunk)
         self._by_outcome += np.bincount(load["outcome"], minlength=len(Outcome))
         self._anomalies += int(np.count_nonzero(load["anomaly"]))
         self._late += int(np.count_nonzero(load["t_sent"] - load["t_intended"] > LATE_NS))
-        self._interval.append(load["t_end"] - load["t_intended"])
+        self._latencies.append(load["t_end"] - load["t_intended"])
 
     def snapshot(self, t: float, sent: int, sessions: int, lost: int, dropped: int) -> Snapshot:
-        """The next numbered snapshot, at ``t`` seconds from T0; begins a new interval."""
-        self._n += 1
+        """Take the next numbered snapshot, at ``t`` seconds from T0, and begin a new interval."""
+        self._snapshots += 1
         ok, failed, in_doubt = (int(count) for count in self._by_outcome)
         core = self._meter.core if self._meter else None
         return Snapshot(
-            n=self._n,
+            n=self._snapshots,
             t=t,
             sent=sent,
             ok=ok,
@@ -103,12 +103,12 @@ class LiveStats:
         )
 
     def _p99_ms(self) -> float | None:
-        latencies = np.concatenate(self._interval) if self._interval else np.empty(0)
-        self._interval = []
+        latencies = np.concatenate(self._latencies) if self._latencies else np.empty(0)
+        self._latencies = []
         return float(np.percentile(latencies, 99)) / 1e6 if len(latencies) else None
 
     def _cpu_used(self) -> float | None:
         cpu, at = time.process_time(), time.monotonic()
-        used = (cpu - self._cpu) / (at - self._at) if at > self._at else None
-        self._cpu, self._at = cpu, at
+        used = (cpu - self._cpu) / (at - self._cpu_at) if at > self._cpu_at else None
+        self._cpu, self._cpu_at = cpu, at
         return used

@@ -1,6 +1,7 @@
-"""The recorder: one fixed-width record a request into a buffer, whole chunks of it to whoever folds them.
+"""The recorder: buffers one fixed-width record per request, and passes chunks of records to its sinks.
 
-The hot path only packs; the spool, the counts and Locust's statistics each take a chunk at a time, as a NumPy array.
+The hot path only packs. The spool, the live statistics and Locust's statistics each take one chunk at a time, as a
+NumPy array.
 """
 
 import errno
@@ -17,6 +18,7 @@ import numpy.typing as npt
 from harness.common.errors import EnvironmentLacksError
 from harness.observations.requests import LOAD, NO_TIME, RECORD, RECORD_FORMAT
 
+#: Records of dtype ``RECORD``, shape (n,).
 Chunk = npt.NDArray[np.void]
 CHUNK_RECORDS = 4096
 RECORD_BYTES = RECORD.itemsize
@@ -26,43 +28,43 @@ _TIMES = ("t_intended", "t_sent", "t_first", "t_end")
 
 
 class StringTable:
-    """Strings by small numbers, per kind (``name``, ``replica``, ``boot``); 0 is the empty string.
+    """Maps strings to small ids, per kind (``name``, ``replica``, ``boot``); 0 is the empty string.
 
-    ``tell(kind, id, value)`` is called once for each. Where a kind runs out of numbers, the rest are ``(other)``.
+    ``on_new(kind, id, value)`` is called once for each string. When a kind runs out of ids, the rest are ``(other)``.
     """
 
-    def __init__(self, tell: Callable[[str, int, str], None] = lambda kind, number, value: None) -> None:
-        self._tell = tell
+    def __init__(self, on_new: Callable[[str, int, str], None] = lambda kind, number, value: None) -> None:
+        self._on_new = on_new
         self._ids: dict[str, dict[str, int]] = {"name": {"": 0}, "replica": {"": 0}, "boot": {"": 0}}
         self._values: dict[str, list[str]] = {kind: [""] for kind in self._ids}
 
     def intern(self, kind: str, value: str) -> int:
-        """The number of a string; a new one where it has none yet."""
+        """The id of a string; a new one if it has none yet."""
         ids = self._ids[kind]
-        found = ids.get(value)
-        if found is None:  # once a string
+        number = ids.get(value)
+        if number is None:  # once per string
             if len(ids) >= MAX_ID and value != "(other)":
                 return self.intern(kind, "(other)")
-            found = ids[value] = len(ids)
+            number = ids[value] = len(ids)
             self._values[kind].append(value)
-            self._tell(kind, found, value)
-        return found
+            self._on_new(kind, number, value)
+        return number
 
     def lookup(self, kind: str, number: int) -> str:
-        """The string of a number."""
+        """The string with an id."""
         return self._values[kind][number]
 
 
 def load_phase(chunk: Chunk) -> Chunk:
-    """The records of what the load asked for: not of the final sweep, nor of what a WebSocket brought unasked."""
+    """The records of the load itself, shape (m,): without the final sweep and unsolicited WebSocket messages."""
     others = chunk["phase"] != LOAD
     return chunk[~others] if others.any() else chunk
 
 
 class Recorder:
-    """The buffer. Whoever records packs its fields, in the order of ``RECORD``, to ``buffer`` at ``place()``.
+    """The buffer of records. Callers pack the fields, in the order of ``RECORD``, into ``buffer`` at ``reserve()``.
 
-    The times packed are those of the clock; ``t0`` is taken off them a chunk at a time.
+    Packed times are clock times (ns); ``t0`` is subtracted from them when a chunk is flushed.
     """
 
     pack = struct.Struct(RECORD_FORMAT).pack_into
@@ -74,7 +76,7 @@ class Recorder:
         self._end = 0
 
     def reserve(self) -> int:
-        """Where the next record goes, which is to be packed at once; a full buffer is flushed before."""
+        """The offset of the next record, which must be packed immediately; flushes a full buffer first."""
         if self._end == _FULL:
             self.flush()
         place = self._end
@@ -82,28 +84,28 @@ class Recorder:
         return place
 
     def add(self, *fields: int) -> None:
-        """Append one record; a full buffer is flushed."""
+        """Append one record; flushes a full buffer first."""
         self.pack(self.buffer, self.reserve(), *fields)
 
     def flush(self) -> None:
-        """Give what is buffered to every sink."""
+        """Pass the buffered records to every sink."""
         if self._end:
             chunk = np.frombuffer(self.buffer[: self._end], RECORD)
             self._end = 0
             if self.t0:
-                self._count_from_t0(chunk)
+                self._subtract_t0(chunk)
             for sink in self.sinks:
                 sink(chunk)
 
-    def _count_from_t0(self, chunk: Chunk) -> None:
-        silent = chunk["t_first"] == NO_TIME
+    def _subtract_t0(self, chunk: Chunk) -> None:
+        without_response = chunk["t_first"] == NO_TIME
         for time in _TIMES:
             chunk[time] -= self.t0
-        chunk["t_first"][silent] = NO_TIME
+        chunk["t_first"][without_response] = NO_TIME
 
 
 class SpoolWriter:
-    """The directory that the harness reads: ``requests.bin``, ``names.jsonl``, ``ledgers.jsonl`` (docs/wire.md)."""
+    """Writes the directory that the harness reads: ``requests.bin``, ``names.jsonl``, ``ledgers.jsonl`` (docs/wire.md)."""
 
     def __init__(self, directory: Path) -> None:
         directory.mkdir(parents=True, exist_ok=True)
@@ -113,33 +115,33 @@ class SpoolWriter:
         self._names = os.open(directory / "names.jsonl", flags, 0o644)
 
     def set_window(self, start: float, end: float) -> None:
-        """From when to when (seconds from T0) requests count; what is recorded has its times."""
+        """Set the measured time, in seconds from T0. No effect here: records keep their times."""
 
     def write(self, chunk: Chunk) -> None:
         """Append records.
 
         Raises:
-            EnvironmentLacksError: the disk is full; what was written before stays readable.
+            EnvironmentLacksError: the disk is full; records written before stay readable.
         """
         self._append(self._requests, chunk.tobytes())
 
     def write_name(self, kind: str, number: int, value: str) -> None:
-        """Append a name. At once, so that no record on disk refers to a name that is not."""
+        """Append a name immediately, so that no record on disk refers to a name that is missing."""
         self._append(self._names, (json.dumps({"kind": kind, "id": number, "value": value}) + "\n").encode())
 
-    def write_ledgers(self, testimonies: list[Any]) -> None:
-        """Write ``ledgers.jsonl`` as a whole: it is there completely, or not at all."""
-        self.write_whole("ledgers.jsonl", (_line(testimony) for testimony in testimonies))
+    def write_ledgers(self, histories: list[Any]) -> None:
+        """Write ``ledgers.jsonl``, either completely or not at all."""
+        self.write_whole("ledgers.jsonl", (_ledger_line(history) for history in histories))
 
     def write_whole(self, name: str, lines: Iterable[str]) -> None:
-        """Write a file completely, or not at all."""
-        half = self._directory / f"{name}.part"
+        """Write a file, either completely or not at all."""
+        partial = self._directory / f"{name}.part"
         try:
-            with half.open("w", encoding="utf-8") as file:
+            with partial.open("w", encoding="utf-8") as file:
                 file.writelines(lines)
         except OSError as problem:
-            raise _unwritable(problem) from problem
-        half.replace(self._directory / name)
+            raise _write_error(problem) from problem
+        partial.replace(self._directory / name)
 
     def close(self) -> None:
         """Close both files."""
@@ -151,17 +153,17 @@ class SpoolWriter:
             while data:
                 data = data[os.write(fd, data) :]
         except OSError as problem:
-            raise _unwritable(problem) from problem
+            raise _write_error(problem) from problem
 
 
-def _line(testimony: Any) -> str:
-    told = testimony.to_json()
-    return (told if isinstance(told, str) else json.dumps(told, separators=(",", ":"))) + "\n"
+def _ledger_line(history: Any) -> str:
+    encoded = history.to_json()
+    return (encoded if isinstance(encoded, str) else json.dumps(encoded, separators=(",", ":"))) + "\n"
 
 
-def _unwritable(problem: OSError) -> EnvironmentLacksError:
+def _write_error(problem: OSError) -> EnvironmentLacksError:
     if problem.errno in (errno.ENOSPC, errno.EDQUOT):
         return EnvironmentLacksError(
             "the disk is full: recording has stopped", "free some space, or choose another --out"
         )
-    return EnvironmentLacksError(f"the spool cannot be written: {problem}", "choose another --out")
+    return EnvironmentLacksError(f"cannot write the spool: {problem}", "choose another --out")

@@ -12,7 +12,7 @@ from harness.common.errors import UsageError
 from harness.scenario.balancing import POLICIES, Balancing, Health
 from harness.scenario.design import Design
 from harness.scenario.faults import At, Fault
-from harness.scenario.loading import load, recorded
+from harness.scenario.loading import load, recorded_expectations
 from harness.scenario.overrides import Overrides
 from harness.scenario.scenario import Scenario
 from harness.scenario.services import BuiltIn
@@ -271,7 +271,7 @@ def test_quick_takes_the_short_form_where_there_is_one() -> None:
     whole = replace(scenario("a"), quick=short)
     assert Overrides(quick=True).apply(whole).load.duration == "4s"
     assert Overrides().apply(whole).load.duration == "20s"
-    assert Overrides(quick=True).apply(short).load.duration == "4s"
+    assert Overrides(quick=True).apply(short).load.duration == "4s", "what is short already stays as it is"
 
 
 def test_a_design_describes_itself_in_plain_values() -> None:
@@ -334,14 +334,14 @@ from harness import Design, Scenario, Sessions, keeps
 
 SCENARIO = Scenario([Design("a"), Design("b")], Sessions(concurrent=1), expect=[keeps("a", "b")])
 """
-    (both,) = recorded(text, {})
-    (one,) = recorded(text, {"design": ["a"]})
+    (both,) = recorded_expectations(text, {})
+    (one,) = recorded_expectations(text, {"design": ["a"]})
     assert both.only(["b"]) is not None
     assert one.only(["b"]) is None
 
 
 def test_a_recorded_text_that_no_longer_imports_expects_nothing() -> None:
-    assert recorded("import no_such_module_anywhere\n", {}) == ()
+    assert recorded_expectations("import no_such_module_anywhere\n", {}) == ()
 
 
 @pytest.mark.parametrize("name", ["missing.py", "."])
