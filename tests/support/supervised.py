@@ -1,4 +1,4 @@
-"""A minimal harness, ``python -m tests.support.supervised RUN LOGS [raise|fork]``: with children that are hard to end."""
+"""A minimal harness with unruly children: ``python -m tests.support.supervised RUN LOGS [raise|fork]``."""
 
 import asyncio
 import os
