@@ -16,7 +16,7 @@ from harness.common.clock import Clock
 from harness.common.errors import UntrustedError
 from harness.faults.timeline import timeline
 from harness.load.control.channel import Joined, WorkerLost
-from harness.observations.events import Event
+from harness.observations.events import Event, EventKind
 from harness.observations.samples import Snapshot
 from harness.results.arm_files import ArmFiles
 from harness.runner.driver import Driver, LoadCallbacks, start_driver
@@ -50,7 +50,7 @@ class ArmRecorder:
         """Note that the parts are there."""
         self.topology = topology
         for replica in topology.replicas:
-            self.event(Event(0.0, "replica_ready", replica.name, {"boot": replica.boot}))
+            self.event(Event(0.0, EventKind.REPLICA_READY, replica.name, {"boot": replica.boot}))
 
     @property
     def line(self) -> str:
@@ -74,12 +74,16 @@ class ArmRecorder:
     def joined(self, worker: Joined) -> None:
         """Note that a worker takes part."""
         error = worker.clock_error_ms
-        self.event(Event(self.now, "worker_joined", worker.worker, {"host": worker.host, "clock_error_ms": error}))
+        self.event(
+            Event(self.now, EventKind.WORKER_JOINED, worker.worker, {"host": worker.host, "clock_error_ms": error})
+        )
 
     def lost(self, worker: WorkerLost) -> None:
         """Note that a worker is gone; the others go on."""
         host, why, sessions = worker.host, worker.why, worker.sessions
-        self.event(Event(self.now, "worker_lost", worker.worker, {"host": host, "why": why, "sessions": sessions}))
+        self.event(
+            Event(self.now, EventKind.WORKER_LOST, worker.worker, {"host": host, "why": why, "sessions": sessions})
+        )
 
     def keep(self) -> None:
         """Write all of it down."""
@@ -129,7 +133,9 @@ class ArmRunner:
             self.backend.topology(arm.design, told.files.logs, told.clock, on_start=driver.booting) as topology,
         ):
             told.up(topology)
-            told.event(Event(0.0, "brought_up", arm.design.name, asdict(measure_footprint(self.supervisor.children))))
+            told.event(
+                Event(0.0, EventKind.BROUGHT_UP, arm.design.name, asdict(measure_footprint(self.supervisor.children)))
+            )
             await driver.ready()
             told.clock.t0_ns = driver.start(topology.url)
             async with (

@@ -6,7 +6,7 @@ from pathlib import Path
 from harness.cluster.backends import open_backend
 from harness.cluster.supervisor import start_supervisor
 from harness.common.errors import UntrustedError
-from harness.observations.events import Event
+from harness.observations.events import Event, EventKind
 from harness.results.run import Run
 from harness.runner.arm_runner import ArmRunner
 from harness.runner.controls import ECHO, ECHO_USERS, calibration
@@ -58,6 +58,6 @@ async def _measure_arm(bench: ArmRunner, arm: Arm, users: Path, into: Run, nth: 
         try:
             await bench.measure(told, users)
         except UntrustedError as problem:
-            kind = "part_died" if problem.subject else "broken_off"
+            kind = EventKind.PART_DIED if problem.subject else EventKind.BROKEN_OFF
             told.event(Event(told.now, kind, problem.subject or "the arm", {"why": problem.message}))
     return told.line

@@ -8,10 +8,9 @@ from contextlib import asynccontextmanager
 from harness.cluster.capabilities import Balancer
 from harness.common.clock import Clock
 from harness.common.errors import HarnessError
-from harness.observations.events import Event
+from harness.observations.events import Event, EventKind
 
 POLL_INTERVAL_S = 0.1  # seconds: so late is it noticed at most
-KIND = "member_state"
 GONE = "gone"
 
 
@@ -34,6 +33,6 @@ async def _watch(balancer: Balancer, clock: Clock, record: Callable[[Event], Non
             told = await balancer.states()
             for name in sorted({*known, *told}):
                 if told.get(name) != known.get(name):
-                    record(Event(clock.seconds(), KIND, name, {"state": told.get(name, GONE)}))
+                    record(Event(clock.seconds(), EventKind.MEMBER_STATE, name, {"state": told.get(name, GONE)}))
             known = told
         await asyncio.sleep(POLL_INTERVAL_S)
