@@ -61,7 +61,7 @@ if TYPE_CHECKING:
         between,
         constant,
     )
-    from harness.load.sessions.session import (
+    from harness.load.sessions.behaviour import (
         parse_tally,
     )
     from harness.runner.library import (
@@ -238,7 +238,7 @@ _HOMES = {
         "between",
         "constant",
     ),
-    "harness.load.sessions.session": ("parse_tally",),
+    "harness.load.sessions.behaviour": ("parse_tally",),
     "harness.runner.library": (
         "Results",
         "arun",

@@ -1,17 +1,15 @@
-"""The harness's side of the load: starts the load process and speaks to it over the control channel."""
+"""The harness's side of the load: starts the load processes and talks to them over the control channel."""
 
 import asyncio
 import contextlib
-import os
 import socket
-import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.cluster.supervisor import Child, ProcessSpec, Supervisor
+from harness.cluster.supervisor import Child, Supervisor
 from harness.common.durations import parse_seconds
 from harness.common.errors import EnvironmentLacksError, HarnessError, UntrustedError, UsageError
 from harness.common.ports import LOOPBACK, Reservation
@@ -33,25 +31,26 @@ from harness.load.control.channel import (
     decode_event,
     encode,
 )
-from harness.load.control.plan import CHANNEL, LoadPlan, WorkerConfig, environment
+from harness.load.control.plan import CHANNEL, LoadPlan
 from harness.observations.samples import Snapshot
+from harness.runner.driver_commands import DriverCommands, require_free
 from harness.scenario.arm import Arm
 from harness.scenario.driver_processes import ONE_PROCESS, Address, DriverProcesses
 
-AHEAD_NS = 50_000_000
-#: Beyond that, for the start to reach the workers.
-AHEAD_OF_WORKERS_NS = 450_000_000
+#: How far ahead of now a load starts, so that the command arrives before; and how much further with workers.
+LEAD_NS = 50_000_000
+WORKERS_LEAD_NS = 450_000_000
 READY_TIMEOUT_S = 60.0
-#: For whoever starts workers elsewhere.
+#: For the user to start workers on other machines.
 WORKERS_TIMEOUT_S = 600.0
 #: Beyond its duration the load has this long to end what is under way.
 STOP_TIMEOUT_S = 20.0
 SWEEP_TIMEOUT_S = 180.0
-#: For the records of workers elsewhere to come over.
+#: For the records of workers on other machines to come over.
 UPLOAD_TIMEOUT_S = 1200.0
 SWEEP_RATE = 2000.0
 EXIT_TIMEOUT_S = 5.0
-ANYWHERE = ("*", "0.0.0.0", "::")  # noqa: S104 - what a master is bound to by the user's own wish
+_KILL_GRACE_S = 1.0
 _MAX_LINE_BYTES = 1 << 20
 _ERRORS: dict[int, type[HarnessError]] = {
     kind.code: kind for kind in (UsageError, UntrustedError, EnvironmentLacksError)
@@ -60,19 +59,21 @@ _ERRORS: dict[int, type[HarnessError]] = {
 
 @dataclass(frozen=True)
 class LoadCallbacks:
-    """Who hears what the load says: a snapshot about every 200 ms; a worker that takes part, or is lost."""
+    """Called with what the load reports: a snapshot about every 200 ms; a worker that takes part, or is lost."""
 
     snapshot: Callable[[Snapshot], None] = lambda snapshot: None
     joined: Callable[[Joined], None] = lambda joined: None
     lost: Callable[[WorkerLost], None] = lambda lost: None
 
 
-#: Nobody.
 NO_CALLBACKS = LoadCallbacks()
 
 
 class Driver:
-    """One load process, or the master of several: ``ready``, ``start``, ``until_done``, ``sweep``, in this order."""
+    """One load process, or the master of several.
+
+    Call ``wait_until_ready``, ``start``, ``wait_until_stopped`` and ``sweep``, in this order.
+    """
 
     def __init__(
         self,
@@ -81,20 +82,20 @@ class Driver:
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
         *,
-        driving: DriverProcesses,
-        ears: LoadCallbacks,
+        processes: DriverProcesses,
+        callbacks: LoadCallbacks,
     ) -> None:
         self.snapshots: list[Snapshot] = []
         self.sessions = 0  # swept
         self._load = arm.load
-        self._driving = driving
+        self._processes = processes
         self._child = child
         self._workers: dict[str, Child] = {}
         self._watchers: list[asyncio.Task[None]] = []
         self._reader = reader
         self._writer = writer
-        self._ears = ears
-        self._said: dict[type[ControlEvent], asyncio.Event] = {
+        self._callbacks = callbacks
+        self._events: dict[type[ControlEvent], asyncio.Event] = {
             kind: asyncio.Event() for kind in (Ready, Stopped, Swept)
         }
         self._problem: HarnessError | None = None
@@ -107,130 +108,136 @@ class Driver:
 
     @property
     def pids(self) -> dict[str, int]:
-        """The workers of this machine that live, by their names."""
+        """The workers of this machine that are alive, by their names."""
         return {name: child.pid for name, child in self._workers.items() if child.alive}
 
     def watch(self, worker: Child) -> None:
-        """Look after a worker of this machine: one that dies is not the end of the load."""
+        """Watch a worker of this machine: if one dies, the load goes on."""
         worker.end_expected = True
         self._workers[worker.name] = worker
-        self._watchers.append(asyncio.create_task(self._until_gone(worker)))
+        self._watchers.append(asyncio.create_task(self._report_exit(worker)))
 
-    async def _until_gone(self, worker: Child) -> None:
+    async def _report_exit(self, worker: Child) -> None:
         code = await worker.wait()
-        self._tell(WorkerExited(worker.name, f"its process ended by itself (exit code {code}), see {worker.log}"))
+        self._send(WorkerExited(worker.name, f"its process ended on its own (exit code {code}), see {worker.log}"))
 
-    async def ready(self) -> None:
+    # Commands
+
+    async def wait_until_ready(self) -> None:
         """Wait until its users are there.
 
         Raises:
-            UsageError: the scenario does not load there.
+            UsageError: the scenario cannot be imported there.
             UntrustedError: it ended, or took too long.
         """
-        await self._heard(Ready, WORKERS_TIMEOUT_S if self._driving.elsewhere else READY_TIMEOUT_S)
+        await self._wait_for(Ready, WORKERS_TIMEOUT_S if self._processes.elsewhere else READY_TIMEOUT_S)
 
     def start(self, url: str) -> int:
         """Begin the load on ``url`` a little ahead; returns T0 (CLOCK_MONOTONIC, ns)."""
-        t0 = time.monotonic_ns() + AHEAD_NS + (AHEAD_OF_WORKERS_NS if self._driving.workers else 0)
-        self._tell(StartLoad(t0, parse_seconds(self._load.duration), parse_seconds(self._load.warmup), url))
+        t0 = time.monotonic_ns() + LEAD_NS + (WORKERS_LEAD_NS if self._processes.workers else 0)
+        self._send(StartLoad(t0, parse_seconds(self._load.duration), parse_seconds(self._load.warmup), url))
         return t0
 
-    def booting(self, replica: str, boot: str) -> None:
-        """Tell the boot id of a replica that does not say it itself, before it starts."""
-        self._tell(ReplicaStarting(replica, boot))
+    def announce_replica(self, replica: str, boot: str) -> None:
+        """Send the boot id of a replica that does not report its own, before it starts."""
+        self._send(ReplicaStarting(replica, boot))
 
     def stop(self) -> None:
         """End the load before its time."""
-        self._tell(StopLoad())
+        self._send(StopLoad())
 
-    async def until_done(self) -> None:
+    async def wait_until_stopped(self) -> None:
         """Wait until the last request has ended.
 
         Raises:
-            UntrustedError: it ended by itself.
+            UntrustedError: it ended on its own.
             EnvironmentLacksError: it could not go on, such as on a full disk.
         """
-        await self._heard(Stopped, parse_seconds(self._load.duration) + STOP_TIMEOUT_S)
+        await self._wait_for(Stopped, parse_seconds(self._load.duration) + STOP_TIMEOUT_S)
 
     async def sweep(self) -> int:
         """Have every session read once more; returns how many there are. The spool is complete then.
 
         Raises:
-            As ``until_done``.
+            As ``wait_until_stopped``.
         """
-        self._tell(StartSweep(SWEEP_RATE))
-        await self._heard(Swept, SWEEP_TIMEOUT_S + (UPLOAD_TIMEOUT_S if self._driving.elsewhere else 0))
+        self._send(StartSweep(SWEEP_RATE))
+        await self._wait_for(Swept, SWEEP_TIMEOUT_S + (UPLOAD_TIMEOUT_S if self._processes.elsewhere else 0))
         return self.sessions
 
-    def _tell(self, deed: ControlCommand) -> None:
-        self._writer.write(encode(deed))
+    def _send(self, command: ControlCommand) -> None:
+        self._writer.write(encode(command))
 
-    async def _heard(self, kind: type[ControlEvent], within: float) -> None:
+    # Events
+
+    async def _wait_for(self, kind: type[ControlEvent], timeout_s: float) -> None:
         try:
-            await asyncio.wait_for(self._said[kind].wait(), within)
+            await asyncio.wait_for(self._events[kind].wait(), timeout_s)
         except TimeoutError as problem:
-            what = kind.__name__.lower()
-            raise UntrustedError(f"the load process is not {what} after {within:g} s", self._last_lines()) from problem
+            what = f"the load process is not {kind.__name__.lower()} after {timeout_s:g} s"
+            raise UntrustedError(what, self._last_lines()) from problem
         if self._problem is not None:
             raise self._problem
 
     async def _listen(self) -> None:
         try:
             while line := await self._reader.readline():
-                self._hear(decode_event(line))
+                self._dispatch(decode_event(line))
         except (OSError, ValueError, ChannelError) as problem:
-            self._fail(UntrustedError(f"the load process talks nonsense: {problem}", self._last_lines()))
-        await self._ended()
+            self._fail(UntrustedError(f"the load process sends nonsense: {problem}", self._last_lines()))
+        await self._on_channel_end()
 
-    def _hear(self, word: ControlEvent) -> None:
-        if isinstance(word, Snapshot):
-            self.snapshots.append(word)
-            self._ears.snapshot(word)
-        elif isinstance(word, Joined):
-            self._ears.joined(word)
-        elif isinstance(word, WorkerLost):
-            self._ears.lost(word)
-        elif isinstance(word, Broken):
-            self._fail(_ERRORS.get(word.code, HarnessError)(word.message, word.hint))
+    def _dispatch(self, event: ControlEvent) -> None:
+        if isinstance(event, Snapshot):
+            self.snapshots.append(event)
+            self._callbacks.snapshot(event)
+        elif isinstance(event, Joined):
+            self._callbacks.joined(event)
+        elif isinstance(event, WorkerLost):
+            self._callbacks.lost(event)
+        elif isinstance(event, Broken):
+            self._fail(_ERRORS.get(event.code, HarnessError)(event.message, event.hint))
         else:
-            if isinstance(word, Swept):
-                self.sessions = word.sessions
-            self._said[type(word)].set()
+            if isinstance(event, Swept):
+                self.sessions = event.sessions
+            self._events[type(event)].set()
 
-    async def _ended(self) -> None:
+    async def _on_channel_end(self) -> None:
         code: int | str = "still running"
         with contextlib.suppress(TimeoutError):
             code = await asyncio.wait_for(self._child.wait(), EXIT_TIMEOUT_S)
-        self._fail(UntrustedError(f"the load process ended by itself (exit code {code})", self._last_lines()))
+        self._fail(UntrustedError(f"the load process ended on its own (exit code {code})", self._last_lines()))
 
     def _fail(self, problem: HarnessError) -> None:
         self._problem = self._problem or problem
-        for event in self._said.values():
+        for event in self._events.values():
             event.set()
 
     def _last_lines(self) -> str:
         tail = self._child.log_tail(10)
         return f"its log ({self._child.log}) ends:\n{tail}" if tail else f"its log is {self._child.log}"
 
+    # The end
+
     async def code(self) -> int:
         """The exit code of the load process, once it has ended."""
         return await self._child.wait()
 
-    async def leave(self) -> None:
+    async def close(self) -> None:
         """End the channel, which ends the process."""
         self._child.end_expected = True
         for task in (self._listener, *self._watchers):
             task.cancel()
         self._writer.close()
-        await asyncio.gather(*(_left(child) for child in (self._child, *self._workers.values())))
+        await asyncio.gather(*(_wait_or_stop(child) for child in (self._child, *self._workers.values())))
 
 
-async def _left(child: Child) -> None:
-    """Wait for a process that is about to end; not for long."""
+async def _wait_or_stop(child: Child) -> None:
+    """Wait for a process that is about to end; stop it if it takes long."""
     try:
         await asyncio.wait_for(child.wait(), EXIT_TIMEOUT_S)
     except TimeoutError:
-        await child.stop(1.0)
+        await child.stop(_KILL_GRACE_S)
 
 
 @asynccontextmanager
@@ -242,108 +249,49 @@ async def start_driver(
     log: Path,
     supervisor: Supervisor,
     seed: int,
-    by: DriverProcesses = ONE_PROCESS,
-    ears: LoadCallbacks = NO_CALLBACKS,
+    processes: DriverProcesses = ONE_PROCESS,
+    callbacks: LoadCallbacks = NO_CALLBACKS,
 ) -> AsyncIterator[Driver]:
     """A load process, or several, for the length of a scope. They warm up at once; the URL comes with ``Driver.start``.
 
     Args:
         arm: whose load it is.
         scenario_path: a scenario, or any locustfile.
-        spool: the directory for the records, with one inside for each of several workers; made where it is not there.
+        spool: the directory for the records, with one inside for each of several workers; made if it does not exist.
         log: the file for the output; a worker's has its name in it.
         supervisor: starts and ends them.
         seed: of the arrivals, the waiting times and the write ids.
-        by: how many there are.
-        ears: who hears what they say.
+        processes: how many there are.
+        callbacks: called with what they report.
 
     Raises:
         EnvironmentLacksError: it cannot be started.
         UsageError: there are fewer sessions than workers.
     """
     with Reservation() as reserved:
-        address = _free(by.bind) if by.bind else Address(LOOPBACK, reserved.port)
-        launch = _Launch(scenario_path, LoadPlan.from_load(arm.load), by, address, spool, log, seed)
-        ours, theirs = socket.socketpair()
+        master = require_free(processes.bind) if processes.bind else Address(LOOPBACK, reserved.port)
+        commands = DriverCommands(scenario_path, LoadPlan.from_load(arm.load), processes, master, spool, log, seed)
+        child, reader, writer = await _spawn_with_channel(commands, supervisor)
+        driver = Driver(arm, child, reader, writer, processes=processes, callbacks=callbacks)
         try:
-            child = await supervisor.spawn(launch.first(), fds={CHANNEL: theirs.fileno()})
-        except BaseException:
-            ours.close()
-            raise
-        finally:
-            theirs.close()
-        reader, writer = await asyncio.open_connection(sock=ours, limit=_MAX_LINE_BYTES)
-        driver = Driver(arm, child, reader, writer, driving=by, ears=ears)
-        try:
-            for command in launch.workers():
+            for command in commands.workers():
                 driver.watch(await supervisor.spawn(command))
             yield driver
         finally:
-            await driver.leave()
+            await driver.close()
 
 
-def _free(address: Address) -> Address:
-    """The address, on which nobody listens; of what listened there before, connections may still be about to end."""
-    with socket.socket() as trial:
-        trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            trial.bind(("" if address.host in ANYWHERE else address.host, address.port))
-        except OSError as problem:
-            what = f"no master can listen on {address}: {problem.strerror}"
-            raise EnvironmentLacksError(what, "choose another --master-bind") from problem
-    return address
-
-
-@dataclass(frozen=True)
-class _Launch:
-    """How the processes of one load are started."""
-
-    scenario: Path
-    plan: LoadPlan
-    by: DriverProcesses
-    address: Address
-    spool: Path
-    log: Path
-    seed: int
-
-    def first(self) -> ProcessSpec:
-        """The one that has the channel: it drives by itself, or is the master."""
-        users = str(self.plan.users_for(self.by.workers))
-        options = ["--headless", "--only-summary", "-u", users, "-r", users, "--exit-code-on-error", "0"]
-        if self.by.workers:
-            bind = ("--master-bind-host", self.address.host, "--master-bind-port", str(self.address.port))
-            options += ["--master", "--expect-workers", str(self.by.workers), *bind]
-        env = environment(self.spool, self.plan, self.seed, self.by)
-        return ProcessSpec(
-            "load", "driver", (*_locust(self._files), *options), self.log, {**env, **python_environment()}
-        )
-
-    def workers(self) -> Iterator[ProcessSpec]:
-        """Those of this machine under a master."""
-        for nth in range(1, self.by.here + 1) if self.by.workers else ():
-            recruit, log = WorkerConfig(self.spool / f"worker-{nth}", nth), self.log.with_stem(f"{self.log.stem}-{nth}")
-            yield worker_command(f"worker-{nth}", recruit, self._files, self.address, log)
-
-    @property
-    def _files(self) -> str:
-        return f"{self.scenario},{Path(__file__).parents[1] / 'load' / 'locustfiles' / 'adapter.py'}"
-
-
-def worker_command(name: str, recruit: WorkerConfig, files: str, master: Address, log: Path) -> ProcessSpec:
-    """A worker of a master; with ``-`` for the files it is given those by the master."""
-    host = LOOPBACK if master.host in ANYWHERE else master.host
-    options = ("--worker", "--master-host", host, "--master-port", str(master.port), "--exit-code-on-error", "0")
-    return ProcessSpec(
-        name, "driver", (*_locust(files), *options), log, {**recruit.environment(), **python_environment()}
-    )
-
-
-def _locust(files: str) -> tuple[str, ...]:
-    return (sys.executable, "-m", "locust", "-f", files)
-
-
-def python_environment() -> dict[str, str]:
-    """Where this harness is, before what the environment says: the load process imports the same one."""
-    ours = str(Path(__file__).parents[2])
-    theirs = os.environ.get("PYTHONPATH")
-    return {"PYTHONPATH": f"{ours}{os.pathsep}{theirs}" if theirs else ours, "PYTHONUNBUFFERED": "1"}
+async def _spawn_with_channel(
+    commands: DriverCommands, supervisor: Supervisor
+) -> tuple[Child, asyncio.StreamReader, asyncio.StreamWriter]:
+    """Start the first process with one end of a socket pair; returns it with the other end."""
+    own_end, child_end = socket.socketpair()
+    try:
+        child = await supervisor.spawn(commands.first(), fds={CHANNEL: child_end.fileno()})
+    except BaseException:
+        own_end.close()
+        raise
+    finally:
+        child_end.close()
+    reader, writer = await asyncio.open_connection(sock=own_end, limit=_MAX_LINE_BYTES)
+    return child, reader, writer

@@ -9,7 +9,7 @@ from harness.cluster.supervisor import Supervisor, start_supervisor
 from harness.common.errors import EnvironmentLacksError
 from harness.load.control.plan import WorkerConfig
 from harness.results.run import new_run_id
-from harness.runner.driver import worker_command
+from harness.runner.driver_commands import worker_command
 from harness.scenario.driver_processes import Address
 
 _REST_S = 0.5

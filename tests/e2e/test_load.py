@@ -111,7 +111,13 @@ async def started(directory: Path, text: str, load: Load, by: DriverProcesses = 
     async with (
         start_supervisor("test") as supervisor,
         start_driver(
-            arm, scenario, spool=directory / "spool", log=directory / "load.log", supervisor=supervisor, seed=7, by=by
+            arm,
+            scenario,
+            spool=directory / "spool",
+            log=directory / "load.log",
+            supervisor=supervisor,
+            seed=7,
+            processes=by,
         ) as driver,
     ):
         yield driver
@@ -119,9 +125,9 @@ async def started(directory: Path, text: str, load: Load, by: DriverProcesses = 
 
 async def loaded(directory: Path, server: Scripted, text: str, load: Load) -> Loaded:
     async with started(directory, text, load) as driver:
-        await driver.ready()
+        await driver.wait_until_ready()
         driver.start(server.url)
-        await driver.until_done()
+        await driver.wait_until_stopped()
         swept = await driver.sweep()
     return Loaded(directory / "spool", driver.snapshots, swept)
 
@@ -147,9 +153,9 @@ async def test_a_load_is_recorded_and_judged_whole(tmp_path: Path, load: Load) -
 async def test_without_records_a_load_is_tallied_and_judged_all_the_same(tmp_path: Path) -> None:
     with scripted(otherwise=shop()) as server:
         async with started(tmp_path, SHOPPERS, CLOSED, DriverProcesses(records=False)) as driver:
-            await driver.ready()
+            await driver.wait_until_ready()
             driver.start(server.url)
-            await driver.until_done()
+            await driver.wait_until_stopped()
             swept = await driver.sweep()
     seen, told = Loaded(tmp_path / "spool", driver.snapshots, swept), spool.read_aggregates(tmp_path / "spool")
     assert len(seen.requests) == 0 and told is not None
@@ -209,26 +215,26 @@ async def test_a_plain_locustfile_is_recorded_too(tmp_path: Path) -> None:
 async def test_a_plain_locustfile_under_arrivals_is_refused(tmp_path: Path) -> None:
     async with started(tmp_path, PLAIN, OPEN) as driver:
         with pytest.raises(UsageError, match="plain locustfile"):
-            await driver.ready()
+            await driver.wait_until_ready()
 
 
 async def test_a_url_that_cannot_be_loaded_is_told(tmp_path: Path) -> None:
     async with started(tmp_path, SHOPPERS, CLOSED) as driver:
-        await driver.ready()
+        await driver.wait_until_ready()
         driver.start("ftp://127.0.0.1:1")
         with pytest.raises(UsageError, match="ftp"):
-            await driver.until_done()
+            await driver.wait_until_stopped()
 
 
 async def test_a_killed_load_process_is_untrusted(tmp_path: Path) -> None:
     with scripted(otherwise=shop()) as server:
         async with started(tmp_path, SHOPPERS, CLOSED) as driver:
-            await driver.ready()
+            await driver.wait_until_ready()
             driver.start(server.url)
             await asyncio.sleep(0.7)
             os.kill(driver.pid, signal.SIGKILL)
-            with pytest.raises(UntrustedError, match=r"ended by itself \(exit code -9\)") as told:
-                await driver.until_done()
+            with pytest.raises(UntrustedError, match=r"ended on its own \(exit code -9\)") as told:
+                await driver.wait_until_stopped()
     assert "All users spawned" in told.value.hint, "the log's last lines"
     assert len(spool.read_requests(tmp_path / "spool")) > 10, "what was recorded stays"
 
@@ -236,7 +242,7 @@ async def test_a_killed_load_process_is_untrusted(tmp_path: Path) -> None:
 async def test_a_scenario_that_does_not_import_there_is_told_with_the_log(tmp_path: Path) -> None:
     async with started(tmp_path, "raise RuntimeError('not here')", CLOSED) as driver:
         with pytest.raises(UntrustedError) as told:
-            await driver.ready()
+            await driver.wait_until_ready()
     assert "not here" in told.value.hint
 
 
@@ -246,19 +252,19 @@ async def test_a_full_disk_ends_the_load_with_a_clear_word(tmp_path: Path) -> No
     (tmp_path / "spool" / "requests.bin").symlink_to("/dev/full")
     with scripted(otherwise=shop()) as server:
         async with started(tmp_path, SHOPPERS, CLOSED) as driver:
-            await driver.ready()
+            await driver.wait_until_ready()
             driver.start(server.url)
             with pytest.raises(EnvironmentLacksError, match="disk is full"):
-                await driver.until_done()
+                await driver.wait_until_stopped()
 
 
 async def test_the_end_of_the_channel_ends_the_load(tmp_path: Path) -> None:
     with scripted(otherwise=shop()) as server:
         async with started(tmp_path, SHOPPERS, Sessions(concurrent=4, duration="60s", warmup="0s")) as driver:
-            await driver.ready()
+            await driver.wait_until_ready()
             driver.start(server.url)
             await asyncio.sleep(0.5)
-            await driver.leave()
+            await driver.close()
             assert await driver.code() == 0
         received = len(server.requests)
         await asyncio.sleep(0.2)
@@ -268,11 +274,11 @@ async def test_the_end_of_the_channel_ends_the_load(tmp_path: Path) -> None:
 async def test_stop_ends_the_load_before_its_time(tmp_path: Path) -> None:
     with scripted(otherwise=shop()) as server:
         async with started(tmp_path, SHOPPERS, Sessions(concurrent=4, duration="60s", warmup="0s")) as driver:
-            await driver.ready()
+            await driver.wait_until_ready()
             driver.start(server.url)
             await asyncio.sleep(0.5)
             driver.stop()
-            await asyncio.wait_for(driver.until_done(), 15)
+            await asyncio.wait_for(driver.wait_until_stopped(), 15)
             assert await driver.sweep() == driver.snapshots[-1].sessions > 0
 
 

@@ -1,4 +1,4 @@
-"""A server that does as its script says, and a user for the engine: for the tests of the load."""
+"""A server that follows a script, and a user whose session is a function: for the tests of the load."""
 
 import json
 import socket
@@ -20,11 +20,14 @@ from harness.load.http.event_loop import EventLoop
 from harness.load.http.response import Response
 from harness.load.http.target import Target
 from harness.load.recording.recorder import Chunk, Recorder, StringTable
-from harness.load.sessions import session as sessions
-from harness.load.sessions.session import Actor, LoadContext, Session
+from harness.load.sessions.behaviour import SessionSteps
+from harness.load.sessions.context import LoadContext
+from harness.load.sessions.registry import SessionRegistry
+from harness.load.sessions.scheduling import Actor
+from harness.load.sessions.session import Session
 from harness.observations.requests import RECORD, Outcome
 from harness.oracle.models import ModelFactory, tally
-from harness.oracle.observed import Tally, tally_of
+from harness.oracle.observed import Tally, tally_from_json
 from harness.oracle.operations import token
 
 CLOSE, RESET, HANG, LINGER = "close", "reset", "hang", "close after a rest"
@@ -144,28 +147,25 @@ def scripted(*actions: Action, otherwise: Callable[[bytes], Action] = lambda req
         server.close()
 
 
-Steps = sessions.SessionSteps
-
-
 class Visitor:
     """A user whose session is a function given to it."""
 
     model: ClassVar[ModelFactory] = tally
     devices: ClassVar[int] = 1
 
-    def __init__(self, session: Callable[[Client], Steps], timeout: float = 5.0, wait: float = 0.0) -> None:
+    def __init__(self, session: Callable[[Client], SessionSteps], timeout: float = 5.0, wait: float = 0.0) -> None:
         self._session = session
         self.timeout = timeout
         self.wait = wait
 
-    def session(self, client: Client, /) -> Steps:
+    def session(self, client: Client, /) -> SessionSteps:
         return self._session(client)
 
     def final(self, client: Client, /) -> Request | None:
         return client.get("/cart")
 
     def observe(self, reply: Response, /) -> Tally | None:
-        return tally_of(reply.json()) if reply.body.startswith(b"{") else None
+        return tally_from_json(reply.json()) if reply.body.startswith(b"{") else None
 
     def forced_login(self, reply: Response, /) -> bool:
         return reply.status == 401
@@ -175,29 +175,30 @@ class Visitor:
 
 
 class Once:
-    """A crowd whose sessions send at once, and are over when they end."""
+    """A workload whose sessions send at once, and are over when they end."""
 
     def __init__(self) -> None:
         self.dropped = 0
-        self.left = 0
+        self.running = 0
         self.done = Event()
 
     def ready(self, session: Actor, now: int) -> None:
         session.t_intended = now
         session.send(now)
 
-    def ended(self, session: Session, now: int) -> None:
-        self.left -= 1
-        if not self.left:
+    def ended(self, session: Actor, now: int) -> None:
+        self.running -= 1
+        if not self.running:
             self.done.set()
 
 
 @dataclass(frozen=True)
 class Driven:
-    """What came of some sessions."""
+    """The results of some sessions."""
 
     records: Chunk
-    stage: LoadContext
+    context: LoadContext
+    sessions: list[Session]
 
     @property
     def outcomes(self) -> list[Outcome]:
@@ -206,25 +207,26 @@ class Driven:
 
 def drive(url: str, *sessions: Visitor, within: float = 10.0, target: Target | None = None) -> Driven:
     """Run sessions from the first request to the last; fails where they take too long."""
-    engine, crowd, chunks = EventLoop(), Once(), [np.empty(0, RECORD)]
-    engine.target = target or Target.from_url(url)
-    stage = LoadContext(
-        engine, Recorder(chunks.append), StringTable(), host=engine.target.host, seed=1, t0=time.monotonic_ns()
+    event_loop, workload, chunks = EventLoop(), Once(), [np.empty(0, RECORD)]
+    event_loop.target = target or Target.from_url(url)
+    context = LoadContext(
+        event_loop, Recorder(chunks.append), StringTable(), host=event_loop.target.host, seed=1, t0=time.monotonic_ns()
     )
+    registry = SessionRegistry(context)
 
     def start(now: int) -> None:
-        crowd.left = len(sessions)
+        workload.running = len(sessions)
         for user in sessions:
-            stage.begin(user, crowd).advance(None, now)
+            registry.begin(user, workload).advance(None, now)
 
-    engine.call_at(0, start)
-    running = gevent.spawn(engine.run)
-    in_time = crowd.done.wait(within)
-    engine.close()
+    event_loop.call_at(0, start)
+    running = gevent.spawn(event_loop.run)
+    in_time = workload.done.wait(within)
+    event_loop.close()
     running.kill()
-    stage.recorder.flush()
+    context.recorder.flush()
     assert in_time, "the sessions hang"
-    return Driven(np.concatenate(chunks), stage)
+    return Driven(np.concatenate(chunks), context, registry.sessions)
 
 
 def header(request: bytes, name: str) -> str | None:
@@ -234,42 +236,45 @@ def header(request: bytes, name: str) -> str | None:
 
 
 class Rig:
-    """An engine with its stage and a recorder that keeps its rows, turned by the test itself."""
+    """An event loop with its context and a recorder that keeps its rows, turned by the test itself."""
 
     def __init__(self, url: str) -> None:
-        self.engine = EventLoop()
-        target = self.engine.target = Target.from_url(url)
+        self.event_loop = EventLoop()
+        target = self.event_loop.target = Target.from_url(url)
         self._chunks: list[Chunk] = []
         self._recorder = Recorder(self._chunks.append)
         self.names = StringTable()
-        self.stage = LoadContext(
-            self.engine, self._recorder, self.names, host=target.host, seed=1, t0=time.monotonic_ns()
+        self.context = LoadContext(
+            self.event_loop, self._recorder, self.names, host=target.host, seed=1, t0=time.monotonic_ns()
         )
+        self.registry = SessionRegistry(self.context)
+        self.sessions = self.registry.sessions
 
     def until(self, holds: Callable[[], bool], within: float = 10.0) -> None:
-        """Turn the engine until something holds."""
-        end = time.monotonic() + within
+        """Turn the event loop until something holds."""
+        deadline = time.monotonic() + within
         while not holds():
-            assert time.monotonic() < end, "it never came to that"
-            self.engine.run_once()
+            assert time.monotonic() < deadline, "it did not happen in time"
+            self.event_loop.run_once()
 
     def visit(self, *users: Visitor) -> ClosedWorkload:
         """Let these users run their sessions, closed, until each has ended its first one."""
-        crowd = ClosedWorkload(self.stage)
+        workload = ClosedWorkload(self.registry)
         ended: set[int] = set()
-        proceed = crowd.ended
+        proceed = workload.ended
 
-        def once(session: Session, now: int) -> None:
+        def end_once(session: Actor, now: int) -> None:
+            assert isinstance(session, Session)
             ended.add(session.number)
-            crowd.leave(session.user)
+            workload.leave(session.user)
             proceed(session, now)
 
-        crowd.ended = once  # type: ignore[method-assign] # a session a user is what these tests look at
+        workload.ended = end_once  # type: ignore[method-assign] # a session a user is what these tests look at
         for user in users:
-            crowd.join(user, 0)
-        crowd.start(time.monotonic_ns())
+            workload.join(user, 0)
+        workload.start(time.monotonic_ns())
         self.until(lambda: len(ended) == len(users))
-        return crowd
+        return workload
 
     def rows(self) -> Any:
         """The records so far, as one array."""
@@ -277,6 +282,6 @@ class Rig:
         return np.concatenate(self._chunks) if self._chunks else np.empty(0, RECORD)
 
     def close(self) -> None:
-        """Let go of everything."""
-        self.engine.close()
-        self.engine.epoll.close()
+        """Close everything."""
+        self.event_loop.close()
+        self.event_loop.epoll.close()

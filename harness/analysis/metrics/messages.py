@@ -9,7 +9,7 @@ import pandas as pd
 from harness.analysis.metrics.percentiles import compute_percentiles
 from harness.observations.faults import FaultRecord
 from harness.observations.load_requests import Floats
-from harness.oracle.delivery import deliveries, total
+from harness.oracle.delivery import judge_deliveries, total
 from harness.oracle.judge import SessionVerdict
 from harness.results.summary import MessageFigures
 
@@ -27,7 +27,7 @@ def compute_message_figures(
     sent, closed = _select(rows, "SEND"), _select(rows, "CLOSE")
     established = opened[opened["status"].to_numpy() == 101]
     rejoined, silent = _time_absences(rows)
-    delivered = deliveries(rows, {verdict.session: verdict.room for verdict in verdicts if verdict.room})
+    delivered = judge_deliveries(rows, {verdict.session: verdict.room for verdict in verdicts if verdict.room})
     before, worst = _measure_reconnect_storm(opened["t_sent"].to_numpy() / 1e9, faults, start, end)
     return MessageFigures(
         acknowledged=int((sent["outcome"] == "ok").sum()),

@@ -1,66 +1,73 @@
-"""Crowds: who begins sessions and when each request is due. Closed, partly open, open (Schroeder, NSDI'06)."""
+"""Workloads begin sessions and decide when each request is due: closed, partly open, open (Schroeder, NSDI'06)."""
 
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
 
-from harness.load.sessions.session import Actor, Behaviour, LoadContext, Session
+from harness.load.sessions.behaviour import Behaviour
+from harness.load.sessions.context import LoadContext
+from harness.load.sessions.registry import SessionRegistry
+from harness.load.sessions.scheduling import Actor
+from harness.load.sessions.session import Session
 
-#: An open load's queue holds at most this many seconds of arrivals; what comes on top is dropped, and counted.
-QUEUE_SECONDS = 10
-#: How long a user rests whose session ended without having sent anything, lest it spin.
-EMPTY_NS = 1_000_000_000
+#: An open load's queue holds at most this many seconds of arrivals; further ones are dropped, and counted.
+MAX_QUEUE_S = 10
+#: How long a user rests whose session ended without having sent anything, so that it does not spin.
+EMPTY_SESSION_INTERVAL_NS = 1_000_000_000
 
 
 class _UserPool:
     """Users that each hold one session, and get a new one when it ends."""
 
-    def __init__(self, stage: LoadContext) -> None:
-        self._stage = stage
+    def __init__(self, registry: SessionRegistry) -> None:
+        self._registry = registry
+        self._context = registry.context
         self._started = False
-        self._seats: dict[Behaviour, Session | None] = {}
+        self._sessions: dict[Behaviour, Session | None] = {}
 
     @property
     def dropped(self) -> int:
-        """Arrivals that were given up: none where none arrive."""
+        """Arrivals that were given up: none, since none arrive."""
         return 0
 
     def join(self, user: Behaviour, now: int) -> None:
         """A user is there; its first session begins with the load."""
-        self._seats[user] = None
+        self._sessions[user] = None
         if self._started:
             self._begin(user, now)
 
     def leave(self, user: Behaviour) -> None:
         """A user goes: what is under way ends, nothing further is sent."""
-        session = self._seats.pop(user, None)
+        session = self._sessions.pop(user, None)
         if session is not None:
             session.retired = True
             if not session.busy:
-                session.let_go(time.monotonic_ns())
+                session.close_connections(time.monotonic_ns())
 
     def start(self, now: int) -> None:
         """Begin the load."""
         self._started = True
-        for user in list(self._seats):
+        for user in list(self._sessions):
             self._begin(user, now)
 
-    def ended(self, session: Session, now: int) -> None:
+    def ended(self, session: Actor, now: int) -> None:
         """The user begins a new session."""
-        if session.user not in self._seats or session.retired or self._stage.stopping:
+        if session.user not in self._sessions or session.retired or self._context.stopping:
             return
         if session.requests:
             self._begin(session.user, now)
         else:
-            self._stage.complain(f"{type(session.user).__name__}.session() ended without any request")
-            self._stage.engine.call_at(now + EMPTY_NS, lambda later: self._again(session.user, later))
+            self._context.log_once(f"{type(session.user).__name__}.session() ended without any request")
+            self._context.event_loop.call_at(
+                now + EMPTY_SESSION_INTERVAL_NS, lambda later: self._begin_again(session.user, later)
+            )
 
-    def _again(self, user: Behaviour, now: int) -> None:
-        if user in self._seats and not self._stage.stopping:
+    def _begin_again(self, user: Behaviour, now: int) -> None:
+        if user in self._sessions and not self._context.stopping:
             self._begin(user, now)
 
     def _begin(self, user: Behaviour, now: int) -> None:
-        session = self._seats[user] = self._stage.begin(user, self)
+        session = self._sessions[user] = self._registry.begin(user, self)
         session.advance(None, now)
 
     def ready(self, session: Actor, now: int) -> None:
@@ -68,7 +75,7 @@ class _UserPool:
         raise NotImplementedError
 
 
-def send_after_think_time(stage: LoadContext, session: Actor, now: int) -> None:
+def send_after_think_time(context: LoadContext, session: Actor, now: int) -> None:
     """Send after the user's own waiting time."""
     wait = session.user.wait_time()
     if wait <= 0:
@@ -76,7 +83,7 @@ def send_after_think_time(stage: LoadContext, session: Actor, now: int) -> None:
         session.send(now)
     else:
         session.t_intended = now + round(wait * 1e9)
-        stage.engine.call_at(session.t_intended, session.wake)
+        context.event_loop.call_at(session.t_intended, session.wake)
 
 
 class ClosedWorkload(_UserPool):
@@ -84,15 +91,15 @@ class ClosedWorkload(_UserPool):
 
     def ready(self, session: Actor, now: int) -> None:
         """After the user's waiting time."""
-        send_after_think_time(self._stage, session, now)
+        send_after_think_time(self._context, session, now)
 
 
 class _Arrivals:
-    """Tells of each arrival when its time has come, until the load stops or no more come."""
+    """Hands over each arrival when its time has come, until the load stops or no more come."""
 
-    def __init__(self, stage: LoadContext, coming: Iterator[int], take: Callable[[int, int], None]) -> None:
-        self._stage = stage
-        self._coming = coming
+    def __init__(self, context: LoadContext, arrivals: Iterator[int], take: Callable[[int, int], None]) -> None:
+        self._context = context
+        self._arrivals = arrivals
         self._take = take
         self._next: int | None = None
 
@@ -102,15 +109,15 @@ class _Arrivals:
         self._wait()
 
     def _advance(self) -> None:
-        after_t0 = next(self._coming, None)
-        self._next = None if after_t0 is None else self._stage.t0 + after_t0
+        after_t0 = next(self._arrivals, None)
+        self._next = None if after_t0 is None else self._context.t0 + after_t0
 
     def _wait(self) -> None:
         if self._next is not None:
-            self._stage.engine.call_at(self._next, self._arrive)
+            self._context.event_loop.call_at(self._next, self._arrive)
 
     def _arrive(self, now: int) -> None:
-        if self._stage.stopping:
+        if self._context.stopping:
             return
         while self._next is not None and self._next <= now:
             self._take(self._next, now)
@@ -119,23 +126,23 @@ class _Arrivals:
 
 
 class OpenWorkload(_UserPool):
-    """Requests arrive by themselves; each goes to the session that has been idle for longest.
+    """Requests arrive on their own; each goes to the session that has been idle for longest.
 
-    Where none is idle the arrival queues, and its latency counts from the arrival all the same.
+    If none is idle the arrival queues, and its latency counts from the arrival all the same.
     """
 
-    def __init__(self, stage: LoadContext, arrivals: Iterator[int], rate: float) -> None:
-        super().__init__(stage)
-        self._arrivals = _Arrivals(stage, arrivals, self._take)
-        self._longest = max(1, round(rate * QUEUE_SECONDS))
+    def __init__(self, registry: SessionRegistry, arrivals: Iterator[int], rate: float) -> None:
+        super().__init__(registry)
+        self._arrivals = _Arrivals(registry.context, arrivals, self._take)
+        self._max_queue = max(1, round(rate * MAX_QUEUE_S))
         self._idle: deque[Actor] = deque()
         self._queue: deque[int] = deque()
-        self._turned_away = 0
+        self._rejected = 0
 
     @property
     def dropped(self) -> int:
         """The arrivals that found the queue full, and those that still wait when the load stops."""
-        return self._turned_away + (len(self._queue) if self._stage.stopping else 0)
+        return self._rejected + (len(self._queue) if self._context.stopping else 0)
 
     def start(self, now: int) -> None:
         """Begin the sessions, then the arrivals."""
@@ -149,13 +156,13 @@ class OpenWorkload(_UserPool):
                 session.t_intended = arrival
                 session.wake(now)
                 return
-        if len(self._queue) < self._longest:
+        if len(self._queue) < self._max_queue:
             self._queue.append(arrival)
         else:
-            self._turned_away += 1
+            self._rejected += 1
 
     def ready(self, session: Actor, now: int) -> None:
-        """At once where an arrival is waiting, else with one to come."""
+        """At once if an arrival is waiting, else with the next one to come."""
         if self._queue:
             session.t_intended = self._queue.popleft()
             session.send(now)
@@ -164,17 +171,18 @@ class OpenWorkload(_UserPool):
 
 
 class PartlyOpenWorkload:
-    """Sessions arrive by themselves; inside one, requests follow one another. It leaves when its generator ends."""
+    """Sessions arrive on their own; inside one, requests follow one another. It leaves when its generator ends."""
 
     dropped = 0
 
-    def __init__(self, stage: LoadContext, arrivals: Iterator[int], recruit: Callable[[], Behaviour]) -> None:
-        self._stage = stage
-        self._arrivals = _Arrivals(stage, arrivals, self._take)
-        self._recruit = recruit
+    def __init__(self, registry: SessionRegistry, arrivals: Iterator[int], new_user: Callable[[], Behaviour]) -> None:
+        self._registry = registry
+        self._context = registry.context
+        self._arrivals = _Arrivals(registry.context, arrivals, self._take)
+        self._new_user = new_user
 
     def join(self, user: Behaviour, now: int) -> None:
-        """Users that were spawned stand by; those that act are recruited, one for each arrival."""
+        """Users that were spawned stand by; those that act are made, one for each arrival."""
 
     def leave(self, user: Behaviour) -> None:
         """Nothing: see ``join``."""
@@ -184,7 +192,7 @@ class PartlyOpenWorkload:
         self._arrivals.start()
 
     def _take(self, arrival: int, now: int) -> None:
-        session = self._stage.begin(self._recruit(), self)
+        session = self._registry.begin(self._new_user(), self)
         session.t_intended = arrival
         session.advance(None, now)
 
@@ -193,7 +201,7 @@ class PartlyOpenWorkload:
         if session.requests == 0:
             session.send(now)
         else:
-            send_after_think_time(self._stage, session, now)
+            send_after_think_time(self._context, session, now)
 
-    def ended(self, session: Session, now: int) -> None:
+    def ended(self, session: Actor, now: int) -> None:
         """It has left."""

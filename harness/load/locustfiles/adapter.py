@@ -1,6 +1,6 @@
-"""A plain locustfile under the harness: loaded beside it (``-f theirs.py,plain.py``), this records Locust's requests.
+"""A plain locustfile under the harness: loaded beside it (``-f locustfile.py,adapter.py``), this records its requests.
 
-Nothing happens where no harness has started this process, or the file has session users: those record themselves.
+Nothing happens if no harness has started this process, or if the file has session users: those record themselves.
 """
 
 import os
@@ -18,9 +18,11 @@ from harness.load.recording.histograms import spool_writer
 from harness.load.recording.live_stats import Lag, LiveStats
 from harness.load.recording.meter import CpuMeter
 from harness.load.recording.recorder import Recorder, SpoolWriter, StringTable
-from harness.load.workers.control_socket import ControlSocket, Reporter, exit_process, quit_locust
-from harness.load.workers.load_runner import spawn
+from harness.load.workers.control_socket import ControlSocket
+from harness.load.workers.greenlets import spawn
 from harness.load.workers.master import Master
+from harness.load.workers.process_exit import exit_process, quit_locust
+from harness.load.workers.reporter import Reporter
 from harness.load.workers.transport import WorkerTransport
 from harness.observations.requests import NO_TIME, Method, Outcome
 from harness.observations.samples import Snapshot
@@ -29,26 +31,26 @@ STOP_TIMEOUT_S = 10
 
 
 class LocustfileAdapter:
-    """Holds Locust back until the harness says start, then records what it tells of its requests."""
+    """Holds Locust back until the harness starts the load, then records the requests that Locust reports."""
 
-    def __init__(self, environment: Any, link: ControlSocket | WorkerTransport, spool: SpoolWriter) -> None:
+    def __init__(self, environment: Any, control: ControlSocket | WorkerTransport, spool: SpoolWriter) -> None:
         self._environment = environment
-        self._link = link
+        self._control = control
         self._spool = spool
         self._names = StringTable(self._spool.write_name)
         self._lag = Lag(_later)
-        self._counts = LiveStats(self._lag, CpuMeter(_later))
+        self._live_stats = LiveStats(self._lag, CpuMeter(_later))
         self._lag.start(time.monotonic_ns())
-        self._recorder = Recorder(self._spool.write, self._counts.add)
+        self._recorder = Recorder(self._spool.write, self._live_stats.add)
         self._boots: dict[str, str] = {}
         self._t0 = self._sent = 0
         self._stopping = self._stopped = self._swept = False
-        self._deeds = self._link.deeds()
+        self._commands = self._control.commands()
 
     def hold(self) -> None:
         """Wait for the start; Locust spawns its users when this returns."""
-        self._link.say(Ready())
-        start = next((deed for deed in self._deeds if not self._noted(deed)), None)
+        self._control.send(Ready())
+        start = next((command for command in self._commands if not self._note_boot(command)), None)
         if not isinstance(start, StartLoad):
             exit_process(0)
         self._environment.host = start.url
@@ -57,27 +59,27 @@ class LocustfileAdapter:
         self._environment.runner.quit = self._environment.runner.stop
         self._begin(start)
         gevent.sleep(max(0.0, start.t0 / 1e9 - time.monotonic()))
-        self._counts.reset()
+        self._live_stats.reset()
         self._lag.reset()
         self._spawn(self._obey)
 
-    def attend(self) -> None:
+    def obey_master(self) -> None:
         """Obey the master, which holds the users back itself."""
         self._spawn(self._obey)
-        self._link.say(Ready())
+        self._control.send(Ready())
 
     def _begin(self, start: StartLoad) -> None:
         self._environment.events.request.add_listener(self._record)
         self._t0 = start.t0
         self._spool.set_window(start.warmup, start.duration)
-        self._spawn(self._link.report, start.t0, self._snapshot, lambda: self._stopped)
+        self._spawn(self._control.report, start.t0, self._snapshot, lambda: self._stopped)
         self._spawn(self._stop_at, start.t0 / 1e9 + start.duration)
 
     def _spawn(self, work: Any, *args: Any) -> None:
-        spawn(work, *args, died=self._link.died)
+        spawn(work, *args, on_error=self._control.report_failure)
 
-    def _record(self, request_type: str, name: str, response_time: float | None, **told: Any) -> None:
-        end, response, problem = time.monotonic_ns(), told.get("response"), told.get("exception")
+    def _record(self, request_type: str, name: str, response_time: float | None, **event: Any) -> None:
+        end, response, problem = time.monotonic_ns(), event.get("response"), event.get("exception")
         begin = end - round((response_time or 0.0) * 1e6)
         status = getattr(response, "status_code", None) or 0
         headers = getattr(response, "headers", None) or {}
@@ -102,16 +104,16 @@ class LocustfileAdapter:
             NO_TIME,
             end - self._t0,
             0,
-            told.get("response_length") or 0,
+            event.get("response_length") or 0,
         )
 
     def _snapshot(self) -> Snapshot:
         self._recorder.flush()
-        return self._counts.snapshot((time.monotonic_ns() - self._t0) / 1e9, self._sent, 0, 0, 0)
+        return self._live_stats.snapshot((time.monotonic_ns() - self._t0) / 1e9, self._sent, 0, 0, 0)
 
     def _obey(self) -> None:
-        for deed in self._deeds:
-            self._do(deed)
+        for command in self._commands:
+            self._execute(command)
         self._recorder.flush()
         if self._swept:
             vars(self._environment.runner).pop("quit", None)
@@ -119,25 +121,25 @@ class LocustfileAdapter:
         else:
             exit_process(0)
 
-    def _noted(self, deed: ControlCommand) -> bool:
-        if isinstance(deed, ReplicaStarting):
-            self._boots[deed.replica] = deed.boot
-        return isinstance(deed, ReplicaStarting)
+    def _note_boot(self, command: ControlCommand) -> bool:
+        if isinstance(command, ReplicaStarting):
+            self._boots[command.replica] = command.boot
+        return isinstance(command, ReplicaStarting)
 
-    def _do(self, deed: ControlCommand) -> None:
-        if self._noted(deed):
+    def _execute(self, command: ControlCommand) -> None:
+        if self._note_boot(command):
             return
-        if isinstance(deed, StartLoad):
-            self._begin(deed)
-            self._counts.reset()
-        elif isinstance(deed, StopLoad):
+        if isinstance(command, StartLoad):
+            self._begin(command)
+            self._live_stats.reset()
+        elif isinstance(command, StopLoad):
             self._spawn(self._stop)
-        elif isinstance(deed, StartSweep):
+        elif isinstance(command, StartSweep):
             self._spool.write_ledgers([])
             self._swept = True
             self._recorder.flush()
-            self._link.hand_over()
-            self._link.say(Swept(0))
+            self._control.upload_records()
+            self._control.send(Swept(0))
 
     def _stop_at(self, moment: float) -> None:
         gevent.sleep(max(0.0, moment - time.monotonic()))
@@ -155,39 +157,42 @@ def _later(t_ns: int, call: Callable[[int], None]) -> None:
 
 
 def _outcome(status: int, problem: object) -> Outcome:
-    """As for sessions, but without asking who replied: a service of somebody else's tells no replica."""
+    """As for sessions, but regardless of which replica replied: a user-supplied service does not name it."""
     if status >= 500:
         return Outcome.IN_DOUBT
     if status:  # an ok reply with a problem is one that the locustfile itself called a failure
         return Outcome.OK if status < 400 and problem is None else Outcome.FAILED
     if problem is None:
-        return Outcome.OK  # no HTTP: what the locustfile says counts
+        return Outcome.OK  # no HTTP: what the locustfile reports counts
     refused = isinstance(problem, ConnectionRefusedError) or "refused" in repr(problem).lower()
     return Outcome.FAILED if refused else Outcome.IN_DOUBT
 
 
-def hold_back(environment: Any, **_: Any) -> None:
-    """Once Locust is set up, and before it spawns anybody."""
-    if any(hasattr(kind, "session") for kind in environment.user_classes):
+def on_locust_init(environment: Any, **_: Any) -> None:
+    """Once Locust is set up, and before it spawns users."""
+    if any(hasattr(user_class, "session") for user_class in environment.user_classes):
         return
-    if orders := ProcessConfig.from_environment(os.environ):
-        if orders.workers:
-            Master(environment, orders).hold_until_start(STOP_TIMEOUT_S)
+    if config := ProcessConfig.from_environment(os.environ):
+        if config.workers:
+            Master(environment, config).hold_until_start(STOP_TIMEOUT_S)
             return
-        link = ControlSocket(orders.channel)
-        _check(orders.load, link)
-        LocustfileAdapter(environment, link, spool_writer(orders.spool, orders.records)).hold()
-    elif recruit := WorkerConfig.from_environment(os.environ):
-        courier = WorkerTransport(environment.runner, recruit)
-        told = courier.enlist()
-        _check(LoadPlan.from_dict(told.load), courier)
-        LocustfileAdapter(environment, courier, spool_writer(recruit.spool, told.records)).attend()
-        courier.join()
+        control = ControlSocket(config.channel)
+        _check(config.load, control)
+        LocustfileAdapter(environment, control, spool_writer(config.spool, config.records)).hold()
+    elif worker_config := WorkerConfig.from_environment(os.environ):
+        transport = WorkerTransport(environment.runner, worker_config)
+        assignment = transport.enlist()
+        _check(LoadPlan.from_dict(assignment.load), transport)
+        spool = spool_writer(worker_config.spool, assignment.records)
+        LocustfileAdapter(environment, transport, spool).obey_master()
+        transport.join()
 
 
-def _check(plan: LoadPlan, link: Reporter) -> None:
+def _check(plan: LoadPlan, reporter: Reporter) -> None:
     if plan.kind != "closed":
-        link.died(UsageError("a plain locustfile decides itself when it asks", "load=Sessions(concurrent=N)"))
+        reporter.report_failure(
+            UsageError("a plain locustfile decides itself when it sends requests", "load=Sessions(concurrent=N)")
+        )
 
 
-events.init.add_listener(hold_back)  # type: ignore[no-untyped-call] # Locust does not type its hooks
+events.init.add_listener(on_locust_init)  # type: ignore[no-untyped-call] # Locust does not type its hooks

@@ -9,15 +9,15 @@ from harness.load.http.client import Client, Request, Sleep
 from harness.load.http.cookies import Cookies
 from harness.load.http.response import NO_RESPONSE, Response
 from harness.load.http.wire import Encoder, HeadCache, ProtocolError, ResponseReader, key_line
-from harness.load.sessions.session import Behaviour
+from harness.load.sessions.behaviour import Behaviour
 from harness.oracle.operations import operation
 
-_REPLY_TIMEOUT_S = 10.0  # seconds for a reply
-_CHUNK = 1 << 16
+_REPLY_TIMEOUT_S = 10.0
+_CHUNK_BYTES = 1 << 16
 
 
 class ManualSession:
-    """A user's session outside of any load. ``cookies`` may be looked at and taken away."""
+    """A user's session outside of any load. ``cookies`` may be read and removed."""
 
     def __init__(self, user: Behaviour) -> None:
         self.user = user
@@ -25,16 +25,16 @@ class ManualSession:
         self.cookies: dict[str, str] = {}
         self._writes = 0
 
-    async def play(self, host: str, port: int, writes: int, most: int) -> int:
-        """Play ``most`` steps of the session, or until so many of its writes were answered well; how many were."""
-        steps, done = self.user.session(self.client), 0
+    async def play(self, host: str, port: int, writes: int, max_steps: int) -> int:
+        """Play steps of the session until ``writes`` writes were acknowledged; returns how many were."""
+        steps, acknowledged = self.user.session(self.client), 0
         with contextlib.suppress(StopIteration):
             step = next(steps)
-            for _ in range(most):
+            for _ in range(max_steps):
                 if isinstance(step, Request):
                     reply = await self.ask(host, port, step)
-                    done += step.writes is not None and reply.ok
-                    if done >= writes:
+                    acknowledged += step.writes is not None and reply.ok
+                    if acknowledged >= writes:
                         break
                     step = steps.send(reply)
                 elif isinstance(step, Sleep):
@@ -44,10 +44,10 @@ class ManualSession:
                     raise UsageError(
                         "a WebSocket cannot be played by hand", "harness run drives sessions that open one"
                     )
-        return done
+        return acknowledged
 
     async def look(self, host: str, port: int, without: str = "") -> object:
-        """What the final read shows, with all cookies or without one of them; None where it shows nothing."""
+        """What the final read shows, with all cookies or without one of them; None if it shows nothing."""
         request = self.user.final(self.client)
         if request is None:
             return None
@@ -62,14 +62,14 @@ class ManualSession:
         return (request.reads or self.user.observe)(reply) if reply.status else None
 
     async def ask(self, host: str, port: int, request: Request) -> Response:
-        """Send one request on a connection of its own; ``NO_REPLY`` where none came."""
+        """Send one request on a connection of its own; ``NO_RESPONSE`` if none came."""
         self._writes += request.writes is not None
         key = key_line(operation(0, 1, self._writes)) if request.writes is not None else b""
         lines = b"X-User: u1\r\nX-Writer: 1\r\n" + _line(self.cookies)
         data = Encoder(f"{host}:{port}").encode(request, lines, key)
         try:
             async with asyncio.timeout(_REPLY_TIMEOUT_S):
-                reply = await _exchanged(host, port, data, request.method)
+                reply = await _exchange(host, port, data, request.method)
         except (OSError, ProtocolError):  # TimeoutError is one of the former
             return NO_RESPONSE
         self._take(reply)
@@ -88,12 +88,12 @@ def _line(cookies: Mapping[str, str]) -> bytes:
     return f"Cookie: {pairs}\r\n".encode("latin-1") if pairs else b""
 
 
-async def _exchanged(host: str, port: int, data: bytes, method: str) -> Response:
+async def _exchange(host: str, port: int, data: bytes, method: str) -> Response:
     reader, writer = await asyncio.open_connection(host, port)
     with contextlib.closing(writer):
         writer.write(data)
-        inbox = ResponseReader(HeadCache())
-        while received := await reader.read(_CHUNK):
-            if (reply := inbox.feed(received, method)) is not None:
+        response_reader = ResponseReader(HeadCache())
+        while received := await reader.read(_CHUNK_BYTES):
+            if (reply := response_reader.feed(received, method)) is not None:
                 return reply
-        return inbox.end(method) or NO_RESPONSE
+        return response_reader.end(method) or NO_RESPONSE

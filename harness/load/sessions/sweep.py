@@ -2,7 +2,7 @@
 
 Few connections are shared by all sessions, each request with its own session's cookies; paced, so that the sweep itself
 breaks nothing. A read that does not come through is tried again later, and so is one that shows an anomaly: only what
-a second look confirms is lost, the rest was stale. When time is up, what is left stays unread.
+a second look confirms is lost, the rest was stale. When time is up, the remaining sessions stay unread.
 """
 
 from collections import deque
@@ -10,58 +10,62 @@ from collections.abc import Callable
 
 from harness.load.http.event_loop import MS, Connection, Failure
 from harness.load.http.response import NO_RESPONSE, Response
-from harness.load.sessions.session import LoadContext, PreparedRequest, Session, outcome_of, record
-from harness.observations.requests import SWEEP, Anomaly, Outcome
-from harness.oracle.observed import Observed, Tally
+from harness.load.sessions.classifier import Reading
+from harness.load.sessions.records import record
+from harness.load.sessions.registry import SessionRegistry
+from harness.load.sessions.request import PreparedRequest
+from harness.load.sessions.session import Session
+from harness.observations.requests import SWEEP, Outcome
 
-LANES = 16
-TRIES = 5
-FORCED_TRIES = 20  # a login forced by one replica need not be by the next, and asking again costs next to nothing
-RETRY_NS = 200 * MS
+MAX_CONNECTIONS = 16
+MAX_TRIES = 5
+MAX_FORCED_TRIES = 20  # a login forced by one replica need not be by the next, and asking again costs next to nothing
+RETRY_INTERVAL_NS = 200 * MS
 TIMEOUT_NS = 5_000 * MS
 #: Beyond the time that its rate asks for, the sweep may take this much.
 GRACE_NS = 60_000 * MS
+_UNREAD: Reading = (Outcome.IN_DOUBT, None, False)
 
 
 class FinalSweep:
-    """Reads every session of a stage; calls ``done()`` once, after the last."""
+    """Reads every session of a registry; calls ``done()`` once, after the last."""
 
-    def __init__(self, stage: LoadContext, rate: float, done: Callable[[], None]) -> None:
-        self.stage = stage
+    def __init__(self, registry: SessionRegistry, rate: float, done: Callable[[], None]) -> None:
+        self.context = registry.context
         self._gap = round(1e9 / rate)
         self._done = done
-        self._waiting = deque((0, 1, session) for session in stage.sessions)
-        self._left = len(self._waiting)
+        self._waiting = deque((0, 1, session) for session in registry.sessions)
+        self._remaining = len(self._waiting)
         self._slot = self._deadline = 0
 
     def start(self, now: int) -> None:
-        """Begin to read; from here on the stage sends nothing of its own."""
+        """Begin to read; from here on the load sends nothing of its own."""
         self._slot = now
-        self._deadline = now + GRACE_NS + 2 * self._gap * self._left
-        if not self._left:
+        self._deadline = now + GRACE_NS + 2 * self._gap * self._remaining
+        if not self._remaining:
             self._done()
-        for _ in range(min(LANES, self._left)):
+        for _ in range(min(MAX_CONNECTIONS, self._remaining)):
             _Reader(self).next(now)
 
     def take(self, now: int) -> tuple[int, int, Session] | None:
-        """The next read: when, which try, and of which session."""
+        """The next read: when, which try, and of which session; None if there is none."""
         if not self._waiting:
             return None
         earliest, attempt, session = self._waiting.popleft()
         self._slot = max(self._slot + self._gap, now)
         return max(self._slot, earliest), attempt, session
 
-    def again(self, attempt: int, session: Session, now: int, wait: int, most: int = TRIES) -> bool:
-        """Queue another try, ``wait`` ns from now at the earliest; False where there have been ``most``."""
-        if attempt >= most or now > self._deadline:
+    def retry(self, attempt: int, session: Session, now: int, wait: int, max_tries: int = MAX_TRIES) -> bool:
+        """Queue another try, ``wait`` ns from now at the earliest; False if there have been ``max_tries``."""
+        if attempt >= max_tries or now > self._deadline:
             return False
         self._waiting.append((now + wait, attempt + 1, session))
         return True
 
-    def finished(self) -> None:
-        """One session has been judged."""
-        self._left -= 1
-        if self._left == 0:
+    def finish_session(self) -> None:
+        """Count one session that has been judged."""
+        self._remaining -= 1
+        if self._remaining == 0:
             self._done()
 
 
@@ -70,75 +74,77 @@ class _Reader:
 
     def __init__(self, sweep: FinalSweep) -> None:
         self._sweep = sweep
-        self._lane = Connection(sweep.stage.engine, self, TIMEOUT_NS)
+        self._connection = Connection(sweep.context.event_loop, self, TIMEOUT_NS)
         self._session: Session | None = None
-        self._form: PreparedRequest | None = None  # what is being read
+        self._prepared: PreparedRequest | None = None  # what is being read
         self._attempt = self._due = 0
 
     def next(self, now: int) -> None:
-        """Take the next read, if any is left."""
+        """Take the next read, if there is one."""
         task = self._sweep.take(now)
         if task is None:
-            self._lane.close()
+            self._connection.close()
             return
         self._due, self._attempt, self._session = task
-        self._sweep.stage.engine.call_at(self._due, self._read)
+        self._sweep.context.event_loop.call_at(self._due, self._read)
 
     def _read(self, now: int) -> None:
         session = self._session
         assert session is not None  # noqa: S101 - set by ``next``
-        form = self._form = self._final(session)
-        if form is None:
-            self._judge(NO_RESPONSE, Outcome.IN_DOUBT, None, now)
+        prepared = self._prepared = self._prepare(session)
+        if prepared is None:
+            self._judge(NO_RESPONSE, _UNREAD, now)
             return
-        self._lane.probe()
-        self._lane.send(form.plain, form.request.method, False, now)  # the sweep itself tries again, and counts
+        self._connection.probe()
+        # Not repeatable: the sweep itself tries again, and counts.
+        self._connection.send(prepared.plain, prepared.request.method, False, now)
 
-    def _final(self, session: Session) -> PreparedRequest | None:
-        """The session's final read; None where it has none, or one that cannot be sent."""
-        stage = self._sweep.stage
+    def _prepare(self, session: Session) -> PreparedRequest | None:
+        """The session's final read; None if it has none, or one that cannot be sent."""
+        context = self._sweep.context
         try:
             request = session.user.final(session.client)
-            return None if request is None else stage.form(request, session.lines)
+            return None if request is None else context.prepare(request, session.lines)
         except Exception as problem:
-            stage.complain("final() raised", problem)
+            context.log_once("final() raised", problem)
             return None
 
     def on_response(self, reply: Response, t_end: int) -> None:
         """Judge by the reply; one that says nothing of the session is asked for again."""
-        session, form = self._session, self._form
-        assert session is not None and form is not None  # noqa: S101 - a reply answers a read
+        session, prepared = self._session, self._prepared
+        assert session is not None and prepared is not None  # noqa: S101 - a reply answers a read
         session.take_cookies(reply)
-        forced = session.is_forced_login(reply)
-        outcome = Outcome.FAILED if forced else outcome_of(reply)
-        if outcome is Outcome.IN_DOUBT and self._sweep.again(self._attempt, session, t_end, RETRY_NS * self._attempt):
-            self.next(t_end)
+        reading = session.classifier.read(prepared.request, reply)
+        if reading[0] is Outcome.IN_DOUBT and self._retry_later(session, t_end):
             return
-        observed = session.observed(form.request, reply, forced) if forced or outcome is Outcome.OK else None
-        self._judge(reply, outcome, observed, t_end, forced)
+        self._judge(reply, reading, t_end)
 
     def on_failure(self, failure: Failure, t_end: int) -> None:
         """Try again, a few times."""
         session = self._session
         assert session is not None  # noqa: S101 - set by ``next``
-        if self._sweep.again(self._attempt, session, t_end, RETRY_NS * self._attempt):
-            self.next(t_end)
-        else:
-            self._judge(NO_RESPONSE, Outcome.IN_DOUBT, None, t_end)
+        if not self._retry_later(session, t_end):
+            self._judge(NO_RESPONSE, _UNREAD, t_end)
 
-    def _judge(
-        self, reply: Response, outcome: Outcome, observed: Tally | Observed | None, t_end: int, forced: bool = False
-    ) -> None:
-        session, stage, lane = self._session, self._sweep.stage, self._lane
+    def _retry_later(self, session: Session, now: int) -> bool:
+        """Queue another try and take the next read; False if there were enough tries."""
+        if not self._sweep.retry(self._attempt, session, now, RETRY_INTERVAL_NS * self._attempt):
+            return False
+        self.next(now)
+        return True
+
+    def _judge(self, reply: Response, reading: Reading, t_end: int) -> None:
+        session, context, connection = self._session, self._sweep.context, self._connection
         assert session is not None  # noqa: S101 - set by ``next``
-        t, boot = t_end - stage.t0, stage.boot_of(reply.head)
-        anomaly = session.ledger.final(outcome, observed, boot, t)
-        if forced:
-            anomaly = max(anomaly, session.ledger.forced_login(t, boot))
-        if self._form is not None:
-            lane.attempts = self._attempt
-            record(session, lane, self._form, 0, reply, outcome, Anomaly(anomaly), SWEEP, self._due, t_end)
-        wait, most = (0, FORCED_TRIES) if forced else (RETRY_NS, TRIES)  # what lags gets time to catch up
-        if not (anomaly and self._sweep.again(self._attempt, session, t_end, wait, most)):
-            self._sweep.finished()
+        outcome, _, forced = reading
+        anomaly = session.classifier.classify_final(reading, reply.head, t_end)
+        if self._prepared is not None:
+            connection.attempts = self._attempt
+            record(
+                context, session.number, connection, self._prepared, 0, reply, outcome, anomaly, SWEEP, self._due, t_end
+            )
+        # What lags behind gets time to catch up; a forced login is tried at once on the next replica.
+        wait, max_tries = (0, MAX_FORCED_TRIES) if forced else (RETRY_INTERVAL_NS, MAX_TRIES)
+        if not (anomaly and self._sweep.retry(self._attempt, session, t_end, wait, max_tries)):
+            self._sweep.finish_session()
         self.next(t_end)

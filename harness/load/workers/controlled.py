@@ -1,6 +1,7 @@
-"""Sessions loaded under orders, the harness's or a master's: start, stop, sweep; snapshots back."""
+"""Sessions loaded under the commands of the harness or of a master: start, stop, sweep; snapshots back."""
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 import gevent
@@ -9,74 +10,83 @@ from harness.load.control.channel import ControlCommand, Ready, ReplicaStarting,
 from harness.load.control.plan import WHOLE_LOAD, LoadPlan, ProcessConfig, Shard, WorkerConfig
 from harness.load.recording.histograms import spool_writer
 from harness.load.recording.recorder import Recorder, SpoolWriter, StringTable
-from harness.load.workers.control_socket import ControlSocket, exit_process, quit_locust
-from harness.load.workers.load_runner import LoadRunner, spawn
+from harness.load.workers.control_socket import ControlSocket
+from harness.load.workers.greenlets import spawn
+from harness.load.workers.load_runner import LoadRunner
+from harness.load.workers.process_exit import exit_process, quit_locust
 from harness.load.workers.transport import WorkerTransport
 
 
 class ControlledRunner:
-    """Obeys whoever gives the orders for the session users of one Locust process."""
+    """Runs the session users of one Locust process as the harness, or a master, commands."""
 
     def __init__(
         self,
         environment: Any,
-        link: ControlSocket | WorkerTransport,
+        control: ControlSocket | WorkerTransport,
         spool: SpoolWriter,
         plan: LoadPlan,
         *,
         seed: int,
-        share: Shard,
+        shard: Shard,
     ) -> None:
         self._environment = environment
-        self._link = link
+        self._control = control
         self._spool = spool
         names = StringTable(spool.write_name)
-        self.venue = LoadRunner(environment, plan, seed, names, Recorder(spool.write), share=share)
+        self.load_runner = LoadRunner(environment, plan, seed, names, Recorder(spool.write), shard=shard)
         self._stopping = self._stopped = self._swept = False
-        environment.events.spawning_complete.add_listener(self._spawned)
-        spawn(self.venue.engine.run, died=link.died)
-        spawn(self._obey, died=link.died)
+        environment.events.spawning_complete.add_listener(self._on_spawning_complete)
+        self._spawn(self.load_runner.event_loop.run)
+        self._spawn(self._obey)
 
     @classmethod
-    def ordered(cls, environment: Any, orders: ProcessConfig) -> "ControlledRunner":
-        """By the harness itself."""
-        link, spool = ControlSocket(orders.channel), spool_writer(orders.spool, orders.records)
-        return cls(environment, link, spool, orders.load, seed=orders.seed, share=WHOLE_LOAD)
+    def from_process_config(cls, environment: Any, config: ProcessConfig) -> "ControlledRunner":
+        """One that the harness itself commands."""
+        control, spool = ControlSocket(config.channel), spool_writer(config.spool, config.records)
+        return cls(environment, control, spool, config.load, seed=config.seed, shard=WHOLE_LOAD)
 
     @classmethod
-    def recruited(cls, environment: Any, recruit: WorkerConfig) -> "ControlledRunner":
-        """By a master, which says what its part is."""
-        courier = WorkerTransport(environment.runner, recruit)
-        told = courier.enlist()
-        spool, share = spool_writer(recruit.spool, told.records), Shard(told.nth, told.of)
-        worker = cls(environment, courier, spool, LoadPlan.from_dict(told.load), seed=told.seed, share=share)
-        courier.join()
+    def from_worker_config(cls, environment: Any, config: WorkerConfig) -> "ControlledRunner":
+        """One that a master commands, which also assigns its part of the load."""
+        transport = WorkerTransport(environment.runner, config)
+        assignment = transport.enlist()
+        spool, shard = spool_writer(config.spool, assignment.records), Shard(assignment.nth, assignment.of)
+        plan = LoadPlan.from_dict(assignment.load)
+        worker = cls(environment, transport, spool, plan, seed=assignment.seed, shard=shard)
+        transport.join()
         return worker
 
-    def _spawned(self, **_: Any) -> None:
-        self._link.say(Ready())
+    def _spawn(self, work: Callable[..., None], *args: Any) -> None:
+        spawn(work, *args, on_error=self._control.report_failure)
+
+    def _on_spawning_complete(self, **_: Any) -> None:
+        self._control.send(Ready())
 
     def _obey(self) -> None:
-        for deed in self._link.deeds():
-            self._do(deed)
-        self.venue.recorder.flush()
+        for command in self._control.commands():
+            self._execute(command)
+        self.load_runner.recorder.flush()
         if self._swept:
             quit_locust(self._environment)
         else:
             exit_process(0)
 
-    def _do(self, deed: ControlCommand) -> None:
-        if isinstance(deed, ReplicaStarting):
-            self.venue.boots[deed.replica] = deed.boot
-        elif isinstance(deed, StartLoad):
-            self._spool.set_window(deed.warmup, deed.duration)
-            self.venue.begin(deed.url, deed.t0)
-            spawn(self._link.report, deed.t0, self.venue.snapshot, lambda: self._stopped, died=self._link.died)
-            spawn(self._stop_at, deed.t0 / 1e9 + deed.duration, died=self._link.died)
-        elif isinstance(deed, StopLoad):
-            spawn(self._stop, died=self._link.died)
-        elif isinstance(deed, StartSweep):
-            spawn(self._sweep, deed.rate, died=self._link.died)
+    def _execute(self, command: ControlCommand) -> None:
+        if isinstance(command, ReplicaStarting):
+            self.load_runner.boots[command.replica] = command.boot
+        elif isinstance(command, StartLoad):
+            self._start(command)
+        elif isinstance(command, StopLoad):
+            self._spawn(self._stop)
+        elif isinstance(command, StartSweep):
+            self._spawn(self._sweep, command.rate)
+
+    def _start(self, start: StartLoad) -> None:
+        self._spool.set_window(start.warmup, start.duration)
+        self.load_runner.begin(start.url, start.t0)
+        self._spawn(self._control.report, start.t0, self.load_runner.snapshot, lambda: self._stopped)
+        self._spawn(self._stop_at, start.t0 / 1e9 + start.duration)
 
     def _stop_at(self, moment: float) -> None:
         gevent.sleep(max(0.0, moment - time.monotonic()))
@@ -85,12 +95,12 @@ class ControlledRunner:
     def _stop(self) -> None:
         if not self._stopping:
             self._stopping = True
-            self.venue.drain()
+            self.load_runner.drain()
             self._stopped = True
 
     def _sweep(self, rate: float) -> None:
-        stage = self.venue.sweep(rate)
-        self._spool.write_ledgers([session.ledger.testimony() for session in stage.sessions])
+        histories = self.load_runner.sweep(rate)
+        self._spool.write_ledgers(histories)
         self._swept = True
-        self._link.hand_over()
-        self._link.say(Swept(len(stage.sessions)))
+        self._control.upload_records()
+        self._control.send(Swept(len(histories)))

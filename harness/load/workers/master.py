@@ -1,4 +1,4 @@
-"""The master of several load processes: it drives nothing, passes the harness's deeds on and sums up the answers."""
+"""The master of several load processes: it drives nothing, passes the harness's commands on and sums up the answers."""
 
 import time
 from dataclasses import replace
@@ -15,7 +15,7 @@ from harness.load import _locust_import  # noqa: F401 - before Locust
 
 import locust.runners
 
-from harness.common.errors import HarnessError, UntrustedError, UsageError
+from harness.common.errors import UntrustedError, UsageError
 from harness.load.control.channel import (
     Assignment,
     Broken,
@@ -36,41 +36,42 @@ from harness.load.control.channel import (
     encode,
 )
 from harness.load.control.plan import ProcessConfig
-from harness.load.workers.control_socket import ControlSocket, exit_process, quit_locust
-from harness.load.workers.load_runner import spawn
-from harness.load.workers.reliable_channel import ACK, MESSAGE, RETRANSMIT_INTERVAL_S, Letter, ReliableChannel
-from harness.load.workers.transport import machine
+from harness.load.workers.clock_offset import machine_id
+from harness.load.workers.control_socket import ControlSocket
+from harness.load.workers.greenlets import spawn
+from harness.load.workers.process_exit import exit_process, quit_locust
+from harness.load.workers.reliable_channel import ACK, MESSAGE, RETRANSMIT_INTERVAL_S, Payload, ReliableChannel
 from harness.load.workers.worker_pool import Worker, WorkerPool
 from harness.observations.samples import Snapshot
 
-#: A worker that says nothing for so long is lost: one that only writes down its ledgers is not.
+#: A worker that is silent for so long is lost. One that writes down its ledgers is silent for less.
 SILENCE_TIMEOUT_S = 30
 
 
 class Master:
     """Obeys the channel on behalf of the workers of one Locust master."""
 
-    def __init__(self, environment: Any, orders: ProcessConfig) -> None:
+    def __init__(self, environment: Any, config: ProcessConfig) -> None:
         self._environment = environment
-        self._orders = orders
-        self._link = ControlSocket(orders.channel)
-        self._crew = WorkerPool(orders.workers)
+        self._config = config
+        self._control = ControlSocket(config.channel)
+        self._pool = WorkerPool(config.workers)
         self._by_client: dict[str, Worker] = {}
-        self._posts: dict[str, ReliableChannel] = {}
-        self._early: list[ControlCommand] = []  # what was asked for before all had come
-        self._here = machine()
+        self._channels: dict[str, ReliableChannel] = {}
+        self._replicas_starting: list[ControlCommand] = []  # for workers that have yet to come
+        self._machine = machine_id()
         self._complete = Event()
         self._started = Event()
-        self._n = 0
+        self._snapshot_count = 0
         self._start: StartLoad | None = None
-        self._told: set[type[ControlEvent]] = set()
-        # Locust gives a worker up after three seconds, and with the last one stops the load: a busy one is not dead.
+        self._sent_once: set[type[ControlEvent]] = set()
+        # Locust gives a worker up after three seconds, and stops the load with the last one. A busy worker is not dead.
         locust.runners.HEARTBEAT_LIVENESS = SILENCE_TIMEOUT_S
         runner = environment.runner
-        runner.register_message(MESSAGE, self._on_letter)
-        runner.register_message(ACK, self._on_receipt)
-        spawn(self._obey, died=self._link.died)
-        spawn(self._keep_in_touch, died=self._link.died)
+        runner.register_message(MESSAGE, self._on_message)
+        runner.register_message(ACK, self._on_ack)
+        for work in (self._obey, self._heartbeat):
+            spawn(work, on_error=self._control.report_failure)
 
     def hold(self) -> None:
         """Wait until all workers have their part; Locust spawns users when this returns."""
@@ -79,7 +80,7 @@ class Master:
     def hold_until_start(self, stop_timeout: float) -> None:
         """The same, and until T0: for users that begin as soon as they are there, and may take so long to end."""
         self.hold()
-        self._tell_once(Ready())
+        self._send_once(Ready())
         self._started.wait()
         # A shape that has ended may stop the load; the process ends when the harness says so.
         self._environment.runner.quit = self._environment.runner.stop
@@ -92,157 +93,161 @@ class Master:
     # What the harness asks for.
 
     def _obey(self) -> None:
-        for deed in self._link.deeds():
-            self._do(deed)
-        if self._crew.swept is None:
+        for command in self._control.commands():
+            self._execute(command)
+        if self._pool.sessions_swept is None:
             exit_process(0)
         vars(self._environment.runner).pop("quit", None)
         quit_locust(self._environment)
 
-    def _do(self, deed: ControlCommand) -> None:
-        if isinstance(deed, WorkerExited):
-            self._gone(deed)
+    def _execute(self, command: ControlCommand) -> None:
+        if isinstance(command, WorkerExited):
+            self._on_worker_exit(command)
             return
-        if isinstance(deed, StartLoad):
-            self._begin(deed)
-        elif isinstance(deed, StartSweep):
-            deed = StartSweep(deed.rate / max(1, len(self._crew.alive)))
-        if isinstance(deed, ReplicaStarting):
-            self._early.append(deed)
-        for worker in self._crew.alive:
-            _pass_on(worker, deed)
+        if isinstance(command, StartLoad):
+            self._begin(command)
+        elif isinstance(command, StartSweep):
+            command = StartSweep(command.rate / max(1, len(self._pool.alive)))
+        if isinstance(command, ReplicaStarting):
+            self._replicas_starting.append(command)
+        for worker in self._pool.alive:
+            _send_command(worker, command)
 
     def _begin(self, start: StartLoad) -> None:
-        elsewhere = next((w.host for w in self._crew.workers if w.elsewhere), None)
-        if elsewhere and start.is_loopback:
+        remote_host = next((worker.host for worker in self._pool.workers if worker.remote), None)
+        if remote_host and start.is_loopback:
             raise UsageError(
-                f"{start.url} is this machine's own: the worker on {elsewhere} cannot load it",
+                f"{start.url} is this machine's own: the worker on {remote_host} cannot load it",
                 'workers elsewhere load a Url("http://HOST:PORT") that they can reach',
             )
         self._start = start
         self._started.set()
-        spawn(self._link.report, start.t0, self._snapshot, lambda: self._crew.stopped, died=self._link.died)
+        spawn(
+            self._control.report,
+            start.t0,
+            self._snapshot,
+            lambda: self._pool.stopped,
+            on_error=self._control.report_failure,
+        )
 
     def _snapshot(self) -> Snapshot:
         assert self._start is not None  # noqa: S101 - nothing is reported before
-        self._n += 1
-        return self._crew.snapshot(self._n, (time.monotonic_ns() - self._start.t0) / 1e9)
+        self._snapshot_count += 1
+        return self._pool.snapshot(self._snapshot_count, (time.monotonic_ns() - self._start.t0) / 1e9)
 
-    # What workers say.
+    # What workers report.
 
-    def _on_letter(self, environment: Any, msg: Any) -> None:
-        self._post_of(msg.node_id).take(msg.data)
+    def _on_message(self, environment: Any, msg: Any) -> None:
+        self._channel_of(msg.node_id).on_message(msg.data)
 
-    def _on_receipt(self, environment: Any, msg: Any) -> None:
-        self._post_of(msg.node_id).acknowledged(msg.data)
+    def _on_ack(self, environment: Any, msg: Any) -> None:
+        self._channel_of(msg.node_id).on_ack(msg.data)
 
-    def _post_of(self, client: str) -> ReliableChannel:
-        if client not in self._posts:
+    def _channel_of(self, client: str) -> ReliableChannel:
+        if client not in self._channels:
             send = self._environment.runner.send_message
-            self._posts[client] = ReliableChannel(
-                lambda kind, data: send(kind, data, client), lambda letter: self._deliver(client, letter)
+            self._channels[client] = ReliableChannel(
+                lambda kind, data: send(kind, data, client), lambda payload: self._deliver(client, payload)
             )
-        return self._posts[client]
+        return self._channels[client]
 
-    def _deliver(self, client: str, letter: Letter) -> None:
+    def _deliver(self, client: str, payload: Payload) -> None:
         try:
-            if "word" in letter:
-                self._hear(client, decode_event(letter["word"]))
+            if "event" in payload:
+                self._dispatch(client, decode_event(payload["event"]))
             else:
-                self._keep(self._by_client[client], letter)
+                self._append_records(self._by_client[client], payload)
         except Exception as problem:
-            self._link.died(problem)
+            self._control.report_failure(problem)
 
-    def _hear(self, client: str, word: ControlEvent) -> None:
-        if isinstance(word, Hello):
-            self._enlist(client, word)
+    def _dispatch(self, client: str, event: ControlEvent) -> None:
+        if isinstance(event, Hello):
+            self._assign(client, event)
             return
         worker = self._by_client[client]
-        if isinstance(word, ClockRequest):
-            _pass_on(worker, ClockReply(word.sent, time.monotonic_ns()))
-        elif isinstance(word, Snapshot):
-            core = None if word.core is None else f"{word.core} of {worker.name} on {worker.host}"
-            worker.last = replace(word, core=core)
-        elif isinstance(word, Broken):
-            self._link.say(replace(word, message=f"{worker.name}: {word.message}"))
-        elif isinstance(word, Joined):
+        if isinstance(event, ClockRequest):
+            _send_command(worker, ClockReply(event.sent, time.monotonic_ns()))
+        elif isinstance(event, Snapshot):
+            core = None if event.core is None else f"{event.core} of {worker.name} on {worker.host}"
+            worker.last_snapshot = replace(event, core=core)
+        elif isinstance(event, Broken):
+            self._control.send(replace(event, message=f"{worker.name}: {event.message}"))
+        elif isinstance(event, Joined):
             worker.joined = True
-            self._link.say(replace(word, worker=worker.name))
-            self._complete_now()
+            self._control.send(replace(event, worker=worker.name))
+            self._finish_joining()
         else:
-            worker.said[type(word)] = word
-            self._proceed()
+            worker.events[type(event)] = event
+            self._report_progress()
 
-    def _enlist(self, client: str, hello: Hello) -> None:
+    def _assign(self, client: str, hello: Hello) -> None:
         if hello.version != __version__:
             what = f"the worker on {hello.host} has harness {hello.version}, its master {__version__}"
             raise UsageError(what, "install the same version on both")
-        place = self._crew.place(hello.nth)
-        if place is None:
+        index = self._pool.free_index(hello.nth)
+        if index is None:
             self._environment.runner.send_message("quit", None, client)  # one more than was expected
             return
-        worker = Worker(place, hello.host, self._posts[client], f"worker-{place + 1}", hello.machine != self._here)
-        self._crew.workers.append(worker)
+        remote = hello.machine != self._machine
+        worker = Worker(index, hello.host, self._channels[client], f"worker-{index + 1}", remote)
+        self._pool.workers.append(worker)
         self._by_client[client] = worker
-        orders, sends = self._orders, not hello.nth
-        load = (orders.load.with_trace_times() if sends else orders.load).to_dict()
-        told = (load, orders.seed, self._here, sends, orders.records)
-        _pass_on(worker, Assignment(place, self._crew.size, *told))
+        config, sends = self._config, not hello.nth
+        load = (config.load.with_trace_times() if sends else config.load).to_dict()
+        _send_command(
+            worker, Assignment(index, self._pool.size, load, config.seed, self._machine, sends, config.records)
+        )
 
-    def _complete_now(self) -> None:
-        if self._crew.complete:
-            for worker in self._crew.alive:
-                for deed in self._early:
-                    _pass_on(worker, deed)
+    def _finish_joining(self) -> None:
+        if self._pool.complete:
+            for worker in self._pool.alive:
+                for command in self._replicas_starting:
+                    _send_command(worker, command)
             self._complete.set()
 
-    def _keep(self, worker: Worker, letter: Letter) -> None:
-        """Append a piece of the spool of a worker that lies elsewhere."""
-        directory = self._orders.spool / worker.name
+    def _append_records(self, worker: Worker, payload: Payload) -> None:
+        """Append to the spool of a worker that is on another machine."""
+        directory = self._config.spool / worker.name
         directory.mkdir(parents=True, exist_ok=True)
-        with (directory / Path(letter["file"]).name).open("ab") as file:
-            file.write(letter["piece"])
+        with (directory / Path(payload["file"]).name).open("ab") as file:
+            file.write(payload["chunk"])
 
-    def _proceed(self) -> None:
-        """Tell the harness what all workers have said by now."""
-        if self._crew.ready:
-            self._tell_once(Ready())
-        swept = self._crew.swept
+    def _report_progress(self) -> None:
+        """Report to the harness what all workers have reported by now."""
+        if self._pool.ready:
+            self._send_once(Ready())
+        swept = self._pool.sessions_swept
         if swept is not None:
-            self._tell_once(Swept(swept))
+            self._send_once(Swept(swept))
 
-    def _tell_once(self, word: ControlEvent) -> None:
-        if type(word) not in self._told:
-            self._told.add(type(word))
-            self._link.say(word)
+    def _send_once(self, event: ControlEvent) -> None:
+        if type(event) not in self._sent_once:
+            self._sent_once.add(type(event))
+            self._control.send(event)
 
-    # Workers that die.
+    # Workers that are lost.
 
-    def _keep_in_touch(self) -> None:
+    def _heartbeat(self) -> None:
         while True:
             gevent.sleep(RETRANSMIT_INTERVAL_S)
-            for worker in self._crew.alive:
-                worker.post.again()
-                if worker.post.silent_s > SILENCE_TIMEOUT_S and Swept not in worker.said:
-                    self._lose(worker, f"it has said nothing for {SILENCE_TIMEOUT_S} s")
+            for worker in self._pool.alive:
+                worker.channel.retransmit()
+                if worker.channel.silent_s > SILENCE_TIMEOUT_S and Swept not in worker.events:
+                    self._lose(worker, f"it has been silent for {SILENCE_TIMEOUT_S} s")
 
-    def _gone(self, gone: WorkerExited) -> None:
-        found = [worker for worker in self._crew.alive if worker.name == gone.worker]
-        if not found:
-            raise UntrustedError(f"{gone.worker} ended before it took part: {gone.why}")
-        self._lose(found[0], gone.why)
+    def _on_worker_exit(self, exited: WorkerExited) -> None:
+        worker = next((worker for worker in self._pool.alive if worker.name == exited.worker), None)
+        if worker is None:
+            raise UntrustedError(f"{exited.worker} ended before it took part: {exited.why}")
+        self._lose(worker, exited.why)
 
     def _lose(self, worker: Worker, why: str) -> None:
         worker.lost = True
-        self._link.say(WorkerLost(worker.name, worker.host, why, worker.last.sessions))
-        if self._start is None or not self._crew.alive:
-            raise _no_load(worker, why)
-        self._proceed()
+        self._control.send(WorkerLost(worker.name, worker.host, why, worker.last_snapshot.sessions))
+        if self._start is None or not self._pool.alive:
+            raise UntrustedError(f"there is no load without {worker.name} on {worker.host}: {why}")
+        self._report_progress()
 
 
-def _no_load(worker: Worker, why: str) -> HarnessError:
-    return UntrustedError(f"there is no load without {worker.name} on {worker.host}: {why}")
-
-
-def _pass_on(worker: Worker, deed: ControlCommand) -> None:
-    worker.post.post({"deed": encode(deed)})
+def _send_command(worker: Worker, command: ControlCommand) -> None:
+    worker.channel.send({"command": encode(command)})

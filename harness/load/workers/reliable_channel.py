@@ -1,4 +1,4 @@
-"""Letters between a worker and its master: numbered, acknowledged, each delivered once and in order.
+"""Messages between a worker and its master: numbered, acknowledged, each delivered once and in order.
 
 They ride on Locust's own messages, which a reset of its connection may swallow, repeat or overtake.
 """
@@ -14,61 +14,62 @@ from harness.load import _locust_import  # noqa: F401 - before Locust
 
 from locust.exception import RPCError
 
-MESSAGE, ACK = "harness_letter", "harness_receipt"
-#: So often what was not acknowledged is sent again, and each end tells that it is there.
+#: Locust's types of messages.
+MESSAGE, ACK = "harness_message", "harness_ack"
+#: How often a message that was not acknowledged is sent again, and each end shows that it is alive.
 RETRANSMIT_INTERVAL_S = 1.0
 
-Letter = Mapping[str, Any]
+Payload = Mapping[str, Any]
 
 
 class ReliableChannel:
-    """One end of the way. ``send(type, data)`` may lose what it is given; ``deliver`` gets what the other end posts."""
+    """One end. ``transmit(type, data)`` may lose what it is given; ``deliver`` gets what the other end sends."""
 
-    def __init__(self, send: Callable[[str, Any], None], deliver: Callable[[Letter], None]) -> None:
-        self._send = send
+    def __init__(self, transmit: Callable[[str, Any], None], deliver: Callable[[Payload], None]) -> None:
+        self._transmit = transmit
         self._deliver = deliver
         self._sent = self._received = 0
-        self._waiting: deque[tuple[int, Letter]] = deque()
-        self._heard = time.monotonic()
+        self._unacknowledged: deque[tuple[int, Payload]] = deque()
+        self._last_received = time.monotonic()
 
     @property
-    def waiting(self) -> int:
-        """How many letters the other end has not acknowledged."""
-        return len(self._waiting)
+    def unacknowledged(self) -> int:
+        """How many messages the other end has not acknowledged."""
+        return len(self._unacknowledged)
 
     @property
     def silent_s(self) -> float:
-        """For how long the other end has said nothing."""
-        return time.monotonic() - self._heard
+        """For how long nothing has come from the other end."""
+        return time.monotonic() - self._last_received
 
-    def post(self, letter: Letter) -> None:
-        """Send a letter; again, until it is acknowledged."""
+    def send(self, payload: Payload) -> None:
+        """Send a message; again, until it is acknowledged."""
         self._sent += 1
-        self._waiting.append((self._sent, letter))
-        self._try(MESSAGE, {"n": self._sent, "letter": letter})
+        self._unacknowledged.append((self._sent, payload))
+        self._try(MESSAGE, {"n": self._sent, "payload": payload})
 
-    def take(self, data: Mapping[str, Any]) -> None:
-        """A letter has come: deliver it where it is the next, and acknowledge all up to there."""
-        self._heard = time.monotonic()
+    def on_message(self, data: Mapping[str, Any]) -> None:
+        """Deliver a message if it is the next, and acknowledge all up to there."""
+        self._last_received = time.monotonic()
         if data["n"] == self._received + 1:
             self._received += 1
-            self._deliver(data["letter"])
+            self._deliver(data["payload"])
         self._try(ACK, {"n": self._received})
 
-    def acknowledged(self, data: Mapping[str, Any]) -> None:
-        """The other end has all up to there."""
-        self._heard = time.monotonic()
-        while self._waiting and self._waiting[0][0] <= data["n"]:
-            self._waiting.popleft()
+    def on_ack(self, data: Mapping[str, Any]) -> None:
+        """Take note that the other end has all messages up to there."""
+        self._last_received = time.monotonic()
+        while self._unacknowledged and self._unacknowledged[0][0] <= data["n"]:
+            self._unacknowledged.popleft()
 
-    def again(self) -> None:
-        """Send anew what is not acknowledged, and how far the other end's letters have come."""
-        for number, letter in tuple(self._waiting):
-            self._try(MESSAGE, {"n": number, "letter": letter})
+    def retransmit(self) -> None:
+        """Send again what is not acknowledged, and how far the other end's messages have come."""
+        for number, payload in tuple(self._unacknowledged):
+            self._try(MESSAGE, {"n": number, "payload": payload})
         self._try(ACK, {"n": self._received})
 
     def _try(self, kind: str, data: Any) -> None:
         try:
-            self._send(kind, data)
+            self._transmit(kind, data)
         except RPCError:
-            return  # lost; see ``again``
+            return  # lost; see ``retransmit``

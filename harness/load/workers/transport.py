@@ -1,11 +1,10 @@
-"""A worker's end of the way to its master: it speaks as ``Link`` does, by Locust's own messages."""
+"""A worker's connection to its master, with the same methods as ``ControlSocket``, over Locust's own messages."""
 
 import logging
 import socket
 import time
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import gevent
@@ -26,125 +25,100 @@ from harness.load.control.channel import (
     encode,
 )
 from harness.load.control.plan import WorkerConfig
-from harness.load.workers.control_socket import Reporter, exit_process
-from harness.load.workers.reliable_channel import ACK, MESSAGE, RETRANSMIT_INTERVAL_S, Letter, ReliableChannel
+from harness.load.workers.clock_offset import ClockOffset, machine_id
+from harness.load.workers.process_exit import exit_process
+from harness.load.workers.reliable_channel import ACK, MESSAGE, RETRANSMIT_INTERVAL_S, Payload, ReliableChannel
+from harness.load.workers.reporter import Reporter
 
-#: A master that says nothing for so long is gone, and its load with it.
+#: A master that has been silent for so long is gone, and its load with it.
 MASTER_TIMEOUT_S = 20.0
 CHUNK_BYTES = 1 << 18
-#: Pieces on their way; further ones wait.
+#: Chunks on their way; further ones wait.
 _WINDOW = 16
 _CLOCK_ROUNDS = 9
-_FLUSH_S = 5.0
+_FLUSH_TIMEOUT_S = 5.0
 
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class ClockOffset:
-    """How far ahead the master's clock is, and by how much that may be wrong (ns)."""
-
-    ahead: int = 0
-    error: int = 0
-
-    @classmethod
-    def of(cls, looks: Iterable[tuple[int, int, int]]) -> "ClockOffset":
-        """From looks at it: when it was asked for, what it read, when that was known here (Cristian 1989).
-
-        The look that took least time tells most: the reading lies somewhere within it.
-        """
-        sent, there, back = min(looks, key=lambda look: look[2] - look[0])
-        return cls(there - (sent + back) // 2, (back - sent + 1) // 2)
-
-
-def machine() -> str:
-    """What tells machines apart: two processes that read the same here have one monotonic clock."""
-    boot = Path("/proc/sys/kernel/random/boot_id")
-    return boot.read_text().strip() if boot.exists() else socket.gethostname()
-
-
 class WorkerTransport(Reporter):
-    """Deeds in, words out, and in the end what was recorded."""
+    """Commands in, events out, and in the end what was recorded."""
 
-    def __init__(self, runner: Any, recruit: WorkerConfig) -> None:
-        self._recruit = recruit
-        self._deeds: Queue[ControlCommand] = Queue()
-        self._enlisted: AsyncResult[Assignment] = AsyncResult()
-        self._tock: AsyncResult[tuple[ClockReply, int]] = AsyncResult()
-        self._post = ReliableChannel(runner.send_message, self._deliver)
-        self._sends = False
-        self.bearing = ClockOffset()
-        runner.register_message(MESSAGE, lambda environment, msg: self._post.take(msg.data))
-        runner.register_message(ACK, lambda environment, msg: self._post.acknowledged(msg.data))
-        gevent.spawn(self._keep_in_touch)
+    def __init__(self, runner: Any, config: WorkerConfig) -> None:
+        self._config = config
+        self._commands: Queue[ControlCommand] = Queue()
+        self._assignment: AsyncResult[Assignment] = AsyncResult()
+        self._clock_reply: AsyncResult[tuple[ClockReply, int]] = AsyncResult()
+        self._channel = ReliableChannel(runner.send_message, self._deliver)
+        self._must_upload = False
+        self.clock_offset = ClockOffset()
+        runner.register_message(MESSAGE, lambda environment, msg: self._channel.on_message(msg.data))
+        runner.register_message(ACK, lambda environment, msg: self._channel.on_ack(msg.data))
+        gevent.spawn(self._heartbeat)
 
     def enlist(self) -> Assignment:
-        """Say hello, and wait to be told one's part; then compare the clocks."""
-        self.say(Hello(self._recruit.number, socket.gethostname(), machine(), __version__))
-        enlisted: Assignment = self._enlisted.get()
-        self._sends = enlisted.sends
-        if enlisted.machine != machine():
-            self.bearing = ClockOffset.of(self._look() for _ in range(_CLOCK_ROUNDS))
-        return enlisted
+        """Say hello, and wait for this worker's part of the load; then compare the clocks."""
+        self.send(Hello(self._config.number, socket.gethostname(), machine_id(), __version__))
+        assignment: Assignment = self._assignment.get()
+        self._must_upload = assignment.sends
+        if assignment.machine != machine_id():
+            self.clock_offset = ClockOffset.of(self._read_master_clock() for _ in range(_CLOCK_ROUNDS))
+        return assignment
 
     def join(self) -> None:
-        """Tell that everything is prepared for the users."""
-        self.say(Joined("", socket.gethostname(), self.bearing.error / 1e6))
+        """Report that everything is prepared for the users."""
+        self.send(Joined("", socket.gethostname(), self.clock_offset.error / 1e6))
 
-    def _look(self) -> tuple[int, int, int]:
-        self._tock = AsyncResult()
-        self.say(ClockRequest(time.monotonic_ns()))
-        tock, back = self._tock.get()
-        return tock.sent, tock.there, back
+    def _read_master_clock(self) -> tuple[int, int, int]:
+        self._clock_reply = AsyncResult()
+        self.send(ClockRequest(time.monotonic_ns()))
+        reply, back = self._clock_reply.get()
+        return reply.sent, reply.there, back
 
-    def deeds(self) -> Iterator[ControlCommand]:
-        """What the master asks for, times by this machine's clock."""
+    def commands(self) -> Iterator[ControlCommand]:
+        """What the master asks for, with times of this machine's clock."""
         while True:
-            yield self._deeds.get()
+            yield self._commands.get()
 
-    def say(self, word: ControlEvent) -> None:
-        """Tell the master."""
-        self._post.post({"word": encode(word)})
+    def send(self, event: ControlEvent) -> None:
+        """Report to the master."""
+        self._channel.send({"event": encode(event)})
 
-    def said(self) -> None:
+    def flush(self) -> None:
         """Wait until the master has all of it, for a moment at most."""
-        end = time.monotonic() + _FLUSH_S
-        while self._post.waiting and time.monotonic() < end:
+        deadline = time.monotonic() + _FLUSH_TIMEOUT_S
+        while self._channel.unacknowledged and time.monotonic() < deadline:
             gevent.sleep(0.01)
 
-    def hand_over(self) -> None:
-        """Send every file of the spool, where the master has no access to it; what was sent is removed."""
-        for path in sorted(self._recruit.spool.iterdir()) if self._sends else ():
+    def upload_records(self) -> None:
+        """Send every file of the spool if the master has no access to it; what was sent is removed."""
+        for path in sorted(self._config.spool.iterdir()) if self._must_upload else ():
             with path.open("rb") as file:
-                while piece := file.read(CHUNK_BYTES):
-                    self._when_there_is_room({"file": path.name, "piece": piece})
+                while chunk := file.read(CHUNK_BYTES):
+                    while self._channel.unacknowledged > _WINDOW:
+                        gevent.sleep(0.005)
+                    self._channel.send({"file": path.name, "chunk": chunk})
             path.unlink()
 
-    def _when_there_is_room(self, letter: Letter) -> None:
-        while self._post.waiting > _WINDOW:
-            gevent.sleep(0.005)
-        self._post.post(letter)
-
-    def _deliver(self, letter: Letter) -> None:
+    def _deliver(self, payload: Payload) -> None:
         try:
-            self._hear(decode_command(letter["deed"]))
+            self._dispatch(decode_command(payload["command"]))
         except Exception as problem:
-            self.died(problem)
+            self.report_failure(problem)
 
-    def _hear(self, deed: ControlCommand) -> None:
-        if isinstance(deed, Assignment):
-            self._enlisted.set(deed)
-        elif isinstance(deed, ClockReply):
-            self._tock.set((deed, time.monotonic_ns()))
-        elif isinstance(deed, StartLoad):
-            ours = deed.t0 - self.bearing.ahead
-            self._deeds.put(StartLoad(ours, deed.duration, deed.warmup, deed.url))
+    def _dispatch(self, command: ControlCommand) -> None:
+        if isinstance(command, Assignment):
+            self._assignment.set(command)
+        elif isinstance(command, ClockReply):
+            self._clock_reply.set((command, time.monotonic_ns()))
+        elif isinstance(command, StartLoad):
+            self._commands.put(replace(command, t0=command.t0 - self.clock_offset.ahead))
         else:
-            self._deeds.put(deed)
+            self._commands.put(command)
 
-    def _keep_in_touch(self) -> None:
-        while self._post.silent_s < MASTER_TIMEOUT_S:
+    def _heartbeat(self) -> None:
+        while self._channel.silent_s < MASTER_TIMEOUT_S:
             gevent.sleep(RETRANSMIT_INTERVAL_S)
-            self._post.again()
-        log.error("the master has said nothing for %g s", MASTER_TIMEOUT_S)
+            self._channel.retransmit()
+        log.error("the master has been silent for %g s", MASTER_TIMEOUT_S)
         exit_process(3)

@@ -1,6 +1,6 @@
-"""The workers as their master knows them, and the sum of what they say."""
+"""The workers as their master knows them, and the sum of what they report."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from harness.load.control.channel import ControlEvent, Ready, Stopped, Swept
@@ -10,21 +10,21 @@ from harness.observations.samples import Snapshot
 
 @dataclass
 class Worker:
-    """One worker: its number from 0, where it is, and the latest of what it said."""
+    """One worker: its index from 0, where it is, and the latest that it reported."""
 
-    nth: int
+    index: int
     host: str
-    post: ReliableChannel
+    channel: ReliableChannel
     name: str
-    elsewhere: bool = False  # on another machine than the master
+    remote: bool = False  # on another machine than the master
     joined: bool = False
-    last: Snapshot = field(default_factory=lambda: Snapshot(0, 0.0))
-    said: dict[type[ControlEvent], ControlEvent] = field(default_factory=dict)
+    last_snapshot: Snapshot = field(default_factory=lambda: Snapshot(0, 0.0))
+    events: dict[type[ControlEvent], ControlEvent] = field(default_factory=dict)
     lost: bool = False
 
 
 class WorkerPool:
-    """So many workers, those that have come so far."""
+    """The workers that have come so far, of ``size`` that are expected."""
 
     def __init__(self, size: int) -> None:
         self.size = size
@@ -32,7 +32,7 @@ class WorkerPool:
 
     @property
     def alive(self) -> Sequence[Worker]:
-        """Those that were not lost."""
+        """The workers that were not lost."""
         return [worker for worker in self.workers if not worker.lost]
 
     @property
@@ -40,60 +40,65 @@ class WorkerPool:
         """Whether all have come."""
         return len(self.workers) == self.size and all(worker.joined for worker in self.workers)
 
-    def place(self, asked: int) -> int | None:
-        """The place, from 0, of a worker that goes by the number ``asked``, from 1; or by none, which is 0."""
-        taken = {worker.nth for worker in self.workers}
-        free = [nth for nth in range(self.size) if nth not in taken]
-        if asked:
-            return asked - 1 if asked - 1 in free else None
+    def free_index(self, number: int) -> int | None:
+        """The index, from 0, of a worker with this number, from 1; 0 is a worker without a number. None: no room."""
+        taken = {worker.index for worker in self.workers}
+        free = [index for index in range(self.size) if index not in taken]
+        if number:
+            return number - 1 if number - 1 in free else None
         return free[-1] if free else None  # the first places are those of the workers that have numbers
 
-    def all_say(self, kind: type[ControlEvent]) -> bool:
-        """Whether every worker that lives has said so."""
-        return self.complete and bool(self.alive) and all(kind in worker.said for worker in self.alive)
+    def all_reported(self, kind: type[ControlEvent]) -> bool:
+        """Whether every worker that is alive has reported an event of this kind."""
+        return self.complete and bool(self.alive) and all(kind in worker.events for worker in self.alive)
 
     @property
     def ready(self) -> bool:
         """Whether the users of all are there."""
-        return self.all_say(Ready)
+        return self.all_reported(Ready)
 
     @property
     def stopped(self) -> bool:
         """Whether the last request of all has ended, so that each one's last snapshot is known."""
-        return self.all_say(Stopped)
+        return self.all_reported(Stopped)
 
     @property
-    def swept(self) -> int | None:
+    def sessions_swept(self) -> int | None:
         """How many sessions have been read once more; None while any worker still reads."""
-        words = [worker.said.get(Swept) for worker in self.alive]
-        return sum(word.sessions for word in words if isinstance(word, Swept)) if self.all_say(Swept) else None
+        if not self.all_reported(Swept):
+            return None
+        events = (worker.events[Swept] for worker in self.alive)
+        return sum(event.sessions for event in events if isinstance(event, Swept))
 
     def snapshot(self, n: int, t: float) -> Snapshot:
-        """The ``n``-th sum of what all have said last, those that are lost included."""
-        return replace(merge_snapshots([worker.last for worker in self.workers]), n=n, t=t)
+        """The ``n``-th sum of the latest snapshots of all workers, lost ones included."""
+        return replace(merge_snapshots([worker.last_snapshot for worker in self.workers]), n=n, t=t)
 
 
 def merge_snapshots(parts: Sequence[Snapshot]) -> Snapshot:
-    """Several drivers' snapshots as one: counts add up, of times the worst is told, of CPU the busiest driver's."""
+    """Several drivers' snapshots as one: counts add up, of times the worst is taken, of CPU the busiest driver's."""
+
+    def total(field_name: str) -> int:
+        return sum(getattr(part, field_name) for part in parts)
+
+    def worst(field_name: str) -> float | None:
+        return max((value for part in parts if (value := getattr(part, field_name)) is not None), default=None)
+
     return Snapshot(
         n=0,
         t=max((part.t for part in parts), default=0.0),
-        sent=sum(part.sent for part in parts),
-        ok=sum(part.ok for part in parts),
-        failed=sum(part.failed for part in parts),
-        in_doubt=sum(part.in_doubt for part in parts),
-        anomalies=sum(part.anomalies for part in parts),
-        sessions=sum(part.sessions for part in parts),
-        sessions_lost=sum(part.sessions_lost for part in parts),
-        p99_ms=_worst(part.p99_ms for part in parts),
-        lag_p99_ms=_worst(part.lag_p99_ms for part in parts),
-        cpu=_worst(part.cpu for part in parts),
-        cpu_median=_worst(part.cpu_median for part in parts),
+        sent=total("sent"),
+        ok=total("ok"),
+        failed=total("failed"),
+        in_doubt=total("in_doubt"),
+        anomalies=total("anomalies"),
+        sessions=total("sessions"),
+        sessions_lost=total("sessions_lost"),
+        p99_ms=worst("p99_ms"),
+        lag_p99_ms=worst("lag_p99_ms"),
+        cpu=worst("cpu"),
+        cpu_median=worst("cpu_median"),
         core=max(parts, key=lambda part: part.cpu_median or 0.0).core if parts else None,
-        late=sum(part.late for part in parts),
-        dropped=sum(part.dropped for part in parts),
+        late=total("late"),
+        dropped=total("dropped"),
     )
-
-
-def _worst(values: Iterable[float | None]) -> float | None:
-    return max((value for value in values if value is not None), default=None)

@@ -4,12 +4,19 @@ from itertools import count, takewhile
 
 import pytest
 
-from harness.load.arrivals.workload import EMPTY_NS, QUEUE_SECONDS, ClosedWorkload, OpenWorkload, PartlyOpenWorkload
+from harness.load.arrivals.workload import (
+    EMPTY_SESSION_INTERVAL_NS,
+    MAX_QUEUE_S,
+    ClosedWorkload,
+    OpenWorkload,
+    PartlyOpenWorkload,
+)
 from harness.load.http.client import Client, Sleep
+from harness.load.sessions.behaviour import SessionSteps
 from harness.load.sessions.sweep import FinalSweep
 from harness.observations.requests import SWEEP, Outcome
 from harness.oracle.judge import judge
-from tests.support.load import CLOSE, HANG, Action, Rig, Scripted, Shelf, Steps, Visitor, header, reply, scripted
+from tests.support.load import CLOSE, HANG, Action, Rig, Scripted, Shelf, Visitor, header, reply, scripted
 
 MS = 1_000_000
 
@@ -27,12 +34,12 @@ def rig(server: Scripted) -> Iterator[Rig]:
     rig.close()
 
 
-def endless(cart: Client) -> Steps:
+def endless(cart: Client) -> SessionSteps:
     while True:
         yield cart.get("/cart")
 
 
-def two(cart: Client) -> Steps:
+def two(cart: Client) -> SessionSteps:
     yield cart.get("/a")
     yield cart.get("/b")
 
@@ -42,73 +49,73 @@ def every(gap: int, first: int = 0) -> Iterator[int]:
 
 
 def test_a_closed_user_begins_a_new_session_with_no_cookies_when_one_ends(rig: Rig, server: Scripted) -> None:
-    crowd = ClosedWorkload(rig.stage)
-    crowd.join(Visitor(two), 0)
-    crowd.start(time.monotonic_ns())
-    rig.until(lambda: len(rig.stage.sessions) >= 4)
+    workload = ClosedWorkload(rig.registry)
+    workload.join(Visitor(two), 0)
+    workload.start(time.monotonic_ns())
+    rig.until(lambda: len(rig.sessions) >= 4)
     users = [header(request, "X-User") for request in server.requests[:6]]
     assert users == ["u1", "u1", "u2", "u2", "u3", "u3"]
 
 
 def test_a_user_that_leaves_sends_nothing_further(rig: Rig, server: Scripted) -> None:
-    crowd, stays, leaves = ClosedWorkload(rig.stage), Visitor(endless), Visitor(endless)
+    workload, stays, leaves = ClosedWorkload(rig.registry), Visitor(endless), Visitor(endless)
     for user in (stays, leaves):
-        crowd.join(user, 0)
-    crowd.start(time.monotonic_ns())
+        workload.join(user, 0)
+    workload.start(time.monotonic_ns())
     rig.until(lambda: len(server.requests) > 20)
-    crowd.leave(leaves)
-    session = next(session for session in rig.stage.sessions if session.user is leaves)
-    rig.until(lambda: not session.lane.busy)
-    sent, before = session.requests, rig.stage.sent
-    rig.until(lambda: rig.stage.sent > before + 20)
+    workload.leave(leaves)
+    session = next(session for session in rig.sessions if session.user is leaves)
+    rig.until(lambda: not session.connection.busy)
+    sent, before = session.requests, rig.context.sent
+    rig.until(lambda: rig.context.sent > before + 20)
     assert session.requests == sent
 
 
 def test_a_user_that_joins_late_takes_part(rig: Rig) -> None:
-    crowd = ClosedWorkload(rig.stage)
-    crowd.start(time.monotonic_ns())
-    crowd.join(Visitor(endless), time.monotonic_ns())
-    rig.until(lambda: rig.stage.sent > 3)
+    workload = ClosedWorkload(rig.registry)
+    workload.start(time.monotonic_ns())
+    workload.join(Visitor(endless), time.monotonic_ns())
+    rig.until(lambda: rig.context.sent > 3)
 
 
 def test_a_stage_that_stops_sends_nothing_further(rig: Rig, server: Scripted) -> None:
-    crowd = ClosedWorkload(rig.stage)
-    crowd.join(Visitor(endless), 0)
-    crowd.start(time.monotonic_ns())
-    rig.until(lambda: rig.stage.sent > 5)
-    rig.stage.stopping = True
-    rig.until(lambda: rig.engine.in_flight == 0)
-    sent = rig.stage.sent
+    workload = ClosedWorkload(rig.registry)
+    workload.join(Visitor(endless), 0)
+    workload.start(time.monotonic_ns())
+    rig.until(lambda: rig.context.sent > 5)
+    rig.context.stopping = True
+    rig.until(lambda: rig.event_loop.in_flight == 0)
+    sent = rig.context.sent
     for _ in range(2):
-        rig.engine.run_once()
-    assert rig.stage.sent == sent == len(server.requests) == len(rig.rows())
+        rig.event_loop.run_once()
+    assert rig.context.sent == sent == len(server.requests) == len(rig.rows())
 
 
 def test_a_session_without_requests_does_not_spin(rig: Rig, caplog: pytest.LogCaptureFixture) -> None:
-    def empty(cart: Client) -> Steps:
+    def empty(cart: Client) -> SessionSteps:
         yield from ()
 
-    crowd = ClosedWorkload(rig.stage)
-    crowd.join(Visitor(empty), 0)
+    workload = ClosedWorkload(rig.registry)
+    workload.join(Visitor(empty), 0)
     began = time.monotonic_ns()
-    crowd.start(began)
+    workload.start(began)
     for _ in range(3):
-        rig.engine.run_once()
-    most = 2 + (time.monotonic_ns() - began) // EMPTY_NS
-    assert 1 <= len(rig.stage.sessions) <= most and "without any request" in caplog.text
+        rig.event_loop.run_once()
+    most = 2 + (time.monotonic_ns() - began) // EMPTY_SESSION_INTERVAL_NS
+    assert 1 <= len(rig.sessions) <= most and "without any request" in caplog.text
 
 
 def test_open_requests_are_intended_at_their_arrivals_and_shared_by_the_longest_idle(rig: Rig) -> None:
-    crowd = OpenWorkload(rig.stage, every(25 * MS), 40)
+    workload = OpenWorkload(rig.registry, every(25 * MS), 40)
     for _ in range(3):
-        crowd.join(Visitor(endless), 0)
-    crowd.start(time.monotonic_ns())
-    rig.until(lambda: rig.stage.sent >= 12)
-    rig.until(lambda: rig.engine.in_flight == 0)
+        workload.join(Visitor(endless), 0)
+    workload.start(time.monotonic_ns())
+    rig.until(lambda: rig.context.sent >= 12)
+    rig.until(lambda: rig.event_loop.in_flight == 0)
     rows = rig.rows()
     assert list(rows["t_intended"][:12]) == [n * 25 * MS for n in range(12)]
     assert list(rows["session"][:9]) == [1, 2, 3] * 3
-    assert (rows["t_sent"] >= rows["t_intended"]).all() and crowd.dropped == 0
+    assert (rows["t_sent"] >= rows["t_intended"]).all() and workload.dropped == 0
 
 
 def test_open_arrivals_without_an_idle_session_wait_and_count_from_their_arrival() -> None:
@@ -118,10 +125,10 @@ def test_open_arrivals_without_an_idle_session_wait_and_count_from_their_arrival
 
     with scripted(otherwise=slow) as server:
         rig = Rig(server.url)
-        crowd = OpenWorkload(rig.stage, every(5 * MS), 200)
-        crowd.join(Visitor(endless), 0)
-        crowd.start(time.monotonic_ns())
-        rig.until(lambda: rig.stage.sent >= 6)
+        workload = OpenWorkload(rig.registry, every(5 * MS), 200)
+        workload.join(Visitor(endless), 0)
+        workload.start(time.monotonic_ns())
+        rig.until(lambda: rig.context.sent >= 6)
         rig.until(lambda: len(rig.rows()) >= 5)
         rows = rig.rows()
         rig.close()
@@ -132,30 +139,30 @@ def test_open_arrivals_without_an_idle_session_wait_and_count_from_their_arrival
 def test_a_queue_that_is_full_drops_and_counts() -> None:
     with scripted(HANG) as server:
         rig = Rig(server.url)
-        crowd = OpenWorkload(rig.stage, takewhile(lambda t: True, every(MS)), 2)
-        crowd.join(Visitor(endless), 0)
-        crowd.start(time.monotonic_ns())
-        rig.until(lambda: crowd.dropped >= 5)
-        assert rig.stage.sent == 1
-        dropped = crowd.dropped
-        rig.stage.stopping = True
-        assert crowd.dropped == dropped + 2 * QUEUE_SECONDS, "what was still queued was never sent"
+        workload = OpenWorkload(rig.registry, takewhile(lambda t: True, every(MS)), 2)
+        workload.join(Visitor(endless), 0)
+        workload.start(time.monotonic_ns())
+        rig.until(lambda: workload.dropped >= 5)
+        assert rig.context.sent == 1
+        dropped = workload.dropped
+        rig.context.stopping = True
+        assert workload.dropped == dropped + 2 * MAX_QUEUE_S, "what was still queued was never sent"
         rig.close()
 
 
 def test_partly_open_sessions_arrive_and_leave(rig: Rig) -> None:
-    def three(cart: Client) -> Steps:
+    def three(cart: Client) -> SessionSteps:
         yield cart.get("/a")
         yield Sleep(0.001)
         yield cart.get("/b")
         yield cart.get("/c")
 
-    crowd = PartlyOpenWorkload(rig.stage, every(10 * MS, MS), lambda: Visitor(three, wait=0.002))
-    crowd.start(time.monotonic_ns())
-    rig.until(lambda: len(rig.stage.sessions) >= 5)
-    rig.stage.stopping = False
-    first_four = rig.stage.sessions[:4]
-    rig.until(lambda: all(session.requests == 3 and not session.lane.busy for session in first_four))
+    workload = PartlyOpenWorkload(rig.registry, every(10 * MS, MS), lambda: Visitor(three, wait=0.002))
+    workload.start(time.monotonic_ns())
+    rig.until(lambda: len(rig.sessions) >= 5)
+    rig.context.stopping = False
+    first_four = rig.sessions[:4]
+    rig.until(lambda: all(session.requests == 3 and not session.connection.busy for session in first_four))
     rows = rig.rows()
     firsts = [int(rows[rows["session"] == number]["t_intended"][0]) for number in (1, 2, 3, 4)]
     assert firsts == [MS + n * 10 * MS for n in range(4)]
@@ -164,13 +171,13 @@ def test_partly_open_sessions_arrive_and_leave(rig: Rig) -> None:
 
 def swept(rig: Rig) -> None:
     done: list[bool] = []
-    rig.stage.stopping = True
-    FinalSweep(rig.stage, 5000, lambda: done.append(True)).start(time.monotonic_ns())
+    rig.context.stopping = True
+    FinalSweep(rig.registry, 5000, lambda: done.append(True)).start(time.monotonic_ns())
     rig.until(lambda: bool(done))
     assert done == [True]
 
 
-def write(cart: Client) -> Steps:
+def write(cart: Client) -> SessionSteps:
     yield cart.post("/cart/add", writes="tea")
 
 
@@ -199,7 +206,7 @@ def test_the_sweep_reads_every_session_with_its_own_cookies() -> None:
         rig.close()
     final = rows[rows["phase"] == SWEEP]
     assert sorted(final["session"]) == list(range(1, 41))
-    judgements = [judge(session.ledger.testimony()) for session in rig.stage.sessions]
+    judgements = [judge(session.ledger.history()) for session in rig.sessions]
     assert {(one.outcome, one.acknowledged, one.unknown) for one in judgements} == {("kept", 1, False)}
 
 
@@ -214,7 +221,7 @@ def test_the_sweep_tries_again_where_a_read_does_not_come_through() -> None:
         rig.close()
     final = rows[rows["phase"] == SWEEP]
     assert [(Outcome(row["outcome"]), row["attempts"]) for row in final] == [(Outcome.OK, 3)]
-    assert judge(rig.stage.sessions[0].ledger.testimony()).outcome == "kept"
+    assert judge(rig.sessions[0].ledger.history()).outcome == "kept"
 
 
 def test_the_sweep_finds_what_is_lost() -> None:
@@ -225,7 +232,7 @@ def test_the_sweep_finds_what_is_lost() -> None:
         shelf.birth, shelf.ops = "b2", []
         swept(rig)
         rig.close()
-    judgement = judge(rig.stage.sessions[0].ledger.testimony())
+    judgement = judge(rig.sessions[0].ledger.history())
     assert (judgement.outcome, judgement.lost_writes) == ("lost", 1)
 
 
@@ -240,7 +247,7 @@ def test_a_session_that_no_read_reaches_stays_unknown() -> None:
     assert [(Outcome(row["outcome"]), row["attempts"]) for row in rows[rows["phase"] == SWEEP]] == [
         (Outcome.IN_DOUBT, 5)
     ]
-    assert judge(rig.stage.sessions[0].ledger.testimony()).unknown
+    assert judge(rig.sessions[0].ledger.history()).unknown
 
 
 def test_a_sweep_of_nobody_is_done_at_once(rig: Rig) -> None:

@@ -17,7 +17,7 @@ class Asker:
 
     def __init__(self, rig: Rig, timeout: float = 5.0) -> None:
         self.rig = rig
-        self.lane = Connection(rig.engine, self, round(timeout * SECOND))
+        self.lane = Connection(rig.event_loop, self, round(timeout * SECOND))
         self.told: list[Response | Failure] = []
 
     def ask(self, method: str = "GET", repeatable: bool = True, size: int = 0) -> Response | Failure:
@@ -131,9 +131,9 @@ def test_in_flight_returns_to_nought(server: Scripted) -> None:
     asker = Asker(rig)
     asker.ask()
     asker.lane.send(b"GET / HTTP/1.1\r\n\r\n", "GET", True, time.monotonic_ns())
-    assert rig.engine.in_flight == 1
+    assert rig.event_loop.in_flight == 1
     rig.until(lambda: len(asker.told) == 2)
-    assert rig.engine.in_flight == 0
+    assert rig.event_loop.in_flight == 0
 
 
 def test_what_a_turn_asks_for_is_sent_in_one_burst_after_all_that_it_reads(server: Scripted) -> None:
@@ -153,10 +153,10 @@ def test_what_a_turn_asks_for_is_sent_in_one_burst_after_all_that_it_reads(serve
         one.ask()
     for one in two:
         one.lane.send(b"GET / HTTP/1.1\r\n\r\n", "GET", True, time.monotonic_ns())
-    rig.engine.run_once()
+    rig.event_loop.run_once()
     time.sleep(0.1)  # both replies are there
-    rig.engine.run_once()
-    assert [len(one.told) for one in two] == [2, 2] and rig.engine.in_flight == 2
+    rig.event_loop.run_once()
+    assert [len(one.told) for one in two] == [2, 2] and rig.event_loop.in_flight == 2
     assert max(one.read_at for one in two) <= min(one.lane.t_sent for one in two)
     rig.until(lambda: all(len(one.told) == 3 for one in two))
 
@@ -167,8 +167,8 @@ def test_an_exchange_abandoned_before_the_burst_is_never_sent(server: Scripted) 
     asker.ask()
     asker.lane.send(b"GET / HTTP/1.1\r\n\r\n", "GET", True, time.monotonic_ns())
     asker.lane.abandon(time.monotonic_ns())
-    rig.engine.run_once()
-    assert asker.told[1:] == [Failure.TIMED_OUT] and asker.lane.sent == 0 and rig.engine.in_flight == 0
+    rig.event_loop.run_once()
+    assert asker.told[1:] == [Failure.TIMED_OUT] and asker.lane.sent == 0 and rig.event_loop.in_flight == 0
     assert len(server.requests) == 1
 
 
@@ -179,7 +179,7 @@ def test_an_abandoned_exchange_ends_as_timed_out() -> None:
         asker.lane.send(b"GET / HTTP/1.1\r\n\r\n", "GET", True, time.monotonic_ns())
         rig.until(lambda: asker.lane.sent > 0)
         asker.lane.abandon(time.monotonic_ns())
-    assert asker.told == [Failure.TIMED_OUT] and rig.engine.in_flight == 0
+    assert asker.told == [Failure.TIMED_OUT] and rig.event_loop.in_flight == 0
 
 
 def test_timers_fire_in_order_and_not_before_their_time() -> None:

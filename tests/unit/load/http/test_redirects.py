@@ -5,8 +5,9 @@ import pytest
 from harness.load.http.client import Client, Request
 from harness.load.http.redirects import redirected_request
 from harness.load.http.response import Head, Response
+from harness.load.sessions.behaviour import SessionSteps
 from harness.observations.requests import Outcome
-from tests.support.load import Scripted, Steps, Visitor, drive, reply, scripted
+from tests.support.load import Scripted, Visitor, drive, reply, scripted
 
 CLIENT = Client(1)
 ORIGIN = "http://h:1"
@@ -68,13 +69,13 @@ def moved(path: str, status: int = 302) -> bytes:
 def visit(server: Scripted, request: Request) -> tuple[list[Response], list[Outcome], list[str]]:
     replies = []
 
-    def session(client: Client) -> Steps:
+    def session(client: Client) -> SessionSteps:
         replies.append((yield request))
 
     driven = drive(server.url, Visitor(session))
     lines = [sent.split(b"\r\n")[0].decode() for sent in server.requests]
     assert len(driven.records) == 1
-    assert driven.stage.names.lookup("name", int(driven.records["name"][0])) == f"{request.method} {request.path}"
+    assert driven.context.names.lookup("name", int(driven.records["name"][0])) == f"{request.method} {request.path}"
     return replies, driven.outcomes, lines
 
 
@@ -98,7 +99,7 @@ def test_the_time_of_a_request_that_is_redirected_counts_from_its_first_sending(
     with scripted(otherwise=slow_to_redirect) as server:
         request = CLIENT.get("/a", follow=1)
 
-        def session(client: Client) -> Steps:
+        def session(client: Client) -> SessionSteps:
             yield request
 
         records = drive(server.url, Visitor(session)).records

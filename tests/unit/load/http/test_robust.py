@@ -16,8 +16,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from harness.load.http.client import Client, Request
+from harness.load.sessions.behaviour import SessionSteps
 from harness.observations.requests import Outcome
-from tests.support.load import CLOSE, HANG, RESET, Action, Steps, Visitor, drive, reply, scripted
+from tests.support.load import CLOSE, HANG, RESET, Action, Visitor, drive, reply, scripted
 
 OK, FAILED, IN_DOUBT = Outcome.OK, Outcome.FAILED, Outcome.IN_DOUBT
 HEAD = b"HTTP/1.1 200 OK\r\nX-Replica: r0\r\nX-Boot: b0\r\n"
@@ -138,10 +139,10 @@ def nothing_left_open() -> Iterator[None]:
     assert descriptors() <= before
 
 
-def asked(bodies: list[bytes]) -> Callable[[Client], Steps]:
+def asked(bodies: list[bytes]) -> Callable[[Client], SessionSteps]:
     """A session of a write and a read, which notes what it is told."""
 
-    def session(client: Client) -> Steps:
+    def session(client: Client) -> SessionSteps:
         bodies.append((yield client.post("/cart/add", writes="tea")).body)
         bodies.append((yield client.get("/cart")).body)
 
@@ -203,7 +204,7 @@ def test_an_answer_to_half_a_request_is_its_answer() -> None:
     assert driven.records["status"].tolist() == [413]
 
 
-def iter_one(request: Request) -> Steps:
+def iter_one(request: Request) -> SessionSteps:
     yield request
 
 

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from harness.load.http.client import Client
+from harness.load.sessions.behaviour import SessionSteps
 from harness.observations.requests import Outcome
-from tests.support.load import Steps, Visitor, drive, reply
+from tests.support.load import Visitor, drive, reply
 from tests.support.websocket import Peer, accepted
 
 BODY = bytes(range(256)) * 4000  # many TLS records
@@ -63,7 +64,7 @@ def served(certificate: Path, answer: bytes | Callable[[bytes, socket.socket], N
 def visit(url: str, times: int) -> tuple[list[Outcome], list[bytes], list[int]]:
     bodies = []
 
-    def session(client: Client) -> Steps:
+    def session(client: Client) -> SessionSteps:
         for _ in range(times):
             bodies.append((yield client.get("/cart")).body)
 
@@ -117,7 +118,7 @@ def test_a_websocket_carries_large_messages_both_ways(certificate: Path, monkeyp
 
     bodies = []
 
-    def session(client: Client) -> Steps:
+    def session(client: Client) -> SessionSteps:
         yield client.connect("/chat")
         for number in range(3):
             text = f"{number}" + "x" * 2_000_000

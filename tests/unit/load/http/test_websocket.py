@@ -15,10 +15,11 @@ from harness.common.errors import UsageError
 from harness.load.arrivals.workload import ClosedWorkload
 from harness.load.http.client import Client, Sleep
 from harness.load.http.response import Response
+from harness.load.sessions.behaviour import SessionSteps
 from harness.load.sessions.websocket_session import envelope
 from harness.observations.requests import LOAD, NO_TIME, UNASKED, Anomaly, Method, Outcome
 from harness.oracle.operations import operation
-from tests.support.load import Rig, Shelf, Steps, Visitor, drive, header, reply, scripted
+from tests.support.load import Rig, Shelf, Visitor, drive, header, reply, scripted
 from tests.support.websocket import HEADERS, Peer, accepted, upgraded
 from tests.unit.load.http.test_robust import nothing_left_open
 
@@ -31,7 +32,7 @@ class Talked:
 
     def __init__(
         self,
-        session: Callable[[Client], Steps],
+        session: Callable[[Client], SessionSteps],
         talk: Callable[[Peer], None],
         more: bytes = HEADERS,
         timeout: float = 5.0,
@@ -40,13 +41,13 @@ class Talked:
         with nothing_left_open(), scripted(otherwise=upgraded(talk, more)) as server:
             driven = drive(server.url, Visitor(self._noting(session), timeout=timeout))
             self.requests = server.requests
-        self.stage = driven.stage
+        self.context, self.sessions = driven.context, driven.sessions
         self.rows = driven.records
         self.methods = [Method(row).name for row in self.rows["method"].tolist()]
         self.outcomes = driven.outcomes
 
-    def _noting(self, session: Callable[[Client], Steps]) -> Callable[[Client], Steps]:
-        def noting(client: Client) -> Steps:
+    def _noting(self, session: Callable[[Client], SessionSteps]) -> Callable[[Client], SessionSteps]:
+        def noting(client: Client) -> SessionSteps:
             steps = session(client)
             step = next(steps)
             while True:
@@ -76,8 +77,8 @@ def acknowledging(shelf: Shelf) -> Callable[[Peer], None]:
     return talk
 
 
-def say(times: int) -> Callable[[Client], Steps]:
-    def session(client: Client) -> Steps:
+def say(times: int) -> Callable[[Client], SessionSteps]:
+    def session(client: Client) -> SessionSteps:
         yield client.connect("/chat?room=1", room="1")
         for number in range(times):
             yield client.send(json={"text": f"n{number}"}, writes=number)
@@ -101,12 +102,12 @@ def test_a_message_is_an_exchange_of_the_ledger_and_a_record() -> None:
     assert (sent["t_intended"] <= sent["t_sent"]).all() and (sent["t_sent"] <= sent["t_first"]).all()
     assert (sent["t_first"] <= sent["t_end"]).all()
     assert (sent["bytes_sent"] > 20).all() and (sent["bytes_received"] > 100).all()
-    testimony = seen.stage.sessions[0].ledger.testimony()
+    testimony = seen.sessions[0].ledger.history()
     assert (testimony.acknowledged, testimony.room) == (3, "1")
 
 
 def test_the_upgrade_carries_the_session_and_its_reply_says_who_answered() -> None:
-    def session(client: Client) -> Steps:
+    def session(client: Client) -> SessionSteps:
         yield client.get("/login")
         yield client.connect("/chat", headers={"X-Room": "7"})
         yield client.send(json={}, writes=1)
@@ -123,8 +124,8 @@ def test_the_upgrade_carries_the_session_and_its_reply_says_who_answered() -> No
         "7",
         "Upgrade",
     )
-    assert driven.stage.sessions[0].cookies.header_line == b"Cookie: session=s1; SRV=r9\r\n"
-    names = driven.stage.names
+    assert driven.sessions[0].cookies.header_line == b"Cookie: session=s1; SRV=r9\r\n"
+    names = driven.context.names
     assert {names.lookup("replica", row) for row in driven.records["replica"]} == {"r0"}
     assert {names.lookup("boot", row) for row in driven.records["boot"]} == {"r0-boot"}
 
@@ -139,7 +140,7 @@ def test_what_comes_unasked_is_recorded_when_it_comes_and_kept_to_be_received() 
 
     latest: list[Response | None] = []
 
-    def session(client: Client) -> Steps:
+    def session(client: Client) -> SessionSteps:
         yield client.connect("/chat")
         yield client.send(json={}, writes=1)
         latest.append(client.latest)
@@ -151,7 +152,9 @@ def test_what_comes_unasked_is_recorded_when_it_comes_and_kept_to_be_received() 
     assert [one.status for one in seen.told] == [101, 101, 101, 101, 204]
     assert latest[0] is not None and latest[0].body == b"two, no JSON"
     came = seen.of(RECEIVE)
-    assert seen.stage.heard == came["t_end"][0] + seen.stage.t0, "what nobody wrote is not waited for in the end"
+    assert seen.context.last_peer_message == came["t_end"][0] + seen.context.t0, (
+        "what nobody wrote is not waited for in the end"
+    )
     assert came["op"].tolist() == [0xFF, 0] and came["phase"].tolist() == [UNASKED] * 2
     assert seen.of(SEND)["phase"].tolist() == [LOAD]
 
@@ -162,7 +165,7 @@ def test_listening_takes_in_all_of_it_and_ends_with_its_time() -> None:
             peer.say(str(number))
         quietly(peer)
 
-    def session(client: Client) -> Steps:
+    def session(client: Client) -> SessionSteps:
         yield client.connect("/chat")
         while client.latest is None or client.latest.body != b"49":
             yield client.listen(0.05)
@@ -197,7 +200,7 @@ def test_however_a_connection_ends_is_told_and_the_session_opens_another(
         end(peer)
         time.sleep(0.3)  # what is garbled is left by the client, not by this side
 
-    def session(client: Client) -> Steps:
+    def session(client: Client) -> SessionSteps:
         yield client.connect("/chat")
         yield client.listen(5)
         yield client.connect("/chat")
@@ -219,7 +222,7 @@ def test_a_break_leaves_what_awaits_its_answer_in_doubt() -> None:
     seen = Talked(say(2), talk)
     assert seen.methods == ["OPEN", "CLOSE", "SEND", "SEND"]
     assert seen.outcomes == [OK, IN_DOUBT, IN_DOUBT, FAILED], "the second was never sent"
-    testimony = seen.stage.sessions[0].ledger.testimony()
+    testimony = seen.sessions[0].ledger.history()
     assert (testimony.in_doubt, testimony.failed) == ((1,), ((2, 2),))
 
 
@@ -252,7 +255,7 @@ def test_a_lost_state_is_seen_in_an_answer() -> None:
         shelf(b"Idempotency-Key: %b" % op.encode())
         peer.say(json.dumps({"op": op, **json.loads(shelf.body())}))
 
-    def session(client: Client) -> Steps:
+    def session(client: Client) -> SessionSteps:
         for _ in range(2):
             yield client.connect("/chat")
             yield client.send(json={}, writes=1)
@@ -267,7 +270,7 @@ def test_a_check_reads_and_answer_of_the_scenario_are_asked() -> None:
         peer.say("answer")
         quietly(peer)
 
-    def session(client: Client) -> Steps:
+    def session(client: Client) -> SessionSteps:
         yield client.connect("/any", name="opening")
         yield client.send(
             data="ask",
@@ -279,7 +282,7 @@ def test_a_check_reads_and_answer_of_the_scenario_are_asked() -> None:
 
     seen = Talked(session, talk)
     assert seen.told[1].body == b"answer" and seen.of(SEND)["anomaly"].tolist() == [Anomaly.WRONG]
-    named = [seen.stage.names.lookup("name", row) for row in seen.rows["name"]]
+    named = [seen.context.names.lookup("name", row) for row in seen.rows["name"]]
     assert named == ["opening", "RECEIVE /any", "asking", "CLOSE /any"]
 
 
@@ -291,7 +294,7 @@ def test_a_message_without_an_answer_is_over_once_it_is_sent() -> None:
         peer.say("all")
         quietly(peer)
 
-    def session(client: Client) -> Steps:
+    def session(client: Client) -> SessionSteps:
         yield client.connect("/any")
         for number in range(500):
             yield client.send(data=str(number))
@@ -311,7 +314,7 @@ def test_a_large_message_goes_through_both_ways_also_in_frames() -> None:
         peer.say_bytes(b"\0\1")
         quietly(peer)
 
-    def session(client: Client) -> Steps:
+    def session(client: Client) -> SessionSteps:
         yield client.connect("/any")
         yield client.send(data=large, answer=lambda reply: True)
         yield client.receive()
@@ -330,7 +333,7 @@ def test_a_ping_is_answered_between_two_frames_of_a_message() -> None:
         peer.say("b")
         quietly(peer)
 
-    def session(client: Client) -> Steps:
+    def session(client: Client) -> SessionSteps:
         yield client.connect("/any")
         yield client.receive()
 
@@ -344,7 +347,7 @@ def test_leaving_shakes_hands_and_a_later_message_is_not_sent() -> None:
         farewell.append(peer.event())
         peer.connection.sendall(peer.frames.send(CloseConnection(code=1000)))
 
-    def session(client: Client) -> Steps:
+    def session(client: Client) -> SessionSteps:
         yield client.connect("/any")
         yield client.disconnect()
         yield client.send(json={}, writes=1)
@@ -375,7 +378,7 @@ def test_an_upgrade_that_is_not_granted_is_the_outcome_of_that_request(
 ) -> None:
     told: list[int] = []
 
-    def session(client: Client) -> Steps:
+    def session(client: Client) -> SessionSteps:
         told.append((yield client.connect("/chat")).status)
         told.append((yield client.get("/next")).status)
 
@@ -431,7 +434,7 @@ def test_no_mangled_frame_breaks_more_than_its_connection(at: int, noise: bytes,
         time.sleep(0.02)
         peer.connection.close()
 
-    def session(client: Client) -> Steps:
+    def session(client: Client) -> SessionSteps:
         yield client.connect("/chat")
         yield client.send(json={}, writes=1)
         yield client.get("/next")
@@ -465,7 +468,7 @@ def test_opening_and_sending_are_told_to_locusts_listeners() -> None:
         peer.say("unasked")
         acknowledging(Shelf())(peer)
 
-    def session(client: Client) -> Steps:
+    def session(client: Client) -> SessionSteps:
         yield client.connect("/chat?room=1")
         yield client.send(json={}, writes=1)
         yield client.disconnect()
@@ -473,7 +476,7 @@ def test_opening_and_sending_are_told_to_locusts_listeners() -> None:
 
     with scripted(otherwise=upgraded(talk)) as server:
         rig = Rig(server.url)
-        rig.stage.each = each
+        rig.context.request_hook = each
         rig.visit(Visitor(session))
         rig.close()
     assert told == [
@@ -490,19 +493,19 @@ def test_a_user_who_leaves_lets_go_of_its_websocket_and_the_next_session_has_its
         peer.say("hello")
         gone.append(peer.event())
 
-    def session(client: Client) -> Steps:
+    def session(client: Client) -> SessionSteps:
         yield client.connect("/chat")
         yield client.receive()
         yield client.listen(600)
 
     with scripted(otherwise=upgraded(talk)) as server:
         rig = Rig(server.url)
-        crowd, user = ClosedWorkload(rig.stage), Visitor(session)
-        crowd.join(user, 0)
-        crowd.start(time.monotonic_ns())
-        rig.until(lambda: rig.stage.sessions[0].client.latest is not None)
-        assert not rig.stage.sessions[0].busy, "listening is no exchange that is waited for"
-        crowd.leave(user)
+        workload, user = ClosedWorkload(rig.registry), Visitor(session)
+        workload.join(user, 0)
+        workload.start(time.monotonic_ns())
+        rig.until(lambda: rig.sessions[0].client.latest is not None)
+        assert not rig.sessions[0].busy, "listening is no exchange that is waited for"
+        workload.leave(user)
         rig.until(lambda: bool(gone))
         assert isinstance(gone[0], CloseConnection)
         assert [Method(row).name for row in rig.rows()["method"].tolist()] == ["OPEN", "RECEIVE", "CLOSE"]
@@ -517,7 +520,7 @@ def test_a_message_that_cannot_be_is_refused_where_it_is_written() -> None:
 
 
 def test_a_path_that_cannot_be_sent_ends_the_session_and_nothing_else(caplog: pytest.LogCaptureFixture) -> None:
-    def session(client: Client) -> Steps:
+    def session(client: Client) -> SessionSteps:
         yield client.connect("no slash")
 
     with scripted() as server:

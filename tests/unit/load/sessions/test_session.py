@@ -6,6 +6,7 @@ import pytest
 
 from harness.load.http.client import Client, Sleep
 from harness.load.http.wire import Response
+from harness.load.sessions.behaviour import SessionSteps
 from harness.observations.requests import Anomaly, Outcome
 from harness.oracle.operations import operation
 from tests.support.load import (
@@ -16,7 +17,6 @@ from tests.support.load import (
     Rig,
     Scripted,
     Shelf,
-    Steps,
     Visitor,
     drive,
     header,
@@ -29,7 +29,7 @@ Told = list[Response]
 
 
 def write_then_read(told: Told) -> Visitor:
-    def session(cart: Client) -> Steps:
+    def session(cart: Client) -> SessionSteps:
         told.append((yield cart.post("/cart/add", json={"item": "tea"}, writes="tea")))
         told.append((yield cart.get("/cart")))
 
@@ -43,7 +43,7 @@ class Visit:
         rig = Rig(server.url)
         rig.visit(user)
         self.rows, self.told, self.requests, self.server = rig.rows(), told, server.requests, server
-        self.session = rig.stage.sessions[0]
+        self.session = rig.sessions[0]
         self.outcomes = [Outcome(row) for row in self.rows["outcome"]]
         self.anomalies = [Anomaly(row) for row in self.rows["anomaly"]]
         rig.close()
@@ -103,7 +103,7 @@ def test_what_is_known_of_a_write(action: Action, outcome: Outcome, status: int)
     seen = visit(action)
     assert (seen.outcomes[0], seen.rows["status"][0], seen.told[0].status) == (outcome, status, status)
     assert seen.rows["attempts"][0] == 1, "a write is never sent twice"
-    testimony = seen.session.ledger.testimony()
+    testimony = seen.session.ledger.history()
     assert (testimony.acknowledged, len(testimony.in_doubt), len(testimony.failed)) == {
         OK: (1, 0, 0),
         IN_DOUBT: (0, 1, 0),
@@ -128,7 +128,7 @@ def test_all_cookies_survive_every_error() -> None:
     errors: list[Action] = [HANG, CLOSE, RESET, reply(503, replica=""), reply(401), reply(404), b"garbage\r\n"]
     told: Told = []
 
-    def session(cart: Client) -> Steps:
+    def session(cart: Client) -> SessionSteps:
         for _ in range(len(errors) + 2):
             told.append((yield cart.post("/cart/add", writes=1)))
 
@@ -143,7 +143,7 @@ def test_set_cookie_replaces_one_and_deletes_one() -> None:
     assert [header(one, "Cookie") for one in visit(first, then).requests] == [None, "session=s1; SRV=r0"]
     told: Told = []
 
-    def session(cart: Client) -> Steps:
+    def session(cart: Client) -> SessionSteps:
         for _ in range(3):
             told.append((yield cart.get("/cart")))
 
@@ -158,7 +158,7 @@ def test_a_cookie_too_large_for_a_browser_leaves_the_one_before_it_and_is_told_o
     first, then = reply(headers={"Set-Cookie": "session=s1"}), reply(headers={"Set-Cookie": f"session={'x' * 4096}"})
     told: Told = []
 
-    def session(cart: Client) -> Steps:
+    def session(cart: Client) -> SessionSteps:
         for _ in range(4):
             told.append((yield cart.get("/cart")))
 
@@ -173,7 +173,7 @@ def test_a_cookie_too_large_for_a_browser_leaves_the_one_before_it_and_is_told_o
 def test_a_401_is_failed_and_a_forced_login() -> None:
     seen = visit(reply(401))
     assert (seen.outcomes[0], seen.anomalies[0]) == (FAILED, Anomaly.FORCED_LOGIN)
-    assert seen.session.ledger.testimony().forced_logins == 1
+    assert seen.session.ledger.history().forced_logins == 1
 
 
 def test_a_new_birth_after_an_acknowledged_write_is_lost() -> None:
@@ -190,7 +190,7 @@ def test_a_write_in_doubt_that_appears_is_no_anomaly() -> None:
 
 
 def once(request: object, told: Told | None = None) -> Visitor:
-    def session(cart: Client) -> Steps:
+    def session(cart: Client) -> SessionSteps:
         reply = yield request  # type: ignore[misc] # also things that are no request
         if told is not None:
             told.append(reply)
@@ -229,7 +229,7 @@ def told_once(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFix
 
 
 def test_a_session_that_raises_is_told_once_and_the_others_go_on(told_once: pytest.LogCaptureFixture) -> None:
-    def broken(cart: Client) -> Steps:
+    def broken(cart: Client) -> SessionSteps:
         yield cart.get("/cart")
         raise RuntimeError("oh no")
 
@@ -254,7 +254,7 @@ def test_a_thing_that_cannot_be_sent_ends_the_session_with_a_word(
 
 
 def test_a_pause_rests_and_a_wait_lies_before_each_request() -> None:
-    def session(cart: Client) -> Steps:
+    def session(cart: Client) -> SessionSteps:
         yield cart.get("/a")
         yield Sleep(0.05)
         yield cart.get("/b")
@@ -270,7 +270,7 @@ def test_a_pause_rests_and_a_wait_lies_before_each_request() -> None:
 
 
 def test_names_are_given_or_made_without_the_query() -> None:
-    def session(cart: Client) -> Steps:
+    def session(cart: Client) -> SessionSteps:
         yield cart.get("/cart?a=1")
         yield cart.get("/cart?a=2")
         yield cart.get("/item/7", name="an item")
@@ -291,7 +291,7 @@ class Sharing(Visitor):
 
 
 def test_a_second_device_has_the_owner_and_the_cookies_of_the_first_and_writes_for_itself() -> None:
-    def session(cart: Client) -> Steps:
+    def session(cart: Client) -> SessionSteps:
         yield cart.post("/cart/add", json={"item": "tea"}, writes="tea")
         yield cart.get("/cart")
 
@@ -306,7 +306,7 @@ def test_a_second_device_has_the_owner_and_the_cookies_of_the_first_and_writes_f
         ("1", "u1", None), ("1", "u1", "session=of-u1"), ("2", "u1", "session=of-u1"), ("2", "u1", "session=of-u1"),
         ("3", "u3", None), ("3", "u3", "session=of-u3"), ("4", "u3", "session=of-u3"), ("4", "u3", "session=of-u3"),
     ]  # fmt: skip
-    ledgers = [one.ledger.testimony() for one in driven.stage.sessions]
+    ledgers = [one.ledger.history() for one in driven.sessions]
     assert [(ledger.session, ledger.writer, ledger.owner, ledger.acknowledged) for ledger in ledgers] == [
         (1, 1, "u1", 1), (2, 2, "u1", 1), (3, 3, "u3", 1), (4, 4, "u3", 1),
     ]  # fmt: skip

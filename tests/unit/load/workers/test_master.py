@@ -34,10 +34,10 @@ from harness.load.control.channel import (
     encode,
 )
 from harness.load.control.plan import LoadPlan, ProcessConfig
-from harness.load.workers import load_runner
+from harness.load.workers import greenlets
+from harness.load.workers.clock_offset import machine_id
 from harness.load.workers.master import Master
 from harness.load.workers.reliable_channel import MESSAGE, ReliableChannel
-from harness.load.workers.transport import machine
 from harness.observations.samples import Snapshot
 
 PLAN = LoadPlan("closed", concurrent=4)
@@ -85,9 +85,9 @@ class Worker:
     """One that says what it is told to, and keeps what it is asked."""
 
     def __init__(self, net: Net, name: str, hello: Hello) -> None:
-        self.deeds: list[ControlCommand] = []
+        self.commands: list[ControlCommand] = []
         self._net, self._name = net, name
-        self.post = ReliableChannel(self._put, lambda letter: self.deeds.append(decode_command(letter["deed"])))
+        self.post = ReliableChannel(self._put, lambda payload: self.commands.append(decode_command(payload["command"])))
         net.workers[name] = self
         self.say(hello)
 
@@ -96,17 +96,17 @@ class Worker:
 
     def get(self, kind: str, data: Any) -> None:
         if kind == MESSAGE:
-            self.post.take(data)
+            self.post.on_message(data)
         else:
-            self.post.acknowledged(data)
-            self.post.again()  # as a real one does once a second
+            self.post.on_ack(data)
+            self.post.retransmit()  # as a real one does once a second
 
     def say(self, word: ControlEvent) -> None:
-        self.post.post({"word": encode(word)})
+        self.post.send({"event": encode(word)})
 
 
 def hello(nth: int = 0, there: str = "") -> Hello:
-    return Hello(nth, "there" if there else "here", there or machine(), __version__)
+    return Hello(nth, "there" if there else "here", there or machine_id(), __version__)
 
 
 @pytest.fixture
@@ -114,12 +114,12 @@ def ends(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The codes with which the process would have ended."""
     codes: list[int] = []
 
-    def leave(code: int) -> None:
+    def end(code: int) -> None:
         codes.append(code)
         raise gevent.GreenletExit
 
-    monkeypatch.setattr("harness.load.workers.control_socket.exit_process", leave)
-    monkeypatch.setattr("harness.load.workers.master.exit_process", leave)
+    monkeypatch.setattr("harness.load.workers.reporter.exit_process", end)
+    monkeypatch.setattr("harness.load.workers.master.exit_process", end)
     return codes
 
 
@@ -127,8 +127,8 @@ def ends(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 def net(tmp_path: Path, ends: list[int], monkeypatch: pytest.MonkeyPatch) -> Iterator[Net]:
     working: list[gevent.Greenlet] = []
 
-    def spawn(work: Callable[..., None], *args: Any, died: Callable[[BaseException], None]) -> None:
-        working.append(load_runner.spawn(work, *args, died=died))
+    def spawn(work: Callable[..., None], *args: Any, on_error: Callable[[BaseException], None]) -> None:
+        working.append(greenlets.spawn(work, *args, on_error=on_error))
 
     monkeypatch.setattr("harness.load.workers.master.spawn", spawn)
     net = Net(tmp_path, 2)
@@ -148,7 +148,9 @@ def both(net: Net, *hellos: Hello) -> list[Worker]:
 
 def test_each_worker_is_told_its_part_and_all_are_ready_together(net: Net) -> None:
     workers = both(net)
-    assert [w.deeds for w in workers] == [[Assignment(n, 2, PLAN.to_dict(), 7, machine(), False, True)] for n in (0, 1)]
+    assert [w.commands for w in workers] == [
+        [Assignment(n, 2, PLAN.to_dict(), 7, machine_id(), False, True)] for n in (0, 1)
+    ]
     assert [word.worker for word in net.said if isinstance(word, Joined)] == ["worker-1", "worker-2"]
 
 
@@ -168,7 +170,7 @@ def test_the_harness_hears_the_sum_and_the_end_when_both_have_told_theirs(net: N
     for worker in workers:
         worker.say(Swept(3))
     assert net.until(Swept) == Swept(6)
-    assert [deed.rate for deed in workers[0].deeds if isinstance(deed, StartSweep)] == [500.0]
+    assert [deed.rate for deed in workers[0].commands if isinstance(deed, StartSweep)] == [500.0]
 
 
 def test_a_worker_that_is_gone_is_lost_and_the_other_suffices(net: Net, ends: list[int]) -> None:
@@ -190,7 +192,7 @@ def test_a_worker_that_says_nothing_is_lost(net: Net, monkeypatch: pytest.Monkey
     net.tell(StartLoad(time.monotonic_ns(), 60.0, 0.0, "http://127.0.0.1:1"))
     workers[1].get = lambda kind, data: None  # type: ignore[method-assign] # nothing arrives, nothing comes back
     lost = net.until(WorkerLost)
-    assert (lost.worker, lost.why) == ("worker-2", "it has said nothing for 0.2 s")
+    assert (lost.worker, lost.why) == ("worker-2", "it has been silent for 0.2 s")
     assert not any(isinstance(word, Broken) for word in net.said), "the other one goes on"
 
 
@@ -215,9 +217,9 @@ def test_another_version_is_refused(net: Net, ends: list[int]) -> None:
 
 def test_records_from_elsewhere_are_put_together(net: Net, tmp_path: Path) -> None:
     worker = both(net, hello(1), hello(0, there="another"))[1]
-    for piece in (b"ab", b"cd"):
-        worker.post.post({"file": "requests.bin", "piece": piece})
-    worker.post.post({"file": "../../names.jsonl", "piece": json.dumps({}).encode()})
+    for chunk in (b"ab", b"cd"):
+        worker.post.send({"file": "requests.bin", "chunk": chunk})
+    worker.post.send({"file": "../../names.jsonl", "chunk": json.dumps({}).encode()})
     assert (tmp_path / "worker-2" / "requests.bin").read_bytes() == b"abcd"
     assert sorted(path.name for path in (tmp_path / "worker-2").iterdir()) == ["names.jsonl", "requests.bin"]
 

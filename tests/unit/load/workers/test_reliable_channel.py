@@ -31,23 +31,23 @@ class Ends:
             chance.shuffle(carried)
             for kind, data in carried:
                 if chance.random() >= lose:
-                    (end.take if kind == MESSAGE else end.acknowledged)(data)
+                    (end.on_message if kind == MESSAGE else end.on_ack)(data)
 
 
 @given(st.integers(0, 10_000), st.sampled_from([0.0, 0.3, 0.8]))
 def test_every_letter_comes_once_and_in_order_whatever_the_way_does(seed: int, lose: float) -> None:
     ends, chance = Ends(), random.Random(seed)
     for number in range(20):
-        ends.ours.post({"word": number})
+        ends.ours.send({"word": number})
         ends.carry(chance, lose)
     for _ in range(1000):
-        if not ends.ours.waiting:
+        if not ends.ours.unacknowledged:
             break
-        ends.ours.again()
-        ends.theirs.again()
+        ends.ours.retransmit()
+        ends.theirs.retransmit()
         ends.carry(chance, lose)
     assert ends.came == [{"word": number} for number in range(20)]
-    assert ends.ours.waiting == 0
+    assert ends.ours.unacknowledged == 0
 
 
 def test_a_letter_that_cannot_be_sent_now_waits() -> None:
@@ -55,5 +55,5 @@ def test_a_letter_that_cannot_be_sent_now_waits() -> None:
         raise RPCError
 
     end = ReliableChannel(broken, lambda letter: None)
-    end.post({"word": "hello"})
-    assert end.waiting == 1
+    end.send({"word": "hello"})
+    assert end.unacknowledged == 1

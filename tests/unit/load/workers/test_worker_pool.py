@@ -8,8 +8,8 @@ from harness.common.errors import UsageError
 from harness.load.arrivals.pacer import poisson
 from harness.load.control.channel import Ready, StartLoad, Stopped, Swept
 from harness.load.control.plan import LoadPlan, Shard
+from harness.load.workers.clock_offset import ClockOffset
 from harness.load.workers.reliable_channel import ReliableChannel
-from harness.load.workers.transport import ClockOffset
 from harness.load.workers.worker_pool import Worker, WorkerPool, merge_snapshots
 from harness.observations.samples import Snapshot
 
@@ -38,32 +38,32 @@ def test_it_has_stopped_when_the_last_one_has() -> None:
     both = crew(2)
     for one in both.workers:
         assert not both.stopped
-        one.said[Stopped] = Stopped()
+        one.events[Stopped] = Stopped()
     assert both.stopped
 
 
 def test_a_lost_worker_is_not_waited_for_and_its_counts_stay() -> None:
     both = crew(2)
-    both.workers[0].said[Swept] = Swept(5)
-    both.workers[1].last = Snapshot(3, 0.6, ok=7, sessions=2)
-    assert both.swept is None
+    both.workers[0].events[Swept] = Swept(5)
+    both.workers[1].last_snapshot = Snapshot(3, 0.6, ok=7, sessions=2)
+    assert both.sessions_swept is None
     both.workers[1].lost = True
-    assert both.swept == 5
+    assert both.sessions_swept == 5
     assert both.snapshot(8, 1.5) == Snapshot(8, 1.5, ok=7, sessions=2)
 
 
 def test_before_all_have_come_nothing_is_ready() -> None:
     half = WorkerPool(2)
     half.workers.append(worker(0))
-    half.workers[0].said[Ready] = Ready()
+    half.workers[0].events[Ready] = Ready()
     assert not half.ready
 
 
 def test_numbered_workers_have_their_places_and_the_others_those_that_are_left() -> None:
     three = WorkerPool(3)
-    assert [three.place(2), three.place(0)] == [1, 2]
+    assert [three.free_index(2), three.free_index(0)] == [1, 2]
     three.workers += [worker(1), worker(2)]
-    assert (three.place(2), three.place(0), three.place(9)) == (None, 0, None)
+    assert (three.free_index(2), three.free_index(0), three.free_index(9)) == (None, 0, None)
 
 
 @given(st.integers(1, 8), st.integers(0, 100))

@@ -62,11 +62,13 @@ async def elsewhere(by: DriverProcesses) -> AsyncIterator[Process]:
 
 
 @asynccontextmanager
-async def crowd(directory: Path, text: str, load: Load, by: DriverProcesses, heard: Heard) -> AsyncIterator[Driver]:
+async def start_workload(
+    directory: Path, text: str, load: Load, by: DriverProcesses, heard: Heard
+) -> AsyncIterator[Driver]:
     users = directory / "shoppers.py"
     users.write_text(text)
     arm = Arm(Design("one"), "control", load, ())
-    ears = LoadCallbacks(joined=heard.joined.append, lost=heard.lost.append)
+    callbacks = LoadCallbacks(joined=heard.joined.append, lost=heard.lost.append)
     async with (
         start_supervisor("test") as supervisor,
         start_driver(
@@ -76,18 +78,18 @@ async def crowd(directory: Path, text: str, load: Load, by: DriverProcesses, hea
             log=directory / "load.log",
             supervisor=supervisor,
             seed=7,
-            by=by,
-            ears=ears,
+            processes=by,
+            callbacks=callbacks,
         ) as driver,
     ):
         yield driver
 
 
 async def loaded(directory: Path, server: Scripted, text: str, load: Load, by: DriverProcesses) -> Loaded:
-    async with crowd(directory, text, load, by, Heard()) as driver:
-        await driver.ready()
+    async with start_workload(directory, text, load, by, Heard()) as driver:
+        await driver.wait_until_ready()
         driver.start(server.url)
-        await driver.until_done()
+        await driver.wait_until_stopped()
         swept = await driver.sweep()
     return Loaded(directory / "spool", driver.snapshots, swept)
 
@@ -113,8 +115,8 @@ async def test_a_worker_that_is_killed_is_told_and_the_others_go_on(tmp_path: Pa
     heard = Heard()
     load = Sessions(concurrent=8, duration="60s", warmup="0s")
     with scripted(otherwise=shop()) as server:
-        async with crowd(tmp_path, SHOPPERS, load, DriverProcesses(processes=2), heard) as driver:
-            await driver.ready()
+        async with start_workload(tmp_path, SHOPPERS, load, DriverProcesses(processes=2), heard) as driver:
+            await driver.wait_until_ready()
             assert {worker.worker for worker in heard.joined} == {"worker-1", "worker-2"}
             assert {worker.clock_error_ms for worker in heard.joined} == {0}
             driver.start(server.url)
@@ -124,7 +126,7 @@ async def test_a_worker_that_is_killed_is_told_and_the_others_go_on(tmp_path: Pa
             before = driver.snapshots[-1].ok
             await until(lambda: driver.snapshots[-1].ok > before + 50)
             driver.stop()
-            await driver.until_done()
+            await driver.wait_until_stopped()
             swept = await driver.sweep()
         seen = Loaded(tmp_path / "spool", driver.snapshots, swept)
     (lost,) = heard.lost
@@ -163,7 +165,7 @@ async def test_a_plain_locustfile_of_two_processes_is_counted_whole(tmp_path: Pa
 
 async def test_no_worker_may_be_without_a_session(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="2 workers share 1 sessions"):
-        async with crowd(tmp_path, SHOPPERS, Sessions(concurrent=1), DriverProcesses(processes=2), Heard()):
+        async with start_workload(tmp_path, SHOPPERS, Sessions(concurrent=1), DriverProcesses(processes=2), Heard()):
             pass
 
 
@@ -171,5 +173,5 @@ async def test_a_master_where_somebody_listens_is_told(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         by = DriverProcesses(elsewhere=1, bind=Address("127.0.0.1", taken.getsockname()[1]))
         with pytest.raises(EnvironmentLacksError, match="no master can listen"):
-            async with crowd(tmp_path, SHOPPERS, CLOSED, by, Heard()):
+            async with start_workload(tmp_path, SHOPPERS, CLOSED, by, Heard()):
                 pass

@@ -1,0 +1,108 @@
+"""What a reply means: the one place that turns it into an outcome and, by the session's ledger, into an anomaly.
+
+Requests, messages on a WebSocket and the final sweep are all classified here.
+"""
+
+from harness.load.http.client import Connect, Message, Request
+from harness.load.http.response import Head, Response
+from harness.load.sessions.behaviour import Behaviour, DefaultBehaviour, parse_tally
+from harness.load.sessions.context import LoadContext
+from harness.observations.requests import Anomaly, Outcome
+from harness.oracle.ledger import Ledger
+from harness.oracle.observed import Observed, Tally
+
+_OK, _FAILED, _IN_DOUBT = Outcome.OK, Outcome.FAILED, Outcome.IN_DOUBT
+_LEDGER_TYPES = (Tally, Observed, type(None))  # what a ledger takes as it is
+
+#: What a reply answers.
+Exchange = Request | Connect | Message
+#: A reply by itself, before the ledger is asked: its outcome, what it shows of the session, whether it forces a login.
+Reading = tuple[Outcome, Tally | Observed | None, bool]
+
+
+def outcome_of(reply: Response) -> Outcome:
+    """The outcome of a request by its reply's status: only the target's own 4xx says that nothing was done."""
+    if reply.status < 400:
+        return _OK
+    return _FAILED if reply.status < 500 and reply.replica else _IN_DOUBT
+
+
+class Classifier:
+    """Classifies what comes back for one session, and settles the session's ledger by it.
+
+    An error in the scenario's own ``observe``, ``reads``, ``check`` or ``forced_login`` is logged once.
+    """
+
+    __slots__ = ("_asks_user", "_context", "_ledger", "_observe", "_user")
+
+    def __init__(self, context: LoadContext, user: Behaviour, ledger: Ledger) -> None:
+        self._context = context
+        self._user = user
+        self._ledger = ledger
+        default_observe = getattr(type(user), "observe", None) is DefaultBehaviour.observe
+        self._observe = parse_tally if default_observe else user.observe
+        # Without a ``forced_login`` of its own, no status below 300 forces one.
+        self._asks_user = getattr(type(user), "forced_login", None) is not DefaultBehaviour.forced_login
+
+    def classify(self, exchange: Exchange, op: int, reply: Response, t_end: int) -> tuple[Outcome, Anomaly]:
+        """The outcome of a request or message, and what was wrong with it. ``op`` is its write's id, 0 for a read."""
+        outcome, observed, forced = self.read(exchange, reply)
+        context, ledger, head = self._context, self._ledger, reply.head
+        boot, t_ns = head.boot or context.boot_of(head), t_end - context.t0
+        try:
+            anomaly = ledger.settle(op, outcome, observed, boot, t_ns)
+        except TypeError as problem:
+            anomaly = self._log_unreadable(problem)
+        if forced:
+            return outcome, max(anomaly, ledger.record_forced_login(t_ns, boot))
+        if exchange.check is not None and outcome is _OK and not self._passes_check(exchange, reply):
+            return outcome, Anomaly.WRONG
+        return outcome, anomaly
+
+    def classify_failure(self, op: int, sent: int, t_end: int) -> tuple[Outcome, Anomaly]:
+        """The same without a reply: certainly not done if no byte was ``sent``, else in doubt."""
+        outcome = _IN_DOUBT if sent else _FAILED
+        return outcome, self._ledger.settle(op, outcome, None, "", t_end - self._context.t0)
+
+    def classify_final(self, reading: Reading, head: Head, t_end: int) -> Anomaly:
+        """What was wrong with the final read, of which no further one is made."""
+        outcome, observed, forced = reading
+        boot, t_ns = self._context.boot_of(head), t_end - self._context.t0
+        try:
+            anomaly = self._ledger.record_final_read(outcome, observed, boot, t_ns)
+        except TypeError as problem:
+            anomaly = self._log_unreadable(problem)
+        return max(anomaly, self._ledger.record_forced_login(t_ns, boot)) if forced else anomaly
+
+    def read(self, exchange: Exchange, reply: Response) -> Reading:
+        """A reply by itself. A redirect shows nothing of the session unless it is to the login or has ``reads``."""
+        status = reply.status
+        forced = (self._asks_user or status >= 300) and self._forces_login(reply)
+        outcome = _FAILED if forced else _OK if status < 400 else outcome_of(reply)
+        if not forced and (outcome is not _OK or (status >= 300 and exchange.reads is None)):
+            return outcome, None, False
+        try:
+            observed = (exchange.reads or self._observe)(reply)
+        except Exception as problem:
+            self._context.log_once("observe raised", problem)
+            observed = None
+        return outcome, observed if type(observed) in _LEDGER_TYPES else Observed(state=observed), forced
+
+    def _forces_login(self, reply: Response) -> bool:
+        try:
+            return self._user.forced_login(reply)
+        except Exception as problem:
+            self._context.log_once("forced_login raised", problem)
+            return False
+
+    def _passes_check(self, exchange: Exchange, reply: Response) -> bool:
+        try:
+            return exchange.check is None or exchange.check(reply)
+        except Exception as problem:
+            self._context.log_once("check raised", problem)
+            return False
+
+    def _log_unreadable(self, problem: TypeError) -> Anomaly:
+        """The model does not read such a state: nothing is known of it."""
+        self._context.log_once("what was observed is not the model's", problem)
+        return Anomaly.NONE
