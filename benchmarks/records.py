@@ -26,7 +26,7 @@ from harness.oracle.ledger import Ledger
 from harness.oracle.observed import Tally
 from harness.results.arm_files import ArmFiles
 from harness.results.run import Run
-from harness.runner.pipeline import plan
+from harness.runner.pipeline import plan_run
 from harness.scenario.loading import load
 
 SCENARIO = Path(__file__).with_name("users") / "records.py"
@@ -89,7 +89,7 @@ def record(files: ArmFiles, records: int) -> None:
         if i % snapshot_every == 0:
             counts.snapshot(begin / _SECOND, i, SESSIONS, 0, 0)
     recorder.flush()
-    spool.write_ledgers([_ledger(session + 1).testimony() for session in range(SESSIONS)])
+    spool.write_ledgers([_ledger(session + 1).history() for session in range(SESSIONS)])
     spool.close()
 
 
@@ -101,7 +101,7 @@ def _place(session: int, t: int) -> int:
 
 def _ledger(number: int) -> Ledger:
     ledger = Ledger(1, number, number, f"u{number}")
-    ledger.final(Outcome.OK, Tally("b", f"u{number}", 0, 0, 0), "r0-1", NO_TIME)
+    ledger.record_final_read(Outcome.OK, Tally("b", f"u{number}", 0, 0, 0), "r0-1", NO_TIME)
     return ledger
 
 
@@ -132,7 +132,7 @@ def main() -> int:
 
 def _measure(out: Path, records: int) -> int:
     loaded = load(SCENARIO)
-    run = Run.create(out, plan(loaded, loaded.scenario, 1, {}))
+    run = Run.create(out, plan_run(loaded, loaded.scenario, 1, {}))
     log = run.path / "bench.log"
     ours = [sys.executable, "-m", "benchmarks.records", "--records", str(records), "--part"]
     costs = {

@@ -17,7 +17,7 @@ from harness.load.sessions.behaviour import SessionSteps
 from harness.load.sessions.extractors import Header, Json, Number, Text, Texts, text_of
 from harness.oracle.models import counter, items, register
 from harness.oracle.observed import Observed
-from harness.oracle.page import Counted, OwnLines, learn
+from harness.oracle.page import OwnLines, VisitCounter, learn_session_mark
 
 __all__ = [
     "Cart",
@@ -220,7 +220,7 @@ class Probe(SessionUser):
         while len(pages) < 3:
             reply = yield client.get(self.path, reads=_nothing)
             pages = [*pages, text_of(reply)] if reply.ok else []
-        own = learn(*pages)
+        own = learn_session_mark(*pages)
         if own is None:
             while True:
                 yield client.get(self.path, reads=_nothing)
@@ -238,15 +238,15 @@ class Probe(SessionUser):
 class _View:
     """What one session's page shows, as a count: of its visits since it was learned, or 1 while it is the same."""
 
-    def __init__(self, own: Counted | OwnLines, learned: str) -> None:
+    def __init__(self, own: VisitCounter | OwnLines, learned: str) -> None:
         self._own = own
-        self._last = self._base = own.count(learned) if isinstance(own, Counted) else 0
+        self._last = self._base = own.count(learned) if isinstance(own, VisitCounter) else 0
         self._looks = 0
 
     @property
     def counts(self) -> bool:
         """Whether each visit counts."""
-        return isinstance(self._own, Counted)
+        return isinstance(self._own, VisitCounter)
 
     def state(self, reply: Response) -> int | None:
         """The count that a page shows."""

@@ -28,7 +28,7 @@ def report(
 
     opened = Run.open(run)
     if (opened.path / scaling_run.FILE).exists():
-        scaling = pipeline.drawn_scaling(opened)
+        scaling = pipeline.draw_scaling(opened)
         tables.print_scaling(opened.path, scaling, as_json)
         return scaling.exit_code(())
     outcome = pipeline.reanalyse(run, gallery)

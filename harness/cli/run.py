@@ -113,9 +113,9 @@ def run(
         drivers, backend, limits.Limits(cpus, memory),
     )  # fmt: skip
     loaded = _load(scenario, flag_scenario.FlagScenario(start, url, ready, policy, kill, restart), changes)
-    for command in pipeline.commands(loaded, changes):
+    for command in pipeline.shell_commands(loaded, changes):
         print(f"will run: {command}", file=sys.stderr)
-    outcome = pipeline.conduct(loaded, changes, out, flags.recorded(context), _progress(prometheus_port))
+    outcome = pipeline.run_scenario(loaded, changes, out, flags.recorded(context), _progress(prometheus_port))
     tables.print_outcome(outcome, as_json)
     return 130 if outcome.interrupted else outcome.analysis.result.exit_code
 
@@ -139,7 +139,7 @@ def _load(path: Path | None, service: "FlagScenario", changes: "Overrides") -> "
     if not service.given and path is None:
         raise UsageError("nothing to run", "harness run SCENARIO, or harness run --command TEXT")
     described = service.scenario(changes.replicas, changes.users, changes.duration) if service.given else None
-    return loading.load(path or loading.PROBING, described)
+    return loading.load(path, described)
 
 
 def _progress(prometheus_port: int | None) -> "Progress":

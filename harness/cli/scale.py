@@ -42,7 +42,7 @@ def scale(
     sizes = _parse_sizes(replicas)
     plan = scaling.ScalePlan(sizes, capacity.Objectives(slo_p99, slo_errors))
     changes = overrides.Overrides(tuple(design), balancer=balancer, seed=seed, backend=backend)
-    outcome = pipeline.conduct_scaling(
+    outcome = pipeline.run_scaling(
         loading.load(scenario),
         changes,
         plan,

@@ -1,4 +1,4 @@
-"""What a Topology is made of, as small protocols; optional abilities stand apart, so that a fault asks for just one."""
+"""The parts of a Topology, as small protocols; optional abilities are separate, so that a fault asks for just one."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -7,7 +7,7 @@ from typing import Protocol, runtime_checkable
 
 @dataclass(frozen=True)
 class Evidence:
-    """What shows that a deed took effect: ``landed`` and the facts, such as the pid that is gone or the new boot id."""
+    """Whether an action is ``confirmed`` to have taken effect, and the facts, such as a pid or the new boot id."""
 
     confirmed: bool
     facts: Mapping[str, str | int | float | bool | None] = field(default_factory=dict)
@@ -15,7 +15,7 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Member:
-    """A replica as a balancer knows it. ``door`` is where the harness reaches it, if that is another address."""
+    """A replica as a balancer knows it. ``host_address`` is where the harness reaches it, if that address differs."""
 
     name: str
     host: str
@@ -24,7 +24,7 @@ class Member:
 
     @property
     def address_from_host(self) -> tuple[str, int]:
-        """Host and port as the harness reaches it."""
+        """The host and port by which the harness reaches it."""
         return self.host_address or (self.host, self.port)
 
 
@@ -38,7 +38,7 @@ class Replica(Protocol):
 
     @property
     def member(self) -> Member:
-        """Where it listens; the same before and after a restart in place."""
+        """The address where it listens; a restart in place does not change it."""
 
     @property
     def boot(self) -> str:
@@ -51,62 +51,62 @@ class Replica(Protocol):
 
 @runtime_checkable
 class Killable(Protocol):
-    """Can be ended without warning and brought back in place."""
+    """Can be killed without warning and restarted in place."""
 
     async def kill(self) -> Evidence:
-        """SIGKILL; returns when the process is gone."""
+        """SIGKILL; return when the process is gone."""
 
     async def restart(self) -> Evidence:
-        """Start again on the same address; returns when it is ready. A no-op with ``landed`` where it runs."""
+        """Start again at the same address; return when it is ready. Confirmed without effect while it runs."""
 
 
 @runtime_checkable
 class Pausable(Protocol):
-    """Can be frozen and thawed."""
+    """Can be stopped and continued."""
 
     async def pause(self) -> Evidence:
-        """SIGSTOP or its like."""
+        """SIGSTOP or its equivalent."""
 
     async def resume(self) -> Evidence:
-        """SIGCONT or its like."""
+        """SIGCONT or its equivalent."""
 
 
 @runtime_checkable
 class Terminable(Protocol):
-    """Can be asked to end, and does so in its own time."""
+    """Can be asked to end gracefully."""
 
     async def terminate(self) -> Evidence:
-        """SIGTERM; returns when the process is gone."""
+        """SIGTERM; return when the process is gone."""
 
 
 @runtime_checkable
 class HasVolume(Protocol):
-    """Has a volume, which outlives its process; what befalls that is done while it is down."""
+    """Has a volume that outlives its process. It can be damaged while the process is down."""
 
     async def lose_volume(self) -> Evidence:
-        """Empty it: landed when nothing is there any more, and the replica was down."""
+        """Empty it: confirmed if nothing is left there, and the replica was down."""
 
     async def tear_volume(self, cut: int) -> Evidence:
-        """Cut ``cut`` bytes off the end of its newest file: landed when it is shorter, and the replica was down."""
+        """Cut ``cut`` bytes off the end of its newest file: confirmed if it is shorter, and the replica was down."""
 
 
 @runtime_checkable
 class Throttleable(Protocol):
-    """Can be kept short of CPU."""
+    """Can be kept short of CPU time."""
 
     async def throttle(self, by: float) -> Evidence:
-        """Stand still for ``by`` seconds, run for a moment, and so on until ``quicken``."""
+        """Stop it for ``by`` seconds, run it for a moment, and so on until ``unthrottle``."""
 
     async def unthrottle(self) -> Evidence:
-        """Run freely again."""
+        """Let it run freely again."""
 
 
 @runtime_checkable
 class Evictable(Protocol):
-    """A store that drops data where its memory ends."""
+    """A store that drops data when its memory is full."""
 
     async def evict(self, share: float) -> Evidence:
-        """Limit its memory so that about this share of its data has to go: landed once some has gone."""
+        """Limit its memory so that it evicts about this share of its data: confirmed once it has evicted some."""
 
     async def unlimit(self) -> Evidence:
         """Lift the limit."""
@@ -114,37 +114,37 @@ class Evictable(Protocol):
 
 @runtime_checkable
 class HasLeader(Protocol):
-    """A store of several servers of which one leads, or each holds a part."""
+    """A store of several servers, of which one leads or each holds a part."""
 
     async def kill_primary(self) -> Evidence:
-        """SIGKILL to the server that leads; returns when it is gone. The facts say which, and its pid."""
+        """SIGKILL the server that leads; return when it is gone. The facts give its name and its pid."""
 
     async def restart_primary(self) -> Evidence:
-        """Start that server again: it follows, where another leads by now."""
+        """Start that server again. It follows if another one leads by now."""
 
 
 @runtime_checkable
 class Replicating(Protocol):
-    """A store whose leader tells the others of its writes after it has acknowledged them, and can be kept from it."""
+    """A store that replicates asynchronously, and whose replication can be interrupted."""
 
     async def cut_replication(self) -> Evidence:
-        """From now on the others hear of no write; returns when they are cut off."""
+        """Cut the followers off from all further writes; return when they are cut off."""
 
     async def restore_replication(self) -> Evidence:
-        """Let them catch up."""
+        """Let the followers catch up."""
 
 
 @runtime_checkable
 class Reloadable(Protocol):
-    """Can take up its configuration anew without ending."""
+    """Can reload its configuration without ending."""
 
     async def reload(self) -> Evidence:
-        """Returns when the new configuration serves."""
+        """Reload; return when the new configuration is in use."""
 
 
 @dataclass(frozen=True)
 class Refusal:
-    """A reply that the balancer made without having contacted any upstream: the write ``op`` was not applied."""
+    """A reply that the balancer made without contacting any upstream: the write ``op`` was not applied."""
 
     op: int
     reason: str
@@ -152,7 +152,7 @@ class Refusal:
 
 @dataclass(frozen=True)
 class Keys:
-    """What a replica tells of its keys: by number, which signs and which are accepted, and the signing one's ``id``."""
+    """The keys of a replica: the numbers of the signing key and of the accepted keys, and the ``id`` of the former."""
 
     signing: int
     accepted: tuple[int, ...]
@@ -161,34 +161,34 @@ class Keys:
 
 @runtime_checkable
 class Rotatable(Protocol):
-    """Signs what its clients hold, with keys that can be replaced while it runs."""
+    """Signs its clients' tokens, with keys that can be replaced while it runs."""
 
     async def keys(self) -> Keys | None:
-        """Its keys; None where it tells none."""
+        """Return its keys; None if it reports none."""
 
     async def use_keys(self, signing: int, accepted: Sequence[int]) -> Keys | None:
-        """Sign with this key and accept these; None where it does not say that it does."""
+        """Sign with this key and accept these; None if it does not confirm both."""
 
 
 @dataclass(frozen=True)
 class SlotUsage:
-    """How long a replica's slots were held since its start, all together, at ``t``: both in seconds."""
+    """The total time for which a replica's slots were held since its start, at ``t``; both in seconds."""
 
     held_s: float
     slots: int
     t: float
 
     def since(self, before: "SlotUsage") -> float:
-        """The share of its capacity in use since then."""
+        """Return the share of its capacity that was in use since then."""
         return (self.held_s - before.held_s) / max(1e-9, (self.t - before.t) * self.slots)
 
 
 @runtime_checkable
 class ReportsLoad(Protocol):
-    """Tells how busy it is."""
+    """Reports how busy it is."""
 
     async def load(self) -> SlotUsage | None:
-        """None where its capacity is not emulated."""
+        """Return its slot usage; None if its capacity is not emulated."""
 
 
 @runtime_checkable
@@ -196,17 +196,17 @@ class Scalable(Protocol):
     """A topology whose number of replicas can change."""
 
     async def grow(self) -> Replica:
-        """Start one replica more; returns when it is ready. The balancer does not know it yet."""
+        """Start one more replica; return when it is ready. The balancer does not know it yet."""
 
     def forget(self, name: str) -> None:
-        """A replica has ended for good: it is no longer waited for."""
+        """Remove a replica that has ended for good."""
 
 
 @dataclass(frozen=True)
 class DirectionState:
-    """One direction of a link: ``pass`` what comes, ``hold`` it until later, or ``drop`` it.
+    """One direction of a link: ``pass`` data on, ``hold`` it until later, or ``drop`` it.
 
-    What passes is late by ``latency`` seconds, and at most ``rate`` bytes a second.
+    Data that passes is delayed by ``latency`` seconds, and limited to ``rate`` bytes per second.
     """
 
     mode: str = "pass"
@@ -216,7 +216,7 @@ class DirectionState:
 
 @dataclass(frozen=True)
 class LinkState:
-    """What a link does in both directions; one that is ``cut`` resets its connections and refuses new ones."""
+    """What a link does in both directions. A link that is ``cut`` resets its connections and refuses new ones."""
 
     requests: DirectionState = field(default_factory=DirectionState)
     replies: DirectionState = field(default_factory=DirectionState)
@@ -224,18 +224,18 @@ class LinkState:
 
 
 class Link(Protocol):
-    """The connections between two parts, where a fault can reach them."""
+    """The connections between two parts, made so that a fault can reach them."""
 
     @property
     def name(self) -> str:
         """``balancer-r1``, ``r1-store``, ..."""
 
-    async def set_state(self, condition: LinkState) -> Evidence:
-        """From now on be so; the facts are the ``connections`` concerned, and the bytes ``held`` and ``dropped``."""
+    async def set_state(self, state: LinkState) -> Evidence:
+        """Change what it does. The facts are the ``connections`` concerned, and the bytes ``held`` and ``dropped``."""
 
 
 class Balancer(Protocol):
-    """A real load balancer, up and in front of the replicas."""
+    """A real load balancer that runs in front of the replicas."""
 
     @property
     def name(self) -> str:
@@ -243,14 +243,14 @@ class Balancer(Protocol):
 
     @property
     def url(self) -> str:
-        """Where clients go, without a trailing slash."""
+        """The address for clients, without a trailing slash."""
 
     @property
     def pid(self) -> int | None:
         """Its (master) process, or None while it is down."""
 
     async def add(self, member: Member) -> None:
-        """Let a member take traffic, without dropping connections."""
+        """Give traffic to a member, without dropping connections."""
 
     async def remove(self, name: str) -> None:
         """Take a member out, without dropping connections to the others."""
@@ -259,10 +259,10 @@ class Balancer(Protocol):
         """Send a member no new sessions."""
 
     async def states(self) -> Mapping[str, str]:
-        """``up`` or ``down`` or ``drain`` a member, as the balancer believes it. Empty where it does not tell."""
+        """Return ``up``, ``down`` or ``drain`` for each member, as the balancer sees it; empty if it reports none."""
 
     def refusals(self) -> tuple[Refusal, ...]:
-        """From its log: writes that it answered itself, having contacted no upstream."""
+        """Read from its log the writes that it answered without contacting any upstream."""
 
 
 class Store(Protocol):
@@ -274,8 +274,8 @@ class Store(Protocol):
 
     @property
     def url(self) -> str:
-        """What the target gets as ``--store``."""
+        """The value of the target's option ``--store``."""
 
     @property
     def pids(self) -> tuple[int, ...]:
-        """The processes of its servers that are up."""
+        """The processes of its running servers."""

@@ -1,4 +1,4 @@
-"""What this machine has and what it lacks, each with the line that installs it. Quick, and without the network."""
+"""What this machine has and what it lacks, with the command that installs it. Quick, and without the network."""
 
 import os
 import platform
@@ -18,25 +18,25 @@ from harness.cluster.stores import STORES, StoreType
 from harness.common.errors import EnvironmentLacksError
 
 _TIMEOUT_S = 1.5
-_PORTS = Path("/proc/sys/net/ipv4/ip_local_port_range")
-_COMMON_PARTS = ("haproxy", "nginx", "redis")  # what most scenarios take
+_PORT_RANGE = Path("/proc/sys/net/ipv4/ip_local_port_range")
+_COMMON_PARTS = ("haproxy", "nginx", "redis")  # used by most scenarios
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
 @dataclass(frozen=True)
 class InventoryItem:
-    """One part: whether it is here, in which version or amount, what needs it, and how to get it."""
+    """One part: whether it is present, its version or amount, what needs it, and how to get it."""
 
     part: str
     present: bool
     version: str
     needed_for: str
     install: str
-    required: bool = True  # False: everything but what ``needed_for`` says works without it
+    required: bool = True  # False: only ``needed_for`` depends on it
 
 
 def examine(results: Path = Path("results")) -> tuple[InventoryItem, ...]:
-    """All findings, in a fixed order; ``results`` is where runs will be written."""
+    """Return all items in a fixed order; ``results`` is where runs will be written."""
     checks: Sequence[Callable[[], InventoryItem]] = (
         _python,
         _cores,
@@ -66,7 +66,7 @@ def _cores() -> InventoryItem:
         "cores",
         cores >= 2,
         str(cores),
-        "load and replicas apart",
+        "load and replicas on separate cores",
         "use a machine with 2 or more",
         False,
     )
@@ -79,20 +79,20 @@ def _descriptors() -> InventoryItem:
         "descriptors",
         unlimited or soft >= 1024,
         "unlimited" if unlimited else str(soft),
-        "one socket a session",
+        "one socket per session",
         "ulimit -n 65536",
     )
 
 
 def _balancer(kind: balancers.BalancerSpec) -> InventoryItem:
     usual = kind.name in _COMMON_PARTS
-    found = _server(kind.name, kind.binary, "balancing" if usual else f"designs behind {kind.name}", kind.version)
-    return replace(found, required=usual)
+    item = _server(kind.name, kind.binary, "balancing" if usual else f"designs behind {kind.name}", kind.version)
+    return replace(item, required=usual)
 
 
 def _store(name: str, kind: type[StoreType]) -> InventoryItem:
-    found = _server(name, kind.program, f"state in {name}", "--version")
-    return replace(found, required=name in _COMMON_PARTS)
+    item = _server(name, kind.program, f"state in {name}", "--version")
+    return replace(item, required=name in _COMMON_PARTS)
 
 
 def _server(name: str, binary: Callable[[], Path | str], needed_for: str, flag: str = "-v") -> InventoryItem:
@@ -100,11 +100,11 @@ def _server(name: str, binary: Callable[[], Path | str], needed_for: str, flag: 
         path = binary()
     except EnvironmentLacksError as lack:
         return InventoryItem(name, False, "", needed_for, lack.hint)
-    said = Path(path).name if str(path).endswith(".jar") else _said([str(path), flag])
+    output = Path(path).name if str(path).endswith(".jar") else _run([str(path), flag])
     return InventoryItem(
         name,
-        said is not None,
-        _version(said and said.replace(str(path), "")),
+        output is not None,
+        _version(output and output.replace(str(path), "")),
         needed_for,
         f"reinstall it: {path} does not start",
     )
@@ -121,8 +121,10 @@ def _docker() -> InventoryItem:
 
 
 def _browser() -> InventoryItem:
-    said = next((said for name in _BROWSERS if (said := _said([name, "--version"]))), None)
-    return InventoryItem("chromium", said is not None, _version(said), "the tests", "apt-get install chromium", False)
+    output = next((output for name in _BROWSERS if (output := _run([name, "--version"]))), None)
+    return InventoryItem(
+        "chromium", output is not None, _version(output), "the tests", "apt-get install chromium", False
+    )
 
 
 def _disk(results: Path) -> InventoryItem:
@@ -132,33 +134,33 @@ def _disk(results: Path) -> InventoryItem:
 
 
 def _ports() -> InventoryItem:
-    low, high = map(int, _PORTS.read_text().split()) if _PORTS.exists() else (32768, 60999)
+    low, high = map(int, _PORT_RANGE.read_text().split()) if _PORT_RANGE.exists() else (32768, 60999)
     wide = high - low >= 10_000
-    mend = 'sysctl -w net.ipv4.ip_local_port_range="15000 65000"'
-    return InventoryItem("ports", wide, f"{low}-{high}", "connections", mend)
+    fix = 'sysctl -w net.ipv4.ip_local_port_range="15000 65000"'
+    return InventoryItem("ports", wide, f"{low}-{high}", "connections", fix)
 
 
 def _proc() -> InventoryItem:
-    here = Path("/proc/self/stat").exists()
+    mounted = Path("/proc/self/stat").exists()
     return InventoryItem(
         "/proc",
-        here,
-        "mounted" if here else "",
+        mounted,
+        "mounted" if mounted else "",
         "CPU and memory figures",
         "use Linux, or mount -t proc proc /proc",
         False,
     )
 
 
-def _said(command: Sequence[str]) -> str | None:
-    """What a command prints; None where it is missing, fails, or takes too long."""
+def _run(command: Sequence[str]) -> str | None:
+    """Return the output of a command; None if it is missing, fails, or takes too long."""
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT_S, check=True)
+        result = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT_S, check=True)
     except (OSError, subprocess.SubprocessError):
         return None
-    return done.stdout + done.stderr
+    return result.stdout + result.stderr
 
 
-def _version(said: str | None) -> str:
-    found = re.search(r"\d+(\.\d+)+", said or "")
-    return found[0] if found else ""
+def _version(output: str | None) -> str:
+    match = re.search(r"\d+(\.\d+)+", output or "")
+    return match[0] if match else ""

@@ -1,7 +1,6 @@
-"""A Topology: a Design brought up, with an address to send load to."""
+"""A Topology: a running Design, with an address to send load to."""
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +10,7 @@ from harness.cluster.capabilities import Balancer, Link, Replica, Store
 from harness.cluster.replicas.probes import HealthProbe
 from harness.cluster.watch.sampler import Sampler
 from harness.common.errors import HarnessError, UntrustedError, UsageError
+from harness.common.waiting import wait_until
 from harness.observations.samples import Sample
 from harness.scenario.design import Design
 
@@ -19,37 +19,37 @@ _POLL_INTERVAL_S = 0.02
 
 @dataclass(frozen=True)
 class Topology:
-    """The parts of a Design, up. It goes down with the scope that made it."""
+    """The running parts of a Design. They end with the scope that started them."""
 
     design: Design
-    health_probe: HealthProbe  # how its parts show that they are the right ones
-    replicas: list[Replica]  # those in service: scaling changes it
+    health_probe: HealthProbe  # checks that the right parts answer
+    replicas: list[Replica]  # those in service; scaling changes the list
     balancer: Balancer
     store: Store | None
     journal: Path  # the effect journal, which all replicas append to
     sampler: Sampler
-    links: Mapping[str, Link] = field(default_factory=dict)  # where a fault reaches what lies between the parts
-    start_another: Callable[[], Awaitable[Replica]] | None = None  # starts one replica more, where that can be done
+    links: Mapping[str, Link] = field(default_factory=dict)  # the connections that a fault can reach
+    start_another: Callable[[], Awaitable[Replica]] | None = None  # starts one more replica, if that is possible
 
     async def grow(self) -> Replica:
-        """Start one replica more; returns when it is ready. The balancer does not know it yet.
+        """Start one more replica; return when it is ready. The balancer does not know it yet.
 
         Raises:
             UsageError: only replicas of the built-in targets can be added.
         """
         if self.start_another is None:
-            raise UsageError("a replica cannot be added to a service of one's own", "scale a built-in target instead")
+            raise UsageError("a replica cannot be added to a user-supplied service", "scale a built-in target instead")
         replica = await self.start_another()
         self.replicas.append(replica)
         return replica
 
     def forget(self, name: str) -> None:
-        """A replica has ended for good: it is no longer waited for."""
+        """Remove a replica that has ended for good."""
         self.replicas[:] = [replica for replica in self.replicas if replica.name != name]
 
     @property
     def url(self) -> str:
-        """Where clients go: the balancer."""
+        """The address for clients: that of the balancer."""
         return self.balancer.url
 
     @property
@@ -58,43 +58,46 @@ class Topology:
         return self.sampler.samples
 
     def pids(self) -> dict[str, tuple[int, ...]]:
-        """The processes up, by role."""
+        """Return the running processes, by role."""
         replicas = tuple(replica.pid for replica in self.replicas if replica.pid)
         balancer, store = self.balancer.pid, self.store.pids if self.store else ()
         return {"replica": replicas, "balancer": (balancer,) if balancer else (), "store": store}
 
-    async def wait_until_healthy(self, timeout: float = 10.0) -> None:  # noqa: ASYNC109 - its message names what is wrong by then
-        """Wait until every replica and the balancer's address answer as ours, and the balancer holds all for up.
+    async def wait_until_healthy(self, timeout: float = 10.0) -> None:  # noqa: ASYNC109 - its message names the problems
+        """Wait until every replica and the balancer's address answer, and the balancer considers all replicas up.
 
         Raises:
-            UntrustedError: after ``timeout`` seconds something still is not as it should be, and what.
+            UntrustedError: something is still wrong after ``timeout`` seconds; the message says what.
         """
-        give_up = time.monotonic() + timeout
-        while wrong := await self._wrong():
-            if time.monotonic() > give_up:
-                raise UntrustedError(
-                    f"not steady after {timeout:g} s: {', '.join(wrong)}", "see the logs of these parts"
-                )
-            await asyncio.sleep(_POLL_INTERVAL_S)
+        problems: Sequence[str] = ()
 
-    async def _wrong(self) -> Sequence[str]:
+        async def healthy() -> bool:
+            nonlocal problems
+            problems = [*await self._probe_problems(), *await self._balancer_problems()]
+            return not problems
+
+        if not await wait_until(healthy, timeout, _POLL_INTERVAL_S):
+            raise UntrustedError(
+                f"not healthy after {timeout:g} s: {', '.join(problems)}", "see the logs of these parts"
+            )
+
+    async def _probe_problems(self) -> Sequence[str]:
         front = urlsplit(self.url)
         addresses = {
             self.balancer.name: (front.hostname or "", front.port or 80),
             **{replica.name: replica.member.address_from_host for replica in self.replicas},
         }
-        troubles = await asyncio.gather(*(self.health_probe.problem(*address) for address in addresses.values()))
-        silent = [f"{name} {trouble}" for name, trouble in zip(addresses, troubles, strict=True) if trouble]
-        return [*silent, *await self._held_wrongly()]
+        problems = await asyncio.gather(*(self.health_probe.problem(*address) for address in addresses.values()))
+        return [f"{name} {problem}" for name, problem in zip(addresses, problems, strict=True) if problem]
 
-    async def _held_wrongly(self) -> Sequence[str]:
+    async def _balancer_problems(self) -> Sequence[str]:
         try:
             states = await self.balancer.states()
-        except HarnessError as problem:  # one that takes its configuration up anew may not answer for a moment
+        except HarnessError as problem:  # a balancer that reloads may not answer for a moment
             return [problem.message]
-        wanted = {replica.name for replica in self.replicas} if states else set()
+        expected = {replica.name for replica in self.replicas} if states else set()
         return [
-            f"{self.balancer.name} holds {name} for {states.get(name)}"
-            for name in sorted(wanted)
+            f"{self.balancer.name} considers {name} {states.get(name, 'unknown')}"
+            for name in sorted(expected)
             if states.get(name) != "up"
         ]

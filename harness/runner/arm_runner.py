@@ -1,9 +1,9 @@
-"""The Bench: measures one arm. Nested scopes do the cleaning up, whatever ends the arm."""
+"""Measures one arm. Nested scopes do the cleaning up, whatever ends the arm."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,83 +15,15 @@ from harness.cluster.watch.member_states import watch_member_states
 from harness.common.clock import Clock
 from harness.common.errors import UntrustedError
 from harness.faults.timeline import timeline
-from harness.load.control.channel import Joined, WorkerLost
 from harness.observations.events import Event
-from harness.observations.samples import Snapshot
 from harness.results.arm_files import ArmFiles
+from harness.runner.arm_recorder import ArmRecorder
 from harness.runner.driver import Driver, LoadCallbacks, start_driver
 from harness.runner.progress import Progress
 from harness.scenario.arm import Arm
 from harness.scenario.driver_processes import ONE_PROCESS, DriverProcesses
 
 Afterwards = Callable[[Topology], Awaitable[None]]
-
-
-@dataclass
-class ArmRecorder:
-    """What one arm has told so far."""
-
-    arm: Arm
-    files: ArmFiles
-    progress: Progress
-    clock: Clock = field(default_factory=Clock)
-    events: list[Event] = field(default_factory=list)
-    topology: Topology | None = None  # once it is up; what it told stays readable after it went down
-    seen: int = 0  # its samples that belong to loads before this one
-    last: Snapshot | None = None
-    complete: bool = False
-
-    @property
-    def now(self) -> float:
-        """Seconds from T0; 0 before it."""
-        return self.clock.seconds() if self.clock.started else 0.0
-
-    def up(self, topology: Topology) -> None:
-        """Note that the parts are there."""
-        self.topology = topology
-        for replica in topology.replicas:
-            self.event(Event(0.0, "replica_ready", replica.name, {"boot": replica.boot}))
-
-    @property
-    def line(self) -> str:
-        """What came of it, as far as the load process tells."""
-        name = f"{self.arm.design.name}, {self.arm.name} arm"
-        if self.last is None:
-            return f"{name}: no load"
-        share = f"{self.last.sessions_lost:,} of {self.last.sessions:,} sessions lost before the final read"
-        return f"{name}: {self.last.ok:,} of {self.last.sent:,} requests ok, {share}"
-
-    def event(self, event: Event) -> None:
-        """Note an event, and show it."""
-        self.events.append(event)
-        self.progress.event(event)
-
-    def snapshot(self, snapshot: Snapshot) -> None:
-        """Note what the load process says of itself, and show it."""
-        self.last = snapshot
-        self.progress.snapshot(snapshot)
-
-    def joined(self, worker: Joined) -> None:
-        """Note that a worker takes part."""
-        error = worker.clock_error_ms
-        self.event(Event(self.now, "worker_joined", worker.worker, {"host": worker.host, "clock_error_ms": error}))
-
-    def lost(self, worker: WorkerLost) -> None:
-        """Note that a worker is gone; the others go on."""
-        host, why, sessions = worker.host, worker.why, worker.sessions
-        self.event(Event(self.now, "worker_lost", worker.worker, {"host": host, "why": why, "sessions": sessions}))
-
-    def keep(self) -> None:
-        """Write all of it down."""
-        facts: dict[str, Any] = {
-            "warmup": self.arm.warmup,
-            "duration": self.arm.seconds,
-            "complete": self.complete,
-            "driver": asdict(self.last) if self.last else {},
-        }
-        samples = self.topology.samples[self.seen :] if self.topology else ()
-        refusals = self.topology.balancer.refusals() if self.topology else ()
-        self.files.keep(self.events, samples, {refusal.op for refusal in refusals}, facts)
 
 
 @dataclass(frozen=True)
@@ -102,82 +34,85 @@ class ArmRunner:
     supervisor: Supervisor
     seed: int
     progress: Progress
-    by: DriverProcesses = ONE_PROCESS
+    drivers: DriverProcesses = ONE_PROCESS
 
     @asynccontextmanager
-    async def recording(self, arm: Arm, files: ArmFiles, clock: Clock | None = None) -> AsyncIterator[ArmRecorder]:
-        """What the arm tells is kept at the end of the scope, whatever ended it."""
+    async def record(self, arm: Arm, files: ArmFiles, clock: Clock | None = None) -> AsyncIterator[ArmRecorder]:
+        """A recorder that is saved at the end of the scope, whatever ended it."""
         files.create()
-        told = ArmRecorder(arm, files, self.progress, clock or Clock())
+        recorder = ArmRecorder(arm, files, self.progress, clock or Clock())
         try:
-            yield told
+            yield recorder
         finally:
-            told.keep()
+            recorder.save()
 
-    async def measure(self, told: ArmRecorder, users: Path, afterwards: Afterwards | None = None) -> None:
-        """Bring it up, drive it, break it, let it settle, and read every session a last time.
+    async def measure(self, recorder: ArmRecorder, users: Path, afterwards: Afterwards | None = None) -> None:
+        """Bring the arm's topology up, load it, break it, let it settle, and read every session a last time.
+
+        ``afterwards`` is awaited while the topology is still up.
 
         Raises:
-            UntrustedError: a part died by itself, a fault did not land, or the steady state did not return.
+            UntrustedError: a part died on its own, a fault did not take effect, or the topology did not settle.
         """
-        await self._unless_a_part_dies(self._measure(told, users, afterwards), told.clock)
+        await self._fail_if_a_part_dies(self._measure(recorder, users, afterwards), recorder.clock)
 
-    async def _measure(self, told: ArmRecorder, users: Path, afterwards: Afterwards | None) -> None:
-        arm = told.arm
+    async def _measure(self, recorder: ArmRecorder, users: Path, afterwards: Afterwards | None) -> None:
+        arm, clock = recorder.arm, recorder.clock
         async with (
-            self._load(told, users) as driver,
-            self.backend.topology(
-                arm.design, told.files.logs, told.clock, on_start=driver.announce_replica
-            ) as topology,
+            self._driver(recorder, users) as driver,
+            self.backend.topology(arm.design, recorder.files.logs, clock, on_start=driver.announce_replica) as topology,
         ):
-            told.up(topology)
-            told.event(Event(0.0, "brought_up", arm.design.name, asdict(measure_footprint(self.supervisor.children))))
+            recorder.record_topology(topology)
+            footprint = measure_footprint(self.supervisor.children)
+            recorder.record_event(Event(0.0, "brought_up", arm.design.name, asdict(footprint)))
             await driver.wait_until_ready()
-            told.clock.t0_ns = driver.start(topology.url)
+            clock.t0_ns = driver.start(topology.url)
             async with (
-                watch_member_states(topology.balancer, told.clock, told.event),
-                timeline(arm.faults, topology, told.clock, told.event),
+                watch_member_states(topology.balancer, clock, recorder.record_event),
+                timeline(arm.faults, topology, clock, recorder.record_event),
             ):
                 await driver.wait_until_stopped()
             await topology.wait_until_healthy()
             await driver.sweep()
             if afterwards is not None:
                 await afterwards(topology)
-            told.complete = True
+            recorder.complete = True
 
-    def _load(self, told: ArmRecorder, users: Path) -> AbstractAsyncContextManager[Driver]:
-        files = told.files
+    async def run_load(self, recorder: ArmRecorder, users: Path, topology: Topology) -> None:
+        """Put one load on a topology that is already up; its sessions are not judged.
+
+        Raises:
+            UntrustedError: a part died on its own.
+        """
+        recorder.topology = topology
+        await self._fail_if_a_part_dies(self._run_load(recorder, users, topology), recorder.clock)
+
+    async def _run_load(self, recorder: ArmRecorder, users: Path, topology: Topology) -> None:
+        async with self._driver(recorder, users) as driver:
+            await driver.wait_until_ready()
+            recorder.clock.t0_ns = driver.start(topology.url)
+            recorder.earlier_samples = len(topology.samples)
+            await driver.wait_until_stopped()
+            recorder.complete = True
+
+    def _driver(self, recorder: ArmRecorder, users: Path) -> AbstractAsyncContextManager[Driver]:
+        files = recorder.files
         return start_driver(
-            told.arm,
+            recorder.arm,
             users,
             spool=files.spool,
             log=files.logs / "driver.log",
             supervisor=self.supervisor,
             seed=self.seed,
-            processes=self.by,
-            callbacks=LoadCallbacks(told.snapshot, told.joined, told.lost),
+            processes=self.drivers,
+            callbacks=LoadCallbacks(
+                recorder.record_snapshot, recorder.record_worker_joined, recorder.record_worker_lost
+            ),
         )
 
-    async def offer(self, told: ArmRecorder, users: Path, topology: Topology) -> None:
-        """One load on a topology that is up; its sessions are not judged.
-
-        Raises:
-            UntrustedError: a part died by itself.
-        """
-        told.topology = topology
-        await self._unless_a_part_dies(self._offer(told, users, topology), told.clock)
-
-    async def _offer(self, told: ArmRecorder, users: Path, topology: Topology) -> None:
-        async with self._load(told, users) as driver:
-            await driver.wait_until_ready()
-            told.clock.t0_ns = driver.start(topology.url)
-            told.seen = len(topology.samples)
-            await driver.wait_until_stopped()
-            told.complete = True
-
-    async def _unless_a_part_dies(self, work: Coroutine[Any, Any, None], clock: Clock) -> None:
+    async def _fail_if_a_part_dies(self, work: Coroutine[Any, Any, None], clock: Clock) -> None:
         working = asyncio.create_task(work)
-        dying = asyncio.create_task(self._death(clock))
+        dying = asyncio.create_task(self._first_death(clock))
         try:
             await asyncio.wait({working, dying}, return_when=asyncio.FIRST_COMPLETED)
             if not working.done():
@@ -189,8 +124,8 @@ class ArmRunner:
                 with suppress(asyncio.CancelledError):
                     await asyncio.gather(task, return_exceptions=True)
 
-    async def _death(self, clock: Clock) -> Death:
-        """The first death under load; who starts a part tells of one that dies before."""
+    async def _first_death(self, clock: Clock) -> Death:
+        """The first part that dies under load. What starts a part reports one that dies before."""
         while True:
             death = await self.supervisor.deaths.get()
             if clock.started:

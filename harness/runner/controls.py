@@ -1,4 +1,4 @@
-"""The controls of every bench: the judge against seeded bugs, and the driver against a service that does nothing."""
+"""The controls of every run: the judge against seeded bugs, and the driver against a service that does nothing."""
 
 import aiohttp
 
@@ -32,16 +32,16 @@ def calibration_arm(seed: int) -> Arm:
     return Arm(design, "control", Sessions(concurrent=60, duration="2s", warmup="0s"), ())
 
 
-async def calibration(bench: ArmRunner, into: Run) -> dict[str, str]:
-    """The bug that each owner's session really suffered, by the faulty target's own account; its ledgers are kept."""
+async def calibrate(runner: ArmRunner, into: Run) -> dict[str, str]:
+    """Measure the calibration arm. Returns the bug that each owner's session really had, as the target reports it."""
     truth: dict[str, str] = {}
 
-    async def ask(topology: Topology) -> None:
+    async def read_truth(topology: Topology) -> None:
         host, port = topology.replicas[0].member.address_from_host
         async with aiohttp.ClientSession() as http, http.get(f"http://{host}:{port}/truth") as reply:
-            told = await reply.json()
-        truth.update({one["owner"]: one["bug"] if one["struck"] else "none" for one in told["sessions"]})
+            sessions = (await reply.json())["sessions"]
+        truth.update({session["owner"]: session["bug"] if session["struck"] else "none" for session in sessions})
 
-    async with bench.recording(calibration_arm(into.plan.seed), into.arm("calibration", "control")) as told:
-        await bench.measure(told, scenarios_home() / "calibration.py", ask)
+    async with runner.record(calibration_arm(into.plan.seed), into.arm("calibration", "control")) as recorder:
+        await runner.measure(recorder, scenarios_home() / "calibration.py", read_truth)
     return truth

@@ -1,15 +1,18 @@
-"""The story of a run, top to bottom: the controls, then every arm of a scenario, into one run directory."""
+"""The story of a run, top to bottom: the controls, then every arm of a scenario, into one run directory.
 
+How one arm is measured, in nested scopes, is ``ArmRunner.measure``.
+"""
+
+import itertools
 from dataclasses import replace
 from pathlib import Path
 
 from harness.cluster.backends import open_backend
 from harness.cluster.supervisor import start_supervisor
 from harness.common.errors import UntrustedError
-from harness.observations.events import Event
 from harness.results.run import Run
 from harness.runner.arm_runner import ArmRunner
-from harness.runner.controls import ECHO, ECHO_USERS, calibration
+from harness.runner.controls import ECHO, ECHO_USERS, calibrate
 from harness.runner.progress import Progress
 from harness.scenario.arm import Arm
 from harness.scenario.driver_processes import ONE_PROCESS, DriverProcesses
@@ -23,41 +26,38 @@ async def run(
     repeat: int,
     progress: Progress,
     *,
-    by: DriverProcesses = ONE_PROCESS,
+    drivers: DriverProcesses = ONE_PROCESS,
     backend: str = "process",
 ) -> None:
     """Run the calibration, then round by round the echo and every arm of a scenario, in interleaved order.
 
-    ``users`` is the file of their behaviour; the arms are driven ``by`` so many processes, the controls by one of
-    this machine. An arm whose measurement breaks is kept as far as it came;
-    the others go on.
+    ``users`` is the file of their behaviour. The arms are driven by ``drivers``, the controls by one process of this
+    machine. Where the measurement of an arm breaks off, what it has recorded is kept, and the next arm begins.
 
     Raises:
-        HarnessError: the environment lacks something, or nothing can be written any more.
+        HarnessError: the environment lacks something, or the run directory cannot be written.
     """
     async with (
         start_supervisor(into.plan.run) as supervisor,
-        open_backend(backend, supervisor, into.plan.run) as place,
+        open_backend(backend, supervisor, into.plan.run) as topologies,
     ):
-        bench = ArmRunner(place, supervisor, into.plan.seed, progress)
-        drivers = replace(bench, by=by)
-        into.keep_controls({"calibration": await calibration(bench, into)})
-        echoed = 0
-        for index, (arm, nth) in enumerate(scenario.rounds(repeat)):
-            if nth > echoed:
-                await _measure_arm(bench, ECHO, ECHO_USERS, into, nth)
-                echoed = nth
-            total = len(into.plan.arms)
-            progress.arm_started(arm.design.name, arm.name, index, total, arm.seconds, warmup=arm.warmup)
-            progress.arm_ended(await _measure_arm(drivers, arm, users, into, nth))
+        controls = ArmRunner(topologies, supervisor, into.plan.seed, progress)
+        arms, index = replace(controls, drivers=drivers), itertools.count()
+        into.keep_controls({"calibration": await calibrate(controls, into)})
+        for number in range(1, repeat + 1):
+            await _measure(controls, ECHO, ECHO_USERS, into, number)
+            for arm in scenario.round(number, repeat):
+                progress.arm_started(
+                    arm.design.name, arm.name, next(index), len(into.plan.arms), arm.seconds, warmup=arm.warmup
+                )
+                progress.arm_ended(await _measure(arms, arm, users, into, number))
 
 
-async def _measure_arm(bench: ArmRunner, arm: Arm, users: Path, into: Run, nth: int) -> str:
-    """Measure one arm, whatever becomes of it; a line on what came of it."""
-    async with bench.recording(arm, into.arm(arm.design.name, arm.name, nth)) as told:
+async def _measure(runner: ArmRunner, arm: Arm, users: Path, into: Run, repeat: int) -> str:
+    """Measure one arm and keep what it recorded, even where it breaks off. Returns a line about its outcome."""
+    async with runner.record(arm, into.arm(arm.design.name, arm.name, repeat)) as recorder:
         try:
-            await bench.measure(told, users)
+            await runner.measure(recorder, users)
         except UntrustedError as problem:
-            kind = "part_died" if problem.subject else "broken_off"
-            told.event(Event(told.now, kind, problem.subject or "the arm", {"why": problem.message}))
-    return told.line
+            recorder.record_failure(problem)
+    return recorder.outcome

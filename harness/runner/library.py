@@ -1,6 +1,6 @@
 """The harness as a library: ``harness.run(scenario)`` from Python and pytest, ``await harness.arun(scenario)`` inside.
 
-Nothing is printed, no signal handler is set, and a run leaves nothing behind for the next one but its directory.
+Nothing is printed and no signal handler is set. A run leaves nothing behind but its directory.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from harness.results.summary import ArmFigures, DesignSummary, SessionFigures, S
 from harness.results.verdicts import Verdict
 from harness.runner import experiment, pipeline, preflight
 from harness.runner.progress import Silent
-from harness.scenario.loading import PROBING, Loaded, located
+from harness.scenario.loading import DEFAULT_USERS, Loaded, located
 from harness.scenario.overrides import Overrides
 from harness.scenario.scenario import Scenario
 
@@ -57,7 +57,7 @@ class Results:
         """One design with its arms.
 
         Raises:
-            UsageError: it is none of this run.
+            UsageError: this run has no design of that name.
         """
         if name not in self.summary.designs:
             raise UsageError(f"no design {name!r} in this run", f"it has {', '.join(self.summary.designs)}")
@@ -94,21 +94,21 @@ def run(
     """Run a scenario, and wait for it.
 
     Args:
-        scenario: its designs, load, faults and expectations. Directories of commands count from the current one.
-        users: the users' classes, importable by name; or the file that has them. None: ``harness.recipes.Probe``.
-        name: what the run is kept under, ``out/name/<time>-<id>``.
-        out: where runs are kept.
-        changes: as the options of ``harness run`` make them.
+        scenario: the designs, load, faults and expectations. Relative directories start at the current one.
+        users: the classes of the users, importable by name; or the file that has them. None: ``harness.recipes.Probe``.
+        name: the name of the run's directory: ``out/name/<time>-<id>``.
+        out: the directory of all runs.
+        changes: what the options of ``harness run`` would change.
 
     Raises:
-        HarnessError: as the exit codes 2, 3, 4 and 70 tell of. Verdicts are no errors: see ``Results.verdict``.
-        UsageError: an event loop runs here already: ``await arun(...)`` there.
+        HarnessError: in the cases of the exit codes 2, 3, 4 and 70. A verdict is not an error: see ``Results.verdict``.
+        UsageError: an event loop already runs in this thread; use ``await arun(...)``.
     """
     try:
         asyncio.get_running_loop()
     except RuntimeError:
         return asyncio.run(arun(scenario, users, name=name, out=out, changes=changes))
-    raise UsageError("harness.run() would block the event loop that runs here", "await harness.arun(...)")
+    raise UsageError("harness.run() would block the event loop of this thread", "await harness.arun(...)")
 
 
 async def arun(
@@ -119,43 +119,43 @@ async def arun(
     out: str | Path = "results",
     changes: Overrides = Overrides(),  # noqa: B008 - frozen
 ) -> Results:
-    """The same inside a running event loop. Cancelling it ends every part."""
+    """Run a scenario inside a running event loop. Cancelling it ends every part."""
     if not name.isidentifier():
         raise UsageError(f"the name of a run is one word, not {name!r}", "letters, digits and _")
     with tempfile.TemporaryDirectory(prefix="harness-users-") as folder:
-        loaded = _loaded(scenario, users, Path(folder), name)
+        loaded = _describe(scenario, users, Path(folder), name)
         chosen = changes.apply(loaded.scenario)
         preflight.require(chosen, changes.backend)
-        kept = await asyncio.to_thread(Run.create, Path(out), pipeline.plan(loaded, chosen, changes.repeat, {}))
-        await experiment.run(chosen, loaded.users, kept, changes.repeat, Silent(), backend=changes.backend)
-        analysis, _ = await asyncio.to_thread(pipeline.analyse_and_report, kept, chosen.expect)
-        return Results(kept.path, analysis)
+        new = await asyncio.to_thread(Run.create, Path(out), pipeline.plan_run(loaded, chosen, changes.repeat, {}))
+        await experiment.run(chosen, loaded.users, new, changes.repeat, Silent(), backend=changes.backend)
+        analysis, _ = await asyncio.to_thread(pipeline.analyse_and_report, new, chosen.expect)
+        return Results(new.path, analysis)
 
 
-def _loaded(scenario: Scenario, users: Users, folder: Path, name: str) -> Loaded:
-    file = users if isinstance(users, Path) else _written(users, folder)
+def _describe(scenario: Scenario, users: Users, folder: Path, name: str) -> Loaded:
+    file = users if isinstance(users, Path) else _write_users(users, folder)
     text = file.read_text()
-    described = folder / f"{name}.py"
-    described.write_text(text)
+    path = folder / f"{name}.py"
+    path.write_text(text)
     digest = hashlib.sha256(f"{scenario!r}\n{text}".encode()).hexdigest()
-    return Loaded(located(scenario, Path.cwd()), described, digest, file.resolve())
+    return Loaded(located(scenario, Path.cwd()), name, path, digest, file.resolve())
 
 
-def _written(users: type | Sequence[type] | None, folder: Path) -> Path:
+def _write_users(users: type | Sequence[type] | None, folder: Path) -> Path:
     """A locustfile that imports the users as this process can."""
     if users is None:
-        return PROBING
+        return DEFAULT_USERS
     kinds = [users] if isinstance(users, type) else list(users)
     if not kinds:
         raise UsageError("users= is empty", "give the classes, or leave it out for the probe")
-    lines = ["import importlib.util, sys", f"sys.path[:0] = {[place or '.' for place in sys.path]!r}"]
-    lines += [line for kind in kinds for line in _import(kind)]
+    lines = ["import importlib.util, sys", f"sys.path[:0] = {[folder or '.' for folder in sys.path]!r}"]
+    lines += [line for kind in kinds for line in _import_lines(kind)]
     file = folder / "harness_users.py"
     file.write_text("\n".join([*lines, ""]))
     return file
 
 
-def _import(kind: type) -> list[str]:
+def _import_lines(kind: type) -> list[str]:
     if "." in kind.__qualname__:
         raise UsageError(f"{kind.__qualname__} cannot be imported", "define the users' classes at a module's top level")
     if kind.__module__ != "__main__":

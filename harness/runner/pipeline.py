@@ -1,4 +1,4 @@
-"""Conducts a run from its plan to its report: measure, analyse, draw. Each step can be repeated on its own."""
+"""A run from its plan to its report: measure, analyse, draw. The analysis of an old run can be repeated."""
 
 import asyncio
 import shutil
@@ -25,7 +25,7 @@ from harness.runner import experiment, preflight, scaling_search
 from harness.runner.progress import Progress
 from harness.runner.scaling_search import ScalePlan
 from harness.scenario import rates
-from harness.scenario.loading import Loaded, recorded
+from harness.scenario.loading import Loaded, recorded_expectations
 from harness.scenario.overrides import Overrides
 from harness.scenario.scenario import Scenario
 from harness.scenario.services import BuiltIn, Url, redacted
@@ -33,7 +33,7 @@ from harness.scenario.services import BuiltIn, Url, redacted
 
 @dataclass(frozen=True)
 class RunOutcome:
-    """A run with what it means."""
+    """A finished run and its analysis."""
 
     run: Run
     analysis: Analysis
@@ -42,60 +42,60 @@ class RunOutcome:
 
 
 @dataclass(frozen=True)
-class ScaleConducted:
-    """A run of ``harness scale`` with what it found."""
+class ScaleOutcome:
+    """A finished run of ``harness scale`` and its figures."""
 
     run: Run
     scaled: scaling_run.ScalingRun
     interrupted: bool = False
 
 
-def conduct(
+def run_scenario(
     loaded: Loaded, changes: Overrides, results: Path, flags: Mapping[str, Any], progress: Progress
 ) -> RunOutcome:
-    """Run a scenario and write its directory, whole.
+    """Run a scenario, analyse it, and write its whole directory.
 
     Raises:
         HarnessError: nothing could be measured; what was is kept.
     """
     scenario, repeat = changes.apply(loaded.scenario), changes.repeat
     preflight.require(scenario, changes.backend)
-    run = Run.create(results, plan(loaded, scenario, repeat, flags))
+    run = Run.create(results, plan_run(loaded, scenario, repeat, flags))
     progress.announce(scenario, repeat)
     with progress:
         work = experiment.run(
-            scenario, loaded.users, run, repeat, progress, by=changes.driving, backend=changes.backend
+            scenario, loaded.users, run, repeat, progress, drivers=changes.driving, backend=changes.backend
         )
-        interrupted = _interrupted(work, run.has_requests)
+        interrupted = _was_interrupted(work, run.has_requests)
     return RunOutcome(run, *analyse_and_report(run, scenario.expect), interrupted)
 
 
-def commands(loaded: Loaded, changes: Overrides) -> Sequence[str]:
-    """The user's own commands that the faults of a run will execute, in the order of their times."""
+def shell_commands(loaded: Loaded, changes: Overrides) -> Sequence[str]:
+    """The user-supplied commands that the faults of a run will execute, in the order of their times."""
     faults = [at.fault for at in changes.apply(loaded.scenario).faults]
     return [command for fault in faults if isinstance(fault, Shell) for command in fault.commands]
 
 
 def reanalyse(path: Path, gallery: Path | None) -> RunOutcome:
-    """Analyse and draw an old run anew, by the expectations that it was run with."""
+    """Analyse and draw an old run again, by the expectations that it was run with."""
     run = Run.open(path)
     run.check_summary()
-    done = RunOutcome(run, *analyse_and_report(run, recorded(run.plan.source, run.plan.flags)))
+    outcome = RunOutcome(run, *analyse_and_report(run, recorded_expectations(run.plan.source, run.plan.flags)))
     if gallery is not None:
         gallery.mkdir(parents=True, exist_ok=True)
         for chart in sorted((run.path / "charts").iterdir()):
             shutil.copyfile(chart, gallery / chart.name)
-    return done
+    return outcome
 
 
 def side_by_side(left: RunOutcome, right: RunOutcome) -> Path:
     """Both runs in one page, in the first one's directory."""
-    sides = [Side(one.analysis.summary, one.charts) for one in (left, right)]
+    sides = [Side(outcome.analysis.summary, outcome.charts) for outcome in (left, right)]
     with explain_write_errors(left.run.path):
         return html.write_pair(left.run.path / f"beside-{right.run.plan.run}.html", *sides)
 
 
-def conduct_scaling(
+def run_scaling(
     loaded: Loaded,
     changes: Overrides,
     sizes: ScalePlan,
@@ -103,34 +103,34 @@ def conduct_scaling(
     results: Path,
     flags: Mapping[str, Any],
     progress: Progress,
-) -> ScaleConducted:
-    """Search capacities and write the run's directory, whole.
+) -> ScaleOutcome:
+    """Search capacities, and write the whole directory of the run.
 
     Raises:
         HarnessError: nothing could be measured; what was is kept.
     """
     scenario = changes.apply(loaded.scenario)
     preflight.require(scenario, changes.backend)
-    run = Run.create(results, plan(loaded, scenario, 0, flags))
+    run = Run.create(results, plan_run(loaded, scenario, 0, flags))
     with progress:
         work = scaling_search.scale(scenario, loaded.users, run, sizes, progress, backend=changes.backend)
-        interrupted = _interrupted(work, (run.path / scaling_run.FILE).exists)
-    return ScaleConducted(run, drawn_scaling(run), interrupted)
+        interrupted = _was_interrupted(work, (run.path / scaling_run.FILE).exists)
+    return ScaleOutcome(run, draw_scaling(run), interrupted)
 
 
-def drawn_scaling(run: Run) -> scaling_run.ScalingRun:
+def draw_scaling(run: Run) -> scaling_run.ScalingRun:
     """Fit and draw what a run of ``harness scale`` kept."""
-    found = scaling_run.ScalingRun.read(run)
+    scaled = scaling_run.ScalingRun.read(run)
     directory = run.path / "charts"
     with explain_write_errors(run.path):
         directory.mkdir(exist_ok=True)
-        drawn = tuple(drawing.save(directory) for drawing in scaling_drawings(found))
-        html.write_scaling(run.path, found, drawn)
-    return found
+        drawn = tuple(drawing.save(directory) for drawing in scaling_drawings(scaled))
+        html.write_scaling(run.path, scaled, drawn)
+    return scaled
 
 
-def plan(loaded: Loaded, scenario: Scenario, repeat: int, flags: Mapping[str, Any]) -> RunPlan:
-    """What is going to be run, and where."""
+def plan_run(loaded: Loaded, scenario: Scenario, repeat: int, flags: Mapping[str, Any]) -> RunPlan:
+    """The plan of a run: what will be run, with what, and on which machine."""
     load = {key: value for key, value in asdict(scenario.load).items() if value is not None}
     if scenario.load.rate is not None:
         load["rate"] = rates.describe(scenario.load.rate)
@@ -144,7 +144,7 @@ def plan(loaded: Loaded, scenario: Scenario, repeat: int, flags: Mapping[str, An
         seed=scenario.seed,
         flags={key: str(value) if isinstance(value, Path) else value for key, value in flags.items()},
         load={**load, "kind": scenario.load.kind, "warmup_s": first.warmup, "duration_s": first.seconds},
-        arms=[(arm.design.name, arm.name, nth) for arm, nth in scenario.rounds(repeat)],
+        arms=[(arm.design.name, arm.name, number) for arm, number in scenario.rounds(repeat)],
         designs={design.name: design.describe() for design in scenario.designs},
         environment=environment(),
         versions=versions(),
@@ -153,14 +153,14 @@ def plan(loaded: Loaded, scenario: Scenario, repeat: int, flags: Mapping[str, An
 
 
 def _source(loaded: Loaded) -> str:
-    """The scenario's text, without what its commands' environment holds."""
+    """The scenario's text, without the values in the environment of its commands."""
     targets = [design.target for design in loaded.scenario.designs]
-    own = [target for target in targets if not isinstance(target, BuiltIn | Url)]
-    return redacted(loaded.path.read_text(), [value for one in own for value in one.env.values()])
+    services = [target for target in targets if not isinstance(target, BuiltIn | Url)]
+    return redacted(loaded.path.read_text(), [value for service in services for value in service.env.values()])
 
 
-def _interrupted(work: Coroutine[Any, Any, None], measured: Callable[[], bool]) -> bool:
-    """Do the work; whether it was interrupted (Ctrl-C or SIGTERM) with something measured."""
+def _was_interrupted(work: Coroutine[Any, Any, None], measured: Callable[[], bool]) -> bool:
+    """Do the work. Returns whether it was interrupted (Ctrl-C or SIGTERM) with something measured."""
     signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))
     try:
         asyncio.run(work)

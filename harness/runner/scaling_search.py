@@ -26,14 +26,14 @@ from harness.scenario.scenario import Scenario
 from harness.scenario.services import BuiltIn
 from harness.scenario.workload import Requests
 
-#: A trial lasts until about this many requests were offered, between these bounds (seconds).
+#: A trial lasts until about this many requests were offered, between these bounds.
 _REQUESTS = 400
-_SHORTEST, _LONGEST = 3.5, 5.0
+_MIN_TRIAL_S, _MAX_TRIAL_S = 3.5, 5.0
 _WARMUP = "500ms"
-#: A first guess where nothing is known: requests a second a replica.
-_GUESS = 400.0
-#: The first demand, as a share of the capacity that theory or the last size promises.
-_BEGIN = 0.9
+#: The first demand where nothing is known: requests per second and replica.
+_FIRST_DEMAND = 400.0
+#: The first demand otherwise, as a share of the capacity that theory or the last size promises.
+_FIRST_SHARE = 0.9
 
 
 @dataclass(frozen=True)
@@ -51,41 +51,40 @@ class ScalePlan:
 async def scale(
     scenario: Scenario, users: Path, into: Run, plan: ScalePlan, progress: Progress, *, backend: str = "process"
 ) -> None:
-    """Search the capacity of every design at every size; what was found so far is kept after each.
+    """Search the capacity of every design at every size, and save the results after each search.
 
     Raises:
-        HarnessError: the environment lacks something, or nothing can be written any more.
+        HarnessError: the environment lacks something, or the run directory cannot be written.
     """
     async with (
         start_supervisor(into.plan.run) as supervisor,
-        open_backend(backend, supervisor, into.plan.run) as place,
+        open_backend(backend, supervisor, into.plan.run) as topologies,
     ):
-        bench = ArmRunner(place, supervisor, into.plan.seed, progress)
-        cells = itertools.count()
+        runner = ArmRunner(topologies, supervisor, into.plan.seed, progress)
+        searches = itertools.count()
         for design in scenario.designs:
-            held: list[Size] = []
+            done: list[Size] = []
             for size in sorted(plan.sizes):
                 sized = replace(design, replicas=size)
-                cell = (next(cells), len(plan.sizes) * len(scenario.designs))
-                capacity = await _Search(bench, into, users, sized, cell).run(_guess(sized, held), plan.objectives)
-                held.append(Size(size, capacity))
-                keep_sizes(into, design.name, held, plan.objectives)
-                progress.arm_ended(f"{design.name} x {size}: {held[-1]}")
+                search = _Search(runner, into, users, sized, next(searches), len(plan.sizes) * len(scenario.designs))
+                done.append(Size(size, await search.run(_first_demand(sized, done), plan.objectives)))
+                keep_sizes(into, design.name, done, plan.objectives)
+                progress.arm_ended(f"{design.name} x {size}: {done[-1]}")
 
 
-def _guess(design: Design, before: Sequence[Size]) -> float:
-    """Where to begin: what emulated service time allows, else what the last size held, scaled up."""
+def _first_demand(design: Design, done: Sequence[Size]) -> float:
+    """Where to begin: near what the emulated service time allows, else near what the last size held, scaled up."""
     emulated = slots_capacity(design)
     if emulated is not None:
-        return _BEGIN * emulated
-    last = before[-1] if before else None
+        return _FIRST_SHARE * emulated
+    last = done[-1] if done else None
     if last is None or not last.capacity.held:
-        return _GUESS * (design.replicas or 1)
-    return _BEGIN * last.capacity.held * (design.replicas or 1) / last.replicas
+        return _FIRST_DEMAND * (design.replicas or 1)
+    return _FIRST_SHARE * last.capacity.held * (design.replicas or 1) / last.replicas
 
 
 def slots_capacity(design: Design) -> float | None:
-    """Requests a second that the emulated service time lets through; None where none is emulated."""
+    """The requests per second that the emulated service time allows; None where none is emulated."""
     per_replica = design.target.capacity if isinstance(design.target, BuiltIn) else None
     return None if per_replica is None else (design.replicas or 1) * per_replica
 
@@ -94,28 +93,29 @@ def slots_capacity(design: Design) -> float | None:
 class _Search:
     """The search at one size, on one topology."""
 
-    bench: ArmRunner
+    runner: ArmRunner
     into: Run
     users: Path
     design: Design
-    cell: tuple[int, int]  # its number among all searches, from 0, and how many there are
+    index: int  # among all searches, from 0
+    total: int  # how many searches there are
     trials: int = 0
 
-    async def run(self, guess: float, objectives: Objectives) -> Capacity:
+    async def run(self, first_demand: float, objectives: Objectives) -> Capacity:
         clock, logs = Clock(), self.into.arm(self.design.name, f"x{self.design.replicas}").logs
-        async with self.bench.backend.topology(self.design, logs, clock) as topology:
-            return await search_capacity(guess, lambda demand: self._trial(topology, clock, demand), objectives)
+        async with self.runner.backend.topology(self.design, logs, clock) as topology:
+            return await search_capacity(first_demand, lambda demand: self._trial(topology, clock, demand), objectives)
 
     async def _trial(self, topology: Topology, clock: Clock, demand: float) -> Trial:
         self.trials += 1
-        length = min(_LONGEST, max(_SHORTEST, _REQUESTS / demand))
+        length = min(_MAX_TRIAL_S, max(_MIN_TRIAL_S, _REQUESTS / demand))
         load = Requests(rate=demand, sessions=max(50, round(demand)), duration=f"{length:.1f}s", warmup=_WARMUP)
         arm = Arm(self.design, f"x{self.design.replicas}", load, ())
         files = self.into.arm(self.design.name, arm.name, self.trials)
         name = f"{self.design.name} x {self.design.replicas} at {demand:,.0f}/s"
-        self.bench.progress.arm_started(name, "control", *self.cell, length, warmup=arm.warmup)
-        async with self.bench.recording(arm, files, clock) as told:
-            await self.bench.offer(told, self.users, topology)
+        self.runner.progress.arm_started(name, "control", self.index, self.total, length, warmup=arm.warmup)
+        async with self.runner.record(arm, files, clock) as recorder:
+            await self.runner.run_load(recorder, self.users, topology)
         return trial(
             files.read_observations(self.design.name, arm.name, {"warmup_s": arm.warmup, "duration_s": arm.seconds}),
             self.design,
@@ -124,7 +124,7 @@ class _Search:
 
 
 def trial(observed: ArmObservations, design: Design, demand: float) -> Trial:
-    """What one offered demand came to."""
+    """The outcome of offering one demand."""
     arm = fold(observed)
     length = observed.duration - observed.warmup
     offered, achieved = arm.requests.attempted / length, _answered(observed) / length
@@ -142,7 +142,7 @@ def trial(observed: ArmObservations, design: Design, demand: float) -> Trial:
 
 
 def _answered(observed: ArmObservations) -> int:
-    """Requests answered well inside the measured time, whenever they were to start."""
+    """Requests answered ok inside the measured time, whenever they were meant to start."""
     requests = observed.requests
     ended = requests["t_end"].to_numpy() / 1e9
     inside = (ended >= observed.warmup) & (ended < observed.duration) & (requests["phase"].to_numpy() == LOAD)
@@ -150,11 +150,12 @@ def _answered(observed: ArmObservations) -> int:
 
 
 def utilisation(observed: ArmObservations, design: Design, achieved: float) -> dict[str, float]:
-    """How busy each resource was, from 0 to 1: one core for a single-threaded part, all of them for the host."""
+    """How busy each resource was, from 0 to 1. A single-threaded part can use one core, the host all of them."""
     samples = [sample for sample in observed.samples if observed.warmup <= sample.t <= observed.duration]
     use = {f"{role} cpu": _busiest(samples, role) for role in ("replica", "balancer", "store")}
     use["driver"] = _busiest(samples, "driver")
-    use["host"] = _total(samples) / _cores()
+    times = {sample.t for sample in samples}
+    use["host"] = sum(sample.cpu for sample in samples) / max(1, len(times)) / _cores()
     slots = slots_capacity(design)
     if slots is not None:
         use["replica slots"] = achieved / slots
@@ -168,12 +169,6 @@ def _busiest(samples: Sequence[Sample], role: str) -> float:
         if sample.role == role:
             by_name.setdefault(sample.name, []).append(sample.cpu)
     return max((sum(cpu) / len(cpu) for cpu in by_name.values()), default=0.0)
-
-
-def _total(samples: Sequence[Sample]) -> float:
-    """The mean over time of all parts together, in cores."""
-    times = {sample.t for sample in samples}
-    return sum(sample.cpu for sample in samples) / len(times) if times else 0.0
 
 
 def _cores() -> int:

@@ -188,12 +188,12 @@ def moments(rate: Rate, counts: Iterator[float]) -> Iterator[float]:
     return itertools.takewhile(math.isfinite, map(moment, counts))
 
 
-def plain(rate: Rate | None) -> Any:
+def to_json(rate: Rate | None) -> Any:
     """A rate in plain values."""
     return rate if rate is None or isinstance(rate, int | float) else {type(rate).__name__.lower(): asdict(rate)}
 
 
-def of_plain(told: Any) -> Rate | None:
+def from_json(told: Any) -> Rate | None:
     """The rate of what ``plain`` gave."""
     if not isinstance(told, dict):
         rate: float | None = told
@@ -206,7 +206,7 @@ def of_plain(told: Any) -> Rate | None:
 def describe(rate: Rate | None) -> Any:
     """A rate for run.json; of a trace its hash, since its file is part of the experiment."""
     if not isinstance(rate, Trace):
-        return plain(rate)
+        return to_json(rate)
     arrivals = len(rate.read().at or ())
     content = hashlib.sha256(Path(rate.path).read_bytes()).hexdigest()
     return {"trace": {"path": rate.path, "speed": rate.speed, "arrivals": arrivals, "sha256": content}}

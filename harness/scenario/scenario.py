@@ -83,11 +83,14 @@ class Scenario:
         What is repeated can be compared, so each round then holds an A/A arm: the first design's control once more,
         at the other end of the round. What those two differ by is noise.
         """
+        return ((arm, number) for number in range(1, repeat + 1) for arm in self.round(number, repeat))
+
+    def round(self, number: int, repeat: int) -> Sequence[Arm]:
+        """The arms of one round of ``repeat``, in their order; rounds count from 1."""
         arms = list(self.arms())
         if repeat > 1:
             arms.append(Arm(self.designs[0], "aa", self.load, ()))
-        for nth in range(1, repeat + 1):
-            yield from ((arm, nth) for arm in (arms if nth % 2 else reversed(arms)))
+        return arms if number % 2 else arms[::-1]
 
     def only(self, names: Sequence[str]) -> "Scenario":
         """The scenario with these designs alone, and the expectations that concern them.

@@ -1,4 +1,4 @@
-"""What every balancer promises, asked of each real one."""
+"""What every balancer promises, checked with each real one."""
 
 import asyncio
 import contextlib
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.slow
 
 INSTALLED = [name for name, where in available().items() if isinstance(where, Path)]
 USUAL = Health()
-NEVER = Health("30s", fall=10)  # so that nothing but the retries under test saves a request
+NEVER = Health("30s", fall=10)  # so that only the retries under test can save a request
 QUICK = Health("200ms", fall=2)
 
 
@@ -43,12 +43,12 @@ KEYS = {
 
 
 def behind(*policies: str, able: str = "") -> pytest.MarkDecorator:
-    """Each balancer with each of these policies that it supports; not those that lack an ability that is asked for."""
+    """Each balancer with each of these policies that it supports, except those that lack a required ability."""
     pairs = [
         (name, policy)
-        for name, kind in sorted(SPECS.items())
+        for name, spec in sorted(SPECS.items())
         for policy in policies
-        if policy in kind.supports and able not in kind.lacks
+        if policy in spec.supports and able not in spec.lacks
     ]
     return pytest.mark.parametrize(("name", "policy"), pairs, indirect=["name"])
 
@@ -73,7 +73,7 @@ def place(tmp_path: Path, supervisor: Supervisor) -> "Place":
 
 @dataclass
 class Place:
-    """Where balancers of a test come up."""
+    """Starts the balancers of a test."""
 
     supervisor: Supervisor
     logs: Path
@@ -94,14 +94,14 @@ class Place:
     async def facing(
         self, count: int, balancing: Balancing, members: list[Member]
     ) -> AsyncIterator[tuple[Balancer, list["Client"]]]:
-        """The same with so many clients before it."""
+        """The same with this many clients."""
         async with self.up(balancing, members) as balancer, clients(balancer, count) as several:
             yield balancer, several
 
 
 @dataclass
 class Client:
-    """A client with an address, a session and a cookie jar of its own, on one kept-alive connection."""
+    """A client with an address, a session and a cookie jar, on one kept-alive connection."""
 
     balancer: Balancer
     number: int
@@ -147,12 +147,12 @@ async def writing(several: list[Client], pause: float = 0.01) -> AsyncIterator[N
     """All of them write, one request after another, for the length of the scope."""
     stop = asyncio.Event()
 
-    async def keep_on(client: Client) -> None:
+    async def keep_writing(client: Client) -> None:
         while not stop.is_set():
             await client.write()
             await asyncio.sleep(pause)
 
-    tasks = [asyncio.create_task(keep_on(client)) for client in several]
+    tasks = [asyncio.create_task(keep_writing(client)) for client in several]
     try:
         yield
     finally:
@@ -173,7 +173,7 @@ def closed_by_both(port: int) -> bool:
 
 
 def unharmed(name: str) -> set[int]:
-    """What clients may see while members come and go: without a reply end those whose connection is cut."""
+    """The statuses that clients may see while members join and leave: 0 is a connection that was cut."""
     return {200, 0} if "seamless" in SPECS[name].lacks else {200}
 
 
@@ -189,7 +189,7 @@ async def backends() -> AsyncIterator["Backends"]:
 
 @dataclass
 class Backends:
-    """Members inside this process, each of which can go and come back on its port."""
+    """Members inside this process, each of which can stop and return on its port."""
 
     stack: contextlib.AsyncExitStack
     by_name: dict[str, Backend] = field(default_factory=dict)
@@ -207,7 +207,7 @@ class Backends:
         return await self.scopes[name].enter_async_context(serving(self.by_name[name], port))
 
     async def stop(self, name: str) -> None:
-        """Returns when whoever was connected has closed its end too: nothing is sent there by chance any more."""
+        """Returns when the other ends of its connections are closed too, so that nothing more is sent there."""
         await self.scopes[name].aclose()
         port = next(member.port for member in self.members if member.name == name)
         await eventually(lambda: asyncio.to_thread(closed_by_both, port))
@@ -224,7 +224,7 @@ def pinned(name: str, policy: str, health: Health = USUAL, retries: int = 1, red
     return Balancing(policy, name, KEYS[policy] or "session", health, retries, redispatch)
 
 
-async def test_an_upgrade_passes_and_its_messages_both_ways(name: str, place: Place, backends: Backends) -> None:
+async def test_a_websocket_works_in_both_directions(name: str, place: Place, backends: Backends) -> None:
     members = await backends.bring_up("r0", "r1", "r2")
     async with place.facing(3, pinned(name, "cookie"), members) as (balancer, several):
         for client in several:
@@ -237,7 +237,7 @@ async def test_an_upgrade_passes_and_its_messages_both_ways(name: str, place: Pl
                     assert await ws.receive_str(timeout=5) == str(number)
 
 
-async def test_a_websocket_ends_with_its_member_and_the_next_goes_elsewhere(
+async def test_a_websocket_ends_with_its_member_and_the_next_one_goes_elsewhere(
     name: str, place: Place, backends: Backends
 ) -> None:
     members = await backends.bring_up("r0", "r1")
@@ -266,7 +266,7 @@ async def test_round_robin_spreads_evenly(name: str, place: Place, backends: Bac
     assert sorted(backends.writes().values()) == [20, 20, 20]
 
 
-async def test_least_connections_spares_a_busy_member(name: str, place: Place, backends: Backends) -> None:
+async def test_least_connections_avoids_a_busy_member(name: str, place: Place, backends: Backends) -> None:
     await backends.bring_up("slow", delay=0.5)
     await backends.bring_up("r1", "r2", delay=0.005)
     async with (
@@ -294,7 +294,7 @@ async def test_affinity_keeps_each_client_on_one_member(
 
 
 @behind("round_robin", "cookie", able="names")
-async def test_a_member_that_does_not_say_its_name_is_named_and_nobody_else(
+async def test_the_balancer_names_a_member_that_does_not_name_itself_and_no_other(
     name: str, policy: str, place: Place, backends: Backends
 ) -> None:
     members = [replace(member, name=member.name.replace("x", "r")) for member in await backends.bring_up("x0", "x1")]
@@ -306,10 +306,10 @@ async def test_a_member_that_does_not_say_its_name_is_named_and_nobody_else(
         assert Counter(member.replace("r", "x") for c in several for member in c.members) == backends.writes()
         for member in list(backends.members):
             await backends.stop(member.name)
-        said = [len(client.members) for client in several]
+        named = [len(client.members) for client in several]
         for client in several:
             assert await client.write() in (502, 503)
-        assert [len(client.members) for client in several] == said
+        assert [len(client.members) for client in several] == named
 
 
 async def test_an_added_member_takes_traffic_without_a_failed_request(
@@ -350,7 +350,7 @@ async def test_a_removed_member_gets_nothing_more_and_no_request_fails(
     assert total(several).keys() <= unharmed(name)
 
 
-async def test_a_removed_member_can_come_back_elsewhere(name: str, place: Place, backends: Backends) -> None:
+async def test_a_removed_member_can_return_at_another_address(name: str, place: Place, backends: Backends) -> None:
     async with place.up(Balancing("round_robin", name), await backends.bring_up("r0", "r1")) as balancer:
         await balancer.remove("r1")
         backends.by_name["r1"] = Backend("r1")
@@ -396,9 +396,9 @@ async def test_with_redispatch_a_dead_members_clients_move_without_an_error(
 
 
 def _refused(balancer: Balancer, ops: set[int]) -> Callable[[], Awaitable[bool]]:
-    """Whether just these are told as refused: the reply is out a moment before its line is logged.
+    """Whether exactly these are reported as refused; without evidence, no others.
 
-    Without evidence none but these are.
+    A reply is sent a moment before its line is logged.
     """
 
     async def holds() -> bool:
@@ -408,7 +408,7 @@ def _refused(balancer: Balancer, ops: set[int]) -> Callable[[], Awaitable[bool]]
     return holds
 
 
-async def test_without_redispatch_a_dead_members_clients_fail_until_it_is_found_out(
+async def test_without_redispatch_a_dead_members_clients_fail_until_it_counts_as_down(
     name: str, place: Place, backends: Backends
 ) -> None:
     balancing = pinned(name, "cookie", retries=0, redispatch=False, health=QUICK)
@@ -425,13 +425,13 @@ async def test_without_redispatch_a_dead_members_clients_fail_until_it_is_found_
             await eventually(answered)
         assert victim.statuses.keys() <= {200, 502, 503, 0}
 
-        async def told() -> bool:
+        async def failed_writes_are_refused() -> bool:
             failed = {op for op, status in victim.sent.items() if status != 200}
             refused = {refusal.op for refusal in balancer.refusals()}
             # What was in flight is in doubt: with one client that is one at most.
             return refused <= failed and ("evidence" in SPECS[name].lacks or len(failed - refused) <= 1 <= len(refused))
 
-        await eventually(told)
+        await eventually(failed_writes_are_refused)
 
 
 async def test_without_retries_a_failed_connect_reaches_the_client(name: str, place: Place, backends: Backends) -> None:
@@ -479,13 +479,13 @@ DEATHS = [
 ]
 
 
-async def test_the_harness_own_probe_in_http_1_0_is_answered(name: str, place: Place, backends: Backends) -> None:
+async def test_the_probe_of_the_harness_in_http_1_0_is_answered(name: str, place: Place, backends: Backends) -> None:
     async with place.up(Balancing(name=name), await backends.bring_up("r0")) as balancer:
         assert await ReadinessProbe("/").problem("127.0.0.1", urlsplit(balancer.url).port or 0) == ""
 
 
 @behind("connection")
-async def test_who_connects_anew_is_balanced_anew(name: str, policy: str, place: Place, backends: Backends) -> None:
+async def test_each_new_connection_is_balanced_again(name: str, policy: str, place: Place, backends: Backends) -> None:
     members = await backends.bring_up("r0", "r1", "r2")
     async with place.up(Balancing(policy, name), members) as balancer:
         for _ in range(3):
@@ -495,7 +495,7 @@ async def test_who_connects_anew_is_balanced_anew(name: str, policy: str, place:
 
 
 @behind("connection")
-async def test_a_connection_that_stands_stays_whatever_members_come_and_go(
+async def test_an_open_connection_keeps_its_member_while_others_join_and_leave(
     name: str, policy: str, place: Place, backends: Backends
 ) -> None:
     members = list(await backends.bring_up("r0", "r1"))
@@ -521,7 +521,7 @@ async def test_a_connection_that_stands_stays_whatever_members_come_and_go(
 
 
 @behind("connection")
-async def test_a_connect_to_a_dead_member_is_retried_with_another_or_ends_without_a_reply(
+async def test_a_failed_connect_is_retried_with_another_member_or_ends_without_a_reply(
     name: str, policy: str, place: Place, backends: Backends
 ) -> None:
     seen = {}
@@ -543,31 +543,31 @@ async def test_a_refusal_is_never_an_applied_write(
 ) -> None:
     balancing = Balancing(policy, name, retries=int(redispatch), redispatch=redispatch)
     with contextlib.ExitStack() as stack:
-        lone = [stack.enter_context(alone(f"r{number}", tmp_path)) for number in range(3)]
+        processes = [stack.enter_context(member_process(f"r{number}", tmp_path)) for number in range(3)]
         async with (
-            place.facing(40, balancing, [one.member for one in lone]) as (balancer, several),
+            place.facing(40, balancing, [process.member for process in processes]) as (balancer, several),
             writing(several, pause=0.0),
         ):
             await asyncio.sleep(0.5)
-            lone[1].process.send_signal(signal.SIGKILL)
+            processes[1].process.send_signal(signal.SIGKILL)
             await asyncio.sleep(0.5)
-            lone[2].process.send_signal(signal.SIGKILL)
+            processes[2].process.send_signal(signal.SIGKILL)
             await asyncio.sleep(0.5)
-            lone[0].process.send_signal(signal.SIGKILL)
+            processes[0].process.send_signal(signal.SIGKILL)
             await asyncio.sleep(0.2)
             refused = {refusal.op for refusal in balancer.refusals()}
-    applied = {int(op, 16) for one in lone for op in one.journal.read_text().split()}
+    applied = {int(op, 16) for process in processes for op in process.journal.read_text().split()}
     answered = {op: status for client in several for op, status in client.sent.items()}
     assert not refused & applied
     assert refused or "evidence" in SPECS[name].lacks
     assert {answered[op] for op in refused} <= {502, 503, 504}
-    # What a member got but could not answer is in doubt, and there was some to tempt the parser.
+    # What a member received but could not answer is in doubt, and there were such writes.
     assert {op for op, status in answered.items() if status != 200} & applied
 
 
 @dataclass
-class Alone:
-    """A member in a process of its own."""
+class MemberProcess:
+    """A member in its own process."""
 
     member: Member
     process: subprocess.Popen[bytes]
@@ -575,14 +575,14 @@ class Alone:
 
 
 @contextlib.contextmanager
-def alone(name: str, folder: Path) -> Iterator[Alone]:
+def member_process(name: str, folder: Path) -> Iterator[MemberProcess]:
     journal = folder / f"{name}.journal"
     with reserved_port() as port:
         argv = [sys.executable, "-m", "tests.support.balancers", name, str(port), str(journal)]
         with subprocess.Popen(argv, stdout=subprocess.PIPE) as process:
             assert process.stdout is not None and process.stdout.readline() == b"ready\n"
             try:
-                yield Alone(Member(name, "127.0.0.1", port), process, journal)
+                yield MemberProcess(Member(name, "127.0.0.1", port), process, journal)
             finally:
                 process.kill()
 
@@ -609,7 +609,7 @@ async def test_a_reload_keeps_the_members_and_fails_no_request_between_two_conne
 
 
 @behind("round_robin", "connection")
-async def test_a_killed_balancer_comes_back_on_its_port_with_its_members(
+async def test_a_killed_balancer_restarts_on_its_port_with_its_members(
     name: str, policy: str, place: Place, backends: Backends
 ) -> None:
     async with place.facing(4, Balancing(policy, name), await backends.bring_up("r0", "r1")) as (
@@ -634,14 +634,16 @@ MOVES = {"hash_header": 1 / 4, "maglev_header": 1 / 4, "modulo_header": 3 / 4}
 
 
 @behind(*MOVES)
-async def test_a_member_more_moves_what_its_hash_says(name: str, policy: str, place: Place, backends: Backends) -> None:
+async def test_one_more_member_moves_the_share_that_its_hash_predicts(
+    name: str, policy: str, place: Place, backends: Backends
+) -> None:
     await backends.bring_up("r0", "r1", "r2", "r3")
     async with place.facing(80, Balancing(policy, name, "X-Session"), backends.members[:3]) as (balancer, several):
         for client in several:
             assert await client.write() == 200
         await balancer.add(backends.members[3])
 
-        async def moved_as_said() -> bool:  # not at once: nginx serves the connections that it has for a second more
+        async def moved_as_predicted() -> bool:  # not at once: nginx serves its open connections for another second
             for client in several:
                 assert await client.write() in unharmed(name)
             moved = [client for client in several if client.members[0] != client.members[-1]]
@@ -649,10 +651,10 @@ async def test_a_member_more_moves_what_its_hash_says(name: str, policy: str, pl
                 client.members[-1] for client in moved
             }
 
-        await eventually(moved_as_said)
+        await eventually(moved_as_predicted)
 
 
-async def test_states_say_what_the_balancer_believes_or_nothing(name: str, place: Place, backends: Backends) -> None:
+async def test_states_are_those_that_the_balancer_sees_or_empty(name: str, place: Place, backends: Backends) -> None:
     balancing = Balancing("cookie", name, health=QUICK)
     async with place.up(balancing, await backends.bring_up("r0", "r1", "r2", "r3")) as balancer:
         if "states" in SPECS[name].lacks:
@@ -662,13 +664,13 @@ async def test_states_say_what_the_balancer_believes_or_nothing(name: str, place
         await balancer.drain("r2")
         await balancer.remove("r3")
 
-        async def told() -> bool:
+        async def states_are_known() -> bool:
             return await balancer.states() == {"r0": "up", "r1": "down", "r2": "drain"}
 
-        await eventually(told)
+        await eventually(states_are_known)
 
 
-async def test_a_taken_port_is_told_as_such(name: str, supervisor: Supervisor, tmp_path: Path) -> None:
+async def test_a_taken_port_is_an_error_that_names_it(name: str, supervisor: Supervisor, tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         scope = start(
@@ -683,16 +685,16 @@ async def test_a_taken_port_is_told_as_such(name: str, supervisor: Supervisor, t
             await scope.__aenter__()
 
 
-# Those in Go look a name up when they connect: they take any.
+# The balancers in Go resolve a name when they connect: they accept any.
 @pytest.mark.parametrize("name", ["envoy", "haproxy", "nginx"], indirect=True)
-async def test_a_configuration_it_does_not_take_is_told_with_its_own_words(name: str, place: Place) -> None:
-    with pytest.raises(HarnessError) as told:
+async def test_a_rejected_configuration_is_an_error_with_the_balancers_own_message(name: str, place: Place) -> None:
+    with pytest.raises(HarnessError) as error:
         async with place.up(Balancing(name=name), [Member("r0", "no such host!", 1)]):
             pass
-    assert "such" in told.value.hint
+    assert "such" in error.value.hint
 
 
-async def test_an_unknown_member_is_told(name: str, place: Place, backends: Backends) -> None:
+async def test_an_unknown_member_is_an_error(name: str, place: Place, backends: Backends) -> None:
     async with place.up(Balancing(name=name), await backends.bring_up("r0")) as balancer:
         for change in (balancer.remove, balancer.drain):
             with pytest.raises(HarnessError):
@@ -702,11 +704,11 @@ async def test_an_unknown_member_is_told(name: str, place: Place, backends: Back
 async def test_with_all_members_removed_every_write_is_refused(name: str, place: Place, backends: Backends) -> None:
     async with (
         place.up(Balancing(name=name), await backends.bring_up("r0")) as balancer,
-        clients(balancer, 1) as (one,),
+        clients(balancer, 1) as (client,),
     ):
         await balancer.remove("r0")
-        assert await one.write() in (502, 503)
-        await eventually(_refused(balancer, set(one.sent)))
+        assert await client.write() in (502, 503)
+        await eventually(_refused(balancer, set(client.sent)))
 
 
 async def test_its_processes_end_with_the_scope(name: str, place: Place, backends: Backends) -> None:

@@ -24,16 +24,16 @@ from targets.state import SessionStore
 
 pytestmark = pytest.mark.slow
 
-#: Those whose members answer for one another, and whether they keep their data when all are killed at once.
+#: The stores that survive the death of one member, and whether they keep their data when all are killed at once.
 REPLICATED = {"etcd": True, "hazelcast": False, "nats": True}
-RECOVERS_WITHIN = 60  # seconds; the slowest takes about ten
-ANSWERS_WITHIN = 10  # seconds; a place's patience is one
+RECOVERY_TIMEOUT_S = 60  # the slowest takes about ten
+ANSWER_TIMEOUT_S = 10  # a client's own time-out is one
 
 T = TypeVar("T")
 
 
 class Cluster(StoreType, Killable, Pausable, HasLeader, Protocol):
-    """All that such a store can do."""
+    """The abilities of such a store."""
 
 
 @pytest.fixture
@@ -73,14 +73,14 @@ async def place(down: Cluster) -> AsyncIterator[SessionStore]:
 
 
 async def until_answered(ask: Callable[[], Awaitable[T]]) -> T:
-    """The first answer; what comes before must be a refusal, and in time."""
-    give_up = time.monotonic() + RECOVERS_WITHIN
+    """The first answer; until then each attempt must be refused in time."""
+    deadline = time.monotonic() + RECOVERY_TIMEOUT_S
     while True:
         try:
-            async with asyncio.timeout(ANSWERS_WITHIN):
+            async with asyncio.timeout(ANSWER_TIMEOUT_S):
                 return await ask()
         except UnavailableError:
-            assert time.monotonic() < give_up, "it does not recover"
+            assert time.monotonic() < deadline, "it does not recover"
             await asyncio.sleep(0.05)
 
 
@@ -94,16 +94,16 @@ async def until_written(place: SessionStore, handle: str, session: SessionState)
 
 
 async def refused(ask: Callable[[], Awaitable[object]]) -> None:
-    async with asyncio.timeout(ANSWERS_WITHIN):
+    async with asyncio.timeout(ANSWER_TIMEOUT_S):
         with pytest.raises(UnavailableError):
             await ask()
 
 
-async def test_no_acknowledged_write_is_lost_with_a_primary_and_who_is_killed_comes_back(
+async def test_no_acknowledged_write_is_lost_with_a_primary_which_then_returns(
     down: Cluster, place: SessionStore, supervisor: Supervisor
 ) -> None:
     cluster, session = down, SessionState.new("u1").with_write("0", "0" * 16, {"tea": 1})
-    await refused(lambda: place.create(session))  # nobody has started it yet
+    await refused(lambda: place.create(session))  # it has not been started yet
     async with cluster:
         pids = cluster.pids
         assert len(pids) == 3
@@ -125,7 +125,9 @@ async def test_no_acknowledged_write_is_lost_with_a_primary_and_who_is_killed_co
         assert await until_answered(lambda: place.read(handles[0])) == again
 
 
-async def test_dead_or_silent_it_is_unavailable_and_it_recovers(cluster: Cluster, place: SessionStore) -> None:
+async def test_while_dead_or_paused_it_is_unavailable_and_then_it_recovers(
+    cluster: Cluster, place: SessionStore
+) -> None:
     session, url, pids = SessionState.new("u1"), cluster.url, cluster.pids
     handle = await until_answered(lambda: place.create(session))
     assert (await cluster.restart()).confirmed and cluster.pids == pids, "restart where it runs is a no-op"

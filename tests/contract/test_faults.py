@@ -1,7 +1,6 @@
-"""What every fault promises, held to each of them on parts that only remember."""
+"""What every fault promises, checked for each of them on fakes that only record."""
 
 import asyncio
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -12,6 +11,7 @@ from harness import BuiltIn, faults
 from harness.cluster.capabilities import Keys
 from harness.common.clock import Clock
 from harness.common.errors import UntrustedError, UsageError
+from harness.common.waiting import wait_until
 from harness.faults.fault import Compound, Reversible
 from harness.faults.timeline import timeline
 from harness.observations.events import Event
@@ -23,7 +23,7 @@ from tests.support.clocks_and_topology import FakeReplica, FakeTopology
 
 @dataclass(frozen=True)
 class Case:
-    """A fault, what ends it where that has a name of its own, and what it does to the topology while it lasts."""
+    """A fault, the class that ends it if it has its own, and what it does to the topology while it lasts."""
 
     fault: Fault
     broken: Callable[[FakeTopology], bool]
@@ -31,21 +31,21 @@ class Case:
     stays: Callable[[FakeTopology], bool] = lambda topology: topology.whole and len(topology.replicas) == 3
 
 
-def _deeds(*wanted: str) -> Callable[[FakeTopology], bool]:
-    return lambda topology: [deed for part in topology.parts for deed in part.deeds] == list(wanted)
+def _actions(*expected: str) -> Callable[[FakeTopology], bool]:
+    return lambda topology: [deed for part in topology.parts for deed in part.deeds] == list(expected)
 
 
 CASES = {
     "Kill": Case(faults.Kill(1), lambda t: not t.replicas[1].up, faults.Restart(1)),
-    "CrashLoop": Case(faults.CrashLoop(1, every="1ms", times=3), _deeds(*["kill", "restart"] * 3)),
-    "LoseVolume": Case(faults.LoseVolume(1), _deeds("lose_volume")),
-    "TruncateTail": Case(faults.TruncateTail(1, cut=9), _deeds("tear_volume 9")),
+    "CrashLoop": Case(faults.CrashLoop(1, every="1ms", times=3), _actions(*["kill", "restart"] * 3)),
+    "LoseVolume": Case(faults.LoseVolume(1), _actions("lose_volume")),
+    "TruncateTail": Case(faults.TruncateTail(1, cut=9), _actions("tear_volume 9")),
     "Pause": Case(faults.Pause(1), lambda t: t.replicas[1].paused, faults.Resume(1)),
     "Slow": Case(faults.Slow(1, by="50ms"), lambda t: t.replicas[1].slow_by == 0.05),
     "Terminate": Case(
         faults.Terminate(1), lambda t: not t.replicas[1].up and "r1" not in t.balancer.believed, faults.Start(1)
     ),
-    "RollingDeploy": Case(faults.RollingDeploy(), _deeds(*["terminate", "restart"] * 3)),
+    "RollingDeploy": Case(faults.RollingDeploy(), _actions(*["terminate", "restart"] * 3)),
     "ScaleOut": Case(
         faults.ScaleOut(to=5),
         lambda t: len(t.replicas) == 5,
@@ -61,13 +61,13 @@ CASES = {
     "CutReplication": Case(faults.CutReplication(), lambda t: t.store is not None and t.store.replicas_cut),
     "PauseStore": Case(faults.PauseStore(), lambda t: t.store is not None and t.store.paused),
     "Evict": Case(faults.Evict(share=0.3), lambda t: t.store is not None and t.store.limited),
-    "ReloadBalancer": Case(faults.ReloadBalancer(), _deeds("reload")),
+    "ReloadBalancer": Case(faults.ReloadBalancer(), _actions("reload")),
     "KillBalancer": Case(faults.KillBalancer(), lambda t: not t.balancer.up),
 }
 CASES["RotateKeys"] = Case(
     faults.RotateKeys(overlap=False),
-    lambda t: [one.signing for one in t.replicas] == [(2, 2)] * 3,
-    stays=lambda t: t.whole and [one.signing for one in t.replicas] == [(2, 1, 2)] * 3,
+    lambda t: [replica.signing for replica in t.replicas] == [(2, 2)] * 3,
+    stays=lambda t: t.whole and [replica.signing for replica in t.replicas] == [(2, 1, 2)] * 3,
 )
 for kind in (
     faults.Partition,
@@ -80,8 +80,8 @@ for kind in (
     CASES[kind.__name__] = Case(
         kind("balancer-r1"), lambda t: [name for name, link in t.links.items() if not link.well] == ["balancer-r1"]
     )
-DEADLINE = 20  # seconds after which something counts as never
-#: Those that leave something broken, and so have an undo that can be waited for.
+TIMEOUT_S = 20
+#: The faults that leave something broken, so that their undo can be waited for.
 LASTING = [name for name, case in CASES.items() if not case.fault.passes]
 
 
@@ -95,20 +95,17 @@ def _clock() -> Clock:
     return clock
 
 
-def _healed(told: list[Event]) -> bool:
-    return any(event.kind == "fault_healed" for event in told)
+def _is_healed(events: list[Event]) -> bool:
+    return any(event.kind == "fault_healed" for event in events)
 
 
 async def _until(holds: Callable[[], bool]) -> None:
-    give_up = time.monotonic() + DEADLINE
-    while not holds():
-        assert time.monotonic() < give_up, "it did not come about"
-        await asyncio.sleep(0.002)
+    assert await wait_until(holds, TIMEOUT_S, 0.002), "the condition never held"
 
 
-async def _played(case: Case, topology: FakeTopology, told: list[Event]) -> None:
-    """The fault alone, seen while it lasts."""
-    async with timeline([At("0s", case.fault)], topology, _clock(), told.append):
+async def _play(case: Case, topology: FakeTopology, events: list[Event]) -> None:
+    """Play the fault alone until its effect is visible."""
+    async with timeline([At("0s", case.fault)], topology, _clock(), events.append):
         await _until(lambda: case.broken(topology))
 
 
@@ -120,11 +117,11 @@ def test_every_fault_is_in_this_suite() -> None:
 
 
 @pytest.mark.parametrize("name", CASES)
-async def test_it_lands_with_evidence_and_is_undone(name: str) -> None:
-    topology, told = _topology(), list[Event]()
-    await _played(CASES[name], topology, told)
+async def test_it_takes_effect_with_evidence_and_is_undone(name: str) -> None:
+    topology, events = _topology(), list[Event]()
+    await _play(CASES[name], topology, events)
     assert CASES[name].stays(topology)
-    kinds = [event.kind for event in told]
+    kinds = [event.kind for event in events]
     assert kinds == ["fault_commanded", "fault_effective", "fault_healed"] * (len(kinds) // 3) and kinds
 
 
@@ -139,8 +136,8 @@ async def test_it_is_undone_when_the_load_breaks_in_the_middle(name: str) -> Non
 
 
 @pytest.mark.parametrize("name", CASES)
-async def test_it_is_undone_when_it_is_cut_off(name: str) -> None:
-    """Ctrl-C cancels whatever is under way."""
+async def test_it_is_undone_when_it_is_interrupted(name: str) -> None:
+    """Ctrl-C cancels what is in progress."""
     topology = _topology()
 
     async def under_load() -> None:
@@ -155,7 +152,7 @@ async def test_it_is_undone_when_it_is_cut_off(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", LASTING)
-async def test_without_evidence_it_is_not_trusted_and_is_undone(name: str) -> None:
+async def test_without_evidence_it_is_undone_and_not_trusted(name: str) -> None:
     topology = _topology()
     for part in topology.parts:
         part.lands = False
@@ -171,15 +168,15 @@ async def test_it_can_be_ended_before_the_load(name: str) -> None:
     assert isinstance(case.fault, Reversible)
     for end in filter(None, (case.end, faults.Heal(case.fault))):
         assert (end.ends, end.target) == (case.fault.kind, case.fault.target)
-        topology, told = _topology(), list[Event]()
-        async with timeline([At("0s", case.fault), At("10ms", end)], topology, _clock(), told.append):
-            await _until(partial(_healed, told))
+        topology, events = _topology(), list[Event]()
+        async with timeline([At("0s", case.fault), At("10ms", end)], topology, _clock(), events.append):
+            await _until(partial(_is_healed, events))
             assert topology.whole
 
 
 @pytest.mark.parametrize("name", CASES)
 def test_it_is_a_value(name: str) -> None:
-    """Two of the same are equal, and none can be changed: a timeline is data."""
+    """Equal faults compare equal, and none can be changed: a timeline is data."""
     fault = CASES[name].fault
     assert hash(fault) == hash(fault) and fault == CASES[name].fault
     with pytest.raises(AttributeError):
@@ -187,13 +184,13 @@ def test_it_is_a_value(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_it_names_its_kind_once(name: str) -> None:
+def test_no_other_fault_has_its_kind(name: str) -> None:
     kinds = [case.fault.kind for case in CASES.values()]
     assert kinds.count(CASES[name].fault.kind) == 1
     assert CASES[name].fault.target
 
 
-async def test_what_cannot_be_undone_does_not_keep_the_rest_from_it() -> None:
+async def test_a_failed_undo_does_not_prevent_the_others() -> None:
     topology = _topology()
     played = [At("0s", faults.Pause(1)), At("0s", faults.KillStore())]
     with pytest.raises(UsageError, match="no part 'store'"):
@@ -203,22 +200,22 @@ async def test_what_cannot_be_undone_does_not_keep_the_rest_from_it() -> None:
     assert not topology.replicas[1].paused
 
 
-async def test_keys_that_overlap_are_accepted_everywhere_before_any_replica_signs_with_the_new_one() -> None:
+async def test_with_an_overlap_all_replicas_accept_the_new_key_before_any_signs_with_it() -> None:
     topology, fault = _topology(), faults.RotateKeys(overlap=True)
     seen = []
 
-    class Watched(FakeReplica):
+    class ObservedReplica(FakeReplica):
         async def use_keys(self, signing: int, accepted: Sequence[int]) -> Keys | None:
-            told = await super().use_keys(signing, accepted)
-            seen.append({one.signing for one in topology.replicas})
-            return told
+            keys = await super().use_keys(signing, accepted)
+            seen.append({replica.signing for replica in topology.replicas})
+            return keys
 
-    topology.replicas = [Watched(f"r{number}") for number in range(3)]
+    topology.replicas = [ObservedReplica(f"r{number}") for number in range(3)]
     for rotation in (2, 3):
         assert (await fault.inject(topology)).confirmed
-        assert {one.signing for one in topology.replicas} == {(rotation, *range(1, rotation + 1))}
-    signing = [{one[0] for one in state} for state in seen]
-    accepting = [set.intersection(*(set(one[1:]) for one in state)) for state in seen]
+        assert {replica.signing for replica in topology.replicas} == {(rotation, *range(1, rotation + 1))}
+    signing = [{keys[0] for keys in state} for state in seen]
+    accepting = [set.intersection(*(set(keys[1:]) for keys in state)) for state in seen]
     assert all(numbers <= accepted for numbers, accepted in zip(signing, accepting, strict=True))
 
 
@@ -227,27 +224,27 @@ async def test_the_evidence_of_a_rotation_is_the_id_of_the_new_key() -> None:
     assert evidence.facts == {"overlap": True, "old_key": "k1", "r0": "k2", "r1": "k2", "r2": "k2"}
 
 
-def test_a_rotation_concerns_only_what_signs() -> None:
+def test_a_rotation_applies_only_to_designs_that_sign() -> None:
     assert faults.RotateKeys().applies(Design("one", BuiltIn(state="token")))
     assert not faults.RotateKeys().applies(Design("one", BuiltIn(state="memory")))
     assert not faults.RotateKeys().applies(Design("one", Command("x {port}")))
 
 
-async def test_a_store_fault_without_a_store_is_told() -> None:
+async def test_a_store_fault_without_a_store_is_a_usage_error() -> None:
     topology = FakeTopology([FakeReplica("r0")], store=None)
     with pytest.raises(UsageError, match="no part 'store'"):
         async with timeline([At("0s", faults.PauseStore())], topology, _clock(), lambda event: None):
             await asyncio.sleep(0.03)
 
 
-async def test_a_fault_of_the_stores_link_concerns_those_of_all_replicas() -> None:
+async def test_a_fault_of_the_store_link_concerns_the_links_of_all_replicas() -> None:
     topology = _topology()
     evidence = await faults.Partition("store").inject(topology)
     assert [name for name, link in topology.links.items() if not link.well] == ["r0-store", "r1-store", "r2-store"]
     assert evidence.facts["connections"] == 6
 
 
-async def test_a_deploy_goes_on_only_when_the_last_replica_is_held_for_up() -> None:
+async def test_a_deploy_continues_only_when_the_previous_replica_is_up() -> None:
     topology, seen = _topology(), list[int]()
 
     def down(event: Event) -> None:
@@ -259,16 +256,16 @@ async def test_a_deploy_goes_on_only_when_the_last_replica_is_held_for_up() -> N
     assert [replica.boots for replica in topology.replicas] == [2, 2, 2]
 
 
-async def test_a_drained_replica_gets_nothing_more_before_it_is_stopped() -> None:
+async def test_a_drained_replica_leaves_the_balancer_before_it_is_stopped() -> None:
     topology, order = _topology(), list[str]()
     replica, balancer = topology.replicas[1], topology.balancer
 
-    class Told(FakeReplica):
-        async def terminate(self):  # type: ignore[no-untyped-def]  # as the one it stands in for
+    class ObservedReplica(FakeReplica):
+        async def terminate(self):  # type: ignore[no-untyped-def]  # as in FakeReplica
             order.append(f"stopped while {balancer.believed.get('r1', 'out')}")
             return await super().terminate()
 
-    topology.replicas[1] = Told(replica.name)
+    topology.replicas[1] = ObservedReplica(replica.name)
     for drain in (True, False):
         await faults.Terminate(1, drain=drain).inject(topology)
         await faults.Terminate(1, drain=drain).undo(topology)
@@ -295,12 +292,12 @@ async def test_a_drained_replica_gets_nothing_more_before_it_is_stopped() -> Non
         (lambda: faults.CrashLoop(1, times=0), "times at least 1"),
     ],
 )
-def test_what_cannot_be_is_refused_when_made_or_checked(make: Callable[[], object], says: str) -> None:
+def test_an_impossible_fault_is_refused_when_made_or_checked(make: Callable[[], object], says: str) -> None:
     with pytest.raises(UsageError, match=says):
         make()
 
 
-def test_compounds_are_made_of_faults_that_stand_alone() -> None:
+def test_compounds_consist_of_faults_that_can_stand_alone() -> None:
     for case in CASES.values():
         if isinstance(case.fault, Compound):
             steps = list(case.fault.steps(_topology()))

@@ -1,4 +1,4 @@
-"""What every store promises, held to each of them."""
+"""What every store promises, checked with each of them."""
 
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -57,8 +57,8 @@ async def in_memcached(url: str, write: str | None) -> str | None:
     try:
         if write is not None:
             assert await client.set("key", write)
-        found = await client.get("key")
-        return found["key"].value if found else None
+        items = await client.get("key")
+        return items["key"].value if items else None
     finally:
         client.connection_pool.close()
 
@@ -125,13 +125,13 @@ async def test_every_store_is_in_this_suite() -> None:
     assert sorted(KEEP) == OTHERS
 
 
-async def test_it_keeps_what_is_written_once_it_is_up(name: str, held: Held) -> None:
+async def test_it_keeps_what_is_written(name: str, held: Held) -> None:
     assert held.name == name
     assert await KEEP[name](held.url, "tea") == "tea"
     assert await KEEP[name](held.url, None) == "tea"
 
 
-async def test_kill_lands_with_evidence(name: str, held: Held) -> None:
+async def test_a_kill_takes_effect_with_evidence(name: str, held: Held) -> None:
     pids = held.pids
     evidence = await held.kill()
     assert evidence.confirmed
@@ -142,7 +142,7 @@ async def test_kill_lands_with_evidence(name: str, held: Held) -> None:
     assert not (await held.kill()).confirmed
 
 
-async def test_it_comes_back_at_the_same_address_with_what_it_promises(name: str, held: Held) -> None:
+async def test_it_restarts_at_the_same_address_with_the_data_that_it_promises(name: str, held: Held) -> None:
     url, pids = held.url, held.pids
     await KEEP[name](url, "tea")
     assert (await held.kill()).confirmed
@@ -152,7 +152,7 @@ async def test_it_comes_back_at_the_same_address_with_what_it_promises(name: str
     assert not set(pids) & set(held.pids)
 
 
-async def test_restart_where_it_runs_is_a_no_op(name: str, held: Held) -> None:
+async def test_a_restart_while_it_runs_is_a_no_op(name: str, held: Held) -> None:
     await KEEP[name](held.url, "tea")
     pids = held.pids
     assert (await held.restart()).confirmed
@@ -167,7 +167,7 @@ async def test_pause_and_resume_keep_what_it_holds(name: str, held: Held) -> Non
     assert await KEEP[name](held.url, None) == "tea"
 
 
-async def test_one_that_dies_frozen_comes_back(name: str, held: Held) -> None:
+async def test_it_restarts_after_it_was_killed_while_paused(name: str, held: Held) -> None:
     assert (await held.pause()).confirmed
     assert (await held.kill()).confirmed
     assert (await held.restart()).confirmed
@@ -175,7 +175,7 @@ async def test_one_that_dies_frozen_comes_back(name: str, held: Held) -> None:
 
 
 @LED
-async def test_where_the_leader_dies_another_leads_and_it_comes_back_to_follow(name: str, held: Held) -> None:
+async def test_when_the_leader_dies_another_one_leads_and_it_returns_as_a_follower(name: str, held: Held) -> None:
     led = able(held, HasLeader)
     await eventually(lambda: KEEP[name](held.url, "tea"))
     pids = held.pids
@@ -189,7 +189,7 @@ async def test_where_the_leader_dies_another_leads_and_it_comes_back_to_follow(n
 
 
 @REPLICATING
-async def test_what_a_cut_off_replica_has_not_had_is_lost_when_it_takes_over(name: str, held: Held) -> None:
+async def test_writes_that_a_cut_off_replica_missed_are_lost_when_it_takes_over(name: str, held: Held) -> None:
     assert (await held.kill()).confirmed
     assert (await held.restart()).confirmed  # empty
     replicating, led = able(held, Replicating), able(held, HasLeader)
@@ -202,7 +202,7 @@ async def test_what_a_cut_off_replica_has_not_had_is_lost_when_it_takes_over(nam
 
 
 @EVICTING
-async def test_what_no_longer_fits_is_evicted_until_the_limit_is_lifted(held: Held) -> None:
+async def test_data_beyond_the_limit_is_evicted_until_the_limit_is_lifted(held: Held) -> None:
     store, client = able(held, Evictable), redis.asyncio.Redis.from_url(held.url)
     try:
         await client.flushall()
@@ -227,13 +227,15 @@ async def test_the_end_of_the_scope_leaves_nothing(name: str, supervisor: Superv
     assert supervisor.deaths.empty()
 
 
-async def test_two_of_a_kind_do_not_meet(name: str, held: Held, supervisor: Supervisor, tmp_path: Path) -> None:
+async def test_two_stores_of_the_same_type_are_separate(
+    name: str, held: Held, supervisor: Supervisor, tmp_path: Path
+) -> None:
     async with STORES[name](supervisor, tmp_path) as other:
         await KEEP[name](held.url, "tea")
         assert await KEEP[name](other.url, None) is None
 
 
-async def test_a_server_that_is_missing_is_named_with_the_line_that_installs_it(
+async def test_a_missing_server_is_an_error_with_the_line_that_installs_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(shutil, "which", lambda _name: None)

@@ -19,7 +19,7 @@ from harness import BuiltIn, faults
 from harness.cluster.backends import open_backend
 from harness.cluster.containers import Engine, connect_engine, sweep
 from harness.cluster.containers.image import image
-from harness.cluster.replicas.replica import BuiltinReplica
+from harness.cluster.replicas.builtin import BuiltinReplica
 from harness.cluster.supervisor import start_supervisor
 from harness.cluster.supervisor.main import processes
 from harness.cluster.topology import Topology

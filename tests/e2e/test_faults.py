@@ -1,4 +1,4 @@
-"""Faults on real parts: each lands, is undone, and leaves a topology that is steady again."""
+"""Faults on real parts: each takes effect, is undone, and leaves a healthy topology."""
 
 import asyncio
 import json
@@ -12,7 +12,7 @@ import pytest
 from harness import BuiltIn, faults
 from harness.cluster.backends.process import ProcessBackend
 from harness.cluster.balancers import SPECS, available
-from harness.cluster.replicas.replica import BuiltinReplica
+from harness.cluster.replicas.builtin import BuiltinReplica
 from harness.cluster.supervisor import start_supervisor
 from harness.cluster.supervisor.main import read_stat
 from harness.cluster.topology import Topology
@@ -45,7 +45,7 @@ EACH: tuple[Fault, ...] = (
     faults.ScaleOut(to=3),
     faults.ScaleIn(to=2),
 )
-# Those in which the balancer has a part: enough to ask of each one more.
+# The faults that involve the balancer: enough for the other balancers.
 BALANCED: tuple[Fault, ...] = (
     faults.Terminate(1),
     faults.ReloadBalancer(),
@@ -71,17 +71,17 @@ async def up(logs: Path, balancer: str = "auto") -> AsyncIterator[tuple[Topology
 
 
 @pytest.mark.parametrize("balancer", sorted(SPECS))
-async def test_every_fault_lands_on_real_parts_and_leaves_them_steady(balancer: str, tmp_path: Path) -> None:
+async def test_every_fault_takes_effect_on_real_parts_and_leaves_them_healthy(balancer: str, tmp_path: Path) -> None:
     async with up(tmp_path, balancer) as (topology, clock):
         for fault in EACH if balancer in ("haproxy", "nginx") else BALANCED:
-            told: list[Event] = []
-            async with timeline([At("0s", fault)], topology, clock, told.append):
+            events: list[Event] = []
+            async with timeline([At("0s", fault)], topology, clock, events.append):
                 await asyncio.sleep(0.05)
-            assert [event.kind for event in told[:3]] == ["fault_commanded", "fault_effective", "fault_healed"], fault
+            assert [event.kind for event in events[:3]] == ["fault_commanded", "fault_effective", "fault_healed"], fault
             await topology.wait_until_healthy()
 
 
-async def test_the_kernel_shows_what_a_pause_does_and_that_it_is_undone_when_the_load_breaks(tmp_path: Path) -> None:
+async def test_a_pause_shows_in_the_kernel_and_is_undone_when_the_load_fails(tmp_path: Path) -> None:
     async with up(tmp_path) as (topology, clock):
         pid = topology.replicas[1].pid
         assert pid is not None
@@ -93,21 +93,24 @@ async def test_the_kernel_shows_what_a_pause_does_and_that_it_is_undone_when_the
         assert (now := read_stat(pid)) is not None and now.state != "T"
 
 
-async def test_a_paused_replica_is_held_for_up_at_first(tmp_path: Path) -> None:
-    told: list[Event] = []
-    async with up(tmp_path, "haproxy") as (topology, clock), watch_member_states(topology.balancer, clock, told.append):
-        async with timeline([At("0s", faults.Pause(1))], topology, clock, told.append):
+async def test_a_paused_replica_is_considered_up_at_first(tmp_path: Path) -> None:
+    events: list[Event] = []
+    async with (
+        up(tmp_path, "haproxy") as (topology, clock),
+        watch_member_states(topology.balancer, clock, events.append),
+    ):
+        async with timeline([At("0s", faults.Pause(1))], topology, clock, events.append):
             await asyncio.sleep(3)
         await topology.wait_until_healthy()
         await asyncio.sleep(0.2)
-    states = [event.detail["state"] for event in told if event.kind == "member_state" and event.subject == "r1"]
+    states = [event.detail["state"] for event in events if event.kind == "member_state" and event.subject == "r1"]
     assert states == ["up", "down", "up"]
-    at = {event.kind: event.t for event in told if event.kind != "member_state"}
-    down = next(event.t for event in told if event.detail.get("state") == "down")
+    at = {event.kind: event.t for event in events if event.kind != "member_state"}
+    down = next(event.t for event in events if event.detail.get("state") == "down")
     assert at["fault_effective"] < down < at["fault_healed"]
 
 
-async def test_a_replica_kept_short_of_cpu_answers_late_and_is_quick_again(tmp_path: Path) -> None:
+async def test_a_throttled_replica_answers_late_until_the_fault_is_undone(tmp_path: Path) -> None:
     async with up(tmp_path) as (topology, _):
         replica = topology.replicas[1]
         assert isinstance(replica, BuiltinReplica)
@@ -127,10 +130,10 @@ async def test_a_replica_kept_short_of_cpu_answers_late_and_is_quick_again(tmp_p
         assert during > 0.1 > before or during > 3 * before
 
 
-def test_a_deploy_loses_just_the_sessions_that_memory_held(tmp_path: Path) -> None:
+def test_a_deploy_loses_exactly_the_sessions_in_memory(tmp_path: Path) -> None:
     scenario = ROOT / "scenarios" / "rolling_deploy.py"
-    told = harness("run", scenario, "--quick", "--design", "sticky", "--out", tmp_path)
-    assert told.code in (0, 3), told.out + told.err  # on a busy machine the driver may be late; never a fail
+    result = harness("run", scenario, "--quick", "--design", "sticky", "--out", tmp_path)
+    assert result.code in (0, 3), result.out + result.err  # on a busy machine the driver may be late; never a fail
     summary = json.loads((tmp_path / "rolling_deploy" / "latest" / "summary.json").read_text())
     arm = summary["designs"]["sticky"]["arms"]["fault"]
     assert [fault["target"] for fault in arm["faults"]] == ["r0", "r1", "r2"]
@@ -140,7 +143,7 @@ def test_a_deploy_loses_just_the_sessions_that_memory_held(tmp_path: Path) -> No
     assert set(sessions["lost_by_cause"]) <= {"stopped", "returned_empty"}
 
 
-async def test_real_replicas_sign_with_a_new_key_and_accept_the_old_one_again_once_it_is_undone(tmp_path: Path) -> None:
+async def test_real_replicas_sign_with_a_new_key_and_accept_the_old_one_again_after_the_undo(tmp_path: Path) -> None:
     design = Design("jwt", BuiltIn("login", state="token"), replicas=2, balancing=Balancing("round_robin"))
     clock = Clock()
     clock.start()
@@ -150,7 +153,7 @@ async def test_real_replicas_sign_with_a_new_key_and_accept_the_old_one_again_on
         aiohttp.ClientSession(topology.url) as client,
     ):
 
-        async def asked(token: str) -> int:
+        async def status_of(token: str) -> int:
             async with client.get("/me", headers={"Authorization": f"Bearer {token}"}) as reply:
                 return reply.status
 
@@ -159,10 +162,10 @@ async def test_real_replicas_sign_with_a_new_key_and_accept_the_old_one_again_on
         abrupt = faults.RotateKeys(overlap=False)
         evidence = await abrupt.inject(topology)
         assert evidence.confirmed and evidence.facts["r0"] == evidence.facts["r1"] != evidence.facts["old_key"]
-        assert {await asked(token) for _ in range(4)} == {401}
+        assert {await status_of(token) for _ in range(4)} == {401}
         await faults.Kill(1).inject(topology)
         assert (await faults.Kill(1).undo(topology)).confirmed
         await topology.wait_until_healthy()
-        assert {await asked(token) for _ in range(4)} == {401}, "a replica that comes back has the new key"
+        assert {await status_of(token) for _ in range(4)} == {401}, "a replica that comes back has the new key"
         assert (await abrupt.undo(topology)).confirmed
-        assert {await asked(token) for _ in range(4)} == {200}
+        assert {await status_of(token) for _ in range(4)} == {200}

@@ -166,7 +166,7 @@ def test_init_says_what_the_sessions_are(tmp_path: Path) -> None:
 def test_a_service_that_does_not_start_is_told_and_leaves_its_log(tmp_path: Path) -> None:
     told = harness("run", "--command", f"{sys.executable} -c 'import sys; sys.exit(7)'", "--out", tmp_path)
     assert_one_clear_line(told, 4, "ended with code 7 before it was ready")
-    assert list(tmp_path.glob("default_locustfile/*/observations/service-control/logs/r0.log"))
+    assert list(tmp_path.glob("service/*/observations/service-control/logs/r0.log"))
 
 
 class Visitor(SessionCounter):

@@ -1,6 +1,5 @@
-"""The project as a whole: its wheel, its words, and the length of its functions."""
+"""The project as a whole: its wheel, and no path of one machine."""
 
-import ast
 import re
 import subprocess
 import sys
@@ -10,7 +9,6 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-LONGEST = 60
 #: Directories of one machine; written in two halves, so that this file does not name any.
 MACHINE_PATHS = re.compile(
     "|".join(
@@ -36,35 +34,11 @@ def text_of(path: Path) -> str:
         return ""
 
 
-def long_functions(source: str, longest: int = LONGEST) -> list[str]:
-    """The functions with more than ``longest`` lines, by name and length."""
-    functions = (
-        node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-    )
-    lengths = ((node.name, (node.end_lineno or node.lineno) - node.lineno + 1) for node in functions)
-    return [f"{name}: {length} lines" for name, length in lengths if length > longest]
-
-
-def sources() -> list[Path]:
-    return sorted(path for home in ("harness", "targets") for path in (ROOT / home).rglob("*.py"))
-
-
 def name(path: Path) -> str:
     return str(path.relative_to(ROOT))
 
 
-@pytest.mark.parametrize("path", sources(), ids=name)
-def test_no_function_is_longer_than_sixty_lines(path: Path) -> None:
-    assert long_functions(path.read_text()) == []
-
-
-def test_a_long_function_would_be_seen() -> None:
-    nested = "class A:\n    async def f(self):\n" + "        x = 1\n" * LONGEST
-    assert long_functions(nested) == [f"f: {LONGEST + 1} lines"]
-    assert long_functions("def f():\n" + "    x = 1\n" * (LONGEST - 1)) == []
-
-
-def test_no_file_names_a_place_on_somebodys_machine() -> None:
+def test_no_file_names_a_place_on_one_machine() -> None:
     found = {name(path): MACHINE_PATHS.findall(text_of(path)) for path in tracked()}
     assert {path: places for path, places in found.items() if places} == {}
 

@@ -1,6 +1,6 @@
 """Members behind a balancer under test.
 
-``python -m tests.support.balancers NAME PORT JOURNAL`` is a member in a process of its own, to be killed.
+``python -m tests.support.balancers NAME PORT JOURNAL`` is a member in its own process, to be killed.
 """
 
 import asyncio
@@ -15,6 +15,7 @@ from pathlib import Path
 from aiohttp import web
 
 from harness.cluster.capabilities import Member
+from harness.cluster.supervisor import Child, ProcessSpec
 
 
 @contextlib.contextmanager
@@ -24,6 +25,15 @@ def reserved_port() -> Iterator[int]:
         holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         holder.bind(("127.0.0.1", 0))
         yield holder.getsockname()[1]
+
+
+class RefusingStarter:
+    """A starter that must not be called."""
+
+    listen = "127.0.0.1"
+
+    async def spawn(self, command: ProcessSpec) -> Child:
+        raise AssertionError(f"started {command.name}")
 
 
 class Backend:
@@ -54,7 +64,7 @@ class Backend:
         return web.Response(text=self.name, headers={"X-Replica": self.name})
 
     async def _echo(self, request: web.Request) -> web.StreamResponse:
-        """A WebSocket that sends back what it is told."""
+        """A WebSocket that sends back what it receives."""
         ws = web.WebSocketResponse()
         ws.headers["X-Replica"] = self.name
         await ws.prepare(request)

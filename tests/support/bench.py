@@ -23,7 +23,7 @@ async def benched(
     files = ArmFiles(into / "observations" / "arm")
     async with start_supervisor("benched") as supervisor, open_backend(backend, supervisor, "benched") as place:
         bench = ArmRunner(place, supervisor, 1, Silent())
-        async with bench.recording(arm, files) as told:
-            await bench.measure(told, users)
+        async with bench.record(arm, files) as recorder:
+            await bench.measure(recorder, users)
     seen = files.read_observations(design.name, "fault", {"warmup_s": arm.warmup, "duration_s": arm.seconds})
     return seen, fold(seen)

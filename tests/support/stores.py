@@ -1,4 +1,4 @@
-"""Real stores that the tests of a module share: each is up from its first use to the module's end."""
+"""Real stores that the tests of a module share: each runs from its first use to the end of the module."""
 
 import asyncio
 import contextlib
@@ -18,27 +18,27 @@ from harness.cluster.stores.nats import NatsStore
 from harness.cluster.supervisor import Supervisor, start_supervisor
 from harness.common.errors import EnvironmentLacksError
 
-WITHIN = 60  # seconds
-#: Those that agree among three servers, and work with one.
+TIMEOUT_S = 60
+#: Stores whose three servers reach agreement, and which also work with one.
 AGREEING: dict[str, type[EtcdStore | HazelcastStore | NatsStore]] = {
     "etcd": EtcdStore,
     "hazelcast": HazelcastStore,
     "nats": NatsStore,
 }
-#: The others. What several servers do together is in test_clusters.py.
+#: The other stores. test_clusters.py tests several servers together.
 OTHERS = sorted(STORES.keys() - AGREEING.keys())
-#: Those whose data outlives the death of all their servers.
+#: Stores whose data survives the death of all their servers.
 DURABLE = ("etcd", "nats", "postgres")
 
 T = TypeVar("T")
 
 
 class Held(StoreType, Killable, Pausable, Protocol):
-    """What each of them can do."""
+    """The abilities of each of them."""
 
 
 class HeldStores:
-    """Those that were asked for, by name."""
+    """The stores in use, by name."""
 
     def __init__(self, supervisor: Supervisor, scope: AsyncExitStack, logs: Path) -> None:
         self.supervisor = supervisor
@@ -46,7 +46,7 @@ class HeldStores:
         self._held: dict[str, Held] = {}
 
     async def up(self, name: str) -> Held:
-        """The store of that name, running, whatever the test before left; of those that agree, one server."""
+        """The store of that name, running again after any earlier test; of clusters, one server."""
         if name in self._held:
             held = self._held[name]
             await held.resume()
@@ -66,13 +66,13 @@ class HeldStores:
 
 
 async def eventually(ask: Callable[[], Awaitable[T]]) -> T:
-    """The answer, once there is one: a store that is back, or has a new leader, is found a moment later."""
-    give_up = time.monotonic() + WITHIN
+    """The answer, once there is one: clients find a restarted store or a new leader a moment later."""
+    deadline = time.monotonic() + TIMEOUT_S
     while True:
         try:
             return await ask()
         except Exception:
-            if time.monotonic() > give_up:
+            if time.monotonic() > deadline:
                 raise
             await asyncio.sleep(0.05)
 

@@ -1,4 +1,4 @@
-"""A real Valkey on a unix socket, for the tests of what speaks to one."""
+"""A real Valkey on a Unix socket, for the tests of its clients."""
 
 import os
 import signal
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-DEADLINE = 10  # seconds after which something counts as hung
+DEADLINE = 10  # seconds after which an operation counts as hung
 
 
 def valkey_binary() -> Path:
@@ -28,7 +28,7 @@ def valkey_binary() -> Path:
 
 @dataclass
 class Valkey:
-    """A real server on a unix socket, without persistence."""
+    """A real server on a Unix socket, without persistence."""
 
     directory: Path
     process: subprocess.Popen[bytes] | None = field(default=None)

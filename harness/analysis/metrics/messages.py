@@ -8,7 +8,7 @@ import pandas as pd
 
 from harness.analysis.metrics.percentiles import compute_percentiles
 from harness.observations.events import Event
-from harness.oracle.delivery import deliveries, total
+from harness.oracle.delivery import judge_deliveries, total
 from harness.oracle.judge import SessionVerdict
 from harness.results.summary import MessageFigures
 
@@ -28,7 +28,7 @@ def compute_message_figures(
     stands = opened[opened["status"].to_numpy() == 101]
     ended = talk[np.asarray(talk["method"] == "CLOSE") & (talk["status"].to_numpy() != 0)]
     rejoined, silent = _absences(talk)
-    found = deliveries(talk, {one.session: one.room for one in judgements if one.room})
+    found = judge_deliveries(talk, {one.session: one.room for one in judgements if one.room})
     before, worst = _storm(opened["t_sent"].to_numpy() / 1e9, events, start, end)
     return MessageFigures(
         acknowledged=int((np.asarray(talk["method"] == "SEND") & np.asarray(talk["outcome"] == "ok")).sum()),

@@ -12,17 +12,17 @@ NAMES = ("process", "docker")
 
 @asynccontextmanager
 async def open_backend(backend: str, supervisor: ProcessSupervisor, run: str) -> AsyncIterator[ProcessBackend]:
-    """A backend for the length of a scope. ``run`` is what its replicas answer with.
+    """Open a backend for the length of a scope. Its replicas answer with the nonce ``run``.
 
     Raises:
-        EnvironmentLacksError: it is not on this machine.
+        EnvironmentLacksError: the backend is not available on this machine.
     """
     secret = secrets.token_hex(16)
     if backend == "process":
         yield ProcessBackend(supervisor, nonce=run, secret=secret)
         return
-    from harness.cluster.backends.docker import DockerBackend  # noqa: PLC0415
-    from harness.cluster.containers import connect_engine, supervise_containers  # noqa: PLC0415 - its SDK is loaded where it is used
+    from harness.cluster.backends.docker import DockerBackend  # noqa: PLC0415 - loads the Docker SDK only if needed
+    from harness.cluster.containers import connect_engine, supervise_containers  # noqa: PLC0415
 
-    async with supervise_containers(connect_engine(), supervisor, run) as dock:
-        yield DockerBackend(dock, nonce=run, secret=secret)
+    async with supervise_containers(connect_engine(), supervisor, run) as containers:
+        yield DockerBackend(containers, nonce=run, secret=secret)

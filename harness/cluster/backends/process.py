@@ -1,28 +1,27 @@
-"""The process backend: a Design brought up as processes of this machine, with nothing but what pip installs."""
+"""The process backend: it brings a Design up as processes of this machine, and needs nothing but what pip installs."""
 
-import asyncio
 import itertools
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
-from urllib.parse import urlsplit
 
 from harness.cluster import balancers
+from harness.cluster.backends.deployment import Deployment
+from harness.cluster.backends.routes import routes
 from harness.cluster.capabilities import Balancer, Member, Store
 from harness.cluster.links import AddressableLink, Route, open_links
-from harness.cluster.replicas.command import CommandReplica, OnStart, ReplicaOrders
+from harness.cluster.replicas.builtin import BuiltinReplica, TargetSettings
+from harness.cluster.replicas.command import CommandReplica, ReplicaOrders
 from harness.cluster.replicas.external import external_parts
+from harness.cluster.replicas.managed import ManagedReplica, OnStart
 from harness.cluster.replicas.probes import HealthProbe, NonceProbe, ReadinessProbe
-from harness.cluster.replicas.replica import BuiltinReplica, ManagedReplica, TargetSettings
 from harness.cluster.stores import store_of
 from harness.cluster.supervisor import Supervisor
 from harness.cluster.topology import Topology
-from harness.cluster.watch.logs import bound_logs
 from harness.cluster.watch.sampler import Sampler, start_sampler
 from harness.common.bundled import targets_home
 from harness.common.clock import Clock
@@ -34,7 +33,7 @@ from harness.scenario.services import BuiltIn, Command, OwnService, Url
 
 
 class StartBalancer(Protocol):
-    """What brings a balancer up; the port is held by the caller (SO_REUSEPORT)."""
+    """A function that starts a balancer; its caller holds the port (SO_REUSEPORT)."""
 
     def __call__(
         self,
@@ -46,31 +45,13 @@ class StartBalancer(Protocol):
         logs: Path,
         port: int,
     ) -> AbstractAsyncContextManager[Balancer]:
-        """A balancer in front of the members, for the length of a scope."""
-
-
-@dataclass(frozen=True)
-class Deployment:
-    """Where one design comes up: all of it ends with ``scope``."""
-
-    scope: AsyncExitStack
-    design: Design
-    logs: Path
-    port: int
-    clock: Clock
-    on_start: OnStart
-
-    @property
-    def names(self) -> Sequence[str]:
-        """Of the replicas."""
-        return [f"r{index}" for index in range(self.design.replicas or 1)]
+        """Run a balancer in front of the members for the length of a scope."""
 
 
 class ProcessBackend:
-    """Brings topologies up one after another under one supervisor.
+    """Brings topologies up, one after another, under one supervisor.
 
-    ``nonce`` is what this run's replicas answer with, ``secret`` signs their tokens, ``home`` holds the package
-    ``targets``.
+    The replicas answer with ``nonce``, and sign their tokens with ``secret``. ``home`` holds the package ``targets``.
     """
 
     def __init__(
@@ -91,169 +72,160 @@ class ProcessBackend:
     async def topology(
         self, design: Design, logs: Path, clock: Clock, port: int = 0, on_start: OnStart = lambda name, boot: None
     ) -> AsyncIterator[Topology]:
-        """The design, up and steady, for the length of a scope: store, then all replicas at once, then the balancer.
+        """Run the design for the length of a scope: first the store, then all replicas at once, then the balancer.
 
         Logs and the effect journal go to ``logs``; CPU and memory are sampled from ``clock``'s T0 on. The balancer
-        listens on ``port``; 0 is any that is free. ``on_start`` is told of every start of a user's own program.
+        listens on ``port``; 0 is any free one. ``on_start`` is called at every start of a user-supplied program.
 
         Raises:
-            EnvironmentLacksError: a part is missing, does not start, or its port answers as somebody else.
-            UntrustedError: all parts started, and yet do not become steady.
+            EnvironmentLacksError: a part is missing, does not start, or something else answers at its port.
+            UntrustedError: all parts started, but do not become healthy.
         """
         logs.mkdir(parents=True, exist_ok=True)  # noqa: ASYNC240 - before anything is timed
         async with AsyncExitStack() as scope:
-            topology = await self._brought_up(Deployment(scope, design, logs, port, clock, on_start))
+            topology = await self._deploy(Deployment(scope, design, logs, port, clock, on_start))
             await topology.wait_until_healthy()
             yield topology
 
-    async def _brought_up(self, site: Deployment) -> Topology:
-        design, target, journal = site.design, site.design.target, site.logs / "journal.jsonl"
+    async def _deploy(self, deployment: Deployment) -> Topology:
+        target = deployment.design.target
         if isinstance(target, Url):
-            front, copies = external_parts(target)
-            sampler = await self._sampler(site)
-            return Topology(design, ReadinessProbe(target.ready), list(copies), front, None, journal, sampler)
-        store, another = await self._store(site), None
-        links: Mapping[str, AddressableLink] = {}
-        url = store.url.replace(LOOPBACK, self._supervisor.address(store.name, "store")) if store else ""
-        if not isinstance(target, BuiltIn):
-            answering: HealthProbe = self._answering(target)
-            started, balancing = await self._own(site, target, url), _for_others(design.balancing, target)
-        else:
-            answering = NonceProbe(self._nonce)
-            ports = [site.scope.enter_context(Reservation()) for _ in site.names]
-            peers = {
-                name: f"{self._supervisor.address(name)}:{port.port}"
-                for name, port in zip(site.names, ports, strict=True)
-            }
-            settings = TargetSettings(
-                target,
-                design.limits,
-                self._nonce,
-                self._secret,
-                journal,
-                url or None,
-                self._home,
-                self._folder(site, "volumes"),
-                peers,
-                self._supervisor.listen,
-            )
-            links = await self._links(site, _routes(design, ports, store))
-            started, balancing = await self._replicas(site, settings, ports, links), design.balancing
-            another = partial(self._another, site, settings, peers, itertools.count(len(started)))
-        balancer = await self._balancer(site, balancing, started)
-        sampler = await self._sampler(site)
-        return Topology(design, answering, list(started), balancer, store, journal, sampler, links, another)
+            return await self._deploy_external(deployment, target)
+        store = await self._start_store(deployment)
+        if isinstance(target, BuiltIn):
+            return await self._deploy_builtin(deployment, target, store)
+        return await self._deploy_own(deployment, target, store)
 
-    def _folder(self, site: Deployment, what: str) -> Path:
-        """A new folder in scratch for the length of the site; no port names it, since one may come again in a run."""
-        folder = Path(tempfile.mkdtemp(prefix=f"{what}-", dir=self._supervisor.scratch))
-        site.scope.callback(shutil.rmtree, folder, ignore_errors=True)
+    async def _deploy_external(self, deployment: Deployment, target: Url) -> Topology:
+        """A service that runs already."""
+        balancer, replicas = external_parts(target)
+        sampler = await self._start_sampler(deployment)
+        probe = ReadinessProbe(target.ready)
+        return Topology(deployment.design, probe, list(replicas), balancer, None, deployment.journal, sampler)
+
+    async def _deploy_own(self, deployment: Deployment, target: OwnService, store: Store | None) -> Topology:
+        """A user-supplied service: its replicas have no health page of ours and do not report their names."""
+        design = deployment.design
+        replicas = await self._start_own(deployment, target, self._store_url(store) or "")
+        health = replace(design.balancing.health, path=target.ready)
+        balancer = await self._start_balancer_for(
+            deployment, replace(design.balancing, health=health, names=True), replicas
+        )
+        sampler, probe = await self._start_sampler(deployment), self._readiness_probe(target)
+        return Topology(design, probe, list(replicas), balancer, store, deployment.journal, sampler)
+
+    async def _deploy_builtin(self, deployment: Deployment, target: BuiltIn, store: Store | None) -> Topology:
+        """A built-in target: links can lie between its parts, and replicas can be added."""
+        design, names = deployment.design, deployment.names
+        ports = [deployment.scope.enter_context(Reservation()) for _ in names]
+        peers = {name: self._peer_address(name, port) for name, port in zip(names, ports, strict=True)}
+        settings = TargetSettings(
+            target,
+            design.limits,
+            self._nonce,
+            self._secret,
+            deployment.journal,
+            self._store_url(store),
+            self._home,
+            self._make_folder(deployment, "volumes"),
+            peers,
+            self._supervisor.listen,
+        )
+        links = await self._open_links(deployment, routes(design, ports, store))
+        replicas = self._builtin_replicas(deployment, settings, ports, links)
+        await deployment.start_all(replicas)
+        balancer = await self._start_balancer_for(deployment, design.balancing, replicas)
+        sampler, numbers = await self._start_sampler(deployment), itertools.count(len(replicas))
+
+        async def start_another() -> BuiltinReplica:
+            return await self._start_another(deployment, settings, peers, f"r{next(numbers)}")
+
+        probe = NonceProbe(self._nonce)
+        return Topology(
+            design, probe, list(replicas), balancer, store, deployment.journal, sampler, links, start_another
+        )
+
+    def _peer_address(self, name: str, port: Reservation) -> str:
+        return f"{self._supervisor.address(name)}:{port.port}"
+
+    def _store_url(self, store: Store | None) -> str | None:
+        """The store's URL as the replicas have to use it; None without a store."""
+        return store.url.replace(LOOPBACK, self._supervisor.address(store.name, "store")) if store else None
+
+    def _make_folder(self, deployment: Deployment, prefix: str) -> Path:
+        """Make a folder in scratch; its name is random, since a port may come again in the same run."""
+        folder = Path(tempfile.mkdtemp(prefix=f"{prefix}-", dir=self._supervisor.scratch))
+        deployment.scope.callback(shutil.rmtree, folder, ignore_errors=True)
         return folder
 
-    async def _links(self, site: Deployment, routes: Iterator[Route]) -> Mapping[str, AddressableLink]:
-        return await site.scope.enter_async_context(open_links(self._supervisor, routes, site.logs))
+    async def _open_links(self, deployment: Deployment, routes: Iterator[Route]) -> Mapping[str, AddressableLink]:
+        links = open_links(self._supervisor, routes, deployment.logs)
+        return await deployment.scope.enter_async_context(links)
 
-    async def _sampler(self, site: Deployment) -> Sampler:
-        return await site.scope.enter_async_context(start_sampler(self._supervisor, site.clock))
+    async def _start_sampler(self, deployment: Deployment) -> Sampler:
+        return await deployment.scope.enter_async_context(start_sampler(self._supervisor, deployment.clock))
 
-    async def _store(self, site: Deployment) -> Store | None:
-        store = store_of(site.design)
-        return await site.scope.enter_async_context(store(self._supervisor, site.logs)) if store else None
+    async def _start_store(self, deployment: Deployment) -> Store | None:
+        store = store_of(deployment.design)
+        if store is None:
+            return None
+        return await deployment.scope.enter_async_context(store(self._supervisor, deployment.logs))
 
-    async def _replicas(
+    def _builtin_replicas(
         self,
-        site: Deployment,
+        deployment: Deployment,
         settings: TargetSettings,
         ports: Sequence[Reservation],
         links: Mapping[str, AddressableLink],
-    ) -> Sequence[ManagedReplica]:
+    ) -> Sequence[BuiltinReplica]:
         replicas = []
-        for name, port in zip(site.names, ports, strict=True):
+        for name, port in zip(deployment.names, ports, strict=True):
             front, back = links.get(f"balancer-{name}"), links.get(f"{name}-store")
             own = replace(settings, store=back.rewrite_url(settings.store)) if back and settings.store else settings
-            at = front.port if front else None
-            replicas.append(BuiltinReplica(name, own, self._supervisor, port, site.logs, reached_at=at))
-        return await start_all(site, replicas)
+            link_port = front.port if front else None
+            replica = BuiltinReplica(name, own, self._supervisor, port, deployment.logs, link_port=link_port)
+            replicas.append(replica)
+        return replicas
 
-    async def _another(
-        self, site: Deployment, settings: TargetSettings, peers: dict[str, str], numbers: Iterator[int]
+    async def _start_another(
+        self, deployment: Deployment, settings: TargetSettings, peers: dict[str, str], name: str
     ) -> BuiltinReplica:
-        """One replica more, without links; it ends with the scope at the latest."""
-        port, name = site.scope.enter_context(Reservation()), f"r{next(numbers)}"
-        peers[name] = f"{self._supervisor.address(name)}:{port.port}"
-        replica = BuiltinReplica(name, settings, self._supervisor, port, site.logs)
-        site.scope.push_async_callback(replica.stop)
+        """Start one more replica, without links; it ends with the scope at the latest."""
+        port = deployment.scope.enter_context(Reservation())
+        peers[name] = self._peer_address(name, port)
+        replica = BuiltinReplica(name, settings, self._supervisor, port, deployment.logs)
+        deployment.scope.push_async_callback(replica.stop)
         await replica.start()
         return replica
 
-    def _answering(self, target: OwnService) -> HealthProbe:
+    def _readiness_probe(self, target: OwnService) -> HealthProbe:
+        """The probe for a user-supplied service; each backend has its own."""
         return ReadinessProbe(target.ready)
 
-    async def _own(self, site: Deployment, target: OwnService, store: str) -> Sequence[ManagedReplica]:
-        """Copies of a service of the user's own, up; ``store`` is the URL of theirs."""
+    async def _start_own(self, deployment: Deployment, target: OwnService, store: str) -> Sequence[ManagedReplica]:
+        """Start the replicas of a user-supplied service; ``store`` is the URL of its store, empty without one."""
         if not isinstance(target, Command):
-            raise UsageError(f"{site.design.name} is in an image", "--backend docker")
+            raise UsageError(f"{deployment.design.name} is in an image", "--backend docker")
+        orders = ReplicaOrders(target, store, deployment.on_start)
+        ports = [deployment.scope.enter_context(non_ephemeral_port()) for _ in deployment.names]
         replicas = [
-            CommandReplica(
-                name,
-                self._supervisor,
-                site.scope.enter_context(non_ephemeral_port()),
-                site.logs,
-                ReplicaOrders(target, store, site.on_start),
-            )
-            for name in site.names
+            CommandReplica(name, self._supervisor, port, deployment.logs, orders)
+            for name, port in zip(deployment.names, ports, strict=True)
         ]
-        await site.scope.enter_async_context(bound_logs([site.logs / f"{name}.log" for name in site.names]))
-        return await start_all(site, replicas)
+        await deployment.bound_replica_logs()
+        await deployment.start_all(replicas)
+        return replicas
 
-    async def _balancer(self, site: Deployment, balancing: Balancing, replicas: Sequence[ManagedReplica]) -> Balancer:
-        port = site.scope.enter_context(Reservation(site.port)).port
-        scratch = self._folder(site, "balancer")
-        members = [replica.member for replica in replicas]
-        starting = self._start_balancer(
-            balancing, members, self._supervisor, scratch=scratch, logs=site.logs, port=port
+    async def _start_balancer_for(
+        self, deployment: Deployment, balancing: Balancing, replicas: Sequence[ManagedReplica]
+    ) -> Balancer:
+        port = deployment.scope.enter_context(Reservation(deployment.port)).port
+        balancer = self._start_balancer(
+            balancing,
+            [replica.member for replica in replicas],
+            self._supervisor,
+            scratch=self._make_folder(deployment, "balancer"),
+            logs=deployment.logs,
+            port=port,
         )
-        return await site.scope.enter_async_context(starting)
-
-
-def _for_others(balancing: Balancing, target: OwnService) -> Balancing:
-    """As the design says, for replicas that neither answer on our health path nor say who they are."""
-    return replace(balancing, health=replace(balancing.health, path=target.ready), names=True)
-
-
-async def start_all(site: Deployment, replicas: Sequence[ManagedReplica]) -> Sequence[ManagedReplica]:
-    """All replicas, ready; each is stopped with the scope."""
-    site.scope.push_async_callback(_together, *(replica.stop for replica in replicas))
-    await _together(*(replica.start for replica in replicas))
-    return replicas
-
-
-def _routes(design: Design, ports: Sequence[Reservation], store: Store | None) -> Iterator[Route]:
-    """The links that the design wants: from the balancer to each replica, from each replica to the store."""
-    for number, port in enumerate(ports):
-        if "balancer" in design.links:
-            yield Route(f"balancer-r{number}", port.port)
-        if "store" in design.links and store is not None:
-            yield Route(f"r{number}-store", _only_port(store))
-
-
-def _only_port(store: Store) -> int:
-    addresses = urlsplit(store.url).netloc.split(",")
-    if len(addresses) > 1:
-        problem = f"a link leads to one server, and {store.name} has {len(addresses)}"
-        raise UsageError(problem, "take 'store' out of the design's links")
-    return int(addresses[0].rpartition(":")[2] or 0)
-
-
-async def _together(*deeds: Callable[[], Awaitable[None]]) -> None:
-    """All at once; the first that fails cancels the others, and is what is raised."""
-    try:
-        async with asyncio.TaskGroup() as group:
-            for deed in deeds:
-                group.create_task(_awaited(deed))
-    except BaseExceptionGroup as problems:
-        raise problems.exceptions[0] from None
-
-
-async def _awaited(deed: Callable[[], Awaitable[None]]) -> None:
-    await deed()
+        return await deployment.scope.enter_async_context(balancer)

@@ -38,8 +38,6 @@ SPECS: Mapping[str, BalancerSpec] = {
     module.NAME: BalancerSpec(module.NAME, module.SUPPORTS, module.LACKS, module.VERSION, module.binary, module.start)
     for module in (haproxy, nginx, envoy, traefik, caddy)
 }
-#: The policies of each balancer.
-SUPPORTS: Mapping[str, frozenset[str]] = {name: spec.supports for name, spec in SPECS.items()}
 
 #: Keys that every balancer can look up: nginx names a cookie in a variable, and ignores headers with an underscore.
 _HEADER = "[A-Za-z0-9-]+"

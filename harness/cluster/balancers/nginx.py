@@ -36,6 +36,7 @@ from harness.cluster.balancers.launch import (
 from harness.cluster.balancers.membership import ConfigReloadBalancer, Upstream
 from harness.cluster.capabilities import Balancer, Evidence, Member, Refusal
 from harness.cluster.supervisor import Child
+from harness.cluster.supervisor.listening import listening_addresses
 from harness.common.durations import parse_seconds
 from harness.common.errors import EnvironmentLacksError
 from harness.scenario.balancing import CONNECTION, Balancing
@@ -345,13 +346,7 @@ async def _is_served(setup: Setup, child: Child, generation: int | None, old: Se
     """Whether this generation serves; where connections are balanced, whether only workers other than ``old`` do."""
     if setup.balancing.policy != CONNECTION:
         return await serves(setup, generation)
-    return not set(_workers(child.pid)) <= set(old) and not any(map(_listens, old))
-
-
-def _listens(worker: psutil.Process) -> bool:
-    with contextlib.suppress(psutil.NoSuchProcess):
-        return any(connection.status == psutil.CONN_LISTEN for connection in worker.net_connections("tcp"))
-    return False
+    return not set(_workers(child.pid)) <= set(old) and not listening_addresses(worker.pid for worker in old)
 
 
 def _write(setup: Setup, upstreams: Iterable[Upstream], generation: int) -> None:

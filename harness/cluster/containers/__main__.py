@@ -1,4 +1,4 @@
-"""Makes the image of all parts, or with ``--locust`` that of Locust with the scenarios, and prints its name."""
+"""Builds the image of all parts, or with ``--locust`` that of Locust with the scenarios, and prints its name."""
 
 import sys
 

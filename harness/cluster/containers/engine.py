@@ -11,32 +11,32 @@ import docker.errors
 
 from harness.common.errors import EnvironmentLacksError
 
-INSTALL = "apt-get install docker.io, start dockerd, and be root or of the group docker; docs/docker.md says more"
-_TIMEOUT = 60  # seconds that the engine may take for one answer
+INSTALL = "apt-get install docker.io, start dockerd, and be root or of the group docker; see docs/docker.md"
+_REPLY_TIMEOUT_S = 60
 
 
 @dataclass(frozen=True)
 class Engine:
-    """An engine that answers."""
+    """A Docker engine that answers."""
 
     client: docker.DockerClient
 
     @cached_property
     def info(self) -> dict[str, Any]:
-        """What it says of itself."""
-        told: dict[str, Any] = self.client.info()
-        return told
+        """What the engine reports about itself."""
+        info: dict[str, Any] = self.client.info()
+        return info
 
     @property
     def version(self) -> str:
-        """Of its server."""
+        """The version of the server."""
         return str(self.info["ServerVersion"])
 
     def require_image(self, name: str) -> None:
-        """See to it that an image is there.
+        """Check that the engine has an image.
 
         Raises:
-            EnvironmentLacksError: it is not.
+            EnvironmentLacksError: it has not.
         """
         try:
             self.client.images.get(name)
@@ -47,21 +47,21 @@ class Engine:
 
     @property
     def user(self) -> str:
-        """Who a container has to be for what it writes to be the user's own: a rootless engine's root is the user."""
+        """The uid and gid of a container whose files belong to the user; under a rootless engine that is root."""
         rootless = any("rootless" in option for option in self.info.get("SecurityOptions") or ())
         return "0:0" if rootless else f"{os.getuid()}:{os.getgid()}"
 
 
-def connect_engine(timeout: int = _TIMEOUT) -> Engine:
-    """The engine; ``timeout`` is how long it may take for any one answer.
+def connect_engine(timeout: int = _REPLY_TIMEOUT_S) -> Engine:
+    """Connect to the engine; ``timeout`` in seconds applies to each of its replies.
 
     Raises:
-        EnvironmentLacksError: there is none, it does not answer, or it is on another machine.
+        EnvironmentLacksError: there is no engine, it does not answer, or it runs on another machine.
     """
     host = urlsplit(os.environ.get("DOCKER_HOST", ""))
     if host.scheme in ("tcp", "http", "https", "ssh") and host.hostname not in ("127.0.0.1", "localhost", "::1"):
         raise EnvironmentLacksError(
-            f"the Docker engine at {host.hostname} is another machine's: it cannot share this one's directories",
+            f"the Docker engine at {host.hostname} runs on another machine: it cannot share directories with this one",
             "unset DOCKER_HOST, or run the harness there",
         )
     try:

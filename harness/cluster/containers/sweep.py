@@ -1,7 +1,7 @@
-"""Removes every container and network of a run, told by their labels.
+"""Removes every container and network of a run, found by their labels.
 
 Also run as a script by its path (``python -P sweep.py RUN``) on the standard library and the Docker SDK alone: the
-supervisor does that when the harness has ended, however it did.
+supervisor process does that when the harness has ended, for whatever reason.
 """
 
 import contextlib
@@ -19,52 +19,53 @@ OWNER = "session-harness.owner"
 
 
 def find_labelled(client: docker.DockerClient, label: str) -> tuple[list[Any], list[Any]]:
-    """Containers and networks that carry a label (``name`` or ``name=value``)."""
+    """Return the containers and the networks that carry a label (``name`` or ``name=value``)."""
     filters: dict[str, Any] = {"label": label}
     return client.containers.list(all=True, filters=filters, ignore_removed=True), client.networks.list(filters=filters)
 
 
 def remove(containers: Iterable[Any], networks: Iterable[Any]) -> None:
-    """Kill and remove them, containers first: a network in use cannot go."""
+    """Kill and remove them, containers first: a network in use cannot be removed."""
     with ThreadPoolExecutor(8) as pool:
-        list(pool.map(_container, containers))
-        list(pool.map(_gone, networks))
+        list(pool.map(_remove_container, containers))
+        list(pool.map(_remove, networks))
 
 
-def _container(container: Any) -> None:
-    with contextlib.suppress(docker.errors.APIError):  # it is gone, or going already
+def _remove_container(container: Any) -> None:
+    with contextlib.suppress(docker.errors.APIError):  # it is gone, or being removed
         container.remove(force=True, v=True)
 
 
-def _gone(one: Any) -> None:
+def _remove(resource: Any) -> None:
     with contextlib.suppress(docker.errors.APIError):
-        one.remove()
+        resource.remove()
 
 
-def project(run: str, nth: int) -> str:
-    """The name of a run's ``nth`` Compose project, by which what Compose made for it is told."""
-    return f"harness-{run.lower()}-{nth}"
+def project(run: str, number: int) -> str:
+    """Return the name of a Compose project of a run; what Compose makes carries it as a label."""
+    return f"harness-{run.lower()}-{number}"
 
 
 def sweep(client: docker.DockerClient, run: str) -> None:
-    """Remove what a run has; again where something was just being made."""
+    """Remove all that a run has made; repeat that, since something may have been in the making."""
     for _ in range(3):
         containers, networks = find_labelled(client, f"{RUN}={run}")
-        composed = [_composed(found, run) for found in find_labelled(client, PROJECT)]
+        composed = [_of_projects(resources, run) for resources in find_labelled(client, PROJECT)]
         if not (containers or networks or any(composed)):
             break
         remove([*containers, *composed[0]], [*networks, *composed[1]])
-    for volume in _composed(client.volumes.list(filters={"label": PROJECT}), run):
-        _gone(volume)
+    for volume in _of_projects(client.volumes.list(filters={"label": PROJECT}), run):
+        _remove(volume)
 
 
-def _composed(found: Iterable[Any], run: str) -> list[Any]:
-    """Those of a run's Compose projects."""
+def _of_projects(resources: Iterable[Any], run: str) -> list[Any]:
+    """Those that belong to a Compose project of a run."""
+    prefix = project(run, 0)[:-1]
+    return [resource for resource in resources if _labels(resource).get(PROJECT, "").startswith(prefix)]
 
-    def labels(one: Any) -> Any:
-        return getattr(one, "labels", None) or one.attrs.get("Labels") or {}
 
-    return [one for one in found if labels(one).get(PROJECT, "").startswith(project(run, 0)[:-1])]
+def _labels(resource: Any) -> Any:
+    return getattr(resource, "labels", None) or resource.attrs.get("Labels") or {}
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What lies between the parts, where a fault has to reach it."""
+"""The connections between the parts, made so that a fault can reach them."""
 
 from harness.cluster.links.link import AddressableLink, ProxiedLink, Route, open_links
 

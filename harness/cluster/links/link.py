@@ -1,10 +1,9 @@
-"""Links: connections between parts that can be held up, slowed down or cut, by a proxy of ours in between."""
+"""Links: connections between parts that a proxy in between can hold, slow down or cut."""
 
 import asyncio
 import contextlib
 import json
 import sys
-import time
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import asdict, dataclass
@@ -17,8 +16,10 @@ from harness.cluster.links import proxy
 from harness.cluster.supervisor import Child, ProcessSpec, Supervisor
 from harness.common.errors import EnvironmentLacksError, UntrustedError
 from harness.common.ports import Reservation
+from harness.common.waiting import wait_until
 
-_READY_TIMEOUT_S = 5.0  # seconds
+_READY_TIMEOUT_S = 5.0
+_REPLY_TIMEOUT_S = 2.0
 _POLL_INTERVAL_S = 0.01
 
 
@@ -31,53 +32,53 @@ class Route:
 
 
 class AddressableLink(Link, Protocol):
-    """A link as the parts at its ends are told of it."""
+    """A link with the address that the parts at its ends have to use."""
 
     @property
     def port(self) -> int | None:
-        """Where it stands in for the far end; None where nothing stands in between."""
+        """The port that replaces the port of the far end; None if the link uses no proxy."""
 
     def rewrite_url(self, url: str) -> str:
-        """The far end's URL, by way of this link."""
+        """Return the URL of the far end, rewritten to lead through this link."""
 
 
 @dataclass(frozen=True)
 class ProxiedLink:
-    """One link, at a port of its own that stands for the far end's."""
+    """One link, with its own port in place of the port of the far end."""
 
     name: str
     port: int
     control: Path
 
     def rewrite_url(self, url: str) -> str:
-        """The far end's URL, by way of this link."""
+        """Return the URL of the far end, rewritten to lead through this link."""
         parts = urlsplit(url)
         return parts._replace(netloc=f"{parts.hostname}:{self.port}").geturl()
 
-    async def set_state(self, condition: LinkState) -> Evidence:
-        """From now on be so: landed when the proxy says that it is.
+    async def set_state(self, state: LinkState) -> Evidence:
+        """Change what the link does: confirmed when the proxy says so.
 
-        The facts are the connections concerned, and the bytes held and dropped since it was last told something.
+        The facts are the connections concerned, and the bytes held and dropped since the last change.
 
         Raises:
             UntrustedError: the proxy does not answer.
         """
         try:
-            async with asyncio.timeout(2.0):
+            async with asyncio.timeout(_REPLY_TIMEOUT_S):
                 reader, writer = await asyncio.open_unix_connection(self.control)
                 with contextlib.closing(writer):
-                    writer.write(json.dumps({"link": self.name, **asdict(condition)}).encode() + b"\n")
-                    told = json.loads(await reader.readline())
+                    writer.write(json.dumps({"link": self.name, **asdict(state)}).encode() + b"\n")
+                    reply = json.loads(await reader.readline())
         except (OSError, ValueError) as problem:
             raise UntrustedError(f"the proxy of {self.name} does not answer: {problem!r}", "see proxy.log") from problem
-        return Evidence(told["link"] == self.name, told)
+        return Evidence(reply["link"] == self.name, reply)
 
 
 @asynccontextmanager
 async def open_links(
     supervisor: Supervisor, routes: Iterable[Route], logs: Path
 ) -> AsyncIterator[Mapping[str, ProxiedLink]]:
-    """The links by name, for the length of a scope; none at all, and no proxy, where there is no route.
+    """Open the links for the length of a scope; yield them by name. Without routes, no proxy is started.
 
     Raises:
         EnvironmentLacksError: the proxy does not start.
@@ -89,17 +90,15 @@ async def open_links(
     async with AsyncExitStack() as scope:
         ports = {route.name: scope.enter_context(Reservation()).port for route in routes}
         control = supervisor.scratch / f"links-{min(ports.values())}.sock"
-        words = [f"{route.name}={ports[route.name]}:{route.target}" for route in routes]
-        argv = (sys.executable, "-I", "-S", str(Path(proxy.__file__)), str(control), *words)
+        links = [f"{route.name}={ports[route.name]}:{route.target}" for route in routes]
+        argv = (sys.executable, "-I", "-S", str(Path(proxy.__file__)), str(control), *links)
         child = await supervisor.spawn(ProcessSpec("proxy", "proxy", argv, logs / "proxy.log"))
         scope.push_async_callback(child.stop, 1.0)
-        await _ready(child, control)
+        await _require_ready(child, control)
         yield {name: ProxiedLink(name, port, control) for name, port in ports.items()}
 
 
-async def _ready(child: Child, control: Path) -> None:
-    give_up = time.monotonic() + _READY_TIMEOUT_S
-    while not control.exists():  # noqa: ASYNC240 - a look at a directory of our own
-        if not child.alive or time.monotonic() > give_up:
-            raise EnvironmentLacksError(f"the proxy on links did not start: {child.log_tail(3)}", "see proxy.log")
-        await asyncio.sleep(_POLL_INTERVAL_S)
+async def _require_ready(child: Child, control: Path) -> None:
+    await wait_until(lambda: control.exists() or not child.alive, _READY_TIMEOUT_S, _POLL_INTERVAL_S)
+    if not control.exists():  # noqa: ASYNC240 - a local directory
+        raise EnvironmentLacksError(f"the proxy on links did not start: {child.log_tail(3)}", "see proxy.log")

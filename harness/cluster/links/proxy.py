@@ -1,12 +1,13 @@
-"""The proxy on links: TCP connections passed on, held up, slowed down or cut, as its control socket is told.
+"""The proxy on links: it passes TCP connections on, holds, slows down or cuts them, as its control socket demands.
 
 Run as a script on the standard library alone (``python -I -S proxy.py CONTROL NAME=PORT:TARGET ...``, all of them on
-loopback), so that it is up in a tenth of a second and needs nothing that the harness needs. One JSON line in, one out:
+loopback), so that it is up in a tenth of a second and needs no dependency of the harness. It answers each JSON line
+with one:
 
-    {"link": "balancer-r1", "requests": WAY, "replies": WAY, "cut": false}
-    {"link": "balancer-r1", "connections": 3, "held": 0, "dropped": 0}      bytes, since the link was last told
+    {"link": "balancer-r1", "requests": DIRECTION, "replies": DIRECTION, "cut": false}
+    {"link": "balancer-r1", "connections": 3, "held": 0, "dropped": 0}      bytes, since the last change
 
-    WAY = {"mode": "pass" | "hold" | "drop", "latency": seconds, "rate": bytes a second or null}
+    DIRECTION = {"mode": "pass" | "hold" | "drop", "latency": seconds, "rate": bytes per second or null}
 """
 
 import asyncio
@@ -18,23 +19,23 @@ from collections import deque
 from typing import Any, cast
 
 HOST = "127.0.0.1"
-FULL = 1 << 20  # bytes on their way in one direction, above which no more are read
-_RESET = struct.pack("ii", 1, 0)  # SO_LINGER with no time: what closes so sends a reset
+MAX_QUEUED_BYTES = 1 << 20  # per direction of a connection; above it, reading pauses
+_RESET = struct.pack("ii", 1, 0)  # SO_LINGER with timeout 0: closing sends a reset
 _END = b""
 
 
 class ProxyDirection:
-    """What a link does in one direction: the same for all its connections."""
+    """What a link does in one direction, for all its connections."""
 
     def __init__(self, mode: str = "pass", latency: float = 0.0, rate: float | None = None) -> None:
         self.mode = mode
         self.latency = latency
         self.rate = rate
-        self.plain = mode == "pass" and not latency and rate is None
+        self.immediate = mode == "pass" and not latency and rate is None
 
 
 class Flow:
-    """One direction of one connection. What has come is queued with the time at which it is due."""
+    """One direction of one connection. Received data is queued with the time at which it is due."""
 
     def __init__(self, link: "ProxyLink", direction: str) -> None:
         self._link = link
@@ -45,30 +46,30 @@ class Flow:
         self._timer: asyncio.TimerHandle | None = None
         self.source: asyncio.Transport | None = None
         self.sink: asyncio.Transport | None = None
-        self.spoiled = False  # something was dropped: what comes later would make no sense
+        self.spoiled = False  # something was dropped: later data would make no sense
 
     def feed(self, data: bytes) -> None:
-        """Bytes have come, or the end of them."""
-        way = self._link.directions[self._direction]
-        if way.mode == "drop":
+        """Take received bytes; empty at the end of the stream."""
+        state = self._link.directions[self._direction]
+        if state.mode == "drop":
             self._link.dropped += len(data)
             self.spoiled = True
             return
-        if way.plain and not self._queue and self.sink is not None:
+        if state.immediate and not self._queue and self.sink is not None:
             self._send(data)
             return
         loop_time = asyncio.get_running_loop().time()
-        self._last = max(loop_time + way.latency, self._last + (len(data) / way.rate if way.rate else 0.0))
+        self._last = max(loop_time + state.latency, self._last + (len(data) / state.rate if state.rate else 0.0))
         self._queue.append((self._last, data))
         self._size += len(data)
-        if self._size > FULL and self.source is not None:
+        if self._size > MAX_QUEUED_BYTES and self.source is not None:
             self.source.pause_reading()
-        if way.mode == "hold":
+        if state.mode == "hold":
             self._link.held += len(data)
         self.pump()
 
     def pump(self) -> None:
-        """Send what is due, unless it is held."""
+        """Send what is due, unless the link holds it."""
         loop = asyncio.get_running_loop()
         if self._timer is not None:
             self._timer.cancel()
@@ -81,20 +82,20 @@ class Flow:
             self._queue.popleft()
             self._size -= len(data)
             self._send(data)
-            if self._size <= FULL and self.source is not None and not self.source.is_closing():
+            if self._size <= MAX_QUEUED_BYTES and self.source is not None and not self.source.is_closing():
                 self.source.resume_reading()
 
     def _send(self, data: bytes) -> None:
         if self.sink is None or self.sink.is_closing():
             return
         if data == _END:
-            self.sink.close()  # once all that was written is out
+            self.sink.close()  # after all written data was sent
         else:
             self.sink.write(data)
 
 
 class Endpoint(asyncio.Protocol):
-    """One end of a connection: what comes there is fed to a flow."""
+    """One end of a connection; what it receives goes into a flow."""
 
     def __init__(self, connection: "ProxiedConnection", into: Flow, out_of: Flow) -> None:
         self._connection = connection
@@ -102,23 +103,23 @@ class Endpoint(asyncio.Protocol):
         self._out_of = out_of
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """It is there: what waits for it can go."""
+        """Connect the flows to this end, and send what waits for it."""
         self._into.source = self._out_of.sink = cast("asyncio.Transport", transport)
         self._out_of.pump()
 
     def data_received(self, data: bytes) -> None:
-        """Bytes have come."""
+        """Feed the received bytes into the flow."""
         self._into.feed(data)
 
     def connection_lost(self, problem: Exception | None) -> None:
-        """It has ended: so will the other end, after what is on its way there."""
+        """Pass the end of the stream on; the other end closes after the queued data."""
         self._into.source = None
         self._into.feed(_END)
         self._connection.ended()
 
 
 class ProxiedConnection:
-    """A client's connection and the one made for it."""
+    """A client's connection, and the connection to the target that belongs to it."""
 
     def __init__(self, link: "ProxyLink") -> None:
         self._link = link
@@ -129,7 +130,7 @@ class ProxiedConnection:
         self._ends = 0
 
     def proceed(self) -> None:
-        """The link was told something new, or the connection is: open the other end if nothing is in its way."""
+        """Apply the state of the link: connect to the target if that is allowed, and send what is due."""
         if self._requests.spoiled or self._replies.spoiled:
             self.cut()
             return
@@ -156,14 +157,14 @@ class ProxiedConnection:
         self._link.connections.discard(self)
 
     def ended(self) -> None:
-        """One end is gone; the other follows once what is on its way has got there."""
+        """Count a closed end; after the second one the connection is forgotten."""
         self._ends += 1
         if self._ends == 2:
             self._link.connections.discard(self)
 
 
 class ProxyLink:
-    """A port that stands for another one, and what happens to all that passes."""
+    """A port in place of another one, and what happens to the connections through it."""
 
     def __init__(self, port: int, target: int) -> None:
         self.port = port
@@ -174,7 +175,7 @@ class ProxyLink:
         self._server: asyncio.Server | None = None
 
     async def listen(self) -> None:
-        """Take connections, if it does not yet."""
+        """Accept connections, if it does not do so yet."""
         if self._server is None:
             loop = asyncio.get_running_loop()
             self._server = await loop.create_server(self._accept, HOST, self.port, reuse_port=True, backlog=1024)
@@ -186,8 +187,8 @@ class ProxyLink:
         return connection.client
 
     async def set_state(self, requests: dict[str, Any], replies: dict[str, Any], cut: bool) -> dict[str, int]:
-        """From now on be so; how many connections that concerns, and what was held and dropped until now."""
-        told = {"connections": len(self.connections), "held": self.held, "dropped": self.dropped}
+        """Change what the link does; return the number of its connections, and the bytes held and dropped so far."""
+        counts = {"connections": len(self.connections), "held": self.held, "dropped": self.dropped}
         self.held = self.dropped = 0
         self.directions = {"requests": ProxyDirection(**requests), "replies": ProxyDirection(**replies)}
         if cut and self._server is not None:
@@ -200,13 +201,13 @@ class ProxyLink:
                 connection.cut()
             else:
                 connection.proceed()
-        return told
+        return counts
 
 
 async def serve(control: str, links: dict[str, ProxyLink]) -> None:
-    """Listen on every link, and obey the control socket until killed."""
+    """Listen on every link, and follow the control socket until killed."""
 
-    async def obey(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def execute_orders(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while line := await reader.readline():
             order = json.loads(line)
             name = order.pop("link")
@@ -215,12 +216,12 @@ async def serve(control: str, links: dict[str, ProxyLink]) -> None:
 
     for link in links.values():
         await link.listen()
-    async with await asyncio.start_unix_server(obey, control) as server:
+    async with await asyncio.start_unix_server(execute_orders, control) as server:
         await server.serve_forever()
 
 
 def parse_links(words: list[str]) -> dict[str, ProxyLink]:
-    """``NAME=PORT:TARGET`` of every link."""
+    """Parse ``NAME=PORT:TARGET`` of every link."""
     links = {}
     for word in words:
         name, _, ports = word.partition("=")

@@ -1,4 +1,4 @@
-"""What a built-in target tells, and is told, on its admin pages (docs/wire.md)."""
+"""The admin pages of a built-in target: its keys and its load (docs/wire.md)."""
 
 import contextlib
 from collections.abc import Sequence
@@ -13,36 +13,36 @@ _FAILURES = (aiohttp.ClientError, OSError, TimeoutError, ValueError, LookupError
 
 
 async def fetch_keys(host: str, port: int) -> Keys | None:
-    """The keys of the replica at an address; None where it tells none."""
-    return await _keys("GET", host, port)
+    """Return the keys of the replica at an address; None if it reports none."""
+    return await _request_keys("GET", host, port)
 
 
 async def replace_keys(host: str, port: int, signing: int, accepted: Sequence[int]) -> Keys | None:
-    """Have it sign with the key ``signing`` and accept these; None where it does not say that it does."""
-    told = await _keys("PUT", host, port, {"signing": signing, "accepted": list(accepted)})
-    return told if told is not None and (told.signing, told.accepted) == (signing, tuple(sorted(accepted))) else None
+    """Make it sign with the key ``signing`` and accept ``accepted``; None if it does not confirm both."""
+    keys = await _request_keys("PUT", host, port, {"signing": signing, "accepted": list(accepted)})
+    return keys if keys is not None and (keys.signing, keys.accepted) == (signing, tuple(sorted(accepted))) else None
 
 
-async def _keys(method: str, host: str, port: int, body: object = None) -> Keys | None:
+async def _request_keys(method: str, host: str, port: int, body: object = None) -> Keys | None:
     with contextlib.suppress(*_FAILURES):
-        told = await _told(method, f"http://{host}:{port}/keys", body)
-        signing = int(told["signing"])
-        return Keys(signing, tuple(map(int, told["accepted"])), str(told["ids"][str(signing)]))
+        reply = await _request_json(method, f"http://{host}:{port}/keys", body)
+        signing = int(reply["signing"])
+        return Keys(signing, tuple(map(int, reply["accepted"])), str(reply["ids"][str(signing)]))
     return None
 
 
 async def fetch_load(host: str, port: int) -> SlotUsage | None:
-    """How busy its slots have been; None where it has none, or does not answer."""
+    """Return how busy its slots have been; None if it has no slots, or does not answer."""
     with contextlib.suppress(*_FAILURES):
-        told = await _told("GET", f"http://{host}:{port}/load")
-        return SlotUsage(float(told["held_s"]), int(told["slots"]), float(told["t"]))
+        reply = await _request_json("GET", f"http://{host}:{port}/load")
+        return SlotUsage(float(reply["held_s"]), int(reply["slots"]), float(reply["t"]))
     return None
 
 
-async def _told(method: str, url: str, body: object = None) -> Any:
+async def _request_json(method: str, url: str, body: object = None) -> Any:
     async with (
         aiohttp.ClientSession(timeout=_TIMEOUT) as session,
-        session.request(method, url, json=body) as reply,
+        session.request(method, url, json=body) as response,
     ):
-        reply.raise_for_status()
-        return await reply.json()
+        response.raise_for_status()
+        return await response.json()

@@ -1,4 +1,4 @@
-"""What stands in for parts that run already, and are neither started nor stopped here."""
+"""Stand-ins for parts that run already, which the harness neither starts nor stops."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,36 +11,36 @@ from harness.scenario.services import Url
 
 @dataclass(frozen=True)
 class ExternalBalancer:
-    """The address that clients go to. What balances behind it is not known."""
+    """The address that clients use. What balances the load behind it is not known."""
 
     url: str
     name: str = "the service"
     pid: int | None = None
 
     async def add(self, member: Member) -> None:
-        """Not ours to do."""
-        raise _not_ours()
+        """Raise UsageError: the harness does not control this balancer."""
+        raise _external_error()
 
     async def remove(self, name: str) -> None:
-        """Not ours to do."""
-        raise _not_ours()
+        """Raise UsageError: the harness does not control this balancer."""
+        raise _external_error()
 
     async def drain(self, name: str) -> None:
-        """Not ours to do."""
-        raise _not_ours()
+        """Raise UsageError: the harness does not control this balancer."""
+        raise _external_error()
 
     async def states(self) -> Mapping[str, str]:
-        """Not told."""
+        """Not known: always empty."""
         return {}
 
     def refusals(self) -> tuple[Refusal, ...]:
-        """Not told."""
+        """Not known: always empty."""
         return ()
 
 
 @dataclass(frozen=True)
 class ExternalReplica:
-    """A copy by its address alone."""
+    """A replica of which only the address is known."""
 
     name: str
     member: Member
@@ -49,7 +49,7 @@ class ExternalReplica:
 
 
 def external_parts(target: Url) -> tuple[ExternalBalancer, tuple[ExternalReplica, ...]]:
-    """The parts of a service that runs already."""
+    """Return the stand-ins for a service that runs already."""
     replicas = []
     for index, address in enumerate(target.replicas):
         parts = urlsplit(address)
@@ -57,5 +57,7 @@ def external_parts(target: Url) -> tuple[ExternalBalancer, tuple[ExternalReplica
     return ExternalBalancer(target.url.rstrip("/")), tuple(replicas)
 
 
-def _not_ours() -> UsageError:
-    return UsageError("this service runs already: its balancer is not ours to change", 'use Shell("...", undo="...")')
+def _external_error() -> UsageError:
+    return UsageError(
+        "this service runs already: the harness cannot change its balancer", 'use Shell("...", undo="...")'
+    )

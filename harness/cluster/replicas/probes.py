@@ -1,4 +1,4 @@
-"""What an address says of itself: on ``/healthz``, or as a service of the user's own."""
+"""Probes: whether the right part answers at an address."""
 
 import asyncio
 import contextlib
@@ -11,46 +11,46 @@ _MAX_REPLY_BYTES = 1 << 16
 
 @dataclass(frozen=True)
 class HealthReport:
-    """A reply: its HTTP status, and what a target of ours tells; empty texts where it is something else."""
+    """A reply of ``/healthz``: the HTTP status, and what a built-in target reports; empty if it is something else."""
 
     status: int
     nonce: str = ""
     replica: str = ""
     boot: str = ""
-    opened_s: float = 0.0  # that its place and its app took to get ready
+    opened_s: float = 0.0  # the time that its session store and its app took to get ready
 
 
 class HealthProbe(Protocol):
-    """How a part shows that it is there, and the right one."""
+    """A way to check that a part answers, and that it is the right one."""
 
     async def problem(self, host: str, port: int) -> str:
-        """What is wrong with what answers at an address; empty where nothing is."""
+        """Return what is wrong with the part at an address; empty if nothing is."""
 
 
 @dataclass(frozen=True)
 class NonceProbe:
-    """A built-in target of this run."""
+    """Expects a built-in target of this run."""
 
     nonce: str
 
     async def problem(self, host: str, port: int) -> str:
-        """It answers 200 with this run's nonce."""
+        """It has to answer 200 with this run's nonce."""
         health = await probe(host, port)
         if health is None:
             return "does not answer"
         if health.status != 200:
             return f"answers {health.status}"
-        return "" if health.nonce == self.nonce else "answers, but not as ours"
+        return "" if health.nonce == self.nonce else "answers, but not with this run's nonce"
 
 
 @dataclass(frozen=True)
 class ReadinessProbe:
-    """A service of the user's own: ``path`` answers 200 to 399, or (None) its port is open."""
+    """Expects that ``path`` answers 200 to 399 or, without a path, that the port is open."""
 
     path: str | None
 
     async def problem(self, host: str, port: int) -> str:
-        """It answers so, within two seconds."""
+        """It has to answer within two seconds."""
         if self.path is None:
             return "" if await _is_open(host, port) else "does not listen"
         status = await _status(host, port, self.path)
@@ -60,14 +60,14 @@ class ReadinessProbe:
 
 
 async def _status(host: str, port: int, path: str) -> int | None:
-    """The status that a path answers with; None where no reply begins within two seconds."""
+    """The status that a path answers with; None if no reply begins within two seconds."""
     try:
         async with asyncio.timeout(2.0):
             reader, writer = await asyncio.open_connection(host, port)
             with contextlib.closing(writer):
                 writer.write(f"GET {path} HTTP/1.0\r\nHost: {host}:{port}\r\nConnection: close\r\n\r\n".encode())
                 words = (await reader.readline()).split(maxsplit=2)
-    except (OSError, ValueError):  # TimeoutError is one of the former; ValueError: a line without end
+    except (OSError, ValueError):  # OSError includes TimeoutError; ValueError: a line too long
         return None
     return int(words[1]) if len(words) > 1 and words[0].startswith(b"HTTP/") and words[1].isdigit() else None
 
@@ -76,27 +76,27 @@ async def _is_open(host: str, port: int) -> bool:
     try:
         async with asyncio.timeout(1.0):
             _, writer = await asyncio.open_connection(host, port)
-    except OSError:  # TimeoutError is one of them
+    except OSError:  # includes TimeoutError
         return False
     writer.close()
     return True
 
 
-async def probe(host: str, port: int, within: float = 1.0) -> HealthReport | None:
-    """Ask once, on a connection of its own; None where nobody answers in time.
+async def probe(host: str, port: int, timeout_s: float = 1.0) -> HealthReport | None:
+    """Ask ``/healthz`` once, on a separate connection; None if no reply comes in time.
 
-    HTTP/1.0, so that the reply ends with the connection. Spoken by hand, so that no proxy setting, pool or redirect
-    comes between.
+    The request is HTTP/1.0, so that the reply ends with the connection. It is written by hand, so that no proxy
+    setting, connection pool or redirect interferes.
     """
     try:
-        async with asyncio.timeout(within):
-            reply = await _ask(host, port)
+        async with asyncio.timeout(timeout_s):
+            reply = await _fetch_health(host, port)
     except (OSError, TimeoutError, asyncio.IncompleteReadError):
         return None
-    return _parsed(reply)
+    return _parse_health(reply)
 
 
-async def _ask(host: str, port: int) -> bytes:
+async def _fetch_health(host: str, port: int) -> bytes:
     reader, writer = await asyncio.open_connection(host, port)
     try:
         writer.write(f"GET /healthz HTTP/1.0\r\nHost: {host}:{port}\r\n\r\n".encode())
@@ -108,22 +108,18 @@ async def _ask(host: str, port: int) -> bytes:
         writer.close()
 
 
-def _parsed(reply: bytes) -> HealthReport | None:
+def _parse_health(reply: bytes) -> HealthReport | None:
     if not reply:
         return None
     head, _, body = reply.partition(b"\r\n\r\n")
     words = head.split(maxsplit=2)
     status = int(words[1]) if len(words) > 1 and words[1].isdigit() else 0
     try:
-        told = json.loads(body)
+        report = json.loads(body)
     except ValueError:
         return HealthReport(status)
-    if not isinstance(told, dict):
+    if not isinstance(report, dict):
         return HealthReport(status)
-    nonce, replica, boot = (str(told.get(key, "")) for key in ("nonce", "replica", "boot"))
-    return HealthReport(status, nonce, replica, boot, _seconds(told))
-
-
-def _seconds(told: dict[str, object]) -> float:
-    opened = told.get("opened_s")
-    return float(opened) if isinstance(opened, int | float) else 0.0
+    nonce, replica, boot = (str(report.get(key, "")) for key in ("nonce", "replica", "boot"))
+    opened_s = report.get("opened_s")
+    return HealthReport(status, nonce, replica, boot, float(opened_s) if isinstance(opened_s, int | float) else 0.0)

@@ -1,4 +1,4 @@
-"""What befalls a volume, the directory in which a replica keeps what outlives its process."""
+"""Damage to a volume, the directory in which a replica keeps what outlives its process."""
 
 import shutil
 from pathlib import Path
@@ -7,16 +7,16 @@ from harness.cluster.capabilities import Evidence
 
 
 def empty_volume(volume: Path) -> Evidence:
-    """Empty it: landed when nothing is there any more; the facts are the ``files`` and ``bytes`` that were."""
+    """Remove everything: confirmed if nothing is left. The facts are the ``files`` and ``bytes`` that were removed."""
     files = _files(volume)
-    gone = sum(path.stat().st_size for path in files)
+    removed_bytes = sum(path.stat().st_size for path in files)
     for path in volume.iterdir():
         shutil.rmtree(path) if path.is_dir() else path.unlink()
-    return Evidence(not _files(volume), {"files": len(files), "bytes": gone})
+    return Evidence(not _files(volume), {"files": len(files), "bytes": removed_bytes})
 
 
 def truncate_newest(volume: Path, cut: int) -> Evidence:
-    """Cut up to ``cut`` bytes off the end of its newest file, as a power cut does: landed when it is shorter."""
+    """Cut up to ``cut`` bytes off the end of its newest file, as a power cut does: confirmed if it is shorter."""
     newest = max(_files(volume), key=lambda path: path.stat().st_mtime_ns, default=None)
     before = newest.stat().st_size if newest else 0
     if newest is None or not before:
@@ -28,7 +28,7 @@ def truncate_newest(volume: Path, cut: int) -> Evidence:
 
 
 def volume_bytes(volume: Path) -> int:
-    """The bytes of all its files."""
+    """Return the total size of its files in bytes."""
     return sum(path.stat().st_size for path in _files(volume))
 
 

@@ -1,13 +1,9 @@
-"""One process that starts every part of a run, and ends them all when the harness ends, however it does."""
+"""One process starts every part of a run, and ends all parts when the harness ends, for whatever reason."""
 
-from harness.cluster.supervisor.client import (
-    ROLES,
-    Child,
-    Death,
-    ProcessSpec,
-    ProcessSupervisor,
-    Supervisor,
-    start_supervisor,
-)
+from harness.cluster.supervisor.child import Child, Death
+from harness.cluster.supervisor.client import ProcessSupervisor
+from harness.cluster.supervisor.interface import Supervisor
+from harness.cluster.supervisor.launch import start_supervisor
+from harness.cluster.supervisor.process_spec import ROLES, ProcessSpec
 
 __all__ = ["ROLES", "Child", "Death", "ProcessSpec", "ProcessSupervisor", "Supervisor", "start_supervisor"]

@@ -1,16 +1,17 @@
 """The supervisor process: it starts every part, and outlives the harness just long enough to end them all.
 
 Run as a script, by its path and isolated (``python -I -S main.py DESCRIPTOR``), on the standard library alone, so that
-it is up in tens of milliseconds. Orders and answers are JSON lines on the inherited socket, numbered by who orders:
+it is up in tens of milliseconds. Orders and replies are JSON lines on the inherited socket; the harness numbers its
+orders:
 
-    {"order": 1, "do": "spawn", "argv", "log", "env", "cwd", "cpus", "fds"}   ``fds`` names descriptors sent along
-    {"order": 2, "do": "signal", "child": 1, "signal": 9, "group": true}      a child is the order that started it
-    {"order": 3, "do": "at_end", "argv"}                                      what to run last of all; the newest counts
-    {"say": "ready", "scratch"}  {"say": "done", "order", "value"}            the pid, or whether a signal got there
+    {"order": 1, "do": "spawn", "argv", "log", "env", "cwd", "cpus", "fds"}   ``fds`` names the descriptors sent along
+    {"order": 2, "do": "signal", "child": 1, "signal": 9, "group": true}      a child has the number of its spawn order
+    {"order": 3, "do": "at_end", "argv"}                                      what to run last of all; the latest counts
+    {"say": "ready", "scratch"}  {"say": "done", "order", "value"}            the pid, or whether a signal was delivered
     {"say": "failed", "order", "errno", "path"}  {"say": "exited", "child", "code"}
 
-When the socket ends, the harness ends or a signal says so, it kills all its descendants, runs what it was told to run
-last, removes its scratch directory and exits.
+When the socket ends, the harness ends or a signal asks for it, it kills all its descendants, runs the last command,
+removes its scratch directory and exits.
 """
 # ruff: noqa: PTH102, PTH118, PTH123, PTH208 - pathlib would be a fifth of the start-up time
 
@@ -31,18 +32,18 @@ from typing import NamedTuple, TypedDict
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 LINUX = sys.platform == "linux"
-SCRATCH_PREFIX = "/tmp/harness-"  # noqa: S108 - what follows is random, the mode 700
+SCRATCH_PREFIX = "/tmp/harness-"  # noqa: S108 - a random suffix and mode 700 make it safe
 OWNER_FILE = "owner"
 RUN_VARIABLE = "HARNESS_RUN"
 OWNER_VARIABLE = "HARNESS_SUPERVISOR"  # pid:start time of the supervisor, in every part's environment
 END_SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
-LAST_COMMAND_TIMEOUT_S = 60.0  # seconds that the last command may take
-END_TIMEOUT_S = 10.0  # seconds after which it stops waiting for processes that not even SIGKILL ends
+LAST_COMMAND_TIMEOUT_S = 60.0
+END_TIMEOUT_S = 10.0  # then it stops waiting for processes that survive SIGKILL
 _CLOEXEC = getattr(socket, "MSG_CMSG_CLOEXEC", 0)
 
 
 class LaunchOrder(TypedDict):
-    """What the harness may ask for; ``do`` says which of the fields count."""
+    """An order of the harness; ``do`` decides which of the other fields it has."""
 
     order: int
     do: str
@@ -58,7 +59,7 @@ class LaunchOrder(TypedDict):
 
 
 class Stat(NamedTuple):
-    """A process as /proc tells it; ``started`` is in clock ticks since boot."""
+    """A process as /proc shows it; ``started`` is in clock ticks since boot."""
 
     pid: int
     state: str
@@ -69,7 +70,7 @@ class Stat(NamedTuple):
 
 
 def read_stat(pid: int) -> Stat | None:
-    """One process, or None where there is none (or no /proc)."""
+    """Read the state of one process; None if there is no such process (or no /proc)."""
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
             fields = file.read().rpartition(b")")[2].split()
@@ -79,28 +80,28 @@ def read_stat(pid: int) -> Stat | None:
 
 
 def processes() -> Iterator[Stat]:
-    """Every process of the machine; none where there is no /proc."""
+    """Yield every process of the machine; none if there is no /proc."""
     for name in os.listdir("/proc") if LINUX else ():
-        found = read_stat(int(name)) if name.isdigit() else None
-        if found is not None:
-            yield found
+        process = read_stat(int(name)) if name.isdigit() else None
+        if process is not None:
+            yield process
 
 
 def identity(pid: int) -> str:
-    """A pid with its start time, which tells it from a later process of the same number."""
-    found = read_stat(pid)
-    return f"{pid}:{found.started if found else 0}"
+    """Return a pid with its start time, which distinguishes it from a later process with the same pid."""
+    process = read_stat(pid)
+    return f"{pid}:{process.started if process else 0}"
 
 
 def descendants(root: int) -> list[int]:
-    """The children of a process, theirs, and so on."""
+    """Return the pids of the children of a process, of their children, and so on."""
     children: dict[int, list[int]] = {}
     for process in processes():
         children.setdefault(process.parent, []).append(process.pid)
-    found = list(children.get(root, ()))
-    for pid in found:
-        found.extend(children.get(pid, ()))
-    return found
+    pids = list(children.get(root, ()))
+    for pid in pids:
+        pids.extend(children.get(pid, ()))
+    return pids
 
 
 def _kill(kill: Callable[[int, int], None], pid: int, number: int) -> bool:
@@ -126,14 +127,14 @@ class SupervisorProcess:
         self.channel: socket.socket | None = channel
         self.scratch = scratch
         self.pid = os.getpid()
-        self.pids: dict[int, int] = {}  # child -> pid, of those not collected yet
-        self.received: list[int] = []  # descriptors that came in, in the order of the orders that name them
+        self.pids: dict[int, int] = {}  # child -> pid, until the child is collected
+        self.received: list[int] = []  # descriptors, in the sequence of the orders that name them
         self.buffer = b""
-        self.last: list[str] = []
+        self.last_command: list[str] = []
         self.prctl = _prctl()
 
     def serve(self, wake: socket.socket) -> None:
-        """Obey until the socket ends, the harness ends, or a signal says to end."""
+        """Execute orders until the socket ends, the harness ends, or a signal asks for the end."""
         if self.channel is None:
             return
         poll = select.poll()
@@ -151,14 +152,14 @@ class SupervisorProcess:
 
     @staticmethod
     def _watch_harness() -> list[int]:
-        # The socket alone does not do: a process forked by the harness holds a copy of its end.
+        # The socket alone is not enough: a process forked by the harness holds a copy of its end.
         try:
             return [os.pidfd_open(os.getppid())]
         except (AttributeError, OSError):  # not Linux, or older than 5.3
             return []
 
     def read(self) -> bool:
-        """Take in what has come and obey it; False at the end of the socket."""
+        """Read and execute the orders that have arrived; return False at the end of the socket."""
         if self.channel is None:
             return False
         data, received, _, _ = socket.recv_fds(self.channel, 1 << 16, 16, _CLOEXEC)
@@ -169,7 +170,7 @@ class SupervisorProcess:
         return bool(data)
 
     def execute(self, order: LaunchOrder) -> None:
-        """Do what is asked and answer."""
+        """Execute an order and reply."""
         try:
             value = {"spawn": self.spawn, "signal": self.signal, "at_end": self.at_end}[order["do"]](order)
         except (OSError, subprocess.SubprocessError) as problem:
@@ -179,12 +180,16 @@ class SupervisorProcess:
             self.send({"say": "done", "order": order["order"], "value": value})
 
     def send(self, message: dict[str, str | int]) -> None:
-        """Tell the harness, as long as it listens."""
+        """Send a message to the harness, as long as the socket is open."""
         if self.channel is not None:
             self.channel.sendall(json.dumps(message).encode() + b"\n")
 
     def spawn(self, order: LaunchOrder) -> int:
-        """Start a child in a process group of its own; its pid. Raises OSError with the path that is at fault."""
+        """Start a child in its own process group and return its pid.
+
+        Raises:
+            OSError: with the path that is at fault.
+        """
         names = order["fds"]
         passed, self.received = self.received[: len(names)], self.received[len(names) :]
         opened = list(passed)
@@ -214,23 +219,23 @@ class SupervisorProcess:
             if cpus and hasattr(os, "sched_setaffinity"):
                 os.sched_setaffinity(0, cpus)
             self.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-            if os.getppid() != self.pid:  # it died before the kernel could be asked for the signal
+            if os.getppid() != self.pid:  # the supervisor died before prctl took effect
                 os.kill(os.getpid(), signal.SIGKILL)
 
         return between_fork_and_exec
 
     def signal(self, order: LaunchOrder) -> int:
-        """Send a signal to a child, or to its whole process group; 1 if it was delivered."""
+        """Send a signal to a child, or to its whole process group; return 1 if it was delivered, else 0."""
         pid = self.pids.get(order["child"])
         return int(pid is not None and _kill(os.killpg if order["group"] else os.kill, pid, order["signal"]))
 
     def at_end(self, order: LaunchOrder) -> int:
-        """Keep a command for the end."""
-        self.last = order["argv"]
+        """Store the command to run at the end."""
+        self.last_command = order["argv"]
         return 0
 
     def reap(self) -> bool:
-        """Collect and tell what has ended; False once there is no child left."""
+        """Collect and report the processes that have ended; return False once there is no child left."""
         while True:
             try:
                 pid, status = os.waitpid(-1, os.WNOHANG)
@@ -240,14 +245,14 @@ class SupervisorProcess:
                 return True
             for child in [child for child, its in self.pids.items() if its == pid]:
                 del self.pids[child]
-                _kill(os.killpg, pid, signal.SIGKILL)  # a part's end is the end of its group: nginx leaves workers
+                _kill(os.killpg, pid, signal.SIGKILL)  # a part's group ends with it: nginx leaves workers behind
                 self.send({"say": "exited", "child": child, "code": os.waitstatus_to_exitcode(status)})
 
     def end(self) -> None:
-        """Kill all descendants until none is left (orphans come to this subreaper); remove what else there is."""
+        """Kill all descendants until none is left (this process is their subreaper), then clean up."""
         self.channel = None
-        give_up = time.monotonic() + END_TIMEOUT_S
-        while time.monotonic() < give_up:
+        deadline = time.monotonic() + END_TIMEOUT_S
+        while time.monotonic() < deadline:
             for pid in list(self.pids.values()):
                 _kill(os.killpg, pid, signal.SIGKILL)
             for pid in descendants(self.pid):
@@ -255,14 +260,14 @@ class SupervisorProcess:
             if not self.reap():
                 break
             time.sleep(0.005)
-        if self.last:
+        if self.last_command:
             with contextlib.suppress(OSError, subprocess.SubprocessError):
-                subprocess.run(self.last, stdin=subprocess.DEVNULL, timeout=LAST_COMMAND_TIMEOUT_S, check=False)
+                subprocess.run(self.last_command, stdin=subprocess.DEVNULL, timeout=LAST_COMMAND_TIMEOUT_S, check=False)
         shutil.rmtree(self.scratch, ignore_errors=True)
 
 
 def wake_on_signals() -> socket.socket:
-    """A socket that becomes readable with the number of each signal that ends a child or this process."""
+    """Return a socket on which the number of each end signal, and of SIGCHLD, can be read."""
     reader, writer = socket.socketpair()
     reader.setblocking(False)
     writer.setblocking(False)
@@ -274,10 +279,10 @@ def wake_on_signals() -> socket.socket:
 
 
 def make_scratch() -> str:
-    """A directory with a short path, since a unix socket's has at most 107 bytes; it names its owner and run.
+    """Make a directory that names its owner and run. Its path is short: that of a unix socket has at most 107 bytes.
 
     Raises:
-        OSError: it cannot be made.
+        OSError: the directory cannot be made.
     """
     path = SCRATCH_PREFIX + os.urandom(5).hex()
     os.mkdir(path, 0o700)

@@ -2,22 +2,22 @@
 
 from collections.abc import Collection, Mapping
 
-ENOUGH_CORES = 4
+MIN_CORES = 4
 
 
 def cpus_by_role(cores: Collection[int]) -> Mapping[str, tuple[int, ...]]:
-    """Keep the driver on cores of its own (the highest; two from eight on) and all it measures on the others.
+    """Reserve the highest cores for the driver (two of eight or more, else one); the measured parts get the others.
 
-    Below four cores nothing is pinned: halving so small a machine would distort more than sharing it does.
-    A role that is not named may run anywhere.
+    With fewer than four cores nothing is pinned: halving such a small machine would distort more than sharing it does.
+    A role that is not in the mapping may run anywhere.
     """
-    if len(cores) < ENOUGH_CORES:
+    if len(cores) < MIN_CORES:
         return {}
     ordered = sorted(cores)
-    own = 2 if len(ordered) >= 2 * ENOUGH_CORES else 1
-    measured = tuple(ordered[:-own])
+    reserved = 2 if len(ordered) >= 2 * MIN_CORES else 1
+    measured = tuple(ordered[:-reserved])
     return {
-        "driver": tuple(ordered[-own:]),
+        "driver": tuple(ordered[-reserved:]),
         "replica": measured,
         "balancer": measured,
         "store": measured,

@@ -1,33 +1,38 @@
-"""What is done to a child in the middle of a run, with the evidence that it took effect."""
+"""Signals that a fault sends to a child, each with the evidence that it took effect."""
 
 import asyncio
-import contextlib
 import os
 import signal
-import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 
 from harness.cluster.capabilities import Evidence
-from harness.cluster.supervisor.client import Child
+from harness.cluster.supervisor.child import Child
+from harness.common.background import background
+from harness.common.waiting import wait_until
 
-_EFFECT_TIMEOUT_S = 1.0  # seconds in which a stopped process has to show as stopped, and a killed group as gone
+THROTTLE_RUN_S = 0.01
+_EFFECT_TIMEOUT_S = 1.0  # for a stopped process to show as stopped, and for a killed group to be gone
+_POLL_INTERVAL_S = 0.001
+_NOT_RUNNING = Evidence(False, {"reason": "it was not running"})
 
 
 async def kill_child(child: Child | None) -> Evidence:
-    """SIGKILL it with its whole process group: landed if that is what ended it, once none of the group is left."""
+    """SIGKILL its process group and wait until the group is gone: confirmed if this signal ended the child."""
     if child is None or not child.alive:
-        return Evidence(False, {"reason": "it was not running"})
-    landed = await child.kill()
-    give_up = time.monotonic() + _EFFECT_TIMEOUT_S
-    while _group_left(child.pid) and time.monotonic() < give_up:  # noqa: ASYNC110 - no event to wait for
-        await asyncio.sleep(0.001)
-    return Evidence(landed, {"pid": child.pid, "signal": "SIGKILL", "pid_gone": not child.alive})
+        return _NOT_RUNNING
+    confirmed = await child.kill()
+    await wait_until(lambda: not _group_exists(child.pid), _EFFECT_TIMEOUT_S, _POLL_INTERVAL_S)
+    return Evidence(confirmed, {"pid": child.pid, "signal": "SIGKILL", "pid_gone": not child.alive})
 
 
 async def terminate_child(child: Child | None, grace: float) -> Evidence:
-    """SIGTERM, and SIGKILL after ``grace`` seconds: landed once it is gone; the facts say whether it took force."""
+    """Send SIGTERM, then SIGKILL after ``grace`` seconds: confirmed once it is gone.
+
+    The fact ``forced`` says whether SIGKILL was needed.
+    """
     if child is None or not child.alive:
-        return Evidence(False, {"reason": "it was not running"})
+        return _NOT_RUNNING
     code = await child.stop(grace)
     return Evidence(
         not child.alive,
@@ -36,64 +41,59 @@ async def terminate_child(child: Child | None, grace: float) -> Evidence:
 
 
 async def pause_child(child: Child | None) -> Evidence:
-    """SIGSTOP its process group: landed once the kernel shows it stopped."""
-    return await _shown(child, signal.SIGSTOP, lambda state: state == "T")
+    """SIGSTOP its process group: confirmed once the kernel shows it stopped."""
+    return await _signal_group(child, signal.SIGSTOP, lambda state: state == "T")
 
 
 async def resume_child(child: Child | None) -> Evidence:
-    """SIGCONT its process group: landed once the kernel shows it is no longer stopped."""
-    return await _shown(child, signal.SIGCONT, lambda state: state not in "TZX")
-
-
-class Throttle:
-    """Keeps a child short of CPU, as a quota would: it stands still for ``by`` seconds, then runs for ``RUNS``."""
-
-    RUNS = 0.01  # seconds
-
-    def __init__(self, child: Child, by: float) -> None:
-        self._child = child
-        self._by = by
-        self._working = asyncio.create_task(self._work())
-
-    async def _work(self) -> None:
-        child = self._child
-        while child.alive and not child.end_expected:  # whoever ends it must not find it stopped again
-            await child.signal(signal.SIGSTOP, group=True)
-            await asyncio.sleep(self._by)
-            await child.signal(signal.SIGCONT, group=True)
-            await asyncio.sleep(self.RUNS)
-
-    async def end(self) -> None:
-        """No longer: whatever it stands at, it is let run."""
-        self._working.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._working
-        await self._child.signal(signal.SIGCONT, group=True)
+    """SIGCONT its process group: confirmed once the kernel shows that it is no longer stopped."""
+    return await _signal_group(child, signal.SIGCONT, lambda state: state not in "TZX")
 
 
 async def wait_until_stopped(child: Child) -> Evidence:
-    """Landed once the kernel shows it stopped, whoever stops it."""
-    return await _awaited(child, "SIGSTOP", lambda state: state == "T")
+    """Wait until something stops it: confirmed once the kernel shows it stopped."""
+    return await _wait_for_state(child, "SIGSTOP", lambda state: state == "T")
 
 
-async def _shown(child: Child | None, number: signal.Signals, holds: Callable[[str], bool]) -> Evidence:
+@asynccontextmanager
+async def throttled(child: Child, pause_s: float) -> AsyncIterator[None]:
+    """Keep a child short of CPU, as a quota would: it is stopped for ``pause_s``, then runs for ``THROTTLE_RUN_S``."""
+    async with background(_alternate(child, pause_s)):
+        yield
+    await child.signal(signal.SIGCONT, group=True)
+
+
+async def _alternate(child: Child, pause_s: float) -> None:
+    while child.alive and not child.end_expected:  # a child that is being ended must not be stopped again
+        await child.signal(signal.SIGSTOP, group=True)
+        await asyncio.sleep(pause_s)
+        await child.signal(signal.SIGCONT, group=True)
+        await asyncio.sleep(THROTTLE_RUN_S)
+
+
+async def _signal_group(child: Child | None, number: signal.Signals, expected: Callable[[str], bool]) -> Evidence:
     if child is None or not child.alive or not await child.signal(number, group=True):
-        return Evidence(False, {"reason": "it was not running"})
-    return await _awaited(child, number.name, holds)
+        return _NOT_RUNNING
+    return await _wait_for_state(child, number.name, expected)
 
 
-async def _awaited(child: Child, signal_name: str, holds: Callable[[str], bool]) -> Evidence:
-    give_up = time.monotonic() + _EFFECT_TIMEOUT_S
-    while not (landed := holds(state := child.state)) and time.monotonic() < give_up:  # noqa: ASYNC110 - no event to wait for
-        await asyncio.sleep(0.001)
-    return Evidence(landed, {"pid": child.pid, "signal": signal_name, "state": state})
+async def _wait_for_state(child: Child, signal_name: str, expected: Callable[[str], bool]) -> Evidence:
+    state = ""
+
+    def reached() -> bool:
+        nonlocal state
+        state = child.state
+        return expected(state)
+
+    confirmed = await wait_until(reached, _EFFECT_TIMEOUT_S, _POLL_INTERVAL_S)
+    return Evidence(confirmed, {"pid": child.pid, "signal": signal_name, "state": state})
 
 
-def _group_left(pid: int) -> bool:
+def _group_exists(pid: int) -> bool:
     try:
         os.killpg(pid, 0)
     except ProcessLookupError:
         return False
-    except PermissionError:  # what is left runs as another user
+    except PermissionError:  # the rest of the group runs as another user
         pass
     return True

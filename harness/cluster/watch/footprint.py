@@ -1,4 +1,4 @@
-"""The moving parts of a design that is up: where it listens, and how much configuration its balancer and store took."""
+"""The moving parts of a running design: its listening ports, and the configuration of its balancer and store."""
 
 import contextlib
 from collections.abc import Iterable, Iterator
@@ -8,42 +8,35 @@ from pathlib import Path
 import psutil
 
 from harness.cluster.supervisor import Child
+from harness.cluster.supervisor.listening import listening_addresses
 
-_MAX_CONFIG_BYTES = 1 << 20  # bytes of a configuration file
+_MAX_CONFIG_BYTES = 1 << 20  # a larger file is no configuration
 
 
 @dataclass(frozen=True)
 class Footprint:
-    """``ports`` are addresses listened on; ``config_lines`` lines of configuration files, and command-line flags."""
+    """``ports`` counts listening addresses; ``config_lines`` counts configuration lines and command-line flags."""
 
     ports: int
     config_lines: int
 
 
 def measure_footprint(children: Iterable[Child]) -> Footprint:
-    """Those of all that runs but the load process. The configuration is the balancer's and the store's."""
+    """Measure all parts except the load process. Only the balancer and the store count for the configuration."""
     parts = [child for child in children if child.role != "driver"]
-    listening = {address for part in parts for process in _family(part.pid) for address in _listening(process)}
+    listening = listening_addresses(pid for part in parts for pid in _family(part.pid))
     configured = [part for part in parts if part.role in ("balancer", "store")]
     return Footprint(len(listening), sum(_config_lines(part.pid) for part in configured))
 
 
-def _family(pid: int) -> Iterator[psutil.Process]:
+def _family(pid: int) -> Iterator[int]:
+    yield pid
     with contextlib.suppress(psutil.Error):
-        root = psutil.Process(pid)
-        yield root
-        yield from root.children(recursive=True)
-
-
-def _listening(process: psutil.Process) -> Iterator[tuple[str, int]]:
-    with contextlib.suppress(psutil.Error):
-        for one in process.net_connections("tcp"):
-            if one.status == psutil.CONN_LISTEN and one.laddr:
-                yield one.laddr.ip, one.laddr.port
+        yield from (process.pid for process in psutil.Process(pid).children(recursive=True))
 
 
 def _config_lines(pid: int) -> int:
-    """The flags of its command line, and the lines of the files named there."""
+    """The number of flags on its command line, and of lines in the files named there."""
     with contextlib.suppress(psutil.Error):
         process = psutil.Process(pid)
         words, base = process.cmdline()[1:], Path(process.cwd())
@@ -53,11 +46,11 @@ def _config_lines(pid: int) -> int:
 
 
 def _lines(file: Path) -> int:
-    """Its lines that say something; 0 where it is no text, or no file."""
+    """The number of lines that are neither empty nor comments; 0 if it is not a text file."""
     try:
         if not file.is_file() or file.stat().st_size > _MAX_CONFIG_BYTES:
             return 0
         lines = map(str.strip, file.read_text().splitlines())
-    except (OSError, UnicodeDecodeError):  # such as a word too long to be a name
+    except (OSError, UnicodeDecodeError):  # for example a word too long for a file name
         return 0
     return sum(bool(line) and not line.startswith("#") for line in lines)

@@ -1,25 +1,24 @@
-"""Logs of programs that may say more than a disk holds: the beginning and the end are kept, not what lies between."""
+"""Limits the logs of user-supplied programs: only the beginning and the end of a long log are kept."""
 
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
-MAX_BYTES = 8 << 20  # bytes at which a log is cut
-KEPT_BYTES = 1 << 20  # of its beginning, and of its end
-_CHECK_INTERVAL_S = 0.25  # seconds
+from harness.common.background import background
+
+MAX_BYTES = 8 << 20  # a log longer than this is cut
+KEPT_BYTES = 1 << 20  # of the beginning, and of the end
+_CHECK_INTERVAL_S = 0.25
 
 
 @contextlib.asynccontextmanager
 async def bound_logs(logs: Sequence[Path]) -> AsyncIterator[None]:
-    """Keep the logs small for the length of a scope. Whoever writes them has to append (O_APPEND)."""
-    watching = asyncio.create_task(_watch(logs))
+    """Keep the logs small for the length of a scope. Their programs have to append to them (O_APPEND)."""
     try:
-        yield
+        async with background(_watch(logs)):
+            yield
     finally:
-        watching.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await watching
         for log in logs:
             cut(log)
 
@@ -32,8 +31,8 @@ async def _watch(logs: Sequence[Path]) -> None:
 
 
 def cut(log: Path) -> None:
-    """Leave the first and the last megabyte of a log that has grown too long, with a line on what lay between."""
-    with contextlib.suppress(OSError):  # not there yet, or the disk is full: no reason to end a run
+    """Reduce a log that is too long to its first and last megabyte, with a line in between that reports the rest."""
+    with contextlib.suppress(OSError):  # the log does not exist yet, or the disk is full: neither ends a run
         size = log.stat().st_size
         if size <= MAX_BYTES:
             return
@@ -43,5 +42,5 @@ def cut(log: Path) -> None:
             file.seek(KEPT_BYTES)
             file.write(b"\n[... %d bytes left out ...]\n" % (size - KEPT_BYTES - len(end)))
             file.truncate()
-        with log.open("ab") as file:  # appends, as the program does that may write at the same time
+        with log.open("ab") as file:  # append, since the program may write at the same time
             file.write(end)

@@ -1,4 +1,4 @@
-"""What the balancer believes of its members, told whenever it changes its mind."""
+"""Records each change of the state that the balancer assigns to a member."""
 
 import asyncio
 import contextlib
@@ -6,34 +6,30 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 
 from harness.cluster.capabilities import Balancer
+from harness.common.background import background
 from harness.common.clock import Clock
 from harness.common.errors import HarnessError
 from harness.observations.events import Event
 
-POLL_INTERVAL_S = 0.1  # seconds: so late is it noticed at most
+POLL_INTERVAL_S = 0.1  # the longest delay before a change is noticed
 KIND = "member_state"
 GONE = "gone"
 
 
 @asynccontextmanager
 async def watch_member_states(balancer: Balancer, clock: Clock, record: Callable[[Event], None]) -> AsyncIterator[None]:
-    """Ask it again and again for the length of a scope; one that is down is asked later."""
-    task = asyncio.create_task(_watch(balancer, clock, record))
-    try:
+    """Poll the balancer for the length of a scope. While it is down, nothing is recorded."""
+    async with background(_watch(balancer, clock, record)):
         yield
-    finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
 
 
 async def _watch(balancer: Balancer, clock: Clock, record: Callable[[Event], None]) -> None:
     known: Mapping[str, str] = {}
     while True:
         with contextlib.suppress(HarnessError):
-            told = await balancer.states()
-            for name in sorted({*known, *told}):
-                if told.get(name) != known.get(name):
-                    record(Event(clock.seconds(), KIND, name, {"state": told.get(name, GONE)}))
-            known = told
+            states = await balancer.states()
+            for name in sorted({*known, *states}):
+                if states.get(name) != known.get(name):
+                    record(Event(clock.seconds(), KIND, name, {"state": states.get(name, GONE)}))
+            known = states
         await asyncio.sleep(POLL_INTERVAL_S)

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 import psutil
 
 from harness.cluster.supervisor import Supervisor
+from harness.common.background import background
 from harness.common.clock import Clock
 from harness.observations.samples import Sample
 
-SAMPLE_INTERVAL_S = 0.5  # seconds
+SAMPLE_INTERVAL_S = 0.5
 _MEGA = 1e6
 
 
@@ -26,40 +27,40 @@ class _SampledPart:
 
 
 class Sampler:
-    """Measures the supervisor's children, each with the processes below it, and the harness itself."""
+    """Measures the supervisor's children, each with its descendants, and the harness itself."""
 
     def __init__(self, supervisor: Supervisor, clock: Clock) -> None:
         self._supervisor = supervisor
         self._clock = clock
         self._samples: list[Sample] = []
-        self._used: Mapping[int, float] = {}  # CPU seconds of each part, by its pid, when it was last looked at
-        self._looked = time.monotonic()
+        self._cpu_seconds: Mapping[int, float] = {}  # of each part at the last sample, by pid
+        self._sampled_at = time.monotonic()
 
     @property
     def samples(self) -> tuple[Sample, ...]:
-        """All so far, in order of time."""
+        """All samples so far, in order of time."""
         return tuple(self._samples)
 
     async def watch(self) -> None:
-        """Sample until cancelled; nothing is kept before T0 is known."""
+        """Sample until cancelled. Nothing is kept until T0 is known."""
         self.sample()
         while True:
             await asyncio.sleep(SAMPLE_INTERVAL_S)
             self.sample()
 
     def sample(self) -> None:
-        """Look at every part once."""
+        """Measure every part once."""
         now = time.monotonic()
-        passed, self._looked = now - self._looked, now
-        below, used = _children_of_all(), {}
+        passed, self._sampled_at = now - self._sampled_at, now
+        children, cpu_seconds = _children_by_parent(), {}
         for part in self._parts():
-            family = list(_family(part.pid, below if part.role != "harness" else {}))
-            used[part.pid] = sum(_cpu_seconds(process) for process in family)
-            cpu = max(0.0, used[part.pid] - self._used.get(part.pid, 0.0))
+            family = list(_family(part.pid, children if part.role != "harness" else {}))
+            cpu_seconds[part.pid] = sum(_cpu_seconds(process) for process in family)
+            cpu = max(0.0, cpu_seconds[part.pid] - self._cpu_seconds.get(part.pid, 0.0))
             memory = sum(_memory(process) for process in family)
             if self._clock.started and passed > 0:
                 self._samples.append(Sample(self._clock.seconds(), part.role, part.name, cpu / passed, memory / _MEGA))
-        self._used = used
+        self._cpu_seconds = cpu_seconds
 
     def _parts(self) -> Iterable[_SampledPart]:
         yield _SampledPart("harness", "harness", os.getpid())
@@ -67,25 +68,25 @@ class Sampler:
             yield _SampledPart(child.role, child.name, child.pid)
 
 
-def _children_of_all() -> Mapping[int, list[int]]:
-    # Once a round over all processes: asking psutil part by part would read them all each time.
-    below: dict[int, list[int]] = {}
+def _children_by_parent() -> Mapping[int, list[int]]:
+    # One pass over all processes per sample: psutil's children() would read them all for each part.
+    children: dict[int, list[int]] = {}
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
-            below.setdefault(process.ppid(), []).append(process.pid)
-    return below
+            children.setdefault(process.ppid(), []).append(process.pid)
+    return children
 
 
-def _family(root: int, below: Mapping[int, list[int]]) -> Iterable[psutil.Process]:
+def _family(root: int, children: Mapping[int, list[int]]) -> Iterable[psutil.Process]:
     pids = [root]
     for pid in pids:
-        pids.extend(below.get(pid, ()))
+        pids.extend(children.get(pid, ()))
         with contextlib.suppress(psutil.NoSuchProcess):
             yield psutil.Process(pid)
 
 
 def _cpu_seconds(process: psutil.Process) -> float:
-    """Its own, and those of its children that have ended: a part may start a process for every request."""
+    """Include children that have ended: a part may start a process for every request."""
     with contextlib.suppress(psutil.Error):
         times = process.cpu_times()
         return float(times.user + times.system + times.children_user + times.children_system)
@@ -100,12 +101,7 @@ def _memory(process: psutil.Process) -> float:
 
 @asynccontextmanager
 async def start_sampler(supervisor: Supervisor, clock: Clock) -> AsyncIterator[Sampler]:
-    """A sampler at work for the length of a scope."""
+    """Run a sampler for the length of a scope."""
     sampler = Sampler(supervisor, clock)
-    watching = asyncio.create_task(sampler.watch())
-    try:
+    async with background(sampler.watch()):
         yield sampler
-    finally:
-        watching.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await watching

@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from harness.common.errors import UsageError
 from harness.scenario.driver_processes import ONE_PROCESS, DriverProcesses
-from harness.scenario.rates import Rate, Trace, of_plain, plain
+from harness.scenario.rates import Rate, Trace, from_json, to_json
 from harness.scenario.workload import Load, Requests
 
 CHANNEL, SPOOL, LOAD, SEED = "HARNESS_CHANNEL", "HARNESS_SPOOL", "HARNESS_LOAD", "HARNESS_SEED"
@@ -44,11 +44,11 @@ class LoadPlan:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
         """The inverse of ``to_dict``."""
-        return cls(**{**values, "rate": of_plain(values["rate"]) if "rate" in values else None})
+        return cls(**{**values, "rate": from_json(values["rate"]) if "rate" in values else None})
 
     def to_dict(self) -> dict[str, Any]:
         """As values that JSON can represent."""
-        return {**asdict(self), "rate": plain(self.rate)}
+        return {**asdict(self), "rate": to_json(self.rate)}
 
     def with_trace_times(self) -> Self:
         """Replace the path of a trace by its times, for workers that cannot read its file."""

@@ -93,7 +93,7 @@ def test_a_program_that_hangs_is_not_waited_for(monkeypatch: pytest.MonkeyPatch,
 
 def test_a_narrow_range_of_ports_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     ranges = tmp_path / "range"
-    monkeypatch.setattr(inventory, "_PORTS", ranges)
+    monkeypatch.setattr(inventory, "_PORT_RANGE", ranges)
     seen = {}
     for text in ("40000\t45000\n", "15000\t65000\n"):
         ranges.write_text(text)

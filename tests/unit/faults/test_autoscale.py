@@ -1,4 +1,4 @@
-"""The autoscaler: what it sees, what it wants, and what it does to parts that only remember."""
+"""The autoscaler: what it measures, what it wants, and what it changes in a fake topology."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -51,29 +51,29 @@ class Scaled(FakeTopology):
             replica.share = min(1.0, self.work / len(self.replicas))
 
 
-async def _looped(topology: Scaled, loop: Autoscale, works: Sequence[float]) -> list[str]:
-    """The loop's deeds, one look at each amount of work; time stands still between them."""
-    deeds, left = list[str](), list(works)
+async def _run_loop(topology: Scaled, loop: Autoscale, works: Sequence[float]) -> list[str]:
+    """The changes that the loop makes, with one look at each amount of work."""
+    changes, left = list[str](), list(works)
     for at in loop.steps(topology):
         fault = at.fault
         if isinstance(fault, Observation):
             if not left:
-                return deeds
+                return changes
             topology.work = left.pop(0)
             topology.spread()
             await fault.look(topology)
             continue
         assert isinstance(fault, Grow | Retire)
         await fault.inject(topology)
-        deeds.append(fault.kind)
-    return deeds
+        changes.append(fault.kind)
+    return changes
 
 
-async def test_it_grows_with_the_load_to_its_most_and_shrinks_one_by_one_to_its_least() -> None:
+async def test_it_grows_with_the_load_to_its_maximum_and_shrinks_one_by_one_to_its_minimum() -> None:
     topology = Scaled()
-    assert await _looped(topology, LOOP, [0.5, 0.5, 0.5]) == []
-    assert await _looped(topology, LOOP, [0.5, 1.0, 1.0, 2.0, 9.0, 9.0]) == ["grow"] * 3
-    assert await _looped(topology, LOOP, [0.2] * 6) == ["retire"] * 3
+    assert await _run_loop(topology, LOOP, [0.5, 0.5, 0.5]) == []
+    assert await _run_loop(topology, LOOP, [0.5, 1.0, 1.0, 2.0, 9.0, 9.0]) == ["grow"] * 3
+    assert await _run_loop(topology, LOOP, [0.2] * 6) == ["retire"] * 3
     assert [replica.name for replica in topology.replicas] == ["r0"]
     assert topology.whole
 
@@ -81,14 +81,14 @@ async def test_it_grows_with_the_load_to_its_most_and_shrinks_one_by_one_to_its_
 async def test_it_waits_for_its_cooldown_before_it_shrinks() -> None:
     topology = Scaled(work=4.0)
     patient = Autoscale(at=0.5, least=1, most=4, lasting="10h", every="1ms", cooldown="1h")
-    assert await _looped(topology, patient, [1.0, 1.0, *[0.1] * 50]) == ["grow"]
+    assert await _run_loop(topology, patient, [1.0, 1.0, *[0.1] * 50]) == ["grow"]
 
 
 @pytest.mark.parametrize(
     ("replicas", "used", "wanted"),
     [(2, 0.5, 2), (2, 0.54, 2), (2, 0.6, 3), (2, 1.0, 4), (4, 0.1, 1), (2, 9.0, 4), (1, 0.0, 1)],
 )
-def test_it_wants_so_many_that_the_target_is_met(replicas: int, used: float, wanted: int) -> None:
+def test_it_wants_enough_replicas_to_meet_the_target(replicas: int, used: float, wanted: int) -> None:
     assert LOOP.wanted(replicas, used) == wanted
 
 
@@ -104,7 +104,7 @@ async def test_a_new_replica_counts_from_its_second_look() -> None:
     assert gauge.utilisation == 0.5
 
 
-def test_without_slots_it_is_the_cpu_of_the_last_second_of_those_that_are_as_old() -> None:
+def test_without_slots_utilisation_is_the_cpu_of_the_last_second_of_replicas_that_are_old_enough() -> None:
     def sample(t: float, name: str, used: float) -> Sample:
         return Sample(t, "replica", name, used, 10.0)
 
@@ -114,24 +114,24 @@ def test_without_slots_it_is_the_cpu_of_the_last_second_of_those_that_are_as_old
     assert cpu([], ["r0"]) is None
 
 
-async def test_a_look_on_the_timeline_leaves_no_trace_but_what_was_seen() -> None:
-    topology, gauge, told = Scaled(work=1.0), Gauge(), list[object]()
+async def test_a_look_on_the_timeline_records_no_event() -> None:
+    topology, gauge, events = Scaled(work=1.0), Gauge(), list[object]()
     topology.spread()
     clock = Clock()
     clock.start()
-    async with timeline([At("0s", Look(gauge)), At("0s", Look(gauge))], topology, clock, told.append):
+    async with timeline([At("0s", Look(gauge)), At("0s", Look(gauge))], topology, clock, events.append):
         pass
     assert gauge.utilisation == 1.0
-    assert not told
+    assert not events
 
 
 @pytest.mark.parametrize("wrong", [{"at": 0}, {"least": 0}, {"most": 1}, {"every": "0s"}, {"every": "2h"}])
-def test_what_cannot_be_kept_is_refused(wrong: dict[str, object]) -> None:
+def test_limits_that_cannot_be_kept_are_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(UsageError):
         Autoscale(**{"at": 0.5, "least": 1, "most": 4, "lasting": "1h", **wrong})  # type: ignore[arg-type]  # that is the point
 
 
-def test_it_begins_with_a_size_that_it_may_keep_and_ends_by_itself() -> None:
+def test_it_begins_with_a_size_within_its_limits_and_ends_on_its_own() -> None:
     with pytest.raises(UsageError, match="there are 5"):
         LOOP.check(5)
     assert LOOP.passes

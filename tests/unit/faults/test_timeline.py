@@ -22,18 +22,18 @@ def _clock() -> Clock:
     return clock
 
 
-async def test_a_kill_and_its_restart_are_told_as_one_fault_with_evidence() -> None:
+async def test_a_kill_and_its_restart_are_recorded_as_one_fault_with_evidence() -> None:
     victim, topology = _parts()
-    told: list[Event] = []
+    events: list[Event] = []
     faults = [At("0s", Kill(1)), At("10ms", Restart(1))]
-    async with timeline(faults, topology, _clock(), told.append):
+    async with timeline(faults, topology, _clock(), events.append):
         await asyncio.sleep(0.05)
-    assert [(event.kind, event.subject, event.detail["kind"]) for event in told] == [
+    assert [(event.kind, event.subject, event.detail["kind"]) for event in events] == [
         ("fault_commanded", "r1", "kill"),
         ("fault_effective", "r1", "kill"),
         ("fault_healed", "r1", "kill"),
     ]
-    assert told[1].detail["boot"] != told[2].detail["boot"]
+    assert events[1].detail["boot"] != events[2].detail["boot"]
     assert victim.deeds == ["kill", "restart"]
 
 
@@ -45,7 +45,7 @@ async def test_what_is_still_broken_at_the_end_is_undone() -> None:
     assert victim.up
 
 
-async def test_the_undo_happens_when_the_load_breaks() -> None:
+async def test_a_fault_is_undone_when_the_load_fails() -> None:
     victim, topology = _parts()
     with pytest.raises(RuntimeError, match="load"):
         async with timeline([At("0s", Kill(1))], topology, _clock(), lambda event: None):
@@ -54,7 +54,7 @@ async def test_the_undo_happens_when_the_load_breaks() -> None:
     assert victim.up
 
 
-async def test_a_fault_that_does_not_land_is_not_trusted_and_is_undone() -> None:
+async def test_a_fault_without_evidence_is_undone_and_not_trusted() -> None:
     victim, topology = _parts(lands=False)
     with pytest.raises(UntrustedError, match="did not land"):
         async with timeline([At("0s", Kill(1))], topology, _clock(), lambda event: None):
@@ -62,7 +62,7 @@ async def test_a_fault_that_does_not_land_is_not_trusted_and_is_undone() -> None
     assert victim.deeds == ["kill", "restart"]
 
 
-async def test_an_end_without_its_beginning_is_refused() -> None:
+async def test_an_end_without_its_fault_is_refused() -> None:
     _, topology = _parts()
     with pytest.raises(UsageError, match="nothing to end"):
         async with timeline([At("0s", Restart(1))], topology, _clock(), lambda event: None):

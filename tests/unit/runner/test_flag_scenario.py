@@ -5,7 +5,7 @@ import pytest
 from harness.common.errors import UsageError
 from harness.runner.flag_scenario import FlagScenario
 from harness.scenario.balancing import Balancing
-from harness.scenario.loading import PROBING, load
+from harness.scenario.loading import DEFAULT_USERS, load
 from harness.scenario.services import Command, Url
 
 
@@ -73,6 +73,6 @@ def test_a_scenario_without_users_gets_the_probe(tmp_path: Path) -> None:
     path.write_text(
         "from harness import *\nSCENARIO = Scenario([Design('a', Command('x'))], Sessions(1, duration='3s'))"
     )
-    assert load(path).users == PROBING
+    assert load(path).users == DEFAULT_USERS
     with pytest.raises(UsageError, match="of its own"):
         load(path, FlagScenario("serve").scenario(None, None, None))

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.common.errors import UsageError
-from harness.scenario.rates import Ramp, Shape, Steps, Trace, describe, moments, of_plain, peak, plain
+from harness.scenario.rates import Ramp, Shape, Steps, Trace, describe, from_json, moments, peak, to_json
 
 SHAPES = [Ramp(0, 100, "10s"), Ramp(100, 20, "5s"), Ramp(50, 10, "4s"), Steps([(10, "2s"), (0, "3s"), (200, "1s")])]
 
@@ -53,7 +53,7 @@ def test_no_more_come_where_the_rate_is_nought() -> None:
 
 @pytest.mark.parametrize("shape", [5.0, *SHAPES, Trace("a.csv", 2.0, (0.0, 1.5))])
 def test_a_rate_comes_back_as_it_was(shape: float | Shape) -> None:
-    assert of_plain(plain(shape)) == shape
+    assert from_json(to_json(shape)) == shape
 
 
 def trace(directory: Path, text: str, speed: float = 1.0) -> Trace:

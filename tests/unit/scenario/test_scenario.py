@@ -12,7 +12,7 @@ from harness.common.errors import UsageError
 from harness.scenario.balancing import POLICIES, Balancing, Health
 from harness.scenario.design import Design
 from harness.scenario.faults import At, Fault
-from harness.scenario.loading import load, recorded
+from harness.scenario.loading import load, recorded_expectations
 from harness.scenario.overrides import Overrides
 from harness.scenario.scenario import Scenario
 from harness.scenario.services import BuiltIn
@@ -334,14 +334,14 @@ from harness import Design, Scenario, Sessions, keeps
 
 SCENARIO = Scenario([Design("a"), Design("b")], Sessions(concurrent=1), expect=[keeps("a", "b")])
 """
-    (both,) = recorded(text, {})
-    (one,) = recorded(text, {"design": ["a"]})
+    (both,) = recorded_expectations(text, {})
+    (one,) = recorded_expectations(text, {"design": ["a"]})
     assert both.only(["b"]) is not None
     assert one.only(["b"]) is None
 
 
 def test_a_recorded_text_that_no_longer_imports_expects_nothing() -> None:
-    assert recorded("import no_such_module_anywhere\n", {}) == ()
+    assert recorded_expectations("import no_such_module_anywhere\n", {}) == ()
 
 
 @pytest.mark.parametrize("name", ["missing.py", "."])

@@ -9,7 +9,7 @@ from harness.common.errors import UsageError
 from harness.faults import Heal, Kill, Restart, Shell
 from harness.scenario.design import Design
 from harness.scenario.faults import At
-from harness.scenario.loading import load, recorded
+from harness.scenario.loading import load, recorded_expectations
 from harness.scenario.overrides import Overrides
 from harness.scenario.scenario import Scenario
 from harness.scenario.services import Command, Compose, Image, PlaceholderValues, Url, redacted
@@ -114,7 +114,7 @@ def test_secrets_are_in_no_text_that_is_kept() -> None:
     told = redacted(SOURCE, command.env.values())
     assert "pw" not in told and "aaaa" not in told
     assert all(name in told for name in ("SHORT", "LONG", "MODE"))
-    assert len(recorded(told, {})) == 1, "what was expected can still be read"
+    assert len(recorded_expectations(told, {})) == 1, "what was expected can still be read"
     assert "pw" not in repr(command) and "pw" not in str(command.describe())
     assert command.describe()["env"] == "SHORT, LONG"
 

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from harness.cluster.backends.process import ProcessBackend, _routes
+from harness.cluster.backends.process import ProcessBackend
+from harness.cluster.backends.routes import routes
 from harness.cluster.capabilities import Killable, Member, Pausable, Refusal, Replica
-from harness.cluster.replicas.replica import BuiltinReplica
+from harness.cluster.replicas.builtin import BuiltinReplica
 from harness.cluster.supervisor import Supervisor, start_supervisor
 from harness.cluster.topology import Topology
 from harness.common.clock import Clock
@@ -232,7 +233,7 @@ async def test_a_paused_replica_makes_the_topology_unsteady_and_is_named(topolog
 async def test_a_balancer_that_holds_a_replica_for_down_is_not_steady(topology: Topology) -> None:
     assert isinstance(topology.balancer, FirstReplica)
     topology.balancer.believed.update(r0="up", r1="down")
-    with pytest.raises(UntrustedError, match="first holds r1 for down"):
+    with pytest.raises(UntrustedError, match="first considers r1 down"):
         await topology.wait_until_healthy(0.05)
     topology.balancer.believed["r1"] = "up"
     await topology.wait_until_healthy()
@@ -251,7 +252,7 @@ async def test_a_replica_that_ends_at_once_tells_its_last_words_and_takes_the_ot
 async def test_somebody_else_at_the_port_is_refused(
     supervisor: Supervisor, backend: ProcessBackend, tmp_path: Path
 ) -> None:
-    with pytest.raises(EnvironmentLacksError, match="answers, but not as ours"):
+    with pytest.raises(EnvironmentLacksError, match="answers, but not as r[012] of this run"):
         async with backend.topology(replace(DESIGN, target=BuiltIn(options={"nonce": "other"})), tmp_path, Clock()):
             pass
     assert alive(supervisor) == []
@@ -270,7 +271,7 @@ async def test_somebody_else_behind_the_balancer_is_refused(
             yield FirstReplica(other.url)
 
         mine = ProcessBackend(supervisor, "nonce", "secret", somebody_elses, STANDIN)
-        with pytest.raises(UntrustedError, match="first answers, but not as ours"):
+        with pytest.raises(UntrustedError, match="first answers, but not with this run"):
             async with mine.topology(DESIGN, tmp_path / "mine", Clock()):
                 pass
 
@@ -279,6 +280,6 @@ def test_a_link_to_a_store_of_several_servers_is_refused() -> None:
     linked = Design("d", BuiltIn(state="etcd"), links=("store",))
     several = FakeStore(name="etcd", url="etcd://127.0.0.1:1,127.0.0.1:2")
     with Reservation() as port:
-        assert [route.target for route in _routes(linked, [port], FakeStore(url="redis://127.0.0.1:7/0"))] == [7]
+        assert [route.target for route in routes(linked, [port], FakeStore(url="redis://127.0.0.1:7/0"))] == [7]
         with pytest.raises(UsageError, match="etcd has 2"):
-            list(_routes(linked, [port], several))
+            list(routes(linked, [port], several))

@@ -9,13 +9,13 @@ from harness.cluster.balancers.launch import Setup
 from harness.cluster.balancers.membership import Upstream
 from harness.cluster.capabilities import Member
 from harness.scenario.balancing import Balancing, Health
-from tests.unit.cluster.balancers.test_choice import Unwanted
+from tests.support.balancers import RefusingStarter
 
 R0, R1 = Member("r0", "127.0.0.1", 9000), Member("r1", "127.0.0.1", 9001)
 
 
 def proxy(balancing: Balancing, *upstreams: Upstream) -> dict[str, Any]:
-    setup = Setup(balancing, (), Unwanted(), Path("/s"), Path("/l"), 8080)
+    setup = Setup(balancing, (), RefusingStarter(), Path("/s"), Path("/l"), 8080)
     told = config(setup, upstreams or (Upstream(R0), Upstream(R1)), 7)
     return dict(told["apps"]["http"]["servers"]["clients"]["routes"][-1]["handle"][-1])
 
@@ -30,22 +30,22 @@ def proxy(balancing: Balancing, *upstreams: Upstream) -> dict[str, Any]:
         ("source", "ip_hash"),
     ],
 )
-def test_each_policy_has_its_own(policy: str, chosen: str) -> None:
+def test_each_policy_has_its_equivalent(policy: str, chosen: str) -> None:
     assert proxy(Balancing(policy))["load_balancing"]["selection_policy"]["policy"] == chosen
 
 
-def test_one_that_drains_is_left_out() -> None:
+def test_a_draining_member_is_left_out() -> None:
     assert proxy(Balancing(), Upstream(R0), Upstream(R1, draining=True))["upstreams"] == [{"dial": "127.0.0.1:9000"}]
 
 
-def test_health_becomes_its_checks() -> None:
+def test_health_becomes_active_and_passive_checks() -> None:
     active = proxy(Balancing(health=Health("250ms", fall=3, rise=2)))["health_checks"]["active"]
     assert (active["interval"], active["fails"], active["passes"]) == (250_000_000, 3, 2)
     assert "active" not in proxy(Balancing(health=Health(path=None)))["health_checks"]
 
 
 @pytest.mark.parametrize("balancing", [Balancing(retries=0), Balancing(redispatch=False)])
-def test_without_retries_or_redispatch_nothing_is_tried_twice_and_one_failure_marks_nobody(
+def test_without_retries_or_redispatch_nothing_is_retried_and_one_failure_marks_no_member_down(
     balancing: Balancing,
 ) -> None:
     told = proxy(balancing)
@@ -59,11 +59,11 @@ def line(msg: str, length: str = "1", op: str = "00000000000000ff") -> str:
 
 
 @pytest.mark.parametrize("msg", ["dial tcp 127.0.0.1:9000: connect: connection refused", "no upstreams available"])
-def test_a_reply_before_any_connection_is_a_refusal_of_what_has_a_body(msg: str) -> None:
+def test_a_reply_without_a_connection_is_a_refusal_if_the_request_has_a_body(msg: str) -> None:
     assert [refusal.op for refusal in refusals_in([line(msg)])] == [255]
     assert list(refusals_in([line(msg, length="0")])) == []
 
 
-def test_whatever_ended_later_is_none() -> None:
+def test_a_later_end_is_no_refusal() -> None:
     others = [line("EOF"), line("read tcp 127.0.0.1:1->127.0.0.1:2: connection reset by peer"), line("", op="-"), "{"]
     assert list(refusals_in(others)) == []

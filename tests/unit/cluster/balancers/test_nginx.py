@@ -8,13 +8,13 @@ from harness.cluster.balancers.membership import Upstream
 from harness.cluster.balancers.nginx import config, refusals_in
 from harness.cluster.capabilities import Member
 from harness.scenario.balancing import Balancing, Health
-from tests.unit.cluster.balancers.test_choice import Unwanted
+from tests.support.balancers import RefusingStarter
 
 R0 = Member("r0", "127.0.0.1", 9000)
 
 
 def lines(balancing: Balancing, *upstreams: Upstream) -> list[str]:
-    setup = Setup(balancing, (), Unwanted(), Path("/s"), Path("/l"), 8080)
+    setup = Setup(balancing, (), RefusingStarter(), Path("/s"), Path("/l"), 8080)
     return [line.strip() for line in config(setup, upstreams or (Upstream(R0),), generation=7).splitlines()]
 
 
@@ -35,7 +35,7 @@ def test_retries_go_to_other_members_and_never_repeat_a_sent_write() -> None:
 
 
 @pytest.mark.parametrize("balancing", [Balancing(retries=0), Balancing(redispatch=False)])
-def test_without_retries_or_redispatch_nothing_is_tried_twice(balancing: Balancing) -> None:
+def test_without_retries_or_redispatch_nothing_is_retried(balancing: Balancing) -> None:
     assert [line for line in lines(balancing) if "next_upstream" in line] == ["proxy_next_upstream off;"]
 
 
@@ -58,7 +58,7 @@ def test_a_header_becomes_the_variable_that_nginx_keeps_it_in() -> None:
 
 
 def test_with_no_member_it_answers_503_itself() -> None:
-    setup = Setup(Balancing(), (), Unwanted(), Path("/s"), Path("/l"), 8080)
+    setup = Setup(Balancing(), (), RefusingStarter(), Path("/s"), Path("/l"), 8080)
     told = config(setup, (), 0)
     assert "return 503;" in told and "upstream replicas" not in told and "proxy_pass" not in told
 
@@ -73,9 +73,9 @@ def test_a_reply_with_no_byte_sent_is_a_refusal(sent: str) -> None:
 
 
 @pytest.mark.parametrize("sent", ["214", "0, 214", "214, 0"])
-def test_a_byte_sent_in_any_try_is_none(sent: str) -> None:
+def test_a_byte_sent_in_any_attempt_is_no_refusal(sent: str) -> None:
     assert list(refusals_in([line(sent)])) == []
 
 
-def test_reads_and_half_written_lines_are_passed_over() -> None:
+def test_reads_and_half_written_lines_are_skipped() -> None:
     assert list(refusals_in([line("0", op=""), line("0", op="not-hex"), line("0")[:20], "\n"])) == []

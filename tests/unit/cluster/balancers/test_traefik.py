@@ -9,13 +9,13 @@ from harness.cluster.balancers.membership import Upstream
 from harness.cluster.balancers.traefik import dynamic, refusals_in
 from harness.cluster.capabilities import Member
 from harness.scenario.balancing import Balancing, Health
-from tests.unit.cluster.balancers.test_choice import Unwanted
+from tests.support.balancers import RefusingStarter
 
 R0, R1 = Member("r0", "127.0.0.1", 9000), Member("r1", "127.0.0.1", 9001)
 
 
 def http(balancing: Balancing, *upstreams: Upstream) -> dict[str, Any]:
-    setup = Setup(balancing, (), Unwanted(), Path("/s"), Path("/l"), 8080)
+    setup = Setup(balancing, (), RefusingStarter(), Path("/s"), Path("/l"), 8080)
     return dict(dynamic(setup, upstreams or (Upstream(R0), Upstream(R1)))["http"])
 
 
@@ -33,12 +33,12 @@ def test_each_policy_has_its_strategy_and_the_cookie_alone_is_sticky(policy: str
     assert ("sticky" in told) == (policy == "cookie")
 
 
-def test_one_that_drains_is_left_out() -> None:
+def test_a_draining_member_is_left_out() -> None:
     told = service(Balancing(), Upstream(R0), Upstream(R1, draining=True))
     assert told["servers"] == [{"url": "http://127.0.0.1:9000"}]
 
 
-def test_health_and_retries_become_the_nearest_that_there_is() -> None:
+def test_health_and_retries_become_the_nearest_equivalent() -> None:
     told = service(Balancing(health=Health("250ms", path="/up")))
     assert (told["healthCheck"]["path"], told["healthCheck"]["interval"]) == ("/up", "250ms")
     assert "healthCheck" not in service(Balancing(health=Health(path=None)))
@@ -49,10 +49,10 @@ def line(status: int, address: str = "", op: str = "00000000000000ff") -> str:
     return json.dumps({"DownstreamStatus": status, "ServiceAddr": address, "request_Idempotency-Key": op})
 
 
-def test_a_reply_for_want_of_any_member_is_a_refusal() -> None:
+def test_a_reply_because_no_member_was_up_is_a_refusal() -> None:
     assert [refusal.op for refusal in refusals_in([line(503)])] == [255]
 
 
-def test_whatever_had_a_member_is_none() -> None:
+def test_a_reply_with_a_member_is_no_refusal() -> None:
     had = [line(502, "127.0.0.1:9000"), line(503, "127.0.0.1:9000"), line(502), line(503, op="-"), "{"]
     assert list(refusals_in(had)) == []

@@ -19,7 +19,7 @@ def test_no_engine_is_told_with_the_line_that_installs_one(tmp_path: Path, monke
 
 def test_another_machines_engine_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DOCKER_HOST", "tcp://build.example:2375")
-    with pytest.raises(EnvironmentLacksError, match=r"at build\.example is another machine's"):
+    with pytest.raises(EnvironmentLacksError, match=r"at build\.example runs on another machine"):
         connect_engine()
 
 

@@ -50,4 +50,4 @@ async def test_silence_is_none() -> None:
         writer.close()
 
     async with await asyncio.start_server(silent, LOOPBACK, 0) as server:
-        assert await probe(LOOPBACK, server.sockets[0].getsockname()[1], within=0.02) is None
+        assert await probe(LOOPBACK, server.sockets[0].getsockname()[1], timeout_s=0.02) is None

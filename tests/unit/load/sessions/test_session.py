@@ -103,8 +103,8 @@ def test_what_is_known_of_a_write(action: Action, outcome: Outcome, status: int)
     seen = visit(action)
     assert (seen.outcomes[0], seen.rows["status"][0], seen.replies[0].status) == (outcome, status, status)
     assert seen.rows["attempts"][0] == 1, "a write is never sent twice"
-    testimony = seen.session.ledger.testimony()
-    assert (testimony.acknowledged, len(testimony.in_doubt), len(testimony.failed)) == {
+    history = seen.session.ledger.history()
+    assert (history.acknowledged, len(history.in_doubt), len(history.failed)) == {
         OK: (1, 0, 0),
         IN_DOUBT: (0, 1, 0),
         FAILED: (0, 0, 1),
@@ -175,7 +175,7 @@ def test_a_cookie_too_large_for_a_browser_leaves_the_one_before_it_and_is_logged
 def test_a_401_is_failed_and_a_forced_login() -> None:
     seen = visit(reply(401))
     assert (seen.outcomes[0], seen.anomalies[0]) == (FAILED, Anomaly.FORCED_LOGIN)
-    assert seen.session.ledger.testimony().forced_logins == 1
+    assert seen.session.ledger.history().forced_logins == 1
 
 
 def test_a_new_birth_after_an_acknowledged_write_is_lost() -> None:
@@ -311,7 +311,7 @@ def test_a_second_device_has_the_owner_and_the_cookies_of_the_first_and_writes_f
         ("1", "u1", None), ("1", "u1", "session=of-u1"), ("2", "u1", "session=of-u1"), ("2", "u1", "session=of-u1"),
         ("3", "u3", None), ("3", "u3", "session=of-u3"), ("4", "u3", "session=of-u3"), ("4", "u3", "session=of-u3"),
     ]  # fmt: skip
-    ledgers = [session.ledger.testimony() for session in driven.sessions]
+    ledgers = [session.ledger.history() for session in driven.sessions]
     assert [(ledger.session, ledger.writer, ledger.owner, ledger.acknowledged) for ledger in ledgers] == [
         (1, 1, "u1", 1), (2, 2, "u1", 1), (3, 3, "u3", 1), (4, 4, "u3", 1),
     ]  # fmt: skip

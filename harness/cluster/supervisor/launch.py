@@ -1,0 +1,61 @@
+"""Starts the supervisor process and connects to it."""
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from harness.cluster.supervisor import main
+from harness.cluster.supervisor.client import ProcessSupervisor
+from harness.cluster.supervisor.pinning import cpus_by_role
+
+
+@asynccontextmanager
+async def start_supervisor(
+    run_id: str, cpus: Mapping[str, tuple[int, ...]] | None = None
+) -> AsyncIterator[ProcessSupervisor]:
+    """Start a supervisor for the length of a scope.
+
+    ``cpus`` gives the cores that each role may use; by default, they follow from the number of cores.
+
+    Raises:
+        EnvironmentLacksError: it cannot make its scratch directory.
+    """
+    harness_end, supervisor_end = socket.socketpair()
+    supervisor = ProcessSupervisor(harness_end, cpus_by_role(_available_cores()) if cpus is None else cpus)
+    process = subprocess.Popen(  # noqa: ASYNC220 - two milliseconds, once per run
+        [sys.executable, "-I", "-S", str(Path(main.__file__)), str(supervisor_end.fileno())],
+        pass_fds=[supervisor_end.fileno()],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        env=_environment(run_id),
+        start_new_session=True,
+    )
+    supervisor_end.close()
+    try:
+        await supervisor.wait_until_ready()
+        yield supervisor
+    finally:
+        await supervisor.end()
+        process.wait()
+
+
+def _environment(run_id: str) -> dict[str, str]:
+    """What children inherit: this process's environment, without the variables meant for this process alone.
+
+    Proxies must never touch loopback traffic. The flag that keeps Locust from patching the harness on import must not
+    reach the load process.
+    """
+    inherited = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.lower().endswith("_proxy") and name != "LOCUST_SKIP_MONKEY_PATCH"
+    }
+    return {**inherited, "NO_PROXY": "*", "no_proxy": "*", main.RUN_VARIABLE: run_id}
+
+
+def _available_cores() -> set[int]:
+    return os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set()
