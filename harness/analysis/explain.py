@@ -9,8 +9,8 @@ import pandas as pd
 from harness.analysis.metrics.state_removal import find_cause, find_sessions_at_risk, find_state_removals
 from harness.common.errors import UsageError
 from harness.observations.requests import SWEEP, UNASKED
-from harness.oracle.judge import SessionVerdict
 from harness.oracle.outcome import SessionOutcome
+from harness.oracle.verdict import SessionVerdict
 from harness.results.arm_files import ArmObservations
 
 

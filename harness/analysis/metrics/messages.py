@@ -9,7 +9,7 @@ import pandas as pd
 from harness.analysis.metrics.percentiles import compute_percentiles
 from harness.observations.events import Event
 from harness.oracle.delivery import judge_deliveries, total
-from harness.oracle.judge import SessionVerdict
+from harness.oracle.verdict import SessionVerdict
 from harness.results.summary import MessageFigures
 
 _TALK = ("OPEN", "SEND", "RECEIVE", "CLOSE")

@@ -10,7 +10,7 @@ from harness.analysis.metrics.columns import Columns
 from harness.analysis.metrics.resources import _whole
 from harness.analysis.metrics.state_removal import _causes, find_cause, find_sessions_at_risk, find_state_removals
 from harness.observations.requests import LOAD
-from harness.oracle.judge import SessionVerdict
+from harness.oracle.verdict import SessionVerdict
 from harness.results.arm_files import ArmObservations
 from harness.results.summary import (
     SessionFigures,

@@ -9,7 +9,7 @@ import pandas as pd
 
 from harness.analysis.metrics.columns import Columns, Mask
 from harness.observations.events import Event
-from harness.oracle.judge import Loss, SessionVerdict
+from harness.oracle.verdict import Loss, SessionVerdict
 
 #: The faults of a store: it holds the state of every session.
 OF_ALL = ("kill_store", "kill_primary")

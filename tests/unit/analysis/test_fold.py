@@ -8,8 +8,8 @@ from harness.analysis.metrics.sessions import interval
 from harness.analysis.metrics.state_removal import find_cause, find_sessions_at_risk, find_state_removals
 from harness.observations.events import Event
 from harness.observations.samples import Sample
-from harness.oracle.judge import Loss, SessionVerdict
 from harness.oracle.outcome import SessionOutcome
+from harness.oracle.verdict import Loss, SessionVerdict
 from harness.results.summary import DriverFigures
 from tests.support.clocks_and_topology import Asked, kill_at, observed, requests
 

@@ -9,7 +9,7 @@ import pytest
 from harness.analysis.metrics.fold import fold
 from harness.analysis.metrics.messages import compute_message_figures
 from harness.analysis.run_analysis import summarize_finding
-from harness.oracle.judge import SessionVerdict
+from harness.oracle.verdict import SessionVerdict
 from harness.report.table import heard
 from harness.results.summary import ArmFigures, DesignSummary, MessageFigures
 from harness.results.verdicts import Result
