@@ -1,4 +1,4 @@
-# `make bench` and `make test` each work on a fresh clone with no step before. Everything they install goes into .venv.
+# `make bench` and `make test` each work on a fresh clone without a previous step. They install everything into .venv.
 
 BIN := .venv/bin
 INSTALLED := .venv/.installed
@@ -10,23 +10,23 @@ CI := results/ci
 
 help:
 	@echo "make bench      run the node-kill experiment and draw its charts into results/gallery (BENCH_ARGS=--quick: a short one)"
-	@echo "make ci-bench   the experiment's short form, six times, held against $(BASELINE); about 5 minutes"
-	@echo "make bench-aa   what the comparison itself gets wrong: a build against itself; about 15 minutes"
-	@echo "make bench-driver   the driver beside wrk, hey, k6, ...: requests a second of one core (BENCH_ARGS=--quick)"
-	@echo "make bench-truth    what the driver reports beside what a server of known times did"
-	@echo "make bench-many     50,000 mostly idle sessions of one process (BENCH_ARGS='--sessions 10000')"
+	@echo "make ci-bench   the short experiment, six times, compared with $(BASELINE); about 5 minutes"
+	@echo "make bench-aa   how often the comparison errs: a build against itself; about 15 minutes"
+	@echo "make bench-driver   the driver compared with wrk, hey, k6, ...: requests per second of one core (BENCH_ARGS=--quick)"
+	@echo "make bench-truth    what the driver reports, compared with a server of known response times"
+	@echo "make bench-many     50,000 mostly idle sessions in one process (BENCH_ARGS='--sessions 10000')"
 	@echo "make bench-records  ten million records in one run, and the report on them"
 	@echo "make claims     every claim of docs/claims.md, measured; about 30 minutes (ONLY=C07: one of them)"
-	@echo "make decide     docs/decide.md: every place for the state, its costs and losses; about 15 minutes"
-	@echo "make docs       docs/cli.md, from the command line's own help"
-	@echo "make image      the image of --backend docker and of compose/ (IMAGE_ARGS=--locust: of its Locust)"
+	@echo "make decide     docs/decide.md: every place for the state, with its costs and losses; about 15 minutes"
+	@echo "make docs       docs/cli.md, from the help of the command line"
+	@echo "make image      the image for --backend docker and compose/ (IMAGE_ARGS=--locust: that of Locust)"
 	@echo "make test       lint, types and every test"
 	@echo "make test-fast  the tests that need no real server, under a minute"
 	@echo "make lint       ruff and mypy"
-	@echo "make install    make .venv with all parts (the others do it by themselves)"
-	@echo "make clean      remove .venv, caches and build output; runs stay (harness clean --runs removes those)"
+	@echo "make install    create .venv with all packages (the other targets do that as needed)"
+	@echo "make clean      remove .venv, caches and build output, but no runs (harness clean --runs removes those)"
 
-# The last act of tools/install is to touch this file, so that a half-made .venv never counts.
+# tools/install touches this file last, so that an incomplete .venv never counts as installed.
 $(INSTALLED): pyproject.toml
 	@tools/install
 
@@ -34,20 +34,20 @@ install: $(INSTALLED)
 	@echo "install: ready, $(BIN)/harness --help"
 
 image: $(INSTALLED)
-	@echo "image: from targets/Dockerfile, its wheels from PyPI, half a minute"
+	@echo "image: building from targets/Dockerfile with wheels from PyPI, half a minute"
 	@$(BIN)/python -m harness.cluster.containers $(IMAGE_ARGS)
 
-# A run that failed or is unknown still has charts; one that never ran has none.
+# A run with the verdict fail or unknown still has charts; one that did not start has none.
 bench: $(INSTALLED)
 	@echo "bench: every design with and without a killed node, then the charts"
 	@$(BIN)/harness run scenarios/node_kill.py $(BENCH_ARGS); code=$$?; \
 	case $$code in 0|1|3) $(BIN)/harness report results/node_kill/latest --gallery results/gallery >/dev/null || exit; \
-	echo "bench: its charts are in results/gallery, too";; esac; \
+	echo "bench: its charts are also in results/gallery";; esac; \
 	exit $$code
 
-# Two designs and six repeats fit into five minutes. Code 3 (not comparable, inconclusive) is a warning, 1 a failure.
+# Two designs and six repeats fit into five minutes. Exit code 3 (not comparable, inconclusive) is a warning, 1 a failure.
 ci-bench: $(INSTALLED)
-	@echo "ci-bench: two designs, six repeats, then the comparison with $(BASELINE); all of it is kept in $(CI)"
+	@echo "ci-bench: two designs, six repeats, then the comparison with $(BASELINE); everything is kept in $(CI)"
 	@$(BIN)/harness run scenarios/node_kill.py --quick --design sticky --design hybrid --repeat 6 --out $(CI); code=$$?; \
 	case $$code in 0|1|3) ;; *) exit $$code;; esac; \
 	$(BIN)/harness compare $(CI)/node_kill/latest $(BASELINE) --markdown $(CI)/compare.md --junit $(CI)/compare.xml; code=$$?; \
@@ -55,7 +55,7 @@ ci-bench: $(INSTALLED)
 	exit $$code
 
 bench-aa: $(INSTALLED)
-	@echo "bench-aa: ten runs, best on a machine that does nothing else"
+	@echo "bench-aa: ten runs, best on an otherwise idle machine"
 	@$(BIN)/python benchmarks/aa.py $(AA_ARGS)
 
 claims: $(INSTALLED)

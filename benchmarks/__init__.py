@@ -1,1 +1,1 @@
-"""Programs that prove what the driver claims of itself: its speed, its clock, its size. None is part of the product."""
+"""Programs that measure the driver: its speed, its accuracy, its capacity. None of them is part of the product."""

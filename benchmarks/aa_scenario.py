@@ -1,6 +1,6 @@
-"""A quiet experiment, for comparisons of a build with itself: two designs whose time is emulated.
+"""An experiment with little noise, for comparisons of a build with itself: two designs with emulated service times.
 
-``AA_SERVICE_TIME`` slows the second design down, ``AA_BUGS`` is what the first one's memory does wrong.
+``AA_SERVICE_TIME`` slows down the second design, ``AA_BUGS`` sets the faults in the memory of the first.
 """
 
 import os
@@ -11,7 +11,7 @@ from harness import Balancing, BuiltIn, Client, Design, Request, Scenario, Sessi
 
 
 class Shopper(SessionUser):
-    """Writes, and reads what was written, as fast as it is answered."""
+    """Writes, and reads what was written, without pauses."""
 
     wait_time = constant(0)
 

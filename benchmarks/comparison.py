@@ -1,8 +1,8 @@
-"""Drivers side by side: rounds in turns, one meter for all, the best round of each.
+"""Compares drivers: they run in alternating rounds, are measured in the same way, and the best rounds count.
 
-The meter is the server's: how many replies the kernel saw nginx write between two moments, and the CPU time that the
-driver spent meanwhile. The order alternates. Work of others on the machine can only slow a round, never speed it up, so
-the figures compared are each driver's best.
+The server is what is measured: how many responses the kernel saw nginx write between two moments, and the CPU time
+that the driver used in between. The order of the drivers alternates. Other work on the machine can only slow down a
+round, never speed it up, so the best round of each driver is compared.
 """
 
 import asyncio
@@ -15,27 +15,29 @@ from rich.console import Console
 
 from benchmarks.cores import two_cores
 from benchmarks.drivers import FAST_HTTP, OURS, PEERS, WRK, Ours, Peer, Trial
-from benchmarks.fixed import FixedReply, fixed_reply
+from benchmarks.fixed import FixedResponse, fixed_response
+from benchmarks.probes import cpu_seconds
 from harness.cluster.supervisor import Supervisor, start_supervisor
 from harness.common.errors import UntrustedError
+from harness.common.waiting import wait_until
 
 FEW, MANY = 32, 1000
-#: Ours divided by theirs: below these the comparison fails.
+#: Requests per second of the harness divided by those of the other driver; the comparison fails below them.
 FLOORS = {"fasthttp_ratio": 10.0, "wrk_ratio": 0.6, "wrk_1000_ratio": 0.5}
-#: The same of the CPU time a request, medians of rounds: what else a machine does hardly changes it, so it can be held
-#: anywhere. These tell a driver that has become slower, not how fast it is where nothing disturbs it.
+#: CPU time per request of the other driver divided by that of the harness, medians of rounds. Other work on the machine
+#: hardly changes CPU time, so these hold anywhere. They detect a driver that became slower, but not its top speed.
 CI_FLOORS = {"fasthttp_cpu_ratio": 6.0, "wrk_cpu_ratio": 0.4}
-WARM_S = 1.0
-BEGUN_S = 30.0
+WARMUP_S = 1.0
+START_TIMEOUT_S = 30.0
 
 
 @dataclass(frozen=True)
-class Measured:
+class Round:
     """One round of one driver."""
 
-    rate: float  # replies a second
-    cpu_us: float  # of the driver, a reply
-    memory: int  # bytes resident
+    rate: float  # responses per second
+    cpu_us: float  # of the driver, per response
+    memory: int  # resident bytes
 
 
 @dataclass
@@ -44,69 +46,61 @@ class Entry:
 
     driver: Ours | Peer
     connections: int
-    rounds: list[Measured] = field(default_factory=list)
+    rounds: list[Round] = field(default_factory=list)
 
     @property
     def name(self) -> str:
-        """What it is called in the table."""
+        """The name in the table."""
         return self.driver.name
 
     @property
     def best(self) -> float:
-        """Replies a second in its best round."""
-        return max(one.rate for one in self.rounds)
+        """Responses per second in the best round."""
+        return max(measured.rate for measured in self.rounds)
 
     @property
     def median(self) -> float:
-        """Replies a second in the middle one of its rounds."""
-        return statistics.median(one.rate for one in self.rounds)
+        """Responses per second in the median round."""
+        return statistics.median(measured.rate for measured in self.rounds)
 
     @property
     def cpu_median(self) -> float:
-        """CPU time a reply, in the middle one of its rounds."""
-        return statistics.median(one.cpu_us for one in self.rounds)
+        """CPU time per response in the median round, in microseconds."""
+        return statistics.median(measured.cpu_us for measured in self.rounds)
 
     @property
     def cpu_us(self) -> float:
-        """CPU time a reply, in the round where it was least."""
-        return min(one.cpu_us for one in self.rounds)
+        """The least CPU time per response of all rounds, in microseconds."""
+        return min(measured.cpu_us for measured in self.rounds)
 
 
-async def measure(entry: Entry, server: FixedReply, trial: Trial, supervisor: Supervisor, seconds: float) -> Measured:
-    """One round.
+async def measure(entry: Entry, server: FixedResponse, trial: Trial, supervisor: Supervisor, seconds: float) -> Round:
+    """Measure one round.
 
     Raises:
         UntrustedError: the driver sends nothing, or ends before it was measured.
     """
-    async with entry.driver.running(trial, supervisor) as pid:
-        await _begun(server, entry.name, trial)
-        await asyncio.sleep(WARM_S)
+    async with entry.driver.start(trial, supervisor) as pid:
+        await _wait_for_requests(server, entry.name, trial)
+        await asyncio.sleep(WARMUP_S)
         process = psutil.Process(pid)
-        cpu, count = _cpu_s(process), server.count()
+        cpu, count = cpu_seconds(process), server.count()
         await asyncio.sleep(seconds)
-        later, used = server.count(), _cpu_s(process) - cpu
-        replies = later.replies - count.replies
-        if replies < seconds:
-            raise UntrustedError(f"{entry.name} stopped sending", f"its log is {trial.scratch}")
-        return Measured(later.rate(count), used / replies * 1e6, process.memory_info().rss)
+        later, used = server.count(), cpu_seconds(process) - cpu
+        responses = later.responses - count.responses
+        if responses < seconds:
+            raise UntrustedError(f"{entry.name} stopped sending", f"its log is in {trial.scratch}")
+        return Round(later.rate(count), used / responses * 1e6, process.memory_info().rss)
 
 
-async def _begun(server: FixedReply, name: str, trial: Trial) -> None:
-    first = server.count().replies
-    for _ in range(round(BEGUN_S / 0.05)):
-        await asyncio.sleep(0.05)
-        if server.count().replies > first:
-            return
-    raise UntrustedError(f"{name} has sent nothing for {BEGUN_S:g} s", f"its log is in {trial.scratch}")
-
-
-def _cpu_s(process: psutil.Process) -> float:
-    times = process.cpu_times()
-    return float(times.user + times.system)
+async def _wait_for_requests(server: FixedResponse, name: str, trial: Trial) -> None:
+    first = server.count().responses
+    if not await wait_until(lambda: server.count().responses > first, START_TIMEOUT_S, 0.05):
+        raise UntrustedError(f"{name} has sent nothing for {START_TIMEOUT_S:g} s", f"its log is in {trial.scratch}")
 
 
 class Comparison:
-    """The entries, measured round by round."""
+    """The entries of the comparison, measured in rounds."""
 
     def __init__(
         self, entries: Sequence[Entry], seconds: float, console: Console, floors: Mapping[str, float] = FLOORS
@@ -116,48 +110,53 @@ class Comparison:
         self._seconds = seconds
         self._console = console
 
-    async def rounds(self, number: int, most: int) -> None:
-        """So many rounds; as long as a floor does not hold, more of them up to ``most``."""
+    async def measure_rounds(self, rounds: int, max_rounds: int) -> None:
+        """Measure ``rounds`` rounds, and more up to ``max_rounds`` while a floor does not hold."""
         server_core, core = two_cores()
-        async with start_supervisor("bench-driver", {}) as supervisor, fixed_reply(supervisor, server_core) as server:
-            nth = 0
-            while nth < number or (nth < most and self.broken()):
-                for entry in self.entries if nth % 2 == 0 else reversed(self.entries):
+        async with (
+            start_supervisor("bench-driver", {}) as supervisor,
+            fixed_response(supervisor, server_core) as server,
+        ):
+            count = 0
+            while count < rounds or (count < max_rounds and self.broken()):
+                for entry in self.entries if count % 2 == 0 else reversed(self.entries):
                     trial = Trial(server.url, entry.connections, core, supervisor.scratch)
                     entry.rounds.append(await measure(entry, server, trial, supervisor, self._seconds))
-                    self._tell(nth, entry)
-                nth += 1
+                    self._print_round(count, entry)
+                count += 1
 
-    def _tell(self, nth: int, entry: Entry) -> None:
+    def _print_round(self, index: int, entry: Entry) -> None:
         last = entry.rounds[-1]
         self._console.print(
-            f"round {nth + 1}: {entry.name}, {entry.connections} connections: {last.rate:,.0f}/s, "
-            f"{last.cpu_us:.1f} us of CPU each"
+            f"round {index + 1}: {entry.name}, {entry.connections} connections: {last.rate:,.0f} requests per second, "
+            f"{last.cpu_us:.1f} us of CPU per request"
         )
 
     def entry(self, name: str, connections: int) -> Entry | None:
-        """The line of a driver, where there is one."""
+        """The entry of a driver, if there is one."""
         return next((e for e in self.entries if (e.name, e.connections) == (name, connections)), None)
 
     def ratio(self, name: str, connections: int) -> float | None:
-        """Ours to theirs, each in its best round."""
+        """Requests per second of the harness divided by those of another driver, each in its best round."""
         ours, theirs = self.entry(OURS, connections), self.entry(name, connections)
         return round(ours.best / theirs.best, 3) if ours and theirs else None
 
     def cpu_ratio(self, name: str, connections: int) -> float | None:
-        """Their CPU time a request to ours."""
+        """CPU time per request of another driver divided by that of the harness, medians of rounds."""
         ours, theirs = self.entry(OURS, connections), self.entry(name, connections)
         return round(theirs.cpu_median / ours.cpu_median, 3) if ours and theirs else None
 
     def broken(self) -> list[str]:
-        """The floors that do not hold."""
-        told = self.figures()
+        """A line for each floor that does not hold."""
+        figures = self.figures()
         return [
-            f"{key} is {told[key]}, below {floor}" for key, floor in self._floors.items() if _below(told[key], floor)
+            f"{key} is {figures[key]}, below {floor}"
+            for key, floor in self._floors.items()
+            if _is_below(figures[key], floor)
         ]
 
     def figures(self) -> dict[str, float | int | None]:
-        """What the last line says."""
+        """The JSON object of the last line."""
         ours, many = self.entry(OURS, FEW), self.entry(OURS, MANY)
         ratios = {f"{peer.key}_ratio": self.ratio(peer.name, FEW) for peer in PEERS}
         return {
@@ -174,13 +173,15 @@ class Comparison:
         }
 
 
-def _below(ratio: float | None, floor: float) -> bool:
+def _is_below(ratio: float | None, floor: float) -> bool:
     return ratio is not None and ratio < floor
 
 
 def _bytes_per_session(few: Entry | None, many: Entry | None) -> int | None:
-    """What each further session costs in resident memory."""
+    """Resident memory per additional session."""
     if few is None or many is None:
         return None
-    more = statistics.median(one.memory for one in many.rounds) - statistics.median(one.memory for one in few.rounds)
+    more = statistics.median(measured.memory for measured in many.rounds) - statistics.median(
+        measured.memory for measured in few.rounds
+    )
     return round(more / (many.connections - few.connections))

@@ -1,4 +1,4 @@
-"""Which cores a benchmark has."""
+"""The cores of a benchmark."""
 
 import os
 
@@ -9,9 +9,11 @@ def two_cores() -> tuple[int, int]:
     """A core for the server and one for the driver.
 
     Raises:
-        EnvironmentLacksError: there is one only.
+        EnvironmentLacksError: there is only one.
     """
     cores = sorted(os.sched_getaffinity(0))
     if len(cores) < 2:
-        raise EnvironmentLacksError("the server and the driver need a core each", "run it where there are two")
+        raise EnvironmentLacksError(
+            "the server and the driver need one core each", "run it on a machine with two cores"
+        )
     return cores[-1], cores[0]

@@ -1,6 +1,6 @@
-"""How fast the driver is beside others: one core for the driver, a fixed reply from nginx on another.
+"""Compares the speed of the driver with others: one core for the driver, a fixed response from nginx on another.
 
-Prints a table, and as its last line one JSON object; exit code 1 where a floor does not hold. ``--docs`` writes the
+Prints a table, and one JSON object as its last line; exit code 1 if a floor does not hold. ``--docs`` writes the
 result and its chart into docs/.
 
     python -m benchmarks.driver [--quick | --ci] [--rounds N] [--seconds S] [--docs]
@@ -30,38 +30,38 @@ BEGIN, END = "<!-- bench-driver: begin -->", "<!-- bench-driver: end -->"
 
 
 @dataclass(frozen=True)
-class Form:
-    """What is compared for how long; where a floor does not hold there may be ``at_most`` so many times the rounds."""
+class Variant:
+    """What is compared, and how long. While a floor does not hold, up to ``max_factor`` times ``rounds`` are run."""
 
     peers: Sequence[Peer]
     connections: Sequence[int]
     rounds: int
     seconds: float
-    at_most: int
+    max_factor: int
     floors: Mapping[str, float] = field(default_factory=lambda: FLOORS)
 
 
-_WHOLE = Form(PEERS, (FEW, MANY), 5, 3.0, 1)
-_QUICK = Form((FAST_HTTP, WRK), (FEW, MANY), 3, 1.5, 3)
-_CI = Form((FAST_HTTP, WRK), (FEW,), 3, 1.0, 2, CI_FLOORS)
+_FULL = Variant(PEERS, (FEW, MANY), 5, 3.0, 1)
+_QUICK = Variant((FAST_HTTP, WRK), (FEW, MANY), 3, 1.5, 3)
+_CI = Variant((FAST_HTTP, WRK), (FEW,), 3, 1.0, 2, CI_FLOORS)
 
 
 def main() -> int:
-    """The command; its exit code."""
-    asked = _parser().parse_args()
+    """Run the command; returns its exit code."""
+    arguments = _parser().parse_args()
     console = Console(stderr=True)
-    form = _CI if asked.ci else _QUICK if asked.quick else _WHOLE
-    comparison = Comparison(_entries(form), asked.seconds or form.seconds, console, form.floors)
-    rounds = asked.rounds or form.rounds
+    variant = _CI if arguments.ci else _QUICK if arguments.quick else _FULL
+    comparison = Comparison(_entries(variant), arguments.seconds or variant.seconds, console, variant.floors)
+    rounds = arguments.rounds or variant.rounds
     try:
-        asyncio.run(comparison.rounds(rounds, rounds * form.at_most))
+        asyncio.run(comparison.measure_rounds(rounds, rounds * variant.max_factor))
     except HarnessError as problem:
         console.print(f"bench-driver: {problem.message}\n  {problem.hint}", markup=False)
         return problem.code
     Console().print(_table(comparison))
     for broken in comparison.broken():
         console.print(f"bench-driver: {broken}")
-    if asked.docs:
+    if arguments.docs:
         _write_docs(comparison)
     print(json.dumps(comparison.figures()))
     return 1 if comparison.broken() else 0
@@ -69,21 +69,21 @@ def main() -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="bench-driver", description=__doc__.partition("\n")[0])
-    parser.add_argument("--quick", action="store_true", help="only what the floors speak of, in short rounds")
+    parser.add_argument("--quick", action="store_true", help="only the drivers that have floors, in short rounds")
     parser.add_argument(
-        "--ci", action="store_true", help="under a minute: only the CPU time a request is held to floors"
+        "--ci", action="store_true", help="takes less than a minute: floors apply to the CPU time per request only"
     )
-    parser.add_argument("--rounds", type=int, help="of every driver (5; --quick and --ci: 3)")
-    parser.add_argument("--seconds", type=float, help="measured in each round (3; --quick: 1.5; --ci: 1)")
-    parser.add_argument("--docs", action="store_true", help="write docs/driver.md and its chart anew")
+    parser.add_argument("--rounds", type=int, help="rounds of every driver (5; --quick and --ci: 3)")
+    parser.add_argument("--seconds", type=float, help="measured seconds of each round (3; --quick: 1.5; --ci: 1)")
+    parser.add_argument("--docs", action="store_true", help="update docs/driver.md and its chart")
     return parser
 
 
-def _entries(form: Form) -> list[Entry]:
-    """What is compared: every driver that is there, and of many connections ours and wrk."""
-    drivers: list[Ours | Peer] = [Ours(), *(peer for peer in form.peers if peer.there)]
-    both = [driver for driver in drivers if driver.name in (OURS, WRK.name)]
-    return [Entry(driver, n) for n in form.connections for driver in (drivers if n == FEW else both)]
+def _entries(variant: Variant) -> list[Entry]:
+    """Every installed driver with few connections, and the harness and wrk also with many."""
+    drivers: list[Ours | Peer] = [Ours(), *(peer for peer in variant.peers if peer.is_installed)]
+    scalable = [driver for driver in drivers if driver.name in (OURS, WRK.name)]
+    return [Entry(driver, count) for count in variant.connections for driver in (drivers if count == FEW else scalable)]
 
 
 def _rows(comparison: Comparison) -> list[tuple[str, ...]]:
@@ -95,51 +95,52 @@ def _rows(comparison: Comparison) -> list[tuple[str, ...]]:
     return rows
 
 
-_COLUMNS = ("driver", "connections", "requests/s, best", "median", "CPU us a request", "harness / it")
+_COLUMNS = ("driver", "connections", "requests per second, best", "median", "CPU us per request", "harness / driver")
 
 
 def _table(comparison: Comparison) -> Table:
-    table = Table(title="One core for the driver, nginx's fixed reply from another", title_justify="left")
+    table = Table(title="One core for the driver, a fixed response from nginx on another", title_justify="left")
     for index, column in enumerate(_COLUMNS):
         table.add_column(column, justify="right" if index else "left")
     for row in _rows(comparison):
         table.add_row(*row)
-    missing = [f"{peer.name} ({peer.install})" for peer in PEERS if not peer.there]
-    table.caption = f"not on this machine: {', '.join(missing)}" if missing else None
+    missing = [f"{peer.name} ({peer.install})" for peer in PEERS if not peer.is_installed]
+    table.caption = f"not installed: {', '.join(missing)}" if missing else None
     return table
 
 
 def _write_docs(comparison: Comparison) -> None:
-    _chart(comparison, DOCS / "driver.svg")
+    _draw_chart(comparison, DOCS / "driver.svg")
     page = DOCS / "driver.md"
     before, _, rest = page.read_text().partition(BEGIN)
-    page.write_text(f"{before}{BEGIN}\n\n{_result(comparison)}\n{END}{rest.partition(END)[2]}")
+    page.write_text(f"{before}{BEGIN}\n\n{_markdown(comparison)}\n{END}{rest.partition(END)[2]}")
 
 
-def _result(comparison: Comparison) -> str:
+def _markdown(comparison: Comparison) -> str:
     """The result as Markdown."""
-    where, what = environment(), versions()
-    told = comparison.figures()
+    machine, packages = environment(), versions()
+    figures = comparison.figures()
     lines = [
-        f"{datetime.now(UTC):%Y-%m-%d}, {where['cpu']}, {where['cores']} cores, {where['kernel']}, "
-        f"Python {where['python']}, Locust {what.get('locust')}; {told['rounds']} rounds of {told['seconds']:g} s.",
+        f"{datetime.now(UTC):%Y-%m-%d}, {machine['cpu']}, {machine['cores']} cores, {machine['kernel']}, "
+        f"Python {machine['python']}, Locust {packages.get('locust')}; "
+        f"{figures['rounds']} rounds of {figures['seconds']:g} s.",
         "",
         "| " + " | ".join(_COLUMNS) + " |",
         "| --- |" + " ---: |" * (len(_COLUMNS) - 1),
         *("| " + " | ".join(row) + " |" for row in _rows(comparison)),
         "",
         "```json",
-        json.dumps(told, indent=1),
+        json.dumps(figures, indent=1),
         "```",
         "",
-        "![Requests a second of every driver](driver.svg)",
+        "![Requests per second of every driver](driver.svg)",
         "",
     ]
     return "\n".join(lines)
 
 
-def _chart(comparison: Comparison, path: Path) -> None:
-    """Bars of the best round, a mark at the median, by 32 connections."""
+def _draw_chart(comparison: Comparison, path: Path) -> None:
+    """A bar for the best round of each driver with 32 connections, and a mark at its median round."""
     matplotlib.rcParams.update({"svg.hashsalt": "driver", "svg.fonttype": "none"})
     entries = sorted((e for e in comparison.entries if e.connections == FEW), key=lambda entry: entry.best)
     figure = Figure(figsize=(8, 0.42 * len(entries) + 1.2), layout="constrained")
@@ -148,7 +149,7 @@ def _chart(comparison: Comparison, path: Path) -> None:
     bars = axes.barh([entry.name for entry in entries], [entry.best for entry in entries], color=colors)
     axes.bar_label(bars, [f"{entry.best:,.0f}" for entry in entries], padding=4)
     axes.plot([entry.median for entry in entries], range(len(entries)), "k|", markersize=12, label="median round")
-    axes.set_xlabel(f"requests a second, {FEW} connections, best round")
+    axes.set_xlabel(f"requests per second, {FEW} connections, best round")
     axes.spines[["top", "right"]].set_visible(False)
     axes.margins(x=0.12)
     axes.legend(frameon=False, loc="lower right")

@@ -1,4 +1,4 @@
-"""The drivers that are compared: how each is started, on one core, to ask as fast as it can."""
+"""The drivers that are compared, and how to start each on one core to send as fast as it can."""
 
 import shutil
 import sys
@@ -17,13 +17,13 @@ from harness.scenario.workload import Sessions
 
 USERS = Path(__file__).with_name("users")
 OURS = "harness"
-#: Longer than any of them is measured; each is ended when that is done.
-_LONG_S = 120
+#: Longer than any measurement; each driver is stopped after its measurement.
+_MAX_DURATION_S = 120
 
 
 @dataclass(frozen=True)
 class Trial:
-    """One driver against one server: what to ask, by how many connections, from which core."""
+    """One driver against one server: the URL, the number of connections, and the core of the driver."""
 
     url: str
     connections: int
@@ -38,7 +38,7 @@ class Trial:
 
 @dataclass(frozen=True)
 class Peer:
-    """A driver of somebody else's. ``argv`` makes its command of a trial; ``install`` is the line that installs it."""
+    """Another driver. ``argv`` returns its arguments for a trial; ``install`` is the command that installs it."""
 
     name: str
     program: str
@@ -47,18 +47,18 @@ class Peer:
 
     @property
     def key(self) -> str:
-        """Its name in the figures."""
-        own = {FAST_HTTP.name: "fasthttp", FAST_HTTP_CHECKED.name: "fasthttp_checked", HTTP.name: "http"}
-        return own.get(self.name, self.name)
+        """Its name in the JSON object."""
+        keys = {FAST_HTTP.name: "fasthttp", FAST_HTTP_CHECKED.name: "fasthttp_checked", HTTP.name: "http"}
+        return keys.get(self.name, self.name)
 
     @property
-    def there(self) -> bool:
-        """Whether this machine has it."""
+    def is_installed(self) -> bool:
+        """Whether it is installed on this machine."""
         return shutil.which(self.program) is not None
 
     @asynccontextmanager
-    async def running(self, trial: Trial, supervisor: Supervisor) -> AsyncIterator[int]:
-        """The driver for the length of a scope, as its pid."""
+    async def start(self, trial: Trial, supervisor: Supervisor) -> AsyncIterator[int]:
+        """Run the driver for the length of a scope; yields its pid."""
         argv = (shutil.which(self.program) or self.program, *self.argv(trial))
         env = {"GOMAXPROCS": "1", "TARGET": trial.url}
         log = trial.scratch / f"{self.name}.log"
@@ -70,16 +70,16 @@ class Peer:
 
 
 class Ours:
-    """The harness's own driver as every run uses it: in Locust, judging each reply, writing each record."""
+    """The driver of the harness, as in every run: inside Locust, judging every response and recording every request."""
 
     name = OURS
-    there = True
+    is_installed = True
     install = ""
 
     @asynccontextmanager
-    async def running(self, trial: Trial, supervisor: Supervisor) -> AsyncIterator[int]:
-        """The load process for the length of a scope, as its pid."""
-        load = Sessions(concurrent=trial.connections, duration=f"{_LONG_S}s", warmup="0s")
+    async def start(self, trial: Trial, supervisor: Supervisor) -> AsyncIterator[int]:
+        """Run the load process for the length of a scope; yields its pid."""
+        load = Sessions(concurrent=trial.connections, duration=f"{_MAX_DURATION_S}s", warmup="0s")
         arm = Arm(Design("fixed", BuiltIn("echo", state="none")), "control", load, ())
         spool, log = trial.scratch / "spool", trial.scratch / "harness.log"
         shutil.rmtree(spool, ignore_errors=True)
@@ -104,11 +104,11 @@ def _vegeta(trial: Trial) -> tuple[str, ...]:
     targets, workers = trial.scratch / "vegeta.targets", str(trial.connections)
     targets.write_text(f"GET {trial.url}\n")
     rate = ("-rate", "0", "-workers", workers, "-max-workers", workers)
-    return ("attack", "-targets", str(targets), *rate, "-duration", f"{_LONG_S}s", "-output", "/dev/null")
+    return ("attack", "-targets", str(targets), *rate, "-duration", f"{_MAX_DURATION_S}s", "-output", "/dev/null")
 
 
 def _k6(trial: Trial) -> tuple[str, ...]:
-    length = ("--vus", str(trial.connections), "--duration", f"{_LONG_S}s")
+    length = ("--vus", str(trial.connections), "--duration", f"{_MAX_DURATION_S}s")
     return ("run", "-q", "--no-usage-report", *length, str(USERS / "k6.js"))
 
 
@@ -117,12 +117,14 @@ FAST_HTTP_CHECKED = Peer(
     "FastHttpUser that checks and records", sys.executable, _locust("fast_http_checked.py"), "pip install locust"
 )
 HTTP = Peer("HttpUser", sys.executable, _locust("http.py"), "pip install locust")
-WRK = Peer("wrk", "wrk", lambda t: ("-t1", f"-c{t.connections}", f"-d{_LONG_S}s", t.url), "apt-get install wrk")
-HEY = Peer("hey", "hey", lambda t: ("-z", f"{_LONG_S}s", "-c", f"{t.connections}", t.url), "apt-get install hey")
+WRK = Peer("wrk", "wrk", lambda t: ("-t1", f"-c{t.connections}", f"-d{_MAX_DURATION_S}s", t.url), "apt-get install wrk")
+HEY = Peer(
+    "hey", "hey", lambda t: ("-z", f"{_MAX_DURATION_S}s", "-c", f"{t.connections}", t.url), "apt-get install hey"
+)
 AB = Peer(
     "ab",
     "ab",
-    lambda t: ("-k", "-t", f"{_LONG_S}", "-n", "20000000", "-c", f"{t.connections}", t.url),
+    lambda t: ("-k", "-t", f"{_MAX_DURATION_S}", "-n", "20000000", "-c", f"{t.connections}", t.url),
     "apt-get install apache2-utils",
 )
 K6 = Peer("k6", "k6", _k6, "go install go.k6.io/k6@latest")
@@ -130,13 +132,13 @@ VEGETA = Peer("vegeta", "vegeta", _vegeta, "go install github.com/tsenart/vegeta
 OHA = Peer(
     "oha",
     "oha",
-    lambda t: ("--no-tui", "-z", f"{_LONG_S}s", "-c", f"{t.connections}", t.url),
+    lambda t: ("--no-tui", "-z", f"{_MAX_DURATION_S}s", "-c", f"{t.connections}", t.url),
     "cargo install oha",
 )
 WRK2 = Peer(
     "wrk2",
     "wrk2",
-    lambda t: ("-t1", f"-c{t.connections}", f"-d{_LONG_S}s", "-R1000000", t.url),
-    "built from its source, and named wrk2",
+    lambda t: ("-t1", f"-c{t.connections}", f"-d{_MAX_DURATION_S}s", "-R1000000", t.url),
+    "build it from source and name it wrk2",
 )
 PEERS = (FAST_HTTP, FAST_HTTP_CHECKED, HTTP, WRK, HEY, AB, K6, VEGETA, OHA, WRK2)

@@ -1,6 +1,5 @@
-"""nginx with one fixed reply, and its own count of what it answered: the same meter for every driver."""
+"""nginx with one fixed response, and the count of its responses: the same measurement for every driver."""
 
-import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -8,12 +7,13 @@ from dataclasses import dataclass
 
 import psutil
 
+from benchmarks.probes import is_listening
 from harness.cluster.balancers import nginx
 from harness.cluster.balancers.launch import wait_for_process
 from harness.cluster.supervisor import ProcessSpec, Supervisor
 from harness.common.ports import LOOPBACK, Reservation
 
-#: One session nobody has written to, of whoever asks: what the ledgers expect, so that looking is all their work.
+#: A session without writes, owned by the user of the request: what the ledgers expect, so they only have to check it.
 BODY = (
     '{"session":{"birth":"9f86d081884c7d65","owner":"$http_x_user","count":0,"last":"","digest":"0000000000000000"},'
     '"items":[]}'
@@ -46,35 +46,25 @@ http {{
 
 @dataclass(frozen=True)
 class Count:
-    """How many replies nginx had written at a time (ns, CLOCK_MONOTONIC)."""
+    """How many responses nginx had written at ``t_ns`` (CLOCK_MONOTONIC)."""
 
-    replies: int
+    responses: int
     t_ns: int
 
     def rate(self, earlier: "Count") -> float:
-        """Replies a second since."""
-        return (self.replies - earlier.replies) / (self.t_ns - earlier.t_ns) * 1e9
+        """Responses per second since an earlier count."""
+        return (self.responses - earlier.responses) / (self.t_ns - earlier.t_ns) * 1e9
 
 
-class FixedReply:
+class FixedResponse:
     """A running nginx."""
 
     def __init__(self, port: int, pid: int) -> None:
         self.url = f"http://{LOOPBACK}:{port}/cart"
-        self._address = (LOOPBACK, port)
         self._pid = pid
 
-    async def answers(self) -> bool:
-        """Whether it is up."""
-        try:
-            _, writer = await asyncio.open_connection(*self._address)
-        except OSError:
-            return False
-        writer.close()
-        return True
-
     def count(self) -> Count:
-        """By the kernel's own account: nginx writes each reply with one call, and only those."""
+        """Count the write calls, as the kernel does: nginx writes each response with one call, and nothing else."""
         written = 0
         for worker in psutil.Process(self._pid).children():
             written += int(worker.io_counters().write_count)
@@ -82,22 +72,24 @@ class FixedReply:
 
 
 @asynccontextmanager
-async def fixed_reply(supervisor: Supervisor, core: int) -> AsyncIterator[FixedReply]:
-    """An nginx of one worker on one core, for the length of a scope.
+async def fixed_response(supervisor: Supervisor, core: int) -> AsyncIterator[FixedResponse]:
+    """Run an nginx with one worker on one core, for the length of a scope.
 
     Raises:
-        EnvironmentLacksError: there is no nginx.
-        HarnessError: it does not come up.
+        EnvironmentLacksError: nginx is not installed.
+        HarnessError: it does not start.
     """
     home = supervisor.scratch / "fixed"
     (home / "temp").mkdir(parents=True)
-    with Reservation() as held:
+    with Reservation() as reservation:
         config = home / "nginx.conf"
-        config.write_text(_CONFIG.format(host=LOOPBACK, port=held.port, body=BODY))
+        config.write_text(_CONFIG.format(host=LOOPBACK, port=reservation.port, body=BODY))
         argv = (str(nginx.binary()), "-e", "stderr", "-p", str(home), "-c", str(config))
         child = await supervisor.spawn(ProcessSpec("nginx", "balancer", argv, home / "nginx.log", cpus=(core,)))
-        server = FixedReply(held.port, child.pid)
-        await wait_for_process(server.answers, child, f"nginx to listen on port {held.port}")
+        server = FixedResponse(reservation.port, child.pid)
+        await wait_for_process(
+            lambda: is_listening(reservation.port), child, f"nginx to listen on port {reservation.port}"
+        )
         try:
             yield server
         finally:

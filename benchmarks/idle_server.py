@@ -1,4 +1,4 @@
-"""A server for very many connections that are mostly idle: one process, one epoll, one fixed reply.
+"""A server for very many connections that are mostly idle: one process, one epoll, one fixed response.
 
 python -m benchmarks.idle_server PORT BODY
 """
@@ -13,8 +13,8 @@ from harness.common.ports import LOOPBACK
 
 
 def serve(port: int, body: bytes) -> NoReturn:
-    """Answer every request with the body."""
-    reply = b"HTTP/1.1 200 OK\r\nX-Replica: r0\r\nX-Boot: b0\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
+    """Answer every request with ``body``, forever."""
+    response = b"HTTP/1.1 200 OK\r\nX-Replica: r0\r\nX-Boot: b0\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
     listener = socket.create_server((LOOPBACK, port), backlog=65535, reuse_port=True)
     listener.setblocking(False)
     epoll, connections = select.epoll(), {}
@@ -29,12 +29,12 @@ def serve(port: int, body: bytes) -> NoReturn:
                 epoll.register(connection, select.EPOLLIN)
                 continue
             try:
-                asked = connections[fd].recv(4096)
-                if asked:
-                    connections[fd].send(reply)
+                request = connections[fd].recv(4096)
+                if request:
+                    connections[fd].send(response)
             except OSError:
-                asked = b""
-            if not asked:
+                request = b""
+            if not request:
                 connections.pop(fd).close()
 
 

@@ -1,4 +1,4 @@
-"""One server and its queue, first come first served, exactly: what the truth server obeys and what is simulated."""
+"""An exact model of a first-come, first-served queue with one server, for the truth server and the simulation."""
 
 import math
 import random
@@ -10,60 +10,60 @@ MS = 1_000_000
 
 @dataclass(frozen=True)
 class Stalls:
-    """The server stands still for ``length`` ns at every ``every`` ns from ``origin`` on (CLOCK_MONOTONIC)."""
+    """The server stalls for ``length`` ns once per ``period`` ns, starting at ``origin`` (CLOCK_MONOTONIC, ns)."""
 
     origin: int = 0
-    every: int = 0
+    period: int = 0
     length: int = 0
 
     def end_of(self, t: int) -> int:
-        """``t``, or the end of the stall that it lies in."""
+        """``t``, or the end of the stall that contains it."""
         begin = self._begin_at_or_before(t)
         return begin + self.length if begin is not None and t < begin + self.length else t
 
-    def delayed(self, begin: int, end: int) -> int:
-        """When work is done that begins at ``begin`` (in no stall) and would be done at ``end``."""
+    def delay(self, begin: int, end: int) -> int:
+        """The end of work that begins at ``begin`` (outside a stall) and would end at ``end`` without stalls."""
         if not self.length:
             return end
-        following = self.origin + self.every * max(0, math.ceil((begin - self.origin) / self.every))
-        while following < end:
+        next_stall = self.origin + self.period * max(0, math.ceil((begin - self.origin) / self.period))
+        while next_stall < end:
             end += self.length
-            following += self.every
+            next_stall += self.period
         return end
 
     def _begin_at_or_before(self, t: int) -> int | None:
         if not self.length or t < self.origin:
             return None
-        return t - (t - self.origin) % self.every
+        return t - (t - self.origin) % self.period
 
 
 class Queue:
-    """Serves one after the other; times in ns."""
+    """Serves one request after another; times are in ns."""
 
     def __init__(self, stalls: Stalls = Stalls()) -> None:
         self._stalls = stalls
-        self._free = 0
+        self._free_at = 0
 
     def finish(self, arrival: int, service: int) -> int:
-        """When the next request, which arrives then and takes so long, is done."""
-        begin = self._stalls.end_of(max(arrival, self._free))
-        self._free = self._stalls.delayed(begin, begin + service)
-        return self._free
+        """Serve the next request; returns when its service ends."""
+        begin = self._stalls.end_of(max(arrival, self._free_at))
+        self._free_at = self._stalls.delay(begin, begin + service)
+        return self._free_at
 
 
 def _constant(_: random.Random) -> float:
     return 2.0
 
 
-def _bimodal(chance: random.Random) -> float:
-    return 11.0 if chance.random() < 0.1 else 1.0
+def _bimodal(rng: random.Random) -> float:
+    return 11.0 if rng.random() < 0.1 else 1.0
 
 
-def _lognormal(chance: random.Random) -> float:
-    return chance.lognormvariate(math.log(2.0) - 0.5, 1.0)  # sigma 1; the mean is exp(mu + 1/2) = 2
+def _lognormal(rng: random.Random) -> float:
+    return rng.lognormvariate(math.log(2.0) - 0.5, 1.0)  # sigma 1; the mean is exp(mu + 1/2) = 2
 
 
-#: Service times in milliseconds; the mean of each is 2, so that one server's capacity is 500 a second.
+#: Service times in milliseconds; each mean is 2, so one server has a capacity of 500 requests per second.
 SERVICES: dict[str, Callable[[random.Random], float]] = {
     "constant": _constant,
     "bimodal": _bimodal,
@@ -73,11 +73,11 @@ CAPACITY = 500.0
 
 
 class Service:
-    """The service times of a kind, in ns: the same sequence for the same seed."""
+    """The service times of a kind; the same seed gives the same sequence."""
 
     def __init__(self, kind: str, seed: int) -> None:
-        self._draw, self._chance = SERVICES[kind], random.Random(seed)
+        self._draw, self._rng = SERVICES[kind], random.Random(seed)
 
     def next(self) -> int:
-        """How long the next request takes."""
-        return round(self._draw(self._chance) * MS)
+        """The service time of the next request, in ns."""
+        return round(self._draw(self._rng) * MS)

@@ -1,11 +1,11 @@
-"""Ten million records in one run: what the recorder takes of memory, and what the report on them takes.
+"""The cost of ten million records in one run: the memory of the recorder, and the cost of the report.
 
-The records are packed, folded and spooled by the driver's own recorder, by an invented clock; then ``harness report``
-reads them. Each part is a process of its own, so that its memory is its own.
+The recorder of the driver packs, counts and spools the records with an artificial clock; then ``harness report`` reads
+them. Each part runs in a separate process, so that its memory can be measured.
 
     python -m benchmarks.records [--records 10000000] [--out DIR]
 
-Prints one JSON object as its last line; exit code 1 where a bound does not hold.
+Prints one JSON object as its last line; exit code 1 if a bound does not hold.
 """
 
 import argparse
@@ -32,132 +32,132 @@ from harness.scenario.loading import load
 SCENARIO = Path(__file__).with_name("users") / "records.py"
 SESSIONS = 2000
 DURATION_S = 500
-KILL_S, BACK_S = 200.0, 300.0
-MOST_RECORDER_BYTES, MOST_REPORT_BYTES, MOST_REPORT_S = 1e9, 3e9, 60.0
-MOST_PAGE_BYTES = 5e6
-_SECOND = 1_000_000_000
+KILL_S, RESTART_S = 200.0, 300.0
+MAX_RECORDER_BYTES, MAX_REPORT_BYTES, MAX_REPORT_S = 1e9, 3e9, 60.0
+MAX_PAGE_BYTES = 5e6
+_SECOND_NS = 1_000_000_000
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What a process took."""
+    """The cost of a process."""
 
     seconds: float
     memory_bytes: int
     code: int
 
 
-def cost_of(argv: list[str], log: Path) -> Cost:
-    """Run a program to its end."""
+def measure_process(argv: list[str], log: Path) -> Cost:
+    """Run a program to its end, and measure its cost."""
     begin = time.monotonic()
     with log.open("ab") as out:
         process = subprocess.Popen(argv, stdout=out, stderr=out)
-        _, status, used = os.wait4(process.pid, 0)
+        _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
-    return Cost(time.monotonic() - begin, used.ru_maxrss * 1024, process.returncode)
+    return Cost(time.monotonic() - begin, usage.ru_maxrss * 1024, process.returncode)
 
 
 def keep(files: ArmFiles) -> None:
-    """What the harness does when an arm has ended."""
+    """Write the files that the harness writes at the end of an arm."""
     facts = {"warmup": 2.0, "duration": float(DURATION_S), "complete": True, "driver": {}}
     files.keep(_events(), (), (), facts)
 
 
 def record(files: ArmFiles, records: int) -> None:
-    """What the driver does: record so many requests, and write its ledgers."""
-    from locust.stats import RequestStats  # noqa: PLC0415 - Locust patches what it finds: only in this process
+    """Record ``records`` requests and write the ledgers, as the driver does."""
+    from locust.stats import RequestStats  # noqa: PLC0415 - Locust patches modules: only in this process
 
-    from harness.load.recording.locust_stats import LocustStats  # noqa: PLC0415 - the same
+    from harness.load.recording.locust_stats import LocustStats  # noqa: PLC0415 - same reason
 
     files.create()
-    spool, counts = SpoolWriter(files.spool), LiveStats()
+    spool, stats = SpoolWriter(files.spool), LiveStats()
     names = StringTable(spool.write_name)
-    recorder = Recorder(spool.write, counts.add, LocustStats(RequestStats(), names).add)
-    kinds = [(names.intern("name", "POST /cart/add"), Method.POST), (names.intern("name", "GET /cart"), Method.GET)]
-    places = [(names.intern("replica", f"r{n}"), names.intern("boot", f"r{n}-1")) for n in range(3)]
-    step, snapshot_every = DURATION_S * _SECOND // records, records // (5 * DURATION_S)
+    recorder = Recorder(spool.write, stats.add, LocustStats(RequestStats(), names).add)
+    requests = [(names.intern("name", "POST /cart/add"), Method.POST), (names.intern("name", "GET /cart"), Method.GET)]
+    replicas = [(names.intern("replica", f"r{n}"), names.intern("boot", f"r{n}-1")) for n in range(3)]
+    step, snapshot_every = DURATION_S * _SECOND_NS // records, records // (5 * DURATION_S)
     for i in range(records):
         turn, session = divmod(i, SESSIONS)
         begin = i * step
-        replica, boot = places[_place(session, begin)]
-        name, method = kinds[turn & 1]
+        replica, boot = replicas[_replica_of(session, begin)]
+        name, method = requests[turn & 1]
         op = 0 if turn & 1 else (i * 0x9E3779B97F4A7C15 & 0xFFFFFFFFFFFFFFFF) | 1
         took = 300_000 + (i * 7919) % 2_000_000
         times = (begin, begin + 40_000, begin + took, begin + took)
         fixed = (Outcome.OK, 0, 1, 0, 0, 200, replica, boot)
         recorder.add(session + 1, session + 1, op, name, method, *fixed, *times, 210, 380)
         if i % snapshot_every == 0:
-            counts.snapshot(begin / _SECOND, i, SESSIONS, 0, 0)
+            stats.snapshot(begin / _SECOND_NS, i, SESSIONS, 0, 0)
     recorder.flush()
-    spool.write_ledgers([_ledger(session + 1).testimony() for session in range(SESSIONS)])
+    spool.write_ledgers([_ledger(session + 1).history() for session in range(SESSIONS)])
     spool.close()
 
 
-def _place(session: int, t: int) -> int:
-    """Which replica answers: its own, and another once that is dead."""
+def _replica_of(session: int, t: int) -> int:
+    """The replica that answers: the session's own, or another one after the kill."""
     own = session % 3
-    return (2 * (session % 2)) if own == 1 and t >= KILL_S * _SECOND else own
+    return (2 * (session % 2)) if own == 1 and t >= KILL_S * _SECOND_NS else own
 
 
 def _ledger(number: int) -> Ledger:
     ledger = Ledger(1, number, number, f"u{number}")
-    ledger.final(Outcome.OK, Tally("b", f"u{number}", 0, 0, 0), "r0-1", NO_TIME)
+    ledger.record_final_read(Outcome.OK, Tally("b", f"u{number}", 0, 0, 0), "r0-1", NO_TIME)
     return ledger
 
 
 def _events() -> list[Event]:
-    about = {"kind": "kill"}
+    details = {"kind": "kill"}
     return [
-        Event(KILL_S, "fault_commanded", "r1", about),
-        Event(KILL_S + 0.01, "fault_effective", "r1", {**about, "boot": "r1-1"}),
-        Event(BACK_S, "fault_healed", "r1", {**about, "boot": "r1-2"}),
+        Event(KILL_S, "fault_commanded", "r1", details),
+        Event(KILL_S + 0.01, "fault_effective", "r1", {**details, "boot": "r1-1"}),
+        Event(RESTART_S, "fault_healed", "r1", {**details, "boot": "r1-2"}),
     ]
 
 
 def main() -> int:
-    """The command; its exit code."""
+    """Run the command; returns its exit code."""
     parser = argparse.ArgumentParser(prog="bench-records", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--records", type=int, default=10_000_000)
-    parser.add_argument("--out", type=Path, help="keep the run there")
-    parser.add_argument("--part", nargs=2, help=argparse.SUPPRESS)  # what is measured from outside
-    asked = parser.parse_args()
-    if asked.part:
-        part, run = asked.part
-        files = Run.open(Path(run)).arm("sticky", "fault")
-        record(files, asked.records) if part == "record" else keep(files)
+    parser.add_argument("--out", type=Path, help="directory in which to keep the run")
+    parser.add_argument("--part", nargs=2, help=argparse.SUPPRESS)  # the measured subprocess
+    arguments = parser.parse_args()
+    if arguments.part:
+        part, path = arguments.part
+        files = Run.open(Path(path)).arm("sticky", "fault")
+        record(files, arguments.records) if part == "record" else keep(files)
         return 0
     with tempfile.TemporaryDirectory() as scratch:
-        return _measure(asked.out or Path(scratch), asked.records)
+        return _measure(arguments.out or Path(scratch), arguments.records)
 
 
 def _measure(out: Path, records: int) -> int:
     loaded = load(SCENARIO)
     run = Run.create(out, plan_run(loaded, loaded.scenario, 1, {}))
     log = run.path / "bench.log"
-    ours = [sys.executable, "-m", "benchmarks.records", "--records", str(records), "--part"]
+    command = [sys.executable, "-m", "benchmarks.records", "--records", str(records), "--part"]
     costs = {
-        "record": cost_of([*ours, "record", str(run.path)], log),
-        "keep": cost_of([*ours, "keep", str(run.path)], log),
-        "report": cost_of([sys.executable, "-m", "harness.cli", "report", str(run.path)], log),
+        "record": measure_process([*command, "record", str(run.path)], log),
+        "keep": measure_process([*command, "keep", str(run.path)], log),
+        "report": measure_process([sys.executable, "-m", "harness.cli", "report", str(run.path)], log),
     }
     page = run.path / "report.html"
-    done = all(cost.code in (0, 1, 3) for cost in costs.values()) and page.exists()
-    if not done:
+    succeeded = all(cost.code in (0, 1, 3) for cost in costs.values()) and page.exists()
+    if not succeeded:
         print(log.read_text(), file=sys.stderr)
-    told: dict[str, float] = {"records": records}
+    figures: dict[str, float] = {"records": records}
     for name, cost in costs.items():
-        told |= {f"{name}_s": round(cost.seconds, 1), f"{name}_mb": round(cost.memory_bytes / 1e6)}
-    size = page.stat().st_size if done else 0
-    print(json.dumps(told | {"page_mb": round(size / 1e6, 2)}))
-    return 0 if done and size < MOST_PAGE_BYTES and _holds(costs) else 1
+        figures |= {f"{name}_s": round(cost.seconds, 1), f"{name}_mb": round(cost.memory_bytes / 1e6)}
+    size = page.stat().st_size if succeeded else 0
+    print(json.dumps(figures | {"page_mb": round(size / 1e6, 2)}))
+    return 0 if succeeded and size < MAX_PAGE_BYTES and _is_within_bounds(costs) else 1
 
 
-def _holds(costs: dict[str, Cost]) -> bool:
+def _is_within_bounds(costs: dict[str, Cost]) -> bool:
     report = costs["report"]
     return (
-        costs["record"].memory_bytes < MOST_RECORDER_BYTES
-        and report.memory_bytes < MOST_REPORT_BYTES
-        and report.seconds < MOST_REPORT_S
+        costs["record"].memory_bytes < MAX_RECORDER_BYTES
+        and report.memory_bytes < MAX_REPORT_BYTES
+        and report.seconds < MAX_REPORT_S
     )
 
 

@@ -1,4 +1,4 @@
-"""What each balancer did when a replica was killed under cookie affinity, as the table of docs/balancers.md.
+"""Prints the table of docs/balancers.md: what each balancer did when a replica was killed under cookie affinity.
 
 harness run scenarios/balancers.py
 python -m benchmarks.rerouted results/balancers/latest
@@ -18,7 +18,7 @@ HEAD = (
 
 
 def table(summary: Summary) -> Iterator[str]:
-    """A row a balancer."""
+    """The lines of the table, one row per balancer."""
     yield HEAD
     yield "| --- " * (HEAD.count(" | ") + 1) + "|"
     for name, design in summary.designs.items():
@@ -26,7 +26,7 @@ def table(summary: Summary) -> Iterator[str]:
 
 
 def row(name: str, arm: ArmFigures) -> str:
-    """One balancer's."""
+    """The row of one balancer."""
     sessions, kill = arm.sessions, arm.faults[0]
     errors = arm.requests.failed + arm.requests.in_doubt
     cells = (

@@ -1,13 +1,13 @@
-"""Locust's FastHttpUser: asks again as soon as it is answered; the reply is not looked at."""
+"""Locust's FastHttpUser: sends requests without pauses, and ignores the responses."""
 
 from locust import FastHttpUser, constant, task
 
 
 class Caller(FastHttpUser):
-    """The shortest behaviour there is."""
+    """Requests the same page repeatedly."""
 
     wait_time = constant(0)
 
     @task
-    def ask(self) -> None:
+    def send_request(self) -> None:
         self.client.get("/cart")

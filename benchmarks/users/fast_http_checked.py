@@ -1,4 +1,4 @@
-"""Locust's FastHttpUser with the work that ours does: every reply decoded and judged, every request recorded."""
+"""Locust's FastHttpUser with the work of the harness: it decodes and judges responses, and records requests."""
 
 import csv
 import tempfile
@@ -11,7 +11,7 @@ _RECORDS = csv.writer(_FILE)
 
 
 def record(request_type: str, name: str, response_time: float, start_time: float, exception: Any, **_: Any) -> None:
-    """Keep when it was sent, how long it took and what came of it."""
+    """Record when a request was sent, how long it took, and whether it succeeded."""
     _RECORDS.writerow((request_type, name, start_time, response_time, exception is None))
 
 
@@ -19,15 +19,15 @@ events.request.add_listener(record)  # type: ignore[no-untyped-call] # Locust ha
 
 
 class Caller(FastHttpUser):
-    """Asks again as soon as it is answered, and expects the session of its own that nobody has written to."""
+    """Sends requests without pauses, and expects its own session, without writes."""
 
     wait_time = constant(0)
     _birth = ""
 
     @task
-    def ask(self) -> None:
-        with self.client.get("/cart", catch_response=True) as reply:
-            shown = reply.json()["session"]
-            self._birth = self._birth or shown["birth"]
-            if shown["birth"] != self._birth or shown["count"] != 0 or int(shown["digest"], 16) != 0:
-                reply.failure(f"the session is not as it was: {shown}")
+    def send_request(self) -> None:
+        with self.client.get("/cart", catch_response=True) as response:
+            session = response.json()["session"]
+            self._birth = self._birth or session["birth"]
+            if session["birth"] != self._birth or session["count"] != 0 or int(session["digest"], 16) != 0:
+                response.failure(f"the session has changed: {session}")

@@ -1,4 +1,4 @@
-// k6: asks again as soon as it is answered; the reply is not looked at.
+// k6: sends requests without pauses, and ignores the responses.
 import http from "k6/http";
 
 export default function () {

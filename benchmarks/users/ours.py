@@ -1,4 +1,4 @@
-"""A session that asks again as soon as it is answered; every reply is decoded and judged by its ledger."""
+"""A session that sends requests without pauses; its ledger decodes and judges every response."""
 
 from locust import constant
 
@@ -6,7 +6,7 @@ from harness import Client, SessionSteps, SessionUser
 
 
 class Caller(SessionUser):
-    """The shortest behaviour there is."""
+    """Requests the same page repeatedly."""
 
     wait_time = constant(0)
 

@@ -1,10 +1,10 @@
-"""The scenario that the ten million records pretend to be of: nobody runs it."""
+"""The scenario of the ten million records; it is never run."""
 
 from harness import At, Balancing, BuiltIn, Client, Design, Kill, Restart, Scenario, Sessions, SessionSteps, SessionUser
 
 
 class Shopper(SessionUser):
-    """Writes and reads in turn."""
+    """Writes and reads alternately."""
 
     def session(self, cart: Client) -> SessionSteps:
         while True:

@@ -1,4 +1,4 @@
-"""A session that asks whenever it is told to; in closed load, ten milliseconds after each reply."""
+"""A session that sends requests as scheduled; in closed load, ten milliseconds after each response."""
 
 from locust import constant
 
@@ -6,7 +6,7 @@ from harness import Client, SessionSteps, SessionUser
 
 
 class Caller(SessionUser):
-    """The shortest behaviour there is."""
+    """Requests the same page repeatedly."""
 
     wait_time = constant(0.01)
 

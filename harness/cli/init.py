@@ -47,16 +47,16 @@ def init(
     \b
         harness init --command "node server.js" --session counter --path /count
     """
-    from harness.runner import init
+    from harness.runner import init_template
 
     if start is not None or force or not file.exists():
-        options = init.InitOptions(
+        options = init_template.InitOptions(
             _answer(start, "how is one copy started ({port} is where it listens)?", ""),
             _answer(ready, "which path answers once it is up?", "/"),
-            _answer(session, f"how does a session show ({', '.join(init.KINDS)})?", "page"),
+            _answer(session, f"how does a session show ({', '.join(init_template.KINDS)})?", "page"),
             _answer(path, "on which path?", "/"),
         )
-        init.write(options, file, force)
+        init_template.write_scenario(options, file, force)
         print(f"{file} is written", file=sys.stderr)
     return _examine(file, as_json)
 
@@ -73,12 +73,12 @@ def _examine(file: Path, as_json: bool) -> int:
     """Start the service, look at its sessions and print the findings."""
     import asyncio
 
-    from harness.runner import init
+    from harness.runner import examine
     from harness.scenario import loading
 
     print("examining the service, about 10 s", file=sys.stderr)
     with tempfile.TemporaryDirectory(prefix="harness-init-") as logs:
-        findings = asyncio.run(init.examine(loading.load(file), Path(logs)))
+        findings = asyncio.run(examine.examine(loading.load(file), Path(logs)))
     if as_json:
         print(json.dumps(asdict(findings)))
     else:

@@ -23,7 +23,7 @@ def kill(replica: Replica, *, restart: Restart = False, as_json: flags.Json = Fa
 
     from harness.runner import hold
 
-    answer = asyncio.run(hold.ask("restart" if restart else "kill", replica))
+    answer = asyncio.run(hold.request("restart" if restart else "kill", replica))
     if as_json:
         print(json.dumps(answer))
     else:

@@ -49,7 +49,7 @@ class Sent:
     acknowledged: Ints  # ns from T0; never: ``_FOREVER``
 
     @classmethod
-    def of(cls, rows: pd.DataFrame) -> "Sent":
+    def from_rows(cls, rows: pd.DataFrame) -> "Sent":
         """From the rows of their sending."""
         ordered = rows.sort_values("t_sent", kind="stable")
         ended, ok = ordered["t_end"].to_numpy(), np.asarray(ordered["outcome"] == "ok")
@@ -76,12 +76,12 @@ class Presence:
         return found
 
 
-def deliveries(requests: pd.DataFrame, rooms: Mapping[int, str]) -> tuple[Delivery, ...]:
+def judge_deliveries(requests: pd.DataFrame, rooms: Mapping[int, str]) -> tuple[Delivery, ...]:
     """Judge every session of a room, by the records of an arm (``ArmObservations.requests``)."""
     method = requests["method"].astype(object).to_numpy()
     written = requests["op"].to_numpy() != 0
     sends, receipts = requests[(method == "SEND") & written], requests[(method == "RECEIVE") & written]
-    present = presences(requests[(method == "OPEN") | (method == "CLOSE")])
+    present = find_presences(requests[(method == "OPEN") | (method == "CLOSE")])
     heard = {int(session): rows["op"].to_numpy(np.uint64) for session, rows in receipts.groupby("session")}
     return tuple(_of_rooms(sends, heard, present, rooms))
 
@@ -96,15 +96,15 @@ def _of_rooms(
     for session, room in rooms.items():
         members[room].append(session)
     by_room = sends.groupby(sends["session"].map(rooms))
-    said = {str(room): Sent.of(rows) for room, rows in by_room}
-    nothing, silence = Sent.of(sends.iloc[:0]), np.empty(0, np.uint64)
+    said = {str(room): Sent.from_rows(rows) for room, rows in by_room}
+    nothing, silence = Sent.from_rows(sends.iloc[:0]), np.empty(0, np.uint64)
     for room, sessions in members.items():
         for session in sorted(sessions):
             if session in present:
-                yield judge(session, said.get(room, nothing), heard.get(session, silence), present[session])
+                yield judge_delivery(session, said.get(room, nothing), heard.get(session, silence), present[session])
 
 
-def presences(rows: pd.DataFrame) -> dict[int, Presence]:
+def find_presences(rows: pd.DataFrame) -> dict[int, Presence]:
     """The connections of each session, from the rows of their opening and their end."""
     found: dict[int, Presence] = {}
     columns = ("session", "method", "status", "t_end")
@@ -123,7 +123,7 @@ def presences(rows: pd.DataFrame) -> dict[int, Presence]:
     return found
 
 
-def judge(session: int, said: Sent, heard: npt.NDArray[np.uint64], present: Presence) -> Delivery:
+def judge_delivery(session: int, said: Sent, heard: npt.NDArray[np.uint64], present: Presence) -> Delivery:
     """Hold what one session heard, in that order, against what was said in its room."""
     joined, left = present.since[0], max(present.until)
     others = said.sender != session

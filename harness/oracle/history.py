@@ -1,14 +1,18 @@
-"""A Testimony: what a ledger remembers at the end of a session, frozen; all that the judge needs."""
+"""What a ledger remembers of its session at the end, frozen: all that the judge needs.
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any, NamedTuple, cast
+Its JSON is a line of ledgers.jsonl. A sum there is ``[count, digest]`` with the digest as 16 hex digits, since JSON
+readers lose digits of whole numbers beyond 2^53.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from typing import Any, NamedTuple
 
 from harness.observations.requests import Anomaly
 from harness.oracle.models import NOTHING, Sum
 from harness.oracle.operations import op_text
 
-#: Writes in doubt at once beyond which a session is unknown.
+#: A session with more writes in doubt at once is unknown: the judge would have to try too many sums.
 MAX_DOUBTS = 12
 
 
@@ -19,15 +23,41 @@ class Divergence(NamedTuple):
     anomaly: Anomaly
     issued: int  # writes issued so far
     wrote: bool  # the reply acknowledged the newest of them
-    under: int  # acknowledged under ``birth_before`` before this reply
-    acknowledged: int  # before this reply
+    under: int  # writes acknowledged under ``birth_before`` before this reply
+    acknowledged: int  # writes acknowledged before this reply
     birth_before: str
     birth_after: str
     boot_before: str  # of the last acknowledged reply
     boot_after: str
-    offset: Sum  # the state left behind, minus all that was acknowledged (count, digest)
+    offset: Sum  # the state left behind, minus all that was acknowledged
     sums: Sum  # all that was acknowledged before this reply
     state: Sum  # shown
+
+    @property
+    def own_write(self) -> frozenset[int]:
+        """The number of the write that the reply acknowledged, if it acknowledged one."""
+        return frozenset((self.issued,)) if self.wrote else frozenset()
+
+    @property
+    def changes_birth(self) -> bool:
+        """Whether the state shown was created anew."""
+        return self.birth_before != self.birth_after
+
+    def to_json(self) -> tuple[object, ...]:
+        """Plain values in the order of the fields."""
+        sums = {name: _sum_to_json(getattr(self, name)) for name in ("offset", "sums", "state")}
+        return tuple({**self._asdict(), **sums}.values())
+
+    @classmethod
+    def from_json(cls, values: Sequence[Any]) -> "Divergence":
+        """Back from ``to_json``."""
+        row = cls(*values)
+        return row._replace(
+            anomaly=Anomaly(row.anomaly),
+            offset=_sum_from_json(row.offset),
+            sums=_sum_from_json(row.sums),
+            state=_sum_from_json(row.state),
+        )
 
 
 class Recovery(NamedTuple):
@@ -47,7 +77,7 @@ class Final(NamedTuple):
 
 
 class Boot(NamedTuple):
-    """From this acknowledged write on, replies to such came from this boot."""
+    """From the acknowledged write ``i`` on, the replies to acknowledged writes came from this boot."""
 
     t_ns: int
     boot: str
@@ -55,7 +85,7 @@ class Boot(NamedTuple):
 
 
 class Note(NamedTuple):
-    """One of the first replies of a kind that leaves no shift: a leak, a forced login, a stale episode that is over."""
+    """One of the first replies with a leak, a forced login or the end of stale reads: these cause no divergence."""
 
     t_ns: int
     anomaly: Anomaly
@@ -64,7 +94,7 @@ class Note(NamedTuple):
 
 @dataclass(frozen=True)
 class SessionHistory:
-    """One writer's session. Writes are told by their number ``i``, from 1; ids and tokens follow from the seed."""
+    """One writer's session. A write is known by its number ``i``, from 1; its id and token follow from the seed."""
 
     seed: int
     session: int
@@ -77,8 +107,8 @@ class SessionHistory:
     in_doubt: tuple[int, ...] = ()  # and not seen since
     recovered: tuple[Recovery, ...] = ()
     weights: tuple[tuple[int, int, int], ...] = ()  # i, count, digest of writes that do not add (1, token)
-    shifts: tuple[Divergence, ...] = ()
-    shifts_dropped: int = 0  # earlier ones, beyond what a ledger keeps
+    divergences: tuple[Divergence, ...] = ()
+    divergences_dropped: int = 0  # earlier ones, beyond what a ledger keeps
     sums: Sum = NOTHING  # of all that was acknowledged
     offset: Sum = NOTHING  # of the state expected at the end from those sums
     stale: int = 0  # episodes in which acknowledged writes were absent and came back
@@ -86,59 +116,53 @@ class SessionHistory:
     duplicated: int = 0  # duplicates seen and gone again
     disordered: int = 0  # replies with acknowledged writes in another order
     forced_logins: int = 0
-    forgot: bool = False  # more writes failed or stayed in doubt than a ledger keeps apart
+    forgot: bool = False  # more writes failed or stayed in doubt than a ledger keeps one by one
     notes: tuple[Note, ...] = ()
     acked_boots: tuple[Boot, ...] = ()  # the latest changes
     final: Final | None = None
     room: str = ""  # the messages of all sessions in it were due to this one
 
     def to_json(self) -> dict[str, object]:
-        """Plain values; sums are hex text, since they pass 2^53. What is at its default is left out."""
-        plain = {key: value for key, value in asdict(self).items() if value != _DEFAULTS.get(key, _DEFAULTS)}
-        plain["sums"], plain["offset"] = _text(self.sums), _text(self.offset)
-        plain["weights"] = [[i, *_text((count, digest))] for i, count, digest in self.weights]
-        plain["shifts"] = [
-            shift._replace(offset=_text(shift.offset), sums=_text(shift.sums), state=_text(shift.state))
-            for shift in self.shifts
-        ]
+        """Plain values. A field at its default is left out."""
+        values = asdict(self)
+        kept = {name: value for name, value in values.items() if value != _DEFAULTS.get(name, _DEFAULTS)}
+        kept["sums"], kept["offset"] = _sum_to_json(self.sums), _sum_to_json(self.offset)
+        kept["weights"] = [[i, *_sum_to_json((count, digest))] for i, count, digest in self.weights]
+        kept["divergences"] = [divergence.to_json() for divergence in self.divergences]
         if self.final is not None:
-            plain["final"] = self.final._replace(state=_text(self.final.state))
-        return plain
+            kept["final"] = (*self.final[:3], _sum_to_json(self.final.state))
+        return {_JSON_KEYS[name]: value for name, value in kept.items()}
 
     @classmethod
-    def from_json(cls, plain: Mapping[str, object]) -> "SessionHistory":
+    def from_json(cls, values: Mapping[str, Any]) -> "SessionHistory":
         """Back from ``to_json``, also by way of JSON text."""
-        told = cast("dict[str, Any]", dict(plain))
-        told["sums"], told["offset"] = _sums(told["sums"]), _sums(told["offset"])
-        told["weights"] = tuple((i, count, int(digest, 16)) for i, count, digest in told["weights"])
-        told["shifts"] = tuple(_shift(shift) for shift in told["shifts"])
-        told["recovered"] = tuple(Recovery(*recovery) for recovery in told.get("recovered", ()))
-        told["notes"] = tuple(Note(t, Anomaly(anomaly), boot) for t, anomaly, boot in told.get("notes", ()))
-        told["acked_boots"] = tuple(Boot(*boot) for boot in told.get("acked_boots", ()))
-        told["failed"] = tuple((first, last) for first, last in told.get("failed", ()))
-        told["in_doubt"] = tuple(told.get("in_doubt", ()))
-        if told.get("final") is not None:
-            t_ns, birth, boot, state = told["final"]
-            told["final"] = Final(t_ns, birth, boot, _sums(state))
-        return cls(**told)
+        known: dict[str, Any] = {name: values[key] for name, key in _JSON_KEYS.items() if key in values}
+        known["sums"], known["offset"] = _sum_from_json(known["sums"]), _sum_from_json(known["offset"])
+        known["weights"] = tuple((i, count, int(digest, 16)) for i, count, digest in known["weights"])
+        known["divergences"] = tuple(map(Divergence.from_json, known["divergences"]))
+        known["recovered"] = tuple(Recovery(*recovery) for recovery in known.get("recovered", ()))
+        known["notes"] = tuple(Note(t_ns, Anomaly(anomaly), boot) for t_ns, anomaly, boot in known.get("notes", ()))
+        known["acked_boots"] = tuple(Boot(*boot) for boot in known.get("acked_boots", ()))
+        known["failed"] = tuple((first, last) for first, last in known.get("failed", ()))
+        known["in_doubt"] = tuple(known.get("in_doubt", ()))
+        if known.get("final") is not None:
+            t_ns, birth, boot, state = known["final"]
+            known["final"] = Final(t_ns, birth, boot, _sum_from_json(state))
+        return cls(**known)
 
 
-_DEFAULTS = {key: field.default for key, field in SessionHistory.__dataclass_fields__.items()}
+_DEFAULTS = {field.name: field.default for field in fields(SessionHistory)}
+
+#: A field's key in ledgers.jsonl, by its name.
+_JSON_KEYS = {field.name: field.name for field in fields(SessionHistory)} | {
+    "divergences": "shifts",
+    "divergences_dropped": "shifts_dropped",
+}
 
 
-def _text(sums: tuple[int, int]) -> Any:
-    return (sums[0], op_text(sums[1]))
+def _sum_to_json(total: tuple[int, int]) -> tuple[int, str]:
+    return total[0], op_text(total[1])
 
 
-def _sums(text: Any) -> Sum:
-    return Sum(text[0], int(text[1], 16))
-
-
-def _shift(plain: list[Any]) -> Divergence:
-    shift = Divergence(*plain)
-    return shift._replace(
-        anomaly=Anomaly(shift.anomaly),
-        offset=_sums(shift.offset),
-        sums=_sums(shift.sums),
-        state=_sums(shift.state),
-    )
+def _sum_from_json(pair: Sequence[Any]) -> Sum:
+    return Sum(pair[0], int(pair[1], 16))

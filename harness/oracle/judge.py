@@ -6,7 +6,7 @@ from typing import Any, cast
 
 from harness.observations.requests import Anomaly
 from harness.oracle.history import MAX_DOUBTS, Final, SessionHistory
-from harness.oracle.models import Stateless
+from harness.oracle.models import StatelessModel
 from harness.oracle.outcome import SessionOutcome, gravest
 from harness.oracle.replay import Replay, ReplayedDivergence, ReplayedWrites
 
@@ -91,7 +91,7 @@ class _SessionJudge:
     def __init__(self, testimony: SessionHistory, refused: Set[int]) -> None:
         self._t = testimony
         self._writes = ReplayedWrites(testimony, refused)
-        self._quiet = not testimony.shifts and self._offset_is_recovered()
+        self._quiet = not testimony.divergences and self._offset_is_recovered()
         self._replay = None if self._quiet else Replay(testimony, self._writes)
 
     def _offset_is_recovered(self) -> bool:
@@ -113,7 +113,7 @@ class _SessionJudge:
             "leaked": t.leaked > 0,
             "duplicated": duplicates > 0,
             "forced_login": t.forced_logins > 0,
-            "unknown": (t.final is None and t.model != Stateless.name) or len(writes.open) > MAX_DOUBTS,
+            "unknown": (t.final is None and t.model != StatelessModel.name) or len(writes.open) > MAX_DOUBTS,
         }
         outcomes = {SessionOutcome(word) for word, holds in flags.items() if holds}
         outcomes |= {SessionOutcome.UNEXPLAINED} if unexplained else set()
@@ -135,7 +135,7 @@ class _SessionJudge:
             recovered=len(recovered),
             unexplained=unexplained,
             losses=missing.losses,
-            earlier_losses=t.shifts_dropped,
+            earlier_losses=t.divergences_dropped,
             acked_boots=tuple((t_ns, boot) for t_ns, boot, _ in t.acked_boots),
             why=tuple(self._why(missing, duplicates, unexplained, len(recovered))),
         )
@@ -167,9 +167,9 @@ class _SessionJudge:
 
     def _beyond_memory(self) -> frozenset[int]:
         """Writes from before the oldest change of the state that the ledger still tells: how they went is not known."""
-        if not self._t.shifts_dropped:
+        if not self._t.divergences_dropped:
             return frozenset()
-        return frozenset(range(1, self._t.shifts[0].issued + 1))
+        return frozenset(range(1, self._t.divergences[0].issued + 1))
 
     def _losses(self, final: Final, gone: frozenset[int] | None) -> tuple[list[Loss], frozenset[int]]:
         """The states that did not return, and the writes that went with them."""
@@ -265,8 +265,8 @@ class _SessionJudge:
                 f"{_at(loss.t_ns)}: the state of birth {loss.birth_before}{_by(loss.boot_before)} had given way to one "
                 f"with {new}{_by(loss.boot_after)}; it did not return, and {_writes(loss.writes)} went with it."
             )
-        if t.shifts_dropped:
-            yield f"{t.shifts_dropped} earlier changes of the state are not told one by one."
+        if t.divergences_dropped:
+            yield f"{t.divergences_dropped} earlier changes of the state are not told one by one."
         for stretch in missing.stretches:
             yield f"Writes {_list(stretch)} were acknowledged, and are gone together at the final read: rolled back."
         for single in missing.singles:
@@ -294,7 +294,7 @@ class _SessionJudge:
             yield "A state was shown that no single explanation of lost, repeated and recovered writes accounts for."
         if t.model == "counter" and self._turns():
             yield "A counter does not tell which writes."
-        if t.final is None and t.model == Stateless.name:
+        if t.final is None and t.model == StatelessModel.name:
             yield "The service keeps nothing of the session: its replies were judged one by one."
         elif t.final is None:
             yield "The final read did not show the session's state: what it lacks is not known."

@@ -20,7 +20,7 @@ from harness.oracle.models import NOTHING, TALLY, ModelFactory, Sum, tally
 from harness.oracle.observed import Observed, Tally
 from harness.oracle.operations import MASK, operation, token
 
-MAX_SHIFTS = 32
+MAX_DIVERGENCES = 32
 MAX_KEPT = 64  # writes in doubt, recoveries, runs of failed writes
 MAX_BOOTS = 16
 MAX_NOTES = 8
@@ -135,7 +135,7 @@ class Ledger:
             return found
         return max(found, self._examine(UnexpectedRead(observed, wrote, before, boot, t_ns)))
 
-    def forced_login(self, t_ns: int, boot: str) -> Anomaly:
+    def record_forced_login(self, t_ns: int, boot: str) -> Anomaly:
         """A live session was sent back to the login. A write that is pending was not applied."""
         if self._op:
             self.settle(self._op, Outcome.FAILED, None, boot, t_ns)
@@ -143,14 +143,14 @@ class Ledger:
         self._note(t_ns, Anomaly.FORCED_LOGIN, boot)
         return Anomaly.FORCED_LOGIN
 
-    def final(self, outcome: Outcome, observed: Tally | Observed | None, boot: str, t_ns: int) -> Anomaly:
+    def record_final_read(self, outcome: Outcome, observed: Tally | Observed | None, boot: str, t_ns: int) -> Anomaly:
         """Take the sweep's final read. Without an observation of the session's own state it stays unknown."""
         anomaly = self.settle(0, outcome, observed, boot, t_ns)
         if observed is not None and anomaly is not Anomaly.LEAKED:
             self._final = Final(t_ns, self._birth, boot, self._sums().plus(self._offset))
         return anomaly
 
-    def testimony(self) -> SessionHistory:
+    def history(self) -> SessionHistory:
         """All that the judge needs, frozen."""
         return SessionHistory(
             seed=self._seed,
@@ -165,8 +165,8 @@ class Ledger:
             in_doubt=tuple(write.i for write in self._doubts) + ((self._write.i,) if self._op else ()),
             recovered=tuple(recovery for recovery, _ in self._recovered),
             weights=tuple(self._weights),
-            shifts=tuple(self._shifts),
-            shifts_dropped=self._dropped,
+            divergences=tuple(self._shifts),
+            divergences_dropped=self._dropped,
             sums=Sum(self._n, self._digest),
             offset=self._offset,
             stale=self._stale,
@@ -197,7 +197,7 @@ class Ledger:
             self._boot = boot
             self._boots = [*self._boots[1 - MAX_BOOTS :], Boot(t_ns, boot, write.i)]
         if self._model is not TALLY:
-            self._model.acknowledged(write.token, write.value, self._whole())
+            self._model.acknowledge(write.token, write.value, self._whole())
 
     def _not_acknowledged(self, outcome: Outcome) -> None:
         write = self._write
@@ -210,7 +210,7 @@ class Ledger:
         else:
             self._forgot |= len(self._failed) >= MAX_KEPT
             self._failed = [*self._failed[1 - MAX_KEPT :], (write.i, write.i)]
-        self._model.failed(write.token, write.value)
+        self._model.discard(write.token, write.value)
 
     def _reopen(self, op: int) -> None:
         """Make a write pending again that is to be settled once more."""
@@ -401,8 +401,8 @@ class Ledger:
             sums=self._sums(sight),
             state=Sum(sight.shown.count, sight.shown.digest),
         )
-        self._dropped += len(self._shifts) >= MAX_SHIFTS
-        self._shifts = [*self._shifts[1 - MAX_SHIFTS :], shift]
+        self._dropped += len(self._shifts) >= MAX_DIVERGENCES
+        self._shifts = [*self._shifts[1 - MAX_DIVERGENCES :], shift]
         self._take(sight, offset)
 
     def _take(self, sight: UnexpectedRead, offset: Sum) -> None:

@@ -57,10 +57,10 @@ class Model(Protocol):
     def weigh(self, token: int, value: object) -> Sum:
         """What the write issued now adds when it is applied."""
 
-    def acknowledged(self, token: int, value: object, whole: Sum) -> None:
+    def acknowledge(self, token: int, value: object, whole: Sum) -> None:
         """The write is acknowledged; ``whole`` is the state with nothing missing, this write included."""
 
-    def failed(self, token: int, value: object) -> None:
+    def discard(self, token: int, value: object) -> None:
         """The write was certainly not applied."""
 
     def measure(self, state: object, whole: Sum) -> Measure:
@@ -81,12 +81,12 @@ class Removed:
     item: object
 
 
-def foreign(value: object) -> int:
+def foreign_token(value: object) -> int:
     """A token for what no write of this session put there."""
     return int.from_bytes(blake2b(repr(value).encode(), digest_size=8, person=b"foreign").digest(), "big")
 
 
-class Tallied:
+class TallyModel:
     """The built-in targets: the reply is the tally."""
 
     name = "tally"
@@ -95,10 +95,10 @@ class Tallied:
         """One write, one token."""
         return Sum(1, token)
 
-    def acknowledged(self, token: int, value: object, whole: Sum) -> None:
+    def acknowledge(self, token: int, value: object, whole: Sum) -> None:
         """Nothing to remember."""
 
-    def failed(self, token: int, value: object) -> None:
+    def discard(self, token: int, value: object) -> None:
         """Nothing to remember."""
 
     def measure(self, state: object, whole: Sum) -> Measure:
@@ -108,7 +108,7 @@ class Tallied:
         return Measure(Sum(*state))
 
 
-class Counter(Tallied):
+class CounterModel(TallyModel):
     """A number that every applied write raises by one."""
 
     name = "counter"
@@ -124,7 +124,7 @@ class Counter(Tallied):
         return Measure(Sum(state, 0))
 
 
-class Register:
+class RegisterModel:
     """The last written value. It stands for the history up to that write: an older value is a rollback to it.
 
     An empty state (``None`` inside a known reply is not known; ``""``, 0 or the like) is one never written.
@@ -143,12 +143,12 @@ class Register:
         self._open = [*self._open[-63:], (value, token)]
         return Sum(1, token)
 
-    def acknowledged(self, token: int, value: object, whole: Sum) -> None:
+    def acknowledge(self, token: int, value: object, whole: Sum) -> None:
         """The value stands for all that has been written."""
         self._open = [pair for pair in self._open if pair[1] != token]
         self._keep(value, whole)
 
-    def failed(self, token: int, value: object) -> None:
+    def discard(self, token: int, value: object) -> None:
         """The value stays recognisable: should it appear, it is a defect."""
 
     def measure(self, state: object, whole: Sum) -> Measure:
@@ -163,13 +163,13 @@ class Register:
         for value, history in reversed(self._known):
             if value == state:
                 return Measure(history)
-        return Measure(whole.plus(Sum(0, foreign(state))) if state else NOTHING)
+        return Measure(whole.plus(Sum(0, foreign_token(state))) if state else NOTHING)
 
     def _keep(self, value: object, history: Sum) -> None:
         self._known = [*self._known[1 - self._KEPT :], (value, history)]
 
 
-class Items:
+class SetModel:
     """A set: a write adds its value, or takes it out where the value is ``Removed(item)``."""
 
     name = "set"
@@ -189,14 +189,14 @@ class Items:
         self._tokens.setdefault(value, []).append(token)
         return Sum(1, token)
 
-    def acknowledged(self, token: int, value: object, whole: Sum) -> None:
+    def acknowledge(self, token: int, value: object, whole: Sum) -> None:
         """The item is there now, or gone."""
         if isinstance(value, Removed):
             self._present.discard(value.item)
         else:
             self._present.add(value)
 
-    def failed(self, token: int, value: object) -> None:
+    def discard(self, token: int, value: object) -> None:
         """Forget that it might be there: should the item appear nevertheless, it is foreign."""
         if token in self._tokens.get(value, ()):
             self._tokens[value].remove(token)
@@ -205,11 +205,11 @@ class Items:
         """A collection of items."""
         items = set(_iterable(state, "set"))
         self._present = {item for item in items if self._tokens.get(item)}
-        tokens = (self._tokens[item][-1] if item in self._present else foreign(item) for item in items)
+        tokens = (self._tokens[item][-1] if item in self._present else foreign_token(item) for item in items)
         return Measure(Sum(len(items), sum(tokens) & MASK))
 
 
-class Entries:
+class LogModel:
     """A log: every applied write appends its value. The order of acknowledged entries is checked as well."""
 
     name = "log"
@@ -224,13 +224,13 @@ class Entries:
         self._open.setdefault(value, []).append(token)
         return Sum(1, token)
 
-    def acknowledged(self, token: int, value: object, whole: Sum) -> None:
+    def acknowledge(self, token: int, value: object, whole: Sum) -> None:
         """The entry has its place."""
         self._open[value].remove(token)
         self._acknowledged.setdefault(value, []).append(token)
         self._order[token] = len(self._order)
 
-    def failed(self, token: int, value: object) -> None:
+    def discard(self, token: int, value: object) -> None:
         """Forget that it might be there: should the entry appear nevertheless, it is foreign."""
         self._open[value].remove(token)
 
@@ -241,7 +241,7 @@ class Entries:
         for value in _iterable(state, "log"):
             mine = self._acknowledged.get(value, []) + self._open.get(value, [])
             nth = taken[value] = taken.get(value, -1) + 1
-            tokens.append(mine[min(nth, len(mine) - 1)] if mine else foreign(value))
+            tokens.append(mine[min(nth, len(mine) - 1)] if mine else foreign_token(value))
         places = [self._order[token] for token in dict.fromkeys(tokens) if token in self._order]
         kept = places == sorted(places)
         return Measure(Sum(len(tokens), sum(tokens) & MASK), Anomaly.NONE if kept else Anomaly.UNEXPLAINED)
@@ -253,14 +253,14 @@ def _iterable(state: object, name: str) -> Iterable[object]:
     return state
 
 
-class Stateless(Tallied):
+class StatelessModel(TallyModel):
     """A service that keeps nothing of a session: its replies stand alone, and there is nothing to lose."""
 
     name = "stateless"
 
 
 #: What every ledger of a built-in target shares: it has no memory.
-TALLY = Tallied()
+TALLY = TallyModel()
 
 
 def tally() -> Model:
@@ -268,8 +268,8 @@ def tally() -> Model:
     return TALLY
 
 
-stateless: ModelFactory = Stateless
-counter: ModelFactory = Counter
-register: ModelFactory = Register
-items: ModelFactory = Items
-log: ModelFactory = Entries
+stateless: ModelFactory = StatelessModel
+counter: ModelFactory = CounterModel
+register: ModelFactory = RegisterModel
+items: ModelFactory = SetModel
+log: ModelFactory = LogModel

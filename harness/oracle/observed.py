@@ -24,7 +24,7 @@ class Observed(NamedTuple):
     state: object = None
 
 
-def tally_of(body: Mapping[str, object]) -> Tally | None:
+def tally_from_json(body: Mapping[str, object]) -> Tally | None:
     """The ``session`` object of a decoded reply, or None where the body has none that is well formed."""
     try:
         shown = body["session"]
@@ -53,11 +53,11 @@ _decode = msgspec.json.Decoder(_Body).decode
 _new = tuple.__new__
 
 
-def tally_in(body: bytes) -> Tally | None:
-    """``tally_of`` the JSON in these bytes, of which nothing else is decoded.
+def decode_tally(body: bytes) -> Tally | None:
+    """``tally_from_json`` the JSON in these bytes, of which nothing else is decoded.
 
     Raises:
-        ValueError: they are no such JSON, or not well formed: ``tally_of`` tells.
+        ValueError: they are no such JSON, or not well formed: ``tally_from_json`` tells.
     """
     shown = _decode(body).session
     birth, count, last = shown.birth, shown.count, shown.last

@@ -12,15 +12,15 @@ def numbers(page: str) -> list[int]:
 
 
 @dataclass(frozen=True)
-class Counted:
+class VisitCounter:
     """A number that each request of the session raises by one, by its place among the page's numbers."""
 
-    nth: int
+    index: int
 
     def count(self, page: str) -> int:
         """The number; 0 where the page has none there."""
         found = numbers(page)
-        return found[self.nth] if self.nth < len(found) else 0
+        return found[self.index] if self.index < len(found) else 0
 
 
 @dataclass(frozen=True)
@@ -34,14 +34,14 @@ class OwnLines:
         return self.lines <= _lines(page)
 
 
-def learn(stranger: str, second: str, third: str) -> Counted | OwnLines | None:
+def learn_session_mark(stranger: str, second: str, third: str) -> VisitCounter | OwnLines | None:
     """What tells a session from the pages of its first three requests, the first of which brought no cookie.
 
     None where nothing does: the page is the same for all, or another one each time.
     """
     for nth, (a, b, c) in enumerate(zip(numbers(stranger), numbers(second), numbers(third), strict=False)):
         if a in (0, 1) and (b, c) == (a + 1, a + 2):
-            return Counted(nth)
+            return VisitCounter(nth)
     common = {_NUMBER.sub("#", line) for line in _lines(stranger)}  # other numbers alone are no other line
     own = [line for line in _lines(second) & _lines(third) if _NUMBER.sub("#", line) not in common]
     return OwnLines(frozenset(own)) if own else None

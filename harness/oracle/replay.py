@@ -100,7 +100,7 @@ class Replay:
         self._testimony, self._writes = testimony, writes
         self.settled = False  # the last state was explained as a whole, whatever the turns left open
         self.turns: list[ReplayedDivergence] = []
-        for shift in testimony.shifts:
+        for shift in testimony.divergences:
             before = self._grown(shift.issued, shift.t_ns)
             self.turns.append(ReplayedDivergence(shift, before, self._became(shift, before)))
         self.content = self._last()
@@ -108,7 +108,7 @@ class Replay:
     def _grown(self, issued: int, until: float) -> Content | None:
         """The state after the last turn, with what was acknowledged and recovered since."""
         content: Content | None = self.turns[-1].after if self.turns else ()
-        if content is None or self._testimony.forgot or (not self.turns and self._testimony.shifts_dropped):
+        if content is None or self._testimony.forgot or (not self.turns and self._testimony.divergences_dropped):
             return None
         since, seen = (self.turns[-1].shift.t_ns, self.turns[-1].shift.issued) if self.turns else (-1, 0)
         acknowledged = self._writes.acknowledged

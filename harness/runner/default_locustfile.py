@@ -1,7 +1,7 @@
-"""The users of a scenario that has none: a locustfile for the load process."""
+"""The users of a scenario that defines none: a locustfile for the load process."""
 
 from harness.recipes import Probe
 
 
 class Visitor(Probe):
-    """Asks for the first page again and again."""
+    """Requests the first page again and again."""

@@ -1,4 +1,4 @@
-"""Live metrics of a run for Prometheus, fed as the terminal's view is."""
+"""Live metrics of a run for Prometheus, from the same callbacks as the terminal's view."""
 
 from collections.abc import Sequence
 from types import TracebackType
@@ -8,7 +8,7 @@ from prometheus_client import CollectorRegistry, Gauge, start_http_server
 
 from harness.common.errors import EnvironmentLacksError
 from harness.common.ports import LOOPBACK
-from harness.observations.events import Event
+from harness.observations.events import Event, EventKind
 from harness.observations.samples import Snapshot
 from harness.runner.progress import Progress
 from harness.scenario.scenario import Scenario
@@ -30,8 +30,8 @@ class Exporter(Progress):
         self._up = self._gauge("replica_up", "Whether a replica is up.", ("replica",))
         self._arm = ("", "")
 
-    def _gauge(self, name: str, what: str, more: tuple[str, ...] = ()) -> Gauge:
-        return Gauge(f"harness_{name}", what, ("design", "arm", *more), registry=self.registry)
+    def _gauge(self, name: str, description: str, more: tuple[str, ...] = ()) -> Gauge:
+        return Gauge(f"harness_{name}", description, ("design", "arm", *more), registry=self.registry)
 
     def __enter__(self) -> Self:
         try:
@@ -52,11 +52,11 @@ class Exporter(Progress):
     def arm_started(
         self, design: str, arm: str, index: int, total: int, duration: float, *, warmup: float = 0.0
     ) -> None:
-        """From here on figures belong to this arm."""
+        """The next figures belong to this arm."""
         self._arm = (design, arm)
 
     def snapshot(self, snapshot: Snapshot) -> None:
-        """Take the figures as they are: they are cumulative."""
+        """Set the figures, which are cumulative."""
         for outcome in _OUTCOMES:
             self._requests.labels(*self._arm, outcome).set(getattr(snapshot, outcome))
         self._sessions.labels(*self._arm).set(snapshot.sessions)
@@ -66,15 +66,15 @@ class Exporter(Progress):
                 gauge.labels(*self._arm).set(value / 1000)
 
     def event(self, event: Event) -> None:
-        """Replicas come and go."""
-        if event.kind in ("replica_ready", "fault_healed"):
+        """A replica came up or went down."""
+        if event.kind in (EventKind.REPLICA_READY, EventKind.FAULT_HEALED):
             self._up.labels(*self._arm, event.subject).set(1)
-        if event.kind in ("fault_effective", "part_died"):
+        if event.kind in (EventKind.FAULT_EFFECTIVE, EventKind.PART_DIED):
             self._up.labels(*self._arm, event.subject).set(0)
 
 
 class CompositeProgress(Progress):
-    """Several that are told the same."""
+    """Passes every call on to several views."""
 
     def __init__(self, parts: Sequence[Progress]) -> None:
         self._parts = parts
@@ -91,28 +91,28 @@ class CompositeProgress(Progress):
             part.__exit__(kind, problem, trace)
 
     def announce(self, scenario: Scenario, repeat: int = 1) -> None:
-        """To each."""
+        """Pass it on."""
         for part in self._parts:
             part.announce(scenario, repeat)
 
     def arm_started(
         self, design: str, arm: str, index: int, total: int, duration: float, *, warmup: float = 0.0
     ) -> None:
-        """To each."""
+        """Pass it on."""
         for part in self._parts:
             part.arm_started(design, arm, index, total, duration, warmup=warmup)
 
     def snapshot(self, snapshot: Snapshot) -> None:
-        """To each."""
+        """Pass it on."""
         for part in self._parts:
             part.snapshot(snapshot)
 
     def event(self, event: Event) -> None:
-        """To each."""
+        """Pass it on."""
         for part in self._parts:
             part.event(event)
 
     def arm_ended(self, line: str) -> None:
-        """To each."""
+        """Pass it on."""
         for part in self._parts:
             part.arm_ended(line)

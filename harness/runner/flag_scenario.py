@@ -1,4 +1,4 @@
-"""A scenario from the command line alone, for a file that has none: a plain locustfile, or no file at all."""
+"""A scenario from command-line flags alone, for a plain locustfile, or for no file at all."""
 
 from dataclasses import dataclass
 
@@ -15,9 +15,9 @@ from harness.scenario.workload import Sessions
 
 @dataclass(frozen=True)
 class FlagScenario:
-    """How a service is started (``command``) or reached (``url``), and when a replica of it is killed and brought back.
+    """How a service is started (``command``) or reached (``url``), and when a replica is killed and restarted.
 
-    ``policy`` is the balancer's, ``ready`` the path that answers once the service is up.
+    ``policy`` is the balancer's; ``ready`` is the path that answers once the service is up.
     """
 
     command: str | None = None
@@ -29,15 +29,15 @@ class FlagScenario:
 
     def __post_init__(self) -> None:
         if self.command is not None and self.url is not None:
-            raise UsageError("--command starts a service, --url names one that runs: not both")
+            raise UsageError("--command starts a service, --url names one that runs already: not both")
         if self.restart is not None and self.kill is None:
-            raise UsageError("--restart brings back what --kill took away", "--kill 10s --restart 14s")
+            raise UsageError("--restart needs --kill: it restarts the killed replica", "--kill 10s --restart 14s")
         if not self.given and (self.kill or self.restart):
             raise UsageError("--kill goes with --command", '--command "node server.js" --kill 10s')
 
     @property
     def given(self) -> bool:
-        """Whether it names a service at all."""
+        """Whether the flags name a service at all."""
         return self.command is not None or self.url is not None
 
     @property
@@ -51,7 +51,7 @@ class FlagScenario:
         """One design, with these defaults: 3 replicas, 50 users, 20 s.
 
         Raises:
-            UsageError: it does not check.
+            UsageError: the scenario does not check.
         """
         size, length = replicas or 3, duration or "20s"
         victim = min(1, size - 1)

@@ -1,4 +1,4 @@
-"""A topology held up by ``harness up``, and the door by which ``harness kill`` reaches it from another terminal."""
+"""A topology that ``harness up`` holds, and the socket by which ``harness kill`` reaches it from another terminal."""
 
 import asyncio
 import json
@@ -26,15 +26,15 @@ def control_socket_path() -> Path:
 
 @asynccontextmanager
 async def hold_topology(design: Design, logs: Path, port: int = 0, backend: str = "process") -> AsyncIterator[Topology]:
-    """Bring a design up and answer ``harness kill`` and ``harness restart`` while the scope is open."""
-    if await _answers():
+    """Bring a design up, and answer ``harness kill`` and ``harness restart`` while the scope is open."""
+    if await _is_held():
         raise EnvironmentLacksError("another topology is held already", "end the other `harness up` first")
     control_socket_path().unlink(missing_ok=True)
     run_id = new_run_id()
     async with (
         start_supervisor(run_id) as supervisor,
-        open_backend(backend, supervisor, run_id) as place,
-        place.topology(design, logs, Clock(), port) as topology,
+        open_backend(backend, supervisor, run_id) as topologies,
+        topologies.topology(design, logs, Clock(), port) as topology,
     ):
         server = await asyncio.start_unix_server(lambda r, w: _serve(topology, r, w), path=str(control_socket_path()))
         try:
@@ -44,11 +44,11 @@ async def hold_topology(design: Design, logs: Path, port: int = 0, backend: str 
             control_socket_path().unlink(missing_ok=True)
 
 
-async def ask(deed: str, replica: str) -> dict[str, object]:
-    """Have the held topology do ``kill`` or ``restart`` to a replica; what shows that it did.
+async def request(action: str, replica: str) -> dict[str, object]:
+    """Ask the held topology to ``kill`` or ``restart`` a replica. Returns the evidence.
 
     Raises:
-        UsageError: nothing is held, or the deed failed.
+        UsageError: no topology is held, or the action failed.
     """
     try:
         reader, writer = await asyncio.open_unix_connection(str(control_socket_path()))
@@ -56,7 +56,7 @@ async def ask(deed: str, replica: str) -> dict[str, object]:
         raise UsageError(
             "no topology is held up", "harness up SCENARIO --design NAME, in another terminal"
         ) from problem
-    writer.write(json.dumps({"deed": deed, "replica": replica}).encode() + b"\n")
+    writer.write(json.dumps({"deed": action, "replica": replica}).encode() + b"\n")
     answer: dict[str, object] = json.loads(await reader.readline())
     writer.close()
     if "error" in answer:
@@ -64,7 +64,7 @@ async def ask(deed: str, replica: str) -> dict[str, object]:
     return answer
 
 
-async def _answers() -> bool:
+async def _is_held() -> bool:
     try:
         _, writer = await asyncio.open_unix_connection(str(control_socket_path()))
     except OSError:
@@ -76,16 +76,16 @@ async def _answers() -> bool:
 async def _serve(topology: Topology, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     line = await reader.readline()
     if line:
-        writer.write(json.dumps(await _done(topology, json.loads(line))).encode() + b"\n")
+        writer.write(json.dumps(await _perform(topology, json.loads(line))).encode() + b"\n")
         await writer.drain()
     writer.close()
 
 
-async def _done(topology: Topology, wish: dict[str, str]) -> dict[str, object]:
+async def _perform(topology: Topology, order: dict[str, str]) -> dict[str, object]:
     try:
-        part = require_capability(topology, wish["replica"], Killable)
-        evidence = await (part.kill() if wish["deed"] == "kill" else part.restart())
+        part = require_capability(topology, order["replica"], Killable)
+        evidence = await (part.kill() if order["deed"] == "kill" else part.restart())
     except HarnessError as problem:
         names = ", ".join(replica.name for replica in topology.replicas)
         return {"error": problem.message, "hint": problem.hint or f"it has {names}"}
-    return {"replica": wish["replica"], "landed": evidence.confirmed, **evidence.facts}
+    return {"replica": order["replica"], "landed": evidence.confirmed, **evidence.facts}

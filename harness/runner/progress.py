@@ -1,4 +1,4 @@
-"""What a terminal shows while a run goes on: a live view, plain lines for a log, or nothing. All of it on stderr."""
+"""What a terminal shows during a run: a live view, plain lines for a log, or nothing. All of it goes to stderr."""
 
 import os
 import sys
@@ -15,7 +15,8 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.common.durations import format_duration, parse_seconds
-from harness.observations.events import Event
+from harness.observations.events import Event, EventKind
+from harness.observations.faults import FaultLog
 from harness.observations.samples import Snapshot
 from harness.scenario.scenario import Scenario
 
@@ -25,9 +26,9 @@ OVERHEAD_S = 1.5
 CONTROLS_S = 12.0
 #: What the echo takes, once more in every further round.
 ECHO_S = 3.0
-_TOLD = ("fault_effective", "fault_healed", "part_died", "broken_off")
+_SHOWN_EVENTS = (EventKind.FAULT_EFFECTIVE, EventKind.FAULT_HEALED, EventKind.PART_DIED, EventKind.BROKEN_OFF)
 _WINDOW = 6  # snapshots, 200 ms apart: the rate is that of the last second
-_BETWEEN_LINES_S = 5.0
+_LINE_INTERVAL_S = 5.0
 
 Clock = Callable[[], float]
 
@@ -40,7 +41,7 @@ def estimate(scenario: Scenario, repeat: int = 1) -> str:
 
 
 class Progress:
-    """Who is told how a run goes on; this one tells nobody. A scope: at its end the terminal is as it was."""
+    """Shows how a run proceeds; this one shows nothing. A scope: at its end the terminal is as it was."""
 
     def __enter__(self) -> Self:
         return self
@@ -51,7 +52,7 @@ class Progress:
         return None
 
     def announce(self, scenario: Scenario, repeat: int = 1) -> None:
-        """A run is going to begin: say how long it will take."""
+        """A run is about to begin: show how long it will take."""
 
     def arm_started(
         self, design: str, arm: str, index: int, total: int, duration: float, *, warmup: float = 0.0
@@ -59,13 +60,13 @@ class Progress:
         """Arm ``index`` (from 0) of ``total`` begins to come up; its load lasts ``duration`` seconds."""
 
     def snapshot(self, snapshot: Snapshot) -> None:
-        """The load process told where it stands."""
+        """The load process reported its figures so far."""
 
     def event(self, event: Event) -> None:
         """Something happened once."""
 
     def arm_ended(self, line: str) -> None:
-        """The arm is over; ``line`` says what came of it."""
+        """The arm is over; ``line`` is its outcome."""
 
 
 Silent = Progress
@@ -80,16 +81,15 @@ class ArmState:
     duration: float  # seconds
     warmup: float  # seconds
     snapshots: deque[Snapshot] = field(default_factory=lambda: deque(maxlen=_WINDOW))
-    broken: set[tuple[str, str]] = field(default_factory=set)  # (part, kind of fault)
-    fault_seen: bool = False
+    faults: FaultLog = field(default_factory=FaultLog)
     replicas: set[str] = field(default_factory=set)
     up: set[str] = field(default_factory=set)
 
     @property
     def name(self) -> str:
-        """The arm as people call it."""
-        what = {"fault": "with its faults", "control": "without faults", "aa": "without faults, once more"}
-        return f"{self.design}, {what[self.arm]}"
+        """The arm in words."""
+        arms = {"fault": "with its faults", "control": "without faults", "aa": "without faults, once more"}
+        return f"{self.design}, {arms[self.arm]}"
 
     @property
     def t(self) -> float:
@@ -103,36 +103,31 @@ class ArmState:
             return "starting"
         if self.t >= self.duration:
             return "sweep"
-        if self.broken:
+        if any(fault.active for fault in self.faults.records):
             return "fault"
-        if self.fault_seen:
+        if any(fault.effective is not None for fault in self.faults.records):
             return "after"
         return "warm-up" if self.t < self.warmup else "before"
 
     @property
     def rate(self) -> float:
-        """Requests a second over the last snapshots."""
+        """Requests per second over the last snapshots."""
         if len(self.snapshots) < 2 or self.t <= self.snapshots[0].t:
             return 0.0
         return (self.snapshots[-1].sent - self.snapshots[0].sent) / (self.t - self.snapshots[0].t)
 
     def take(self, event: Event) -> None:
         """Fold one event in."""
-        if event.kind in ("replica_ready", "fault_healed"):
+        self.faults.add(event)
+        if event.kind in (EventKind.REPLICA_READY, EventKind.FAULT_HEALED):
             self.up.add(event.subject)
-        if event.kind == "replica_ready":
+        if event.kind == EventKind.REPLICA_READY:
             self.replicas.add(event.subject)
-        if event.kind in ("fault_effective", "part_died"):
+        if event.kind in (EventKind.FAULT_EFFECTIVE, EventKind.PART_DIED):
             self.up.discard(event.subject)
-        fault = (event.subject, str(event.detail.get("kind")))
-        if event.kind == "fault_effective":
-            self.fault_seen = True
-            self.broken.add(fault)
-        if event.kind == "fault_healed":
-            self.broken.discard(fault)
 
     def figures(self) -> Sequence[tuple[str, str]]:
-        """Name and value of what the views show."""
+        """The names and values that the views show."""
         last = self.snapshots[-1] if self.snapshots else Snapshot(0, 0.0)
         return (
             ("phase", self.phase),
@@ -146,14 +141,14 @@ class ArmState:
 
 @dataclass
 class ProgressPlan:
-    """Which arm runs, and how much time is left: finished arms teach how long one takes."""
+    """Which arm runs, and how much time is left, estimated from the arms that are finished."""
 
     clock: Clock
     index: int = 0
     total: int = 0
-    expected: float = 0.0  # seconds an arm
+    expected: float = 0.0  # seconds per arm
     began: float = 0.0
-    taken: float = 0.0  # seconds, by the finished ones
+    taken: float = 0.0  # seconds, by the finished arms
 
     def start(self, index: int, total: int, duration: float) -> None:
         """The next arm begins."""
@@ -166,7 +161,7 @@ class ProgressPlan:
 
     @property
     def left(self) -> float:
-        """Seconds until the last arm ends, about."""
+        """About how many seconds until the last arm ends."""
         this = max(0.0, self.expected - (self.clock() - self.began))
         return this + (self.total - self.index - 1) * self.expected
 
@@ -175,15 +170,15 @@ class ProgressPlan:
 
 
 class PlainProgress(Progress):
-    """Lines for a log, without control characters: an arm's start and end, each fault, and one every few seconds."""
+    """Lines for a log, without control characters: the start and end of an arm, each fault, and its state between."""
 
-    def __init__(self, stream: TextIO, clock: Clock = time.monotonic, every: float = _BETWEEN_LINES_S) -> None:
+    def __init__(self, stream: TextIO, clock: Clock = time.monotonic, interval_s: float = _LINE_INTERVAL_S) -> None:
         self._stream = stream
         self._clock = clock
-        self._every = every
+        self._interval_s = interval_s
         self._plan = ProgressPlan(clock)
         self._arm: ArmState | None = None
-        self._told = 0.0
+        self._last_line = 0.0  # by the clock
 
     def announce(self, scenario: Scenario, repeat: int = 1) -> None:
         """One line."""
@@ -195,7 +190,7 @@ class PlainProgress(Progress):
         """One line."""
         self._plan.start(index, total, duration)
         self._arm = ArmState(design, arm, duration, warmup)
-        self._told = self._clock()
+        self._last_line = self._clock()
         self._say(f"{self._plan}: {self._arm.name}; about {format_duration(self._plan.left)} left")
 
     def snapshot(self, snapshot: Snapshot) -> None:
@@ -203,16 +198,16 @@ class PlainProgress(Progress):
         if self._arm is None:
             return
         self._arm.snapshots.append(snapshot)
-        if self._clock() - self._told >= self._every:
-            self._told = self._clock()
+        if self._clock() - self._last_line >= self._interval_s:
+            self._last_line = self._clock()
             self._say(f"  {snapshot.t:5.1f} s  " + ", ".join(f"{name} {value}" for name, value in self._arm.figures()))
 
     def event(self, event: Event) -> None:
         """One line a fault, a repair, a death."""
         if self._arm is not None:
             self._arm.take(event)
-        if event.kind in _TOLD:
-            self._say(_told(event))
+        if event.kind in _SHOWN_EVENTS:
+            self._say(_describe(event))
 
     def arm_ended(self, line: str) -> None:
         """One line."""
@@ -225,7 +220,7 @@ class PlainProgress(Progress):
 
 
 class LiveProgress(Progress):
-    """A few lines in a terminal that keep up with the run; what is finished scrolls away above them."""
+    """A few lines at the bottom of a terminal that follow the run; finished arms scroll away above them."""
 
     def __init__(self, console: Console, clock: Clock = time.monotonic) -> None:
         self._plan = ProgressPlan(clock)
@@ -263,8 +258,8 @@ class LiveProgress(Progress):
         """Leave a line for a fault, a repair, a death."""
         if self._arm is not None:
             self._arm.take(event)
-        if event.kind in _TOLD:
-            self._live.console.print(Text(_told(event), style="bold"))
+        if event.kind in _SHOWN_EVENTS:
+            self._live.console.print(Text(_describe(event), style="bold"))
 
     def arm_ended(self, line: str) -> None:
         """Leave a line for the arm."""
@@ -273,7 +268,7 @@ class LiveProgress(Progress):
         self._arm = None
 
     def view(self) -> Group:
-        """What stands at the bottom of the terminal now."""
+        """The lines at the bottom of the terminal."""
         if self._arm is None:
             return Group(Text("getting ready", style="dim"))
         grid = Table.grid(padding=(0, 3))
@@ -284,16 +279,16 @@ class LiveProgress(Progress):
         return Group(Text(f"{head}, about {format_duration(self._plan.left)} left"), grid)
 
 
-def _told(event: Event) -> str:
-    if event.kind in ("part_died", "broken_off"):
+def _describe(event: Event) -> str:
+    if event.kind in (EventKind.PART_DIED, EventKind.BROKEN_OFF):
         return f"  {event.t:5.1f} s  unknown: {event.detail.get('why', event.subject)}"
-    what = {"fault_effective": "took effect", "fault_healed": "was undone"}[event.kind]
+    effect = {EventKind.FAULT_EFFECTIVE: "took effect", EventKind.FAULT_HEALED: "was undone"}[EventKind(event.kind)]
     fault = f"{event.detail['kind']} of " if "kind" in event.detail else ""
-    return f"  {event.t:5.1f} s  {fault}{event.subject} {what}"
+    return f"  {event.t:5.1f} s  {fault}{event.subject} {effect}"
 
 
 def progress(stream: TextIO | None = None, quiet: bool = False) -> Progress:
-    """The view that fits ``stream`` (stderr): live in a terminal, lines elsewhere, nothing where asked for."""
+    """The view that fits ``stream`` (stderr): live in a terminal, lines elsewhere, nothing if ``quiet``."""
     stream = stream or sys.stderr
     if quiet:
         return Silent()

@@ -1,4 +1,4 @@
-"""A worker for the runs of another machine: it takes its share of one load after the other."""
+"""A worker for runs on another machine: it takes its share of one load after another."""
 
 import asyncio
 import itertools
@@ -12,31 +12,31 @@ from harness.results.run import new_run_id
 from harness.runner.driver_commands import worker_command
 from harness.scenario.driver_processes import Address
 
-_REST_S = 0.5
-#: A load that ended well, and one whose master went away: there may be another.
-_FINE = (0, 3)
+_RESTART_INTERVAL_S = 0.5
+#: Exit codes after which the next load may come: the load ended well, or its master went away.
+_EXPECTED_CODES = (0, 3)
 
 
 async def work(master: Address) -> None:
-    """Drive for a master until this is cancelled. The users are those that the master sends.
+    """Generate load for a master until cancelled. The master sends the users.
 
     Raises:
-        EnvironmentLacksError: no master was there for five minutes, or this machine cannot work for it.
+        EnvironmentLacksError: no master answered for five minutes, or this machine cannot work for it.
     """
     async with start_supervisor(f"worker-{new_run_id()}") as supervisor:
         for number in itertools.count(1):
             code, last = await _serve(supervisor, master, f"worker-{number}")
-            if code not in _FINE:
+            if code not in _EXPECTED_CODES:
                 raise EnvironmentLacksError(f"the work for {master} ended with code {code}", last)
-            await asyncio.sleep(_REST_S)
+            await asyncio.sleep(_RESTART_INTERVAL_S)
 
 
 async def _serve(supervisor: Supervisor, master: Address, name: str) -> tuple[int, str]:
-    """Take part in one load: its exit code, and the last lines of its log."""
+    """Take part in one load. Returns the exit code and the last lines of the log."""
     scratch = supervisor.scratch / name
     scratch.mkdir()
     command = worker_command(name, WorkerConfig(scratch / "spool", 0), "-", master, scratch / "log")
-    # Locust keeps there the files that it is sent.
+    # Locust stores the files that the master sends in TMPDIR.
     child = await supervisor.spawn(replace(command, env={**command.env, "TMPDIR": str(scratch)}))
     child.end_expected = True
     code = await child.wait()

@@ -18,6 +18,7 @@ from harness.cluster.supervisor import ProcessSupervisor, start_supervisor
 from harness.cluster.topology import Topology
 from harness.common.clock import Clock
 from harness.common.errors import EnvironmentLacksError
+from harness.common.waiting import wait_until
 from harness.scenario.design import Design
 from harness.scenario.services import BuiltIn
 
@@ -67,13 +68,15 @@ async def answers_as_itself(topology: Topology) -> None:
 
 async def sampled(topology: Topology) -> None:
     """Every role shows in the samples, with memory."""
-    async with asyncio.timeout(SOON):
-        while not {one.role for one in topology.samples if one.memory_mb > 0} >= {"replica", "balancer", "store"}:  # noqa: ASYNC110 - they come by themselves
-            await asyncio.sleep(0.05)
+
+    def sampled_roles() -> set[str]:
+        return {sample.role for sample in topology.samples if sample.memory_mb > 0}
+
+    assert await wait_until(lambda: sampled_roles() >= {"replica", "balancer", "store"}, SOON, 0.05), sampled_roles()
 
 
 async def comes_back(topology: Topology) -> None:
-    """A replica that was killed is down; restarted, it is where it was, and another one."""
+    """A killed replica is down; restarted, it has the same address and a new boot id."""
     replica = topology.replicas[1]
     assert isinstance(replica, Killable)
     member, boot = replica.member, replica.boot
@@ -85,7 +88,7 @@ async def comes_back(topology: Topology) -> None:
 
 
 async def is_missed(topology: Topology, supervisor: ProcessSupervisor) -> None:
-    """A death that nobody asked for is told, with the signal."""
+    """An unexpected death is reported with the signal."""
     assert supervisor.deaths.empty()
     pid = topology.replicas[0].pid
     assert pid is not None

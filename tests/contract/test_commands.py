@@ -1,4 +1,4 @@
-"""Programs of somebody else's as replicas: whatever they do, a clear line, and nothing left of them."""
+"""User-supplied programs as replicas: every failure gives a clear message and leaves nothing running."""
 
 import asyncio
 import socket
@@ -34,13 +34,15 @@ async def make(supervisor: Supervisor, tmp_path: Path) -> AsyncIterator[Make]:
     """Replicas of a mode; what still runs is stopped, and what it listened on is free then."""
     made: list[CommandReplica] = []
 
-    def one(mode: str, port: Reservation | None = None, ready: str | None = "/", within: str = "10s") -> CommandReplica:
+    def make_replica(
+        mode: str, port: Reservation | None = None, ready: str | None = "/", within: str = "10s"
+    ) -> CommandReplica:
         program = [sys.executable, service.__file__, mode, "{port}"]
         orders = ReplicaOrders(Command(program, ready=ready, ready_within=within), "", lambda name, boot: None)
         made.append(CommandReplica("r0", supervisor, port or non_ephemeral_port(), tmp_path, orders))
         return made[-1]
 
-    yield one
+    yield make_replica
     for replica in made:
         await replica.stop(0.5)
         assert not listens(replica)
@@ -100,7 +102,7 @@ async def test_one_that_answers_503_while_it_starts_is_waited_for(make: Make) ->
         ("lost", "1s", "r0 listens on port "),
     ],
 )
-async def test_what_keeps_it_from_getting_ready_is_told(
+async def test_the_cause_of_a_failed_start_is_reported(
     make: Make, tmp_path: Path, mode: str, within: str, words: str
 ) -> None:
     replica = make(mode, within=within)
@@ -111,18 +113,18 @@ async def test_what_keeps_it_from_getting_ready_is_told(
     assert (tmp_path / "r0.log").exists()
 
 
-async def test_a_program_that_is_not_there_is_told(supervisor: Supervisor, tmp_path: Path) -> None:
+async def test_a_missing_program_is_reported(supervisor: Supervisor, tmp_path: Path) -> None:
     orders = ReplicaOrders(Command("no-such-program {port}"), "", lambda name, boot: None)
     with pytest.raises(EnvironmentLacksError, match="no-such-program"):
         await CommandReplica("r0", supervisor, non_ephemeral_port(), tmp_path, orders).start()
 
 
-async def test_somebody_elses_server_at_the_port_is_never_measured(make: Make) -> None:
+async def test_another_server_at_the_port_is_never_measured(make: Make) -> None:
     """It took the port while the program was starting; the program itself waits, and does not end."""
     replica = make("silent", port := non_ephemeral_port())
     port.close()
-    with socket.create_server(("127.0.0.1", port.port)) as somebody:
-        answering = asyncio.create_task(_answer(somebody))
+    with socket.create_server(("127.0.0.1", port.port)) as other_server:
+        answering = asyncio.create_task(_answer(other_server))
         with pytest.raises(EnvironmentLacksError, match="belongs to no process of r0"):
             await replica.start()
         answering.cancel()
@@ -136,7 +138,7 @@ async def _answer(listener: socket.socket) -> None:
         connection.close()
 
 
-async def test_a_dead_replicas_port_is_given_to_nobody(make: Make) -> None:
+async def test_the_port_of_a_dead_replica_is_not_given_away(make: Make) -> None:
     replica = make("ok")
     await replica.start()
     await replica.kill()

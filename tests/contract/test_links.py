@@ -126,7 +126,7 @@ async def test_a_partition_holds_both_directions_and_delivers_once_it_is_healed(
 
 
 async def test_who_gave_up_meanwhile_is_delivered_all_the_same(link: ProxiedLink, echo: Echo) -> None:
-    """The late write that nobody waits for any more."""
+    """A late write for which no client waits."""
     await link.set_state(LinkState(HOLD, HOLD))
     async with asking(link) as ask:
         ask.writer.write(b"late\n")

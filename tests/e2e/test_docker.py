@@ -37,7 +37,7 @@ from tests.support.harness_command import NODE_KILL, ROOT, harness
 
 pytestmark = pytest.mark.slow
 
-GONE_WITHIN = 20.0  # seconds; about two where the machine does nothing else
+GONE_TIMEOUT_S = 20.0  # takes about two seconds on an idle machine
 EACH: tuple[Fault, ...] = (
     faults.Kill(1),
     faults.Pause(1),
@@ -55,11 +55,11 @@ EACH: tuple[Fault, ...] = (
 @pytest.fixture(scope="module")
 def engine() -> Engine:
     try:
-        found = connect_engine()
-        image(found)
+        docker = connect_engine()
+        image(docker)
     except EnvironmentLacksError as lack:
         pytest.skip(f"{lack.message}: {lack.hint}")
-    return found
+    return docker
 
 
 @asynccontextmanager
@@ -73,17 +73,19 @@ async def up(logs: Path, design: Design) -> AsyncIterator[tuple[Topology, Clock]
         assert supervisor.deaths.empty()
 
 
-async def test_every_fault_lands_on_real_containers_and_leaves_them_steady(engine: Engine, tmp_path: Path) -> None:
+async def test_every_fault_takes_effect_on_real_containers_and_leaves_them_healthy(
+    engine: Engine, tmp_path: Path
+) -> None:
     design = Design(
         "plain", BuiltIn(state="redis"), replicas=2, balancing=Balancing("cookie"), links=("balancer", "store")
     )
     async with up(tmp_path, design) as (topology, clock):
         for fault in EACH:
-            told: list[Event] = []
+            events: list[Event] = []
             begin = time.monotonic()
-            async with timeline([At("0s", fault)], topology, clock, told.append):
+            async with timeline([At("0s", fault)], topology, clock, events.append):
                 await asyncio.sleep(0.05)
-            assert [event.kind for event in told[:3]] == ["fault_commanded", "fault_effective", "fault_healed"], fault
+            assert [event.kind for event in events[:3]] == ["fault_commanded", "fault_effective", "fault_healed"], fault
             await topology.wait_until_healthy()
             print(fault, time.monotonic() - begin)
 
@@ -92,8 +94,9 @@ async def test_a_replica_is_kept_to_its_limits_by_the_engine(engine: Engine, tmp
     design = Design("plain", replicas=1, balancing=Balancing("round_robin"), limits=Limits(cpus=0.5, memory="200m"))
     async with up(tmp_path, design) as (topology, _):
         port = f"{topology.replicas[0].member.port}/tcp"
-        (found,) = [one for one in engine.client.containers.list(filters={"label": sweep.RUN}) if port in one.ports]
-        host = found.attrs["HostConfig"]
+        containers = engine.client.containers.list(filters={"label": sweep.RUN})
+        (limited,) = [container for container in containers if port in container.ports]
+        host = limited.attrs["HostConfig"]
         assert (host["NanoCpus"], host["Memory"], host["MemorySwap"]) == (500_000_000, 200 << 20, 200 << 20)
 
 
@@ -175,7 +178,7 @@ async def test_a_service_of_ones_own_is_killed_and_comes_back_at_its_address(
     assert left(engine, run) == 0
 
 
-async def test_a_service_that_listens_elsewhere_or_ends_is_told_with_what_it_said(
+async def test_a_service_that_listens_elsewhere_or_ends_is_reported_with_its_output(
     engine: Engine, tmp_path: Path
 ) -> None:
     wrong = replace(IN_AN_IMAGE, port=9001, ready=None, ready_within="1500ms", command=WRONG_PORT)
@@ -209,8 +212,8 @@ def left(engine: Engine, run: str) -> int:
 
 
 def gone(engine: Engine, run: str) -> bool:
-    give_up = time.monotonic() + GONE_WITHIN
-    while left(engine, run) and time.monotonic() < give_up:
+    deadline = time.monotonic() + GONE_TIMEOUT_S
+    while left(engine, run) and time.monotonic() < deadline:
         time.sleep(0.1)
     return not left(engine, run)
 
@@ -229,22 +232,22 @@ def test_what_a_killed_supervisor_leaves_is_cleaned_away_and_nothing_of_the_livi
     engine: Engine, held: tuple[str, "subprocess.Popen[str]"]
 ) -> None:
     run, process = held
-    (supervisor,) = [one.pid for one in processes() if one.parent == process.pid]
+    (supervisor,) = [child.pid for child in processes() if child.parent == process.pid]
     harness("clean")
     assert left(engine, run) == 5
-    os.kill(process.pid, signal.SIGSTOP)  # so that it does not mend what comes
+    os.kill(process.pid, signal.SIGSTOP)  # so that it cannot clean up
     os.kill(supervisor, signal.SIGKILL)
     process.kill()
     process.wait()
-    told = json.loads(harness("clean", "--json").out)
-    assert sorted(one["kind"] for one in told if run in one["what"]) == ["container"] * 3 + ["network"] * 2
+    removed = json.loads(harness("clean", "--json").out)
+    assert sorted(item["kind"] for item in removed if run in item["what"]) == ["container"] * 3 + ["network"] * 2
     assert gone(engine, run)
 
 
 def test_the_verdicts_are_those_of_the_process_backend(engine: Engine, tmp_path: Path) -> None:
     designs = ("--design", "sticky", "--design", "hybrid")
-    told = harness("run", NODE_KILL, "--quick", "--backend", "docker", *designs, "--out", tmp_path, timeout=400)
-    assert told.code in (0, 3), told.out + told.err  # on a busy machine the driver may be late; never a fail
+    result = harness("run", NODE_KILL, "--quick", "--backend", "docker", *designs, "--out", tmp_path, timeout=400)
+    assert result.code in (0, 3), result.out + result.err  # on a busy machine the driver may be late; never a fail
     run = tmp_path / "node_kill" / "latest"
     summary = json.loads((run / "summary.json").read_text())
     assert {name: design["finding"] for name, design in summary["designs"].items()} == {

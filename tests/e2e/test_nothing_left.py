@@ -157,7 +157,7 @@ def test_a_harness_that_forked_does_not_keep_its_run_alive(start: Callable[..., 
 @pytest.mark.slow
 @pytest.mark.parametrize("state", ["redis", "postgres"])
 def test_sigkill_in_the_middle_of_faults(start: Callable[..., tuple[str, Harness]], state: str) -> None:
-    """What stands still is ended too: paused replica and store, one that is slowed down, and the proxy on a link.
+    """Stopped parts are ended too: a paused replica and store, a throttled replica, and the proxy on a link.
 
     PostgreSQL is many processes, each in a session of its own, and runs as another user where this is root.
     """

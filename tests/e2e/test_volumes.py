@@ -33,13 +33,13 @@ async def up(logs: Path) -> AsyncIterator[Topology]:
 
 async def struck(topology: Topology, *between: Fault) -> list[Event]:
     """Kill the replica, do what is to befall its volume, and bring it back."""
-    clock, told = Clock(), list[Event]()
+    clock, events = Clock(), list[Event]()
     clock.start()
     played = [At("0s", fault) for fault in (faults.Kill(0), *between, faults.Restart(0))]
-    async with timeline(played, topology, clock, told.append):
+    async with timeline(played, topology, clock, events.append):
         pass
     await topology.wait_until_healthy()
-    return told
+    return events
 
 
 async def test_a_replica_has_again_what_is_on_its_volume(tmp_path: Path) -> None:
@@ -49,18 +49,20 @@ async def test_a_replica_has_again_what_is_on_its_volume(tmp_path: Path) -> None
         async def session(method: str, path: str, **body: object) -> dict[str, object]:
             async with client.request(method, path, json=body or None) as reply:
                 assert reply.status == 200
-                told: dict[str, object] = (await reply.json())["session"]
-                return told
+                stored: dict[str, object] = (await reply.json())["session"]
+                return stored
 
         for _ in range(3):
             before = await session("POST", "/cart/add", item="tea")
-        told = await struck(topology)
-        restarted = told[-1].detail
+        events = await struck(topology)
+        restarted = events[-1].detail
         assert int(restarted["volume_bytes"] or 0) > 0 < float(restarted["opened_s"] or 0)
         assert await session("GET", "/cart") == before
 
-        told = await struck(topology, faults.TruncateTail(0, cut=1))
-        torn = next(event for event in told if event.kind == "fault_effective" and event.detail["kind"] == "torn_tail")
+        events = await struck(topology, faults.TruncateTail(0, cut=1))
+        torn = next(
+            event for event in events if event.kind == "fault_effective" and event.detail["kind"] == "torn_tail"
+        )
         assert (torn.detail["file"], torn.detail["bytes_cut"]) == ("events", 1)
         shown = await session("GET", "/cart")
         assert (shown["birth"], shown["count"]) == (before["birth"], 2)

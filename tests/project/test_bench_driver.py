@@ -1,4 +1,4 @@
-"""The last line of `make bench-driver`, and the floors under it."""
+"""The last line of `make bench-driver`, and its floors."""
 
 import json
 from collections.abc import Mapping
@@ -6,10 +6,10 @@ from collections.abc import Mapping
 import pytest
 from rich.console import Console
 
-from benchmarks.comparison import CI_FLOORS, FEW, FLOORS, MANY, Comparison, Entry, Measured
+from benchmarks.comparison import CI_FLOORS, FEW, FLOORS, MANY, Comparison, Entry, Round
 from benchmarks.drivers import FAST_HTTP, HEY, WRK, Ours, Peer
 
-#: What the last line names, whatever is on a machine.
+#: Keys of the last line, whichever drivers are installed.
 KEYS = {
     "engine_rps", "engine_1000_rps", "fasthttp_ratio", "http_ratio", "wrk_ratio", "hey_ratio", "ab_ratio", "k6_ratio",
     "vegeta_ratio", "oha_ratio", "wrk2_ratio", "wrk_1000_ratio", "cpu_us_per_request", "bytes_per_session",
@@ -17,32 +17,32 @@ KEYS = {
 
 
 def entry(driver: Ours | Peer, rates: list[float], cpu_us: float = 10.0, connections: int = FEW) -> Entry:
-    return Entry(driver, connections, [Measured(rate, cpu_us, 50_000_000 + 1000 * connections) for rate in rates])
+    return Entry(driver, connections, [Round(rate, cpu_us, 50_000_000 + 1000 * connections) for rate in rates])
 
 
 def comparison(*entries: Entry, floors: Mapping[str, float] = FLOORS) -> Comparison:
     return Comparison(entries, 1.0, Console(quiet=True), floors)
 
 
-def test_the_last_line_has_every_key_and_null_where_a_peer_is_missing() -> None:
-    told = json.loads(json.dumps(comparison(entry(Ours(), [100])).figures()))
-    assert set(told) >= KEYS
-    assert {key for key in KEYS if told[key] is not None} == {"engine_rps", "cpu_us_per_request"}
+def test_the_last_line_has_every_key_and_null_if_a_driver_is_missing() -> None:
+    figures = json.loads(json.dumps(comparison(entry(Ours(), [100])).figures()))
+    assert set(figures) >= KEYS
+    assert {key for key in KEYS if figures[key] is not None} == {"engine_rps", "cpu_us_per_request"}
 
 
-def test_ratios_are_of_each_ones_best_round_and_of_the_same_connections() -> None:
+def test_ratios_compare_the_best_rounds_with_the_same_number_of_connections() -> None:
     many = [entry(Ours(), [60], connections=MANY), entry(WRK, [80, 10], connections=MANY)]
-    told = comparison(entry(Ours(), [50, 90]), entry(WRK, [120, 30]), entry(HEY, [45, 20]), *many).figures()
-    assert (told["wrk_ratio"], told["hey_ratio"], told["wrk_1000_ratio"]) == (0.75, 2.0, 0.75)
-    assert told["bytes_per_session"] == 1000
+    figures = comparison(entry(Ours(), [50, 90]), entry(WRK, [120, 30]), entry(HEY, [45, 20]), *many).figures()
+    assert (figures["wrk_ratio"], figures["hey_ratio"], figures["wrk_1000_ratio"]) == (0.75, 2.0, 0.75)
+    assert figures["bytes_per_session"] == 1000
 
 
 @pytest.mark.parametrize(("fast", "broken"), [(9.0, []), (11.0, ["fasthttp_ratio is 9.091, below 10.0"])])
-def test_a_floor_that_does_not_hold_is_told(fast: float, broken: list[str]) -> None:
+def test_a_floor_that_does_not_hold_is_reported(fast: float, broken: list[str]) -> None:
     assert comparison(entry(Ours(), [100]), entry(FAST_HTTP, [fast])).broken() == broken
 
 
-def test_the_floors_of_ci_are_of_cpu_time_whatever_the_rates_were() -> None:
+def test_the_floors_of_ci_depend_on_cpu_time_and_not_on_rates() -> None:
     slow, lean = entry(Ours(), [1], cpu_us=12.5), entry(FAST_HTTP, [100], cpu_us=100.0)
     held = comparison(slow, lean, entry(WRK, [100], cpu_us=8.0), floors=CI_FLOORS)
     assert held.broken() == [] and held.figures()["fasthttp_cpu_ratio"] == 8.0

@@ -1,4 +1,4 @@
-"""A harness in miniature: a real topology in containers, held up. ``python -m tests.support.docked RUN LOGS``."""
+"""A minimal harness that holds a real topology in containers. ``python -m tests.support.docked RUN LOGS``."""
 
 import asyncio
 import sys

@@ -1,4 +1,4 @@
-"""A Docker engine that only remembers: what it was asked for, which containers there are, and what became of them."""
+"""A fake Docker engine that records what it is asked, and which containers exist in which state."""
 
 import itertools
 import queue
@@ -11,27 +11,27 @@ from harness.cluster.containers import Engine
 
 
 class FakeEvents:
-    """The engine's events, as they come; closed, they end."""
+    """The stream of engine events; closing it ends the iteration."""
 
     def __init__(self) -> None:
-        self._coming: queue.Queue[dict[str, Any] | None] = queue.Queue()
+        self._queue: queue.Queue[dict[str, Any] | None] = queue.Queue()
 
-    def tell(self, action: str, container: str, code: int = 0) -> None:
-        self._coming.put({"Action": action, "id": container, "Actor": {"Attributes": {"exitCode": str(code)}}})
+    def emit(self, action: str, container: str, code: int = 0) -> None:
+        self._queue.put({"Action": action, "id": container, "Actor": {"Attributes": {"exitCode": str(code)}}})
 
     def close(self) -> None:
-        self._coming.put(None)
+        self._queue.put(None)
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
-        return iter(self._coming.get, None)
+        return iter(self._queue.get, None)
 
 
 class FakeApi:
-    """The calls that a dock makes."""
+    """The API calls that a Docker supervisor makes."""
 
     def __init__(self) -> None:
         self.stream = FakeEvents()
-        self.asked: dict[str, dict[str, Any]] = {}
+        self.created: dict[str, dict[str, Any]] = {}
         self.paused: set[str] = set()
         self.networks: dict[str, set[str]] = {}
         self.signals: list[tuple[str, int]] = []
@@ -39,21 +39,21 @@ class FakeApi:
         self.ends_at_once = False
         self._numbers = itertools.count()
 
-    def create_host_config(self, **wanted: Any) -> dict[str, Any]:
-        return wanted
+    def create_host_config(self, **options: Any) -> dict[str, Any]:
+        return options
 
-    def create_endpoint_config(self, **wanted: Any) -> dict[str, Any]:
-        return wanted
+    def create_endpoint_config(self, **options: Any) -> dict[str, Any]:
+        return options
 
-    def create_container(self, **wanted: Any) -> dict[str, str]:
+    def create_container(self, **options: Any) -> dict[str, str]:
         if self.full:
             raise docker.errors.APIError("no space left on device")
         container = f"c{next(self._numbers)}"
-        self.asked[container] = wanted
-        self.networks[container] = set(wanted["networking_config"]["EndpointsConfig"])
+        self.created[container] = options
+        self.networks[container] = set(options["networking_config"]["EndpointsConfig"])
         return {"Id": container}
 
-    def connect_container_to_network(self, container: str, network: str, **wanted: Any) -> None:
+    def connect_container_to_network(self, container: str, network: str, **options: Any) -> None:
         self.networks[container].add(network)
 
     def disconnect_container_from_network(self, container: str, network: str, force: bool) -> None:
@@ -61,7 +61,7 @@ class FakeApi:
 
     def start(self, container: str) -> None:
         if self.ends_at_once:
-            self.stream.tell("die", container, 3)
+            self.stream.emit("die", container, 3)
 
     def inspect_container(self, container: str) -> dict[str, Any]:
         networks = dict.fromkeys(self.networks[container])
@@ -76,15 +76,15 @@ class FakeApi:
 
     def kill(self, container: str, number: int) -> None:
         self.signals.append((container, number))
-        self.stream.tell("die", container, 128 + number)
-        self.stream.tell("destroy", container)
+        self.stream.emit("die", container, 128 + number)
+        self.stream.emit("destroy", container)
 
-    def events(self, **wanted: Any) -> FakeEvents:
+    def events(self, **options: Any) -> FakeEvents:
         return self.stream
 
 
 class FakeClient:
-    """As much of the SDK's client as a dock needs."""
+    """As much of the SDK's client as a Docker supervisor needs."""
 
     def __init__(self) -> None:
         self.api = FakeApi()
@@ -95,16 +95,16 @@ class FakeClient:
 
 
 class Collection:
-    """Networks that can be made, and nothing else."""
+    """A collection in which only networks can be created."""
 
     def __init__(self) -> None:
-        self.made: list[str] = []
+        self.names: list[str] = []
 
-    def list(self, **wanted: Any) -> list[Any]:
+    def list(self, **options: Any) -> list[Any]:
         return []
 
-    def create(self, name: str, driver: str, **wanted: Any) -> "FakeNetwork":
-        self.made.append(name)
+    def create(self, name: str, driver: str, **options: Any) -> "FakeNetwork":
+        self.names.append(name)
         return FakeNetwork(self, name)
 
     def get(self, name: str) -> "FakeNetwork":
@@ -114,16 +114,16 @@ class Collection:
 class FakeNetwork:
     """A network, or an image: both have an id."""
 
-    def __init__(self, among: Collection, name: str) -> None:
-        self._among = among
+    def __init__(self, collection: Collection, name: str) -> None:
+        self._collection = collection
         self.name = self.id = name
         self.attrs = {"IPAM": {"Config": [{"Subnet": "10.9.0.0/16" if "app" in name else "10.8.0.0/16"}]}}
 
     def reload(self) -> None:
-        """It is as it was."""
+        """Nothing changes."""
 
     def remove(self) -> None:
-        self._among.made.remove(self.name)
+        self._collection.names.remove(self.name)
 
 
 def engine() -> tuple[Engine, FakeApi]:

@@ -27,7 +27,7 @@ from harness.load.sessions.scheduling import Actor
 from harness.load.sessions.session import Session
 from harness.observations.requests import RECORD, Outcome
 from harness.oracle.models import ModelFactory, tally
-from harness.oracle.observed import Tally, tally_of
+from harness.oracle.observed import Tally, tally_from_json
 from harness.oracle.operations import token
 
 CLOSE, RESET, HANG, LINGER = "close", "reset", "hang", "close after a rest"
@@ -165,7 +165,7 @@ class Visitor:
         return client.get("/cart")
 
     def observe(self, reply: Response, /) -> Tally | None:
-        return tally_of(reply.json()) if reply.body.startswith(b"{") else None
+        return tally_from_json(reply.json()) if reply.body.startswith(b"{") else None
 
     def forced_login(self, reply: Response, /) -> bool:
         return reply.status == 401

@@ -1,4 +1,4 @@
-"""A harness in miniature, ``python -m tests.support.supervised RUN LOGS [raise|fork]``: it starts awkward children."""
+"""A minimal harness with unruly children: ``python -m tests.support.supervised RUN LOGS [raise|fork]``."""
 
 import asyncio
 import os
@@ -36,7 +36,7 @@ async def main(run: str, logs: Path, ending: str) -> None:
         while children["forks"].log_tail().count("away") < 2 or not children["deaf"].log_tail():  # noqa: ASYNC110
             await asyncio.sleep(0.005)
         if ending == "fork" and os.fork() == 0:
-            time.sleep(1000)  # noqa: ASYNC251 - a copy that holds all descriptors of the harness, and does nothing
+            time.sleep(1000)  # noqa: ASYNC251 - an idle copy that holds all descriptors of the harness
         print("up", flush=True)
         if ending == "raise":
             raise RuntimeError("in the middle")

@@ -1,4 +1,4 @@
-"""A harness in miniature: a real topology, held up, and in the middle of several faults where that is asked for.
+"""A minimal harness that holds a real topology, if asked for in the middle of several faults.
 
 ``python -m tests.support.topology RUN LOGS STATE BALANCER [broken]``
 """

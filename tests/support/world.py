@@ -101,8 +101,8 @@ class Client:
     def end(self) -> SessionVerdict:
         """The final read, and the verdict."""
         self.t += 1
-        self.anomalies.append(self.ledger.final(Outcome.OK, self.cell.tally(), self.boot, self.t))
-        return judge(self.ledger.testimony(), frozenset(self.rejected))
+        self.anomalies.append(self.ledger.record_final_read(Outcome.OK, self.cell.tally(), self.boot, self.t))
+        return judge(self.ledger.history(), frozenset(self.rejected))
 
     def tail(self, n: int) -> int:
         """How many of the last ``n`` stored writes were acknowledged."""

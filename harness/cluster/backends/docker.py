@@ -83,9 +83,9 @@ class DockerBackend(ProcessBackend):
         ]
 
     async def _open_links(self, deployment: Deployment, routes: Iterator[Route]) -> Mapping[str, NetworkLink]:
-        return {route.name: self._network_link(route.name) for route in routes}
-
-    def _network_link(self, name: str) -> NetworkLink:
-        near, _, far = name.partition("-")
-        part, network = (near, "store") if far == "store" else (far, "app")
-        return NetworkLink(name, self._supervisor, part, network)
+        links = {}
+        for name in (route.name for route in routes):
+            near, _, far = name.partition("-")
+            part, network = (near, "store") if far == "store" else (far, "app")
+            links[name] = NetworkLink(name, self._supervisor, part, network)
+        return links

@@ -146,7 +146,9 @@ class DockerSupervisor(Supervisor):
     def _start(self, spec: ContainerSpec) -> tuple[str, int]:
         api = self.engine.client.api
         try:
-            container = api.create_container(**self._create_options(spec))["Id"]
+            first = self._networks[NETWORKS[spec.role][0]]
+            endpoint = Endpoint(first.name, first.address(self._host_number(spec.name)))
+            container = api.create_container(**create_options(api, spec, self._run, endpoint, self.labels))["Id"]
             for network in NETWORKS[spec.role][1:]:
                 self.connect(container, spec.name, network)
             if spec.entrypoint is None:
@@ -157,11 +159,6 @@ class DockerSupervisor(Supervisor):
             raise EnvironmentLacksError(
                 f"the Docker engine does not start {spec.name}: {problem}", f"its log is {spec.log}"
             ) from problem
-
-    def _create_options(self, spec: ContainerSpec) -> dict[str, Any]:
-        first = self._networks[NETWORKS[spec.role][0]]
-        endpoint = Endpoint(first.name, first.address(self._host_number(spec.name)))
-        return create_options(self.engine.client.api, spec, self._run, endpoint, self.labels)
 
     def next_project(self) -> str:
         """Return the name of a new Compose project of this run."""

@@ -69,7 +69,8 @@ class CommandReplica(ManagedReplica):
         problem = await self._wait_until_ready(child, ReadinessProbe(self._target.ready), timeout_s)
         if problem and not child.alive:
             raise self._ended_error(child, await child.wait())
-        ports = await asyncio.to_thread(_listening_ports, child.pid)
+        addresses = await asyncio.to_thread(lambda: listening_addresses(process_tree(child.pid)))
+        ports = {port for _, port in addresses}
         if problem:
             raise self._never_ready_error(ports, problem)
         if self.member.port not in ports:
@@ -120,10 +121,6 @@ class CommandReplica(ManagedReplica):
     async def _wait_until_port_is_free(self) -> bool:
         probe, address = ReadinessProbe(None), self.member.address_from_host
         return bool(await wait_until(lambda: probe.problem(*address), _PORT_FREE_TIMEOUT_S, _POLL_INTERVAL_S))
-
-
-def _listening_ports(root: int) -> set[int]:
-    return {port for _, port in listening_addresses(process_tree(root))}
 
 
 def _descendants_outside_group(child: Child) -> dict[int, str]:

@@ -71,7 +71,7 @@ class Assignment:
 
 @dataclass(frozen=True)
 class ClockReply:
-    """To a worker: the clock of the master was ``there`` (ns) when it received the ``ClockRequest`` with this ``sent``."""
+    """To a worker: the clock of the master was ``there`` (ns) when the ``ClockRequest`` with this ``sent`` arrived."""
 
     sent: int
     there: int

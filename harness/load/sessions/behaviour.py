@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from harness.load.http.client import Client, Connect, Disconnect, Listen, Message, Request, Sleep
 from harness.load.http.response import Response
 from harness.oracle.models import ModelFactory
-from harness.oracle.observed import Tally, tally_in, tally_of
+from harness.oracle.observed import Tally, decode_tally, tally_from_json
 
 #: What a session's generator yields: the steps of a session in their order.
 Step = Request | Sleep | Connect | Message | Listen | Disconnect
@@ -61,6 +61,6 @@ class DefaultBehaviour:
 def parse_tally(reply: Response) -> Tally | None:
     """The built-in targets' account of the session in a reply; None if there is none."""
     try:
-        return tally_in(reply.body)
+        return decode_tally(reply.body)
     except ValueError:
-        return tally_of(reply.json()) if reply.body.startswith(b"{") else None
+        return tally_from_json(reply.json()) if reply.body.startswith(b"{") else None

@@ -16,7 +16,7 @@ _LEDGER_TYPES = (Tally, Observed, type(None))  # what a ledger takes as it is
 
 #: What a reply answers.
 Exchange = Request | Connect | Message
-#: A reply by itself, before the ledger is asked: its outcome, what it shows of the session, whether it forces a login.
+#: A reply alone, before the ledger is asked: its outcome, what it shows of the session, whether it forces a login.
 Reading = tuple[Outcome, Tally | Observed | None, bool]
 
 
@@ -54,7 +54,7 @@ class Classifier:
         except TypeError as problem:
             anomaly = self._log_unreadable(problem)
         if forced:
-            return outcome, max(anomaly, ledger.forced_login(t_ns, boot))
+            return outcome, max(anomaly, ledger.record_forced_login(t_ns, boot))
         if exchange.check is not None and outcome is _OK and not self._passes_check(exchange, reply):
             return outcome, Anomaly.WRONG
         return outcome, anomaly
@@ -69,13 +69,16 @@ class Classifier:
         outcome, observed, forced = reading
         boot, t_ns = self._context.boot_of(head), t_end - self._context.t0
         try:
-            anomaly = self._ledger.final(outcome, observed, boot, t_ns)
+            anomaly = self._ledger.record_final_read(outcome, observed, boot, t_ns)
         except TypeError as problem:
             anomaly = self._log_unreadable(problem)
-        return max(anomaly, self._ledger.forced_login(t_ns, boot)) if forced else anomaly
+        return max(anomaly, self._ledger.record_forced_login(t_ns, boot)) if forced else anomaly
 
     def read(self, exchange: Exchange, reply: Response) -> Reading:
-        """A reply by itself. A redirect shows nothing of the session unless it is to the login or has ``reads``."""
+        """A reply alone, without the ledger.
+
+        A redirect shows nothing of the session unless it is to the login or the request has ``reads``.
+        """
         status = reply.status
         forced = (self._asks_user or status >= 300) and self._forces_login(reply)
         outcome = _FAILED if forced else _OK if status < 400 else outcome_of(reply)

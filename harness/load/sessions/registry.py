@@ -30,4 +30,4 @@ class SessionRegistry:
 
     def histories(self) -> list[SessionHistory]:
         """What the ledgers of all sessions hold, for the judge."""
-        return [session.ledger.testimony() for session in self.sessions]
+        return [session.ledger.history() for session in self.sessions]

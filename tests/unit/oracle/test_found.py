@@ -98,7 +98,7 @@ def leak(client: Client) -> None:
 def login(client: Client) -> None:
     """Sent back to the login once."""
     client.t += 1
-    client.ledger.forced_login(client.t, client.boot)
+    client.ledger.record_forced_login(client.t, client.boot)
 
 
 DEEDS: dict[str, list[Deed]] = {
@@ -264,7 +264,7 @@ def test_reads_from_a_lagging_replica_are_stale_and_nothing_else() -> None:
                 stale_reads += bool(known - set(lagging.ops))
                 client.read(lagging.tally())
         verdict = client.end()
-        if few_in_doubt(client) and client.ledger.testimony().recovered == ():
+        if few_in_doubt(client) and client.ledger.history().recovered == ():
             assert verdict.outcome == ("stale" if stale_reads else "kept"), (seed, verdict)
         assert verdict.lost_writes == verdict.duplicates == verdict.unexplained == 0
 

@@ -6,9 +6,9 @@ from harness.common.errors import UsageError
 from harness.observations.requests import Anomaly, Outcome
 from harness.oracle.history import SessionHistory
 from harness.oracle.judge import SessionVerdict, judge
-from harness.oracle.ledger import MAX_KEPT, MAX_SHIFTS, Ledger
-from harness.oracle.models import Items
-from harness.oracle.observed import Observed, Tally, tally_of
+from harness.oracle.ledger import MAX_DIVERGENCES, MAX_KEPT, Ledger
+from harness.oracle.models import SetModel
+from harness.oracle.observed import Observed, Tally, tally_from_json
 from harness.oracle.operations import op_text, operation, token
 from harness.oracle.outcome import SessionOutcome
 from tests.support.world import SEED, Cell
@@ -43,8 +43,8 @@ class Talk:
         return self.ledger.settle(op, outcome, shown, self.boot, self.t)
 
     def judged(self, refused: frozenset[int] = frozenset()) -> SessionVerdict:
-        self.ledger.final(OK, self.cell.tally(), self.boot, 1000)
-        return judge(self.ledger.testimony(), refused)
+        self.ledger.record_final_read(OK, self.cell.tally(), self.boot, 1000)
+        return judge(self.ledger.history(), refused)
 
 
 @pytest.fixture
@@ -68,15 +68,15 @@ def test_the_token_is_what_the_wire_says() -> None:
 
 def test_a_session_object_is_read_as_a_tally() -> None:
     shown = {"birth": "b", "owner": "u", "count": 2, "last": "00000000000000ff", "digest": "000000000000000a"}
-    assert tally_of({"session": shown}) == Tally("b", "u", 2, 255, 10)
-    assert tally_of({"session": {**shown, "count": 0, "last": ""}}) == Tally("b", "u", 0, 0, 10)
+    assert tally_from_json({"session": shown}) == Tally("b", "u", 2, 255, 10)
+    assert tally_from_json({"session": {**shown, "count": 0, "last": ""}}) == Tally("b", "u", 0, 0, 10)
 
 
 @pytest.mark.parametrize(
     "body", [{}, {"session": None}, {"session": {}}, {"session": []}, {"session": {"birth": "b", "owner": "u"}}]
 )
 def test_a_reply_without_a_session_object_shows_nothing(body: dict[str, object]) -> None:
-    assert tally_of(body) is None
+    assert tally_from_json(body) is None
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_a_reply_without_a_session_object_shows_nothing(body: dict[str, object])
 )
 def test_a_malformed_session_object_shows_nothing(key: str, bad: object) -> None:
     shown = {"birth": "b", "owner": "u", "count": 2, "last": "", "digest": "0a", key: bad}
-    assert tally_of({"session": shown}) is None
+    assert tally_from_json({"session": shown}) is None
 
 
 def test_a_new_birth_after_an_acknowledged_write_is_a_loss_flagged_once(talk: Talk) -> None:
@@ -258,7 +258,7 @@ def test_where_too_many_failures_are_forgotten_a_loss_is_counted_but_not_explain
     for _ in range(2 * MAX_KEPT):
         talk.writes(1)
         talk.settle(talk.ledger.write(), FAILED, None)
-    assert judge(talk.ledger.testimony()).unexplained == 0
+    assert judge(talk.ledger.history()).unexplained == 0
     talk.cell.keep(talk.cell.ops[:-1])
     talk.read()
     verdict = talk.judged()
@@ -313,7 +313,7 @@ def test_more_than_twelve_in_doubt_leave_the_session_unknown_unless_the_log_refu
     assert talk.read() is Anomaly.NONE
     verdict = talk.judged()
     assert (verdict.outcome, verdict.unknown, verdict.unexplained, verdict.acknowledged) == ("unknown", True, 0, 1)
-    refuted = judge(talk.ledger.testimony(), frozenset(doubted[:1] + doubted[13:]))
+    refuted = judge(talk.ledger.history(), frozenset(doubted[:1] + doubted[13:]))
     assert (refuted.outcome, refuted.unknown, refuted.recovered, refuted.in_doubt) == ("kept", False, 10, 12)
 
 
@@ -360,7 +360,7 @@ def test_settling_what_is_not_pending_is_refused(talk: Talk) -> None:
 def test_a_forced_login_is_counted_apart_and_its_write_was_not_applied(talk: Talk) -> None:
     talk.writes(1)
     talk.ledger.write()
-    assert talk.ledger.forced_login(5, "r0") is Anomaly.FORCED_LOGIN
+    assert talk.ledger.record_forced_login(5, "r0") is Anomaly.FORCED_LOGIN
     verdict = talk.judged()
     assert (verdict.outcome, verdict.forced_login, verdict.in_doubt, verdict.lost) == ("forced_login", True, 0, False)
 
@@ -368,8 +368,8 @@ def test_a_forced_login_is_counted_apart_and_its_write_was_not_applied(talk: Tal
 def test_without_a_final_read_the_session_is_unknown(talk: Talk) -> None:
     talk.writes(2)
     talk.read(Cell("b2").tally())
-    talk.ledger.final(IN_DOUBT, None, "", 9)
-    verdict = judge(talk.ledger.testimony())
+    talk.ledger.record_final_read(IN_DOUBT, None, "", 9)
+    verdict = judge(talk.ledger.history())
     assert (verdict.outcome, verdict.unknown, verdict.lost, verdict.acknowledged) == ("unknown", True, False, 2)
 
 
@@ -388,14 +388,14 @@ def test_a_session_that_wrote_nothing_has_nothing_to_lose(talk: Talk) -> None:
 
 
 def test_a_session_lost_at_every_turn_takes_no_more_room_and_is_counted_in_full(talk: Talk) -> None:
-    for life in range(10 * MAX_SHIFTS):
+    for life in range(10 * MAX_DIVERGENCES):
         talk.cell = Cell(f"b{life}")
         talk.write()
     verdict = talk.judged()
-    assert (verdict.lost_writes, verdict.unexplained) == (10 * MAX_SHIFTS - 1, 0)
-    assert len(verdict.losses) + verdict.earlier_losses == 10 * MAX_SHIFTS - 1
+    assert (verdict.lost_writes, verdict.unexplained) == (10 * MAX_DIVERGENCES - 1, 0)
+    assert len(verdict.losses) + verdict.earlier_losses == 10 * MAX_DIVERGENCES - 1
     assert (verdict.outcome, verdict.rolled_back) == ("lost", False)
-    assert len(json.dumps(talk.ledger.testimony().to_json())) < 20_000
+    assert len(json.dumps(talk.ledger.history().to_json())) < 20_000
 
 
 def test_what_no_explanation_fits_is_unexplained_and_not_guessed(talk: Talk) -> None:
@@ -419,7 +419,7 @@ def test_testimony_and_judgement_survive_json(talk: Talk) -> None:
     talk.writes(0)
     talk.write()
     verdict = talk.judged()
-    testimony = talk.ledger.testimony()
+    testimony = talk.ledger.history()
     assert SessionHistory.from_json(json.loads(json.dumps(testimony.to_json()))) == testimony
     assert SessionVerdict.from_json(json.loads(json.dumps(verdict.to_json()))) == verdict
     assert judge(SessionHistory.from_json(testimony.to_json())) == verdict
@@ -428,7 +428,7 @@ def test_testimony_and_judgement_survive_json(talk: Talk) -> None:
 
 def test_a_model_shared_between_sessions_is_refused() -> None:
     with pytest.raises(UsageError, match="of its own"):
-        Ledger(SEED, 1, 1, "me", Items())  # type: ignore[arg-type] # the mistake under test
+        Ledger(SEED, 1, 1, "me", SetModel())  # type: ignore[arg-type] # the mistake under test
 
 
 def test_a_service_that_shows_its_birth_alone_is_judged_by_it() -> None:
@@ -436,6 +436,6 @@ def test_a_service_that_shows_its_birth_alone_is_judged_by_it() -> None:
     for t in range(3):
         assert ledger.settle(ledger.write(), OK, Observed("b1"), "r0", t) is Anomaly.NONE
     assert ledger.settle(0, OK, Observed("b2"), "r1", 5) is Anomaly.LOST
-    ledger.final(OK, Observed("b2"), "r1", 9)
-    verdict = judge(ledger.testimony())
+    ledger.record_final_read(OK, Observed("b2"), "r1", 9)
+    verdict = judge(ledger.history())
     assert (verdict.outcome, verdict.lost_writes) == ("lost", 3)

@@ -67,8 +67,8 @@ class Service:
         return self.ledger.settle(op, outcome, seen, "r0", self.t)
 
     def judged(self) -> SessionVerdict:
-        self.ledger.final(OK, self.seen(), "r0", 1000)
-        return judge(self.ledger.testimony())
+        self.ledger.record_final_read(OK, self.seen(), "r0", 1000)
+        return judge(self.ledger.history())
 
 
 @pytest.fixture(params=SHOWN)
@@ -80,7 +80,7 @@ def service(request: pytest.FixtureRequest) -> Service:
 
 
 def name(service: Service) -> str:
-    return service.ledger.testimony().model
+    return service.ledger.history().model
 
 
 def test_a_service_that_keeps_its_word_is_never_accused(service: Service) -> None:
@@ -89,10 +89,10 @@ def test_a_service_that_keeps_its_word_is_never_accused(service: Service) -> Non
         late: list[Any] = []
         for _ in range(60):
             dice = rng.random()
-            if dice < 0.05 and len(told.ledger.testimony().in_doubt) < 10:
+            if dice < 0.05 and len(told.ledger.history().in_doubt) < 10:
                 if told.write(IN_DOUBT, applied=0) is Anomaly.NONE and rng.random() < 0.5:
                     late.append(told.n)
-            elif dice < 0.1 and len(told.ledger.testimony().in_doubt) < 10:
+            elif dice < 0.1 and len(told.ledger.history().in_doubt) < 10:
                 told.write(IN_DOUBT, applied=1)
             elif dice < 0.15:
                 told.write(FAILED, applied=0)

@@ -59,14 +59,14 @@ def test_a_client_that_holds_the_state_never_sees_what_it_was_not_answered() -> 
         for t in range(40):
             op, sent = ledger.write(), token.copy()
             sent.apply(op)
-            if rng.random() < 0.2 and len(ledger.testimony().in_doubt) < 12:
+            if rng.random() < 0.2 and len(ledger.history().in_doubt) < 12:
                 found = ledger.settle(op, Outcome.IN_DOUBT, None, "", t)
             else:
                 token = sent
                 found = ledger.settle(op, Outcome.OK, token.tally(), f"boot{t % 3}", t)
             assert found is Anomaly.NONE
-        ledger.final(Outcome.OK, token.tally(), "boot0", 99)
-        assert judge(ledger.testimony()).outcome == "kept"
+        ledger.record_final_read(Outcome.OK, token.tally(), "boot0", 99)
+        assert judge(ledger.history()).outcome == "kept"
 
 
 def test_a_birth_before_the_first_acknowledged_write_may_be_forgotten() -> None:
@@ -77,9 +77,9 @@ def test_a_birth_before_the_first_acknowledged_write_may_be_forgotten() -> None:
     second = Cell("second")
     assert ledger.settle(0, Outcome.OK, second.tally(), "r1", 3) is Anomaly.NONE
     second.apply(op)
-    assert ledger.final(Outcome.OK, second.tally(), "r1", 4) is Anomaly.NONE
-    assert judge(ledger.testimony()).outcome == "kept"
-    assert judge(ledger.testimony()).recovered == 1
+    assert ledger.record_final_read(Outcome.OK, second.tally(), "r1", 4) is Anomaly.NONE
+    assert judge(ledger.history()).outcome == "kept"
+    assert judge(ledger.history()).recovered == 1
 
 
 def test_two_writers_on_one_session_are_judged_apart() -> None:

@@ -54,7 +54,7 @@ def _spooled(run: Run, *, records: int = 3, torn: bytes = b"") -> None:
     lines = [json.dumps({"kind": kind, "id": 1, "value": value}) + "\n" for kind, value in names]
     (files.spool / "names.jsonl").write_text("".join(lines))
     ledger = Ledger(1, 7, 7, "u7")
-    (files.spool / "ledgers.jsonl").write_text(json.dumps(ledger.testimony().to_json()) + "\n")
+    (files.spool / "ledgers.jsonl").write_text(json.dumps(ledger.history().to_json()) + "\n")
 
 
 def _kept(run: Run) -> None:

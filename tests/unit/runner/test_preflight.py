@@ -35,7 +35,7 @@ PLAIN = Balancing("round_robin", name="haproxy")
             "plain: no latency of r1-store",
         ),
         (Design("plain", balancing=PLAIN), faults.ReloadBalancer(), "haproxy is reloaded by another process"),
-        (Design("plain", BuiltIn(state="nats"), balancing=PLAIN), None, "image has that store not"),
+        (Design("plain", BuiltIn(state="nats"), balancing=PLAIN), None, "image does not have that store"),
     ],
 )
 def test_the_docker_backend_says_what_it_cannot_do(design: Design, fault: Fault | None, says: str) -> None:
@@ -45,7 +45,7 @@ def test_the_docker_backend_says_what_it_cannot_do(design: Design, fault: Fault 
 
 
 def test_processes_are_not_limited() -> None:
-    with pytest.raises(UsageError, match="plain: processes are not kept to limits"):
+    with pytest.raises(UsageError, match="plain: the process backend cannot limit"):
         require(scenario(Design("plain", limits=Limits(cpus=1))), "process")
 
 

@@ -27,7 +27,7 @@ DESIGN = Design("plain", BuiltIn(service_time="20ms", slots=3), replicas=2)
 
 @dataclass
 class FirstReplica:
-    """A balancer whose address is the first replica's own, and which believes what it is told to."""
+    """A balancer whose address is that of the first replica; the test sets the states that it reports."""
 
     url: str
     believed: dict[str, str] = field(default_factory=dict)
@@ -94,8 +94,8 @@ async def test_a_port_may_come_again_in_one_run(backend: ProcessBackend, tmp_pat
     """The system gives away a port that was let go; the balancer before has left nothing there."""
     with Reservation() as free:
         port = free.port
-    for nth in ("first", "second"):
-        async with backend.topology(DESIGN, tmp_path / nth, Clock(), port) as topology:
+    for run in ("first", "second"):
+        async with backend.topology(DESIGN, tmp_path / run, Clock(), port) as topology:
             assert len(topology.replicas) == 2
 
 
@@ -114,11 +114,11 @@ async def test_a_state_with_a_store_gets_one_before_its_replicas(
     async with backend.topology(replace(DESIGN, target=BuiltIn(state="redis")), tmp_path, Clock()) as topology:
         assert alive(supervisor) == ["redis", "r0", "r1"]
         assert topology.store is not None
-        argv = await told(topology, "argv")
+        argv = await health_field(topology, "argv")
         assert f"--store={topology.store.url}" in argv
 
 
-async def told(topology: Topology, key: str, number: int = 1) -> str:
+async def health_field(topology: Topology, key: str, number: int = 1) -> str:
     member = topology.replicas[number].member
     reader, writer = await asyncio.open_connection(member.host, member.port)
     writer.write(b"GET /healthz HTTP/1.0\r\n\r\n")
@@ -129,7 +129,7 @@ async def told(topology: Topology, key: str, number: int = 1) -> str:
 
 async def test_the_command_line_says_what_the_wire_asks_for(topology: Topology, tmp_path: Path) -> None:
     member = topology.replicas[1].member
-    words = (await told(topology, "argv")).split()
+    words = (await health_field(topology, "argv")).split()
     expected = "app=cart state=memory host=127.0.0.1 replica=r1 nonce=nonce secret=secret service-time=20ms slots=3"
     assert {f"--{word}" for word in expected.split()} <= set(words)
     assert f"--port={member.port}" in words
@@ -138,7 +138,7 @@ async def test_the_command_line_says_what_the_wire_asks_for(topology: Topology, 
 
 
 async def flag(topology: Topology, number: int, name: str) -> str:
-    words = (await told(topology, "argv", number)).split()
+    words = (await health_field(topology, "argv", number)).split()
     return next(word.removeprefix(f"--{name}=") for word in words if word.startswith(f"--{name}="))
 
 
@@ -146,21 +146,21 @@ async def test_each_replica_has_a_volume_of_its_own_which_outlives_it_and_ends_w
     backend: ProcessBackend, tmp_path: Path
 ) -> None:
     async with backend.topology(DESIGN, tmp_path, Clock()) as topology:
-        one, other = [Path(await flag(topology, number, "volume")) for number in (0, 1)]
-        assert one.is_dir() and other.is_dir() and one != other
-        (other / "kept").touch()
+        first, second = [Path(await flag(topology, number, "volume")) for number in (0, 1)]
+        assert first.is_dir() and second.is_dir() and first != second
+        (second / "kept").touch()
         await the(topology, 1).kill()
         await the(topology, 1).restart()
-        assert Path(await flag(topology, 1, "volume")) == other
-        assert (other / "kept").exists()
-    assert not other.exists()
+        assert Path(await flag(topology, 1, "volume")) == second
+        assert (second / "kept").exists()
+    assert not second.exists()
 
 
 async def test_a_volume_can_be_lost_or_torn_while_its_replica_is_down(topology: Topology) -> None:
     replica, volume = the(topology, 1), Path(await flag(topology, 1, "volume"))
     (volume / "kept").write_bytes(b"x" * 100)
-    for deed in (replica.lose_volume, lambda: replica.tear_volume(10)):
-        assert not (await deed()).confirmed
+    for damage in (replica.lose_volume, lambda: replica.tear_volume(10)):
+        assert not (await damage()).confirmed
     assert (volume / "kept").stat().st_size == 100
     await replica.kill()
     torn = await replica.tear_volume(10)
@@ -222,7 +222,7 @@ async def test_a_replica_has_its_abilities(topology: Topology) -> None:
         assert isinstance(topology.replicas[0], ability)
 
 
-async def test_a_paused_replica_makes_the_topology_unsteady_and_is_named(topology: Topology) -> None:
+async def test_a_paused_replica_makes_the_topology_unhealthy_and_is_named(topology: Topology) -> None:
     assert (await the(topology, 1).pause()).confirmed
     with pytest.raises(UntrustedError, match="r1 does not answer"):
         await topology.wait_until_healthy(0.05)
@@ -230,7 +230,7 @@ async def test_a_paused_replica_makes_the_topology_unsteady_and_is_named(topolog
     await topology.wait_until_healthy()
 
 
-async def test_a_balancer_that_holds_a_replica_for_down_is_not_steady(topology: Topology) -> None:
+async def test_a_topology_whose_balancer_considers_a_replica_down_is_not_healthy(topology: Topology) -> None:
     assert isinstance(topology.balancer, FirstReplica)
     topology.balancer.believed.update(r0="up", r1="down")
     with pytest.raises(UntrustedError, match="first considers r1 down"):
@@ -239,7 +239,7 @@ async def test_a_balancer_that_holds_a_replica_for_down_is_not_steady(topology: 
     await topology.wait_until_healthy()
 
 
-async def test_a_replica_that_ends_at_once_tells_its_last_words_and_takes_the_others_down(
+async def test_a_replica_that_ends_at_once_is_reported_with_its_last_output_and_takes_the_others_down(
     supervisor: Supervisor, backend: ProcessBackend, tmp_path: Path
 ) -> None:
     design = replace(DESIGN, target=BuiltIn(options={"exit": "no such state"}))
@@ -249,16 +249,16 @@ async def test_a_replica_that_ends_at_once_tells_its_last_words_and_takes_the_ot
     assert alive(supervisor) == []
 
 
-async def test_somebody_else_at_the_port_is_refused(
+async def test_another_service_at_the_port_is_refused(
     supervisor: Supervisor, backend: ProcessBackend, tmp_path: Path
 ) -> None:
-    with pytest.raises(EnvironmentLacksError, match="answers, but not as r[012] of this run"):
+    with pytest.raises(EnvironmentLacksError, match=r"answers, but not as r[012] of this run"):
         async with backend.topology(replace(DESIGN, target=BuiltIn(options={"nonce": "other"})), tmp_path, Clock()):
             pass
     assert alive(supervisor) == []
 
 
-async def test_somebody_else_behind_the_balancer_is_refused(
+async def test_another_service_behind_the_balancer_is_refused(
     supervisor: Supervisor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Topology.wait_until_healthy, "__defaults__", (0.05,))
@@ -267,10 +267,10 @@ async def test_somebody_else_behind_the_balancer_is_refused(
     ) as other:
 
         @asynccontextmanager
-        async def somebody_elses(*_args: object, **_kwargs: object) -> AsyncIterator[FirstReplica]:
+        async def balancer_of_another_run(*_args: object, **_kwargs: object) -> AsyncIterator[FirstReplica]:
             yield FirstReplica(other.url)
 
-        mine = ProcessBackend(supervisor, "nonce", "secret", somebody_elses, STANDIN)
+        mine = ProcessBackend(supervisor, "nonce", "secret", balancer_of_another_run, STANDIN)
         with pytest.raises(UntrustedError, match="first answers, but not with this run"):
             async with mine.topology(DESIGN, tmp_path / "mine", Clock()):
                 pass

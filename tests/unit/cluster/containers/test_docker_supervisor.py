@@ -1,4 +1,4 @@
-"""The dock, on an engine that only remembers."""
+"""The Docker supervisor, on a fake engine that only records what it is asked."""
 
 import asyncio
 import signal
@@ -21,107 +21,107 @@ SOON = 5.0
 
 @pytest.fixture
 async def supervisor() -> AsyncIterator[ProcessSupervisor]:
-    async with start_supervisor("dock") as one:
-        yield one
+    async with start_supervisor("docker") as started:
+        yield started
 
 
 @pytest.fixture
-async def dock(supervisor: ProcessSupervisor) -> AsyncIterator[DockerSupervisor]:
-    async with supervise_containers(engine()[0], supervisor, "run1") as one:
-        yield one
+async def containers(supervisor: ProcessSupervisor) -> AsyncIterator[DockerSupervisor]:
+    async with supervise_containers(engine()[0], supervisor, "run1") as started:
+        yield started
 
 
 @pytest.fixture
-def api(dock: DockerSupervisor) -> FakeApi:
-    found: FakeApi = dock.engine.client.api  # type: ignore[assignment]  # it is the fake's
-    return found
+def api(containers: DockerSupervisor) -> FakeApi:
+    fake: FakeApi = containers.engine.client.api  # type: ignore[assignment]  # the engine is a fake
+    return fake
 
 
 @pytest.fixture
 def command(tmp_path: Path) -> ProcessSpec:
-    words = (sys.executable, "-m", "targets")
-    return ProcessSpec("r1", "replica", words, tmp_path / "r1.log", {"PYTHONPATH": "/here", "A": "b"}, port=4000)
+    argv = (sys.executable, "-m", "targets")
+    return ProcessSpec("r1", "replica", argv, tmp_path / "r1.log", {"PYTHONPATH": "/here", "A": "b"}, port=4000)
 
 
 async def test_a_part_is_a_container_with_an_address_a_port_a_log_and_the_runs_label(
-    dock: DockerSupervisor, api: FakeApi, command: ProcessSpec
+    containers: DockerSupervisor, api: FakeApi, command: ProcessSpec
 ) -> None:
-    child = await dock.spawn(command)
-    (asked,) = api.asked.values()
-    assert asked["command"] == ["python", "-m", "targets"]
-    assert asked["entrypoint"][-1] == str(command.log)
-    assert asked["environment"] == {"A": "b"}
-    assert asked["labels"]["session-harness.run"] == "run1"
-    assert asked["host_config"]["port_bindings"] == {4000: ("127.0.0.1", 4000)}
-    assert {str(command.log.parent), str(dock.scratch)} == set(asked["host_config"]["binds"])
+    child = await containers.spawn(command)
+    (options,) = api.created.values()
+    assert options["command"] == ["python", "-m", "targets"]
+    assert options["entrypoint"][-1] == str(command.log)
+    assert options["environment"] == {"A": "b"}
+    assert options["labels"]["session-harness.run"] == "run1"
+    assert options["host_config"]["port_bindings"] == {4000: ("127.0.0.1", 4000)}
+    assert {str(command.log.parent), str(containers.scratch)} == set(options["host_config"]["binds"])
     assert api.networks["c0"] == {"harness-run1-app", "harness-run1-store"}
-    ((_, place),) = asked["networking_config"]["EndpointsConfig"].items()
-    assert place["ipv4_address"] == dock.address("r1")
-    assert child.own_pid == 1 and child.alive and child in dock.children
+    ((_, place),) = options["networking_config"]["EndpointsConfig"].items()
+    assert place["ipv4_address"] == containers.address("r1")
+    assert child.own_pid == 1 and child.alive and child in containers.children
 
 
-async def test_each_part_has_an_address_of_its_own_and_keeps_it(dock: DockerSupervisor) -> None:
-    addresses = [dock.address("r0"), dock.address("r1"), dock.address("redis", "store")]
+async def test_each_part_keeps_its_own_address(containers: DockerSupervisor) -> None:
+    addresses = [containers.address("r0"), containers.address("r1"), containers.address("redis", "store")]
     assert len(set(addresses)) == 3
-    assert [dock.address("r0"), dock.address("r1"), dock.address("redis", "store")] == addresses
+    assert [containers.address("r0"), containers.address("r1"), containers.address("redis", "store")] == addresses
     assert addresses[0].startswith("10.9.") and addresses[2].startswith("10.8.")
 
 
-async def test_the_store_and_the_balancer_do_not_meet(
-    dock: DockerSupervisor, api: FakeApi, command: ProcessSpec
+async def test_the_store_and_the_balancer_share_no_network(
+    containers: DockerSupervisor, api: FakeApi, command: ProcessSpec
 ) -> None:
-    await dock.spawn(replace(command, name="redis", role="store"))
-    await dock.spawn(replace(command, name="haproxy", role="balancer"))
+    await containers.spawn(replace(command, name="redis", role="store"))
+    await containers.spawn(replace(command, name="haproxy", role="balancer"))
     assert api.networks["c0"] == {"harness-run1-store"}
     assert api.networks["c1"] == {"harness-run1-app"}
 
 
-async def test_limits_are_the_containers(dock: DockerSupervisor, api: FakeApi, command: ProcessSpec) -> None:
-    await dock.spawn(replace(command, limits=Limits(0.5, "256m")))
-    host = api.asked["c0"]["host_config"]
+async def test_limits_apply_to_the_container(containers: DockerSupervisor, api: FakeApi, command: ProcessSpec) -> None:
+    await containers.spawn(replace(command, limits=Limits(0.5, "256m")))
+    host = api.created["c0"]["host_config"]
     assert (host["nano_cpus"], host["mem_limit"], host["memswap_limit"]) == (500_000_000, "256m", "256m")
 
 
-async def test_a_kill_that_was_asked_for_is_evidence_and_no_death(
-    dock: DockerSupervisor, api: FakeApi, command: ProcessSpec
+async def test_a_kill_on_purpose_is_confirmed_and_is_not_reported_as_a_death(
+    containers: DockerSupervisor, api: FakeApi, command: ProcessSpec
 ) -> None:
-    child = await dock.spawn(command)
+    child = await containers.spawn(command)
     evidence = await asyncio.wait_for(kill_child(child), SOON)
     assert evidence.confirmed
     assert api.signals == [("c0", signal.SIGKILL)]
     assert await child.wait() == -signal.SIGKILL
-    assert dock.deaths.empty() and not child.alive
+    assert containers.deaths.empty() and not child.alive
 
 
-async def test_a_death_that_nobody_asked_for_is_told(
-    dock: DockerSupervisor, api: FakeApi, command: ProcessSpec
+async def test_an_unexpected_death_is_reported(
+    containers: DockerSupervisor, api: FakeApi, command: ProcessSpec
 ) -> None:
-    await dock.spawn(command)
-    api.stream.tell("die", "c0", 137)
-    death = await asyncio.wait_for(dock.deaths.get(), SOON)
+    await containers.spawn(command)
+    api.stream.emit("die", "c0", 137)
+    death = await asyncio.wait_for(containers.deaths.get(), SOON)
     assert (death.name, death.role, death.code, death.log) == ("r1", "replica", -9, command.log)
 
 
-async def test_what_ends_before_it_is_known_to_have_started_is_told_as_well(
-    dock: DockerSupervisor, api: FakeApi, command: ProcessSpec
+async def test_a_container_that_ends_during_its_start_is_reported_as_well(
+    containers: DockerSupervisor, api: FakeApi, command: ProcessSpec
 ) -> None:
     api.ends_at_once = True
-    child = await dock.spawn(command)
+    child = await containers.spawn(command)
     assert await asyncio.wait_for(child.wait(), SOON) == 3
 
 
-async def test_a_pause_holds_once_the_engine_says_so(
-    dock: DockerSupervisor, api: FakeApi, command: ProcessSpec
+async def test_a_pause_is_confirmed_once_the_engine_reports_it(
+    containers: DockerSupervisor, api: FakeApi, command: ProcessSpec
 ) -> None:
-    child = await dock.spawn(command)
+    child = await containers.spawn(command)
     assert (await pause_child(child)).confirmed and api.paused == {"c0"} and child.state == "T"
     assert (await resume_child(child)).confirmed and not api.paused and child.state != "T"
 
 
-async def test_a_pause_that_is_cut_off_is_over_before_what_follows_it(
-    dock: DockerSupervisor, api: FakeApi, command: ProcessSpec
+async def test_a_cancelled_pause_ends_before_the_next_signal(
+    containers: DockerSupervisor, api: FakeApi, command: ProcessSpec
 ) -> None:
-    child = await dock.spawn(command)
+    child = await containers.spawn(command)
     pausing = asyncio.create_task(child.signal(signal.SIGSTOP, group=True))
     await asyncio.sleep(0)
     pausing.cancel()
@@ -129,44 +129,44 @@ async def test_a_pause_that_is_cut_off_is_over_before_what_follows_it(
     assert not api.paused and child.state != "T"
 
 
-async def test_a_part_goes_out_of_a_network_and_back(
-    dock: DockerSupervisor, api: FakeApi, command: ProcessSpec
+async def test_a_part_is_disconnected_from_a_network_and_connected_again(
+    containers: DockerSupervisor, api: FakeApi, command: ProcessSpec
 ) -> None:
-    await dock.spawn(command)
-    assert await dock.disconnect("r1", "store")
+    await containers.spawn(command)
+    assert await containers.disconnect("r1", "store")
     assert api.networks["c0"] == {"harness-run1-app"}
-    assert await dock.reconnect("r1", "store")
+    assert await containers.reconnect("r1", "store")
     assert api.networks["c0"] == {"harness-run1-app", "harness-run1-store"}
-    assert not await dock.disconnect("r7", "store")
+    assert not await containers.disconnect("r7", "store")
 
 
-async def test_what_the_engine_refuses_is_told_with_the_parts_name(
-    dock: DockerSupervisor, api: FakeApi, command: ProcessSpec
+async def test_a_refusal_of_the_engine_names_the_part(
+    containers: DockerSupervisor, api: FakeApi, command: ProcessSpec
 ) -> None:
     api.full = True
     with pytest.raises(EnvironmentLacksError, match=r"does not start r1: no space left"):
-        await dock.spawn(command)
+        await containers.spawn(command)
 
 
-async def test_a_part_comes_back_only_when_its_address_is_free(
-    dock: DockerSupervisor, api: FakeApi, command: ProcessSpec
+async def test_a_part_starts_again_only_when_its_address_is_free(
+    containers: DockerSupervisor, api: FakeApi, command: ProcessSpec
 ) -> None:
-    child = await dock.spawn(command)
+    child = await containers.spawn(command)
     child.end_expected = True
-    api.stream.tell("die", "c0")
+    api.stream.emit("die", "c0")
     await asyncio.wait_for(child.wait(), SOON)
-    coming = asyncio.create_task(dock.spawn(command))
-    done, _ = await asyncio.wait({coming}, timeout=0.1)
-    assert not done and len(api.asked) == 1
-    api.stream.tell("destroy", "c0")
-    await asyncio.wait_for(coming, SOON)
-    assert len(api.asked) == 2
+    starting = asyncio.create_task(containers.spawn(command))
+    done, _ = await asyncio.wait({starting}, timeout=0.1)
+    assert not done and len(api.created) == 1
+    api.stream.emit("destroy", "c0")
+    await asyncio.wait_for(starting, SOON)
+    assert len(api.created) == 2
 
 
-async def test_an_engine_that_tells_no_more_keeps_nobody_waiting(
-    dock: DockerSupervisor, api: FakeApi, command: ProcessSpec
+async def test_an_engine_that_reports_nothing_more_ends_all_waiting(
+    containers: DockerSupervisor, api: FakeApi, command: ProcessSpec
 ) -> None:
-    child = await dock.spawn(command)
+    child = await containers.spawn(command)
     api.stream.close()
-    death = await asyncio.wait_for(dock.deaths.get(), SOON)
+    death = await asyncio.wait_for(containers.deaths.get(), SOON)
     assert death.name == "r1" and not child.alive

@@ -1,4 +1,4 @@
-"""Which engine is taken, and what is said where there is none."""
+"""Which engine is used, and which error appears without one."""
 
 from pathlib import Path
 
@@ -10,14 +10,16 @@ from harness.common.errors import EnvironmentLacksError
 from tests.support.docker_engine import FakeClient
 
 
-def test_no_engine_is_told_with_the_line_that_installs_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_engine_is_reported_with_the_command_that_installs_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/no.sock")
     with pytest.raises(EnvironmentLacksError, match="no Docker engine answers") as lack:
         connect_engine()
     assert "apt-get install docker.io" in lack.value.hint
 
 
-def test_another_machines_engine_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_engine_on_another_machine_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DOCKER_HOST", "tcp://build.example:2375")
     with pytest.raises(EnvironmentLacksError, match=r"at build\.example runs on another machine"):
         connect_engine()

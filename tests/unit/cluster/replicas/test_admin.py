@@ -16,7 +16,7 @@ def _address(server: BaseTestServer) -> tuple[str, int]:
     return str(server.host), server.port
 
 
-async def test_keys_are_told_by_number_and_id_and_changed() -> None:
+async def test_keys_are_reported_by_number_and_id_and_replaced() -> None:
     ring = Keyring("s")
     async with served(cart, Token(ring)) as server:
         before = await admin.fetch_keys(*_address(server))

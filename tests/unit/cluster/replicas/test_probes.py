@@ -39,7 +39,7 @@ async def test_a_reply_is_read_for_what_it_is(reply: bytes, health: HealthReport
         assert await probe(LOOPBACK, port) == health
 
 
-async def test_nobody_there_is_none() -> None:
+async def test_a_port_without_a_listener_gives_no_report() -> None:
     with Reservation() as reservation:
         assert await probe(LOOPBACK, reservation.port) is None
 

@@ -64,7 +64,7 @@ async def test_a_part_that_ends_is_no_trouble(supervisor: Supervisor, tmp_path: 
     child = await supervisor.spawn(ProcessSpec("r0", "replica", ("sleep", "1000"), tmp_path / "r0.log"))
     sampler = Sampler(supervisor, Clock(0))
     sampler.sample()
-    os.kill(child.pid, 9)  # its end may not have been told yet when it is looked at
+    os.kill(child.pid, 9)  # its end may not have been reported yet at the next sample
     sampler.sample()
     await child.wait()
     sampler.sample()
@@ -86,15 +86,15 @@ time.sleep(1000)
 async def test_the_cpu_of_a_process_that_came_and_went_between_two_looks_counts(
     supervisor: Supervisor, tmp_path: Path
 ) -> None:
-    told, begin = tmp_path / "short.log", tmp_path / "begin"
+    log, begin = tmp_path / "short.log", tmp_path / "begin"
     argv = (sys.executable, "-S", "-c", SHORT_LIVED, str(begin))
-    await supervisor.spawn(ProcessSpec("r0", "replica", argv, told))
+    await supervisor.spawn(ProcessSpec("r0", "replica", argv, log))
     sampler = Sampler(supervisor, Clock(0))
     sampler.sample()
     begin.touch()
-    give_up = time.monotonic() + 30
-    while "ended" not in told.read_text():
-        assert time.monotonic() < give_up
+    deadline = time.monotonic() + 30
+    while "ended" not in log.read_text():
+        assert time.monotonic() < deadline
         await asyncio.sleep(0.02)
     sampler.sample()
     before, after = of(sampler.samples, "r0")

@@ -206,7 +206,7 @@ def test_the_sweep_reads_every_session_with_its_own_cookies() -> None:
         rig.close()
     final = rows[rows["phase"] == SWEEP]
     assert sorted(final["session"]) == list(range(1, 41))
-    judgements = [judge(session.ledger.testimony()) for session in rig.sessions]
+    judgements = [judge(session.ledger.history()) for session in rig.sessions]
     assert {(one.outcome, one.acknowledged, one.unknown) for one in judgements} == {("kept", 1, False)}
 
 
@@ -221,7 +221,7 @@ def test_the_sweep_tries_again_where_a_read_does_not_come_through() -> None:
         rig.close()
     final = rows[rows["phase"] == SWEEP]
     assert [(Outcome(row["outcome"]), row["attempts"]) for row in final] == [(Outcome.OK, 3)]
-    assert judge(rig.sessions[0].ledger.testimony()).outcome == "kept"
+    assert judge(rig.sessions[0].ledger.history()).outcome == "kept"
 
 
 def test_the_sweep_finds_what_is_lost() -> None:
@@ -232,7 +232,7 @@ def test_the_sweep_finds_what_is_lost() -> None:
         shelf.birth, shelf.ops = "b2", []
         swept(rig)
         rig.close()
-    judgement = judge(rig.sessions[0].ledger.testimony())
+    judgement = judge(rig.sessions[0].ledger.history())
     assert (judgement.outcome, judgement.lost_writes) == ("lost", 1)
 
 
@@ -247,7 +247,7 @@ def test_a_session_that_no_read_reaches_stays_unknown() -> None:
     assert [(Outcome(row["outcome"]), row["attempts"]) for row in rows[rows["phase"] == SWEEP]] == [
         (Outcome.IN_DOUBT, 5)
     ]
-    assert judge(rig.sessions[0].ledger.testimony()).unknown
+    assert judge(rig.sessions[0].ledger.history()).unknown
 
 
 def test_a_sweep_of_nobody_is_done_at_once(rig: Rig) -> None:

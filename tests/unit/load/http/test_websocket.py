@@ -102,7 +102,7 @@ def test_a_message_is_an_exchange_of_the_ledger_and_a_record() -> None:
     assert (sent["t_intended"] <= sent["t_sent"]).all() and (sent["t_sent"] <= sent["t_first"]).all()
     assert (sent["t_first"] <= sent["t_end"]).all()
     assert (sent["bytes_sent"] > 20).all() and (sent["bytes_received"] > 100).all()
-    testimony = seen.sessions[0].ledger.testimony()
+    testimony = seen.sessions[0].ledger.history()
     assert (testimony.acknowledged, testimony.room) == (3, "1")
 
 
@@ -222,7 +222,7 @@ def test_a_break_leaves_what_awaits_its_answer_in_doubt() -> None:
     seen = Talked(say(2), talk)
     assert seen.methods == ["OPEN", "CLOSE", "SEND", "SEND"]
     assert seen.outcomes == [OK, IN_DOUBT, IN_DOUBT, FAILED], "the second was never sent"
-    testimony = seen.sessions[0].ledger.testimony()
+    testimony = seen.sessions[0].ledger.history()
     assert (testimony.in_doubt, testimony.failed) == ((1,), ((2, 2),))
 
 
