@@ -11,7 +11,7 @@ from harness.analysis.metrics.fold import fold
 from harness.analysis.metrics.messages import compute_message_figures
 from harness.observations.faults import pair_faults
 from harness.oracle.verdict import SessionVerdict
-from harness.report.table import heard
+from harness.report.table import describe_messages
 from harness.results.summary import ArmFigures, DesignSummary, MessageFigures
 from harness.results.verdicts import Result
 from harness.scenario.expectations import delivers, loses_messages
@@ -53,12 +53,12 @@ def test_messages_are_counted_a_hearer() -> None:
     found = told(rows)
     assert (found.acknowledged, found.received, found.due, found.lost, found.repeated) == (3, 4, 3, 1, 1)
     assert found.delivery_ms.p50 == pytest.approx(100, abs=0.1)
-    assert heard(found) == "1 of 3 messages lost, 1 repeated"
+    assert describe_messages(found) == "1 of 3 messages lost, 1 repeated"
 
 
 def test_without_rooms_nothing_is_due() -> None:
     found = told([*both(), Row(1, "SEND", 1, 1)], judgements=[SessionVerdict(1), SessionVerdict(2)])
-    assert (found.due, found.lost) == (0, 0) and heard(found) == ""
+    assert (found.due, found.lost) == (0, 0) and describe_messages(found) == ""
 
 
 def test_an_end_by_the_other_side_is_told_by_how_long_it_took_to_be_back() -> None:
@@ -67,7 +67,7 @@ def test_an_end_by_the_other_side_is_told_by_how_long_it_took_to_be_back() -> No
     found = told(rows)
     assert (found.connections, found.refused, found.ended, found.reconnects) == (3, 1, 1, 1 + 0)
     assert found.rejoin_ms.max == pytest.approx(1001) and found.silence_ms.max == pytest.approx(1600)
-    assert heard(found) == "1 connection ended, 1 reconnected"
+    assert describe_messages(found) == "1 connection ended, 1 reconnected"
 
 
 def test_a_second_end_before_any_message_lengthens_the_silence() -> None:
