@@ -1,5 +1,5 @@
-# Locust with the scenarios, for its master and workers. Like targets/Dockerfile, built at the top of the project, from
-# `wheels/` where that is there.
+# Locust with the scenarios, for its master and workers. Like targets/Dockerfile, it is built at the top of the project,
+# from `wheels/` if that exists.
 ARG BASE=python:3.11-slim
 
 FROM ${BASE} AS parts

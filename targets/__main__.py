@@ -1,4 +1,4 @@
-"""Start one service: ``python -m targets --app cart --state memory``. The flags are told in docs/wire.md."""
+"""Start one service: ``python -m targets --app cart --state memory``. docs/wire.md describes the flags."""
 
 import argparse
 import asyncio
@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from targets.common.settings import AddressError, Options, Settings, SettingsError, seconds
+from targets.registry import APPS, STATES
 from targets.server.imports import quick_imports
 
 
@@ -17,31 +18,33 @@ def parser() -> argparse.ArgumentParser:
     """The flags."""
     flags = argparse.ArgumentParser(
         prog="python -m targets",
-        description="Start one service: an app and a store for its state.",
+        description="Start one service: an app, and a store for its state.",
         epilog="example: python -m targets --app cart --state memory --port 8081 --service-time 20ms --slots 2",
     )
-    flags.add_argument("--app", required=True, metavar="NAME", help="a file of targets/apps/, such as cart")
-    flags.add_argument("--state", required=True, metavar="NAME", help="a file of targets/state/, such as memory")
+    flags.add_argument("--app", required=True, metavar="NAME", help=f"what it does: {', '.join(APPS)}")
+    flags.add_argument("--state", required=True, metavar="NAME", help=f"where its state lives: {', '.join(STATES)}")
     flags.add_argument("--host", default="127.0.0.1", help="where to listen")
-    flags.add_argument("--port", type=int, default=0, help="0 picks a free one")
-    flags.add_argument("--replica", default="r0", metavar="NAME", help="sent as X-Replica")
-    flags.add_argument("--nonce", default="", metavar="TEXT", help="sent back by /healthz")
-    flags.add_argument("--store", default="", metavar="URL", help="an external store")
-    flags.add_argument("--volume", type=Path, metavar="DIR", help="of this replica alone, kept over its restarts")
-    flags.add_argument("--peers", default="", metavar="r0=HOST:PORT,...", help="all replicas, this one among them")
-    flags.add_argument("--secret", default="", metavar="TEXT", help="signs tokens")
-    flags.add_argument("--journal", type=Path, metavar="FILE", help="where effects are appended")
+    flags.add_argument("--port", type=int, default=0, help="where to listen; 0 picks a free port")
+    flags.add_argument("--replica", default="r0", metavar="NAME", help="the replica's name, sent as X-Replica")
+    flags.add_argument("--nonce", default="", metavar="TEXT", help="returned by /healthz")
+    flags.add_argument("--store", default="", metavar="URL", help="the address of an external store")
+    flags.add_argument("--volume", type=Path, metavar="DIR", help="this replica's own directory, kept over restarts")
+    flags.add_argument("--peers", default="", metavar="r0=HOST:PORT,...", help="all replicas, including this one")
+    flags.add_argument("--secret", default="", metavar="TEXT", help="the key from which tokens are signed")
+    flags.add_argument("--journal", type=Path, metavar="FILE", help="the file to append effects to")
     flags.add_argument("--service-time", default="0s", metavar="20ms", help="how long each request holds a slot")
-    flags.add_argument("--slots", type=int, default=1, metavar="N", help="requests at once, where they take time")
-    flags.add_argument("--option", action="append", default=[], metavar="KEY=VALUE", help="of the app or the state")
+    flags.add_argument("--slots", type=int, default=1, metavar="N", help="how many requests hold a slot at once")
+    flags.add_argument(
+        "--option", action="append", default=[], metavar="KEY=VALUE", help="a setting of the app or the state"
+    )
     return flags
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run until told to stop. Exit code 0; 2 for settings that cannot be, 4 for an address that cannot be had."""
-    asked_for = parser().parse_args(arguments)
+    """Run until SIGTERM or SIGINT, and return the exit code: 0, 2 for wrong settings, 4 for an unusable address."""
+    flags = parser().parse_args(arguments)
     try:
-        asyncio.run(_run(asked_for))
+        asyncio.run(_run(flags))
     except SettingsError as problem:
         print(f"error: {problem}", file=sys.stderr)
         return problem.code
@@ -51,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 async def _run(flags: argparse.Namespace) -> None:
     with quick_imports():
         from targets.apps import AppContext  # noqa: PLC0415
-        from targets.server import catalog  # noqa: PLC0415 - these import the server's library, the quick way
+        from targets.server import catalog  # noqa: PLC0415 - these import the server's library
         from targets.server.capacity import Slots  # noqa: PLC0415
         from targets.server.service import Service, serve  # noqa: PLC0415
         from targets.storage.journal import Journal  # noqa: PLC0415
@@ -63,9 +66,9 @@ async def _run(flags: argparse.Namespace) -> None:
     routes = app.create_routes(context)
     slots = Slots(service_time, flags.slots) if (service_time := seconds(flags.service_time)) else None
     listener = _listener(flags.host, flags.port)
-    told = {"ready": True, "port": listener.getsockname()[1], "replica": settings.replica, "boot": settings.boot}
+    ready = {"ready": True, "port": listener.getsockname()[1], "replica": settings.replica, "boot": settings.boot}
     service = Service(settings, routes, store, slots, flags.nonce)
-    await serve(service, context, listener, ready=lambda: print(json.dumps(told), flush=True))
+    await serve(service, context, listener, ready=lambda: print(json.dumps(ready), flush=True))
     journal.close()
 
 

@@ -1,4 +1,4 @@
-"""What the service does: one file an app. Each offers ``OPTIONS``, ``KEEPS_SESSIONS`` and ``app(context)``."""
+"""The apps: what a service does. Each module has ``OPTIONS``, ``KEEPS_SESSIONS`` and ``create_routes(context)``."""
 
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
@@ -10,15 +10,15 @@ from targets.http.routes import Routes
 from targets.state import SessionStore
 from targets.storage.journal import Journal
 
-#: What an app does when the service begins to stop, such as leaving its WebSockets.
+#: What an app does when the service begins to stop, such as closing its WebSockets.
 ShutdownHook = Callable[[], Awaitable[None]]
-#: What an app does besides answering: a scope, entered once its store is open and before it is ready, left at its end.
+#: Work besides answering: a scope that is entered once the store is open and before the service is ready.
 BackgroundScope = Callable[[], AbstractAsyncContextManager[None]]
 
 
 @dataclass(frozen=True)
 class AppContext:
-    """What an app is given to work with; it adds to ``work`` what it does besides answering, and its ``farewells``."""
+    """What an app works with. It adds its own scopes to ``background`` and its own ``shutdown_hooks``."""
 
     store: SessionStore
     journal: Journal
@@ -28,13 +28,13 @@ class AppContext:
 
 
 class App(Protocol):
-    """What a file of this package offers. ``OPTIONS`` are the keys of ``--option`` that it reads.
+    """What a module of this package has. ``OPTIONS`` are the keys of ``--option`` that it reads.
 
-    An app that makes no sense over some states has ``REFUSES`` besides: why, by the state's name.
+    An app that does not work over some states also has ``REFUSES``: the reasons by the state's name.
     """
 
     OPTIONS: tuple[str, ...]
     KEEPS_SESSIONS: bool
 
     def create_routes(self, context: AppContext) -> Routes:
-        """Make the app."""
+        """Make the app, and return its routes."""

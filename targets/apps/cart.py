@@ -1,11 +1,11 @@
 """A shopping cart: every request needs its session.
 
-- ``GET /cart``                                       shows it
-- ``POST /cart/add``    ``{"item", "quantity"?}``     puts in (1 where no quantity is given)
-- ``POST /cart/remove`` ``{"item"}``                  takes out all of it
-- ``POST /checkout``                                  empties it and writes the effect ``checkout`` into the journal
+- ``GET /cart``                                       shows the cart
+- ``POST /cart/add``    ``{"item", "quantity"?}``     adds an item (1 by default)
+- ``POST /cart/remove`` ``{"item"}``                  removes all of an item
+- ``POST /checkout``                                  empties the cart; the effect ``checkout`` goes to the journal
 
-``--option dedupe=yes`` drops a repeated operation id and answers it with the state as it is.
+``--option dedupe=yes`` drops a repeated operation id and answers with the unchanged state.
 """
 
 from aiohttp import web
@@ -50,11 +50,11 @@ class CartApp:
         return (await self._sessions.write(request, without_it)).reply()
 
     async def checkout(self, request: web.BaseRequest) -> web.Response:
-        """``POST /checkout``: the effect follows the stored state, so a refused write has none."""
-        kept = await self._sessions.write(request, lambda items: {})
-        if kept.applied:
-            self._journal.append(kept.op, "checkout", kept.session.birth)
-        return kept.reply()
+        """``POST /checkout``: the effect comes after the write, so a refused write has none."""
+        stored = await self._sessions.write(request, lambda items: {})
+        if stored.applied:
+            self._journal.append(stored.op, "checkout", stored.session.birth)
+        return stored.reply()
 
 
 def create_routes(context: AppContext) -> Routes:

@@ -1,4 +1,4 @@
-"""A fixed small reply to ``GET /``: the floor under every other app, by which the load driver itself is measured."""
+"""A fixed small reply to ``GET /``: the least that any app does, used to measure the load driver itself."""
 
 from aiohttp import web
 

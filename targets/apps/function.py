@@ -1,9 +1,9 @@
-"""A function-as-a-service: the cart of ``cart.py`` by a process started for a call, kept warm for later ones or not.
+"""Function as a service: the cart of ``cart.py``, where a process that is started for a call answers it.
 
-A process answers one call at a time. Where none is idle, one is started: a cold start, told as ``X-Cold-Start`` in
-milliseconds. After its call it is kept if fewer than ``--option warm=N`` are idle, else ended; with 0, the default,
-every call has a cold start. A function keeps nothing, so its state has to be with the client or in a store. Its
-effects are not journalled.
+A process answers one call at a time. A call that finds no idle process starts one: a cold start, which the reply
+reports as ``X-Cold-Start`` in milliseconds. After its call a process is kept warm for later ones if fewer than
+``--option warm=N`` are idle, else it ends. With 0, the default, every call has a cold start. A function keeps nothing,
+so its state has to be with the client or in a store. Its effects are not journalled.
 """
 
 import asyncio
@@ -24,9 +24,9 @@ from targets.http.routes import Routes
 OPTIONS: tuple[str, ...] = ("warm", *cart.OPTIONS)
 KEEPS_SESSIONS = True
 
-#: Seconds that a process is given to start and to answer.
+#: Seconds within which a process has to start, and to answer a call.
 CALL_TIMEOUT_S = 10.0
-#: Processes at once; further calls wait.
+#: How many processes there are at once; further calls wait.
 MAX_PROCESSES = 32
 _MAX_LINE_BYTES = 1 << 20  # bytes of a line
 
@@ -39,7 +39,7 @@ class Instance:
 
     @classmethod
     async def start(cls, start: FunctionStart) -> "Instance":
-        """A new one, ready for its first call."""
+        """Start a process, and wait until it is ready for its first call."""
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-P", "-m", "targets.server.worker",
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=_MAX_LINE_BYTES,
@@ -53,10 +53,10 @@ class Instance:
         return instance
 
     async def ask(self, message: Mapping[str, object]) -> bytes:
-        """Its answer to a line.
+        """Send one line, and return the line that the process answers.
 
         Raises:
-            UnavailableError: it died, or is not done in time.
+            UnavailableError: the process died, or did not answer in time.
         """
         assert self._process.stdin and self._process.stdout  # noqa: S101 - both are pipes
         try:
@@ -70,24 +70,24 @@ class Instance:
         return line
 
     async def end(self) -> None:
-        """Kill it: it has nothing to give back."""
+        """Kill the process; it holds nothing that has to be saved."""
         with contextlib.suppress(ProcessLookupError):
             self._process.kill()
         await self._process.wait()
 
 
 class Pool:
-    """The processes: those idle, of which at most ``warm`` are kept."""
+    """The processes. At most ``warm`` of them are kept while they are idle."""
 
     def __init__(self, start: FunctionStart, warm: int) -> None:
         self._start, self._warm = start, warm
         self._idle: list[Instance] = []
-        self._room = asyncio.Semaphore(MAX_PROCESSES)
+        self._capacity = asyncio.Semaphore(MAX_PROCESSES)
 
     async def handle(self, request: web.BaseRequest) -> web.Response:
-        """Answer one request by one process."""
+        """Have one process answer a request."""
         call = Call(request.method, request.raw_path, dict(request.headers), (await request.read()).decode())
-        async with self._room, self._instance() as (instance, cold_ms):
+        async with self._capacity, self._instance() as (instance, cold_ms):
             answer = Answer(**json.loads(await instance.ask(asdict(call))))
         response = web.Response(body=answer.body.encode(), status=answer.status, headers=answer.headers)
         if cold_ms is not None:
@@ -96,7 +96,7 @@ class Pool:
 
     @contextlib.asynccontextmanager
     async def _instance(self) -> AsyncIterator[tuple[Instance, float | None]]:
-        """An idle one, or a new one and how long its start took; one whose call failed is not used again."""
+        """An idle process, or a new one with the time of its start in ms. One whose call fails is not used again."""
         cold_ms = None
         if self._idle:
             instance = self._idle.pop()
@@ -115,8 +115,8 @@ class Pool:
             await instance.end()
 
     @contextlib.asynccontextmanager
-    async def emptied(self) -> AsyncIterator[None]:
-        """At the end no process is left."""
+    async def ending_all(self) -> AsyncIterator[None]:
+        """A scope at whose end every idle process is killed."""
         try:
             yield
         finally:
@@ -124,18 +124,19 @@ class Pool:
 
 
 def create_routes(context: AppContext) -> Routes:
-    """The cart's routes, each answered by a process.
+    """The cart's routes, which processes answer.
 
     Raises:
-        SettingsError: ``warm`` is no number, or the state would be lost with the process.
+        SettingsError: ``warm`` is not a number, or the state would be lost with the process.
     """
     settings = context.settings
     if not settings.store and settings.state != "token":
         raise SettingsError(
-            f"a function's process keeps nothing, so not with the state {settings.state}: with the client or in a store"
+            f"a function's process keeps nothing, so it does not go with the state {settings.state}: "
+            "keep the state with the client or in a store"
         )
     pool = Pool(_start(settings), _warm(settings))
-    context.background.append(pool.emptied)
+    context.background.append(pool.ending_all)
     return {path: dict.fromkeys(methods, pool.handle) for path, methods in cart.create_routes(context).items()}
 
 

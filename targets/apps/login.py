@@ -1,18 +1,18 @@
-"""Logins: who asks, proved by a JWT, an opaque token or a session cookie, until it expires or logs out.
+"""Logins: a JWT, an opaque token or a session cookie proves who sends a request, until it expires or is revoked.
 
-- ``POST /login``        a new login; its credential comes as ``access_token`` and as the ``session`` cookie
-- ``GET /me``            shows the login; 401 where the credential is none, has expired or was revoked
-- ``POST /logout``       revokes the login, where there is somebody to remember that, and deletes the cookie
+- ``POST /login``        makes a login; its credential comes as ``access_token`` and as the ``session`` cookie
+- ``GET /me``            shows the login; 401 if the credential is unknown, has expired or was revoked
+- ``POST /logout``       revokes the login, where a server can remember that, and deletes the cookie
 - ``POST /introspect``   ``token=...`` as a form: ``{"active": true, "sub", ...}`` or ``{"active": false}`` (RFC 7662)
 
 The credential is the ``session`` cookie, or ``Authorization: Bearer ...``. ``--option scheme``:
 
-- ``jwt``      over the state ``token``: the check needs nobody; what was signed holds until it expires, logout or not
-- ``session``  over the others: the replica looks the login up where it is kept
-- ``opaque``   over the others: the replica knows nothing, and asks ``/introspect`` of the authorisation server for each
-  request, which is the replica ``--option auth=NAME``, or by default its own, by HTTP all the same
+- ``jwt``      over the state ``token``: the signature is the whole check; it holds until it expires, logout or not
+- ``session``  over the other states: the replica looks the login up in its store
+- ``opaque``   over the other states: for each request the replica calls ``/introspect`` of the authorisation server,
+  which is the replica ``--option auth=NAME``, by default the replica itself, over HTTP too
 
-A login expires ``ttl`` after it was made. RFC 7662 has the caller prove itself too; here it need not.
+A login expires ``ttl`` after it was made. RFC 7662 requires that the caller authenticates; this app does not.
 """
 
 from collections.abc import AsyncIterator
@@ -35,25 +35,25 @@ OPTIONS: tuple[str, ...] = ("scheme", "auth")
 KEEPS_SESSIONS = True
 
 INTROSPECT = "/introspect"
-#: Seconds that the authorisation server is given.
+#: How long the authorisation server may take.
 TIMEOUT = aiohttp.ClientTimeout(total=1)
 _REVOKED = "revoked"
 _BEARER = "Bearer "
 
 
 class Check(Protocol):
-    """Who says whether a credential is good."""
+    """Decides whether a credential is valid."""
 
     async def login(self, credential: str, writer: str) -> dict[str, Any] | None:
-        """The login as the wire tells it; None where the credential is not good.
+        """The login as replies show it; None if the credential is not valid.
 
         Raises:
-            UnavailableError: who knows cannot be reached.
+            UnavailableError: the server that decides cannot be reached.
         """
 
 
 class StoreCheck:
-    """Whoever has the store, or the key, looks for himself."""
+    """Reads the login from the store, which for a token is the credential itself."""
 
     def __init__(self, store: SessionStore) -> None:
         self._store = store
@@ -67,13 +67,13 @@ class StoreCheck:
         return None if session is None or _REVOKED in session.items else session
 
     async def login(self, credential: str, writer: str) -> dict[str, Any] | None:
-        """As the wire tells it."""
+        """The login as replies show it."""
         session = await self.session(credential)
         return None if session is None else dict(session.to_response(writer))
 
 
 class IntrospectionCheck:
-    """The authorisation server is asked, each time anew: a cached answer would be good for as long after a logout."""
+    """Asks the authorisation server for every request: a cached answer would stay valid after a logout."""
 
     def __init__(self, address: str) -> None:
         self._url = f"http://{address}{INTROSPECT}"
@@ -81,28 +81,28 @@ class IntrospectionCheck:
 
     @asynccontextmanager
     async def connected(self) -> AsyncIterator[None]:
-        """With connections, kept between requests."""
+        """A scope in which connections are kept between requests."""
         async with aiohttp.ClientSession(timeout=TIMEOUT, connector=aiohttp.TCPConnector(limit=64)) as self._client:
             yield
 
     async def login(self, credential: str, writer: str) -> dict[str, Any] | None:
-        """What the authorisation server says of it."""
+        """The login as the authorisation server reports it."""
         assert self._client is not None  # noqa: S101 - the service enters ``connected`` before it listens
         try:
-            asking = self._client.post(self._url, data={"token": credential}, headers={"X-Writer": writer})
-            async with asking as reply:
+            call = self._client.post(self._url, data={"token": credential}, headers={"X-Writer": writer})
+            async with call as reply:
                 reply.raise_for_status()
-                told = await reply.json()
+                introspection = await reply.json()
         except (aiohttp.ClientError, OSError, TimeoutError) as problem:
             raise UnavailableError(f"the authorisation server does not answer: {type(problem).__name__}") from problem
-        return told["session"] if told["active"] else None
+        return introspection["session"] if introspection["active"] else None
 
 
-class Logins:
+class LoginApp:
     """The four requests."""
 
     def __init__(self, store: SessionStore, check: Check) -> None:
-        self._store, self._check, self._own = store, check, StoreCheck(store)
+        self._store, self._check, self._store_check = store, check, StoreCheck(store)
 
     async def login(self, request: web.BaseRequest) -> web.Response:
         """``POST /login``."""
@@ -120,13 +120,13 @@ class Logins:
         credential = _credential(request)
         login = await self._check.login(credential, request_fields.writer(request)) if credential else None
         if login is None:
-            raise UnauthorizedError("no login, or one that is no longer good: POST /login")
+            raise UnauthorizedError("no login, or one that is no longer valid: POST /login")
         return request_fields.reply({"session": login})
 
     async def logout(self, request: web.BaseRequest) -> web.Response:
-        """``POST /logout``: a write like any other. With a JWT it makes a revoked one, and leaves the good one good."""
+        """``POST /logout``: a write. Over a JWT it makes another, revoked token, and the old one stays valid."""
         credential = _credential(request)
-        session = await self._own.session(credential) if credential else None
+        session = await self._store_check.session(credential) if credential else None
         if session is not None:
             revoked = session.with_write(
                 request_fields.writer(request), request_fields.operation(request), {**session.items, _REVOKED: 1}
@@ -141,7 +141,7 @@ class Logins:
         credentials = parse_qs((await request.read()).decode("ascii", "replace")).get("token")
         if credentials is None:
             raise BadRequestError("the form has no token=")
-        session = await self._own.session(credentials[0])
+        session = await self._store_check.session(credentials[0])
         if session is None:
             return request_fields.reply({"active": False})
         told = session.to_response(request_fields.writer(request))
@@ -149,7 +149,7 @@ class Logins:
 
 
 def _credential(request: web.BaseRequest) -> str:
-    """The bearer token, or else the cookie; empty where there is neither."""
+    """The bearer token, else the cookie; empty without either."""
     header = request.headers.get("Authorization", "")
     return header.removeprefix(_BEARER) if header.startswith(_BEARER) else request_fields.cookie(request)
 
@@ -160,16 +160,16 @@ def _with_cookie(response: web.Response, cookie: str) -> web.Response:
 
 
 def create_routes(context: AppContext) -> Routes:
-    """The logins' routes.
+    """The four routes.
 
     Raises:
-        SettingsError: the scheme makes no sense over this state, or the authorisation server has no address.
+        SettingsError: the scheme does not work over this state, or the authorisation server has no address.
     """
     check: Check = StoreCheck(context.store)
     if _scheme(context.settings) == "opaque":
-        check = introspected = IntrospectionCheck(_authorisation(context.settings))
+        check = introspected = IntrospectionCheck(_authorisation_address(context.settings))
         context.background.append(introspected.connected)
-    logins = Logins(context.store, check)
+    logins = LoginApp(context.store, check)
     return {
         "/login": {"POST": logins.login},
         "/me": {"GET": logins.me},
@@ -182,15 +182,15 @@ def _scheme(settings: Settings) -> str:
     in_token = settings.state == "token"
     scheme = settings.options.text("scheme", "jwt" if in_token else "session", ("jwt", "opaque", "session"))
     if in_token != (scheme == "jwt"):
-        why = "is the login itself" if scheme == "jwt" else "says nothing by itself"
+        why = "is the login itself" if scheme == "jwt" else "is only a key"
         other = "give it --state token" if scheme == "jwt" else "keep the login in another state than token"
         raise SettingsError(f"--option scheme={scheme}: its credential {why}, so {other}")
     return scheme
 
 
-def _authorisation(settings: Settings) -> str:
+def _authorisation_address(settings: Settings) -> str:
     name = settings.options.text("auth", settings.replica)
     if name not in settings.peers:
         known = ", ".join(settings.peers) or "none"
-        raise SettingsError(f"scheme=opaque asks the replica {name}, whose address --peers does not say: {known}")
+        raise SettingsError(f"scheme=opaque needs the address of the replica {name}, and --peers has only: {known}")
     return settings.peers[name]

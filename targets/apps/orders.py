@@ -1,9 +1,9 @@
-"""Orders without sessions: each request carries all that is needed to answer it.
+"""Orders without sessions: each request has all the data that its reply needs.
 
 ``POST /order`` ``{"user_id", "product_id", "quantity"}`` answers
-``{"order": {"id", "user_id", "product_id", "quantity", "total_cents"}}`` and writes the effect ``order`` into the
+``{"order": {"id", "user_id", "product_id", "quantity", "total_cents"}}`` and appends the effect ``order`` to the
 journal. ``user_id`` and ``product_id`` are whole numbers or texts. ``id`` is the token of the operation, and
-``total_cents`` is ``quantity * (100 + crc32(str(product_id)) % 9900)``, so that a client can judge both.
+``total_cents`` is ``quantity * (100 + crc32(str(product_id)) % 9900)``, so that a client can check both.
 """
 
 import zlib
@@ -24,7 +24,7 @@ KEEPS_SESSIONS = False
 
 
 def total_cents(product_id: int | str, quantity: int) -> int:
-    """The price: a unit costs from 1.00 to 99.99, by the product's id alone."""
+    """The price: a unit costs from 1.00 to 99.99, which follows from the product's id alone."""
     return quantity * (100 + zlib.crc32(str(product_id).encode()) % 9900)
 
 

@@ -1,4 +1,4 @@
-"""What a front and the process of a function send to each other, one JSON object per line."""
+"""The messages between a service and the process of a function: one JSON object per line."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class FunctionStart:
-    """The first line to the process: which function it is."""
+    """The first line to the process: what it is to run."""
 
     app: str
     state: str
@@ -19,7 +19,7 @@ class FunctionStart:
 
 @dataclass(frozen=True)
 class Call:
-    """One request, as far as apps read one."""
+    """One request: the parts of it that apps read."""
 
     method: str
     raw_path: str
@@ -29,7 +29,7 @@ class Call:
 
 @dataclass(frozen=True)
 class Answer:
-    """The reply to a call, as far as the client receives it."""
+    """The reply to a call: the parts of it that the client receives."""
 
     status: int
     headers: Mapping[str, str]

@@ -1,4 +1,4 @@
-"""A Session: the value that every store keeps, and what it tells of the writes applied to it."""
+"""The state of a session, which every store keeps: the writes that were applied to it, and its items."""
 
 import json
 import os
@@ -24,7 +24,7 @@ def hex64(number: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class WriterTally:
-    """One writer's applied writes: how many, the last one's id, the sum of all their tokens mod 2^64."""
+    """One writer's applied writes: their number, the last one's id, and the sum of their tokens mod 2^64."""
 
     count: int = 0
     last: str = ""
@@ -35,13 +35,13 @@ class WriterTally:
         return WriterTally(self.count + 1, op, (self.digest + token(op)) % _MOD)
 
     def to_response(self) -> dict[str, int | str]:
-        """It as the wire tells it."""
+        """The tally as replies show it."""
         return {"count": self.count, "last": self.last, "digest": hex64(self.digest)}
 
 
 @dataclass(frozen=True, slots=True)
 class SessionState:
-    """The state of one session. ``version`` grows by one with every write: what an optimistic check compares."""
+    """The state of one session. ``version`` grows by one with every write, for optimistic checks to compare."""
 
     birth: str
     owner: str = ""
@@ -52,7 +52,7 @@ class SessionState:
 
     @classmethod
     def new(cls, owner: str) -> Self:
-        """A new session, with a birth that no other has."""
+        """A new session with a unique birth."""
         return cls(birth=os.urandom(8).hex(), owner=owner)
 
     def with_write(self, writer: str, op: str, items: Mapping[str, int]) -> "SessionState":
@@ -65,29 +65,30 @@ class SessionState:
         return replace(self, recent=(*self.recent, op)[-REMEMBERED:])
 
     def to_response(self, writer: str) -> dict[str, int | str]:
-        """What a reply carries, for the asking writer."""
+        """The session as replies show it to one of its writers."""
         return {"birth": self.birth, "owner": self.owner, **self.writers.get(writer, WriterTally()).to_response()}
 
     def to_dict(self) -> dict[str, Any]:
-        """The session in values that JSON knows; writers as ``[count, last, digest]``, since tokens should be short."""
+        """The session in JSON's types. Writers are ``[count, last, digest]``, which keeps tokens short."""
         writers = {name: [tally.count, tally.last, hex64(tally.digest)] for name, tally in self.writers.items()}
-        kept = {
+        session = {
             "birth": self.birth,
             "owner": self.owner,
             "version": self.version,
             "writers": writers,
             "items": self.items,
         }
-        return {**kept, "recent": self.recent} if self.recent else kept
+        return {**session, "recent": self.recent} if self.recent else session
 
     @classmethod
-    def from_dict(cls, plain: Mapping[str, Any]) -> Self:
-        """The reverse of ``plain``."""
+    def from_dict(cls, session: Mapping[str, Any]) -> Self:
+        """The reverse of ``to_dict``."""
         writers = {
-            name: WriterTally(count, last, int(digest, 16)) for name, (count, last, digest) in plain["writers"].items()
+            name: WriterTally(count, last, int(digest, 16))
+            for name, (count, last, digest) in session["writers"].items()
         }
-        recent = tuple(plain.get("recent", ()))
-        return cls(plain["birth"], plain["owner"], plain["version"], writers, plain["items"], recent)
+        recent = tuple(session.get("recent", ()))
+        return cls(session["birth"], session["owner"], session["version"], writers, session["items"], recent)
 
     def to_json(self) -> str:
         """The session as one line of JSON."""

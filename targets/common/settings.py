@@ -1,4 +1,4 @@
-"""Settings of one service, checked when read; whatever is wrong with them is told in one line."""
+"""The settings of one service, checked when they are read. A problem becomes a message of one line."""
 
 import re
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
 
 
 class SettingsError(Exception):
-    """A setting that cannot be: the message says what is wrong and what would do. The class carries the exit code."""
+    """A wrong setting: the message says what is wrong and what to write instead. The class has the exit code."""
 
     code: ClassVar[int] = 2
 
@@ -26,7 +26,7 @@ def seconds(text: str) -> float:
     """The seconds in ``20ms``, ``1m30s`` or ``0.5``.
 
     Raises:
-        SettingsError: the text is no duration.
+        SettingsError: the text is not a duration.
     """
     if re.fullmatch(r"\d+(\.\d+)?", text):
         return float(text)
@@ -43,10 +43,10 @@ class Options:
     values: Mapping[str, str] = field(default_factory=dict)
 
     def text(self, key: str, default: str, allowed: tuple[str, ...] = ()) -> str:
-        """The value, or ``default``; one of ``allowed`` where those are given.
+        """The value, or ``default``. It has to be one of ``allowed``, if there are any.
 
         Raises:
-            SettingsError: it is none of them.
+            SettingsError: it is not.
         """
         value = self.values.get(key, default)
         if allowed and value not in allowed:
@@ -54,25 +54,25 @@ class Options:
         return value
 
     def flag(self, key: str) -> bool:
-        """Whether it is ``yes``; ``no`` where it is not given."""
+        """Whether the value is ``yes``; ``no`` is the default."""
         return self.text(key, "no", ("yes", "no")) == "yes"
 
     def whole(self, key: str, default: int) -> int:
-        """A whole number, not negative.
+        """A whole number, 0 or above.
 
         Raises:
-            SettingsError: it is none.
+            SettingsError: the value is not one.
         """
         value = self.values.get(key, str(default))
         if not (value.isascii() and value.isdigit() and len(value) <= 9):
-            raise SettingsError(f"--option {key}={value} is no whole number")
+            raise SettingsError(f"--option {key}={value} is not a whole number")
         return int(value)
 
     def seconds(self, key: str, default: float) -> float:
         """A duration above 0, in seconds.
 
         Raises:
-            SettingsError: it is no duration, or 0.
+            SettingsError: it is not a duration, or 0.
         """
         length = seconds(self.values[key]) if key in self.values else default
         if length <= 0:
@@ -105,13 +105,13 @@ class Settings:
             SettingsError: there is none.
         """
         if self.volume is None:
-            raise SettingsError(f"{what} needs --volume DIR, a directory that outlives this service")
+            raise SettingsError(f"{what} needs --volume DIR, a directory that outlives the service")
         return self.volume
 
     def __post_init__(self) -> None:
         for name, address in self.peers.items():
             host, _, port = address.rpartition(":")
             if not (name and host and port.isascii() and port.isdigit()):
-                raise SettingsError(f"--peers {name}={address} is no address: write it like r0=127.0.0.1:8081")
+                raise SettingsError(f"--peers {name}={address} is not an address: write it like r0=127.0.0.1:8081")
         if self.volume is not None and not self.volume.is_dir():
-            raise SettingsError(f"--volume {self.volume} is no directory: make it first")
+            raise SettingsError(f"--volume {self.volume} is not a directory: create it first")

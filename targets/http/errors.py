@@ -1,10 +1,10 @@
-"""What a request can meet, each with the HTTP status that tells it."""
+"""The errors that become replies, each with its HTTP status."""
 
 from typing import ClassVar
 
 
 class HttpError(Exception):
-    """A reply other than the one asked for; ``message`` goes into its JSON body as ``error``."""
+    """An error that becomes a reply; ``message`` is the ``error`` of its JSON body."""
 
     status: ClassVar[int] = 500
 
@@ -14,13 +14,13 @@ class HttpError(Exception):
 
 
 class BadRequestError(HttpError):
-    """The request says something that the service does not understand; nothing was applied."""
+    """The service does not understand the request; nothing was applied."""
 
     status = 400
 
 
 class UnauthorizedError(HttpError):
-    """The session's proof is not accepted, such as a token signed with another key."""
+    """The credential is not accepted, such as a token that is signed with another key."""
 
     status = 401
 

@@ -1,7 +1,7 @@
-"""The keys that sign what clients hold: one signs, and those before it may still be accepted.
+"""The keys that sign the tokens of clients: one key signs, and earlier ones can still be accepted.
 
-Every key follows from the secret and a number, so that replicas told the same number have the same key. None is ever
-told: ``/keys`` shows ids, which are hashes of them. ``PUT /keys`` ``{"signing": 2, "accepted": [1, 2]}`` rotates.
+A key is derived from the secret and a number, so that replicas with the same number have the same key. No reply has a
+key in it: ``/keys`` shows ids, which are hashes. ``PUT /keys`` ``{"signing": 2, "accepted": [1, 2]}`` rotates the keys.
 """
 
 import hashlib
@@ -16,12 +16,12 @@ from targets.http.errors import BadRequestError
 from targets.http.routes import Routes
 
 PATH = "/keys"
-_MAX_KEYS = 16  # keys at once: each is tried in turn
+_MAX_KEYS = 16  # accepted at once, since each is tried in turn
 
 
 @dataclass(frozen=True)
 class Key:
-    """One key; ``id`` is what may be told of it."""
+    """One key. Only its ``number`` and ``id`` are public."""
 
     number: int
     secret: bytes = field(repr=False)
@@ -33,13 +33,13 @@ class Key:
 
 
 def derive_key(secret: str, replica: str, number: int) -> Key:
-    """The key of this number: 32 bytes, for one replica where it is named."""
-    words = f"{replica}/{number}".encode()
-    return Key(number, hashlib.blake2b(words, key=secret.encode()[:64], digest_size=32).digest())
+    """The key of this number, 32 bytes; with a replica's name, a key of that replica alone."""
+    name = f"{replica}/{number}".encode()
+    return Key(number, hashlib.blake2b(name, key=secret.encode()[:64], digest_size=32).digest())
 
 
 class Keyring:
-    """A replica's keys: ``signing`` signs, every one of ``accepted`` (the signing one first) is good to read by."""
+    """A replica's keys: ``signing`` signs, and each of ``accepted`` (the signing one first) verifies."""
 
     def __init__(self, secret: str, replica: str = "") -> None:
         self._secret, self._replica = secret, replica
@@ -47,13 +47,13 @@ class Keyring:
         self.accepted: tuple[Key, ...] = (self.signing,)
 
     def use(self, signing: int, accepted: Sequence[int]) -> None:
-        """Sign with the key of this number, and accept it and these."""
+        """Sign with the key number ``signing``, and accept it and the ``accepted`` ones."""
         numbers = dict.fromkeys((signing, *accepted))
         self.accepted = tuple(derive_key(self._secret, self._replica, number) for number in numbers)
         self.signing = self.accepted[0]
 
     def describe(self) -> dict[str, object]:
-        """What anybody may know: numbers and ids."""
+        """The public description: numbers and ids."""
         return {
             "signing": self.signing.number,
             "accepted": sorted(key.number for key in self.accepted),
@@ -61,7 +61,7 @@ class Keyring:
         }
 
     def routes(self) -> Routes:
-        """``/keys``."""
+        """The routes of ``/keys``."""
         return {PATH: {"GET": self._show, "PUT": self._change}}
 
     async def _show(self, request: web.BaseRequest) -> web.Response:
@@ -78,7 +78,7 @@ class Keyring:
 
 
 @runtime_checkable
-class Rotating(Protocol):
-    """An ability apart: a store that signs what it gives to clients."""
+class HasKeys(Protocol):
+    """A store that signs what it gives to clients."""
 
     keys: Keyring

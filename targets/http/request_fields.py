@@ -1,4 +1,4 @@
-"""What a request asks, read from its headers and its body, and the replies to it."""
+"""The fields of a request, read from its headers and its body, and JSON replies."""
 
 import json
 import os
@@ -17,9 +17,9 @@ _JSON = {"Content-Type": "application/json"}
 
 
 def cookie(request: web.BaseRequest) -> str:
-    """The handle in the session cookie; empty where there is none.
+    """The handle in the session cookie; empty without one.
 
-    Read by hand, since the library parses every cookie of a balancer with it. Handles are ASCII and need no unquoting.
+    It is parsed here, since the library would parse a balancer's cookies too. Handles are ASCII and need no unquoting.
     """
     for pair in request.headers.get("Cookie", "").split(";"):
         name, _, value = pair.strip().partition("=")
@@ -29,15 +29,15 @@ def cookie(request: web.BaseRequest) -> str:
 
 
 def owner(request: web.BaseRequest) -> str:
-    """Whose session it is to be, from ``X-User``."""
+    """The owner of a session that this request makes, from ``X-User``."""
     return request.headers.get("X-User", "")
 
 
 def writer(request: web.BaseRequest) -> str:
-    """Which of the session's writers asks, from ``X-Writer``: a number as text.
+    """The session's writer that sends the request, from ``X-Writer``: a number as text.
 
     Raises:
-        BadRequestError: it is no number.
+        BadRequestError: it is not a number.
     """
     number = request.headers.get("X-Writer", "0")
     if not (number.isascii() and number.isdigit() and len(number) <= 10):
@@ -46,16 +46,16 @@ def writer(request: web.BaseRequest) -> str:
 
 
 def operation(request: web.BaseRequest) -> str:
-    """The write's id, from ``Idempotency-Key``; a random one where the client gave none.
+    """The write's operation id, from ``Idempotency-Key``; a random one if the client sent none.
 
     Raises:
         BadRequestError: it is not 16 hex digits.
     """
-    return named(request.headers.get("Idempotency-Key"), "Idempotency-Key")
+    return parse_operation(request.headers.get("Idempotency-Key"), "Idempotency-Key")
 
 
-def named(op: object, where: str) -> str:
-    """An operation's id as it stands there; a random one where there is none.
+def parse_operation(op: object, where: str) -> str:
+    """Check an operation id, which ``where`` holds; a random one without any.
 
     Raises:
         BadRequestError: it is not 16 hex digits.
@@ -68,12 +68,12 @@ def named(op: object, where: str) -> str:
 
 
 def query(request: web.BaseRequest, key: str, default: str) -> str:
-    """The last value of a key in the request's query."""
+    """The last value of a key in the query string."""
     return parse_qs(request.raw_path.partition("?")[2]).get(key, [default])[-1]
 
 
 def wants_socket(request: web.BaseRequest) -> bool:
-    """Whether it asks for a WebSocket."""
+    """Whether the request is to open a WebSocket."""
     return request.headers.get("Upgrade", "").lower() == "websocket"
 
 
@@ -81,7 +81,7 @@ async def body(request: web.BaseRequest) -> dict[str, Any]:
     """The JSON object in the request's body.
 
     Raises:
-        BadRequestError: it holds something else.
+        BadRequestError: the body is something else.
     """
     try:
         value = json.loads(await request.read())

@@ -1,4 +1,4 @@
-"""Emulated capacity: at most so many requests at once, each held for a time, at almost no CPU."""
+"""Emulated capacity: a limited number of requests at once, each for a fixed time, at almost no CPU."""
 
 import asyncio
 import heapq
@@ -12,10 +12,10 @@ T = TypeVar("T")
 
 
 class Slots:
-    """``slots`` requests at once, first come first served, each held for ``service_time`` seconds and its own work.
+    """``slots`` requests at once, first come first served, each for ``service_time`` seconds and its own work.
 
-    A timer of the event loop is up to a millisecond late. So that the capacity is ``slots / service_time`` all the
-    same, a request that queued counts its time from when the one before it was *due* to end, not from when it woke.
+    A timer of the event loop is up to a millisecond late. To keep the capacity at ``slots / service_time`` all the
+    same, the time of a queued request starts when the request before it was *due* to end, not when the timer fired.
     """
 
     def __init__(self, service_time: float, slots: int) -> None:
@@ -24,15 +24,15 @@ class Slots:
         self._service_time = service_time
         self._free = asyncio.Semaphore(slots)
         self._slots = slots
-        self._held = 0.0  # seconds that slots were held, of requests that have ended
-        self._ends = [0.0] * slots  # a heap: when each free slot was due to become free
+        self._held = 0.0  # seconds for which requests that have ended held a slot
+        self._ends = [0.0] * slots  # a heap of the times at which each free slot was due to become free
 
     def usage(self) -> dict[str, float]:
-        """How busy it has been: ``held_s`` of ``slots`` at ``t``, by which its use between two looks can be told."""
+        """The seconds ``held_s`` for which ``slots`` were held by the time ``t``. Two reports give the use between."""
         return {"held_s": self._held, "slots": self._slots, "t": time.monotonic()}
 
     async def run(self, work: Callable[[], Awaitable[T]]) -> T:
-        """Wait for a slot, hold it for the service time, then do the work."""
+        """Wait for a slot, hold it for the service time, then run the work."""
         now = asyncio.get_running_loop().time
         arrived = now()
         async with self._free:

@@ -1,7 +1,7 @@
-"""The service: routes, the headers on every reply, emulated capacity, and a stop that finishes what is in flight.
+"""The service: routes, the headers of every reply, emulated capacity, and a stop that finishes requests in flight.
 
-It stands on aiohttp's low-level server. Its ``Application`` would resolve each request among patterns that nothing here
-needs, and would not see the replies to malformed requests.
+It uses aiohttp's low-level server. An ``Application`` would match each request against patterns that no app here needs,
+and would not see the replies to malformed requests.
 """
 
 import asyncio
@@ -18,20 +18,20 @@ from targets.apps import AppContext, BackgroundScope
 from targets.common.settings import Settings
 from targets.http import request_fields
 from targets.http.errors import HttpError, MethodNotAllowedError, NotFoundError, UnavailableError
-from targets.http.keys import Rotating
+from targets.http.keys import HasKeys
 from targets.http.routes import Handler, Routes
 from targets.server.capacity import Slots
-from targets.state import HasPages, Routed, SessionStore
+from targets.state import HasPages, HasRoutes, SessionStore
 
-#: Seconds that requests in flight are given when the service stops.
-GRACE = 5.0
-#: What replicas ask of each other while they hold a slot: if it queued for one, all would wait for each other.
+#: Seconds within which requests in flight can finish when the service stops.
+GRACE_S = 5.0
+#: Requests that a replica sends while it holds a slot itself: if they queued for one, replicas could deadlock.
 _UNQUEUED = frozenset({"/introspect"})
 _LOG = logging.getLogger("targets")
 
 
 class Service:
-    """Answers requests: an app's routes behind the emulated capacity, and pages that are always answered at once."""
+    """Answers requests: an app's routes behind the emulated capacity, and pages that never wait for a slot."""
 
     def __init__(
         self, settings: Settings, app: Routes, store: SessionStore, slots: Slots | None = None, nonce: str = ""
@@ -40,23 +40,23 @@ class Service:
         pages = store.pages() if isinstance(store, HasPages) else {}
         load: Mapping[str, Callable[[], object]] = {"/load": slots.usage} if slots else {}
         self._pages = {**pages, **load, "/healthz": self._health}
-        keys: Routes = store.keys.routes() if isinstance(store, Rotating) else {}
-        self._apart: Routes = {**keys, **(store.routes() if isinstance(store, Routed) else {})}
+        keys: Routes = store.keys.routes() if isinstance(store, HasKeys) else {}
+        self._unqueued: Routes = {**keys, **(store.routes() if isinstance(store, HasRoutes) else {})}
         self._nonce = nonce
         self._ready = True
         self._began = time.monotonic()
         self._opened_s = 0.0
 
-    def opened(self) -> None:
-        """The store is open and the app at work: tell how long that took."""
+    def mark_open(self) -> None:
+        """Note how long it took to open the store and to start the app's background work."""
         self._opened_s = round(time.monotonic() - self._began, 4)
 
     def drain(self) -> None:
-        """From now on: not ready, and each connection ends with its reply."""
+        """From now on report that the service is not ready, and close each connection with its reply."""
         self._ready = False
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        """Answer one request; every problem becomes a reply."""
+        """Answer one request. Every error becomes a reply."""
         response: web.StreamResponse
         try:
             response = await self._answer(request)
@@ -68,12 +68,12 @@ class Service:
             response = request_fields.reply({"error": problem.reason}, problem.status)
         except Exception:
             _LOG.exception("%s %s", request.method, request.raw_path)
-            response = request_fields.reply({"error": "a defect of the service; its log says more"}, 500)
+            response = request_fields.reply({"error": "the service failed; its log has the details"}, 500)
         self.stamp(response)
         return response
 
     def stamp(self, response: web.StreamResponse) -> None:
-        """Say who answered, and close the connection where the service is stopping."""
+        """Add the headers that name this replica, and close the connection if the service is stopping."""
         response.headers["X-Replica"] = self._settings.replica
         response.headers["X-Boot"] = self._settings.boot
         if not self._ready:
@@ -82,19 +82,16 @@ class Service:
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         path = request.raw_path.partition("?")[0]
         if path in self._pages:
-            return self._page(path)
+            status = 503 if path == "/healthz" and not self._ready else 200
+            return request_fields.reply(self._pages[path](), status)
         socket = request_fields.wants_socket(request) and "SOCKET" in self._app.get(path, ())
         handler = self._route(path, "SOCKET" if socket else request.method)
-        if self._slots is None or socket or path in self._apart or path in _UNQUEUED:
+        if self._slots is None or socket or path in self._unqueued or path in _UNQUEUED:
             return await handler(request)
         return await self._slots.run(lambda: handler(request))
 
-    def _page(self, path: str) -> web.Response:
-        status = 503 if path == "/healthz" and not self._ready else 200
-        return request_fields.reply(self._pages[path](), status)
-
     def _route(self, path: str, method: str) -> Handler:
-        methods = self._app.get(path) or self._apart.get(path)
+        methods = self._app.get(path) or self._unqueued.get(path)
         if methods is None:
             raise NotFoundError(f"nothing at {path}")
         if method not in methods:
@@ -102,9 +99,13 @@ class Service:
         return methods[method]
 
     def _health(self) -> Mapping[str, str | float]:
-        status, who = "ok" if self._ready else "stopping", self._settings
-        told = {"status": status, "nonce": self._nonce, "replica": who.replica, "boot": who.boot}
-        return {**told, "opened_s": self._opened_s}
+        return {
+            "status": "ok" if self._ready else "stopping",
+            "nonce": self._nonce,
+            "replica": self._settings.replica,
+            "boot": self._settings.boot,
+            "opened_s": self._opened_s,
+        }
 
 
 class _Connection(web.RequestHandler):
@@ -138,7 +139,7 @@ class _Server(web.Server):
 
 @contextlib.asynccontextmanager
 async def open_app(store: SessionStore, work: Sequence[BackgroundScope]) -> AsyncIterator[None]:
-    """The store open, and what the app does besides answering under way."""
+    """Open the store and run the app's background scopes, until this scope ends."""
     await store.open()
     try:
         async with contextlib.AsyncExitStack() as scopes:
@@ -150,22 +151,22 @@ async def open_app(store: SessionStore, work: Sequence[BackgroundScope]) -> Asyn
 
 
 async def serve(service: Service, context: AppContext, listener: socket.socket, ready: Callable[[], None]) -> None:
-    """Answer on ``listener`` until SIGTERM or SIGINT, then finish what is in flight.
+    """Answer on ``listener`` until SIGTERM or SIGINT, then finish the requests in flight.
 
-    ``ready`` is called once it listens.
+    ``ready`` is called once the service listens.
     """
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with open_app(context.store, context.background):
-        service.opened()
-        runner = web.ServerRunner(_Server(service), shutdown_timeout=GRACE)
+        service.mark_open()
+        runner = web.ServerRunner(_Server(service), shutdown_timeout=GRACE_S)
         await runner.setup()
         await web.SockSite(runner, listener).start()
         ready()
         await stop.wait()
         service.drain()
-        with contextlib.suppress(TimeoutError):  # the runner waits for each request twice: its own limit does not do
-            async with asyncio.timeout(GRACE):
-                await asyncio.gather(*(farewell() for farewell in context.shutdown_hooks))
+        with contextlib.suppress(TimeoutError):  # the runner waits for each request twice, beyond its own limit
+            async with asyncio.timeout(GRACE_S):
+                await asyncio.gather(*(hook() for hook in context.shutdown_hooks))
                 await runner.cleanup()

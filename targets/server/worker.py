@@ -1,8 +1,8 @@
 """The process of a function: ``python -m targets.server.worker`` answers one call at a time from its standard input.
 
-The first line is a ``Start``, every further one a ``Call``; each call is answered by one line, an ``Answer``, all in
-JSON. The process prints ``{}`` once it is ready, and ends with its input. Between calls it keeps only the client of its
-store.
+The first line is a ``FunctionStart``, every further one a ``Call``, and each call is answered by one line, an
+``Answer``, all in JSON. The process prints ``{}`` once it is ready, and ends with its input. Between calls it keeps
+only the client of its store.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ with quick_imports():
     from targets.server.service import Service, open_app
     from targets.storage.journal import Journal
 
-#: The headers of a response that the client receives; the front adds its own to them.
+#: The headers of a response that the client receives; the service adds its own to them.
 _PASSED_ON = ("Content-Type", "Set-Cookie", "Retry-After")
 
 

@@ -1,8 +1,8 @@
-"""The bus: how what is said in a room on one replica reaches those who are connected to another.
+"""The bus: carries a message that a room receives on one replica to the members on the others.
 
-``--option bus=none`` has no such thing. ``--option bus=redis`` publishes through the Redis server of the state; with
-``--option history=yes`` each room's last thousand messages are kept there as well, in the very order in which they are
-published, so that whoever was away can be told what it has missed.
+``--option bus=none`` keeps messages on their replica. ``--option bus=redis`` publishes them through the Redis server of
+the state. With ``--option history=yes`` that server also keeps the last thousand messages of each room, in the order in
+which they are published, so that a client that was away can receive those that it missed.
 """
 
 import asyncio
@@ -10,14 +10,15 @@ import contextlib
 from collections.abc import AsyncIterator, Callable
 from typing import Any, NamedTuple, Protocol
 
+from targets.common.background import background
 from targets.common.settings import Settings, SettingsError
 from targets.http.errors import UnavailableError
 from targets.storage.store_client import TIMEOUT_S
 
 OPTIONS: tuple[str, ...] = ("bus", "history")
 _CHANNEL = "rooms"
-_RETRY = 0.1
-# In one step, so that the history and everybody who listens see the same order.
+_RETRY_INTERVAL_S = 0.1
+# In one step, so that the history and every subscriber have the same order.
 _PUBLISH = """
 local at = ''
 if ARGV[3] == 'yes' then at = redis.call('XADD', KEYS[1], 'MAXLEN', '~', 1000, '*', 'text', ARGV[2]) end
@@ -27,10 +28,10 @@ return at
 
 
 class RoomMessage(NamedTuple):
-    """A message in a room: ``at`` is its place in the history ("" where none is kept), ``by`` the connection."""
+    """A message in a room: ``at`` is its position in the history ("" without one), ``sender`` the connection's id."""
 
     room: str
-    by: str
+    sender: str
     text: str
     at: str = ""
 
@@ -39,93 +40,90 @@ Deliver = Callable[[RoomMessage], None]
 
 
 class Bus(Protocol):
-    """Brings what is said to every replica, that of the speaker included."""
+    """Brings each message to every replica, that of its sender included."""
 
-    def running(self, deliver: Deliver) -> contextlib.AbstractAsyncContextManager[None]:
-        """Deliver what is said anywhere, for the length of a scope."""
+    def delivering(self, deliver: Deliver) -> contextlib.AbstractAsyncContextManager[None]:
+        """Deliver the messages of all replicas, for the length of a scope."""
 
     def check(self) -> None:
-        """Whether it delivers now.
+        """Check that it delivers now.
 
         Raises:
             UnavailableError: it does not.
         """
 
-    async def say(self, said: RoomMessage) -> str:
-        """Say it everywhere; its place in the history.
+    async def publish(self, message: RoomMessage) -> str:
+        """Bring a message to every replica, and return its position in the history.
 
         Raises:
-            UnavailableError: whether it was said is not known.
+            UnavailableError: the server does not answer; the message may have been published.
         """
 
-    async def since(self, room: str, at: str) -> list[RoomMessage]:
-        """What was said in a room after that place.
+    async def messages_after(self, room: str, at: str) -> list[RoomMessage]:
+        """The messages of a room after that position.
 
         Raises:
-            UnavailableError: nobody can tell.
+            UnavailableError: the server does not answer.
         """
 
 
 class LocalBus:
-    """No bus: what is said stays on this replica."""
+    """No bus: messages stay on this replica, and there is no history."""
 
     def __init__(self) -> None:
-        self._deliver: Deliver = lambda said: None
+        self._deliver: Deliver = lambda message: None
 
     @contextlib.asynccontextmanager
-    async def running(self, deliver: Deliver) -> AsyncIterator[None]:
+    async def delivering(self, deliver: Deliver) -> AsyncIterator[None]:
         """Deliver at once."""
         self._deliver = deliver
         yield
 
     def check(self) -> None:
-        """Always."""
+        """It always delivers."""
 
-    async def say(self, said: RoomMessage) -> str:
-        """To those here."""
-        self._deliver(said)
+    async def publish(self, message: RoomMessage) -> str:
+        """Deliver to this replica."""
+        self._deliver(message)
         return ""
 
-    async def since(self, room: str, at: str) -> list[RoomMessage]:
+    async def messages_after(self, room: str, at: str) -> list[RoomMessage]:
         """Nothing is kept."""
         return []
 
 
 class RedisBus:
-    """Through Redis: one subscription a replica, for all rooms."""
+    """A bus through Redis: one subscription per replica, for all rooms."""
 
     def __init__(self, url: str, history: bool) -> None:
-        from redis import asyncio as client  # noqa: PLC0415 - imported where it is needed, as by the place
+        from redis import asyncio as client  # noqa: PLC0415 - imported only where it is needed, as in the state
         from redis.exceptions import RedisError  # noqa: PLC0415
 
         self._client = client.Redis.from_url(url)
         self._publish = self._client.register_script(_PUBLISH)
         self._store_errors = (RedisError, OSError, TimeoutError)
         self._history = history
-        self._hears = asyncio.Event()
+        self._subscribed = asyncio.Event()
 
     @contextlib.asynccontextmanager
-    async def running(self, deliver: Deliver) -> AsyncIterator[None]:
-        """Subscribed, as far as the server can be reached."""
-        listening = asyncio.create_task(self._listen(deliver))
+    async def delivering(self, deliver: Deliver) -> AsyncIterator[None]:
+        """Stay subscribed; a server that cannot be reached yet is no error."""
         try:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(TIMEOUT_S):
-                    await self._hears.wait()
-            yield
+            async with background(self._listen(deliver)):
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(TIMEOUT_S):
+                        await self._subscribed.wait()
+                yield
         finally:
-            listening.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await listening
             await self._client.aclose()
 
     def check(self) -> None:
-        """Whether the subscription stands.
+        """Check that the subscription stands.
 
         Raises:
             UnavailableError: it does not.
         """
-        if not self._hears.is_set():
+        if not self._subscribed.is_set():
             raise UnavailableError("the bus cannot be reached")
 
     async def _listen(self, deliver: Deliver) -> None:
@@ -134,29 +132,29 @@ class RedisBus:
                 async with self._client.pubsub() as subscription:
                     await subscription.subscribe(_CHANNEL)
                     async for message in subscription.listen():
-                        self._hears.set()
+                        self._subscribed.set()
                         if message["type"] == "message":
-                            deliver(_said(message["data"]))
+                            deliver(_parse_message(message["data"]))
             except self._store_errors:
-                self._hears.clear()
-                await asyncio.sleep(_RETRY)
+                self._subscribed.clear()
+                await asyncio.sleep(_RETRY_INTERVAL_S)
 
-    async def say(self, said: RoomMessage) -> str:
-        """Publish it, and keep it where there is a history.
+    async def publish(self, message: RoomMessage) -> str:
+        """Publish a message, and append it to the history if there is one.
 
         Raises:
             UnavailableError: no answer in time.
         """
-        arguments = [said.room, f"{said.by} {said.text}", "yes" if self._history else "no"]
+        arguments = [message.room, f"{message.sender} {message.text}", "yes" if self._history else "no"]
         try:
             async with asyncio.timeout(TIMEOUT_S):
-                at = await self._publish([_history(said.room), _CHANNEL], arguments)
+                at = await self._publish([_history_key(message.room), _CHANNEL], arguments)
         except self._store_errors as problem:
             raise UnavailableError(f"the bus does not answer: {type(problem).__name__}") from problem
         return bytes(at).decode()
 
-    async def since(self, room: str, at: str) -> list[RoomMessage]:
-        """From the room's history.
+    async def messages_after(self, room: str, at: str) -> list[RoomMessage]:
+        """Read the room's history.
 
         Raises:
             UnavailableError: no answer in time.
@@ -165,32 +163,32 @@ class RedisBus:
             return []
         try:
             async with asyncio.timeout(TIMEOUT_S):
-                kept: Any = await self._client.xrange(_history(room), min=f"({at}")
+                entries: Any = await self._client.xrange(_history_key(room), min=f"({at}")
         except self._store_errors as problem:
             raise UnavailableError(f"the bus does not answer: {type(problem).__name__}") from problem
-        return [_said(b"%b %b %b" % (place, room.encode(), fields[b"text"])) for place, fields in kept]
+        return [_parse_message(b"%b %b %b" % (id_, room.encode(), fields[b"text"])) for id_, fields in entries]
 
 
-def later(one: str, other: str) -> bool:
-    """Whether a place in a history comes after another."""
-    return _place(one) > _place(other)
+def is_later(at: str, other: str) -> bool:
+    """Whether a position in a history comes after another."""
+    return _parse_position(at) > _parse_position(other)
 
 
-def _place(at: str) -> tuple[int, int]:
-    milliseconds, _, nth = at.partition("-")
-    return int(milliseconds or 0), int(nth or 0)
+def _parse_position(at: str) -> tuple[int, int]:
+    milliseconds, _, number = at.partition("-")
+    return int(milliseconds or 0), int(number or 0)
 
 
-def _history(room: str) -> str:
+def _history_key(room: str) -> str:
     return f"room:{room}"
 
 
-def _said(data: bytes) -> RoomMessage:
-    at, room, by, text = data.decode().split(" ", 3)
-    return RoomMessage(room, by, text, at)
+def _parse_message(data: bytes) -> RoomMessage:
+    at, room, sender, text = data.decode().split(" ", 3)
+    return RoomMessage(room, sender, text, at)
 
 
-def bus(settings: Settings) -> Bus:
+def create_bus(settings: Settings) -> Bus:
     """The bus of the options ``bus`` and ``history``.
 
     Raises:

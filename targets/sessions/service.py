@@ -1,4 +1,4 @@
-"""The Keeper: between an app and the store for its state. It opens, changes and shows sessions."""
+"""The sessions of an app: opens, changes and shows them, and keeps them in the store."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ Items = Mapping[str, int]
 
 @dataclass(frozen=True, slots=True)
 class StoredSession:
-    """A session as it is stored after a request. ``applied`` is false for a read and a dropped repeat."""
+    """A session as it is stored after a request. ``applied`` is false for a read and for a dropped repeat."""
 
     session: SessionState
     writer: str
@@ -26,11 +26,11 @@ class StoredSession:
 
     @property
     def set_cookie(self) -> str:
-        """The header that gives the client its handle."""
+        """The value of the header that gives the client its handle."""
         return f"{request_fields.COOKIE}={self.handle}; HttpOnly; Path=/"
 
     def reply(self, **more: object) -> web.Response:
-        """What the client is shown, with ``more`` of the app's own, and its cookie where that has changed."""
+        """The reply that shows the session and ``more`` fields of the app, with a cookie if the handle is new."""
         response = request_fields.reply(
             {"session": self.session.to_response(self.writer), "items": self.session.items, **more}
         )
@@ -41,7 +41,7 @@ class StoredSession:
 
 @dataclass(frozen=True, slots=True)
 class WriteRequest:
-    """Who asks for a write, under which operation id; ``handle`` is empty where there is no session yet."""
+    """Who writes, under which operation id; ``handle`` is empty if there is no session yet."""
 
     writer: str
     op: str
@@ -50,10 +50,10 @@ class WriteRequest:
 
     @classmethod
     def from_request(cls, request: web.BaseRequest) -> Self:
-        """The request's.
+        """Read the headers of a request.
 
         Raises:
-            BadRequestError: a bad header.
+            BadRequestError: a wrong header.
         """
         return cls(
             request_fields.writer(request),
@@ -64,16 +64,16 @@ class WriteRequest:
 
 
 class SessionService:
-    """Reads and writes sessions for an app; with ``dedupe`` a session's repeated operations are dropped."""
+    """Reads and writes sessions for an app; with ``dedupe`` it drops a session's repeated operations."""
 
     def __init__(self, store: SessionStore, dedupe: bool = False) -> None:
         self._store, self._dedupe = store, dedupe
 
     async def read(self, request: web.BaseRequest) -> StoredSession:
-        """The request's session; a new one, with a new handle, where it is unknown.
+        """The request's session; a new one, with a new handle, if it is unknown.
 
         Raises:
-            Problem: what the store raises; BadRequestError for a bad header.
+            HttpError: the store's; BadRequestError for a wrong header.
         """
         writer, handle = request_fields.writer(request), request_fields.cookie(request)
         session = await self._store.read(handle) if handle else None
@@ -83,22 +83,26 @@ class SessionService:
         return StoredSession(session, writer, await self._store.create(session), is_new_handle=True)
 
     async def write(self, request: web.BaseRequest, change: Callable[[Items], Items]) -> StoredSession:
-        """Apply one write to the request's session, or to a new one where it is unknown.
+        """Apply one write to the request's session, or to a new one if it is unknown.
 
         Raises:
-            Problem: what the store raises; BadRequestError for a bad header.
+            HttpError: the store's; BadRequestError for a wrong header.
         """
         return await self.apply_write(WriteRequest.from_request(request), change)
 
-    async def apply_write(self, wish: WriteRequest, change: Callable[[Items], Items]) -> StoredSession:
-        """As ``write``, for a request that is not at hand any more."""
-        writer, op, handle = wish.writer, wish.op, wish.handle
+    async def apply_write(self, write: WriteRequest, change: Callable[[Items], Items]) -> StoredSession:
+        """Apply one write whose request has been read.
+
+        Raises:
+            HttpError: the store's.
+        """
+        writer, op, handle = write.writer, write.op, write.handle
         known = await self._store.read(handle, to_write=True) if handle else None
-        before = known or SessionState.new(wish.owner)
+        before = known or SessionState.new(write.owner)
         if op in before.recent:
             return StoredSession(before, writer, handle, is_new_handle=False, op=op)
         after = before.with_write(writer, op, change(before.items))
         if self._dedupe:
             after = after.with_recent(op)
-        kept_as = await (self._store.create(after) if known is None else self._store.write(handle, after))
-        return StoredSession(after, writer, kept_as, is_new_handle=kept_as != handle, op=op, applied=True)
+        new_handle = await (self._store.create(after) if known is None else self._store.write(handle, after))
+        return StoredSession(after, writer, new_handle, is_new_handle=new_handle != handle, op=op, applied=True)

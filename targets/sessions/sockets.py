@@ -1,7 +1,7 @@
-"""The WebSockets of a service: who is in which room, what each is told, and how they end.
+"""The WebSockets of a service: the members of each room, the messages to each member, and the end of a connection.
 
-A message from a client is a JSON object. Its answer carries the same ``op``, what came of it, and ``status`` where that
-is not well, as of an HTTP reply (docs/wire.md).
+A message from a client is a JSON object. Its answer carries the same ``op`` and the result, or a ``status`` as of an
+HTTP reply where it failed (docs/wire.md).
 """
 
 import asyncio
@@ -16,15 +16,16 @@ from typing import Any, Protocol
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
+from targets.common.background import background
 from targets.common.settings import Settings
 from targets.http import request_fields
 from targets.http.errors import BadRequestError, HttpError
 from targets.sessions.bus import RoomMessage
 from targets.sessions.service import Items, SessionService, StoredSession, WriteRequest
 
-#: Seconds between two pings, so that no balancer takes an open connection for an idle one.
-HEARTBEAT = 10.0
-#: Messages that may wait for one client; one that does not take them is left.
+#: Seconds between two pings, so that no balancer closes a quiet connection as idle.
+PING_INTERVAL_S = 10.0
+#: How many messages can wait for one client. Further ones are dropped until the client reads.
 MAX_WAITING = 10_000
 _ROOM = re.compile(r"[\w-]{1,64}")
 _LOG = logging.getLogger("targets")
@@ -34,65 +35,65 @@ Fields = Mapping[str, Any]
 
 @dataclass(eq=False)
 class RoomMember:
-    """One client in a room. What it is told goes out in that order."""
+    """One client in a room. Messages are sent to it in the order in which they are queued."""
 
     ws: web.WebSocketResponse
     room: str
-    kept: StoredSession
-    after: str = ""  # the place in the history that it has heard up to
-    held: list[RoomMessage] | None = None  # what is said while it is told what it has missed
+    stored: StoredSession
+    after: str = ""  # the position in the history up to which it has the messages
+    held: list[RoomMessage] | None = None  # messages that came while it is sent the ones that it missed
     id: str = field(default_factory=lambda: os.urandom(8).hex())
     waiting: asyncio.Queue[str] = field(default_factory=lambda: asyncio.Queue(MAX_WAITING))
 
-    def tell(self, text: str) -> None:
-        """Let it have a message when its turn comes."""
+    def send(self, text: str) -> None:
+        """Queue a message."""
         with contextlib.suppress(asyncio.QueueFull):
             self.waiting.put_nowait(text)
 
     async def pump(self) -> None:
-        """Send what waits, until the connection has ended."""
+        """Send the queued messages until the connection has ended."""
         with contextlib.suppress(ConnectionError):
             while not self.ws.closed:
                 await self.ws.send_str(await self.waiting.get())
 
 
-class Host(Protocol):
-    """What an app does with its members."""
+class MessageHandler(Protocol):
+    """What an app does with the members of its rooms."""
 
-    def arriving(self, member: RoomMember, request: web.BaseRequest) -> None:
-        """Somebody is about to join; from here on it is told what is said."""
+    def before_join(self, member: RoomMember, request: web.BaseRequest) -> None:
+        """A client is about to join; from now on messages to the room reach it."""
 
-    async def joined(self, member: RoomMember) -> None:
-        """It has joined, and nothing of what it was told has been sent yet."""
+    async def after_join(self, member: RoomMember) -> None:
+        """A client has joined, and no queued message has been sent yet."""
 
-    async def heard(self, member: RoomMember, fields: Fields, op: str) -> Fields:
-        """It says something; the fields of the answer."""
+    async def on_message(self, member: RoomMember, fields: Fields, op: str) -> Fields:
+        """Handle a message of the member, and return the fields of the answer."""
 
 
 class Sockets:
-    """All that are open."""
+    """All open WebSockets of a service."""
 
     def __init__(self, settings: Settings, sessions: SessionService) -> None:
         self._settings, self._sessions = settings, sessions
         self.rooms: dict[str, list[RoomMember]] = {}
 
-    async def serve(self, request: web.BaseRequest, host: Host) -> web.StreamResponse:
+    async def serve(self, request: web.BaseRequest, handler: MessageHandler) -> web.StreamResponse:
         """Upgrade, and answer messages until the connection ends.
 
         Raises:
-            Problem: what the store raises; BadRequestError for a bad room.
+            HttpError: the store's; BadRequestError for a bad room.
         """
         room = request_fields.query(request, "room", "lobby")
         if not _ROOM.fullmatch(room):
             raise BadRequestError("room is up to 64 letters, digits, - and _")
-        kept = await self._sessions.read(request)
-        member = RoomMember(self._response(kept), room, kept)
-        host.arriving(member, request)
+        stored = await self._sessions.read(request)
+        member = RoomMember(self._response(stored), room, stored)
+        handler.before_join(member, request)
         members = self.rooms.setdefault(room, [])
-        members.append(member)  # before the client can know: all that is said from then on is for it too
+        members.append(member)  # before the client can know: every later message of the room is for it too
         try:
             await member.ws.prepare(request)
-            await self._talk(member, host)
+            await _answer_messages(member, handler)
         except HttpError:
             if not member.ws.prepared:
                 raise
@@ -101,60 +102,57 @@ class Sockets:
             members.remove(member)
         return member.ws
 
-    def _response(self, kept: StoredSession) -> web.WebSocketResponse:
-        response = web.WebSocketResponse(heartbeat=HEARTBEAT)
+    def _response(self, stored: StoredSession) -> web.WebSocketResponse:
+        response = web.WebSocketResponse(heartbeat=PING_INTERVAL_S)
         response.headers.update({"X-Replica": self._settings.replica, "X-Boot": self._settings.boot})
-        if kept.is_new_handle:
-            response.headers["Set-Cookie"] = kept.set_cookie
+        if stored.is_new_handle:
+            response.headers["Set-Cookie"] = stored.set_cookie
         return response
 
-    async def _talk(self, member: RoomMember, host: Host) -> None:
-        await host.joined(member)
-        pump = asyncio.create_task(member.pump())
-        try:
-            async for message in member.ws:
-                if message.type is not WSMsgType.TEXT:
-                    await member.ws.close(code=WSCloseCode.UNSUPPORTED_DATA)
-                    break
-                member.tell(json.dumps(await _answer(member, message.data, host)))
-        finally:
-            pump.cancel()
-
     async def write(self, member: RoomMember, op: str, change: Callable[[Items], Items]) -> Fields:
-        """Apply one write to a member's session; what its answer shows of it.
+        """Apply one write to a member's session, and return the session's field of the answer.
 
         Raises:
-            Problem: what the store raises.
+            HttpError: the store's.
         """
-        before = member.kept
-        wish = WriteRequest(before.writer, op, before.handle, before.session.owner)
-        kept = member.kept = await self._sessions.apply_write(wish, change)
-        return {"session": kept.session.to_response(kept.writer)}
+        before = member.stored
+        write = WriteRequest(before.writer, op, before.handle, before.session.owner)
+        stored = member.stored = await self._sessions.apply_write(write, change)
+        return {"session": stored.session.to_response(stored.writer)}
 
-    def tell(self, room: str, text: str, but: str = "") -> None:
-        """Tell all in a room on this replica, but for the connection of this id."""
+    def broadcast(self, room: str, text: str) -> None:
+        """Send a message to all members of a room on this replica."""
         for member in self.rooms.get(room, ()):
-            if member.id != but:
-                member.tell(text)
+            member.send(text)
 
-    async def leave(self) -> None:
-        """Leave everybody: the service is stopping."""
-        everybody = [member for members in self.rooms.values() for member in members]
-        await asyncio.gather(*(member.ws.close(code=WSCloseCode.GOING_AWAY) for member in everybody))
+    async def close_all(self) -> None:
+        """Close every WebSocket, since the service is stopping."""
+        members = [member for members in self.rooms.values() for member in members]
+        await asyncio.gather(*(member.ws.close(code=WSCloseCode.GOING_AWAY) for member in members))
 
 
-async def _answer(member: RoomMember, text: str, host: Host) -> Fields:
-    told: Fields = {}
+async def _answer_messages(member: RoomMember, handler: MessageHandler) -> None:
+    await handler.after_join(member)
+    async with background(member.pump()):
+        async for message in member.ws:
+            if message.type is not WSMsgType.TEXT:
+                await member.ws.close(code=WSCloseCode.UNSUPPORTED_DATA)
+                break
+            member.send(json.dumps(await _answer(member, message.data, handler)))
+
+
+async def _answer(member: RoomMember, text: str, handler: MessageHandler) -> Fields:
+    op: Fields = {}
     try:
         fields = json.loads(text)
         if not isinstance(fields, dict):
             raise BadRequestError("a message is a JSON object")
-        told = {"op": request_fields.named(fields.get("op"), "op")}
-        return {**told, **await host.heard(member, fields, told["op"])}
+        op = {"op": request_fields.parse_operation(fields.get("op"), "op")}
+        return {**op, **await handler.on_message(member, fields, op["op"])}
     except ValueError:
-        return {**told, "status": 400, "error": "a message is a JSON object"}
+        return {**op, "status": 400, "error": "a message is a JSON object"}
     except HttpError as problem:
-        return {**told, "status": problem.status, "error": problem.message}
+        return {**op, "status": problem.status, "error": problem.message}
     except Exception:
         _LOG.exception("a message in the room %s", member.room)
-        return {**told, "status": 500, "error": "a defect of the service; its log says more"}
+        return {**op, "status": 500, "error": "the service failed; its log has the details"}

@@ -1,7 +1,7 @@
-"""Where state lives: one file a store. Each offers ``OPTIONS``, ``KEEPS_SESSIONS`` and ``create_store(settings)``.
+"""The states: where sessions live. Each module has ``OPTIONS``, ``KEEPS_SESSIONS`` and ``create_store(settings)``.
 
-``OPTIONS`` are the keys of ``--option`` that it reads. ``store`` raises ``SettingsError`` where a setting cannot be,
-and imports its client library only then: the time from start to ready is part of what is measured.
+``OPTIONS`` are the keys of ``--option`` that it reads. ``create_store`` raises ``SettingsError`` for a wrong setting,
+and imports the client library, so that other states start without it: the time from start to ready is measured.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -12,7 +12,7 @@ from aiohttp.web import BaseRequest, StreamResponse
 from targets.common.session import SessionState
 from targets.common.settings import Settings
 
-#: How long a session lives after its last write, in seconds, where ``--option ttl`` says nothing.
+#: How long a session lives after its last write, in seconds, unless ``--option ttl`` says otherwise.
 TTL = 3600.0
 
 
@@ -20,18 +20,18 @@ class SessionStore(Protocol):
     """Keeps sessions. A handle is what the client holds in its ``session`` cookie: a key, or the state itself."""
 
     async def open(self) -> None:
-        """Get ready; a store that cannot be reached is no error yet."""
+        """Get ready. A server that cannot be reached is no error yet."""
 
     async def close(self) -> None:
-        """Give everything back."""
+        """Release all resources."""
 
     async def read(self, handle: str, *, to_write: bool = False) -> SessionState | None:
-        """The session, or None where it is unknown or expired.
+        """The session, or None if it is unknown or expired.
 
-        ``to_write`` says that a write will start from what is read, so it must not come from a stale copy.
+        With ``to_write`` a write will start from this session, so it must not come from a stale copy.
 
         Raises:
-            UnauthorizedError: the handle is a proof that is not accepted.
+            UnauthorizedError: the handle is a credential that is not accepted.
             UnavailableError: the store cannot be reached.
         """
 
@@ -43,7 +43,7 @@ class SessionStore(Protocol):
         """
 
     async def write(self, handle: str, session: SessionState) -> str:
-        """Replace a session by its next version and return its handle, which may be another.
+        """Replace a session by its next version and return its handle, which can be a new one.
 
         Raises:
             ConflictError: the session is gone, or not the version that the write started from; nothing was applied.
@@ -53,25 +53,25 @@ class SessionStore(Protocol):
 
 @runtime_checkable
 class HasPages(Protocol):
-    """An ability apart: a store that answers requests of its own, whatever their method."""
+    """A store with pages of its own, which answer every method."""
 
     def pages(self) -> Mapping[str, Callable[[], object]]:
-        """By path, what makes the JSON value to answer with."""
+        """By path, the function that makes the JSON value of the reply."""
 
 
 @runtime_checkable
-class Routed(Protocol):
-    """An ability apart: a store that answers requests of its own, at once, such as those of other replicas."""
+class HasRoutes(Protocol):
+    """A store with routes of its own, which never wait for a slot, such as those for other replicas."""
 
     def routes(self) -> Mapping[str, Mapping[str, Callable[[BaseRequest], Awaitable[StreamResponse]]]]:
-        """By path and method."""
+        """The handlers by path and method."""
 
 
 class State(Protocol):
-    """What a file of this package offers."""
+    """What a module of this package has."""
 
     OPTIONS: tuple[str, ...]
     KEEPS_SESSIONS: bool
 
     def create_store(self, settings: Settings) -> SessionStore:
-        """Make the store, not yet open."""
+        """Make the store, which is not open yet."""

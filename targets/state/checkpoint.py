@@ -1,12 +1,12 @@
-"""In memory, with a checkpoint on the replica's volume every so often, from which a restart goes on.
+"""In memory, with regular checkpoints on the replica's volume, from which a restart continues.
 
-A write is acknowledged once **this process** has it. ``--option every=1s`` later at the latest, and after the time that
-writing takes, a checkpoint holds it: a crash loses what was acknowledged since the last whole one, an orderly stop
-nothing. Checkpoints are written in the background from a copy, under another name until the disk has all of them; the
-last two are kept, so that of a torn one the one before is taken: a second interval is lost then, and it is said.
+A write is acknowledged once **this process** has it. A checkpoint has it after at most ``--option every=1s`` and the
+time of writing: a crash loses the writes acknowledged since the last complete checkpoint, an orderly stop none.
+Checkpoints are written in the background from a copy, under another name until the disk has the whole file. The last
+two are kept. If the last one is torn, the one before it is restored: that loses a second interval, and is logged.
 Without the volume everything is lost, as with the state memory.
 
-``--option ballast=N`` keeps so many sessions of nobody's from the first start on: it shows what size costs a restart.
+``--option ballast=N`` adds N sessions without a client at the first start, to measure what size costs a restart.
 """
 
 import asyncio
@@ -26,39 +26,39 @@ from targets.storage import records
 OPTIONS: tuple[str, ...] = ("ttl", "every", "ballast")
 KEEPS_SESSIONS = True
 
-#: Seconds between two checkpoints where nothing is said.
+#: Seconds between two checkpoints by default.
 DEFAULT_INTERVAL_S = 1.0
 _KEPT_CHECKPOINTS = 2
-_WHOLE = "whole"
+_END_MARK = "whole"
 _LOG = logging.getLogger("targets")
 
 
 class Checkpoint:
-    """A memory that writes itself to ``volume`` every ``every`` seconds, where it has changed."""
+    """A memory that is written to ``volume`` every ``every`` seconds, if it has changed."""
 
     def __init__(self, volume: Path, ttl: float = TTL, every: float = DEFAULT_INTERVAL_S, ballast: int = 0) -> None:
-        # the wall's clock: what is kept has to expire at the right time in another process too
+        # the wall clock: sessions have to expire at the right time in the next process too
         self._memory = Memory(ttl, time.time)
         self._volume, self._every, self._ballast = volume, every, ballast
         self._number, self._changed = 0, False
         self._writing: PeriodicTask | None = None
 
     async def open(self) -> None:
-        """Restore the newest whole checkpoint, then go on from there."""
+        """Restore the newest complete checkpoint."""
         for path in reversed(_checkpoints(self._volume)):
             self._number = max(self._number, _number(path))
             if (restored := _read_checkpoint(path)) is not None:
                 for handle, (expires, session) in restored.items():
                     self._memory.put(handle, session, expires)
                 break
-            _LOG.warning("%s is torn: the checkpoint before it is taken", path.name)
+            _LOG.warning("%s is torn: the checkpoint before it is restored", path.name)
         else:
             add_ballast(self._memory, self._ballast)
             await self.checkpoint()
         self._writing = PeriodicTask(self._every, self._write_changes)
 
     async def close(self) -> None:
-        """Write what has changed, and forget everything."""
+        """Write the last changes, and forget everything."""
         if self._writing is not None:
             await self._writing.end()
             self._writing = None
@@ -84,7 +84,7 @@ class Checkpoint:
         return await self._memory.write(handle, session)
 
     async def checkpoint(self) -> None:
-        """Write all that is kept now; returns when the disk has it."""
+        """Write all sessions; returns when the disk has them."""
         self._changed, kept = False, self._memory.snapshot()
         self._number += 1
         path = self._volume / f"checkpoint-{self._number:08}"
@@ -97,7 +97,7 @@ class Checkpoint:
             return
         try:
             await self.checkpoint()
-        except OSError as problem:  # a full disk: the sessions are still here, and the next one is tried
+        except OSError as problem:  # a full disk: the sessions are still in memory, for the next attempt
             self._changed = True
             _LOG.warning("a checkpoint cannot be written: %s", problem.strerror)
 
@@ -105,23 +105,23 @@ class Checkpoint:
 def _lines(kept: Mapping[str, tuple[float, SessionState]]) -> Iterator[str]:
     for handle, (expires, session) in kept.items():
         yield json.dumps([handle, expires, session.to_dict()], separators=(",", ":"))
-    yield json.dumps([_WHOLE, len(kept)])
+    yield json.dumps([_END_MARK, len(kept)])
 
 
 def _read_checkpoint(path: Path) -> Mapping[str, tuple[float, SessionState]] | None:
-    """What a checkpoint holds; None where it is not whole."""
-    found: dict[str, tuple[float, SessionState]] = {}
+    """The content of a checkpoint; None if it is not complete."""
+    entries: dict[str, tuple[float, SessionState]] = {}
     for text, _ in records.read_intact(path):
         match json.loads(text):
-            case [_, count] if count == len(found):
-                return found
-            case [handle, expires, plain]:
-                found[handle] = (expires, SessionState.from_dict(plain))
+            case [_, count] if count == len(entries):
+                return entries
+            case [handle, expires, session]:
+                entries[handle] = (expires, SessionState.from_dict(session))
     return None
 
 
 def _checkpoints(volume: Path) -> list[Path]:
-    """The oldest first."""
+    """The checkpoint files, the oldest first."""
     return sorted(path for path in volume.glob("checkpoint-*") if path.suffix == "")
 
 

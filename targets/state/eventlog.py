@@ -1,15 +1,15 @@
-"""In memory, with every change first appended to a log on the replica's volume, from which a restart replays it.
+"""In memory, with every change first appended to a log on the replica's volume, which a restart replays.
 
-What is kept are the events; the state is what they add up to. A write is acknowledged once its event is in the log, as
-safe as ``--option fsync`` says:
+The log keeps events, and the state is their sum. A write is acknowledged once its event is in the log, as safe as
+``--option fsync`` says:
 
-- ``always``    the disk has it: neither a crash nor a power cut loses it (what comes at once shares an ``fsync``)
+- ``always``    the disk has it: neither a crash nor a power cut loses it (concurrent writes share an ``fsync``)
 - ``interval``  the kernel has it: a crash of the service loses nothing, a power cut up to 100 ms
-- ``never``     as that, and a power cut loses what the kernel had not written yet
+- ``never``     the kernel has it: a power cut loses what the kernel had not written yet
 
-A read may show a write that is on its way to the disk. Events carry checksums: a torn tail is cut off at the next start
-and said. The log is never compacted, so a replay takes the longer the more was ever written; with the volume everything
-is lost. ``--option ballast=N`` writes so many events of nobody's at the first start: it shows what a replay costs.
+A read can show a write that is on its way to the disk. Events carry checksums: a torn tail is cut off at the next
+start, and logged. The log is never compacted, so a replay takes longer with every write. Everything is lost with the
+volume. ``--option ballast=N`` writes N events without a client at the first start, to measure what a replay costs.
 """
 
 import json
@@ -34,10 +34,10 @@ FILE = "events"
 
 
 class EventLog:
-    """A memory behind a log of what happened to it."""
+    """A memory behind a log of its changes."""
 
     def __init__(self, volume: Path, ttl: float = TTL, fsync: str = "always", ballast: int = 0) -> None:
-        # the wall's clock: what is kept has to expire at the right time in another process too
+        # the wall clock: sessions have to expire at the right time in the next process too
         self._memory, self._log = Memory(ttl, time.time), Log(volume / FILE, fsync)
         self._ttl, self._ballast = ttl, ballast
 
@@ -52,7 +52,7 @@ class EventLog:
             await self._write_ballast()
 
     async def close(self) -> None:
-        """Give the log back, and forget everything."""
+        """Close the log, and forget everything."""
         await self._log.close()
         await self._memory.close()
 
@@ -72,10 +72,10 @@ class EventLog:
         return handle
 
     async def write(self, handle: str, session: SessionState) -> str:
-        """Append the event that leads to it, if it starts from what is kept, then keep it.
+        """Append the event that leads to this session, if the kept one is the version before it, then keep it.
 
         Raises:
-            ConflictError: it does not; nothing was appended.
+            ConflictError: it is not; nothing was appended.
             UnavailableError: the log cannot be written.
         """
         before = await self._memory.read(handle)
@@ -103,14 +103,14 @@ def _line(handle: str, expires: float, before: SessionState | None, after: Sessi
 
 
 def make_event(before: SessionState | None, after: SessionState) -> dict[str, Any]:
-    """The event between two states: all of a new session, else what is other in it."""
-    plain = after.to_dict()
+    """The event between two states: all of a new session, otherwise its changes."""
+    new = after.to_dict()
     if before is None:
-        return plain
+        return new
     old = before.to_dict()
-    event = {part: _other(old[part], plain[part]) for part in ("writers", "items")}
+    changes = {part: _changes(old[part], new[part]) for part in ("writers", "items")}
     gone = [item for item in before.items if item not in after.items]
-    return {"version": after.version, **event, "gone": gone, "recent": after.recent}
+    return {"version": after.version, **changes, "gone": gone, "recent": after.recent}
 
 
 def apply_event(before: SessionState | None, event: Mapping[str, Any]) -> SessionState:
@@ -123,7 +123,7 @@ def apply_event(before: SessionState | None, event: Mapping[str, Any]) -> Sessio
     return SessionState.from_dict({**old, **parts, "version": event["version"], "recent": event["recent"]})
 
 
-def _other(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
+def _changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in after.items() if before.get(key) != value}
 
 

@@ -1,19 +1,19 @@
-"""In memory, with seeded bugs, to calibrate the judge of sessions. For one replica, and one writer a session.
+"""In memory, with seeded bugs, to calibrate the judge of sessions. For one replica, and one writer per session.
 
-``--option bugs=drop:0.1,stale:0.1`` gives each owner (``X-User``) at most one bug, by a hash of it and
-``--option bug_seed``. It strikes once, at a write between the third and the eighth; all are acknowledged as if nothing
-were wrong:
+``--option bugs=drop:0.1,stale:0.1`` gives each owner (``X-User``) at most one bug, chosen by a hash of the owner and
+``--option bug_seed``. It strikes once, at a write between the third and the eighth. Every write is acknowledged as if
+it had succeeded:
 
 - ``drop``       that write is not applied: one write is missing from then on
 - ``duplicate``  that write is applied twice
 - ``stale``      the next read is answered from before the last write; the reads after it are right
 - ``leak``       the next read is answered with another owner's session, as soon as there is one
-- ``rollback``   the state returns to two or more writes earlier, but not to none, and stays there
-- ``lose``       the session is gone: its handle is unknown from then on
+- ``rollback``   the state returns to two or more writes earlier, but not to the start, and stays there
+- ``lose``       the session is lost: its handle is unknown from then on
 
-Reads that a write starts from are never wrong, or a stale one would turn into a drop. A stale reply that is the last
-a client sees of its session looks like a drop, so calibrate with sessions that end with more than one read.
-``GET /truth`` tells which bugs have struck, and what is stored.
+Reads that a write starts from are always right, or a stale read would become a drop. If a stale reply is the last that
+a client sees of its session, it looks like a drop, so calibrate with sessions that end with more than one read.
+``GET /truth`` reports which bugs have struck, and what is stored.
 """
 
 from collections.abc import Callable, Mapping
@@ -35,7 +35,7 @@ _FIRST, _LAST = 3, 8
 
 @dataclass
 class BugPlan:
-    """What is to befall one owner, and how far it has come. ``past`` are earlier states, by version."""
+    """The bug of one owner, and whether it has struck. ``past`` has the earlier states by version."""
 
     bug: str
     at: int
@@ -48,7 +48,7 @@ class BugPlan:
 
 @dataclass(frozen=True)
 class Bugs:
-    """How likely each bug is; what is left to 1 is no bug."""
+    """The probability of each bug; the rest up to 1 is the probability of none."""
 
     rates: Mapping[str, float]
     seed: str = "1"
@@ -58,12 +58,12 @@ class Bugs:
         if unknown:
             raise SettingsError(f"no bug {unknown[0]!r}: {', '.join(BUGS)}")
         if min(self.rates.values(), default=0) < 0 or sum(self.rates.values()) > 1 + 1e-9:
-            raise SettingsError("the rates of the bugs must not be negative, and add up to 1 at most")
+            raise SettingsError("the rates of the bugs must not be negative, and must add up to 1 at most")
 
     def plan(self, owner: str) -> BugPlan:
         """The owner's plan: the same for the same seed."""
         at = _FIRST + self._number(owner, "at") % (_LAST - _FIRST + 1)
-        depth = 2 + self._number(owner, "depth") % (at - 2)  # from 2 to at - 1: at least one write is left
+        depth = 2 + self._number(owner, "depth") % (at - 2)  # from 2 to at - 1: at least one write remains
         return BugPlan(self._bug(owner), at, depth)
 
     def _bug(self, owner: str) -> str:
@@ -74,12 +74,12 @@ class Bugs:
                 return bug
         return NO_BUG
 
-    def _number(self, owner: str, what: str) -> int:
-        return int.from_bytes(blake2b(ascii((self.seed, what, owner)).encode(), digest_size=8).digest(), "big")
+    def _number(self, owner: str, purpose: str) -> int:
+        return int.from_bytes(blake2b(ascii((self.seed, purpose, owner)).encode(), digest_size=8).digest(), "big")
 
 
 class Faulty:
-    """A memory that misbehaves as planned."""
+    """A memory with a planned bug for each owner."""
 
     def __init__(self, memory: Memory, bugs: Bugs) -> None:
         self._memory, self._bugs = memory, bugs
@@ -93,24 +93,24 @@ class Faulty:
         await self._memory.close()
 
     async def read(self, handle: str, *, to_write: bool = False) -> SessionState | None:
-        """The session, or once what a stale or leaking store would answer."""
+        """The session; once, the answer of a stale or leaking store."""
         session = await self._memory.read(handle)
         if session is None or to_write:
             return session
         plan = self._plan(session)
-        wrong = self._wrong(session, plan) if plan.armed and not plan.struck else None
-        if wrong is None:
+        wrong_session = self._wrong_session(session, plan) if plan.armed and not plan.struck else None
+        if wrong_session is None:
             return session
         plan.struck = True
-        return wrong
+        return wrong_session
 
     async def create(self, session: SessionState) -> str:
-        """Keep it; creating is never faulty."""
+        """Keep it; this is never faulty."""
         self._plan(session).births.append(session.birth)
         return await self._memory.create(session)
 
     async def write(self, handle: str, session: SessionState) -> str:
-        """Replace it, or once do what the plan says."""
+        """Replace it; once, do what the plan says."""
         plan, before = self._plan(session), await self._memory.read(handle)
         if before is None or plan.struck or plan.bug == NO_BUG:
             return await self._memory.write(handle, session)
@@ -121,7 +121,7 @@ class Faulty:
         return handle
 
     def pages(self) -> Mapping[str, Callable[[], object]]:
-        """``/truth``."""
+        """The page ``/truth``."""
         return {"/truth": self._truth}
 
     def _strike(self, plan: BugPlan, handle: str, before: SessionState, session: SessionState) -> None:
@@ -132,13 +132,13 @@ class Faulty:
             case "lose":
                 self._memory.forget(handle)
             case "duplicate":
-                self._memory.put(handle, _twice(before, session))
+                self._memory.put(handle, _apply_twice(before, session))
             case "rollback":
                 self._memory.put(handle, plan.past[session.version - plan.depth])
             case _:
                 self._memory.put(handle, session)
 
-    def _wrong(self, session: SessionState, plan: BugPlan) -> SessionState | None:
+    def _wrong_session(self, session: SessionState, plan: BugPlan) -> SessionState | None:
         if plan.bug == "stale":
             return plan.past[session.version - 1]
         return next((other for other in self._memory.sessions() if other.owner != session.owner), None)
@@ -153,19 +153,22 @@ class Faulty:
             {"owner": owner, "bug": plan.bug, "struck": plan.struck, "births": plan.births}
             for owner, plan in self._plans.items()
         ]
-        return {"sessions": sessions, "dump": {session.birth: _dumped(session) for session in self._memory.sessions()}}
+        dump = {
+            session.birth: {
+                "owner": session.owner,
+                "writers": {name: tally.to_response() for name, tally in session.writers.items()},
+            }
+            for session in self._memory.sessions()
+        }
+        return {"sessions": sessions, "dump": dump}
 
 
-def _twice(before: SessionState, after: SessionState) -> SessionState:
-    """The session with the write between the two applied once more."""
+def _apply_twice(before: SessionState, after: SessionState) -> SessionState:
+    """The session after applying the write between these two states once more."""
     writer = next(name for name, tally in after.writers.items() if tally != before.writers.get(name, WriterTally()))
     names = {**before.items, **after.items}
     items = {name: 2 * after.items.get(name, 0) - before.items.get(name, 0) for name in names}
     return after.with_write(writer, after.writers[writer].last, {name: n for name, n in items.items() if n > 0})
-
-
-def _dumped(session: SessionState) -> dict[str, object]:
-    return {"owner": session.owner, "writers": {name: tally.to_response() for name, tally in session.writers.items()}}
 
 
 def _rates(options: Options) -> dict[str, float]:

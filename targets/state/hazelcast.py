@@ -1,13 +1,13 @@
-"""In Hazelcast, a map spread over the members: each entry has an owner, and one backup that is written with it.
+"""In Hazelcast, a map that is spread over the members: each entry has an owner and one backup.
 
 A write is acknowledged once its owner and its backup both have it in memory. When one member dies, the backups take
-over and new ones are made: what was acknowledged outlives any one member at a time, but not two within the seconds
-that takes, nor all of them; nothing is on disk. It prefers to answer: where the network parts the members, each side
-goes on, and one side's writes are lost when they meet again. What is asked of the dead member is answered 503 until
-the others have noticed, which takes a broken connection, or (by default) a minute of silence.
+over and new backups are made: an acknowledged write outlives any one member at a time, but not two within the seconds
+that this takes, nor all of them, since nothing is on disk. Hazelcast prefers availability: where the network parts the
+members, each side continues, and the writes of one side are lost when they meet again. Requests to the dead member are
+answered 503 until the others have noticed, which takes a broken connection, or (by default) a minute of silence.
 
-``--option versioned=yes`` replaces an entry only if it is still the one that was read. The map drops what is older
-than the ttl, in whole seconds.
+``--option versioned=yes`` replaces an entry only if it is still the one that was read. The map drops entries that are
+older than the ttl, in whole seconds.
 """
 
 import math
@@ -31,11 +31,11 @@ class Hazelcast:
     """Sessions in one map; a revision is the value itself."""
 
     def __init__(self, client: "HazelcastClient", entries: "Map[str, str]", ttl: float) -> None:
-        # Its records round their times down to whole seconds: what lives for one may be gone at once.
+        # Hazelcast rounds times down to whole seconds: an entry with one second to live could expire at once.
         self._client, self._map, self._ttl = client, entries, math.ceil(ttl) + 1
 
     async def fetch(self, key: str) -> StoredValue[str] | None:
-        """What the entry's owner has."""
+        """The value at the entry's owner."""
         value = await self._map.get(key)
         return None if value is None else StoredValue(value, value)
 
@@ -44,7 +44,7 @@ class Hazelcast:
         await self._map.set(key, value, self._ttl)
 
     async def replace(self, key: str, value: str, revision: str | None) -> bool:
-        """Replaced by the owner at once; the new entry would live on, and is given its time in a second call."""
+        """A replace at the owner. The new entry would never expire, so a second call sets its time to live."""
         if revision is None:
             replaced = await self._map.replace(key, value) is not None
         else:
@@ -59,20 +59,20 @@ class Hazelcast:
 
 
 async def _connect(members: Sequence[str], ttl: float) -> Hazelcast:
-    """A client that knows who owns what, and comes back by itself."""
-    from hazelcast.asyncio import HazelcastClient  # noqa: PLC0415 - 200 ms that only this store needs to spend
+    """A client that knows the owner of each entry, and reconnects on its own."""
+    from hazelcast.asyncio import HazelcastClient  # noqa: PLC0415 - takes 200 ms, which no other state needs to spend
     from hazelcast.config import ReconnectMode  # noqa: PLC0415
 
     client = await HazelcastClient.create_and_start(
         cluster_name=_CLUSTER,
         cluster_members=list(members),
-        reconnect_mode=ReconnectMode.ASYNC,  # while there is no member a request fails at once
+        reconnect_mode=ReconnectMode.ASYNC,  # without a member a request fails at once
         retry_max_backoff=1.0,
         invocation_retry_pause=0.05,
-        fail_on_indeterminate_operation_state=True,  # a backup that does not answer is no acknowledgement
+        fail_on_indeterminate_operation_state=True,  # without an answer of the backup there is no acknowledgement
     )
     connected = Hazelcast(client, await client.get_map(_CLUSTER), ttl)
-    await connected.fetch("")  # the first question makes the members share out who owns what
+    await connected.fetch("")  # the first request makes the members assign owners
     return connected
 
 

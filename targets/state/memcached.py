@@ -1,9 +1,9 @@
-"""In a memcached server: one value a session, in memory alone, and dropped where that ends.
+"""In a memcached server: one value per session, in memory only.
 
-A write is acknowledged once the server holds it in memory; its death, or its memory's end, loses it. Without a check
-the last of two concurrent writes wins and the other is lost. ``--option versioned=yes`` writes only over what it has
-read (the server's ``cas``) and refuses the second. Sessions of more than a megabyte are refused (503), and so is
-everything while the server is away.
+A write is acknowledged once the server has it in memory. It is lost when the server dies or runs out of memory. Without
+a check the last of two concurrent writes wins and the other is lost. ``--option versioned=yes`` replaces only the value
+that was read (the server's ``cas``) and refuses the second write. Sessions of more than a megabyte are refused (503),
+and so is every request while the server is unavailable.
 """
 
 import math
@@ -20,27 +20,27 @@ if TYPE_CHECKING:
 OPTIONS: tuple[str, ...] = ("ttl", "versioned")
 KEEPS_SESSIONS = True
 
-_CONNECTIONS = 4  # each carries many questions at a time
-_REPLY_TIMEOUT_S = 0.4  # seconds; below the store's patience, since what is cancelled costs the client a connection
+_CONNECTIONS = 4  # each carries many requests at a time
+_REPLY_TIMEOUT_S = 0.4  # below the store's own timeout, since a cancelled request costs the client a connection
 
 
 class Memcached:
-    """Values by their keys; a revision is the number that the server gives each write."""
+    """Values by their keys; a revision is the number that the server gives to each write."""
 
     def __init__(self, client: "Client[bytes]", ttl: float) -> None:
         self._client, self._ttl = client, ttl
 
     async def fetch(self, key: str) -> StoredValue[int] | None:
         """A ``gets``."""
-        found = (await self._client.gets(key)).get(key.encode())
-        return None if found is None else StoredValue(found.value.decode(), found.cas or 0)
+        item = (await self._client.gets(key)).get(key.encode())
+        return None if item is None else StoredValue(item.value.decode(), item.cas or 0)
 
     async def insert(self, key: str, value: str) -> None:
         """A ``set``."""
         await self._client.set(key, value, expiry=self._expiry())
 
     async def replace(self, key: str, value: str, revision: int | None) -> bool:
-        """A ``cas`` of this revision; where that is None, a ``replace``."""
+        """A ``cas`` of this revision; without one, a ``replace``."""
         if revision is None:
             return await self._client.replace(key, value, expiry=self._expiry())
         return await self._client.cas(key, value, revision, expiry=self._expiry())
@@ -50,7 +50,7 @@ class Memcached:
         self._client.connection_pool.close()
 
     def _expiry(self) -> int:
-        """The first whole second, of the wall's clock, after which the server may drop it."""
+        """The first whole second of the wall clock after which the server may drop the value."""
         return math.ceil(time.time() + self._ttl) + 1
 
 
@@ -60,13 +60,13 @@ def create_store(settings: Settings) -> VersionedStore[int]:
     Raises:
         SettingsError: ``--store`` names no server.
     """
-    from memcachio import Client  # noqa: PLC0415 - only this store needs to spend the time
+    from memcachio import Client  # noqa: PLC0415 - no other state needs to spend the time
     from memcachio.errors import MemcachedError  # noqa: PLC0415
 
     host, _, port = addresses(settings.store, "memcached")[0].rpartition(":")
     ttl, versioned = settings.options.seconds("ttl", TTL), settings.options.flag("versioned")
 
-    async def connected() -> Memcached:
+    async def connect() -> Memcached:
         client: Client[bytes] = Client(
             (host, int(port)),
             decode_responses=False,
@@ -77,4 +77,4 @@ def create_store(settings: Settings) -> VersionedStore[int]:
         )
         return Memcached(client, ttl)
 
-    return VersionedStore(connected, (MemcachedError,), ttl, versioned)
+    return VersionedStore(connect, (MemcachedError,), ttl, versioned)

@@ -1,13 +1,13 @@
-"""In NATS JetStream: a bucket of three replicas that agree by Raft (or of one, where there are fewer servers).
+"""In NATS JetStream: a bucket of three replicas that agree by Raft (or of one replica, with fewer than three servers).
 
-A write is acknowledged once most servers have it in their logs. They leave it to the system when those reach the disk
-(fsync every two minutes), so what was acknowledged outlives processes, any minority of them at any time and all of
-them where their disks stay, but not most machines losing power at once. Reads are answered by the bucket's leader; one
-that was deposed without knowing it may answer from its past. After a leader's death the others wait for four to nine
-seconds before they elect the next, and until then every request is answered 503.
+A write is acknowledged once most servers have it in their logs. These reach the disk later (fsync every two minutes),
+so an acknowledged write outlives the processes, any minority of them at any time and all of them if their disks
+survive, but not a power cut of most machines at once. The bucket's leader answers reads; one that was deposed without
+knowing it can answer with an old value. After a leader's death the others wait for four to nine seconds before they
+elect the next, and until then every request is answered 503.
 
-``--option versioned=yes`` lets the server compare the key's last revision. Without, a write first looks whether the
-session is still there. The bucket drops what is older than the ttl, in whole seconds.
+``--option versioned=yes`` lets the server compare the key's last revision. Without it, a write first checks that the
+session still exists. The bucket drops values that are older than the ttl, in whole seconds.
 """
 
 import math
@@ -27,23 +27,24 @@ OPTIONS: tuple[str, ...] = ("ttl", "versioned")
 KEEPS_SESSIONS = True
 
 _REPLICAS = 3
-_PING = 1  # seconds; two that stay unanswered, and another server is asked
+_PING_INTERVAL_S = 1  # after two pings without an answer the client tries another server
 
 
 class Nats:
     """Sessions in one bucket; a revision is the number of the message."""
 
     def __init__(self, client: "Client", bucket: "KeyValue") -> None:
-        from nats.js import errors  # noqa: PLC0415 - loaded with the client, which only this store needs
+        from nats.js import errors  # noqa: PLC0415 - loaded with the client, which no other state needs
 
         self._client, self._bucket = client, bucket
-        self._absent, self._other = errors.KeyNotFoundError, errors.KeyWrongLastSequenceError
+        self._not_found_error = errors.KeyNotFoundError
+        self._wrong_revision_error = errors.KeyWrongLastSequenceError
 
     async def fetch(self, key: str) -> StoredValue[int] | None:
-        """What the bucket's leader has."""
+        """The value at the bucket's leader."""
         try:
             entry = await self._bucket.get(key)
-        except self._absent:
+        except self._not_found_error:
             return None
         if entry.value is None or entry.revision is None:
             return None
@@ -54,7 +55,7 @@ class Nats:
         await self._bucket.put(key, value.encode())
 
     async def replace(self, key: str, value: str, revision: int | None) -> bool:
-        """An update of this revision; where that is None, a put after a look."""
+        """An update of this revision; without one, a put after checking that the key exists."""
         if revision is None:
             if await self.fetch(key) is None:
                 return False
@@ -62,7 +63,7 @@ class Nats:
             return True
         try:
             await self._bucket.update(key, value.encode(), last=revision)
-        except self._other:
+        except self._wrong_revision_error:
             return False
         return True
 
@@ -72,21 +73,21 @@ class Nats:
 
 
 async def _connect(servers: Sequence[str], ttl: float) -> Nats:
-    """A connection that comes back by itself, to whichever server answers, and the bucket, made where it is not yet."""
-    from nats.aio.client import Client  # noqa: PLC0415 - 100 ms of imports that only this store needs to spend
+    """A connection to any server that answers, which reconnects on its own, and the bucket, created if missing."""
+    from nats.aio.client import Client  # noqa: PLC0415 - takes 100 ms, which no other state needs to spend
     from nats.js.api import KeyValueConfig  # noqa: PLC0415
 
     client = Client()
     try:
         await client.connect(
             [f"nats://{server}" for server in servers],
-            error_cb=_unheard,
+            error_cb=_ignore_error,
             connect_timeout=1,
-            reconnect_time_wait=0.1,  # type: ignore[arg-type]  # it is slept, and may be a fraction
+            reconnect_time_wait=0.1,  # type: ignore[arg-type]  # passed to sleep, so a fraction works
             max_reconnect_attempts=-1,
-            ping_interval=_PING,
+            ping_interval=_PING_INTERVAL_S,
             max_outstanding_pings=2,
-            pending_size=0,  # while there is no connection a write fails at once, rather than being sent late
+            pending_size=0,  # without a connection a write fails at once, rather than being sent late
         )
         seconds = math.ceil(ttl)
         config = KeyValueConfig(
@@ -98,8 +99,8 @@ async def _connect(servers: Sequence[str], ttl: float) -> Nats:
         raise
 
 
-async def _unheard(problem: Exception) -> None:
-    """What befalls a connection is told by the requests that it breaks."""
+async def _ignore_error(problem: Exception) -> None:
+    """The requests that a broken connection interrupts report it."""
 
 
 def create_store(settings: Settings) -> VersionedStore[int]:

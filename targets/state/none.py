@@ -1,4 +1,4 @@
-"""Nowhere: for apps that keep no sessions."""
+"""No state: for apps that keep no sessions."""
 
 from targets.common.session import SessionState
 from targets.common.settings import Settings
@@ -8,7 +8,7 @@ KEEPS_SESSIONS = False
 
 
 class NullStore:
-    """Forgets at once whatever it is given."""
+    """A store that keeps nothing."""
 
     async def open(self) -> None:
         """Nothing to open."""
@@ -21,7 +21,7 @@ class NullStore:
         return None
 
     async def create(self, session: SessionState) -> str:
-        """A handle that nothing is kept under."""
+        """An empty handle; nothing is kept."""
         return ""
 
     async def write(self, handle: str, session: SessionState) -> str:
@@ -30,5 +30,5 @@ class NullStore:
 
 
 def create_store(settings: Settings) -> NullStore:
-    """The store that keeps nothing."""
+    """A store that keeps nothing; there are no options."""
     return NullStore()

@@ -1,10 +1,10 @@
-"""In PostgreSQL: one row a session; a session expires ``ttl`` after its last write.
+"""In PostgreSQL: one row per session; a session expires ``ttl`` after its last write.
 
 A write is acknowledged once its transaction is committed and, with ``--option fsync=always``, flushed to disk: neither
 the death of the replica nor that of the server loses it. With ``fsync=interval`` (``synchronous_commit = off``) it is
-flushed up to 0.6 s later, and a death of the server loses what was not. Without a check the last of two
+flushed up to 0.6 s later, and a death of the server loses the writes that were not. Without a check the last of two
 concurrent writes wins and the other is lost. ``--option versioned=yes`` makes the version part of the UPDATE's
-condition and refuses the second. The service starts, and says 503, while the server is away.
+condition and refuses the second write. While the server is unavailable the service starts, and answers 503.
 """
 
 import time
@@ -16,7 +16,7 @@ from targets.common.session import SessionState
 from targets.common.settings import Settings, SettingsError
 from targets.http.errors import ConflictError
 from targets.state import TTL
-from targets.storage.store_client import ALWAYS, CONNECTIONS, INTERVAL, TIMEOUT_S, answer, new_handle
+from targets.storage.store_client import ALWAYS, CONNECTIONS, INTERVAL, TIMEOUT_S, answer_within, new_handle
 
 if TYPE_CHECKING:
     import asyncpg
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 OPTIONS: tuple[str, ...] = ("ttl", "versioned", "fsync")
 KEEPS_SESSIONS = True
 
-_PURGE_INTERVAL_S = 60.0  # seconds
+_PURGE_INTERVAL_S = 60.0
 # Replicas that start together would otherwise race for the table's name.
 _SCHEMA = """
 SELECT pg_advisory_xact_lock(7301);
@@ -33,9 +33,9 @@ CREATE INDEX IF NOT EXISTS session_expires ON session (expires);
 """
 _UNTIL = "clock_timestamp() + make_interval(secs => $2)"
 _READ = "SELECT kept FROM session WHERE handle = $1 AND expires > clock_timestamp()"
-_CREATE = f"INSERT INTO session VALUES ($1, {_UNTIL}, $3, $4) RETURNING 1"  # noqa: S608 - put together of constants
+_CREATE = f"INSERT INTO session VALUES ($1, {_UNTIL}, $3, $4) RETURNING 1"  # noqa: S608 - made of constants
 _WRITE = (
-    f"UPDATE session SET expires = {_UNTIL}, version = $3, kept = $4 "  # noqa: S608 - put together of constants
+    f"UPDATE session SET expires = {_UNTIL}, version = $3, kept = $4 "  # noqa: S608 - made of constants
     "WHERE handle = $1 AND expires > clock_timestamp()"
 )
 _IF_UNCHANGED = " AND version = $3 - 1"
@@ -44,12 +44,12 @@ T = TypeVar("T")
 
 
 class Postgres:
-    """Sessions in the table ``session``, which is made where it is not there."""
+    """Sessions in the table ``session``, which is created if it is missing."""
 
     def __init__(
         self, url: str, ttl: float = TTL, versioned: bool = False, timeout_s: float = TIMEOUT_S, fsync: str = ALWAYS
     ) -> None:
-        import asyncpg  # noqa: PLC0415 - only this store needs to spend the time
+        import asyncpg  # noqa: PLC0415 - no other state needs to spend the time
 
         self._pool = asyncpg.create_pool(
             url,
@@ -65,7 +65,7 @@ class Postgres:
         self._purged = time.monotonic()
 
     async def open(self) -> None:
-        """Connections are made when they are needed."""
+        """Nothing to do yet: connections are made when they are needed."""
         await self._pool
 
     async def close(self) -> None:
@@ -82,7 +82,7 @@ class Postgres:
         return None if kept is None else SessionState.from_json(kept)
 
     async def create(self, session: SessionState) -> str:
-        """Keep it under a new random handle; now and then, what has expired makes room.
+        """Keep it under a new random handle, and remove expired sessions once a minute.
 
         Raises:
             UnavailableError: no answer in time.
@@ -95,7 +95,7 @@ class Postgres:
         return handle
 
     async def write(self, handle: str, session: SessionState) -> str:
-        """Replace it, if it is still there (and, where versions are checked, still the one that was read).
+        """Replace it, if it still exists (and, if versions are checked, is still the one that was read).
 
         Raises:
             ConflictError: it is not.
@@ -109,15 +109,15 @@ class Postgres:
         values = (handle, self._ttl, session.version, session.to_json())
         return bool(await self._run(lambda connection: connection.fetchval(statement, *values)))
 
-    async def _run(self, ask: Callable[["asyncpg.Connection"], Awaitable[T]]) -> T:
-        return await answer(self._on_a_connection(ask), self._timeout_s, self._store_errors)
+    async def _run(self, query: Callable[["asyncpg.Connection"], Awaitable[T]]) -> T:
+        return await answer_within(self._timeout_s, self._run_on_connection(query), self._store_errors)
 
-    async def _on_a_connection(self, ask: Callable[["asyncpg.Connection"], Awaitable[T]]) -> T:
+    async def _run_on_connection(self, query: Callable[["asyncpg.Connection"], Awaitable[T]]) -> T:
         connection = await self._pool.acquire()
         try:
-            return await ask(connection)
+            return await query(connection)
         except BaseException:
-            # Given back as it is, the pool would first wait for the server to cancel what runs on it.
+            # Otherwise the pool would first wait for the server to cancel the query.
             connection.terminate()
             raise
         finally:
@@ -129,14 +129,14 @@ async def _prepare(connection: "asyncpg.Connection") -> None:
 
 
 async def _skip_reset(connection: "asyncpg.Connection") -> None:
-    """Nothing that is asked here changes a connection, so none is cleaned: that would be a question more each time."""
+    """No query here changes a connection's settings, so resetting them would only cost one more query each time."""
 
 
 def create_store(settings: Settings) -> Postgres:
     """A client with the options ``ttl``, ``versioned`` and ``fsync``.
 
     Raises:
-        SettingsError: there is no store, or its URL is none.
+        SettingsError: there is no store, or its URL is wrong.
     """
     if urlsplit(settings.store).scheme not in ("postgres", "postgresql"):
         raise SettingsError(

@@ -1,7 +1,8 @@
-"""In a Redis server: one JSON value a session, expiring ``ttl`` after its last write.
+"""In a Redis server: one JSON value per session, which expires ``ttl`` after its last write.
 
 Without a check the last of two concurrent writes wins and the other is lost. ``--option versioned=yes`` compares the
-version inside the server and refuses the second. The service starts, and says 503, while the server is away.
+version inside the server and refuses the second write. While the server is unavailable the service starts, and answers
+503.
 """
 
 from collections.abc import Awaitable
@@ -11,7 +12,7 @@ from targets.common.session import SessionState
 from targets.common.settings import Settings, SettingsError
 from targets.http.errors import ConflictError
 from targets.state import TTL
-from targets.storage.store_client import CONNECTIONS, TIMEOUT_S, answer, new_handle
+from targets.storage.store_client import CONNECTIONS, TIMEOUT_S, answer_within, new_handle
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis as Client
@@ -31,7 +32,7 @@ class Redis:
     """Sessions under ``session:<handle>``."""
 
     def __init__(self, url: str, ttl: float = TTL, versioned: bool = False, timeout_s: float = TIMEOUT_S) -> None:
-        from redis.exceptions import RedisError  # noqa: PLC0415 - 100 ms that only this store needs to spend
+        from redis.exceptions import RedisError  # noqa: PLC0415 - takes 100 ms, which no other state needs to spend
 
         self._client = self._connect(url, timeout_s)
         self._compare_and_set = self._client.register_script(_COMPARE_AND_SET)
@@ -43,14 +44,14 @@ class Redis:
         from redis.asyncio.retry import Retry  # noqa: PLC0415
         from redis.backoff import NoBackoff  # noqa: PLC0415
 
-        # A write whose reply is lost is not sent again behind the app's back: the check would refuse its own write.
+        # The client must not repeat a write whose reply is lost: the check would refuse the repeat.
         pool = client.BlockingConnectionPool.from_url(
             url, max_connections=CONNECTIONS, timeout=timeout_s, retry=Retry(NoBackoff(), 0)
         )
         return client.Redis.from_pool(pool)
 
     async def open(self) -> None:
-        """Connections are made when they are needed."""
+        """Nothing to do yet: connections are made when they are needed."""
 
     async def close(self) -> None:
         """Close all connections."""
@@ -76,7 +77,7 @@ class Redis:
         return handle
 
     async def write(self, handle: str, session: SessionState) -> str:
-        """Replace it, if it is still there (and, where versions are checked, still the one that was read).
+        """Replace it, if it still exists (and, if versions are checked, is still the one that was read).
 
         Raises:
             ConflictError: it is not.
@@ -91,8 +92,8 @@ class Redis:
             raise ConflictError("the session is gone, or was changed by another write")
         return handle
 
-    async def _answer(self, asked: Awaitable[T]) -> T:
-        return await answer(asked, self._timeout_s, self._store_errors)
+    async def _answer(self, call: Awaitable[T]) -> T:
+        return await answer_within(self._timeout_s, call, self._store_errors)
 
 
 def _key(handle: str) -> str:
@@ -103,11 +104,13 @@ def create_store(settings: Settings) -> Redis:
     """A client with the options ``ttl`` and ``versioned``.
 
     Raises:
-        SettingsError: there is no store, or its URL is none.
+        SettingsError: there is no store, or its URL is wrong.
     """
     if not settings.store:
         raise SettingsError("the state redis needs --store URL, such as redis://127.0.0.1:6379/0")
     try:
         return Redis(settings.store, settings.options.seconds("ttl", TTL), settings.options.flag("versioned"))
     except ValueError as problem:
-        raise SettingsError(f"--store {settings.store} is no URL of a Redis server: redis://host:port/0") from problem
+        raise SettingsError(
+            f"--store {settings.store} is not the URL of a Redis server: write it like redis://host:port/0"
+        ) from problem

@@ -1,8 +1,8 @@
-"""In Redis, where a replica takes over when the primary dies: three Sentinels see to that, and say who leads.
+"""In Redis with a replica that takes over when the primary dies: three Sentinels decide that, and name the primary.
 
-A write is acknowledged once the primary holds it in memory; it reaches the replica a moment later, and nobody waits for
-that. What the replica has not had when the primary dies is lost, though it was acknowledged. Until another leads, the
-service says 503. The options are those of ``redis``.
+A write is acknowledged once the primary has it in memory. It reaches the replica a moment later, without any
+acknowledgement. When the primary dies, acknowledged writes that have not reached the replica are lost. Until there is a
+new primary, the service answers 503. The options are those of ``redis``.
 """
 
 from typing import TYPE_CHECKING
@@ -21,25 +21,25 @@ KEEPS_SESSIONS = True
 
 
 class RedisSentinel(Redis):
-    """Sessions in the server that leads, as the Sentinels of ``sentinel://host:port,host:port/name`` have it."""
+    """Sessions in the primary, which the Sentinels of ``sentinel://host:port,host:port/name`` name."""
 
     def _connect(self, url: str, timeout_s: float) -> "Client":
-        from redis.asyncio import BlockingConnectionPool  # noqa: PLC0415 - 100 ms that only this store needs to spend
+        from redis.asyncio import BlockingConnectionPool  # noqa: PLC0415 - takes 100 ms, which no other state needs to spend
         from redis.asyncio.retry import Retry  # noqa: PLC0415
         from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool  # noqa: PLC0415
         from redis.backoff import NoBackoff  # noqa: PLC0415
 
         class Waiting(SentinelConnectionPool, BlockingConnectionPool):
-            """Asks the Sentinels who leads, and where all connections are taken waits for one."""
+            """Finds the primary through the Sentinels, and waits for a connection while all are in use."""
 
         addresses, name = parse_url(url)
         once = Retry(NoBackoff(), 0)
-        asking = {"socket_timeout": timeout_s / 3, "retry": once}
-        self._sentinel = Sentinel(addresses, sentinel_kwargs=asking)  # type: ignore[no-untyped-call]  # it has no types
-        leader: Client = self._sentinel.master_for(
+        options = {"socket_timeout": timeout_s / 3, "retry": once}
+        self._sentinel = Sentinel(addresses, sentinel_kwargs=options)  # type: ignore[no-untyped-call]  # it has no types
+        primary: Client = self._sentinel.master_for(
             name, connection_pool_class=Waiting, max_connections=CONNECTIONS, timeout=timeout_s, retry=once
         )
-        return leader
+        return primary
 
     async def close(self) -> None:
         """Close all connections."""
@@ -51,7 +51,7 @@ def parse_url(url: str) -> tuple[list[tuple[str, int]], str]:
     """The addresses of the Sentinels, and the name by which they know the primary.
 
     Raises:
-        ValueError: the URL has none of these.
+        ValueError: the URL lacks one of them.
     """
     parts = urlsplit(url)
     pairs = [address.rpartition(":") for address in parts.netloc.split(",")]
@@ -65,7 +65,7 @@ def create_store(settings: Settings) -> RedisSentinel:
     """A client with the options ``ttl`` and ``versioned``.
 
     Raises:
-        SettingsError: there is no store, or its URL is none.
+        SettingsError: there is no store, or its URL is wrong.
     """
     try:
         return RedisSentinel(settings.store, settings.options.seconds("ttl", TTL), settings.options.flag("versioned"))

@@ -1,19 +1,21 @@
-"""In memory, and copied to another replica: before a write is acknowledged, or after it.
+"""In memory, with a copy in another replica, which is made before a write is acknowledged, or after it.
 
-Each session is led by one replica, the one that its client's requests come to. What ``--option ack`` says of a write:
+One replica leads each session: the one that its client's requests reach. ``--option ack`` decides when a write is
+acknowledged:
 
-- ``peer``  acknowledged once this process **and** another one have it: the kill of any one replica loses nothing
-- ``self``  acknowledged once this process has it; the copy follows, so a kill loses what was on its way (milliseconds)
+- ``peer``  once this process **and** another one have it: the kill of any one replica loses nothing
+- ``self``  once this process has it; the copy follows, so a kill loses the writes on their way (milliseconds)
 
-Copies go to the next replica that answers (from r0 to r1, from the last to r0). A request for a session that is not led
-here makes this replica ask all others, take the newest that they have, and lead it from then on: so whoever is left
-answers for the sessions of a dead one, and one that came back empty gets its own back. Whoever is copied to refuses
-what is not newer than what it has (409 for the client). When the next replica changes, all that is led is copied anew.
+Copies go to the next replica that answers (from r0 to r1, from the last to r0). On a request for a session that it does
+not lead, a replica asks all others for it, takes the newest version and leads it from then on. In this way the
+remaining replicas answer for the sessions of a dead one, and a replica that restarted empty gets its sessions back. A
+replica refuses a copy that is not newer than its own (409 for the client). When the next replica changes, all sessions
+that are led here are copied again.
 
-Where no other replica answers, ``peer`` refuses writes (503, perhaps applied). Lost are sessions whose two replicas die
-before they were copied anew. Between replicas that cannot reach each other both sides may lead: with ``peer`` and three
-replicas the side of one refuses, with ``self`` the writes of one side are lost. Replicas added later are not known to
-the older ones, which cannot ask them.
+If no other replica answers, ``peer`` refuses writes (503, possibly applied). Sessions are lost if both their replicas
+die before they were copied again. In a network partition both sides can lead a session: with ``peer`` and three
+replicas the side with one replica refuses writes, with ``self`` the writes of one side are lost. The older replicas do
+not know a replica that is added later, so they cannot ask it.
 """
 
 import asyncio
@@ -40,24 +42,24 @@ ACKS = ("peer", "self")
 
 
 class Replicated:
-    """A memory that others have copies of; ``others`` are the other replicas, the next one first."""
+    """A memory with copies in other replicas; ``others`` are those replicas, the next one first."""
 
     def __init__(self, others: Sequence[Peer], ttl: float = TTL, ack: str = "peer", key: str = "") -> None:
         self._memory = Memory(ttl, time.time)
         self._others, self._waits_for_peer, self._key = list(others), ack == "peer", key
         self._leads: set[str] = set()
-        self._next: Peer | None = None  # who has copies of all that is led here
-        self._outbox: dict[str, list[asyncio.Future[None]]] = {}  # to be copied, with who waits for it
+        self._next: Peer | None = None  # the replica with copies of all sessions led here
+        self._outbox: dict[str, list[asyncio.Future[None]]] = {}  # handles to copy, with those that wait for it
         self._filled = asyncio.Event()
         self._copying: asyncio.Task[None] | None = None
         self._closing = False
 
     async def open(self) -> None:
-        """Begin to copy; peers that are not there yet are no error."""
+        """Begin to copy. A peer that is not up yet is no error."""
         self._copying = asyncio.create_task(self._copy_batches())
 
     async def close(self) -> None:
-        """Copy what was not copied yet, and forget everything."""
+        """Copy the last writes, and forget everything."""
         if self._copying is not None:
             self._closing = True
             self._filled.set()
@@ -69,16 +71,16 @@ class Replicated:
         await self._memory.close()
 
     async def read(self, handle: str, *, to_write: bool = False) -> SessionState | None:
-        """The session, led here from now on; None where no replica that answers knows it."""
+        """The session, which is led here from now on; None if no replica that answers knows it."""
         if handle not in self._leads:
             await self._take_lead(handle)
         return await self._memory.read(handle)
 
     async def create(self, session: SessionState) -> str:
-        """Keep it, and have it copied.
+        """Keep it, and copy it to a peer.
 
         Raises:
-            UnavailableError: ``ack`` is ``peer``, and none answers.
+            UnavailableError: ``ack`` is ``peer``, and no peer answers.
         """
         self._leads.difference_update(self._memory.purge())
         handle = os.urandom(16).hex()
@@ -88,11 +90,11 @@ class Replicated:
         return handle
 
     async def write(self, handle: str, session: SessionState) -> str:
-        """Replace it, if it is led here and still the one that was read, and have it copied.
+        """Replace it, if it is led here and still the one that was read, and copy it to a peer.
 
         Raises:
-            ConflictError: it is not, or the peer has a newer one.
-            UnavailableError: ``ack`` is ``peer``, and none answers.
+            ConflictError: it is not, or the peer has a newer version.
+            UnavailableError: ``ack`` is ``peer``, and no peer answers.
         """
         if handle not in self._leads:
             raise ConflictError("the session is led by another replica by now")
@@ -100,10 +102,10 @@ class Replicated:
         await self._replicate(handle)
         return handle
 
-    # As a peer of the others
+    # Answers to the peers
 
     def keep(self, entries: Iterable[ReplicatedEntry]) -> list[str]:
-        """Keep copies; the handles of those that are not newer than what is here."""
+        """Keep copies, and return the handles of those that are refused, since they are not newer."""
         refused = []
         for entry in entries:
             _, known = self._memory.find(entry.handle)
@@ -115,17 +117,17 @@ class Replicated:
         return refused
 
     def give(self, handle: str) -> ReplicatedEntry | None:
-        """What is here of a session, which is led here no longer."""
+        """The session as it is here, which is no longer led here."""
         self._leads.discard(handle)
         return self._entry(handle)
 
     def routes(self) -> Mapping[str, Mapping[str, Callable[[web.BaseRequest], Awaitable[web.Response]]]]:
-        """What the peers ask over HTTP."""
+        """The routes for the peers."""
         return {peers.KEEP: {"POST": self._handle_keep}, peers.GIVE: {"POST": self._handle_give}}
 
     async def _handle_keep(self, request: web.BaseRequest) -> web.Response:
-        told = await peers.read_message(request, self._key)
-        return request_fields.reply({"refused": self.keep(map(ReplicatedEntry.from_list, told["entries"]))})
+        message = await peers.read_message(request, self._key)
+        return request_fields.reply({"refused": self.keep(map(ReplicatedEntry.from_list, message["entries"]))})
 
     async def _handle_give(self, request: web.BaseRequest) -> web.Response:
         entry = self.give(str((await peers.read_message(request, self._key))["handle"]))
@@ -138,11 +140,11 @@ class Replicated:
         return None if session is None else ReplicatedEntry(handle, expires, session)
 
     async def _take_lead(self, handle: str) -> None:
-        """Lead a session: the newest that anybody has of it."""
-        found = await asyncio.gather(*(peer.give(handle) for peer in self._others), return_exceptions=True)
+        """Lead a session, in the newest version that a replica has."""
+        replies = await asyncio.gather(*(peer.give(handle) for peer in self._others), return_exceptions=True)
         if handle in self._leads:  # by another request, meanwhile
             return
-        entries = [entry for entry in (*found, self._entry(handle)) if isinstance(entry, ReplicatedEntry)]
+        entries = [entry for entry in (*replies, self._entry(handle)) if isinstance(entry, ReplicatedEntry)]
         if not entries:
             return
         newest = max(entries, key=lambda entry: entry.session.version)
@@ -157,44 +159,41 @@ class Replicated:
 
     def _enqueue(self, handle: str) -> asyncio.Future[None]:
         waiting = asyncio.get_running_loop().create_future()
-        waiting.add_done_callback(lambda done: done.cancelled() or done.exception())  # not everybody waits for it
+        waiting.add_done_callback(lambda done: done.cancelled() or done.exception())  # not every write waits for it
         self._outbox.setdefault(handle, []).append(waiting)
         self._filled.set()
         return waiting
 
-    def _taken_out(self) -> dict[str, list[asyncio.Future[None]]]:
-        taken, self._outbox = self._outbox, {}
-        self._filled.clear()
-        return taken
-
     async def _copy_batches(self) -> None:
-        """One batch after another: what comes while one is on its way goes with the next."""
+        """Copy one batch after another. Writes that come meanwhile go with the next batch."""
         while self._outbox or not self._closing:
             await self._filled.wait()
-            await self._copy(self._taken_out())
+            batch, self._outbox = self._outbox, {}
+            self._filled.clear()
+            await self._copy(batch)
 
     async def _copy(self, batch: Mapping[str, Sequence[asyncio.Future[None]]]) -> None:
         refused = await self._send_to_first_peer(batch)
-        for handle in refused or ():  # somebody else has gone on with it: to be asked for anew
+        for handle in refused or ():  # another replica leads it by now: the next request asks for it
             self._leads.discard(handle)
             self._memory.forget(handle)
         for handle, waiting in batch.items():
-            for one in waiting:
-                if one.done():
+            for waiter in waiting:
+                if waiter.done():
                     continue
                 if refused is None:
-                    one.set_exception(UnavailableError("no other replica answers"))
+                    waiter.set_exception(UnavailableError("no other replica answers"))
                 elif handle in refused:
-                    one.set_exception(ConflictError("another replica has a newer state of the session"))
+                    waiter.set_exception(ConflictError("another replica has a newer state of the session"))
                 else:
-                    one.set_result(None)
+                    waiter.set_result(None)
 
     async def _send_to_first_peer(self, handles: Iterable[str]) -> Collection[str] | None:
-        """The handles refused by the first peer that answers; None where none does."""
-        order = sorted(self._others, key=lambda peer: peer is not self._next)  # the present one first, then as they are
+        """Copy sessions, and return the handles that the first peer to answer refuses; None if no peer answers."""
+        order = sorted(self._others, key=lambda peer: peer is not self._next)  # the present one first
         for peer in order:
-            wanted = handles if peer is self._next else {*handles, *self._leads}
-            entries = [entry for handle in wanted if (entry := self._entry(handle))]
+            to_copy = handles if peer is self._next else {*handles, *self._leads}
+            entries = [entry for handle in to_copy if (entry := self._entry(handle))]
             with contextlib.suppress(UnavailableError):
                 refused = await peer.keep(entries)
                 self._next = peer

@@ -1,12 +1,13 @@
-"""In an SQLite file on the replica's own volume: what is kept outlives the process, and stays with its replica.
+"""In an SQLite file on the replica's own volume: sessions outlive the process, and stay with their replica.
 
 A write is acknowledged once it is in the file's write-ahead log, as safe as ``--option fsync`` says:
 
 - ``always``    the disk has it: neither a crash nor a power cut loses it
-- ``interval``  the kernel has it (``synchronous = NORMAL``): a power cut loses what came since the log was last moved
+- ``interval``  the kernel has it (``synchronous = NORMAL``): a power cut loses the writes since the last checkpoint of
+  the log
 
-Only this replica sees the file, so a session needs its replica. A session expires ``ttl`` after its last write; the
-second of two writes from one read is refused.
+Only this replica has the file, so the requests of a session need its replica. A session expires ``ttl`` after its last
+write. The second of two writes from one read is refused.
 """
 
 import asyncio
@@ -41,22 +42,22 @@ T = TypeVar("T")
 
 
 class Sqlite:
-    """Sessions in the table ``session`` of one file, which one thread reads and writes."""
+    """Sessions in the table ``session`` of one file, which a single thread reads and writes."""
 
     def __init__(
         self, file: Path, ttl: float = TTL, fsync: str = ALWAYS, clock: Callable[[], float] = time.time
     ) -> None:
-        import sqlite3  # noqa: PLC0415 - only this store needs to spend the time
+        import sqlite3  # noqa: PLC0415 - no other state needs to spend the time
 
         self._sqlite, self._file = sqlite3, file
         self._ttl, self._fsync, self._clock = ttl, fsync, clock
         self._thread = ThreadPoolExecutor(1, "sqlite")
 
     async def open(self) -> None:
-        """Open the file, which is made where it is not there.
+        """Open the file, or create it.
 
         Raises:
-            SettingsError: it cannot be.
+            SettingsError: that fails.
         """
         try:
             self._connection = await self._in_thread(self._open_file)
@@ -69,7 +70,7 @@ class Sqlite:
         return connection
 
     async def close(self) -> None:
-        """Close the file; what it holds stays."""
+        """Close the file."""
         await self._in_thread(self._connection.close)
         self._thread.shutdown()
 
@@ -84,7 +85,7 @@ class Sqlite:
         return SessionState.from_json(rows[0][0]) if rows else None
 
     async def create(self, session: SessionState) -> str:
-        """Keep it under a new random handle; what has expired makes room.
+        """Keep it under a new random handle, after removing expired sessions.
 
         Raises:
             UnavailableError: the file cannot be written.

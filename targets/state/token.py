@@ -1,13 +1,14 @@
-"""With the client: the state itself travels in a signed token (JWT, HS256), and no server keeps anything.
+"""With the client: the state travels in a signed token (JWT, HS256), and no server keeps anything.
 
-The cookie is set anew by every write and by no read, so a session expires ``ttl`` after its last write. Two writers
-that start from the same token each get one that lacks the other's write; the cookie that the client keeps wins.
-Browsers drop cookies of more than 4096 bytes: such a token is sent all the same, so that the loss can be seen.
-Requests with more than 8 kB of cookies are refused (400).
-``--option format=signed`` makes it a signed cookie as Flask has them (itsdangerous), compressed where that helps.
-``--option keys=split`` gives every replica a key of its own: a token then holds only where it was signed.
-``/keys`` tells the keys' ids and rotates them (``targets/http/keys.py``); a service that starts after a rotation is told by
-``--option signing=2`` and ``accepted=1,2``.
+Every write sets the cookie again and no read does, so a session expires ``ttl`` after its last write. Two writers that
+start from the same token each get a token without the other's write; the cookie that the client keeps wins. Browsers
+drop cookies of more than 4096 bytes: such a token is sent all the same, so that the loss can be observed. Requests with
+more than 8 kB of cookies are refused (400).
+
+``--option format=signed`` makes it a signed cookie like Flask's (itsdangerous), compressed where that makes it shorter.
+``--option keys=split`` gives each replica its own key: a token is then valid only at the replica that signed it.
+``/keys`` shows the ids of the keys and rotates them (``targets/http/keys.py``). A service that starts after a rotation
+needs ``--option signing=2`` and ``accepted=1,2``.
 """
 
 import contextlib
@@ -26,16 +27,16 @@ KEEPS_SESSIONS = True
 
 
 class Format(Protocol):
-    """How claims become a text and back."""
+    """Turns claims into a text and back."""
 
     def sign(self, claims: Mapping[str, Any], key: Key) -> str:
         """The signed text."""
 
     def read(self, handle: str, key: Key) -> Mapping[str, Any] | None:
-        """The claims; None where it is none of ours.
+        """The claims; None if the text does not have this format.
 
         Raises:
-            UnauthorizedError: it was signed with another key.
+            UnauthorizedError: it is signed with another key.
         """
 
 
@@ -43,7 +44,7 @@ class Jwt:
     """A JSON Web Token, HS256."""
 
     def __init__(self) -> None:
-        import jwt  # noqa: PLC0415 - 40 ms that only this store needs to spend
+        import jwt  # noqa: PLC0415 - takes 40 ms, which no other state needs to spend
 
         self._jwt = jwt
 
@@ -52,11 +53,11 @@ class Jwt:
         return self._jwt.encode(dict(claims), key.secret, "HS256")
 
     def read(self, handle: str, key: Key) -> Mapping[str, Any] | None:
-        """The claims, whatever their time: the library counts whole seconds only."""
+        """The claims, even if they have expired: the library only compares whole seconds."""
         try:
             return self._jwt.decode(handle, key.secret, algorithms=["HS256"], options={"verify_exp": False})
         except self._jwt.InvalidSignatureError as problem:
-            raise UnauthorizedError("the token was signed with another key") from problem
+            raise UnauthorizedError("the token is signed with another key") from problem
         except self._jwt.InvalidTokenError:
             return None
 
@@ -75,11 +76,11 @@ class Signed:
 
     def read(self, handle: str, key: Key) -> Mapping[str, Any] | None:
         """The claims."""
-        sound, claims = self._serializer(key.secret, "session").loads_unsafe(handle)
+        is_valid, claims = self._serializer(key.secret, "session").loads_unsafe(handle)
         if not isinstance(claims, dict):
             return None
-        if not sound:
-            raise UnauthorizedError("the cookie was signed with another key")
+        if not is_valid:
+            raise UnauthorizedError("the cookie is signed with another key")
         return claims
 
 
@@ -103,16 +104,16 @@ class Token:
         """Nothing to close."""
 
     async def read(self, handle: str, *, to_write: bool = False) -> SessionState | None:
-        """The session in the token; None where it has expired or is no token at all.
+        """The session in the token; None if it has expired or is not a token.
 
         Raises:
-            UnauthorizedError: it was signed with a key that is not accepted.
+            UnauthorizedError: it is signed with a key that is not accepted.
         """
         claims = self._claims(handle)
         return SessionState.from_dict(claims["session"]) if claims and claims["exp"] > self._clock() else None
 
     def _claims(self, handle: str) -> Mapping[str, Any] | None:
-        """By the first key that fits: the one that signs now, or one before it."""
+        """The claims, by the first of the accepted keys that verifies them."""
         for key in self.keys.accepted[:-1]:
             with contextlib.suppress(UnauthorizedError):
                 return self._format.read(handle, key)
@@ -130,10 +131,10 @@ class Token:
 def create_store(settings: Settings) -> Token:
     """A signer with the options ``ttl``, ``keys`` (``shared`` or ``split``), ``format`` (``jwt`` or ``signed``).
 
-    ``signing`` is the number of the key that signs, ``accepted`` (``1,2``) are those good to read by besides.
+    ``signing`` is the number of the key that signs, ``accepted`` (``1,2``) are the numbers of those that also verify.
 
     Raises:
-        SettingsError: there is no secret, or a key has no number.
+        SettingsError: there is no secret, or the number of a key is wrong.
     """
     if not settings.secret:
         raise SettingsError("the state token needs --secret TEXT, the same for all replicas")

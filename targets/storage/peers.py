@@ -1,4 +1,4 @@
-"""Replicas that ask one another: what they tell of a session, and how, over HTTP."""
+"""Replicas that exchange sessions over HTTP."""
 
 import hashlib
 from collections.abc import Collection, Sequence
@@ -15,96 +15,96 @@ KEEP, GIVE = "/peer/keep", "/peer/give"
 #: Seconds after which a peer that does not answer counts as away.
 TIMEOUT_S = 1.0
 _KEY = "X-Peer-Key"
-_AT_ONCE = 100  # entries in a request, which may hold a megabyte
+_BATCH_SIZE = 100  # entries in a request, which can have up to a megabyte
 _CONNECTION_ERRORS = (aiohttp.ClientError, OSError, TimeoutError, ValueError, KeyError)
 
 
 class ReplicatedEntry(NamedTuple):
-    """A session as one replica tells it to another."""
+    """A session as one replica sends it to another."""
 
     handle: str
     expires: float
     session: SessionState
 
     def to_list(self) -> list[Any]:
-        """In values that JSON knows."""
+        """The entry in JSON's types."""
         return [self.handle, self.expires, self.session.to_dict()]
 
     @classmethod
-    def from_list(cls, plain: Sequence[Any]) -> "ReplicatedEntry":
-        """The reverse of ``plain``."""
-        return cls(plain[0], plain[1], SessionState.from_dict(plain[2]))
+    def from_list(cls, entry: Sequence[Any]) -> "ReplicatedEntry":
+        """The reverse of ``to_list``."""
+        return cls(entry[0], entry[1], SessionState.from_dict(entry[2]))
 
 
 class Peer(Protocol):
     """Another replica."""
 
     async def keep(self, entries: Sequence[ReplicatedEntry]) -> Collection[str]:
-        """Have it keep copies; the handles of those that it refuses, since what it has is as new.
+        """Send copies, and return the handles of those that it refuses, since they are not newer than its own.
 
         Raises:
             UnavailableError: it does not answer.
         """
 
     async def give(self, handle: str) -> ReplicatedEntry | None:
-        """What it has of a session, which it leads no longer; None where it has nothing.
+        """The session as it has it, which it no longer leads; None if it does not have it.
 
         Raises:
             UnavailableError: it does not answer.
         """
 
     async def close(self) -> None:
-        """Ask nothing more."""
+        """Close all connections to it."""
 
 
 class HttpPeer:
-    """Another replica by its address, ``host:port``."""
+    """Another replica at an address, ``host:port``."""
 
     def __init__(self, address: str, key: str) -> None:
         self._url, self._headers = f"http://{address}", {_KEY: key}
         self._client: aiohttp.ClientSession | None = None
 
     async def keep(self, entries: Sequence[ReplicatedEntry]) -> Collection[str]:
-        """Have it keep copies."""
+        """Send copies, in batches."""
         refused: set[str] = set()
-        for first in range(0, len(entries), _AT_ONCE):
-            some = [entry.to_list() for entry in entries[first : first + _AT_ONCE]]
-            refused.update(await self._ask(KEEP, {"entries": some}, "refused"))
+        for first in range(0, len(entries), _BATCH_SIZE):
+            batch = [entry.to_list() for entry in entries[first : first + _BATCH_SIZE]]
+            refused.update(await self._post(KEEP, {"entries": batch}, "refused"))
         return refused
 
     async def give(self, handle: str) -> ReplicatedEntry | None:
-        """What it has of a session."""
-        told = await self._ask(GIVE, {"handle": handle}, "entry")
-        return ReplicatedEntry.from_list(told) if told else None
+        """Ask for a session."""
+        entry = await self._post(GIVE, {"handle": handle}, "entry")
+        return ReplicatedEntry.from_list(entry) if entry else None
 
     async def close(self) -> None:
         """Close its connections."""
         if self._client is not None:
             await self._client.close()
 
-    async def _ask(self, path: str, told: object, wanted: str) -> Any:
+    async def _post(self, path: str, message: object, field: str) -> Any:
         if self._client is None:
             self._client = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=TIMEOUT_S))
         try:
-            async with self._client.post(self._url + path, json=told, headers=self._headers) as response:
+            async with self._client.post(self._url + path, json=message, headers=self._headers) as response:
                 response.raise_for_status()
-                return (await response.json())[wanted]
+                return (await response.json())[field]
         except _CONNECTION_ERRORS as problem:
             raise UnavailableError(f"{self._url} does not answer: {type(problem).__name__}") from problem
 
 
 def peer_key(secret: str) -> str:
-    """By which the replicas of one service know each other."""
+    """The key by which the replicas of one service recognise each other."""
     return hashlib.blake2b(b"peers", key=secret.encode()[:64], digest_size=16).hexdigest()
 
 
 async def read_message(request: web.BaseRequest, key: str) -> dict[str, Any]:
-    """What a peer tells in its request.
+    """The message in a peer's request.
 
     Raises:
-        UnauthorizedError: it is no peer.
-        BadRequestError: it makes no sense.
+        UnauthorizedError: the sender is not a peer.
+        BadRequestError: the body is not a JSON object.
     """
     if request.headers.get(_KEY) != key:
-        raise UnauthorizedError("only the other replicas may ask this")
+        raise UnauthorizedError("only the other replicas can send this request")
     return await request_fields.body(request)

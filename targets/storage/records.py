@@ -1,14 +1,14 @@
-"""Records on a disk: one line each, with its checksum, so that a torn tail is known for what it is.
+"""Records on a disk: one line each, with a checksum, so that a torn tail is recognised.
 
-A line is the CRC-32 of the text as eight hex digits, a blank, the text, and a line feed. What follows the last intact
-line was being written when its writer died, or was lost by the disk: it is cut off when the file is read to be
-continued, and said.
+A line is the CRC-32 of the text as eight hex digits, a space, the text, and a line feed. Bytes after the last intact
+line were being written when the writer died, or the disk lost them: opening the file to append cuts them off, and logs
+that.
 
-What an append promises is the file's ``fsync``:
+The file's ``fsync`` is what an append promises:
 
-- ``always``    it returns once the disk has the record (``fsync``); those that come meanwhile share the next one
+- ``always``    it returns once the disk has the record (``fsync``); concurrent appends share the next ``fsync``
 - ``interval``  it returns once the kernel has it, which outlives the process; the disk gets it every 100 ms
-- ``never``     it returns once the kernel has it; when the disk gets it is the kernel's affair (30 s, by default)
+- ``never``     it returns once the kernel has it; the kernel decides when the disk gets it (30 s by default)
 """
 
 import asyncio
@@ -24,18 +24,18 @@ from targets.http.errors import UnavailableError
 
 FSYNC = ("always", "interval", "never")
 #: Seconds between two fsyncs of ``interval``.
-INTERVAL = 0.1
+SYNC_INTERVAL_S = 0.1
 _LOG = logging.getLogger("targets")
 
 
 def frame(text: str) -> bytes:
-    """A record as its line."""
+    """A record as its line in the file."""
     body = text.encode()
     return b"%08x %s\n" % (zlib.crc32(body), body)
 
 
 def read_intact(path: Path) -> Iterator[tuple[str, int]]:
-    """The records of a file, each with where it ends, up to the first that is not whole."""
+    """The records of a file up to the first that is not intact, each with the offset of its end."""
     end = 0
     with path.open("rb") as file:
         for line in file:
@@ -47,7 +47,7 @@ def read_intact(path: Path) -> Iterator[tuple[str, int]]:
 
 
 def write_file(path: Path, records: Iterable[str]) -> None:
-    """Make a file of these records, whole or not at all: another name until the disk has it."""
+    """Write these records to a file, which has another name until the disk has all of it."""
     unfinished = path.with_name(f"{path.name}.unfinished")
     with unfinished.open("wb") as file:
         for text in records:
@@ -59,7 +59,7 @@ def write_file(path: Path, records: Iterable[str]) -> None:
 
 
 def sync_directory(directory: Path) -> None:
-    """Have the disk know the names in a directory."""
+    """Flush the names in a directory to the disk."""
     descriptor = os.open(directory, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -74,14 +74,14 @@ class Log:
         self._path, self._fsync = path, fsync
         self._descriptor = -1
         self._running: asyncio.Task[None] | None = None  # the fsync under way
-        self._next: asyncio.Task[None] | None = None  # the one that what is written now waits for
-        self._ticking: PeriodicTask | None = None
+        self._next: asyncio.Task[None] | None = None  # the fsync that covers new records
+        self._syncing: PeriodicTask | None = None
 
     def replay(self) -> Iterator[str]:
-        """All records, oldest first; a torn tail is cut off and said, and the file is open for more.
+        """All records, oldest first. Afterwards a torn tail is cut off, and the file is open for appending.
 
         Raises:
-            SettingsError: it cannot be read or written.
+            SettingsError: the file cannot be read or written.
         """
         end = 0
         try:
@@ -102,27 +102,27 @@ class Log:
         os.fsync(self._descriptor)
         sync_directory(self._path.parent)
         if self._fsync == "interval":
-            self._ticking = PeriodicTask(INTERVAL, self._sync)
+            self._syncing = PeriodicTask(SYNC_INTERVAL_S, self._sync)
 
     def write(self, text: str) -> None:
-        """Hand a record to the kernel: it outlives this process, and is the next one in the file.
+        """Hand a record to the kernel, so that it outlives this process.
 
         Raises:
-            UnavailableError: it cannot be written, such as on a full disk; nothing of it is kept.
+            UnavailableError: it cannot be written, such as on a full disk; no part of it stays in the file.
         """
         line = frame(text)
         before = os.fstat(self._descriptor).st_size
         try:
             if os.write(self._descriptor, line) == len(line):
                 return
-            trouble = "the disk is full"
+            reason = "the disk is full"
         except OSError as problem:
-            trouble = str(problem.strerror)
+            reason = str(problem.strerror)
         os.ftruncate(self._descriptor, before)
-        raise UnavailableError(f"the log cannot be written: {trouble}")
+        raise UnavailableError(f"the log cannot be written: {reason}")
 
     async def append(self, text: str) -> None:
-        """Write a record; returns when it is as safe as ``fsync`` says.
+        """Write a record, and return when it is as safe as ``fsync`` says.
 
         Raises:
             UnavailableError: it cannot be written.
@@ -131,10 +131,10 @@ class Log:
         await self.flush()
 
     async def flush(self) -> None:
-        """Wait until all that was written is as safe as ``fsync`` says.
+        """Wait until all written records are as safe as ``fsync`` says.
 
         Raises:
-            UnavailableError: the disk does not take it.
+            UnavailableError: the disk fails.
         """
         if self._fsync != "always":
             return
@@ -143,22 +143,22 @@ class Log:
         try:
             await asyncio.shield(self._next)
         except OSError as problem:
-            raise UnavailableError(f"the disk does not take the log: {problem.strerror}") from problem
+            raise UnavailableError(f"the disk does not accept the log: {problem.strerror}") from problem
 
     async def _sync_after(self, before: asyncio.Task[None] | None) -> None:
         if before is not None:
             await asyncio.wait([before])
-        self._running, self._next = self._next, None  # what is written from here on needs another
+        self._running, self._next = self._next, None  # records that are written from here on need another fsync
         await self._sync()
 
     async def _sync(self) -> None:
         await asyncio.to_thread(os.fsync, self._descriptor)
 
     async def close(self) -> None:
-        """Give the file back, with all of it on the disk."""
-        ticking = [self._ticking.end()] if self._ticking else []
+        """Flush the file to the disk, and close it."""
+        syncing = [self._syncing.end()] if self._syncing else []
         under_way = [task for task in (self._running, self._next) if task is not None]
-        await asyncio.gather(*ticking, *under_way, return_exceptions=True)
+        await asyncio.gather(*syncing, *under_way, return_exceptions=True)
         if self._descriptor >= 0:
             os.fsync(self._descriptor)
             os.close(self._descriptor)

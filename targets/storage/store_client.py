@@ -1,4 +1,4 @@
-"""What the stores at the far end of a connection have in common: handles that are keys, and patience."""
+"""Shared by the clients of external stores: handles that are keys, timeouts and the number of connections."""
 
 import asyncio
 import os
@@ -8,35 +8,35 @@ from typing import TypeVar
 
 from targets.http.errors import UnavailableError
 
-#: Seconds after which a store that does not answer counts as away.
+#: Seconds after which a store that does not answer counts as unavailable.
 TIMEOUT_S = 1.0
-#: How many connections to a store a replica has at most, where each carries one question at a time.
+#: The most connections of a replica to a store whose connections carry one request at a time.
 CONNECTIONS = 32
-#: ``--option fsync``: whether what is acknowledged is on the disk by then, or some time later.
+#: ``--option fsync``: whether an acknowledged write is on the disk already, or some time later.
 ALWAYS, INTERVAL = "always", "interval"
 _HANDLE = re.compile(r"[0-9a-f]{32}")
 T = TypeVar("T")
 
 
 def new_handle() -> str:
-    """A random key that nobody guesses: 32 hex digits."""
+    """A random key that cannot be guessed: 32 hex digits."""
     return os.urandom(16).hex()
 
 
 def is_handle(text: str) -> bool:
-    """Whether it could be one of ours: nothing else is worth asking a store for."""
+    """Whether a text can be a handle; for any other, no store needs to be asked."""
     return _HANDLE.fullmatch(text) is not None
 
 
-async def answer(asked: Awaitable[T], timeout_s: float, store_errors: tuple[type[Exception], ...]) -> T:
-    """What a store answers.
+async def answer_within(timeout_s: float, call: Awaitable[T], store_errors: tuple[type[Exception], ...]) -> T:
+    """The store's answer to a call.
 
     Raises:
-        UnavailableError: nothing within ``patience`` seconds (OSError is one of ``broken``, so TimeoutError too), or another
-            of ``broken``.
+        UnavailableError: no answer within ``timeout_s`` seconds, or one of ``store_errors``. OSError has to be one of
+            those, so that TimeoutError is too.
     """
     try:
         async with asyncio.timeout(timeout_s):
-            return await asked
+            return await call
     except store_errors as problem:
         raise UnavailableError(f"the store does not answer: {type(problem).__name__}") from problem

@@ -1,7 +1,7 @@
-"""A store over any store that tells revisions: replicated stores differ in how they agree, not in how they are asked.
+"""A session store over any key-value store with revisions, which replicated stores have in common.
 
-A session is kept under its handle as JSON, with the moment at which it expires: such stores clear away what is old in
-whole seconds or later, while a session ends on time. The replicas' clocks have to agree as well as its ttl asks for.
+A session is kept under its handle as JSON, with the time at which it expires: such stores remove old values in whole
+seconds or later, while a session has to expire on time. The replicas' clocks have to agree to a fraction of the ttl.
 """
 
 import asyncio
@@ -19,41 +19,41 @@ from targets.common.settings import SettingsError
 from targets.http.errors import ConflictError, UnavailableError
 from targets.storage.store_client import TIMEOUT_S, is_handle, new_handle
 
-_PAUSE = 0.1  # seconds between two attempts to reach it at the start
-_OPEN_TIMEOUT_S = 2.0  # seconds
+_CONNECT_INTERVAL_S = 0.1
+_OPEN_TIMEOUT_S = 2.0
 
 R = TypeVar("R")
 
 
 @dataclass(frozen=True, slots=True)
 class StoredValue(Generic[R]):
-    """A value as it is stored, and what the store knows this version of it by."""
+    """A stored value, and the revision by which the store identifies this version of it."""
 
     value: str
     revision: R
 
 
 class Revisions(Protocol[R]):
-    """A store that knows each version of a value by a revision."""
+    """A store that gives each version of a value a revision."""
 
     async def fetch(self, key: str) -> StoredValue[R] | None:
-        """What is kept there by now, never a copy that may lag behind."""
+        """The current value, never a copy that can be stale."""
 
     async def insert(self, key: str, value: str) -> None:
         """Keep a new value."""
 
     async def replace(self, key: str, value: str, revision: R | None) -> bool:
-        """Replace a value, if it is still of this revision (or, where that is None, if there is any)."""
+        """Replace a value, if it still has this revision (or, if that is None, if it exists)."""
 
     async def close(self) -> None:
         """Close all connections."""
 
 
 class VersionedStore(Generic[R]):
-    """A Store over ``Revisions``; what of ``broken`` they raise means that the store is away.
+    """A session store over ``Revisions``. Any of ``store_errors`` means that the store is unavailable.
 
-    ``connect`` is tried until it succeeds, beside the requests: they do not wait for it beyond their ``patience``.
-    A versioned write looks up the revision first: two round trips, and the store refuses whatever came in between.
+    ``connect`` is repeated in the background until it succeeds; a request waits for it no longer than ``timeout_s``.
+    A versioned write first reads the revision: two round trips, and the store refuses it if another came between.
     """
 
     def __init__(
@@ -70,14 +70,14 @@ class VersionedStore(Generic[R]):
         self._connecting: asyncio.Task[Revisions[R]] | None = None
 
     async def open(self) -> None:
-        """Connect; a store that is away is waited for no longer than ``_OPENS_WITHIN``, and then looked for beside."""
-        await asyncio.wait([self._begin()], timeout=_OPEN_TIMEOUT_S)
+        """Connect. After ``_OPEN_TIMEOUT_S`` the attempts continue in the background."""
+        await asyncio.wait([self._connected_store()], timeout=_OPEN_TIMEOUT_S)
 
     async def close(self) -> None:
         """Close all connections."""
         if self._connecting is None:
             return
-        self._connecting.cancel()  # which changes nothing once it is connected
+        self._connecting.cancel()  # no effect once it is connected
         with contextlib.suppress(asyncio.CancelledError, *self._store_errors):
             await (await self._connecting).close()
 
@@ -90,8 +90,8 @@ class VersionedStore(Generic[R]):
         if not is_handle(handle):
             return None
         async with self._with_timeout() as store:
-            found = await store.fetch(handle)
-        return None if found is None else _alive(found.value)
+            stored = await store.fetch(handle)
+        return None if stored is None else _unexpired(stored.value)
 
     async def create(self, session: SessionState) -> str:
         """Keep it under a new random handle.
@@ -105,7 +105,7 @@ class VersionedStore(Generic[R]):
         return handle
 
     async def write(self, handle: str, session: SessionState) -> str:
-        """Replace it, if it is still there (and, where versions are checked, still the one that was read).
+        """Replace it, if it still exists (and, if versions are checked, is still the one that was read).
 
         Raises:
             ConflictError: it is not.
@@ -118,26 +118,26 @@ class VersionedStore(Generic[R]):
         return handle
 
     async def _revision(self, store: Revisions[R], handle: str, version: int) -> R:
-        """What the store knows this version of a session by."""
-        found = await store.fetch(handle)
-        kept = None if found is None else _alive(found.value)
-        if found is None or kept is None or kept.version != version:
+        """The store's revision of this version of a session."""
+        stored = await store.fetch(handle)
+        session = None if stored is None else _unexpired(stored.value)
+        if stored is None or session is None or session.version != version:
             raise ConflictError("the session is gone, or was changed by another write")
-        return found.revision
+        return stored.revision
 
     def _dated(self, session: SessionState) -> str:
         return json.dumps([time.time() + self._ttl, session.to_dict()], separators=(",", ":"))
 
     @contextlib.asynccontextmanager
     async def _with_timeout(self) -> AsyncIterator[Revisions[R]]:
-        """The store, for what has to be done within the patience."""
+        """The connected store, for requests that have to end within the timeout."""
         try:
             async with asyncio.timeout(self._timeout_s):
-                yield await asyncio.shield(self._begin())
+                yield await asyncio.shield(self._connected_store())
         except self._store_errors as problem:
             raise UnavailableError(f"the store does not answer: {type(problem).__name__}") from problem
 
-    def _begin(self) -> asyncio.Task[Revisions[R]]:
+    def _connected_store(self) -> asyncio.Task[Revisions[R]]:
         if self._connecting is None:
             self._connecting = asyncio.create_task(self._connect_with_retries())
         return self._connecting
@@ -146,22 +146,22 @@ class VersionedStore(Generic[R]):
         while True:
             with contextlib.suppress(*self._store_errors):
                 return await self._connect()
-            await asyncio.sleep(_PAUSE)
+            await asyncio.sleep(_CONNECT_INTERVAL_S)
 
 
-def _alive(value: str) -> SessionState | None:
-    until, plain = json.loads(value)
-    return SessionState.from_dict(plain) if until > time.time() else None
+def _unexpired(value: str) -> SessionState | None:
+    expires, session = json.loads(value)
+    return SessionState.from_dict(session) if expires > time.time() else None
 
 
 def addresses(store: str, scheme: str) -> tuple[str, ...]:
     """The ``host:port`` of each server in ``scheme://host:port,host:port``.
 
     Raises:
-        SettingsError: there is none.
+        SettingsError: the URL is wrong.
     """
     parts = urlsplit(store)
-    found = tuple(parts.netloc.split(",")) if parts.scheme == scheme else ()
-    if not all(re.fullmatch(r"[^:]+:\d+", address) for address in found or ("",)):
+    servers = tuple(parts.netloc.split(",")) if parts.scheme == scheme else ()
+    if not all(re.fullmatch(r"[^:]+:\d+", address) for address in servers or ("",)):
         raise SettingsError(f"the state needs --store {scheme}://host:port,host:port,..., not {store!r}")
-    return found
+    return servers

@@ -9,25 +9,25 @@ from itertools import pairwise
 import pytest
 
 from targets.http.errors import UnavailableError
-from targets.sessions.bus import Bus, LocalBus, RedisBus, RoomMessage, later
+from targets.sessions.bus import Bus, LocalBus, RedisBus, RoomMessage, is_later
 from tests.support.valkey import DEADLINE, Valkey, valkey
 
 __all__ = ["valkey"]
 
 
-@pytest.fixture(params=["alone", pytest.param("redis", marks=pytest.mark.slow)])
+@pytest.fixture(params=["local", pytest.param("redis", marks=pytest.mark.slow)])
 def bus(request: pytest.FixtureRequest) -> Iterator[Bus]:
-    yield LocalBus() if request.param == "alone" else RedisBus(request.getfixturevalue("valkey").url, history=True)
+    yield LocalBus() if request.param == "local" else RedisBus(request.getfixturevalue("valkey").url, history=True)
 
 
 @asynccontextmanager
-async def hearing(*buses: Bus) -> AsyncIterator[list[asyncio.Queue[RoomMessage]]]:
-    """What each of them delivers."""
-    heard: list[asyncio.Queue[RoomMessage]] = [asyncio.Queue() for _ in buses]
+async def deliveries(*buses: Bus) -> AsyncIterator[list[asyncio.Queue[RoomMessage]]]:
+    """A queue for each bus, with the messages that it delivers."""
+    received: list[asyncio.Queue[RoomMessage]] = [asyncio.Queue() for _ in buses]
     async with AsyncExitStack() as stack:
-        for one, queue in zip(buses, heard, strict=True):
-            await stack.enter_async_context(one.running(queue.put_nowait))
-        yield heard
+        for bus, queue in zip(buses, received, strict=True):
+            await stack.enter_async_context(bus.delivering(queue.put_nowait))
+        yield received
 
 
 async def take(queue: asyncio.Queue[RoomMessage], count: int) -> list[RoomMessage]:
@@ -35,64 +35,64 @@ async def take(queue: asyncio.Queue[RoomMessage], count: int) -> list[RoomMessag
         return [await queue.get() for _ in range(count)]
 
 
-async def test_what_is_said_is_delivered_once_and_in_order(bus: Bus) -> None:
-    async with hearing(bus) as (heard,):
+async def test_each_message_is_delivered_once_and_in_order(bus: Bus) -> None:
+    async with deliveries(bus) as (received,):
         bus.check()
         for n in range(20):
-            await bus.say(RoomMessage("7", "me", f'{{"n": {n}, "text": "a b  c"}}'))
-        got = await take(heard, 20)
-        assert [(said.room, said.by, said.text) for said in got] == [
+            await bus.publish(RoomMessage("7", "me", f'{{"n": {n}, "text": "a b  c"}}'))
+        got = await take(received, 20)
+        assert [(message.room, message.sender, message.text) for message in got] == [
             ("7", "me", f'{{"n": {n}, "text": "a b  c"}}') for n in range(20)
         ]
-        assert heard.empty()
+        assert received.empty()
 
 
 @pytest.mark.slow
-async def test_two_replicas_hear_each_other_in_the_order_of_the_history(valkey: Valkey) -> None:
+async def test_two_replicas_receive_all_messages_in_the_order_of_the_history(valkey: Valkey) -> None:
     one, two = RedisBus(valkey.url, history=True), RedisBus(valkey.url, history=True)
-    async with hearing(one, two) as heard:
+    async with deliveries(one, two) as received:
         await asyncio.gather(
-            *(bus.say(RoomMessage("7", name, f"{n}")) for n in range(50) for name, bus in pair(one, two))
+            *(bus.publish(RoomMessage("7", name, f"{n}")) for n in range(50) for name, bus in named(one, two))
         )
-        first, second = await take(heard[0], 100), await take(heard[1], 100)
+        first, second = await take(received[0], 100), await take(received[1], 100)
         assert first == second
-        kept = await one.since("7", first[9].at)
+        kept = await one.messages_after("7", first[9].at)
         assert kept == first[10:]
-        assert all(later(after.at, before.at) for before, after in pairwise(first))
+        assert all(is_later(after.at, before.at) for before, after in pairwise(first))
 
 
-def pair(one: Bus, two: Bus) -> list[tuple[str, Bus]]:
+def named(one: Bus, two: Bus) -> list[tuple[str, Bus]]:
     return [("one", one), ("two", two)]
 
 
 @pytest.mark.slow
 async def test_without_a_history_nothing_is_kept(valkey: Valkey) -> None:
     bus = RedisBus(valkey.url, history=False)
-    async with hearing(bus) as (heard,):
-        assert await bus.say(RoomMessage("7", "me", "{}")) == ""
-        assert (await take(heard, 1))[0].at == ""
-        assert await bus.since("7", "1-0") == []
+    async with deliveries(bus) as (received,):
+        assert await bus.publish(RoomMessage("7", "me", "{}")) == ""
+        assert (await take(received, 1))[0].at == ""
+        assert await bus.messages_after("7", "1-0") == []
 
 
 @pytest.mark.slow
-async def test_a_server_that_dies_is_unavailable_and_heard_again_when_it_is_back(valkey: Valkey) -> None:
+async def test_a_dead_server_is_unavailable_and_delivers_again_after_its_restart(valkey: Valkey) -> None:
     bus = RedisBus(valkey.url, history=True)
-    async with hearing(bus) as (heard,):
+    async with deliveries(bus) as (received,):
         valkey.kill()
         os.unlink(f"{valkey.directory}/s")  # noqa: PTH108 - what a killed server leaves
         with pytest.raises(UnavailableError):
-            await bus.say(RoomMessage("7", "me", "{}"))
+            await bus.publish(RoomMessage("7", "me", "{}"))
         with pytest.raises(UnavailableError):
-            await bus.since("7", "1-0")
+            await bus.messages_after("7", "1-0")
         valkey.start()
         async with asyncio.timeout(DEADLINE):
-            while heard.empty():
+            while received.empty():
                 with suppress(UnavailableError):
-                    await bus.say(RoomMessage("7", "me", "{}"))
+                    await bus.publish(RoomMessage("7", "me", "{}"))
                 await asyncio.sleep(0.05)
 
 
-def test_places_in_a_history_are_in_order() -> None:
+def test_positions_in_a_history_are_ordered() -> None:
     places = ["", "0-1", "5-0", "5-2", "5-10", "40-0"]
-    assert [later(b, a) for a, b in pairwise(places)] == [True] * 5
-    assert not later("5-2", "5-2")
+    assert [is_later(b, a) for a, b in pairwise(places)] == [True] * 5
+    assert not is_later("5-2", "5-2")

@@ -1,4 +1,4 @@
-"""The Compose files by hand: they are read as they should be, come up, serve Locust, and go down."""
+"""The Compose files by hand: Compose accepts them, and the services start, serve Locust, and stop."""
 
 import os
 import re
@@ -20,13 +20,13 @@ from harness.common.ports import Reservation
 from tests.support.harness_command import ROOT
 
 FILE = ROOT / "compose" / "compose.yaml"
-UP_WITHIN = 90.0  # seconds
+START_TIMEOUT_S = 90.0
 
 
 def program() -> Sequence[str]:
     """``docker compose`` where the plugin is there, else ``docker-compose``."""
-    asked = ["docker", "compose", "version"]
-    if shutil.which("docker") and subprocess.run(asked, capture_output=True, check=False).returncode == 0:
+    command = ["docker", "compose", "version"]
+    if shutil.which("docker") and subprocess.run(command, capture_output=True, check=False).returncode == 0:
         return ("docker", "compose")
     if shutil.which("docker-compose"):
         return ("docker-compose",)
@@ -47,7 +47,7 @@ def compose(*words: str, env: Mapping[str, str] | None = None) -> str:
 
 
 @pytest.mark.parametrize("profiles", [("haproxy",), ("nginx",), ("haproxy", "locust")])
-def test_the_file_is_read_as_compose_reads_it(profiles: Sequence[str]) -> None:
+def test_compose_accepts_the_file(profiles: Sequence[str]) -> None:
     chosen = [word for profile in profiles for word in ("--profile", profile)]
     services = set(compose(*chosen, "config", "--services").split())
     wanted = {"target", "redis", *(set(profiles) & {"haproxy", "nginx"})}
@@ -69,9 +69,9 @@ def up() -> Iterator[str]:
     try:
         compose(*words, "up", "-d", "--no-build", "--scale", "target=2", env=env)
         url = f"http://127.0.0.1:{port}"
-        give_up = time.monotonic() + UP_WITHIN
+        deadline = time.monotonic() + START_TIMEOUT_S
         while not serves(url):
-            assert time.monotonic() < give_up, compose(*words, "logs", env=env)
+            assert time.monotonic() < deadline, compose(*words, "logs", env=env)
             time.sleep(0.2)
         yield url
     finally:
@@ -87,7 +87,7 @@ def serves(url: str) -> bool:
 
 
 @pytest.mark.slow
-def test_what_comes_up_is_driven_by_locust_and_keeps_every_session(up: str, tmp_path: Path) -> None:
+def test_locust_drives_the_services_and_every_session_is_kept(up: str, tmp_path: Path) -> None:
     scenario = ROOT / "scenarios" / "node_kill.py"
     words = ["--headless", "--host", up, "-u", "20", "-r", "20", "-t", "3s"]
     done = subprocess.run(

@@ -44,7 +44,7 @@ async def test_a_first_read_makes_a_session(store: SessionStore) -> None:
         assert made.endswith("; HttpOnly; Path=/")
 
 
-async def test_a_read_sets_no_cookie_anew(store: SessionStore) -> None:
+async def test_a_read_does_not_set_the_cookie_again(store: SessionStore) -> None:
     async with visited(cart, store) as client:
         first = await client.get("/cart")
         second = await client.get("/cart")
@@ -73,7 +73,7 @@ async def test_items_are_added_and_removed(store: SessionStore) -> None:
         assert absent.session["count"] == 4
 
 
-async def test_writers_of_one_session_are_told_apart(store: SessionStore) -> None:
+async def test_writers_of_one_session_are_counted_separately(store: SessionStore) -> None:
     async with visited(cart, store) as client:
         await client.post("/cart/add", {"item": "tea"}, op=OPS[0], X_Writer="1")
         await client.post("/cart/add", {"item": "tea"}, op=OPS[1], X_Writer="2")
@@ -90,7 +90,7 @@ async def test_writers_of_one_session_are_told_apart(store: SessionStore) -> Non
 async def test_an_owner_is_set_once(store: SessionStore) -> None:
     async with visited(cart, store) as client:
         await client.get("/cart")
-        assert (await client.get("/cart", X_User="somebody")).session["owner"] == "u17"
+        assert (await client.get("/cart", X_User="another")).session["owner"] == "u17"
 
 
 async def test_an_unknown_session_is_replaced_by_a_new_one() -> None:
@@ -119,7 +119,7 @@ async def test_the_session_cookie_is_found_among_others() -> None:
     ("header", "handle"),
     [("", ""), ("a=b", ""), ("session=x", "x"), ("a=session; session=y; b", "y"), ("session=\u00e9", "")],
 )
-def test_the_handle_in_a_cookie_header(header: str, handle: str) -> None:
+def test_the_handle_is_read_from_the_cookie_header(header: str, handle: str) -> None:
     assert request_fields.cookie(make_mocked_request("GET", "/", {"Cookie": header})) == handle
 
 
@@ -134,7 +134,7 @@ async def test_concurrent_writers_in_memory_lose_nothing() -> None:
 
 
 @pytest.mark.parametrize(("dedupe", "count"), [("no", 2), ("yes", 1)])
-async def test_a_repeated_operation(tmp_path: Path, dedupe: str, count: int) -> None:
+async def test_a_repeated_operation_is_dropped_only_with_dedupe(tmp_path: Path, dedupe: str, count: int) -> None:
     settings = Settings("r7", "b00", options=Options({"dedupe": dedupe}))
     journal = Journal(tmp_path / "journal", settings)
     async with visited(cart, Memory(), settings=settings, journal=journal) as client:
@@ -182,7 +182,7 @@ class Broken(Memory):
         (ZeroDivisionError(), 500, None),
     ],
 )
-async def test_a_failed_write_is_told_and_has_no_effect(
+async def test_a_failed_write_is_reported_and_has_no_effect(
     tmp_path: Path, problem: Exception, status: int, wait: str | None
 ) -> None:
     journal = Journal(tmp_path / "journal", SETTINGS)
@@ -204,7 +204,7 @@ async def test_a_failed_write_is_told_and_has_no_effect(
         *(b'{"item": "t", "quantity": true}', b'{"item": "t", "quantity": 1.5}', b'{"item": "t", "quantity": 1001}'),
     ],
 )
-async def test_a_bad_body_is_refused_and_applied_nowhere(body: bytes) -> None:
+async def test_a_wrong_body_is_refused_and_not_applied(body: bytes) -> None:
     async with visited(cart, Memory()) as client:
         await client.get("/cart")
         reply = await client.post("/cart/add", body)
@@ -214,7 +214,7 @@ async def test_a_bad_body_is_refused_and_applied_nowhere(body: bytes) -> None:
 
 
 @pytest.mark.parametrize("header", [{"op": "xyz"}, {"op": "0" * 17}, {"X_Writer": "one"}, {"X_Writer": ""}])
-async def test_a_bad_header_is_refused(header: dict[str, str]) -> None:
+async def test_a_wrong_header_is_refused(header: dict[str, str]) -> None:
     async with visited(cart, Memory()) as client:
         assert (await client.post("/cart/add", {"item": "tea"}, **header)).status == 400
 

@@ -1,14 +1,14 @@
 import pytest
 
 from targets.apps import AppContext, content
-from targets.apps.content import FOREVER, Content, celsius, thing
+from targets.apps.content import FOREVER, Content, celsius, object_bytes
 from targets.http.routes import Routes
 from targets.state.none import NullStore
 from tests.support.served_target import visited
 
 
 class Clocked:
-    """The app by a clock of the test's."""
+    """The app with the test's clock."""
 
     OPTIONS: tuple[str, ...] = ()
     KEEPS_SESSIONS = False
@@ -17,21 +17,21 @@ class Clocked:
         self.now = 1000.0
 
     def create_routes(self, context: AppContext) -> Routes:
-        kept = Content(period=10.0, clock=lambda: self.now)
-        return {"/object": {"GET": kept.thing}, "/weather": {"GET": kept.weather}}
+        content_app = Content(period=10.0, clock=lambda: self.now)
+        return {"/object": {"GET": content_app.show_object}, "/weather": {"GET": content_app.show_weather}}
 
 
-async def test_an_object_is_immutable_and_needs_to_be_sent_once() -> None:
+async def test_an_object_is_immutable_and_is_sent_only_once() -> None:
     async with visited(content, NullStore()) as client:
         first = await client.http.get("/object?id=logo")
-        assert await first.read() == thing("logo")
+        assert await first.read() == object_bytes("logo")
         assert first.headers["Cache-Control"] == FOREVER
         again = await client.http.get("/object?id=logo", headers={"If-None-Match": first.headers["ETag"]})
         assert (again.status, await again.read()) == (304, b"")
         assert again.headers["ETag"] == first.headers["ETag"]
         assert again.headers["X-Replica"] == "r7"
         other = await client.http.get("/object?id=icon", headers={"If-None-Match": first.headers["ETag"]})
-        assert (other.status, await other.read()) == (200, thing("icon"))
+        assert (other.status, await other.read()) == (200, object_bytes("icon"))
 
 
 @pytest.mark.parametrize("condition", ["*", "W/{}", '"x", {}'])

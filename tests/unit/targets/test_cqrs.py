@@ -17,7 +17,7 @@ async def added(client: Client, op: str) -> Reply:
     return await client.post("/cart/add", {"item": "tea"}, op=op)
 
 
-async def test_a_query_lacks_the_latest_writes_and_says_how_many() -> None:
+async def test_a_query_lacks_the_latest_writes_and_reports_how_many() -> None:
     async with visited(cqrs, Memory(), settings=lagging("1h")) as client:
         for op in OPS[:1]:
             assert (await added(client, op)).body["version"] == 1
@@ -30,7 +30,7 @@ async def test_a_query_lacks_the_latest_writes_and_says_how_many() -> None:
         assert shown.body["items"] == {"tea": 1}
 
 
-async def test_what_a_query_lacks_is_there_once_the_view_has_caught_up() -> None:
+async def test_a_query_shows_every_write_once_the_view_has_caught_up() -> None:
     async with visited(cqrs, Memory(), settings=lagging("30ms")) as client:
         await added(client, OPS[0])
         await client.get("/cart")
@@ -41,7 +41,7 @@ async def test_what_a_query_lacks_is_there_once_the_view_has_caught_up() -> None
         assert (await client.get("/cart")).session == written.session
 
 
-async def test_a_version_that_does_not_come_is_not_waited_for_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_query_does_not_wait_for_ever_for_its_version(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cqrs, "CATCH_UP_TIMEOUT_S", 0.02)
     async with visited(cqrs, Memory(), settings=lagging("1ms")) as client:
         await added(client, OPS[0])
@@ -61,7 +61,7 @@ async def test_an_unknown_or_expired_session_is_a_new_one() -> None:
             assert shown.session["birth"] != first.session["birth"]
 
 
-async def test_views_are_made_anew_after_a_restart() -> None:
+async def test_views_are_rebuilt_after_a_restart() -> None:
     class Kept(Memory):
         async def close(self) -> None:
             """It outlives the service."""

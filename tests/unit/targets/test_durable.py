@@ -1,4 +1,4 @@
-"""What the stores on a volume promise beyond the contract of all stores: what a crash leaves, and what a torn file."""
+"""The stores on a volume: what remains after a crash, and after a torn file."""
 
 import asyncio
 import contextlib
@@ -40,7 +40,7 @@ def volume(tmp_path: Path) -> Path:
     return tmp_path / "volume"
 
 
-async def test_a_crash_loses_what_was_acknowledged_since_the_last_checkpoint(volume: Path) -> None:
+async def test_a_crash_loses_the_writes_since_the_last_checkpoint(volume: Path) -> None:
     store = Checkpoint(volume, every=NEVER)
     await store.open()
     session = SessionState.new("u1")
@@ -56,7 +56,7 @@ async def test_a_crash_loses_what_was_acknowledged_since_the_last_checkpoint(vol
     await store.close()
 
 
-async def test_checkpoints_are_written_by_themselves_and_only_where_something_changed(volume: Path) -> None:
+async def test_checkpoints_are_written_on_their_own_and_only_after_changes(volume: Path) -> None:
     store = Checkpoint(volume, every=0.01)
     await store.open()
     handle = await store.create(SessionState.new("u1"))
@@ -72,7 +72,7 @@ async def test_checkpoints_are_written_by_themselves_and_only_where_something_ch
     assert files(volume) == there
 
 
-async def test_of_a_torn_checkpoint_the_one_before_is_taken_and_it_is_said(
+async def test_in_place_of_a_torn_checkpoint_the_one_before_is_restored_and_that_is_logged(
     volume: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     store = Checkpoint(volume, every=NEVER)
@@ -94,7 +94,7 @@ async def test_of_a_torn_checkpoint_the_one_before_is_taken_and_it_is_said(
     assert max(files(volume)) > newest and len(files(volume)) == 2
 
 
-async def test_a_session_does_not_live_longer_for_a_restart(volume: Path) -> None:
+async def test_a_restart_does_not_prolong_a_session(volume: Path) -> None:
     for make in (Checkpoint, EventLog):
         own = volume / make.__name__
         own.mkdir()
@@ -125,7 +125,7 @@ async def test_a_crash_loses_no_acknowledged_event(volume: Path, fsync: str) -> 
     await store.close()
 
 
-async def test_a_torn_tail_costs_the_last_event_alone(volume: Path) -> None:
+async def test_a_torn_tail_loses_only_the_last_event(volume: Path) -> None:
     store = EventLog(volume)
     await store.open()
     session = SessionState.new("u1").with_write("0", OPS[0], {"tea": 1})
@@ -141,7 +141,7 @@ async def test_a_torn_tail_costs_the_last_event_alone(volume: Path) -> None:
     await after.close()
 
 
-def test_an_event_says_what_is_other_and_leads_from_one_state_to_the_next() -> None:
+def test_an_event_has_the_changes_between_two_states() -> None:
     before = SessionState.new("u1").with_write("0", OPS[0], {"tea": 1, "rusks": 2, "honey": 1})
     after = before.with_write("7", OPS[1], {"tea": 3, "honey": 1}).with_recent(OPS[1])
     event = make_event(before, after)
@@ -150,7 +150,7 @@ def test_an_event_says_what_is_other_and_leads_from_one_state_to_the_next() -> N
     assert apply_event(None, make_event(None, before)) == before
 
 
-async def test_ballast_is_there_from_the_first_start_on_and_is_nobodys(volume: Path) -> None:
+async def test_ballast_is_added_at_the_first_start_only(volume: Path) -> None:
     for make in (Checkpoint, EventLog):
         own = volume / make.__name__
         own.mkdir()
@@ -163,9 +163,9 @@ async def test_ballast_is_there_from_the_first_start_on_and_is_nobodys(volume: P
 
 
 @pytest.mark.parametrize("state", [checkpoint, eventlog])
-def test_without_a_volume_it_is_refused(state: object, volume: Path) -> None:
+def test_a_missing_volume_or_a_wrong_ballast_is_refused(state: object, volume: Path) -> None:
     with pytest.raises(SettingsError, match="needs --volume DIR"):
         state.create_store(Settings("r0", "b0"))  # type: ignore[attr-defined]  # a module of targets.state
     options = Options({"ballast": "x"})
-    with pytest.raises(SettingsError, match="no whole number"):
+    with pytest.raises(SettingsError, match="not a whole number"):
         state.create_store(Settings("r0", "b0", options=options, volume=volume))  # type: ignore[attr-defined]  # as above

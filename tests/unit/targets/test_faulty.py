@@ -65,7 +65,7 @@ def _whole(seen: Seen) -> bool:
 
 
 @pytest.mark.parametrize("owner", OWNERS)
-async def test_drop_lacks_one_write_for_good(owner: str) -> None:
+async def test_drop_loses_one_write_for_good(owner: str) -> None:
     seen = await _seen("drop", owner)
     at = _strike(seen)
     assert 3 <= at <= 8
@@ -76,7 +76,7 @@ async def test_drop_lacks_one_write_for_good(owner: str) -> None:
 
 
 @pytest.mark.parametrize("owner", OWNERS)
-async def test_duplicate_has_one_write_twice(owner: str) -> None:
+async def test_duplicate_applies_one_write_twice(owner: str) -> None:
     seen = await _seen("duplicate", owner)
     at = _strike(seen)
     assert 3 <= at <= 8
@@ -97,7 +97,7 @@ async def test_stale_is_one_read_from_before_the_last_write(owner: str) -> None:
 
 
 @pytest.mark.parametrize("owner", OWNERS)
-async def test_leak_is_one_read_of_somebody_else(owner: str) -> None:
+async def test_leak_is_one_read_of_another_owners_session(owner: str) -> None:
     seen = await _seen("leak", owner)
     at = _strike(seen)
     assert 3 <= at <= 8
@@ -106,7 +106,7 @@ async def test_leak_is_one_read_of_somebody_else(owner: str) -> None:
 
 
 @pytest.mark.parametrize("owner", OWNERS)
-async def test_rollback_lacks_several_writes_for_good_but_not_all(owner: str) -> None:
+async def test_rollback_loses_several_writes_for_good_but_not_all(owner: str) -> None:
     seen = await _seen("rollback", owner)
     at = _strike(seen)
     assert 3 <= at <= 8
@@ -118,7 +118,7 @@ async def test_rollback_lacks_several_writes_for_good_but_not_all(owner: str) ->
 
 
 @pytest.mark.parametrize("owner", OWNERS)
-async def test_lose_starts_anew(owner: str) -> None:
+async def test_lose_starts_a_new_session(owner: str) -> None:
     seen = await _seen("lose", owner)
     at = _strike(seen)
     assert 3 <= at <= 8
@@ -147,7 +147,7 @@ async def test_without_bugs_nothing_is_wrong() -> None:
         await client.http.close()
 
 
-async def test_a_bug_that_had_no_time_has_not_struck() -> None:
+async def test_a_bug_does_not_strike_before_its_write() -> None:
     async with served(cart, Faulty(Memory(), Bugs({"drop": 1.0}))) as server:
         client = Client(server)
         await client.post("/cart/add", {"item": "tea"})
@@ -155,7 +155,7 @@ async def test_a_bug_that_had_no_time_has_not_struck() -> None:
         await client.http.close()
 
 
-async def test_a_leak_waits_for_somebody_to_leak() -> None:
+async def test_a_leak_waits_for_another_session() -> None:
     async with served(cart, Faulty(Memory(), Bugs({"leak": 1.0}))) as server:
         client = Client(server, "u1")
         for _ in range(8):
@@ -169,7 +169,7 @@ async def test_a_leak_waits_for_somebody_to_leak() -> None:
         await other.http.close()
 
 
-async def test_a_stale_read_is_never_what_a_write_starts_from() -> None:
+async def test_a_write_never_starts_from_a_stale_read() -> None:
     async with served(cart, Faulty(Memory(), Bugs({"stale": 1.0}))) as server:
         client = Client(server)
         for n in range(1, WRITES + 1):

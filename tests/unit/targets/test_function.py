@@ -1,4 +1,4 @@
-"""The cart as a function: a process a call, real ones."""
+"""The cart as a function: real processes that answer one call at a time."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -68,13 +68,13 @@ def test_a_state_that_would_be_lost_with_the_process_is_refused_with_the_reason(
         function.create_routes(AppContext(NullStore(), Journal(None, settings), settings))
 
 
-def test_a_state_in_a_store_will_do() -> None:
+def test_a_state_in_a_store_is_accepted() -> None:
     settings = replace(SETTINGS, state="redis", store="redis://127.0.0.1:1/0")
     assert "/cart" in function.create_routes(AppContext(NullStore(), Journal(None, settings), settings))
 
 
 @pytest.mark.parametrize("warm", ["-1", "x", "33"])
-def test_a_pool_of_no_size_is_refused(warm: str) -> None:
+def test_a_wrong_pool_size_is_refused(warm: str) -> None:
     settings = replace(SETTINGS, state="token", options=Options({"warm": warm}))
     with pytest.raises(SettingsError, match="from 0 to 32"):
         function.create_routes(

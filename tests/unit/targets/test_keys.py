@@ -1,4 +1,4 @@
-"""The admin page of the keys: it tells ids, never a key."""
+"""The admin page of the keys: it shows ids, never a key."""
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -22,7 +22,7 @@ async def client() -> AsyncIterator[Client]:
         yield client
 
 
-async def test_a_rotation_with_overlap_keeps_the_session_and_without_it_sends_to_the_login(client: Client) -> None:
+async def test_a_rotation_with_overlap_keeps_the_session_and_one_without_it_is_answered_401(client: Client) -> None:
     birth = (await client.get("/cart")).session["birth"]
     overlapping = await client.put("/keys", {"signing": 2, "accepted": [1, 2]})
     assert (overlapping.body["signing"], overlapping.body["accepted"]) == (2, [1, 2])
@@ -33,11 +33,11 @@ async def test_a_rotation_with_overlap_keeps_the_session_and_without_it_sends_to
     assert (await client.get("/cart")).session["birth"] == birth
 
 
-async def test_the_page_tells_ids_and_no_key(client: Client) -> None:
-    told = await client.get("/keys")
+async def test_the_page_shows_ids_and_no_key(client: Client) -> None:
+    reply = await client.get("/keys")
     keys = Keyring("s")
-    assert told.body == {"signing": 1, "accepted": [1], "ids": {"1": keys.signing.id}}
-    assert keys.signing.secret.hex() not in str(told.body)
+    assert reply.body == {"signing": 1, "accepted": [1], "ids": {"1": keys.signing.id}}
+    assert keys.signing.secret.hex() not in str(reply.body)
     assert keys.signing.secret.hex() not in repr(keys.signing)
 
 
@@ -53,7 +53,7 @@ def _store(**options: str) -> Token:
     return token.create_store(replace(SETTINGS, secret="s", options=Options(options)))
 
 
-async def test_a_service_can_begin_with_later_keys() -> None:
+async def test_a_service_can_start_with_later_keys() -> None:
     session = SessionState.new("u1")
     old, new = _store(), _store(signing="2", accepted="1,2")
     assert await new.read(await old.create(session)) == session

@@ -1,4 +1,4 @@
-"""Logins by every scheme: what each check knows, and what a logout does to it."""
+"""Logins by every scheme: the check of each, and the effect of a logout."""
 
 import asyncio
 import socket
@@ -71,8 +71,8 @@ async def test_only_a_jwt_outlives_its_logout(scheme: str, lives_on: bool) -> No
         stolen = (await client.post("/login")).body["access_token"]
         await client.post("/logout")
         assert (await client.get("/me", Authorization=f"Bearer {stolen}")).status == (200 if lives_on else 401)
-        told = await client.post("/introspect", urlencode({"token": stolen}).encode())
-        assert told.body["active"] is lives_on
+        reply = await client.post("/introspect", urlencode({"token": stolen}).encode())
+        assert reply.body["active"] is lives_on
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
@@ -83,22 +83,22 @@ async def test_a_login_expires(scheme: str) -> None:
             pass  # asked again until it has: the deadline is above
 
 
-async def test_what_is_introspected_is_told_as_rfc_7662_says() -> None:
+async def test_introspection_answers_as_rfc_7662_requires() -> None:
     async with _visited("opaque") as client:
         made = await client.post("/login")
-        told = await client.post("/introspect", urlencode({"token": made.body["access_token"]}).encode())
-        assert told.body == {"active": True, "sub": "u17", "token_type": "Bearer", "session": made.session}
+        reply = await client.post("/introspect", urlencode({"token": made.body["access_token"]}).encode())
+        assert reply.body == {"active": True, "sub": "u17", "token_type": "Bearer", "session": made.session}
         assert (await client.post("/introspect", b"token=unknown")).body == {"active": False}
         assert (await client.post("/introspect", b"")).status == 400
 
 
-async def test_a_check_by_introspection_does_not_wait_for_the_slot_that_it_holds() -> None:
+async def test_a_check_by_introspection_does_not_wait_for_the_slot_that_its_request_holds() -> None:
     async with _visited("opaque", slots=Slots(0.001, 1)) as client:
         await client.post("/login")
         assert (await client.get("/me")).status == 200
 
 
-async def test_an_authorisation_server_that_is_away_makes_the_check_unavailable() -> None:
+async def test_without_the_authorisation_server_the_check_is_unavailable() -> None:
     with socket.create_server(("127.0.0.1", 0)) as deaf:
         nobody = f"127.0.0.1:{deaf.getsockname()[1]}"
     async with _visited("opaque", auth=nobody) as client:
@@ -108,17 +108,17 @@ async def test_an_authorisation_server_that_is_away_makes_the_check_unavailable(
 
 
 @pytest.mark.parametrize(
-    ("state", "options", "told"),
+    ("state", "options", "reply"),
     [
         ("memory", {"scheme": "jwt"}, "give it --state token"),
         ("token", {"scheme": "opaque"}, "another state than token"),
         ("token", {"scheme": "session"}, "another state than token"),
         ("memory", {"scheme": "kerberos"}, "not known"),
-        ("memory", {"scheme": "opaque"}, "--peers does not say"),
-        ("memory", {"scheme": "opaque", "auth": "r9"}, "asks the replica r9"),
+        ("memory", {"scheme": "opaque"}, "--peers has only"),
+        ("memory", {"scheme": "opaque", "auth": "r9"}, "needs the address of the replica r9"),
     ],
 )
-def test_what_makes_no_sense_is_refused_with_a_reason(state: str, options: dict[str, str], told: str) -> None:
+def test_a_scheme_that_cannot_work_is_refused_with_a_reason(state: str, options: dict[str, str], reply: str) -> None:
     settings = replace(SETTINGS, state=state, options=Options(options))
-    with pytest.raises(SettingsError, match=told):
+    with pytest.raises(SettingsError, match=reply):
         login.create_routes(AppContext(_store("jwt" if state == "token" else ""), Journal(None, settings), settings))

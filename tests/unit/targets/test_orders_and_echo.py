@@ -14,7 +14,7 @@ OP = "00c0ffee00c0ffee"
 
 
 @pytest.mark.parametrize("product", [7, "tea"])
-async def test_an_order_can_be_judged_from_its_request(tmp_path: Path, product: int | str) -> None:
+async def test_an_order_can_be_checked_from_its_request(tmp_path: Path, product: int | str) -> None:
     journal = Journal(tmp_path / "journal", SETTINGS)
     async with visited(orders, NullStore(), journal=journal) as client:
         asked = {"user_id": "u1", "product_id": product, "quantity": 3}
@@ -40,7 +40,7 @@ async def test_an_order_placed_twice_is_journalled_twice(tmp_path: Path) -> None
     "wrong",
     [{"user_id": None}, {"user_id": ""}, {"user_id": True}, {"product_id": [1]}, {"quantity": 0}, {"quantity": "2"}],
 )
-async def test_a_bad_order_is_refused_and_not_journalled(tmp_path: Path, wrong: dict[str, object]) -> None:
+async def test_a_wrong_order_is_refused_and_not_journalled(tmp_path: Path, wrong: dict[str, object]) -> None:
     journal = Journal(tmp_path / "journal", SETTINGS)
     async with visited(orders, NullStore(), journal=journal) as client:
         reply = await client.post("/order", {"user_id": 1, "product_id": 2, "quantity": 3} | wrong)

@@ -11,7 +11,7 @@ from targets.http.errors import UnavailableError
 from targets.storage.records import FSYNC, Log, frame, read_intact, write_file
 
 
-async def logged(path: Path, *texts: str, fsync: str = "always") -> list[str]:
+async def append(path: Path, *texts: str, fsync: str = "always") -> list[str]:
     """What was in the log, to which the texts are appended."""
     log = Log(path, fsync)
     before = list(log.replay())
@@ -22,33 +22,33 @@ async def logged(path: Path, *texts: str, fsync: str = "always") -> list[str]:
 
 
 @pytest.mark.parametrize("fsync", FSYNC)
-async def test_what_was_appended_is_replayed_in_its_order(tmp_path: Path, fsync: str) -> None:
-    assert await logged(tmp_path / "log", "one", "zwölf", fsync=fsync) == []
-    assert await logged(tmp_path / "log", "three", fsync=fsync) == ["one", "zwölf"]
-    assert await logged(tmp_path / "log") == ["one", "zwölf", "three"]
+async def test_appended_records_are_replayed_in_order(tmp_path: Path, fsync: str) -> None:
+    assert await append(tmp_path / "log", "one", "zwölf", fsync=fsync) == []
+    assert await append(tmp_path / "log", "three", fsync=fsync) == ["one", "zwölf"]
+    assert await append(tmp_path / "log") == ["one", "zwölf", "three"]
 
 
 @pytest.mark.parametrize("cut", range(1, len(frame("two")) + 1))
-async def test_a_torn_tail_is_cut_off_and_said_and_what_follows_is_whole(
+async def test_a_torn_tail_is_cut_off_and_logged_and_later_records_are_intact(
     tmp_path: Path, cut: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = tmp_path / "log"
-    await logged(path, "one", "two")
+    await append(path, "one", "two")
     os.truncate(path, path.stat().st_size - cut)
     with caplog.at_level(logging.WARNING):
-        assert await logged(path, "three") == ["one"]
+        assert await append(path, "three") == ["one"]
     assert ("torn tail" in caplog.text) is (cut < len(frame("two")))
-    assert await logged(path) == ["one", "three"]
+    assert await append(path) == ["one", "three"]
 
 
-async def test_nothing_after_a_record_that_was_changed_is_believed(tmp_path: Path) -> None:
+async def test_nothing_after_a_corrupt_record_is_replayed(tmp_path: Path) -> None:
     path = tmp_path / "log"
-    await logged(path, "one", "two", "three")
+    await append(path, "one", "two", "three")
     path.write_bytes(path.read_bytes().replace(b"two", b"tow"))
-    assert await logged(path) == ["one"]
+    assert await append(path) == ["one"]
 
 
-async def test_many_at_once_share_an_fsync(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_concurrent_appends_share_an_fsync(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     log, synced, fsync = Log(tmp_path / "log"), list[int](), os.fsync
     list(log.replay())
 
@@ -61,7 +61,7 @@ async def test_many_at_once_share_an_fsync(tmp_path: Path, monkeypatch: pytest.M
     assert 1 <= len(synced) <= 3
     monkeypatch.undo()
     await log.close()
-    assert len(await logged(tmp_path / "log")) == 50
+    assert len(await append(tmp_path / "log")) == 50
 
 
 async def test_an_append_returns_only_when_the_disk_has_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -83,7 +83,7 @@ async def test_an_append_returns_only_when_the_disk_has_it(tmp_path: Path, monke
     await log.close()
 
 
-async def test_a_full_disk_is_unavailable_and_leaves_no_half_record(
+async def test_a_full_disk_is_unavailable_and_leaves_no_partial_record(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     log, write = Log(tmp_path / "log"), os.write
@@ -95,7 +95,7 @@ async def test_a_full_disk_is_unavailable_and_leaves_no_half_record(
     monkeypatch.undo()
     await log.append("three")
     await log.close()
-    assert await logged(tmp_path / "log") == ["one", "three"]
+    assert await append(tmp_path / "log") == ["one", "three"]
 
 
 async def test_a_disk_that_fails_its_fsync_is_unavailable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -112,12 +112,12 @@ async def test_a_disk_that_fails_its_fsync_is_unavailable(tmp_path: Path, monkey
     await log.close()
 
 
-async def test_a_log_that_cannot_be_kept_is_refused(tmp_path: Path) -> None:
+async def test_a_log_that_cannot_be_opened_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="cannot keep the log"):
-        await logged(tmp_path / "gone" / "log")
+        await append(tmp_path / "gone" / "log")
 
 
-def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
+def test_a_file_is_written_completely_or_not_at_all(tmp_path: Path) -> None:
     path = tmp_path / "file"
     write_file(path, ["one", "two"])
     assert [text for text, _ in read_intact(path)] == ["one", "two"]

@@ -1,4 +1,4 @@
-"""Sessions in memory with a copy at another replica: who has them when one is killed, paused or comes back empty."""
+"""Sessions in memory with a copy in another replica: who has them when one is killed, paused or restarts empty."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -22,7 +22,7 @@ OPS = [f"{n:016x}" for n in range(1, 9)]
 
 @asynccontextmanager
 async def three(ack: str = "peer") -> AsyncIterator[tuple[list[Replicated], list[Nearby]]]:
-    """Three replicas in a ring, and each as the others know it."""
+    """Three replicas in a ring, and each as the others reach it."""
     stores = [Replicated([], ack=ack) for _ in range(3)]
     known = [Nearby(store) for store in stores]
     for own, store in enumerate(stores):
@@ -47,7 +47,7 @@ async def test_any_survivor_answers_for_a_killed_replica(survivor: int) -> None:
         assert await stores[3 - survivor].read(handle) == session
 
 
-async def test_one_that_comes_back_empty_gets_its_own_back() -> None:
+async def test_a_replica_that_restarts_empty_gets_its_sessions_back() -> None:
     async with three() as (stores, known):
         session = SessionState.new("u1")
         handle = await stores[0].create(session)
@@ -64,7 +64,7 @@ async def test_one_that_comes_back_empty_gets_its_own_back() -> None:
         await empty.close()
 
 
-async def test_whoever_woke_up_late_does_not_undo_what_was_acknowledged_meanwhile() -> None:
+async def test_a_replica_that_was_paused_does_not_undo_writes_acknowledged_meanwhile() -> None:
     async with three() as (stores, known):
         session = SessionState.new("u1")
         handle = await stores[1].create(session)
@@ -78,7 +78,7 @@ async def test_whoever_woke_up_late_does_not_undo_what_was_acknowledged_meanwhil
         assert await stores[1].read(handle) == meanwhile
 
 
-async def test_where_the_next_one_dies_all_is_copied_anew() -> None:
+async def test_when_the_next_replica_dies_all_sessions_are_copied_again() -> None:
     async with three() as (stores, known):
         idle = SessionState.new("idle")
         handle = await stores[0].create(idle)
@@ -88,7 +88,7 @@ async def test_where_the_next_one_dies_all_is_copied_anew() -> None:
         assert await stores[2].read(handle) == idle
 
 
-async def test_alone_a_write_that_waits_for_a_peer_is_refused_and_one_that_does_not_is_kept() -> None:
+async def test_without_peers_a_write_that_waits_for_one_is_refused_and_one_that_does_not_is_kept() -> None:
     async with three() as (stores, known):
         for other in known[1:]:
             other.away = True
@@ -101,7 +101,7 @@ async def test_alone_a_write_that_waits_for_a_peer_is_refused_and_one_that_does_
         assert await stores[0].read(await stores[0].create(session)) == session
 
 
-async def test_with_ack_self_the_copy_follows_by_itself_and_at_the_latest_with_an_orderly_stop() -> None:
+async def test_with_ack_self_the_copy_follows_at_the_latest_with_an_orderly_stop() -> None:
     async with three(ack="self") as (stores, known):
         session = SessionState.new("u1")
         handle = await stores[0].create(session)
@@ -120,7 +120,7 @@ async def reached(store: Replicated) -> AsyncIterator[str]:
         yield f"{server.host}:{server.port}"
 
 
-async def test_over_http_copies_arrive_and_a_peer_is_given_them() -> None:
+async def test_copies_are_sent_and_fetched_over_http() -> None:
     key = peer_key("s")
     async with reached(Replicated([], key=key)) as address:
         near = Replicated([HttpPeer(address, key)])
@@ -136,7 +136,7 @@ async def test_over_http_copies_arrive_and_a_peer_is_given_them() -> None:
         await peer.close()
 
 
-async def test_many_copies_go_in_several_requests() -> None:
+async def test_many_copies_are_sent_in_several_requests() -> None:
     key = peer_key("s")
     async with reached(Replicated([], key=key)) as address:
         peer = HttpPeer(address, key)
@@ -146,7 +146,7 @@ async def test_many_copies_go_in_several_requests() -> None:
         await peer.close()
 
 
-async def test_a_stranger_is_given_nothing_and_one_that_is_gone_gives_nothing() -> None:
+async def test_a_stranger_receives_nothing_and_a_dead_peer_is_unavailable() -> None:
     async with reached(Replicated([], key=peer_key("s"))) as address:
         stranger = HttpPeer(address, peer_key("other"))
         with pytest.raises(UnavailableError):
@@ -158,7 +158,7 @@ async def test_a_stranger_is_given_nothing_and_one_that_is_gone_gives_nothing() 
     await late.close()
 
 
-def test_the_next_replica_is_the_first_to_be_copied_to_and_without_any_it_is_refused() -> None:
+def test_a_missing_peer_or_an_unknown_ack_is_refused() -> None:
     with pytest.raises(SettingsError, match="needs --peers"):
         replicated.create_store(Settings("r0", "b0", peers={"r0": "127.0.0.1:1"}))
     with pytest.raises(SettingsError, match="ack=both"):

@@ -1,4 +1,4 @@
-"""The coordinator over one volume and one journal, killed at every step: what the outside world has seen in the end."""
+"""The coordinator over one volume and one journal, killed at every step: the effects in the end."""
 
 import asyncio
 import contextlib
@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from targets.apps import AppContext, saga
-from targets.apps.saga import BEGIN, END, RECORD, STEPS, UNDOES, Coordinator, SagaLog, SagaOrder
+from targets.apps.saga import BEGIN, COMPENSATIONS, END, RECORD, STEPS, Coordinator, SagaLog, SagaOrder
 from targets.common.session import SessionState
 from targets.common.settings import Options, Settings, SettingsError
 from targets.http.errors import UnavailableError
@@ -82,7 +82,7 @@ def world(tmp_path: Path) -> World:
         ("ship", UNDONE, "undone"),
     ],
 )
-async def test_an_order_is_shipped_or_all_of_it_is_undone(
+async def test_an_order_is_shipped_or_undone_completely(
     world: World, refused: str, effects: Counter[str], item: str
 ) -> None:
     async with visited(saga, Memory(), **world.service()) as client:
@@ -92,7 +92,7 @@ async def test_an_order_is_shipped_or_all_of_it_is_undone(
     assert world.seen(OPS[0]) == effects
 
 
-async def test_an_order_asked_for_twice_is_taken_once(world: World) -> None:
+async def test_a_repeated_order_is_processed_once(world: World) -> None:
     world.options = {"step_time": "20ms"}
     async with visited(saga, Memory(), **world.service()) as client:
         await client.post("/order", {"item": "tea"}, op=OPS[0])
@@ -109,7 +109,7 @@ async def coordinating(
     settings = Settings("r0", world.boot(), volume=world.volume)
     context = AppContext(store, Journal(world.path / "journal", settings), settings)
     coordinator = Coordinator(context, SagaLog(world.volume if log else None, "always", die_at))
-    async with open_app(store, [coordinator.working]):
+    async with open_app(store, [coordinator.running]):
         yield coordinator
 
 
@@ -126,24 +126,24 @@ def order(op: str, handle: str = "", refused: str = "") -> SagaOrder:
 
 
 def whole(seen: Counter[str]) -> bool:
-    """Whether an order was shipped and paid, or all of it was undone, each action once."""
+    """Whether an order was shipped and paid, or all of it was undone, each step once."""
     shipped = seen == SHIPPED
     undone = not seen["ship"] and seen["pay"] == seen["refund"] and seen["reserve"] == seen["release"]
     return max(seen.values(), default=0) <= 1 and (shipped or undone)
 
 
 @pytest.mark.parametrize("refused", ["", "ship"])
-@pytest.mark.parametrize("step", [BEGIN, *STEPS, *UNDOES.values(), RECORD, END])
+@pytest.mark.parametrize("step", [BEGIN, *STEPS, *COMPENSATIONS.values(), RECORD, END])
 async def test_a_coordinator_killed_at_any_step_leaves_nothing_half_done(
     world: World, step: str, refused: str, dying: None
 ) -> None:
-    reached = {"": {*UNDOES.values()}, "ship": {"ship"}}
+    reached = {"": {*COMPENSATIONS.values()}, "ship": {"ship"}}
     killed = contextlib.nullcontext() if step in reached[refused] else pytest.raises(KilledError)
     async with coordinating(world, world.store()) as coordinator:
-        handle = (await coordinator.take(order(OPS[0]))).handle
+        handle = (await coordinator.process(order(OPS[0]))).handle
     with killed:
         async with coordinating(world, world.store(), die_at=step) as coordinator:
-            await coordinator.take(order(OPS[1], handle, refused))
+            await coordinator.process(order(OPS[1], handle, refused))
     store = world.store()
     async with coordinating(world, store, die_at=step):
         kept = await store.read(handle)
@@ -154,12 +154,12 @@ async def test_a_coordinator_killed_at_any_step_leaves_nothing_half_done(
 
 
 @pytest.mark.parametrize("step", ["pay", RECORD])
-async def test_what_was_paid_is_shipped_even_where_its_client_never_got_a_session(
+async def test_a_paid_order_is_shipped_even_if_its_client_never_received_a_session(
     world: World, step: str, dying: None
 ) -> None:
     with pytest.raises(KilledError):
         async with coordinating(world, world.store(), die_at=step) as coordinator:
-            await coordinator.take(order(OPS[0]))
+            await coordinator.process(order(OPS[0]))
     for _ in range(2):
         async with coordinating(world, world.store()):
             assert world.seen(OPS[0]) == SHIPPED
@@ -168,13 +168,13 @@ async def test_what_was_paid_is_shipped_even_where_its_client_never_got_a_sessio
 async def test_without_a_log_a_killed_coordinator_leaves_sagas_half_done(world: World, dying: None) -> None:
     with pytest.raises(KilledError):
         async with coordinating(world, Memory(), die_at="pay") as coordinator:
-            await coordinator.take(order(OPS[0]))
+            await coordinator.process(order(OPS[0]))
     async with coordinating(world, Memory(), log=False):
         pass
     assert not whole(world.seen(OPS[0]))
 
 
-async def test_an_order_whose_place_is_away_is_brought_to_its_end_later(world: World) -> None:
+async def test_an_order_is_finished_later_if_its_store_is_unavailable(world: World) -> None:
     class Away(Memory):
         away = False
 
@@ -185,18 +185,18 @@ async def test_an_order_whose_place_is_away_is_brought_to_its_end_later(world: W
 
     store = Away()
     async with coordinating(world, store) as coordinator:
-        handle = (await coordinator.take(order(OPS[0]))).handle
+        handle = (await coordinator.process(order(OPS[0]))).handle
         store.away = True
         for _ in range(2):
             with pytest.raises(UnavailableError):
-                await coordinator.take(order(OPS[1], handle))
+                await coordinator.process(order(OPS[1], handle))
         store.away = False
         give_up = time.monotonic() + 20
         kept = None
         while kept is None:  # the write comes before the order's end
             assert time.monotonic() < give_up
             with contextlib.suppress(UnavailableError):
-                kept = await coordinator.take(order(OPS[1], handle))
+                kept = await coordinator.process(order(OPS[1], handle))
             await asyncio.sleep(0.02)
         assert kept.applied is False
     assert world.seen(OPS[1]) == SHIPPED
@@ -208,7 +208,7 @@ async def counted(store: SessionStore, handle: str) -> int:
     return session.version if session else 0
 
 
-def test_a_saga_goes_with_no_token_and_a_durable_log_with_no_missing_volume(world: World) -> None:
+def test_a_saga_refuses_the_token_state_and_a_durable_log_needs_a_volume(world: World) -> None:
     with pytest.raises(SettingsError, match="does not go with the state token"):
         catalog.select("saga", "token", Options())
     settings = Settings("r0", "b0")

@@ -14,7 +14,7 @@ from targets.state.none import NullStore
 from tests.support.served_target import SETTINGS, Client, served, visited
 
 
-async def test_every_reply_says_who_answered() -> None:
+async def test_every_reply_names_its_replica() -> None:
     async with visited(cart, Memory()) as client:
         replies = [
             await client.get("/healthz"),
@@ -28,18 +28,18 @@ async def test_every_reply_says_who_answered() -> None:
         assert {(reply.headers["X-Replica"], reply.headers["X-Boot"]) for reply in replies} == {("r7", "b00")}
 
 
-async def test_health_tells_the_nonce() -> None:
+async def test_health_returns_the_nonce() -> None:
     async with visited(echo, NullStore()) as client:
         reply = await client.get("/healthz")
         assert reply.body == {"status": "ok", "nonce": "mine", "replica": "r7", "boot": "b00", "opened_s": 0.0}
 
 
-async def test_a_query_is_no_part_of_the_path() -> None:
+async def test_the_path_ends_before_the_query() -> None:
     async with visited(echo, NullStore()) as client:
         assert (await client.get("/?a=1")).status == 200
 
 
-async def test_while_stopping_health_is_503_and_connections_end() -> None:
+async def test_while_the_service_stops_health_is_503_and_connections_end() -> None:
     service = Service(SETTINGS, echo.create_routes(AppContext(NullStore(), None, SETTINGS)), NullStore())  # type: ignore[arg-type]  # echo has no effects
     service.drain()
     request = SimpleNamespace(method="GET", raw_path="/healthz", headers={})
@@ -49,7 +49,7 @@ async def test_while_stopping_health_is_503_and_connections_end() -> None:
 
 
 class Gate:
-    """An app that counts how many requests are inside, and holds them until told."""
+    """An app that counts how many requests are inside, and holds them until the gate opens."""
 
     OPTIONS: tuple[str, ...] = ()
     KEEPS_SESSIONS = False
@@ -71,7 +71,7 @@ class Gate:
         return {"/": {"GET": self.enter}}
 
 
-async def test_no_more_requests_than_slots_are_inside_and_health_is_not_kept_waiting() -> None:
+async def test_no_more_requests_than_slots_run_at_once_and_health_does_not_wait() -> None:
     gate = Gate()
     async with served(gate, NullStore(), slots=Slots(0.001, 2)) as server:
         client = Client(server)
@@ -85,7 +85,7 @@ async def test_no_more_requests_than_slots_are_inside_and_health_is_not_kept_wai
         await client.http.close()
 
 
-async def _spent(slots: Slots, requests: int) -> float:
+async def _time_to_run(slots: Slots, requests: int) -> float:
     async def nothing() -> None:
         return None
 
@@ -96,16 +96,16 @@ async def _spent(slots: Slots, requests: int) -> float:
 
 
 async def test_twice_the_slots_take_half_the_time() -> None:
-    one, two = await _spent(Slots(0.005, 1), 40), await _spent(Slots(0.005, 2), 40)
+    one, two = await _time_to_run(Slots(0.005, 1), 40), await _time_to_run(Slots(0.005, 2), 40)
     assert 1.7 < one / two < 2.3
 
 
 async def test_late_timers_do_not_add_up() -> None:
     # the loop rounds 2.5 ms up to 3, so 160 timers in a row would take 1.2 times as long
-    assert 1.0 <= await _spent(Slots(0.0025, 1), 160) / (160 * 0.0025) < 1.1
+    assert 1.0 <= await _time_to_run(Slots(0.0025, 1), 160) / (160 * 0.0025) < 1.1
 
 
-async def test_a_slot_is_given_back_by_a_request_that_fails() -> None:
+async def test_a_request_that_fails_frees_its_slot() -> None:
     slots = Slots(0.001, 1)
 
     async def fails() -> None:
@@ -119,7 +119,7 @@ async def test_a_slot_is_given_back_by_a_request_that_fails() -> None:
         raise AssertionError("the failure did not come through")
 
 
-async def test_an_apps_own_work_begins_once_its_place_is_open_and_ends_before_it_is_closed() -> None:
+async def test_background_work_begins_once_the_store_is_open_and_ends_before_it_is_closed() -> None:
     told: list[str] = []
 
     class Store(NullStore):

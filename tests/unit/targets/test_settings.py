@@ -12,12 +12,12 @@ from targets.server import catalog
 
 
 @pytest.mark.parametrize(("text", "length"), [("20ms", 0.02), ("1m30s", 90), ("0.5", 0.5), ("2h", 7200), ("0s", 0)])
-def test_durations(text: str, length: float) -> None:
+def test_a_duration_is_read_in_seconds(text: str, length: float) -> None:
     assert seconds(text) == length
 
 
 @pytest.mark.parametrize("text", ["", "20", "ms", "20 ms", "-1s", "1d"][2:])
-def test_what_is_no_duration(text: str) -> None:
+def test_a_text_that_is_not_a_duration_is_refused(text: str) -> None:
     with pytest.raises(SettingsError, match="not a duration"):
         seconds(text)
 
@@ -43,7 +43,7 @@ def test_every_app_takes_every_state_or_refuses_it_with_a_reason(app_name: str, 
 
 
 @pytest.mark.parametrize(
-    ("flags", "told"),
+    ("flags", "message"),
     [
         (["--app", "carts", "--state", "memory"], "no app 'carts': there is cart, "),
         (["--app", "cart", "--state", "disk"], "no state 'disk': there is checkpoint, "),
@@ -51,7 +51,7 @@ def test_every_app_takes_every_state_or_refuses_it_with_a_reason(app_name: str, 
         (["--app", "orders", "--state", "memory"], "keeps no sessions"),
         (["--app", "cart", "--state", "token"], "--secret"),
         (["--app", "cart", "--state", "redis"], "--store"),
-        (["--app", "cart", "--state", "redis", "--store", "http://x"], "no URL"),
+        (["--app", "cart", "--state", "redis", "--store", "http://x"], "not the URL of a Redis server"),
         (["--app", "cart", "--state", "memcached", "--store", "memcached://nowhere"], "memcached://host:port"),
         (["--app", "cart", "--state", "postgres", "--store", "redis://127.0.0.1:6379/0"], "postgresql://"),
         (["--app", "cart", "--state", "redis_sentinel", "--store", "sentinel://127.0.0.1:26379"], "sentinel://"),
@@ -68,14 +68,14 @@ def test_every_app_takes_every_state_or_refuses_it_with_a_reason(app_name: str, 
         (["--app", "cart", "--state", "faulty", "--option", "bugs=drop:0.9,lose:0.2"], "add up to 1"),
     ],
 )
-def test_what_cannot_be_is_told_in_one_line(
-    flags: Sequence[str], told: str, capsys: pytest.CaptureFixture[str]
+def test_a_wrong_setting_is_reported_in_one_line(
+    flags: Sequence[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(flags) == 2
     out, err = capsys.readouterr()
     assert out == ""
     assert err.startswith("error: ")
-    assert told in err
+    assert message in err
     assert err.count("\n") == 1
 
 
@@ -85,7 +85,7 @@ def test_a_peer_without_an_address_is_refused(address: str) -> None:
         Settings("r0", "b0", peers={"r0": "127.0.0.1:80", "r1": address})
 
 
-def test_a_volume_that_is_not_there_is_refused(tmp_path: Path) -> None:
+def test_a_missing_volume_is_refused(tmp_path: Path) -> None:
     assert Settings("r0", "b0", volume=tmp_path).volume == tmp_path
-    with pytest.raises(SettingsError, match="is no directory"):
+    with pytest.raises(SettingsError, match="is not a directory"):
         Settings("r0", "b0", volume=tmp_path / "gone")

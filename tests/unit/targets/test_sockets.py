@@ -1,4 +1,4 @@
-"""Chat and game over WebSockets, in this process: what is answered, who is told, and how it ends."""
+"""Chat and game over WebSockets, in this process: answers, receivers, and the end of a connection."""
 
 import asyncio
 import json
@@ -17,7 +17,7 @@ from targets.common.settings import Options, Settings, SettingsError
 from targets.http.errors import UnavailableError
 from targets.server import catalog
 from targets.server.capacity import Slots
-from targets.sessions.bus import LocalBus, RoomMessage, later
+from targets.sessions.bus import LocalBus, RoomMessage, is_later
 from targets.state import SessionStore
 from targets.state.memory import Memory
 from targets.storage.journal import Journal
@@ -43,21 +43,21 @@ class Player:
         await self.ws.close()
         await self.http.session.close()
 
-    async def say(self, **fields: object) -> None:
+    async def send(self, **fields: object) -> None:
         await self.ws.send_str(json.dumps(fields))
 
-    async def hear(self) -> Any:
+    async def receive(self) -> Any:
         message = await self.ws.receive(DEADLINE)
         assert message.type is WSMsgType.TEXT, message
         return json.loads(message.data)
 
     async def ask(self, **fields: object) -> Any:
-        """Say it, and what answers; what else comes before is passed over."""
-        await self.say(**fields)
+        """Send a message and return its answer; other messages that come before it are skipped."""
+        await self.send(**fields)
         while True:
-            told = await self.hear()
-            if told.get("op") == fields["op"]:
-                return told
+            message = await self.receive()
+            if message.get("op") == fields["op"]:
+                return message
 
     async def get(self, path: str) -> Any:
         async with self.http.get(path, headers={"X-User": self.owner, "X-Writer": self.owner[1:]}) as response:
@@ -69,13 +69,13 @@ async def players(
     app: ModuleType, count: int, path: str, store: SessionStore | None = None, **more: Any
 ) -> AsyncIterator[list[Player]]:
     async with served(app, store or Memory(), **more) as server:
-        everybody = [await Player(server, f"u{n}").join(path) for n in range(1, count + 1)]
-        yield everybody
-        for player in everybody:
+        members = [await Player(server, f"u{n}").join(path) for n in range(1, count + 1)]
+        yield members
+        for player in members:
             await player.leave()
 
 
-async def test_a_message_is_a_write_and_the_others_in_the_room_hear_it() -> None:
+async def test_a_message_is_a_write_and_the_others_in_the_room_receive_it() -> None:
     async with players(chat, 3, "/chat?room=7") as (one, two, three):
         answer = await one.ask(op=OPS[0], text="hello")
         assert answer["session"] == {
@@ -85,24 +85,24 @@ async def test_a_message_is_a_write_and_the_others_in_the_room_hear_it() -> None
             "last": OPS[0],
             "digest": f"{token(OPS[0]):016x}",
         }
-        told = {"room": "7", "from": "u1", "n": 1, "op": OPS[0], "text": "hello"}
-        assert [await two.hear(), await three.hear()] == [told, told]
+        message = {"room": "7", "from": "u1", "n": 1, "op": OPS[0], "text": "hello"}
+        assert [await two.receive(), await three.receive()] == [message, message]
         assert (await one.get("/chat"))["session"] == answer["session"], "the cookie came with the upgrade"
 
 
-async def test_nobody_hears_another_room_or_what_was_said_before_it_joined() -> None:
+async def test_a_member_receives_neither_messages_of_other_rooms_nor_earlier_ones() -> None:
     async with served(chat, Memory()) as server:
         here, there = await Player(server, "u1").join("/chat?room=1"), await Player(server, "u2").join("/chat?room=2")
         await here.ask(op=OPS[0], text="hello")
         late = await Player(server, "u3").join("/chat?room=1")
         await here.ask(op=OPS[1], text="again")
-        assert (await late.hear())["op"] == OPS[1]
+        assert (await late.receive())["op"] == OPS[1]
         await there.ask(op=OPS[2], text="mine")  # its answer is the first it hears
         for player in (here, there, late):
             await player.leave()
 
 
-async def test_the_upgrade_says_who_answered_and_keeps_a_session_that_there_is() -> None:
+async def test_the_upgrade_names_the_replica_and_keeps_an_existing_session() -> None:
     async with served(chat, Memory()) as server:
         player = await Player(server, "u1").join("/chat")
         headers = player.ws._response.headers
@@ -118,20 +118,20 @@ async def test_the_upgrade_says_who_answered_and_keeps_a_session_that_there_is()
 @pytest.mark.parametrize(
     "text", ['{"op": 1, "text": "hi"}', "[]", "no JSON", '{"op": "00000000000000ff"}', '{"op": "0", "text": "hi"}']
 )
-async def test_what_is_no_message_is_answered_and_breaks_nothing(text: str) -> None:
+async def test_a_malformed_message_is_answered_and_breaks_nothing(text: str) -> None:
     async with players(chat, 1, "/chat") as (one,):
         await one.ws.send_str(text)
-        assert (await one.hear())["status"] == 400
+        assert (await one.receive())["status"] == 400
         assert "status" not in await one.ask(op=OPS[0], text="hello")
 
 
-async def test_bytes_are_not_understood() -> None:
+async def test_binary_messages_are_refused() -> None:
     async with players(chat, 1, "/chat") as (one,):
         await one.ws.send_bytes(b"hello")
         assert (await one.ws.receive(DEADLINE)).data == WSCloseCode.UNSUPPORTED_DATA
 
 
-async def test_a_bad_room_or_no_handshake_is_refused_before_any_upgrade() -> None:
+async def test_a_wrong_room_or_handshake_is_refused_before_the_upgrade() -> None:
     async with served(chat, Memory()) as server:
         player = Player(server, "u1")
         with pytest.raises(WSServerHandshakeError) as refused:
@@ -142,7 +142,7 @@ async def test_a_bad_room_or_no_handshake_is_refused_before_any_upgrade() -> Non
         await player.http.close()
 
 
-async def test_a_store_that_is_away_is_told_in_the_answer() -> None:
+async def test_an_unavailable_store_is_reported_in_the_answer() -> None:
     class Away(Memory):
         gone = False
 
@@ -157,10 +157,10 @@ async def test_a_store_that_is_away_is_told_in_the_answer() -> None:
         assert (await one.ask(op=OPS[0], text="hello"))["status"] == 503
         store.gone = False
         await one.ask(op=OPS[1], text="again")
-        assert (await two.hear())["op"] == OPS[1]
+        assert (await two.receive())["op"] == OPS[1]
 
 
-async def test_a_session_that_is_gone_begins_anew_under_a_message() -> None:
+async def test_a_message_starts_a_new_session_if_the_old_one_is_gone() -> None:
     store = Memory()
     async with players(chat, 1, "/chat", store=store) as (one,):
         first = await one.ask(op=OPS[0], text="hello")
@@ -169,65 +169,65 @@ async def test_a_session_that_is_gone_begins_anew_under_a_message() -> None:
         assert second["session"]["birth"] != first["session"]["birth"] and second["session"]["count"] == 1
 
 
-async def test_a_repeat_that_is_dropped_is_not_said_twice() -> None:
+async def test_a_dropped_repeat_is_not_sent_twice() -> None:
     settings = Settings("r7", "b00", options=Options({"dedupe": "yes"}))
     async with players(chat, 2, "/chat", settings=settings) as (one, two):
         for op in (OPS[0], OPS[0], OPS[1]):
             await one.ask(op=op, text="hello")
-        assert [(await two.hear())["op"] for _ in range(2)] == OPS[:2]
+        assert [(await two.receive())["op"] for _ in range(2)] == OPS[:2]
 
 
-async def test_open_sockets_hold_no_emulated_slot() -> None:
+async def test_open_websockets_hold_no_slot() -> None:
     async with players(chat, 3, "/chat", slots=Slots(0.001, 1)) as (one, _, _):
         assert (await one.ask(op=OPS[0], text="hello"))["session"]["count"] == 1
         assert (await one.get("/chat"))["session"]["count"] == 1
 
 
-async def test_what_was_missed_is_told_before_what_is_said_meanwhile_and_nothing_twice() -> None:
+async def test_missed_messages_come_before_new_ones_and_none_twice() -> None:
     class Slow(LocalBus):
         """A history of three, of which the last is also said while it is being read, and once more after that."""
 
-        async def since(self, room: str, at: str) -> list[RoomMessage]:
+        async def messages_after(self, room: str, at: str) -> list[RoomMessage]:
             kept = [RoomMessage(room, "x", json.dumps({"op": op}), f"{n}-0") for n, op in enumerate(OPS[:3], 1)]
             self._deliver(kept[-1])
             self._deliver(RoomMessage(room, "x", json.dumps({"op": OPS[3]}), "10-0"))
             for late in (kept[-1], RoomMessage(room, "x", json.dumps({"op": OPS[4]}), "11-0")):
                 asyncio.get_running_loop().call_later(0.01, self._deliver, late)
-            return [said for said in kept if later(said.at, at)]
+            return [message for message in kept if is_later(message.at, at)]
 
     monkey = pytest.MonkeyPatch()
-    monkey.setattr(chat, "bus", lambda settings: Slow())
+    monkey.setattr(chat, "create_bus", lambda settings: Slow())
     async with players(chat, 1, "/chat?room=1&after=1-0") as (one,):
-        assert [(await one.hear()) for _ in range(4)] == [
+        assert [(await one.receive()) for _ in range(4)] == [
             {"at": f"{at}-0", "op": op} for at, op in zip((2, 3, 10, 11), OPS[1:5], strict=True)
         ]
     monkey.undo()
 
 
-async def test_a_game_holds_positions_and_tells_them_at_every_tick() -> None:
+async def test_a_game_keeps_positions_and_sends_them_at_every_tick() -> None:
     settings = Settings("r7", "b00", options=Options({"tick": "20ms"}))
     async with players(game, 2, "/game?room=7", settings=settings) as (one, two):
         moved = await one.ask(op=OPS[0], dx=3, dy=-2)
         assert (moved["x"], moved["y"], moved["session"]["count"]) == (3, -2, 1)
         moved = await one.ask(op=OPS[1], dx=1, dy=0)
         assert (moved["x"], moved["y"]) == (4, -2)
-        told = await two.hear()
-        while told["players"]["u1"] != [4, -2]:
-            told = await two.hear()
-        assert told["players"] == {"u1": [4, -2], "u2": [0, 0]}
-        assert (await two.hear())["tick"] > told["tick"]
+        message = await two.receive()
+        while message["players"]["u1"] != [4, -2]:
+            message = await two.receive()
+        assert message["players"] == {"u1": [4, -2], "u2": [0, 0]}
+        assert (await two.receive())["tick"] > message["tick"]
         assert (await one.get("/game"))["items"] == {"x": 4, "y": -2}
 
 
 @pytest.mark.parametrize("step", [{"dx": 11, "dy": 0}, {"dx": 0}, {"dx": True, "dy": 0}, {"dx": "1", "dy": 0}])
-async def test_nobody_moves_further_than_a_step(step: dict[str, object]) -> None:
+async def test_no_player_moves_further_than_a_step(step: dict[str, object]) -> None:
     async with players(game, 1, "/game") as (one,):
         assert (await one.ask(op=OPS[0], **step))["status"] == 400
         assert (await one.get("/game"))["items"] == {}
 
 
 @pytest.mark.parametrize("app", ["chat", "game"])
-def test_a_token_makes_no_sense_on_an_open_socket_and_the_reason_is_told(app: str) -> None:
+def test_the_token_state_is_refused_on_websockets_with_a_reason(app: str) -> None:
     with pytest.raises(SettingsError, match="no cookie can change on an open WebSocket"):
         catalog.select(app, "token", Options())
     for state in ("memory", "redis", "checkpoint", "eventlog"):
@@ -242,7 +242,7 @@ def test_a_token_makes_no_sense_on_an_open_socket_and_the_reason_is_told(app: st
         ({"bus": "post"}, "", "not known"),
     ],
 )
-def test_a_bus_that_cannot_be_is_refused(options: dict[str, str], store: str, problem: str) -> None:
+def test_a_bus_that_cannot_work_is_refused(options: dict[str, str], store: str, problem: str) -> None:
     settings = Settings("r0", "b0", store=store, options=Options(options))
     with pytest.raises(SettingsError, match=problem):
         chat.create_routes(AppContext(Memory(), Journal(None, settings), settings))

@@ -1,4 +1,4 @@
-"""Services started for real, as the harness and people start them."""
+"""Services started for real, as the harness and users start them."""
 
 import concurrent.futures
 import http.client
@@ -16,14 +16,14 @@ from typing import Any
 import aiohttp
 import pytest
 
-from targets.server.service import GRACE
+from targets.server.service import GRACE_S
 
 pytestmark = pytest.mark.slow
 DEADLINE = 20
 
 
 @dataclass
-class Started:
+class RunningService:
     process: subprocess.Popen[str]
     ready: dict[str, Any]
 
@@ -44,42 +44,44 @@ class Started:
 
 
 @contextmanager
-def started(*flags: str) -> Iterator[Started]:
+def running_service(*flags: str) -> Iterator[RunningService]:
     command = [sys.executable, "-m", "targets", *flags]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     try:
-        yield Started(process, json.loads(process.stdout.readline()))
+        yield RunningService(process, json.loads(process.stdout.readline()))
     finally:
         process.kill()
         process.wait()
         process.stdout.close()
 
 
-def test_the_ready_line_tells_what_the_replies_say() -> None:
-    with started("--app", "cart", "--state", "memory", "--replica", "r3", "--nonce", "n1") as service:
+def test_the_ready_line_agrees_with_the_replies() -> None:
+    with running_service("--app", "cart", "--state", "memory", "--replica", "r3", "--nonce", "n1") as service:
         assert set(service.ready) == {"ready", "port", "replica", "boot"}
         assert service.ready["ready"] is True
         response = service.get("/healthz")
         assert response.status == 200
         assert response.headers["X-Boot"] == service.ready["boot"]
-        told = json.loads(response.body)  # type: ignore[attr-defined]  # set by get
-        assert told.pop("opened_s") > 0
-        assert told == {"status": "ok", "nonce": "n1", "replica": "r3", "boot": service.ready["boot"]}
+        health = json.loads(response.body)  # type: ignore[attr-defined]  # set by get
+        assert health.pop("opened_s") > 0
+        assert health == {"status": "ok", "nonce": "n1", "replica": "r3", "boot": service.ready["boot"]}
 
 
-def test_a_start_in_place_has_another_boot() -> None:
-    with started("--app", "echo", "--state", "none") as first:
+def test_a_restart_on_the_same_port_has_another_boot() -> None:
+    with running_service("--app", "echo", "--state", "none") as first:
         port = str(first.ready["port"])
-        with started("--app", "echo", "--state", "none", "--port", port) as second:  # SO_REUSEPORT takes it over
+        with running_service(
+            "--app", "echo", "--state", "none", "--port", port
+        ) as second:  # SO_REUSEPORT takes it over
             assert second.ready["port"] == first.ready["port"]
             assert second.ready["boot"] != first.ready["boot"]
             assert first.stop() == 0
             assert second.get("/healthz").headers["X-Boot"] == second.ready["boot"]
 
 
-def test_sigterm_finishes_what_is_in_flight_and_exits_0() -> None:
-    with started("--app", "echo", "--state", "none", "--service-time", "400ms", "--slots", "2") as service:
+def test_sigterm_finishes_requests_in_flight_and_exits_0() -> None:
+    with running_service("--app", "echo", "--state", "none", "--service-time", "400ms", "--slots", "2") as service:
         idle, one, two = service.connect(), service.connect(), service.connect()
         idle.request("GET", "/healthz")
         idle.getresponse().read()
@@ -97,18 +99,18 @@ def test_sigterm_finishes_what_is_in_flight_and_exits_0() -> None:
             connection.close()
 
 
-def test_sigterm_waits_no_longer_than_its_grace() -> None:
-    with started("--app", "echo", "--state", "none", "--service-time", "1h") as service:
+def test_sigterm_waits_no_longer_than_the_grace_period() -> None:
+    with running_service("--app", "echo", "--state", "none", "--service-time", "1h") as service:
         stuck = service.connect()
         stuck.request("GET", "/")
         time.sleep(0.1)
         service.process.send_signal(signal.SIGTERM)
-        assert service.process.wait(1.6 * GRACE) == 0
+        assert service.process.wait(1.6 * GRACE_S) == 0
         stuck.close()
 
 
-def test_a_malformed_request_is_answered_by_name() -> None:
-    with started("--app", "echo", "--state", "none") as service:
+def test_the_answer_to_a_malformed_request_names_the_replica() -> None:
+    with running_service("--app", "echo", "--state", "none") as service:
         connection = service.connect()
         connection.connect()
         connection.sock.sendall(b"NO SUCH\r\n\r\n")
@@ -120,7 +122,7 @@ def test_a_malformed_request_is_answered_by_name() -> None:
         connection.close()
 
 
-def _served_within(service: Started, seconds: float) -> int:
+def _served_within(service: RunningService, seconds: float) -> int:
     until = time.monotonic() + seconds
 
     def ask() -> int:
@@ -139,14 +141,14 @@ def _served_within(service: Started, seconds: float) -> int:
 def test_the_capacity_is_slots_over_service_time() -> None:
     served = []
     for time_, slots in (("20ms", "1"), ("20ms", "4"), ("40ms", "4")):
-        with started("--app", "echo", "--state", "none", "--service-time", time_, "--slots", slots) as service:
+        with running_service("--app", "echo", "--state", "none", "--service-time", time_, "--slots", slots) as service:
             served.append(_served_within(service, 1.5))
     assert 3.4 < served[1] / served[0] < 4.6
     assert 1.7 < served[1] / served[2] < 2.3
 
 
-def test_a_taken_address_is_told_in_one_line() -> None:
-    with started("--app", "echo", "--state", "none") as service:
+def test_an_unusable_address_is_reported_in_one_line() -> None:
+    with running_service("--app", "echo", "--state", "none") as service:
         port = str(service.ready["port"])
         command = [sys.executable, "-m", "targets", "--app", "echo", "--state", "none", "--host", "192.0.2.1"]
         ended = subprocess.run(
@@ -157,8 +159,8 @@ def test_a_taken_address_is_told_in_one_line() -> None:
     assert ended.stderr.count("\n") == 1
 
 
-async def test_sigterm_leaves_open_websockets_at_once_and_exits_0() -> None:
-    with started("--app", "chat", "--state", "memory") as service:
+async def test_sigterm_closes_open_websockets_at_once_and_exits_0() -> None:
+    with running_service("--app", "chat", "--state", "memory") as service:
         address = f"http://127.0.0.1:{service.ready['port']}/chat"
         async with aiohttp.ClientSession() as http, http.ws_connect(address) as socket:
             service.process.send_signal(signal.SIGTERM)
@@ -166,17 +168,17 @@ async def test_sigterm_leaves_open_websockets_at_once_and_exits_0() -> None:
         assert service.process.wait(DEADLINE) == 0
 
 
-def test_a_coordinator_that_kills_itself_goes_on_with_its_order_at_the_next_start(tmp_path: Path) -> None:
+def test_a_coordinator_that_kills_itself_resumes_its_order_at_the_next_start(tmp_path: Path) -> None:
     (tmp_path / "volume").mkdir()
     kept = ["--volume", str(tmp_path / "volume"), "--journal", str(tmp_path / "journal"), "--option", "die_at=pay"]
     flags = ["--app", "saga", "--state", "eventlog", *kept]
-    with started(*flags) as service:
+    with running_service(*flags) as service:
         connection = service.connect()
         connection.request("POST", "/order", json.dumps({"item": "tea"}))
         with pytest.raises((http.client.HTTPException, ConnectionError)):
             connection.getresponse()
         assert service.process.wait(DEADLINE) == -signal.SIGKILL
-    with started(*flags) as service:
+    with running_service(*flags) as service:
         lines = [json.loads(line) for line in (tmp_path / "journal").read_text().splitlines()]
         assert [line["effect"] for line in lines] == ["reserve", "pay", "ship"]
         assert lines[2]["boot"] == service.ready["boot"] != lines[0]["boot"]

@@ -180,7 +180,7 @@ async def test_a_write_prolongs_a_session(kind: Kind) -> None:
     await store.close()
 
 
-async def test_a_restart(kind: Kind) -> None:
+async def test_a_restart_keeps_sessions_where_the_store_promises_it(kind: Kind) -> None:
     before, after = kind.make(60), kind.make(60)
     await before.open()
     session = SessionState.new("u1")
@@ -192,7 +192,7 @@ async def test_a_restart(kind: Kind) -> None:
 
 
 @pytest.mark.parametrize("kind", [*KINDS, *VERSIONED], indirect=True)
-async def test_two_writers_from_one_read(kind: Kind) -> None:
+async def test_the_second_of_two_writes_from_one_read_meets_what_the_store_promises(kind: Kind) -> None:
     store = kind.make(60)
     await store.open()
     handle = await store.create(SessionState.new("u1"))
@@ -219,7 +219,7 @@ async def test_every_state_with_a_store_is_in_this_suite() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("versioned", [False, True])
 @pytest.mark.parametrize("name", STORED)
-async def test_what_is_not_there_is_not_made_by_a_write(name: str, versioned: bool, stores: HeldStores) -> None:
+async def test_a_write_does_not_create_a_missing_session(name: str, versioned: bool, stores: HeldStores) -> None:
     store = await connected(patient(made(name, (await stores.up(name)).url, versioned=versioned)))
     with pytest.raises(ConflictError):
         await store.write("0" * 32, SessionState.new("u1").with_write("0", OPS[0], {}))
@@ -285,7 +285,7 @@ async def test_a_silent_store_is_unavailable_and_answers_no_question_with_an_ear
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", STORED)
-async def test_many_at_once_wait_for_a_connection(name: str, stores: HeldStores) -> None:
+async def test_concurrent_requests_wait_for_a_connection(name: str, stores: HeldStores) -> None:
     store = await connected(made(name, (await stores.up(name)).url))
     sessions = [SessionState.new(f"u{n}") for n in range(100)]
     handles = await asyncio.gather(*(eventually(partial(store.create, session)) for session in sessions))
@@ -294,7 +294,7 @@ async def test_many_at_once_wait_for_a_connection(name: str, stores: HeldStores)
     await store.close()
 
 
-async def test_a_file_that_cannot_be_made_is_told_before_the_service_starts(tmp_path: Path) -> None:
+async def test_a_file_that_cannot_be_created_is_reported_before_the_service_starts(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="cannot keep sessions"):
         await Sqlite(tmp_path / "nowhere" / "sessions.db").open()
 
@@ -338,7 +338,7 @@ async def test_a_read_leaves_the_token_and_a_write_changes_it() -> None:
     assert await store.read(handle) == session
 
 
-async def test_memory_makes_room_of_what_has_expired() -> None:
+async def test_memory_removes_expired_sessions() -> None:
     now = 0.0
     memory = Memory(ttl=10, clock=lambda: now)
     old = await memory.create(SessionState.new("old"))

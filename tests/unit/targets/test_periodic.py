@@ -3,7 +3,7 @@ import asyncio
 from targets.common.periodic import PeriodicTask
 
 
-async def test_it_is_done_again_and_again_until_it_is_ended() -> None:
+async def test_the_action_is_repeated_until_the_task_is_ended() -> None:
     done, thrice = list[int](), asyncio.Event()
 
     async def action() -> None:
@@ -11,15 +11,15 @@ async def test_it_is_done_again_and_again_until_it_is_ended() -> None:
         if len(done) == 3:
             thrice.set()
 
-    every = PeriodicTask(0.001, action)
+    task = PeriodicTask(0.001, action)
     await asyncio.wait_for(thrice.wait(), 20)
-    await every.end()
+    await task.end()
     count = len(done)
     await asyncio.sleep(0.02)
     assert len(done) == count
 
 
-async def test_what_is_under_way_is_done_to_its_end() -> None:
+async def test_ending_waits_for_a_run_that_is_under_way() -> None:
     begun, let_go, ended = asyncio.Event(), asyncio.Event(), list[str]()
 
     async def action() -> None:
@@ -27,9 +27,9 @@ async def test_what_is_under_way_is_done_to_its_end() -> None:
         await let_go.wait()
         ended.append("done")
 
-    every = PeriodicTask(0.001, action)
+    task = PeriodicTask(0.001, action)
     await asyncio.wait_for(begun.wait(), 20)
-    ending = asyncio.create_task(every.end())
+    ending = asyncio.create_task(task.end())
     await asyncio.sleep(0)
     assert not ending.done()
     let_go.set()
@@ -37,7 +37,7 @@ async def test_what_is_under_way_is_done_to_its_end() -> None:
     assert ended == ["done"]
 
 
-async def test_one_that_is_ended_at_once_is_never_done() -> None:
+async def test_a_task_that_is_ended_at_once_never_runs() -> None:
     async def action() -> None:
         raise AssertionError
 
