@@ -1,4 +1,4 @@
-"""Ready-made users for services as they usually are. Subclass one and say where things are; each is a few lines to use.
+"""Ready-made users for common kinds of services. Subclass one and set its paths; each takes a few lines.
 
 class Visitor(SessionCounter):
     write = "/count"
@@ -33,14 +33,14 @@ __all__ = [
     "between",
 ]
 
-_AGAIN = Sleep(0.2)  # between two tries to log in
+_LOGIN_RETRY = Sleep(0.2)  # between two tries to log in
 
 
 class SessionCounter(SessionUser):
     """A page that counts: every request of ``method`` to ``write`` raises the session's count by one.
 
-    ``read`` shows it without raising it; where there is no such page (None) the last look counts too, and is allowed
-    for. ``observe`` finds the count in a reply; by default it is the first whole number of the body.
+    ``read`` shows it without raising it; if there is no such page (None) the final read counts too, and is
+    subtracted. ``observe`` finds the count in a reply; by default it is the first whole number of the body.
     """
 
     abstract = True
@@ -52,7 +52,7 @@ class SessionCounter(SessionUser):
 
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
-        self._looks: dict[int, int] = {}  # of each session, the last looks that were answered
+        self._looks: dict[int, int] = {}  # of each session, the final reads that were answered
 
     def observe(self, reply: Response, /) -> Any:
         """The first whole number of the body."""
@@ -136,7 +136,7 @@ class Login(SessionUser):
 
     The form's hidden fields (a CSRF token) are fetched first and sent along. Who is logged in is read from ``home``:
     by default the user's name stands somewhere in it; ``who`` (such as ``Text("Hello, (\\\\w+)")``) reads whose it is,
-    and so sees one that is somebody else's. Logged out means lost: the session's own state is that it is logged in.
+    and so detects another user's. Logged out means lost: the session's own state is that it is logged in.
     """
 
     abstract = True
@@ -165,33 +165,33 @@ class Login(SessionUser):
             yield self.visit(client)
 
     def log_in(self, client: Client, /) -> Generator[Request | Sleep, Response, None]:
-        """Try until a page shows that it is done: nothing is lost before that."""
+        """Try until a page shows the user as logged in: nothing is lost before that."""
         name, password = self.credentials(client)
         while True:
             form = yield client.get(self.login_page, reads=_nothing)
             if form.ok:
-                told = {**hidden_fields(text_of(form)), self.fields[0]: name, self.fields[1]: password}
-                done = yield client.post(self.submit or self.login_page, data=urlencode(told), reads=_nothing)
-                page = (yield client.get(self.home, reads=_nothing)) if done.ok else done
-                if page.status == 200 and self._shown(client, page) == name:
+                filled = {**hidden_fields(text_of(form)), self.fields[0]: name, self.fields[1]: password}
+                submitted = yield client.post(self.submit or self.login_page, data=urlencode(filled), reads=_nothing)
+                page = (yield client.get(self.home, reads=_nothing)) if submitted.ok else submitted
+                if page.status == 200 and self._name_on(client, page) == name:
                     return
-            yield _AGAIN
+            yield _LOGIN_RETRY
 
     def visit(self, client: Client, /, **options: Any) -> Request:
         """A look at the page that says who is logged in."""
-        return client.get(self.home, reads=lambda reply: self._seen(client, reply), **options)
+        return client.get(self.home, reads=lambda reply: self._observe_name(client, reply), **options)
 
     def final(self, client: Client, /) -> Request:
         """Is it still logged in?"""
         return self.visit(client)
 
-    def _seen(self, client: Client, reply: Response) -> Observed:
-        name = self._shown(client, reply) if reply.status == 200 else ""
+    def _observe_name(self, client: Client, reply: Response) -> Observed:
+        name = self._name_on(client, reply) if reply.status == 200 else ""
         mine = name in ("", self.credentials(client)[0])
         return Observed(owner=client.user if mine else name, state=name)
 
-    def _shown(self, client: Client, reply: Response) -> str:
-        """The name on the page; empty where nobody is logged in."""
+    def _name_on(self, client: Client, reply: Response) -> str:
+        """The name on the page; empty if no user is logged in."""
         if self.who is not None:
             return str(self.who(reply) or "")
         name = self.credentials(client)[0]
@@ -199,10 +199,10 @@ class Login(SessionUser):
 
 
 class Probe(SessionUser):
-    """Does the session's cookie still give the same page? For a service of which nothing is known but a path.
+    """Does the session's cookie still give the same page? For a service of which only a path is known.
 
-    What tells a session is looked for in its first three pages (``harness.oracle.page``): a count of its visits, or
-    lines that a stranger's page lacks. Where there is neither, its sessions stay unknown.
+    What identifies a session is sought in its first three pages (``harness.oracle.page``): a count of its visits, or
+    lines that another session's page lacks. If there is neither, its sessions stay unknown.
     """
 
     abstract = True
@@ -254,7 +254,7 @@ class _View:
         if isinstance(self._own, OwnLines):
             return int(self._own.holds(page))
         count = self._own.count(page)
-        if count < self._last:  # it began anew, not where it was learned
+        if count < self._last:  # it began from zero, not from where it was learned
             self._base = 0
         self._last = count
         return max(0, count - self._base)
@@ -267,7 +267,7 @@ class _View:
 
 
 def _nothing(_: Response) -> None:
-    """A reply that says nothing of the session's state."""
+    """Reads nothing: the reply does not show the session's state."""
 
 
 class _Hidden(HTMLParser):
@@ -278,9 +278,9 @@ class _Hidden(HTMLParser):
         self.fields: dict[str, str] = {}
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        told = dict(attrs)
-        if tag == "input" and (told.get("type") or "").lower() == "hidden" and told.get("name"):
-            self.fields[told["name"] or ""] = told.get("value") or ""
+        fields = dict(attrs)
+        if tag == "input" and (fields.get("type") or "").lower() == "hidden" and fields.get("name"):
+            self.fields[fields["name"] or ""] = fields.get("value") or ""
 
 
 def hidden_fields(page: str) -> dict[str, str]:

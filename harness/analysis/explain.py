@@ -1,13 +1,20 @@
-"""One session's story: its requests, the replica and boot that answered, the fault, and why it was judged so."""
+"""Trace one session: its requests, the replica and boot that answered, the fault, and why it was judged as it was."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
-from harness.analysis.metrics.state_removal import find_cause, find_sessions_at_risk, find_state_removals
+from harness.analysis.metrics.state_removal import (
+    StateRemoval,
+    find_cause,
+    find_sessions_at_risk,
+    find_state_removals,
+)
 from harness.common.errors import UsageError
+from harness.observations.events import Event
+from harness.observations.load_requests import LoadRequests
 from harness.observations.requests import SWEEP, UNASKED
 from harness.oracle.judge import SessionVerdict
 from harness.oracle.outcome import SessionOutcome
@@ -16,7 +23,7 @@ from harness.results.arm_files import ArmObservations
 
 @dataclass(frozen=True)
 class TraceLine:
-    """One line of a story."""
+    """One request or event of a trace."""
 
     t: float  # seconds from T0
     what: str
@@ -29,7 +36,7 @@ class TraceLine:
 
 @dataclass(frozen=True)
 class SessionTrace:
-    """A session, from its first request to its judgement."""
+    """A session, from its first request to its verdict."""
 
     design: str
     arm: str
@@ -40,7 +47,7 @@ class SessionTrace:
 
 @dataclass(frozen=True)
 class NotableSession:
-    """A session worth a story, and the reason."""
+    """A session to which something happened."""
 
     design: str
     arm: str
@@ -51,98 +58,110 @@ class NotableSession:
 
 
 def find_notable_sessions(arms: Sequence[ArmObservations]) -> tuple[NotableSession, ...]:
-    """The sessions to which something happened, and those where theory and fact differ."""
-    return tuple(one for arm in arms for one in _of_arm(arm))
+    """The sessions to which something happened, in the order of the arms."""
+    return tuple(session for arm in arms for session in _find_in_arm(arm))
 
 
-def _of_arm(arm: ArmObservations) -> Iterator[NotableSession]:
-    killed = find_state_removals(arm.events)
-    known = bool(killed) and arm.aggregates is None
-    risky = find_sessions_at_risk(arm.requests, killed) if known else frozenset()
-    for one in arm.judgements:
-        risk = one.session in risky if known else None
-        if one.outcome is not SessionOutcome.KEPT:
-            causes = " then ".join(dict.fromkeys(find_cause(loss, killed) for loss in one.losses))
-            yield NotableSession(arm.design, arm.arm, one.session, one.outcome, risk, causes)
+def _find_in_arm(arm: ArmObservations) -> Iterator[NotableSession]:
+    removals = find_state_removals(arm.faults)
+    at_risk = _find_at_risk(arm, removals)
+    for verdict in arm.judgements:
+        if verdict.outcome is not SessionOutcome.KEPT:
+            causes = " then ".join(dict.fromkeys(find_cause(loss, removals) for loss in verdict.losses))
+            risk = None if at_risk is None else verdict.session in at_risk
+            yield NotableSession(arm.design, arm.arm, verdict.session, verdict.outcome, risk, causes)
+
+
+def _find_at_risk(arm: ArmObservations, removals: Sequence[StateRemoval]) -> frozenset[int] | None:
+    """The sessions at risk of the faults; None without such a fault, or without records of the requests."""
+    if not removals or arm.aggregates is not None:
+        return None
+    return find_sessions_at_risk(LoadRequests.select(arm.requests), removals)
 
 
 def trace_session(arms: Sequence[ArmObservations], name: str) -> SessionTrace:
-    """The story of ``DESIGN/SESSION`` (its arm with the fault first) or ``DESIGN/ARM/SESSION``.
+    """The trace of ``DESIGN/SESSION`` (its arm with the fault first) or ``DESIGN/ARM/SESSION``.
 
     Raises:
         UsageError: no such session in this run.
     """
     design, *middle, number = name.split("/")
     wanted = middle[0] if middle else None
-    for arm in sorted(arms, key=lambda one: one.arm != "fault"):
+    for arm in sorted(arms, key=lambda arm: arm.arm != "fault"):
         if arm.design == design and wanted in (None, arm.arm) and number.isdigit():
             requests = arm.requests[arm.requests["session"] == int(number)]
-            if len(requests) or any(one.session == int(number) for one in arm.judgements):
-                return _told(arm, int(number), requests)
+            if len(requests) or any(verdict.session == int(number) for verdict in arm.judgements):
+                return _build_trace(arm, int(number), requests)
     raise UsageError(
         f"no session {name!r} in this run", "name it like sticky/17; harness explain RUN lists those worth a look"
     )
 
 
-def _told(arm: ArmObservations, session: int, requests: pd.DataFrame) -> SessionTrace:
-    lines = [
-        *_requests(requests),
-        *(_event(event.t, event.kind, event.subject, dict(event.detail)) for event in arm.events),
-    ]
-    judgements = [one for one in arm.judgements if one.session == session]
-    why = tuple(sentence for one in judgements for sentence in _why(one, arm))
+def _build_trace(arm: ArmObservations, session: int, requests: pd.DataFrame) -> SessionTrace:
+    lines = [*_describe_requests(requests), *map(_describe_event, arm.events)]
+    verdicts = [verdict for verdict in arm.judgements if verdict.session == session]
+    why = tuple(sentence for verdict in verdicts for sentence in _explain_verdict(verdict, arm))
     ordered = tuple(sorted(lines, key=lambda line: line.t))
     return SessionTrace(arm.design, arm.arm, session, ordered, why or ("it was not judged: its arm was cut off",))
 
 
-_PHASES = {SWEEP: "the final read", UNASKED: "came unasked"}
+_PHASES = {SWEEP: "the final read", UNASKED: "unsolicited"}
 
 
-def _requests(requests: pd.DataFrame) -> Iterator[TraceLine]:
+def _describe_requests(requests: pd.DataFrame) -> Iterator[TraceLine]:
     boots: set[str] = set()
     rows: list[dict[Any, Any]] = requests.sort_values("t_sent", kind="stable").to_dict("records")
     for row in rows:
         boot = "" if pd.isna(row["boot"]) else str(row["boot"])
-        notes = [
-            "" if row["anomaly"] == "none" else str(row["anomaly"]).upper(),
-            _PHASES.get(row["phase"], ""),
-            "another boot answers" if boot and boots and boot not in boots else "",
-            "reconnected" if row["reconnected"] else "",
-        ]
+        yield _describe_request(row, boot, bool(boot and boots and boot not in boots))
         boots |= {boot} - {""}
-        yield TraceLine(
-            t=row["t_sent"] / 1e9,
-            what=row["name"],
-            outcome=f"{row['outcome']} {row['status'] or 'no reply'}",
-            replica="" if pd.isna(row["replica"]) else row["replica"],
-            boot=boot[:8],
-            op=f"{row['op']:016x}" if row["op"] else "",
-            note="; ".join(filter(None, notes)),
-        )
 
 
-def _event(t: float, kind: str, subject: str, detail: dict[str, object]) -> TraceLine:
-    facts = ", ".join(f"{key} {value}" for key, value in detail.items())
-    return TraceLine(t, f"*** {kind.replace('_', ' ')}: {subject}", note=facts)
-
-
-def _why(one: SessionVerdict, arm: ArmObservations) -> Iterator[str]:
-    killed = find_state_removals(arm.events)
-    yield (
-        f"judged {one.outcome}: {one.acknowledged} writes acknowledged, {one.lost_writes} lost, {one.in_doubt} in doubt"
+def _describe_request(row: Mapping[Any, Any], boot: str, another_boot: bool) -> TraceLine:
+    """The line of one row of the table of requests."""
+    notes = [
+        "" if row["anomaly"] == "none" else str(row["anomaly"]).upper(),
+        _PHASES.get(row["phase"], ""),
+        "another boot answers" if another_boot else "",
+        "reconnected" if row["reconnected"] else "",
+    ]
+    return TraceLine(
+        t=row["t_sent"] / 1e9,
+        what=row["name"],
+        outcome=f"{row['outcome']} {row['status'] or 'no reply'}",
+        replica="" if pd.isna(row["replica"]) else row["replica"],
+        boot=boot[:8],
+        op=f"{row['op']:016x}" if row["op"] else "",
+        note="; ".join(filter(None, notes)),
     )
-    yield from one.why
-    for loss in one.losses:
-        yield f"its state {loss.birth_before[:8]} was gone at {loss.t_ns / 1e9:.3f} s; cause: {find_cause(loss, killed)}"
-    if killed and arm.aggregates is None:
-        risk = "" if one.session in find_sessions_at_risk(arm.requests, killed) else "not "
-        yield f"at the fault it was {risk}at risk: {_last_answer(arm, one.session, killed[0].commanded)}"
 
 
-def _last_answer(arm: ArmObservations, session: int, t: float) -> str:
+def _describe_event(event: Event) -> TraceLine:
+    facts = ", ".join(f"{key} {value}" for key, value in event.detail.items())
+    return TraceLine(event.t, f"*** {event.kind.replace('_', ' ')}: {event.subject}", note=facts)
+
+
+def _explain_verdict(verdict: SessionVerdict, arm: ArmObservations) -> Iterator[str]:
+    removals = find_state_removals(arm.faults)
+    counts = f"{verdict.acknowledged} writes acknowledged, {verdict.lost_writes} lost, {verdict.in_doubt} in doubt"
+    yield f"judged {verdict.outcome}: {counts}"
+    yield from verdict.why
+    for loss in verdict.losses:
+        cause = find_cause(loss, removals)
+        yield f"its state {loss.birth_before[:8]} was gone at {loss.t_ns / 1e9:.3f} s; cause: {cause}"
+    at_risk = _find_at_risk(arm, removals)
+    if at_risk is not None:
+        risk = "" if verdict.session in at_risk else "not "
+        last_reply = _describe_last_reply(arm, verdict.session, removals[0].commanded)
+        yield f"at the fault it was {risk}at risk: {last_reply}"
+
+
+def _describe_last_reply(arm: ArmObservations, session: int, t: float) -> str:
+    """Who gave the session's last acknowledged reply before ``t`` (seconds from T0)."""
     requests = arm.requests
-    mine = requests[(requests["session"] == session) & (requests["outcome"] == "ok") & (requests["t_end"] <= t * 1e9)]
-    if mine.empty:
+    acknowledged = (requests["outcome"] == "ok") & (requests["t_end"] <= t * 1e9)
+    replies = requests[(requests["session"] == session) & acknowledged]
+    if replies.empty:
         return "nothing had been acknowledged before it"
-    last = mine.sort_values("t_end").iloc[-1]
+    last = replies.sort_values("t_end").iloc[-1]
     return f"its last acknowledged reply before came from {last['replica']} (boot {str(last['boot'])[:8]})"

@@ -5,10 +5,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from scipy.stats import binomtest
-
 from harness.analysis.scaling.scaling_run import ScalingRun
 from harness.common.errors import HarnessError
+from harness.common.intervals import exact_interval
 from harness.results.summary import ArmFigures, DesignSummary, Summary
 
 CONFIDENCE = 0.95
@@ -44,8 +43,8 @@ class ClaimPoint:
         """
         if whole < 1:
             raise UnsettledError(f"{label}: there was nothing to count; a longer run would have it")
-        found = binomtest(part, whole).proportion_ci(CONFIDENCE, "exact")
-        return cls(label, 100 * part / whole, (100 * float(found.low), 100 * float(found.high)), predicted)
+        low, high = exact_interval(part, whole, CONFIDENCE)
+        return cls(label, 100 * part / whole, (100 * low, 100 * high), predicted)
 
 
 @dataclass(frozen=True)

@@ -1,17 +1,27 @@
 """Faults on the clock of the load. What is still broken at the end of the scope is undone, in reverse order."""
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
+from typing import NamedTuple
 
 from harness.cluster.capabilities import Evidence
 from harness.common.clock import Clock
 from harness.common.errors import HarnessError, UntrustedError, UsageError
 from harness.faults.fault import Compound, FaultTopology, Observation, Reversible
-from harness.observations.events import Event
+from harness.observations.events import Detail, Event, EventKind
+from harness.observations.faults import FAULT_ID
 from harness.scenario.faults import At, Fault
 
 Record = Callable[[Event], None]
+
+
+class InjectedFault(NamedTuple):
+    """A fault that was injected and not undone yet, with the id that its events carry (from 1)."""
+
+    id: int
+    fault: Reversible
 
 
 class Timeline:
@@ -21,7 +31,8 @@ class Timeline:
         self._topology = topology
         self._clock = clock
         self._record = record
-        self._broken: list[Reversible] = []
+        self._broken: list[InjectedFault] = []
+        self._ids = itertools.count(1)
 
     async def play(self, faults: Sequence[At]) -> None:
         """Wait for the time of each fault and inject it."""
@@ -57,28 +68,35 @@ class Timeline:
         if problems:
             raise problems[0]
 
-    async def undo(self, fault: Reversible) -> None:
+    async def undo(self, injected: InjectedFault) -> None:
         """Undo one fault and record the evidence."""
-        self._broken.remove(fault)
-        evidence = await fault.undo(self._topology)
-        self._record_evidence("fault_healed", fault, evidence)
+        self._broken.remove(injected)
+        evidence = await injected.fault.undo(self._topology)
+        self._record_evidence(EventKind.FAULT_HEALED, injected, evidence)
 
     async def _inject(self, fault: Reversible) -> None:
-        self._record(Event(self._clock.seconds(), "fault_commanded", fault.target, {"kind": fault.kind}))
-        self._broken.append(fault)
-        self._record_evidence("fault_effective", fault, await fault.inject(self._topology))
+        injected = InjectedFault(next(self._ids), fault)
+        self._record_event(EventKind.FAULT_COMMANDED, injected, {})
+        self._broken.append(injected)
+        self._record_evidence(EventKind.FAULT_EFFECTIVE, injected, await fault.inject(self._topology))
         if fault.passes:
-            await self.undo(fault)
+            await self.undo(injected)
 
-    def _record_evidence(self, kind: str, fault: Reversible, evidence: Evidence) -> None:
-        self._record(Event(self._clock.seconds(), kind, fault.target, {"kind": fault.kind, **evidence.facts}))
+    def _record_event(self, kind: EventKind, injected: InjectedFault, facts: Detail) -> None:
+        fault = injected.fault
+        detail = {"kind": fault.kind, **facts, FAULT_ID: injected.id}
+        self._record(Event(self._clock.seconds(), kind, fault.target, detail))
+
+    def _record_evidence(self, kind: EventKind, injected: InjectedFault, evidence: Evidence) -> None:
+        fault = injected.fault
+        self._record_event(kind, injected, evidence.facts)
         if not evidence.confirmed:
             raise UntrustedError(f"the fault {fault.kind} on {fault.target} did not land: {dict(evidence.facts)}")
 
-    def _find_ended(self, ending: Fault) -> Reversible:
-        for fault in reversed(self._broken):
-            if fault.kind == ending.ends and fault.target == ending.target:
-                return fault
+    def _find_ended(self, ending: Fault) -> InjectedFault:
+        for injected in reversed(self._broken):
+            if (injected.fault.kind, injected.fault.target) == (ending.ends, ending.target):
+                return injected
         raise UsageError(f"nothing to end: no {ending.ends} of {ending.target} comes before it on the timeline")
 
 

@@ -1,4 +1,4 @@
-"""What is kept of requests whose records are not: counts, and HDR histograms of their times, which merge exactly.
+"""Aggregates of requests that are not recorded one by one: counts, and HDR histograms of times, which merge exactly.
 
 Memory does not grow with the number of requests. Those intended inside the measured time are counted.
 """
@@ -27,24 +27,24 @@ class Histogram:
         self._counts = np.frombuffer(self._hdr.counts, np.uint64)  # the same memory
 
     def add(self, ns: npt.NDArray[np.int64]) -> None:
-        """Count times (ns); one beyond an hour counts as an hour. As ``record_value`` one by one, but at once."""
+        """Count times in ns, shape (n,); one beyond an hour counts as an hour. Equals ``record_value`` for each."""
         if not len(ns):
             return
         values, hdr = np.clip(ns // UNIT_NS, 0, _MAX_UNITS), self._hdr
         magnitude = hdr.sub_bucket_half_count_magnitude
         bucket = np.maximum(np.frexp(values.astype(np.float64))[1] - 1 - magnitude, 0)
         index = ((bucket + 1) << magnitude) + (values >> bucket) - hdr.sub_bucket_half_count
-        found, counts = np.unique(index, return_counts=True)
-        self._counts[found] += counts.astype(np.uint64)
+        buckets, counts = np.unique(index, return_counts=True)
+        self._counts[buckets] += counts.astype(np.uint64)
         filled = np.flatnonzero(self._counts)
         hdr.set_internal_tacking_values(int(filled[0]), int(filled[-1]), int(self._counts.sum()))
 
     def merge(self, other: Self) -> None:
-        """Count what another has counted; nothing is rounded again."""
+        """Add the counts of another histogram; nothing is rounded again."""
         self._hdr.add(other._hdr)
 
     def milliseconds(self, percentile: float) -> float | None:
-        """The smallest time with at least so many per cent at or below it, to three digits; None where there is none.
+        """The smallest time with at least so many per cent at or below it, to three digits; None if there is none.
 
         By that definition, as for records; the library's own rounds the rank to the nearest.
         """
@@ -80,22 +80,22 @@ class AggregateStats:
     bytes_sent: int = 0  # of those that were ok, like what was received
     bytes_received: int = 0
     moved: int = 0  # sessions that had replies of several replicas, at any time
-    wrong: int = 0  # sessions that were shown a reply which is not what they asked for
+    wrong: int = 0  # sessions with a reply that is not what they requested
     per_replica: Mapping[str, int] | None = None
 
     @classmethod
     def empty(cls) -> Self:
-        """Nothing so far."""
+        """Of no request."""
         return cls(Histogram(), Histogram(), per_replica={})
 
     @property
     def attempted(self) -> int:
-        """All of them."""
+        """All requests."""
         return self.ok + self.failed + self.in_doubt
 
     @classmethod
     def combine(cls, parts: Sequence[Self]) -> Self:
-        """Several as one."""
+        """The aggregates of all parts together."""
         whole = cls.empty()
         for part in parts:
             whole.latency.merge(part.latency)
@@ -106,21 +106,22 @@ class AggregateStats:
         return whole
 
     def count_replicas(self, replies: Mapping[str, int]) -> None:
-        """Add replies by who gave them."""
-        known = self.per_replica or {}
-        self.per_replica = {name: known.get(name, 0) + replies.get(name, 0) for name in sorted({*known, *replies})}
+        """Add replies by the replica that gave them."""
+        before = self.per_replica or {}
+        names = sorted({*before, *replies})
+        self.per_replica = {name: before.get(name, 0) + replies.get(name, 0) for name in names}
 
     def to_json(self) -> dict[str, Any]:
-        """In plain values."""
+        """As plain values."""
         counts = {name: getattr(self, name) for name in _COUNTS}
         times = {"latency": self.latency.encode(), "service": self.service.encode()}
         return {**counts, **times, "per_replica": dict(self.per_replica or {})}
 
     @classmethod
-    def from_json(cls, told: Mapping[str, Any]) -> Self:
-        """From what ``to_json`` told."""
-        times = {name: Histogram.decode(told[name]) for name in ("latency", "service")}
-        return cls(**{**told, **times})
+    def from_json(cls, values: Mapping[str, Any]) -> Self:
+        """From what ``to_json`` returned."""
+        times = {name: Histogram.decode(values[name]) for name in ("latency", "service")}
+        return cls(**{**values, **times})
 
 
 _COUNTS = ("ok", "failed", "in_doubt", "correct", "bytes_sent", "bytes_received", "moved", "wrong")

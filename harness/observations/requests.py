@@ -1,7 +1,7 @@
-"""What is observed, one atomic fact with a time each. Times are nanoseconds from T0 unless a name says otherwise.
+"""One record per request. Times are nanoseconds from T0 unless a name says otherwise.
 
 The load process appends a request as one fixed-width record (``RECORD``); strings are interned, their ids
-told in ``names.jsonl`` beside the spool. Events (faults, parts) and samples are few and kept as they are.
+stand in ``names.jsonl`` beside the spool.
 """
 
 import enum
@@ -27,8 +27,8 @@ class Anomaly(enum.IntEnum):
     UNEXPLAINED = 4  # several explanations fit
     ROLLED_BACK = 5  # below what was already seen, or an acknowledged write absent
     LOST = 6  # a new birth, or nothing left, after an acknowledged write
-    LEAKED = 7  # somebody else's session
-    WRONG = 8  # a reply whose content is not what the request asked for
+    LEAKED = 7  # another user's session
+    WRONG = 8  # a reply whose content is not what was requested
 
 
 class Method(enum.IntEnum):
@@ -42,9 +42,9 @@ class Method(enum.IntEnum):
     HEAD = 5
     OPTIONS = 6
     OTHER = 7
-    OPEN = 8  # a WebSocket was asked for
+    OPEN = 8  # a WebSocket was requested
     SEND = 9  # a message, until its answer where it has one
-    RECEIVE = 10  # a message that came unasked
+    RECEIVE = 10  # a message that came unsolicited
     CLOSE = 11  # the WebSocket ended: ok by a closing handshake, in_doubt otherwise
 
 
@@ -52,15 +52,15 @@ class Method(enum.IntEnum):
 RECORD = np.dtype(
     [
         ("session", "<u4"),
-        ("writer", "<u4"),
-        ("op", "<u8"),  # the write's id; 0 for a read; of a message that came unasked, its sender's
+        ("writer", "<u4"),  # always equal to session
+        ("op", "<u8"),  # the write's id; 0 for a read; of a message that came unsolicited, its sender's
         ("name", "<u2"),
         ("method", "u1"),
         ("outcome", "u1"),
         ("anomaly", "u1"),
         ("attempts", "u1"),
         ("reconnected", "u1"),
-        ("phase", "u1"),  # 0 load, 1 the final sweep, 2 what happened to a WebSocket unasked
+        ("phase", "u1"),  # 0 load, 1 the final sweep, 2 what a WebSocket brought unsolicited
         ("status", "<u2"),  # 0 where no reply came
         ("replica", "<u2"),
         ("boot", "<u2"),

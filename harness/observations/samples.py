@@ -1,4 +1,4 @@
-"""TODO: harness.observations.samples."""
+"""What is sampled while an arm runs: the use of CPU and memory, and the load process's own counts."""
 
 from dataclasses import dataclass
 
@@ -16,7 +16,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """What the load process says of itself, cumulative and numbered, every 200 ms."""
+    """The load process's own counts, cumulative and numbered, every 200 ms."""
 
     n: int
     t: float  # seconds from T0

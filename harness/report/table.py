@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
+from harness.common.intervals import upper_bound_of_none
 from harness.oracle.outcome import SessionOutcome
-from harness.report.charts.words import UNMEASURED, format_ratio, listed, number, plural, share, upper_bound
+from harness.report.charts.words import UNMEASURED, format_ratio, listed, number, plural, share
 from harness.results.summary import (
     ArmFigures,
     DesignSummary,
@@ -96,7 +97,7 @@ def finding(sessions: SessionFigures, writes: WriteFigures) -> str:
     if not sessions.judged:
         return "no session was judged"
     n = sessions.judged
-    bound = f"95 % upper bound {100 * upper_bound(n):.2g} %"
+    bound = f"95 % upper bound {100 * upper_bound_of_none(n):.2g} %"
     told = f"lost {_count(sessions.lost, sessions)} ({share(sessions.lost, n) if sessions.lost else bound})"
     if sessions.expected_lost is not None:
         told += f", predicted {sessions.expected_lost:,}"

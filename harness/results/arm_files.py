@@ -1,4 +1,4 @@
-"""TODO: harness.results.arm_files."""
+"""The files of one arm, and what is read from them."""
 
 import csv
 import itertools
@@ -14,6 +14,7 @@ import pandas as pd
 from harness.common.errors import UsageError
 from harness.observations.aggregates import AGGREGATES_FILE, AggregateStats
 from harness.observations.events import Effect, Event
+from harness.observations.faults import FaultRecord, pair_faults
 from harness.observations.samples import Sample
 from harness.oracle.history import SessionHistory
 from harness.oracle.judge import SessionVerdict, judge
@@ -25,10 +26,14 @@ from harness.results.files import explain_write_errors, read_json_lines, read_pa
 class ArmObservations:
     """Everything observed of one arm.
 
-    ``requests`` has the columns of requests.parquet (docs/results.md): ``session, writer, op, name, method, status,
-    outcome, anomaly, replica, boot, phase, t_intended, t_sent, t_first, t_end, bytes_sent, bytes_received, reconnected,
-    attempts``; name, method, outcome, anomaly, replica and boot are categories, times are ns from T0 (-1: never).
-    ``phase`` is 1 for the final sweep. ``effects`` is the effect journal, in its order.
+    ``requests`` has one row per request and the columns of requests.parquet (docs/results.md) but for ``writer``, which
+    always equals ``session``: ``session, op, name, method, status, outcome, anomaly, replica, boot, phase, t_intended,
+    t_sent, t_first, t_end, bytes_sent, bytes_received, reconnected, attempts``; name, method, outcome, anomaly, replica
+    and boot are categories, times are ns from T0 (-1: never). ``LoadRequests`` selects the load phase of it.
+    ``effects`` is the effect journal, in its order. ``faults`` are paired from ``events``.
+
+    Raises:
+        ValueError: the events of a fault contradict each other.
     """
 
     design: str
@@ -44,6 +49,10 @@ class ArmObservations:
     repeat: int = 1
     driver: Mapping[str, float | int | str | None] = field(default_factory=dict)  # the last snapshot's own figures
     aggregates: AggregateStats | None = None  # in place of requests, where those were not recorded
+    faults: tuple[FaultRecord, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "faults", pair_faults(self.events))
 
 
 @dataclass(frozen=True)
@@ -59,7 +68,7 @@ class ArmFiles:
 
     @property
     def spool(self) -> Path:
-        """What the load process appends."""
+        """The records that the load process appends."""
         return self.path / "spool"
 
     def create(self) -> None:
@@ -71,30 +80,30 @@ class ArmFiles:
     def keep(
         self, events: Iterable[Event], samples: Iterable[Sample], refused: Iterable[int], facts: Mapping[str, Any]
     ) -> None:
-        """Turn the spool into Parquet and keep the rest beside it; ``arm.json`` comes last: all is there."""
+        """Turn the spool into Parquet and write the rest beside it; ``arm.json`` comes last: all is there."""
         with explain_write_errors(self.path):
             write_text(self.path / "events.jsonl", "".join(json.dumps(asdict(event)) + "\n" for event in events))
-            self._keep_samples(samples)
+            self._write_samples(samples)
             write_parquet(spool.read_requests(self.spool), self.path / "requests.parquet")
             write_text(self.path / "ledgers.jsonl", spool.read_ledger_lines(self.spool))
-            tallied = spool.read_aggregates(self.spool)
-            if tallied is not None:
-                write_text(self.path / AGGREGATES_FILE, json.dumps(tallied.to_json()))
+            aggregates = spool.read_aggregates(self.spool)
+            if aggregates is not None:
+                write_text(self.path / AGGREGATES_FILE, json.dumps(aggregates.to_json()))
             write_text(self.path / "arm.json", json.dumps({**facts, "refused": sorted(refused)}, indent=1))
             shutil.rmtree(self.spool)
 
-    def _keep_samples(self, samples: Iterable[Sample]) -> None:
+    def _write_samples(self, samples: Iterable[Sample]) -> None:
         with (self.path / "samples.csv").open("w", newline="") as file:
             writer = csv.writer(file)
             writer.writerow(column.name for column in fields(Sample))
             writer.writerows((f"{s.t:.3f}", s.role, s.name, f"{s.cpu:.4f}", f"{s.memory_mb:.2f}") for s in samples)
 
     def read_requests(self) -> pd.DataFrame:
-        """The requests of a kept arm, or of the spool that a crash left."""
+        """The requests of a kept arm, or of the spool that a crash left; without ``writer``, a copy of ``session``."""
         parquet = self.path / "requests.parquet"
         if parquet.exists():
-            return read_parquet(parquet)
-        return spool.read_requests(self.spool)
+            return read_parquet(parquet, without=("writer",))
+        return spool.read_requests(self.spool).drop(columns="writer")
 
     def read_observations(self, design: str, arm: str, load: Mapping[str, Any], repeat: int = 1) -> ArmObservations:
         """All of it, judged.
@@ -103,53 +112,51 @@ class ArmFiles:
             UsageError: a file of it is cut off, or was changed after the run.
         """
         try:
-            return self._observations(design, arm, load, repeat)
+            return self._read(design, arm, load, repeat)
         except (ValueError, KeyError, TypeError, IndexError, OSError) as problem:
             raise UsageError(
                 f"what was observed in {self.path} is cut off or was changed: {str(problem).splitlines()[0]}",
                 "run the scenario again; the run's other arms can be read without this directory",
             ) from problem
 
-    def _observations(self, design: str, arm: str, load: Mapping[str, Any], repeat: int) -> ArmObservations:
-        facts = self._facts()
+    def _read(self, design: str, arm: str, load: Mapping[str, Any], repeat: int) -> ArmObservations:
+        facts = self._read_facts()
         return ArmObservations(
             design=design,
             arm=arm,
             requests=self.read_requests(),
             events=tuple(Event(**line) for line in read_json_lines(self.path / "events.jsonl")),
-            samples=tuple(self._samples()),
-            judgements=self._judgements(frozenset(facts.get("refused", ()))),
+            samples=tuple(self._read_samples()),
+            judgements=self._judge(frozenset(facts.get("refused", ()))),
             warmup=float(facts.get("warmup", load["warmup_s"])),
             duration=float(facts.get("duration", load["duration_s"])),
-            effects=tuple(self._effects()),
+            effects=tuple(self._read_effects()),
             complete=bool(facts.get("complete", False)),
             repeat=repeat,
             driver=facts.get("driver", {}),
-            aggregates=self._tallied(),
+            aggregates=self._read_aggregates(),
         )
 
-    def _tallied(self) -> AggregateStats | None:
-        kept = self.path / AGGREGATES_FILE
-        return (
-            AggregateStats.from_json(json.loads(kept.read_text()))
-            if kept.exists()
-            else spool.read_aggregates(self.spool)
-        )
+    def _read_aggregates(self) -> AggregateStats | None:
+        path = self.path / AGGREGATES_FILE
+        if path.exists():
+            return AggregateStats.from_json(json.loads(path.read_text()))
+        return spool.read_aggregates(self.spool)
 
-    def _facts(self) -> dict[str, Any]:
+    def _read_facts(self) -> dict[str, Any]:
         path = self.path / "arm.json"
         return dict(json.loads(path.read_text())) if path.exists() else {}
 
-    def _judgements(self, refused: frozenset[int]) -> tuple[SessionVerdict, ...]:
-        kept = [self.path, *spool.list_parts(self.spool)]
-        lines = itertools.chain.from_iterable(read_json_lines(part / "ledgers.jsonl") for part in kept)
+    def _judge(self, refused: frozenset[int]) -> tuple[SessionVerdict, ...]:
+        places = [self.path, *spool.list_parts(self.spool)]
+        lines = itertools.chain.from_iterable(read_json_lines(place / "ledgers.jsonl") for place in places)
         return tuple(judge(SessionHistory.from_json(line), refused) for line in lines)
 
-    def _effects(self) -> Iterator[Effect]:
+    def _read_effects(self) -> Iterator[Effect]:
         for line in read_json_lines(self.logs / "journal.jsonl"):
             yield Effect(int(line["op"], 16), str(line.get("effect", "")), str(line.get("boot", "")))
 
-    def _samples(self) -> Iterator[Sample]:
+    def _read_samples(self) -> Iterator[Sample]:
         path = self.path / "samples.csv"
         if not path.exists():
             return

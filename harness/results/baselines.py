@@ -20,7 +20,7 @@ _KEPT = ("run.json", *_COPIED)
 
 @dataclass(frozen=True)
 class Accepted:
-    """Why a run became the baseline, who said so and when, and the SHA-256 of each file as accepted."""
+    """Why a run became the baseline, who accepted it and when, and the SHA-256 of each file as accepted."""
 
     run: str
     reason: str
@@ -44,8 +44,8 @@ def accept(run: Run, reason: str, baselines: Path, force: bool = False) -> Path:
     target = baselines / run.plan.scenario
     with explain_write_errors(target):
         baselines.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=baselines, prefix=".part-") as made:
-            new, old = Path(made) / "new", Path(made) / "old"
+        with tempfile.TemporaryDirectory(dir=baselines, prefix=".part-") as directory:
+            new, old = Path(directory) / "new", Path(directory) / "old"
             _write(run, reason, new)
             if target.exists():
                 target.rename(old)
@@ -54,31 +54,31 @@ def accept(run: Run, reason: str, baselines: Path, force: bool = False) -> Path:
 
 
 def find_altered_file(path: Path) -> str:
-    """Which file of a baseline is no longer what was accepted; empty where none is, or ``path`` is a run."""
-    told = path / "baseline.json"
-    if not told.exists():
+    """The name of a file of a baseline that is no longer what was accepted; empty without one, or if it is a run."""
+    record = path / "baseline.json"
+    if not record.exists():
         return ""
     try:
-        files = json.loads(told.read_text())["files"]
+        files = json.loads(record.read_text())["files"]
         return next((name for name in _KEPT if files.get(name) != _sha256(path / name)), "")
-    except (OSError, ValueError, LookupError, TypeError, AttributeError):  # torn, or no such thing at all
-        return told.name
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):  # torn, or something else
+        return record.name
 
 
 def _write(run: Run, reason: str, into: Path) -> None:
     into.mkdir()
     for name in _COPIED:
         (into / name).write_text(json.dumps(json.loads((run.path / name).read_text()), separators=(",", ":")) + "\n")
-    (into / "run.json").write_text(json.dumps(asdict(_without_places(run)), indent=1) + "\n")
+    (into / "run.json").write_text(json.dumps(asdict(_strip_paths(run.plan)), indent=1) + "\n")
     now = datetime.now(UTC).isoformat(timespec="seconds")
     accepted = Accepted(run.plan.run, reason, getpass.getuser(), now, {name: _sha256(into / name) for name in _KEPT})
     (into / "baseline.json").write_text(json.dumps(asdict(accepted), indent=1) + "\n")
 
 
-def _without_places(run: Run) -> RunPlan:
+def _strip_paths(plan: RunPlan) -> RunPlan:
     """The plan without the directories of the machine that it ran on."""
-    flags = {key: value for key, value in run.plan.flags.items() if key not in ("out", "scenario")}
-    return replace(run.plan, path=Path(run.plan.path).name, flags=flags)
+    flags = {key: value for key, value in plan.flags.items() if key not in ("out", "scenario")}
+    return replace(plan, path=Path(plan.path).name, flags=flags)
 
 
 def _sha256(path: Path) -> str:

@@ -1,8 +1,8 @@
-"""TODO: harness.results.files."""
+"""Files that are written whole or not at all, and read with an error that names what to do."""
 
 import errno
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,12 @@ from harness.common.errors import EnvironmentLacksError, HarnessError, UsageErro
 
 @contextmanager
 def explain_write_errors(path: Path) -> Iterator[None]:
-    """Tell a failed write as what it is: a full disk is the environment's, the rest is the path's."""
+    """Raise a failed write as an error of the project.
+
+    Raises:
+        EnvironmentLacksError: the disk is full.
+        UsageError: the path cannot be written for another reason.
+    """
     try:
         yield
     except OSError as problem:
@@ -36,19 +41,28 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_parquet(requests: pd.DataFrame, path: Path) -> None:
+    """Write a table whole or not at all."""
     part = path.with_name(path.name + ".part")
     requests.to_parquet(part, index=False)
     part.replace(path)
 
 
-def read_parquet(path: Path) -> pd.DataFrame:
-    """As ``pd.read_parquet``, but a column at a time gives its memory back: never the whole table twice."""
-    table = pq.read_table(path)
+def read_parquet(path: Path, without: Collection[str] = ()) -> pd.DataFrame:
+    """As ``pd.read_parquet``, but a column at a time gives its memory back: never the whole table twice.
+
+    The columns named in ``without`` are not read.
+    """
+    table = pq.read_table(path, columns=[name for name in pq.read_schema(path).names if name not in without])
     frame: pd.DataFrame = table.to_pandas(split_blocks=True, self_destruct=True)
     return frame
 
 
 def read_json_object(path: Path, problem: str) -> dict[str, Any]:
+    """The object that a JSON file holds.
+
+    Raises:
+        UsageError: it cannot be read, or holds something else; the message is ``problem``.
+    """
     try:
         value = json.loads(path.read_text())
     except (OSError, ValueError) as cause:
@@ -56,12 +70,16 @@ def read_json_object(path: Path, problem: str) -> dict[str, Any]:
             problem, "name a directory under results/<scenario>/, such as results/node_kill/latest"
         ) from cause
     if not isinstance(value, dict):
-        raise UsageError(problem, "it was changed after the run; harness report writes all but run.json anew")
+        raise UsageError(problem, "it was changed after the run; harness report writes all files again but run.json")
     return value
 
 
 def read_json_lines(path: Path) -> Iterator[dict[str, Any]]:
-    """The lines of a JSON-lines file; a torn last one, which a crash leaves, is passed over."""
+    """The lines of a JSON-lines file; a torn last one, which a crash leaves, is skipped.
+
+    Raises:
+        HarnessError: another line is not JSON.
+    """
     if not path.exists():
         return
     lines = path.read_text().splitlines()

@@ -1,4 +1,4 @@
-"""TODO: harness.results.plan."""
+"""The plan of a run: the content of run.json, written before anything is measured."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from harness.results.summary import SCHEMA
 
 @dataclass(frozen=True)
 class RunPlan:
-    """What was going to be run, and where: the content of run.json."""
+    """What is going to be run, and where it is measured."""
 
     run: str
     scenario: str

@@ -1,4 +1,4 @@
-"""A Run: a directory that holds all of it, written in stages (plan, observations, then the rest), each atomically.
+"""A run: a directory with all that was measured, written in stages (plan, observations, the rest), each atomically.
 
 A crash costs the later stages only: an arm that was cut off is read from its spool.
 """
@@ -73,11 +73,10 @@ class Run:
         Raises:
             UsageError: there is none.
         """
-        found = [(design, arm, repeat, self.arm(design, arm, repeat)) for design, arm, repeat in self.plan.arms]
         arms = tuple(
-            files.read_observations(design, arm, self.plan.load, repeat)
-            for design, arm, repeat, files in found
-            if files.path.exists()
+            self.arm(design, arm, repeat).read_observations(design, arm, self.plan.load, repeat)
+            for design, arm, repeat in self.plan.arms
+            if self.arm(design, arm, repeat).path.exists()
         )
         if not arms:
             raise UsageError(f"{self.path} holds no observations", "the run was cut off before its first arm began")
@@ -86,7 +85,7 @@ class Run:
     def has_requests(self) -> bool:
         """Whether any arm has left requests."""
         files = [self.arm(*arm) for arm in self.plan.arms]
-        return any((one.path / "requests.parquet").exists() or one.spool.exists() for one in files)
+        return any((arm.path / "requests.parquet").exists() or arm.spool.exists() for arm in files)
 
     def keep_summary(self, summary: Summary, verdicts: Sequence[Verdict]) -> None:
         """Write summary.json and verdicts.json."""
@@ -140,7 +139,7 @@ class Run:
             return msgspec.convert(self.read_summary_json(), Summary)
         except msgspec.ValidationError as problem:
             what = f"{self.path}/summary.json is foreign: {problem}"
-            raise UsageError(what, f"harness report {self.path} writes it anew") from problem
+            raise UsageError(what, f"harness report {self.path} writes it again") from problem
 
     def read_verdicts(self) -> tuple[Verdict, ...]:
         """verdicts.json as what it was written from.
@@ -152,7 +151,7 @@ class Run:
             return msgspec.json.decode((self.path / "verdicts.json").read_bytes(), type=tuple[Verdict, ...])
         except (OSError, msgspec.MsgspecError) as problem:
             what = f"{self.path} has no readable verdicts.json"
-            raise UsageError(what, f"harness report {self.path} writes it anew") from problem
+            raise UsageError(what, f"harness report {self.path} writes it again") from problem
 
 
 def to_json(summary: Summary) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from pandas.api.types import union_categoricals
 from harness.observations.aggregates import AGGREGATES_FILE, AggregateStats
 from harness.observations.requests import RECORD, Anomaly, Method, Outcome
 
-_PLAIN = (
+_NUMERIC = (
     "session",
     "writer",
     "op",
@@ -27,8 +27,8 @@ _PLAIN = (
     "reconnected",
     "attempts",
 )
-_NAMED = ("name", "replica", "boot")
-_NUMBERED = {"method": Method, "outcome": Outcome, "anomaly": Anomaly}
+_INTERNED = ("name", "replica", "boot")
+_ENUMERATED = {"method": Method, "outcome": Outcome, "anomaly": Anomaly}
 COLUMNS = (
     "session",
     "writer",
@@ -59,68 +59,68 @@ def read_requests(directory: Path) -> pd.DataFrame:
     and ``anomaly`` of lower-case words (methods upper-case). A torn last record or line is left out; where the load
     never began there are no rows. Several workers' records are one table.
     """
-    found = list_parts(directory)
-    if len(found) == 1:
-        return _read(found[0])
-    tables = [_read(part) for part in found]
-    whole = {column: _joined([table.pop(column) for table in tables]) for column in COLUMNS}
-    return pd.DataFrame(whole, copy=False).sort_values("t_end", kind="stable", ignore_index=True)
+    parts = list_parts(directory)
+    if len(parts) == 1:
+        return _read_part(parts[0])
+    tables = [_read_part(part) for part in parts]
+    columns = {column: _concatenate([table.pop(column) for table in tables]) for column in COLUMNS}
+    return pd.DataFrame(columns, copy=False).sort_values("t_end", kind="stable", ignore_index=True)
 
 
 def list_parts(directory: Path) -> Sequence[Path]:
-    """What a spool consists of: itself, or a directory for each of several workers."""
+    """The directories of a spool: itself, or one for each of several workers."""
     return sorted(path for path in directory.glob("*") if path.is_dir()) or [directory]
 
 
 def read_ledger_lines(directory: Path) -> str:
-    """The lines of what the ledgers of a spool say."""
+    """The lines of ledgers.jsonl of all parts of a spool."""
     files = [part / "ledgers.jsonl" for part in list_parts(directory)]
     return "".join(file.read_text(encoding="utf-8") for file in files if file.exists())
 
 
 def read_aggregates(directory: Path) -> AggregateStats | None:
-    """What a spool tallied in place of its requests; None where it recorded them."""
+    """The aggregates of a spool; None if it recorded its requests instead."""
     files = [part / AGGREGATES_FILE for part in list_parts(directory)]
-    found = [AggregateStats.from_json(json.loads(file.read_text())) for file in files if file.exists()]
-    return AggregateStats.combine(found) if found else None
+    parts = [AggregateStats.from_json(json.loads(file.read_text())) for file in files if file.exists()]
+    return AggregateStats.combine(parts) if parts else None
 
 
-def _joined(columns: list[pd.Series]) -> pd.Series:
+def _concatenate(columns: list[pd.Series]) -> pd.Series:
     if isinstance(columns[0].dtype, pd.CategoricalDtype):
         return pd.Series(union_categoricals(columns))
     return pd.concat(columns, ignore_index=True)
 
 
-def _read(directory: Path) -> pd.DataFrame:
-    records = _records(directory / "requests.bin")
-    names = _names(directory / "names.jsonl")
-    columns = {column: pd.Series(np.ascontiguousarray(records[column])) for column in _PLAIN}
-    columns |= {column: _by_name(records[column], names[column]) for column in _NAMED}
-    columns |= {column: _by_number(records[column], words) for column, words in _NUMBERED.items()}
+def _read_part(directory: Path) -> pd.DataFrame:
+    records = _map_records(directory / "requests.bin")
+    names = _read_names(directory / "names.jsonl")
+    columns = {column: pd.Series(np.ascontiguousarray(records[column])) for column in _NUMERIC}
+    columns |= {column: _decode_interned(records[column], names[column]) for column in _INTERNED}
+    columns |= {column: _decode_enumerated(records[column], words) for column, words in _ENUMERATED.items()}
     return pd.DataFrame({column: columns[column] for column in COLUMNS}, copy=False)
 
 
-def _records(path: Path) -> np.ndarray:
+def _map_records(path: Path) -> np.ndarray:
     whole = path.stat().st_size // RECORD.itemsize if path.exists() else 0
     return np.memmap(path, RECORD, "r", shape=(whole,)) if whole else np.empty(0, RECORD)
 
 
-def _names(path: Path) -> dict[str, dict[int, str]]:
-    names: dict[str, dict[int, str]] = {kind: {} for kind in _NAMED}
+def _read_names(path: Path) -> dict[str, dict[int, str]]:
+    names: dict[str, dict[int, str]] = {kind: {} for kind in _INTERNED}
     for line in path.read_bytes().split(b"\n")[:-1] if path.exists() else ():
-        told = json.loads(line)
-        names[told["kind"]][told["id"]] = told["value"]
+        entry = json.loads(line)
+        names[entry["kind"]][entry["id"]] = entry["value"]
     return names
 
 
-def _by_name(ids: np.ndarray, names: dict[int, str]) -> pd.Series:
-    """Ids to strings: the id is turned into the category's code, 0 and what nobody named into missing."""
+def _decode_interned(ids: np.ndarray, names: dict[int, str]) -> pd.Series:
+    """Strings of interned ids, both of shape (n,): 0 and ids without a name become missing values."""
     codes = np.full(np.iinfo(np.uint16).max + 1, -1, np.int32)
     for code, number in enumerate(names):
         codes[number] = code
     return pd.Series(pd.Categorical.from_codes(codes[ids], categories=pd.Index(list(names.values()), dtype=object)))
 
 
-def _by_number(ids: np.ndarray, words: type[enum.IntEnum]) -> pd.Series:
-    said = [word.name if words is Method else word.name.lower() for word in words]
-    return pd.Series(pd.Categorical.from_codes(ids.astype(np.int32), categories=pd.Index(said)))
+def _decode_enumerated(ids: np.ndarray, words: type[enum.IntEnum]) -> pd.Series:
+    labels = [word.name if words is Method else word.name.lower() for word in words]
+    return pd.Series(pd.Categorical.from_codes(ids.astype(np.int32), categories=pd.Index(labels)))

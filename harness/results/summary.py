@@ -25,7 +25,7 @@ class RequestCounts:
 
 @dataclass(frozen=True)
 class Throughput:
-    """Replies a second: ``mean`` of all that were ok, ``correct`` of those free of any anomaly."""
+    """Replies per second: ``mean`` of all that were ok, ``correct`` of those free of any anomaly."""
 
     mean: float | None
     correct: float | None
@@ -44,7 +44,7 @@ class Percentiles:
 
 @dataclass(frozen=True)
 class Phase:
-    """The three of them over one stretch of the run."""
+    """Counts, throughput and times over one stretch of the run."""
 
     requests: RequestCounts
     throughput: Throughput
@@ -54,7 +54,7 @@ class Phase:
 
 @dataclass(frozen=True)
 class Phases:
-    """Before the first fault was effective, until the last had recovered, and after; None where there is none."""
+    """Before the first fault was effective, until the last had recovered, and after; None if there is no such phase."""
 
     before: Phase | None
     during: Phase | None
@@ -78,13 +78,13 @@ class SessionFigures:
     leaked: int
     forced_login: int
     unknown: int
-    lost_by_cause: Mapping[str, int] = field(default_factory=dict)  # fold.cause_of has the words
-    wrong: int = 0  # shown a reply whose content is not what was asked for
+    lost_by_cause: Mapping[str, int] = field(default_factory=dict)  # state_removal.find_cause has the causes
+    wrong: int = 0  # with a reply whose content is not what was requested
     lost_not_at_risk: int | None = None
     at_risk_not_lost: int | None = None
 
     def __post_init__(self) -> None:
-        """Whatever is told as a part of the judged sessions is one."""
+        """No part of the judged sessions is larger than the whole."""
         for part in ("at_risk", "expected_lost", "lost", "rolled_back", "stale", "leaked", "forced_login"):
             if (getattr(self, part) or 0) > self.judged:
                 raise ValueError(f"{part} is {getattr(self, part)} of {self.judged} sessions judged")
@@ -104,7 +104,7 @@ class SessionFigures:
 
 @dataclass(frozen=True)
 class WriteFigures:
-    """Acknowledged writes and what became of them; ``lost`` includes those of lost sessions."""
+    """Acknowledged writes and what happened to them; ``lost`` includes those of lost sessions."""
 
     acknowledged: int
     lost: int
@@ -125,26 +125,26 @@ class WriteFigures:
 
 @dataclass(frozen=True)
 class MessageFigures:
-    """What happened on WebSockets. Messages are counted a hearer: one that three others are to hear is due three times.
+    """What happened on WebSockets. Messages are counted per receiver: one to three others is due three times.
 
-    ``disordered`` were heard after a later one of the same sender. ``oracle.delivery`` says what is due.
+    ``disordered`` were received after a later one of the same sender. ``oracle.delivery`` says what is due.
     """
 
     acknowledged: int  # sent, and answered well or in need of no answer
-    received: int  # that came unasked, whether due or not
+    received: int  # that came unsolicited, whether due or not
     due: int
     lost: int
-    missed: int  # of the lost, those said while the hearer had no connection, or one that was about to break
+    missed: int  # of the lost, those sent while the receiver had no connection, or one that was about to break
     repeated: int
     disordered: int
-    connections: int  # WebSockets that stood
-    refused: int  # that were asked for and did not come to be
+    connections: int  # WebSockets that were established
+    refused: int  # that were requested and not established
     ended: int  # by the other side, in order or not
     reconnects: int  # of the connections, those that were not their session's first
-    rejoin_ms: Percentiles  # from such an end until the next connection stood
+    rejoin_ms: Percentiles  # from such an end until the next connection was established
     silence_ms: Percentiles  # from the last message before such an end to the first one after it
-    delivery_ms: Percentiles  # from sending to hearing
-    opened_per_s_before: float | None  # upgrades asked for a second, before the first fault
+    delivery_ms: Percentiles  # from sending to receiving
+    opened_per_s_before: float | None  # upgrades requested per second, before the first fault
     opened_per_s_worst: float | None  # the most in any second after it
 
     def __post_init__(self) -> None:
@@ -255,11 +255,11 @@ class DriverFigures:
 
 @dataclass(frozen=True)
 class Sagas:
-    """Orders of several deeds, by what the effect journal says of each in the end.
+    """Orders of several steps, by what the effect journal says of each in the end.
 
     ``shipped`` and ``undone`` are at their end; ``half_done`` are not, or contradict themselves. ``repeated`` had a
-    deed done twice. ``resumed`` were brought to their end by another start than began them; ``left_after`` counts those
-    and the half-done by the last deed of the start that began them.
+    step done twice. ``resumed`` were continued by another start of a replica than began them; ``left_after`` counts
+    those and the half-done by the last step of the start that began them.
     """
 
     begun: int
@@ -288,9 +288,9 @@ class ArmFigures:
     availability: Availability
     resources: Resources
     driver: DriverFigures
-    messages: MessageFigures | None = None  # None: no WebSocket was asked for
+    messages: MessageFigures | None = None  # None: no WebSocket was requested
     repeats: tuple["ArmFigures", ...] = ()
-    sagas: Sagas | None = None  # where the app has such orders
+    sagas: Sagas | None = None  # None: the app has no such orders
     names: Mapping[str, EndpointStats] = field(default_factory=dict)  # the requests by what they are counted under
 
     @property
@@ -302,7 +302,7 @@ class ArmFigures:
 
 @dataclass(frozen=True)
 class DesignSummary:
-    """A design's arms, what was found of it, and whether that is what the scenario expected."""
+    """A design's arms, the finding, and whether it is what the scenario expected."""
 
     describe: Mapping[str, str | int | float | bool]
     arms: Mapping[str, ArmFigures]  # fault, control
@@ -334,7 +334,7 @@ class Echo:
     p50_ms: float
     p99_ms: float
     driver_cpu: float | None
-    repeats: tuple["Echo | None", ...] = ()  # one a round, where there are several; None where it broke
+    repeats: tuple["Echo | None", ...] = ()  # one per round, if there are several; None if it broke
 
 
 @dataclass(frozen=True)
@@ -347,7 +347,7 @@ class AAControl:
 
 @dataclass(frozen=True)
 class Controls:
-    """What makes the rest believable; None where a control did not run."""
+    """The evidence that the rest can be believed; None if a control did not run."""
 
     calibration: Calibration | None
     echo: Echo | None
@@ -356,7 +356,7 @@ class Controls:
 
 @dataclass(frozen=True)
 class Summary:
-    """Everything that summary.json says."""
+    """The content of summary.json."""
 
     scenario: str
     run: str

@@ -40,10 +40,10 @@ class Verdict:
 
 
 class Expectation(Protocol):
-    """What a scenario expects of its summary: a pure function, and the designs that it speaks of."""
+    """What a scenario expects of its summary: a pure function, and the designs that it is about."""
 
     def judge(self, summary: Summary) -> Sequence[Verdict]:
-        """One verdict a design that it speaks of."""
+        """One verdict per design that it is about."""
 
     def only(self, names: Sequence[str]) -> Self | None:
-        """The same for these designs alone; None where nothing is left."""
+        """The same for these designs alone; None if nothing is left."""

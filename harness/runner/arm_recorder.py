@@ -7,7 +7,7 @@ from harness.cluster.topology import Topology
 from harness.common.clock import Clock
 from harness.common.errors import UntrustedError
 from harness.load.control.channel import Joined, WorkerLost
-from harness.observations.events import Event
+from harness.observations.events import Event, EventKind
 from harness.observations.samples import Snapshot
 from harness.results.arm_files import ArmFiles
 from harness.runner.progress import Progress
@@ -46,7 +46,7 @@ class ArmRecorder:
         """All parts are up."""
         self.topology = topology
         for replica in topology.replicas:
-            self.record_event(Event(0.0, "replica_ready", replica.name, {"boot": replica.boot}))
+            self.record_event(Event(0.0, EventKind.REPLICA_READY, replica.name, {"boot": replica.boot}))
 
     def record_event(self, event: Event) -> None:
         """Something happened once."""
@@ -61,16 +61,16 @@ class ArmRecorder:
     def record_worker_joined(self, worker: Joined) -> None:
         """A worker takes part in the load."""
         facts: dict[str, str | float | None] = {"host": worker.host, "clock_error_ms": worker.clock_error_ms}
-        self.record_event(Event(self.now, "worker_joined", worker.worker, facts))
+        self.record_event(Event(self.now, EventKind.WORKER_JOINED, worker.worker, facts))
 
     def record_worker_lost(self, worker: WorkerLost) -> None:
         """A worker is gone; the others continue."""
         facts: dict[str, str | int] = {"host": worker.host, "why": worker.why, "sessions": worker.sessions}
-        self.record_event(Event(self.now, "worker_lost", worker.worker, facts))
+        self.record_event(Event(self.now, EventKind.WORKER_LOST, worker.worker, facts))
 
     def record_failure(self, problem: UntrustedError) -> None:
         """The measurement broke off."""
-        kind = "part_died" if problem.subject else "broken_off"
+        kind = EventKind.PART_DIED if problem.subject else EventKind.BROKEN_OFF
         self.record_event(Event(self.now, kind, problem.subject or "the arm", {"why": problem.message}))
 
     def save(self) -> None:

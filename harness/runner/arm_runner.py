@@ -15,7 +15,7 @@ from harness.cluster.watch.member_states import watch_member_states
 from harness.common.clock import Clock
 from harness.common.errors import UntrustedError
 from harness.faults.timeline import timeline
-from harness.observations.events import Event
+from harness.observations.events import Event, EventKind
 from harness.results.arm_files import ArmFiles
 from harness.runner.arm_recorder import ArmRecorder
 from harness.runner.driver import Driver, LoadCallbacks, start_driver
@@ -64,7 +64,7 @@ class ArmRunner:
         ):
             recorder.record_topology(topology)
             footprint = measure_footprint(self.supervisor.children)
-            recorder.record_event(Event(0.0, "brought_up", arm.design.name, asdict(footprint)))
+            recorder.record_event(Event(0.0, EventKind.BROUGHT_UP, arm.design.name, asdict(footprint)))
             await driver.wait_until_ready()
             clock.t0_ns = driver.start(topology.url)
             async with (

@@ -8,7 +8,7 @@ from prometheus_client import CollectorRegistry, Gauge, start_http_server
 
 from harness.common.errors import EnvironmentLacksError
 from harness.common.ports import LOOPBACK
-from harness.observations.events import Event
+from harness.observations.events import Event, EventKind
 from harness.observations.samples import Snapshot
 from harness.runner.progress import Progress
 from harness.scenario.scenario import Scenario
@@ -67,9 +67,9 @@ class Exporter(Progress):
 
     def event(self, event: Event) -> None:
         """A replica came up or went down."""
-        if event.kind in ("replica_ready", "fault_healed"):
+        if event.kind in (EventKind.REPLICA_READY, EventKind.FAULT_HEALED):
             self._up.labels(*self._arm, event.subject).set(1)
-        if event.kind in ("fault_effective", "part_died"):
+        if event.kind in (EventKind.FAULT_EFFECTIVE, EventKind.PART_DIED):
             self._up.labels(*self._arm, event.subject).set(0)
 
 

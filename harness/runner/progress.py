@@ -15,7 +15,8 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.common.durations import format_duration, parse_seconds
-from harness.observations.events import Event
+from harness.observations.events import Event, EventKind
+from harness.observations.faults import FaultLog
 from harness.observations.samples import Snapshot
 from harness.scenario.scenario import Scenario
 
@@ -25,7 +26,7 @@ OVERHEAD_S = 1.5
 CONTROLS_S = 12.0
 #: What the echo takes, once more in every further round.
 ECHO_S = 3.0
-_SHOWN_EVENTS = ("fault_effective", "fault_healed", "part_died", "broken_off")
+_SHOWN_EVENTS = (EventKind.FAULT_EFFECTIVE, EventKind.FAULT_HEALED, EventKind.PART_DIED, EventKind.BROKEN_OFF)
 _WINDOW = 6  # snapshots, 200 ms apart: the rate is that of the last second
 _LINE_INTERVAL_S = 5.0
 
@@ -80,8 +81,7 @@ class ArmState:
     duration: float  # seconds
     warmup: float  # seconds
     snapshots: deque[Snapshot] = field(default_factory=lambda: deque(maxlen=_WINDOW))
-    broken: set[tuple[str, str]] = field(default_factory=set)  # (part, kind of fault)
-    fault_seen: bool = False
+    faults: FaultLog = field(default_factory=FaultLog)
     replicas: set[str] = field(default_factory=set)
     up: set[str] = field(default_factory=set)
 
@@ -103,9 +103,9 @@ class ArmState:
             return "starting"
         if self.t >= self.duration:
             return "sweep"
-        if self.broken:
+        if any(fault.active for fault in self.faults.records):
             return "fault"
-        if self.fault_seen:
+        if any(fault.effective is not None for fault in self.faults.records):
             return "after"
         return "warm-up" if self.t < self.warmup else "before"
 
@@ -118,18 +118,13 @@ class ArmState:
 
     def take(self, event: Event) -> None:
         """Fold one event in."""
-        if event.kind in ("replica_ready", "fault_healed"):
+        self.faults.add(event)
+        if event.kind in (EventKind.REPLICA_READY, EventKind.FAULT_HEALED):
             self.up.add(event.subject)
-        if event.kind == "replica_ready":
+        if event.kind == EventKind.REPLICA_READY:
             self.replicas.add(event.subject)
-        if event.kind in ("fault_effective", "part_died"):
+        if event.kind in (EventKind.FAULT_EFFECTIVE, EventKind.PART_DIED):
             self.up.discard(event.subject)
-        fault = (event.subject, str(event.detail.get("kind")))
-        if event.kind == "fault_effective":
-            self.fault_seen = True
-            self.broken.add(fault)
-        if event.kind == "fault_healed":
-            self.broken.discard(fault)
 
     def figures(self) -> Sequence[tuple[str, str]]:
         """The names and values that the views show."""
@@ -285,9 +280,9 @@ class LiveProgress(Progress):
 
 
 def _describe(event: Event) -> str:
-    if event.kind in ("part_died", "broken_off"):
+    if event.kind in (EventKind.PART_DIED, EventKind.BROKEN_OFF):
         return f"  {event.t:5.1f} s  unknown: {event.detail.get('why', event.subject)}"
-    effect = {"fault_effective": "took effect", "fault_healed": "was undone"}[event.kind]
+    effect = {EventKind.FAULT_EFFECTIVE: "took effect", EventKind.FAULT_HEALED: "was undone"}[EventKind(event.kind)]
     fault = f"{event.detail['kind']} of " if "kind" in event.detail else ""
     return f"  {event.t:5.1f} s  {fault}{event.subject} {effect}"
 

@@ -14,7 +14,7 @@ from harness.cluster.supervisor import start_supervisor
 from harness.cluster.topology import Topology
 from harness.common.clock import Clock
 from harness.common.errors import UsageError
-from harness.observations.requests import LOAD
+from harness.observations.load_requests import LoadRequests
 from harness.observations.samples import Sample
 from harness.results.arm_files import ArmObservations
 from harness.results.run import Run
@@ -143,10 +143,9 @@ def trial(observed: ArmObservations, design: Design, demand: float) -> Trial:
 
 def _answered(observed: ArmObservations) -> int:
     """Requests answered ok inside the measured time, whenever they were meant to start."""
-    requests = observed.requests
-    ended = requests["t_end"].to_numpy() / 1e9
-    inside = (ended >= observed.warmup) & (ended < observed.duration) & (requests["phase"].to_numpy() == LOAD)
-    return int((inside & (requests["outcome"] == "ok").to_numpy()).sum())
+    load = LoadRequests.select(observed.requests, ("t_end", "outcome"))
+    inside = (load.end >= observed.warmup) & (load.end < observed.duration)
+    return int((inside & load.ok).sum())
 
 
 def utilisation(observed: ArmObservations, design: Design, achieved: float) -> dict[str, float]:

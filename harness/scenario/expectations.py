@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 
+from harness.common.intervals import upper_bound_of_none
 from harness.results.summary import ArmFigures, DesignSummary, FaultFigures, Summary
 from harness.results.verdicts import Result, Verdict
 
@@ -186,7 +187,7 @@ def zero(bad: int, of: int) -> str:
     """A count told with its n; a zero with what it rules out (exact binomial bound, 95 %)."""
     if bad or not of:
         return f"{bad:,} of {of:,}"
-    return f"0 of {of:,} (95 % upper bound {100 * (1 - 0.05 ** (1 / of)):.2g} %)"
+    return f"0 of {of:,} (95 % upper bound {100 * upper_bound_of_none(of):.2g} %)"
 
 
 def _every_arm(design: DesignSummary, check: Callable[[ArmFigures], Judged]) -> Judged:

@@ -1,30 +1,72 @@
-"""TODO: harness.analysis.metrics.faults."""
+"""What each fault did to the requests: how long it was noticed, how long it lasted, and what it set off."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 
-from harness.analysis.metrics.columns import Columns
-from harness.analysis.metrics.state_removal import _first
-from harness.observations.events import Event
+from harness.observations.events import Event, EventKind
+from harness.observations.faults import FaultRecord
+from harness.observations.load_requests import Floats, LoadRequests
 from harness.results.arm_files import ArmObservations
-from harness.results.summary import (
-    FaultFigures,
-)
+from harness.results.summary import FaultFigures
 
-#: Recovered: correct goodput back at this share of before, for one second.
+#: Recovered: correct goodput is back at this share of before, for this many seconds.
 RECOVERED_SHARE = 0.95
+RECOVERED_FOR_S = 1.0
+_STEP_S = 0.05
 
 
-RECOVERED_FOR = 1.0
+def compute_fault_figures(
+    observed: ArmObservations, load: LoadRequests, start: float, end: float
+) -> tuple[FaultFigures, ...]:
+    """The figures of every fault. ``start`` and ``end`` are the measured time, in seconds from T0."""
+    faults = observed.faults
+    if not faults:
+        return ()
+    births = _sort_births(observed, load)
+    next_commands = [*(fault.commanded for fault in faults[1:]), end]
+    return tuple(
+        _compute_figures(fault, observed.events, load, births, until=until, start=start, end=end)
+        for fault, until in zip(faults, next_commands, strict=True)
+    )
 
 
-_STEP = 0.05
+def _compute_figures(
+    fault: FaultRecord,
+    events: Sequence[Event],
+    load: LoadRequests,
+    births: Floats,
+    *,
+    until: float,
+    start: float,
+    end: float,
+) -> FaultFigures:
+    """One fault's figures. Errors until the next fault, at ``until``, are ascribed to it."""
+    figures = FaultFigures(
+        kind=fault.kind,
+        target=fault.target,
+        commanded=fault.commanded,
+        effective=fault.effective,
+        healed=fault.healed,
+        evidence=fault.evidence,
+        detect_s=None,
+        recover_s=None,
+        surge=_compute_surge(births, start, fault.commanded, end),
+    )
+    if fault.effective is None:
+        return figures
+    return replace(
+        figures,
+        detect_s=_time_detection(load, fault, fault.effective, until),
+        recover_s=_time_recovery(load, start, fault.effective, end),
+        gray_s=_time_gray_failure(load, events, fault, fault.effective, end),
+    )
 
 
-def _recovered(faults: Sequence[FaultFigures], end: float) -> float:
-    """When the last fault was undone, its errors over and goodput back; the end, where that never was."""
+def find_recovery_end(faults: Sequence[FaultFigures], end: float) -> float:
+    """When the last fault was undone, its errors over and goodput back; ``end`` if that never happened."""
     times = [
         end
         if fault.effective is None or fault.recover_s is None
@@ -34,95 +76,66 @@ def _recovered(faults: Sequence[FaultFigures], end: float) -> float:
     return min(end, max(times))
 
 
-def _fault_figures(observed: ArmObservations, columns: Columns, start: float, end: float) -> Iterator[FaultFigures]:
-    commanded = [event for event in observed.events if event.kind == "fault_commanded"]
-    for index, event in enumerate(commanded):
-        after = observed.events[observed.events.index(event) :]
-        effective = _first(after, "fault_effective", event)
-        healed = _first(after, "fault_healed", event)
-        until = commanded[index + 1].t if index + 1 < len(commanded) else end
-        yield FaultFigures(
-            kind=str(event.detail.get("kind")),
-            target=event.subject,
-            commanded=event.t,
-            effective=effective.t if effective else None,
-            healed=healed.t if healed else None,
-            evidence={
-                **(effective.detail if effective else {}),
-                **({f"healed_{key}": value for key, value in healed.detail.items()} if healed else {}),
-            },
-            detect_s=_detect(columns, event, effective.t, until) if effective else None,
-            recover_s=_recover(columns, start, effective.t, end) if effective else None,
-            gray_s=_gray(columns, observed.events, _victim(effective), effective.t, healed.t if healed else end)
-            if effective
-            else None,
-            surge=_surge(_births(observed, columns), start, event.t, end),
-        )
+def _time_detection(load: LoadRequests, fault: FaultRecord, effective: float, until: float) -> float:
+    """Seconds to the last error that no replica answered for (or, of a store, a replica's 5xx); 0 if there was none."""
+    caused = load.no_replica
+    if fault.target == "store":
+        caused = caused | (~load.ok & load.server_error)
+    caused = caused & (load.end >= fault.commanded) & (load.sent < until)
+    return round(max(0.0, float(load.end[caused].max()) - effective), 4) if caused.any() else 0.0
 
 
-def _detect(columns: Columns, commanded: Event, effective: float, until: float) -> float:
-    """Seconds to the last error that no replica answered for (or, of a store, a replica's 5xx); 0 where none was."""
-    caused = ~columns.ok & columns.frame["replica"].isna().to_numpy()
-    if commanded.subject == "store":
-        caused |= ~columns.ok & (columns.frame["status"].to_numpy() >= 500)
-    caused &= (columns.end >= commanded.t) & (columns.sent < until)
-    return round(max(0.0, float(columns.end[caused].max()) - effective), 4) if caused.any() else 0.0
+def _sort_births(observed: ArmObservations, load: LoadRequests) -> Floats:
+    """When states were created, in order: those of sessions that began, and of sessions that lost theirs."""
+    begun = load.frame.groupby("session", sort=False)["t_sent"].min().to_numpy() / 1e9
+    losses = [loss.t_ns / 1e9 for verdict in observed.judgements for loss in verdict.losses]
+    return np.sort(np.concatenate([begun, np.array(losses, dtype=float)]))
 
 
-def _births(observed: ArmObservations, columns: Columns) -> npt.NDArray[np.float64]:
-    """When states came to be, in order: those of sessions that began, and of sessions that lost theirs."""
-    begun = columns.frame.groupby("session", sort=False)["t_sent"].min().to_numpy() / 1e9
-    again = np.array([loss.t_ns / 1e9 for one in observed.judgements for loss in one.losses], dtype=float)
-    return np.sort(np.concatenate([begun, again]))
-
-
-def _surge(births: npt.NDArray[np.float64], start: float, commanded: float, end: float) -> float | None:
-    """The most births of any second after the fault over the mean second before it."""
-    before = _count(births, start, commanded)
+def _compute_surge(births: Floats, start: float, commanded: float, end: float) -> float | None:
+    """The most births of any second after the fault over the mean second before it; None with no birth before."""
+    before = _count_between(births, start, commanded)
     if not before:
         return None
     after = births[(births >= commanded) & (births < end)]
-    worst = max((_count(births, begin, begin + 1.0) for begin in after), default=0)
+    worst = max((_count_between(births, begin, begin + 1.0) for begin in after), default=0)
     return round(worst * (commanded - start) / before, 3)
 
 
-def _victim(effective: Event) -> str:
-    """The replica that a fault concerns, or the part that it names where that is none."""
-    return str(effective.detail.get("replica", effective.subject))
-
-
-def _gray(columns: Columns, events: Sequence[Event], replica: str, effective: float, healed: float) -> float | None:
+def _time_gray_failure(
+    load: LoadRequests, events: Sequence[Event], fault: FaultRecord, effective: float, end: float
+) -> float | None:
     """Seconds in which the balancer held the target for up and requests went unanswered, from the first of these on.
 
-    Unanswered is a request that nobody replied to, that the target failed (5xx), or that it replied to only once it was
-    healed. None where the balancer does not tell what it believes.
+    Unanswered is a request without any reply, one that the target failed (5xx), and one to which the target replied
+    only after it was healed. None if the balancer does not report what it believes.
     """
-    told = [event for event in events if event.kind == "member_state" and event.subject == replica]
-    if not told:
+    replica = str(fault.evidence.get("replica", fault.target))
+    states = [event for event in events if event.kind == EventKind.MEMBER_STATE and event.subject == replica]
+    if not states:
         return None
-    until = min(
-        (event.t for event in told if event.t >= effective and event.detail.get("state") != "up"), default=healed
-    )
-    until = min(until, healed)
-    own_fault = columns.equals("replica", replica) & (columns.frame["status"].to_numpy() >= 500)
-    unanswered = (~columns.ok & columns.frame["replica"].isna().to_numpy() | own_fault) & (columns.end >= effective)
-    hung = (columns.end >= healed) & columns.equals("replica", replica)
-    suffered = (unanswered | hung) & (columns.sent < until)
-    if not suffered.any():
+    healed = end if fault.healed is None else fault.healed
+    marked_down = [event.t for event in states if event.t >= effective and event.detail.get("state") != "up"]
+    until = min([*marked_down, healed])
+    from_target = load.equals("replica", replica)
+    unanswered = (load.no_replica | (from_target & load.server_error)) & (load.end >= effective)
+    hung = from_target & (load.end >= healed)
+    affected = (unanswered | hung) & (load.sent < until)
+    if not affected.any():
         return 0.0
-    return round(max(0.0, until - max(effective, float(columns.sent[suffered].min()))), 4)
+    return round(max(0.0, until - max(effective, float(load.sent[affected].min()))), 4)
 
 
-def _recover(columns: Columns, start: float, effective: float, end: float) -> float | None:
+def _time_recovery(load: LoadRequests, start: float, effective: float, end: float) -> float | None:
     """Seconds until correct goodput was back at 95 % of before and stayed so for one second; None if it never was."""
-    good = np.sort(columns.end[columns.correct])
-    rate = _count(good, start, effective) / (effective - start) if effective > start else 0.0
-    for begin in np.arange(effective, end - RECOVERED_FOR + 1e-9, _STEP):
-        if _count(good, begin, begin + RECOVERED_FOR) >= RECOVERED_SHARE * rate * RECOVERED_FOR:
+    good = np.sort(load.end[load.correct])
+    rate = _count_between(good, start, effective) / (effective - start) if effective > start else 0.0
+    for begin in np.arange(effective, end - RECOVERED_FOR_S + 1e-9, _STEP_S):
+        if _count_between(good, begin, begin + RECOVERED_FOR_S) >= RECOVERED_SHARE * rate * RECOVERED_FOR_S:
             return round(float(begin) - effective, 4)
     return None
 
 
-def _count(ordered: npt.NDArray[np.float64], begin: float, end: float) -> int:
+def _count_between(ordered: npt.NDArray[np.float64], begin: float, end: float) -> int:
     low, high = np.searchsorted(ordered, [begin, end])
     return int(high - low)

@@ -4,56 +4,61 @@ Only requests intended inside the measured time (after the warm-up) count toward
 sessions and writes are judged whole, from their first request to the final read.
 """
 
-from harness.analysis.metrics.columns import Columns
-from harness.analysis.metrics.faults import _fault_figures
+from harness.analysis.metrics.faults import compute_fault_figures
 from harness.analysis.metrics.messages import compute_message_figures
-from harness.analysis.metrics.requests import _availability, _bytes, _names, _phase, _phases, _spread
-from harness.analysis.metrics.resources import _driver_figures, _resources
-from harness.analysis.metrics.sagas import compute_saga_figures
-from harness.analysis.metrics.sessions import _sessions, _writes
-from harness.analysis.metrics.unrecorded import unrecorded
-from harness.results.arm_files import ArmObservations
-from harness.results.summary import (
-    ArmFigures,
+from harness.analysis.metrics.requests import (
+    compute_availability,
+    compute_bytes,
+    compute_endpoint_stats,
+    compute_phase,
+    compute_phases,
+    compute_spread,
 )
+from harness.analysis.metrics.resources import compute_driver_figures, compute_resources
+from harness.analysis.metrics.sagas import compute_saga_figures
+from harness.analysis.metrics.sessions import compute_session_figures, compute_write_figures
+from harness.analysis.metrics.unrecorded import replace_with_aggregates
+from harness.observations.load_requests import LoadRequests
+from harness.results.arm_files import ArmObservations
+from harness.results.summary import ArmFigures
 
 
 def fold(observed: ArmObservations) -> ArmFigures:
-    """All figures of one arm; where its requests were not recorded, those that can be told without."""
-    arm, tallied = _fold(observed), observed.aggregates
-    if tallied is None:
+    """All figures of one arm; without records of its requests, those that the aggregates give."""
+    arm, aggregates = _fold_records(observed), observed.aggregates
+    if aggregates is None:
         return arm
-    return unrecorded(arm, tallied, observed.duration - observed.warmup)
+    return replace_with_aggregates(arm, aggregates, observed.duration - observed.warmup)
 
 
-def _fold(observed: ArmObservations) -> ArmFigures:
-    columns = Columns.of(observed.requests)
-    start, end = observed.warmup, _end(observed, columns)
-    measured = (columns.intended >= start) & (columns.intended < end)
-    faults = tuple(_fault_figures(observed, columns, start, end))
-    whole = _phase(columns, measured, end - start)
+def _fold_records(observed: ArmObservations) -> ArmFigures:
+    load = LoadRequests.select(observed.requests)
+    start, end = observed.warmup, _find_end(observed, load)
+    measured = (load.intended >= start) & (load.intended < end)
+    faults = compute_fault_figures(observed, load, start, end)
+    whole = compute_phase(load, measured, end - start)
     return ArmFigures(
         requests=whole.requests,
         throughput=whole.throughput,
         latency_ms=whole.latency_ms,
         service_ms=whole.service_ms,
-        phases=_phases(columns, faults, start, end),
-        sessions=_sessions(observed),
-        writes=_writes(observed),
-        messages=compute_message_figures(observed.requests, observed.judgements, observed.events, start, end),
-        spread=_spread(columns, measured),
-        bytes=_bytes(columns, measured),
+        phases=compute_phases(load, faults, start, end),
+        sessions=compute_session_figures(observed, load),
+        writes=compute_write_figures(observed, load),
+        messages=compute_message_figures(observed.requests, observed.judgements, observed.faults, start, end),
+        spread=compute_spread(load, measured),
+        bytes=compute_bytes(load, measured),
         faults=faults,
-        availability=_availability(columns, measured, faults, end),
-        resources=_resources(observed, start, end, (observed.aggregates or whole.requests).attempted),
-        driver=_driver_figures(observed),
+        availability=compute_availability(load, measured, faults, end),
+        resources=compute_resources(observed, start, end, (observed.aggregates or whole.requests).attempted),
+        driver=compute_driver_figures(observed),
         sagas=compute_saga_figures(observed.effects),
-        names=_names(columns, measured),
+        names=compute_endpoint_stats(load, measured),
     )
 
 
-def _end(observed: ArmObservations, columns: Columns) -> float:
+def _find_end(observed: ArmObservations, load: LoadRequests) -> float:
     """The end of the measured time; of an arm that was cut off, its last request."""
-    if observed.complete or not len(columns.end):
+    if observed.complete or not len(load):
         return observed.duration
-    return min(observed.duration, float(columns.end.max()))
+    return min(observed.duration, float(load.end.max()))

@@ -1,102 +1,127 @@
-"""The fold of what happened on WebSockets: from the records of an arm to its ``Messages``. Pure."""
+"""What happened on WebSockets: from the records of an arm to its figures of messages. Pure."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from harness.analysis.metrics.percentiles import compute_percentiles
-from harness.observations.events import Event
+from harness.observations.faults import FaultRecord
+from harness.observations.load_requests import Floats
 from harness.oracle.delivery import judge_deliveries, total
 from harness.oracle.judge import SessionVerdict
 from harness.results.summary import MessageFigures
 
-_TALK = ("OPEN", "SEND", "RECEIVE", "CLOSE")
-Times = npt.NDArray[np.float64]
+_WEBSOCKET_METHODS = ("OPEN", "SEND", "RECEIVE", "CLOSE")
 
 
 def compute_message_figures(
-    requests: pd.DataFrame, judgements: Sequence[SessionVerdict], events: Sequence[Event], start: float, end: float
+    requests: pd.DataFrame, verdicts: Sequence[SessionVerdict], faults: Sequence[FaultRecord], start: float, end: float
 ) -> MessageFigures | None:
-    """The figures of an arm; None where no WebSocket was asked for. ``start`` and ``end`` are the measured time."""
-    method = requests["method"].astype(object).to_numpy()
-    talk = requests[np.isin(method, _TALK)]
-    opened = talk[np.asarray(talk["method"] == "OPEN")]
+    """The figures of an arm; None if no WebSocket was requested. ``start`` and ``end`` are the measured time."""
+    rows = requests[np.isin(requests["method"].astype(object).to_numpy(), _WEBSOCKET_METHODS)]
+    opened = _select(rows, "OPEN")
     if opened.empty:
         return None
-    stands = opened[opened["status"].to_numpy() == 101]
-    ended = talk[np.asarray(talk["method"] == "CLOSE") & (talk["status"].to_numpy() != 0)]
-    rejoined, silent = _absences(talk)
-    found = judge_deliveries(talk, {one.session: one.room for one in judgements if one.room})
-    before, worst = _storm(opened["t_sent"].to_numpy() / 1e9, events, start, end)
+    sent, closed = _select(rows, "SEND"), _select(rows, "CLOSE")
+    established = opened[opened["status"].to_numpy() == 101]
+    rejoined, silent = _time_absences(rows)
+    delivered = judge_deliveries(rows, {verdict.session: verdict.room for verdict in verdicts if verdict.room})
+    before, worst = _measure_reconnect_storm(opened["t_sent"].to_numpy() / 1e9, faults, start, end)
     return MessageFigures(
-        acknowledged=int((np.asarray(talk["method"] == "SEND") & np.asarray(talk["outcome"] == "ok")).sum()),
-        received=int(np.asarray(talk["method"] == "RECEIVE").sum()),
-        due=total(found, "due"),
-        lost=total(found, "lost"),
-        missed=total(found, "missed"),
-        repeated=total(found, "repeated"),
-        disordered=total(found, "disordered"),
-        connections=len(stands),
-        refused=len(opened) - len(stands),
-        ended=len(ended),
-        reconnects=int((stands["reconnected"].to_numpy() != 0).sum()),
+        acknowledged=int((sent["outcome"] == "ok").sum()),
+        received=len(_select(rows, "RECEIVE")),
+        due=total(delivered, "due"),
+        lost=total(delivered, "lost"),
+        missed=total(delivered, "missed"),
+        repeated=total(delivered, "repeated"),
+        disordered=total(delivered, "disordered"),
+        connections=len(established),
+        refused=len(opened) - len(established),
+        ended=int((closed["status"].to_numpy() != 0).sum()),
+        reconnects=int((established["reconnected"].to_numpy() != 0).sum()),
         rejoin_ms=compute_percentiles(rejoined),
         silence_ms=compute_percentiles(silent),
-        delivery_ms=compute_percentiles(_delays(talk, start, end)),
+        delivery_ms=compute_percentiles(_time_deliveries(rows, start, end)),
         opened_per_s_before=before,
         opened_per_s_worst=worst,
     )
 
 
-def _absences(talk: pd.DataFrame) -> tuple[Times, Times]:
-    """Of every connection that the other side ended and that was replaced: seconds until then, and without a message.
+def _select(rows: pd.DataFrame, method: str) -> pd.DataFrame:
+    return rows[np.asarray(rows["method"] == method)]
 
-    Silence lasts from the last message before the end to the first one after the replacement.
+
+@dataclass
+class _ConnectionHistory:
+    """The connections of one session, one record after another; times in ns, results in seconds.
+
+    Silence lasts from the last message before an end by the other side to the first one after the replacement.
+    """
+
+    rejoined: list[float] = field(default_factory=list)
+    silent: list[float] = field(default_factory=list)
+    _last_message: int | None = None
+    _ended: int | None = None
+    _silent_since: int | None = None  # of a session that lost its connection and has received nothing since
+
+    def add(self, method: str, status: int, t_end: int) -> None:
+        """Take in the next record."""
+        if method == "RECEIVE":
+            self._receive(t_end)
+        elif method == "CLOSE" and status != 0:
+            self._ended = t_end
+            if self._silent_since is None:
+                self._silent_since = self._last_message
+        elif method == "OPEN" and status == 101 and self._ended is not None:
+            self.rejoined.append((t_end - self._ended) / 1e9)
+            self._ended = None
+
+    def _receive(self, t_end: int) -> None:
+        if self._silent_since is not None and self._ended is None:
+            self.silent.append((t_end - self._silent_since) / 1e9)
+            self._silent_since = None
+        self._last_message = t_end
+
+
+def _time_absences(rows: pd.DataFrame) -> tuple[Floats, Floats]:
+    """Seconds without a connection, and without a message, of the connections that the other side ended.
+
+    Each array has one element per absence that came to an end; the two may differ in length.
     """
     rejoined: list[float] = []
     silent: list[float] = []
     columns = ["session", "method", "status", "t_end"]
-    for _, rows in talk[columns].sort_values("t_end", kind="stable").groupby("session"):
-        heard: int | None = None
-        ended: int | None = None
-        quiet: int | None = None  # since when, for a session that has rejoined and heard nothing yet
-        for method, status, t_end in zip(rows["method"], rows["status"], rows["t_end"], strict=True):
-            if method == "RECEIVE":
-                if quiet is not None and ended is None:
-                    silent.append((t_end - quiet) / 1e9)
-                    quiet = None
-                heard = t_end
-            elif method == "CLOSE" and status != 0:
-                ended = t_end
-                quiet = heard if quiet is None else quiet
-            elif method == "OPEN" and status == 101 and ended is not None:
-                rejoined.append((t_end - ended) / 1e9)
-                ended = None
+    for _, records in rows[columns].sort_values("t_end", kind="stable").groupby("session"):
+        history = _ConnectionHistory(rejoined, silent)
+        for method, status, t_end in zip(records["method"], records["status"], records["t_end"], strict=True):
+            history.add(method, status, t_end)
     return np.array(rejoined), np.array(silent)
 
 
-def _delays(talk: pd.DataFrame, start: float, end: float) -> Times:
-    """Seconds from sending to hearing, of messages sent in the measured time and after the hearer had first joined."""
-    stands = talk[np.asarray(talk["method"] == "OPEN") & (talk["status"].to_numpy() == 101)]
-    joined = stands.groupby("session")["t_end"].min() / 1e9
-    written = talk["op"].to_numpy() != 0
-    sent = talk[np.asarray(talk["method"] == "SEND") & written].set_index("op")["t_sent"] / 1e9
-    heard = talk[np.asarray(talk["method"] == "RECEIVE") & written]
-    begun = heard["op"].map(sent).to_numpy(dtype=np.float64)
-    since = heard["session"].map(joined).to_numpy(dtype=np.float64)
-    inside = (begun >= np.maximum(start, since)) & (begun < end)
-    found: Times = (heard["t_end"].to_numpy() / 1e9 - begun)[inside]
-    return found
+def _time_deliveries(rows: pd.DataFrame, start: float, end: float) -> Floats:
+    """Seconds from sending to receiving, of messages sent in the measured time and after the receiver first joined."""
+    opened = _select(rows, "OPEN")
+    joined = opened[opened["status"].to_numpy() == 101].groupby("session")["t_end"].min() / 1e9
+    writes = rows[rows["op"].to_numpy() != 0]
+    sent_at = _select(writes, "SEND").set_index("op")["t_sent"] / 1e9
+    received = _select(writes, "RECEIVE")
+    sent = received["op"].map(sent_at).to_numpy(dtype=np.float64)
+    since = received["session"].map(joined).to_numpy(dtype=np.float64)
+    inside = (sent >= np.maximum(start, since)) & (sent < end)
+    delays: Floats = (received["t_end"].to_numpy() / 1e9 - sent)[inside]
+    return delays
 
 
-def _storm(opened: Times, events: Sequence[Event], start: float, end: float) -> tuple[float | None, float | None]:
-    """Upgrades asked for a second: the mean before the first fault, and the most in any second after it."""
-    commanded = min((event.t for event in events if event.kind == "fault_commanded"), default=None)
+def _measure_reconnect_storm(
+    opened: Floats, faults: Sequence[FaultRecord], start: float, end: float
+) -> tuple[float | None, float | None]:
+    """Upgrades requested per second: the mean before the first fault, and the most in any second after it."""
+    commanded = min((fault.commanded for fault in faults), default=None)
     if commanded is None or commanded <= start:
         return None, None
     before = float(((opened >= start) & (opened < commanded)).sum()) / (commanded - start)
     after = np.sort(opened[(opened >= commanded) & (opened < end)])
-    worst = max((np.searchsorted(after, begin + 1.0) - nth for nth, begin in enumerate(after)), default=0)
+    worst = max((np.searchsorted(after, begin + 1.0) - index for index, begin in enumerate(after)), default=0)
     return round(before, 3), float(worst)

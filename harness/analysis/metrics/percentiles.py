@@ -1,4 +1,4 @@
-"""Exact percentiles of times."""
+"""Exact percentiles of times: values that were observed."""
 
 import numpy as np
 import numpy.typing as npt
@@ -7,8 +7,8 @@ from harness.results.summary import Percentiles
 
 
 def compute_percentiles(seconds: npt.NDArray[np.float64]) -> Percentiles:
-    """Exact percentiles in milliseconds (the smallest value with at least that share at or below it)."""
+    """Percentiles in milliseconds of ``seconds``, shape (n,): the smallest value with that share at or below it."""
     if not len(seconds):
         return Percentiles(None, None, None, None, None)
-    found = np.percentile(seconds * 1e3, [50, 90, 99, 99.9, 100], method="inverted_cdf")
-    return Percentiles(*(round(float(value), 4) for value in found))
+    values = np.percentile(seconds * 1e3, [50, 90, 99, 99.9, 100], method="inverted_cdf")
+    return Percentiles(*(round(float(value), 4) for value in values))

@@ -7,43 +7,49 @@ from itertools import groupby
 from harness.observations.events import Effect
 from harness.results.summary import Sagas
 
-#: Each deed that can be undone, and what undoes it. The last deed, ``ship``, ends it well.
-UNDOES = {"reserve": "release", "pay": "refund"}
-LAST = "ship"
-DEEDS = frozenset({*UNDOES, *UNDOES.values(), LAST})
+#: Each step that can be undone, and the step that compensates for it.
+COMPENSATIONS = {"reserve": "release", "pay": "refund"}
+#: The last step, after which an order has ended well.
+LAST_STEP = "ship"
+STEPS = frozenset({*COMPENSATIONS, *COMPENSATIONS.values(), LAST_STEP})
+
+Order = Sequence[Effect]
 
 
 def compute_saga_figures(effects: Sequence[Effect]) -> Sagas | None:
-    """What became of each order; None where the journal knows of none."""
-    deeds = sorted((effect for effect in effects if effect.what in DEEDS), key=lambda effect: effect.op)
-    orders = [list(order) for _, order in groupby(deeds, key=lambda effect: effect.op)]
+    """How each order ended; None if the journal knows of none."""
+    steps = sorted((effect for effect in effects if effect.what in STEPS), key=lambda step: step.op)
+    orders = [list(order) for _, order in groupby(steps, key=lambda step: step.op)]
     if not orders:
         return None
-    ends = [_end(order) for order in orders]
-    resumed = [len({deed.boot for deed in order}) > 1 for order in orders]
-    left = [
-        _last_of_the_first(order)
-        for order, end, again in zip(orders, ends, resumed, strict=True)
-        if again or end == "half_done"
-    ]
+    ends = Counter(_classify_end(order) for order in orders)
     return Sagas(
         begun=len(orders),
-        shipped=ends.count("shipped"),
-        undone=ends.count("undone"),
-        half_done=ends.count("half_done"),
-        repeated=sum(len({deed.what for deed in order}) < len(order) for order in orders),
-        resumed=sum(resumed),
-        left_after=dict(sorted(Counter(left).items())),
+        shipped=ends["shipped"],
+        undone=ends["undone"],
+        half_done=ends["half_done"],
+        repeated=sum(len({step.what for step in order}) < len(order) for order in orders),
+        resumed=sum(map(_was_resumed, orders)),
+        left_after=_count_last_steps(orders),
     )
 
 
-def _end(order: Sequence[Effect]) -> str:
-    """Shipped: each deed done and none undone. Undone: not shipped, and each deed undone."""
-    done = {deed.what for deed in order}
-    if LAST in done:
-        return "shipped" if done == {*UNDOES, LAST} else "half_done"
-    return "undone" if all((deed in done) == (undo in done) for deed, undo in UNDOES.items()) else "half_done"
+def _classify_end(order: Order) -> str:
+    """Shipped: each step done and none undone. Undone: not shipped, and each step undone."""
+    done = {step.what for step in order}
+    if LAST_STEP in done:
+        return "shipped" if done == {*COMPENSATIONS, LAST_STEP} else "half_done"
+    undone = all((step in done) == (undo in done) for step, undo in COMPENSATIONS.items())
+    return "undone" if undone else "half_done"
 
 
-def _last_of_the_first(order: Sequence[Effect]) -> str:
-    return [deed.what for deed in order if deed.boot == order[0].boot][-1]
+def _was_resumed(order: Order) -> bool:
+    """Whether another start of a replica continued it."""
+    return len({step.boot for step in order}) > 1
+
+
+def _count_last_steps(orders: Sequence[Order]) -> dict[str, int]:
+    """Of the orders that were resumed or are half done: the last step of the start that began them."""
+    interrupted = [order for order in orders if _was_resumed(order) or _classify_end(order) == "half_done"]
+    last_steps = Counter([step.what for step in order if step.boot == order[0].boot][-1] for order in interrupted)
+    return dict(sorted(last_steps.items()))

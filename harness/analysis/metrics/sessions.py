@@ -1,110 +1,137 @@
-"""TODO: harness.analysis.metrics.sessions."""
+"""What happened to every session and every write."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from scipy.stats import beta
 
-from harness.analysis.metrics.columns import Columns
-from harness.analysis.metrics.resources import _whole
-from harness.analysis.metrics.state_removal import _causes, find_cause, find_sessions_at_risk, find_state_removals
-from harness.observations.requests import LOAD
+from harness.analysis.metrics.resources import to_int
+from harness.analysis.metrics.state_removal import (
+    StateRemoval,
+    find_cause,
+    find_causes,
+    find_sessions_at_risk,
+    find_state_removals,
+)
+from harness.common.intervals import exact_interval
+from harness.observations.load_requests import LoadRequests
 from harness.oracle.judge import SessionVerdict
 from harness.results.arm_files import ArmObservations
-from harness.results.summary import (
-    SessionFigures,
-    WriteFigures,
-)
+from harness.results.summary import SessionFigures, WriteFigures
+
+JudgedSessions = Mapping[int, Sequence[SessionVerdict]]
 
 
-def _sessions(observed: ArmObservations) -> SessionFigures:
+def compute_session_figures(observed: ArmObservations, load: LoadRequests) -> SessionFigures:
+    """Count the sessions by what happened to them, from their first request to the final read."""
     judged = group_judged_by_session(observed.judgements)
-    taken = find_state_removals(observed.events)
-    risky = find_sessions_at_risk(observed.requests, taken) & judged.keys() if taken else frozenset()
-    lost = {session for session, ones in judged.items() if any(one.lost for one in ones)}
-    causes = Counter(
-        find_cause(loss, taken) for ones in judged.values() for one in ones if one.lost for loss in one.losses
-    )
-    by_death = {session for session in lost if _causes(judged[session], taken) != {"returned_empty"}}
-    load = Columns.of(observed.requests).frame
-    seen = len(judged.keys() | set(load["session"].unique().tolist()))
-    started = max(seen, _whole(observed.driver.get("sessions")) or 0)  # a worker that died took some with it
+    removals = find_state_removals(observed.faults)
+    lost = {session for session, verdicts in judged.items() if any(verdict.lost for verdict in verdicts)}
+    at_risk, lost_not_at_risk, at_risk_not_lost = _compare_with_theory(judged, lost, removals, load)
+    started = _count_started(observed, load, judged)
     return SessionFigures(
         started=started,
         judged=len(judged),
-        at_risk=len(risky) if taken else 0,
+        at_risk=at_risk,
         expected_lost=None,
         lost=len(lost),
         loss_rate=len(lost) / len(judged) if judged else None,
-        loss_interval_99=interval(len(lost), len(judged)) if judged else None,
-        moved=int((load.dropna(subset=["replica"]).groupby("session")["replica"].nunique() > 1).sum()),
-        rolled_back=_having(judged, "rolled_back"),
-        stale=_having(judged, "stale"),
-        leaked=_having(judged, "leaked"),
-        forced_login=_having(judged, "forced_login"),
+        loss_interval_99=_round_interval(len(lost), len(judged)) if judged else None,
+        moved=_count_moved(load),
+        rolled_back=_count_flagged(judged, "rolled_back"),
+        stale=_count_flagged(judged, "stale"),
+        leaked=_count_flagged(judged, "leaked"),
+        forced_login=_count_flagged(judged, "forced_login"),
         unknown=started - len(judged),
-        lost_by_cause=dict(causes),
-        wrong=int(load.loc[np.asarray(load["anomaly"] == "wrong"), "session"].nunique()),
-        lost_not_at_risk=len(by_death - risky) if taken else None,
-        at_risk_not_lost=len(risky - lost) if taken else None,
+        lost_by_cause=_count_causes(judged, removals),
+        wrong=int(load.frame.loc[load.equals("anomaly", "wrong"), "session"].nunique()),
+        lost_not_at_risk=lost_not_at_risk,
+        at_risk_not_lost=at_risk_not_lost,
     )
 
 
-def group_judged_by_session(judgements: Sequence[SessionVerdict]) -> dict[int, list[SessionVerdict]]:
-    """The judgements of each session of which it is known what happened.
+def group_judged_by_session(verdicts: Sequence[SessionVerdict]) -> dict[int, list[SessionVerdict]]:
+    """The verdicts of each session of which it is known what happened.
 
-    Several writers may share a session: it is as bad as its worst writer says, and unknown where one of them is.
+    Several writers may share a session: it is as bad as its worst writer says, and unknown if one of them is.
     """
-    found: dict[int, list[SessionVerdict]] = {}
-    for judgement in judgements:
-        found.setdefault(judgement.session, []).append(judgement)
-    return {session: ones for session, ones in found.items() if not any(one.unknown for one in ones)}
+    by_session: dict[int, list[SessionVerdict]] = {}
+    for verdict in verdicts:
+        by_session.setdefault(verdict.session, []).append(verdict)
+    return {session: own for session, own in by_session.items() if not any(verdict.unknown for verdict in own)}
 
 
-def _having(judged: Mapping[int, Sequence[SessionVerdict]], what: str) -> int:
-    return sum(any(getattr(one, what) for one in ones) for ones in judged.values())
+def _compare_with_theory(
+    judged: JudgedSessions, lost: set[int], removals: Sequence[StateRemoval], load: LoadRequests
+) -> tuple[int, int | None, int | None]:
+    """How many judged sessions were at risk, were lost without being at risk, and were at risk without being lost.
+
+    A session whose only loss is to a replica that came back empty is not expected to have been at risk of the fault.
+    """
+    if not removals:
+        return 0, None, None
+    at_risk = find_sessions_at_risk(load, removals) & judged.keys()
+    by_fault = {session for session in lost if find_causes(judged[session], removals) != {"returned_empty"}}
+    return len(at_risk), len(by_fault - at_risk), len(at_risk - lost)
 
 
-def interval(hits: int, of: int, confidence: float = 0.99) -> tuple[float, float]:
-    """The exact interval of a share (Clopper and Pearson 1934)."""
-    tail = (1 - confidence) / 2
-    low = float(beta.ppf(tail, hits, of - hits + 1)) if hits else 0.0
-    high = float(beta.ppf(1 - tail, hits + 1, of - hits)) if hits < of else 1.0
+def _count_started(observed: ArmObservations, load: LoadRequests, judged: JudgedSessions) -> int:
+    """The sessions seen, or as many as the driver counted: a worker that died took the records of some with it."""
+    seen = len(judged.keys() | set(load.frame["session"].unique().tolist()))
+    return max(seen, to_int(observed.driver.get("sessions")) or 0)
+
+
+def _count_moved(load: LoadRequests) -> int:
+    replicas = load.frame.dropna(subset=["replica"]).groupby("session")["replica"].nunique()
+    return int((replicas > 1).sum())
+
+
+def _count_flagged(judged: JudgedSessions, flag: str) -> int:
+    return sum(any(getattr(verdict, flag) for verdict in verdicts) for verdicts in judged.values())
+
+
+def _count_causes(judged: JudgedSessions, removals: Sequence[StateRemoval]) -> dict[str, int]:
+    """The losses of lost sessions by their cause, one by one."""
+    losses = [loss for verdicts in judged.values() for verdict in verdicts if verdict.lost for loss in verdict.losses]
+    return dict(Counter(find_cause(loss, removals) for loss in losses))
+
+
+def _round_interval(hits: int, total: int) -> tuple[float, float]:
+    low, high = exact_interval(hits, total, 0.99)
     return round(low, 6), round(high, 6)
 
 
-def _writes(observed: ArmObservations) -> WriteFigures:
-    ones = observed.judgements
+def compute_write_figures(observed: ArmObservations, load: LoadRequests) -> WriteFigures:
+    """Count the acknowledged writes by what happened to them; effects of the journal are writes too."""
+    verdicts = observed.judgements
     return WriteFigures(
-        acknowledged=sum(one.acknowledged for one in ones),
-        lost=sum(one.lost_writes for one in ones) + _missing_effects(observed),
-        duplicated=sum(one.duplicates for one in ones) + _repeated_effects(observed),
-        in_doubt=sum(one.in_doubt for one in ones),
-        recovered=sum(one.recovered for one in ones),
-        unexplained=sum(one.unexplained for one in ones),
+        acknowledged=sum(verdict.acknowledged for verdict in verdicts),
+        lost=sum(verdict.lost_writes for verdict in verdicts) + _count_missing_effects(observed, load),
+        duplicated=sum(verdict.duplicates for verdict in verdicts) + _count_repeated_effects(observed, load),
+        in_doubt=sum(verdict.in_doubt for verdict in verdicts),
+        recovered=sum(verdict.recovered for verdict in verdicts),
+        unexplained=sum(verdict.unexplained for verdict in verdicts),
     )
 
 
-def _repeated_effects(observed: ArmObservations) -> int:
+def _count_repeated_effects(observed: ArmObservations, load: LoadRequests) -> int:
     """Effects that took place more than once, of sessions whose own state does not show it already."""
-    repeated = [op for (op, _), times in Counter((one.op, one.what) for one in observed.effects).items() if times > 1]
+    times = Counter((effect.op, effect.what) for effect in observed.effects)
+    repeated = [op for (op, _), count in times.items() if count > 1]
     if not repeated:
         return 0
-    told = {one.session for one in observed.judgements if one.duplicates}
-    asked = observed.requests[observed.requests["phase"].to_numpy() == LOAD]
-    requests = asked[["op", "session"]].drop_duplicates("op")
-    of = dict(zip(requests["op"].tolist(), requests["session"].tolist(), strict=True))
-    return sum(of.get(op) not in told for op in repeated)
+    duplicated = {verdict.session for verdict in observed.judgements if verdict.duplicates}
+    writes = load.frame[["op", "session"]].drop_duplicates("op")
+    session_of = dict(zip(writes["op"].tolist(), writes["session"].tolist(), strict=True))
+    return sum(session_of.get(op) not in duplicated for op in repeated)
 
 
-def _missing_effects(observed: ArmObservations) -> int:
+def _count_missing_effects(observed: ArmObservations, load: LoadRequests) -> int:
     """Acknowledged writes of a kind that the effect journal records, and which are not in it."""
     if not observed.effects:
         return 0
-    done = np.unique(np.array([one.op for one in observed.effects], dtype=np.uint64))
-    asked = observed.requests["phase"].to_numpy() == LOAD
-    writes = observed.requests[asked & (observed.requests["op"].to_numpy() != 0)]
-    there = np.isin(writes["op"].to_numpy(), done)
-    recorded = writes["name"].isin(writes.loc[there, "name"].unique())
-    return int((recorded & (writes["outcome"] == "ok") & ~there).sum())
+    in_journal = np.unique(np.array([effect.op for effect in observed.effects], dtype=np.uint64))
+    writes = load.frame[load.frame["op"].to_numpy() != 0]
+    recorded = np.isin(writes["op"].to_numpy(), in_journal)
+    of_recorded_kind = writes["name"].isin(writes.loc[recorded, "name"].unique())
+    return int((of_recorded_kind & (writes["outcome"] == "ok") & ~recorded).sum())

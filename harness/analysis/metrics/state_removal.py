@@ -1,37 +1,34 @@
-"""TODO: harness.analysis.metrics.state_removal."""
+"""Which state the faults took away, which sessions were at risk of it, and which losses it explains."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
-from harness.analysis.metrics.columns import Columns, Mask
-from harness.observations.events import Event
+from harness.observations.faults import FaultRecord
+from harness.observations.load_requests import LoadRequests, Mask
 from harness.oracle.judge import Loss, SessionVerdict
 
 #: The faults of a store: it holds the state of every session.
-OF_ALL = ("kill_store", "kill_primary")
-
-
+STORE_FAULTS = ("kill_store", "kill_primary")
 #: The faults that take state away, and the cause of a loss to each.
 CAUSES = {
     "kill": "killed",
     "terminate": "stopped",
     "retire": "stopped",
     **dict.fromkeys(("pause", "partition", "stall", "unacknowledged", "cut"), "away"),
-    **dict.fromkeys(OF_ALL, "store_died"),
+    **dict.fromkeys(STORE_FAULTS, "store_died"),
 }
 
 
 @dataclass(frozen=True)
 class StateRemoval:
-    """Something that held state and was taken away: a replica by its boot id, or the store of all (no boot).
+    """A replica that held state and was taken away, by its boot id; or the store of all sessions (no boot).
 
-    It went between ``commanded`` and ``effective`` (seconds), when there was evidence of it: what is seen from
-    ``commanded`` on may be its doing. ``reborn`` is the boot id that came back in its place. A paused replica is taken
-    away too, from those whose clients go elsewhere meanwhile.
+    It went between ``commanded`` and ``effective`` (seconds from T0): what is seen from ``commanded`` on may be caused
+    by it. ``reborn`` is the boot id that came back in its place. A paused replica counts too: its clients may be sent
+    to another one meanwhile.
     """
 
     replica: str
@@ -43,84 +40,82 @@ class StateRemoval:
 
     @property
     def cause(self) -> str:
-        """What a loss to it is called."""
+        """The name of the cause of a loss to it."""
         return CAUSES[self.kind]
 
     @property
-    def of_all(self) -> bool:
+    def of_store(self) -> bool:
         """Whether it held the state of every session."""
-        return self.kind in OF_ALL
+        return self.kind in STORE_FAULTS
 
-    def took(self, loss: Loss) -> bool:
-        """Whether a loss is its doing."""
-        return loss.t_ns >= self.commanded * 1e9 if self.of_all else loss.boot_before == self.boot
-
-
-def _first(events: Sequence[Event], kind: str, like: Event) -> Event | None:
-    found = (
-        e
-        for e in events
-        if e.kind == kind and e.subject == like.subject and e.detail.get("kind") == like.detail.get("kind")
-    )
-    return next(found, None)
+    def explains(self, loss: Loss) -> bool:
+        """Whether it caused a loss."""
+        return loss.t_ns >= self.commanded * 1e9 if self.of_store else loss.boot_before == self.boot
 
 
-def find_state_removals(events: Sequence[Event]) -> tuple[StateRemoval, ...]:
-    """What was taken away with state in it, from the faults' evidence."""
-    found = []
-    for index, event in enumerate(events):
-        kind = str(event.detail.get("kind"))
-        if event.kind == "fault_commanded" and kind in CAUSES:
-            effective = _first(events[index:], "fault_effective", event)
-            healed = _first(events[index:], "fault_healed", event)
-            if effective is not None and ("boot" in effective.detail or kind in OF_ALL):
-                boot, reborn = effective.detail.get("boot", ""), healed.detail.get("boot") if healed else None
-                new = None if reborn is None else str(reborn)
-                found.append(StateRemoval(event.subject, str(boot), event.t, new, kind, effective.t))
-    return tuple(found)
+def find_state_removals(faults: Sequence[FaultRecord]) -> tuple[StateRemoval, ...]:
+    """Every fault that took state away, by its evidence, in the order of the faults."""
+    removals = []
+    for fault in faults:
+        known = "boot" in fault.evidence or fault.kind in STORE_FAULTS
+        if fault.kind in CAUSES and fault.effective is not None and known:
+            reborn = fault.evidence.get("healed_boot")
+            removals.append(
+                StateRemoval(
+                    replica=fault.target,
+                    boot=str(fault.evidence.get("boot", "")),
+                    commanded=fault.commanded,
+                    reborn=None if reborn is None else str(reborn),
+                    kind=fault.kind,
+                    effective=fault.effective,
+                )
+            )
+    return tuple(removals)
 
 
-def find_sessions_at_risk(requests: pd.DataFrame, taken: Sequence[StateRemoval]) -> frozenset[int]:
-    """The sessions with an acknowledged write whose last acknowledged reply before a death is of the victim's boot.
+def find_sessions_at_risk(load: LoadRequests, removals: Sequence[StateRemoval]) -> frozenset[int]:
+    """The sessions with an acknowledged write whose last acknowledged reply before a removal is of the victim's boot.
 
     A reply of the victim that arrives after its death (it was on its way) counts as before. The death of a store puts
-    all at risk.
+    all sessions with an acknowledged write at risk.
     """
-    columns = Columns.of(requests)
-    answered = columns.frame.loc[columns.ok, ["session", "op", "boot", "t_end"]]
+    answered = load.frame.loc[load.ok, ["session", "op", "boot", "t_end"]]
     ended, boots = answered["t_end"].to_numpy() / 1e9, answered["boot"].astype(object).to_numpy()
-    found: set[int] = set()
-    for death in taken:
-        before = answered[_before(death, ended, boots)]
+    at_risk: set[int] = set()
+    for removal in removals:
+        before = answered[_select_before(removal, ended, boots)]
         last = before.sort_values("t_end", kind="stable").groupby("session", sort=False)["boot"].last()
         wrote = set(before.loc[before["op"].to_numpy() != 0, "session"].unique().tolist())
-        held = last.index if death.of_all else last.index[last == death.boot]
-        found |= {int(session) for session in held if session in wrote}
-    return frozenset(found)
+        held = last.index if removal.of_store else last.index[last == removal.boot]
+        at_risk |= {int(session) for session in held if session in wrote}
+    return frozenset(at_risk)
 
 
-def _before(death: StateRemoval, ended: npt.NDArray[np.float64], boots: npt.NDArray[np.object_]) -> Mask:
-    """The replies that tell where a session stood when it happened."""
-    if death.of_all:
-        return np.asarray(ended <= death.effective)
-    own: Mask = np.asarray(boots == death.boot, dtype=bool)
-    if death.cause == "away":  # it answers again afterwards
-        own &= ended <= death.effective
-    return np.asarray((ended <= death.commanded) | own)
+def _select_before(removal: StateRemoval, ended: npt.NDArray[np.float64], boots: npt.NDArray[np.object_]) -> Mask:
+    """The replies that show where a session was when the state was removed; all arrays have the shape (replies,)."""
+    if removal.of_store:
+        return np.asarray(ended <= removal.effective)
+    from_victim: Mask = np.asarray(boots == removal.boot, dtype=bool)
+    if removal.cause == "away":  # it answers again afterwards
+        from_victim &= ended <= removal.effective
+    return np.asarray((ended <= removal.commanded) | from_victim)
 
 
-def find_cause(loss: Loss, taken: Sequence[StateRemoval]) -> str:
-    """Why a state vanished: ``killed`` or ``stopped`` with its replica, or that ``away``; ``store_died`` with all;
-    ``returned_empty``, an empty replica came back and took its session over from where it lived; ``moved``, the
-    balancer sent its session to another replica that lives; ``unattributed`` where none of these explains it.
+def find_cause(loss: Loss, removals: Sequence[StateRemoval]) -> str:
+    """Why a state vanished.
+
+    ``killed`` or ``stopped`` with its replica, or that was ``away``; ``store_died`` with all; ``returned_empty``: an
+    empty replica came back and took the session over; ``moved``: the balancer sent the session to another replica that
+    lives; ``unattributed`` if none of these explains it.
     """
-    for death in taken:
-        if death.took(loss):
-            return death.cause
-    if any(loss.boot_after == death.reborn for death in taken if death.reborn is not None):
+    for removal in removals:
+        if removal.explains(loss):
+            return removal.cause
+    if any(loss.boot_after == removal.reborn for removal in removals if removal.reborn is not None):
         return "returned_empty"
     return "moved" if loss.boot_before != loss.boot_after else "unattributed"
 
 
-def _causes(judgements: Sequence[SessionVerdict], taken: Sequence[StateRemoval]) -> set[str]:
-    return {find_cause(loss, taken) for one in judgements for loss in one.losses}
+def find_causes(verdicts: Sequence[SessionVerdict], removals: Sequence[StateRemoval]) -> set[str]:
+    """The causes of all losses of one session, whose writers these verdicts are of."""
+    return {find_cause(loss, removals) for verdict in verdicts for loss in verdict.losses}

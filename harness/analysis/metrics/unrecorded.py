@@ -1,4 +1,4 @@
-"""The figures of an arm whose requests were tallied, not recorded: what can be told of it; the rest is None."""
+"""The figures of an arm whose requests were aggregated, not recorded: what aggregates cannot give is None."""
 
 from dataclasses import replace
 
@@ -7,7 +7,6 @@ from harness.results.summary import (
     ArmFigures,
     Availability,
     Bytes,
-    FaultFigures,
     Percentiles,
     Phases,
     RequestCounts,
@@ -16,38 +15,34 @@ from harness.results.summary import (
 )
 
 
-def unrecorded(arm: ArmFigures, tallied: AggregateStats, length: float) -> ArmFigures:
-    """The arm as folded without any request, with what was tallied in ``length`` seconds in its place."""
-    ok, attempted = tallied.ok, tallied.attempted
+def replace_with_aggregates(arm: ArmFigures, aggregates: AggregateStats, length: float) -> ArmFigures:
+    """The figures of an arm without any request, filled with the aggregates of ``length`` seconds."""
+    ok, attempted = aggregates.ok, aggregates.attempted
     return replace(
         arm,
-        requests=RequestCounts(attempted, ok, tallied.failed, tallied.in_doubt),
-        throughput=Throughput(ok / length, tallied.correct / length) if length > 0 else Throughput(None, None),
-        latency_ms=percentiles(tallied.latency),
-        service_ms=percentiles(tallied.service),
+        requests=RequestCounts(attempted, ok, aggregates.failed, aggregates.in_doubt),
+        throughput=Throughput(ok / length, aggregates.correct / length) if length > 0 else Throughput(None, None),
+        latency_ms=percentiles(aggregates.latency),
+        service_ms=percentiles(aggregates.service),
         phases=Phases(None, None, None),
         sessions=replace(
             arm.sessions,
             at_risk=None,
             lost_not_at_risk=None,
             at_risk_not_lost=None,
-            moved=tallied.moved,
-            wrong=tallied.wrong,
+            moved=aggregates.moved,
+            wrong=aggregates.wrong,
         ),
-        spread=Spread.of(tallied.per_replica or {}),
-        bytes=Bytes(_mean(tallied.bytes_sent, ok), _mean(tallied.bytes_received, ok)),
-        faults=tuple(_fault(fault) for fault in arm.faults),
-        availability=Availability(tallied.correct / attempted if attempted else None, None),
+        spread=Spread.of(aggregates.per_replica or {}),
+        bytes=Bytes(_mean(aggregates.bytes_sent, ok), _mean(aggregates.bytes_received, ok)),
+        faults=tuple(replace(fault, detect_s=None, recover_s=None, gray_s=None, surge=None) for fault in arm.faults),
+        availability=Availability(aggregates.correct / attempted if attempted else None, None),
     )
 
 
 def percentiles(times: Histogram) -> Percentiles:
     """Percentiles in milliseconds, to three digits."""
     return Percentiles(*(times.milliseconds(percent) for percent in (50, 90, 99, 99.9, 100)))
-
-
-def _fault(fault: FaultFigures) -> FaultFigures:
-    return replace(fault, detect_s=None, recover_s=None, gray_s=None, surge=None)
 
 
 def _mean(total: int, of: int) -> float | None:

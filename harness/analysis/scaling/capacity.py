@@ -34,9 +34,9 @@ class Objectives:
 class Trial:
     """One demand offered for a while, and how it went. ``use`` is each resource's utilisation, from 0 to 1."""
 
-    demand: float  # requests a second, asked for
-    offered: float  # requests a second that the arrivals came to, since chance has its share
-    achieved: float  # answered well within the trial, a second
+    demand: float  # requests per second, as planned
+    offered: float  # requests per second that arrived; chance makes it differ from the demand
+    achieved: float  # answered well within the trial, per second
     p99_ms: float | None
     errors: float  # share
     driver_saturated: bool
@@ -59,24 +59,24 @@ _BUSY = 0.8
 
 @dataclass(frozen=True)
 class Capacity:
-    """What the search found at one size."""
+    """The result of the search at one size."""
 
-    held: float  # the highest demand held; 0 where none was
-    failed: float | None  # the lowest demand that failed; None where none did
+    held: float  # the highest demand held; 0 if none was
+    failed: float | None  # the lowest demand that failed; None if none did
     trials: tuple[Trial, ...]
 
     @property
     def edge(self) -> Trial | None:
-        """The trial that tells what bound it: the one at the lowest demand that failed, else the highest of all."""
+        """The trial that shows what bound it: the one at the lowest demand that failed, else at the highest of all."""
         known = [trial for trial in self.trials if trial.use]
         failed = [trial for trial in known if self.failed is not None and trial.demand >= self.failed]
-        return min(failed, key=lambda one: one.demand, default=None) or max(
-            known, key=lambda one: one.demand, default=None
+        return min(failed, key=lambda trial: trial.demand, default=None) or max(
+            known, key=lambda trial: trial.demand, default=None
         )
 
     @property
     def bound_by(self) -> str:
-        """The busiest resource at the edge, or ``unclear`` where none was busy."""
+        """The busiest resource at the edge, or ``unclear`` if none was busy."""
         last = self.edge
         if last is None:
             return "unclear"
@@ -91,12 +91,40 @@ class Capacity:
         return self.held > 0 and self.failed is not None and self.bound_by not in OUTSIDE
 
 
+@dataclass
+class _Bracket:
+    """Where the capacity lies, as far as is known, and the demand to try next (requests per second)."""
+
+    demand: float
+    held: float = 0.0
+    failed: float = math.inf
+    step: float = _GROWTH
+
+    @property
+    def narrow(self) -> bool:
+        """Whether the held and the failed demand are close enough together."""
+        return self.failed / max(self.held, 1e-9) <= 1 + RESOLUTION
+
+    def advance(self, holds: bool) -> None:
+        """Note whether the demand holds, and choose the next: outwards in growing steps, then between the two ends."""
+        if holds:
+            self.held = max(self.held, self.demand)
+        else:
+            self.failed = min(self.failed, self.demand)
+        if math.isinf(self.failed):
+            self.demand, self.step = self.held * self.step, self.step * self.step
+        elif self.held == 0:
+            self.demand, self.step = self.failed / self.step, self.step * self.step
+        else:
+            self.demand = math.sqrt(self.held * self.failed)
+
+
 async def search_capacity(
     guess: float, attempt: Callable[[float], Awaitable[Trial]], objectives: Objectives, most: int = MAX_TRIALS
 ) -> Capacity:
     """Find the capacity: outwards from ``guess`` in growing steps until one demand holds and one fails, then by halves.
 
-    A demand that fails is tried once more, since one hiccup of the machine must not pass for the edge.
+    A demand that fails is tried once more, so that one hiccup of the machine does not pass for the edge.
     """
     trials: list[Trial] = []
 
@@ -109,17 +137,8 @@ async def search_capacity(
                 return False
         return False
 
-    held, failed = 0.0, math.inf
-    demand, step = guess, _GROWTH
-    while len(trials) < most and not (failed / max(held, 1e-9) <= 1 + RESOLUTION):
-        if await holds(demand):
-            held = max(held, demand)
-        else:
-            failed = min(failed, demand)
-        if failed is math.inf or failed == math.inf:
-            demand, step = held * step, step * step
-        elif held == 0:
-            demand, step = failed / step, step * step
-        else:
-            demand = math.sqrt(held * failed)
-    return Capacity(held, None if math.isinf(failed) else failed, tuple(trials))
+    bracket = _Bracket(guess)
+    while len(trials) < most and not bracket.narrow:
+        bracket.advance(await holds(bracket.demand))
+    failed = None if math.isinf(bracket.failed) else bracket.failed
+    return Capacity(bracket.held, failed, tuple(trials))

@@ -9,10 +9,9 @@ from harness.cluster.capabilities import Balancer
 from harness.common.background import background
 from harness.common.clock import Clock
 from harness.common.errors import HarnessError
-from harness.observations.events import Event
+from harness.observations.events import Event, EventKind
 
 POLL_INTERVAL_S = 0.1  # the longest delay before a change is noticed
-KIND = "member_state"
 GONE = "gone"
 
 
@@ -30,6 +29,6 @@ async def _watch(balancer: Balancer, clock: Clock, record: Callable[[Event], Non
             states = await balancer.states()
             for name in sorted({*known, *states}):
                 if states.get(name) != known.get(name):
-                    record(Event(clock.seconds(), KIND, name, {"state": states.get(name, GONE)}))
+                    record(Event(clock.seconds(), EventKind.MEMBER_STATE, name, {"state": states.get(name, GONE)}))
             known = states
         await asyncio.sleep(POLL_INTERVAL_S)

@@ -15,7 +15,7 @@ def constant(rate: Rate) -> Iterator[int]:
 
 
 def poisson(rate: Rate, seed: int) -> Iterator[int]:
-    """Arrivals of a Poisson process of this rate: where it stays the same, the gaps are exponential."""
+    """Arrivals of a Poisson process of this rate: while the rate is constant, the gaps are exponential."""
     chance = random.Random(seed)
     return _ns(rate, itertools.accumulate(chance.expovariate(1.0) for _ in itertools.count()))
 
@@ -25,7 +25,7 @@ def _ns(rate: Rate, counts: Iterator[float]) -> Iterator[int]:
 
 
 def arrivals(kind: str, rate: Rate, seed: int) -> Iterator[int]:
-    """``constant`` or ``poisson`` arrivals; those of a trace are as they are. It ends where no more come.
+    """``constant`` or ``poisson`` arrivals; those of a trace come at its own times. Ends when no more come.
 
     Raises:
         ValueError: another kind.

@@ -16,7 +16,7 @@ _LEDGER_TYPES = (Tally, Observed, type(None))  # what a ledger takes as it is
 
 #: What a reply answers.
 Exchange = Request | Connect | Message
-#: A reply by itself, before the ledger is asked: its outcome, what it shows of the session, whether it forces a login.
+#: A reply alone, before the ledger is asked: its outcome, what it shows of the session, whether it forces a login.
 Reading = tuple[Outcome, Tally | Observed | None, bool]
 
 
@@ -75,7 +75,10 @@ class Classifier:
         return max(anomaly, self._ledger.record_forced_login(t_ns, boot)) if forced else anomaly
 
     def read(self, exchange: Exchange, reply: Response) -> Reading:
-        """A reply by itself. A redirect shows nothing of the session unless it is to the login or has ``reads``."""
+        """A reply alone, without the ledger.
+
+        A redirect shows nothing of the session unless it is to the login or the request has ``reads``.
+        """
         status = reply.status
         forced = (self._asks_user or status >= 300) and self._forces_login(reply)
         outcome = _FAILED if forced else _OK if status < 400 else outcome_of(reply)

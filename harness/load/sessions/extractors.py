@@ -1,8 +1,8 @@
 """How a reply shows a session's state: values to set as a user's ``observe``, or to pass as a request's ``reads=``.
 
-Each is called with an ok reply and gives the state for the user's ``model``; where the reply does not show it,
-``missing`` (None: nothing is said of the state). A page that is empty because the session is gone does say something:
-choose ``missing=0`` or ``missing=()`` where that is how a loss looks.
+Each is called with an ok reply and returns the state for the user's ``model``, or ``missing`` if it is not shown (None:
+nothing is known of the state). A page that is empty because the session is gone does show something: choose
+``missing=0`` or ``missing=()`` if that is how a loss looks.
 """
 
 import re
@@ -32,15 +32,15 @@ class Json:
 
 @dataclass(frozen=True)
 class Number:
-    """The whole number that a pattern's first group (or the pattern) finds in the body."""
+    """The whole number that a pattern's first group (or the pattern) matches in the body."""
 
     pattern: str = r"(?<![\w.])\d+(?![\w.])"
     missing: int | None = None
 
     def __call__(self, reply: Response) -> int | None:
         """The number."""
-        found = _found(self.pattern, reply)
-        return int(found) if found and found.isdigit() else self.missing
+        text = _first_match(self.pattern, reply)
+        return int(text) if text and text.isdigit() else self.missing
 
 
 @dataclass(frozen=True)
@@ -52,8 +52,8 @@ class Text:
 
     def __call__(self, reply: Response) -> str | None:
         """The text."""
-        found = _found(self.pattern, reply)
-        return self.missing if found is None else found
+        text = _first_match(self.pattern, reply)
+        return self.missing if text is None else text
 
 
 @dataclass(frozen=True)
@@ -63,13 +63,13 @@ class Texts:
     pattern: str
 
     def __call__(self, reply: Response) -> tuple[str, ...]:
-        """The texts; none where none is found."""
+        """The texts; empty if the pattern matches nothing."""
         return tuple(re.findall(self.pattern, text_of(reply)))
 
 
 @dataclass(frozen=True)
 class Header:
-    """A header's value, as a number where it is one."""
+    """A header's value, as a number if it is one."""
 
     name: str
     missing: str | int | None = None
@@ -87,6 +87,8 @@ def text_of(reply: Response) -> str:
     return reply.body.decode(errors="replace")
 
 
-def _found(pattern: str, reply: Response) -> str | None:
-    found = re.search(pattern, text_of(reply))
-    return None if found is None else found[1] if found.re.groups else found[0]
+def _first_match(pattern: str, reply: Response) -> str | None:
+    match = re.search(pattern, text_of(reply))
+    if match is None:
+        return None
+    return match[1] if match.re.groups else match[0]

@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from harness.observations.requests import LOAD, Anomaly, Outcome
+from harness.observations.load_requests import LoadRequests
+from harness.observations.requests import Anomaly, Outcome
 from harness.results.arm_files import ArmObservations
 
 Ints = npt.NDArray[np.int64]
@@ -68,18 +69,17 @@ def _coded(column: "pd.Series[Any]", wanted: Sequence[str]) -> Bools:
 
 def measured(arm: ArmObservations) -> Measured:
     """The arm's load without the final sweep."""
-    table = arm.requests
-    kept = table["phase"].to_numpy() == LOAD
+    load = LoadRequests.select(arm.requests, ("t_intended", "t_end", "outcome", "anomaly")).frame
     anomalies = [anomaly.name.lower() for anomaly in Anomaly if anomaly is not Anomaly.NONE]
     return Measured(
         arm.design,
         arm.arm,
         arm.warmup,
         arm.duration,
-        table["t_intended"].to_numpy()[kept],
-        table["t_end"].to_numpy()[kept],
-        _coded(table["outcome"], [Outcome.OK.name.lower()])[kept],
-        _coded(table["anomaly"], anomalies)[kept],
+        load["t_intended"].to_numpy(),
+        load["t_end"].to_numpy(),
+        _coded(load["outcome"], [Outcome.OK.name.lower()]),
+        _coded(load["anomaly"], anomalies),
     )
 
 

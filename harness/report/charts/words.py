@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from harness.common.intervals import upper_bound_of_none
+
 UNMEASURED = "-"
 
 
@@ -24,20 +26,12 @@ def share(part: int, whole: int) -> str:
     return f"{text} %"
 
 
-def upper_bound(n: int) -> float:
-    """The 95 % upper bound of a rate of which none was seen in ``n``: Clopper-Pearson at zero, ``1 - 0.05 ** (1 / n)``.
-
-    Source: Hanley and Lippman-Hand (1983), whose rule of three (``3 / n``) is its approximation.
-    """
-    return float(1 - 0.05 ** (1 / n))
-
-
 def format_ratio(part: int, whole: int) -> str:
     """A count beside the number that it is of; a zero with its upper bound."""
     if whole <= 0:
         return "none seen"
     if part == 0:
-        return f"0 of {whole:,} (95 % upper bound {100 * upper_bound(whole):.2g} %)"
+        return f"0 of {whole:,} (95 % upper bound {100 * upper_bound_of_none(whole):.2g} %)"
     return f"{part:,} of {whole:,} ({share(part, whole)})"
 
 

@@ -4,9 +4,11 @@ import pytest
 
 from harness.analysis.metrics.fold import fold
 from harness.analysis.metrics.percentiles import compute_percentiles
-from harness.analysis.metrics.sessions import interval
 from harness.analysis.metrics.state_removal import find_cause, find_sessions_at_risk, find_state_removals
+from harness.common.intervals import exact_interval
 from harness.observations.events import Event
+from harness.observations.faults import pair_faults
+from harness.observations.load_requests import LoadRequests
 from harness.observations.samples import Sample
 from harness.oracle.judge import Loss, SessionVerdict
 from harness.oracle.outcome import SessionOutcome
@@ -60,17 +62,23 @@ def test_the_sessions_at_risk_are_those_last_acknowledged_by_the_victim() -> Non
         Asked(4, 1, boot="b1"),  # read only: nothing to lose
         *_steady(5, "b0", 4.5, 6),  # began after the fault
     ]
-    assert find_sessions_at_risk(requests(asked), find_state_removals(kill_at(4.2))) == {1}
+    assert find_sessions_at_risk(
+        LoadRequests.select(requests(asked)), find_state_removals(pair_faults(kill_at(4.2)))
+    ) == {1}
 
 
 def test_a_reply_of_the_victim_that_arrives_after_its_death_counts_as_before() -> None:
     asked = [Asked(1, 3.9, boot="b1", op=1), Asked(1, 4.0, boot="b1", op=2, took=0.5)]
-    assert find_sessions_at_risk(requests(asked), find_state_removals(kill_at(4.2))) == {1}
+    assert find_sessions_at_risk(
+        LoadRequests.select(requests(asked)), find_state_removals(pair_faults(kill_at(4.2)))
+    ) == {1}
 
 
 def test_a_reply_rerouted_before_the_evidence_of_the_kill_came_in_changes_nothing() -> None:
     asked = [Asked(1, 3.9, boot="b1", op=1), Asked(1, 4.201, boot="b0", replica="r0", anomaly="lost", took=0.001)]
-    assert find_sessions_at_risk(requests(asked), find_state_removals(kill_at(4.2, took=0.01))) == {1}
+    assert find_sessions_at_risk(
+        LoadRequests.select(requests(asked)), find_state_removals(pair_faults(kill_at(4.2, took=0.01)))
+    ) == {1}
 
 
 def test_detection_ends_with_the_last_error_that_no_replica_answered_for() -> None:
@@ -106,7 +114,7 @@ def test_a_fault_that_is_never_recovered_from_says_so() -> None:
 
 
 def test_a_second_loss_to_the_empty_replica_is_a_cause_of_its_own() -> None:
-    killed = find_state_removals(kill_at(4.0, boot="b1", healed=6.0))
+    killed = find_state_removals(pair_faults(kill_at(4.0, boot="b1", healed=6.0)))
 
     def loss(before: str, after: str) -> Loss:
         return Loss(t_ns=0, birth_before="x", birth_after="y", boot_before=before, boot_after=after, writes=1)
@@ -156,7 +164,7 @@ def test_percentiles_are_values_that_were_observed() -> None:
 
 
 def test_the_interval_of_a_zero_reaches_up_to_the_exact_bound() -> None:
-    low, high = interval(0, 100)
+    low, high = exact_interval(0, 100)
     assert low == 0 and high == pytest.approx(1 - 0.005 ** (1 / 100), abs=1e-5)
 
 
@@ -174,29 +182,40 @@ def _taken(kind: str, t: float, boot: str = "b1", healed: float | None = None, t
 @pytest.mark.parametrize("kind", ["kill", "terminate", "retire", "pause", "partition"])
 def test_whatever_takes_a_replica_away_puts_its_sessions_at_risk(kind: str) -> None:
     asked = [*_steady(1, "b1", 0, 4), *_steady(2, "b0", 0, 4), Asked(3, 1, boot="b1")]
-    assert find_sessions_at_risk(requests(asked), find_state_removals(_taken(kind, 4.2))) == {1}
+    assert find_sessions_at_risk(
+        LoadRequests.select(requests(asked)), find_state_removals(pair_faults(_taken(kind, 4.2)))
+    ) == {1}
 
 
 def test_a_drained_replica_still_serves_its_own_until_it_is_gone() -> None:
     asked = [*_steady(1, "b1", 4.3, 4.9), *_steady(2, "b1", 0, 4.3), Asked(2, 4.5, boot="b0", replica="r0")]
-    assert find_sessions_at_risk(requests(asked), find_state_removals(_taken("terminate", 4.2, took=1.0))) == {1, 2}
+    assert find_sessions_at_risk(
+        LoadRequests.select(requests(asked)), find_state_removals(pair_faults(_taken("terminate", 4.2, took=1.0)))
+    ) == {1, 2}
 
 
 def test_who_meets_a_replica_after_its_pause_was_not_at_risk() -> None:
     asked = [*_steady(1, "b1", 0, 4), *_steady(2, "b1", 8, 9)]
-    assert find_sessions_at_risk(requests(asked), find_state_removals(_taken("pause", 4.2, healed=7.0))) == {1}
+    assert find_sessions_at_risk(
+        LoadRequests.select(requests(asked)), find_state_removals(pair_faults(_taken("pause", 4.2, healed=7.0)))
+    ) == {1}
 
 
 def test_the_death_of_the_store_puts_all_at_risk_that_had_written() -> None:
     asked = [*_steady(1, "b1", 0, 4), *_steady(2, "b0", 0, 4), Asked(3, 1, boot="b1"), *_steady(4, "b0", 5, 6)]
-    assert find_sessions_at_risk(requests(asked), find_state_removals(_taken("kill_store", 4.2))) == {1, 2}
+    assert find_sessions_at_risk(
+        LoadRequests.select(requests(asked)), find_state_removals(pair_faults(_taken("kill_store", 4.2)))
+    ) == {1, 2}
 
 
 def test_every_replica_of_a_deploy_is_a_death_of_its_own() -> None:
     events = [event for number, t in ((0, 1.0), (1, 2.0)) for event in _deployed(number, t)]
-    assert [(death.boot, death.reborn) for death in find_state_removals(events)] == [("b0", "b0'"), ("b1", "b1'")]
+    assert [(death.boot, death.reborn) for death in find_state_removals(pair_faults(events))] == [
+        ("b0", "b0'"),
+        ("b1", "b1'"),
+    ]
     asked = [*_steady(1, "b0", 0, 1), *_steady(1, "b1", 1.2, 2), *_steady(2, "b2", 0, 3)]
-    assert find_sessions_at_risk(requests(asked), find_state_removals(events)) == {1}
+    assert find_sessions_at_risk(LoadRequests.select(requests(asked)), find_state_removals(pair_faults(events))) == {1}
 
 
 def _deployed(number: int, t: float) -> list[Event]:
@@ -214,14 +233,14 @@ def _deployed(number: int, t: float) -> list[Event]:
 )
 def test_a_loss_is_told_by_what_took_the_state_away(kind: str, cause: str) -> None:
     loss = Loss(t_ns=0, birth_before="x", birth_after="y", boot_before="b1", boot_after="b0", writes=1)
-    assert find_cause(loss, find_state_removals(_taken(kind, 4.2))) == cause
+    assert find_cause(loss, find_state_removals(pair_faults(_taken(kind, 4.2)))) == cause
 
 
 def test_a_loss_before_the_store_died_is_not_its_doing() -> None:
     def loss(t: float) -> Loss:
         return Loss(int(t * 1e9), birth_before="x", birth_after="y", boot_before="b0", boot_after="b2", writes=1)
 
-    taken = find_state_removals(_taken("kill_store", 4.2))
+    taken = find_state_removals(pair_faults(_taken("kill_store", 4.2)))
     assert (find_cause(loss(3.0), taken), find_cause(loss(5.0), taken)) == ("moved", "store_died")
 
 

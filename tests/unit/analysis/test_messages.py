@@ -6,9 +6,10 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from harness.analysis.findings import summarize_finding
 from harness.analysis.metrics.fold import fold
 from harness.analysis.metrics.messages import compute_message_figures
-from harness.analysis.run_analysis import summarize_finding
+from harness.observations.faults import pair_faults
 from harness.oracle.judge import SessionVerdict
 from harness.report.table import heard
 from harness.results.summary import ArmFigures, DesignSummary, MessageFigures
@@ -29,7 +30,9 @@ def told(rows: list[Row], *, judgements: list[SessionVerdict] = ROOM, fault: flo
         if method == "OPEN":
             first[session] = False
     table["reconnected"] = marks
-    found = compute_message_figures(table, judgements, kill_at(fault) if fault is not None else [], 0.0, 20.0)
+    found = compute_message_figures(
+        table, judgements, pair_faults(kill_at(fault)) if fault is not None else [], 0.0, 20.0
+    )
     assert found is not None
     return found
 

@@ -3,8 +3,9 @@ from typing import Any
 
 import pytest
 
+from harness.analysis.controls import compute_calibration
+from harness.analysis.findings import summarize_finding
 from harness.analysis.metrics.fold import fold
-from harness.analysis.run_analysis import compute_calibration, summarize_finding
 from harness.oracle.outcome import SessionOutcome
 from harness.results.summary import ArmFigures, Controls, DesignSummary, Summary
 from harness.results.verdicts import Result, Verdict, worst

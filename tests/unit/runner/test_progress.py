@@ -1,6 +1,7 @@
 """The terminal's face: what is told, where, and what never is."""
 
 import io
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
@@ -39,6 +40,7 @@ class Terminal(io.StringIO):
         return True
 
 
+COMMANDED = Event(8.0, "fault_commanded", "r1", {"kind": "kill"})
 KILLED = Event(8.0, "fault_effective", "r1", {"kind": "kill", "pid": 17})
 HEALED = Event(14.0, "fault_healed", "r1", {"kind": "kill", "boot": "b2"})
 
@@ -79,6 +81,7 @@ def test_snapshots_between_arms_belong_to_none() -> None:
 def test_phases_follow_the_clock_and_the_faults() -> None:
     arm = an_arm()
     seen = [arm.phase]
+    arm.take(COMMANDED)
     for t, event in ((1.0, None), (5.0, None), (8.1, KILLED), (14.1, HEALED), (20.0, None)):
         if event is not None:
             arm.take(event)
@@ -90,7 +93,8 @@ def test_phases_follow_the_clock_and_the_faults() -> None:
 def test_two_faults_at_once_end_with_the_last_repair() -> None:
     arm = an_arm()
     arm.snapshots.append(Snapshot(1, 9.0))
-    for event in (KILLED, Event(9.0, "fault_effective", "r2", {"kind": "kill"}), HEALED):
+    other = Event(9.0, "fault_commanded", "r2", {"kind": "kill"})
+    for event in (COMMANDED, KILLED, other, replace(other, kind="fault_effective"), HEALED):
         arm.take(event)
     assert arm.phase == "fault"
     arm.take(Event(15.0, "fault_healed", "r2", {"kind": "kill"}))
@@ -139,6 +143,7 @@ def follow(view: Progress, clock: Clock) -> None:
                 Snapshot(n, n * 0.2, sent=n * 100, sessions=200, sessions_lost=7 if n > 40 else 0, p99_ms=4.2)
             )
             if n == 40:
+                view.event(COMMANDED)
                 view.event(KILLED)
             if n == 70:
                 view.event(HEALED)
@@ -171,6 +176,7 @@ def test_the_live_view_shows_the_arm_and_its_figures() -> None:
     live.arm_started("sticky", "fault", 1, 10, 20.0, warmup=2.0)
     for n in range(1, 43):
         live.snapshot(Snapshot(n, n * 0.2, sent=n * 100, sessions=200, sessions_lost=7, p99_ms=4.2))
+    live.event(COMMANDED)
     live.event(KILLED)
     console.print(live.view())
     shown = console.export_text()

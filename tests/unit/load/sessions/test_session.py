@@ -25,24 +25,24 @@ from tests.support.load import (
 )
 
 OK, FAILED, IN_DOUBT = Outcome
-Told = list[Response]
+Replies = list[Response]
 
 
-def write_then_read(told: Told) -> Visitor:
+def write_then_read(replies: Replies) -> Visitor:
     def session(cart: Client) -> SessionSteps:
-        told.append((yield cart.post("/cart/add", json={"item": "tea"}, writes="tea")))
-        told.append((yield cart.get("/cart")))
+        replies.append((yield cart.post("/cart/add", json={"item": "tea"}, writes="tea")))
+        replies.append((yield cart.get("/cart")))
 
     return Visitor(session, timeout=0.3)
 
 
 class Visit:
-    """One session against a script: what it was told, what was recorded, what was sent."""
+    """One session against a script: its replies, what was recorded, what was sent."""
 
-    def __init__(self, server: Scripted, user: Visitor, told: Told) -> None:
+    def __init__(self, server: Scripted, user: Visitor, replies: Replies) -> None:
         rig = Rig(server.url)
         rig.visit(user)
-        self.rows, self.told, self.requests, self.server = rig.rows(), told, server.requests, server
+        self.rows, self.replies, self.requests, self.server = rig.rows(), replies, server.requests, server
         self.session = rig.sessions[0]
         self.outcomes = [Outcome(row) for row in self.rows["outcome"]]
         self.anomalies = [Anomaly(row) for row in self.rows["anomaly"]]
@@ -50,15 +50,15 @@ class Visit:
 
 
 def visit(*actions: Action) -> Visit:
-    told: Told = []
+    replies: Replies = []
     with scripted(*actions, otherwise=Shelf()) as server:
-        return Visit(server, write_then_read(told), told)
+        return Visit(server, write_then_read(replies), replies)
 
 
 def test_replies_reach_the_generator_and_the_record() -> None:
     seen = visit()
-    assert [one.status for one in seen.told] == [200, 200]
-    assert seen.told[1].json()["session"]["count"] == 1
+    assert [each.status for each in seen.replies] == [200, 200]
+    assert seen.replies[1].json()["session"]["count"] == 1
     assert seen.outcomes == [OK, OK] and seen.anomalies == [Anomaly.NONE] * 2
     write, read = seen.rows
     assert (write["op"], read["op"]) == (operation(1, 1, 1), 0)
@@ -75,8 +75,8 @@ def test_replies_reach_the_generator_and_the_record() -> None:
 
 def test_a_write_carries_its_id_and_a_read_none() -> None:
     seen = visit()
-    assert [header(one, "Idempotency-Key") for one in seen.requests] == [f"{operation(1, 1, 1):016x}", None]
-    assert {(header(one, "X-User"), header(one, "X-Writer")) for one in seen.requests} == {("u1", "1")}
+    assert [header(request, "Idempotency-Key") for request in seen.requests] == [f"{operation(1, 1, 1):016x}", None]
+    assert {(header(request, "X-User"), header(request, "X-Writer")) for request in seen.requests} == {("u1", "1")}
 
 
 @pytest.mark.parametrize(
@@ -101,10 +101,10 @@ def test_a_write_carries_its_id_and_a_read_none() -> None:
 )
 def test_what_is_known_of_a_write(action: Action, outcome: Outcome, status: int) -> None:
     seen = visit(action)
-    assert (seen.outcomes[0], seen.rows["status"][0], seen.told[0].status) == (outcome, status, status)
+    assert (seen.outcomes[0], seen.rows["status"][0], seen.replies[0].status) == (outcome, status, status)
     assert seen.rows["attempts"][0] == 1, "a write is never sent twice"
-    testimony = seen.session.ledger.history()
-    assert (testimony.acknowledged, len(testimony.in_doubt), len(testimony.failed)) == {
+    history = seen.session.ledger.history()
+    assert (history.acknowledged, len(history.in_doubt), len(history.failed)) == {
         OK: (1, 0, 0),
         IN_DOUBT: (0, 1, 0),
         FAILED: (0, 0, 1),
@@ -115,8 +115,8 @@ def test_what_is_known_of_a_write(action: Action, outcome: Outcome, status: int)
 def test_a_refused_connection_is_failed() -> None:
     with socket.create_server(("127.0.0.1", 0)) as gone:
         url = f"http://127.0.0.1:{gone.getsockname()[1]}"
-    rig, told = Rig(url), Told()
-    rig.visit(write_then_read(told))
+    rig, replies = Rig(url), Replies()
+    rig.visit(write_then_read(replies))
     assert [Outcome(row) for row in rig.rows()["outcome"]] == [FAILED, FAILED]
     assert list(rig.rows()["t_first"]) == [-1, -1] and list(rig.rows()["bytes_sent"]) == [0, 0]
     rig.close()
@@ -126,45 +126,47 @@ def test_all_cookies_survive_every_error() -> None:
     shelf = Shelf()
     cookies = reply(body=shelf.body(), headers={"Set-Cookie": "session=s1; Path=/", "set-cookie": "SRV=r0; path=/"})
     errors: list[Action] = [HANG, CLOSE, RESET, reply(503, replica=""), reply(401), reply(404), b"garbage\r\n"]
-    told: Told = []
+    replies: Replies = []
 
     def session(cart: Client) -> SessionSteps:
         for _ in range(len(errors) + 2):
-            told.append((yield cart.post("/cart/add", writes=1)))
+            replies.append((yield cart.post("/cart/add", writes=1)))
 
     with scripted(cookies, *errors, otherwise=lambda request: reply()) as server:
-        seen = Visit(server, Visitor(session, timeout=0.2), told)
-    assert [header(one, "Cookie") for one in seen.requests] == [None] + ["session=s1; SRV=r0"] * (len(errors) + 1)
+        seen = Visit(server, Visitor(session, timeout=0.2), replies)
+    assert [header(request, "Cookie") for request in seen.requests] == [None] + ["session=s1; SRV=r0"] * (
+        len(errors) + 1
+    )
 
 
 def test_set_cookie_replaces_one_and_deletes_one() -> None:
     first = reply(headers={"Set-Cookie": "session=s1", "set-cookie": "SRV=r0"})
     then = reply(503, headers={"Set-Cookie": "SRV=r1", "set-cookie": "session=; Max-Age=0"}, replica="")
-    assert [header(one, "Cookie") for one in visit(first, then).requests] == [None, "session=s1; SRV=r0"]
-    told: Told = []
+    assert [header(request, "Cookie") for request in visit(first, then).requests] == [None, "session=s1; SRV=r0"]
+    replies: Replies = []
 
     def session(cart: Client) -> SessionSteps:
         for _ in range(3):
-            told.append((yield cart.get("/cart")))
+            replies.append((yield cart.get("/cart")))
 
     with scripted(first, then) as server:
-        seen = Visit(server, Visitor(session), told)
+        seen = Visit(server, Visitor(session), replies)
     assert header(seen.requests[2], "Cookie") == "SRV=r1"
 
 
-def test_a_cookie_too_large_for_a_browser_leaves_the_one_before_it_and_is_told_once(
+def test_a_cookie_too_large_for_a_browser_leaves_the_one_before_it_and_is_logged_once(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     first, then = reply(headers={"Set-Cookie": "session=s1"}), reply(headers={"Set-Cookie": f"session={'x' * 4096}"})
-    told: Told = []
+    replies: Replies = []
 
     def session(cart: Client) -> SessionSteps:
         for _ in range(4):
-            told.append((yield cart.get("/cart")))
+            replies.append((yield cart.get("/cart")))
 
     with scripted(first, then, then) as server, caplog.at_level(logging.ERROR):
-        seen = Visit(server, Visitor(session), told)
-    assert [header(one, "Cookie") for one in seen.requests] == [None, "session=s1", "session=s1", "session=s1"]
+        seen = Visit(server, Visitor(session), replies)
+    assert [header(request, "Cookie") for request in seen.requests] == [None, "session=s1", "session=s1", "session=s1"]
     assert [record.message for record in caplog.records] == [
         "the cookie session has more than 4096 bytes: ignored, as browsers do"
     ]
@@ -189,11 +191,11 @@ def test_a_write_in_doubt_that_appears_is_no_anomaly() -> None:
     assert seen.outcomes == [IN_DOUBT, OK] and seen.anomalies == [Anomaly.NONE] * 2
 
 
-def once(request: object, told: Told | None = None) -> Visitor:
+def once(request: object, replies: Replies | None = None) -> Visitor:
     def session(cart: Client) -> SessionSteps:
         reply = yield request  # type: ignore[misc] # also things that are no request
-        if told is not None:
-            told.append(reply)
+        if replies is not None:
+            replies.append(reply)
         yield cart.get("/next")
 
     return Visitor(session)
@@ -223,34 +225,34 @@ def test_reads_takes_the_place_of_observe() -> None:
 
 
 @pytest.fixture
-def told_once(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
+def logged_once(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
     with caplog.at_level(logging.ERROR, "harness.load"):
         yield caplog
 
 
-def test_a_session_that_raises_is_told_once_and_the_others_go_on(told_once: pytest.LogCaptureFixture) -> None:
+def test_a_session_that_raises_is_logged_once_and_the_others_go_on(logged_once: pytest.LogCaptureFixture) -> None:
     def broken(cart: Client) -> SessionSteps:
         yield cart.get("/cart")
         raise RuntimeError("oh no")
 
-    told: Told = []
+    replies: Replies = []
     with scripted(otherwise=Shelf(owner="")) as server:
         rig = Rig(server.url)
-        rig.visit(Visitor(broken), Visitor(broken), write_then_read(told))
+        rig.visit(Visitor(broken), Visitor(broken), write_then_read(replies))
         rig.close()
-    assert [one.status for one in told] == [200, 200]
-    assert len(told_once.records) == 1 and "oh no" in told_once.text and "test_session.py" in told_once.text
+    assert [each.status for each in replies] == [200, 200]
+    assert len(logged_once.records) == 1 and "oh no" in logged_once.text and "test_session.py" in logged_once.text
 
 
 @pytest.mark.parametrize("thing", [None, "GET /", Client(1).get("no slash")])
 def test_a_thing_that_cannot_be_sent_ends_the_session_with_a_word(
-    thing: object, told_once: pytest.LogCaptureFixture
+    thing: object, logged_once: pytest.LogCaptureFixture
 ) -> None:
     with scripted() as server:
         rig = Rig(server.url)
         rig.visit(once(thing))
         rig.close()
-    assert len(told_once.records) == 1 and server.requests == []
+    assert len(logged_once.records) == 1 and server.requests == []
 
 
 def test_a_pause_rests_and_a_wait_lies_before_each_request() -> None:
@@ -301,12 +303,15 @@ def test_a_second_device_has_the_owner_and_the_cookies_of_the_first_and_writes_f
 
     with scripted(otherwise=answer) as server:
         driven = drive(server.url, *(Sharing(session) for _ in range(4)))
-    sent = [(header(one, "X-Writer"), header(one, "X-User"), header(one, "Cookie")) for one in server.requests]
-    assert sorted(sent, key=lambda one: (one[0], one[2] or "")) == [
+    sent = [
+        (header(request, "X-Writer"), header(request, "X-User"), header(request, "Cookie"))
+        for request in server.requests
+    ]
+    assert sorted(sent, key=lambda row: (row[0], row[2] or "")) == [
         ("1", "u1", None), ("1", "u1", "session=of-u1"), ("2", "u1", "session=of-u1"), ("2", "u1", "session=of-u1"),
         ("3", "u3", None), ("3", "u3", "session=of-u3"), ("4", "u3", "session=of-u3"), ("4", "u3", "session=of-u3"),
     ]  # fmt: skip
-    ledgers = [one.ledger.history() for one in driven.sessions]
+    ledgers = [session.ledger.history() for session in driven.sessions]
     assert [(ledger.session, ledger.writer, ledger.owner, ledger.acknowledged) for ledger in ledgers] == [
         (1, 1, "u1", 1), (2, 2, "u1", 1), (3, 3, "u3", 1), (4, 4, "u3", 1),
     ]  # fmt: skip

@@ -14,19 +14,23 @@ from harness.load.workers.worker_pool import Worker, WorkerPool, merge_snapshots
 from harness.observations.samples import Snapshot
 
 
-def worker(nth: int) -> Worker:
+def worker(index: int) -> Worker:
     return Worker(
-        nth, "here", ReliableChannel(lambda kind, data: None, lambda letter: None), f"worker-{nth + 1}", joined=True
+        index,
+        "here",
+        ReliableChannel(lambda kind, data: None, lambda payload: None),
+        f"worker-{index + 1}",
+        joined=True,
     )
 
 
-def crew(size: int) -> WorkerPool:
-    one = WorkerPool(size)
-    one.workers += [worker(nth) for nth in range(size)]
-    return one
+def full_pool(size: int) -> WorkerPool:
+    pool = WorkerPool(size)
+    pool.workers += [worker(index) for index in range(size)]
+    return pool
 
 
-def test_counts_add_up_and_of_times_the_worst_is_told() -> None:
+def test_counts_add_up_and_of_times_the_worst_is_reported() -> None:
     parts = [
         Snapshot(4, 1.0, 10, 7, 2, 1, 3, 5, 1, 20.0, 0.5, 0.3, 0.2, "core 1", 2, 1),
         Snapshot(9, 1.2, 1, 1, 0, 0, 0, 2, 0, None, 4.0, 0.9, 0.8, "core 0", 0, 0),
@@ -35,15 +39,15 @@ def test_counts_add_up_and_of_times_the_worst_is_told() -> None:
 
 
 def test_it_has_stopped_when_the_last_one_has() -> None:
-    both = crew(2)
-    for one in both.workers:
+    both = full_pool(2)
+    for each in both.workers:
         assert not both.stopped
-        one.events[Stopped] = Stopped()
+        each.events[Stopped] = Stopped()
     assert both.stopped
 
 
 def test_a_lost_worker_is_not_waited_for_and_its_counts_stay() -> None:
-    both = crew(2)
+    both = full_pool(2)
     both.workers[0].events[Swept] = Swept(5)
     both.workers[1].last_snapshot = Snapshot(3, 0.6, ok=7, sessions=2)
     assert both.sessions_swept is None
@@ -83,10 +87,10 @@ def test_each_worker_needs_a_session() -> None:
 
 
 @given(st.integers(-(10**12), 10**12), st.lists(st.tuples(st.integers(0, 10**9), st.integers(0, 10**9)), min_size=1))
-def test_the_clocks_differ_by_what_is_found_and_at_most_its_error(ahead: int, ways: list[tuple[int, int]]) -> None:
+def test_the_clocks_differ_by_the_offset_and_at_most_its_error(ahead: int, ways: list[tuple[int, int]]) -> None:
     looks = [(100, 100 + there + ahead, 100 + there + back) for there, back in ways]
-    found = ClockOffset.of(looks)
-    assert abs(found.ahead - ahead) <= found.error <= min(sum(way) for way in ways) / 2 + 1
+    offset = ClockOffset.of(looks)
+    assert abs(offset.ahead - ahead) <= offset.error <= min(sum(way) for way in ways) / 2 + 1
 
 
 @pytest.mark.parametrize(

@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 
 from harness.analysis.metrics.fold import fold
+from harness.common.intervals import upper_bound_of_none
 from harness.oracle.judge import Loss, SessionVerdict
 from harness.oracle.outcome import SessionOutcome
 from harness.report.charts import Chart, draw, losses, outcomes, spectrum, style, timeline
 from harness.report.charts.measured import measured, windows
-from harness.report.charts.words import format_ratio, listed, number, share, upper_bound
+from harness.report.charts.words import format_ratio, listed, number, share
 from harness.results.summary import FaultFigures
 from tests.support import charts as fakes
 from tests.support.clocks_and_topology import Asked, observed
@@ -276,7 +277,7 @@ def test_a_zero_is_told_with_its_n_and_upper_bound() -> None:
 
 @pytest.mark.parametrize("n", [1, 20, 48_210])
 def test_the_upper_bound_is_the_rate_at_which_no_event_has_a_chance_of_one_in_twenty(n: int) -> None:
-    assert (1 - upper_bound(n)) ** n == pytest.approx(0.05)
+    assert (1 - upper_bound_of_none(n)) ** n == pytest.approx(0.05)
 
 
 def test_long_lists_are_cut() -> None:
