@@ -8,8 +8,8 @@ from harness.analysis.explain import trace_session
 from harness.analysis.metrics.fold import fold
 from harness.load.recording.histograms import HistogramWriter, spool_writer
 from harness.load.recording.recorder import Recorder, SpoolWriter, StringTable
-from harness.oracle.judge import SessionVerdict
 from harness.oracle.outcome import SessionOutcome
+from harness.oracle.verdict import SessionVerdict
 from harness.results import spool
 from harness.results.arm_files import ArmObservations
 from harness.results.summary import Controls, DesignSummary, Phases, Summary
