@@ -6,8 +6,8 @@ from dataclasses import replace
 
 from harness.analysis.measured_arm import MeasuredArm, combine_repeats
 from harness.analysis.metrics.fold import fold
-from harness.oracle.judge import SessionVerdict
 from harness.oracle.outcome import SessionOutcome
+from harness.oracle.verdict import SessionVerdict
 from harness.results.arm_files import ArmFiles
 from harness.results.run import Run
 from harness.results.summary import AAControl, Calibration, Controls, Echo

@@ -16,8 +16,8 @@ from harness.common.errors import UsageError
 from harness.observations.events import Event
 from harness.observations.load_requests import LoadRequests
 from harness.observations.requests import SWEEP, UNASKED
-from harness.oracle.judge import SessionVerdict
 from harness.oracle.outcome import SessionOutcome
+from harness.oracle.verdict import SessionVerdict
 from harness.results.arm_files import ArmObservations
 
 

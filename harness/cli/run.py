@@ -125,7 +125,7 @@ def _drivers(processes: int | None, elsewhere: int, master_bind: str | None, rec
     from harness.scenario import driver_processes
 
     bind = master_bind or (driver_processes.DEFAULT_BIND if elsewhere else None)
-    address = driver_processes.Address.of(bind, "--master-bind") if bind else None
+    address = driver_processes.Address.parse(bind, "--master-bind") if bind else None
     drivers = driver_processes.DriverProcesses(processes, elsewhere, address, records)
     if elsewhere:
         print(f"each arm waits for {elsewhere} x: harness worker --master {address}", file=sys.stderr)

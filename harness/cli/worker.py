@@ -21,7 +21,7 @@ def worker(*, master: Master) -> int:
     from harness.runner import worker as workers
     from harness.scenario import driver_processes
 
-    address = driver_processes.Address.of(master, "--master")
+    address = driver_processes.Address.parse(master, "--master")
     print(f"works for {address} until Ctrl-C; it runs the users that the master sends", file=sys.stderr)
     asyncio.run(workers.work(address))
     return 0

@@ -1,4 +1,4 @@
-"""A session told again from its Testimony: which writes were in the state, shift by shift, up to the final read."""
+"""A session replayed from its history: which writes were in the state, divergence by divergence, to the final read."""
 
 from bisect import bisect_left
 from collections import Counter
@@ -16,30 +16,33 @@ Content = Sequence[int]  # writes by number, in order; one that was applied twic
 
 @dataclass(frozen=True)
 class ReplayedDivergence:
-    """A shift with the state before it (all that should have been there) and after; None where it is not known."""
+    """A divergence with the writes that should have been in the state (``before``) and those that were (``after``).
 
-    shift: Divergence
+    Either is None where it is not known.
+    """
+
+    divergence: Divergence
     before: Content | None
     after: Content | None
 
     @property
     def vanished(self) -> frozenset[int]:
-        """Writes that were there before, or should have been, and were not after."""
+        """Writes that should have been in the state and were not."""
         if self.before is None or self.after is None:
             return frozenset()
         return frozenset(self.before) - frozenset(self.after)
 
     @property
-    def leaves(self) -> bool:
+    def leaves_birth(self) -> bool:
         """Whether a birth with acknowledged writes gave way to another."""
-        return self.shift.birth_before != self.shift.birth_after and self.shift.under > 0
+        return self.divergence.changes_birth and self.divergence.under > 0
 
     @property
-    def empties(self) -> bool:
-        """Whether the state began anew under its birth: nothing is left of all before some write."""
-        if self.shift.birth_before != self.shift.birth_after:
+    def empties_state(self) -> bool:
+        """Whether the state started from nothing under the same birth: all before some write is gone."""
+        if self.divergence.changes_birth:
             return False
-        if self.shift.anomaly is Anomaly.LOST:
+        if self.divergence.anomaly is Anomaly.LOST:
             return True
         left = frozenset(self.before or ()) - self.vanished
         return len(self.vanished) > 1 and all(max(self.vanished) < write for write in left)
@@ -50,147 +53,158 @@ class ReplayedDivergence:
         if self.before is None or self.after is None:
             return 0
         before, after = Counter(self.before), Counter(self.after)
-        return sum(max(0, n - max(1, before[write])) for write, n in after.items())
+        return sum(max(0, count - max(1, before[write])) for write, count in after.items())
 
 
 class ReplayedWrites:
-    """What became of each write by what the client was told; numbers from 1."""
+    """A session's writes by their outcome as the client saw it; numbers from 1."""
 
-    def __init__(self, testimony: SessionHistory, refused: Set[int]) -> None:
-        self._testimony = testimony
-        doubted = [*testimony.in_doubt, *(i for _, i in testimony.recovered)]
-        self.refused = frozenset(i for i in doubted if refused and self._op(i) in refused)
-        self.open = tuple(i for i in testimony.in_doubt if i not in self.refused)
+    def __init__(self, history: SessionHistory, refused: Set[int]) -> None:
+        self._history = history
+        doubted = [*history.in_doubt, *(i for _, i in history.recovered)]
+        self.refused = frozenset(i for i in doubted if refused and self._operation(i) in refused)
+        self.open = tuple(i for i in history.in_doubt if i not in self.refused)
         self.doubted = frozenset(doubted)
 
-    def _op(self, i: int) -> int:
-        return operation(self._testimony.seed, self._testimony.writer, i)
+    def _operation(self, i: int) -> int:
+        return operation(self._history.seed, self._history.writer, i)
 
     @cached_property
     def failed(self) -> frozenset[int]:
         """Those that were certainly not applied."""
-        runs = self._testimony.failed
+        runs = self._history.failed
         return frozenset(i for first, last in runs for i in range(first, last + 1)) | self.refused
 
     @cached_property
     def acknowledged(self) -> tuple[int, ...]:
-        """Those that must be there and leave a mark. Right where no other was forgotten."""
-        silent = self.failed | self.doubted
-        numbers = range(1, self._testimony.issued + 1)
-        return tuple(i for i in numbers if i not in silent and self.weights[i] != (0, 0))
+        """Those that must be there and change the state, in order; valid where the ledger forgot no other."""
+        others = self.failed | self.doubted
+        numbers = range(1, self._history.issued + 1)
+        return tuple(i for i in numbers if i not in others and self.weights[i] != (0, 0))
 
     @cached_property
     def weights(self) -> Mapping[int, Sums]:
         """What each adds to the state's sums."""
-        blind = self._testimony.model == "counter"
-        numbers = range(1, self._testimony.issued + 1)
-        weights = {i: (1, 0 if blind else token(self._op(i))) for i in numbers}
-        return weights | {i: (count, digest) for i, count, digest in self._testimony.weights}
+        has_no_tokens = self._history.model == "counter"
+        numbers = range(1, self._history.issued + 1)
+        weights = {i: (1, 0 if has_no_tokens else token(self._operation(i))) for i in numbers}
+        return weights | {i: (count, digest) for i, count, digest in self._history.weights}
 
     def sums(self, content: Content) -> Sums:
         """The sums of a state."""
         weights = [self.weights[i] for i in content]
-        return sum(n for n, _ in weights), sum(d for _, d in weights) & MASK
+        return sum(count for count, _ in weights), sum(digest for _, digest in weights) & MASK
 
 
 class Replay:
-    """The turns of a session, and its last state."""
+    """The replayed divergences of a session, and the content of its last state (None where it is not known)."""
 
-    def __init__(self, testimony: SessionHistory, writes: ReplayedWrites) -> None:
-        self._testimony, self._writes = testimony, writes
-        self.settled = False  # the last state was explained as a whole, whatever the turns left open
-        self.turns: list[ReplayedDivergence] = []
-        for shift in testimony.divergences:
-            before = self._grown(shift.issued, shift.t_ns)
-            self.turns.append(ReplayedDivergence(shift, before, self._became(shift, before)))
-        self.content = self._last()
+    def __init__(self, history: SessionHistory, writes: ReplayedWrites) -> None:
+        self._history, self._writes = history, writes
+        self.explained_as_whole = False  # the last state was, whatever the divergences left open
+        self.divergences: list[ReplayedDivergence] = []
+        for divergence in history.divergences:
+            before = self._grow(divergence.issued, divergence.t_ns)
+            after = self._explain_divergence(divergence, before)
+            self.divergences.append(ReplayedDivergence(divergence, before, after))
+        self.content = self._explain_last_state()
 
-    def _grown(self, issued: int, until: float) -> Content | None:
-        """The state after the last turn, with what was acknowledged and recovered since."""
-        content: Content | None = self.turns[-1].after if self.turns else ()
-        if content is None or self._testimony.forgot or (not self.turns and self._testimony.divergences_dropped):
+    def _grow(self, issued: int, until: float) -> Content | None:
+        """The state after the last divergence, with what was acknowledged and recovered since."""
+        last = self.divergences[-1] if self.divergences else None
+        content: Content | None = last.after if last else ()
+        if content is None or self._history.forgot or (last is None and self._history.divergences_dropped):
             return None
-        since, seen = (self.turns[-1].shift.t_ns, self.turns[-1].shift.issued) if self.turns else (-1, 0)
+        since, known = (last.divergence.t_ns, last.divergence.issued) if last else (-1, 0)
         acknowledged = self._writes.acknowledged
-        new = acknowledged[bisect_left(acknowledged, seen + 1) : bisect_left(acknowledged, issued + 1)]
-        recovered = [i for t, i in self._testimony.recovered if since < t < until]
+        new = acknowledged[bisect_left(acknowledged, known + 1) : bisect_left(acknowledged, issued + 1)]
+        recovered = [i for t_ns, i in self._history.recovered if since < t_ns < until]
         return sorted([*content, *new, *recovered])
 
-    def _became(self, shift: Divergence, before: Content | None) -> Content | None:
-        doubts = self._doubts(shift.t_ns, shift.issued)
-        for content in self._known(shift, before):
-            after = self._explained(content, (), shift.state, doubts, simple=True)
+    def _explain_divergence(self, divergence: Divergence, before: Content | None) -> Content | None:
+        """The state shown: of known ones plus writes in doubt where that fits, else by what it lacks or has twice."""
+        doubts = self._doubts(divergence.t_ns, divergence.issued)
+        for content in self._possible_origins(divergence, before):
+            after = self._explain_by_doubts(content, divergence.state, doubts)
             if after is not None:
                 return after
         if before is None:
             return None
-        others = self._others(before, doubts, shift.issued)
-        return self._explained(before, others, shift.state, doubts)
+        others = self._others(before, doubts, divergence.issued)
+        return self._explain_by_any(before, others, divergence.state, doubts)
 
-    def _known(self, shift: Divergence, before: Content | None) -> Iterator[Content]:
+    def _possible_origins(self, divergence: Divergence, before: Content | None) -> Iterator[Content]:
         """States that the session may have gone to: the one expected, none at all, one that it had before."""
         if before is not None:
             yield before
-        new = (shift.issued,) if shift.wrote and shift.issued in self._writes.acknowledged else ()
-        if shift.birth_before != shift.birth_after or shift.anomaly is Anomaly.LOST:
+        new = sorted(divergence.own_write.intersection(self._writes.acknowledged))
+        if divergence.changes_birth or divergence.anomaly is Anomaly.LOST:
             yield new
-        for turn in reversed(self.turns):
-            if turn.before is not None and turn.shift.birth_before == shift.birth_after:
-                own = {turn.shift.issued} if turn.shift.wrote else set()
-                yield sorted([*(i for i in turn.before if i not in own), *new])
+        for earlier in reversed(self.divergences):
+            if earlier.before is not None and earlier.divergence.birth_before == divergence.birth_after:
+                yield sorted([*(i for i in earlier.before if i not in earlier.divergence.own_write), *new])
 
-    def _last(self) -> Content | None:
-        content = self._grown(self._testimony.issued, float("inf"))
-        final = self._testimony.final
+    def _explain_last_state(self) -> Content | None:
+        content = self._grow(self._history.issued, float("inf"))
+        final = self._history.final
         if final is None or (content is not None and self._writes.sums(content) == final.state):
             return content
-        if self._testimony.forgot:
+        if self._history.forgot:
             return None
-        doubts = self._doubts(-1, self._testimony.issued)
-        others = self._others(self._writes.acknowledged, doubts, self._testimony.issued)
-        content = self._explained(self._writes.acknowledged, others, final.state, doubts)
-        self.settled = content is not None
+        doubts = self._doubts(-1, self._history.issued)
+        others = self._others(self._writes.acknowledged, doubts, self._history.issued)
+        content = self._explain_by_any(self._writes.acknowledged, others, final.state, doubts)
+        self.explained_as_whole = content is not None
         return content
 
     def _doubts(self, t_ns: int, issued: int) -> list[int]:
-        recovered = [i for t, i in self._testimony.recovered if t >= t_ns and i not in self._writes.refused]
+        """The writes that may have appeared at this time: at most ``MAX_DOUBTS``."""
+        recovered = [i for t, i in self._history.recovered if t >= t_ns and i not in self._writes.refused]
         doubts = [*self._writes.open, *recovered]
         return [i for i in doubts if i <= issued] if len(doubts) <= MAX_DOUBTS else recovered[:MAX_DOUBTS]
 
     def _others(self, content: Content, doubts: Sequence[int], issued: int) -> list[int]:
+        """The writes issued so far that are neither in the state nor in doubt."""
         known = {*content, *doubts}
         possible = {*self._writes.failed, *self._writes.doubted, *self._writes.acknowledged}
         return sorted(i for i in possible - known if i <= issued)
 
-    def _explained(
-        self, content: Content, others: Content, state: Sums, doubts: Sequence[int], simple: bool = False
-    ) -> Content | None:
-        """The content of a shown state, if it can be told from this one; ``simple``: by writes in doubt alone."""
+    def _difference(self, content: Content, state: Sums) -> Sums:
         count, digest = self._writes.sums(content)
-        difference = (state[0] - count, state[1] - digest & MASK)
+        return state[0] - count, state[1] - digest & MASK
+
+    def _explain_by_doubts(self, content: Content, state: Sums, doubts: Sequence[int]) -> Content | None:
+        """The content of a state shown, if it is this one plus some of the writes in doubt."""
+        difference = self._difference(content, state)
         if difference == (0, 0):
             return content
-        if self._testimony.model == "counter":
-            if simple and not 0 < difference[0] <= len(doubts):
-                return None
-            return _by_count(content, doubts, difference[0])
-        if simple:
-            change = explain(Question((), doubts, (), self._writes.weights, difference))
-            change = change if change and all(n == 1 and i in doubts for i, n in change) else None
-        else:
-            change = explain(Question(content, doubts, others, self._writes.weights, difference))
-        return None if change is None else _changed(content, change)
+        if self._history.model == "counter":
+            return _explain_by_count(content, doubts, difference[0]) if 0 < difference[0] <= len(doubts) else None
+        change = explain(Question((), doubts, (), self._writes.weights, difference))
+        if not change or any(times != 1 or i not in doubts for i, times in change):
+            return None
+        return _apply(change, content)
+
+    def _explain_by_any(self, content: Content, others: Content, state: Sums, doubts: Sequence[int]) -> Content | None:
+        """The content of a state shown, if one explanation leads to it from this one."""
+        difference = self._difference(content, state)
+        if difference == (0, 0):
+            return content
+        if self._history.model == "counter":
+            return _explain_by_count(content, doubts, difference[0])
+        change = explain(Question(content, doubts, others, self._writes.weights, difference))
+        return None if change is None else _apply(change, content)
 
 
-def _changed(content: Content, change: Change) -> Content:
+def _apply(change: Change, content: Content) -> Content:
     held = Counter(content)
-    for i, n in change:
-        held[i] += n
+    for i, times in change:
+        held[i] += times
     return sorted(held.elements())
 
 
-def _by_count(content: Content, doubts: Sequence[int], count: int) -> Content:
-    """A counter does not tell which: take the newest for gone, the oldest in doubt for those that appeared."""
+def _explain_by_count(content: Content, doubts: Sequence[int], count: int) -> Content:
+    """A counter does not show which: assume that the newest are gone, and that the oldest in doubt appeared."""
     if count < 0:
         return content[: len(content) + count]
     appeared = doubts[:count]

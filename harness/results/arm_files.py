@@ -17,7 +17,8 @@ from harness.observations.events import Effect, Event
 from harness.observations.faults import FaultRecord, pair_faults
 from harness.observations.samples import Sample
 from harness.oracle.history import SessionHistory
-from harness.oracle.judge import SessionVerdict, judge
+from harness.oracle.judge import judge
+from harness.oracle.verdict import SessionVerdict
 from harness.results import spool
 from harness.results.files import explain_write_errors, read_json_lines, read_parquet, write_parquet, write_text
 

@@ -36,7 +36,7 @@ class InitFindings:
     def sentences(self) -> Iterator[str]:
         """The findings in words."""
         if not self.shown:
-            yield f"{self.trouble}: edit the file so that it says where the state shows, then run harness init FILE again"
+            yield f"{self.trouble}: say in the file where it shows, then run harness init FILE again"
             return
         yield f"the session showed {self.shown}"
         cookies = " and ".join(self.carriers)

@@ -64,7 +64,7 @@ def run_scenario(
     progress.announce(scenario, repeat)
     with progress:
         work = experiment.run(
-            scenario, loaded.users, run, repeat, progress, drivers=changes.driving, backend=changes.backend
+            scenario, loaded.users, run, repeat, progress, drivers=changes.drivers, backend=changes.backend
         )
         interrupted = _was_interrupted(work, run.has_requests)
     return RunOutcome(run, *analyse_and_report(run, scenario.expect), interrupted)

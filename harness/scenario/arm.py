@@ -1,4 +1,4 @@
-"""TODO: harness.scenario.arm."""
+"""Arms: what is run once."""
 
 from dataclasses import dataclass
 
@@ -10,10 +10,10 @@ from harness.scenario.workload import Load
 
 @dataclass(frozen=True)
 class Arm:
-    """A design with or without its faults: what is run once."""
+    """A design under a load, with or without its faults."""
 
     design: Design
-    name: str  # fault | control | aa (the control again, to be compared with itself)
+    name: str  # fault | control | aa (the control once more, to compare it with itself)
     load: Load
     faults: tuple[At, ...]
 

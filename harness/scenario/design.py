@@ -27,10 +27,12 @@ class Design:
     links: tuple[str, ...] = ()  # balancer, store: put a proxy between it and the replicas, for faults on links
 
     def __post_init__(self) -> None:
-        require(self.name.isidentifier(), f"a design's name is one word, not {self.name!r}", "letters, digits and _")
+        require(
+            self.name.isidentifier(), f"a design's name must be one word, not {self.name!r}", "letters, digits and _"
+        )
         require(self.replicas is None or self.replicas >= 1, "replicas must be at least 1")
-        require(self.at_risk in (None, "none", "victim"), f"at_risk is none, victim or None, not {self.at_risk!r}")
-        require(set(self.links) <= {"balancer", "store"}, f"links are balancer and store, not {self.links!r}")
+        require(self.at_risk in (None, "none", "victim"), f"at_risk must be none, victim or None, not {self.at_risk!r}")
+        require(set(self.links) <= {"balancer", "store"}, f"links must be balancer or store, not {self.links!r}")
 
     def describe(self) -> dict[str, str | int | float]:
         """The design in plain values, for run.json and the report."""

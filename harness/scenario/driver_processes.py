@@ -1,4 +1,4 @@
-"""How a load is driven: by how many processes, here and elsewhere, and what is kept of it."""
+"""How a load is generated: by how many processes, on this and other machines, and what is recorded of it."""
 
 from dataclasses import dataclass
 
@@ -15,15 +15,15 @@ class Address:
     port: int
 
     @classmethod
-    def of(cls, text: str, flag: str) -> "Address":
+    def parse(cls, text: str, flag: str) -> "Address":
         """From ``HOST:PORT``, or a host alone with Locust's usual port.
 
         Raises:
-            UsageError: it is no such thing.
+            UsageError: the text is not an address.
         """
         host, _, port = text.rpartition(":") if ":" in text else (text, "", "5557")
         if not host or not port.isdigit() or not 0 < int(port) < 65536:
-            raise UsageError(f"{flag} {text!r} is no address", f"{flag} {DEFAULT_BIND}")
+            raise UsageError(f"{flag} {text!r} is not an address", f"{flag} {DEFAULT_BIND}")
         return cls(host, int(port))
 
     def __str__(self) -> str:
@@ -32,32 +32,34 @@ class Address:
 
 @dataclass(frozen=True)
 class DriverProcesses:
-    """``processes`` of this machine drive, and ``elsewhere`` workers that come to ``bind`` by themselves.
+    """``processes`` on this machine, and ``elsewhere`` workers on other machines, which connect to ``bind``.
 
-    One process alone needs no master. Without ``processes`` none of this machine drives, where others do.
+    A single process needs no master. Without ``processes``, none runs on this machine if there are workers elsewhere.
     """
 
     processes: int | None = None
     elsewhere: int = 0
     bind: Address | None = None  # None: a free port of this machine
-    records: bool = True  # of every request; else tallies alone, whose memory does not grow
+    records: bool = True  # keep a record of every request; otherwise only histograms, whose memory does not grow
 
     def __post_init__(self) -> None:
         if (self.processes or 0) < 0 or self.elsewhere < 0 or self.processes == 0:
-            raise UsageError("processes and workers are at least 1", "--processes 2, --expect-workers 1")
+            raise UsageError("processes and workers must be at least 1", "--processes 2, --expect-workers 1")
         if self.bind is not None and not self.elsewhere:
-            raise UsageError("--master-bind is where workers come to, and none is expected", "--expect-workers 1")
+            raise UsageError(
+                "--master-bind is for workers on other machines, and none is expected", "--expect-workers 1"
+            )
 
     @property
     def here(self) -> int:
-        """How many processes of this machine drive."""
+        """How many processes run on this machine."""
         return (0 if self.elsewhere else 1) if self.processes is None else self.processes
 
     @property
     def workers(self) -> int:
-        """How many there are under a master; 0 where one process drives by itself."""
+        """How many processes there are under a master; 0 where a single process needs none."""
         return self.here + self.elsewhere if self.elsewhere or self.here > 1 else 0
 
 
-#: One process, as it usually is.
+#: A single process: the default.
 ONE_PROCESS = DriverProcesses()

@@ -1,4 +1,4 @@
-"""TODO: harness.scenario.overrides."""
+"""What the command line changes in a scenario."""
 
 from dataclasses import dataclass, replace
 
@@ -14,7 +14,7 @@ from harness.scenario.workload import Load, Requests, Sessions
 
 @dataclass(frozen=True)
 class Overrides:
-    """What the command line changes of a scenario; None leaves it as the file says."""
+    """The options of ``harness run`` that change a scenario; None leaves a value as the file says."""
 
     designs: tuple[str, ...] = ()
     replicas: int | None = None
@@ -26,49 +26,48 @@ class Overrides:
     quick: bool = False
     repeat: int = 1
     allow_hosts: tuple[str, ...] = ()
-    driving: DriverProcesses = ONE_PROCESS
+    drivers: DriverProcesses = ONE_PROCESS
     backend: str = "process"
     limits: Limits = UNLIMITED
 
     def __post_init__(self) -> None:
         require(self.repeat >= 1, "repeat must be at least 1", "--repeat 3 runs everything three times")
         require(self.users is None or self.users >= 1, "users must be at least 1")
-        require(self.rate is None or self.rate > 0, "a rate is above 0")
+        require(self.rate is None or self.rate > 0, "a rate must be above 0")
 
     def apply(self, scenario: Scenario) -> Scenario:
         """The scenario as it will run.
 
         Raises:
-            UsageError: the result does not check.
+            UsageError: the changed scenario does not check.
         """
         chosen = quick_form(scenario) if self.quick else scenario
         chosen = chosen.only(self.designs) if self.designs else chosen
-        size = chosen.replicas if self.replicas is None else self.replicas
-        self._check_hosts(chosen)
+        self._require_allowed_hosts(chosen)
         return replace(
             chosen,
-            designs=tuple(self._design(design) for design in chosen.designs),
-            replicas=size,
-            load=self._load(chosen.load),
+            designs=tuple(self._change_design(design) for design in chosen.designs),
+            replicas=chosen.replicas if self.replicas is None else self.replicas,
+            load=self._change_load(chosen.load),
             seed=chosen.seed if self.seed is None else self.seed,
         )
 
-    def _check_hosts(self, scenario: Scenario) -> None:
+    def _require_allowed_hosts(self, scenario: Scenario) -> None:
         for design in scenario.designs:
             for host in design.target.foreign_hosts if isinstance(design.target, Url) else ():
                 require(
                     host in self.allow_hosts,
                     f"{design.name} would load {host}, which is not this machine",
-                    f"if it is yours to load: --allow-host {host}",
+                    f"if you may load it: --allow-host {host}",
                 )
 
-    def _design(self, design: Design) -> Design:
+    def _change_design(self, design: Design) -> Design:
         size = design.replicas if self.replicas is None else self.replicas
         name = design.balancing.name if self.balancer is None else self.balancer
         limits = self.limits if self.limits.any else design.limits
         return replace(design, replicas=size, balancing=replace(design.balancing, name=name), limits=limits)
 
-    def _load(self, load: Load) -> Load:
+    def _change_load(self, load: Load) -> Load:
         duration = load.duration if self.duration is None else self.duration
         if self.rate is not None and isinstance(load, Sessions):
             return Requests(self.rate, load.concurrent or 200, duration, load.warmup, load.arrivals)

@@ -1,6 +1,6 @@
-"""How fast arrivals come as time goes by: a rate, a ramp, steps, or a trace. Seconds count from T0, warm-up included.
+"""The rate of arrivals over time: constant, a ramp, steps, or a trace. Seconds count from T0, warm-up included.
 
-A shape is its expected count of arrivals, inverted: ``moment(n)`` is when so many have come. Constant arrivals are the
+A shape inverts its expected count: ``moment(n)`` is the time at which n have arrived. Constant arrivals are the
 moments of whole numbers, Poisson ones those of a Poisson process of rate 1 (Cinlar 1975, inversion).
 """
 
@@ -15,26 +15,24 @@ from typing import Any
 
 from harness.common.durations import parse_seconds
 from harness.common.errors import UsageError
+from harness.scenario.checks import require
 
-_HINT = "docs/scenarios.md says how load takes shape"
-
-
-def _require(holds: bool, message: str) -> None:
-    if not holds:
-        raise UsageError(message, _HINT)
+_HINT = "docs/scenarios.md describes the shapes of a load"
 
 
 @dataclass(frozen=True)
 class Ramp:
-    """From ``first`` a second to ``last`` a second, evenly ``over`` a stretch of time; then it stays there."""
+    """From ``first`` to ``last`` arrivals per second, linearly ``over`` a duration; then it stays at ``last``."""
 
     first: float
     last: float
     over: str
 
     def __post_init__(self) -> None:
-        _require(min(self.first, self.last) >= 0 and max(self.first, self.last) > 0, "a ramp's rates are not negative")
-        _require(parse_seconds(self.over) > 0, "a ramp takes some time")
+        require(
+            min(self.first, self.last) >= 0 and max(self.first, self.last) > 0, "a ramp's rates must not be negative"
+        )
+        require(parse_seconds(self.over) > 0, "a ramp must take some time")
 
     @property
     def peak(self) -> float:
@@ -42,7 +40,7 @@ class Ramp:
         return max(self.first, self.last)
 
     def moment(self, count: float) -> float:
-        """When so many arrivals are expected to have come; infinity where that many never do."""
+        """The time at which so many arrivals are expected; infinity where so many never come."""
         over = parse_seconds(self.over)
         beyond = count - over * (self.first + self.last) / 2
         if beyond > 0:
@@ -54,14 +52,14 @@ class Ramp:
 
 @dataclass(frozen=True)
 class Steps:
-    """Rates one after the other, each for its time: ``Steps([(100, "10s"), (400, "10s")])``; the last stays."""
+    """One rate after another, each for its duration: ``Steps([(100, "10s"), (400, "10s")])``; the last one stays."""
 
     steps: Sequence[tuple[float, str]]
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "steps", tuple((rate, length) for rate, length in self.steps))
-        _require(bool(self.steps) and self.peak > 0, "steps need a rate above 0")
-        _require(
+        require(bool(self.steps) and self.peak > 0, "steps need a rate above 0")
+        require(
             all(rate >= 0 and parse_seconds(length) > 0 for rate, length in self.steps),
             "each step has a rate and a time",
         )
@@ -72,13 +70,13 @@ class Steps:
         return max(rate for rate, _ in self.steps)
 
     def moment(self, count: float) -> float:
-        """As of a ramp."""
+        """The time at which so many arrivals are expected; infinity where so many never come."""
         begin = 0.0
         for rate, length in self.steps[:-1]:
-            come = rate * parse_seconds(length)
-            if count <= come and rate:
+            arrivals = rate * parse_seconds(length)
+            if count <= arrivals and rate:
                 return begin + count / rate
-            begin, count = begin + parse_seconds(length), count - come
+            begin, count = begin + parse_seconds(length), count - arrivals
         last = self.steps[-1][0]
         return begin + max(0.0, count) / last if last else math.inf
 
@@ -87,41 +85,41 @@ class Steps:
 class Trace:
     """Arrivals replayed from a CSV file: its first column holds their times in ascending seconds from T0.
 
-    A first line that is no number is a heading. ``speed`` 2 replays it in half the time. The path counts from the
-    scenario's directory.
+    A first line that is not a number is a heading. ``speed`` 2 replays the file in half the time. A relative path
+    starts at the scenario's directory.
     """
 
     path: str
     speed: float = 1.0
-    at: tuple[float, ...] | None = field(default=None, repr=False)  # the times, once they have been read
+    at: tuple[float, ...] | None = field(default=None, repr=False)  # the times, once they are read
 
     def __post_init__(self) -> None:
-        _require(self.speed > 0, "a trace's speed is above 0")
+        require(self.speed > 0, "a trace's speed is above 0")
         if self.at is not None:
             object.__setattr__(self, "at", tuple(self.at))
 
     def located(self, base: Path) -> "Trace":
-        """With its path counted from ``base``."""
+        """The same trace with its path taken from ``base``."""
         return replace(self, path=str(base / self.path))
 
     def read(self) -> "Trace":
-        """With its times.
+        """The same trace with its times.
 
         Raises:
-            UsageError: no such file, or not ascending numbers.
+            UsageError: the file is missing, or does not hold ascending numbers.
         """
         return self if self.at is not None else replace(self, at=tuple(_times(Path(self.path))))
 
     @property
     def peak(self) -> float:
-        """The most arrivals of any second."""
+        """The highest number of arrivals in any second."""
         times, first = [time / self.speed for time in self.read().at or ()], 0
-        most = 1
+        highest = 1
         for index, time in enumerate(times):
             while times[first] <= time - 1:
                 first += 1
-            most = max(most, index - first + 1)
-        return float(most)
+            highest = max(highest, index - first + 1)
+        return float(highest)
 
     def moments(self) -> Iterator[float]:
         """The times of the arrivals."""
@@ -137,14 +135,14 @@ def _times(path: Path) -> Iterator[float]:
         with path.open(newline="") as file:
             rows = [row[0] for row in csv.reader(file) if row]
     except (OSError, ValueError) as problem:
-        raise UsageError(f"no trace can be read from {path}: {problem}", _HINT) from problem
+        raise UsageError(f"cannot read a trace from {path}: {problem}", _HINT) from problem
     before = 0.0
     for line, text in enumerate(rows[_heading(rows) :], 1):
         try:
             time = float(text)
         except ValueError:
             time = math.nan
-        _require(before <= time < math.inf, f"{path}: arrival {line}, {text!r}, is no time from {before:g} s on")
+        require(before <= time < math.inf, f"{path}: arrival {line}, {text!r}, is not a time from {before:g} s on")
         before = time
         yield time
 
@@ -158,16 +156,16 @@ def _heading(rows: Sequence[str]) -> int:
 
 
 def check(rate: Rate | None) -> None:
-    """Refuse a rate that is none.
+    """Check a constant rate.
 
     Raises:
-        UsageError: it is.
+        UsageError: it is not above 0.
     """
-    _require(rate is None or not isinstance(rate, int | float) or rate > 0, "a rate is above 0")
+    require(rate is None or not isinstance(rate, int | float) or rate > 0, "a rate must be above 0")
 
 
 def peak(rate: Rate) -> float:
-    """The highest rate a second."""
+    """The highest rate, per second."""
     return float(rate) if isinstance(rate, int | float) else rate.peak
 
 
@@ -181,7 +179,7 @@ def scale_time(rate: Rate, factor: float) -> Rate:
 
 
 def moments(rate: Rate, counts: Iterator[float]) -> Iterator[float]:
-    """When each of these counts of arrivals has come; a trace has its own. It ends where no more come."""
+    """The time of each of these counts of arrivals, until no more come; a trace has times of its own."""
     if isinstance(rate, Trace):
         return rate.moments()
     moment = (lambda count: count / rate) if isinstance(rate, int | float) else rate.moment
@@ -189,22 +187,22 @@ def moments(rate: Rate, counts: Iterator[float]) -> Iterator[float]:
 
 
 def to_json(rate: Rate | None) -> Any:
-    """A rate in plain values."""
+    """The rate as a value for JSON."""
     return rate if rate is None or isinstance(rate, int | float) else {type(rate).__name__.lower(): asdict(rate)}
 
 
-def from_json(told: Any) -> Rate | None:
-    """The rate of what ``plain`` gave."""
-    if not isinstance(told, dict):
-        rate: float | None = told
+def from_json(value: Any) -> Rate | None:
+    """The rate that ``to_json`` turned into this value."""
+    if not isinstance(value, dict):
+        rate: float | None = value
         return rate
     kinds: dict[str, type[Shape]] = {"ramp": Ramp, "steps": Steps, "trace": Trace}
-    ((kind, values),) = told.items()
-    return kinds[kind](**values)
+    ((kind, fields),) = value.items()
+    return kinds[kind](**fields)
 
 
 def describe(rate: Rate | None) -> Any:
-    """A rate for run.json; of a trace its hash, since its file is part of the experiment."""
+    """A rate for run.json; a trace with the hash of its file, which is part of the experiment."""
     if not isinstance(rate, Trace):
         return to_json(rate)
     arrivals = len(rate.read().at or ())

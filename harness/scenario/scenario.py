@@ -1,6 +1,6 @@
-"""A Scenario: the designs to compare, the load, the faults, what is expected. Frozen, and checked when made.
+"""A Scenario: the designs to compare, the load, the faults, and what is expected. It checks itself when it is created.
 
-The users' behaviour stands in the same file (a ``SessionUser``), which is also a plain locustfile.
+The behaviour of its users is in the same file (a ``SessionUser``), which is also a plain locustfile.
 """
 
 from collections.abc import Iterator, Sequence
@@ -53,7 +53,7 @@ class Scenario:
     def _check(self, at: At, names: Sequence[str]) -> None:
         for name in at.only:
             require(
-                name in names, f"{at.fault.kind} at {at.when} is only for {name!r}, which is no design", "mend only="
+                name in names, f"{at.fault.kind} at {at.when} is only for {name!r}, which is no design", "correct only="
             )
         warmup, end = parse_seconds(self.load.warmup), parse_seconds(self.load.duration)
         require(
@@ -61,7 +61,7 @@ class Scenario:
             f"the fault {at.fault.kind} at {at.when} lies outside the measured time ({warmup:g} s to {end:g} s)",
             "faults count from the start of the load: after the warm-up, before the end",
         )
-        for design in (one for one in self.designs if not at.only or one.name in at.only):
+        for design in (design for design in self.designs if not at.only or design.name in at.only):
             require(
                 not isinstance(design.target, Url) or at.fault.external,
                 f"{at.fault.kind} at {at.when}: {design.name} runs already, so the harness cannot break it",
@@ -70,7 +70,7 @@ class Scenario:
             at.fault.check(design.replicas or 0)
 
     def arms(self) -> Iterator[Arm]:
-        """Every design with and without its faults; the order alternates so that a drift hits both alike."""
+        """Every design with and without its faults. The order alternates, so that a drift affects both equally."""
         for index, design in enumerate(self.designs):
             pair = [Arm(design, "control", self.load, ())]
             if faults := tuple(at for at in self.faults if at.applies(design)):
@@ -78,10 +78,10 @@ class Scenario:
             yield from pair if index % 2 == 0 else reversed(pair)
 
     def rounds(self, repeat: int) -> Iterator[tuple[Arm, int]]:
-        """Every arm ``repeat`` times, with its number from 1; every other round runs backwards (A B B A).
+        """Every arm ``repeat`` times, with the number of its round from 1; every other round runs backwards (A B B A).
 
-        What is repeated can be compared, so each round then holds an A/A arm: the first design's control once more,
-        at the other end of the round. What those two differ by is noise.
+        If there are several rounds, each has an A/A arm: the first design's control once more, at the other end of the
+        round. The difference between those two is noise.
         """
         return ((arm, number) for number in range(1, repeat + 1) for arm in self.round(number, repeat))
 
@@ -93,15 +93,15 @@ class Scenario:
         return arms if number % 2 else arms[::-1]
 
     def only(self, names: Sequence[str]) -> "Scenario":
-        """The scenario with these designs alone, and the expectations that concern them.
+        """The scenario with these designs only, and with the faults and expectations that concern them.
 
         Raises:
-            UsageError: a name is no design of this scenario.
+            UsageError: the scenario has no design of that name.
         """
         known = {design.name: design for design in self.designs}
         for name in names:
             require(name in known, f"no design {name!r} in this scenario", f"it has {', '.join(known)}")
         chosen = tuple(known[name] for name in known if name in names)
         faults = tuple(kept for at in self.faults if (kept := at.among(names)) is not None)
-        expect = tuple(e for e in (e.only(names) for e in self.expect) if e)
+        expect = tuple(narrowed for expectation in self.expect if (narrowed := expectation.only(names)))
         return replace(self, designs=chosen, faults=faults, expect=expect)

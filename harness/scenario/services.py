@@ -15,20 +15,23 @@ from harness.common.errors import UsageError
 from harness.scenario.checks import require
 from harness.scenario.parts import check_part
 
-#: What stands for an operator of a shell when it is a word of its own: a command is no shell line.
+#: Words that a shell would treat as operators; a command is not run by a shell.
 _SHELL_WORDS = frozenset({"&&", "||", "|", ";", "&", ">", ">>", "<", "2>&1"})
+
+#: Shorter values are not removed from the text: they may well be common words.
+_MIN_SECRET_LENGTH = 8
 
 
 @dataclass(frozen=True)
 class PlaceholderValues:
-    """What a copy of a command is told: ``{port}``, ``{replica}`` and ``{store}`` in its words and variables."""
+    """The values of ``{port}``, ``{replica}`` and ``{store}`` in the words and variables of one copy of a command."""
 
     port: int
     replica: str
     store: str = ""
 
     def fill(self, text: str) -> str:
-        """The text with its placeholders filled; other braces stay as they are."""
+        """The text with its placeholders replaced; other braces stay as they are."""
         for name in ("port", "replica", "store"):
             text = text.replace(f"{{{name}}}", str(getattr(self, name)))
         return text
@@ -76,12 +79,12 @@ class BuiltIn:
 
 @dataclass(frozen=True)
 class Command:
-    """A program that serves HTTP on 127.0.0.1, started once a replica.
+    """A program that serves HTTP on 127.0.0.1, started once per replica.
 
-    Each copy has a port of its own: ``{port}`` in the command or in ``env``, and the variable ``PORT``. ``{replica}``
-    is its name, ``{store}`` the URL of the real server that ``store`` names (``redis``). ``cwd`` counts from the
-    scenario's directory. ``ready`` is the path that answers 200 to 399 once the service is up, ``None`` an open port.
-    The program is stopped with SIGTERM, or with SIGKILL at once where it is not ``graceful``.
+    Each copy gets its own port: ``{port}`` in the command or in ``env``, and the variable ``PORT``. ``{replica}`` is
+    its name, ``{store}`` the URL of the server that ``store`` names (such as ``redis``). A relative ``cwd`` starts at
+    the scenario's directory. ``ready`` is the path that answers 200 to 399 once the service is up; with ``None`` an
+    open port is enough. The program is stopped with SIGTERM, or at once with SIGKILL if it is not ``graceful``.
     """
 
     command: str | Sequence[str]
@@ -98,16 +101,16 @@ class Command:
             raise UsageError("a Command needs a program", 'Command("gunicorn app:app -b 127.0.0.1:{port}")')
         if operators := _SHELL_WORDS.intersection(words):
             raise UsageError(
-                f"a command is no line of a shell: {' '.join(sorted(operators))}", """write it as sh -c '...'"""
+                f"a command is not run by a shell: {' '.join(sorted(operators))}", """write it as sh -c '...'"""
             )
         if not all(isinstance(value, str) for value in self.env.values()):
-            raise UsageError("the values of env= are texts", 'env={"WORKERS": "2"}')
+            raise UsageError("the values of env= must be strings", 'env={"WORKERS": "2"}')
         _check_readiness(self.ready, self.ready_within)
         if self.store is not None:
             check_part("store", self.store)
 
     def words(self) -> tuple[str, ...]:
-        """The program and its arguments, placeholders not yet filled.
+        """The program and its arguments, with the placeholders in them.
 
         Raises:
             UsageError: a quote in the command is not closed.
@@ -126,25 +129,25 @@ class Command:
         return tuple(place.fill(word) for word in self.words())
 
     def environment(self, place: PlaceholderValues) -> dict[str, str]:
-        """What one copy's environment has beyond the harness's own."""
+        """The variables that one copy gets beside those of the harness."""
         return {"PORT": str(place.port), **{name: place.fill(value) for name, value in self.env.items()}}
 
     def located(self, base: Path) -> "Command":
-        """The same with its directory counted from ``base``."""
+        """The same command with its directory taken from ``base``."""
         return replace(self, cwd=(base / (self.cwd or ".")).resolve())
 
     def describe(self) -> dict[str, str | int | float]:
-        """In plain values, of ``env`` the names alone."""
-        told = {"target": "command", "command": shlex.join(self.words()), "ready": self.ready or "its port is open"}
+        """The service in plain values; of ``env`` only the names."""
+        facts = {"target": "command", "command": shlex.join(self.words()), "ready": self.ready or "its port is open"}
         names = {"env": ", ".join(self.env), "store": self.store or ""}
-        return {**told, **{name: value for name, value in names.items() if value}}
+        return {**facts, **{name: value for name, value in names.items() if value}}
 
 
 @dataclass(frozen=True)
 class Url:
-    """A service that runs already: it is loaded and judged, never started, balanced or killed.
+    """A service that runs already: the harness loads and judges it, but never starts, balances or kills it.
 
-    ``replicas`` are the addresses of its copies, each asked whether it is ``ready``, as the service itself is.
+    ``replicas`` are the addresses of its copies. The service and each copy must answer on the path ``ready``.
     """
 
     url: str
@@ -163,22 +166,22 @@ class Url:
 
     @property
     def foreign_hosts(self) -> tuple[str, ...]:
-        """The hosts that are not this machine's loopback."""
+        """The hosts other than this machine's loopback."""
         hosts = dict.fromkeys(urlsplit(address).hostname or "" for address in self.addresses)
         return tuple(host for host in hosts if not _is_loopback(host))
 
     def describe(self) -> dict[str, str | int | float]:
-        """In plain values."""
-        told = {"target": "url", "url": self.url, "ready": self.ready or "its port is open"}
-        return {**told, **({"addresses": ", ".join(self.replicas)} if self.replicas else {})}
+        """The service in plain values."""
+        facts = {"target": "url", "url": self.url, "ready": self.ready or "its port is open"}
+        return {**facts, **({"addresses": ", ".join(self.replicas)} if self.replicas else {})}
 
 
 @dataclass(frozen=True)
 class Image:
-    """A service in an image, on the Docker backend: a container of its own for each replica.
+    """A service in an image, on the Docker backend: one container per replica.
 
-    ``port`` is where it listens inside. ``{port}``, ``{replica}`` and ``{store}`` are filled in ``env`` and
-    ``command``, as for a ``Command``; without a ``command`` the image's own is run.
+    ``port`` is where it listens inside. ``{port}``, ``{replica}`` and ``{store}`` are replaced in ``env`` and
+    ``command``, as for a ``Command``; without a ``command`` the image's own one is run.
     """
 
     image: str
@@ -205,33 +208,33 @@ class Image:
         return tuple(place.fill(word) for word in words)
 
     def environment(self, place: PlaceholderValues) -> dict[str, str]:
-        """What one copy's environment has beyond the image's own."""
+        """The variables that one copy gets beside those of the image."""
         return {"PORT": str(place.port), **{name: place.fill(value) for name, value in self.env.items()}}
 
     def describe(self) -> dict[str, str | int | float]:
-        """In plain values, of ``env`` the names alone."""
-        told: dict[str, str | int | float] = {"target": "image", "image": self.image, "port": self.port}
-        told["ready"] = self.ready or "its port is open"
+        """The service in plain values; of ``env`` only the names."""
+        facts: dict[str, str | int | float] = {"target": "image", "image": self.image, "port": self.port}
+        facts["ready"] = self.ready or "its port is open"
         names = {"env": ", ".join(self.env), "store": self.store or ""}
-        return {**told, **{name: value for name, value in names.items() if value}}
+        return {**facts, **{name: value for name, value in names.items() if value}}
 
 
 @dataclass(frozen=True)
 class Compose:
-    """A service of a Compose file, on the Docker backend: its containers, as many as replicas, with all that they need.
+    """A service of a Compose file, on the Docker backend: one container per replica, with the services that they need.
 
-    The file counts from the scenario's directory, ``port`` is where the service listens inside. The file must not fix
-    that port on this machine (several containers could not have it), nor the service's ``container_name``.
+    A relative path of the file starts at the scenario's directory; ``port`` is where the service listens inside. The
+    file must fix neither that port on this machine nor the ``container_name``, since there are several containers.
     """
 
     file: str | Path
     service: str
     port: int
-    env: Mapping[str, str] = field(default_factory=dict, repr=False)  # what the file's variables are; may hold secrets
+    env: Mapping[str, str] = field(default_factory=dict, repr=False)  # the variables of the file; may hold secrets
     ready: str | None = "/"
     ready_within: str = "60s"
     graceful: bool = True
-    store: ClassVar[None] = None  # the file brings its own
+    store: ClassVar[None] = None  # the file has its own
 
     def __post_init__(self) -> None:
         if not self.service or not 0 < self.port < 65536:
@@ -241,14 +244,14 @@ class Compose:
         _check_readiness(self.ready, self.ready_within)
 
     def located(self, base: Path) -> "Compose":
-        """The same with its file counted from ``base``."""
+        """The same service with its file taken from ``base``."""
         return replace(self, file=(base / self.file).resolve())
 
     def describe(self) -> dict[str, str | int | float]:
-        """In plain values, of ``env`` the names alone."""
-        told: dict[str, str | int | float] = {"target": "compose", "file": Path(self.file).name}
-        told |= {"service": self.service, "port": self.port, "ready": self.ready or "its port is open"}
-        return told | ({"env": ", ".join(self.env)} if self.env else {})
+        """The service in plain values; of ``env`` only the names."""
+        facts: dict[str, str | int | float] = {"target": "compose", "file": Path(self.file).name}
+        facts |= {"service": self.service, "port": self.port, "ready": self.ready or "its port is open"}
+        return facts | ({"env": ", ".join(self.env)} if self.env else {})
 
 
 #: Your own service, started by the harness.
@@ -258,18 +261,18 @@ Target = BuiltIn | OwnService | Url
 
 def _check_readiness(ready: str | None, within: str) -> None:
     if parse_seconds(within) <= 0:
-        raise UsageError("ready_within is above 0", 'ready_within="30s"')
+        raise UsageError("ready_within must be above 0", 'ready_within="30s"')
     check_path(ready)
 
 
 def check_path(path: str | None) -> None:
-    """A path to ask for, or None.
+    """Check a path to request; None is allowed.
 
     Raises:
-        UsageError: it is none.
+        UsageError: it is not a path.
     """
     if path is not None and not re.fullmatch(r"/[A-Za-z0-9._~/?&=%:@!,;+*-]*", path):
-        raise UsageError(f"ready is a path that begins with /, or None, not {path!r}", 'ready="/health"')
+        raise UsageError(f"ready must be a path that begins with /, or None, not {path!r}", 'ready="/health"')
 
 
 def _check_url(url: str) -> None:
@@ -277,7 +280,7 @@ def _check_url(url: str) -> None:
     if parts.scheme != "http" or not parts.hostname or not _has_port(parts):
         raise UsageError(f"cannot load {url!r}", "sessions speak plain HTTP: http://127.0.0.1:8000")
     if parts.path.strip("/") or parts.query or parts.username:
-        raise UsageError(f"{url!r} holds more than an address", "paths belong into the users, and passwords nowhere")
+        raise UsageError(f"{url!r} holds more than an address", "put paths into the users; passwords are not supported")
 
 
 def _has_port(parts: SplitResult) -> bool:
@@ -295,7 +298,7 @@ def _is_loopback(host: str) -> bool:
 
 
 def redacted(source: str, secrets: Iterable[str]) -> str:
-    """A scenario's text without the values of its ``env=``, and without ``secrets`` of eight characters or more."""
+    """The text of a scenario without the values of its ``env=``, and without the longer ``secrets``."""
     lines = source.encode().splitlines(keepends=True)
     constants = [
         node
@@ -310,8 +313,5 @@ def redacted(source: str, secrets: Iterable[str]) -> str:
         lines[node.lineno - 1] = line[: node.col_offset] + b'"***"' + line[node.end_col_offset :]
     text = b"".join(lines).decode()
     for secret in secrets:
-        text = text.replace(secret, "***") if len(secret) >= _LONG else text
+        text = text.replace(secret, "***") if len(secret) >= _MIN_SECRET_LENGTH else text
     return text
-
-
-_LONG = 8

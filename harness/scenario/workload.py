@@ -1,4 +1,4 @@
-"""TODO: harness.scenario.workload."""
+"""Workloads: who arrives, and when."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from harness.scenario.rates import Rate
 
 @dataclass(frozen=True)
 class Sessions:
-    """Closed load (``concurrent`` users, one session after another) or partly open (``rate`` sessions a second).
+    """A closed load (``concurrent`` users, one session after another), or partly open (``rate`` sessions per second).
 
     A rate may have a shape: ``Ramp``, ``Steps`` or ``Trace``.
     """
@@ -23,18 +23,18 @@ class Sessions:
 
     def __post_init__(self) -> None:
         require((self.concurrent is None) != (self.rate is None), "Sessions takes either concurrent= or rate=")
-        require(self.concurrent is None or self.concurrent >= 1, "concurrent sessions are at least 1")
+        require(self.concurrent is None or self.concurrent >= 1, "concurrent sessions must be at least 1")
         _check_load(self.rate, self.duration, self.warmup, self.arrivals)
 
     @property
     def kind(self) -> str:
-        """The workload's name in the literature."""
+        """The name of the workload in the literature."""
         return "closed" if self.rate is None else "partly_open"
 
 
 @dataclass(frozen=True)
 class Requests:
-    """Open load: ``rate`` requests a second arrive, whatever the service does, spread over ``sessions`` sessions.
+    """An open load: ``rate`` requests per second arrive whatever the service does, spread over ``sessions`` sessions.
 
     A rate may have a shape: ``Ramp``, ``Steps`` or ``Trace``.
     """
@@ -46,12 +46,12 @@ class Requests:
     arrivals: str = "poisson"
 
     def __post_init__(self) -> None:
-        require(self.sessions >= 1, "sessions are at least 1")
+        require(self.sessions >= 1, "sessions must be at least 1")
         _check_load(self.rate, self.duration, self.warmup, self.arrivals)
 
     @property
     def kind(self) -> str:
-        """The workload's name in the literature."""
+        """The name of the workload in the literature."""
         return "open"
 
 
@@ -62,6 +62,6 @@ def _check_load(rate: Rate | None, duration: str, warmup: str, arrivals: str) ->
     rates.check(rate)
     require(
         0 <= parse_seconds(warmup) < parse_seconds(duration),
-        f"the warm-up ({warmup}) lies inside the duration ({duration})",
+        f"the warm-up ({warmup}) must lie inside the duration ({duration})",
     )
-    require(arrivals in ("poisson", "constant"), f"arrivals are poisson or constant, not {arrivals!r}")
+    require(arrivals in ("poisson", "constant"), f"arrivals must be poisson or constant, not {arrivals!r}")

@@ -63,7 +63,7 @@ def test_nothing_to_run(told_by: Tell) -> None:
 def test_init_never_writes_over_a_file(told_by: Tell, tmp_path: Path) -> None:
     path = _scenario(tmp_path)
     before = path.read_text()
-    assert_one_clear_line(told_by("init", path, "--command", "serve"), 2, "there already")
+    assert_one_clear_line(told_by("init", path, "--command", "serve"), 2, "already exists")
     assert path.read_text() == before
 
 

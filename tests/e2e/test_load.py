@@ -18,7 +18,8 @@ from harness.cluster.supervisor import start_supervisor
 from harness.common.errors import EnvironmentLacksError, UntrustedError, UsageError
 from harness.observations.samples import Snapshot
 from harness.oracle import history
-from harness.oracle.judge import SessionVerdict, judge
+from harness.oracle.judge import judge
+from harness.oracle.verdict import SessionVerdict
 from harness.results import spool
 from harness.runner.driver import Driver, start_driver
 from harness.scenario.arm import Arm

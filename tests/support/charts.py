@@ -9,8 +9,8 @@ import pandas as pd
 
 from harness.observations.events import Event
 from harness.observations.requests import Anomaly, Outcome
-from harness.oracle.judge import Loss, SessionVerdict
 from harness.oracle.outcome import SessionOutcome
+from harness.oracle.verdict import Loss, SessionVerdict
 from harness.results.arm_files import ArmObservations
 from harness.results.summary import (
     ArmFigures,

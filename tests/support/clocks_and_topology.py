@@ -7,7 +7,7 @@ import pandas as pd
 
 from harness.cluster.capabilities import Evidence, Keys, LinkState, Member, Refusal
 from harness.observations.events import Effect, Event
-from harness.oracle.judge import Loss, SessionVerdict
+from harness.oracle.verdict import Loss, SessionVerdict
 from harness.results.arm_files import ArmObservations
 
 CATEGORIES = ("name", "method", "outcome", "anomaly", "replica", "boot")

@@ -1,4 +1,4 @@
-"""The other end of a WebSocket, for a scripted server: it does as its script says, with real frames."""
+"""The server side of a WebSocket, for a scripted server: it follows its script, with real frames."""
 
 import re
 import socket
@@ -15,7 +15,7 @@ HEADERS = b"X-Replica: r0\r\nX-Boot: r0-boot\r\n"
 
 
 class Peer:
-    """A server's side of one WebSocket."""
+    """The server side of one WebSocket."""
 
     def __init__(self, connection: socket.socket) -> None:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -23,75 +23,75 @@ class Peer:
         self.frames = Connection(ConnectionType.SERVER)
         self._events: list[Event] = []
 
-    def say(self, text: str) -> None:
+    def send_text(self, text: str) -> None:
         self.connection.sendall(self.frames.send(TextMessage(data=text)))
 
-    def say_in_frames(self, *parts: str) -> None:
+    def send_in_frames(self, *parts: str) -> None:
         for number, part in enumerate(parts, 1):
             message = TextMessage(data=part, message_finished=number == len(parts))
             self.connection.sendall(self.frames.send(message))
 
-    def say_bytes(self, data: bytes) -> None:
+    def send_bytes(self, data: bytes) -> None:
         self.connection.sendall(self.frames.send(BytesMessage(data=data)))
 
     def ping(self, payload: bytes) -> bytes:
-        """What comes back, whatever lies between."""
+        """Send a ping, and return the payload of its pong; skips other events."""
         self.connection.sendall(self.frames.send(Ping(payload=payload)))
         while True:
-            event = self.event()
+            event = self.next_event()
             if isinstance(event, Pong):
                 return bytes(event.payload)
 
-    def heard(self) -> str:
-        """The next message, whole."""
+    def receive_text(self) -> str:
+        """The next text message, once it is complete."""
         text = ""
         while True:
-            event = self.event()
+            event = self.next_event()
             if not isinstance(event, TextMessage):
-                raise ConnectionError(f"no message, but {event}")
+                raise ConnectionError(f"expected a text message, received {event}")
             text += event.data
             if event.message_finished:
                 return text
 
-    def event(self) -> Event:
+    def next_event(self) -> Event:
         while not self._events:
             data = self.connection.recv(65536)
             if not data:
-                raise ConnectionError("the client has gone")
+                raise ConnectionError("the client has disconnected")
             self.frames.receive_data(data)
             self._events = list(self.frames.events())
         return self._events.pop(0)
 
     def close(self, code: int = 1000) -> Event:
-        """Begin the closing handshake; what the client answers."""
+        """Begin the closing handshake; returns the answer of the client."""
         self.connection.sendall(self.frames.send(CloseConnection(code=code)))
-        return self.event()
+        return self.next_event()
 
     def reset(self) -> None:
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.connection.close()
 
 
-def accepted(request: bytes, more: bytes = HEADERS) -> bytes:
-    """The reply that upgrades."""
-    found = re.search(rb"Sec-WebSocket-Key: (\S+)", request)
-    assert found is not None
-    token = generate_accept_token(found[1])
+def upgrade_response(request: bytes, more: bytes = HEADERS) -> bytes:
+    """The response that accepts an upgrade request; ``more`` is further header lines."""
+    match = re.search(rb"Sec-WebSocket-Key: (\S+)", request)
+    assert match is not None
+    token = generate_accept_token(match[1])
     return (
         b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
         b"Sec-WebSocket-Accept: " + token + b"\r\n" + more + b"\r\n"
     )
 
 
-def upgraded(talk: Callable[[Peer], None], more: bytes = HEADERS) -> Callable[[bytes], Action]:
-    """What answers a request for a WebSocket: the upgrade, then the talk."""
+def upgrade_then(talk: Callable[[Peer], None], more: bytes = HEADERS) -> Callable[[bytes], Action]:
+    """An ``otherwise`` of a scripted server that accepts an upgrade, then runs ``talk``."""
 
     def otherwise(request: bytes) -> Action:
         if b"Upgrade: websocket" not in request:
             return b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n" + HEADERS + b"\r\n{}"
 
         def act(connection: socket.socket) -> None:
-            connection.sendall(accepted(request, more))
+            connection.sendall(upgrade_response(request, more))
             talk(Peer(connection))
 
         return act

@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from harness.observations.requests import Anomaly, Outcome
-from harness.oracle.judge import SessionVerdict, judge
+from harness.oracle.judge import judge
 from harness.oracle.ledger import Ledger
 from harness.oracle.observed import Tally
 from harness.oracle.operations import MASK, token
+from harness.oracle.verdict import SessionVerdict
 
 SEED = 7
 

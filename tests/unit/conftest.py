@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from harness.oracle.judge import SessionVerdict
+from harness.oracle.verdict import SessionVerdict
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from harness.analysis.metrics.percentiles import compute_percentiles
 from harness.observations.faults import FaultRecord
 from harness.observations.load_requests import Floats
 from harness.oracle.delivery import judge_deliveries, total
-from harness.oracle.judge import SessionVerdict
+from harness.oracle.verdict import SessionVerdict
 from harness.results.summary import MessageFigures
 
 _WEBSOCKET_METHODS = ("OPEN", "SEND", "RECEIVE", "CLOSE")

@@ -15,7 +15,7 @@ from harness.analysis.metrics.state_removal import (
 )
 from harness.common.intervals import exact_interval
 from harness.observations.load_requests import LoadRequests
-from harness.oracle.judge import SessionVerdict
+from harness.oracle.verdict import SessionVerdict
 from harness.results.arm_files import ArmObservations
 from harness.results.summary import SessionFigures, WriteFigures
 

@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from harness.observations.faults import FaultRecord
 from harness.observations.load_requests import LoadRequests, Mask
-from harness.oracle.judge import Loss, SessionVerdict
+from harness.oracle.verdict import Loss, SessionVerdict
 
 #: The faults of a store: it holds the state of every session.
 STORE_FAULTS = ("kill_store", "kill_primary")

@@ -107,17 +107,17 @@ def dynamic(setup: Setup, upstreams: Iterable[Upstream]) -> Json:
                         "servers": [{"url": f"http://{member.host}:{member.port}"} for member in members],
                         "serversTransport": "replicas",
                         "strategy": {"least_connections": "p2c", "source": "hrw"}.get(balancing.policy, "wrr"),
-                        **_sticky(balancing),
+                        **(
+                            {"sticky": {"cookie": {"name": COOKIE, "path": "/"}}}
+                            if balancing.policy == "cookie"
+                            else {}
+                        ),
                         **_check(balancing),
                     }
                 }
             },
         }
     }
-
-
-def _sticky(balancing: Balancing) -> Json:
-    return {"sticky": {"cookie": {"name": COOKIE, "path": "/"}}} if balancing.policy == "cookie" else {}
 
 
 def _check(balancing: Balancing) -> Json:

@@ -101,7 +101,7 @@ class HazelcastStore(StoreCluster[HazelcastMember]):
             EnvironmentLacksError: there is none, or no Java.
         """
         _java()
-        jars = sorted(_jars(), key=_version)
+        jars = sorted(_jars(), key=lambda jar: [int(number) for number in re.findall(r"\d+", jar.stem)])
         if not jars:
             raise EnvironmentLacksError("the jar of Hazelcast 5 is not on this machine", _INSTALL)
         return str(jars[-1])
@@ -140,7 +140,3 @@ def _jars() -> Iterator[Path]:
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     yield from (cache / "session-harness").glob("hazelcast-5.*.jar")
     yield from (Path.home() / ".m2/repository/com/hazelcast/hazelcast").glob("5.*/hazelcast-5.*.jar")
-
-
-def _version(jar: Path) -> tuple[int, ...]:
-    return tuple(map(int, re.findall(r"\d+", jar.stem)))

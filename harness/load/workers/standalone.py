@@ -14,8 +14,9 @@ from harness.load.control.plan import WHOLE_LOAD, LoadPlan, Shard
 from harness.load.recording.recorder import Recorder, StringTable
 from harness.load.workers.greenlets import spawn
 from harness.load.workers.load_runner import STOP_TIMEOUT_S, LoadRunner
-from harness.oracle.judge import SessionVerdict, judge
+from harness.oracle.judge import judge
 from harness.oracle.outcome import SessionOutcome
+from harness.oracle.verdict import SessionVerdict
 
 SWEEP_RATE = 2000.0
 FLUSH_INTERVAL_S = 0.1

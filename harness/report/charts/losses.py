@@ -10,7 +10,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from harness.analysis.metrics.sessions import group_judged_by_session
-from harness.oracle.judge import SessionVerdict
+from harness.oracle.verdict import SessionVerdict
 from harness.report.charts import style
 from harness.report.charts.chart import Cell, Drawing, Table, Tooltip, spot
 from harness.report.charts.measured import Floats

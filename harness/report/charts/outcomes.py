@@ -11,8 +11,8 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from harness.analysis.metrics.sessions import group_judged_by_session
-from harness.oracle.judge import SessionVerdict
 from harness.oracle.outcome import SessionOutcome
+from harness.oracle.verdict import SessionVerdict
 from harness.report.charts import style
 from harness.report.charts.chart import Drawing, Table, Tooltip, spot
 from harness.report.charts.words import format_ratio, listed, plural

@@ -10,8 +10,8 @@ from harness.observations.events import Event
 from harness.observations.faults import pair_faults
 from harness.observations.load_requests import LoadRequests
 from harness.observations.samples import Sample
-from harness.oracle.judge import Loss, SessionVerdict
 from harness.oracle.outcome import SessionOutcome
+from harness.oracle.verdict import Loss, SessionVerdict
 from harness.results.summary import DriverFigures
 from tests.support.clocks_and_topology import Asked, kill_at, observed, requests
 

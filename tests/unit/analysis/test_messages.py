@@ -10,7 +10,7 @@ from harness.analysis.findings import summarize_finding
 from harness.analysis.metrics.fold import fold
 from harness.analysis.metrics.messages import compute_message_figures
 from harness.observations.faults import pair_faults
-from harness.oracle.judge import SessionVerdict
+from harness.oracle.verdict import SessionVerdict
 from harness.report.table import heard
 from harness.results.summary import ArmFigures, DesignSummary, MessageFigures
 from harness.results.verdicts import Result

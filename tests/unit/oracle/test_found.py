@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.observations.requests import Anomaly
-from harness.oracle.judge import SessionVerdict
+from harness.oracle.verdict import SessionVerdict
 from tests.support.world import Cell, Client, Network
 
 ROUGH = Network(refused=0.03, rejected=0.02, lost=0.02, unanswered=0.03, late=0.02, silent=0.03)

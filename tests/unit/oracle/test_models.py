@@ -8,11 +8,12 @@ import pytest
 
 from harness.observations.requests import Anomaly, Outcome
 from harness.oracle import models
-from harness.oracle.judge import SessionVerdict, judge
+from harness.oracle.judge import judge
 from harness.oracle.ledger import Ledger
 from harness.oracle.models import ModelFactory, Removed
 from harness.oracle.observed import Observed
 from harness.oracle.operations import MASK, operation, token
+from harness.oracle.verdict import SessionVerdict
 from tests.support.world import SEED
 
 OK, FAILED, IN_DOUBT = Outcome
@@ -192,12 +193,12 @@ def test_what_nobody_wrote_is_unexplained(model: str) -> None:
     assert (verdict.outcome, verdict.duplicates) == ("unexplained", 0)
 
 
-def test_a_counter_says_that_it_does_not_tell_which() -> None:
+def test_a_counter_says_that_it_does_not_show_which_writes() -> None:
     service = Service("counter")
     for _ in range(3):
         service.write()
     service.values.pop()
-    assert "A counter does not tell which writes." in service.judged().why
+    assert "A counter does not show which writes." in service.judged().why
 
 
 def test_a_register_overwritten_after_a_dip_claims_no_more_than_staleness() -> None:

@@ -30,11 +30,11 @@ def test_a_place_to_come_to_needs_somebody_to_come() -> None:
 
 
 def test_an_address_is_read() -> None:
-    assert Address.of("192.0.2.1:99", "--master") == Address("192.0.2.1", 99)
-    assert str(Address.of("host", "--master")) == "host:5557"
+    assert Address.parse("192.0.2.1:99", "--master") == Address("192.0.2.1", 99)
+    assert str(Address.parse("host", "--master")) == "host:5557"
 
 
 @pytest.mark.parametrize("text", ["", ":", "host:", "host:x", ":5557", "host:70000"])
 def test_what_is_no_address_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match="--master"):
-        Address.of(text, "--master")
+        Address.parse(text, "--master")

@@ -74,7 +74,7 @@ def test_a_trace_that_does_not_go_forward_is_refused(tmp_path: Path, text: str) 
 
 
 def test_a_trace_that_is_not_there_is_told() -> None:
-    with pytest.raises(UsageError, match=r"no trace can be read from /nowhere\.csv"):
+    with pytest.raises(UsageError, match=r"cannot read a trace from /nowhere\.csv"):
         describe(Trace("/nowhere.csv"))
 
 

@@ -50,7 +50,7 @@ def test_its_directory_counts_from_the_scenarios(tmp_path: Path) -> None:
     [
         (lambda: Command(""), "needs a program"),
         (lambda: Command("serve 'x"), "cannot be read"),
-        (lambda: Command("cd app && serve"), "no line of a shell: &&"),
+        (lambda: Command("cd app && serve"), "not run by a shell: &&"),
         (lambda: Command("serve", env={"N": 1}), "values of env"),  # type: ignore[dict-item] # what is tested
         (lambda: Command("serve", ready="health"), "begins with /"),
         (lambda: Command("serve", ready="/a b"), "begins with /"),

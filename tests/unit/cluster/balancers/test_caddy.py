@@ -16,8 +16,8 @@ R0, R1 = Member("r0", "127.0.0.1", 9000), Member("r1", "127.0.0.1", 9001)
 
 def proxy(balancing: Balancing, *upstreams: Upstream) -> dict[str, Any]:
     setup = Setup(balancing, (), RefusingStarter(), Path("/s"), Path("/l"), 8080)
-    told = config(setup, upstreams or (Upstream(R0), Upstream(R1)), 7)
-    return dict(told["apps"]["http"]["servers"]["clients"]["routes"][-1]["handle"][-1])
+    content = config(setup, upstreams or (Upstream(R0), Upstream(R1)), 7)
+    return dict(content["apps"]["http"]["servers"]["clients"]["routes"][-1]["handle"][-1])
 
 
 @pytest.mark.parametrize(
@@ -48,9 +48,9 @@ def test_health_becomes_active_and_passive_checks() -> None:
 def test_without_retries_or_redispatch_nothing_is_retried_and_one_failure_marks_no_member_down(
     balancing: Balancing,
 ) -> None:
-    told = proxy(balancing)
-    assert told["load_balancing"]["retries"] == 0
-    assert "passive" not in told["health_checks"]
+    content = proxy(balancing)
+    assert content["load_balancing"]["retries"] == 0
+    assert "passive" not in content["health_checks"]
 
 
 def line(msg: str, length: str = "1", op: str = "00000000000000ff") -> str:

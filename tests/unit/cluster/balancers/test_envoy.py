@@ -19,8 +19,8 @@ def setup(balancing: Balancing) -> Setup:
 
 
 def cluster(balancing: Balancing) -> dict[str, Any]:
-    told = bootstrap(setup(balancing), Files(Path("/s"), Path("/s/envoy.sock")))
-    (only,) = told["static_resources"]["clusters"]
+    content = bootstrap(setup(balancing), Files(Path("/s"), Path("/s/envoy.sock")))
+    (only,) = content["static_resources"]["clusters"]
     return dict(only)
 
 
@@ -34,12 +34,12 @@ def route(balancing: Balancing) -> dict[str, Any]:
 
 
 def test_health_becomes_the_check_of_every_member_and_the_bound_of_its_failures() -> None:
-    told = cluster(Balancing(health=Health("250ms", fall=3, rise=2)))
-    (check,) = told["health_checks"]
+    content = cluster(Balancing(health=Health("250ms", fall=3, rise=2)))
+    (check,) = content["health_checks"]
     assert (check["interval"], check["no_traffic_interval"]) == ("0.25s", "0.25s")
     assert (check["unhealthy_threshold"], check["healthy_threshold"]) == (3, 2)
-    assert told["outlier_detection"]["consecutive_local_origin_failure"] == 3
-    assert told["outlier_detection"]["base_ejection_time"] == "0.75s"
+    assert content["outlier_detection"]["consecutive_local_origin_failure"] == 3
+    assert content["outlier_detection"]["base_ejection_time"] == "0.75s"
 
 
 def test_an_open_port_is_enough_without_a_path() -> None:
@@ -74,17 +74,17 @@ def test_only_the_cookie_policy_pins_by_cookie() -> None:
 
 
 def test_nothing_that_was_sent_is_retried_and_nothing_at_all_without_redispatch() -> None:
-    told = route(Balancing(retries=2))["retry_policy"]
-    assert told["retry_on"] == "connect-failure,reset-before-request" and told["num_retries"] == 2
+    content = route(Balancing(retries=2))["retry_policy"]
+    assert content["retry_on"] == "connect-failure,reset-before-request" and content["num_retries"] == 2
     assert route(Balancing(retries=2, redispatch=False))["retry_policy"]["num_retries"] == 0
 
 
 def test_a_draining_member_is_marked_and_is_on_the_ring_by_its_name() -> None:
-    told = endpoints([Upstream(R0, draining=True)], 3)
-    (member,) = told["resources"][0]["endpoints"][0]["lb_endpoints"]
+    content = endpoints([Upstream(R0, draining=True)], 3)
+    (member,) = content["resources"][0]["endpoints"][0]["lb_endpoints"]
     assert member["health_status"] == "DRAINING"
     assert member["metadata"]["filter_metadata"]["envoy.lb"] == {"hash_key": "r0"}
-    assert told["version_info"] == "3"
+    assert content["version_info"] == "3"
 
 
 def line(flags: str, sent: int | None, op: str | None = "00000000000000ff") -> str:

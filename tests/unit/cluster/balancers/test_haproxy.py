@@ -22,9 +22,9 @@ def lines(balancing: Balancing) -> list[str]:
 
 
 def test_health_becomes_the_check_of_every_member() -> None:
-    told = lines(Balancing(health=Health("250ms", fall=3, rise=2)))
+    content = lines(Balancing(health=Health("250ms", fall=3, rise=2)))
     check = "check inter 250ms fastinter 250ms downinter 250ms fall 3 rise 2"
-    assert [line for line in told if line.endswith(check) and line.startswith("server ")] == [
+    assert [line for line in content if line.endswith(check) and line.startswith("server ")] == [
         f"server r0 127.0.0.1:9000 weight 100 {check}",
         f"server r1 127.0.0.1:9001 weight 100 {check}",
     ]
@@ -40,9 +40,9 @@ def test_nothing_but_a_failed_connect_is_ever_retried() -> None:
 
 
 def test_only_the_cookie_policy_sets_cookies() -> None:
-    told = lines(Balancing("cookie"))
-    assert "cookie HARNESS_LB insert indirect nocache" in told
-    assert sum(line.endswith(" cookie r1") for line in told) == 1
+    content = lines(Balancing("cookie"))
+    assert "cookie HARNESS_LB insert indirect nocache" in content
+    assert sum(line.endswith(" cookie r1") for line in content) == 1
     assert not any("cookie" in line for line in lines(Balancing("round_robin")))
 
 
@@ -55,8 +55,8 @@ def test_only_the_cookie_policy_sets_cookies() -> None:
     ],
 )
 def test_hashing_is_consistent(policy: str, line: str) -> None:
-    told = lines(Balancing(policy, key="key"))
-    assert told[told.index(line) + 1] == "hash-type consistent sdbm avalanche"
+    content = lines(Balancing(policy, key="key"))
+    assert content[content.index(line) + 1] == "hash-type consistent sdbm avalanche"
 
 
 async def test_a_path_too_long_for_a_socket_is_an_error_before_anything_starts(tmp_path: Path) -> None:
@@ -89,8 +89,8 @@ def test_reads_and_foreign_lines_are_skipped() -> None:
 
 
 def test_the_health_check_requests_the_configured_path() -> None:
-    told = lines(Balancing(health=Health(path="/up?x=1")))
-    assert "http-check send meth GET uri /up?x=1 ver HTTP/1.1 hdr Host 127.0.0.1" in told
+    content = lines(Balancing(health=Health(path="/up?x=1")))
+    assert "http-check send meth GET uri /up?x=1 ver HTTP/1.1 hdr Host 127.0.0.1" in content
     assert not any("httpchk" in line or "http-check" in line for line in lines(Balancing(health=Health(path=None))))
 
 

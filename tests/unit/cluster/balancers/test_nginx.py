@@ -24,14 +24,14 @@ def test_health_becomes_the_nearest_passive_check_in_whole_seconds() -> None:
 
 
 def test_a_draining_member_is_marked_and_pinned_by_its_name() -> None:
-    told = lines(Balancing("cookie"), Upstream(R0, draining=True))
-    assert "server 127.0.0.1:9000 max_fails=2 fail_timeout=1s route=r0 drain;" in told
+    content = lines(Balancing("cookie"), Upstream(R0, draining=True))
+    assert "server 127.0.0.1:9000 max_fails=2 fail_timeout=1s route=r0 drain;" in content
 
 
 def test_retries_go_to_other_members_and_never_repeat_a_sent_write() -> None:
-    told = lines(Balancing(retries=2))
-    assert {"proxy_next_upstream error timeout;", "proxy_next_upstream_tries 3;"} <= set(told)
-    assert not any("non_idempotent" in line for line in told)
+    content = lines(Balancing(retries=2))
+    assert {"proxy_next_upstream error timeout;", "proxy_next_upstream_tries 3;"} <= set(content)
+    assert not any("non_idempotent" in line for line in content)
 
 
 @pytest.mark.parametrize("balancing", [Balancing(retries=0), Balancing(redispatch=False)])
@@ -59,8 +59,8 @@ def test_a_header_becomes_the_variable_that_nginx_keeps_it_in() -> None:
 
 def test_with_no_member_it_answers_503_itself() -> None:
     setup = Setup(Balancing(), (), RefusingStarter(), Path("/s"), Path("/l"), 8080)
-    told = config(setup, (), 0)
-    assert "return 503;" in told and "upstream replicas" not in told and "proxy_pass" not in told
+    content = config(setup, (), 0)
+    assert "return 503;" in content and "upstream replicas" not in content and "proxy_pass" not in content
 
 
 def line(sent: str, op: str = "00000000000000ff") -> str:

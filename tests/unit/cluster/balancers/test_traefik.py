@@ -28,19 +28,19 @@ def service(balancing: Balancing, *upstreams: Upstream) -> dict[str, Any]:
     [("round_robin", "wrr"), ("cookie", "wrr"), ("least_connections", "p2c"), ("source", "hrw")],
 )
 def test_each_policy_has_its_strategy_and_the_cookie_alone_is_sticky(policy: str, strategy: str) -> None:
-    told = service(Balancing(policy))
-    assert told["strategy"] == strategy
-    assert ("sticky" in told) == (policy == "cookie")
+    content = service(Balancing(policy))
+    assert content["strategy"] == strategy
+    assert ("sticky" in content) == (policy == "cookie")
 
 
 def test_a_draining_member_is_left_out() -> None:
-    told = service(Balancing(), Upstream(R0), Upstream(R1, draining=True))
-    assert told["servers"] == [{"url": "http://127.0.0.1:9000"}]
+    content = service(Balancing(), Upstream(R0), Upstream(R1, draining=True))
+    assert content["servers"] == [{"url": "http://127.0.0.1:9000"}]
 
 
 def test_health_and_retries_become_the_nearest_equivalent() -> None:
-    told = service(Balancing(health=Health("250ms", path="/up")))
-    assert (told["healthCheck"]["path"], told["healthCheck"]["interval"]) == ("/up", "250ms")
+    content = service(Balancing(health=Health("250ms", path="/up")))
+    assert (content["healthCheck"]["path"], content["healthCheck"]["interval"]) == ("/up", "250ms")
     assert "healthCheck" not in service(Balancing(health=Health(path=None)))
     assert http(Balancing(retries=2))["middlewares"]["again"]["retry"]["attempts"] == 3
 

@@ -52,13 +52,13 @@ def test_a_redirect_off_the_origin_is_not_followed(location: str) -> None:
         (308, "POST", "POST"),
     ],
 )
-def test_the_status_decides_the_method_and_the_body_goes_with_it(status: int, method: str, then: str) -> None:
+def test_the_status_determines_method_and_body(status: int, method: str, then: str) -> None:
     hop = redirected_request(CLIENT.request(method, "/", data=b"body"), answered(status, "/there"), ORIGIN)
     assert hop is not None and (hop.method, hop.body) == (then, b"body" if then == method else b"")
 
 
 @pytest.mark.parametrize("status", [200, 300, 304])
-def test_what_is_no_redirect_leads_nowhere(status: int) -> None:
+def test_other_responses_redirect_nowhere(status: int) -> None:
     assert redirected_request(CLIENT.get("/"), answered(status, "/there"), ORIGIN) is None
 
 
@@ -79,7 +79,7 @@ def visit(server: Scripted, request: Request) -> tuple[list[Response], list[Outc
     return replies, driven.outcomes, lines
 
 
-def test_redirects_that_are_followed_are_one_request_to_the_last_reply() -> None:
+def test_followed_redirects_count_as_one_request_with_the_last_response() -> None:
     with scripted(moved("/b"), moved("/c"), reply(body=b"here")) as server:
         replies, outcomes, lines = visit(server, CLIENT.get("/a", follow=2))
         assert b"Cookie: at=c\r\n" in server.requests[2]
@@ -89,7 +89,7 @@ def test_redirects_that_are_followed_are_one_request_to_the_last_reply() -> None
 
 
 @pytest.mark.parametrize("connection", ["keep-alive", "close"])
-def test_the_time_of_a_request_that_is_redirected_counts_from_its_first_sending(connection: str) -> None:
+def test_the_time_of_a_redirected_request_counts_from_its_first_send(connection: str) -> None:
     def slow_to_redirect(request: bytes) -> bytes:
         if not request.startswith(b"GET /a "):
             return reply()
@@ -106,20 +106,20 @@ def test_the_time_of_a_request_that_is_redirected_counts_from_its_first_sending(
     assert records["t_end"][0] - records["t_sent"][0] >= 100_000_000
 
 
-def test_one_redirect_too_many_is_the_reply() -> None:
+def test_one_redirect_too_many_is_the_response() -> None:
     with scripted(otherwise=lambda request: moved("/again")) as server:
         replies, _, lines = visit(server, CLIENT.get("/a", follow=3))
     assert len(lines) == 4
     assert [reply.status for reply in replies] == [302]
 
 
-def test_nothing_is_followed_unasked() -> None:
+def test_no_redirect_is_followed_by_default() -> None:
     with scripted(moved("/b")) as server:
         replies, _, lines = visit(server, CLIENT.get("/a"))
     assert (len(lines), replies[0].status) == (1, 302)
 
 
-def test_a_write_that_is_sent_on_keeps_its_key_and_one_that_becomes_a_read_has_none() -> None:
+def test_a_redirected_write_keeps_its_key_unless_it_becomes_a_read() -> None:
     for status, keys in ((307, 2), (303, 1)):
         with scripted(moved("/b", status), reply()) as server:
             visit(server, CLIENT.post("/a", data=b"x", writes=1, follow=1))

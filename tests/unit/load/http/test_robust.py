@@ -1,4 +1,4 @@
-"""Whatever a server does is the outcome of one request: never a hang, a leak or a crash, and the next one is fine."""
+"""A misbehaving server affects one request only: no hang, leak or crash, and the next request succeeds."""
 
 import gzip
 import socket
@@ -46,7 +46,7 @@ def dripping(data: bytes, pause: float = 0.0) -> Callable[[socket.socket], None]
 
 
 def endless(start: bytes, more: bytes) -> Callable[[socket.socket], None]:
-    """Sends the same again and again, until nobody reads it any more."""
+    """Sends the same again and again, until the client stops reading."""
 
     def act(connection: socket.socket) -> None:
         connection.sendall(start)
@@ -82,9 +82,9 @@ ACTS: dict[str, tuple[Action, Outcome]] = {
     "a body that ends with the connection, byte by byte": (dripping(UNSIZED), OK),
     "100 Continue first": (b"HTTP/1.1 100 Continue\r\n\r\n" + sized(b"hello"), OK),
     "103 first, byte by byte": (dripping(b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" + sized(b"hello")), OK),
-    "101 that nobody asked for": (b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n", IN_DOUBT),
+    "101 that was not requested": (b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n", IN_DOUBT),
     "204": (b"HTTP/1.1 204 No Content\r\nX-Replica: r0\r\n\r\n", OK),
-    "304 that tells a length": (b"HTTP/1.1 304 Not Modified\r\nX-Replica: r0\r\nContent-Length: 9\r\n\r\n", OK),
+    "304 with a length": (b"HTTP/1.1 304 Not Modified\r\nX-Replica: r0\r\nContent-Length: 9\r\n\r\n", OK),
     "an old-style folded header": (sized(b"hello", b"X-Long: a\r\n  b"), OK),
     "lines without CR": (sized(b"hello").replace(b"\r\n", b"\n"), OK),
     "connection: close": ((sized(b"hello", b"Connection: Close"), CLOSE), OK),
@@ -103,8 +103,8 @@ ACTS: dict[str, tuple[Action, Outcome]] = {
     "a reset before any byte": (RESET, IN_DOUBT),
     "a reset in the body": (reset_after(sized(b"hello")[:-1]), IN_DOUBT),
     "nothing at all": (HANG, IN_DOUBT),
-    "a body shorter than told": ((sized(b"hello")[:-1], HANG), IN_DOUBT),
-    "a body longer than told": ((sized(b"hello") + b"more", HANG), OK),
+    "a body shorter than declared": ((sized(b"hello")[:-1], HANG), IN_DOUBT),
+    "a body longer than declared": ((sized(b"hello") + b"more", HANG), OK),
     "two replies": (sized(b"hello") + sized(b"again"), OK),
     "too slow": (dripping(sized(b"hello"), 0.05), IN_DOUBT),
     "two lengths": (sized(b"hello", b"Content-Length: 6"), IN_DOUBT),
@@ -139,8 +139,8 @@ def nothing_left_open() -> Iterator[None]:
     assert descriptors() <= before
 
 
-def asked(bodies: list[bytes]) -> Callable[[Client], SessionSteps]:
-    """A session of a write and a read, which notes what it is told."""
+def write_then_read(bodies: list[bytes]) -> Callable[[Client], SessionSteps]:
+    """A session of a write and a read, which collects the bodies of the responses."""
 
     def session(client: Client) -> SessionSteps:
         bodies.append((yield client.post("/cart/add", writes="tea")).body)
@@ -150,20 +150,20 @@ def asked(bodies: list[bytes]) -> Callable[[Client], SessionSteps]:
 
 
 @pytest.mark.parametrize("name", ACTS)
-def test_what_a_server_does_is_the_outcome_of_that_request_alone(name: str) -> None:
+def test_a_misbehaving_server_affects_only_that_request(name: str) -> None:
     action, expected = ACTS[name]
     bodies: list[bytes] = []
     with nothing_left_open(), scripted(action, otherwise=lambda request: sized(b"next")) as server:
-        driven = drive(server.url, Visitor(asked(bodies), timeout=TIMEOUT))
+        driven = drive(server.url, Visitor(write_then_read(bodies), timeout=TIMEOUT))
     assert driven.outcomes == [expected, OK]
     assert bodies[1] == b"next"
 
 
 @pytest.mark.parametrize("name", [name for name, (_, expected) in ACTS.items() if expected is OK])
-def test_a_reply_that_is_whole_has_the_body_that_was_sent(name: str) -> None:
+def test_a_complete_response_has_the_body_that_was_sent(name: str) -> None:
     bodies: list[bytes] = []
     with scripted(ACTS[name][0], otherwise=lambda request: sized(b"next")) as server:
-        drive(server.url, Visitor(asked(bodies), timeout=TIMEOUT))
+        drive(server.url, Visitor(write_then_read(bodies), timeout=TIMEOUT))
     assert bodies[0] == (b"" if name.startswith(("204", "304")) else b"hello")
 
 
@@ -178,19 +178,19 @@ def test_a_reply_in_two_pieces_is_one(at: int) -> None:
 
     bodies: list[bytes] = []
     with scripted(act, otherwise=lambda request: sized(b"next")) as server:
-        assert drive(server.url, Visitor(asked(bodies), timeout=2)).outcomes == [OK, OK]
+        assert drive(server.url, Visitor(write_then_read(bodies), timeout=2)).outcomes == [OK, OK]
     assert bodies == [b"hello", b"next"]
 
 
-def test_nobody_listens_and_nothing_was_done() -> None:
+def test_a_refused_connection_means_that_nothing_was_done() -> None:
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
     with nothing_left_open():
-        driven = drive(f"http://127.0.0.1:{port}", Visitor(asked([])))
+        driven = drive(f"http://127.0.0.1:{port}", Visitor(write_then_read([])))
     assert driven.outcomes == [FAILED, FAILED]
 
 
-def test_an_answer_to_half_a_request_is_its_answer() -> None:
+def test_a_response_to_half_a_request_is_accepted() -> None:
     def refuse(connection: socket.socket) -> None:
         connection.sendall(b"HTTP/1.1 413 Too Large\r\nX-Replica: r0\r\nContent-Length: 0\r\n\r\n")
         time.sleep(0.2)
@@ -210,11 +210,11 @@ def iter_one(request: Request) -> SessionSteps:
 
 @given(st.sampled_from([sized(b"hello"), CHUNKED, UNSIZED]), st.integers(0, 300), st.binary(max_size=20), st.booleans())
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
-def test_no_mangled_reply_breaks_more_than_its_request(whole: bytes, at: int, noise: bytes, cut: bool) -> None:
+def test_a_mangled_response_breaks_only_its_request(whole: bytes, at: int, noise: bytes, cut: bool) -> None:
     mangled = whole[:at] + noise + (b"" if cut else whole[at + len(noise) :])
     bodies: list[bytes] = []
     with nothing_left_open(), scripted((mangled, CLOSE), otherwise=lambda request: sized(b"next")) as server:
-        driven = drive(server.url, Visitor(asked(bodies), timeout=TIMEOUT))
+        driven = drive(server.url, Visitor(write_then_read(bodies), timeout=TIMEOUT))
     assert len(driven.records) == 2
     assert driven.outcomes[0] in (OK, FAILED, IN_DOUBT)
     assert (driven.outcomes[1], bodies[1]) == (OK, b"next")

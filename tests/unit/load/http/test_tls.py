@@ -1,4 +1,4 @@
-"""Sessions over TLS, against a certificate made here."""
+"""Sessions over TLS, with a certificate created by the test."""
 
 import socket
 import ssl
@@ -14,14 +14,14 @@ from harness.load.http.client import Client
 from harness.load.sessions.behaviour import SessionSteps
 from harness.observations.requests import Outcome
 from tests.support.load import Visitor, drive, reply
-from tests.support.websocket import Peer, accepted
+from tests.support.websocket import Peer, upgrade_response
 
 BODY = bytes(range(256)) * 4000  # many TLS records
 
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A key and a certificate of localhost, in one file."""
+    """A key and a certificate for localhost, in one file."""
     home = tmp_path_factory.mktemp("tls")
     subprocess.run(
         ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
@@ -36,7 +36,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @contextmanager
 def served(certificate: Path, answer: bytes | Callable[[bytes, socket.socket], None]) -> Iterator[int]:
-    """A server that answers every request with the same bytes, or as it is told; its port."""
+    """A server that answers every request with the same bytes, or calls ``answer``; yields its port."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
     listener = socket.create_server(("127.0.0.1", 0))
@@ -72,9 +72,7 @@ def visit(url: str, times: int) -> tuple[list[Outcome], list[bytes], list[int]]:
     return driven.outcomes, bodies, driven.records["reconnected"].tolist()
 
 
-def test_a_certificate_that_is_trusted_lets_one_connection_carry_all(
-    certificate: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_trusted_connection_carries_all_requests(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
     with served(certificate, reply(body=BODY)) as port:
         outcomes, bodies, reconnected = visit(f"https://localhost:{port}", 3)
@@ -83,20 +81,22 @@ def test_a_certificate_that_is_trusted_lets_one_connection_carry_all(
     assert reconnected == [0, 0, 0]
 
 
-def test_a_certificate_that_nobody_vouches_for_gets_no_request(certificate: Path) -> None:
+def test_nothing_is_sent_to_a_server_with_an_untrusted_certificate(certificate: Path) -> None:
     with served(certificate, reply()) as port:
         outcomes, _, _ = visit(f"https://localhost:{port}", 1)
     assert outcomes == [Outcome.FAILED]
 
 
-def test_a_certificate_of_another_name_gets_no_request(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_is_sent_to_a_server_with_a_certificate_for_another_name(
+    certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
     with served(certificate, reply()) as port:
         outcomes, _, _ = visit(f"https://127.0.0.1:{port}", 1)
     assert outcomes == [Outcome.FAILED]
 
 
-def test_what_speaks_no_tls_gets_no_request() -> None:
+def test_nothing_is_sent_to_a_server_that_does_not_speak_tls() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def act() -> None:
@@ -111,10 +111,10 @@ def test_what_speaks_no_tls_gets_no_request() -> None:
 
 def test_a_websocket_carries_large_messages_both_ways(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def talk(request: bytes, connection: socket.socket) -> None:
-        connection.sendall(accepted(request))
+        connection.sendall(upgrade_response(request))
         peer = Peer(connection)
         while True:
-            peer.say(peer.heard()[::-1])
+            peer.send_text(peer.receive_text()[::-1])
 
     bodies = []
 

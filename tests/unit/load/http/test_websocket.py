@@ -1,4 +1,4 @@
-"""Sessions on a WebSocket: what is sent, what comes back, what is recorded, and whatever breaks."""
+"""Sessions on a WebSocket: what they send, receive and record, and how they handle failures."""
 
 import json
 import socket
@@ -20,15 +20,15 @@ from harness.load.sessions.websocket_session import envelope
 from harness.observations.requests import LOAD, NO_TIME, UNASKED, Anomaly, Method, Outcome
 from harness.oracle.operations import operation
 from tests.support.load import Rig, Shelf, Visitor, drive, header, reply, scripted
-from tests.support.websocket import HEADERS, Peer, accepted, upgraded
+from tests.support.websocket import HEADERS, Peer, upgrade_response, upgrade_then
 from tests.unit.load.http.test_robust import nothing_left_open
 
 OK, FAILED, IN_DOUBT = Outcome.OK, Outcome.FAILED, Outcome.IN_DOUBT
 OPEN, SEND, RECEIVE, CLOSE = (int(method) for method in (Method.OPEN, Method.SEND, Method.RECEIVE, Method.CLOSE))
 
 
-class Talked:
-    """One session against a server's side of the talk: what it was told, and what was recorded."""
+class DrivenSession:
+    """One session against a scripted server side: the responses it received, and what was recorded."""
 
     def __init__(
         self,
@@ -37,29 +37,29 @@ class Talked:
         more: bytes = HEADERS,
         timeout: float = 5.0,
     ) -> None:
-        self.told: list[Response] = []
-        with nothing_left_open(), scripted(otherwise=upgraded(talk, more)) as server:
-            driven = drive(server.url, Visitor(self._noting(session), timeout=timeout))
+        self.responses: list[Response] = []
+        with nothing_left_open(), scripted(otherwise=upgrade_then(talk, more)) as server:
+            driven = drive(server.url, Visitor(self._recording(session), timeout=timeout))
             self.requests = server.requests
         self.context, self.sessions = driven.context, driven.sessions
         self.rows = driven.records
         self.methods = [Method(row).name for row in self.rows["method"].tolist()]
         self.outcomes = driven.outcomes
 
-    def _noting(self, session: Callable[[Client], SessionSteps]) -> Callable[[Client], SessionSteps]:
-        def noting(client: Client) -> SessionSteps:
+    def _recording(self, session: Callable[[Client], SessionSteps]) -> Callable[[Client], SessionSteps]:
+        def recording(client: Client) -> SessionSteps:
             steps = session(client)
             step = next(steps)
             while True:
-                came = yield step
+                received = yield step
                 if not isinstance(step, Sleep):
-                    self.told.append(came)
+                    self.responses.append(received)
                 try:
-                    step = steps.send(came) if not isinstance(step, Sleep) else next(steps)
+                    step = steps.send(received) if not isinstance(step, Sleep) else next(steps)
                 except StopIteration:
                     return
 
-        return noting
+        return recording
 
     def of(self, method: int) -> Any:
         return self.rows[self.rows["method"] == method]
@@ -70,9 +70,9 @@ def acknowledging(shelf: Shelf) -> Callable[[Peer], None]:
 
     def talk(peer: Peer) -> None:
         while True:
-            op = json.loads(peer.heard())["op"]
+            op = json.loads(peer.receive_text())["op"]
             shelf(b"Idempotency-Key: %b" % op.encode())
-            peer.say(json.dumps({"op": op, **json.loads(shelf.body())}))
+            peer.send_text(json.dumps({"op": op, **json.loads(shelf.body())}))
 
     return talk
 
@@ -86,24 +86,24 @@ def say(times: int) -> Callable[[Client], SessionSteps]:
     return session
 
 
-def quietly(peer: Peer) -> None:
-    """Says nothing until the client leaves."""
-    while not isinstance(peer.event(), CloseConnection):
+def stay_silent(peer: Peer) -> None:
+    """Sends nothing until the client closes."""
+    while not isinstance(peer.next_event(), CloseConnection):
         pass
 
 
 def test_a_message_is_an_exchange_of_the_ledger_and_a_record() -> None:
-    seen = Talked(say(3), acknowledging(Shelf()))
-    assert [one.status for one in seen.told] == [101] * 4
-    assert seen.methods == ["OPEN", "SEND", "SEND", "SEND", "CLOSE"] and seen.outcomes == [OK] * 5
-    sent = seen.of(SEND)
+    driven = DrivenSession(say(3), acknowledging(Shelf()))
+    assert [response.status for response in driven.responses] == [101] * 4
+    assert driven.methods == ["OPEN", "SEND", "SEND", "SEND", "CLOSE"] and driven.outcomes == [OK] * 5
+    sent = driven.of(SEND)
     assert sent["op"].tolist() == [operation(1, 1, i) for i in (1, 2, 3)]
     assert sent["anomaly"].tolist() == [Anomaly.NONE] * 3 and sent["status"].tolist() == [101] * 3
     assert (sent["t_intended"] <= sent["t_sent"]).all() and (sent["t_sent"] <= sent["t_first"]).all()
     assert (sent["t_first"] <= sent["t_end"]).all()
     assert (sent["bytes_sent"] > 20).all() and (sent["bytes_received"] > 100).all()
-    testimony = seen.sessions[0].ledger.history()
-    assert (testimony.acknowledged, testimony.room) == (3, "1")
+    history = driven.sessions[0].ledger.history()
+    assert (history.acknowledged, history.room) == (3, "1")
 
 
 def test_the_upgrade_carries_the_session_and_its_reply_says_who_answered() -> None:
@@ -114,7 +114,7 @@ def test_the_upgrade_carries_the_session_and_its_reply_says_who_answered() -> No
 
     with scripted(
         reply(headers={"Set-Cookie": "session=s1", "set-cookie": "SRV=r0"}),
-        otherwise=upgraded(acknowledging(Shelf()), HEADERS + b"Set-Cookie: SRV=r9\r\n"),
+        otherwise=upgrade_then(acknowledging(Shelf()), HEADERS + b"Set-Cookie: SRV=r9\r\n"),
     ) as server:
         driven = drive(server.url, Visitor(session))
         upgrade = server.requests[1]
@@ -130,13 +130,13 @@ def test_the_upgrade_carries_the_session_and_its_reply_says_who_answered() -> No
     assert {names.lookup("boot", row) for row in driven.records["boot"]} == {"r0-boot"}
 
 
-def test_what_comes_unasked_is_recorded_when_it_comes_and_kept_to_be_received() -> None:
+def test_an_unsolicited_message_is_recorded_on_arrival_and_kept_until_it_is_received() -> None:
     def talk(peer: Peer) -> None:
-        peer.say('{"op": "00000000000000ff", "text": "one"}')
-        op = json.loads(peer.heard())["op"]
-        peer.say("two, no JSON")
-        peer.say(json.dumps({"op": op}))
-        quietly(peer)
+        peer.send_text('{"op": "00000000000000ff", "text": "one"}')
+        op = json.loads(peer.receive_text())["op"]
+        peer.send_text("two, no JSON")
+        peer.send_text(json.dumps({"op": op}))
+        stay_silent(peer)
 
     latest: list[Response | None] = []
 
@@ -147,31 +147,35 @@ def test_what_comes_unasked_is_recorded_when_it_comes_and_kept_to_be_received() 
         for _ in range(3):
             yield client.receive(timeout=0.05)
 
-    seen = Talked(session, talk)
-    assert [one.body for one in seen.told[2:]] == [b'{"op": "00000000000000ff", "text": "one"}', b"two, no JSON", b""]
-    assert [one.status for one in seen.told] == [101, 101, 101, 101, 204]
+    driven = DrivenSession(session, talk)
+    assert [response.body for response in driven.responses[2:]] == [
+        b'{"op": "00000000000000ff", "text": "one"}',
+        b"two, no JSON",
+        b"",
+    ]
+    assert [response.status for response in driven.responses] == [101, 101, 101, 101, 204]
     assert latest[0] is not None and latest[0].body == b"two, no JSON"
-    came = seen.of(RECEIVE)
-    assert seen.context.last_peer_message == came["t_end"][0] + seen.context.t0, (
+    received = driven.of(RECEIVE)
+    assert driven.context.last_peer_message == received["t_end"][0] + driven.context.t0, (
         "what nobody wrote is not waited for in the end"
     )
-    assert came["op"].tolist() == [0xFF, 0] and came["phase"].tolist() == [UNASKED] * 2
-    assert seen.of(SEND)["phase"].tolist() == [LOAD]
+    assert received["op"].tolist() == [0xFF, 0] and received["phase"].tolist() == [UNASKED] * 2
+    assert driven.of(SEND)["phase"].tolist() == [LOAD]
 
 
-def test_listening_takes_in_all_of_it_and_ends_with_its_time() -> None:
+def test_listening_receives_all_messages_until_its_time_is_over() -> None:
     def talk(peer: Peer) -> None:
         for number in range(50):
-            peer.say(str(number))
-        quietly(peer)
+            peer.send_text(str(number))
+        stay_silent(peer)
 
     def session(client: Client) -> SessionSteps:
         yield client.connect("/chat")
         while client.latest is None or client.latest.body != b"49":
             yield client.listen(0.05)
 
-    seen = Talked(session, talk)
-    assert {one.status for one in seen.told[1:]} == {204} and len(seen.of(RECEIVE)) == 50
+    driven = DrivenSession(session, talk)
+    assert {response.status for response in driven.responses[1:]} == {204} and len(driven.of(RECEIVE)) == 50
 
 
 @pytest.mark.parametrize(
@@ -188,7 +192,7 @@ def test_listening_takes_in_all_of_it_and_ends_with_its_time() -> None:
         (lambda peer: peer.connection.sendall(b"HTTP/1.1 400 Bad\r\n\r\n"), IN_DOUBT),
     ],
 )
-def test_however_a_connection_ends_is_told_and_the_session_opens_another(
+def test_any_end_of_a_connection_is_reported_and_the_session_can_open_another(
     end: Callable[[Peer], object], outcome: Outcome
 ) -> None:
     ended: list[bool] = []
@@ -198,7 +202,7 @@ def test_however_a_connection_ends_is_told_and_the_session_opens_another(
             acknowledging(Shelf())(peer)
         ended.append(True)
         end(peer)
-        time.sleep(0.3)  # what is garbled is left by the client, not by this side
+        time.sleep(0.3)  # the client closes after malformed frames, not this side
 
     def session(client: Client) -> SessionSteps:
         yield client.connect("/chat")
@@ -206,69 +210,71 @@ def test_however_a_connection_ends_is_told_and_the_session_opens_another(
         yield client.connect("/chat")
         yield client.send(json={}, writes=1)
 
-    seen = Talked(session, talk)
-    assert [one.status for one in seen.told] == [101, 0, 101, 101]
-    assert seen.methods == ["OPEN", "CLOSE", "OPEN", "SEND", "CLOSE"]
-    assert seen.outcomes == [OK, outcome, OK, OK, OK]
-    assert seen.of(OPEN)["reconnected"].tolist() == [0, 1]
-    assert [bool(code) for code in seen.of(CLOSE)["status"]] == [True, False], "the second was left by the client"
+    driven = DrivenSession(session, talk)
+    assert [response.status for response in driven.responses] == [101, 0, 101, 101]
+    assert driven.methods == ["OPEN", "CLOSE", "OPEN", "SEND", "CLOSE"]
+    assert driven.outcomes == [OK, outcome, OK, OK, OK]
+    assert driven.of(OPEN)["reconnected"].tolist() == [0, 1]
+    assert [bool(code) for code in driven.of(CLOSE)["status"]] == [True, False], "the second was left by the client"
 
 
-def test_a_break_leaves_what_awaits_its_answer_in_doubt() -> None:
+def test_a_message_that_awaits_its_answer_is_in_doubt_if_the_connection_breaks() -> None:
     def talk(peer: Peer) -> None:
-        peer.heard()
+        peer.receive_text()
         peer.reset()
 
-    seen = Talked(say(2), talk)
-    assert seen.methods == ["OPEN", "CLOSE", "SEND", "SEND"]
-    assert seen.outcomes == [OK, IN_DOUBT, IN_DOUBT, FAILED], "the second was never sent"
-    testimony = seen.sessions[0].ledger.history()
-    assert (testimony.in_doubt, testimony.failed) == ((1,), ((2, 2),))
+    driven = DrivenSession(say(2), talk)
+    assert driven.methods == ["OPEN", "CLOSE", "SEND", "SEND"]
+    assert driven.outcomes == [OK, IN_DOUBT, IN_DOUBT, FAILED], "the second was never sent"
+    history = driven.sessions[0].ledger.history()
+    assert (history.in_doubt, history.failed) == ((1,), ((2, 2),))
 
 
-def test_no_answer_in_time_is_in_doubt_and_the_connection_is_left() -> None:
-    seen = Talked(say(1), quietly, timeout=1.0)
-    assert seen.methods == ["OPEN", "CLOSE", "SEND"] and seen.outcomes == [OK, OK, IN_DOUBT]
-    assert seen.of(SEND)["t_first"].tolist() == [NO_TIME]
+def test_a_message_without_an_answer_in_time_is_in_doubt_and_the_connection_is_closed() -> None:
+    driven = DrivenSession(say(1), stay_silent, timeout=1.0)
+    assert driven.methods == ["OPEN", "CLOSE", "SEND"] and driven.outcomes == [OK, OK, IN_DOUBT]
+    assert driven.of(SEND)["t_first"].tolist() == [NO_TIME]
 
 
 @pytest.mark.parametrize(
     ("status", "outcome", "anomaly"),
     [(503, IN_DOUBT, Anomaly.NONE), (409, FAILED, Anomaly.NONE), (401, FAILED, Anomaly.FORCED_LOGIN)],
 )
-def test_an_answer_tells_its_status_as_a_reply_does(status: int, outcome: Outcome, anomaly: Anomaly) -> None:
+def test_the_status_in_an_answer_counts_as_the_status_of_a_response(
+    status: int, outcome: Outcome, anomaly: Anomaly
+) -> None:
     def talk(peer: Peer) -> None:
-        peer.say(json.dumps({"op": json.loads(peer.heard())["op"], "status": status, "error": "so it is"}))
-        quietly(peer)
+        peer.send_text(json.dumps({"op": json.loads(peer.receive_text())["op"], "status": status, "error": "so it is"}))
+        stay_silent(peer)
 
-    seen = Talked(say(1), talk)
-    assert seen.outcomes[1] is outcome and seen.of(SEND)["anomaly"].tolist() == [anomaly]
-    assert seen.told[1].status == status
+    driven = DrivenSession(say(1), talk)
+    assert driven.outcomes[1] is outcome and driven.of(SEND)["anomaly"].tolist() == [anomaly]
+    assert driven.responses[1].status == status
 
 
-def test_a_lost_state_is_seen_in_an_answer() -> None:
+def test_an_answer_can_show_that_state_was_lost() -> None:
     births = iter(["b1", "b2"])
 
     def talk(peer: Peer) -> None:
-        op = json.loads(peer.heard())["op"]
+        op = json.loads(peer.receive_text())["op"]
         shelf = Shelf(next(births))
         shelf(b"Idempotency-Key: %b" % op.encode())
-        peer.say(json.dumps({"op": op, **json.loads(shelf.body())}))
+        peer.send_text(json.dumps({"op": op, **json.loads(shelf.body())}))
 
     def session(client: Client) -> SessionSteps:
         for _ in range(2):
             yield client.connect("/chat")
             yield client.send(json={}, writes=1)
 
-    assert Talked(session, talk).of(SEND)["anomaly"].tolist() == [Anomaly.NONE, Anomaly.LOST]
+    assert DrivenSession(session, talk).of(SEND)["anomaly"].tolist() == [Anomaly.NONE, Anomaly.LOST]
 
 
-def test_a_check_reads_and_answer_of_the_scenario_are_asked() -> None:
+def test_check_reads_and_answer_of_the_scenario_are_called() -> None:
     def talk(peer: Peer) -> None:
-        assert peer.heard() == "ask"
-        peer.say("noise")
-        peer.say("answer")
-        quietly(peer)
+        assert peer.receive_text() == "ask"
+        peer.send_text("noise")
+        peer.send_text("answer")
+        stay_silent(peer)
 
     def session(client: Client) -> SessionSteps:
         yield client.connect("/any", name="opening")
@@ -280,19 +286,19 @@ def test_a_check_reads_and_answer_of_the_scenario_are_asked() -> None:
             name="asking",
         )
 
-    seen = Talked(session, talk)
-    assert seen.told[1].body == b"answer" and seen.of(SEND)["anomaly"].tolist() == [Anomaly.WRONG]
-    named = [seen.context.names.lookup("name", row) for row in seen.rows["name"]]
+    driven = DrivenSession(session, talk)
+    assert driven.responses[1].body == b"answer" and driven.of(SEND)["anomaly"].tolist() == [Anomaly.WRONG]
+    named = [driven.context.names.lookup("name", row) for row in driven.rows["name"]]
     assert named == ["opening", "RECEIVE /any", "asking", "CLOSE /any"]
 
 
-def test_a_message_without_an_answer_is_over_once_it_is_sent() -> None:
+def test_a_message_that_expects_no_answer_ends_when_it_is_sent() -> None:
     heard: list[str] = []
 
     def talk(peer: Peer) -> None:
-        heard.extend(peer.heard() for _ in range(500))
-        peer.say("all")
-        quietly(peer)
+        heard.extend(peer.receive_text() for _ in range(500))
+        peer.send_text("all")
+        stay_silent(peer)
 
     def session(client: Client) -> SessionSteps:
         yield client.connect("/any")
@@ -300,19 +306,19 @@ def test_a_message_without_an_answer_is_over_once_it_is_sent() -> None:
             yield client.send(data=str(number))
         yield client.receive()
 
-    seen = Talked(session, talk)
-    assert heard == [str(number) for number in range(500)] and seen.told[-1].body == b"all"
-    assert seen.outcomes[1:501] == [OK] * 500
+    driven = DrivenSession(session, talk)
+    assert heard == [str(number) for number in range(500)] and driven.responses[-1].body == b"all"
+    assert driven.outcomes[1:501] == [OK] * 500
 
 
-def test_a_large_message_goes_through_both_ways_also_in_frames() -> None:
+def test_large_messages_pass_in_both_directions_and_in_several_frames() -> None:
     large = "x" * 3_000_000
 
     def talk(peer: Peer) -> None:
-        peer.say(str(len(peer.heard())))
-        peer.say_in_frames(large, "", "y")
-        peer.say_bytes(b"\0\1")
-        quietly(peer)
+        peer.send_text(str(len(peer.receive_text())))
+        peer.send_in_frames(large, "", "y")
+        peer.send_bytes(b"\0\1")
+        stay_silent(peer)
 
     def session(client: Client) -> SessionSteps:
         yield client.connect("/any")
@@ -320,8 +326,8 @@ def test_a_large_message_goes_through_both_ways_also_in_frames() -> None:
         yield client.receive()
         yield client.receive()
 
-    seen = Talked(session, talk)
-    assert [one.body for one in seen.told[1:]] == [b"3000000", (large + "y").encode(), b"\0\1"]
+    driven = DrivenSession(session, talk)
+    assert [response.body for response in driven.responses[1:]] == [b"3000000", (large + "y").encode(), b"\0\1"]
 
 
 def test_a_ping_is_answered_between_two_frames_of_a_message() -> None:
@@ -330,21 +336,21 @@ def test_a_ping_is_answered_between_two_frames_of_a_message() -> None:
     def talk(peer: Peer) -> None:
         peer.connection.sendall(peer.frames.send(TextMessage(data="a", message_finished=False)))
         back.append(peer.ping(b"there?"))
-        peer.say("b")
-        quietly(peer)
+        peer.send_text("b")
+        stay_silent(peer)
 
     def session(client: Client) -> SessionSteps:
         yield client.connect("/any")
         yield client.receive()
 
-    assert Talked(session, talk).told[1].body == b"ab" and back == [b"there?"]
+    assert DrivenSession(session, talk).responses[1].body == b"ab" and back == [b"there?"]
 
 
-def test_leaving_shakes_hands_and_a_later_message_is_not_sent() -> None:
+def test_disconnecting_does_the_closing_handshake_and_a_later_message_is_not_sent() -> None:
     farewell: list[object] = []
 
     def talk(peer: Peer) -> None:
-        farewell.append(peer.event())
+        farewell.append(peer.next_event())
         peer.connection.sendall(peer.frames.send(CloseConnection(code=1000)))
 
     def session(client: Client) -> SessionSteps:
@@ -354,8 +360,8 @@ def test_leaving_shakes_hands_and_a_later_message_is_not_sent() -> None:
         while not farewell:
             yield Sleep(0.01)
 
-    seen = Talked(session, talk)
-    assert seen.methods == ["OPEN", "CLOSE", "SEND"] and seen.outcomes == [OK, OK, FAILED]
+    driven = DrivenSession(session, talk)
+    assert driven.methods == ["OPEN", "CLOSE", "SEND"] and driven.outcomes == [OK, OK, FAILED]
     assert isinstance(farewell[0], CloseConnection) and farewell[0].code == 1000
 
 
@@ -373,21 +379,19 @@ def test_leaving_shakes_hands_and_a_later_message_is_not_sent() -> None:
         ("hang", IN_DOUBT, 0),
     ],
 )
-def test_an_upgrade_that_is_not_granted_is_the_outcome_of_that_request(
-    answer: Any, outcome: Outcome, status: int
-) -> None:
-    told: list[int] = []
+def test_a_refused_upgrade_is_the_outcome_of_that_request(answer: Any, outcome: Outcome, status: int) -> None:
+    statuses: list[int] = []
 
     def session(client: Client) -> SessionSteps:
-        told.append((yield client.connect("/chat")).status)
-        told.append((yield client.get("/next")).status)
+        statuses.append((yield client.connect("/chat")).status)
+        statuses.append((yield client.get("/next")).status)
 
     with nothing_left_open(), scripted(answer) as server:
         driven = drive(server.url, Visitor(session, timeout=1.0))
-    assert told == [status, 200] and driven.outcomes == [outcome, OK]
+    assert statuses == [status, 200] and driven.outcomes == [outcome, OK]
 
 
-def test_nobody_listens_and_no_socket_was_opened() -> None:
+def test_a_refused_connection_opens_no_websocket() -> None:
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
     with nothing_left_open():
@@ -410,13 +414,13 @@ def test_an_answer_and_the_upgrade_may_come_in_any_pieces(step: int) -> None:
         def act(connection: socket.socket) -> None:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             peer = Peer(connection)
-            data = accepted(request)
+            data = upgrade_response(request)
             for at in range(0, len(data), step):
                 connection.sendall(data[at : at + step])
-            data = frames_of(json.loads(peer.heard())["op"])
+            data = frames_of(json.loads(peer.receive_text())["op"])
             for at in range(0, len(data), step):
                 connection.sendall(data[at : at + step])
-            quietly(peer)
+            stay_silent(peer)
 
         return act
 
@@ -427,9 +431,9 @@ def test_an_answer_and_the_upgrade_may_come_in_any_pieces(step: int) -> None:
 
 @given(st.integers(0, 60), st.binary(max_size=20), st.booleans())
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
-def test_no_mangled_frame_breaks_more_than_its_connection(at: int, noise: bytes, cut: bool) -> None:
+def test_a_mangled_frame_breaks_only_its_connection(at: int, noise: bytes, cut: bool) -> None:
     def talk(peer: Peer) -> None:
-        whole = frames_of(json.loads(peer.heard())["op"])
+        whole = frames_of(json.loads(peer.receive_text())["op"])
         peer.connection.sendall(whole[:at] + noise + (b"" if cut else whole[at + len(noise) :]))
         time.sleep(0.02)
         peer.connection.close()
@@ -439,33 +443,33 @@ def test_no_mangled_frame_breaks_more_than_its_connection(at: int, noise: bytes,
         yield client.send(json={}, writes=1)
         yield client.get("/next")
 
-    with nothing_left_open(), scripted(otherwise=upgraded(talk)) as server:
+    with nothing_left_open(), scripted(otherwise=upgrade_then(talk)) as server:
         driven = drive(server.url, Visitor(session))
-    asked = driven.records[driven.records["phase"] == LOAD]
-    assert [Method(row).name for row in asked["method"].tolist()] == ["OPEN", "SEND", "GET"]
-    assert asked["outcome"].tolist()[1] in (OK, IN_DOUBT) and asked["outcome"].tolist()[2] == OK
+    load = driven.records[driven.records["phase"] == LOAD]
+    assert [Method(row).name for row in load["method"].tolist()] == ["OPEN", "SEND", "GET"]
+    assert load["outcome"].tolist()[1] in (OK, IN_DOUBT) and load["outcome"].tolist()[2] == OK
 
 
 @given(st.binary(max_size=60))
-def test_an_envelope_is_read_of_anything(data: bytes) -> None:
+def test_any_bytes_have_an_envelope(data: bytes) -> None:
     op, status = envelope(data)
     assert 0 <= op < 2**64 and 0 < status < 1000
 
 
-def test_an_envelope_tells_its_write_and_its_status() -> None:
+def test_an_envelope_contains_the_write_and_the_status() -> None:
     assert envelope(b'{"op": "00c0ffee00c0ffee", "status": 503}') == (0x00C0FFEE00C0FFEE, 503)
     assert envelope(b'{"text": "hi"}') == (0, 101)
 
 
-def test_opening_and_sending_are_told_to_locusts_listeners() -> None:
-    told: list[tuple[str, str, int | None, str]] = []
+def test_locusts_listeners_receive_opening_and_sending() -> None:
+    events: list[tuple[str, str, int | None, str]] = []
 
     def each(method: str, name: str, reply: Response | None, error: str, times: tuple[int, int]) -> None:
         assert times[0] <= times[1]
-        told.append((method, name, reply.status if reply else None, error))
+        events.append((method, name, reply.status if reply else None, error))
 
     def talk(peer: Peer) -> None:
-        peer.say("unasked")
+        peer.send_text("unasked")
         acknowledging(Shelf())(peer)
 
     def session(client: Client) -> SessionSteps:
@@ -474,31 +478,31 @@ def test_opening_and_sending_are_told_to_locusts_listeners() -> None:
         yield client.disconnect()
         yield client.send(json={}, writes=2)
 
-    with scripted(otherwise=upgraded(talk)) as server:
+    with scripted(otherwise=upgrade_then(talk)) as server:
         rig = Rig(server.url)
         rig.context.request_hook = each
         rig.visit(Visitor(session))
         rig.close()
-    assert told == [
+    assert events == [
         ("OPEN", "OPEN /chat", 101, ""),
         ("SEND", "SEND /chat", 101, ""),
         ("SEND", "SEND /chat", None, "not sent"),
     ]
 
 
-def test_a_user_who_leaves_lets_go_of_its_websocket_and_the_next_session_has_its_own() -> None:
+def test_a_user_who_leaves_closes_the_websocket_and_the_next_session_opens_its_own() -> None:
     gone: list[object] = []
 
     def talk(peer: Peer) -> None:
-        peer.say("hello")
-        gone.append(peer.event())
+        peer.send_text("hello")
+        gone.append(peer.next_event())
 
     def session(client: Client) -> SessionSteps:
         yield client.connect("/chat")
         yield client.receive()
         yield client.listen(600)
 
-    with scripted(otherwise=upgraded(talk)) as server:
+    with scripted(otherwise=upgrade_then(talk)) as server:
         rig = Rig(server.url)
         workload, user = ClosedWorkload(rig.registry), Visitor(session)
         workload.join(user, 0)
@@ -512,7 +516,7 @@ def test_a_user_who_leaves_lets_go_of_its_websocket_and_the_next_session_has_its
         rig.close()
 
 
-def test_a_message_that_cannot_be_is_refused_where_it_is_written() -> None:
+def test_an_impossible_message_is_refused_when_it_is_created() -> None:
     client = Client(1)
     for wrong in ({}, {"json": {}, "data": "x"}, {"data": "x", "writes": 1}):
         with pytest.raises(UsageError):

@@ -25,16 +25,16 @@ ALL = [PLAIN, CHUNKED, CONTINUED, EMPTY, CLOSING]
 
 
 def read(pieces: list[bytes], method: str = "GET") -> Response | None:
-    inbox = ResponseReader(HeadCache())
+    reader = ResponseReader(HeadCache())
     for index, piece in enumerate(pieces):
-        reply = inbox.feed(piece, method)
+        reply = reader.feed(piece, method)
         if reply is not None:
             assert index == len(pieces) - 1, "whole before its last byte"
             return reply
     return None
 
 
-def told(reply: Response | None) -> tuple[object, ...]:
+def content_of(reply: Response | None) -> tuple[object, ...]:
     assert reply is not None
     return reply.status, reply.body, reply.keep_alive, reply.replica, reply.boot, reply.head.cookies, reply.headers
 
@@ -47,7 +47,7 @@ def cut(data: bytes, places: set[int]) -> list[bytes]:
 @given(st.sampled_from(ALL), st.data())
 def test_any_split_of_the_bytes_gives_the_same_reply(data: bytes, draw: st.DataObject) -> None:
     places = draw.draw(st.sets(st.integers(1, len(data) - 1)))
-    assert told(read(cut(data, places))) == told(read([data]))
+    assert content_of(read(cut(data, places))) == content_of(read([data]))
 
 
 @given(st.binary(max_size=3000), st.integers(200, 599).filter(lambda s: s not in (204, 304)), st.booleans())
@@ -57,7 +57,7 @@ def test_any_body_comes_back_as_it_was_sent(body: bytes, status: int, lower: boo
     assert reply is not None and (reply.status, reply.body) == (status, body)
 
 
-def test_what_a_plain_reply_says() -> None:
+def test_a_plain_response_is_decoded() -> None:
     reply = read([PLAIN])
     assert reply is not None
     assert (reply.status, reply.body, reply.replica, reply.boot, reply.keep_alive) == (200, b"hello", "r1", "abc", True)
@@ -66,7 +66,7 @@ def test_what_a_plain_reply_says() -> None:
 
 def test_the_parser_and_the_scanner_agree() -> None:
     scanned, parsed = read([PLAIN]), read([CONTINUED])
-    assert told(scanned) == told(parsed)
+    assert content_of(scanned) == content_of(parsed)
 
 
 def test_a_chunked_reply_is_put_together() -> None:
@@ -80,7 +80,7 @@ def test_replies_that_have_no_body_end_with_their_head(data: bytes) -> None:
     assert reply is not None and (reply.body, reply.keep_alive) == (b"", True)
 
 
-def test_the_reply_to_head_has_no_body_whatever_its_length_says() -> None:
+def test_the_response_to_head_has_no_body_even_with_a_content_length() -> None:
     reply = read([b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"], "HEAD")
     assert reply is not None and reply.body == b""
 
@@ -91,20 +91,20 @@ def test_connection_close_is_not_kept() -> None:
 
 
 def test_a_body_without_a_length_ends_with_the_connection() -> None:
-    inbox = ResponseReader(HeadCache())
-    assert inbox.feed(UNSIZED, "GET") is None
-    reply = inbox.end("GET")
+    reader = ResponseReader(HeadCache())
+    assert reader.feed(UNSIZED, "GET") is None
+    reply = reader.end("GET")
     assert reply is not None and (reply.body, reply.keep_alive) == (b"hello", False)
 
 
-def test_bytes_beyond_the_reply_end_the_connection() -> None:
+def test_bytes_after_the_response_end_the_connection() -> None:
     reply = read([PLAIN + b"HTTP/1.1"])
     assert reply is not None and (reply.body, reply.keep_alive) == (b"hello", False)
 
 
 def test_one_connection_carries_one_reply_after_another() -> None:
-    inbox = ResponseReader(HeadCache())
-    bodies = [reply.body for data in (PLAIN, CHUNKED, EMPTY, PLAIN) if (reply := inbox.feed(data, "GET"))]
+    reader = ResponseReader(HeadCache())
+    bodies = [reply.body for data in (PLAIN, CHUNKED, EMPTY, PLAIN) if (reply := reader.feed(data, "GET"))]
     assert bodies == [b"hello", b"hello", b"", b"hello"]
 
 
@@ -120,35 +120,35 @@ def test_one_connection_carries_one_reply_after_another() -> None:
         b"HTTP/1.1 200 OK\r\nX: " + b"a" * 70_000,
     ],
 )
-def test_what_is_no_reply_is_refused_at_once(data: bytes) -> None:
+def test_bytes_that_are_no_response_are_refused_immediately(data: bytes) -> None:
     with pytest.raises(ProtocolError):
         ResponseReader(HeadCache()).feed(data, "GET")
 
 
 @given(st.binary(min_size=1, max_size=400))
-def test_garbage_raises_nothing_but_garbled(data: bytes) -> None:
+def test_garbage_raises_nothing_but_protocol_errors(data: bytes) -> None:
     for prefix in (b"", b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"):
-        inbox = ResponseReader(HeadCache())
+        reader = ResponseReader(HeadCache())
         try:
-            if inbox.feed(prefix + data, "GET") is None:
-                inbox.end("GET")
+            if reader.feed(prefix + data, "GET") is None:
+                reader.end("GET")
         except ProtocolError:
             pass
 
 
-def test_an_end_within_a_reply_is_garbled() -> None:
+def test_an_end_within_a_response_is_a_protocol_error() -> None:
     for part in (PLAIN[:-1], PLAIN[:20], CHUNKED[:-3]):
-        inbox = ResponseReader(HeadCache())
-        assert inbox.feed(part, "GET") is None
+        reader = ResponseReader(HeadCache())
+        assert reader.feed(part, "GET") is None
         with pytest.raises(ProtocolError):
-            inbox.end("GET")
+            reader.end("GET")
 
 
 def test_an_end_before_any_byte_completes_nothing() -> None:
     assert ResponseReader(HeadCache()).end("GET") is None
 
 
-def test_a_request_says_whose_it_is_and_what_it_writes() -> None:
+def test_a_request_names_its_session_and_its_write() -> None:
     lines = b"X-User: u17\r\nX-Writer: 17\r\nCookie: session=s\r\n"
     request = CLIENT.post("/cart/add?x=1", json={"item": "tea"}, headers={"Accept": "a/b"})
     head, _, body = Encoder("h:1").encode(request, lines, key_line(0xC0FFEE00C0FFEE)).partition(b"\r\n\r\n")
@@ -167,7 +167,7 @@ def test_a_request_says_whose_it_is_and_what_it_writes() -> None:
     assert body == b'{"item":"tea"}'
 
 
-def test_a_post_without_a_body_says_so_and_a_get_says_nothing() -> None:
+def test_a_post_without_a_body_has_a_content_length_and_a_get_has_none() -> None:
     encoder = Encoder("h")
     assert b"Content-Length: 0\r\n\r\n" in encoder.encode(CLIENT.post("/x"), b"")
     assert b"Content-Length" not in encoder.encode(CLIENT.get("/x"), b"")

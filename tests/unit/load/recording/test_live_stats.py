@@ -7,7 +7,7 @@ from harness.load.recording.live_stats import Lag, LiveStats
 from harness.load.recording.recorder import Chunk, Recorder, StringTable
 from harness.observations.requests import SWEEP, Anomaly, Method, Outcome
 
-os.environ["LOCUST_SKIP_MONKEY_PATCH"] = "1"  # these tests run in a process with threads of its own
+os.environ["LOCUST_SKIP_MONKEY_PATCH"] = "1"  # these tests run in a process with threads
 
 from locust.stats import RequestStats
 
@@ -36,7 +36,7 @@ def chunk(names: StringTable, phase: int = 0, late: float = 0.0, anomaly: Anomal
     return chunks[0]
 
 
-def test_locusts_table_is_what_locust_itself_would_have_counted() -> None:
+def test_locusts_table_has_the_counts_of_locust_itself() -> None:
     names = StringTable()
     ours, theirs = RequestStats(), RequestStats()
     LocustStats(ours, names).add(chunk(names, late=20.0))
@@ -64,7 +64,7 @@ def test_locusts_table_is_what_locust_itself_would_have_counted() -> None:
     ]
 
 
-def test_counts_add_up_over_chunks_and_leave_the_sweep_out() -> None:
+def test_counts_add_up_over_chunks_without_the_sweep() -> None:
     names, counts = StringTable(), LiveStats()
     counts.add(chunk(names, anomaly=Anomaly.STALE))
     counts.add(chunk(names, late=10.5))
@@ -74,7 +74,7 @@ def test_counts_add_up_over_chunks_and_leave_the_sweep_out() -> None:
     assert (shot.anomalies, shot.late, shot.dropped, shot.sessions, shot.sessions_lost) == (6, 6, 4, 2, 1)
 
 
-def test_p99_is_of_the_last_interval_and_from_the_intended_start() -> None:
+def test_p99_covers_the_last_interval_and_counts_from_the_intended_start() -> None:
     names, counts = StringTable(), LiveStats()
     counts.add(chunk(names, late=100.0))
     first, second = (counts.snapshot(t, 0, 0, 0, 0) for t in (0.2, 0.4))
@@ -86,14 +86,14 @@ class Timers:
     def __init__(self) -> None:
         self.calls: list[tuple[int, Callable[[int], None]]] = []
 
-    def at(self, t_ns: int, call: Callable[[int], None]) -> None:
+    def call_at(self, t_ns: int, call: Callable[[int], None]) -> None:
         self.calls.append((t_ns, call))
 
 
 def test_lag_is_how_late_the_timer_fires(monkeypatch: pytest.MonkeyPatch) -> None:
     timers, now = Timers(), 0
     monkeypatch.setattr("harness.load.recording.live_stats.time.monotonic_ns", lambda: now)
-    lag = Lag(timers.at)
+    lag = Lag(timers.call_at)
     lag.start(0)
     assert lag.p99_ms is None
     for _ in range(200):

@@ -1,4 +1,4 @@
-"""Our folds keep Locust's statistics as its own calls, one a request, would have."""
+"""A chunk of records updates Locust's statistics exactly as one call per request would."""
 
 import os
 from typing import Any
@@ -10,7 +10,7 @@ from harness.load.recording.live_stats import LiveStats
 from harness.load.recording.recorder import Chunk, StringTable
 from harness.observations.requests import RECORD, SWEEP, Method, Outcome
 
-os.environ["LOCUST_SKIP_MONKEY_PATCH"] = "1"  # before the import: the tests' own threads are to stay threads
+os.environ["LOCUST_SKIP_MONKEY_PATCH"] = "1"  # before the import, so that the threads of the tests stay threads
 
 from locust.stats import RequestStats
 
@@ -20,44 +20,44 @@ NAMES = ("GET /cart", "POST /cart/add", "login")
 
 
 def chunk(size: int, seed: int) -> Chunk:
-    chance = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed)
     records = np.zeros(size, RECORD)
-    records["name"] = chance.integers(1, len(NAMES) + 1, size)
-    records["method"] = chance.integers(0, 2, size)
-    records["outcome"] = chance.choice([0, 0, 0, 1, 2], size)
-    records["status"] = np.where(records["outcome"] == 0, 200, chance.choice([0, 409, 503], size))
-    records["phase"] = chance.choice([0, 0, 0, SWEEP], size)
-    records["t_intended"] = chance.integers(0, 10**9, size)
-    records["t_sent"] = records["t_intended"] + chance.integers(0, 20_000_000, size)
-    records["t_end"] = records["t_sent"] + chance.integers(100_000, 12_000_000_000, size)
-    records["bytes_received"] = chance.integers(0, 5000, size)
+    records["name"] = rng.integers(1, len(NAMES) + 1, size)
+    records["method"] = rng.integers(0, 2, size)
+    records["outcome"] = rng.choice([0, 0, 0, 1, 2], size)
+    records["status"] = np.where(records["outcome"] == 0, 200, rng.choice([0, 409, 503], size))
+    records["phase"] = rng.choice([0, 0, 0, SWEEP], size)
+    records["t_intended"] = rng.integers(0, 10**9, size)
+    records["t_sent"] = records["t_intended"] + rng.integers(0, 20_000_000, size)
+    records["t_end"] = records["t_sent"] + rng.integers(100_000, 12_000_000_000, size)
+    records["bytes_received"] = rng.integers(0, 5000, size)
     return records
 
 
 def by_locust(records: Chunk, names: StringTable) -> RequestStats:
     stats = RequestStats()
-    for one in records[records["phase"] != SWEEP]:
-        method = Method(int(one["method"])).name
-        name = names.lookup("name", int(one["name"])).removeprefix(f"{method} ")
-        took: Any = float(one["t_end"] - one["t_sent"]) / 1e6
-        stats.log_request(method, name, took, int(one["bytes_received"]))
-        if one["outcome"] != Outcome.OK:
-            word = Outcome(int(one["outcome"])).name.lower().replace("_", " ")
-            status = int(one["status"])
+    for record in records[records["phase"] != SWEEP]:
+        method = Method(int(record["method"])).name
+        name = names.lookup("name", int(record["name"])).removeprefix(f"{method} ")
+        took: Any = float(record["t_end"] - record["t_sent"]) / 1e6
+        stats.log_request(method, name, took, int(record["bytes_received"]))
+        if record["outcome"] != Outcome.OK:
+            word = Outcome(int(record["outcome"])).name.lower().replace("_", " ")
+            status = int(record["status"])
             stats.log_error(method, name, f"{word}: {f'HTTP {status}' if status else 'no reply'}")
     return stats
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_a_chunk_counts_as_its_records_would_one_by_one(seed: int) -> None:
+def test_a_chunk_counts_like_its_single_records(seed: int) -> None:
     names = StringTable()
     for name in NAMES:
         names.intern("name", name)
     records = chunk(400, seed)
     ours = RequestStats()
-    fold = LocustStats(ours, names).add
+    add = LocustStats(ours, names).add
     for part in np.array_split(records, 3):
-        fold(part)
+        add(part)
     theirs = by_locust(records, names)
     assert ours.entries.keys() == theirs.entries.keys()
     for key in [*theirs.entries, None]:
@@ -72,7 +72,7 @@ def test_a_chunk_counts_as_its_records_would_one_by_one(seed: int) -> None:
     }
 
 
-def test_the_counts_are_those_of_the_load_alone() -> None:
+def test_only_records_of_the_load_are_counted() -> None:
     records = chunk(1000, 1)
     counts = LiveStats()
     for part in np.array_split(records, 4):

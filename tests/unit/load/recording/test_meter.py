@@ -7,7 +7,7 @@ from harness.load.recording.meter import SECOND_NS, CpuMeter, core_in_use
 
 
 class Seconds:
-    """A process that uses so much of this core in each second."""
+    """A process that uses a given share of a core in each second."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now, self.used, self.core = 0, 0.0, 0
@@ -22,7 +22,7 @@ class Seconds:
             call(due)
 
 
-def test_the_median_second_and_the_core_of_the_busy_ones_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_median_second_and_the_core_of_the_busy_seconds_are_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     seconds = Seconds(monkeypatch)
     seconds.meter.start(0)
     assert (seconds.meter.median, seconds.meter.core) == (None, None)
@@ -41,7 +41,7 @@ def test_a_second_that_was_late_counts_by_its_own_length(monkeypatch: pytest.Mon
     assert seconds.meter.median == 0.5
 
 
-def test_beginning_anew_forgets_what_was_before(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_restart_discards_earlier_samples(monkeypatch: pytest.MonkeyPatch) -> None:
     seconds = Seconds(monkeypatch)
     seconds.meter.start(0)
     seconds.spend((0.9, 0))

@@ -16,7 +16,7 @@ def record(recorder: Recorder, *times: int, phase: int = 0) -> None:
     recorder.add(*FIELDS[:9], phase, *FIELDS[10:], *times, 120, 330)
 
 
-def test_a_record_comes_out_as_it_went_in_counted_from_t0() -> None:
+def test_a_record_is_passed_on_unchanged_except_that_times_count_from_t0() -> None:
     chunks: list[Chunk] = []
     recorder = Recorder(chunks.append)
     recorder.t0 = 1000
@@ -30,18 +30,18 @@ def test_a_record_comes_out_as_it_went_in_counted_from_t0() -> None:
 
 
 def test_every_sink_gets_every_record_once_whatever_the_number() -> None:
-    one: list[Chunk] = []
-    two: list[Chunk] = []
-    recorder = Recorder(one.append, two.append)
+    first: list[Chunk] = []
+    second: list[Chunk] = []
+    recorder = Recorder(first.append, second.append)
     for number in range(2 * CHUNK_RECORDS + 3):
         record(recorder, number, number, number, number)
     recorder.flush()
     recorder.flush()
-    for chunks in (one, two):
+    for chunks in (first, second):
         assert np.concatenate(chunks)["t_end"].tolist() == list(range(2 * CHUNK_RECORDS + 3))
 
 
-def test_what_a_sink_keeps_is_not_written_over() -> None:
+def test_a_chunk_that_a_sink_keeps_is_not_overwritten() -> None:
     chunks: list[Chunk] = []
     recorder = Recorder(chunks.append)
     for _ in range(2):
@@ -65,23 +65,23 @@ def test_the_spool_is_read_as_it_was_written(tmp_path: Path) -> None:
     assert frame["phase"].tolist() == [0, SWEEP]
 
 
-def test_a_name_is_told_once_and_before_any_record_has_it(tmp_path: Path) -> None:
+def test_a_name_is_written_once_and_before_any_record_with_it(tmp_path: Path) -> None:
     spool = SpoolWriter(tmp_path)
     names = StringTable(spool.write_name)
     for _ in range(3):
         names.intern("name", "GET /")
-    told = [json.loads(line) for line in (tmp_path / "names.jsonl").read_text().splitlines()]
-    assert told == [{"kind": "name", "id": 1, "value": "GET /"}]
+    lines = [json.loads(line) for line in (tmp_path / "names.jsonl").read_text().splitlines()]
+    assert lines == [{"kind": "name", "id": 1, "value": "GET /"}]
 
 
-def test_names_without_end_share_the_last_number() -> None:
+def test_names_beyond_the_limit_share_one_id() -> None:
     names = StringTable()
     numbers = {names.intern("name", str(number)) for number in range(MAX_ID + 100)}
     assert max(numbers) <= MAX_ID
     assert names.lookup("name", names.intern("name", "one more")) == "(other)"
 
 
-def test_a_full_disk_is_told_to_a_person() -> None:
+def test_a_full_disk_raises_a_readable_error() -> None:
     full = Path("/dev/full")
     if not full.exists():
         pytest.skip("this system has no /dev/full: use Linux")

@@ -10,8 +10,8 @@ import pytest
 
 from harness.analysis.metrics.fold import fold
 from harness.common.intervals import upper_bound_of_none
-from harness.oracle.judge import Loss, SessionVerdict
 from harness.oracle.outcome import SessionOutcome
+from harness.oracle.verdict import Loss, SessionVerdict
 from harness.report.charts import Chart, draw, losses, outcomes, spectrum, style, timeline
 from harness.report.charts.measured import measured, windows
 from harness.report.charts.words import format_ratio, listed, number, share

@@ -1,4 +1,4 @@
-"""The engine inside a real Locust, which has patched sockets, select and ssl."""
+"""The event loop inside a real Locust, which has patched sockets, select and ssl."""
 
 import os
 import re
@@ -32,11 +32,11 @@ class Caller(SessionUser):
 
 
 def locust(tmp_path: Path, url: str, **env: str) -> tuple[int, int, str]:
-    """Two users for three seconds: how many requests, how many of them failed, and what was printed."""
+    """Run two users for three seconds; returns the number of requests, of failures, and the output."""
     users = tmp_path / "callers.py"
     users.write_text(USERS)
     options = ("--headless", "--only-summary", "-u", "2", "-r", "2", "-t", "3s", "--host", url)
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-m", "locust", "-f", str(users), *options],
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": str(ROOT), **env},
@@ -45,29 +45,29 @@ def locust(tmp_path: Path, url: str, **env: str) -> tuple[int, int, str]:
         timeout=60,
         check=False,
     )
-    said = done.stdout + done.stderr
-    found = re.search(r"Aggregated +(\d+) +(\d+)\(", said)
-    assert found is not None, said
-    return int(found[1]), int(found[2]), said
+    output = process.stdout + process.stderr
+    match = re.search(r"Aggregated +(\d+) +(\d+)\(", output)
+    assert match is not None, output
+    return int(match[1]), int(match[2]), output
 
 
-def test_locust_counts_what_its_sessions_ask(tmp_path: Path) -> None:
+def test_locust_counts_the_requests_of_its_sessions(tmp_path: Path) -> None:
     with scripted() as server:
-        requests, failures, said = locust(tmp_path, server.url)
-        asked = len(server.requests)
-    assert (requests, failures) == (asked, 0)
+        requests, failures, output = locust(tmp_path, server.url)
+        received = len(server.requests)
+    assert (requests, failures) == (received, 0)
     assert requests > 10
-    assert "a session raised" not in said
+    assert "a session raised" not in output
 
 
-def test_sessions_speak_tls_where_locust_has_patched_it(tmp_path: Path, certificate: Path) -> None:
+def test_sessions_speak_tls_although_locust_has_patched_it(tmp_path: Path, certificate: Path) -> None:
     with served(certificate, reply()) as port:
-        requests, failures, said = locust(tmp_path, f"https://localhost:{port}", SSL_CERT_FILE=str(certificate))
+        requests, failures, output = locust(tmp_path, f"https://localhost:{port}", SSL_CERT_FILE=str(certificate))
     assert requests > 10 and failures == 0
-    assert "a session raised" not in said
+    assert "a session raised" not in output
 
 
-def test_a_certificate_that_nobody_vouches_for_fails_every_request(tmp_path: Path, certificate: Path) -> None:
+def test_every_request_fails_if_the_certificate_is_not_trusted(tmp_path: Path, certificate: Path) -> None:
     with served(certificate, reply()) as port:
         requests, failures, _ = locust(tmp_path, f"https://localhost:{port}")
     assert requests == failures > 0

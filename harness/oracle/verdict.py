@@ -1,0 +1,46 @@
+"""What the judge says of a session."""
+
+from dataclasses import dataclass
+
+from harness.oracle.outcome import SessionOutcome
+
+
+@dataclass(frozen=True)
+class Loss:
+    """A state with acknowledged writes that vanished and did not return."""
+
+    t_ns: int  # when a reply first showed another state
+    birth_before: str
+    birth_after: str
+    boot_before: str  # of the last acknowledged reply under the lost birth
+    boot_after: str
+    writes: int  # acknowledged writes that went with it
+
+
+@dataclass(frozen=True)
+class SessionVerdict:
+    """What is known at the end of one writer's session. Several flags may hold; ``outcome`` is the gravest of them."""
+
+    session: int
+    writer: int = 0
+    owner: str = ""
+    lost: bool = False
+    #: The session lives, but writes that were acknowledged or seen are gone. ``outcome`` says whether single ones.
+    rolled_back: bool = False
+    stale: bool = False
+    leaked: bool = False
+    duplicated: bool = False
+    forced_login: bool = False
+    unknown: bool = False
+    outcome: SessionOutcome = SessionOutcome.KEPT
+    acknowledged: int = 0
+    lost_writes: int = 0  # acknowledged, absent at the final read; those of lost sessions included
+    duplicates: int = 0  # applications too many
+    in_doubt: int = 0  # writes left in doubt by their replies, those that appeared later included
+    recovered: int = 0  # of these, those that appeared
+    unexplained: int = 0  # writes
+    losses: tuple[Loss, ...] = ()
+    earlier_losses: int = 0  # changes of the state before ``losses``, of which the ledger kept only the number
+    acked_boots: tuple[tuple[int, str], ...] = ()  # the latest changes of boot between acknowledged replies
+    why: tuple[str, ...] = ()
+    room: str = ""  # the messages of all sessions in it were due to this one
