@@ -31,7 +31,7 @@ def test_the_law_that_made_the_points_is_chosen(a: float, b: float, name: str) -
 def test_four_sizes_do_not_tell_of_a_peak() -> None:
     found = fit_laws(_points(100, 0.05, 0.01, sizes=(1, 2, 4, 8), noise=0.02))
     assert "usl" not in {law.name for law in found.laws}
-    assert found.peak is None and "do not tell" in found.sentence
+    assert found.peak is None and "do not show" in found.sentence
 
 
 def test_two_sizes_are_too_few() -> None:
