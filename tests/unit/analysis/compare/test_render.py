@@ -5,8 +5,7 @@ import xml.etree.ElementTree as ET
 from dataclasses import replace
 from pathlib import Path
 
-from harness.analysis.compare import Comparison, ComparisonOutcome, compare
-from harness.analysis.compare import render
+from harness.analysis.compare import Comparison, ComparisonOutcome, compare, render
 from harness.results.verdicts import Result, Verdict
 from tests.support.compare import Session, changed
 
