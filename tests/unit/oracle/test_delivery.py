@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.oracle.delivery import GRACE, Delivery, judge_deliveries
+from harness.oracle.delivery import GRACE_NS, Delivery, judge_deliveries
 
 S = 1_000_000_000
 ROOM = {1: "a", 2: "a", 3: "a", 4: "b"}
@@ -139,7 +139,7 @@ def test_what_was_not_acknowledged_may_be_heard_or_not(outcome: str, heard: bool
 
 def test_what_was_said_before_one_joined_or_when_it_was_about_to_leave_is_not_due() -> None:
     world = World()
-    for t in (0.2, 0.5, world.until - 0.5, world.until - GRACE / S):
+    for t in (0.2, 0.5, world.until - 0.5, world.until - GRACE_NS / S):
         world.drop(2, world.say(1, t))
     assert counts(world.judged()[2]) == (0, 0, 0, 0, 0)
 
