@@ -64,6 +64,9 @@ if TYPE_CHECKING:
     from harness.load.sessions.behaviour import (
         parse_tally,
     )
+    from harness.oracle.observed import (
+        Observed,
+    )
     from harness.runner.library import (
         Results,
         arun,
@@ -94,6 +97,9 @@ if TYPE_CHECKING:
     )
     from harness.scenario.faults import (
         At,
+    )
+    from harness.scenario.overrides import (
+        Overrides,
     )
     from harness.scenario.rates import (
         Ramp,
@@ -140,6 +146,8 @@ __all__ = [
     "Latency",
     "Limits",
     "LoseVolume",
+    "Observed",
+    "Overrides",
     "Partition",
     "Pause",
     "PauseStore",
@@ -239,6 +247,7 @@ _HOMES = {
         "constant",
     ),
     "harness.load.sessions.behaviour": ("parse_tally",),
+    "harness.oracle.observed": ("Observed",),
     "harness.runner.library": (
         "Results",
         "arun",
@@ -266,6 +275,7 @@ _HOMES = {
         "surges",
     ),
     "harness.scenario.faults": ("At",),
+    "harness.scenario.overrides": ("Overrides",),
     "harness.scenario.rates": (
         "Ramp",
         "Steps",

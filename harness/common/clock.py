@@ -4,7 +4,7 @@ import time
 
 
 class Clock:
-    """Counts from T0 once that is set; T0 may lie a little ahead, and times before it are negative."""
+    """Counts from T0 once it is set. T0 may lie a little ahead; times before it are negative."""
 
     def __init__(self, t0_ns: int | None = None) -> None:
         self.t0_ns = t0_ns
@@ -13,11 +13,6 @@ class Clock:
     def started(self) -> bool:
         """Whether T0 is known."""
         return self.t0_ns is not None
-
-    def start(self, ahead: float = 0.0) -> int:
-        """Set T0 to ``ahead`` seconds from now; returns it in nanoseconds of CLOCK_MONOTONIC."""
-        self.t0_ns = time.monotonic_ns() + round(ahead * 1e9)
-        return self.t0_ns
 
     def seconds(self) -> float:
         """Seconds from T0.

@@ -12,7 +12,7 @@ def parse_seconds(text: str | float) -> float:
     """The seconds in ``"1m30s"``, ``"500ms"``, ``"20s"`` or a plain number.
 
     Raises:
-        UsageError: the text is no duration.
+        UsageError: the text is not a duration.
     """
     if isinstance(text, int | float):
         return float(text)
@@ -23,7 +23,7 @@ def parse_seconds(text: str | float) -> float:
 
 
 def format_duration(length: float) -> str:
-    """A duration in seconds as a person says it: ``3 min 20 s``."""
+    """A duration in seconds, in words: ``3 min 20 s``."""
     whole = round(length)
     minutes, rest = divmod(whole, 60)
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"

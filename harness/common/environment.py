@@ -1,4 +1,4 @@
-"""Where a run took place: what somebody needs to know to believe it, or to repeat it."""
+"""The machine and the versions of a run: what a reader needs to believe it, or to repeat it."""
 
 import importlib.metadata
 import os
@@ -26,14 +26,14 @@ def environment() -> dict[str, str | int | float | None]:
 
 
 def versions() -> dict[str, str]:
-    """The versions of what does the measuring."""
-    found = {}
+    """The versions of the packages that measure."""
+    installed = {}
     for name in _PARTS:
         try:
-            found[name] = importlib.metadata.version(name)
+            installed[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
             continue
-    return found
+    return installed
 
 
 def _cpu() -> str:

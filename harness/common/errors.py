@@ -1,10 +1,10 @@
-"""What can go wrong, each with one line that says what and one that says how to mend it."""
+"""What can go wrong. Each error has one line that says what is wrong, and one that says what to do."""
 
 from typing import ClassVar
 
 
 class HarnessError(Exception):
-    """A problem told to a person: ``message`` says what is wrong, ``hint`` how to mend it.
+    """A problem shown to the user: ``message`` says what is wrong, ``hint`` what to do about it.
 
     The class carries the process's exit code, as the contract documents it.
     """

@@ -1,4 +1,4 @@
-"""What a replica may use of the machine, where its backend can keep it to that."""
+"""What a replica may use of the machine, on a backend that can enforce it."""
 
 import re
 from dataclasses import dataclass
@@ -15,19 +15,19 @@ class Limits:
 
     def __post_init__(self) -> None:
         if self.cpus is not None and self.cpus < 0.01:
-            raise UsageError(f"a limit of {self.cpus} cores cannot be kept", "0.01 or more")
+            raise UsageError(f"a limit of {self.cpus} cores is too small", "0.01 or more")
         if self.memory is not None and not re.fullmatch(r"[1-9]\d*[kmg]", self.memory):
-            raise UsageError(f"{self.memory!r} is no size of memory", "such as 256m or 1g")
+            raise UsageError(f"{self.memory!r} is not a size of memory", "such as 256m or 1g")
 
     @property
     def any(self) -> bool:
-        """Whether there is one."""
+        """Whether there is a limit."""
         return self.cpus is not None or self.memory is not None
 
     def describe(self) -> dict[str, str | int | float]:
-        """In plain values; nothing where there is no limit."""
-        told = {"limit_cpus": self.cpus, "limit_memory": self.memory}
-        return {name: value for name, value in told.items() if value is not None}
+        """The limits in plain values; empty where there are none."""
+        limits = {"limit_cpus": self.cpus, "limit_memory": self.memory}
+        return {name: value for name, value in limits.items() if value is not None}
 
 
 UNLIMITED = Limits()

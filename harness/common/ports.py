@@ -1,4 +1,4 @@
-"""Ports of this machine that are ours for as long as a run lives."""
+"""Ports of this machine that are reserved for as long as a run lives."""
 
 import contextlib
 import random
@@ -16,7 +16,7 @@ LOOPBACK = "127.0.0.1"
 class Reservation:
     """A free port on loopback, held by a socket that is bound and never listens.
 
-    Nobody else is given it, neither another run nor an outgoing connection, while a program that sets SO_REUSEPORT (or,
+    The system gives it to no other run and no outgoing connection, while a program that sets SO_REUSEPORT (or,
     on Linux, SO_REUSEADDR) can listen on it: so a part that was killed comes back at its own address. Other systems do
     not let a program with SO_REUSEADDR alone in: see ``lend``.
     """
@@ -28,13 +28,13 @@ class Reservation:
         self.port: int = self._socket.getsockname()[1]
 
     def take_back(self) -> None:
-        """Hold the port again that was closed; where somebody listens on it, it stays theirs."""
+        """Hold the closed port again, unless a program listens on it."""
         self.close()
         with contextlib.suppress(EnvironmentLacksError):
             self._socket = _bound(self.port)
 
     def lend(self) -> int:
-        """The port, for a program that sets SO_REUSEADDR alone: let go where the system wants that."""
+        """The port, for a program that sets SO_REUSEADDR alone: closed where the system requires that."""
         if sys.platform != "linux":
             self.close()
         return self.port
@@ -53,9 +53,9 @@ class Reservation:
 
 
 def non_ephemeral_port() -> Reservation:
-    """A port that the system gives to nobody by itself, so that it may be let go for a moment.
+    """A port that the system does not assign on its own, so that it can be released for a moment.
 
-    Programs that set neither SO_REUSEADDR nor SO_REUSEPORT can listen only on a port that nobody holds.
+    A program that sets neither SO_REUSEADDR nor SO_REUSEPORT can listen only on a port that is not held.
     """
     low = _ephemeral_from()
     for _ in range(_TRIES):
@@ -68,7 +68,7 @@ _TRIES = 50
 
 
 def _ephemeral_from() -> int:
-    """The first port that the system gives away: on Linux it says so, elsewhere IANA's."""
+    """The first ephemeral port: on Linux as the system says, elsewhere IANA's."""
     try:
         low = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
     except OSError:
@@ -91,10 +91,10 @@ def _bound(port: int) -> socket.socket:
 
 
 def _require_free(port: int) -> None:
-    """Sockets with SO_REUSEPORT share a port: one without tells whether anybody has it.
+    """Check with a socket without SO_REUSEPORT that the port is free; sockets with it would share the port.
 
     Raises:
-        EnvironmentLacksError: somebody does.
+        EnvironmentLacksError: the port is taken.
     """
     with socket.socket() as plain:
         try:

@@ -1,4 +1,4 @@
-"""What a scenario expects of its designs: pure functions of their summaries."""
+"""What a scenario expects of its designs, as pure functions of their summaries."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -9,7 +9,7 @@ from harness.results.summary import ArmFigures, DesignSummary, FaultFigures, Sum
 from harness.results.verdicts import Result, Verdict
 
 Judged = tuple[Result, str]
-#: How the names of requests that write begin.
+#: The beginnings of the names of requests that write.
 WRITING = ("POST", "PUT", "DELETE", "PATCH")
 
 
@@ -22,13 +22,13 @@ class Expect:
     check: Callable[[DesignSummary], Judged]
 
     def judge(self, summary: Summary) -> Sequence[Verdict]:
-        """One verdict a design; one that did not run is unknown."""
+        """One verdict per design; it is unknown for a design that did not run."""
         return tuple(self._verdict(name, summary.designs.get(name)) for name in self.designs)
 
     def only(self, names: Sequence[str]) -> Self | None:
-        """The same for these designs alone; None where nothing is left."""
-        left = tuple(design for design in self.designs if design in names)
-        return replace(self, designs=left) if left else None
+        """The same expectation for those of its designs that are among ``names``; None where none of them is."""
+        designs = tuple(design for design in self.designs if design in names)
+        return replace(self, designs=designs) if designs else None
 
     def _verdict(self, name: str, design: DesignSummary | None) -> Verdict:
         if design is None or not design.arms:
@@ -43,17 +43,17 @@ def keeps(*designs: str) -> Expect:
 
 
 def delivers(*designs: str) -> Expect:
-    """Every acknowledged message was heard by all who were in its room: once, and in its sender's order."""
+    """Every acknowledged message reached everyone in its room: once, and in the order of its sender."""
     return Expect("delivers", designs, lambda design: _every_arm(design, _delivered))
 
 
 def loses_messages(*designs: str) -> Expect:
-    """Under the fault acknowledged messages are not heard by some to whom they were due (a positive control)."""
+    """Under the fault some acknowledged messages do not reach everyone in their room (a positive control)."""
 
     def check(design: DesignSummary) -> Judged:
         messages = _faulted(design).messages
         if messages is None or not messages.due:
-            return Result.UNKNOWN, "no message was due to anybody"
+            return Result.UNKNOWN, "no message was due to anyone"
         why = f"{messages.lost:,} of {messages.due:,} messages lost, {messages.missed:,} of them while away"
         return (Result.PASS if messages.lost else Result.FAIL), why
 
@@ -73,26 +73,26 @@ def loses_only_the_at_risk(*designs: str, judged: int = 1) -> Expect:
 def loses_at_most(*designs: str, seconds: float, give: float = 0.3) -> Expect:
     """Under the fault no session is lost, and no more acknowledged writes than ``seconds`` of them.
 
-    They are counted at the rate of acknowledged writes before the fault; ``give`` is the share by which one stretch may
-    hold more of them than another, and by which it may last longer than it should.
+    The lost writes are converted to seconds by the rate of acknowledged writes before the fault. ``give`` is a
+    tolerance, as a share of ``seconds``: the rate varies, and the loss may last a little longer than it should.
     """
 
     def check(design: DesignSummary) -> Judged:
         arm = _faulted(design)
-        worth = seconds_lost(arm)
-        if worth is None or not arm.sessions.judged:
+        lost_s = seconds_lost(arm)
+        if lost_s is None or not arm.sessions.judged:
             return Result.UNKNOWN, "no writes were acknowledged before the fault, or no session could be judged"
         why = (
-            f"{arm.writes.lost} acknowledged writes lost, as many as come in {worth:.2f} s; {seconds:g} s of them were "
-            f"to be lost at most, and {arm.sessions.lost} of {arm.sessions.judged} sessions"
+            f"{arm.writes.lost} acknowledged writes lost, as many as come in {lost_s:.2f} s; at most "
+            f"{seconds:g} s of them were allowed, and {arm.sessions.lost} of {arm.sessions.judged} sessions"
         )
-        return (Result.FAIL if arm.sessions.lost or worth > seconds * (1 + give) else Result.PASS), why
+        return (Result.FAIL if arm.sessions.lost or lost_s > seconds * (1 + give) else Result.PASS), why
 
     return Expect("loses_at_most", designs, check)
 
 
 def seconds_lost(arm: ArmFigures) -> float | None:
-    """The acknowledged writes that were lost, as the seconds in which so many came before the first fault."""
+    """The lost acknowledged writes, as the seconds in which so many came before the first fault."""
     before, ok = arm.phases.before, sum(named.ok for named in arm.names.values())
     writes = sum(named.ok for name, named in arm.names.items() if name.startswith(WRITING))
     if before is None or not before.throughput.mean or not writes:
@@ -101,21 +101,21 @@ def seconds_lost(arm: ArmFigures) -> float | None:
 
 
 def moves_a_share(*designs: str, share: float, within: float = 0.1) -> Expect:
-    """Under the fault this share of all sessions, give or take ``within``, is sent to another replica than before."""
+    """Under the fault this share of all sessions, plus or minus ``within``, moves to another replica."""
 
     def check(design: DesignSummary) -> Judged:
         sessions = _faulted(design).sessions
         if not sessions.started:
             return Result.UNKNOWN, "no session was started"
-        found = sessions.moved / sessions.started
-        why = f"{sessions.moved} of {sessions.started} sessions moved ({found:.1%}), {share:.1%} predicted"
-        return (Result.PASS if abs(found - share) <= within else Result.FAIL), why
+        moved = sessions.moved / sessions.started
+        why = f"{sessions.moved} of {sessions.started} sessions moved ({moved:.1%}), {share:.1%} predicted"
+        return (Result.PASS if abs(moved - share) <= within else Result.FAIL), why
 
     return Expect("moves_a_share", designs, check)
 
 
 def recovers(*designs: str, within: float | None = None) -> Expect:
-    """After every fault correct goodput is back at 95 % of before, ``within`` so many seconds of its undo if given."""
+    """After every fault correct goodput returns to 95 % of before, ``within`` so many seconds of its undo if given."""
     return Expect("recovers", designs, lambda design: _recovered(_faulted(design), within))
 
 
@@ -130,32 +130,32 @@ def stays_down(*designs: str) -> Expect:
 
 
 def surges(*designs: str, least: float) -> Expect:
-    """After a fault at least ``least`` times as many sessions begin anew in a second as before it: a herd of logins."""
+    """After a fault at least ``least`` times as many sessions begin per second as before: a herd of logins."""
 
     def check(design: DesignSummary) -> Judged:
-        found = [fault.surge for fault in _faulted(design).faults if fault.surge is not None]
-        if not found:
+        surges = [fault.surge for fault in _faulted(design).faults if fault.surge is not None]
+        if not surges:
             return Result.UNKNOWN, "no session began before the fault, or there was none"
-        why = f"{max(found):.1f} times as many sessions began in the worst second after the fault as before it"
-        return (Result.PASS if max(found) >= least else Result.FAIL), why
+        why = f"{max(surges):.1f} times as many sessions began in the worst second after the fault as before it"
+        return (Result.PASS if max(surges) >= least else Result.FAIL), why
 
     return Expect("surges", designs, check)
 
 
 def settles(*designs: str) -> Expect:
-    """Every saga comes to its end, under the fault and without: shipped or wholly undone, each deed once."""
+    """Every saga ends, with the fault and without: shipped or completely undone, each effect once."""
     return Expect("settles", designs, lambda design: _every_arm(design, _settled))
 
 
 def _settled(arm: ArmFigures) -> Judged:
-    found = arm.sagas
-    if found is None:
-        return Result.UNKNOWN, "the effect journal knows of no saga"
+    sagas = arm.sagas
+    if sagas is None:
+        return Result.UNKNOWN, "the effect journal has no saga"
     why = (
-        f"half done {zero(found.half_done, found.begun)} sagas, with a deed done twice {found.repeated}; "
-        f"{found.shipped} shipped, {found.undone} undone, {found.resumed} of them by a later start"
+        f"half done {zero(sagas.half_done, sagas.begun)} sagas, with an effect that happened twice {sagas.repeated}; "
+        f"{sagas.shipped} shipped, {sagas.undone} undone, {sagas.resumed} of them by a later start"
     )
-    return (Result.FAIL if found.half_done or found.repeated else Result.PASS), why
+    return (Result.FAIL if sagas.half_done or sagas.repeated else Result.PASS), why
 
 
 def leaves_half_done(*designs: str) -> Expect:
@@ -169,7 +169,7 @@ def leaves_half_done(*designs: str) -> Expect:
 
 
 def finds(*designs: str, among: Sequence[str]) -> Expect:
-    """The design is found to be one of ``among`` (a positive control: what must go wrong does)."""
+    """The finding of the design is one of ``among`` (a positive control: what must go wrong does)."""
 
     def check(design: DesignSummary) -> Judged:
         result = Result.PASS if design.finding in among else Result.FAIL
@@ -179,7 +179,7 @@ def finds(*designs: str, among: Sequence[str]) -> Expect:
 
 
 def clean_control(*designs: str) -> Expect:
-    """Without a fault not one anomaly is seen."""
+    """Without a fault there is no anomaly at all."""
     return Expect("clean_control", designs, lambda design: _clean(design.arms.get("control")))
 
 
@@ -192,10 +192,9 @@ def zero(bad: int, of: int) -> str:
 
 def _every_arm(design: DesignSummary, check: Callable[[ArmFigures], Judged]) -> Judged:
     judged = {name: check(arm) for name, arm in design.arms.items()}
-    bad = {name: one for name, one in judged.items() if one[0] is not Result.PASS}
-    told = bad or judged
-    worst = max((one[0] for one in told.values()), key=[Result.PASS, Result.UNKNOWN, Result.FAIL].index)
-    return worst, "; ".join(f"{name}: {why}" for name, (_, why) in told.items())
+    reported = {name: verdict for name, verdict in judged.items() if verdict[0] is not Result.PASS} or judged
+    worst = max((result for result, _ in reported.values()), key=[Result.PASS, Result.UNKNOWN, Result.FAIL].index)
+    return worst, "; ".join(f"{name}: {why}" for name, (_, why) in reported.items())
 
 
 def _kept(arm: ArmFigures) -> Judged:
@@ -211,13 +210,13 @@ def _kept(arm: ArmFigures) -> Judged:
     return Result.PASS, why
 
 
-_UNRECORDED = Result.UNKNOWN, "the requests that would tell were not recorded"
+_UNRECORDED = Result.UNKNOWN, "the requests that would show it were not recorded"
 
 
 def _delivered(arm: ArmFigures) -> Judged:
     messages = arm.messages
     if messages is None or not messages.due:
-        return Result.UNKNOWN, "no message was due to anybody"
+        return Result.UNKNOWN, "no message was due to anyone"
     counts = {"lost": messages.lost, "repeated": messages.repeated, "disordered": messages.disordered}
     why = "messages " + ", ".join(f"{word} {zero(count, messages.due)}" for word, count in counts.items())
     return (Result.FAIL if any(counts.values()) else Result.PASS), why
@@ -248,20 +247,20 @@ def _lost_only_at_risk(arm: ArmFigures, least: int) -> Judged:
 
 
 def _recovered(arm: ArmFigures, within: float | None) -> Judged:
-    if not arm.faults or any(fault.effective is None for fault in arm.faults):
+    if not arm.faults or None in [fault.effective for fault in arm.faults]:
         return Result.UNKNOWN, "no fault took effect"
-    if any(fault.detect_s is None for fault in arm.faults):
+    if None in [fault.detect_s for fault in arm.faults]:
         return _UNRECORDED
-    back = [_back(fault) for fault in arm.faults]
-    if None in back:
+    recoveries = [_recovery_s(fault) for fault in arm.faults]
+    if None in recoveries:
         return Result.FAIL, "correct goodput did not come back to 95 % of before"
-    latest = max(seconds for seconds in back if seconds is not None)
+    latest = max(seconds or 0.0 for seconds in recoveries)
     why = f"correct goodput was back {latest:.2f} s after the fault was undone"
     return (Result.PASS if within is None or latest <= within else Result.FAIL), why
 
 
-def _back(fault: FaultFigures) -> float | None:
-    """Seconds from a fault's undo (or from its effect, where goodput was back before) until goodput was back."""
+def _recovery_s(fault: FaultFigures) -> float | None:
+    """Seconds from the undo of a fault until goodput was back; 0 if it was back before."""
     if fault.recover_s is None or fault.effective is None:
         return None
     return max(0.0, fault.effective + fault.recover_s - (fault.healed or fault.effective))

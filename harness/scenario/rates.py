@@ -1,6 +1,6 @@
 """The rate of arrivals over time: constant, a ramp, steps, or a trace. Seconds count from T0, warm-up included.
 
-A shape is the inverse of its expected count of arrivals: ``moment(n)`` is the time at which n have arrived. Constant arrivals are the
+A shape inverts its expected count: ``moment(n)`` is the time at which n have arrived. Constant arrivals are the
 moments of whole numbers, Poisson ones those of a Poisson process of rate 1 (Cinlar 1975, inversion).
 """
 
@@ -85,8 +85,8 @@ class Steps:
 class Trace:
     """Arrivals replayed from a CSV file: its first column holds their times in ascending seconds from T0.
 
-    A first line that is not a number is a heading. ``speed`` 2 replays the file in half the time. A relative path starts
-    at the scenario's directory.
+    A first line that is not a number is a heading. ``speed`` 2 replays the file in half the time. A relative path
+    starts at the scenario's directory.
     """
 
     path: str

@@ -81,10 +81,10 @@ class BuiltIn:
 class Command:
     """A program that serves HTTP on 127.0.0.1, started once per replica.
 
-    Each copy gets its own port: ``{port}`` in the command or in ``env``, and the variable ``PORT``. ``{replica}`` is its
-    name, ``{store}`` the URL of the server that ``store`` names (such as ``redis``). A relative ``cwd`` starts at the
-    scenario's directory. ``ready`` is the path that answers 200 to 399 once the service is up; with ``None`` an open port
-    is enough. The program is stopped with SIGTERM, or at once with SIGKILL if it is not ``graceful``.
+    Each copy gets its own port: ``{port}`` in the command or in ``env``, and the variable ``PORT``. ``{replica}`` is
+    its name, ``{store}`` the URL of the server that ``store`` names (such as ``redis``). A relative ``cwd`` starts at
+    the scenario's directory. ``ready`` is the path that answers 200 to 399 once the service is up; with ``None`` an
+    open port is enough. The program is stopped with SIGTERM, or at once with SIGKILL if it is not ``graceful``.
     """
 
     command: str | Sequence[str]

@@ -108,12 +108,12 @@ class LoginApp:
         """``POST /login``."""
         session = SessionState.new(request_fields.owner(request))
         handle = await self._store.create(session)
-        told = {
+        login = {
             "session": session.to_response(request_fields.writer(request)),
             "access_token": handle,
             "token_type": "Bearer",
         }
-        return _with_cookie(request_fields.reply(told), f"{request_fields.COOKIE}={handle}; HttpOnly; Path=/")
+        return _with_cookie(request_fields.reply(login), f"{request_fields.COOKIE}={handle}; HttpOnly; Path=/")
 
     async def me(self, request: web.BaseRequest) -> web.Response:
         """``GET /me``."""
@@ -144,8 +144,8 @@ class LoginApp:
         session = await self._store_check.session(credentials[0])
         if session is None:
             return request_fields.reply({"active": False})
-        told = session.to_response(request_fields.writer(request))
-        return request_fields.reply({"active": True, "sub": session.owner, "token_type": "Bearer", "session": told})
+        login = session.to_response(request_fields.writer(request))
+        return request_fields.reply({"active": True, "sub": session.owner, "token_type": "Bearer", "session": login})
 
 
 def _credential(request: web.BaseRequest) -> str:

@@ -129,7 +129,9 @@ class Coordinator:
         self._journal, self._log = context.journal, log
         self._step_time = options.seconds("step_time", 0.001) if "step_time" in options.values else 0.0
         self._running: dict[str, asyncio.Task[StoredSession]] = {}
-        self._unfinished: dict[str, tuple[SagaOrder, set[str]]] = {}  # after a crash, or while the store was away
+        self._unfinished: dict[
+            str, tuple[SagaOrder, set[str]]
+        ] = {}  # after a crash, or while the store was unavailable
 
     async def process(self, order: SagaOrder) -> StoredSession:
         """Take an order to its end, and return the session. An order that is repeated is not begun again.

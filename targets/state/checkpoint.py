@@ -85,10 +85,10 @@ class Checkpoint:
 
     async def checkpoint(self) -> None:
         """Write all sessions; returns when the disk has them."""
-        self._changed, kept = False, self._memory.snapshot()
+        self._changed, entries = False, self._memory.snapshot()
         self._number += 1
         path = self._volume / f"checkpoint-{self._number:08}"
-        await asyncio.to_thread(records.write_file, path, _lines(kept))
+        await asyncio.to_thread(records.write_file, path, _lines(entries))
         for old in _checkpoints(self._volume)[:-_KEPT_CHECKPOINTS]:
             old.unlink()
 
@@ -102,10 +102,10 @@ class Checkpoint:
             _LOG.warning("a checkpoint cannot be written: %s", problem.strerror)
 
 
-def _lines(kept: Mapping[str, tuple[float, SessionState]]) -> Iterator[str]:
-    for handle, (expires, session) in kept.items():
+def _lines(entries: Mapping[str, tuple[float, SessionState]]) -> Iterator[str]:
+    for handle, (expires, session) in entries.items():
         yield json.dumps([handle, expires, session.to_dict()], separators=(",", ":"))
-    yield json.dumps([_END_MARK, len(kept)])
+    yield json.dumps([_END_MARK, len(entries)])
 
 
 def _read_checkpoint(path: Path) -> Mapping[str, tuple[float, SessionState]] | None:

@@ -98,8 +98,10 @@ class Etcd:
 
     async def fetch(self, key: str) -> StoredValue[str] | None:
         """A linearizable read."""
-        kept = (await self._gateway.call("kv/range", {"key": _key(key)})).get("kvs")
-        return StoredValue(base64.b64decode(kept[0]["value"]).decode(), kept[0]["mod_revision"]) if kept else None
+        entries = (await self._gateway.call("kv/range", {"key": _key(key)})).get("kvs")
+        return (
+            StoredValue(base64.b64decode(entries[0]["value"]).decode(), entries[0]["mod_revision"]) if entries else None
+        )
 
     async def insert(self, key: str, value: str) -> None:
         """A put."""

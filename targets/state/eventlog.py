@@ -108,7 +108,10 @@ def make_event(before: SessionState | None, after: SessionState) -> dict[str, An
     if before is None:
         return new
     old = before.to_dict()
-    changes = {part: _changes(old[part], new[part]) for part in ("writers", "items")}
+    changes = {
+        part: {key: value for key, value in new[part].items() if old[part].get(key) != value}
+        for part in ("writers", "items")
+    }
     gone = [item for item in before.items if item not in after.items]
     return {"version": after.version, **changes, "gone": gone, "recent": after.recent}
 
@@ -121,10 +124,6 @@ def apply_event(before: SessionState | None, event: Mapping[str, Any]) -> Sessio
     items = {item: count for item, count in old["items"].items() if item not in event["gone"]}
     parts = {"writers": {**old["writers"], **event["writers"]}, "items": {**items, **event["items"]}}
     return SessionState.from_dict({**old, **parts, "version": event["version"], "recent": event["recent"]})
-
-
-def _changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in after.items() if before.get(key) != value}
 
 
 def create_store(settings: Settings) -> EventLog:

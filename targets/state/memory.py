@@ -45,8 +45,8 @@ class Memory:
         Raises:
             ConflictError: it is not, which takes an app that awaits something between its read and its write.
         """
-        _, kept = self._entries.get(handle, (0.0, None))
-        if kept is None or kept.version + 1 != session.version:
+        _, present = self._entries.get(handle, (0.0, None))
+        if present is None or present.version + 1 != session.version:
             raise ConflictError("the session is gone, or was changed by another write")
         self.put(handle, session)
         return handle

@@ -78,8 +78,8 @@ class Postgres:
         Raises:
             UnavailableError: no answer in time.
         """
-        kept = await self._run(lambda connection: connection.fetchval(_READ, handle))
-        return None if kept is None else SessionState.from_json(kept)
+        value = await self._run(lambda connection: connection.fetchval(_READ, handle))
+        return None if value is None else SessionState.from_json(value)
 
     async def create(self, session: SessionState) -> str:
         """Keep it under a new random handle, and remove expired sessions once a minute.

@@ -63,8 +63,8 @@ class Redis:
         Raises:
             UnavailableError: no answer in time.
         """
-        kept = await self._answer(self._client.get(_key(handle)))
-        return None if kept is None else SessionState.from_json(kept)
+        value = await self._answer(self._client.get(_key(handle)))
+        return None if value is None else SessionState.from_json(value)
 
     async def create(self, session: SessionState) -> str:
         """Keep it under a new random handle.

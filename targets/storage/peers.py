@@ -12,7 +12,7 @@ from targets.http import request_fields
 from targets.http.errors import UnauthorizedError, UnavailableError
 
 KEEP, GIVE = "/peer/keep", "/peer/give"
-#: Seconds after which a peer that does not answer counts as away.
+#: Seconds after which a peer that does not answer counts as unavailable.
 TIMEOUT_S = 1.0
 _KEY = "X-Peer-Key"
 _BATCH_SIZE = 100  # entries in a request, which can have up to a megabyte

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import time
 import uuid
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -37,7 +38,7 @@ async def up(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Up
     except EnvironmentLacksError as lack:
         pytest.skip(f"{lack.message}: {lack.hint}")
     clock, run = Clock(), uuid.uuid4().hex[:12]
-    clock.start()
+    clock.t0_ns = time.monotonic_ns()
     async with (
         start_supervisor(run) as supervisor,
         open_backend(request.param, supervisor, run) as backend,

@@ -1,6 +1,7 @@
 """What every fault promises, checked for each of them on fakes that only record."""
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -91,7 +92,7 @@ def _topology() -> FakeTopology:
 
 def _clock() -> Clock:
     clock = Clock()
-    clock.start()
+    clock.t0_ns = time.monotonic_ns()
     return clock
 
 

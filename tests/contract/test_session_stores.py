@@ -43,22 +43,22 @@ async def stores(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Held
         yield held
 
 
-def made(name: str, url: str, ttl: float = 60, versioned: bool = False) -> SessionStore:
+def store_client(name: str, url: str, ttl: float = 60, versioned: bool = False) -> SessionStore:
     """A client of that server."""
     options = Options({"ttl": f"{ttl:.3f}", "versioned": "yes" if versioned else "no"})
     _, state = select("cart", name, options)
     return state.create_store(Settings("r0", "b0", store=url, options=options))
 
 
-def patient(store: SessionStore) -> SessionStore:
-    """With more patience than it has by itself: a busy disk is no reason for these tests to fail."""
+def with_long_timeout(store: SessionStore) -> SessionStore:
+    """The store with a longer timeout than its own: a busy disk is no reason for these tests to fail."""
     assert "_timeout_s" in vars(store)
     vars(store)["_timeout_s"] = DEADLINE
     return store
 
 
-async def connected(store: SessionStore) -> SessionStore:
-    """Open, and answering."""
+async def open_store(store: SessionStore) -> SessionStore:
+    """Open the store, and wait until it answers."""
     await store.open()
     await eventually(lambda: store.read("0" * 32))
     return store
@@ -103,10 +103,10 @@ async def kind(request: pytest.FixtureRequest, stores: HeldStores, tmp_path: Pat
         return Kind(lambda ttl: make(ttl, tmp_path), survives, second)
     url = (await stores.up(name)).url
     second = "refused" if versioned else "wins"
-    return Kind(lambda ttl: patient(made(name, url, ttl, bool(versioned))), True, second, pace=2.0)
+    return Kind(lambda ttl: with_long_timeout(store_client(name, url, ttl, bool(versioned))), True, second, pace=2.0)
 
 
-async def counted(store: SessionStore, handle: str) -> dict[str, int]:
+async def writes_by_writer(store: SessionStore, handle: str) -> dict[str, int]:
     session = await store.read(handle)
     assert session is not None
     return {writer: tally.count for writer, tally in session.writers.items()}
@@ -159,7 +159,7 @@ async def test_an_unknown_handle_is_not_adopted(kind: Kind, handle: str) -> None
 
 async def test_a_session_expires_after_its_last_write(kind: Kind) -> None:
     ttl = 0.5
-    store = await connected(kind.make(ttl))
+    store = await open_store(kind.make(ttl))
     session, began = SessionState.new("u1"), time.monotonic()
     handle = await store.create(session)
     assert await store.read(handle) == session or time.monotonic() > began + ttl
@@ -169,7 +169,7 @@ async def test_a_session_expires_after_its_last_write(kind: Kind) -> None:
 
 
 async def test_a_write_prolongs_a_session(kind: Kind) -> None:
-    store = await connected(kind.make(0.8 * kind.pace))
+    store = await open_store(kind.make(0.8 * kind.pace))
     session = SessionState.new("u1")
     handle = await store.create(session)
     for op in OPS[:3]:
@@ -196,18 +196,18 @@ async def test_the_second_of_two_writes_from_one_read_meets_what_the_store_promi
     store = kind.make(60)
     await store.open()
     handle = await store.create(SessionState.new("u1"))
-    one, two = await store.read(handle, to_write=True), await store.read(handle, to_write=True)
-    assert one is not None
-    assert two is not None
-    first = await store.write(handle, one.with_write("1", OPS[1], {}))
+    first_read, second_read = await store.read(handle, to_write=True), await store.read(handle, to_write=True)
+    assert first_read is not None
+    assert second_read is not None
+    first = await store.write(handle, first_read.with_write("1", OPS[1], {}))
     if kind.second_writer == "refused":
         with pytest.raises(ConflictError):
-            await store.write(handle, two.with_write("2", OPS[2], {}))
-        assert await counted(store, first) == {"1": 1}
+            await store.write(handle, second_read.with_write("2", OPS[2], {}))
+        assert await writes_by_writer(store, first) == {"1": 1}
     else:
-        second = await store.write(handle, two.with_write("2", OPS[2], {}))
-        assert await counted(store, second) == {"2": 1}
-        assert await counted(store, first) == ({"1": 1} if kind.second_writer == "apart" else {"2": 1})
+        second = await store.write(handle, second_read.with_write("2", OPS[2], {}))
+        assert await writes_by_writer(store, second) == {"2": 1}
+        assert await writes_by_writer(store, first) == ({"1": 1} if kind.second_writer == "apart" else {"2": 1})
     await store.close()
 
 
@@ -220,7 +220,7 @@ async def test_every_state_with_a_store_is_in_this_suite() -> None:
 @pytest.mark.parametrize("versioned", [False, True])
 @pytest.mark.parametrize("name", STORED)
 async def test_a_write_does_not_create_a_missing_session(name: str, versioned: bool, stores: HeldStores) -> None:
-    store = await connected(patient(made(name, (await stores.up(name)).url, versioned=versioned)))
+    store = await open_store(with_long_timeout(store_client(name, (await stores.up(name)).url, versioned=versioned)))
     with pytest.raises(ConflictError):
         await store.write("0" * 32, SessionState.new("u1").with_write("0", OPS[0], {}))
     assert await store.read("0" * 32) is None
@@ -231,7 +231,7 @@ async def test_a_write_does_not_create_a_missing_session(name: str, versioned: b
 @pytest.mark.parametrize("name", OTHERS)
 async def test_a_dead_store_is_unavailable_and_recovers_with_what_it_promises(name: str, stores: HeldStores) -> None:
     server = await stores.up(name)
-    store, session = await connected(made(name, server.url)), SessionState.new("u1")
+    store, session = await open_store(store_client(name, server.url)), SessionState.new("u1")
     handle = await eventually(lambda: store.create(session))
     assert (await server.kill()).confirmed
     async with asyncio.timeout(DEADLINE):
@@ -254,7 +254,10 @@ async def test_a_write_brings_no_session_back_that_went_with_its_store(
     name: str, versioned: bool, stores: HeldStores
 ) -> None:
     server = await stores.up(name)
-    store, session = await connected(patient(made(name, server.url, versioned=versioned))), SessionState.new("u1")
+    store, session = (
+        await open_store(with_long_timeout(store_client(name, server.url, versioned=versioned))),
+        SessionState.new("u1"),
+    )
     handle = await store.create(session)
     assert (await server.kill()).confirmed and (await server.restart()).confirmed
     assert await eventually(lambda: store.read(handle)) is None
@@ -270,9 +273,9 @@ async def test_a_silent_store_is_unavailable_and_answers_no_question_with_an_ear
     name: str, stores: HeldStores
 ) -> None:
     server = await stores.up(name)
-    store = await connected(made(name, server.url))
+    store = await open_store(store_client(name, server.url))
     mine, other = SessionState.new("mine"), SessionState.new("other")
-    my_handle, other_handle = [await eventually(partial(store.create, one)) for one in (mine, other)]
+    my_handle, other_handle = [await eventually(partial(store.create, session)) for session in (mine, other)]
     assert (await server.pause()).confirmed
     async with asyncio.timeout(DEADLINE):
         with pytest.raises(UnavailableError):
@@ -286,7 +289,7 @@ async def test_a_silent_store_is_unavailable_and_answers_no_question_with_an_ear
 @pytest.mark.slow
 @pytest.mark.parametrize("name", STORED)
 async def test_concurrent_requests_wait_for_a_connection(name: str, stores: HeldStores) -> None:
-    store = await connected(made(name, (await stores.up(name)).url))
+    store = await open_store(store_client(name, (await stores.up(name)).url))
     sessions = [SessionState.new(f"u{n}") for n in range(100)]
     handles = await asyncio.gather(*(eventually(partial(store.create, session)) for session in sessions))
     read = await asyncio.gather(*(eventually(partial(store.read, handle)) for handle in handles))

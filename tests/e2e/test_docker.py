@@ -65,7 +65,7 @@ def engine() -> Engine:
 @asynccontextmanager
 async def up(logs: Path, design: Design) -> AsyncIterator[tuple[Topology, Clock]]:
     clock = Clock()
-    clock.start()
+    clock.t0_ns = time.monotonic_ns()
     run = uuid.uuid4().hex[:12]
     async with start_supervisor(run) as supervisor, open_backend("docker", supervisor, run) as backend:
         async with backend.topology(design, logs, clock) as topology:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -62,7 +63,7 @@ async def up(logs: Path, balancer: str = "auto") -> AsyncIterator[tuple[Topology
     balancing = Balancing("cookie", name=balancer)
     design = Design("plain", BuiltIn(state="redis"), replicas=2, balancing=balancing, links=("balancer", "store"))
     clock = Clock()
-    clock.start()
+    clock.t0_ns = time.monotonic_ns()
     async with start_supervisor("e2e-faults") as supervisor:
         backend = ProcessBackend(supervisor, "nonce", "secret" * 8)
         async with backend.topology(design, logs, clock) as topology:
@@ -146,7 +147,7 @@ def test_a_deploy_loses_exactly_the_sessions_in_memory(tmp_path: Path) -> None:
 async def test_real_replicas_sign_with_a_new_key_and_accept_the_old_one_again_after_the_undo(tmp_path: Path) -> None:
     design = Design("jwt", BuiltIn("login", state="token"), replicas=2, balancing=Balancing("round_robin"))
     clock = Clock()
-    clock.start()
+    clock.t0_ns = time.monotonic_ns()
     async with (
         start_supervisor("e2e-keys") as supervisor,
         ProcessBackend(supervisor, "nonce", "secret" * 8).topology(design, tmp_path, clock) as topology,

@@ -1,5 +1,6 @@
 """A real replica and its volume: what it still has when it comes back, with its log whole, torn or lost."""
 
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -34,7 +35,7 @@ async def up(logs: Path) -> AsyncIterator[Topology]:
 async def struck(topology: Topology, *between: Fault) -> list[Event]:
     """Kill the replica, do what is to befall its volume, and bring it back."""
     clock, events = Clock(), list[Event]()
-    clock.start()
+    clock.t0_ns = time.monotonic_ns()
     played = [At("0s", fault) for fault in (faults.Kill(0), *between, faults.Restart(0))]
     async with timeline(played, topology, clock, events.append):
         pass

@@ -1,4 +1,4 @@
-"""Replicas that ask each other without a network between them."""
+"""Replicas that reach each other without a network."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -10,21 +10,21 @@ from targets.storage.peers import ReplicatedEntry
 
 @dataclass
 class Nearby:
-    """A replica as the others know it."""
+    """A replica as the others reach it."""
 
     store: Replicated
     away: bool = False
 
     async def keep(self, entries: Sequence[ReplicatedEntry]) -> Collection[str]:
-        self._answers()
+        self._require_up()
         return self.store.keep(entries)
 
     async def give(self, handle: str) -> ReplicatedEntry | None:
-        self._answers()
+        self._require_up()
         return self.store.give(handle)
 
     async def close(self) -> None: ...
 
-    def _answers(self) -> None:
+    def _require_up(self) -> None:
         if self.away:
             raise UnavailableError("away")

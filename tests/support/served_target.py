@@ -1,4 +1,4 @@
-"""An app over a store behind a real HTTP server and a client that keeps its cookies, all in this process."""
+"""An app over a store behind a real HTTP server, and a client that keeps its cookies, all in this process."""
 
 import json
 from collections.abc import AsyncIterator
@@ -38,7 +38,7 @@ class Client:
         self.owner = owner
 
     def forget(self) -> None:
-        """Hold no cookie any more, so that one can be given by hand."""
+        """Drop all cookies, so that a test can send its own."""
         self.http.session.cookie_jar.clear()
 
     async def get(self, path: str, **headers: str) -> Reply:
@@ -64,14 +64,14 @@ class Client:
 
 
 @asynccontextmanager
-async def served(
+async def run_server(
     app: App,
     store: SessionStore,
     settings: Settings = SETTINGS,
     journal: Journal | None = None,
     slots: Slots | None = None,
 ) -> AsyncIterator[BaseTestServer]:
-    """The server of one service."""
+    """A server that runs one service."""
     context = AppContext(store, journal or Journal(None, settings), settings)
     service = Service(settings, app.create_routes(context), store, slots, nonce="mine")
     async with open_app(store, context.background), RawTestServer(service.handle) as server:
@@ -79,9 +79,9 @@ async def served(
 
 
 @asynccontextmanager
-async def visited(app: App, store: SessionStore, **more: Any) -> AsyncIterator[Client]:
-    """One client of the server of one service."""
-    async with served(app, store, **more) as server:
+async def client_of(app: App, store: SessionStore, **more: Any) -> AsyncIterator[Client]:
+    """A client of a server that runs one service."""
+    async with run_server(app, store, **more) as server:
         client = Client(server)
         yield client
         await client.http.close()

@@ -5,6 +5,7 @@
 
 import asyncio
 import sys
+import time
 from pathlib import Path
 
 from harness.cluster.backends.process import ProcessBackend
@@ -22,7 +23,7 @@ async def main(run: str, logs: Path, state: str, balancer: str, broken: bool) ->
     links = ("balancer",) if broken else ()
     design = Design("plain", BuiltIn(state=state), replicas=2, balancing=Balancing(name=balancer), links=links)
     clock = Clock()
-    clock.start()
+    clock.t0_ns = time.monotonic_ns()
     async with (
         start_supervisor(run) as supervisor,
         ProcessBackend(supervisor, run, "secret" * 8).topology(design, logs, clock) as topology,

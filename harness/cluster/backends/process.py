@@ -104,7 +104,7 @@ class ProcessBackend:
         return Topology(deployment.design, probe, list(replicas), balancer, None, deployment.journal, sampler)
 
     async def _deploy_own(self, deployment: Deployment, target: OwnService, store: Store | None) -> Topology:
-        """A user-supplied service: its replicas have no health page of ours and do not report their names."""
+        """A user-supplied service: its replicas have no ``/healthz`` and do not report their names."""
         design = deployment.design
         replicas = await self._start_own(deployment, target, self._store_url(store) or "")
         health = replace(design.balancing.health, path=target.ready)

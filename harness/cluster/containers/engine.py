@@ -68,9 +68,6 @@ def connect_engine(timeout: int = _REPLY_TIMEOUT_S) -> Engine:
         client = docker.from_env(timeout=timeout)
         client.ping()
     except (docker.errors.DockerException, OSError) as problem:
-        raise EnvironmentLacksError(f"no Docker engine answers: {_short(problem)}", INSTALL) from problem
+        reason = str(problem).splitlines()[0][:160] if str(problem) else type(problem).__name__
+        raise EnvironmentLacksError(f"no Docker engine answers: {reason}", INSTALL) from problem
     return Engine(client)
-
-
-def _short(problem: Exception) -> str:
-    return str(problem).splitlines()[0][:160] if str(problem) else type(problem).__name__

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from harness.cluster.capabilities import Evidence, Link, LinkState
 from harness.cluster.links import proxy
-from harness.cluster.supervisor import ProcessSpec, Supervisor
+from harness.cluster.supervisor import Child, ProcessSpec, Supervisor
 from harness.common.errors import EnvironmentLacksError, UntrustedError
 from harness.common.ports import Reservation
 from harness.common.waiting import wait_until
@@ -94,7 +94,22 @@ async def open_links(
         argv = (sys.executable, "-I", "-S", str(Path(proxy.__file__)), str(control), *links)
         child = await supervisor.spawn(ProcessSpec("proxy", "proxy", argv, logs / "proxy.log"))
         scope.push_async_callback(child.stop, 1.0)
-        await wait_until(lambda: control.exists() or not child.alive, _READY_TIMEOUT_S, _POLL_INTERVAL_S)
-        if not control.exists():
-            raise EnvironmentLacksError(f"the proxy on links did not start: {child.log_tail(3)}", "see proxy.log")
+        await _require_ready(child, control)
         yield {name: ProxiedLink(name, port, control) for name, port in ports.items()}
+
+
+async def _require_ready(child: Child, control: Path) -> None:
+    """Wait until the proxy accepts connections: its socket exists a moment before that."""
+
+    async def accepts() -> bool:
+        with contextlib.suppress(OSError):
+            _, writer = await asyncio.open_unix_connection(control)
+            writer.close()
+            return True
+        return False
+
+    async def settled() -> bool:
+        return not child.alive or await accepts()
+
+    if not await wait_until(settled, _READY_TIMEOUT_S, _POLL_INTERVAL_S) or not child.alive:
+        raise EnvironmentLacksError(f"the proxy on links did not start: {child.log_tail(3)}", "see proxy.log")

@@ -94,7 +94,7 @@ class Flow:
             self.sink.write(data)
 
 
-class Endpoint(asyncio.Protocol):
+class ConnectionEnd(asyncio.Protocol):
     """One end of a connection; what it receives goes into a flow."""
 
     def __init__(self, connection: "ProxiedConnection", into: Flow, out_of: Flow) -> None:
@@ -125,7 +125,7 @@ class ProxiedConnection:
         self._link = link
         self._requests = Flow(link, "requests")
         self._replies = Flow(link, "replies")
-        self.client = Endpoint(self, self._requests, self._replies)
+        self.client = ConnectionEnd(self, self._requests, self._replies)
         self._opening: asyncio.Task[None] | None = None
         self._ends = 0
 
@@ -140,7 +140,7 @@ class ProxiedConnection:
         self._replies.pump()
 
     async def _open(self) -> None:
-        server = Endpoint(self, self._replies, self._requests)
+        server = ConnectionEnd(self, self._replies, self._requests)
         try:
             await asyncio.get_running_loop().create_connection(lambda: server, HOST, self._link.target)
         except OSError:
@@ -180,7 +180,7 @@ class ProxyLink:
             loop = asyncio.get_running_loop()
             self._server = await loop.create_server(self._accept, HOST, self.port, reuse_port=True, backlog=1024)
 
-    def _accept(self) -> Endpoint:
+    def _accept(self) -> ConnectionEnd:
         connection = ProxiedConnection(self)
         self.connections.add(connection)
         asyncio.get_running_loop().call_soon(connection.proceed)

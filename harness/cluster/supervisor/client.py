@@ -114,14 +114,12 @@ class ProcessSupervisor(Supervisor):
             raise _unexpected_end_error()
         number = next(self._numbers)
         self._replies[number] = asyncio.get_running_loop().create_future()
-        self._send(json.dumps({"order": number, **order}).encode() + b"\n", fds)
-        return number, self._replies[number]
-
-    def _send(self, data: bytes, fds: Sequence[int]) -> None:
+        data = json.dumps({"order": number, **order}).encode() + b"\n"
         # This blocks, but never for long: an order is small, and the supervisor process only reads orders.
         with contextlib.suppress(ConnectionError):  # reading from the socket reports its end
             sent = socket.send_fds(self._channel, [data], fds)
             self._channel.sendall(data[sent:])
+        return number, self._replies[number]
 
     def _read(self) -> None:
         try:

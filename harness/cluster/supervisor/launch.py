@@ -25,7 +25,9 @@ async def start_supervisor(
         EnvironmentLacksError: it cannot make its scratch directory.
     """
     harness_end, supervisor_end = socket.socketpair()
-    supervisor = ProcessSupervisor(harness_end, cpus_by_role(_available_cores()) if cpus is None else cpus)
+    if cpus is None:
+        cpus = cpus_by_role(os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else ())
+    supervisor = ProcessSupervisor(harness_end, cpus)
     process = subprocess.Popen(  # noqa: ASYNC220 - two milliseconds, once per run
         [sys.executable, "-I", "-S", str(Path(main.__file__)), str(supervisor_end.fileno())],
         pass_fds=[supervisor_end.fileno()],
@@ -55,7 +57,3 @@ def _environment(run_id: str) -> dict[str, str]:
         if not name.lower().endswith("_proxy") and name != "LOCUST_SKIP_MONKEY_PATCH"
     }
     return {**inherited, "NO_PROXY": "*", "no_proxy": "*", main.RUN_VARIABLE: run_id}
-
-
-def _available_cores() -> set[int]:
-    return os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set()

@@ -1,5 +1,6 @@
 """The autoscaler: what it measures, what it wants, and what it changes in a fake topology."""
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -118,7 +119,7 @@ async def test_a_look_on_the_timeline_records_no_event() -> None:
     topology, gauge, events = Scaled(work=1.0), Gauge(), list[object]()
     topology.spread()
     clock = Clock()
-    clock.start()
+    clock.t0_ns = time.monotonic_ns()
     async with timeline([At("0s", Look(gauge)), At("0s", Look(gauge))], topology, clock, events.append):
         pass
     assert gauge.utilisation == 1.0

@@ -1,4 +1,5 @@
 import asyncio
+import time
 
 import pytest
 
@@ -18,7 +19,7 @@ def _parts(lands: bool = True) -> tuple[FakeReplica, FakeTopology]:
 
 def _clock() -> Clock:
     clock = Clock()
-    clock.start()
+    clock.t0_ns = time.monotonic_ns()
     return clock
 
 

@@ -16,7 +16,7 @@ from targets.state import SessionStore
 from targets.state.memory import Memory
 from targets.state.token import Token
 from targets.storage.journal import Journal
-from tests.support.served_target import SETTINGS, Client, served, visited
+from tests.support.served_target import SETTINGS, Client, client_of, run_server
 
 OPS = [f"{n:016x}" for n in range(1, 9)]
 STORES: dict[str, Callable[[], SessionStore]] = {"memory": Memory, "token": lambda: Token(Keyring("s"))}
@@ -28,7 +28,7 @@ def store(request: pytest.FixtureRequest) -> SessionStore:
 
 
 async def test_a_first_read_makes_a_session(store: SessionStore) -> None:
-    async with visited(cart, store) as client:
+    async with client_of(cart, store) as client:
         reply = await client.get("/cart")
         assert reply.status == 200
         assert reply.session | {"birth": ""} == {
@@ -45,7 +45,7 @@ async def test_a_first_read_makes_a_session(store: SessionStore) -> None:
 
 
 async def test_a_read_does_not_set_the_cookie_again(store: SessionStore) -> None:
-    async with visited(cart, store) as client:
+    async with client_of(cart, store) as client:
         first = await client.get("/cart")
         second = await client.get("/cart")
         assert "Set-Cookie" not in second.headers
@@ -53,7 +53,7 @@ async def test_a_read_does_not_set_the_cookie_again(store: SessionStore) -> None
 
 
 async def test_writes_are_counted_and_digested(store: SessionStore) -> None:
-    async with visited(cart, store) as client:
+    async with client_of(cart, store) as client:
         for n, op in enumerate(OPS, 1):
             shown = await client.post("/cart/add", {"item": "tea"}, op=op)
             read = await client.get("/cart")
@@ -64,7 +64,7 @@ async def test_writes_are_counted_and_digested(store: SessionStore) -> None:
 
 
 async def test_items_are_added_and_removed(store: SessionStore) -> None:
-    async with visited(cart, store) as client:
+    async with client_of(cart, store) as client:
         await client.post("/cart/add", {"item": "tea", "quantity": 3})
         await client.post("/cart/add", {"item": "milk"})
         reply = await client.post("/cart/remove", {"item": "tea"})
@@ -74,7 +74,7 @@ async def test_items_are_added_and_removed(store: SessionStore) -> None:
 
 
 async def test_writers_of_one_session_are_counted_separately(store: SessionStore) -> None:
-    async with visited(cart, store) as client:
+    async with client_of(cart, store) as client:
         await client.post("/cart/add", {"item": "tea"}, op=OPS[0], X_Writer="1")
         await client.post("/cart/add", {"item": "tea"}, op=OPS[1], X_Writer="2")
         await client.post("/cart/add", {"item": "tea"}, op=OPS[2], X_Writer="2")
@@ -88,13 +88,13 @@ async def test_writers_of_one_session_are_counted_separately(store: SessionStore
 
 
 async def test_an_owner_is_set_once(store: SessionStore) -> None:
-    async with visited(cart, store) as client:
+    async with client_of(cart, store) as client:
         await client.get("/cart")
         assert (await client.get("/cart", X_User="another")).session["owner"] == "u17"
 
 
 async def test_an_unknown_session_is_replaced_by_a_new_one() -> None:
-    async with visited(cart, Memory()) as client:
+    async with client_of(cart, Memory()) as client:
         births = {(await client.get("/cart")).session["birth"]}
         client.forget()
         births.add((await client.get("/cart", Cookie="session=" + "0" * 32)).session["birth"])
@@ -110,7 +110,7 @@ async def test_an_unknown_session_is_replaced_by_a_new_one() -> None:
 async def test_the_session_cookie_is_found_among_others() -> None:
     memory = Memory()
     handle = await memory.create(SessionState("b1", "u1"))
-    async with visited(cart, memory) as client:
+    async with client_of(cart, memory) as client:
         reply = await client.get("/cart", Cookie=f"SRV=r1; xsession=no; session={handle}; z=1")
         assert reply.session["birth"] == "b1"
 
@@ -124,7 +124,7 @@ def test_the_handle_is_read_from_the_cookie_header(header: str, handle: str) -> 
 
 
 async def test_concurrent_writers_in_memory_lose_nothing() -> None:
-    async with served(cart, Memory()) as server:
+    async with run_server(cart, Memory()) as server:
         client = Client(server)
         await client.get("/cart")
         await asyncio.gather(*(client.post("/cart/add", {"item": "tea"}, X_Writer=str(n % 4)) for n in range(40)))
@@ -137,7 +137,7 @@ async def test_concurrent_writers_in_memory_lose_nothing() -> None:
 async def test_a_repeated_operation_is_dropped_only_with_dedupe(tmp_path: Path, dedupe: str, count: int) -> None:
     settings = Settings("r7", "b00", options=Options({"dedupe": dedupe}))
     journal = Journal(tmp_path / "journal", settings)
-    async with visited(cart, Memory(), settings=settings, journal=journal) as client:
+    async with client_of(cart, Memory(), settings=settings, journal=journal) as client:
         await client.post("/cart/add", {"item": "tea"}, op=OPS[0])
         again = await client.post("/cart/add", {"item": "tea"}, op=OPS[0])
         assert again.session["count"] == count
@@ -150,7 +150,7 @@ async def test_a_repeated_operation_is_dropped_only_with_dedupe(tmp_path: Path, 
 
 async def test_a_checkout_empties_the_cart_and_is_journalled(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "journal", SETTINGS)
-    async with visited(cart, Memory(), journal=journal) as client:
+    async with client_of(cart, Memory(), journal=journal) as client:
         await client.post("/cart/add", {"item": "tea"})
         reply = await client.post("/checkout", op=OPS[5])
         assert reply.body["items"] == {}
@@ -186,7 +186,7 @@ async def test_a_failed_write_is_reported_and_has_no_effect(
     tmp_path: Path, problem: Exception, status: int, wait: str | None
 ) -> None:
     journal = Journal(tmp_path / "journal", SETTINGS)
-    async with visited(cart, Broken(problem), journal=journal) as client:
+    async with client_of(cart, Broken(problem), journal=journal) as client:
         await client.get("/cart")
         reply = await client.post("/checkout")
         assert (reply.status, reply.headers.get("Retry-After")) == (status, wait)
@@ -205,7 +205,7 @@ async def test_a_failed_write_is_reported_and_has_no_effect(
     ],
 )
 async def test_a_wrong_body_is_refused_and_not_applied(body: bytes) -> None:
-    async with visited(cart, Memory()) as client:
+    async with client_of(cart, Memory()) as client:
         await client.get("/cart")
         reply = await client.post("/cart/add", body)
         assert reply.status == 400
@@ -215,20 +215,20 @@ async def test_a_wrong_body_is_refused_and_not_applied(body: bytes) -> None:
 
 @pytest.mark.parametrize("header", [{"op": "xyz"}, {"op": "0" * 17}, {"X_Writer": "one"}, {"X_Writer": ""}])
 async def test_a_wrong_header_is_refused(header: dict[str, str]) -> None:
-    async with visited(cart, Memory()) as client:
+    async with client_of(cart, Memory()) as client:
         assert (await client.post("/cart/add", {"item": "tea"}, **header)).status == 400
 
 
 async def test_a_token_of_another_key_is_refused() -> None:
     stranger = await Token(Keyring("other")).create(SessionState.new("u1"))
-    async with visited(cart, Token(Keyring("s"))) as client:
+    async with client_of(cart, Token(Keyring("s"))) as client:
         reply = await client.get("/cart", Cookie=f"session={stranger}")
         assert reply.status == 401
         assert "Set-Cookie" not in reply.headers
 
 
 async def test_a_large_token_is_sent_all_the_same() -> None:
-    async with visited(cart, Token(Keyring("s"))) as client:
+    async with client_of(cart, Token(Keyring("s"))) as client:
         cookie = ""
         for n in range(1, 61):
             client.forget()  # this client drops what is too large, as browsers do

@@ -4,7 +4,7 @@ from targets.apps import AppContext, content
 from targets.apps.content import FOREVER, Content, celsius, object_bytes
 from targets.http.routes import Routes
 from targets.state.none import NullStore
-from tests.support.served_target import visited
+from tests.support.served_target import client_of
 
 
 class Clocked:
@@ -22,7 +22,7 @@ class Clocked:
 
 
 async def test_an_object_is_immutable_and_is_sent_only_once() -> None:
-    async with visited(content, NullStore()) as client:
+    async with client_of(content, NullStore()) as client:
         first = await client.http.get("/object?id=logo")
         assert await first.read() == object_bytes("logo")
         assert first.headers["Cache-Control"] == FOREVER
@@ -36,7 +36,7 @@ async def test_an_object_is_immutable_and_is_sent_only_once() -> None:
 
 @pytest.mark.parametrize("condition", ["*", "W/{}", '"x", {}'])
 async def test_any_tag_of_a_condition_may_match(condition: str) -> None:
-    async with visited(content, NullStore()) as client:
+    async with client_of(content, NullStore()) as client:
         tag = (await client.http.get("/object?id=logo")).headers["ETag"]
         reply = await client.http.get("/object?id=logo", headers={"If-None-Match": condition.format(tag)})
         assert reply.status == 304
@@ -44,7 +44,7 @@ async def test_any_tag_of_a_condition_may_match(condition: str) -> None:
 
 async def test_a_forecast_holds_for_its_period() -> None:
     app = Clocked()
-    async with visited(app, NullStore()) as client:
+    async with client_of(app, NullStore()) as client:
         first = await client.get("/weather?place=oslo")
         assert first.body == {"place": "oslo", "period": 100, "celsius": celsius("oslo", 100)}
         assert first.headers["Cache-Control"] == "public, max-age=5"
@@ -57,5 +57,5 @@ async def test_a_forecast_holds_for_its_period() -> None:
 
 @pytest.mark.parametrize("path", ["/object", "/object?id=", "/object?id=a/b", f"/weather?place={'x' * 65}"])
 async def test_a_wrong_id_is_refused(path: str) -> None:
-    async with visited(content, NullStore()) as client:
+    async with client_of(content, NullStore()) as client:
         assert (await client.get(path)).status == 400

@@ -4,7 +4,7 @@ from targets.apps import cqrs
 from targets.common.settings import Options, Settings, SettingsError
 from targets.server import catalog
 from targets.state.memory import Memory
-from tests.support.served_target import Client, Reply, served, visited
+from tests.support.served_target import Client, Reply, client_of, run_server
 
 OPS = [f"{n:016x}" for n in range(1, 9)]
 
@@ -18,7 +18,7 @@ async def added(client: Client, op: str) -> Reply:
 
 
 async def test_a_query_lacks_the_latest_writes_and_reports_how_many() -> None:
-    async with visited(cqrs, Memory(), settings=lagging("1h")) as client:
+    async with client_of(cqrs, Memory(), settings=lagging("1h")) as client:
         for op in OPS[:1]:
             assert (await added(client, op)).body["version"] == 1
         assert (await client.get("/cart")).body["behind"] == 0  # its view is made of the write model
@@ -31,7 +31,7 @@ async def test_a_query_lacks_the_latest_writes_and_reports_how_many() -> None:
 
 
 async def test_a_query_shows_every_write_once_the_view_has_caught_up() -> None:
-    async with visited(cqrs, Memory(), settings=lagging("30ms")) as client:
+    async with client_of(cqrs, Memory(), settings=lagging("30ms")) as client:
         await added(client, OPS[0])
         await client.get("/cart")
         written = await added(client, OPS[1])
@@ -43,7 +43,7 @@ async def test_a_query_shows_every_write_once_the_view_has_caught_up() -> None:
 
 async def test_a_query_does_not_wait_for_ever_for_its_version(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cqrs, "CATCH_UP_TIMEOUT_S", 0.02)
-    async with visited(cqrs, Memory(), settings=lagging("1ms")) as client:
+    async with client_of(cqrs, Memory(), settings=lagging("1ms")) as client:
         await added(client, OPS[0])
         assert (await client.get("/cart/after?version=2")).status == 503
         assert (await client.get("/cart/after?version=x")).status == 400
@@ -51,7 +51,7 @@ async def test_a_query_does_not_wait_for_ever_for_its_version(monkeypatch: pytes
 
 async def test_an_unknown_or_expired_session_is_a_new_one() -> None:
     now = 0.0
-    async with visited(cqrs, Memory(ttl=10, clock=lambda: now), settings=lagging("1ms")) as client:
+    async with client_of(cqrs, Memory(ttl=10, clock=lambda: now), settings=lagging("1ms")) as client:
         first = await added(client, OPS[0])
         assert (await client.get("/cart")).session["birth"] == first.session["birth"]
         now = 11.0
@@ -67,10 +67,10 @@ async def test_views_are_rebuilt_after_a_restart() -> None:
             """It outlives the service."""
 
     store = Kept()
-    async with visited(cqrs, store, settings=lagging("1h")) as client:
+    async with client_of(cqrs, store, settings=lagging("1h")) as client:
         written = await added(client, OPS[0])
         cookie = next(iter(client.http.session.cookie_jar)).value
-    async with served(cqrs, store, settings=lagging("1h")) as server:
+    async with run_server(cqrs, store, settings=lagging("1h")) as server:
         after = Client(server)
         after.http.session.cookie_jar.update_cookies({"session": cookie})
         assert (await after.get("/cart")).session == written.session

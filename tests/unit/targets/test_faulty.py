@@ -10,7 +10,7 @@ from targets.apps import cart
 from targets.common.session import token
 from targets.state.faulty import BUGS, Bugs, Faulty
 from targets.state.memory import Memory
-from tests.support.served_target import Client, served
+from tests.support.served_target import Client, run_server
 
 WRITES = 10
 OWNERS = [f"u{n}" for n in range(12)]
@@ -33,7 +33,7 @@ class Seen:
 
 
 async def _seen(bug: str, owner: str = "u1") -> Seen:
-    async with served(cart, Faulty(Memory(), Bugs({bug: 1.0}))) as server:
+    async with run_server(cart, Faulty(Memory(), Bugs({bug: 1.0}))) as server:
         bystander, client = Client(server, "other"), Client(server, owner)
         await bystander.post("/cart/add", {"item": "milk"}, op="f" * 16)
         seen = Seen(owner, [], [], [], None, None)
@@ -137,7 +137,7 @@ async def test_the_truth_names_the_bug_and_dumps_the_store(bug: str) -> None:
 
 
 async def test_without_bugs_nothing_is_wrong() -> None:
-    async with served(cart, Faulty(Memory(), Bugs({}))) as server:
+    async with run_server(cart, Faulty(Memory(), Bugs({}))) as server:
         client = Client(server)
         for n in range(1, WRITES + 1):
             await client.post("/cart/add", {"item": "tea"})
@@ -148,7 +148,7 @@ async def test_without_bugs_nothing_is_wrong() -> None:
 
 
 async def test_a_bug_does_not_strike_before_its_write() -> None:
-    async with served(cart, Faulty(Memory(), Bugs({"drop": 1.0}))) as server:
+    async with run_server(cart, Faulty(Memory(), Bugs({"drop": 1.0}))) as server:
         client = Client(server)
         await client.post("/cart/add", {"item": "tea"})
         assert (await client.get("/truth")).body["sessions"][0]["struck"] is False
@@ -156,7 +156,7 @@ async def test_a_bug_does_not_strike_before_its_write() -> None:
 
 
 async def test_a_leak_waits_for_another_session() -> None:
-    async with served(cart, Faulty(Memory(), Bugs({"leak": 1.0}))) as server:
+    async with run_server(cart, Faulty(Memory(), Bugs({"leak": 1.0}))) as server:
         client = Client(server, "u1")
         for _ in range(8):
             await client.post("/cart/add", {"item": "tea"})
@@ -170,7 +170,7 @@ async def test_a_leak_waits_for_another_session() -> None:
 
 
 async def test_a_write_never_starts_from_a_stale_read() -> None:
-    async with served(cart, Faulty(Memory(), Bugs({"stale": 1.0}))) as server:
+    async with run_server(cart, Faulty(Memory(), Bugs({"stale": 1.0}))) as server:
         client = Client(server)
         for n in range(1, WRITES + 1):
             assert (await client.post("/cart/add", {"item": "tea"})).session["count"] == n

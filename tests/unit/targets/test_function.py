@@ -19,7 +19,7 @@ from tests.support.served_target import SETTINGS, Client
 
 
 @asynccontextmanager
-async def _visited(warm: str) -> AsyncIterator[Client]:
+async def _client_of(warm: str) -> AsyncIterator[Client]:
     settings = replace(SETTINGS, secret="s" * 32, state="token", options=Options({"warm": warm}))
     store = token.create_store(settings)
     context = AppContext(store, Journal(None, settings), settings)
@@ -36,7 +36,7 @@ def _workers() -> set[int]:
 
 @pytest.mark.slow
 async def test_every_call_has_a_cold_start_and_leaves_no_process() -> None:
-    async with _visited(warm="0") as client:
+    async with _client_of(warm="0") as client:
         added = await client.post("/cart/add", {"item": "tea"})
         shown = await client.get("/cart")
         assert (shown.status, shown.body["items"]) == (200, {"tea": 1})
@@ -48,7 +48,7 @@ async def test_every_call_has_a_cold_start_and_leaves_no_process() -> None:
 
 @pytest.mark.slow
 async def test_a_process_is_kept_warm_until_the_end_and_one_that_died_is_replaced() -> None:
-    async with _visited(warm="1") as client:
+    async with _client_of(warm="1") as client:
         first, second = await client.get("/cart"), await client.get("/cart")
         assert "X-Cold-Start" in first.headers
         assert "X-Cold-Start" not in second.headers

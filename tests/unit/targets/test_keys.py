@@ -13,12 +13,12 @@ from targets.http.keys import Keyring
 from targets.server.capacity import Slots
 from targets.state import token
 from targets.state.token import Token
-from tests.support.served_target import SETTINGS, Client, visited
+from tests.support.served_target import SETTINGS, Client, client_of
 
 
 @pytest.fixture
 async def client() -> AsyncIterator[Client]:
-    async with visited(cart, Token(Keyring("s")), slots=Slots(0.001, 1)) as client:
+    async with client_of(cart, Token(Keyring("s")), slots=Slots(0.001, 1)) as client:
         yield client
 
 

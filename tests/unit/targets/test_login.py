@@ -35,7 +35,7 @@ def _settings(scheme: str, **peers: str) -> Settings:
 
 
 @asynccontextmanager
-async def _visited(
+async def _client_of(
     scheme: str, ttl: float = 60.0, slots: Slots | None = None, auth: str | None = None
 ) -> AsyncIterator[Client]:
     """The one client of a service that can also be asked by itself, unless ``auth`` is another address."""
@@ -56,7 +56,7 @@ async def _visited(
 
 @pytest.mark.parametrize("scheme", SCHEMES)
 async def test_a_login_is_known_until_it_logs_out(scheme: str) -> None:
-    async with _visited(scheme) as client:
+    async with _client_of(scheme) as client:
         assert (await client.get("/me")).status == 401
         made = await client.post("/login")
         assert made.session["owner"] == "u17"
@@ -67,7 +67,7 @@ async def test_a_login_is_known_until_it_logs_out(scheme: str) -> None:
 
 @pytest.mark.parametrize(("scheme", "lives_on"), [("jwt", True), ("session", False), ("opaque", False)])
 async def test_only_a_jwt_outlives_its_logout(scheme: str, lives_on: bool) -> None:
-    async with _visited(scheme) as client:
+    async with _client_of(scheme) as client:
         stolen = (await client.post("/login")).body["access_token"]
         await client.post("/logout")
         assert (await client.get("/me", Authorization=f"Bearer {stolen}")).status == (200 if lives_on else 401)
@@ -77,14 +77,14 @@ async def test_only_a_jwt_outlives_its_logout(scheme: str, lives_on: bool) -> No
 
 @pytest.mark.parametrize("scheme", SCHEMES)
 async def test_a_login_expires(scheme: str) -> None:
-    async with _visited(scheme, ttl=0.01) as client, asyncio.timeout(10):
+    async with _client_of(scheme, ttl=0.01) as client, asyncio.timeout(10):
         await client.post("/login")
         while (await client.get("/me")).status != 401:
             pass  # asked again until it has: the deadline is above
 
 
 async def test_introspection_answers_as_rfc_7662_requires() -> None:
-    async with _visited("opaque") as client:
+    async with _client_of("opaque") as client:
         made = await client.post("/login")
         reply = await client.post("/introspect", urlencode({"token": made.body["access_token"]}).encode())
         assert reply.body == {"active": True, "sub": "u17", "token_type": "Bearer", "session": made.session}
@@ -93,7 +93,7 @@ async def test_introspection_answers_as_rfc_7662_requires() -> None:
 
 
 async def test_a_check_by_introspection_does_not_wait_for_the_slot_that_its_request_holds() -> None:
-    async with _visited("opaque", slots=Slots(0.001, 1)) as client:
+    async with _client_of("opaque", slots=Slots(0.001, 1)) as client:
         await client.post("/login")
         assert (await client.get("/me")).status == 200
 
@@ -101,7 +101,7 @@ async def test_a_check_by_introspection_does_not_wait_for_the_slot_that_its_requ
 async def test_without_the_authorisation_server_the_check_is_unavailable() -> None:
     with socket.create_server(("127.0.0.1", 0)) as deaf:
         nobody = f"127.0.0.1:{deaf.getsockname()[1]}"
-    async with _visited("opaque", auth=nobody) as client:
+    async with _client_of("opaque", auth=nobody) as client:
         await client.post("/login")
         reply = await client.get("/me")
         assert (reply.status, reply.headers["Retry-After"]) == (503, "1")

@@ -26,7 +26,7 @@ from targets.state import SessionStore
 from targets.state.eventlog import EventLog
 from targets.state.memory import Memory
 from targets.storage.journal import Journal
-from tests.support.served_target import visited
+from tests.support.served_target import client_of
 
 OPS = [f"{n:016x}" for n in range(1, 9)]
 SHIPPED, UNDONE = Counter(["reserve", "pay", "ship"]), Counter(["reserve", "pay", "refund", "release"])
@@ -85,7 +85,7 @@ def world(tmp_path: Path) -> World:
 async def test_an_order_is_shipped_or_undone_completely(
     world: World, refused: str, effects: Counter[str], item: str
 ) -> None:
-    async with visited(saga, Memory(), **world.service()) as client:
+    async with client_of(saga, Memory(), **world.service()) as client:
         reply = await client.post("/order", {"item": "tea", "refused": refused}, op=OPS[0])
         assert (reply.status, reply.body["items"]) == (200, {item: 1})
         assert (await client.get("/orders")).session["count"] == 1
@@ -94,7 +94,7 @@ async def test_an_order_is_shipped_or_undone_completely(
 
 async def test_a_repeated_order_is_processed_once(world: World) -> None:
     world.options = {"step_time": "20ms"}
-    async with visited(saga, Memory(), **world.service()) as client:
+    async with client_of(saga, Memory(), **world.service()) as client:
         await client.post("/order", {"item": "tea"}, op=OPS[0])
         both = await asyncio.gather(*(client.post("/order", {"item": "tea"}, op=OPS[1]) for _ in range(2)))
         again = await client.post("/order", {"item": "tea"}, op=OPS[1])

@@ -11,11 +11,11 @@ from targets.server.capacity import Slots
 from targets.server.service import Service, open_app
 from targets.state.memory import Memory
 from targets.state.none import NullStore
-from tests.support.served_target import SETTINGS, Client, served, visited
+from tests.support.served_target import SETTINGS, Client, client_of, run_server
 
 
 async def test_every_reply_names_its_replica() -> None:
-    async with visited(cart, Memory()) as client:
+    async with client_of(cart, Memory()) as client:
         replies = [
             await client.get("/healthz"),
             await client.get("/cart"),
@@ -29,13 +29,13 @@ async def test_every_reply_names_its_replica() -> None:
 
 
 async def test_health_returns_the_nonce() -> None:
-    async with visited(echo, NullStore()) as client:
+    async with client_of(echo, NullStore()) as client:
         reply = await client.get("/healthz")
         assert reply.body == {"status": "ok", "nonce": "mine", "replica": "r7", "boot": "b00", "opened_s": 0.0}
 
 
 async def test_the_path_ends_before_the_query() -> None:
-    async with visited(echo, NullStore()) as client:
+    async with client_of(echo, NullStore()) as client:
         assert (await client.get("/?a=1")).status == 200
 
 
@@ -73,7 +73,7 @@ class Gate:
 
 async def test_no_more_requests_than_slots_run_at_once_and_health_does_not_wait() -> None:
     gate = Gate()
-    async with served(gate, NullStore(), slots=Slots(0.001, 2)) as server:
+    async with run_server(gate, NullStore(), slots=Slots(0.001, 2)) as server:
         client = Client(server)
         waiting = [asyncio.create_task(client.get("/")) for _ in range(5)]
         await gate.two.wait()

@@ -21,7 +21,7 @@ from targets.sessions.bus import LocalBus, RoomMessage, is_later
 from targets.state import SessionStore
 from targets.state.memory import Memory
 from targets.storage.journal import Journal
-from tests.support.served_target import served
+from tests.support.served_target import run_server
 
 OPS = [f"{n:016x}" for n in range(1, 9)]
 DEADLINE = 20
@@ -68,7 +68,7 @@ class Player:
 async def players(
     app: ModuleType, count: int, path: str, store: SessionStore | None = None, **more: Any
 ) -> AsyncIterator[list[Player]]:
-    async with served(app, store or Memory(), **more) as server:
+    async with run_server(app, store or Memory(), **more) as server:
         members = [await Player(server, f"u{n}").join(path) for n in range(1, count + 1)]
         yield members
         for player in members:
@@ -91,7 +91,7 @@ async def test_a_message_is_a_write_and_the_others_in_the_room_receive_it() -> N
 
 
 async def test_a_member_receives_neither_messages_of_other_rooms_nor_earlier_ones() -> None:
-    async with served(chat, Memory()) as server:
+    async with run_server(chat, Memory()) as server:
         here, there = await Player(server, "u1").join("/chat?room=1"), await Player(server, "u2").join("/chat?room=2")
         await here.ask(op=OPS[0], text="hello")
         late = await Player(server, "u3").join("/chat?room=1")
@@ -103,7 +103,7 @@ async def test_a_member_receives_neither_messages_of_other_rooms_nor_earlier_one
 
 
 async def test_the_upgrade_names_the_replica_and_keeps_an_existing_session() -> None:
-    async with served(chat, Memory()) as server:
+    async with run_server(chat, Memory()) as server:
         player = await Player(server, "u1").join("/chat")
         headers = player.ws._response.headers
         assert (headers["X-Replica"], headers["X-Boot"]) == ("r7", "b00")
@@ -132,7 +132,7 @@ async def test_binary_messages_are_refused() -> None:
 
 
 async def test_a_wrong_room_or_handshake_is_refused_before_the_upgrade() -> None:
-    async with served(chat, Memory()) as server:
+    async with run_server(chat, Memory()) as server:
         player = Player(server, "u1")
         with pytest.raises(WSServerHandshakeError) as refused:
             await player.join("/chat?room=a%20b")

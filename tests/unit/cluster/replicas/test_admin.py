@@ -8,7 +8,7 @@ from targets.http.keys import Keyring
 from targets.server.capacity import Slots
 from targets.state.memory import Memory
 from targets.state.token import Token
-from tests.support.served_target import Client, served
+from tests.support.served_target import Client, run_server
 
 
 def _address(server: BaseTestServer) -> tuple[str, int]:
@@ -18,7 +18,7 @@ def _address(server: BaseTestServer) -> tuple[str, int]:
 
 async def test_keys_are_reported_by_number_and_id_and_replaced() -> None:
     ring = Keyring("s")
-    async with served(cart, Token(ring)) as server:
+    async with run_server(cart, Token(ring)) as server:
         before = await admin.fetch_keys(*_address(server))
         assert before is not None and (before.signing, before.accepted, before.id) == (1, (1,), ring.signing.id)
         after = await admin.replace_keys(*_address(server), 2, (1, 2))
@@ -28,7 +28,7 @@ async def test_keys_are_reported_by_number_and_id_and_replaced() -> None:
 
 
 async def test_a_load_tells_the_share_of_the_slots_in_use() -> None:
-    async with served(cart, Memory(), slots=Slots(0.01, 2)) as server:
+    async with run_server(cart, Memory(), slots=Slots(0.01, 2)) as server:
         before = await admin.fetch_load(*_address(server))
         client = Client(server)
         for _ in range(5):
@@ -42,7 +42,7 @@ async def test_a_load_tells_the_share_of_the_slots_in_use() -> None:
 
 
 async def test_what_has_neither_tells_none() -> None:
-    async with served(cart, Memory()) as server:
+    async with run_server(cart, Memory()) as server:
         assert await admin.fetch_keys(*_address(server)) is None
         assert await admin.fetch_load(*_address(server)) is None
         address = _address(server)

@@ -55,7 +55,7 @@ async def test_nothing_is_kept_before_t0_is_known(supervisor: Supervisor) -> Non
     sampler = Sampler(supervisor, clock)
     sampler.sample()
     assert sampler.samples == ()
-    clock.start()
+    clock.t0_ns = time.monotonic_ns()
     sampler.sample()
     assert len(sampler.samples) == 1
 
