@@ -180,7 +180,7 @@ def test_a_session_that_was_refused_or_has_no_room_is_not_judged() -> None:
 
 
 def lived(seed: int, replay: bool) -> World:
-    """A history with absences, doubts and delays as they may legally be; a session that was away hears the rest later."""
+    """A history with absences, doubts and delays as is legal; a session that was away hears the rest later."""
     rng, world = random.Random(seed), World()
     world.rooms = {session: "abc"[session % 3] for session in range(1, 13)}
     gone: dict[int, tuple[float, float]] = {}
@@ -269,7 +269,7 @@ def test_every_seeded_bug_is_counted_as_such(bug: Callable[[World, Row], None], 
     for row in (picked := rng.sample(chosen, min(3, len(chosen)))):
         bug(world, row)
     deliveries = world.judged()
-    counted = sum(getattr(one, what) for delivery in deliveries.values())
+    counted = sum(getattr(delivery, what) for delivery in deliveries.values())
     others = {"lost", "repeated", "disordered"} - {what}
-    assert sum(getattr(one, other) for delivery in deliveries.values() for other in others) == 0
+    assert sum(getattr(delivery, other) for delivery in deliveries.values() for other in others) == 0
     assert counted == len(picked) if what != "disordered" else 0 < counted <= len(picked)
