@@ -93,9 +93,10 @@ def apply_calibration(verdicts: Sequence[Verdict], controls: Controls) -> tuple[
     """The verdicts as they are, or all unknown if the calibration failed: a judge that errs proves nothing."""
     if controls.calibration is None or controls.calibration.diagonal:
         return tuple(verdicts)
-    return tuple(verdict if verdict.check == "calibration" else _doubt(verdict) for verdict in verdicts)
-
-
-def _doubt(verdict: Verdict) -> Verdict:
-    why = f"the calibration failed, so nothing is certain; without it: {verdict.result.value}, {verdict.why}"
-    return replace(verdict, result=Result.UNKNOWN, why=why)
+    because = "the calibration failed, so nothing is certain; without it: "
+    return tuple(
+        verdict
+        if verdict.check == "calibration"
+        else replace(verdict, result=Result.UNKNOWN, why=f"{because}{verdict.result.value}, {verdict.why}")
+        for verdict in verdicts
+    )

@@ -98,7 +98,7 @@ def trace_session(arms: Sequence[ArmObservations], name: str) -> SessionTrace:
 
 
 def _build_trace(arm: ArmObservations, session: int, requests: pd.DataFrame) -> SessionTrace:
-    lines = [*_describe_requests(requests), *map(_describe_event, arm.events)]
+    lines = [*_describe_requests(requests), *_describe_events(arm.events)]
     verdicts = [verdict for verdict in arm.judgements if verdict.session == session]
     why = tuple(sentence for verdict in verdicts for sentence in _explain_verdict(verdict, arm))
     ordered = tuple(sorted(lines, key=lambda line: line.t))
@@ -136,9 +136,10 @@ def _describe_request(row: Mapping[Any, Any], boot: str, another_boot: bool) -> 
     )
 
 
-def _describe_event(event: Event) -> TraceLine:
-    facts = ", ".join(f"{key} {value}" for key, value in event.detail.items())
-    return TraceLine(event.t, f"*** {event.kind.replace('_', ' ')}: {event.subject}", note=facts)
+def _describe_events(events: Sequence[Event]) -> Iterator[TraceLine]:
+    for event in events:
+        facts = ", ".join(f"{key} {value}" for key, value in event.detail.items())
+        yield TraceLine(event.t, f"*** {event.kind.replace('_', ' ')}: {event.subject}", note=facts)
 
 
 def _explain_verdict(verdict: SessionVerdict, arm: ArmObservations) -> Iterator[str]:

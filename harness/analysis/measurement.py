@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from harness.analysis.measured_arm import MeasuredArm
 from harness.observations.events import Event, EventKind
 from harness.results.plan import RunPlan
-from harness.results.summary import DriverFigures, FaultFigures
+from harness.results.summary import DriverFigures
 from harness.results.verdicts import Result, Verdict
 
 
@@ -26,7 +26,8 @@ def _find_doubts(arm: MeasuredArm) -> Iterator[tuple[str, str]]:
     for event in observed.events:
         yield from _check_event(event)
     for fault in arm.figures.faults:
-        yield from _check_fault(fault)
+        if fault.effective is None or fault.healed is None:
+            yield "fault_landed", f"no evidence that {fault.kind} of {fault.target} took effect and was undone"
     if observed.aggregates is not None and observed.effects:
         yield "effects_judged", "without records it is unknown whether effects are missing or took place twice"
     yield from _check_driver(arm.figures.driver, observed.complete)
@@ -39,11 +40,6 @@ def _check_event(event: Event) -> Iterator[tuple[str, str]]:
         yield event.kind, f"{lost}; its {detail['sessions']} sessions are not judged"
     if event.kind in (EventKind.PART_DIED, EventKind.BROKEN_OFF):
         yield event.kind, str(detail.get("why", ""))
-
-
-def _check_fault(fault: FaultFigures) -> Iterator[tuple[str, str]]:
-    if fault.effective is None or fault.healed is None:
-        yield "fault_landed", f"no evidence that {fault.kind} of {fault.target} took effect and was undone"
 
 
 def _check_driver(driver: DriverFigures, complete: bool) -> Iterator[tuple[str, str]]:

@@ -80,13 +80,11 @@ def _split_repeats(summary: Summary) -> Iterator[Summary]:
     """The summary as if each repeat were the only one."""
     arms = [arm for design in summary.designs.values() for arm in design.arms.values()]
     for index in range(max((len(arm.repeats) or 1 for arm in arms), default=1)):
-        designs = {name: _select_repeat(design, index) for name, design in summary.designs.items()}
+        designs = {}
+        for name, design in summary.designs.items():
+            own = {kind: arm.repeats[index] if index < len(arm.repeats) else arm for kind, arm in design.arms.items()}
+            designs[name] = replace(design, arms=own, finding=summarize_finding(own))
         yield replace(summary, designs=designs)
-
-
-def _select_repeat(design: DesignSummary, index: int) -> DesignSummary:
-    arms = {name: arm.repeats[index] if index < len(arm.repeats) else arm for name, arm in design.arms.items()}
-    return replace(design, arms=arms, finding=summarize_finding(arms))
 
 
 def _add_verdicts(summary: Summary, verdicts: Sequence[Verdict]) -> Summary:

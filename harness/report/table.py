@@ -74,7 +74,7 @@ def _row(name: str, design: DesignSummary) -> TableRow:
         )
     return TableRow(
         name,
-        "; ".join(filter(None, (finding(arm.sessions, arm.writes), heard(arm.messages)))),
+        "; ".join(filter(None, (finding(arm.sessions, arm.writes), describe_messages(arm.messages)))),
         format_ratio(arm.writes.lost, arm.writes.acknowledged),
         format_ratio(arm.sessions.forced_login, arm.sessions.judged),
         _errors(arm.phases.during),
@@ -108,7 +108,7 @@ def finding(sessions: SessionFigures, writes: WriteFigures) -> str:
     return f"{told}; {sessions.unknown:,} unknown" if sessions.unknown else told
 
 
-def heard(messages: MessageFigures | None) -> str:
+def describe_messages(messages: MessageFigures | None) -> str:
     """What befell messages: ``12 of 3,400 messages lost, 2 repeated; 67 connections ended, 66 reconnected``."""
     if messages is None:
         return ""

@@ -121,7 +121,8 @@ class ArmFiles:
             ) from problem
 
     def _read(self, design: str, arm: str, load: Mapping[str, Any], repeat: int) -> ArmObservations:
-        facts = self._read_facts()
+        path = self.path / "arm.json"
+        facts: dict[str, Any] = dict(json.loads(path.read_text())) if path.exists() else {}
         return ArmObservations(
             design=design,
             arm=arm,
@@ -143,10 +144,6 @@ class ArmFiles:
         if path.exists():
             return AggregateStats.from_json(json.loads(path.read_text()))
         return spool.read_aggregates(self.spool)
-
-    def _read_facts(self) -> dict[str, Any]:
-        path = self.path / "arm.json"
-        return dict(json.loads(path.read_text())) if path.exists() else {}
 
     def _judge(self, refused: frozenset[int]) -> tuple[SessionVerdict, ...]:
         places = [self.path, *spool.list_parts(self.spool)]

@@ -92,17 +92,14 @@ def _concatenate(columns: list[pd.Series]) -> pd.Series:
 
 
 def _read_part(directory: Path) -> pd.DataFrame:
-    records = _map_records(directory / "requests.bin")
+    path = directory / "requests.bin"
+    count = path.stat().st_size // RECORD.itemsize if path.exists() else 0
+    records = np.memmap(path, RECORD, "r", shape=(count,)) if count else np.empty(0, RECORD)
     names = _read_names(directory / "names.jsonl")
     columns = {column: pd.Series(np.ascontiguousarray(records[column])) for column in _NUMERIC}
     columns |= {column: _decode_interned(records[column], names[column]) for column in _INTERNED}
     columns |= {column: _decode_enumerated(records[column], words) for column, words in _ENUMERATED.items()}
     return pd.DataFrame({column: columns[column] for column in COLUMNS}, copy=False)
-
-
-def _map_records(path: Path) -> np.ndarray:
-    whole = path.stat().st_size // RECORD.itemsize if path.exists() else 0
-    return np.memmap(path, RECORD, "r", shape=(whole,)) if whole else np.empty(0, RECORD)
 
 
 def _read_names(path: Path) -> dict[str, dict[int, str]]:

@@ -13,10 +13,11 @@ from harness.analysis.run_analysis import Analysis, analyse
 from harness.analysis.scaling import scaling_run
 from harness.common.environment import environment, versions
 from harness.faults import Shell
-from harness.report import charts, html
+from harness.report import charts
 from harness.report.charts.chart import Chart
 from harness.report.charts.scaling import drawings as scaling_drawings
-from harness.report.html.pair import Side
+from harness.report.html import pair_page, run_page, scaling_page
+from harness.report.html.pair_page import Side
 from harness.results.files import explain_write_errors
 from harness.results.plan import RunPlan
 from harness.results.run import Run, new_run_id
@@ -92,7 +93,7 @@ def side_by_side(left: RunOutcome, right: RunOutcome) -> Path:
     """Both runs in one page, in the first one's directory."""
     sides = [Side(outcome.analysis.summary, outcome.charts) for outcome in (left, right)]
     with explain_write_errors(left.run.path):
-        return html.write_pair(left.run.path / f"beside-{right.run.plan.run}.html", *sides)
+        return pair_page.write(left.run.path / f"beside-{right.run.plan.run}.html", *sides)
 
 
 def run_scaling(
@@ -125,7 +126,7 @@ def draw_scaling(run: Run) -> scaling_run.ScalingRun:
     with explain_write_errors(run.path):
         directory.mkdir(exist_ok=True)
         drawn = tuple(drawing.save(directory) for drawing in scaling_drawings(scaled))
-        html.write_scaling(run.path, scaled, drawn)
+        scaling_page.write(run.path, scaled, drawn)
     return scaled
 
 
@@ -176,7 +177,7 @@ def analyse_and_report(run: Run, expectations: Sequence[Expectation]) -> tuple[A
     analysis = analyse(run, expectations)
     run.keep_summary(analysis.summary, analysis.verdicts)
     drawn = charts.draw(analysis.summary, analysis.arms, run.path / "charts")
-    html.write(
+    run_page.write(
         run.path,
         analysis.summary,
         analysis.verdicts,

@@ -254,7 +254,7 @@ def _recovered(arm: ArmFigures, within: float | None) -> Judged:
     recoveries = [_recovery_s(fault) for fault in arm.faults]
     if None in recoveries:
         return Result.FAIL, "correct goodput did not come back to 95 % of before"
-    latest = max(seconds for seconds in recoveries if seconds is not None)
+    latest = max(seconds or 0.0 for seconds in recoveries)
     why = f"correct goodput was back {latest:.2f} s after the fault was undone"
     return (Result.PASS if within is None or latest <= within else Result.FAIL), why
 

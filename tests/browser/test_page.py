@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Browser, sync_playwright
 
 from harness.report.charts import draw
-from harness.report.html import write
+from harness.report.html.run_page import write
 from harness.results.verdicts import Result, Verdict
 from tests.support import charts as fakes
 

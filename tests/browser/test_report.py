@@ -11,7 +11,7 @@ import pytest
 from matplotlib.image import imread
 
 from harness.report.charts import draw
-from harness.report.html import write
+from harness.report.html.run_page import write
 from harness.results.verdicts import Result, Verdict
 from tests.support import charts as fakes
 

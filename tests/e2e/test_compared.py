@@ -16,8 +16,8 @@ AA = ROOT / "benchmarks" / "aa_scenario.py"
 def repeated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A short run of one design, twice."""
     out = tmp_path_factory.mktemp("repeated")
-    told = harness("run", AA, "--design", "subject", "--repeat", "2", "--duration", "1s", "--out", out)
-    assert told.code in (0, 3), told.out + told.err  # a busy machine may well make the driver late
+    result = harness("run", AA, "--design", "subject", "--repeat", "2", "--duration", "1s", "--out", out)
+    assert result.code in (0, 3), result.out + result.err  # a busy machine may well make the driver late
     return (out / "aa_scenario" / "latest").resolve()
 
 
@@ -32,17 +32,17 @@ def test_every_round_has_an_echo_and_an_a_a_arm(repeated: Path) -> None:
     assert [arm[1] for arm in plan["arms"]] == ["control", "aa", "aa", "control"]
 
 
-def test_an_old_run_analysed_anew_gives_the_same_controls(repeated: Path) -> None:
+def test_an_old_run_analysed_again_gives_the_same_controls(repeated: Path) -> None:
     before = json.loads((repeated / "summary.json").read_text())["controls"]
     assert harness("report", repeated).code in (0, 3)
     assert json.loads((repeated / "summary.json").read_text())["controls"] == before
 
 
 def test_too_few_repeats_hold_the_invariants_and_leave_the_times_open(repeated: Path) -> None:
-    told = harness("compare", repeated, repeated)
-    assert told.code == 3, told.out + told.err
-    assert "inconclusive" in told.out and "2 pairs" in told.out
-    assert "acknowledged writes lost" not in told.out
+    result = harness("compare", repeated, repeated)
+    assert result.code == 3, result.out + result.err
+    assert "inconclusive" in result.out and "2 pairs" in result.out
+    assert "acknowledged writes lost" not in result.out
 
 
 def test_a_single_lost_write_is_found_whatever_the_times(repeated: Path, tmp_path: Path) -> None:
@@ -54,6 +54,6 @@ def test_a_single_lost_write_is_found_whatever_the_times(repeated: Path, tmp_pat
     one, other = ((tmp_path / name / "aa_scenario" / "latest").resolve() for name in "ab")
     writes = json.loads((one / "summary.json").read_text())["designs"]["steady"]["arms"]["control"]["writes"]
     assert writes["lost"] == 1
-    told = harness("compare", one, other)
-    assert told.code == 1, told.out
-    assert "1 acknowledged writes lost, 0 in the baseline" in told.out
+    result = harness("compare", one, other)
+    assert result.code == 1, result.out
+    assert "1 acknowledged writes lost, 0 in the baseline" in result.out

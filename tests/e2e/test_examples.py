@@ -45,8 +45,8 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def lines(example: str) -> list[str]:
     """The commands of its README; what pip would install is a part of the tests' own environment."""
     text = (EXAMPLES / example / "README.md").read_text()
-    told = [line.strip() for line in text.splitlines() if line.startswith("    ")]
-    return [line for line in told if not line.startswith("pip install")]
+    lines = [line.strip() for line in text.splitlines() if line.startswith("    ")]
+    return [line for line in lines if not line.startswith("pip install")]
 
 
 def copied(example: str, place: Path, *commands: str) -> Path:
@@ -62,7 +62,7 @@ def copied(example: str, place: Path, *commands: str) -> Path:
     return copy
 
 
-def test_every_example_is_told_of_and_ends_with_the_same_line() -> None:
+def test_every_example_is_listed_and_ends_with_the_same_line() -> None:
     assert {path.name for path in EXAMPLES.iterdir() if path.is_dir()} == set(LOSSES)
     guide = (ROOT / "docs" / "your-service.md").read_text()
     for example in LOSSES:
@@ -73,14 +73,14 @@ def test_every_example_is_told_of_and_ends_with_the_same_line() -> None:
 @pytest.mark.parametrize("example", LOSSES)
 def test_an_example_says_what_theory_says(example: str) -> None:
     designs = loading.load(EXAMPLES / example / "scenario.py").scenario.designs
-    assert {one.name: one.at_risk or "all" for one in designs} == LOSSES[example]
+    assert {design.name: design.at_risk or "all" for design in designs} == LOSSES[example]
 
 
 @pytest.mark.slow
 def test_a_readme_is_enough(place: Path) -> None:
     copy = copied("go_counter", place, *lines("go_counter"))
-    told = json.loads((copy / "results" / "scenario" / "latest" / "summary.json").read_text())
-    assert (told["verdict"], told["designs"]["memory"]["finding"]) == ("pass", "lost")
+    summary = json.loads((copy / "results" / "scenario" / "latest" / "summary.json").read_text())
+    assert (summary["verdict"], summary["designs"]["memory"]["finding"]) == ("pass", "lost")
 
 
 @pytest.mark.slow

@@ -154,18 +154,18 @@ async def test_a_plain_locustfile_runs_unchanged_and_says_nothing_of_sessions(tm
 def test_init_says_what_the_sessions_are(tmp_path: Path) -> None:
     file = tmp_path / "mine.py"
     asked = ("--command", f"{sys.executable} {SITE}", "--ready", "/health", "--path", "/visits", "--json")
-    told = json.loads(harness("init", file, *asked).out)
-    assert told["shown"] == "3" and told["carriers"] == ["sid"]
-    assert (told["replicas_agree"], told["survives_restart"]) == (False, False)
-    assert [one.name for one in loading.load(file).scenario.designs] == ["affinity", "spread"]
+    findings = json.loads(harness("init", file, *asked).out)
+    assert findings["shown"] == "3" and findings["carriers"] == ["sid"]
+    assert (findings["replicas_agree"], findings["survives_restart"]) == (False, False)
+    assert [design.name for design in loading.load(file).scenario.designs] == ["affinity", "spread"]
     file.write_text(file.read_text().replace("/visits", "/health"))
     again = harness("init", file)
     assert again.code == 3 and "say in the file where it shows" in again.out
 
 
-def test_a_service_that_does_not_start_is_told_and_leaves_its_log(tmp_path: Path) -> None:
-    told = harness("run", "--command", f"{sys.executable} -c 'import sys; sys.exit(7)'", "--out", tmp_path)
-    assert_one_clear_line(told, 4, "ended with code 7 before it was ready")
+def test_a_service_that_does_not_start_is_reported_and_leaves_its_log(tmp_path: Path) -> None:
+    result = harness("run", "--command", f"{sys.executable} -c 'import sys; sys.exit(7)'", "--out", tmp_path)
+    assert_one_clear_line(result, 4, "ended with code 7 before it was ready")
     assert list(tmp_path.glob("service/*/observations/service-control/logs/r0.log"))
 
 
@@ -184,16 +184,16 @@ async def test_from_python_inside_a_loop(
         run(short, Visitor, out=tmp_path)
     with monkeypatch.context() as watched:
         watched.setattr("signal.signal", lambda *_: pytest.fail("a handler was set"))
-        told = await arun(short, Visitor, out=tmp_path, name="mine")
-    assert (told.verdict, told.exit_code, told.finding("site")) == ("pass", 0, "kept"), told.verdicts
-    assert (told.sessions("site", "control").judged, told.sessions("site", "control").lost) == (20, 0)
-    assert told.path.parent.name == "mine" and (told.path / "report.html").exists()
+        results = await arun(short, Visitor, out=tmp_path, name="mine")
+    assert (results.verdict, results.exit_code, results.finding("site")) == ("pass", 0, "kept"), results.verdicts
+    assert (results.sessions("site", "control").judged, results.sessions("site", "control").lost) == (20, 0)
+    assert results.path.parent.name == "mine" and (results.path / "report.html").exists()
     with pytest.raises(UsageError, match="no fault arm"):
-        told.sessions("site")
+        results.sessions("site")
     assert capfd.readouterr() == ("", "")
 
 
-async def test_users_that_cannot_be_imported_are_told(tmp_path: Path) -> None:
+async def test_users_that_cannot_be_imported_are_refused(tmp_path: Path) -> None:
     class Local(Visitor):
         pass
 

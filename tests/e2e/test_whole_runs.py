@@ -37,14 +37,14 @@ def _run_directory(out: Path) -> Path:
 
 def _alive(run: str) -> list[psutil.Process]:
     """Every process of a run: all of them carry its id, or have an ancestor that does."""
-    found = []
+    processes = []
     for process in psutil.process_iter():
         try:
             if process.environ().get("HARNESS_RUN") == run and process.status() != psutil.STATUS_ZOMBIE:
-                found.append(process)
+                processes.append(process)
         except psutil.Error:
             continue
-    return found
+    return processes
 
 
 def _until(holds: Callable[[], object], within: float) -> bool:
@@ -69,8 +69,8 @@ def _named(run: str, word: str) -> psutil.Process:
 
 
 @pytest.mark.alone
-@pytest.mark.parametrize("nth", range(5))
-def test_sigkill_at_a_random_moment_leaves_nothing_running(tmp_path: Path, nth: int) -> None:
+@pytest.mark.parametrize("attempt", range(5))
+def test_sigkill_at_a_random_moment_leaves_nothing_running(tmp_path: Path, attempt: int) -> None:
     with _running(tmp_path, "--design", "hybrid") as started:
         assert _until((tmp_path / "node_kill" / "latest").exists, 30)
         time.sleep(random.uniform(0, 12))
@@ -87,9 +87,9 @@ def test_ctrl_c_ends_with_130_and_leaves_a_readable_run(tmp_path: Path) -> None:
         assert started.wait(30) == 130
     run = _run_directory(tmp_path)
     assert not _alive(run.name)
-    told = harness("report", run)
-    assert told.code == 3, told.err
-    assert "cut off or did not run" in told.out
+    result = harness("report", run)
+    assert result.code == 3, result.err
+    assert "cut off or did not run" in result.out
     assert (run / "report.html").stat().st_size > 10_000
     summary = json.loads((run / "summary.json").read_text())
     assert summary["designs"]["sticky"]["arms"]["control"]["requests"]["attempted"] > 0
@@ -99,7 +99,7 @@ def test_ctrl_c_ends_with_130_and_leaves_a_readable_run(tmp_path: Path) -> None:
     ("design", "word", "part"),
     [("hybrid", "haproxy", "haproxy"), ("hybrid", "valkey", "redis"), ("sticky", "locust", "load")],
 )
-def test_a_part_that_dies_by_itself_is_told_and_makes_the_run_unknown(
+def test_a_part_that_dies_on_its_own_is_reported_and_makes_the_run_unknown(
     tmp_path: Path, design: str, word: str, part: str
 ) -> None:
     with _running(tmp_path, "--design", design) as started:
@@ -127,20 +127,20 @@ def test_two_runs_at_once_share_nothing(tmp_path: Path) -> None:
 
 def test_proxy_settings_of_the_environment_do_not_matter(tmp_path: Path) -> None:
     nonsense = dict.fromkeys(("HTTP_PROXY", "http_proxy", "ALL_PROXY", "HTTPS_PROXY"), "http://nonsense.invalid:1")
-    told = harness("run", NODE_KILL, "--quick", "--design", "stateless", "--out", tmp_path, env=nonsense)
-    assert told.code == 0, told.out + told.err
+    result = harness("run", NODE_KILL, "--quick", "--design", "stateless", "--out", tmp_path, env=nonsense)
+    assert result.code == 0, result.out + result.err
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small file system takes root")
-def test_a_full_disk_is_told_and_what_was_measured_is_kept(tmp_path: Path) -> None:
+def test_a_full_disk_is_reported_and_what_was_measured_is_kept(tmp_path: Path) -> None:
     small = tmp_path / "small"
     small.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=300k", "tmpfs", small], check=True)
     try:
-        told = harness("run", NODE_KILL, "--quick", "--design", "sticky", "--out", small)
-        assert told.code == 4, told.err
-        assert "no space left" in told.err and "Traceback" not in told.err
-        assert "hint:" in told.err
+        result = harness("run", NODE_KILL, "--quick", "--design", "sticky", "--out", small)
+        assert result.code == 4, result.err
+        assert "no space left" in result.err and "Traceback" not in result.err
+        assert "hint:" in result.err
         assert (_run_directory(small) / "run.json").exists()
     finally:
         subprocess.run(["umount", "-l", small], check=True)

@@ -237,7 +237,7 @@ class FakeStore(FakePart):
 
 @dataclass
 class FakeBalancer(FakePart):
-    """A balancer that believes what it is told of its members."""
+    """A balancer whose members are as they were set."""
 
     name: str = "fake"
     url: str = "http://127.0.0.1:1"
@@ -264,7 +264,7 @@ class FakeBalancer(FakePart):
 
 @dataclass
 class FakeLink(FakePart):
-    """A link that is as it was told."""
+    """A link whose state is as it was set."""
 
     condition: LinkState = field(default_factory=LinkState)
 

@@ -68,19 +68,19 @@ class Session:
 
 def arm(name: str, slower: float, noise: Sequence[float]) -> ArmFigures:
     """One arm of a design that is so much slower than another, each figure with its own noise."""
-    told = charts.arm(Fake("any"), name)
+    figures = charts.arm(Fake("any"), name)
     throughput, p50, p99, cpu = (float(factor) for factor in noise)
     latency = Percentiles(20 * slower * p50, 25.0, 30 * slower * p99, 50.0, 60.0)
     return replace(
-        told,
-        throughput=replace(told.throughput, correct=400 / slower * throughput),
+        figures,
+        throughput=replace(figures.throughput, correct=400 / slower * throughput),
         latency_ms=latency,
-        resources=replace(told.resources, cpu_ms_per_request=0.2 * slower * cpu),
+        resources=replace(figures.resources, cpu_ms_per_request=0.2 * slower * cpu),
     )
 
 
 def plan(summary: Summary, pairs: int) -> RunPlan:
-    designs = {name: told.describe for name, told in summary.designs.items()}
+    designs = {name: design.describe for name, design in summary.designs.items()}
     return RunPlan(
         run=summary.run,
         scenario=summary.scenario,
@@ -90,7 +90,7 @@ def plan(summary: Summary, pairs: int) -> RunPlan:
         seed=1,
         flags={"quick": False, "out": "somewhere"},
         load={"concurrent": 8, "duration": "2s", "kind": "closed", "warmup_s": 0.5, "duration_s": 2.0},
-        arms=[(name, "control", nth) for nth in range(1, pairs + 1) for name in designs],
+        arms=[(name, "control", repeat) for repeat in range(1, pairs + 1) for name in designs],
         designs=designs,
         environment=ENVIRONMENT,
         versions={"session-harness": "0.1"},
@@ -98,14 +98,16 @@ def plan(summary: Summary, pairs: int) -> RunPlan:
     )
 
 
-def changed(side: ComparedRun, design: str, nth: int, change: Mapping[str, int], what: str = "sessions") -> ComparedRun:
+def changed(
+    side: ComparedRun, design: str, index: int, change: Mapping[str, int], what: str = "sessions"
+) -> ComparedRun:
     """The side with counts of one repeat of a control changed: ``sessions`` or ``writes``."""
-    told = side.summary.designs[design]
-    whole = told.arms["control"]
+    before = side.summary.designs[design]
+    whole = before.arms["control"]
     repeats = list(whole.repeats)
-    repeats[nth] = replace(repeats[nth], **{what: replace(getattr(repeats[nth], what), **change)})
-    arms = {**told.arms, "control": replace(whole, repeats=tuple(repeats))}
-    designs = {**side.summary.designs, design: replace(told, arms=arms)}
+    repeats[index] = replace(repeats[index], **{what: replace(getattr(repeats[index], what), **change)})
+    arms = {**before.arms, "control": replace(whole, repeats=tuple(repeats))}
+    designs = {**side.summary.designs, design: replace(before, arms=arms)}
     return replace(side, summary=replace(side.summary, designs=designs))
 
 

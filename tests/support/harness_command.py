@@ -12,7 +12,7 @@ NODE_KILL = ROOT / "scenarios" / "node_kill.py"
 
 
 @dataclass(frozen=True)
-class Told:
+class CommandResult:
     """What a command printed, and its exit code."""
 
     code: int
@@ -26,7 +26,7 @@ def argv(*arguments: str | Path) -> list[str]:
 
 def harness(
     *arguments: str | Path, env: Mapping[str, str] | None = None, cwd: Path | None = None, timeout: float = 120
-) -> Told:
+) -> CommandResult:
     done = subprocess.run(
         argv(*arguments),
         capture_output=True,
@@ -36,14 +36,14 @@ def harness(
         env={**os.environ, **(env or {})},
         check=False,
     )
-    return Told(done.returncode, done.stdout, done.stderr)
+    return CommandResult(done.returncode, done.stdout, done.stderr)
 
 
-def assert_one_clear_line(told: Told, code: int, *words: str) -> None:
+def assert_one_clear_line(result: CommandResult, code: int, *words: str) -> None:
     """The documented exit code, one line that says what, a hint, and no trace of Python."""
-    assert told.code == code, told.err
-    assert "Traceback" not in told.err + told.out
-    line = next(line for line in told.err.splitlines() if line.startswith("harness: "))
+    assert result.code == code, result.err
+    assert "Traceback" not in result.err + result.out
+    line = next(line for line in result.err.splitlines() if line.startswith("harness: "))
     for word in words:
         assert word in line, line
-    assert "hint:" in told.err, told.err
+    assert "hint:" in result.err, result.err

@@ -1,7 +1,7 @@
 """Compare a run with a baseline: invariants exactly, performance only as ratios inside one session.
 
 A machine's absolute speed never enters. Each figure is divided by another of the same repeat, and it is that ratio
-which is held against the baseline's: Welch's t interval on log ratios, a margin, Holm's correction over all metrics.
+which is compared with the baseline's: Welch's t interval on log ratios, a margin, Holm's correction over all metrics.
 A regression is an interval that lies wholly beyond the margin, an equivalence one that lies wholly inside.
 """
 
@@ -36,11 +36,11 @@ __all__ = [
 ]
 
 MARGIN = 0.10
-#: Fewer pairs than this on either side say nothing.
+#: With fewer pairs than this on either side a metric is inconclusive.
 MIN_PAIRS = 6
-#: What the A/A arm and the echo may move by.
-STILL = 0.05
-_NAMED = 3  # metrics with one and the same reason
+#: The share by which the A/A arm and the echo may move.
+MAX_NOISE = 0.05
+_MAX_NAMES = 3  # metrics named with one and the same reason
 
 
 @dataclass(frozen=True)
@@ -60,32 +60,32 @@ class MetricComparison:
 
     @property
     def name(self) -> str:
-        """As people call it."""
+        """The metric in words."""
         return f"{self.design}, {self.arm} arm: {self.measure} against {self.against}"
 
 
 @dataclass(frozen=True)
 class Noise:
-    """By how much what should not move did."""
+    """By how much the figures moved that should not move."""
 
     aa: Mapping[str, float | None] = field(default_factory=dict)  # by measure, a share such as 0.03
     echo: tuple[float, float] | None = None  # the interval of its throughput over the baseline's
 
-    def doubt(self, measure: str, moved: float) -> str:
-        """Why a shift of this measure cannot be believed; empty where it can. ``moved`` is a log ratio."""
+    def find_doubt(self, measure: str, moved: float) -> str:
+        """Why a shift of this measure cannot be believed; empty if it can. ``moved`` is a log ratio."""
         aa = self.aa.get(measure)
         if aa is None or self.echo is None:
-            return "without an A/A arm and an echo in both runs nobody knows the noise"
-        if aa > STILL:
+            return "without an A/A arm and an echo in both runs the noise is unknown"
+        if aa > MAX_NOISE:
             return f"the A/A arm, which is the same twice, moved by {aa:.1%}"
-        if self.echo[0] > 1 + STILL or self.echo[1] < 1 / (1 + STILL):
+        if self.echo[0] > 1 + MAX_NOISE or self.echo[1] < 1 / (1 + MAX_NOISE):
             return f"the echo ran at {self.echo[0]:.0%} to {self.echo[1]:.0%} of its speed in the baseline's session"
         return f"no more than the A/A arm moved ({aa:.1%})" if 0 < moved <= math.log1p(aa) else ""
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """All that was found. ``obstacles`` are why times, or all, could not be compared."""
+    """The result of a comparison. ``obstacles`` are the reasons why times, or everything, could not be compared."""
 
     run: str
     baseline: str
@@ -94,7 +94,7 @@ class Comparison:
     outcome: ComparisonOutcome
     why: tuple[str, ...]
     obstacles: tuple[str, ...] = ()
-    declared: tuple[str, ...] = ()  # differences of the machines that were declared to be all right
+    declared: tuple[str, ...] = ()  # differences of the machines that the user declared acceptable
     changes: tuple[str, ...] = ()
     invariants: tuple[Invariant, ...] = ()
     metrics: tuple[MetricComparison, ...] = ()
@@ -109,7 +109,8 @@ def read_and_compare(run: Path, baseline: Path, margin: float = MARGIN, allow_en
     """
     ours = ComparedRun.read(run)
     try:
-        unreadable = f"{baseline / name} is not what was accepted" if (name := find_altered_file(baseline)) else ""
+        altered = find_altered_file(baseline)
+        unreadable = f"{baseline / altered} is not what was accepted" if altered else ""
         theirs = ComparedRun.read(baseline)
     except UsageError as problem:
         unreadable = problem.message
@@ -123,21 +124,21 @@ def read_and_compare(run: Path, baseline: Path, margin: float = MARGIN, allow_en
 def compare(
     run: ComparedRun, baseline: ComparedRun, margin: float = MARGIN, allow_environment: bool = False
 ) -> Comparison:
-    """Hold a run against a baseline.
+    """Compare a run with a baseline.
 
     Another scenario, load or set of designs leaves nothing to compare. Another machine leaves the invariants,
-    unless it is declared to be all right.
+    unless the user declares the difference acceptable.
     """
     names = (run.plan.run, baseline.plan.run, run.plan.scenario, margin)
-    other = find_experiment_differences(run, baseline)
-    if other:
-        return Comparison(*names, ComparisonOutcome.NOT_COMPARABLE, other, obstacles=other)
+    differences = find_experiment_differences(run, baseline)
+    if differences:
+        return Comparison(*names, ComparisonOutcome.NOT_COMPARABLE, differences, obstacles=differences)
     machine = find_machine_differences(run, baseline)
     obstacles, declared = ((), machine) if allow_environment else (machine, ())
     noise = Noise(_aa_noise(run, baseline), _echo_noise(run, baseline))
     exact = check_invariants(run, baseline)
-    metrics = () if obstacles else _metrics(list_contrasts(run, baseline), noise, math.log1p(margin))
-    outcome, why = _overall(exact, metrics, obstacles)
+    metrics = () if obstacles else _compare_metrics(list_contrasts(run, baseline), noise, math.log1p(margin))
+    outcome, why = _decide_outcome(exact, metrics, obstacles)
     return Comparison(
         *names, outcome, why, obstacles, declared, find_other_differences(run, baseline), exact, metrics, noise
     )
@@ -159,7 +160,7 @@ def _share(logs: Sequence[float]) -> float:
 
 
 def _echo_noise(run: ComparedRun, baseline: ComparedRun) -> tuple[float, float] | None:
-    """The 95 % interval of the echo's throughput over the baseline's; None where there are too few rounds."""
+    """The 95 % interval of the echo's throughput over the baseline's; None if there are too few rounds."""
     now, before = (tuple(math.log(echo.throughput) for echo in side.list_echoes() if echo) for side in (run, baseline))
     if min(len(now), len(before)) < 2:
         return None
@@ -167,96 +168,112 @@ def _echo_noise(run: ComparedRun, baseline: ComparedRun) -> tuple[float, float] 
     return math.exp(low), math.exp(high)
 
 
-def _metrics(found: Sequence[Contrast], noise: Noise, margin: float) -> tuple[MetricComparison, ...]:
+def _compare_metrics(contrasts: Sequence[Contrast], noise: Noise, margin: float) -> tuple[MetricComparison, ...]:
     """Judge every contrast; those with enough pairs form the family that Holm's correction counts."""
-    shifts = {one: Shift(one.now, one.before) for one in found if min(len(one.now), len(one.before)) >= MIN_PAIRS}
+    shifts = {
+        contrast: Shift(contrast.now, contrast.before) for contrast in contrasts if min(contrast.pairs) >= MIN_PAIRS
+    }
     above = dict(zip(shifts, adjust_p_values([shift.p_above(margin) for shift in shifts.values()]), strict=True))
     below = dict(zip(shifts, adjust_p_values([shift.p_below(margin) for shift in shifts.values()]), strict=True))
     return tuple(
-        _metric(one, shifts[one], _judged(shifts[one], (above[one], below[one]), margin), noise)
-        if one in shifts
-        else _unmeasured(one)
-        for one in found
+        _compare_metric(contrast, shifts[contrast], (above[contrast], below[contrast]), noise, margin)
+        if contrast in shifts
+        else _report_too_few_pairs(contrast)
+        for contrast in contrasts
     )
 
 
-def _judged(shift: Shift, p: tuple[float, float], margin: float) -> tuple[ComparisonOutcome, str]:
-    """What one shift says by itself. Turn the two sides round, and a regression is an improvement."""
+def _judge_shift(shift: Shift, p: tuple[float, float], margin: float) -> tuple[ComparisonOutcome, str]:
+    """The outcome of one shift alone, by its p values above and below the margin.
+
+    With the two sides exchanged, a regression is an improvement.
+    """
     low, high = shift.interval
     if -margin < low and high < margin:
         return ComparisonOutcome.EQUIVALENT, "the whole interval lies inside the margin"
     if min(p) >= ALPHA:
-        return (
-            ComparisonOutcome.INCONCLUSIVE,
-            "the interval reaches over the margin, or Holm's correction says it may be chance",
-        )
+        why = "the interval reaches over the margin, or Holm's correction says it may be chance"
+        return ComparisonOutcome.INCONCLUSIVE, why
     if not shift.recurs(margin):
         return ComparisonOutcome.INCONCLUSIVE, "beyond the margin, but not in each half of both sessions"
-    return (
-        ComparisonOutcome.REGRESSION if p[0] < ALPHA else ComparisonOutcome.IMPROVED,
-        "the whole interval lies beyond the margin, in each half of both sessions too",
-    )
+    outcome = ComparisonOutcome.REGRESSION if p[0] < ALPHA else ComparisonOutcome.IMPROVED
+    return outcome, "the whole interval lies beyond the margin, in each half of both sessions too"
 
 
-def _metric(one: Contrast, shift: Shift, judged: tuple[ComparisonOutcome, str], noise: Noise) -> MetricComparison:
-    outcome, why = judged
+def _compare_metric(
+    contrast: Contrast, shift: Shift, p: tuple[float, float], noise: Noise, margin: float
+) -> MetricComparison:
+    outcome, why = _judge_shift(shift, p, margin)
     flagged = outcome in (ComparisonOutcome.REGRESSION, ComparisonOutcome.IMPROVED)
-    doubt = noise.doubt(one.measure.name, abs(shift.mean) if flagged else 0.0)
+    doubt = noise.find_doubt(contrast.measure.name, abs(shift.mean) if flagged else 0.0)
     if doubt:
         without = "" if outcome is ComparisonOutcome.INCONCLUSIVE else f"; without that: {outcome.value}"
         outcome, why = ComparisonOutcome.INCONCLUSIVE, doubt + without
     low, high = shift.interval
-    ratio, interval = math.exp(shift.mean), (math.exp(low), math.exp(high))
+    return _report(contrast, outcome, why, math.exp(shift.mean), (math.exp(low), math.exp(high)))
+
+
+def _report_too_few_pairs(contrast: Contrast) -> MetricComparison:
+    why = f"{min(contrast.pairs)} pairs, at least {MIN_PAIRS} are needed (--repeat {MIN_PAIRS})"
+    return _report(contrast, ComparisonOutcome.INCONCLUSIVE, why)
+
+
+def _report(
+    contrast: Contrast,
+    outcome: ComparisonOutcome,
+    why: str,
+    ratio: float | None = None,
+    interval: tuple[float, float] | None = None,
+) -> MetricComparison:
     return MetricComparison(
-        one.design, one.arm, one.measure.name, one.against, one.gates, one.pairs, ratio, interval, outcome, why
+        design=contrast.design,
+        arm=contrast.arm,
+        measure=contrast.measure.name,
+        against=contrast.against,
+        gates=contrast.gates,
+        pairs=contrast.pairs,
+        ratio=ratio,
+        interval=interval,
+        outcome=outcome,
+        why=why,
     )
 
 
-def _unmeasured(one: Contrast) -> MetricComparison:
-    why = f"{min(one.pairs)} pairs, at least {MIN_PAIRS} are needed (--repeat {MIN_PAIRS})"
-    return MetricComparison(
-        one.design,
-        one.arm,
-        one.measure.name,
-        one.against,
-        one.gates,
-        one.pairs,
-        None,
-        None,
-        ComparisonOutcome.INCONCLUSIVE,
-        why,
-    )
-
-
-def _overall(
+def _decide_outcome(
     exact: Sequence[Invariant], metrics: Sequence[MetricComparison], obstacles: Sequence[str]
 ) -> tuple[ComparisonOutcome, tuple[str, ...]]:
-    """The gravest of all that counts, with everything that is as grave as that. What does not gate can only fail it."""
-    said = [(one.outcome, one.design or "the run", one.why) for one in exact]
-    said += [
-        (one.outcome, one.name, one.why) for one in metrics if one.gates or one.outcome is ComparisonOutcome.REGRESSION
+    """The gravest outcome that counts, with all reasons that are as grave.
+
+    A metric that does not gate counts only as a regression.
+    """
+    reasons = [(invariant.outcome, invariant.design or "the run", invariant.why) for invariant in exact]
+    reasons += [
+        (metric.outcome, metric.name, metric.why)
+        for metric in metrics
+        if metric.gates or metric.outcome is ComparisonOutcome.REGRESSION
     ]
-    said += [(ComparisonOutcome.NOT_COMPARABLE, "times", obstacle) for obstacle in obstacles]
-    said += [(ComparisonOutcome.INCONCLUSIVE, name, why) for name, why in _ambiguous(metrics)]
-    outcome = find_gravest(outcome for outcome, _, _ in said)
-    told = [(name, why) for gravity, name, why in said if gravity is outcome]
-    return outcome, () if outcome is ComparisonOutcome.EQUIVALENT else tuple(_grouped(told))
+    reasons += [(ComparisonOutcome.NOT_COMPARABLE, "times", obstacle) for obstacle in obstacles]
+    reasons += [(ComparisonOutcome.INCONCLUSIVE, name, why) for name, why in _find_ambiguous(metrics)]
+    worst = find_gravest(outcome for outcome, _, _ in reasons)
+    if worst is ComparisonOutcome.EQUIVALENT:
+        return worst, ()
+    return worst, tuple(_group_by_reason([(name, why) for outcome, name, why in reasons if outcome is worst]))
 
 
-def _grouped(told: Sequence[tuple[str, str]]) -> Iterator[str]:
-    """Every reason once, with the names that it is of."""
-    by_why: dict[str, list[str]] = {}
-    for name, why in told:
-        by_why.setdefault(why, []).append(name)
-    for why, names in by_why.items():
-        more = f"; and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-        yield f"{'; '.join(names[:_NAMED])}{more}: {why}"
+def _group_by_reason(reasons: Sequence[tuple[str, str]]) -> Iterator[str]:
+    """Every reason once, after the names that it applies to."""
+    names_by_why: dict[str, list[str]] = {}
+    for name, why in reasons:
+        names_by_why.setdefault(why, []).append(name)
+    for why, names in names_by_why.items():
+        more = f"; and {len(names) - _MAX_NAMES} more" if len(names) > _MAX_NAMES else ""
+        yield f"{'; '.join(names[:_MAX_NAMES])}{more}: {why}"
 
 
-def _ambiguous(metrics: Sequence[MetricComparison]) -> Iterator[tuple[str, str]]:
-    """Where a design improved against the reference, the reference may as well have become slower."""
-    floor = {one.measure: one.outcome for one in metrics if one.against == ECHO}
-    for one in metrics:
-        improved = one.arm == "control" and one.against != ECHO and one.outcome is ComparisonOutcome.IMPROVED
-        if improved and floor[one.measure] not in (ComparisonOutcome.EQUIVALENT, ComparisonOutcome.IMPROVED):
-            yield one.name, f"improved, or {one.against} became worse: the echo cannot tell which"
+def _find_ambiguous(metrics: Sequence[MetricComparison]) -> Iterator[tuple[str, str]]:
+    """The designs that improved against a reference which may itself have become slower, with that reason."""
+    floor = {metric.measure: metric.outcome for metric in metrics if metric.against == ECHO}
+    for metric in metrics:
+        improved = metric.arm == "control" and metric.against != ECHO and metric.outcome is ComparisonOutcome.IMPROVED
+        if improved and floor[metric.measure] not in (ComparisonOutcome.EQUIVALENT, ComparisonOutcome.IMPROVED):
+            yield metric.name, f"improved, or {metric.against} became worse: the echo cannot show which"

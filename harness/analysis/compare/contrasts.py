@@ -9,11 +9,11 @@ from harness.results.summary import ArmFigures, Echo
 
 
 @dataclass(frozen=True)
-class Measure:
-    """One figure of an arm. ``gates``: steady enough that a comparison waits for its answer; the others are told."""
+class PerformanceMeasure:
+    """One figure of an arm. ``gates``: it is steady enough that the comparison depends on it."""
 
     name: str
-    of: Callable[[ArmFigures], float | None]
+    read: Callable[[ArmFigures], float | None]
     floor: Callable[[Echo], float]  # the echo's figure that it is divided by, where the echo is the divisor
     more_is_better: bool = False
     gates: bool = True
@@ -23,17 +23,21 @@ class Measure:
         return -math.log(value) if self.more_is_better else math.log(value)
 
 
-def _bytes(arm: ArmFigures) -> float | None:
+def _sum_bytes(arm: ArmFigures) -> float | None:
     sent, received = arm.bytes.request_mean, arm.bytes.response_mean
     return None if sent is None or received is None else sent + received
 
 
 MEASURES = (
-    Measure("throughput", lambda arm: arm.throughput.correct, lambda echo: echo.throughput, more_is_better=True),
-    Measure("p50", lambda arm: arm.latency_ms.p50, lambda echo: echo.p50_ms),
-    Measure("p99", lambda arm: arm.latency_ms.p99, lambda echo: echo.p99_ms, gates=False),
-    Measure("cpu", lambda arm: arm.resources.cpu_ms_per_request, lambda echo: 1 / echo.throughput, gates=False),
-    Measure("bytes", _bytes, lambda echo: 1.0),  # bytes do not depend on the machine
+    PerformanceMeasure(
+        "throughput", lambda arm: arm.throughput.correct, lambda echo: echo.throughput, more_is_better=True
+    ),
+    PerformanceMeasure("p50", lambda arm: arm.latency_ms.p50, lambda echo: echo.p50_ms),
+    PerformanceMeasure("p99", lambda arm: arm.latency_ms.p99, lambda echo: echo.p99_ms, gates=False),
+    PerformanceMeasure(
+        "cpu", lambda arm: arm.resources.cpu_ms_per_request, lambda echo: 1 / echo.throughput, gates=False
+    ),
+    PerformanceMeasure("bytes", _sum_bytes, lambda echo: 1.0),  # bytes do not depend on the machine
 )
 
 
@@ -44,18 +48,18 @@ class Contrast:
     design: str
     arm: str
     against: str
-    measure: Measure
+    measure: PerformanceMeasure
     now: tuple[float, ...]
     before: tuple[float, ...]
 
     @property
     def pairs(self) -> tuple[int, int]:
-        """How many the run has, and the baseline."""
+        """The number of pairs of the run, and of the baseline."""
         return len(self.now), len(self.before)
 
     @property
     def gates(self) -> bool:
-        """Whether the comparison waits for it. What is divided by the echo is as unsteady as the machine."""
+        """Whether the comparison depends on it. A ratio to the echo is as unsteady as the machine."""
         return self.measure.gates and (self.against != ECHO or self.measure.name == "bytes")
 
 
@@ -66,14 +70,14 @@ _Costs = Sequence[float | None]
 def list_contrasts(run: ComparedRun, baseline: ComparedRun) -> tuple[Contrast, ...]:
     """A design's control by the reference's, a fault arm by its control, the reference's control by the echo."""
     return tuple(
-        Contrast(design, arm, against, measure, _pairs(run, design, arm, against, measure),
-                 _pairs(baseline, design, arm, against, measure))
-        for design, arm, against in _divisions(baseline)
+        Contrast(design, arm, against, measure, _divide_repeats(run, design, arm, against, measure),
+                 _divide_repeats(baseline, design, arm, against, measure))
+        for design, arm, against in _list_divisions(baseline)
         for measure in MEASURES
     )  # fmt: skip
 
 
-def _divisions(side: ComparedRun) -> Iterator[tuple[str, str, str]]:
+def _list_divisions(side: ComparedRun) -> Iterator[tuple[str, str, str]]:
     for design in side.plan.designs:
         yield design, "control", ECHO if design == side.reference else side.reference
         if side.arm(design, "fault") is not None:
@@ -83,29 +87,36 @@ def _divisions(side: ComparedRun) -> Iterator[tuple[str, str, str]]:
 def divide_aa_arm(side: ComparedRun) -> Mapping[str, tuple[float, ...]]:
     """By measure, the A/A arm divided by the arm that it repeats: noise alone."""
     ours, theirs = side.aa_arm(), side.arm(side.reference, "control")
-    return {measure.name: _divided(_costs(ours, measure), _costs(theirs, measure)) for measure in MEASURES}
+    return {measure.name: _divide(_list_costs(ours, measure), _list_costs(theirs, measure)) for measure in MEASURES}
 
 
-def _pairs(side: ComparedRun, design: str, arm: str, against: str, measure: Measure) -> tuple[float, ...]:
-    ours = _costs(side.arm(design, arm), measure)
+def _divide_repeats(
+    side: ComparedRun, design: str, arm: str, against: str, measure: PerformanceMeasure
+) -> tuple[float, ...]:
+    ours = _list_costs(side.arm(design, arm), measure)
     if against == ECHO:
-        return _divided(ours, [_cost(measure, measure.floor(echo)) if echo else None for echo in side.list_echoes()])
+        return _divide(
+            ours, [_compute_cost(measure, measure.floor(echo)) if echo else None for echo in side.list_echoes()]
+        )
     divisor = design if arm == "fault" else against
-    return _divided(ours, _costs(side.arm(divisor, "control"), measure))
+    return _divide(ours, _list_costs(side.arm(divisor, "control"), measure))
 
 
-def _costs(arm: ArmFigures | None, measure: Measure) -> _Costs:
-    """One a repeat; None where it was not measured, or the driver was not up to it."""
+def _list_costs(arm: ArmFigures | None, measure: PerformanceMeasure) -> _Costs:
+    """One per repeat; None if it was not measured, or the driver was saturated."""
     if arm is None:
         return ()
-    return [None if one.driver.saturated else _cost(measure, measure.of(one)) for one in arm.repeats or (arm,)]
+    return [
+        None if repeat.driver.saturated else _compute_cost(measure, measure.read(repeat))
+        for repeat in arm.repeats or (arm,)
+    ]
 
 
-def _cost(measure: Measure, value: float | None) -> float | None:
+def _compute_cost(measure: PerformanceMeasure, value: float | None) -> float | None:
     return measure.cost(value) if value else None
 
 
-def _divided(ours: _Costs, theirs: _Costs) -> tuple[float, ...]:
-    """Log ratios of the repeats in which both were measured."""
+def _divide(ours: _Costs, theirs: _Costs) -> tuple[float, ...]:
+    """The log ratio of each repeat in which both were measured."""
     pairs = zip(ours, theirs, strict=False)  # an interrupted run has fewer of one
     return tuple(a - b for a, b in pairs if a is not None and b is not None)

@@ -37,23 +37,23 @@ class Invariant:
 
 def check_invariants(run: ComparedRun, baseline: ComparedRun) -> tuple[Invariant, ...]:
     """Every count of every arm over all its repeats, and every verdict."""
-    return (*_counts(run, baseline), *_verdicts(run, baseline))
+    return (*_check_counts(run, baseline), *_check_verdicts(run, baseline))
 
 
-def _counts(run: ComparedRun, baseline: ComparedRun) -> Iterator[Invariant]:
-    for design, told in baseline.summary.designs.items():
-        keeps = told.describe.get("at_risk") == "none"
-        for name in told.arms:
-            ours, theirs = _repeats(run, design, name), _repeats(baseline, design, name)
-            if _judged(theirs) and not _judged(ours):
+def _check_counts(run: ComparedRun, baseline: ComparedRun) -> Iterator[Invariant]:
+    for design, summary in baseline.summary.designs.items():
+        keeps = summary.describe.get("at_risk") == "none"
+        for name in summary.arms:
+            ours, theirs = _list_repeats(run, design, name), _list_repeats(baseline, design, name)
+            if _count_judged(theirs) and not _count_judged(ours):
                 why = f"{name} arm: no session could be judged"
                 yield Invariant(design, f"sessions judged, {name}", ComparisonOutcome.INCONCLUSIVE, why)
-            now, before = _total(ours), _total(theirs)
+            now, before = _sum_outcomes(ours), _sum_outcomes(theirs)
             for what in now:
-                yield _count(design, name, what, (now[what], before[what]), keeps)
+                yield _check_count(design, name, what, (now[what], before[what]), keeps)
 
 
-def _count(design: str, name: str, what: str, counts: tuple[int, int], keeps: bool) -> Invariant:
+def _check_count(design: str, name: str, what: str, counts: tuple[int, int], keeps: bool) -> Invariant:
     """More than before is worse where the design keeps all by its theory, or kept all before; others lose by theory."""
     now, before = counts
     worse = now > before and (keeps or before == 0)
@@ -63,31 +63,31 @@ def _count(design: str, name: str, what: str, counts: tuple[int, int], keeps: bo
     )
 
 
-def _total(arms: Sequence[ArmFigures]) -> dict[str, int]:
+def _sum_outcomes(arms: Sequence[ArmFigures]) -> dict[str, int]:
     """The counts of all these arms together, each under its phrase."""
     totals = {outcome.phrase: sum(arm.outcomes.get(outcome, 0) for arm in arms) for outcome in _OUTCOMES}
     return totals | {"sessions lost without being at risk": sum(arm.sessions.lost_not_at_risk or 0 for arm in arms)}
 
 
-def _judged(arms: Sequence[ArmFigures]) -> int:
+def _count_judged(arms: Sequence[ArmFigures]) -> int:
     return sum(arm.sessions.judged for arm in arms)
 
 
-def _repeats(side: ComparedRun, design: str, name: str) -> tuple[ArmFigures, ...]:
+def _list_repeats(side: ComparedRun, design: str, name: str) -> tuple[ArmFigures, ...]:
     """All that was measured of an arm; of the reference design's control the A/A arm too, which is the same."""
     arms = [side.arm(design, name)]
     if name == "control" and design == side.reference:
         arms.append(side.aa_arm())
-    return tuple(one for arm in arms if arm for one in arm.repeats or (arm,))
+    return tuple(repeat for arm in arms if arm for repeat in arm.repeats or (arm,))
 
 
-def _verdicts(run: ComparedRun, baseline: ComparedRun) -> Iterator[Invariant]:
-    """A check that failed only now is a regression; one that cannot be told leaves the comparison open."""
+def _check_verdicts(run: ComparedRun, baseline: ComparedRun) -> Iterator[Invariant]:
+    """A check that failed only now is a regression; one that became unknown leaves the comparison inconclusive."""
     before = {(verdict.design, verdict.check): verdict.result for verdict in baseline.verdicts}
     for verdict in run.verdicts:
         outcome = ComparisonOutcome.EQUIVALENT
         if verdict.result is Result.FAIL and before.get((verdict.design, verdict.check)) is not Result.FAIL:
             outcome = ComparisonOutcome.REGRESSION
-        if verdict.result is Result.UNKNOWN and verdict.check != "driver_kept_up":  # that one concerns times alone
+        if verdict.result is Result.UNKNOWN and verdict.check != "driver_kept_up":  # that check concerns times alone
             outcome = ComparisonOutcome.INCONCLUSIVE
         yield Invariant(verdict.design, f"verdict of {verdict.check}", outcome, verdict.why)

@@ -14,7 +14,7 @@ from scipy import stats
 CONFIDENCE = 0.95
 #: Of one side: an interval of 95 % that lies wholly beyond the margin leaves 2.5 % there.
 ALPHA = (1 - CONFIDENCE) / 2
-_NOTHING = 1e-9  # what varies by less differs in the last binary digits alone
+_MIN_ERROR = 1e-9  # a smaller standard error comes from rounding alone
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Shift:
 
     @cached_property
     def interval(self) -> tuple[float, float]:
-        """The two-sided 95 % interval of ``mean``; a point, where nothing varies."""
+        """The two-sided 95 % interval of ``mean``; a point if nothing varies."""
         error, freedom = self._welch
         half = float(stats.t.ppf(1 - ALPHA, freedom)) * error if error else 0.0
         return self.mean - half, self.mean + half
@@ -56,11 +56,11 @@ class Shift:
 
     @cached_property
     def _welch(self) -> tuple[float, float]:
-        """The standard error of ``mean`` and its degrees of freedom (Welch 1947); no error where nothing varies."""
+        """The standard error of ``mean`` and its degrees of freedom (Welch 1947); no error if nothing varies."""
         sizes = (len(self.now), len(self.before))
         parts = [float(np.var(side, ddof=1)) / len(side) for side in (self.now, self.before)]
         error = math.sqrt(sum(parts))
-        if error < _NOTHING:
+        if error < _MIN_ERROR:
             return 0.0, math.inf
         return error, sum(parts) ** 2 / sum(part**2 / (size - 1) for part, size in zip(parts, sizes, strict=True))
 
@@ -68,13 +68,13 @@ class Shift:
         """Whether each half of either session, taken alone, moved beyond the margin to the same side."""
         sign = math.copysign(1.0, self.mean)
         halves = [
-            *((half, self.before) for half in _halves(self.now)),
-            *((self.now, half) for half in _halves(self.before)),
+            *((half, self.before) for half in _split(self.now)),
+            *((self.now, half) for half in _split(self.before)),
         ]
         return all(sign * float(np.mean(now) - np.mean(before)) > margin for now, before in halves)
 
 
-def _halves(values: Sequence[float]) -> tuple[Sequence[float], Sequence[float]]:
+def _split(values: Sequence[float]) -> tuple[Sequence[float], Sequence[float]]:
     middle = len(values) // 2
     return values[:middle], values[middle:]
 
@@ -86,6 +86,6 @@ def adjust_p_values(values: Sequence[float]) -> tuple[float, ...]:
     """
     order = np.argsort(values, kind="stable")
     adjusted = np.maximum.accumulate(np.asarray(values)[order] * np.arange(len(values), 0, -1))
-    found = np.empty(len(values))
-    found[order] = np.minimum(adjusted, 1.0)
-    return tuple(found.tolist())
+    in_given_order = np.empty(len(values))
+    in_given_order[order] = np.minimum(adjusted, 1.0)
+    return tuple(in_given_order.tolist())

@@ -1,4 +1,4 @@
-"""A comparison for those who read it: sentences, table rows, Markdown, JUnit's XML, annotations of GitHub Actions."""
+"""A comparison as text: sentences, table rows, Markdown, JUnit's XML, annotations of GitHub Actions."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,87 +19,102 @@ _MARKS = {
 }
 
 
-def render_sentence(found: Comparison) -> str:
-    """What it comes to, in a line."""
-    exact = sum(one.outcome is not ComparisonOutcome.REGRESSION for one in found.invariants)
-    kept = f"{exact} of {len(found.invariants)} invariants hold" if found.invariants else "nothing was compared"
-    same = sum(
-        one.outcome in (ComparisonOutcome.EQUIVALENT, ComparisonOutcome.IMPROVED) for one in found.metrics if one.gates
+def render_sentence(comparison: Comparison) -> str:
+    """The result in one line."""
+    exact = sum(invariant.outcome is not ComparisonOutcome.REGRESSION for invariant in comparison.invariants)
+    kept = (
+        f"{exact} of {len(comparison.invariants)} invariants hold" if comparison.invariants else "nothing was compared"
     )
-    gating = sum(one.gates for one in found.metrics)
-    times = f", {same} of {gating} gating ratios within {found.margin:.0%} or better" if found.metrics else ""
-    return f"{found.outcome}: {found.run} against {found.baseline}: {kept}{times}"
+    same = sum(
+        metric.outcome in (ComparisonOutcome.EQUIVALENT, ComparisonOutcome.IMPROVED)
+        for metric in comparison.metrics
+        if metric.gates
+    )
+    gating = sum(metric.gates for metric in comparison.metrics)
+    times = f", {same} of {gating} gating ratios within {comparison.margin:.0%} or better" if comparison.metrics else ""
+    return f"{comparison.outcome}: {comparison.run} against {comparison.baseline}: {kept}{times}"
 
 
-def render_notes(found: Comparison) -> Iterator[str]:
-    """What has to be known beside the table."""
-    yield from (f"the machines differ, which was declared to be all right: {one}" for one in found.declared)
-    yield from (f"differs: {one}" for one in found.changes)
-    aa = {name: share for name, share in found.noise.aa.items() if share is not None}
+def render_notes(comparison: Comparison) -> Iterator[str]:
+    """What a reader of the table must know besides."""
+    yield from (
+        f"the machines differ, which was declared acceptable: {difference}" for difference in comparison.declared
+    )
+    yield from (f"differs: {difference}" for difference in comparison.changes)
+    aa = {name: share for name, share in comparison.noise.aa.items() if share is not None}
     if aa:
         yield "the A/A arm moved by " + ", ".join(f"{share:.1%} ({name})" for name, share in aa.items())
-    if found.noise.echo:
-        low, high = found.noise.echo
+    if comparison.noise.echo:
+        low, high = comparison.noise.echo
         yield f"the echo ran at {low:.0%} to {high:.0%} of its speed in the baseline's session (95 %)"
-    if found.metrics:
-        yield "told, not waited for: what is marked with a dot is too unsteady to gate, unless it is a regression"
+    if comparison.metrics:
+        yield "a metric marked with a dot is too unsteady to gate, unless it is a regression"
 
 
-def render_row(one: MetricComparison) -> tuple[str, ...]:
-    """A metric's cells, in the order of ``COLUMNS``."""
-    name = one.name if one.gates else f"{one.name} ·"
-    pairs = f"{one.pairs[0]}, {one.pairs[1]}"
-    if one.ratio is None or one.interval is None:
-        return name, "-", "-", pairs, one.outcome.value
-    low, high = _natural(one, one.interval)
-    (ratio,) = _natural(one, (one.ratio,))
-    return name, f"{ratio - 1:+.1%}", f"{low - 1:+.1%} to {high - 1:+.1%}", pairs, one.outcome.value
+def render_row(metric: MetricComparison) -> tuple[str, ...]:
+    """The cells of a metric, in the order of ``COLUMNS``."""
+    name = metric.name if metric.gates else f"{metric.name} ·"
+    pairs = f"{metric.pairs[0]}, {metric.pairs[1]}"
+    if metric.ratio is None or metric.interval is None:
+        return name, "-", "-", pairs, metric.outcome.value
+    low, high = _orient(metric, metric.interval)
+    (ratio,) = _orient(metric, (metric.ratio,))
+    return name, f"{ratio - 1:+.1%}", f"{low - 1:+.1%} to {high - 1:+.1%}", pairs, metric.outcome.value
 
 
-def _natural(one: MetricComparison, ratios: tuple[float, ...]) -> list[float]:
-    """Turned back for a throughput, whose ratio is kept as more is worse."""
-    return sorted(1 / ratio for ratio in ratios) if one.measure == "throughput" else list(ratios)
+def _orient(metric: MetricComparison, ratios: tuple[float, ...]) -> list[float]:
+    """The ratios of a throughput inverted back: they are kept so that more is worse."""
+    return sorted(1 / ratio for ratio in ratios) if metric.measure == "throughput" else list(ratios)
 
 
-def select_broken(found: Comparison) -> tuple[Invariant, ...]:
-    """The invariants that do not hold, or of which nobody knows."""
-    return tuple(one for one in found.invariants if one.outcome is not ComparisonOutcome.EQUIVALENT)
+def select_broken(comparison: Comparison) -> tuple[Invariant, ...]:
+    """The invariants that do not hold, or are inconclusive."""
+    return tuple(
+        invariant for invariant in comparison.invariants if invariant.outcome is not ComparisonOutcome.EQUIVALENT
+    )
 
 
-def render_markdown(found: Comparison) -> str:
+def render_markdown(comparison: Comparison) -> str:
     """A comment for a pull request."""
-    lines = [f"### {_MARKS[found.outcome]} {found.scenario}: {found.outcome}", "", render_sentence(found), ""]
-    lines += [f"- {_cell(why)}" for why in found.why]
-    if select_broken(found):
+    lines = [
+        f"### {_MARKS[comparison.outcome]} {comparison.scenario}: {comparison.outcome}",
+        "",
+        render_sentence(comparison),
+        "",
+    ]
+    lines += [f"- {_escape_cell(why)}" for why in comparison.why]
+    if select_broken(comparison):
         lines += ["", "| invariant | design | verdict | why |", "| --- | --- | --- | --- |"]
         lines += [
-            f"| {_cell(one.what)} | {one.design} | {one.outcome} | {_cell(one.why)} |" for one in select_broken(found)
+            f"| {_escape_cell(one.what)} | {one.design} | {one.outcome} | {_escape_cell(one.why)} |"
+            for one in select_broken(comparison)
         ]
-    if found.metrics:
+    if comparison.metrics:
         lines += ["", f"| {' | '.join(COLUMNS)} |", "| --- | ---: | --- | --- | --- |"]
-        lines += [f"| {' | '.join(map(_cell, render_row(one)))} |" for one in found.metrics]
-    lines += ["", *(f"- {_cell(note)}" for note in render_notes(found))]
+        lines += [f"| {' | '.join(map(_escape_cell, render_row(metric)))} |" for metric in comparison.metrics]
+    lines += ["", *(f"- {_escape_cell(note)}" for note in render_notes(comparison))]
     return "\n".join(lines).rstrip() + "\n"
 
 
-def write_markdown(found: Comparison, path: Path) -> None:
+def write_markdown(comparison: Comparison, path: Path) -> None:
     """Write ``markdown`` to a file."""
-    write_text(path, render_markdown(found))
+    write_text(path, render_markdown(comparison))
 
 
-def _cell(text: str) -> str:
+def _escape_cell(text: str) -> str:
     return text.replace("|", "\\|").replace("<", "&lt;").replace("\n", " ")
 
 
-def write_junit(found: Comparison, path: Path) -> None:
-    """Write a test case an invariant and a metric: a regression is a failure, what is not known is skipped."""
-    exact, ratios = TestSuite(f"{found.scenario}: invariants"), TestSuite(f"{found.scenario}: ratios")
-    for one in found.invariants:
-        exact.add_testcase(_case(f"{one.design or 'the run'}: {one.what}", one.outcome, one.why))
-    for metric in found.metrics:
-        ratios.add_testcase(_case(metric.name, metric.outcome, metric.why))
-    whole = TestSuite(f"{found.scenario}: comparison")
-    whole.add_testcase(_case("comparison", found.outcome, "; ".join(found.why)))
+def write_junit(comparison: Comparison, path: Path) -> None:
+    """Write a test case per invariant and metric: a regression is a failure, an inconclusive one is skipped."""
+    exact, ratios = TestSuite(f"{comparison.scenario}: invariants"), TestSuite(f"{comparison.scenario}: ratios")
+    for invariant in comparison.invariants:
+        name = f"{invariant.design or 'the run'}: {invariant.what}"
+        exact.add_testcase(_build_case(name, invariant.outcome, invariant.why))
+    for metric in comparison.metrics:
+        ratios.add_testcase(_build_case(metric.name, metric.outcome, metric.why))
+    whole = TestSuite(f"{comparison.scenario}: comparison")
+    whole.add_testcase(_build_case("comparison", comparison.outcome, "; ".join(comparison.why)))
     document = JUnitXml("harness compare")
     for suite in (exact, ratios, whole):
         document.add_testsuite(suite)
@@ -107,27 +122,24 @@ def write_junit(found: Comparison, path: Path) -> None:
     document.write(str(path), pretty=True)
 
 
-def _case(name: str, outcome: ComparisonOutcome, why: str) -> TestCase:
-    case = TestCase(_printable(name))
+def _build_case(name: str, outcome: ComparisonOutcome, why: str) -> TestCase:
+    case = TestCase(_strip_control_characters(name))
     if outcome is ComparisonOutcome.REGRESSION:
-        case.result = [Failure(_printable(why), outcome.value)]
+        case.result = [Failure(_strip_control_characters(why), outcome.value)]
     elif outcome in (ComparisonOutcome.INCONCLUSIVE, ComparisonOutcome.NOT_COMPARABLE):
-        case.result = [Skipped(_printable(f"{outcome}: {why}"))]
+        case.result = [Skipped(_strip_control_characters(f"{outcome}: {why}"))]
     return case
 
 
-def _printable(text: str) -> str:
-    """XML knows no control characters."""
+def _strip_control_characters(text: str) -> str:
+    """XML has no control characters."""
     return "".join(c for c in text if c.isprintable())
 
 
-def render_annotations(found: Comparison) -> Iterator[str]:
-    """Workflow commands of GitHub Actions: an error a regression, a warning where it cannot be told."""
-    level = {ComparisonOutcome.REGRESSION: "error"}.get(found.outcome, "warning")
-    if found.outcome.exit_code:
-        for why in found.why:
-            yield f"::{level} title=harness compare: {found.outcome}::{_escaped(why)}"
-
-
-def _escaped(text: str) -> str:
-    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+def render_annotations(comparison: Comparison) -> Iterator[str]:
+    """Workflow commands of GitHub Actions: an error per reason of a regression, else a warning."""
+    level = {ComparisonOutcome.REGRESSION: "error"}.get(comparison.outcome, "warning")
+    if comparison.outcome.exit_code:
+        for why in comparison.why:
+            escaped = why.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+            yield f"::{level} title=harness compare: {comparison.outcome}::{escaped}"

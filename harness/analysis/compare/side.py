@@ -10,7 +10,7 @@ from harness.results.run import Run
 from harness.results.summary import ArmFigures, Echo, Summary
 from harness.results.verdicts import Verdict
 
-#: What a machine is known by. Python counts to its minor version.
+#: The facts that identify a machine. Python counts to its minor version.
 _MACHINE = ("cpu", "cores", "python")
 #: What of a design is a condition of the measurement; the rest of it may be what changed.
 _CONDITIONS = ("replicas", "balancer")
@@ -18,7 +18,7 @@ _CONDITIONS = ("replicas", "balancer")
 
 @dataclass(frozen=True)
 class ComparedRun:
-    """What a comparison reads of a run."""
+    """The part of a run that a comparison reads."""
 
     plan: RunPlan
     summary: Summary
@@ -40,9 +40,9 @@ class ComparedRun:
         return next(iter(self.plan.designs))
 
     def arm(self, design: str, arm: str) -> ArmFigures | None:
-        """An arm's figures, where it ran."""
-        told = self.summary.designs.get(design)
-        return told.arms.get(arm) if told else None
+        """An arm's figures, or None if it did not run."""
+        summary = self.summary.designs.get(design)
+        return summary.arms.get(arm) if summary else None
 
     def aa_arm(self) -> ArmFigures | None:
         """The A/A arm: the reference design's control once more."""
@@ -50,59 +50,59 @@ class ComparedRun:
         return aa.arm if aa else None
 
     def list_echoes(self) -> tuple[Echo | None, ...]:
-        """The echo of each round."""
+        """The echo of each round; None for a round whose echo broke."""
         echo = self.summary.controls.echo
         return (echo.repeats or (echo,)) if echo else ()
 
 
 def find_experiment_differences(run: ComparedRun, baseline: ComparedRun) -> tuple[str, ...]:
     """How the two experiments differ: each of these leaves nothing to compare."""
-    return tuple(_differ(_experiment(run.plan), _experiment(baseline.plan)))
+    return tuple(_list_differences(_describe_experiment(run.plan), _describe_experiment(baseline.plan)))
 
 
 def find_machine_differences(run: ComparedRun, baseline: ComparedRun) -> tuple[str, ...]:
     """How the two machines differ: counts can be compared all the same, times cannot."""
-    return tuple(_differ(_machine(run.plan), _machine(baseline.plan)))
+    return tuple(_list_differences(_describe_machine(run.plan), _describe_machine(baseline.plan)))
 
 
 def find_other_differences(run: ComparedRun, baseline: ComparedRun) -> tuple[str, ...]:
     """What else differs, which may be what is being compared."""
-    return tuple(_differ(_build(run.plan), _build(baseline.plan)))
+    return tuple(_list_differences(_describe_build(run.plan), _describe_build(baseline.plan)))
 
 
-def _differ(run: Mapping[str, Any], baseline: Mapping[str, Any]) -> Iterator[str]:
+def _list_differences(run: Mapping[str, Any], baseline: Mapping[str, Any]) -> Iterator[str]:
     for key in sorted(run.keys() | baseline.keys()):
         ours, theirs = run.get(key), baseline.get(key)
         if ours != theirs:
-            yield f"{key} is {_short(ours)}, the baseline's is {_short(theirs)}"
+            yield f"{key} is {_shorten(ours)}, the baseline's is {_shorten(theirs)}"
 
 
-def _short(value: object) -> str:
-    text = "not told" if value is None else str(value)
+def _shorten(value: object) -> str:
+    text = "unknown" if value is None else str(value)
     return f"{text[:12]}…" if len(text) == 64 else text  # a SHA-256
 
 
-def _experiment(plan: RunPlan) -> dict[str, Any]:
+def _describe_experiment(plan: RunPlan) -> dict[str, Any]:
     return {
         "the scenario": plan.scenario,
         "the scenario's SHA-256": plan.sha256,
         "--quick": bool(plan.flags.get("quick")),
         "the list of designs": ", ".join(plan.designs),
         **{f"the load's {key}": value for key, value in plan.load.items()},
-        **{f"{key} of {name}": told.get(key) for name, told in plan.designs.items() for key in _CONDITIONS},
+        **{f"{key} of {name}": design.get(key) for name, design in plan.designs.items() for key in _CONDITIONS},
     }
 
 
-def _machine(plan: RunPlan) -> dict[str, Any]:
-    told = {key: plan.environment.get(key) for key in _MACHINE}
-    return {**told, "python": ".".join(str(told["python"]).split(".")[:2])}
+def _describe_machine(plan: RunPlan) -> dict[str, Any]:
+    machine = {key: plan.environment.get(key) for key in _MACHINE}
+    return {**machine, "python": ".".join(str(machine["python"]).split(".")[:2])}
 
 
-def _build(plan: RunPlan) -> dict[str, Any]:
+def _describe_build(plan: RunPlan) -> dict[str, Any]:
     designs = {
         f"{key} of {name}": value
-        for name, told in plan.designs.items()
-        for key, value in told.items()
+        for name, design in plan.designs.items()
+        for key, value in design.items()
         if key not in _CONDITIONS
     }
     return {**designs, **{f"the version of {name}": version for name, version in plan.versions.items()}}

@@ -33,7 +33,9 @@ def fold(observed: ArmObservations) -> ArmFigures:
 
 def _fold_records(observed: ArmObservations) -> ArmFigures:
     load = LoadRequests.select(observed.requests)
-    start, end = observed.warmup, _find_end(observed, load)
+    start, end = observed.warmup, observed.duration
+    if not observed.complete and len(load):  # an arm that was cut off ends with its last request
+        end = min(end, float(load.end.max()))
     measured = (load.intended >= start) & (load.intended < end)
     faults = compute_fault_figures(observed, load, start, end)
     whole = compute_phase(load, measured, end - start)
@@ -55,10 +57,3 @@ def _fold_records(observed: ArmObservations) -> ArmFigures:
         sagas=compute_saga_figures(observed.effects),
         names=compute_endpoint_stats(load, measured),
     )
-
-
-def _find_end(observed: ArmObservations, load: LoadRequests) -> float:
-    """The end of the measured time; of an arm that was cut off, its last request."""
-    if observed.complete or not len(load):
-        return observed.duration
-    return min(observed.duration, float(load.end.max()))

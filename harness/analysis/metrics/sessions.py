@@ -28,7 +28,10 @@ def compute_session_figures(observed: ArmObservations, load: LoadRequests) -> Se
     removals = find_state_removals(observed.faults)
     lost = {session for session, verdicts in judged.items() if any(verdict.lost for verdict in verdicts)}
     at_risk, lost_not_at_risk, at_risk_not_lost = _compare_with_theory(judged, lost, removals, load)
-    started = _count_started(observed, load, judged)
+    # A worker that died took the records of some sessions with it: the driver still counted them.
+    seen = len(judged.keys() | set(load.frame["session"].unique().tolist()))
+    started = max(seen, to_int(observed.driver.get("sessions")) or 0)
+    replicas_seen = load.frame.dropna(subset=["replica"]).groupby("session")["replica"].nunique()
     return SessionFigures(
         started=started,
         judged=len(judged),
@@ -36,8 +39,8 @@ def compute_session_figures(observed: ArmObservations, load: LoadRequests) -> Se
         expected_lost=None,
         lost=len(lost),
         loss_rate=len(lost) / len(judged) if judged else None,
-        loss_interval_99=_round_interval(len(lost), len(judged)) if judged else None,
-        moved=_count_moved(load),
+        loss_interval_99=_compute_interval(len(lost), len(judged)),
+        moved=int((replicas_seen > 1).sum()),
         rolled_back=_count_flagged(judged, "rolled_back"),
         stale=_count_flagged(judged, "stale"),
         leaked=_count_flagged(judged, "leaked"),
@@ -75,17 +78,6 @@ def _compare_with_theory(
     return len(at_risk), len(by_fault - at_risk), len(at_risk - lost)
 
 
-def _count_started(observed: ArmObservations, load: LoadRequests, judged: JudgedSessions) -> int:
-    """The sessions seen, or as many as the driver counted: a worker that died took the records of some with it."""
-    seen = len(judged.keys() | set(load.frame["session"].unique().tolist()))
-    return max(seen, to_int(observed.driver.get("sessions")) or 0)
-
-
-def _count_moved(load: LoadRequests) -> int:
-    replicas = load.frame.dropna(subset=["replica"]).groupby("session")["replica"].nunique()
-    return int((replicas > 1).sum())
-
-
 def _count_flagged(judged: JudgedSessions, flag: str) -> int:
     return sum(any(getattr(verdict, flag) for verdict in verdicts) for verdicts in judged.values())
 
@@ -96,7 +88,10 @@ def _count_causes(judged: JudgedSessions, removals: Sequence[StateRemoval]) -> d
     return dict(Counter(find_cause(loss, removals) for loss in losses))
 
 
-def _round_interval(hits: int, total: int) -> tuple[float, float]:
+def _compute_interval(hits: int, total: int) -> tuple[float, float] | None:
+    """The exact 99 % interval of a share; None of nothing."""
+    if not total:
+        return None
     low, high = exact_interval(hits, total, 0.99)
     return round(low, 6), round(high, 6)
 

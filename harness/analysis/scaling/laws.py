@@ -1,4 +1,4 @@
-"""Scaling laws fitted to capacities: how throughput grows with replicas, and what cannot be told from the points.
+"""Scaling laws fitted to capacities: how throughput grows with replicas, and what the points leave open.
 
 The Universal Scalability Law is N. J. Gunther's (*Guerrilla Capacity Planning*, 2007):
 ``X(N) = gN / (1 + a(N-1) + bN(N-1))``, with contention ``a`` and coherency ``b``; ``b = 0`` is Amdahl's law,
@@ -7,7 +7,7 @@ Errors of throughput are relative, so logarithms are fitted; the law is chosen b
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -22,8 +22,8 @@ Floats = npt.NDArray[np.float64]
 LAWS = {"linear": ("g",), "amdahl": ("g", "a"), "usl": ("g", "a", "b")}
 CONFIDENCE = 0.99
 #: How far beyond the largest size that was measured a prediction may go.
-REACH = 2.0
-_ZERO = 1e-6  # an interval that comes closer to 0 touches it
+MAX_EXTRAPOLATION = 2.0
+_ZERO = 1e-6  # an interval whose end is closer to 0 than this contains 0
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Point:
     """The capacity at one size, and what bound it. One that the driver or the host bound says nothing of the design."""
 
     replicas: int
-    capacity: float  # requests a second
+    capacity: float  # requests per second
     bound_by: str
     usable: bool = True
 
@@ -70,7 +70,7 @@ class Law:
 
 @dataclass(frozen=True)
 class Fit:
-    """What the usable points of one design say."""
+    """The laws fitted to the usable points of one design."""
 
     points: tuple[Point, ...]
     laws: tuple[Law, ...]
@@ -83,20 +83,20 @@ class Fit:
     @property
     def reach(self) -> float:
         """The largest size that a prediction may be made for."""
-        return REACH * max((point.replicas for point in self.points), default=0)
+        return MAX_EXTRAPOLATION * max((point.replicas for point in self.points), default=0)
 
     def efficiency(self, point: Point) -> float | None:
-        """The capacity a replica, against that of the smallest size."""
-        base = min(self.points, key=lambda one: one.replicas, default=None)
+        """The capacity per replica, relative to that of the smallest size."""
+        base = min(self.points, key=lambda point: point.replicas, default=None)
         if base is None or not base.capacity:
             return None
         return (point.capacity / point.replicas) / (base.capacity / base.replicas)
 
     @property
     def peak(self) -> tuple[float, float | None] | None:
-        """N*, the size beyond which throughput falls, as an interval; the upper end is None where it cannot be told.
+        """N*, the size beyond which throughput falls, as an interval; its upper end may be unknown (None).
 
-        None where nothing bounds it: no coherency cost was found.
+        None if nothing bounds it: the points show no coherency cost.
         """
         law = self.chosen
         if law is None or law.name != "usl" or law.b.high is None or law.b.high <= _ZERO:
@@ -109,36 +109,34 @@ class Fit:
 
     @property
     def sentence(self) -> str:
-        """What can be said, and what cannot."""
+        """The law in words, and what the points leave open."""
         law = self.chosen
         if law is None:
             return f"{len(self.points)} usable sizes are too few to fit a law."
-        told = {"linear": "It scales linearly", "amdahl": "It follows Amdahl's law", "usl": "It follows the USL"}[
-            law.name
-        ]
-        if law.name != "linear":
-            told += f" (contention {100 * law.a.value:.1f} %{self._beta(law)})"
-        return f"{told}; {self._peak()}."
+        contention = f"contention {100 * law.a.value:.1f} %"
+        shape = {
+            "linear": "It scales linearly",
+            "amdahl": f"It follows Amdahl's law ({contention})",
+            "usl": f"It follows the USL ({contention}, coherency {100 * law.b.value:.2f} %)",
+        }[law.name]
+        return f"{shape}; {self._describe_peak()}."
 
-    def _beta(self, law: Law) -> str:
-        return f", coherency {100 * law.b.value:.2f} %" if law.name == "usl" else ""
-
-    def _peak(self) -> str:
+    def _describe_peak(self) -> str:
         if self.chosen is not None and "usl" not in {law.name for law in self.laws}:
-            return f"{len(self.points)} sizes do not tell whether throughput peaks"
+            return f"{len(self.points)} sizes do not show whether throughput peaks"
         if self.peak is None:
-            return "no peak can be told from these sizes"
+            return "these sizes show no peak"
         low, high = self.peak
         if high is None:
-            return f"the peak is not below {low:.0f} replicas; more cannot be told"
+            return f"the peak is not below {low:.0f} replicas; its upper end is unknown"
         return f"throughput peaks between {low:.0f} and {high:.0f} replicas"
 
 
 def usl(replicas: Floats | float, g: float, a: float, b: float) -> Floats:
-    """The throughput at a number of replicas."""
+    """The throughput (requests per second) at a number of replicas, of the same shape."""
     n = np.asarray(replicas, dtype=float)
-    found: Floats = g * n / (1 + a * (n - 1) + b * n * (n - 1))
-    return found
+    throughput: Floats = g * n / (1 + a * (n - 1) + b * n * (n - 1))
+    return throughput
 
 
 def fit_laws(points: Sequence[Point]) -> Fit:
@@ -146,16 +144,17 @@ def fit_laws(points: Sequence[Point]) -> Fit:
     usable = tuple(point for point in points if point.usable and point.capacity > 0)
     n = np.array([point.replicas for point in usable], dtype=float)
     log_x = np.log([point.capacity for point in usable])
-    return Fit(usable, tuple(_laws(n, log_x)))
+    laws = tuple(
+        _fit_law(name, free, n, log_x)
+        for name, free in LAWS.items()
+        if len(n) > len(free) + 1 and len(set(n.tolist())) > len(free)
+    )
+    return Fit(usable, laws)
 
 
-def _laws(n: Floats, log_x: Floats) -> Iterator[Law]:
-    for name, free in LAWS.items():
-        if len(n) > len(free) + 1 and len(set(n.tolist())) > len(free):
-            yield _law(name, free, n, log_x)
+def _fit_law(name: str, free: Sequence[str], n: Floats, log_x: Floats) -> Law:
+    """One law, with the parameters ``free``, fitted to sizes and logarithms of capacities, both of shape (points,)."""
 
-
-def _law(name: str, free: Sequence[str], n: Floats, log_x: Floats) -> Law:
     def squares(g: float, a: float, b: float) -> float:
         return float(np.sum((np.log(np.maximum(usl(n, g, a, b), 1e-12)) - log_x) ** 2))
 
@@ -181,16 +180,13 @@ def _estimate(minuit: Minuit, key: str) -> Estimate:
     value = float(minuit.values[key])
     if minuit.fixed[key]:
         return Estimate(value, value, value)
-    found, (low, high) = minuit.merrors[key], minuit.limits[key]
+    profile, (low, high) = minuit.merrors[key], minuit.limits[key]
+    upper_limit = high if math.isfinite(high) else None
     return Estimate(
         value,
-        value + found.lower if found.lower_valid and not found.at_lower_limit else max(low, 0.0),
-        value + found.upper if found.upper_valid and not found.at_upper_limit else _finite(high),
+        value + profile.lower if profile.lower_valid and not profile.at_lower_limit else max(low, 0.0),
+        value + profile.upper if profile.upper_valid and not profile.at_upper_limit else upper_limit,
     )
-
-
-def _finite(limit: float) -> float | None:
-    return limit if math.isfinite(limit) else None
 
 
 def aicc(squares: float, n: int, parameters: int) -> float:

@@ -1,4 +1,4 @@
-"""What ``harness scale`` found, as it is kept in scaling.json: every size of every design, its trials, and the fit."""
+"""The result of ``harness scale``, as it is kept in scaling.json: sizes, trials and fits of every design."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -25,7 +25,7 @@ class Size:
 
     @property
     def point(self) -> Point:
-        """For the fit."""
+        """The point that laws are fitted to."""
         capacity = self.capacity
         return Point(self.replicas, capacity.held, capacity.bound_by, capacity.usable)
 
@@ -60,10 +60,10 @@ class ScalingRun:
 
     @classmethod
     def read(cls, run: Run) -> "ScalingRun":
-        """What a run kept.
+        """The scaling.json of a run.
 
         Raises:
-            UsageError: it kept nothing, or in another schema.
+            UsageError: it has none, or one of another schema.
         """
         try:
             kept = json.loads((run.path / FILE).read_text())
@@ -82,13 +82,13 @@ class ScalingRun:
     @property
     def sentence(self) -> str:
         """The finding: how far each design scaled, what bound it, and what law it follows."""
-        return " ".join(f"{design.name}: {_found(design)}" for design in self.designs)
+        return " ".join(f"{design.name}: {_describe(design)}" for design in self.designs)
 
     def exit_code(self, sizes: Sequence[int]) -> int:
-        """0 if every size of every design has a capacity of its own, 3 where one cannot be told."""
-        told = [size.capacity.usable for design in self.designs for size in design.sizes]
+        """0 if every size of every design has a capacity of its own, 3 if one is unknown."""
+        usable = [size.capacity.usable for design in self.designs for size in design.sizes]
         whole = all({size.replicas for size in design.sizes} >= set(sizes) for design in self.designs)
-        return 0 if told and all(told) and whole else 3
+        return 0 if usable and all(usable) and whole else 3
 
     def to_json(self) -> dict[str, Any]:
         """Every figure, with the fit."""
@@ -96,12 +96,12 @@ class ScalingRun:
             "schema": SCHEMA,
             "run": self.run,
             "objectives": asdict(self.objectives),
-            "designs": {design.name: _design_json(design) for design in self.designs},
+            "designs": {design.name: _design_to_json(design) for design in self.designs},
         }
 
 
 def keep_sizes(run: Run, design: str, sizes: Sequence[Size], objectives: Objectives) -> None:
-    """Write what was found of a design so far; another's is left as it is."""
+    """Write the sizes of a design that are measured so far; those of other designs stay as they are."""
     path = run.path / FILE
     with explain_write_errors(path):
         known: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {"schema": SCHEMA, "designs": {}}
@@ -115,20 +115,19 @@ def _size(kept: Mapping[str, Any]) -> Size:
     return Size(kept["replicas"], Capacity(kept["held"], kept["failed"], trials))
 
 
-def _found(design: ScaledDesign) -> str:
+def _describe(design: ScaledDesign) -> str:
     if not design.sizes:
         return "nothing was measured."
     last = design.sizes[-1]
     efficiency = design.fit.efficiency(last.point)
     share = "" if efficiency is None else f" ({100 * efficiency:.0f} % of linear)"
-    told = (
-        f"{last.capacity.held:,.0f} requests/s at {last.replicas} replicas{share}, bound by {last.capacity.bound_by}."
-    )
-    return f"{told} {design.fit.sentence}"
+    capacity = last.capacity
+    at_last = f"{capacity.held:,.0f} requests/s at {last.replicas} replicas{share}, bound by {capacity.bound_by}."
+    return f"{at_last} {design.fit.sentence}"
 
 
-def _design_json(design: ScaledDesign) -> dict[str, Any]:
-    found = design.fit
+def _design_to_json(design: ScaledDesign) -> dict[str, Any]:
+    fit = design.fit
     return {
         "describe": dict(design.describe),
         "points": [
@@ -138,13 +137,13 @@ def _design_json(design: ScaledDesign) -> dict[str, Any]:
                 "failed": size.capacity.failed,
                 "bound_by": size.capacity.bound_by,
                 "usable": size.capacity.usable,
-                "efficiency": found.efficiency(size.point),
+                "efficiency": fit.efficiency(size.point),
                 "trials": [asdict(trial) for trial in size.capacity.trials],
             }
             for size in design.sizes
         ],
-        "laws": [asdict(law) for law in found.laws],
-        "chosen": found.chosen.name if found.chosen else None,
-        "peak": found.peak,
-        "sentence": found.sentence,
+        "laws": [asdict(law) for law in fit.laws],
+        "chosen": fit.chosen.name if fit.chosen else None,
+        "peak": fit.peak,
+        "sentence": fit.sentence,
     }

@@ -1,4 +1,4 @@
-"""A chart's SVG as a part of a page: no prolog, its ids its own, its colours the page's."""
+"""A chart's SVG as part of a page: without a prolog, with ids that are unique in the page, in the page's colours."""
 
 import html
 import re
@@ -25,7 +25,7 @@ def inline(chart: Chart) -> Markup:
     text = text[text.index("<svg") :]
     for pattern, template in _REFERENCES:
         text = pattern.sub(template.format(chart.name), text)
-    text = _COLOR.sub(lambda found: _VARIABLES.get(found[0], found[0]), text)
+    text = _COLOR.sub(lambda color: _VARIABLES.get(color[0], color[0]), text)
     opening = f'<svg role="img" aria-label="{html.escape(chart.alt)}" viewBox="{{}}">'
-    text = _OPENING.sub(lambda found: opening.format(found[1]), text, count=1)
-    return Markup(text)  # noqa: S704 - matplotlib wrote it, and escapes every text that it sets
+    text = _OPENING.sub(lambda tag: opening.format(tag[1]), text, count=1)
+    return Markup(text)  # noqa: S704 - matplotlib wrote it, and escapes every text that it draws

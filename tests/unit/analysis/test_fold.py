@@ -39,7 +39,7 @@ def test_an_anomalous_reply_is_ok_but_not_correct() -> None:
     assert throughput.correct == pytest.approx(0.1)
 
 
-def test_requests_are_told_by_their_names() -> None:
+def test_requests_are_reported_by_their_names() -> None:
     asked = [Asked(1, 1), Asked(1, 2, op=7, took=0.2), Asked(1, 3, op=8, anomaly="lost", outcome="failed")]
     names = fold(observed(asked)).names
     assert list(names) == ["POST /cart/add", "GET /cart"]
@@ -149,7 +149,7 @@ def test_an_arm_without_a_request_has_figures_all_the_same() -> None:
     assert arm.requests.attempted == 0 and arm.latency_ms.p99 is None and arm.availability.overall is None
 
 
-def test_spread_is_told_a_replica() -> None:
+def test_spread_counts_replies_per_replica() -> None:
     asked = [Asked(1, n / 100, replica=f"r{n % 3}") for n in range(300)]
     spread = fold(observed(asked)).spread
     assert spread.per_replica == {"r0": 100, "r1": 100, "r2": 100}
@@ -208,9 +208,9 @@ def test_the_death_of_the_store_puts_all_at_risk_that_had_written() -> None:
     ) == {1, 2}
 
 
-def test_every_replica_of_a_deploy_is_a_death_of_its_own() -> None:
+def test_every_replica_of_a_deploy_is_a_removal_of_its_own() -> None:
     events = [event for number, t in ((0, 1.0), (1, 2.0)) for event in _deployed(number, t)]
-    assert [(death.boot, death.reborn) for death in find_state_removals(pair_faults(events))] == [
+    assert [(removal.boot, removal.reborn) for removal in find_state_removals(pair_faults(events))] == [
         ("b0", "b0'"),
         ("b1", "b1'"),
     ]
@@ -231,7 +231,7 @@ def _deployed(number: int, t: float) -> list[Event]:
     ("kind", "cause"),
     [("kill", "killed"), ("terminate", "stopped"), ("retire", "stopped"), ("pause", "away"), ("partition", "away")],
 )
-def test_a_loss_is_told_by_what_took_the_state_away(kind: str, cause: str) -> None:
+def test_a_loss_is_named_after_what_took_the_state_away(kind: str, cause: str) -> None:
     loss = Loss(t_ns=0, birth_before="x", birth_after="y", boot_before="b1", boot_after="b0", writes=1)
     assert find_cause(loss, find_state_removals(pair_faults(_taken(kind, 4.2)))) == cause
 
@@ -244,8 +244,8 @@ def test_a_loss_before_the_store_died_is_not_its_doing() -> None:
     assert (find_cause(loss(3.0), taken), find_cause(loss(5.0), taken)) == ("moved", "store_died")
 
 
-def _states(*told: tuple[float, str]) -> list[Event]:
-    return [Event(t, "member_state", "r1", {"state": state}) for t, state in told]
+def _states(*states: tuple[float, str]) -> list[Event]:
+    return [Event(t, "member_state", "r1", {"state": state}) for t, state in states]
 
 
 def test_a_gray_failure_lasts_from_the_first_unanswered_request_until_the_balancer_sees_it() -> None:

@@ -101,7 +101,7 @@ def test_only_keeps_the_expectations_of_the_designs_that_run() -> None:
     assert keeps("a").only(["c"]) is None
 
 
-def test_a_zero_is_told_with_its_n_and_bound() -> None:
+def test_a_zero_is_shown_with_its_n_and_bound() -> None:
     assert zero(0, 48210) == "0 of 48,210 (95 % upper bound 0.0062 %)"
     assert zero(3, 10) == "3 of 10"
 

@@ -20,7 +20,7 @@ def test_the_events_of_one_fault_become_one_record() -> None:
     assert fault == FaultRecord(1, "kill", "r1", 1.0, 1.1, 5.0, evidence)
 
 
-def test_overlapping_faults_of_one_kind_and_target_are_told_apart_by_their_ids() -> None:
+def test_overlapping_faults_of_one_kind_and_target_are_kept_apart_by_their_ids() -> None:
     faults = pair_faults(
         [
             event(1.0, "commanded", fault=1),

@@ -31,9 +31,9 @@ def test_what_is_accepted_is_read_again_as_it_was(run: Run, tmp_path: Path) -> N
     ]
     side = ComparedRun.read(path)
     assert (side.summary, side.verdicts) == (SIDE.summary, SIDE.verdicts)
-    told = json.loads((path / "baseline.json").read_text())
-    assert (told["reason"], told["run"]) == ("the first one", SIDE.plan.run)
-    assert told["who"] and told["when"].endswith("+00:00")
+    record = json.loads((path / "baseline.json").read_text())
+    assert (record["reason"], record["run"]) == ("the first one", SIDE.plan.run)
+    assert record["who"] and record["when"].endswith("+00:00")
 
 
 def test_a_baseline_names_no_place_of_the_machine_that_it_was_made_on(run: Run, tmp_path: Path) -> None:

@@ -96,7 +96,7 @@ def test_a_run_without_any_observation_says_so(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["requests.parquet", "arm.json", "samples.csv"])
-def test_a_file_cut_off_in_the_middle_is_told_by_its_directory(tmp_path: Path, name: str) -> None:
+def test_a_file_cut_off_in_the_middle_is_named_by_its_directory(tmp_path: Path, name: str) -> None:
     run = Run.create(tmp_path, _plan())
     _kept(run)
     path = run.arm("one", "control").path / name
@@ -130,7 +130,7 @@ def test_a_summary_of_another_schema_is_not_overwritten(tmp_path: Path) -> None:
     run.check_summary()
 
 
-def test_a_full_disk_and_a_forbidden_path_are_told_apart(tmp_path: Path) -> None:
+def test_a_full_disk_and_a_forbidden_path_are_different_errors(tmp_path: Path) -> None:
     with pytest.raises(EnvironmentLacksError, match="no space left"), explain_write_errors(tmp_path):
         raise OSError(errno.ENOSPC, "No space left on device")
     with pytest.raises(UsageError, match="cannot write"), explain_write_errors(tmp_path):
@@ -142,7 +142,7 @@ def test_run_ids_are_in_the_order_of_time_and_distinct() -> None:
     assert len(set(ids)) == 50 and sorted(one[:16] for one in ids) == [one[:16] for one in ids]
 
 
-def test_what_makes_an_arm_unknown_is_told_with_the_core_and_the_worker(tmp_path: Path) -> None:
+def test_what_makes_an_arm_unknown_is_explained_with_the_core_and_the_worker(tmp_path: Path) -> None:
     run = Run.create(tmp_path, _plan())
     _spooled(run)
     lost = Event(
@@ -151,10 +151,10 @@ def test_what_makes_an_arm_unknown_is_told_with_the_core_and_the_worker(tmp_path
     strained = {"lag_p99_ms": 2.0, "cpu_median": 0.98, "core": "core 1", "sessions": 9}
     facts = {"warmup": 0.0, "duration": 5.0, "complete": True, "driver": strained}
     run.arm("one", "control").keep([lost], [], [], facts)
-    told = {verdict.check: verdict for verdict in analyse(run, ()).verdicts}
-    assert "worker-2 on there was lost" in told["worker_lost"].why and "7 sessions" in told["worker_lost"].why
-    assert "0.98 of core 1" in told["driver_kept_up"].why
-    assert {told[check].result for check in ("worker_lost", "driver_kept_up")} == {Result.UNKNOWN}
+    verdicts = {verdict.check: verdict for verdict in analyse(run, ()).verdicts}
+    assert "worker-2 on there was lost" in verdicts["worker_lost"].why and "7 sessions" in verdicts["worker_lost"].why
+    assert "0.98 of core 1" in verdicts["driver_kept_up"].why
+    assert {verdicts[check].result for check in ("worker_lost", "driver_kept_up")} == {Result.UNKNOWN}
 
 
 def _summarised(tmp_path: Path) -> tuple[Run, Summary]:

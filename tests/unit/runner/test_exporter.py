@@ -11,12 +11,12 @@ from harness.runner.progress import Progress
 
 
 def _free() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        return int(held.getsockname()[1])
 
 
-def _asked(port: int) -> str:
+def _read_metrics(port: int) -> str:
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     return str(opener.open(f"http://127.0.0.1:{port}/metrics", timeout=5).read().decode())
 
@@ -28,11 +28,11 @@ def test_a_scraper_reads_what_the_load_process_said_last() -> None:
         exporter.event(Event(0.0, "replica_ready", "r1"))
         exporter.snapshot(Snapshot(1, 0.2, sent=12, ok=10, failed=1, in_doubt=1, sessions=5, sessions_lost=2, p99_ms=8))
         exporter.event(Event(1.0, "fault_effective", "r1"))
-        told = _asked(port)
-    assert 'harness_requests{arm="fault",design="sticky",outcome="ok"} 10.0' in told
-    assert 'harness_sessions_lost{arm="fault",design="sticky"} 2.0' in told
-    assert 'harness_latency_p99_seconds{arm="fault",design="sticky"} 0.008' in told
-    assert 'harness_replica_up{arm="fault",design="sticky",replica="r1"} 0.0' in told
+        metrics = _read_metrics(port)
+    assert 'harness_requests{arm="fault",design="sticky",outcome="ok"} 10.0' in metrics
+    assert 'harness_sessions_lost{arm="fault",design="sticky"} 2.0' in metrics
+    assert 'harness_latency_p99_seconds{arm="fault",design="sticky"} 0.008' in metrics
+    assert 'harness_replica_up{arm="fault",design="sticky",replica="r1"} 0.0' in metrics
 
 
 def test_the_port_is_free_again_after_the_scope() -> None:
@@ -42,7 +42,7 @@ def test_the_port_is_free_again_after_the_scope() -> None:
             pass
 
 
-def test_a_taken_port_is_told_as_such() -> None:
+def test_a_taken_port_is_reported() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -50,15 +50,15 @@ def test_a_taken_port_is_told_as_such() -> None:
             pass
 
 
-def test_both_are_told_everything() -> None:
-    class Heard(Progress):
+def test_both_views_get_every_call() -> None:
+    class RecordedProgress(Progress):
         def __init__(self) -> None:
             self.lines: list[str] = []
 
         def arm_ended(self, line: str) -> None:
             self.lines.append(line)
 
-    one, two = Heard(), Heard()
-    with CompositeProgress([one, two]) as both:
+    first, second = RecordedProgress(), RecordedProgress()
+    with CompositeProgress([first, second]) as both:
         both.arm_ended("over")
-    assert one.lines == two.lines == ["over"]
+    assert first.lines == second.lines == ["over"]

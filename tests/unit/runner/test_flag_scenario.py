@@ -42,7 +42,7 @@ def test_a_service_that_runs_is_loaded_as_it_is() -> None:
         ({"kill": "5s"}, "--command"),
     ],
 )
-def test_what_does_not_go_together_is_told(flags: dict[str, str], words: str) -> None:
+def test_flags_that_contradict_each_other_are_refused(flags: dict[str, str], words: str) -> None:
     with pytest.raises(UsageError, match=words):
         FlagScenario(**flags)
 

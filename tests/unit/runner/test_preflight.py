@@ -70,7 +70,7 @@ def test_a_limit_that_nothing_could_run_in_is_refused(make: Callable[[], Limits]
         make()
 
 
-def test_a_store_that_is_not_installed_is_told_with_the_line_that_installs_it(
+def test_a_store_that_is_not_installed_is_reported_with_the_line_that_installs_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))

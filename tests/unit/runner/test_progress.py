@@ -1,4 +1,4 @@
-"""The terminal's face: what is told, where, and what never is."""
+"""What the terminal shows, where, and what it never shows."""
 
 import io
 from dataclasses import replace

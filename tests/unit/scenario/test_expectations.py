@@ -91,7 +91,7 @@ def test_recovery_within_a_time_counts_from_the_undo(recover_s: float, result: R
 
 
 @pytest.mark.parametrize(
-    ("found", "result"),
+    ("values", "result"),
     [
         ((5.0,), Result.PASS),
         ((1.0, 3.0), Result.PASS),
@@ -100,8 +100,8 @@ def test_recovery_within_a_time_counts_from_the_undo(recover_s: float, result: R
         ((), Result.UNKNOWN),
     ],
 )
-def test_surges(found: tuple[float | None, ...], result: Result) -> None:
-    assert _judged(surges("d", least=3.0), _arm(tuple(_fault(surge=one) for one in found))) is result
+def test_surges(values: tuple[float | None, ...], result: Result) -> None:
+    assert _judged(surges("d", least=3.0), _arm(tuple(_fault(surge=value) for value in values))) is result
 
 
 @pytest.mark.parametrize(

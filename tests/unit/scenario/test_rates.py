@@ -32,8 +32,8 @@ def test_so_many_have_come_when_the_rate_adds_up_to_them(shape: Ramp | Steps, n:
 
 @given(st.floats(0, 1000), st.floats(0.001, 1000), st.integers(1, 60))
 def test_arrivals_of_a_ramp_go_forward(first: float, last: float, over: int) -> None:
-    found = list(islice(moments(Ramp(first, last, f"{over}s"), map(float, count())), 500))
-    assert found == sorted(found) and found[0] == 0
+    times = list(islice(moments(Ramp(first, last, f"{over}s"), map(float, count())), 500))
+    assert times == sorted(times) and times[0] == 0
 
 
 def test_a_ramp_stays_at_its_last_rate() -> None:
@@ -62,9 +62,9 @@ def trace(directory: Path, text: str, speed: float = 1.0) -> Trace:
 
 
 def test_a_trace_is_replayed_at_its_speed(tmp_path: Path) -> None:
-    told = trace(tmp_path, "time,what\n0.5,a\n\n1.5,b\n1.5,c\n4,d\n", speed=2)
-    assert list(moments(told, iter(()))) == [0.25, 0.75, 0.75, 2.0]
-    assert peak(told) == 3 and describe(told)["trace"]["arrivals"] == 4
+    replayed = trace(tmp_path, "time,what\n0.5,a\n\n1.5,b\n1.5,c\n4,d\n", speed=2)
+    assert list(moments(replayed, iter(()))) == [0.25, 0.75, 0.75, 2.0]
+    assert peak(replayed) == 3 and describe(replayed)["trace"]["arrivals"] == 4
 
 
 @pytest.mark.parametrize("text", ["1\n0.5\n", "a\nb\n", "-1\n", "1\nnan\n", "1\ninf\n"])
@@ -73,7 +73,7 @@ def test_a_trace_that_does_not_go_forward_is_refused(tmp_path: Path, text: str) 
         trace(tmp_path, text).read()
 
 
-def test_a_trace_that_is_not_there_is_told() -> None:
+def test_a_trace_that_is_missing_is_refused() -> None:
     with pytest.raises(UsageError, match=r"cannot read a trace from /nowhere\.csv"):
         describe(Trace("/nowhere.csv"))
 

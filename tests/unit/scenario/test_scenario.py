@@ -117,7 +117,7 @@ WRONG: list[tuple[str, Callable[[], object], str]] = [
 
 
 @pytest.mark.parametrize(("make", "says"), [row[1:] for row in WRONG], ids=[row[0] for row in WRONG])
-def test_what_cannot_be_run_is_refused_when_made(make: Callable[[], object], says: str) -> None:
+def test_what_cannot_be_run_is_refused_when_it_is_created(make: Callable[[], object], says: str) -> None:
     assert says in refused(make).message
 
 
@@ -149,12 +149,12 @@ def test_faults_are_played_in_the_order_of_their_times() -> None:
 
 
 def test_a_fault_may_be_for_some_designs_alone() -> None:
-    one, other = At("8s", Break(), only=("a",)), At("8s", Break(), only=("b", "c"))
-    made = scenario("a", "b", "c", "d", faults=(one, other))
+    first, second = At("8s", Break(), only=("a",)), At("8s", Break(), only=("b", "c"))
+    made = scenario("a", "b", "c", "d", faults=(first, second))
     assert {(arm.design.name, arm.faults) for arm in made.arms() if arm.name == "fault"} == {
-        ("a", (one,)),
-        ("b", (other,)),
-        ("c", (other,)),
+        ("a", (first,)),
+        ("b", (second,)),
+        ("c", (second,)),
     }
     assert made.only(["b"]).faults == (At("8s", Break(), only=("b",)),)
     assert made.only(["d"]).faults == ()
@@ -178,7 +178,7 @@ def test_without_faults_there_are_controls_alone() -> None:
 
 
 def test_what_is_repeated_has_an_a_a_arm_at_the_other_end_of_its_round_than_its_twin() -> None:
-    rounds = [(arm.design.name, arm.name, nth) for arm, nth in scenario("a", "b").rounds(2)]
+    rounds = [(arm.design.name, arm.name, number) for arm, number in scenario("a", "b").rounds(2)]
     first = [("a", "control", 1), ("b", "control", 1), ("a", "aa", 1)]
     assert rounds == [*first, ("a", "aa", 2), ("b", "control", 2), ("a", "control", 2)]
 
@@ -222,7 +222,7 @@ def test_what_was_mended_may_break_again() -> None:
 
 
 def test_repeats_run_forwards_and_backwards_in_turn() -> None:
-    rounds = [(arm.design.name, arm.name, nth) for arm, nth in scenario("a", "b").rounds(2)]
+    rounds = [(arm.design.name, arm.name, number) for arm, number in scenario("a", "b").rounds(2)]
     first = [("a", "control", 1), ("b", "control", 1), ("a", "aa", 1)]
     assert rounds == [*first, *((design, arm, 2) for design, arm, _ in reversed(first))]
 
@@ -275,10 +275,12 @@ def test_quick_takes_the_short_form_where_there_is_one() -> None:
 
 
 def test_a_design_describes_itself_in_plain_values() -> None:
-    told = Design("a", BuiltIn(options={"keys": "split"}, service_time="20ms"), at_risk="victim", replicas=3).describe()
-    assert told["option_keys"] == "split"
-    assert (told["service_time_s"], told["replicas"], told["at_risk"]) == (0.02, 3, "victim")
-    assert {type(value) for value in told.values()} <= {str, int, float, bool}
+    described = Design(
+        "a", BuiltIn(options={"keys": "split"}, service_time="20ms"), at_risk="victim", replicas=3
+    ).describe()
+    assert described["option_keys"] == "split"
+    assert (described["service_time_s"], described["replicas"], described["at_risk"]) == (0.02, 3, "victim")
+    assert {type(value) for value in described.values()} <= {str, int, float, bool}
 
 
 def file(tmp_path: Path, text: str) -> Path:
@@ -335,9 +337,9 @@ from harness import Design, Scenario, Sessions, keeps
 SCENARIO = Scenario([Design("a"), Design("b")], Sessions(concurrent=1), expect=[keeps("a", "b")])
 """
     (both,) = recorded_expectations(text, {})
-    (one,) = recorded_expectations(text, {"design": ["a"]})
+    (narrowed,) = recorded_expectations(text, {"design": ["a"]})
     assert both.only(["b"]) is not None
-    assert one.only(["b"]) is None
+    assert narrowed.only(["b"]) is None
 
 
 def test_a_recorded_text_that_no_longer_imports_expects_nothing() -> None:

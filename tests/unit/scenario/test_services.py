@@ -19,7 +19,7 @@ LOAD = Sessions(concurrent=5, duration="10s", warmup="1s")
 PLACE = PlaceholderValues(8123, "r2", "redis://127.0.0.1:9/0")
 
 
-def test_a_copy_is_told_its_port_its_name_and_its_store() -> None:
+def test_a_copy_gets_its_port_its_name_and_its_store() -> None:
     command = Command("serve --bind 127.0.0.1:{port} --name '{replica} of {n}'", env={"REDIS": "{store}", "X": "{"})
     assert command.argv(PLACE) == ("serve", "--bind", "127.0.0.1:8123", "--name", "r2 of {n}")
     assert command.environment(PLACE) == {"PORT": "8123", "REDIS": "redis://127.0.0.1:9/0", "X": "{"}
@@ -66,7 +66,7 @@ def test_its_directory_counts_from_the_scenarios(tmp_path: Path) -> None:
         (lambda: Shell("x", undo=" "), "a command and an undo"),
     ],
 )
-def test_what_cannot_be_is_refused_when_made(make: Callable[[], object], words: str) -> None:
+def test_what_cannot_be_is_refused_when_it_is_created(make: Callable[[], object], words: str) -> None:
     with pytest.raises(UsageError, match=words):
         make()
 
@@ -111,15 +111,15 @@ SCENARIO = Scenario(
 
 def test_secrets_are_in_no_text_that_is_kept() -> None:
     command = Command("x", env={"SHORT": "pw", "LONG": "aaaaaaaaaaaa"})
-    told = redacted(SOURCE, command.env.values())
-    assert "pw" not in told and "aaaa" not in told
-    assert all(name in told for name in ("SHORT", "LONG", "MODE"))
-    assert len(recorded_expectations(told, {})) == 1, "what was expected can still be read"
+    text = redacted(SOURCE, command.env.values())
+    assert "pw" not in text and "aaaa" not in text
+    assert all(name in text for name in ("SHORT", "LONG", "MODE"))
+    assert len(recorded_expectations(text, {})) == 1, "what was expected can still be read"
     assert "pw" not in repr(command) and "pw" not in str(command.describe())
     assert command.describe()["env"] == "SHORT, LONG"
 
 
-def test_an_image_is_told_its_place_and_keeps_its_own_command() -> None:
+def test_an_image_gets_its_values_and_keeps_its_own_command() -> None:
     place = PlaceholderValues(8080, "r1", "redis://10.0.0.2:6379/0")
     plain = Image("myapp:1.2", port=8080, env={"STORE": "{store}", "NAME": "{replica}"})
     assert plain.argv(place) is None

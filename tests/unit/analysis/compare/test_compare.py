@@ -71,7 +71,7 @@ def test_a_wider_margin_lets_it_pass() -> None:
 
 
 def test_a_reference_that_became_slower_does_not_make_the_others_look_better() -> None:
-    """The echo is too unsteady here to tell which of the two it was."""
+    """The echo is too unsteady here to show which of the two it was."""
     found = compare(
         Session(seed=2, echo_noise=0.5, slower={"reference": 1.4}).side(), Session(seed=1, echo_noise=0.5).side()
     )
@@ -123,7 +123,7 @@ def test_an_echo_that_moved_makes_it_inconclusive(speed: float) -> None:
     assert "echo" in " ".join(found.why)
 
 
-def test_without_an_a_a_arm_nobody_knows_the_noise() -> None:
+def test_without_an_a_a_arm_the_noise_is_unknown() -> None:
     bare = replace(RUN, summary=replace(RUN.summary, controls=replace(RUN.summary.controls, aa=None)))
     assert compare(bare, BASELINE).outcome is ComparisonOutcome.INCONCLUSIVE
 
@@ -149,8 +149,8 @@ def test_what_happened_in_half_the_session_alone_is_not_flagged() -> None:
 
 
 def _with_arm(side: ComparedRun, arm: ArmFigures) -> ComparedRun:
-    told = side.summary.designs["subject"]
-    designs = {**side.summary.designs, "subject": replace(told, arms={"control": arm})}
+    summary = side.summary.designs["subject"]
+    designs = {**side.summary.designs, "subject": replace(summary, arms={"control": arm})}
     return replace(side, summary=replace(side.summary, designs=designs))
 
 
@@ -182,9 +182,9 @@ COUNTS: list[tuple[str, str]] = [
 
 
 @pytest.mark.parametrize(("what", "count"), COUNTS)
-@pytest.mark.parametrize("nth", [0, 5])
-def test_a_single_one_in_any_repeat_is_a_regression(what: str, count: str, nth: int) -> None:
-    found = compare(changed(RUN, "subject", nth, {count: 1}, what), BASELINE)
+@pytest.mark.parametrize("index", [0, 5])
+def test_a_single_one_in_any_repeat_is_a_regression(what: str, count: str, index: int) -> None:
+    found = compare(changed(RUN, "subject", index, {count: 1}, what), BASELINE)
     assert found.outcome is ComparisonOutcome.REGRESSION
     assert len(found.why) == 1 and found.why[0].startswith("subject: control arm: 1 ")
 
@@ -202,8 +202,8 @@ def test_a_loss_in_the_a_a_arm_is_a_loss_of_its_design() -> None:
 
 def _losing(side: ComparedRun, lost: int) -> ComparedRun:
     """A design that loses by its theory."""
-    told = side.summary.designs["subject"]
-    designs = {**side.summary.designs, "subject": replace(told, describe={**told.describe, "at_risk": "victim"})}
+    summary = side.summary.designs["subject"]
+    designs = {**side.summary.designs, "subject": replace(summary, describe={**summary.describe, "at_risk": "victim"})}
     side = replace(side, summary=replace(side.summary, designs=designs))
     return changed(side, "subject", 0, {"lost": lost})
 
@@ -244,8 +244,8 @@ def test_a_driver_that_was_late_says_nothing_about_losses() -> None:
 
 def test_a_run_that_judged_no_session_leaves_its_invariants_open() -> None:
     side = RUN
-    for nth in range(6):
-        side = changed(side, "subject", nth, {"judged": 0})
+    for index in range(6):
+        side = changed(side, "subject", index, {"judged": 0})
     assert compare(side, BASELINE).outcome is ComparisonOutcome.INCONCLUSIVE
 
 
@@ -299,14 +299,14 @@ def test_a_patch_of_python_or_the_kernel_is_the_same_machine(change: dict[str, o
     )
 
 
-def test_what_else_differs_is_told() -> None:
+def test_what_else_differs_is_reported() -> None:
     described = {**DESIGNS, "subject": {**DESIGNS["subject"], "service_time_s": 0.025}}
     found = compare(_planned(designs=described, versions={"session-harness": "0.2"}), BASELINE)
     assert found.outcome is ComparisonOutcome.EQUIVALENT
     assert len(found.changes) == 2
 
 
-def test_several_reasons_are_told_once_each() -> None:
+def test_several_reasons_are_given_once_each() -> None:
     moved = Session(seed=2, drift=0.02, speed=0.5).side()
     found = compare(moved, Session(seed=1, drift=0.02).side())
     assert len(found.why) == 1
@@ -336,9 +336,9 @@ def test_turned_round_a_regression_is_an_improvement_and_all_else_the_same(
 
 def outcomes(trials: int, slower: float, noise: float, pairs: int) -> Counter[ComparisonOutcome]:
     found: Counter[ComparisonOutcome] = Counter()
-    for nth in range(trials):
-        baseline = Session(seed=2 * nth, noise=noise, pairs=pairs).side()
-        run = Session(seed=2 * nth + 1, noise=noise, pairs=pairs, slower={"subject": slower}).side()
+    for index in range(trials):
+        baseline = Session(seed=2 * index, noise=noise, pairs=pairs).side()
+        run = Session(seed=2 * index + 1, noise=noise, pairs=pairs, slower={"subject": slower}).side()
         found[compare(run, baseline).outcome] += 1
     return found
 

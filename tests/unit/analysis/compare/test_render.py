@@ -5,8 +5,7 @@ import xml.etree.ElementTree as ET
 from dataclasses import replace
 from pathlib import Path
 
-from harness.analysis.compare import Comparison, ComparisonOutcome, compare
-from harness.analysis.compare import render as tell
+from harness.analysis.compare import Comparison, ComparisonOutcome, compare, render
 from harness.results.verdicts import Result, Verdict
 from tests.support.compare import Session, changed
 
@@ -18,7 +17,7 @@ NOTHING = compare(Session(seed=2, designs=("reference",)).side(), BASELINE)
 
 
 def xml(found: Comparison, tmp_path: Path) -> ET.Element:
-    tell.write_junit(found, tmp_path / "deep" / "c.xml")
+    render.write_junit(found, tmp_path / "deep" / "c.xml")
     return ET.parse(tmp_path / "deep" / "c.xml").getroot()  # noqa: S314 - a file of our own making
 
 
@@ -51,7 +50,7 @@ def test_names_that_xml_cannot_hold_are_cleaned(tmp_path: Path) -> None:
 
 
 def test_markdown_has_a_whole_table_and_says_what_it_comes_to() -> None:
-    text = tell.render_markdown(SLOW)
+    text = render.render_markdown(SLOW)
     assert text.startswith("### ❌ made_up: regression\n")
     rows = [line for line in text.splitlines() if line.startswith("| ")]
     assert len(rows) == 2 + len(SLOW.metrics)
@@ -59,36 +58,36 @@ def test_markdown_has_a_whole_table_and_says_what_it_comes_to() -> None:
     assert re.search(r"subject, control arm: p50 against reference \| \+2\d\.\d%", text)
 
 
-def test_a_throughput_is_told_in_its_own_direction() -> None:
-    row = next(tell.render_row(one) for one in SLOW.metrics if (one.design, one.measure) == ("subject", "throughput"))
+def test_a_throughput_is_shown_in_its_own_direction() -> None:
+    row = next(render.render_row(one) for one in SLOW.metrics if (one.design, one.measure) == ("subject", "throughput"))
     low, high = (float(end) for end in re.findall(r"([+-][\d.]+)%", row[2]))
     assert -26 < low < float(row[1].rstrip("%")) < high < -14
 
 
 def test_markdown_lists_each_invariant_that_broke() -> None:
-    assert "| acknowledged writes lost, control | subject | regression |" in tell.render_markdown(LOSSY)
-    assert "| invariant |" not in tell.render_markdown(SAME)
+    assert "| acknowledged writes lost, control | subject | regression |" in render.render_markdown(LOSSY)
+    assert "| invariant |" not in render.render_markdown(SAME)
 
 
 def test_a_bar_or_tag_in_a_reason_cannot_break_the_table() -> None:
     odd = replace(Session(seed=2).side(), verdicts=(Verdict("keeps", Result.FAIL, "a | <b>\nc", "subject"),))
-    assert "a \\| &lt;b> c" in tell.render_markdown(compare(odd, BASELINE))
+    assert "a \\| &lt;b> c" in render.render_markdown(compare(odd, BASELINE))
 
 
 def test_annotations_are_errors_of_a_regression_warnings_of_doubt_and_none_of_a_pass() -> None:
-    assert [line.split(" ")[0] for line in tell.render_annotations(LOSSY)] == ["::error"]
-    assert [line.split(" ")[0] for line in tell.render_annotations(NOTHING)] == ["::warning"] * len(NOTHING.why)
-    assert list(tell.render_annotations(SAME)) == []
+    assert [line.split(" ")[0] for line in render.render_annotations(LOSSY)] == ["::error"]
+    assert [line.split(" ")[0] for line in render.render_annotations(NOTHING)] == ["::warning"] * len(NOTHING.why)
+    assert list(render.render_annotations(SAME)) == []
 
 
 def test_an_annotation_is_one_line_whatever_the_reason_holds() -> None:
     odd = replace(LOSSY, why=("10 % of\nthem",))
-    (line,) = tell.render_annotations(odd)
+    (line,) = render.render_annotations(odd)
     assert line.endswith("::10 %25 of%0Athem")
 
 
 def test_what_was_declared_and_what_differs_is_noted() -> None:
     run = Session(seed=2).side()
     moved = replace(run, plan=replace(run.plan, environment={**run.plan.environment, "cores": 64}, versions={}))
-    notes = " ".join(tell.render_notes(compare(moved, BASELINE, allow_environment=True)))
+    notes = " ".join(render.render_notes(compare(moved, BASELINE, allow_environment=True)))
     assert "cores is 64" in notes and "version of session-harness" in notes and "A/A" in notes

@@ -2,10 +2,15 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from harness.report import table
 from harness.report.charts.chart import Cell, Chart, Table
+from harness.report.html import page
 from harness.results.summary import Summary
+
+#: A reader may ignore rates and times that differ by less than this share; harness compare judges them properly.
+_NOISE = 0.25
 
 
 @dataclass(frozen=True)
@@ -25,23 +30,26 @@ class Side:
         """Its decision table."""
         return Table(table.COLUMNS, tuple(row.cells for row in table.rows(self.summary)))
 
-    def named(self, side: int) -> "Side":
-        """With names for its charts that the other side's do not have: they stand in one page."""
-        return replace(self, charts=tuple(replace(chart, name=f"{chart.name}{'ab'[side]}") for chart in self.charts))
+    def suffix_charts(self, suffix: str) -> "Side":
+        """The same side with the suffix at the end of every chart's name: names are unique in a page."""
+        return replace(self, charts=tuple(replace(chart, name=f"{chart.name}{suffix}") for chart in self.charts))
 
 
-def pairs(left: Side, right: Side) -> tuple[tuple[str, tuple[Chart | None, Chart | None]], ...]:
-    """The charts by title, one of each side."""
-    titles = dict.fromkeys(chart.title for side in (left, right) for chart in side.charts)
-    return tuple((title, (_titled(left, title), _titled(right, title))) for title in titles)
+def write(target: Path, left: Side, right: Side) -> Path:
+    """Write the page of two runs to ``target``, completely or not at all."""
+    sides = left.suffix_charts("a"), right.suffix_charts("b")
+    html = page.render("pair.html.j2", sides=sides, differences=differences(*sides), pairs=pair_charts(*sides))
+    return page.write(target, html)
 
 
-def _titled(side: Side, title: str) -> Chart | None:
-    return next((chart for chart in side.charts if chart.title == title), None)
+def pair_charts(left: Side, right: Side) -> tuple[tuple[str, tuple[Chart | None, Chart | None]], ...]:
+    """The charts of both sides by title; None where a side has no chart of that title."""
+    ours, theirs = ({chart.title: chart for chart in side.charts} for side in (left, right))
+    return tuple((title, (ours.get(title), theirs.get(title))) for title in dict.fromkeys([*ours, *theirs]))
 
 
 def differences(left: Side, right: Side) -> Table:
-    """What a reader wants to know: another finding, verdict or count, and rates and times that differ beyond noise."""
+    """Findings, verdicts and counts that are not the same, and rates and times that differ by more than noise."""
     rows: list[tuple[Cell, ...]] = []
     for name in dict.fromkeys([*left.summary.designs, *right.summary.designs]):
         ours, theirs = (dict(_figures(side.summary, name)) for side in (left, right))
@@ -51,14 +59,10 @@ def differences(left: Side, right: Side) -> Table:
     return Table(("design", "figure", left.summary.run, right.summary.run), tuple(rows))
 
 
-#: Rates and times that differ by less than this share are noise to a reader; harness compare judges them properly.
-_NOISE = 0.25
-
-
-def _differ(one: Cell, other: Cell) -> bool:
-    if isinstance(one, float) and isinstance(other, float):
-        return abs(one - other) > _NOISE * max(abs(one), abs(other))
-    return one != other
+def _differ(ours: Cell, theirs: Cell) -> bool:
+    if isinstance(ours, float) and isinstance(theirs, float):
+        return abs(ours - theirs) > _NOISE * max(abs(ours), abs(theirs))
+    return ours != theirs
 
 
 def _figures(summary: Summary, name: str) -> Iterator[tuple[str, Cell]]:

@@ -4,8 +4,7 @@ from pathlib import Path
 
 from harness.oracle.outcome import SessionOutcome
 from harness.report.charts import draw
-from harness.report.html import write_pair
-from harness.report.html.pair import Side, differences, pairs
+from harness.report.html.pair_page import Side, differences, pair_charts, write
 from harness.results.summary import Summary
 from tests.support import charts as fakes
 
@@ -42,14 +41,14 @@ def test_a_design_that_only_one_run_has_is_told(tmp_path: Path) -> None:
 def test_charts_stand_beside_each_other_by_title(tmp_path: Path) -> None:
     left = _side(fakes.summary(), tmp_path, "one")
     right = replace(left, charts=left.charts[1:])
-    (title, (ours, theirs)), *rest = pairs(left, right)
+    (title, (ours, theirs)), *rest = pair_charts(left, right)
     assert title == left.charts[0].title and ours is not None and theirs is None
     assert all(None not in charts for _, charts in rest)
 
 
 def test_the_page_of_two_runs_has_no_id_twice(tmp_path: Path) -> None:
     left, right = _side(fakes.summary(), tmp_path, "one"), _side(fakes.summary(), tmp_path, "two")
-    html = write_pair(tmp_path / "both.html", left, right).read_text()
+    html = write(tmp_path / "both.html", left, right).read_text()
 
     ids = re.findall(r'\bid="([^"]+)"', html)
     assert len(ids) == len(set(ids)) > 100

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from harness.report import html as report_page
 from harness.report.charts import Chart, draw
-from harness.report.html import page, write
+from harness.report.html import page
+from harness.report.html.run_page import render, write
 from harness.results.summary import Controls
 from harness.results.verdicts import Result, Verdict
 from tests.support import charts as fakes
@@ -25,9 +25,7 @@ VERDICTS = [
 ]
 PLAN = {"load": "closed", "seed": 7, "environment": {"cpu": "a cpu", "cores": 2, "git": None}, "source": "SCENARIO = 1"}
 VOID = {"meta", "link", "br", "use", "path", "rect", "img"}
-
-
-SCRIPT = (Path(report_page.__file__).with_name("page.js")).read_text(encoding="utf-8")
+SCRIPT = Path(page.__file__).with_name("page.js").read_text(encoding="utf-8")
 
 
 def scripts(html: str) -> list[str]:
@@ -65,7 +63,7 @@ def charts(tmp_path_factory: pytest.TempPathFactory) -> Sequence[Chart]:
 
 @pytest.fixture(scope="module")
 def html(charts: Sequence[Chart]) -> str:
-    return page(fakes.summary(), VERDICTS, charts, PLAN)
+    return render(fakes.summary(), VERDICTS, charts, PLAN)
 
 
 def test_the_finding_comes_before_any_table_or_chart(html: str) -> None:
@@ -152,7 +150,7 @@ def test_text_from_outside_is_text(tmp_path: Path) -> None:
     summary = replace(summary, designs={NASTY: design})
     charts = draw(summary, fakes.runs(fake, ("fault",)), tmp_path)
     plan = {NASTY: {NASTY: [NASTY]}, "source": NASTY}
-    html = page(summary, [Verdict(NASTY, Result.FAIL, NASTY, NASTY)], charts, plan)
+    html = render(summary, [Verdict(NASTY, Result.FAIL, NASTY, NASTY)], charts, plan)
     seen = Page(html)
     assert scripts(html) == [SCRIPT]
     assert not any(name.startswith("on") for _, attributes in seen.elements for name in attributes)
@@ -171,7 +169,7 @@ def test_the_confusion_matrix_of_the_judge_is_shown(html: str) -> None:
 
 
 def test_controls_that_did_not_run_are_said_not_to_have(charts: Sequence[Chart]) -> None:
-    html = page(replace(fakes.summary(), controls=Controls(None, None)), [], charts, {})
+    html = render(replace(fakes.summary(), controls=Controls(None, None)), [], charts, {})
     assert "The calibration did not run" in html
     assert "The echo control did not run" in html
     assert "Nothing was checked" in html
@@ -185,11 +183,11 @@ def test_the_plan_is_shown_as_it_is(html: str) -> None:
 
 
 def test_a_report_without_charts_or_arms_still_says_so() -> None:
-    assert "nothing was measured" in page(fakes.summary(arms=()), [], [], {})
+    assert "nothing was measured" in render(fakes.summary(arms=()), [], [], {})
 
 
 def test_a_chart_that_no_question_asks_for_is_shown_all_the_same(charts: Sequence[Chart]) -> None:
-    html = page(fakes.summary(), [], [replace(charts[0], name="other")], {})
+    html = render(fakes.summary(), [], [replace(charts[0], name="other")], {})
     assert "What else was seen?" in html
     assert len(Page(html).all("svg")) == 1
 

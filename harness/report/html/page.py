@@ -1,0 +1,63 @@
+"""What all pages share: the template environment, and how a page becomes a file."""
+
+import base64
+import hashlib
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2.utils import htmlsafe_json_dumps
+from markupsafe import Markup
+
+from harness.report.charts.chart import Cell, Tooltip
+from harness.report.charts.words import UNMEASURED, format_ratio, number
+from harness.report.html.inline import inline
+
+_SCRIPT = Path(__file__).with_name("page.js").read_text(encoding="utf-8")
+_MARKS = {"pass": "✓", "fail": "✗", "unknown": "?"}
+
+
+def render(template: str, **values: object) -> str:
+    """The HTML of a page; every value is escaped, the template's own text is not."""
+    return _environment().get_template(template).render(**values)
+
+
+def write(target: Path, html: str) -> Path:
+    """Write the page's file completely or not at all."""
+    draft = target.with_name(f".{target.name}.part")
+    draft.write_text(html, encoding="utf-8")
+    return draft.replace(target)
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        autoescape=True,
+        loader=FileSystemLoader(Path(__file__).parent),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(
+        cell=_format_cell,
+        inline=inline,
+        number=number,
+        tooltips=_tooltips_as_json,
+        unbroken=lambda text: text.replace(" %", "\u00a0%"),  # a figure and its per cent sign stay on one line
+    )
+    digest = base64.b64encode(hashlib.sha256(_SCRIPT.encode()).digest()).decode()
+    # The script is part of the harness and contains no value of a run; the hash permits no other script.
+    environment.globals.update(script=Markup(_SCRIPT), script_hash=f"sha256-{digest}")  # noqa: S704
+    environment.globals.update(ratio=format_ratio, mark=lambda result: _MARKS.get(result, "?"))
+    return environment
+
+
+def _tooltips_as_json(tooltips: Sequence[Tooltip]) -> Markup:
+    """JSON inside HTML: characters that could end the element are escaped."""
+    return htmlsafe_json_dumps([asdict(tooltip) for tooltip in tooltips], separators=(",", ":"))
+
+
+def _format_cell(value: Cell) -> str:
+    if value is None:
+        return UNMEASURED
+    return f"{value:,}" if isinstance(value, int) else f"{value:g}" if isinstance(value, float) else value
