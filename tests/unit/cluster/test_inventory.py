@@ -79,7 +79,7 @@ def test_digits_of_where_a_program_lies_are_not_its_version(tmp_path: Path) -> N
     fake = tmp_path / "python3.11"
     fake.write_text('#!/bin/sh\necho "$0 version: 9e55/1.40.0"\n')
     fake.chmod(0o755)
-    assert inventory._server("envoy", lambda: fake, "balancing").version == "1.40.0"
+    assert inventory._server("envoy", lambda: fake, "balancing", "-v").version == "1.40.0"
 
 
 def test_a_program_that_hangs_is_not_waited_for(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
