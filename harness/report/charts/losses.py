@@ -18,16 +18,16 @@ from harness.report.charts.words import number, plural
 from harness.results.summary import FaultFigures
 
 _TITLE = "Losses of session state over time"
-_TOLD = 3  # designs in the caption
-_MAX_ROWS = 40  # of the table, a design
+_MAX_NAMED = 3  # designs in the caption
+_MAX_ROWS = 40  # of the table, per design
 
 
 @dataclass(frozen=True)
 class Losses:
-    """When one design lost a session's state, in seconds from T0, in order. A session can lose it more than once."""
+    """When one design lost a session's state. A session can lose it more than once."""
 
     design: str
-    times: Floats
+    times: Floats  # seconds from T0, in order; shape (losses,)
     sessions: int  # judged
     faults: tuple[FaultFigures, ...]
     look: style.SeriesStyle
@@ -42,12 +42,18 @@ class Losses:
     ) -> "Losses":
         """Gather the losses of an arm's sessions."""
         judged = group_judged_by_session(judgements)
-        times = [loss.t_ns for ones in judged.values() for one in ones for loss in one.losses]
+        times = [loss.t_ns for writers in judged.values() for verdict in writers for loss in verdict.losses]
         return cls(design, np.sort(np.array(times, dtype=np.float64)) / 1e9, len(judged), faults, look)
+
+    @property
+    def healed_at(self) -> float:
+        """When all faults were healed, in seconds from T0; infinity where one never was, or where there was none."""
+        healed = [fault.healed for fault in self.faults if fault.healed is not None]
+        return max(healed) if healed and len(healed) == len(self.faults) else float("inf")
 
 
 def figure(designs: Sequence[Losses], end: float) -> Figure:
-    """A step line a design over one time axis; the fault's time is shaded."""
+    """One step line per design over one time axis; the fault's time is shaded."""
     handles = _handles(designs)
     frame = style.Frame(left=0.62, right=0.25, top=style.top(handles), bottom=0.5)
     drawn, [[axes]] = style.panels(_TITLE, (1, 1), 2.1, frame)
@@ -87,24 +93,20 @@ def finding(designs: Sequence[Losses]) -> str:
     """How many losses, and how many of them while the fault was in effect."""
     hit = sorted((losses for losses in designs if losses.times.size), key=lambda losses: -losses.times.size)
     if hit:
-        more = f"; and in {plural(len(hit) - _TOLD, 'design')} more, fewer" if len(hit) > _TOLD else ""
-        return f"{'; '.join(map(_told, hit[:_TOLD]))}{more}."
+        more = f"; and in {plural(len(hit) - _MAX_NAMED, 'design')} more, fewer" if len(hit) > _MAX_NAMED else ""
+        return f"{'; '.join(map(_describe, hit[:_MAX_NAMED]))}{more}."
     return f"No loss in any of {plural(sum(losses.sessions for losses in designs), 'session')}."
 
 
-def _told(losses: Losses) -> str:
+def _describe(losses: Losses) -> str:
     first, last = losses.times[0], losses.times[-1]
     effective = min((f.effective for f in losses.faults if f.effective is not None), default=None)
     when = f"between {number(float(first))} s and {number(float(last))} s"
     if effective is not None:
-        late = int((losses.times >= _healed(losses)).sum())
+        late = int((losses.times >= losses.healed_at).sum())
         when += f", {late:,} of them after the fault had healed" if late else ", all before the fault had healed"
     count = f"{losses.times.size:,} {'loss' if losses.times.size == 1 else 'losses'}"
     return f"{losses.design}: {count} in {plural(losses.sessions, 'session')}, {when}"
-
-
-def _healed(losses: Losses) -> float:
-    return max((float("inf") if f.healed is None else f.healed for f in losses.faults), default=float("inf"))
 
 
 def _table(designs: Sequence[Losses]) -> Table:

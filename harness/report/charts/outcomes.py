@@ -1,4 +1,4 @@
-"""What became of every session, beside what the design's theory said of the fault."""
+"""What happened to every session, beside what the design's theory predicted for the fault."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -18,8 +18,8 @@ from harness.report.charts.chart import Drawing, Table, Tooltip, spot
 from harness.report.charts.words import format_ratio, listed, plural
 from harness.results.summary import SessionFigures
 
-_TITLE = "Sessions by what became of them"
-_TOLD = 3  # designs in the caption
+_TITLE = "Sessions by what happened to them"
+_MAX_NAMED = 3  # designs that lost sessions, in the caption
 
 
 @dataclass(frozen=True)
@@ -52,14 +52,14 @@ _BAND_OF = {outcome: index for index, band in enumerate(BANDS) for outcome in ba
 
 @dataclass(frozen=True)
 class Outcomes:
-    """One arm's sessions of which it is known what happened, each counted once, as the gravest that befell it."""
+    """The judged sessions of one arm, each counted once, by the gravest thing that happened to it."""
 
     design: str
     arm: str
-    counts: tuple[int, ...]  # as BANDS
+    counts: tuple[int, ...]  # one for each of BANDS
     expected_lost: int | None
     loss_interval_99: tuple[float, float] | None
-    unknown: int = 0  # sessions beside these
+    unknown: int = 0  # sessions that are not among these
 
     @property
     def judged(self) -> int:
@@ -76,10 +76,15 @@ class Outcomes:
         """Whether exactly as many were lost as the theory said; None where it says nothing."""
         return None if self.expected_lost is None else self.lost == self.expected_lost
 
-    def told(self) -> str:
-        """Everything that is not ``kept``, in words."""
-        parts = [f"{count:,} {kind.name}" for kind, count in zip(BANDS, self.counts, strict=True) if count]
-        return ", ".join(parts) if self.judged else "no session judged"
+    @property
+    def bands(self) -> list[tuple[OutcomeBand, int]]:
+        """The bands that any session is in, with their counts."""
+        return [(band, count) for band, count in zip(BANDS, self.counts, strict=True) if count]
+
+    @property
+    def harms(self) -> list[str]:
+        """All that is not ``kept``, in words: ``3 lost``."""
+        return [f"{count:,} {band.name}" for band, count in self.bands if band is not BANDS[-1]]
 
 
 def _band(verdict: SessionVerdict) -> int:
@@ -101,7 +106,7 @@ def outcomes(design: str, arm: str, judgements: Sequence[SessionVerdict], sessio
 
 
 def figure(arms: Sequence[Outcomes]) -> Figure:
-    """A stacked bar an arm, in per cent of its sessions, with the predicted loss as a diamond."""
+    """One stacked bar per arm, in per cent of its sessions, with the predicted loss as a diamond."""
     names = [f"{style.short(arm.design)}\n{'with' if arm.arm == 'fault' else 'no'} fault" for arm in arms]
     handles = _handles(arms)
     left = style.room([arm.design for arm in arms] + ["with fault"])
@@ -124,10 +129,9 @@ def _bar(axes: Axes, place: int, arm: Outcomes) -> None:
     if not arm.judged:
         return
     left = 0.0
-    for kind, count in zip(BANDS, arm.counts, strict=True):
+    for band, count in arm.bands:
         width = 100 * count / arm.judged
-        if count:
-            axes.barh(place, width, 0.62, left, color=kind.color, hatch=kind.hatch, ec=style.PAPER, lw=0.5)
+        axes.barh(place, width, 0.62, left, color=band.color, hatch=band.hatch, ec=style.PAPER, lw=0.5)
         left += width
     if arm.loss_interval_99 is not None and arm.arm == "fault":
         low, high = (100 * bound for bound in arm.loss_interval_99)
@@ -138,19 +142,16 @@ def _bar(axes: Axes, place: int, arm: Outcomes) -> None:
 
 
 def _beside(arm: Outcomes) -> str:
-    harmed = [f"{count:,} {kind.name}" for kind, count in zip(BANDS[:-1], arm.counts, strict=False) if count]
-    more = ", …" if len(harmed) > 2 else ""
-    told = ",\n".join(harmed[:2]) + f"{more} of {arm.judged:,}" if harmed else f"all {arm.judged:,} kept"
+    more = ", …" if len(arm.harms) > 2 else ""
+    label = ",\n".join(arm.harms[:2]) + f"{more} of {arm.judged:,}" if arm.harms else f"all {arm.judged:,} kept"
     unknown = f"{arm.unknown:,} unknown" if arm.unknown else ""
-    return "\n".join(filter(None, [told if arm.judged else "no session judged", unknown]))
+    return "\n".join(filter(None, [label if arm.judged else "no session judged", unknown]))
 
 
 def _handles(arms: Sequence[Outcomes]) -> list[Artist]:
-    seen = [any(arm.counts[place] for arm in arms) for place in range(len(BANDS))]
+    drawn = {band.name for arm in arms for band, _ in arm.bands}
     handles: list[Artist] = [
-        Patch(fc=kind.color, hatch=kind.hatch, ec=style.PAPER, label=kind.name)
-        for kind, shown in zip(BANDS, seen, strict=True)
-        if shown
+        Patch(fc=band.color, hatch=band.hatch, ec=style.PAPER, label=band.name) for band in BANDS if band.name in drawn
     ]
     if any(arm.expected_lost is not None for arm in arms):
         handles.append(style.symbol("predicted lost", "D", style.INK, style.PAPER))
@@ -163,31 +164,33 @@ def finding(arms: Sequence[Outcomes]) -> str:
     """What was lost with the fault, against the prediction, and whether the controls stayed clean."""
     faulted = [arm for arm in arms if arm.arm == "fault"]
     controls = [arm for arm in arms if arm.arm == "control" and arm.judged]
-    parts = [f"With the fault {_losses(faulted)}." if faulted else ""]
-    if controls:
-        harmed = [arm for arm in controls if arm.judged != arm.counts[-1]]
-        clean = format_ratio(0, sum(arm.judged for arm in controls))
-        told = "; ".join(f"{arm.design} {arm.told()} of {arm.judged:,}" for arm in harmed)
-        parts.append(f"Without it: {told}." if harmed else f"Without it nothing befell any session: {clean}.")
-    return " ".join(filter(None, parts)) or "No session was judged."
+    sentences = [f"With the fault {_summarize_losses(faulted)}."] if faulted else []
+    sentences += [_summarize_controls(controls)] if controls else []
+    return " ".join(sentences) or "No session was judged."
 
 
-def _losses(arms: Sequence[Outcomes]) -> str:
+def _summarize_controls(arms: Sequence[Outcomes]) -> str:
+    harmed = [f"{arm.design} {', '.join(arm.harms)} of {arm.judged:,}" for arm in arms if arm.harms]
+    if harmed:
+        return f"Without it: {'; '.join(harmed)}."
+    return f"Without it nothing happened to any session: {format_ratio(0, sum(arm.judged for arm in arms))}."
+
+
+def _summarize_losses(arms: Sequence[Outcomes]) -> str:
     losers = sorted((arm for arm in arms if arm.lost), key=lambda arm: -arm.lost)
-    told = [f"{arm.design} lost {format_ratio(arm.lost, arm.judged)}{_predicted(arm)}" for arm in losers[:_TOLD]]
-    if rest := losers[_TOLD:]:
+    parts = [_describe_loss(arm) for arm in losers[:_MAX_NAMED]]
+    if rest := losers[_MAX_NAMED:]:
         lost, judged = sum(arm.lost for arm in rest), sum(arm.judged for arm in rest)
-        told.append(f"{plural(len(rest), 'design')} more lost {lost:,} of {judged:,}")
-    kept = [arm for arm in arms if not arm.lost and arm.judged]
-    if kept:
-        told.append(
-            f"{listed([arm.design for arm in kept])} lost none of {plural(sum(arm.judged for arm in kept), 'session')}"
-        )
-    return "; ".join(told) or "no session was judged"
+        parts.append(f"{plural(len(rest), 'design')} more lost {lost:,} of {judged:,}")
+    if kept := [arm for arm in arms if not arm.lost and arm.judged]:
+        sessions = plural(sum(arm.judged for arm in kept), "session")
+        parts.append(f"{listed([arm.design for arm in kept])} lost none of {sessions}")
+    return "; ".join(parts) or "no session was judged"
 
 
-def _predicted(arm: Outcomes) -> str:
-    return "" if arm.expected_lost is None else f", predicted {arm.expected_lost:,}"
+def _describe_loss(arm: Outcomes) -> str:
+    predicted = "" if arm.expected_lost is None else f", predicted {arm.expected_lost:,}"
+    return f"{arm.design} lost {format_ratio(arm.lost, arm.judged)}{predicted}"
 
 
 def drawing(arms: Sequence[Outcomes]) -> Drawing:
@@ -196,7 +199,7 @@ def drawing(arms: Sequence[Outcomes]) -> Drawing:
         "design",
         "arm",
         "judged",
-        *(kind.name for kind in BANDS),
+        *(band.name for band in BANDS),
         "unknown",
         "predicted lost",
         "loss rate, 99 % interval",
@@ -215,14 +218,13 @@ def drawing(arms: Sequence[Outcomes]) -> Drawing:
 
 
 def _spots(drawn: Figure, arms: Sequence[Outcomes]) -> Iterator[Tooltip]:
-    """One in the middle of each part of each bar."""
+    """A tooltip in the middle of each part of each bar."""
     for place, arm in enumerate(arms):
         left = 0.0
-        for kind, count in zip(BANDS, arm.counts, strict=True):
-            width = 100 * count / max(1, arm.judged)
-            if count:
-                text = f"{arm.design}, {arm.arm} arm: {count:,} {kind.name} of {arm.judged:,}"
-                yield spot(drawn.axes[0], (left + width / 2, place), text)
+        for band, count in arm.bands:
+            width = 100 * count / arm.judged
+            text = f"{arm.design}, {arm.arm} arm: {count:,} {band.name} of {arm.judged:,}"
+            yield spot(drawn.axes[0], (left + width / 2, place), text)
             left += width
 
 

@@ -223,7 +223,7 @@ def test_chart_and_table_count_the_same_sessions() -> None:
 def test_the_outcomes_say_what_was_lost_and_what_was_predicted(drawn: dict[str, Chart]) -> None:
     assert drawn["outcomes"].finding == (
         "With the fault sticky lost 67 of 200 (33.5 %), predicted 67; stateless and hybrid lost none of 400 sessions. "
-        "Without it nothing befell any session: 0 of 600 (95 % upper bound 0.5 %)."
+        "Without it nothing happened to any session: 0 of 600 (95 % upper bound 0.5 %)."
     )
 
 
