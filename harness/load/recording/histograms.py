@@ -27,7 +27,7 @@ class HistogramWriter(SpoolWriter):
         self._last_write = time.monotonic()
 
     def set_window(self, start: float, end: float) -> None:
-        """Count requests intended from ``start`` until before ``end`` (seconds from T0). Without a window, none count."""
+        """Count requests intended from ``start`` until before ``end`` (seconds from T0); without a window, none."""
         self._window = (round(start * 1e9), round(end * 1e9))
 
     def write_name(self, kind: str, number: int, value: str) -> None:
