@@ -2,7 +2,7 @@
 
 import enum
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, Self
 
 from harness.results.summary import Summary
@@ -47,3 +47,40 @@ class Expectation(Protocol):
 
     def only(self, names: Sequence[str]) -> Self | None:
         """The same for these designs alone; None if nothing is left."""
+
+
+#: Checks of the measurement itself. Every analysis makes them again, so a recorded verdict of one is not recalled.
+MEASUREMENT_CHECKS = frozenset(
+    {
+        "complete",
+        "fault_landed",
+        "effects_judged",
+        "driver_kept_up",
+        "worker_lost",
+        "part_died",
+        "broken_off",
+        "calibration",
+        "echo",
+    }
+)
+
+
+@dataclass(frozen=True)
+class RecordedVerdicts:
+    """What is left of the expectations of a run whose scenario no longer imports: the verdicts that were recorded."""
+
+    verdicts: tuple[Verdict, ...]
+
+    @classmethod
+    def of_expectations(cls, recorded: Sequence[Verdict]) -> Self:
+        """Those of all recorded verdicts that judged an expectation."""
+        return cls(tuple(verdict for verdict in recorded if verdict.check not in MEASUREMENT_CHECKS))
+
+    def judge(self, _: Summary) -> Sequence[Verdict]:
+        """The verdicts as they were recorded."""
+        return self.verdicts
+
+    def only(self, names: Sequence[str]) -> Self | None:
+        """Those on these designs alone; None if nothing is left."""
+        left = tuple(verdict for verdict in self.verdicts if verdict.design in names)
+        return replace(self, verdicts=left) if left else None
