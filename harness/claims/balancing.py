@@ -1,6 +1,6 @@
 """Claims about how the balancer chooses a replica: C09, C12, C15."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from harness.claims.claim import (
     Claim,
@@ -19,6 +19,8 @@ _AFFINE = ("ring_hash", "maglev", "cookie")
 _POLICIES = ("round_robin", "least_connections", *_AFFINE)
 #: The designs of pinning.py with these policies: no fault, and every session sends at the same rate.
 _UNIFORM = {"round_robin": "stateless", "ring_hash": "header", "cookie": "cookie"}
+#: The cause of a lost session, by what the node did.
+_CAUSES = {"joins": "moved", "leaves": "stopped", "dies": "killed"}
 #: A coefficient of variation below this is even.
 _EVEN = 0.02
 
@@ -63,14 +65,13 @@ def _describe_p99(arm: ArmFigures) -> str:
 
 
 def _judge_pinning(runs: Runs) -> ClaimFinding:
-    quiet = [_lost_without_event(runs, name) for name in ("round_robin", "cookie", "header", "source")]
+    calm = {
+        name: runs.arm("pinning", name, "control").sessions for name in ("round_robin", "cookie", "header", "source")
+    }
+    quiet = [ClaimPoint.share(f"{name}: no event", sessions.lost, sessions.judged) for name, sessions in calm.items()]
     reconnects = _lost_by("connection: reconnects", runs.arm("pinning", "connection", "control"), "moved", 100 * 2 / 3)
-    joins = [_lost_by(f"{name}: joins", runs.arm("pinning", name), "moved") for name in ("cookie", "header", "source")]
-    ends = [
-        _lost_by(f"{name}: {event}", runs.arm("pinning", name), cause)
-        for name in ("cookie", "header", "connection")
-        for event, cause in (("leaves", "stopped"), ("dies", "killed"))
-    ]
+    joins = _lost_by_events(runs, ("cookie", "header", "source"), ("joins",))
+    ends = _lost_by_events(runs, ("cookie", "header", "connection"), ("leaves", "dies"))
     stateless = runs.arm("pinning", "stateless").sessions
     points = [*quiet, reconnects, *joins, *ends]
     says = (
@@ -78,16 +79,19 @@ def _judge_pinning(runs: Runs) -> ClaimFinding:
         f"source address all clients of one machine share a replica. {stateless.lost} of {stateless.judged} stateless "
         "sessions broke under the same events"
     )
-    unpinned_breaks = quiet[0].value > 50 and all(point.value == 0 for point in quiet[1:])
+    only_unpinned_breaks = quiet[0].value > 50 and all(point.value == 0 for point in quiet[1:])
     joins_break_hashes_only = joins[0].value == 0 < joins[1].value
     own_events_break = all(point.value > 0 for point in (reconnects, *ends))
-    holds = unpinned_breaks and joins_break_hashes_only and own_events_break and stateless.lost == 0
+    holds = only_unpinned_breaks and joins_break_hashes_only and own_events_break and stateless.lost == 0
     return ClaimFinding.supported_if(holds, says, "% of sessions", points)
 
 
-def _lost_without_event(runs: Runs, policy: str) -> ClaimPoint:
-    sessions = runs.arm("pinning", policy, "control").sessions
-    return ClaimPoint.share(f"{policy}: no event", sessions.lost, sessions.judged)
+def _lost_by_events(runs: Runs, policies: Sequence[str], events: Sequence[str]) -> list[ClaimPoint]:
+    return [
+        _lost_by(f"{policy}: {event}", runs.arm("pinning", policy), _CAUSES[event])
+        for policy in policies
+        for event in events
+    ]
 
 
 def _lost_by(label: str, arm: ArmFigures, cause: str, predicted: float | None = None) -> ClaimPoint:

@@ -1,7 +1,6 @@
 """Claims about scaling out: C01, C03, C04."""
 
 from harness.claims.claim import Claim, ClaimFinding, ClaimPoint, RequiredRun, Runs, UnsettledError, require_measured
-from harness.results.summary import Spread
 
 NODE_KILL, ORDERS, SCALE_OUT = RequiredRun("node_kill"), RequiredRun("orders"), RequiredRun("scale_out")
 SCALE = RequiredRun("scale", ("scale", "scenarios/scale.py", "--design", "token", "--replicas", "1,2,8"), timeout_s=300)
@@ -11,10 +10,8 @@ EXPECTED_MOVES = {"cookie": 0.0, "consistent": 25.0, "modulo": 75.0}
 
 def _judge_any_instance(runs: Runs) -> ClaimFinding:
     orders, token = runs.arm("orders", "orders", "control"), runs.arm("node_kill", "stateless", "control")
-    points = [
-        ClaimPoint(name, 100 * _least_share(arm.spread), None, 100 / 3)
-        for name, arm in (("orders", orders), ("token", token))
-    ]
+    replies = {"orders": orders.spread.per_replica.values(), "token": token.spread.per_replica.values()}
+    points = [ClaimPoint(name, 100 * min(counts) / sum(counts), None, 100 / 3) for name, counts in replies.items()]
     anomalies = sum(
         arm.sessions.stale + arm.sessions.lost + arm.sessions.wrong + arm.writes.lost for arm in (orders, token)
     )
@@ -27,11 +24,6 @@ def _judge_any_instance(runs: Runs) -> ClaimFinding:
     return ClaimFinding.supported_if(
         anomalies == 0 and all_moved, says, "% of replies by the least used replica", points
     )
-
-
-def _least_share(spread: Spread) -> float:
-    """The share of the requests that the least used replica answered."""
-    return min(spread.per_replica.values()) / sum(spread.per_replica.values())
 
 
 def _judge_scale_out(runs: Runs) -> ClaimFinding:

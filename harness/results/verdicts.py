@@ -67,14 +67,18 @@ MEASUREMENT_CHECKS = frozenset(
 
 @dataclass(frozen=True)
 class RecordedVerdicts:
-    """What is left of the expectations of a run whose scenario no longer imports: the verdicts that were recorded."""
+    """What is left of an expectation whose scenario no longer imports: its recorded verdicts, one per design."""
 
     verdicts: tuple[Verdict, ...]
 
     @classmethod
-    def of_expectations(cls, recorded: Sequence[Verdict]) -> Self:
-        """Those of all recorded verdicts that judged an expectation."""
-        return cls(tuple(verdict for verdict in recorded if verdict.check not in MEASUREMENT_CHECKS))
+    def by_check(cls, recorded: Iterable[Verdict]) -> tuple[Self, ...]:
+        """One expectation per check that was recorded, without the checks of the measurement."""
+        checks: dict[str, list[Verdict]] = {}
+        for verdict in recorded:
+            if verdict.check not in MEASUREMENT_CHECKS:
+                checks.setdefault(verdict.check, []).append(verdict)
+        return tuple(cls(tuple(verdicts)) for verdicts in checks.values())
 
     def judge(self, _: Summary) -> Sequence[Verdict]:
         """The verdicts as they were recorded."""

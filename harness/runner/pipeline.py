@@ -96,7 +96,7 @@ def _recall_expectations(run: Run) -> Sequence[Expectation]:
     if expectations is not None:
         return expectations
     try:
-        return [RecordedVerdicts.of_expectations(run.read_verdicts())]
+        return RecordedVerdicts.by_check(run.read_verdicts())
     except UsageError:
         why = "the recorded scenario no longer imports, and no verdicts were recorded"
         return [RecordedVerdicts((Verdict("expectations", Result.UNKNOWN, why),))]
