@@ -255,7 +255,7 @@ class DockerSupervisor(Supervisor):
             return None
 
         def change_and_inspect() -> bool:
-            with contextlib.suppress(docker.errors.APIError):  # it is so already; only the result counts
+            with contextlib.suppress(docker.errors.APIError):  # the change was made before; only the result counts
                 change(container.id)
             details = self.engine.client.api.inspect_container(container.id)
             return self._networks[network].name in details["NetworkSettings"]["Networks"]

@@ -173,19 +173,24 @@ def _summarize_controls(arms: Sequence[Outcomes]) -> str:
     harmed = [f"{arm.design} {', '.join(arm.harms)} of {arm.judged:,}" for arm in arms if arm.harms]
     if harmed:
         return f"Without it: {'; '.join(harmed)}."
-    return f"Without it nothing happened to any session: {format_ratio(0, sum(arm.judged for arm in arms))}."
+    return f"Without it nothing happened to any session: {format_ratio(0, _count_judged(arms))}."
 
 
 def _summarize_losses(arms: Sequence[Outcomes]) -> str:
     losers = sorted((arm for arm in arms if arm.lost), key=lambda arm: -arm.lost)
+    kept = [arm for arm in arms if not arm.lost and arm.judged]
     parts = [_describe_loss(arm) for arm in losers[:_MAX_NAMED]]
     if rest := losers[_MAX_NAMED:]:
-        lost, judged = sum(arm.lost for arm in rest), sum(arm.judged for arm in rest)
-        parts.append(f"{plural(len(rest), 'design')} more lost {lost:,} of {judged:,}")
-    if kept := [arm for arm in arms if not arm.lost and arm.judged]:
-        sessions = plural(sum(arm.judged for arm in kept), "session")
-        parts.append(f"{listed([arm.design for arm in kept])} lost none of {sessions}")
+        lost = sum(arm.lost for arm in rest)
+        parts.append(f"{plural(len(rest), 'design')} more lost {lost:,} of {_count_judged(rest):,}")
+    if kept:
+        names = listed([arm.design for arm in kept])
+        parts.append(f"{names} lost none of {plural(_count_judged(kept), 'session')}")
     return "; ".join(parts) or "no session was judged"
+
+
+def _count_judged(arms: Sequence[Outcomes]) -> int:
+    return sum(arm.judged for arm in arms)
 
 
 def _describe_loss(arm: Outcomes) -> str:
