@@ -59,7 +59,9 @@ async def _run(flags: argparse.Namespace) -> None:
         from targets.server.service import Service, serve  # noqa: PLC0415
         from targets.storage.journal import Journal  # noqa: PLC0415
 
-    settings = _settings(flags)
+    boot, options = os.urandom(8).hex(), _options(flags.option)
+    peers = {name: address for name, _, address in (peer.partition("=") for peer in flags.peers.split(",") if peer)}
+    settings = Settings(flags.replica, boot, flags.store, flags.secret, options, flags.volume, peers, flags.state)
     app, state = catalog.select(flags.app, flags.state, settings.options)
     store, journal = state.create_store(settings), Journal(flags.journal, settings)
     context = AppContext(store, journal, settings)
@@ -70,12 +72,6 @@ async def _run(flags: argparse.Namespace) -> None:
     service = Service(settings, routes, store, slots, flags.nonce)
     await serve(service, context, listener, ready=lambda: print(json.dumps(ready), flush=True))
     journal.close()
-
-
-def _settings(flags: argparse.Namespace) -> Settings:
-    boot, options = os.urandom(8).hex(), _options(flags.option)
-    peers = {name: address for name, _, address in (peer.partition("=") for peer in flags.peers.split(",") if peer)}
-    return Settings(flags.replica, boot, flags.store, flags.secret, options, flags.volume, peers, flags.state)
 
 
 def _listener(host: str, port: int) -> socket.socket:

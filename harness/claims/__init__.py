@@ -1,4 +1,4 @@
-"""The claims of the seed document, each an experiment; ``harness claims`` attempts them."""
+"""Common claims about stateless and stateful services, each tested by an experiment; ``harness claims`` runs them."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 from harness.claims import (
     balancing,
     crash,
-    deciding,
+    decision_page,
     deploy,
     devices,
     durable,
@@ -17,9 +17,9 @@ from harness.claims import (
     report,
     sockets,
 )
-from harness.claims.attempt import attempt, needs
+from harness.claims.attempt import attempt, list_required_runs
 from harness.claims.claim import Claim, ClaimFinding, ClaimPoint, ClaimVerdict, RequiredRun, Runs, UnsettledError
-from harness.claims.report import ClaimResult, read
+from harness.claims.report import ClaimResult, read_results
 from harness.common.errors import UsageError
 from harness.results.files import write_text
 
@@ -35,14 +35,14 @@ _TOPICS = (
     replication,
     sockets,
 )
-#: Every claim that is attempted, in order.
+#: Every claim, in the order of their ids.
 CLAIMS: tuple[Claim, ...] = tuple(
     sorted((claim for topic in _TOPICS for claim in topic.CLAIMS), key=lambda claim: claim.id)
 )
 
 
-def chosen(ids: Sequence[str]) -> tuple[Claim, ...]:
-    """The claims with these ids; all of them where none is given.
+def select(ids: Sequence[str]) -> tuple[Claim, ...]:
+    """Return the claims with these ids, or all claims if ``ids`` is empty.
 
     Raises:
         UsageError: there is no such claim.
@@ -54,25 +54,25 @@ def chosen(ids: Sequence[str]) -> tuple[Claim, ...]:
     return tuple(claim for claim in CLAIMS if not ids or claim.id in ids)
 
 
-def write(found: Mapping[str, ClaimResult], docs: Path) -> None:
+def write_claims_page(results: Mapping[str, ClaimResult], docs: Path) -> None:
     """Write the page of all claims, its figures and its pictures."""
-    report.write(CLAIMS, found, docs)
+    report.write(CLAIMS, results, docs)
 
 
 #: The runs that docs/decide.md is made from.
-DECIDING = (deciding.PLACES, devices.DEVICES)
+DECISION_RUNS = (decision_page.PLACES, devices.DEVICES)
 
 
-def decide(runs: Runs, docs: Path) -> Path:
-    """Write decide.md into ``docs``, and say where it lies."""
+def write_decision_page(runs: Runs, docs: Path) -> Path:
+    """Write decide.md into ``docs`` and return its path."""
     docs.mkdir(parents=True, exist_ok=True)
-    write_text(docs / "decide.md", deciding.page(runs, devices.safety(runs)))
+    write_text(docs / "decide.md", decision_page.page(runs, devices.describe_safety(runs)))
     return docs / "decide.md"
 
 
 __all__ = [
     "CLAIMS",
-    "DECIDING",
+    "DECISION_RUNS",
     "Claim",
     "ClaimFinding",
     "ClaimPoint",
@@ -82,9 +82,9 @@ __all__ = [
     "Runs",
     "UnsettledError",
     "attempt",
-    "chosen",
-    "decide",
-    "needs",
-    "read",
-    "write",
+    "list_required_runs",
+    "read_results",
+    "select",
+    "write_claims_page",
+    "write_decision_page",
 ]  # fmt: skip

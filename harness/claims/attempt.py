@@ -1,6 +1,6 @@
-"""Attempting claims: their runs, each once and within its budget, in a process of its own; then what they say.
+"""Makes the runs that claims need: each once, within its time limit, in a process of its own.
 
-A run that is there already, of the same scenario and commit, counts: what was interrupted goes on where it was.
+A finished run of the same scenario and commit is used again, so an interrupted attempt continues where it stopped.
 """
 
 import contextlib
@@ -23,83 +23,87 @@ from harness.scenario.loading import load
 _MEASURED = (0, 1, 3)
 _EXIT_TIMEOUT_S = 15.0  # seconds after an interrupt
 
-Say = Callable[[str], None]
+Log = Callable[[str], None]
 
 
-def needs(claims: Iterable[Claim]) -> tuple[RequiredRun, ...]:
-    """Every run that these claims rest on, once each, in their order."""
-    return tuple({need.name: need for claim in claims for need in claim.needs}.values())
+def list_required_runs(claims: Iterable[Claim]) -> tuple[RequiredRun, ...]:
+    """Every run that these claims need, once each, in the order of the claims."""
+    return tuple({required.name: required for claim in claims for required in claim.required_runs}.values())
 
 
-def attempt(wanted: Sequence[RequiredRun], results: Path, say: Say, *, fresh: bool = False) -> Runs:
-    """These runs, made where they are not there yet; one that breaks does not stop the others."""
+def attempt(wanted: Sequence[RequiredRun], results: Path, log: Log, *, fresh: bool = False) -> Runs:
+    """Make the runs that are not in ``results`` yet, and read all of them; a run that fails does not stop the others.
+
+    ``fresh`` repeats the runs that exist.
+    """
     missing: dict[str, str] = {}
-    for number, need in enumerate(wanted, 1):
-        if not fresh and _is_there(need, results):
-            say(f"[{number}/{len(wanted)}] {need.name}: measured already")
+    for number, required in enumerate(wanted, 1):
+        if not fresh and _is_measured(required, results):
+            log(f"[{number}/{len(wanted)}] {required.name}: measured already")
             continue
-        say(f"[{number}/{len(wanted)}] harness {' '.join(need.words)}")
-        if why := _run(need, results):
-            missing[need.name] = why
-            say(f"  {why}")
-    return _gathered(wanted, results, missing)
+        log(f"[{number}/{len(wanted)}] harness {' '.join(required.arguments)}")
+        if why := _run(required, results):
+            missing[required.name] = why
+            log(f"  {why}")
+    return _read_runs(wanted, results, missing)
 
 
-def _gathered(wanted: Sequence[RequiredRun], results: Path, missing: dict[str, str]) -> Runs:
+def _read_runs(wanted: Sequence[RequiredRun], results: Path, missing: dict[str, str]) -> Runs:
     summaries: dict[str, Summary] = {}
     scaled: dict[str, ScalingRun] = {}
-    for need in wanted:
-        if need.name in missing:
+    for required in wanted:
+        if required.name in missing:
             continue
         try:
-            run = Run.open(results / need.name / "latest")
+            run = Run.open(results / required.name / "latest")
             if (run.path / FILE).exists():
-                scaled[need.name] = ScalingRun.read(run)
+                scaled[required.name] = ScalingRun.read(run)
             else:
-                summaries[need.name] = run.read_summary()
+                summaries[required.name] = run.read_summary()
         except HarnessError as problem:
-            missing[need.name] = problem.message
+            missing[required.name] = problem.message
     return Runs(summaries, scaled, missing)
 
 
-def _is_there(need: RequiredRun, results: Path) -> bool:
-    """Whether its newest run ended, and is of the scenario and the commit as they are now."""
+def _is_measured(required: RequiredRun, results: Path) -> bool:
+    """Whether its newest run is complete and has the current scenario and commit."""
     with contextlib.suppress(HarnessError):
-        run = Run.open(results / need.name / "latest")
-        ended = (run.path / FILE).exists() or (run.path / "summary.json").exists()
-        same = _commit(run.plan.environment) == _commit(environment())
-        return ended and same and run.plan.sha256 == load(Path("scenarios") / f"{need.name}.py").sha256
+        run = Run.open(results / required.name / "latest")
+        complete = (run.path / FILE).exists() or (run.path / "summary.json").exists()
+        same_commit = _read_commit(run.plan.environment) == _read_commit(environment())
+        scenario = load(Path("scenarios") / f"{required.name}.py")
+        return complete and same_commit and run.plan.sha256 == scenario.sha256
     return False
 
 
-def _commit(of: Mapping[str, object]) -> str:
-    """The commit alone: the tables that are written here would make any tree a changed one."""
-    return str(of.get("git")).removesuffix("-dirty")
+def _read_commit(recorded: Mapping[str, object]) -> str:
+    """The commit without its mark for uncommitted changes: the pages written here are such changes themselves."""
+    return str(recorded.get("git")).removesuffix("-dirty")
 
 
-def _run(need: RequiredRun, results: Path) -> str:
-    """Run it; empty if it has figures, else why it has none."""
-    log = results / f"{need.name}.log"
+def _run(required: RequiredRun, results: Path) -> str:
+    """Make one run; return why it has no figures, or an empty string if it has them."""
+    log_path = results / f"{required.name}.log"
     results.mkdir(parents=True, exist_ok=True)
-    began = time.monotonic()
-    with log.open("w") as out:
-        argv = [sys.executable, "-m", "harness.cli", *need.words, "--out", str(results)]
-        child = subprocess.Popen(argv, stdout=out, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
+    started = time.monotonic()
+    with log_path.open("w") as output:
+        argv = [sys.executable, "-m", "harness.cli", *required.arguments, "--out", str(results)]
+        child = subprocess.Popen(argv, stdout=output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
         try:
-            code = child.wait(need.budget)
+            code = child.wait(required.timeout_s)
         except subprocess.TimeoutExpired:
-            _end(child)
-            return f"it took more than its {need.budget:g} s; a quieter machine, or a larger budget, would settle it"
+            return f"it took more than its {required.timeout_s:g} s; use a quieter machine or raise the limit"
         finally:
             _end(child)
     if code in _MEASURED:
         return ""
-    last = [line for line in log.read_text().splitlines() if line.startswith("harness:")]
-    return f"exit code {code} after {time.monotonic() - began:.0f} s: {last[-1] if last else f'see {log}'}"
+    problems = [line for line in log_path.read_text().splitlines() if line.startswith("harness:")]
+    reason = problems[-1] if problems else f"see {log_path}"
+    return f"exit code {code} after {time.monotonic() - started:.0f} s: {reason}"
 
 
 def _end(child: subprocess.Popen[bytes]) -> None:
-    """Interrupt what still runs, so that it cleans up; kill it only if it does not."""
+    """Interrupt the process if it still runs, so that it cleans up; kill it only if it does not exit."""
     if child.poll() is not None:
         return
     child.send_signal(signal.SIGINT)

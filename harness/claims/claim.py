@@ -1,4 +1,4 @@
-"""A Claim: what is asserted, what is run for it, and a pure function from those runs to a Finding."""
+"""A Claim: an assertion, the runs that test it, and a pure function from those runs to a ClaimFinding."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -14,7 +14,7 @@ CONFIDENCE = 0.95
 
 
 class ClaimVerdict(StrEnum):
-    """What an experiment says of a claim; each is an honest end."""
+    """The result of a claim's experiment; each of them is a valid result."""
 
     SUPPORTED = "supported"
     REFUTED = "refuted"
@@ -22,12 +22,12 @@ class ClaimVerdict(StrEnum):
 
 
 class UnsettledError(Exception):
-    """A claim that its runs cannot settle: the message says why, and what would."""
+    """The runs cannot settle a claim; the message says why, and what would settle it."""
 
 
 @dataclass(frozen=True)
 class ClaimPoint:
-    """One mark of a claim's picture: a value, in the finding's unit, with the interval it is known to lie in."""
+    """One mark of a claim's picture: a value in the finding's unit, with its confidence interval."""
 
     label: str
     value: float
@@ -39,140 +39,146 @@ class ClaimPoint:
         """A share in per cent with its exact 95 % interval (Clopper and Pearson 1934).
 
         Raises:
-            UnsettledError: it is a share of nothing.
+            UnsettledError: ``whole`` is 0.
         """
         if whole < 1:
-            raise UnsettledError(f"{label}: there was nothing to count; a longer run would have it")
+            raise UnsettledError(f"{label}: there was nothing to count; make a longer run")
         low, high = exact_interval(part, whole, CONFIDENCE)
         return cls(label, 100 * part / whole, (100 * low, 100 * high), predicted)
 
 
 @dataclass(frozen=True)
 class ClaimFinding:
-    """What the runs say: the leading ``figure`` is the first point, and the sentence tells all of them."""
+    """What the runs show: a verdict, a sentence with the figures, and points of which the first is the main figure."""
 
-    support: ClaimVerdict
+    verdict: ClaimVerdict
     says: str
     unit: str = ""
     points: tuple[ClaimPoint, ...] = ()
 
     @classmethod
-    def of(cls, holds: bool, says: str, unit: str, points: Sequence[ClaimPoint]) -> "ClaimFinding":
-        """Supported where it ``holds``, else refuted."""
+    def supported_if(cls, holds: bool, says: str, unit: str, points: Sequence[ClaimPoint]) -> "ClaimFinding":
+        """Supported if the prediction ``holds``, otherwise refuted; unknown if a point is not a finite number."""
         if not all(math.isfinite(point.value) for point in points):
-            return cls.unknown("a figure of it was not measured")
+            return cls.unknown("one of its figures was not measured")
         return cls(ClaimVerdict.SUPPORTED if holds else ClaimVerdict.REFUTED, says, unit, tuple(points))
 
     @classmethod
     def unknown(cls, why: str) -> "ClaimFinding":
-        """Nothing can be said, and why."""
+        """A finding without figures, for the reason given."""
         return cls(ClaimVerdict.UNKNOWN, why)
 
 
 @dataclass(frozen=True)
 class RequiredRun:
-    """A run that claims rest on: ``command`` is what follows ``harness`` (a scenario's short form by default)."""
+    """A run that claims need: ``command`` is what follows ``harness`` (a scenario's short form by default)."""
 
     name: str
     command: tuple[str, ...] = ()
-    budget: float = 150.0  # seconds after which it is ended, and what rests on it is unknown
+    timeout_s: float = 150.0  # then the run is ended, and the claims that need it are unknown
 
     @property
-    def words(self) -> tuple[str, ...]:
-        """The command without where its results go."""
+    def arguments(self) -> tuple[str, ...]:
+        """The command line of the run, without the directory of its results."""
         return self.command or ("run", f"scenarios/{self.name}.py", "--quick")
 
 
 @dataclass(frozen=True)
 class Runs:
-    """The runs there are, by scenario: what each found, or why there is none."""
+    """The runs by scenario: their summaries or capacities, and why a run is ``missing``."""
 
     summaries: Mapping[str, Summary] = field(default_factory=dict)
     scaled: Mapping[str, ScalingRun] = field(default_factory=dict)
     missing: Mapping[str, str] = field(default_factory=dict)
 
     def summary(self, scenario: str) -> Summary:
-        """A scenario's run.
+        """The summary of a scenario's run.
 
         Raises:
-            UnsettledError: it did not come to an end.
+            UnsettledError: the scenario was not measured.
         """
         if scenario not in self.summaries:
-            raise UnsettledError(f"{scenario} was not measured: {self.missing.get(scenario, 'it was not run')}")
+            raise self._not_measured(scenario)
         return self.summaries[scenario]
 
     def scaling(self, scenario: str) -> ScalingRun:
         """A scenario's capacity at each size.
 
         Raises:
-            UnsettledError: it was not measured.
+            UnsettledError: the scenario was not measured.
         """
         if scenario not in self.scaled:
-            raise UnsettledError(f"{scenario} was not measured: {self.missing.get(scenario, 'it was not run')}")
+            raise self._not_measured(scenario)
         return self.scaled[scenario]
 
-    def design(self, scenario: str, design: str) -> DesignSummary:
-        """One of its designs.
+    def _not_measured(self, scenario: str) -> UnsettledError:
+        return UnsettledError(f"{scenario} was not measured: {self.missing.get(scenario, 'it was not run')}")
+
+    def design(self, scenario: str, name: str) -> DesignSummary:
+        """One design of a scenario's run.
 
         Raises:
-            UnsettledError: it has no such design, or that cannot be trusted.
+            UnsettledError: the scenario was not measured, or has no such design.
         """
-        found = self.summary(scenario).designs.get(design)
-        if found is None:
-            raise UnsettledError(f"{scenario} has no design {design}; run it whole")
-        return found
+        design = self.summary(scenario).designs.get(name)
+        if design is None:
+            raise UnsettledError(f"{scenario} has no design {name}; run all of its designs")
+        return design
 
-    def arm(self, scenario: str, design: str, arm: str = "fault") -> ArmFigures:
-        """One of its arms.
+    def arm(self, scenario: str, design: str, name: str = "fault") -> ArmFigures:
+        """One arm of a design.
 
         Raises:
-            UnsettledError: it is not there, or its judge could not be trusted.
+            UnsettledError: there is no such arm, or the oracle of the run missed a seeded bug.
         """
-        run = self.summary(scenario)
-        calibration = run.controls.calibration
+        calibration = self.summary(scenario).controls.calibration
         if calibration is not None and not calibration.diagonal:
-            raise UnsettledError(f"{scenario}'s judge missed a seeded bug, so nothing of it counts; run it again")
-        found = self.design(scenario, design).arms.get(arm)
-        if found is None:
-            raise UnsettledError(f"{scenario} has no {arm} arm of {design}; run it again")
-        return found
+            raise UnsettledError(f"the oracle of {scenario} missed a seeded bug, so the run does not count; repeat it")
+        arm = self.design(scenario, design).arms.get(name)
+        if arm is None:
+            raise UnsettledError(f"{scenario} has no {name} arm of {design}; run it again")
+        return arm
 
 
 @dataclass(frozen=True)
 class Claim:
-    """One claim of the seed document as an experiment whose prediction could come out false."""
+    """One claim as an experiment whose prediction could fail.
+
+    ``section`` is where the requirements make the claim, ``experiment`` and ``prediction`` describe
+    the test in words, and ``judge`` reads the runs.
+    """
 
     id: str
     says: str
     section: str
-    ran: str
-    supports: str
-    needs: tuple[RequiredRun, ...]
+    experiment: str
+    prediction: str
+    required_runs: tuple[RequiredRun, ...]
     judge: Callable[[Runs], ClaimFinding]
 
-    def found(self, runs: Runs) -> ClaimFinding:
-        """What the runs say of it; what breaks on the way makes it unknown."""
+    def evaluate(self, runs: Runs) -> ClaimFinding:
+        """Judge the claim by these runs; figures that are missing or inconsistent make it unknown."""
         try:
             return self.judge(runs)
         except UnsettledError as problem:
             return ClaimFinding.unknown(str(problem))
         except (HarnessError, ArithmeticError, LookupError, TypeError, ValueError) as problem:
-            return ClaimFinding.unknown(f"its figures do not fit together: {problem!r}")
+            return ClaimFinding.unknown(f"its figures are inconsistent: {problem!r}")
 
 
 def require_measured(figure: float | None, what: str) -> float:
-    """A figure that has to be there.
+    """Return a figure that a claim needs.
 
     Raises:
         UnsettledError: it was not measured.
     """
     if figure is None:
-        raise UnsettledError(f"{what} was not measured; a run on a quieter machine, or a longer one, would tell")
+        raise UnsettledError(f"{what} was not measured; make a longer run, or use a quieter machine")
     return figure
 
 
 def require_unsaturated(arm: ArmFigures, what: str) -> ArmFigures:
-    """An arm whose times count: its driver kept up.
+    """Return an arm whose times count because its load process kept up.
 
     Raises:
         UnsettledError: it did not.

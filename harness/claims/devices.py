@@ -3,54 +3,67 @@
 from collections.abc import Mapping
 
 from harness.claims.claim import Claim, ClaimFinding, ClaimPoint, RequiredRun, Runs, UnsettledError
+from harness.results.summary import WriteFigures
 
-#: All of its designs, not just those of its short form: docs/decide.md tells of each place.
-DEVICES = RequiredRun("two_devices", ("run", "scenarios/two_devices.py", "--duration", "3s"), budget=300)
-_CHECKED = "_checked"
+#: With all of the scenario's designs, not just those of its short form, because docs/decide.md shows every place.
+DEVICES = RequiredRun("two_devices", ("run", "scenarios/two_devices.py", "--duration", "3s"), timeout_s=300)
+_CHECKED = "_checked"  # suffix of a design that checks versions; without it, the same design that does not
 
 
-def _two_devices(runs: Runs) -> ClaimFinding:
+def _judge_consistency(runs: Runs) -> ClaimFinding:
     arms = {name: runs.arm("two_devices", name, "control") for name in runs.summary("two_devices").designs}
-    checked = {name: arm for name, arm in arms.items() if f"{name}{_CHECKED}" not in arms}
-    unchecked = {name: arm for name, arm in arms.items() if name not in checked}
+    writes = {name: arm.writes for name, arm in arms.items()}
+    unchecked = {name: figures for name, figures in writes.items() if f"{name}{_CHECKED}" in writes}
+    checked = {name: figures for name, figures in writes.items() if name not in unchecked}
     if not unchecked:
-        raise UnsettledError("it takes designs with and without a version check; run the scenario whole")
-    points = [ClaimPoint.share(name, arm.writes.lost, arm.writes.acknowledged) for name, arm in arms.items()]
-    refused = sum(arm.requests.failed for arm in checked.values())
-    overwritten = ", ".join(
-        f"{name} {arm.writes.lost:,} of {arm.writes.acknowledged:,}" for name, arm in unchecked.items()
-    )
-    left = sum(arm.writes.lost for arm in checked.values())
-    of = sum(arm.writes.acknowledged for arm in checked.values())
+        raise UnsettledError("it needs designs with and without a version check; run all designs of the scenario")
+    refused = sum(arms[name].requests.failed for name in checked)
+    lost_checked, acknowledged = _total(checked)
     says = (
-        f"acknowledged and overwritten by the other device: {overwritten}; where versions are checked {left:,} of "
-        f"{of:,}, and {refused:,} writes were refused instead"
+        f"acknowledged and overwritten by the other device: {_list_losses(unchecked)}; where versions are checked "
+        f"{lost_checked:,} of {acknowledged:,}, and {refused:,} writes were refused instead"
     )
-    holds = left == 0 and all(arm.writes.lost for arm in unchecked.values())
-    return ClaimFinding.of(holds, says, "% of acknowledged writes lost", points)
+    points = [ClaimPoint.share(name, figures.lost, figures.acknowledged) for name, figures in writes.items()]
+    holds = lost_checked == 0 and all(figures.lost for figures in unchecked.values())
+    return ClaimFinding.supported_if(holds, says, "% of acknowledged writes lost", points)
 
 
-def safety(runs: Runs) -> Mapping[str, str]:
-    """Of each place that was tried: who writes safely at once, in words; empty where nothing was tried."""
+def _total(writes: Mapping[str, WriteFigures]) -> tuple[int, int]:
+    """The lost writes and the acknowledged writes of all these designs."""
+    return sum(figures.lost for figures in writes.values()), sum(figures.acknowledged for figures in writes.values())
+
+
+def _list_losses(writes: Mapping[str, WriteFigures]) -> str:
+    return ", ".join(f"{name} {figures.lost:,} of {figures.acknowledged:,}" for name, figures in writes.items())
+
+
+def describe_safety(runs: Runs) -> Mapping[str, str]:
+    """By place, whether two devices can write at once without losing updates; empty if there is no such run."""
     try:
         designs = runs.summary("two_devices").designs
         lost = {name: runs.arm("two_devices", name, "control").writes.lost for name in designs}
     except UnsettledError:
         return {}
-    return {name: _safe(count, lost.get(f"{name}{_CHECKED}")) for name, count in lost.items() if _CHECKED not in name}
+    return {
+        name: _describe_losses(count, lost.get(f"{name}{_CHECKED}"))
+        for name, count in lost.items()
+        if _CHECKED not in name
+    }
 
 
-def _safe(lost: int, checked: int | None) -> str:
+def _describe_losses(lost: int, lost_checked: int | None) -> str:
     if lost == 0:
         return "safe"
-    return f"safe with a version check, else {lost:,} lost" if checked == 0 else f"{lost:,} lost"
+    if lost_checked == 0:
+        return f"safe with a version check, otherwise {lost:,} lost"
+    return f"{lost:,} lost"
 
 
 CLAIMS = (
     Claim(
         "C10", "for stateless services consistency is no issue, for stateful ones it must be ensured", "5",
         "two devices write one session at once, with and without a version check",
-        "without a check acknowledged writes are overwritten, in every store; with one, none",
-        (DEVICES,), _two_devices,
+        "without a check acknowledged writes are overwritten in every store; with a check none are",
+        (DEVICES,), _judge_consistency,
     ),
 )  # fmt: skip

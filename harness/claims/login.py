@@ -10,68 +10,78 @@ _KINDS = ("jwt", "opaque", "session")
 _COPY = re.compile(r"copy after ([\d.]+) s")
 
 
-def _copies(arm: ArmFigures) -> dict[float, EndpointStats]:
-    """Requests by a copied credential, by the seconds since its owner had logged out."""
-    found = {float(match[1]): one for name, one in arm.names.items() if (match := _COPY.fullmatch(name))}
-    if not found:
-        raise UnsettledError("nobody tried a copy of a revoked login; a longer run would have it tried")
-    return found
+def _requests_with_copies(arm: ArmFigures) -> dict[float, EndpointStats]:
+    """The requests with a copied credential, by the seconds since its owner logged out.
+
+    Raises:
+        UnsettledError: there were none.
+    """
+    by_delay = {float(match[1]): stats for name, stats in arm.names.items() if (match := _COPY.fullmatch(name))}
+    if not by_delay:
+        raise UnsettledError("no copy of a revoked login was used; make a longer run")
+    return by_delay
 
 
-def _lives_on(arm: ArmFigures) -> float:
-    """How many seconds after the logout a copy still worked; 0 where it never did."""
-    return max((since for since, one in _copies(arm).items() if one.statuses.get("200")), default=0.0)
+def _judge_credentials(runs: Runs) -> ClaimFinding:
+    arms = {kind: runs.arm("login", kind, "control") for kind in _KINDS}
+    lifetimes = {kind: _measure_lifetime(arm) for kind, arm in arms.items()}
+    overlap, abrupt = runs.arm("login", "jwt").sessions, runs.arm("login", "jwt_abrupt").sessions
+    says = (
+        f"a revoked JWT still worked {lifetimes['jwt']:g} s after the logout (until it expired), an opaque token "
+        f"{lifetimes['opaque']:g} s, a session cookie {lifetimes['session']:g} s. A request costs: "
+        f"{'; '.join(_describe_cost(arm, kind) for kind, arm in arms.items())}. A new key sent {overlap.forced_login} "
+        f"of {overlap.judged} sessions to the login with an overlap, {abrupt.forced_login} of {abrupt.judged} without"
+    )
+    only_jwt_lives = lifetimes["jwt"] > 0 == lifetimes["opaque"] == lifetimes["session"]
+    only_abrupt_forces = overlap.forced_login == 0 < abrupt.forced_login
+    points = [ClaimPoint(kind, lifetime) for kind, lifetime in lifetimes.items()]
+    return ClaimFinding.supported_if(
+        only_jwt_lives and only_abrupt_forces, says, "s that a revoked login still works", points
+    )
 
 
-def _refused(arm: ArmFigures) -> tuple[int, int]:
-    """Of the copies' requests at once after the logout: those refused, and all."""
-    first = _copies(arm).get(0.0)
-    return (first.statuses.get("401", 0), first.requests) if first else (0, 0)
+def _measure_lifetime(arm: ArmFigures) -> float:
+    """How many seconds after the logout a copy still worked; 0 if it never did."""
+    copies = _requests_with_copies(arm)
+    return max((delay_s for delay_s, stats in copies.items() if stats.statuses.get("200")), default=0.0)
 
 
-def _check(arm: ArmFigures, kind: str) -> str:
+def _describe_cost(arm: ArmFigures, kind: str) -> str:
     me = arm.names.get("GET /me")
     sent = require_measured(me.request_bytes if me else None, f"the bytes of a check by {kind}")
     cpu = require_measured(arm.resources.cpu_ms_per_request, f"the CPU of a check by {kind}")
     return f"{kind} {cpu:.2f} ms of CPU and {sent:.0f} bytes"
 
 
-def _compared(runs: Runs) -> ClaimFinding:
-    arms = {kind: runs.arm("login", kind, "control") for kind in _KINDS}
-    points = [ClaimPoint(kind, _lives_on(arm)) for kind, arm in arms.items()]
-    overlap, abrupt = runs.arm("login", "jwt").sessions, runs.arm("login", "jwt_abrupt").sessions
-    lives = {point.label: point.value for point in points}
-    says = (
-        f"a revoked JWT still worked {lives['jwt']:g} s after the logout (until it expired), an opaque token "
-        f"{lives['opaque']:g} s, a session cookie {lives['session']:g} s. A request costs: "
-        f"{'; '.join(_check(arm, kind) for kind, arm in arms.items())}. A new key sent {overlap.forced_login} of "
-        f"{overlap.judged} sessions to the login with an overlap, {abrupt.forced_login} of {abrupt.judged} without"
-    )
-    holds = lives["jwt"] > 0 == lives["opaque"] == lives["session"] and overlap.forced_login == 0 < abrupt.forced_login
-    return ClaimFinding.of(holds, says, "s that a revoked login still works", points)
+def _judge_revocation(runs: Runs) -> ClaimFinding:
+    refusals = {kind: _count_refusals(runs.arm("login", kind, "control")) for kind in _KINDS}
+    points = [ClaimPoint.share(kind, *counts) for kind, counts in refusals.items()]
+    rows = "; ".join(f"{kind} {refused} of {sent}" for kind, (refused, sent) in refusals.items())
+    says = f"requests with a copy of a login that were refused right after its logout: {rows}"
+    jwt, opaque, session = (point.value for point in points)
+    return ClaimFinding.supported_if(jwt == 0 and opaque == session == 100, says, "% refused at once", points)
 
 
-def _needs_state(runs: Runs) -> ClaimFinding:
-    counts = {kind: _refused(runs.arm("login", kind, "control")) for kind in _KINDS}
-    points = [ClaimPoint.share(kind, *counts[kind]) for kind in _KINDS]
-    rows = "; ".join(f"{kind} {part} of {whole}" for kind, (part, whole) in counts.items())
-    says = f"requests by a copy of a login that were refused at once after its logout: {rows}"
-    of = {point.label: point.value for point in points}
-    return ClaimFinding.of(of["jwt"] == 0 and of["opaque"] == of["session"] == 100, says, "% refused at once", points)
+def _count_refusals(arm: ArmFigures) -> tuple[int, int]:
+    """Of the copies' requests right after the logout, how many were refused, and how many were sent."""
+    first = _requests_with_copies(arm).get(0.0)
+    if first is None:
+        return 0, 0
+    return first.statuses.get("401", 0), first.requests
 
 
 CLAIMS = (
     Claim(
-        "C11", "JWT against session cookies and server-side tokens, OAuth2", "5, 10",
+        "C11", "JWT compared with session cookies and server-side tokens, OAuth2", "5, 10",
         "logins by a JWT, an opaque token with introspection and a session cookie; logouts; a new key with and without "
         "an overlap",
-        "a JWT lives on after its logout and the others do not; only a rotation without overlap forces logins",
-        (LOGIN,), _compared,
+        "a JWT still works after its logout and the others do not; only a rotation without overlap forces logins",
+        (LOGIN,), _judge_credentials,
     ),
     Claim(
         "C17", "a user login session is stateful", "6",
-        "logins that are revoked while somebody holds a copy of the credential",
+        "logins that are revoked while another client holds a copy of the credential",
         "only where the server keeps the login is the copy refused at once",
-        (LOGIN,), _needs_state,
+        (LOGIN,), _judge_revocation,
     ),
 )  # fmt: skip

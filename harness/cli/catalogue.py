@@ -1,4 +1,4 @@
-"""What there is to choose from, for ``harness list``: read from files and tables, nothing is started."""
+"""The parts to choose from, for ``harness list``. Read from files and tables: nothing is started."""
 
 import ast
 import sys
@@ -17,7 +17,7 @@ from harness.scenario.services import BuiltIn
 
 @dataclass(frozen=True)
 class Entry:
-    """One thing to choose: its name, what it is in a line, and a detail worth a column of its own."""
+    """One part: its name, a line that describes it, and a detail that deserves its own column."""
 
     name: str
     what: str
@@ -25,7 +25,7 @@ class Entry:
 
 
 def catalogue(kind: str | None = None) -> Mapping[str, tuple[Entry, ...]]:
-    """Everything by kind, or one kind (a key of ``KINDS``) alone.
+    """All parts by kind, or only those of one kind (a key of ``KINDS``).
 
     Raises:
         UsageError: a scenario that comes with the harness does not load.
@@ -37,62 +37,43 @@ def _designs() -> Iterable[Entry]:
     for path in _modules(scenarios_home()).values():
         loaded = load(path)
         for design in loaded.scenario.designs:
-            yield Entry(design.name, _in_words(design), loaded.name)
+            yield Entry(design.name, _describe_design(design), loaded.name)
 
 
-def _in_words(design: Design) -> str:
+def _describe_design(design: Design) -> str:
     service = ", ".join(f"{name} {value}" for name, value in design.target.describe().items())
     if isinstance(design.target, BuiltIn):
         service = f"{design.target.app} with its state in {design.target.state}"
     return f"{service}, {design.replicas} replicas, {design.balancing.policy}"
 
 
-def _apps() -> Iterable[Entry]:
-    return _described(target_modules("app"), "--app {}")
-
-
-def _states() -> Iterable[Entry]:
-    return _described(target_modules("state"), "--state {}")
-
-
-def _scenarios() -> Iterable[Entry]:
-    return _described(_modules(scenarios_home()), "{}.py")
-
-
 def _balancers() -> Iterable[Entry]:
     for name, where in balancers.available().items():
-        kind = balancers.SPECS[name]
-        lacks = f"; lacks {', '.join(sorted(kind.lacks))}" if kind.lacks else ""
-        found = str(where) if isinstance(where, Path) else f"missing: {where}"
-        yield Entry(name, ", ".join(sorted(kind.supports)) + lacks, found)
+        spec = balancers.SPECS[name]
+        lacks = f"; lacks {', '.join(sorted(spec.lacks))}" if spec.lacks else ""
+        program = str(where) if isinstance(where, Path) else f"missing: {where}"
+        yield Entry(name, ", ".join(sorted(spec.supports)) + lacks, program)
 
 
-def _stores() -> Iterable[Entry]:
-    for name, store in STORES.items():
-        yield Entry(name, _first_line(sys.modules[store.__module__].__doc__), f"for --state {name}")
-
-
-def _faults() -> Iterable[Entry]:
-    for name in faults.__all__:
-        fault = getattr(faults, name)
-        yield Entry(name, _first_line(fault.__doc__), fault.kind)
-
-
-def _claims() -> Iterable[Entry]:
-    for claim in claims.CLAIMS:
-        yield Entry(claim.id, claim.says, ", ".join(need.name for need in claim.needs))
-
-
-#: Every kind, and what reads it.
+#: Every kind, and what lists it.
 KINDS: Mapping[str, Callable[[], Iterable[Entry]]] = {
     "designs": _designs,
-    "apps": _apps,
-    "states": _states,
+    "apps": lambda: _describe_modules(target_modules("app"), "--app {}"),
+    "states": lambda: _describe_modules(target_modules("state"), "--state {}"),
     "balancers": _balancers,
-    "stores": _stores,
-    "faults": _faults,
-    "scenarios": _scenarios,
-    "claims": _claims,
+    "stores": lambda: (
+        Entry(name, _first_line(sys.modules[store.__module__].__doc__), f"for --state {name}")
+        for name, store in STORES.items()
+    ),
+    "faults": lambda: (
+        Entry(fault.__name__, _first_line(fault.__doc__), fault.kind)
+        for fault in (getattr(faults, name) for name in faults.__all__)
+    ),
+    "scenarios": lambda: _describe_modules(_modules(scenarios_home()), "{}.py"),
+    "claims": lambda: (
+        Entry(claim.id, claim.says, ", ".join(required.name for required in claim.required_runs))
+        for claim in claims.CLAIMS
+    ),
 }
 
 
@@ -100,8 +81,8 @@ def _modules(folder: Path) -> Mapping[str, Path]:
     return {path.stem: path for path in sorted(folder.glob("*.py")) if not path.name.startswith("_")}
 
 
-def _described(modules: Mapping[str, Path], detail: str) -> Iterable[Entry]:
-    """Modules by their docstrings, without importing any: some need what is not installed."""
+def _describe_modules(modules: Mapping[str, Path], detail: str) -> Iterable[Entry]:
+    """Describe modules by their docstrings, without importing them: some need packages that are not installed."""
     for name, path in modules.items():
         yield Entry(name, _first_line(ast.get_docstring(ast.parse(path.read_text()))), detail.format(name))
 

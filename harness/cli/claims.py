@@ -22,7 +22,7 @@ Only = Annotated[
 ]
 Decide = Annotated[
     bool,
-    typer.Option("--decide", help="Instead, put every place for the state through its failures, and write decide.md."),
+    typer.Option("--decide", help="Instead, compare every place for the state under failures, and write decide.md."),
 ]
 Fresh = Annotated[bool, typer.Option("--fresh", help="Repeat the runs that exist.")]
 Out = Annotated[Path, typer.Option(metavar="DIR", help="Where the runs of the claims are kept.")]
@@ -49,30 +49,29 @@ def claims(
     """
     from harness import claims as claiming
 
-    claims = claiming.chosen(only)
-    attempt = functools.partial(
-        claiming.attempt, results=out, say=functools.partial(print, file=sys.stderr, flush=True), fresh=fresh
-    )
+    selected = claiming.select(only)
+    log = functools.partial(print, file=sys.stderr, flush=True)
+    attempt = functools.partial(claiming.attempt, results=out, log=log, fresh=fresh)
     if decide:
-        print(claiming.decide(attempt(claiming.DECIDING), docs))
+        print(claiming.write_decision_page(attempt(claiming.DECISION_RUNS), docs))
         return 0
-    runs = attempt(claiming.needs(claims))
-    findings = {claim.id: claiming.ClaimResult.of(claim, runs) for claim in claims}
-    claiming.write({**claiming.read(docs), **findings}, docs)
+    runs = attempt(claiming.list_required_runs(selected))
+    results = {claim.id: claiming.ClaimResult.from_runs(claim, runs) for claim in selected}
+    claiming.write_claims_page({**claiming.read_results(docs), **results}, docs)
     if as_json:
-        print(json.dumps({claim: finding.plain() for claim, finding in findings.items()}, indent=1))
+        print(json.dumps({claim: result.to_dict() for claim, result in results.items()}, indent=1))
     else:
-        _print_findings(findings)
+        _print_results(results)
     return 0
 
 
-def _print_findings(findings: "Mapping[str, ClaimResult]") -> None:
+def _print_results(results: "Mapping[str, ClaimResult]") -> None:
     from rich.markup import escape
     from rich.table import Table
 
     from harness.cli.console import open_console
 
-    table = Table("claim", "verdict", "what was seen")
-    for claim, told in findings.items():
-        table.add_row(claim, told.finding.support.value, escape(told.finding.says))
+    table = Table("claim", "verdict", "observed")
+    for claim, result in results.items():
+        table.add_row(claim, result.finding.verdict.value, escape(result.finding.says))
     open_console().print(table)

@@ -1,4 +1,4 @@
-"""How a command ends: its exit code, and at most one line that says what is wrong and one with a hint."""
+"""How a command ends: an exit code, and for a problem one line that says what is wrong and one with a hint."""
 
 import functools
 import os
@@ -36,8 +36,9 @@ def guard(command: Callable[P, int]) -> Callable[P, int]:
         except KeyboardInterrupt:
             print("interrupted", file=sys.stderr)
             return 130
-        except BrokenPipeError:
-            return _silence_stdout()
+        except BrokenPipeError:  # the reader of the pipe has read what it wanted
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for Python's last flush
+            return 0
         except Exception as defect:  # the last resort: the user gets one line, the bug report gets the traceback
             return _report_defect(defect)
 
@@ -72,12 +73,6 @@ def require_command(context: typer.Context) -> None:
     if context.invoked_subcommand is None:
         print(context.get_help(), end="\n\n", file=sys.stderr)
         raise typer.Exit(report_problem(UsageError("missing COMMAND", f"{context.command_path} --help")))
-
-
-def _silence_stdout() -> int:
-    """Let Python's last flush go nowhere: the reader of the pipe has read what it wanted."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return 0
 
 
 def _report_defect(defect: Exception) -> int:

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-ScenarioFile = Annotated[Path, typer.Argument(metavar="SCENARIO", help="A file of scenarios/.", show_default=False)]
+ScenarioFile = Annotated[Path, typer.Argument(metavar="SCENARIO", help="A file in scenarios/.", show_default=False)]
 RunDirectory = Annotated[Path, typer.Argument(metavar="RUN", help="A run's directory.", show_default=False)]
 
 Json = Annotated[bool, typer.Option("--json", help="Print the facts as JSON.")]
@@ -24,6 +24,6 @@ Out = Annotated[Path, typer.Option(metavar="DIR", help="Where runs are kept.")]
 RESULTS = Path("results")
 
 
-def recorded(context: typer.Context) -> dict[str, Any]:
-    """The flags of a command as run.json keeps them."""
+def read_values(context: typer.Context) -> dict[str, Any]:
+    """The values of a command's flags, as recorded in run.json."""
     return {name: value for name, value in context.params.items() if name != "as_json"}

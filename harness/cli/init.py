@@ -22,9 +22,9 @@ Start = Annotated[
 ]
 Ready = Annotated[str | None, typer.Option(metavar="PATH", help="The path that answers 200 to 399 once it is up (/).")]
 SessionKind = Annotated[
-    str | None, typer.Option(metavar="KIND", help="How a session shows: page, counter, cart or login (page).")
+    str | None, typer.Option(metavar="KIND", help="How a reply shows the session: page, counter, cart or login (page).")
 ]
-SessionPath = Annotated[str | None, typer.Option(metavar="PATH", help="The path on which it shows (/).")]
+SessionPath = Annotated[str | None, typer.Option(metavar="PATH", help="The path whose reply shows it (/).")]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite a file that exists.")]
 
 

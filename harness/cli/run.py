@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 Scenario = Annotated[
     Path | None,
-    typer.Argument(metavar="SCENARIO", help="A file of scenarios/, or a plain locustfile with --command."),
+    typer.Argument(metavar="SCENARIO", help="A file in scenarios/, or a plain locustfile with --command."),
 ]
 Start = Annotated[
     str | None, typer.Option("--command", metavar="TEXT", help="Start this service, for a file without SCENARIO.")
@@ -39,7 +39,7 @@ MasterBind = Annotated[
 ]
 Users = Annotated[int | None, typer.Option(metavar="N", help="Concurrent sessions (closed load).")]
 Rate = Annotated[float | None, typer.Option(metavar="R", help="Requests per second (open load); excludes --users.")]
-Duration = Annotated[str | None, typer.Option(metavar="20s", help="How long each arm is driven, warm-up included.")]
+Duration = Annotated[str | None, typer.Option(metavar="20s", help="Duration of each arm, warm-up included.")]
 Repeat = Annotated[int, typer.Option(metavar="N", help="Run everything N times, interleaved.")]
 Quick = Annotated[bool, typer.Option("--quick", help="Run the scenario's short form.")]
 NoRecords = Annotated[
@@ -115,7 +115,7 @@ def run(
     loaded = _load(scenario, flag_scenario.FlagScenario(start, url, ready, policy, kill, restart), changes)
     for command in pipeline.shell_commands(loaded, changes):
         print(f"will run: {command}", file=sys.stderr)
-    outcome = pipeline.run_scenario(loaded, changes, out, flags.recorded(context), _progress(prometheus_port))
+    outcome = pipeline.run_scenario(loaded, changes, out, flags.read_values(context), _progress(prometheus_port))
     tables.print_outcome(outcome, as_json)
     return 130 if outcome.interrupted else outcome.analysis.result.exit_code
 

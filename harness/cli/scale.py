@@ -7,9 +7,9 @@ import typer
 from harness.cli import flags
 from harness.common.errors import UsageError
 
-Sizes = Annotated[str, typer.Option(metavar="N,N", help="The sizes.")]
-SloP99 = Annotated[float, typer.Option(metavar="MS", help="The p99 latency that a demand must hold.")]
-SloErrors = Annotated[float, typer.Option(metavar="SHARE", help="The share of errors that is allowed.")]
+Sizes = Annotated[str, typer.Option(metavar="N,N", help="The numbers of replicas.")]
+SloP99 = Annotated[float, typer.Option(metavar="MS", help="The highest p99 latency allowed.")]
+SloErrors = Annotated[float, typer.Option(metavar="SHARE", help="The highest share of errors allowed.")]
 
 
 def scale(
@@ -47,7 +47,7 @@ def scale(
         changes,
         plan,
         results=out,
-        flags={**flags.recorded(context), "replicas": sizes},
+        flags={**flags.read_values(context), "replicas": sizes},
         progress=progress.progress(),
     )
     tables.print_scaling(outcome.run.path, outcome.scaled, as_json)

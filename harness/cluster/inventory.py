@@ -9,12 +9,12 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from harness.cluster import balancers
-from harness.cluster.stores import STORES, StoreType
+from harness.cluster.stores import STORES
 from harness.common.errors import EnvironmentLacksError
 
 _TIMEOUT_S = 1.5
@@ -37,12 +37,16 @@ class InventoryItem:
 
 def examine(results: Path = Path("results")) -> tuple[InventoryItem, ...]:
     """Return all items in a fixed order; ``results`` is where runs will be written."""
+    needed_for = {name: "balancing" if name in _COMMON_PARTS else f"designs behind {name}" for name in balancers.SPECS}
     checks: Sequence[Callable[[], InventoryItem]] = (
         _python,
         _cores,
         _descriptors,
-        *(partial(_balancer, kind) for kind in balancers.SPECS.values()),
-        *(partial(_store, name, kind) for name, kind in STORES.items()),
+        *(
+            partial(_server, name, kind.binary, needed_for[name], kind.version)
+            for name, kind in balancers.SPECS.items()
+        ),
+        *(partial(_server, name, kind.program, f"state in {name}", "--version") for name, kind in STORES.items()),
         _docker,
         _browser,
         partial(_disk, results),
@@ -84,22 +88,13 @@ def _descriptors() -> InventoryItem:
     )
 
 
-def _balancer(kind: balancers.BalancerSpec) -> InventoryItem:
-    usual = kind.name in _COMMON_PARTS
-    item = _server(kind.name, kind.binary, "balancing" if usual else f"designs behind {kind.name}", kind.version)
-    return replace(item, required=usual)
-
-
-def _store(name: str, kind: type[StoreType]) -> InventoryItem:
-    item = _server(name, kind.program, f"state in {name}", "--version")
-    return replace(item, required=name in _COMMON_PARTS)
-
-
-def _server(name: str, binary: Callable[[], Path | str], needed_for: str, flag: str = "-v") -> InventoryItem:
+def _server(name: str, binary: Callable[[], Path | str], needed_for: str, flag: str) -> InventoryItem:
+    """Examine a balancer or a store; ``flag`` makes it print its version."""
+    required = name in _COMMON_PARTS
     try:
         path = binary()
     except EnvironmentLacksError as lack:
-        return InventoryItem(name, False, "", needed_for, lack.hint)
+        return InventoryItem(name, False, "", needed_for, lack.hint, required)
     output = Path(path).name if str(path).endswith(".jar") else _run([str(path), flag])
     return InventoryItem(
         name,
@@ -107,6 +102,7 @@ def _server(name: str, binary: Callable[[], Path | str], needed_for: str, flag: 
         _version(output and output.replace(str(path), "")),
         needed_for,
         f"reinstall it: {path} does not start",
+        required,
     )
 
 

@@ -52,7 +52,8 @@ def orphan_processes() -> tuple[OrphanProcess, ...]:
 
 
 def _as_orphan(process: Stat, directories: Sequence[Path]) -> OrphanProcess | None:
-    environment = _environment(process.pid)
+    pairs = (word.partition("=") for word in _read_words(process.pid, "environ"))
+    environment = {name: value for name, _, value in pairs}
     ownerless = _has_ended(environment.get(OWNER_VARIABLE, "")) or _works_in(process.pid, directories)
     if process.state in "ZX" or not ownerless:
         return None
@@ -157,11 +158,6 @@ def _has_ended(owner: str) -> bool:
         return False
     process = read_stat(int(pid))
     return process is None or process.state in "ZX" or identity(int(pid)) != owner
-
-
-def _environment(pid: int) -> Mapping[str, str]:
-    pairs = (word.partition("=") for word in _read_words(pid, "environ"))
-    return {name: value for name, _, value in pairs}
 
 
 def _read_words(pid: int, name: str) -> list[str]:

@@ -133,18 +133,13 @@ def require_capability(topology: FaultTopology, name: str, ability: type[A]) -> 
     Raises:
         UsageError: there is no such part, or it cannot do that.
     """
-    part = _part(topology, name)
+    shared = {BALANCER: topology.balancer, STORE: topology.store}
+    part = shared[name] if name in shared else replica_of(topology, name)
     if part is None:
         raise UsageError(f"there is no part {name!r} in this topology")
     if not isinstance(part, ability):
         raise UsageError(f"{name} is not {ability.__name__} on this backend")
     return part
-
-
-def _part(topology: FaultTopology, name: str) -> object | None:
-    if name == BALANCER:
-        return topology.balancer
-    return topology.store if name == STORE else replica_of(topology, name)
 
 
 def replica_of(topology: FaultTopology, name: str) -> Replica | None:

@@ -1,9 +1,9 @@
-"""What became of the messages of a room: for each session in it, which were due, and which of them it heard.
+"""The messages of a room: for each session in it, how many were due, and how many of them it heard.
 
 A message is due to a session if another session of the same room sent it after this one had joined, had it
-acknowledged, and this one was still there ``GRACE`` later (in a connection, or between two of them). Due messages are
-to be heard once, and those of one sender in the order in which they were sent. What was not acknowledged may be heard
-or not.
+acknowledged, and this one was still there ``GRACE_NS`` later (connected, or between two connections). Due messages must
+be heard once, and those of one sender in the order in which they were sent. A message that was not acknowledged may be
+heard or not.
 """
 
 from collections import defaultdict
@@ -15,9 +15,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-#: How long a message that was acknowledged may be on its way, in ns.
-GRACE = 2_000_000_000
-_FOREVER = 2**62
+#: How long a message that was acknowledged may be on its way.
+GRACE_NS = 2_000_000_000
+_NEVER = 2**62
 
 Ints = npt.NDArray[np.int64]
 
@@ -29,7 +29,7 @@ class Delivery:
     session: int
     due: int
     lost: int  # due, and never heard
-    missed: int  # of these, those said while it had no connection, or had one that was about to break
+    missed: int  # of these, those sent while it had no connection, or had one that was about to break
     repeated: int  # heard once more
     disordered: int  # heard for the first time after a later one of the same sender
 
@@ -41,23 +41,23 @@ class Delivery:
 
 @dataclass(frozen=True)
 class Sent:
-    """The messages of one room, in the order in which they were sent."""
+    """The n messages of one room, in the order in which they were sent; each array is of shape (n,)."""
 
     op: npt.NDArray[np.uint64]
     sender: Ints
     sent: Ints  # ns from T0
-    acknowledged: Ints  # ns from T0; never: ``_FOREVER``
+    acknowledged: Ints  # ns from T0; ``_NEVER`` if it was not
 
     @classmethod
     def from_rows(cls, rows: pd.DataFrame) -> "Sent":
-        """From the rows of their sending."""
+        """From the records of their sending."""
         ordered = rows.sort_values("t_sent", kind="stable")
         ended, ok = ordered["t_end"].to_numpy(), np.asarray(ordered["outcome"] == "ok")
         return cls(
             ordered["op"].to_numpy(np.uint64),
             ordered["session"].to_numpy(np.int64),
             ordered["t_sent"].to_numpy(),
-            np.where(ok, ended, _FOREVER),
+            np.where(ok, ended, _NEVER),
         )
 
 
@@ -69,11 +69,11 @@ class Presence:
     until: tuple[int, ...]
 
     def connected(self, begin: Ints, end: Ints) -> npt.NDArray[np.bool_]:
-        """Where one connection lasted from a begin to its end."""
-        found = np.zeros(len(begin), dtype=bool)
+        """Whether one connection lasted from each begin to its end; all arrays are of shape (n,), in ns from T0."""
+        is_connected = np.zeros(len(begin), dtype=bool)
         for since, until in zip(self.since, self.until, strict=True):
-            found |= (begin >= since) & (end <= until)
-        return found
+            is_connected |= (begin >= since) & (end <= until)
+        return is_connected
 
 
 def judge_deliveries(requests: pd.DataFrame, rooms: Mapping[int, str]) -> tuple[Delivery, ...]:
@@ -83,10 +83,10 @@ def judge_deliveries(requests: pd.DataFrame, rooms: Mapping[int, str]) -> tuple[
     sends, receipts = requests[(method == "SEND") & written], requests[(method == "RECEIVE") & written]
     present = find_presences(requests[(method == "OPEN") | (method == "CLOSE")])
     heard = {int(session): rows["op"].to_numpy(np.uint64) for session, rows in receipts.groupby("session")}
-    return tuple(_of_rooms(sends, heard, present, rooms))
+    return tuple(_judge_rooms(sends, heard, present, rooms))
 
 
-def _of_rooms(
+def _judge_rooms(
     sends: pd.DataFrame,
     heard: Mapping[int, npt.NDArray[np.uint64]],
     present: Mapping[int, Presence],
@@ -96,17 +96,17 @@ def _of_rooms(
     for session, room in rooms.items():
         members[room].append(session)
     by_room = sends.groupby(sends["session"].map(rooms))
-    said = {str(room): Sent.from_rows(rows) for room, rows in by_room}
+    sent = {str(room): Sent.from_rows(rows) for room, rows in by_room}
     nothing, silence = Sent.from_rows(sends.iloc[:0]), np.empty(0, np.uint64)
     for room, sessions in members.items():
         for session in sorted(sessions):
             if session in present:
-                yield judge_delivery(session, said.get(room, nothing), heard.get(session, silence), present[session])
+                yield judge_delivery(session, sent.get(room, nothing), heard.get(session, silence), present[session])
 
 
 def find_presences(rows: pd.DataFrame) -> dict[int, Presence]:
     """The connections of each session, from the rows of their opening and their end."""
-    found: dict[int, Presence] = {}
+    by_session: dict[int, Presence] = {}
     columns = ("session", "method", "status", "t_end")
     for session, group in rows[list(columns)].sort_values("t_end", kind="stable").groupby("session"):
         since: list[int] = []
@@ -118,43 +118,43 @@ def find_presences(rows: pd.DataFrame) -> dict[int, Presence]:
             elif method == "CLOSE" and len(until) < len(since):
                 until.append(int(t_end))
         if since:
-            until += [_FOREVER] * (len(since) - len(until))
-            found[int(cast("int", session))] = Presence(tuple(since), tuple(until))
-    return found
+            until += [_NEVER] * (len(since) - len(until))
+            by_session[int(cast("int", session))] = Presence(tuple(since), tuple(until))
+    return by_session
 
 
-def judge_delivery(session: int, said: Sent, heard: npt.NDArray[np.uint64], present: Presence) -> Delivery:
-    """Hold what one session heard, in that order, against what was said in its room."""
+def judge_delivery(session: int, sent: Sent, heard: npt.NDArray[np.uint64], present: Presence) -> Delivery:
+    """Compare what one session heard (operation ids in order, shape (n,)) with what was sent in its room."""
     joined, left = present.since[0], max(present.until)
-    others = said.sender != session
-    due = others & (said.sent >= joined) & (said.acknowledged <= left - GRACE)
-    lost = due & ~np.isin(said.op, heard)
-    begin, end = said.sent[lost], said.acknowledged[lost] + GRACE
+    others = sent.sender != session
+    due = others & (sent.sent >= joined) & (sent.acknowledged <= left - GRACE_NS)
+    lost = due & ~np.isin(sent.op, heard)
+    begin, end = sent.sent[lost], sent.acknowledged[lost] + GRACE_NS
     missed = int((~present.connected(begin, end)).sum())
-    repeated, disordered = _order(said, heard, others)
+    repeated, disordered = _count_disorder(sent, heard, others)
     return Delivery(session, int(due.sum()), int(lost.sum()), missed, repeated, disordered)
 
 
-def _order(said: Sent, heard: npt.NDArray[np.uint64], others: npt.NDArray[np.bool_]) -> tuple[int, int]:
+def _count_disorder(sent: Sent, heard: npt.NDArray[np.uint64], others: npt.NDArray[np.bool_]) -> tuple[int, int]:
     """How many of the others' messages were heard once more, and how many first heard after a later one."""
-    place = {op: nth for nth, op in enumerate(said.op.tolist()) if others[nth]}
+    place = {op: index for index, op in enumerate(sent.op.tolist()) if others[index]}
     latest: dict[int, int] = {}
     known: set[int] = set()
     repeated = disordered = 0
     for op in heard.tolist():
-        nth = place.get(op)
-        if nth is None:
+        index = place.get(op)
+        if index is None:
             continue
-        if nth in known:
+        if index in known:
             repeated += 1
             continue
-        known.add(nth)
-        sender = int(said.sender[nth])
-        disordered += nth < latest.get(sender, -1)
-        latest[sender] = max(nth, latest.get(sender, -1))
+        known.add(index)
+        sender = int(sent.sender[index])
+        disordered += index < latest.get(sender, -1)
+        latest[sender] = max(index, latest.get(sender, -1))
     return repeated, disordered
 
 
-def total(found: Sequence[Delivery], what: str) -> int:
+def total(deliveries: Sequence[Delivery], what: str) -> int:
     """The sum of one count over all sessions."""
-    return sum(getattr(one, what) for one in found)
+    return sum(getattr(delivery, what) for delivery in deliveries)

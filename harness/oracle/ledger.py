@@ -1,15 +1,15 @@
-"""The Ledger: what one client knows of its session while it runs, in constant memory and time a request.
+"""The ledger: what one client knows of its session while it runs, in constant memory and time per request.
 
-The state expected of the service is the sum of all that was acknowledged, plus an **offset**: (0, 0) while nothing
-is wrong; a write in doubt that appears adds itself to it, a lost one takes itself away, and a new birth takes away all
-that came before. Acknowledged writes move the sum and leave the offset, so a reply is right when it equals the two
-together: one comparison. Any other reply is looked at closely, once: it becomes a **shift** of the offset. The
-offsets left behind are kept, so that a state that comes back is known for what it is, and the shift was staleness.
-What a shift means is the judge's work, after the run (``harness.oracle.judge``).
+The state expected of the service is the sum of all that was acknowledged, plus an **offset**. The offset is (0, 0)
+while nothing is wrong. A write in doubt that appears is added to it, a lost one is subtracted, and a new birth
+subtracts all that came before. Acknowledged writes change the sum and leave the offset, so a reply is right if it
+equals the two together: one comparison. Any other reply is examined once and becomes a **divergence**, with a new
+offset. The offsets left behind are kept, so that a state that comes back is recognised: the replies in between were
+stale.
+What a divergence means is worked out after the run, by the judge (``harness.oracle.judge``).
 """
 
 from collections.abc import Sequence
-from itertools import combinations
 from math import comb
 from typing import NamedTuple
 
@@ -19,28 +19,19 @@ from harness.oracle.history import Boot, Divergence, Final, Note, Recovery, Sess
 from harness.oracle.models import NOTHING, TALLY, ModelFactory, Sum, tally
 from harness.oracle.observed import Observed, Tally
 from harness.oracle.operations import MASK, operation, token
+from harness.oracle.writes import MAX_TRIES, Write, find_appeared
 
 MAX_DIVERGENCES = 32
 MAX_KEPT = 64  # writes in doubt, recoveries, runs of failed writes
 MAX_BOOTS = 16
 MAX_NOTES = 8
-_MAX_TRIES = 5000  # sums tried for one reply: 2^12 fit
 
 _OK, _IN_DOUBT = Outcome.OK, Outcome.IN_DOUBT
 _NONE = Anomaly.NONE
 
 
-class Write(NamedTuple):
-    """An issued write: its number, its token, what it adds, and the value for the model."""
-
-    i: int
-    token: int
-    weight: Sum
-    value: object = None
-
-
 class UnexpectedRead(NamedTuple):
-    """A reply that is not the expected one."""
+    """A reply whose state is not the expected one."""
 
     shown: Tally
     wrote: bool  # it acknowledged the newest write
@@ -53,24 +44,24 @@ class Ledger:
     """One writer's session. One request at a time: ``write`` (or nothing, for a read), the request, then ``settle``."""
 
     __slots__ = (
-        "_acknowledged", "_birth", "_boot", "_boots", "_born", "_digest", "_disordered", "_doubts", "_dropped",
-        "_duplicated", "_failed", "_final", "_forced", "_forgot", "_issued", "_last", "_leaked", "_model", "_n",
-        "_notes", "_offset", "_op", "_recovered", "_retrying", "_seed", "_shifts", "_stale", "_weights", "_write",
-        "owner", "room", "session", "writer",
+        "_acknowledged", "_birth", "_boot", "_boots", "_born", "_count", "_digest", "_disordered", "_divergences",
+        "_divergences_dropped", "_doubts", "_duplicated", "_failed", "_final", "_forced_logins", "_forgot", "_issued",
+        "_last", "_leaked", "_model", "_notes", "_offset", "_op", "_recovered", "_retrying", "_seed", "_stale",
+        "_weights", "_write", "owner", "room", "session", "writer",
     )  # fmt: skip
 
     def __init__(self, seed: int, session: int, writer: int, owner: str, model: ModelFactory = tally) -> None:
         if not callable(model):
-            raise UsageError("a ledger makes a model of its own for each session", "pass models.items, not an instance")
+            raise UsageError("each session needs a model of its own", "pass models.items, not an instance")
         self.session, self.writer, self.owner = session, writer, owner
         self.room = ""  # whose messages are due to it
         self._seed = seed
         self._model = model()
         self._issued = self._acknowledged = 0
-        self._op = self._last = 0  # the pending write's id; the newest one's
-        self._write = Write(0, 0, NOTHING)  # the newest
+        self._op = self._last = 0  # the ids of the pending write and of the newest one
+        self._write = Write(0, 0, NOTHING)  # the newest, or the one that is pending again
         self._retrying = False
-        self._n = self._digest = 0  # sum of all that was acknowledged
+        self._count = self._digest = 0  # sum of all that was acknowledged
         self._offset = NOTHING
         self._birth = self._boot = ""
         self._born = 0  # acknowledged when this birth was first seen
@@ -78,8 +69,9 @@ class Ledger:
         self._recovered: list[tuple[Recovery, Write]] = []
         self._failed: list[tuple[int, int]] = []
         self._weights: list[tuple[int, int, int]] = []
-        self._shifts: list[Divergence] = []
-        self._dropped = self._stale = self._leaked = self._duplicated = self._disordered = self._forced = 0
+        self._divergences: list[Divergence] = []
+        self._stale = self._leaked = self._duplicated = self._disordered = 0
+        self._divergences_dropped = self._forced_logins = 0
         self._forgot = False
         self._notes: list[Note] = []
         self._boots: list[Boot] = []
@@ -88,7 +80,7 @@ class Ledger:
     @property
     def lost(self) -> bool:
         """Whether, by what is known now, the session's acknowledged state is gone."""
-        return any(shift.anomaly is Anomaly.LOST for shift in self._shifts)
+        return any(divergence.anomaly is Anomaly.LOST for divergence in self._divergences)
 
     def write(self, value: object = None) -> int:
         """Issue the next write's id. It is pending until ``settle``."""
@@ -103,14 +95,14 @@ class Ledger:
         return op
 
     def settle(self, op: int, outcome: Outcome, observed: Tally | Observed | None, boot: str, t_ns: int) -> Anomaly:
-        """Take the reply, or its absence, to the pending write ``op`` or to a read (0); say what was wrong with it.
+        """Record the reply, or its absence, to the pending write ``op`` or to a read (0); return its anomaly.
 
         A write settled before as failed or in doubt may be settled again: the client has tried it once more.
 
         Raises:
             ValueError: ``op`` is neither pending nor one that may be tried again.
         """
-        before, wrote, found = self._boot, False, _NONE
+        boot_before, wrote, anomaly = self._boot, False, _NONE
         if op:
             if op != self._op:
                 self._reopen(op)
@@ -119,35 +111,35 @@ class Ledger:
                 wrote = True
                 self._acknowledge(t_ns, boot)
             else:
-                self._not_acknowledged(outcome)
+                self._record_failure(outcome)
         if observed is None:
             return _NONE
         if isinstance(observed, Observed):
-            observed, found = self._translated(observed, wrote)
-        birth, owner, n, _, digest = observed
-        off_n, off_digest = self._offset
+            observed, anomaly = self._translate(observed, wrote)
+        birth, owner, count, _, digest = observed
+        off_count, off_digest = self._offset
         if (
             digest == self._digest + off_digest & MASK
-            and n == self._n + off_n
+            and count == self._count + off_count
             and birth == self._birth
             and owner == self.owner
         ):
-            return found
-        return max(found, self._examine(UnexpectedRead(observed, wrote, before, boot, t_ns)))
+            return anomaly
+        return max(anomaly, self._examine(UnexpectedRead(observed, wrote, boot_before, boot, t_ns)))
 
     def record_forced_login(self, t_ns: int, boot: str) -> Anomaly:
-        """A live session was sent back to the login. A write that is pending was not applied."""
+        """Record that a live session was sent back to the login. A write that is pending was not applied."""
         if self._op:
             self.settle(self._op, Outcome.FAILED, None, boot, t_ns)
-        self._forced += 1
-        self._note(t_ns, Anomaly.FORCED_LOGIN, boot)
+        self._forced_logins += 1
+        self._add_note(t_ns, Anomaly.FORCED_LOGIN, boot)
         return Anomaly.FORCED_LOGIN
 
     def record_final_read(self, outcome: Outcome, observed: Tally | Observed | None, boot: str, t_ns: int) -> Anomaly:
-        """Take the sweep's final read. Without an observation of the session's own state it stays unknown."""
+        """Record the sweep's final read. Without an observation of its own state the session stays unknown."""
         anomaly = self.settle(0, outcome, observed, boot, t_ns)
         if observed is not None and anomaly is not Anomaly.LEAKED:
-            self._final = Final(t_ns, self._birth, boot, self._sums().plus(self._offset))
+            self._final = Final(t_ns, self._birth, boot, self._acknowledged_sum().plus(self._offset))
         return anomaly
 
     def history(self) -> SessionHistory:
@@ -165,15 +157,15 @@ class Ledger:
             in_doubt=tuple(write.i for write in self._doubts) + ((self._write.i,) if self._op else ()),
             recovered=tuple(recovery for recovery, _ in self._recovered),
             weights=tuple(self._weights),
-            divergences=tuple(self._shifts),
-            divergences_dropped=self._dropped,
-            sums=Sum(self._n, self._digest),
+            divergences=tuple(self._divergences),
+            divergences_dropped=self._divergences_dropped,
+            sums=Sum(self._count, self._digest),
             offset=self._offset,
             stale=self._stale,
             leaked=self._leaked,
             duplicated=self._duplicated,
             disordered=self._disordered,
-            forced_logins=self._forced,
+            forced_logins=self._forced_logins,
             forgot=self._forgot,
             notes=tuple(self._notes),
             acked_boots=tuple(self._boots),
@@ -191,15 +183,15 @@ class Ledger:
     def _acknowledge(self, t_ns: int, boot: str) -> None:
         write = self._write
         self._acknowledged += 1
-        self._n += write.weight[0]
+        self._count += write.weight[0]
         self._digest = self._digest + write.weight[1] & MASK
         if boot != self._boot:
             self._boot = boot
             self._boots = [*self._boots[1 - MAX_BOOTS :], Boot(t_ns, boot, write.i)]
         if self._model is not TALLY:
-            self._model.acknowledge(write.token, write.value, self._whole())
+            self._model.acknowledge(write.token, write.value, self._whole_state())
 
-    def _not_acknowledged(self, outcome: Outcome) -> None:
+    def _record_failure(self, outcome: Outcome) -> None:
         write = self._write
         if outcome == _IN_DOUBT or self._retrying:  # the first try of a retried write may still have been applied
             self._forgot |= len(self._doubts) >= MAX_KEPT
@@ -213,10 +205,10 @@ class Ledger:
         self._model.discard(write.token, write.value)
 
     def _reopen(self, op: int) -> None:
-        """Make a write pending again that is to be settled once more."""
+        """Make a settled write pending again, because the client tries it once more."""
         if self._op:
             raise ValueError(f"the write {self._op:016x} is pending, not {op:016x}")
-        write = self._tried(op)
+        write = self._take_back(op)
         if write is not None:
             self._write, self._retrying = write, True
         elif op == self._last and self._failed and self._failed[-1][1] == self._issued:
@@ -227,8 +219,8 @@ class Ledger:
         else:
             raise ValueError(f"the write {op:016x} is not pending")
 
-    def _tried(self, op: int) -> Write | None:
-        """The write in doubt, or recovered, of this id; it is neither any more."""
+    def _take_back(self, op: int) -> Write | None:
+        """Remove the write of this id from those in doubt or recovered, and return it."""
         for write in self._doubts:
             if operation(self._seed, self.writer, write.i) == op:
                 self._doubts.remove(write)
@@ -241,73 +233,75 @@ class Ledger:
                 return write
         return None
 
-    def _note(self, t_ns: int, anomaly: Anomaly, boot: str) -> None:
+    def _add_note(self, t_ns: int, anomaly: Anomaly, boot: str) -> None:
         if len(self._notes) < MAX_NOTES:
             self._notes.append(Note(t_ns, anomaly, boot))
 
-    # Other people's services
+    # User-supplied services
 
-    def _translated(self, observed: Observed, wrote: bool) -> tuple[Tally, Anomaly]:
-        """The tally that the model makes of it, and what is wrong with it that a tally does not show."""
+    def _translate(self, observed: Observed, wrote: bool) -> tuple[Tally, Anomaly]:
+        """The model's tally of a state, and what is wrong with the state that a tally does not show."""
         birth = self._birth if observed.birth is None else observed.birth
         owner = self.owner if observed.owner is None else observed.owner
         if self._is_foreign(owner):
-            return Tally(birth, owner, 0, 0, 0), _NONE  # somebody else's: not to be measured
+            return Tally(birth, owner, 0, 0, 0), _NONE  # another owner's: the model cannot measure it
         if observed.state is None:
-            state, anomaly = self._assumed(birth, wrote), _NONE
+            state, anomaly = self._assume_state(birth, wrote), _NONE
         else:
-            state, anomaly = self._model.measure(observed.state, self._whole())
+            state, anomaly = self._model.measure(observed.state, self._whole_state())
         self._disordered += anomaly is not _NONE
         return Tally(birth, owner, state.n, 0, state.digest), anomaly
 
-    def _assumed(self, birth: str, wrote: bool) -> Sum:
+    def _assume_state(self, birth: str, wrote: bool) -> Sum:
         """The state where only the birth is shown: as it should be under that birth."""
         if birth == self._birth or not self._birth:
-            return self._sums().plus(self._offset)
-        for shift in reversed(self._shifts):
-            if shift.birth_before == birth:
-                return self._sums().plus(shift.offset)
+            return self._acknowledged_sum().plus(self._offset)
+        for divergence in reversed(self._divergences):
+            if divergence.birth_before == birth:
+                return self._acknowledged_sum().plus(divergence.offset)
         return self._write.weight if wrote else NOTHING
 
-    def _whole(self) -> Sum:
-        """The state with nothing missing: what it was before the present dip, and all acknowledged since."""
+    def _whole_state(self) -> Sum:
+        """The state with nothing missing: as before the present rollback, plus all acknowledged since."""
         offset = self._offset
-        for shift in reversed(self._shifts):
-            if shift.anomaly is not Anomaly.ROLLED_BACK:
+        for divergence in reversed(self._divergences):
+            if divergence.anomaly is not Anomaly.ROLLED_BACK:
                 break
-            offset = shift.offset
-        return self._sums().plus(offset)
+            offset = divergence.offset
+        return self._acknowledged_sum().plus(offset)
 
     # A reply that is not the expected one
 
-    def _sums(self, before: UnexpectedRead | None = None) -> Sum:
-        """The sum of all that was acknowledged; ``before`` a reply: without the write that it acknowledged."""
-        sums = Sum(self._n, self._digest)
+    def _acknowledged_sum(self, before: UnexpectedRead | None = None) -> Sum:
+        """The sum of all that was acknowledged; with ``before``, without the write that this reply acknowledged."""
+        sums = Sum(self._count, self._digest)
         return sums.minus(self._write.weight) if before is not None and before.wrote else sums
 
     def _is_foreign(self, owner: str) -> bool:
         return bool(self.owner and owner and owner != self.owner)
 
-    def _examine(self, sight: UnexpectedRead) -> Anomaly:
-        shown = sight.shown
+    def _examine(self, read: UnexpectedRead) -> Anomaly:
+        shown = read.shown
         if self._is_foreign(shown.owner):
             self._leaked += 1
-            self._note(sight.t_ns, Anomaly.LEAKED, sight.boot)
+            self._add_note(read.t_ns, Anomaly.LEAKED, read.boot)
             return Anomaly.LEAKED
         self.owner = self.owner or shown.owner
         self._birth = self._birth or shown.birth
-        offset = Sum(shown.count, shown.digest).minus(self._sums())
-        if shown.birth == self._birth and self._recovers(self._offset, offset, self._doubts, sight.t_ns):
+        offset = Sum(shown.count, shown.digest).minus(self._acknowledged_sum())
+        if shown.birth == self._birth and self._recover(self._offset, offset, self._doubts, read.t_ns):
             self._offset = offset
             return _NONE
-        returned = self._returned(sight, offset)
+        returned = self._recognize_return(read, offset)
         if returned is not None:
             return returned
-        return self._deviated(sight, offset) if shown.birth == self._birth else self._reborn(sight, offset)
+        if shown.birth == self._birth:
+            return self._accept_deviation(read, offset)
+        return self._accept_new_birth(read, offset)
 
-    def _recovers(self, base: Sum, offset: Sum, doubts: Sequence[Write], t_ns: int) -> bool:
-        """Whether nothing but writes in doubt makes the difference; they are recovered then."""
-        appeared = appearing(doubts, offset.minus(base))
+    def _recover(self, base: Sum, offset: Sum, doubts: Sequence[Write], t_ns: int) -> bool:
+        """Whether writes in doubt alone make the difference. If so, they are recovered."""
+        appeared = find_appeared(doubts, offset.minus(base))
         if appeared is None:
             return False
         for write in appeared:
@@ -317,112 +311,96 @@ class Ledger:
                 self._recovered = [*self._recovered[1 - MAX_KEPT :], (Recovery(t_ns, write.i), write)]
         return True
 
-    def _returned(self, sight: UnexpectedRead, offset: Sum) -> Anomaly | None:
-        """Whether a state left behind is back: with all acknowledged since (it was staleness), or as it was left."""
-        for index in range(len(self._shifts) - 1, -1, -1):
-            shift = self._shifts[index]
-            if shift.birth_before != sight.shown.birth:
+    def _recognize_return(self, read: UnexpectedRead, offset: Sum) -> Anomaly | None:
+        """Check whether a state left behind is back: with all acknowledged since (it was stale), or as it was left."""
+        for index in range(len(self._divergences) - 1, -1, -1):
+            divergence = self._divergences[index]
+            if divergence.birth_before != read.shown.birth:
                 continue
-            doubts = self._doubts + [write for recovery, write in self._recovered if recovery.t_ns >= shift.t_ns]
-            if self._recovers(shift.offset, offset, doubts, sight.t_ns):
-                return self._heal(index, sight, offset)
-            left = shift.offset.plus(shift.sums).minus(self._sums(sight))
-            if self._recovers(left, offset, doubts, sight.t_ns):
-                self._shift(Anomaly.STALE, sight, offset)
-                self._born = shift.acknowledged - shift.under
+            doubts = self._doubts + [write for recovery, write in self._recovered if recovery.t_ns >= divergence.t_ns]
+            if self._recover(divergence.offset, offset, doubts, read.t_ns):
+                return self._forget_divergences(index, read, offset)
+            left = divergence.offset.plus(divergence.sums).minus(self._acknowledged_sum(read))
+            if self._recover(left, offset, doubts, read.t_ns):
+                self._diverge(Anomaly.STALE, read, offset)
+                self._born = divergence.acknowledged - divergence.under
                 self._stale += 1
                 return Anomaly.STALE
         return None
 
-    def _heal(self, index: int, sight: UnexpectedRead, offset: Sum) -> Anomaly:
-        """Forget the shifts from this one on: nothing is missing of what they seemed to take away."""
-        healed = self._shifts[index:]
-        del self._shifts[index:]
-        switched = sight.shown.birth != self._birth
-        self._birth, self._born, self._offset = sight.shown.birth, healed[0].acknowledged - healed[0].under, offset
-        self._duplicated += sum(shift.anomaly is Anomaly.DUPLICATE for shift in healed)
-        if any(shift.anomaly not in (_NONE, Anomaly.DUPLICATE) for shift in healed):
+    def _forget_divergences(self, index: int, read: UnexpectedRead, offset: Sum) -> Anomaly:
+        """Forget the divergences from this one on: all that they lacked is back."""
+        healed = self._divergences[index:]
+        del self._divergences[index:]
+        switched = read.shown.birth != self._birth
+        self._birth, self._born, self._offset = read.shown.birth, healed[0].acknowledged - healed[0].under, offset
+        self._duplicated += sum(divergence.anomaly is Anomaly.DUPLICATE for divergence in healed)
+        if any(divergence.anomaly not in (_NONE, Anomaly.DUPLICATE) for divergence in healed):
             self._stale += 1
-            self._note(sight.t_ns, Anomaly.STALE, sight.boot)
+            self._add_note(read.t_ns, Anomaly.STALE, read.boot)
         return Anomaly.STALE if switched else _NONE
 
-    def _reborn(self, sight: UnexpectedRead, offset: Sum) -> Anomaly:
-        """A birth not seen before: the state is a new one."""
-        empty = NOTHING.minus(self._sums(sight))
-        clean = self._recovers(empty, offset, self._doubts, sight.t_ns)
-        lost = self._acknowledged - sight.wrote > self._born
-        found = Anomaly.LOST if lost else _NONE if clean else Anomaly.UNEXPLAINED
+    def _accept_new_birth(self, read: UnexpectedRead, offset: Sum) -> Anomaly:
+        """Take a state of a birth not seen before."""
+        empty = NOTHING.minus(self._acknowledged_sum(read))
+        clean = self._recover(empty, offset, self._doubts, read.t_ns)
+        lost = self._acknowledged - read.wrote > self._born
+        anomaly = Anomaly.LOST if lost else _NONE if clean else Anomaly.UNEXPLAINED
         if lost or not clean or self._offset != empty:
-            self._shift(found, sight, offset)
+            self._diverge(anomaly, read, offset)
         else:
-            self._take(sight, offset)
-        return found
+            self._accept(read, offset)
+        return anomaly
 
-    def _deviated(self, sight: UnexpectedRead, offset: Sum) -> Anomaly:
-        """The same birth with another state."""
-        last = self._shifts[-1] if self._shifts else None
-        written = self._acknowledged - sight.wrote
+    def _accept_deviation(self, read: UnexpectedRead, offset: Sum) -> Anomaly:
+        """Take another state of the same birth."""
+        last = self._divergences[-1] if self._divergences else None
+        written = self._acknowledged - read.wrote
         if last is not None and last.anomaly is Anomaly.ROLLED_BACK and last.acknowledged == written:
-            # nothing was written in the dip: it goes on, deeper or on its way back
+            # nothing was written since the rollback: this reply continues it, deeper or on its way back
             self._stale += offset.n > self._offset.n
-            self._shifts.pop()
+            self._divergences.pop()
             self._offset = last.offset
-        found = self._looks(sight, offset.n - self._offset.n)
-        self._shift(found, sight, offset)
-        return found
+        anomaly = self._classify_by_count(read, offset.n - self._offset.n)
+        self._diverge(anomaly, read, offset)
+        return anomaly
 
-    def _looks(self, sight: UnexpectedRead, extra: int) -> Anomaly:
-        """What a deviation looks like by the count alone, ``extra`` above the expected one."""
-        shown = Sum(sight.shown.count, sight.shown.digest)
-        nothing = shown.n == 0 or (sight.wrote and shown == self._write.weight)
-        if nothing and self._sums(sight).plus(self._offset).n > 0 and self._acknowledged - sight.wrote > self._born:
+    def _classify_by_count(self, read: UnexpectedRead, extra: int) -> Anomaly:
+        """What a deviation looks like by its count alone, which is ``extra`` above the expected one."""
+        shown = Sum(read.shown.count, read.shown.digest)
+        is_empty = shown.n == 0 or (read.wrote and shown == self._write.weight)
+        was_empty = self._acknowledged_sum(read).plus(self._offset).n <= 0
+        if is_empty and not was_empty and self._acknowledged - read.wrote > self._born:
             return Anomaly.LOST
         if extra < 0:
             return Anomaly.ROLLED_BACK
         if extra > len(self._doubts):
             return Anomaly.DUPLICATE
-        return _NONE if comb(len(self._doubts), extra) > _MAX_TRIES else Anomaly.UNEXPLAINED
+        return _NONE if comb(len(self._doubts), extra) > MAX_TRIES else Anomaly.UNEXPLAINED
 
-    def _shift(self, found: Anomaly, sight: UnexpectedRead, offset: Sum) -> None:
-        """Leave the present state behind, and take the shown one."""
-        acknowledged = self._acknowledged - sight.wrote
-        shift = Divergence(
-            t_ns=sight.t_ns,
-            anomaly=found,
+    def _diverge(self, anomaly: Anomaly, read: UnexpectedRead, offset: Sum) -> None:
+        """Leave the present state behind, and take the one shown."""
+        acknowledged = self._acknowledged - read.wrote
+        divergence = Divergence(
+            t_ns=read.t_ns,
+            anomaly=anomaly,
             issued=self._issued,
-            wrote=sight.wrote,
+            wrote=read.wrote,
             under=acknowledged - self._born,
             acknowledged=acknowledged,
             birth_before=self._birth,
-            birth_after=sight.shown.birth,
-            boot_before=sight.boot_before,
-            boot_after=sight.boot,
+            birth_after=read.shown.birth,
+            boot_before=read.boot_before,
+            boot_after=read.boot,
             offset=self._offset,
-            sums=self._sums(sight),
-            state=Sum(sight.shown.count, sight.shown.digest),
+            sums=self._acknowledged_sum(read),
+            state=Sum(read.shown.count, read.shown.digest),
         )
-        self._dropped += len(self._shifts) >= MAX_DIVERGENCES
-        self._shifts = [*self._shifts[1 - MAX_DIVERGENCES :], shift]
-        self._take(sight, offset)
+        self._divergences_dropped += len(self._divergences) >= MAX_DIVERGENCES
+        self._divergences = [*self._divergences[1 - MAX_DIVERGENCES :], divergence]
+        self._accept(read, offset)
 
-    def _take(self, sight: UnexpectedRead, offset: Sum) -> None:
-        if sight.shown.birth != self._birth:
-            self._birth, self._born = sight.shown.birth, self._acknowledged - sight.wrote
+    def _accept(self, read: UnexpectedRead, offset: Sum) -> None:
+        if read.shown.birth != self._birth:
+            self._birth, self._born = read.shown.birth, self._acknowledged - read.wrote
         self._offset = offset
-
-
-def appearing(doubts: Sequence[Write], difference: Sum) -> tuple[Write, ...] | None:
-    """The writes in doubt that together make the difference; None where none do, or too many would have to be tried."""
-    if difference == NOTHING:
-        return ()
-    plain = all(write.weight.n == 1 for write in doubts)
-    for size in (difference.n,) if plain else range(1, len(doubts) + 1):
-        if not 0 < size <= len(doubts) or comb(len(doubts), size) > _MAX_TRIES:
-            continue
-        for some in combinations(doubts, size):
-            if (
-                sum(w.weight.n for w in some) == difference.n
-                and sum(w.weight.digest for w in some) & MASK == difference.digest
-            ):
-                return some
-    return None

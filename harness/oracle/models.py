@@ -1,15 +1,15 @@
-"""What a service's state is, told to the ledger as a tally: how many writes are in it, and the sum of their tokens.
+"""A service's state as a tally for the ledger: how many writes are in it, and the sum of their tokens.
 
-A model is the translation. ``weigh`` says what a write would add to the tally, ``measure`` what tally a shown state
-amounts to; everything else (lost, rolled back, stale, duplicate, foreign) follows from the sums, the same for all.
-What a model cannot see, it says:
+A model translates: ``weigh`` returns what a write would add to the tally, ``measure`` the tally of a state that a reply
+shows. Everything else (lost, rolled back, stale, duplicated, foreign) follows from the sums, in the same way for all.
+Each model has its limits:
 
 =========  ================  ==========================================================================================
-model      memory a session  blind to
+model      session's memory  does not see
 =========  ================  ==========================================================================================
 tally      O(1)              the order of writes
 counter    O(1)              which write is gone or twice; one lost beside one recovered or duplicated
-register   O(1)              writes that were overwritten; values older than the last eight it takes for foreign
+register   O(1)              overwritten writes; it takes values older than the last eight for foreign
 set        O(n)              an item added twice; an addition repeated and a removal undone look alike
 log        O(n)              which of several entries with an equal value
 =========  ================  ==========================================================================================
@@ -42,7 +42,7 @@ class Sum(NamedTuple):
 NOTHING = Sum(0, 0)
 
 
-class Measure(NamedTuple):
+class MeasuredState(NamedTuple):
     """A shown state as a tally, and what is wrong with it that sums do not show."""
 
     sum: Sum
@@ -50,7 +50,7 @@ class Measure(NamedTuple):
 
 
 class Model(Protocol):
-    """One session's translation of its state. Values and states are what the scenario writes and reads."""
+    """Translates the state of one session. Values and states are what the scenario writes and reads."""
 
     name: str
 
@@ -58,12 +58,12 @@ class Model(Protocol):
         """What the write issued now adds when it is applied."""
 
     def acknowledge(self, token: int, value: object, whole: Sum) -> None:
-        """The write is acknowledged; ``whole`` is the state with nothing missing, this write included."""
+        """Learn that the write is acknowledged; ``whole`` is the state with nothing missing, this write included."""
 
     def discard(self, token: int, value: object) -> None:
-        """The write was certainly not applied."""
+        """Learn that the write was certainly not applied."""
 
-    def measure(self, state: object, whole: Sum) -> Measure:
+    def measure(self, state: object, whole: Sum) -> MeasuredState:
         """The tally of a shown state; ``whole`` is the state with nothing missing.
 
         Raises:
@@ -87,7 +87,7 @@ def foreign_token(value: object) -> int:
 
 
 class TallyModel:
-    """The built-in targets: the reply is the tally."""
+    """The state of the built-in targets: their replies carry the tally."""
 
     name = "tally"
 
@@ -101,11 +101,11 @@ class TallyModel:
     def discard(self, token: int, value: object) -> None:
         """Nothing to remember."""
 
-    def measure(self, state: object, whole: Sum) -> Measure:
+    def measure(self, state: object, whole: Sum) -> MeasuredState:
         """A pair of count and digest."""
         if not isinstance(state, tuple) or len(state) != 2:
             raise TypeError(f"a tally is (count, digest), not {state!r}")
-        return Measure(Sum(*state))
+        return MeasuredState(Sum(*state))
 
 
 class CounterModel(TallyModel):
@@ -114,24 +114,24 @@ class CounterModel(TallyModel):
     name = "counter"
 
     def weigh(self, token: int, value: object) -> Sum:
-        """One write; which one leaves no mark."""
+        """One write, without a token: the number does not show which."""
         return Sum(1, 0)
 
-    def measure(self, state: object, whole: Sum) -> Measure:
+    def measure(self, state: object, whole: Sum) -> MeasuredState:
         """An integer."""
         if not isinstance(state, int):
-            raise TypeError(f"a counter is a whole number, not {state!r}")
-        return Measure(Sum(state, 0))
+            raise TypeError(f"a counter is an integer, not {state!r}")
+        return MeasuredState(Sum(state, 0))
 
 
 class RegisterModel:
     """The last written value. It stands for the history up to that write: an older value is a rollback to it.
 
-    An empty state (``None`` inside a known reply is not known; ``""``, 0 or the like) is one never written.
+    An empty state (``""``, 0 or the like; ``None`` means that the state is not known) is one never written.
     """
 
     name = "register"
-    _KEPT = 8
+    _MAX_KNOWN = 8
 
     def __init__(self) -> None:
         #: Values seen or acknowledged, oldest first, with the history that each stands for.
@@ -144,33 +144,33 @@ class RegisterModel:
         return Sum(1, token)
 
     def acknowledge(self, token: int, value: object, whole: Sum) -> None:
-        """The value stands for all that has been written."""
+        """Let the value stand for all that has been written."""
         self._open = [pair for pair in self._open if pair[1] != token]
         self._keep(value, whole)
 
     def discard(self, token: int, value: object) -> None:
-        """The value stays recognisable: should it appear, it is a defect."""
+        """Keep the value recognisable: if it appears, that is a defect."""
 
-    def measure(self, state: object, whole: Sum) -> Measure:
+    def measure(self, state: object, whole: Sum) -> MeasuredState:
         """The history that the value stands for."""
         if self._known and self._known[-1][0] == state:
-            return Measure(whole)
+            return MeasuredState(whole)
         for value, token in reversed(self._open):
             if value == state:
                 self._open.remove((value, token))
                 self._keep(value, whole.plus(Sum(1, token)))
-                return Measure(self._known[-1][1])
+                return MeasuredState(self._known[-1][1])
         for value, history in reversed(self._known):
             if value == state:
-                return Measure(history)
-        return Measure(whole.plus(Sum(0, foreign_token(state))) if state else NOTHING)
+                return MeasuredState(history)
+        return MeasuredState(whole.plus(Sum(0, foreign_token(state))) if state else NOTHING)
 
     def _keep(self, value: object, history: Sum) -> None:
-        self._known = [*self._known[1 - self._KEPT :], (value, history)]
+        self._known = [*self._known[1 - self._MAX_KNOWN :], (value, history)]
 
 
 class SetModel:
-    """A set: a write adds its value, or takes it out where the value is ``Removed(item)``."""
+    """A set: a write adds its value, or removes an item where the value is ``Removed(item)``."""
 
     name = "set"
 
@@ -180,33 +180,33 @@ class SetModel:
         self._present: set[object] = set()
 
     def weigh(self, token: int, value: object) -> Sum:
-        """An item that is there already adds nothing; one taken out takes its token along."""
+        """The token of a new item, or minus that of a removed one; nothing for an item that is there already."""
         if isinstance(value, Removed):
-            there = value.item in self._present
-            return Sum(-1, -self._tokens[value.item][-1] & MASK) if there else NOTHING
+            is_present = value.item in self._present
+            return Sum(-1, -self._tokens[value.item][-1] & MASK) if is_present else NOTHING
         if value in self._present:
             return NOTHING
         self._tokens.setdefault(value, []).append(token)
         return Sum(1, token)
 
     def acknowledge(self, token: int, value: object, whole: Sum) -> None:
-        """The item is there now, or gone."""
+        """Keep that the item is there now, or gone."""
         if isinstance(value, Removed):
             self._present.discard(value.item)
         else:
             self._present.add(value)
 
     def discard(self, token: int, value: object) -> None:
-        """Forget that it might be there: should the item appear nevertheless, it is foreign."""
+        """Forget that the item may be there: if it appears nevertheless, it is foreign."""
         if token in self._tokens.get(value, ()):
             self._tokens[value].remove(token)
 
-    def measure(self, state: object, whole: Sum) -> Measure:
+    def measure(self, state: object, whole: Sum) -> MeasuredState:
         """A collection of items."""
         items = set(_iterable(state, "set"))
         self._present = {item for item in items if self._tokens.get(item)}
         tokens = (self._tokens[item][-1] if item in self._present else foreign_token(item) for item in items)
-        return Measure(Sum(len(items), sum(tokens) & MASK))
+        return MeasuredState(Sum(len(items), sum(tokens) & MASK))
 
 
 class LogModel:
@@ -225,26 +225,26 @@ class LogModel:
         return Sum(1, token)
 
     def acknowledge(self, token: int, value: object, whole: Sum) -> None:
-        """The entry has its place."""
+        """Keep the place of the entry."""
         self._open[value].remove(token)
         self._acknowledged.setdefault(value, []).append(token)
         self._order[token] = len(self._order)
 
     def discard(self, token: int, value: object) -> None:
-        """Forget that it might be there: should the entry appear nevertheless, it is foreign."""
+        """Forget that the entry may be there: if it appears nevertheless, it is foreign."""
         self._open[value].remove(token)
 
-    def measure(self, state: object, whole: Sum) -> Measure:
+    def measure(self, state: object, whole: Sum) -> MeasuredState:
         """A sequence of entries, oldest first."""
-        taken: dict[object, int] = {}
+        occurrences: dict[object, int] = {}
         tokens = []
         for value in _iterable(state, "log"):
-            mine = self._acknowledged.get(value, []) + self._open.get(value, [])
-            nth = taken[value] = taken.get(value, -1) + 1
-            tokens.append(mine[min(nth, len(mine) - 1)] if mine else foreign_token(value))
+            own = self._acknowledged.get(value, []) + self._open.get(value, [])
+            index = occurrences[value] = occurrences.get(value, -1) + 1
+            tokens.append(own[min(index, len(own) - 1)] if own else foreign_token(value))
         places = [self._order[token] for token in dict.fromkeys(tokens) if token in self._order]
-        kept = places == sorted(places)
-        return Measure(Sum(len(tokens), sum(tokens) & MASK), Anomaly.NONE if kept else Anomaly.UNEXPLAINED)
+        in_order = places == sorted(places)
+        return MeasuredState(Sum(len(tokens), sum(tokens) & MASK), Anomaly.NONE if in_order else Anomaly.UNEXPLAINED)
 
 
 def _iterable(state: object, name: str) -> Iterable[object]:
@@ -254,12 +254,12 @@ def _iterable(state: object, name: str) -> Iterable[object]:
 
 
 class StatelessModel(TallyModel):
-    """A service that keeps nothing of a session: its replies stand alone, and there is nothing to lose."""
+    """A service that keeps nothing of a session: each reply stands alone, and there is nothing to lose."""
 
     name = "stateless"
 
 
-#: What every ledger of a built-in target shares: it has no memory.
+#: The model that all ledgers of built-in targets share: it has no memory.
 TALLY = TallyModel()
 
 

@@ -11,13 +11,13 @@ class Tally(NamedTuple):
 
     birth: str  # nonce made when the state was created
     owner: str
-    count: int  # type: ignore[assignment] # the wire's name for it; nobody asks a Tally for tuple.count()
+    count: int  # type: ignore[assignment] # the wire's name for it; tuple.count() is not used
     last: int  # id of the last applied write; 0 at first
     digest: int  # sum mod 2^64
 
 
 class Observed(NamedTuple):
-    """What somebody else's service shows; None where it does not tell. ``state`` is what the ledger's model reads."""
+    """What a user-supplied service shows; None where it shows nothing. ``state`` is what the ledger's model reads."""
 
     birth: str | None = None
     owner: str | None = None
@@ -25,7 +25,7 @@ class Observed(NamedTuple):
 
 
 def tally_from_json(body: Mapping[str, object]) -> Tally | None:
-    """The ``session`` object of a decoded reply, or None where the body has none that is well formed."""
+    """The tally in the ``session`` object of a decoded reply; None where the body has no well-formed one."""
     try:
         shown = body["session"]
         birth, owner, count = shown["birth"], shown["owner"], shown["count"]  # type: ignore[index] # decoded JSON: checked by the except below
@@ -54,10 +54,10 @@ _new = tuple.__new__
 
 
 def decode_tally(body: bytes) -> Tally | None:
-    """``tally_from_json`` the JSON in these bytes, of which nothing else is decoded.
+    """The same from the bytes of a JSON reply, of which nothing else is decoded.
 
     Raises:
-        ValueError: they are no such JSON, or not well formed: ``tally_from_json`` tells.
+        ValueError: they are not such JSON; ``tally_from_json`` decides whether it is well formed.
     """
     shown = _decode(body).session
     birth, count, last = shown.birth, shown.count, shown.last

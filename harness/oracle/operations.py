@@ -15,7 +15,7 @@ def operation(seed: int, writer: int, i: int) -> int:
 
 
 def op_text(op: int) -> str:
-    """The id as it stands on the wire: 16 hex digits."""
+    """The id as on the wire: 16 hex digits."""
     return f"{op:016x}"
 
 

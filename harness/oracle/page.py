@@ -1,4 +1,4 @@
-"""What a page shows of the session it was asked in, found by looking: a count of its visits, or lines of its own."""
+"""What a page shows of its session, learned from a few pages: a count of the visits, or lines of its own."""
 
 import re
 from dataclasses import dataclass
@@ -7,25 +7,25 @@ _NUMBER = re.compile(r"(?<![\w.])\d{1,9}(?![\w.])")
 
 
 def numbers(page: str) -> list[int]:
-    """The whole numbers that stand by themselves in a text."""
-    return [int(found) for found in _NUMBER.findall(page)]
+    """The whole numbers in a text that are not part of a word or a larger number."""
+    return [int(digits) for digits in _NUMBER.findall(page)]
 
 
 @dataclass(frozen=True)
 class VisitCounter:
-    """A number that each request of the session raises by one, by its place among the page's numbers."""
+    """A number that each request of the session raises by one: its index among the page's numbers."""
 
     index: int
 
     def count(self, page: str) -> int:
         """The number; 0 where the page has none there."""
-        found = numbers(page)
-        return found[self.index] if self.index < len(found) else 0
+        values = numbers(page)
+        return values[self.index] if self.index < len(values) else 0
 
 
 @dataclass(frozen=True)
 class OwnLines:
-    """Lines that the session's pages have and a stranger's has not."""
+    """Lines that the session's pages have and a stranger's page lacks."""
 
     lines: frozenset[str]
 
@@ -35,18 +35,20 @@ class OwnLines:
 
 
 def learn_session_mark(stranger: str, second: str, third: str) -> VisitCounter | OwnLines | None:
-    """What tells a session from the pages of its first three requests, the first of which brought no cookie.
+    """Find what marks a session on the pages of its first three requests, the first of which carried no cookie.
 
-    None where nothing does: the page is the same for all, or another one each time.
+    None where nothing does: the page is the same for all, or differs each time.
     """
-    for nth, (a, b, c) in enumerate(zip(numbers(stranger), numbers(second), numbers(third), strict=False)):
+    for index, (a, b, c) in enumerate(zip(numbers(stranger), numbers(second), numbers(third), strict=False)):
         if a in (0, 1) and (b, c) == (a + 1, a + 2):
-            return VisitCounter(nth)
-    common = {_NUMBER.sub("#", line) for line in _lines(stranger)}  # other numbers alone are no other line
+            return VisitCounter(index)
+    common = {
+        _NUMBER.sub("#", line) for line in _lines(stranger)
+    }  # lines that differ by numbers alone count as the same
     own = [line for line in _lines(second) & _lines(third) if _NUMBER.sub("#", line) not in common]
     return OwnLines(frozenset(own)) if own else None
 
 
 def _lines(page: str) -> set[str]:
-    """What stands between line ends and tags."""
+    """The texts between line ends and tags."""
     return {line.strip() for line in re.split(r"[\n<>]", page)} - {""}

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from harness.observations.requests import Anomaly
-from harness.oracle.history import MAX_DOUBTS, Note
+from harness.oracle.history import MAX_DOUBTS
 from harness.oracle.missing import MissingWrites
 from harness.oracle.models import CounterModel, StatelessModel
 from harness.oracle.reconstruction import Reconstruction
@@ -18,15 +18,12 @@ _NOTES = {
 
 def give_reasons(session: Reconstruction, missing: MissingWrites) -> Iterator[str]:
     """What was noted, what is missing, what is there and should not be, and what is not certain."""
-    yield from map(_describe_note, session.history.notes)
+    for note in session.history.notes:
+        yield f"{_at(note.t_ns)}: {_NOTES[note.anomaly]}{_by(note.boot)}."
     yield from _describe_missing(session, missing)
     yield from _describe_applied(session)
     yield from _describe_contradictions(session)
     yield from _describe_limits(session)
-
-
-def _describe_note(note: Note) -> str:
-    return f"{_at(note.t_ns)}: {_NOTES[note.anomaly]}{_by(note.boot)}."
 
 
 def _describe_missing(session: Reconstruction, missing: MissingWrites) -> Iterator[str]:

@@ -51,10 +51,11 @@ class Reconstruction:
     @property
     def is_stale(self) -> bool:
         """Whether some reply lacked acknowledged writes that came back."""
-        return self.history.stale > 0 or any(self._came_back(divergence) for divergence in self.divergences)
-
-    def _came_back(self, divergence: ReplayedDivergence) -> bool:
-        return self.present is not None and bool(divergence.vanished) and divergence.vanished <= self.present
+        if self.history.stale:
+            return True
+        present = self.present
+        absences = [divergence.vanished for divergence in self.divergences if divergence.vanished]
+        return present is not None and any(vanished <= present for vanished in absences)
 
     @cached_property
     def duplicates(self) -> int:

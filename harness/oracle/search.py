@@ -1,9 +1,9 @@
 """What explains a difference between two sums of writes: which appeared, which are gone, which are there twice.
 
-Tokens are 64-bit hashes, so a sum names its writes: that another handful of writes has the same sum is a matter of one
-in 2^64 a try. Explanations are tried by their number of causes besides writes in doubt that appeared: none, one (a
-stretch of neighbours gone, or one write too many), two. The fewest that fit decide, if they fit in one way only. Sums
-of the writes in doubt (at most 2^12) are laid out in a table, and what else may have happened is looked up in it.
+Tokens are 64-bit hashes, so a sum identifies its writes: other writes have the same sum with a probability of 2^-64 per
+try. Explanations are tried by their number of causes, apart from writes in doubt that appeared: none, one (a stretch of
+neighbours gone, or one write too many), two. The fewest causes that fit decide, if they fit in one way only. A table
+holds the sums of all subsets of the writes in doubt (at most 2^12), and the rest of the difference is looked up in it.
 """
 
 from collections import Counter
@@ -22,9 +22,9 @@ _MAX_TRIES = 200_000
 
 @dataclass(frozen=True)
 class Question:
-    """A state of known ``content`` (writes in order, repeats allowed) became another that differs by ``difference``.
+    """A state of known ``content`` (writes in order, repeats allowed) became one that differs by ``difference``.
 
-    ``doubts`` may have appeared legally; ``others`` (failed, or gone before) could appear as well, but ought not to.
+    ``doubts`` may have appeared legally; ``others`` (failed, or gone before) may have too, as a defect.
     """
 
     content: Sequence[int]
@@ -38,14 +38,14 @@ def explain(question: Question) -> Change | None:
     """The simplest change that makes up the difference; None where there is none, or several equally simple ones."""
     table = _subsets(question)
     for causes in ((_appeared,), (_window_gone, _one_added), (_pair_gone, _pair_added, _window_gone_one_added)):
-        found = {_net(added, gone) for cause in causes for added, gone in cause(question, table)}
-        if found:
-            return found.pop() if len(found) == 1 else None
+        changes = {_net(added, gone) for cause in causes for added, gone in cause(question, table)}
+        if changes:
+            return changes.pop() if len(changes) == 1 else None
     return None
 
 
 Table = Mapping[Sums, tuple[int, ...]]
-Found = Iterator[tuple[Sequence[int], Sequence[int]]]  # added, gone
+Candidates = Iterator[tuple[Sequence[int], Sequence[int]]]  # added, gone
 
 
 def _net(added: Sequence[int], gone: Sequence[int]) -> Change:
@@ -58,12 +58,12 @@ def _subsets(question: Question) -> Table:
     table: dict[Sums, tuple[int, ...]] = {(0, 0): ()}
     for write in question.doubts:
         count, digest = question.weights[write]
-        for (n, d), some in list(table.items()):
-            table.setdefault((n + count, d + digest & MASK), (*some, write))
+        for (n, d), subset in list(table.items()):
+            table.setdefault((n + count, d + digest & MASK), (*subset, write))
     return table
 
 
-def _appeared(question: Question, table: Table) -> Found:
+def _appeared(question: Question, table: Table) -> Candidates:
     if question.difference in table:
         yield table[question.difference], ()
 
@@ -85,41 +85,41 @@ def _windows(question: Question, table: Table, extra: int) -> Iterator[tuple[Sum
             yield (high[0] - low[0], high[1] - low[1] & MASK), question.content[start : start + length]
 
 
-def _window_gone(question: Question, table: Table) -> Found:
+def _window_gone(question: Question, table: Table) -> Candidates:
     n, d = question.difference
     for (count, digest), window in _windows(question, table, 0):
-        some = table.get((n + count, d + digest & MASK))
-        if some is not None:
-            yield some, window
+        subset = table.get((n + count, d + digest & MASK))
+        if subset is not None:
+            yield subset, window
 
 
 def _pool(question: Question) -> list[int]:
     return list(dict.fromkeys([*question.content, *question.doubts, *question.others]))
 
 
-def _one_added(question: Question, table: Table) -> Found:
+def _one_added(question: Question, table: Table) -> Candidates:
     n, d = question.difference
     for write in _pool(question):
         count, digest = question.weights[write]
-        some = table.get((n - count, d - digest & MASK))
-        if some is not None:
-            yield (*some, write), ()
+        subset = table.get((n - count, d - digest & MASK))
+        if subset is not None:
+            yield (*subset, write), ()
 
 
-def _pair_gone(question: Question, table: Table) -> Found:
+def _pair_gone(question: Question, table: Table) -> Candidates:
     n, d = question.difference
     for pair, (count, digest) in _pairs(question, question.content):
-        some = table.get((n + count, d + digest & MASK))
-        if some is not None:
-            yield some, pair
+        subset = table.get((n + count, d + digest & MASK))
+        if subset is not None:
+            yield subset, pair
 
 
-def _pair_added(question: Question, table: Table) -> Found:
+def _pair_added(question: Question, table: Table) -> Candidates:
     n, d = question.difference
     for pair, (count, digest) in _pairs(question, _pool(question)):
-        some = table.get((n - count, d - digest & MASK))
-        if some is not None:
-            yield (*some, *pair), ()
+        subset = table.get((n - count, d - digest & MASK))
+        if subset is not None:
+            yield (*subset, *pair), ()
 
 
 def _pairs(question: Question, writes: Sequence[int]) -> Iterator[tuple[tuple[int, int], Sums]]:
@@ -130,7 +130,7 @@ def _pairs(question: Question, writes: Sequence[int]) -> Iterator[tuple[tuple[in
         yield (first, second), (weights[first][0] + weights[second][0], weights[first][1] + weights[second][1])
 
 
-def _window_gone_one_added(question: Question, table: Table) -> Found:
+def _window_gone_one_added(question: Question, table: Table) -> Candidates:
     n, d = question.difference
     pool = _pool(question)
     if len(pool) * len(table) > _MAX_TRIES:
@@ -138,7 +138,7 @@ def _window_gone_one_added(question: Question, table: Table) -> Found:
     windows = dict(_windows(question, table, 1))
     for write in pool:
         count, digest = question.weights[write]
-        for (subset_count, subset_digest), some in table.items():
+        for (subset_count, subset_digest), subset in table.items():
             window = windows.get((subset_count + count - n, subset_digest + digest - d & MASK))
             if window is not None:
-                yield (*some, write), window
+                yield (*subset, write), window

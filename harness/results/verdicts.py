@@ -2,7 +2,7 @@
 
 import enum
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, Self
 
 from harness.results.summary import Summary
@@ -47,3 +47,44 @@ class Expectation(Protocol):
 
     def only(self, names: Sequence[str]) -> Self | None:
         """The same for these designs alone; None if nothing is left."""
+
+
+#: Checks of the measurement itself. Every analysis makes them again, so a recorded verdict of one is not recalled.
+MEASUREMENT_CHECKS = frozenset(
+    {
+        "complete",
+        "fault_landed",
+        "effects_judged",
+        "driver_kept_up",
+        "worker_lost",
+        "part_died",
+        "broken_off",
+        "calibration",
+        "echo",
+    }
+)
+
+
+@dataclass(frozen=True)
+class RecordedVerdicts:
+    """What is left of an expectation whose scenario no longer imports: its recorded verdicts, one per design."""
+
+    verdicts: tuple[Verdict, ...]
+
+    @classmethod
+    def by_check(cls, recorded: Iterable[Verdict]) -> tuple[Self, ...]:
+        """One expectation per check that was recorded, without the checks of the measurement."""
+        checks: dict[str, list[Verdict]] = {}
+        for verdict in recorded:
+            if verdict.check not in MEASUREMENT_CHECKS:
+                checks.setdefault(verdict.check, []).append(verdict)
+        return tuple(cls(tuple(verdicts)) for verdicts in checks.values())
+
+    def judge(self, _: Summary) -> Sequence[Verdict]:
+        """The verdicts as they were recorded."""
+        return self.verdicts
+
+    def only(self, names: Sequence[str]) -> Self | None:
+        """Those on these designs alone; None if nothing is left."""
+        left = tuple(verdict for verdict in self.verdicts if verdict.design in names)
+        return replace(self, verdicts=left) if left else None

@@ -12,6 +12,7 @@ from typing import Any
 from harness.analysis.run_analysis import Analysis, analyse
 from harness.analysis.scaling import scaling_run
 from harness.common.environment import environment, versions
+from harness.common.errors import UsageError
 from harness.faults import Shell
 from harness.report import charts
 from harness.report.charts.chart import Chart
@@ -21,7 +22,7 @@ from harness.report.html.pair_page import Side
 from harness.results.files import explain_write_errors
 from harness.results.plan import RunPlan
 from harness.results.run import Run, new_run_id
-from harness.results.verdicts import Expectation
+from harness.results.verdicts import Expectation, RecordedVerdicts, Result, Verdict
 from harness.runner import experiment, preflight, scaling_search
 from harness.runner.progress import Progress
 from harness.runner.scaling_search import ScalePlan
@@ -81,12 +82,24 @@ def reanalyse(path: Path, gallery: Path | None) -> RunOutcome:
     """Analyse and draw an old run again, by the expectations that it was run with."""
     run = Run.open(path)
     run.check_summary()
-    outcome = RunOutcome(run, *analyse_and_report(run, recorded_expectations(run.plan.source, run.plan.flags)))
+    outcome = RunOutcome(run, *analyse_and_report(run, _recall_expectations(run)))
     if gallery is not None:
         gallery.mkdir(parents=True, exist_ok=True)
         for chart in sorted((run.path / "charts").iterdir()):
             shutil.copyfile(chart, gallery / chart.name)
     return outcome
+
+
+def _recall_expectations(run: Run) -> Sequence[Expectation]:
+    """The expectations of a run, or their recorded verdicts where its scenario no longer imports."""
+    expectations = recorded_expectations(run.plan.source, run.plan.flags)
+    if expectations is not None:
+        return expectations
+    try:
+        return RecordedVerdicts.by_check(run.read_verdicts())
+    except UsageError:
+        why = "the recorded scenario no longer imports, and no verdicts were recorded"
+        return [RecordedVerdicts((Verdict("expectations", Result.UNKNOWN, why),))]
 
 
 def side_by_side(left: RunOutcome, right: RunOutcome) -> Path:

@@ -91,15 +91,15 @@ def located(scenario: Scenario, base: Path) -> Scenario:
     return replace(scenario, designs=[locate(design) for design in scenario.designs], load=load, quick=quick)
 
 
-def recorded_expectations(source: str, flags: Mapping[str, object]) -> tuple[Expectation, ...]:
-    """The expectations of a scenario whose text and flags a run recorded; none where the text no longer imports."""
+def recorded_expectations(source: str, flags: Mapping[str, object]) -> tuple[Expectation, ...] | None:
+    """The expectations of a scenario whose text and flags a run recorded; None where the text no longer imports."""
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory) / "recorded_scenario.py"
         path.write_text(source)
         try:
             scenario = load(path).scenario
         except UsageError:
-            return ()
+            return None
     designs = flags.get("design")
     hosts = flags.get("allow_host")
     changes = Overrides(

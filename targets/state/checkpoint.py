@@ -13,7 +13,8 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from itertools import chain
 from pathlib import Path
 
 from targets.common.periodic import PeriodicTask
@@ -88,7 +89,12 @@ class Checkpoint:
         self._changed, entries = False, self._memory.snapshot()
         self._number += 1
         path = self._volume / f"checkpoint-{self._number:08}"
-        await asyncio.to_thread(records.write_file, path, _lines(entries))
+        lines = (
+            json.dumps([handle, expires, session.to_dict()], separators=(",", ":"))
+            for handle, (expires, session) in entries.items()
+        )
+        end = json.dumps([_END_MARK, len(entries)])
+        await asyncio.to_thread(records.write_file, path, chain(lines, [end]))
         for old in _checkpoints(self._volume)[:-_KEPT_CHECKPOINTS]:
             old.unlink()
 
@@ -100,12 +106,6 @@ class Checkpoint:
         except OSError as problem:  # a full disk: the sessions are still in memory, for the next attempt
             self._changed = True
             _LOG.warning("a checkpoint cannot be written: %s", problem.strerror)
-
-
-def _lines(entries: Mapping[str, tuple[float, SessionState]]) -> Iterator[str]:
-    for handle, (expires, session) in entries.items():
-        yield json.dumps([handle, expires, session.to_dict()], separators=(",", ":"))
-    yield json.dumps([_END_MARK, len(entries)])
 
 
 def _read_checkpoint(path: Path) -> Mapping[str, tuple[float, SessionState]] | None:

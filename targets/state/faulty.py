@@ -98,11 +98,16 @@ class Faulty:
         if session is None or to_write:
             return session
         plan = self._plan(session)
-        wrong_session = self._wrong_session(session, plan) if plan.armed and not plan.struck else None
-        if wrong_session is None:
+        if not plan.armed or plan.struck:
+            return session
+        if plan.bug == "stale":
+            plan.struck = True
+            return plan.past[session.version - 1]
+        foreign = next((other for other in self._memory.sessions() if other.owner != session.owner), None)
+        if foreign is None:
             return session
         plan.struck = True
-        return wrong_session
+        return foreign
 
     async def create(self, session: SessionState) -> str:
         """Keep it; this is never faulty."""
@@ -137,11 +142,6 @@ class Faulty:
                 self._memory.put(handle, plan.past[session.version - plan.depth])
             case _:
                 self._memory.put(handle, session)
-
-    def _wrong_session(self, session: SessionState, plan: BugPlan) -> SessionState | None:
-        if plan.bug == "stale":
-            return plan.past[session.version - 1]
-        return next((other for other in self._memory.sessions() if other.owner != session.owner), None)
 
     def _plan(self, session: SessionState) -> BugPlan:
         if session.owner not in self._plans:

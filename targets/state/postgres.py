@@ -55,7 +55,7 @@ class Postgres:
             url,
             min_size=0,
             max_size=CONNECTIONS,
-            init=_prepare,
+            init=lambda connection: connection.execute(_SCHEMA),
             reset=_skip_reset,
             server_settings={"synchronous_commit": "on" if fsync == ALWAYS else "off"},
         )
@@ -122,10 +122,6 @@ class Postgres:
             raise
         finally:
             await self._pool.release(connection)
-
-
-async def _prepare(connection: "asyncpg.Connection") -> None:
-    await connection.execute(_SCHEMA)
 
 
 async def _skip_reset(connection: "asyncpg.Connection") -> None:

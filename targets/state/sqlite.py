@@ -59,15 +59,16 @@ class Sqlite:
         Raises:
             SettingsError: that fails.
         """
+
+        def connect() -> "Connection":
+            connection: Connection = self._sqlite.connect(self._file, isolation_level=None, check_same_thread=False)
+            connection.executescript(_SCHEMA.format("FULL" if self._fsync == ALWAYS else "NORMAL"))
+            return connection
+
         try:
-            self._connection = await self._in_thread(self._open_file)
+            self._connection = await self._in_thread(connect)
         except UnavailableError as problem:
             raise SettingsError(f"cannot keep sessions in {self._file}: {problem.message}") from problem
-
-    def _open_file(self) -> "Connection":
-        connection = self._sqlite.connect(self._file, isolation_level=None, check_same_thread=False)
-        connection.executescript(_SCHEMA.format("FULL" if self._fsync == ALWAYS else "NORMAL"))
-        return connection
 
     async def close(self) -> None:
         """Close the file."""

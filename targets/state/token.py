@@ -2,7 +2,7 @@
 
 Every write sets the cookie again and no read does, so a session expires ``ttl`` after its last write. Two writers that
 start from the same token each get a token without the other's write; the cookie that the client keeps wins. Browsers
-drop cookies of more than 4096 bytes: such a token is sent all the same, so that the loss can be observed. Requests with
+drop cookies of more than 4096 bytes: such a token is still sent, so that the loss can be observed. Requests with
 more than 8 kB of cookies are refused (400).
 
 ``--option format=signed`` makes it a signed cookie like Flask's (itsdangerous), compressed where that makes it shorter.

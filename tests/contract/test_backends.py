@@ -47,7 +47,7 @@ async def up(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Up
         yield topology, supervisor, tmp_path
 
 
-async def test_parts_answer_are_sampled_and_logged_come_back_and_are_missed_when_they_die(up: Up) -> None:
+async def test_parts_answer_are_sampled_and_logged_restart_and_are_reported_when_they_die(up: Up) -> None:
     topology, supervisor, logs = up
     await answers_as_itself(topology)
     await sampled(topology)

@@ -76,7 +76,7 @@ async def test_it_starts_dies_whole_and_comes_back_at_its_port(make: Make, mode:
     assert await served_by(replica) != first
 
 
-async def test_one_that_needs_its_port_to_itself_gets_it_and_its_return_is_its_own_trouble(make: Make) -> None:
+async def test_a_program_without_so_reuseaddr_cannot_restart_at_once_and_the_hint_names_the_option(make: Make) -> None:
     replica = make("strict")
     await replica.start()
     await served_by(replica)  # which the server closes first: its side of the connection lingers
@@ -86,7 +86,7 @@ async def test_one_that_needs_its_port_to_itself_gets_it_and_its_return_is_its_o
     assert "SO_REUSEADDR" in problem.value.hint
 
 
-async def test_one_that_answers_503_while_it_starts_is_waited_for(make: Make) -> None:
+async def test_a_service_that_answers_503_while_it_starts_is_awaited(make: Make) -> None:
     replica = make("starting")
     await replica.start()
     assert await served_by(replica) > 0
@@ -146,7 +146,7 @@ async def test_the_port_of_a_dead_replica_is_not_given_away(make: Make) -> None:
         other.bind((replica.member.host, replica.member.port))
 
 
-async def test_a_talkative_one_fills_no_disk_and_keeps_its_first_and_last_words(make: Make, tmp_path: Path) -> None:
+async def test_a_large_log_is_bounded_and_keeps_its_first_and_last_lines(make: Make, tmp_path: Path) -> None:
     log, replica = tmp_path / "r0.log", make("noisy")
     async with bound_logs([log]):
         log.write_text("first\n")
@@ -163,7 +163,7 @@ async def test_a_talkative_one_fills_no_disk_and_keeps_its_first_and_last_words(
     assert text.endswith(b"last\n")
 
 
-async def test_nothing_of_a_forking_one_is_left(make: Make) -> None:
+async def test_nothing_is_left_of_a_program_that_forks(make: Make) -> None:
     replica = make("forks")
     await replica.start()
     group = replica.pid

@@ -176,7 +176,7 @@ async def test_it_can_be_ended_before_the_load(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_it_is_a_value(name: str) -> None:
+def test_a_fault_is_an_immutable_value(name: str) -> None:
     """Equal faults compare equal, and none can be changed: a timeline is data."""
     fault = CASES[name].fault
     assert hash(fault) == hash(fault) and fault == CASES[name].fault

@@ -88,7 +88,7 @@ async def nothing_comes(ask: Ask, line: bytes = b"held\n") -> None:
         await ask(line, within=0.15)
 
 
-async def test_what_comes_passes_unchanged(link: ProxiedLink, echo: Echo) -> None:
+async def test_data_passes_unchanged(link: ProxiedLink, echo: Echo) -> None:
     async with asking(link) as ask:
         assert await ask(b"tea\n") == b"tea\n"
         large = b"x" * 60_000 + b"\n"
@@ -125,7 +125,7 @@ async def test_a_partition_holds_both_directions_and_delivers_once_it_is_healed(
             assert (await before.hear(), await during.hear()) == (b"held\n", b"new\n")
 
 
-async def test_who_gave_up_meanwhile_is_delivered_all_the_same(link: ProxiedLink, echo: Echo) -> None:
+async def test_a_request_is_delivered_even_after_its_client_gave_up(link: ProxiedLink, echo: Echo) -> None:
     """A late write for which no client waits."""
     await link.set_state(LinkState(HOLD, HOLD))
     async with asking(link) as ask:
@@ -161,7 +161,7 @@ async def test_what_is_applied_and_not_acknowledged_never_is(link: ProxiedLink, 
         assert await ask(b"tea\n") == b"tea\n"
 
 
-async def test_a_cut_link_resets_what_there_is_and_refuses_what_comes(link: ProxiedLink, echo: Echo) -> None:
+async def test_a_cut_link_resets_its_connections_and_refuses_new_ones(link: ProxiedLink, echo: Echo) -> None:
     async with asking(link) as ask:
         await ask(b"tea\n")
         await link.set_state(LinkState(cut=True))

@@ -250,7 +250,7 @@ async def test_a_dead_store_is_unavailable_and_recovers_with_what_it_promises(na
 @pytest.mark.slow
 @pytest.mark.parametrize("versioned", [False, True])
 @pytest.mark.parametrize("name", [name for name in OTHERS if name not in DURABLE])
-async def test_a_write_brings_no_session_back_that_went_with_its_store(
+async def test_a_write_does_not_restore_a_session_that_was_lost_with_its_store(
     name: str, versioned: bool, stores: HeldStores
 ) -> None:
     server = await stores.up(name)

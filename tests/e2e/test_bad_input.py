@@ -67,7 +67,7 @@ def test_init_never_writes_over_a_file(run_cli: RunCli, tmp_path: Path) -> None:
     assert path.read_text() == before
 
 
-def test_a_session_that_shows_in_no_known_way(run_cli: RunCli, tmp_path: Path) -> None:
+def test_init_with_an_unknown_kind_of_session(run_cli: RunCli, tmp_path: Path) -> None:
     result = run_cli("init", tmp_path / "new.py", "--command", "serve", "--session", "smoke")
     assert_one_clear_line(result, 2, "'smoke'")
     assert not (tmp_path / "new.py").exists()
@@ -109,7 +109,7 @@ def test_an_unknown_state(run_cli: RunCli, tmp_path: Path) -> None:
         ('At("soon", Kill(replica=1))', "not a duration"),
     ],
 )
-def test_a_fault_that_cannot_be(run_cli: RunCli, tmp_path: Path, faults: str, word: str) -> None:
+def test_an_impossible_fault(run_cli: RunCli, tmp_path: Path, faults: str, word: str) -> None:
     assert_one_clear_line(run_cli("run", _scenario(tmp_path, faults=faults)), 2, word)
 
 
@@ -178,8 +178,8 @@ def test_a_run_of_another_schema(run_cli: RunCli, tmp_path: Path) -> None:
     assert_one_clear_line(run_cli("report", tmp_path), 2, "schema 99")
 
 
-def test_kill_with_nothing_held_up(run_cli: RunCli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hold, "control_socket_path", lambda: tmp_path / "door")
+def test_kill_without_a_running_topology(run_cli: RunCli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hold, "control_socket_path", lambda: tmp_path / "control")
     assert_one_clear_line(run_cli("kill", "r1"), 2, "no topology")
 
 

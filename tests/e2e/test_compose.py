@@ -34,7 +34,7 @@ def program() -> Sequence[str]:
 
 
 def compose(*words: str, env: Mapping[str, str] | None = None) -> str:
-    done = subprocess.run(
+    completed = subprocess.run(
         [*program(), "-f", str(FILE), *words],
         capture_output=True,
         text=True,
@@ -42,8 +42,8 @@ def compose(*words: str, env: Mapping[str, str] | None = None) -> str:
         timeout=180,
         check=False,
     )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+    assert completed.returncode == 0, completed.stdout + completed.stderr
+    return completed.stdout
 
 
 @pytest.mark.parametrize("profiles", [("haproxy",), ("nginx",), ("haproxy", "locust")])
@@ -90,7 +90,7 @@ def serves(url: str) -> bool:
 def test_locust_drives_the_services_and_every_session_is_kept(up: str, tmp_path: Path) -> None:
     scenario = ROOT / "scenarios" / "node_kill.py"
     words = ["--headless", "--host", up, "-u", "20", "-r", "20", "-t", "3s"]
-    done = subprocess.run(
+    completed = subprocess.run(
         [sys.executable, "-m", "locust", "-f", str(scenario), *words],
         capture_output=True,
         text=True,
@@ -98,8 +98,10 @@ def test_locust_drives_the_services_and_every_session_is_kept(up: str, tmp_path:
         cwd=tmp_path,
         check=False,
     )
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert re.search(r"Sessions: ([1-9]\d*) judged: \1 kept$", done.stdout, re.MULTILINE), done.stdout + done.stderr
+    assert completed.returncode == 0, completed.stdout + completed.stderr
+    assert re.search(r"Sessions: ([1-9]\d*) judged: \1 kept$", completed.stdout, re.MULTILINE), (
+        completed.stdout + completed.stderr
+    )
     replicas = {replica(up) for _ in range(8)}
     assert len(replicas) == 2
 

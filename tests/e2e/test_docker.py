@@ -156,7 +156,7 @@ COMPOSED = Compose(ROOT / "tests" / "services" / "compose.yaml", service="web", 
 
 
 @pytest.mark.parametrize("target", [IN_AN_IMAGE, COMPOSED], ids=["image", "compose"])
-async def test_a_service_of_ones_own_is_killed_and_comes_back_at_its_address(
+async def test_a_user_supplied_service_is_killed_and_comes_back_at_its_address(
     engine: Engine, target: Image | Compose, tmp_path: Path
 ) -> None:
     design = Design("own", target, balancing=Balancing("cookie"), replicas=2)
@@ -175,7 +175,7 @@ async def test_a_service_of_ones_own_is_killed_and_comes_back_at_its_address(
         assert supervisor.deaths.empty()
     assert sorted(started) == ["r0.1", "r1.1", "r1.2"]
     assert '"ready": true' in (tmp_path / "r1.log").read_text()
-    assert left(engine, run) == 0
+    assert count_leftovers(engine, run) == 0
 
 
 async def test_a_service_that_listens_elsewhere_or_ends_is_reported_with_its_output(
@@ -194,7 +194,7 @@ WRONG_PORT = "python -P -m targets --app=echo --state=none --host=0.0.0.0 --port
 
 
 @pytest.fixture
-def held(engine: Engine, tmp_path: Path) -> Iterator[tuple[str, "subprocess.Popen[str]"]]:
+def held_topology(engine: Engine, tmp_path: Path) -> Iterator[tuple[str, "subprocess.Popen[str]"]]:
     """A harness that holds a topology up, one replica of it paused."""
     run = uuid.uuid4().hex[:12]
     argv = [sys.executable, "-m", "tests.support.docked", run, str(tmp_path)]
@@ -207,34 +207,34 @@ def held(engine: Engine, tmp_path: Path) -> Iterator[tuple[str, "subprocess.Pope
     sweep.sweep(engine.client, run)
 
 
-def left(engine: Engine, run: str) -> int:
+def count_leftovers(engine: Engine, run: str) -> int:
     return sum(map(len, sweep.find_labelled(engine.client, f"{sweep.RUN}={run}")))
 
 
 def gone(engine: Engine, run: str) -> bool:
     deadline = time.monotonic() + GONE_TIMEOUT_S
-    while left(engine, run) and time.monotonic() < deadline:
+    while count_leftovers(engine, run) and time.monotonic() < deadline:
         time.sleep(0.1)
-    return not left(engine, run)
+    return not count_leftovers(engine, run)
 
 
 def test_sigkill_of_the_harness_leaves_no_container_and_no_network(
-    engine: Engine, held: tuple[str, "subprocess.Popen[str]"]
+    engine: Engine, held_topology: tuple[str, "subprocess.Popen[str]"]
 ) -> None:
-    run, process = held
-    assert left(engine, run) == 3 + 2  # a replica, the store and the balancer; two networks
+    run, process = held_topology
+    assert count_leftovers(engine, run) == 3 + 2  # a replica, the store and the balancer; two networks
     process.kill()
     assert gone(engine, run)
 
 
 @pytest.mark.alone  # what it cleans away may be what another test looks for
 def test_what_a_killed_supervisor_leaves_is_cleaned_away_and_nothing_of_the_living(
-    engine: Engine, held: tuple[str, "subprocess.Popen[str]"]
+    engine: Engine, held_topology: tuple[str, "subprocess.Popen[str]"]
 ) -> None:
-    run, process = held
+    run, process = held_topology
     (supervisor,) = [child.pid for child in processes() if child.parent == process.pid]
     harness("clean")
-    assert left(engine, run) == 5
+    assert count_leftovers(engine, run) == 5
     os.kill(process.pid, signal.SIGSTOP)  # so that it cannot clean up
     os.kill(supervisor, signal.SIGKILL)
     process.kill()

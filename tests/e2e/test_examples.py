@@ -71,7 +71,7 @@ def test_every_example_is_listed_and_ends_with_the_same_line() -> None:
 
 
 @pytest.mark.parametrize("example", LOSSES)
-def test_an_example_says_what_theory_says(example: str) -> None:
+def test_an_example_finds_what_theory_predicts(example: str) -> None:
     designs = loading.load(EXAMPLES / example / "scenario.py").scenario.designs
     assert {design.name: design.at_risk or "all" for design in designs} == LOSSES[example]
 
@@ -85,7 +85,7 @@ def test_a_readme_is_enough(place: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("example", sorted(set(LOSSES) - {"go_counter"}))
-async def test_it_loses_what_theory_says(example: str, place: Path) -> None:
+async def test_it_loses_what_theory_predicts(example: str, place: Path) -> None:
     copy = copied(example, place, *lines(example)[:-1])
     loaded = loading.load(copy / "scenario.py")
     for design in loaded.scenario.designs:

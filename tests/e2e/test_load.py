@@ -55,7 +55,7 @@ def count(request_type, name, response_time, exception, **_):
     seen.append((request_type, name, exception is None, response_time > 0))
 
 @events.quitting.add_listener
-def tell(**_):
+def report(**_):
     print("listened:", len(seen), sorted(set(seen)))
 """
 PLAIN = """
@@ -151,16 +151,16 @@ async def test_a_load_is_recorded_and_judged_whole(tmp_path: Path, load: Load) -
     assert (during.t_sent <= during.t_first).all() and (during.t_first <= during.t_end).all()
 
 
-async def test_without_records_a_load_is_tallied_and_judged_all_the_same(tmp_path: Path) -> None:
+async def test_without_records_a_load_is_still_counted_and_judged(tmp_path: Path) -> None:
     with scripted(otherwise=shop()) as server:
         async with started(tmp_path, SHOPPERS, CLOSED, DriverProcesses(records=False)) as driver:
             await driver.wait_until_ready()
             driver.start(server.url)
             await driver.wait_until_stopped()
             swept = await driver.sweep()
-    seen, told = Loaded(tmp_path / "spool", driver.snapshots, swept), spool.read_aggregates(tmp_path / "spool")
-    assert len(seen.requests) == 0 and told is not None
-    assert 50 < told.attempted <= told.ok == told.correct <= seen.snapshots[-1].ok
+    seen, aggregates = Loaded(tmp_path / "spool", driver.snapshots, swept), spool.read_aggregates(tmp_path / "spool")
+    assert len(seen.requests) == 0 and aggregates is not None
+    assert 50 < aggregates.attempted <= aggregates.ok == aggregates.correct <= seen.snapshots[-1].ok
     assert {(one.outcome, one.unknown) for one in seen.judgements} == {("kept", False)}
     assert seen.swept == len(seen.judgements) == seen.snapshots[-1].sessions
 
@@ -219,7 +219,7 @@ async def test_a_plain_locustfile_under_arrivals_is_refused(tmp_path: Path) -> N
             await driver.wait_until_ready()
 
 
-async def test_a_url_that_cannot_be_loaded_is_told(tmp_path: Path) -> None:
+async def test_a_url_that_cannot_be_loaded_is_reported(tmp_path: Path) -> None:
     async with started(tmp_path, SHOPPERS, CLOSED) as driver:
         await driver.wait_until_ready()
         driver.start("ftp://127.0.0.1:1")
@@ -234,21 +234,21 @@ async def test_a_killed_load_process_is_untrusted(tmp_path: Path) -> None:
             driver.start(server.url)
             await asyncio.sleep(0.7)
             os.kill(driver.pid, signal.SIGKILL)
-            with pytest.raises(UntrustedError, match=r"ended on its own \(exit code -9\)") as told:
+            with pytest.raises(UntrustedError, match=r"ended on its own \(exit code -9\)") as problem:
                 await driver.wait_until_stopped()
-    assert "All users spawned" in told.value.hint, "the log's last lines"
+    assert "All users spawned" in problem.value.hint, "the log's last lines"
     assert len(spool.read_requests(tmp_path / "spool")) > 10, "what was recorded stays"
 
 
-async def test_a_scenario_that_does_not_import_there_is_told_with_the_log(tmp_path: Path) -> None:
+async def test_a_scenario_that_a_worker_cannot_import_is_reported_with_the_log(tmp_path: Path) -> None:
     async with started(tmp_path, "raise RuntimeError('not here')", CLOSED) as driver:
-        with pytest.raises(UntrustedError) as told:
+        with pytest.raises(UntrustedError) as problem:
             await driver.wait_until_ready()
-    assert "not here" in told.value.hint
+    assert "not here" in problem.value.hint
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device that is always full is Linux's")
-async def test_a_full_disk_ends_the_load_with_a_clear_word(tmp_path: Path) -> None:
+async def test_a_full_disk_ends_the_load_with_a_clear_message(tmp_path: Path) -> None:
     (tmp_path / "spool").mkdir()
     (tmp_path / "spool" / "requests.bin").symlink_to("/dev/full")
     with scripted(otherwise=shop()) as server:
@@ -318,7 +318,7 @@ def test_a_scenario_is_a_plain_locustfile_that_ends_with_a_verdict(tmp_path: Pat
     assert listened == f"listened: {counted} [('GET', '/cart', True, True), ('POST', '/cart/add', True, True)]"
 
 
-def test_a_session_that_is_lost_is_told_in_the_verdict(tmp_path: Path) -> None:
+def test_a_lost_session_is_reported_in_the_verdict(tmp_path: Path) -> None:
     answer, count = shop(), iter(range(10**9))
 
     def forgetful(request: bytes) -> bytes:
@@ -336,6 +336,6 @@ def test_stop_timeout_stays_locusts(tmp_path: Path) -> None:
     assert "Not all users finished" not in ended.stderr
 
 
-def test_no_host_is_told_in_a_line(tmp_path: Path) -> None:
+def test_a_missing_host_is_reported_in_one_line(tmp_path: Path) -> None:
     ended = locust(tmp_path, "", "-u", "1", "-t", "1s")
     assert ended.returncode == 2 and "--host" in ended.stderr and "Traceback" not in ended.stderr

@@ -57,7 +57,7 @@ def done(user_count, **_):
 
 began = []
 """
-#: So many users until so many further requests have been counted; Locust looks once a second.
+#: So many users until so many more requests have been counted; Locust looks once a second.
 SHAPE = """
 from locust import LoadTestShape
 
@@ -79,10 +79,10 @@ def judged(out: str) -> list[int]:
     return [int(found) for found in re.findall(r"^Sessions: (\d+) judged", out, flags=re.MULTILINE)]
 
 
-def counted(said: str) -> tuple[int, int]:
-    """How many requests Locust's table tells, and how many of them failed."""
-    found = re.search(r"Aggregated +(\d+) +(\d+)\(", said)
-    assert found is not None, said
+def parse_request_counts(output: str) -> tuple[int, int]:
+    """The number of requests in Locust's table, and how many of them failed."""
+    found = re.search(r"Aggregated +(\d+) +(\d+)\(", output)
+    assert found is not None, output
     return int(found[1]), int(found[2])
 
 
@@ -101,11 +101,11 @@ def test_a_shape_says_how_many_sessions_live_and_when_the_load_ends(tmp_path: Pa
         writers = [header(request, "X-User") for request in server.requests if request.startswith(b"POST")]
     assert ended.returncode == 0, ended.stderr
     assert judged(ended.stdout) == [5] and "5 kept" in ended.stdout
-    assert counted(ended.stdout + ended.stderr) == (len(writers), 0)
+    assert parse_request_counts(ended.stdout + ended.stderr) == (len(writers), 0)
     assert (len(set(writers[:10])), len(set(writers)), len(set(writers[-4:]))) == (2, 5, 1)
 
 
-def test_workers_of_locusts_own_have_sessions_apart_and_the_master_counts_them_all(tmp_path: Path) -> None:
+def test_locust_workers_have_separate_sessions_and_the_master_counts_them_all(tmp_path: Path) -> None:
     with scripted(otherwise=shop()) as server:
         ended = locust(tmp_path, server.url, "-u", "6", "-r", "6", "-t", "3s", "--processes", "2", text=SHOPPERS)
         received = len(server.requests)
@@ -115,7 +115,7 @@ def test_workers_of_locusts_own_have_sessions_apart_and_the_master_counts_them_a
     each = judged(ended.stdout)
     assert len(each) == 2 and sum(each) == len(users), "no two sessions of both are called the same"
     assert len(set(keys)) == len(keys), "no write of one has the name of another's"
-    assert counted(ended.stdout + ended.stderr) == (received - sum(each), 0)
+    assert parse_request_counts(ended.stdout + ended.stderr) == (received - sum(each), 0)
 
 
 @contextmanager
@@ -150,7 +150,7 @@ def until(look: Callable[[], Any], holds: Callable[[Any], bool]) -> Any:
         time.sleep(0.1)
 
 
-def test_the_web_page_tells_what_was_asked(tmp_path: Path) -> None:
+def test_the_web_page_shows_the_requests(tmp_path: Path) -> None:
     users = tmp_path / "callers.py"
     users.write_text(ENDLESS)
     with scripted(otherwise=shop()) as server, with_page(users, server.url) as (_, page):
@@ -159,14 +159,14 @@ def test_the_web_page_tells_what_was_asked(tmp_path: Path) -> None:
             with urllib.request.urlopen(f"{page}{path}", data, timeout=10) as reply:  # noqa: S310 - Locust's own page
                 return json.load(reply)
 
-        def running(told: Any) -> bool:
-            return bool(told["state"] == "running" and told["stats"][-1]["num_requests"] > 30)
+        def running(stats: Any) -> bool:
+            return bool(stats["state"] == "running" and stats["stats"][-1]["num_requests"] > 30)
 
         seen = until(lambda: ask("/stats/requests"), running)
         assert seen["user_count"] == 2
         assert {row["name"] for row in seen["stats"]} == {"/cart/add", "Aggregated"}
         assert seen["stats"][-1]["num_failures"] == 0 and seen["stats"][-1]["avg_response_time"] > 0
         ask("/stop", b"")
-        last = until(lambda: ask("/stats/requests"), lambda told: told["state"] == "stopped")
+        last = until(lambda: ask("/stats/requests"), lambda stats: stats["state"] == "stopped")
         posted = sum(request.startswith(b"POST") for request in server.requests)
     assert [row["num_requests"] for row in last["stats"]] == [posted, posted]

@@ -10,9 +10,9 @@ from tests.support.harness_command import ROOT, harness
 pytestmark = pytest.mark.slow
 
 
-def test_a_chat_with_a_history_keeps_every_message_across_a_kill_and_counts_who_came_back(tmp_path: Path) -> None:
-    told = harness("run", ROOT / "scenarios" / "chat.py", "--quick", "--design", "history", "--out", tmp_path)
-    assert told.code in (0, 3), told.err  # 3: the machine was too busy for its times to count
+def test_a_chat_with_a_history_keeps_every_message_across_a_kill_and_counts_reconnected_members(tmp_path: Path) -> None:
+    result = harness("run", ROOT / "scenarios" / "chat.py", "--quick", "--design", "history", "--out", tmp_path)
+    assert result.code in (0, 3), result.err  # 3: the machine was too busy for its times to count
     path = tmp_path / "chat" / "latest"
     design = Run.open(path).read_summary().designs["history"]
     for name, arm in design.arms.items():
@@ -24,5 +24,5 @@ def test_a_chat_with_a_history_keeps_every_message_across_a_kill_and_counts_who_
     assert design.finding == "kept"
     story = harness("explain", path, "history/1")
     assert story.code == 0
-    for step in ("OPEN /chat", "SEND /chat", "RECEIVE /chat", "came unasked", "CLOSE /chat"):
+    for step in ("OPEN /chat", "SEND /chat", "RECEIVE /chat", "unsolicited", "CLOSE /chat"):
         assert step in story.out, story.out

@@ -32,8 +32,8 @@ async def up(logs: Path) -> AsyncIterator[Topology]:
             yield topology
 
 
-async def struck(topology: Topology, *between: Fault) -> list[Event]:
-    """Kill the replica, do what is to befall its volume, and bring it back."""
+async def kill_and_restart(topology: Topology, *between: Fault) -> list[Event]:
+    """Kill the replica, apply the faults to its volume, and bring it back."""
     clock, events = Clock(), list[Event]()
     clock.t0_ns = time.monotonic_ns()
     played = [At("0s", fault) for fault in (faults.Kill(0), *between, faults.Restart(0))]
@@ -55,20 +55,20 @@ async def test_a_replica_has_again_what_is_on_its_volume(tmp_path: Path) -> None
 
         for _ in range(3):
             before = await session("POST", "/cart/add", item="tea")
-        events = await struck(topology)
+        events = await kill_and_restart(topology)
         restarted = events[-1].detail
         assert int(restarted["volume_bytes"] or 0) > 0 < float(restarted["opened_s"] or 0)
         assert await session("GET", "/cart") == before
 
-        events = await struck(topology, faults.TruncateTail(0, cut=1))
+        events = await kill_and_restart(topology, faults.TruncateTail(0, cut=1))
         torn = next(
             event for event in events if event.kind == "fault_effective" and event.detail["kind"] == "torn_tail"
         )
         assert (torn.detail["file"], torn.detail["bytes_cut"]) == ("events", 1)
-        shown = await session("GET", "/cart")
-        assert (shown["birth"], shown["count"]) == (before["birth"], 2)
+        session_now = await session("GET", "/cart")
+        assert (session_now["birth"], session_now["count"]) == (before["birth"], 2)
         assert "cut off a torn tail" in (tmp_path / "r0.log").read_text()
 
-        await struck(topology, faults.LoseVolume(0))
-        shown = await session("GET", "/cart")
-        assert shown["birth"] != before["birth"] and shown["count"] == 0
+        await kill_and_restart(topology, faults.LoseVolume(0))
+        session_now = await session("GET", "/cart")
+        assert session_now["birth"] != before["birth"] and session_now["count"] == 0

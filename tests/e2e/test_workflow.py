@@ -18,8 +18,8 @@ def test_actionlint_finds_nothing(path: Path) -> None:
     actionlint = shutil.which("actionlint")
     if actionlint is None:
         pytest.skip(f"actionlint is missing: {_INSTALL}")
-    done = subprocess.run([actionlint, str(path)], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout
+    completed = subprocess.run([actionlint, str(path)], capture_output=True, text=True, check=False)
+    assert completed.returncode == 0, completed.stdout
 
 
 def test_the_workflow_only_runs_make_targets_that_exist() -> None:

@@ -1,4 +1,4 @@
-"""Several load processes under a Locust master: nothing is lost, nothing is counted twice, nobody is left behind."""
+"""Several load processes under a Locust master: nothing is lost or counted twice, and no process is left behind."""
 
 import asyncio
 import os
@@ -111,7 +111,7 @@ async def test_two_processes_are_recorded_and_judged_as_one(tmp_path: Path) -> N
     assert seen.requests.t_end.is_monotonic_increasing and set(during.name) == {"POST /cart/add", "GET /cart"}
 
 
-async def test_a_worker_that_is_killed_is_told_and_the_others_go_on(tmp_path: Path) -> None:
+async def test_a_killed_worker_is_reported_and_the_others_continue(tmp_path: Path) -> None:
     heard = Heard()
     load = Sessions(concurrent=8, duration="60s", warmup="0s")
     with scripted(otherwise=shop()) as server:
@@ -169,7 +169,7 @@ async def test_no_worker_may_be_without_a_session(tmp_path: Path) -> None:
             pass
 
 
-async def test_a_master_where_somebody_listens_is_told(tmp_path: Path) -> None:
+async def test_a_taken_master_port_is_reported(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         by = DriverProcesses(elsewhere=1, bind=Address("127.0.0.1", taken.getsockname()[1]))
         with pytest.raises(EnvironmentLacksError, match="no master can listen"):

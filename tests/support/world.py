@@ -1,6 +1,6 @@
 """A simulated world: a service that keeps tallies, a network that loses and delays, and a client with a ledger.
 
-It knows the truth (what is stored, what was acknowledged), which the judge's verdict is held against.
+It knows the truth (what is stored, what was acknowledged), with which tests compare the judge's verdict.
 """
 
 import random
@@ -43,7 +43,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Network:
-    """How likely a request meets each fate; what is left is a plain acknowledged reply."""
+    """The probability of each fate of a request; all others are acknowledged with a reply that shows the state."""
 
     refused: float = 0.01  # certainly not applied, and the client knows
     rejected: float = 0.01  # not applied; only the balancer's log knows
@@ -75,29 +75,29 @@ class Client:
 
     def step(self) -> Anomaly:
         """One random request."""
-        self._arrivals()
+        self._deliver_late()
         return self.write() if self.rng.random() < 0.6 else self.read()
 
     def read(self, shown: Tally | None = None) -> Anomaly:
-        return self._settled(0, Outcome.OK, shown or self.cell.tally())
+        return self.settle(0, Outcome.OK, shown or self.cell.tally())
 
     def write(self, show: Callable[[], Tally] | None = None) -> Anomaly:
         """A write with a random fate."""
         op = self.ledger.write()
-        found = self._sent(op)
+        anomaly = self._send(op)
         while op in self.doubted and op not in self.rejected and self.rng.random() < self.network.retries:
-            self._arrivals()
-            found = max(found, self._sent(op))
-        return found
+            self._deliver_late()
+            anomaly = max(anomaly, self._send(op))
+        return anomaly
 
     def acknowledged_write(self, apply: Callable[[int], Tally] | None = None) -> Anomaly:
-        """A write that meets no trouble on the way; ``apply`` is what the service does with it."""
+        """A write that is acknowledged at once; ``apply`` is what the service does with it."""
         op = self.ledger.write()
         self.acknowledged.append(op)
         if apply is None:
             self.cell.apply(op)
-            return self._settled(op, Outcome.OK, self.cell.tally())
-        return self._settled(op, Outcome.OK, apply(op))
+            return self.settle(op, Outcome.OK, self.cell.tally())
+        return self.settle(op, Outcome.OK, apply(op))
 
     def end(self) -> SessionVerdict:
         """The final read, and the verdict."""
@@ -117,35 +117,35 @@ class Client:
     def recovered(self) -> set[int]:
         return self.doubted & set(self.cell.ops)
 
-    def _arrivals(self) -> None:
+    def _deliver_late(self) -> None:
         for op in [op for op in self.late if self.rng.random() < 0.1]:
             self.late.remove(op)
-            self._applied(op)
+            self._apply(op)
 
-    def _applied(self, op: int) -> None:
+    def _apply(self, op: int) -> None:
         if not self.dedupe or op not in self.cell.ops:
             self.cell.apply(op)
 
-    def _sent(self, op: int) -> Anomaly:
-        fate = next(self._fates())
+    def _send(self, op: int) -> Anomaly:
+        fate = next(self._draw_fates())
         match fate:
             case "refused":
-                return self._settled(op, Outcome.FAILED, None)
+                return self.settle(op, Outcome.FAILED, None)
             case "ok" | "silent":
-                self._applied(op)
+                self._apply(op)
                 self.acknowledged.append(op)
                 self.doubted.discard(op)
-                return self._settled(op, Outcome.OK, self.cell.tally() if fate == "ok" else None)
+                return self.settle(op, Outcome.OK, self.cell.tally() if fate == "ok" else None)
             case "unanswered":
-                self._applied(op)
+                self._apply(op)
             case "late":
                 self.late.append(op)
             case "rejected" if op not in self.doubted:
                 self.rejected.add(op)
         self.doubted.add(op)
-        return self._settled(op, Outcome.IN_DOUBT, None)
+        return self.settle(op, Outcome.IN_DOUBT, None)
 
-    def _fates(self) -> Iterator[str]:
+    def _draw_fates(self) -> Iterator[str]:
         dice = self.rng.random()
         for fate in ("refused", "rejected", "lost", "unanswered", "late", "silent"):
             dice -= getattr(self.network, fate)
@@ -153,8 +153,8 @@ class Client:
                 yield fate
         yield "ok"
 
-    def _settled(self, op: int, outcome: Outcome, shown: Tally | None) -> Anomaly:
+    def settle(self, op: int, outcome: Outcome, shown: Tally | None) -> Anomaly:
         self.t += 1
-        found = self.ledger.settle(op, outcome, shown, self.boot, self.t)
-        self.anomalies.append(found)
-        return found
+        anomaly = self.ledger.settle(op, outcome, shown, self.boot, self.t)
+        self.anomalies.append(anomaly)
+        return anomaly

@@ -102,19 +102,15 @@ def select(balancing: Balancing) -> BalancerSpec:
     """
     if balancing.name not in ("auto", *SPECS):
         raise UsageError(f"no balancer {balancing.name!r}", f"there are auto, {', '.join(SPECS)}")
-    suitable = [name for name, spec in SPECS.items() if _suits(spec, balancing)]
+    suitable = [name for name, spec in SPECS.items() if balancing.policy in spec.supports]
+    if balancing.names:  # one that balances connections sees no response to write a name into
+        suitable = [name for name in suitable if "names" not in SPECS[name].lacks and balancing.policy != CONNECTION]
     wanted = suitable if balancing.name == "auto" else [name for name in suitable if name == balancing.name]
     if not wanted:
         task = f"do {balancing.policy}" + (" and say which copy of your service answered" * balancing.names)
         subject = "no balancer can" if balancing.name == "auto" else f"{balancing.name} cannot"
         raise UsageError(f"{subject} {task}", f"{', '.join(suitable) or 'none'} can")
     return _first_installed([SPECS[name] for name in wanted])
-
-
-def _suits(spec: BalancerSpec, balancing: Balancing) -> bool:
-    """Whether it does all that is requested. One that balances connections sees no response to write a name into."""
-    can_name = "names" not in spec.lacks and balancing.policy != CONNECTION
-    return balancing.policy in spec.supports and (can_name or not balancing.names)
 
 
 def _first_installed(specs: Sequence[BalancerSpec]) -> BalancerSpec:

@@ -372,7 +372,12 @@ class Envoy(ConfigReloadBalancer):
         }
 
         async def knows_members() -> bool:
-            return {_host_key(host) for host in await self._admin.hosts()} == wanted
+            members = set()
+            for host in await self._admin.hosts():
+                port = host["address"]["socket_address"]["port_value"]
+                status = host["health_status"].get("eds_health_status", "HEALTHY")
+                members.add((host["hostname"], port, status))
+            return members == wanted
 
         self._generation += 1
         replace_file(self._files.endpoints, endpoints(upstreams.values(), self._generation))
@@ -394,12 +399,6 @@ class Envoy(ConfigReloadBalancer):
     def refusals(self) -> tuple[Refusal, ...]:
         """Writes that Envoy answered itself without sending a byte to a member; one entry per refused request."""
         return read_refusals(_log(self._setup), refusals_in)
-
-
-def _host_key(host: Json) -> tuple[str, int, str]:
-    address = host["address"]["socket_address"]
-    status = host["health_status"].get("eds_health_status", "HEALTHY")
-    return host["hostname"], address["port_value"], status
 
 
 def _state(health: Json) -> str:
@@ -435,16 +434,12 @@ async def start(setup: Setup) -> AsyncIterator[Balancer]:
     replace_file(files.bootstrap, bootstrap(setup, files))
     replace_file(files.endpoints, endpoints(map(Upstream, setup.members), 0))
     replace_file(files.listener, listener(setup, 0))
-    async with start_process(
-        setup, NAME, _argv(files), lambda child: _ready(setup, EnvoyAdmin(files.admin), child)
-    ) as process:
-        yield Envoy(setup, process, files)
-
-
-def _argv(files: Files) -> tuple[str, ...]:
     timings = ("--file-flush-interval-msec", "50", "--drain-time-s", "1", "--parent-shutdown-time-s", "2")
     alone = ("--disable-hot-restart", "--concurrency", "1", "--log-level", "warning")
-    return (str(binary()), "-c", str(files.bootstrap), *alone, *timings)
+    argv = (str(binary()), "-c", str(files.bootstrap), *alone, *timings)
+    admin = EnvoyAdmin(files.admin)
+    async with start_process(setup, NAME, argv, lambda child: _ready(setup, admin, child)) as process:
+        yield Envoy(setup, process, files)
 
 
 async def _ready(setup: Setup, admin: EnvoyAdmin, child: Child) -> bool:

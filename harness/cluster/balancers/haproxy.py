@@ -6,7 +6,7 @@ import csv
 import re
 import resource
 import shutil
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -105,13 +105,8 @@ def _policy(balancing: Balancing) -> str:
     }[balancing.policy]
 
 
-def _check(path: str | None) -> str:
-    """The health check: a response of 200 to 399, or without a path an open port."""
-    if path is None:
-        return ""
-    return f"    option httpchk\n    http-check send meth GET uri {path} ver HTTP/1.1 hdr Host 127.0.0.1"
-
-
+#: The health check is a response of 200 to 399; without these lines, an open port.
+_CHECK = "    option httpchk\n    http-check send meth GET uri {path} ver HTTP/1.1 hdr Host 127.0.0.1"
 #: On members' responses alone: HAProxy's own do not pass http-response rules.
 _NAMES = "\n    http-response set-header X-Replica %s"
 
@@ -127,7 +122,10 @@ def _server(balancing: Balancing, member: Member) -> str:
 def config(setup: Setup, socket: Path, maxconn: int, threads: int = 1) -> str:
     """The whole configuration file."""
     balancing = setup.balancing
-    http = balancing.policy != CONNECTION
+    http, path = balancing.policy != CONNECTION, balancing.health.path
+    # Placeholders for later replicas, under a policy that cannot add any.
+    numbers = range(len(setup.members), len(setup.members) + _SPARES) if balancing.policy == "modulo_header" else ()
+    spares = [Member(f"r{number}", "127.0.0.1", 1) for number in numbers]
     return _CONFIG.format(
         layer=_HTTP if http else "    mode tcp",
         capture=_CAPTURE if http else "",
@@ -140,28 +138,15 @@ def config(setup: Setup, socket: Path, maxconn: int, threads: int = 1) -> str:
         port=setup.port,
         backend=_BACKEND,
         policy=_policy(balancing),
-        check=_check(balancing.health.path),
+        check=_CHECK.format(path=path) if path is not None else "",
         names=_NAMES if balancing.names else "",
         servers="\n".join(
             [
                 *(f"    server {member.name} {_server(balancing, member)}" for member in setup.members),
-                *(f"    server {member.name} {_server(balancing, member)} disabled" for member in _spares(setup)),
+                *(f"    server {member.name} {_server(balancing, member)} disabled" for member in spares),
             ]
         ),
     )
-
-
-def _spares(setup: Setup) -> Iterator[Member]:
-    """Placeholders for later replicas, under a policy that cannot add any."""
-    known = len(setup.members)
-    for number in range(known, known + _SPARES) if setup.balancing.policy == "modulo_header" else ():
-        yield Member(f"r{number}", "127.0.0.1", 1)
-
-
-def _maxconn() -> int:
-    """As many as the descriptor limit allows: a client takes two, and HAProxy refuses to start with more than half."""
-    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    return _MAXCONN if limit == resource.RLIM_INFINITY else max(100, min(_MAXCONN, (limit - 256) // 2))
 
 
 @dataclass(frozen=True)
@@ -307,6 +292,9 @@ async def start(setup: Setup) -> AsyncIterator[Balancer]:
 
 
 def _write(setup: Setup, socket: RuntimeSocket) -> Path:
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    # A client takes two descriptors, and HAProxy refuses to start if that exceeds the limit.
+    maxconn = _MAXCONN if limit == resource.RLIM_INFINITY else max(100, min(_MAXCONN, (limit - 256) // 2))
     file = setup.scratch / "haproxy.cfg"
-    file.write_text(config(setup, socket.path, _maxconn()))
+    file.write_text(config(setup, socket.path, maxconn))
     return file

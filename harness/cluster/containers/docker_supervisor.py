@@ -182,14 +182,15 @@ class DockerSupervisor(Supervisor):
 
     def _abandon(self, starting: "asyncio.Future[tuple[str, int]]") -> None:
         """Remove a container whose caller was cancelled during its start."""
+
+        def remove(container: str) -> None:
+            with contextlib.suppress(docker.errors.APIError):
+                self.engine.client.api.remove_container(container, force=True)
+
         if not starting.cancelled() and starting.exception() is None:
-            removal = asyncio.ensure_future(asyncio.to_thread(self._remove, starting.result()[0]))
+            removal = asyncio.ensure_future(asyncio.to_thread(remove, starting.result()[0]))
             self._removals.add(removal)
             removal.add_done_callback(self._removals.discard)
-
-    def _remove(self, container: str) -> None:
-        with contextlib.suppress(docker.errors.APIError):
-            self.engine.client.api.remove_container(container, force=True)
 
     async def signal(self, child: int, number: int, *, group: bool) -> bool:
         """Send a signal to a container's first process; SIGSTOP and SIGCONT pause and unpause the whole container."""
@@ -254,7 +255,7 @@ class DockerSupervisor(Supervisor):
             return None
 
         def change_and_inspect() -> bool:
-            with contextlib.suppress(docker.errors.APIError):  # it is so already; only the result counts
+            with contextlib.suppress(docker.errors.APIError):  # the change was made before; only the result counts
                 change(container.id)
             details = self.engine.client.api.inspect_container(container.id)
             return self._networks[network].name in details["NetworkSettings"]["Networks"]

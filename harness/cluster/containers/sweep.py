@@ -27,18 +27,13 @@ def find_labelled(client: docker.DockerClient, label: str) -> tuple[list[Any], l
 def remove(containers: Iterable[Any], networks: Iterable[Any]) -> None:
     """Kill and remove them, containers first: a network in use cannot be removed."""
     with ThreadPoolExecutor(8) as pool:
-        list(pool.map(_remove_container, containers))
+        list(pool.map(lambda container: _remove(container, force=True, v=True), containers))
         list(pool.map(_remove, networks))
 
 
-def _remove_container(container: Any) -> None:
+def _remove(resource: Any, **options: bool) -> None:
     with contextlib.suppress(docker.errors.APIError):  # it is gone, or being removed
-        container.remove(force=True, v=True)
-
-
-def _remove(resource: Any) -> None:
-    with contextlib.suppress(docker.errors.APIError):
-        resource.remove()
+        resource.remove(**options)
 
 
 def project(run: str, number: int) -> str:
@@ -60,12 +55,12 @@ def sweep(client: docker.DockerClient, run: str) -> None:
 
 def _of_projects(resources: Iterable[Any], run: str) -> list[Any]:
     """Those that belong to a Compose project of a run."""
-    prefix = project(run, 0)[:-1]
-    return [resource for resource in resources if _labels(resource).get(PROJECT, "").startswith(prefix)]
-
-
-def _labels(resource: Any) -> Any:
-    return getattr(resource, "labels", None) or resource.attrs.get("Labels") or {}
+    prefix, selected = project(run, 0)[:-1], []
+    for resource in resources:
+        labels = getattr(resource, "labels", None) or resource.attrs.get("Labels") or {}
+        if labels.get(PROJECT, "").startswith(prefix):
+            selected.append(resource)
+    return selected
 
 
 if __name__ == "__main__":

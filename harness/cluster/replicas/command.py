@@ -61,7 +61,9 @@ class CommandReplica(ManagedReplica):
         directory = Path(self._target.cwd or ".")
         if not directory.is_dir():
             raise EnvironmentLacksError(f"there is no directory {directory} to start {self.name} in", "correct cwd=")
-        env = {"PATH": _search_path(), **self._target.environment(self._values)}
+        # The user's PATH, with the directory of this Python at its end.
+        path = os.pathsep.join(filter(None, [os.environ.get("PATH"), str(Path(sys.executable).parent)]))
+        env = {"PATH": path, **self._target.environment(self._values)}
         return ProcessSpec(self.name, "replica", self._target.argv(self._values), self._log, env, directory)
 
     async def _require_ready(self, child: Child) -> None:
@@ -134,8 +136,3 @@ def _kill_all(identities: dict[int, str]) -> None:
         if identity(pid) == expected:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-
-
-def _search_path() -> str:
-    """The user's PATH, with the directory of this Python at its end."""
-    return os.pathsep.join(filter(None, [os.environ.get("PATH"), str(Path(sys.executable).parent)]))

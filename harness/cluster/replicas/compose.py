@@ -62,19 +62,15 @@ async def compose_up(
     try:
         up = ("up", "-d", "--scale", f"{target.service}={replicas}")
         await _run_compose(supervisor, (*command, *up), target, logs)
-        containers = await asyncio.to_thread(_containers_of, supervisor, project, target.service)
+        labels = [f"{sweep.PROJECT}={project}", f"{_SERVICE_LABEL}={target.service}"]
+        client = supervisor.engine.client
+        containers = await asyncio.to_thread(lambda: client.containers.list(filters={"label": labels}))
         if len(containers) != replicas:
             problem = f"{Path(target.file).name} has no service {target.service} that runs {replicas} times"
             raise EnvironmentLacksError(problem, "correct service=")
-        yield containers
+        yield [str(container.id) for container in sorted(containers, key=lambda container: str(container.name))]
     finally:
         await _run_compose(supervisor, (*command, "down", "-v", "-t", "2"), target, logs)
-
-
-def _containers_of(supervisor: DockerSupervisor, project: str, service: str) -> Sequence[str]:
-    labels = [f"{sweep.PROJECT}={project}", f"{_SERVICE_LABEL}={service}"]
-    containers = supervisor.engine.client.containers.list(filters={"label": labels})
-    return [str(container.id) for container in sorted(containers, key=lambda container: str(container.name))]
 
 
 async def _run_compose(supervisor: DockerSupervisor, argv: Sequence[str], target: Compose, logs: Path) -> None:

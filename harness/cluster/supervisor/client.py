@@ -146,8 +146,11 @@ class ProcessSupervisor(Supervisor):
                 self._replies.pop(order).set_result(value)
             case {"say": "failed", "order": order, "errno": number, "path": path}:
                 self._replies.pop(order).set_exception(OSError(number, os.strerror(number), path))
-            case {"say": "exited", "child": child, "code": code}:
-                self._on_exit(self._children[child], code)
+            case {"say": "exited", "child": number, "code": code}:
+                child = self._children[number]
+                child.mark_ended(code)
+                if not child.end_expected and not self._closing:
+                    self.deaths.put_nowait(Death(child.name, child.role, code, child.log))
 
     def _on_started(self, order: int, pid: int) -> None:
         spec = self._starting.pop(order, None)
@@ -157,11 +160,6 @@ class ProcessSupervisor(Supervisor):
         if order in self._abandoned:
             self._children[order].end_expected = True
             self._send_order({"do": "signal", "child": order, "signal": signal.SIGKILL, "group": True})
-
-    def _on_exit(self, child: Child, code: int) -> None:
-        child.mark_ended(code)
-        if not child.end_expected and not self._closing:
-            self.deaths.put_nowait(Death(child.name, child.role, code, child.log))
 
     def _on_disconnect(self) -> None:
         """The supervisor process has ended, and all its children with it."""

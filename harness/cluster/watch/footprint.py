@@ -1,7 +1,7 @@
 """The moving parts of a running design: its listening ports, and the configuration of its balancer and store."""
 
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,15 +24,12 @@ class Footprint:
 def measure_footprint(children: Iterable[Child]) -> Footprint:
     """Measure all parts except the load process. Only the balancer and the store count for the configuration."""
     parts = [child for child in children if child.role != "driver"]
-    listening = listening_addresses(pid for part in parts for pid in _family(part.pid))
+    pids = [part.pid for part in parts]
+    for part in parts:
+        with contextlib.suppress(psutil.Error):
+            pids.extend(process.pid for process in psutil.Process(part.pid).children(recursive=True))
     configured = [part for part in parts if part.role in ("balancer", "store")]
-    return Footprint(len(listening), sum(_config_lines(part.pid) for part in configured))
-
-
-def _family(pid: int) -> Iterator[int]:
-    yield pid
-    with contextlib.suppress(psutil.Error):
-        yield from (process.pid for process in psutil.Process(pid).children(recursive=True))
+    return Footprint(len(listening_addresses(pids)), sum(_config_lines(part.pid) for part in configured))
 
 
 def _config_lines(pid: int) -> int:

@@ -53,7 +53,8 @@ class Sampler:
         now = time.monotonic()
         passed, self._sampled_at = now - self._sampled_at, now
         children, cpu_seconds = _children_by_parent(), {}
-        for part in self._parts():
+        supervised = (_SampledPart(child.role, child.name, child.pid) for child in self._supervisor.children)
+        for part in (_SampledPart("harness", "harness", os.getpid()), *supervised):
             family = list(_family(part.pid, children if part.role != "harness" else {}))
             cpu_seconds[part.pid] = sum(_cpu_seconds(process) for process in family)
             cpu = max(0.0, cpu_seconds[part.pid] - self._cpu_seconds.get(part.pid, 0.0))
@@ -61,11 +62,6 @@ class Sampler:
             if self._clock.started and passed > 0:
                 self._samples.append(Sample(self._clock.seconds(), part.role, part.name, cpu / passed, memory / _MEGA))
         self._cpu_seconds = cpu_seconds
-
-    def _parts(self) -> Iterable[_SampledPart]:
-        yield _SampledPart("harness", "harness", os.getpid())
-        for child in self._supervisor.children:
-            yield _SampledPart(child.role, child.name, child.pid)
 
 
 def _children_by_parent() -> Mapping[int, list[int]]:

@@ -24,7 +24,7 @@ _SSLContext: Any = monkey.get_original("ssl", "SSLContext")
 
 @dataclass(frozen=True)
 class Target:
-    """``host`` is the Host header, ``name`` is checked in the certificate; ``family`` and ``address`` locate the socket."""
+    """``host`` is the Host header, ``name`` that of the certificate; ``family`` and ``address`` are the socket's."""
 
     host: str
     family: int

@@ -53,7 +53,7 @@ class WebSocket:
             self._handle(event, now)
 
     def send(self, data: bytes, text: bool) -> int:
-        """Send a message; returns its size on the wire. The end of the connection is reported later, by ``on_close``."""
+        """Send a message; returns its size on the wire. If the connection has ended, ``on_close`` reports it later."""
         message: Event = TextMessage(data=data.decode()) if text else BytesMessage(data=data)
         return self._write(self._frames.send(message))
 

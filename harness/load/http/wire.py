@@ -187,7 +187,7 @@ class Encoder:
         self._lines: dict[tuple[str, str], bytes] = {}
 
     def encode_around_key(self, request: Request, session_lines: bytes) -> tuple[bytes, bytes]:
-        """The bytes of a request before and after its Idempotency-Key; ``session_lines`` are the headers of its session.
+        """The bytes of a request before and after its Idempotency-Key; ``session_lines`` are its session's headers.
 
         Raises:
             ValueError: a path or a header that cannot be sent.

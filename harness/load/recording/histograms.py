@@ -27,7 +27,7 @@ class HistogramWriter(SpoolWriter):
         self._last_write = time.monotonic()
 
     def set_window(self, start: float, end: float) -> None:
-        """Count requests intended from ``start`` until before ``end`` (seconds from T0). Without a window, none count."""
+        """Count requests intended from ``start`` until before ``end`` (seconds from T0); without a window, none."""
         self._window = (round(start * 1e9), round(end * 1e9))
 
     def write_name(self, kind: str, number: int, value: str) -> None:
@@ -96,16 +96,13 @@ class SessionTracker:
         self._wrong.update(load["session"][load["anomaly"] == Anomaly.WRONG].tolist())
         answered = load[load["replica"] != 0]
         sessions, replicas = answered["session"], answered["replica"]
-        self._grow(int(sessions.max(initial=0)))
+        while int(sessions.max(initial=0)) >= len(self._first):
+            self._first = np.concatenate([self._first, np.zeros_like(self._first)])
+            self._moved = np.concatenate([self._moved, np.zeros_like(self._moved)])
         numbers, positions = np.unique(sessions, return_index=True)
         new = self._first[numbers] == 0
         self._first[numbers[new]] = replicas[positions[new]]
         self._moved[sessions[self._first[sessions] != replicas]] = True
-
-    def _grow(self, number: int) -> None:
-        while number >= len(self._first):
-            self._first = np.concatenate([self._first, np.zeros_like(self._first)])
-            self._moved = np.concatenate([self._moved, np.zeros_like(self._moved)])
 
 
 def spool_writer(directory: Path, records: bool) -> SpoolWriter:

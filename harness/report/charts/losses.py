@@ -46,7 +46,7 @@ class Losses:
         return cls(design, np.sort(np.array(times, dtype=np.float64)) / 1e9, len(judged), faults, look)
 
     @property
-    def healed(self) -> float:
+    def healed_at(self) -> float:
         """When the last fault had healed, in seconds from T0; infinite if one did not, or without a fault."""
         return max((float("inf") if f.healed is None else f.healed for f in self.faults), default=float("inf"))
 
@@ -102,7 +102,7 @@ def _describe(losses: Losses) -> str:
     first, last = losses.times[0], losses.times[-1]
     when = f"between {number(float(first))} s and {number(float(last))} s"
     if any(fault.effective is not None for fault in losses.faults):
-        late = int((losses.times >= losses.healed).sum())
+        late = int((losses.times >= losses.healed_at).sum())
         when += f", {late:,} of them after the fault had healed" if late else ", all before the fault had healed"
     count = f"{losses.times.size:,} {'loss' if losses.times.size == 1 else 'losses'}"
     return f"{losses.design}: {count} in {plural(losses.judged, 'session')}, {when}"

@@ -76,10 +76,15 @@ class Outcomes:
         """Whether exactly as many sessions were lost as predicted; None without a prediction."""
         return None if self.expected_lost is None else self.lost == self.expected_lost
 
-    def describe(self) -> str:
-        """The count of every band, in words."""
-        parts = [f"{count:,} {band.name}" for band, count in zip(BANDS, self.counts, strict=True) if count]
-        return ", ".join(parts) if self.judged else "no session judged"
+    @property
+    def bands(self) -> list[tuple[OutcomeBand, int]]:
+        """The bands with at least one session, with their counts."""
+        return [(band, count) for band, count in zip(BANDS, self.counts, strict=True) if count]
+
+    @property
+    def harms(self) -> list[str]:
+        """Every band but ``kept`` in words: ``3 lost``."""
+        return [f"{count:,} {band.name}" for band, count in self.bands if band is not BANDS[-1]]
 
 
 def count_outcomes(
@@ -126,10 +131,9 @@ def _draw_bar(axes: Axes, place: int, arm: Outcomes) -> None:
     if not arm.judged:
         return
     left = 0.0
-    for band, count in zip(BANDS, arm.counts, strict=True):
+    for band, count in arm.bands:
         width = 100 * count / arm.judged
-        if count:
-            axes.barh(place, width, 0.62, left, color=band.color, hatch=band.hatch, ec=style.PAPER, lw=0.5)
+        axes.barh(place, width, 0.62, left, color=band.color, hatch=band.hatch, ec=style.PAPER, lw=0.5)
         left += width
     if arm.loss_interval_99 is not None and arm.arm == "fault":
         low, high = (100 * bound for bound in arm.loss_interval_99)
@@ -141,9 +145,8 @@ def _draw_bar(axes: Axes, place: int, arm: Outcomes) -> None:
 
 def _label(arm: Outcomes) -> str:
     """What stands beside a bar: at most two harms, and the unknown sessions."""
-    harms = [f"{number:,} {band.name}" for band, number in zip(BANDS[:-1], arm.counts, strict=False) if number]
-    more = ", …" if len(harms) > 2 else ""
-    outcome = ",\n".join(harms[:2]) + f"{more} of {arm.judged:,}" if harms else f"all {arm.judged:,} kept"
+    more = ", …" if len(arm.harms) > 2 else ""
+    outcome = ",\n".join(arm.harms[:2]) + f"{more} of {arm.judged:,}" if arm.harms else f"all {arm.judged:,} kept"
     unknown = f"{arm.unknown:,} unknown" if arm.unknown else ""
     return "\n".join(filter(None, [outcome if arm.judged else "no session judged", unknown]))
 
@@ -173,7 +176,7 @@ def finding(arms: Sequence[Outcomes]) -> str:
 
 
 def _describe_controls(controls: Sequence[Outcomes]) -> str:
-    harmed = [f"{arm.design} {arm.describe()} of {arm.judged:,}" for arm in controls if arm.judged != arm.counts[-1]]
+    harmed = [f"{arm.design} {', '.join(arm.harms)} of {arm.judged:,}" for arm in controls if arm.harms]
     if harmed:
         return f"some sessions were harmed: {'; '.join(harmed)}"
     return f"no session was harmed: {format_ratio(0, sum(arm.judged for arm in controls))}"
@@ -219,9 +222,8 @@ def _tooltips(drawn: Figure, arms: Sequence[Outcomes]) -> Iterator[Tooltip]:
     """A tooltip in the middle of each part of each bar."""
     for place, arm in enumerate(arms):
         left = 0.0
-        for band, count in zip(BANDS, arm.counts, strict=True):
-            width = 100 * count / max(1, arm.judged)
-            if count:
-                text = f"{arm.design}, {arm.arm} arm: {count:,} {band.name} of {arm.judged:,}"
-                yield tooltip_at(drawn.axes[0], (left + width / 2, place), text)
+        for band, count in arm.bands:
+            width = 100 * count / arm.judged
+            text = f"{arm.design}, {arm.arm} arm: {count:,} {band.name} of {arm.judged:,}"
+            yield tooltip_at(drawn.axes[0], (left + width / 2, place), text)
             left += width

@@ -1,4 +1,4 @@
-"""The claims about who is sent where, on runs made by hand."""
+"""The claims about how the balancer chooses a replica, on synthetic runs."""
 
 from dataclasses import replace
 
@@ -8,24 +8,24 @@ from harness.oracle.outcome import SessionOutcome
 from harness.results.summary import ArmFigures, DesignSummary, RequestCounts, Spread, Summary
 from tests.support import charts as fakes
 
-DRAWN = fakes.summary()
-PLAIN = next(iter(DRAWN.designs.values())).arms["control"]
-C09, C12, C15 = claims.chosen(["C09", "C12", "C15"])
+SUMMARY = fakes.summary()
+ARM = next(iter(SUMMARY.designs.values())).arms["control"]
+C09, C12, C15 = claims.select(["C09", "C12", "C15"])
 
 
 def arm(cv: float = 0.0, causes: dict[str, int] | None = None, errors: int = 0, **sessions: int) -> ArmFigures:
     counts = {"judged": 100, "lost": 0, "moved": 0, "at_risk": 0, "lost_not_at_risk": 0, **sessions}
     return replace(
-        PLAIN,
+        ARM,
         requests=RequestCounts(1000, 1000 - errors, 0, errors),
         spread=Spread({"r0": 1, "r1": 1}, 1.0, cv),
-        sessions=replace(PLAIN.sessions, lost_by_cause=causes or {}, **counts),  # type: ignore[arg-type]  # counts alone
+        sessions=replace(ARM.sessions, lost_by_cause=causes or {}, **counts),  # type: ignore[arg-type]  # counts alone
     )
 
 
 def summary(scenario: str, designs: dict[str, dict[str, ArmFigures]]) -> Summary:
-    made = {name: DesignSummary({}, arms, SessionOutcome.KEPT) for name, arms in designs.items()}
-    return Summary(scenario, "now", made, replace(DRAWN.controls, calibration=None))
+    summaries = {name: DesignSummary({}, arms, SessionOutcome.KEPT) for name, arms in designs.items()}
+    return Summary(scenario, "now", summaries, replace(SUMMARY.controls, calibration=None))
 
 
 def spread(round_robin: float = 0.001, ring: float = 0.2, moved: int = 0) -> Runs:
@@ -36,15 +36,15 @@ def spread(round_robin: float = 0.001, ring: float = 0.2, moved: int = 0) -> Run
 
 
 def test_an_even_round_robin_and_an_uneven_affinity_support_the_claim() -> None:
-    found = C09.found(spread())
-    assert found.support is ClaimVerdict.SUPPORTED
-    assert "round_robin 0.001" in found.says and "ring_hash 0.200" in found.says
+    finding = C09.evaluate(spread())
+    assert finding.verdict is ClaimVerdict.SUPPORTED
+    assert "round_robin 0.001" in finding.says and "ring_hash 0.200" in finding.says
 
 
 def test_an_uneven_round_robin_or_a_split_session_refutes_it() -> None:
-    assert C09.found(spread(round_robin=0.03)).support is ClaimVerdict.REFUTED
-    assert C09.found(spread(ring=0.01)).support is ClaimVerdict.SUPPORTED  # maglev's 0.1 is left
-    assert C09.found(spread(moved=1)).support is ClaimVerdict.REFUTED
+    assert C09.evaluate(spread(round_robin=0.03)).verdict is ClaimVerdict.REFUTED
+    assert C09.evaluate(spread(ring=0.01)).verdict is ClaimVerdict.SUPPORTED  # maglev's 0.1 is left
+    assert C09.evaluate(spread(moved=1)).verdict is ClaimVerdict.REFUTED
 
 
 def pinning(calm: int = 0, joins: int = 0) -> Runs:
@@ -61,16 +61,16 @@ def pinning(calm: int = 0, joins: int = 0) -> Runs:
 
 
 def test_sessions_that_break_by_their_own_event_alone_support_the_claim() -> None:
-    found = C12.found(pinning())
-    assert found.support is ClaimVerdict.SUPPORTED
-    of = {point.label: point.value for point in found.points}
-    assert (of["round_robin: no event"], of["cookie: joins"], of["header: joins"]) == (99.0, 0.0, 25.0)
-    assert (of["connection: connects anew"], of["connection: dies"]) == (66.0, 40.0)
+    finding = C12.evaluate(pinning())
+    assert finding.verdict is ClaimVerdict.SUPPORTED
+    values = {point.label: point.value for point in finding.points}
+    assert (values["round_robin: no event"], values["cookie: joins"], values["header: joins"]) == (99.0, 0.0, 25.0)
+    assert (values["connection: reconnects"], values["connection: dies"]) == (66.0, 40.0)
 
 
 def test_a_pinned_session_that_breaks_without_an_event_or_when_a_node_joins_refutes_it() -> None:
-    assert C12.found(pinning(calm=1)).support is ClaimVerdict.REFUTED
-    assert C12.found(pinning(joins=1)).support is ClaimVerdict.REFUTED
+    assert C12.evaluate(pinning(calm=1)).verdict is ClaimVerdict.REFUTED
+    assert C12.evaluate(pinning(joins=1)).verdict is ClaimVerdict.REFUTED
 
 
 def mesh(errors: int = 2, lost: int = 0) -> Runs:
@@ -84,21 +84,20 @@ def mesh(errors: int = 2, lost: int = 0) -> Runs:
 
 
 def test_a_mesh_that_rescues_requests_and_no_memory_supports_the_claim() -> None:
-    found = C15.found(mesh())
-    assert found.support is ClaimVerdict.SUPPORTED
-    assert "33 were on the dead replica, 7 were moved off living ones" in found.says
-    lead = found.points[0]
+    finding = C15.evaluate(mesh())
+    assert finding.verdict is ClaimVerdict.SUPPORTED
+    assert "33 were on the dead replica, 7 were moved off live ones" in finding.says
+    lead = finding.points[0]
     assert (lead.label, lead.value, lead.predicted) == ("mesh_memory", 40.0, 33.0)
 
 
 def test_a_mesh_that_rescues_nothing_refutes_it() -> None:
-    assert C15.found(mesh(errors=60)).support is ClaimVerdict.REFUTED
-    assert C15.found(mesh(lost=1)).support is ClaimVerdict.REFUTED
+    assert C15.evaluate(mesh(errors=60)).verdict is ClaimVerdict.REFUTED
+    assert C15.evaluate(mesh(lost=1)).verdict is ClaimVerdict.REFUTED
 
 
-def test_times_of_a_driver_that_did_not_keep_up_are_not_told() -> None:
-    told = mesh()
-    run = told.summaries["mesh"]
-    late = replace(arm(), driver=replace(PLAIN.driver, saturated=True))
+def test_times_of_a_saturated_driver_are_not_reported() -> None:
+    run = mesh().summaries["mesh"]
+    late = replace(arm(), driver=replace(ARM.driver, saturated=True))
     spoilt = replace(run, designs={**run.designs, "relay": replace(run.designs["relay"], arms={"control": late})})
-    assert "was not measured" in C15.found(Runs({"mesh": spoilt})).says
+    assert "was not measured" in C15.evaluate(Runs({"mesh": spoilt})).says

@@ -1,4 +1,4 @@
-"""The claims about state that outlives its process, on runs made by hand."""
+"""The claims about state that outlives its process, on synthetic runs."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,14 +13,14 @@ from harness.oracle.outcome import SessionOutcome
 from harness.results.summary import ArmFigures, DesignSummary, EndpointStats, FaultFigures, Phases, Sagas, Summary
 from tests.support import charts as fakes
 
-DRAWN = fakes.summary()
-PLAIN = next(iter(DRAWN.designs.values())).arms["control"]
-LATE = replace(PLAIN.driver, saturated=True)
+SUMMARY = fakes.summary()
+ARM = next(iter(SUMMARY.designs.values())).arms["control"]
+LATE = replace(ARM.driver, saturated=True)
 ORDERS = Sagas(begun=300, shipped=200, undone=100, half_done=0, repeated=0, resumed=5, left_after={"pay": 5})
 ADD, LOOK = "POST /cart/add", "GET /cart"
 
 
-def named(anomalies: int = 0, p50: float = 1.0) -> EndpointStats:
+def stats(anomalies: int = 0, p50: float = 1.0) -> EndpointStats:
     return EndpointStats(100, 100, anomalies, {"200": 100}, p50, 2.0, 100.0, 100.0)
 
 
@@ -32,12 +32,12 @@ def restarted(opened_s: float, size: int) -> FaultFigures:
 def arm(
     lost: int = 0, sessions: int = 0, *, opened_s: float = 0.01, sagas: Sagas | None = None, **more: Any
 ) -> ArmFigures:
-    """100 writes and 100 reads a second before the fault, 1000 writes in all."""
+    """100 writes and 100 reads per second before the fault, 1000 writes in all."""
     return replace(
-        PLAIN,
-        writes=replace(PLAIN.writes, acknowledged=1000, lost=lost),
-        sessions=replace(PLAIN.sessions, judged=90, lost=sessions, **more),
-        names={ADD: named(), LOOK: named(anomalies=90), CAUGHT_UP: named(p50=20.0)},
+        ARM,
+        writes=replace(ARM.writes, acknowledged=1000, lost=lost),
+        sessions=replace(ARM.sessions, judged=90, lost=sessions, **more),
+        names={ADD: stats(), LOOK: stats(anomalies=90), CAUGHT_UP: stats(p50=20.0)},
         phases=Phases(fakes.phase(300.0), None, None),
         faults=(restarted(opened_s, round(opened_s * 1e7)),),
         sagas=sagas,
@@ -45,13 +45,13 @@ def arm(
 
 
 def runs(**scenarios: dict[str, ArmFigures]) -> Runs:
-    controls = replace(DRAWN.controls, calibration=None)
+    controls = replace(SUMMARY.controls, calibration=None)
     return Runs(
         {
             name: Summary(
                 name,
                 "now",
-                {key: DesignSummary({}, {"fault": one}, SessionOutcome.KEPT) for key, one in arms.items()},
+                {key: DesignSummary({}, {"fault": figures}, SessionOutcome.KEPT) for key, figures in arms.items()},
                 controls,
             )
             for name, arms in scenarios.items()
@@ -59,9 +59,9 @@ def runs(**scenarios: dict[str, ArmFigures]) -> Runs:
     )
 
 
-def found(claim: str, **scenarios: dict[str, ArmFigures]) -> ClaimFinding:
-    [one] = claims.chosen([claim])
-    return one.found(runs(**scenarios))
+def evaluate(claim_id: str, **scenarios: dict[str, ArmFigures]) -> ClaimFinding:
+    [claim] = claims.select([claim_id])
+    return claim.evaluate(runs(**scenarios))
 
 
 def checkpoints(**changed: ArmFigures) -> dict[str, ArmFigures]:
@@ -69,11 +69,11 @@ def checkpoints(**changed: ArmFigures) -> dict[str, ArmFigures]:
 
 
 def test_a_loss_of_one_interval_at_the_most_supports_checkpoints() -> None:
-    told = found("C08", checkpoint=checkpoints())
-    assert told.support is ClaimVerdict.SUPPORTED
-    assert [round(point.value, 2) for point in told.points] == [0.1, 0.6, 0.9]
-    assert [point.predicted for point in told.points] == [0.5, 1.5, 1.5]
-    assert "after 0.01 s with 0.10 MB on its volume, after 0.40 s with 4.0 MB" in told.says
+    finding = evaluate("C08", checkpoint=checkpoints())
+    assert finding.verdict is ClaimVerdict.SUPPORTED
+    assert [round(point.value, 2) for point in finding.points] == [0.1, 0.6, 0.9]
+    assert [point.predicted for point in finding.points] == [0.5, 1.5, 1.5]
+    assert "after 0.01 s with 0.10 MB on its volume, after 0.40 s with 4.0 MB" in finding.says
 
 
 @pytest.mark.parametrize(
@@ -87,8 +87,10 @@ def test_a_loss_of_one_interval_at_the_most_supports_checkpoints() -> None:
         ({"large": replace(arm(90), faults=())}, ClaimVerdict.UNKNOWN),
     ],
 )
-def test_anything_else_does_not(changed: dict[str, ArmFigures], support: ClaimVerdict) -> None:
-    assert found("C08", checkpoint=checkpoints(**changed)).support is support
+def test_another_result_of_the_checkpoints_does_not_support_them(
+    changed: dict[str, ArmFigures], support: ClaimVerdict
+) -> None:
+    assert evaluate("C08", checkpoint=checkpoints(**changed)).verdict is support
 
 
 def evented(event: int = 0, view: int = 0, orders: Sagas = ORDERS) -> dict[str, dict[str, ArmFigures]]:
@@ -100,10 +102,10 @@ def evented(event: int = 0, view: int = 0, orders: Sagas = ORDERS) -> dict[str, 
 
 
 def test_no_event_lost_and_no_saga_half_done_supports_event_sourcing() -> None:
-    told = found("C21", **evented())
-    assert told.support is ClaimVerdict.SUPPORTED
-    assert "0 of 4,000 acknowledged events lost" in told.says
-    assert "20 and 20 ms behind: 180 of 200 reads" in told.says
+    finding = evaluate("C21", **evented())
+    assert finding.verdict is ClaimVerdict.SUPPORTED
+    assert "0 of 4,000 acknowledged events lost" in finding.says
+    assert "20 and 20 ms behind: 180 of 200 reads" in finding.says
 
 
 @pytest.mark.parametrize(
@@ -119,16 +121,16 @@ def test_no_event_lost_and_no_saga_half_done_supports_event_sourcing() -> None:
 def test_a_lost_event_or_a_half_done_saga_does_not(
     worse: Callable[[], dict[str, dict[str, ArmFigures]]], support: ClaimVerdict
 ) -> None:
-    assert found("C21", **worse()).support is support
+    assert evaluate("C21", **worse()).verdict is support
 
 
 @pytest.mark.parametrize(
     ("logged", "forgetful", "support"),
     [
         ((0, 5), (4, 0), ClaimVerdict.SUPPORTED),
-        ((1, 5), (4, 0), ClaimVerdict.REFUTED),  # its log did not save it
-        ((0, 5), (0, 3), ClaimVerdict.REFUTED),  # it needs none
-        ((0, 0), (4, 0), ClaimVerdict.UNKNOWN),  # the kill met nobody
+        ((1, 5), (4, 0), ClaimVerdict.REFUTED),  # its log did not help
+        ((0, 5), (0, 3), ClaimVerdict.REFUTED),  # it needs no state
+        ((0, 0), (4, 0), ClaimVerdict.UNKNOWN),  # the kill interrupted no saga
         ((0, 5), (0, 0), ClaimVerdict.UNKNOWN),
     ],
 )
@@ -139,4 +141,4 @@ def test_a_coordinator_has_state_if_orders_stay_half_done_without_it(
         name: arm(sagas=replace(ORDERS, half_done=half, resumed=resumed))
         for name, (half, resumed) in (("logged", logged), ("forgetful", forgetful))
     }
-    assert found("C24", saga=arms).support is support
+    assert evaluate("C24", saga=arms).verdict is support

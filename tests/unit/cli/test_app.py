@@ -86,12 +86,12 @@ def test_a_shell_can_complete_commands_and_options() -> None:
 
 
 def test_the_help_loads_nothing_heavy() -> None:
-    shows = "import sys; from harness.cli import main; main(['--help']); print(*sys.modules)"
-    done = subprocess.run([sys.executable, "-c", shows], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert {module.partition(".")[0] for module in done.stdout.splitlines()[-1].split()} & HEAVY == set()
+    script = "import sys; from harness.cli import main; main(['--help']); print(*sys.modules)"
+    process = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert {module.partition(".")[0] for module in process.stdout.splitlines()[-1].split()} & HEAVY == set()
 
 
-def ending(problem: BaseException) -> Callable[[], int]:
+def raising(problem: BaseException) -> Callable[[], int]:
     def command() -> int:
         raise problem
 
@@ -104,12 +104,12 @@ def ending(problem: BaseException) -> Callable[[], int]:
 def test_a_problem_is_a_line_a_hint_and_its_code(
     problem: type[HarnessError], code: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert ending(problem("it is wrong", "do this"))() == code
+    assert raising(problem("it is wrong", "do this"))() == code
     assert capsys.readouterr().err == "harness: it is wrong\n  hint: do this\n"
 
 
 def test_an_interrupt_ends_with_130(capsys: pytest.CaptureFixture[str]) -> None:
-    assert ending(KeyboardInterrupt())() == 130
+    assert raising(KeyboardInterrupt())() == 130
     assert capsys.readouterr().err == "interrupted\n"
 
 
@@ -117,7 +117,7 @@ def test_a_defect_keeps_its_traceback_in_a_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    assert ending(ZeroDivisionError("oh"))() == 70
+    assert raising(ZeroDivisionError("oh"))() == 70
     (kept,) = tmp_path.iterdir()
     assert "Traceback" in kept.read_text()
     shown = capsys.readouterr().err
@@ -125,16 +125,16 @@ def test_a_defect_keeps_its_traceback_in_a_file(
 
 
 @pytest.mark.parametrize("words", [("list", "stores"), ("list", "stores", "--json")], ids=" ".join)
-def test_a_reader_that_has_gone_away_is_no_error(words: tuple[str, ...]) -> None:
+def test_a_closed_pipe_is_no_error(words: tuple[str, ...]) -> None:
     read, write = os.pipe()
     os.close(read)
     argv = [sys.executable, "-m", "harness.cli", *words]
-    done = subprocess.run(argv, cwd=ROOT, stdout=write, stderr=subprocess.PIPE, text=True, check=False)
+    process = subprocess.run(argv, cwd=ROOT, stdout=write, stderr=subprocess.PIPE, text=True, check=False)
     os.close(write)
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (process.returncode, process.stderr) == (0, "")
 
 
-def test_ctrl_c_counts_in_a_background_job_of_a_script_too() -> None:
+def test_ctrl_c_works_in_a_background_job_of_a_script_too() -> None:
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         main(["--version"])

@@ -1,4 +1,4 @@
-"""The catalogue lists what is there, in its own words, and starts nothing."""
+"""The catalogue lists the parts with their own descriptions, and starts nothing."""
 
 import sys
 from pathlib import Path
@@ -20,7 +20,7 @@ def stems(folder: Path) -> list[str]:
     return sorted(path.stem for path in folder.glob("*.py") if not path.stem.startswith("_"))
 
 
-def test_everything_is_listed_by_kind_and_one_kind_alone_too() -> None:
+def test_all_kinds_or_one_kind_are_listed() -> None:
     assert set(catalogue()) == set(KINDS)
     assert set(catalogue("faults")) == {"faults"}
 
@@ -32,7 +32,7 @@ def test_every_entry_says_what_it_is(kind: str) -> None:
     assert all(entry.name and entry.what and "\n" not in entry.what for entry in entries)
 
 
-def test_apps_states_and_scenarios_are_the_files_there_are() -> None:
+def test_apps_states_and_scenarios_are_listed_from_their_files() -> None:
     assert names("apps") == stems(targets_home() / "targets" / "apps")
     assert names("states") == stems(targets_home() / "targets" / "state")
     assert names("scenarios") == stems(scenarios_home())

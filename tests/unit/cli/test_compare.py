@@ -49,12 +49,12 @@ def test_an_improvement_ends_with_0(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert capsys.readouterr().out.startswith("improved: ")
 
 
-def test_what_is_asked_for_is_written(baseline: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_requested_files_are_written(baseline: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = kept(LOSSY, tmp_path / "now")
     markdown, junit = tmp_path / "out" / "c.md", tmp_path / "out" / "c.xml"
     assert main(["compare", str(run), str(baseline), "--markdown", str(markdown), "--junit", str(junit)]) == 1
     assert "acknowledged writes lost" in markdown.read_text()
-    assert ET.parse(junit).getroot().tag == "testsuites"  # noqa: S314 - a file of our own making
+    assert ET.parse(junit).getroot().tag == "testsuites"  # noqa: S314 - a file that this test wrote
     assert (run / "charts" / "compare.svg").exists() and (run / "charts" / "compare.png").exists()
     out = capsys.readouterr()
     assert "1 acknowledged writes lost, 0 in the baseline" in out.out
@@ -73,10 +73,11 @@ def test_json_is_the_whole_comparison_and_nothing_else(
     baseline: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["compare", str(kept(LOSSY, tmp_path / "now")), str(baseline), "--json"]) == 1
-    told = json.loads(capsys.readouterr().out)
-    assert told["outcome"] == "regression"
-    assert len(told["metrics"]) == 10
-    assert all(one["interval"][0] <= one["ratio"] <= one["interval"][1] for one in told["metrics"])
+    comparison = json.loads(capsys.readouterr().out)
+    assert comparison["outcome"] == "regression"
+    assert len(comparison["metrics"]) == 10
+    for metric in comparison["metrics"]:
+        assert metric["interval"][0] <= metric["ratio"] <= metric["interval"][1]
 
 
 def test_the_margin_is_per_cent(baseline: Path, tmp_path: Path) -> None:
@@ -87,7 +88,7 @@ def test_the_margin_is_per_cent(baseline: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("margin", ["0", "-5", "100", "much", "nan"])
-def test_no_margin_is_a_usage_error(margin: str, baseline: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_invalid_margin_is_a_usage_error(margin: str, baseline: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["compare", str(baseline), str(baseline), f"--margin={margin}"]) == 2
     assert f"'{margin}' is not between 0 and 100 per cent" in capsys.readouterr().err
 
@@ -99,7 +100,7 @@ def test_another_machine_can_be_declared(baseline: Path, tmp_path: Path) -> None
     assert main(["compare", run, str(baseline), "--allow-environment"]) == 0
 
 
-def test_no_baseline_is_not_comparable_and_is_written_down_too(
+def test_without_a_baseline_a_run_is_not_comparable_and_the_comment_says_so(
     tmp_path: Path, baseline: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     markdown = tmp_path / "c.md"
@@ -115,17 +116,17 @@ def test_no_run_is_a_usage_error(tmp_path: Path, baseline: Path, capsys: pytest.
 
 @pytest.mark.parametrize("name", ["summary.json", "verdicts.json"])
 @pytest.mark.parametrize("text", ["", "[1]", '{"schema": 1}'])
-def test_a_run_that_was_cut_off_is_told_in_a_line(
+def test_an_incomplete_run_is_one_line_and_a_hint(
     name: str, text: str, tmp_path: Path, baseline: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = kept(SAME, tmp_path / "now")
     (run / name).write_text(text)
     assert main(["compare", str(run), str(baseline)]) == 2
-    told = capsys.readouterr().err
-    assert name in told and "hint:" in told and "Traceback" not in told
+    err = capsys.readouterr().err
+    assert name in err and "hint:" in err and "Traceback" not in err
 
 
-def test_a_place_that_cannot_be_written_is_a_usage_error(
+def test_a_file_that_cannot_be_written_is_a_usage_error(
     tmp_path: Path, baseline: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = kept(SAME, tmp_path / "now")
@@ -134,7 +135,9 @@ def test_a_place_that_cannot_be_written_is_a_usage_error(
         assert "cannot write" in capsys.readouterr().err
 
 
-def test_accept_tells_where_it_is_kept(baseline: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_accept_prints_where_the_baseline_is_kept(
+    baseline: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     into = tmp_path / "baselines"
     assert main(["baseline", "accept", str(baseline), "--reason", "first", "--baselines", str(into)]) == 0
     assert str(into / "made_up") in capsys.readouterr().out
@@ -151,7 +154,7 @@ def test_accept_without_a_reason_is_a_usage_error(
     assert "hint:" in capsys.readouterr().err
 
 
-def test_accept_refuses_what_did_not_pass_unless_forced(tmp_path: Path) -> None:
+def test_accept_refuses_a_run_that_did_not_pass_unless_forced(tmp_path: Path) -> None:
     failed = kept(replace(SAME, summary=replace(SAME.summary, verdict="fail")), tmp_path / "now")
     accept = ["baseline", "accept", str(failed), "--reason", "why", "--baselines", str(tmp_path / "baselines")]
     assert main(accept) == 2

@@ -12,7 +12,7 @@ def by_part(findings: tuple[InventoryItem, ...]) -> dict[str, InventoryItem]:
     return {finding.part: finding for finding in findings}
 
 
-def test_every_part_is_looked_at_once_and_has_a_line_that_mends_it() -> None:
+def test_every_part_is_examined_once_and_has_an_install_hint() -> None:
     findings = examine()
     parts = [finding.part for finding in findings]
     assert len(set(parts)) == len(parts)
@@ -34,7 +34,7 @@ def test_every_part_is_looked_at_once_and_has_a_line_that_mends_it() -> None:
     assert all(finding.install and finding.needed_for for finding in findings)
 
 
-def test_what_runs_this_test_is_present() -> None:
+def test_the_running_python_is_present() -> None:
     python = by_part(examine())["python"]
     assert python.present and python.version.startswith("3.")
 
@@ -50,7 +50,7 @@ def test_an_optional_balancer_that_is_missing_is_listed_with_the_command_that_in
         assert items[part].install == f"pip install 'session-harness[{part}]'"
 
 
-def test_programs_that_are_not_there_are_missing_not_errors(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_absent_programs_are_listed_as_missing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/no.sock")
     items = by_part(examine())
@@ -66,7 +66,7 @@ def test_a_program_that_does_not_start_is_missing(monkeypatch: pytest.MonkeyPatc
     assert not by_part(examine())["chromium"].present
 
 
-def test_a_program_tells_its_version(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_program_prints_its_version(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     fake = tmp_path / "chromium"
     fake.write_text("#!/bin/sh\necho Chromium 12.3.4 built here\n")
     fake.chmod(0o755)
@@ -75,11 +75,11 @@ def test_a_program_tells_its_version(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     assert (chromium.present, chromium.version) == (True, "12.3.4")
 
 
-def test_digits_of_where_a_program_lies_are_not_its_version(tmp_path: Path) -> None:
+def test_digits_in_a_programs_path_are_not_its_version(tmp_path: Path) -> None:
     fake = tmp_path / "python3.11"
     fake.write_text('#!/bin/sh\necho "$0 version: 9e55/1.40.0"\n')
     fake.chmod(0o755)
-    assert inventory._server("envoy", lambda: fake, "balancing").version == "1.40.0"
+    assert inventory._server("envoy", lambda: fake, "balancing", "-v").version == "1.40.0"
 
 
 def test_a_program_that_hangs_is_not_waited_for(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

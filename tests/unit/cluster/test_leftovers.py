@@ -45,9 +45,7 @@ async def below(child: Child) -> int:
     return int(child.log_tail())
 
 
-async def test_a_stray_is_known_by_the_owner_it_names_and_can_be_removed(
-    supervisor: Supervisor, tmp_path: Path
-) -> None:
+async def test_an_orphan_is_recognized_by_its_owner_and_can_be_removed(supervisor: Supervisor, tmp_path: Path) -> None:
     kept = await supervisor.spawn(ProcessSpec("kept", "replica", FOREVER, tmp_path / "kept.log"))
     orphaned = {"HARNESS_SUPERVISOR": "1:1", "HARNESS_RUN": "old"}
     lost = await supervisor.spawn(ProcessSpec("lost", "replica", FOREVER, tmp_path / "lost.log", orphaned))
@@ -58,7 +56,9 @@ async def test_a_stray_is_known_by_the_owner_it_names_and_can_be_removed(
     assert kept.alive
 
 
-async def test_a_killed_supervisor_leaves_a_scratch_directory_and_who_stands_in_it(tmp_path: Path) -> None:
+async def test_a_killed_supervisor_leaves_its_scratch_directory_and_the_processes_that_work_in_it(
+    tmp_path: Path,
+) -> None:
     async with start_supervisor("unit-left") as supervisor:
         place = supervisor.scratch / "balancer"
         place.mkdir()

@@ -140,7 +140,7 @@ async def test_stop_kills_a_child_that_ignores_sigterm(supervisor: Supervisor, t
     assert await child.stop(grace=0.1) == -signal.SIGKILL
 
 
-async def test_stop_thaws_a_frozen_child_so_that_it_hears(supervisor: Supervisor, tmp_path: Path) -> None:
+async def test_stop_resumes_a_frozen_child_before_it_sends_sigterm(supervisor: Supervisor, tmp_path: Path) -> None:
     child = await supervisor.spawn(command(tmp_path, *FOREVER))
     assert (await pause_child(child)).confirmed
     assert await child.stop(grace=60) == -signal.SIGTERM
@@ -190,7 +190,7 @@ async def test_a_start_that_is_cancelled_leaves_no_process(supervisor: Superviso
     assert supervisor.deaths.empty()
 
 
-async def test_the_end_of_the_scope_ends_even_who_left_the_session(tmp_path: Path) -> None:
+async def test_the_end_of_the_scope_ends_even_processes_that_left_the_session(tmp_path: Path) -> None:
     async with start_supervisor("unit-orphan") as supervisor:
         child = await supervisor.spawn(command(tmp_path, *python(ORPHAN)))
         await child.wait()
@@ -258,7 +258,7 @@ def test_a_command_checks_itself(role: str, argv: tuple[str, ...]) -> None:
 
 
 @pytest.mark.parametrize(("last", "runs"), [(True, True), (False, False)])
-async def test_what_is_to_run_last_runs_when_all_else_has_ended(tmp_path: Path, last: bool, runs: bool) -> None:
+async def test_the_last_command_runs_when_everything_else_has_ended(tmp_path: Path, last: bool, runs: bool) -> None:
     done = tmp_path / "done"
     async with start_supervisor("unit") as supervisor:
         child = await supervisor.spawn(command(tmp_path, *FOREVER))
@@ -269,7 +269,7 @@ async def test_what_is_to_run_last_runs_when_all_else_has_ended(tmp_path: Path, 
     assert done.exists() == runs
 
 
-async def test_what_cannot_run_last_does_not_keep_the_rest_from_ending(tmp_path: Path) -> None:
+async def test_a_last_command_that_cannot_run_does_not_keep_the_rest_from_ending(tmp_path: Path) -> None:
     async with start_supervisor("unit") as supervisor:
         scratch = supervisor.scratch
         await supervisor.run_at_end((str(tmp_path / "nothing"),))

@@ -93,7 +93,7 @@ def test_it_wants_enough_replicas_to_meet_the_target(replicas: int, used: float,
     assert LOOP.wanted(replicas, used) == wanted
 
 
-async def test_a_new_replica_counts_from_its_second_look() -> None:
+async def test_a_new_replica_counts_from_its_second_observation() -> None:
     topology, gauge = Scaled(work=1.0), Gauge()
     topology.spread()
     await gauge.read(topology)
@@ -115,7 +115,7 @@ def test_without_slots_utilisation_is_the_cpu_of_the_last_second_of_replicas_tha
     assert cpu([], ["r0"]) is None
 
 
-async def test_a_look_on_the_timeline_records_no_event() -> None:
+async def test_an_observation_on_the_timeline_records_no_event() -> None:
     topology, gauge, events = Scaled(work=1.0), Gauge(), list[object]()
     topology.spread()
     clock = Clock()

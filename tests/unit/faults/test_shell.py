@@ -48,7 +48,7 @@ async def test_it_does_not_wait_for_background_processes(tmp_path: Path) -> None
     assert (await Shell("true", undo=f"kill $(cat {tmp_path / 'pid'})").undo(nothing())).confirmed
 
 
-def test_all_its_commands_are_known_in_advance() -> None:
+def test_a_fault_lists_all_its_commands_in_advance() -> None:
     fault = Shell("a", undo="b", evidence="c")
     assert fault.commands == ("a", "c", "b")
     assert isinstance(fault, Reversible) and Heal(fault).ends == fault.kind

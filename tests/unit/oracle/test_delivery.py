@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.oracle.delivery import GRACE, Delivery, judge_deliveries
+from harness.oracle.delivery import GRACE_NS, Delivery, judge_deliveries
 
 S = 1_000_000_000
 ROOM = {1: "a", 2: "a", 3: "a", 4: "b"}
@@ -41,15 +41,15 @@ class World:
         """A message, heard by all others in the room; its id."""
         self.ops += 1
         self.rows.append(Row(session, "SEND", t, self.ops, outcome=outcome))
-        others = [one for one, room in self.rooms.items() if room == self.rooms[session] and one != session]
-        self.rows += [Row(one, "RECEIVE", t + delay, self.ops) for one in others]
+        others = [other for other, room in self.rooms.items() if room == self.rooms[session] and other != session]
+        self.rows += [Row(other, "RECEIVE", t + delay, self.ops) for other in others]
         return self.ops
 
     def judged(self) -> dict[int, Delivery]:
-        ends = [Row(one, "OPEN", 0.5) for one in self.rooms] + [
-            Row(one, "CLOSE", self.until, status=0) for one in self.rooms
+        ends = [Row(session, "OPEN", 0.5) for session in self.rooms] + [
+            Row(session, "CLOSE", self.until, status=0) for session in self.rooms
         ]
-        return {one.session: one for one in judge_deliveries(frame([*ends, *self.rows]), self.rooms)}
+        return {delivery.session: delivery for delivery in judge_deliveries(frame([*ends, *self.rows]), self.rooms)}
 
     def drop(self, hearer: int, op: int) -> None:
         self.rows = [row for row in self.rows if (row.session, row.method, row.op) != (hearer, "RECEIVE", op)]
@@ -77,15 +77,15 @@ def frame(rows: Sequence[Row]) -> pd.DataFrame:
     ).astype(dict.fromkeys(("method", "outcome"), "category"))
 
 
-def counts(one: Delivery) -> tuple[int, int, int, int, int]:
-    return one.due, one.lost, one.missed, one.repeated, one.disordered
+def counts(delivery: Delivery) -> tuple[int, int, int, int, int]:
+    return delivery.due, delivery.lost, delivery.missed, delivery.repeated, delivery.disordered
 
 
 def test_what_all_heard_is_due_and_nothing_is_wrong() -> None:
     world = World()
     for n in range(10):
         world.say(1 + n % 3, 1 + n)
-    assert {session: counts(one) for session, one in world.judged().items()} == {
+    assert {session: counts(delivery) for session, delivery in world.judged().items()} == {
         1: (6, 0, 0, 0, 0),
         2: (7, 0, 0, 0, 0),
         3: (7, 0, 0, 0, 0),
@@ -93,15 +93,15 @@ def test_what_all_heard_is_due_and_nothing_is_wrong() -> None:
     }
 
 
-def test_what_one_did_not_hear_is_lost_to_that_one() -> None:
+def test_what_a_session_did_not_hear_is_lost_to_it() -> None:
     world = World()
     ops = [world.say(1, 1 + n) for n in range(5)]
     world.drop(2, ops[2])
-    found = world.judged()
-    assert counts(found[2]) == (5, 1, 0, 0, 0) and counts(found[3]) == (5, 0, 0, 0, 0)
+    deliveries = world.judged()
+    assert counts(deliveries[2]) == (5, 1, 0, 0, 0) and counts(deliveries[3]) == (5, 0, 0, 0, 0)
 
 
-def test_nothing_heard_at_all_is_all_of_it_lost() -> None:
+def test_a_session_that_heard_nothing_lost_all() -> None:
     world = World()
     for n in range(5):
         world.drop(2, world.say(1, 1 + n))
@@ -115,8 +115,8 @@ def test_what_was_heard_twice_is_repeated_and_late_is_disordered() -> None:
     world.rows.append(replace(again, t=8))
     late = world.hearing(3, ops[0])
     world.rows[world.rows.index(late)] = replace(late, t=2.5)
-    found = world.judged()
-    assert counts(found[2]) == (5, 0, 0, 1, 0) and counts(found[3]) == (5, 0, 0, 0, 1)
+    deliveries = world.judged()
+    assert counts(deliveries[2]) == (5, 0, 0, 1, 0) and counts(deliveries[3]) == (5, 0, 0, 0, 1)
 
 
 def test_messages_of_two_senders_have_no_order_between_them() -> None:
@@ -137,9 +137,9 @@ def test_what_was_not_acknowledged_may_be_heard_or_not(outcome: str, heard: bool
     assert counts(world.judged()[2]) == (0, 0, 0, 0, 0)
 
 
-def test_what_was_said_before_one_joined_or_when_it_was_about_to_leave_is_not_due() -> None:
+def test_what_was_sent_before_a_session_joined_or_just_before_it_left_is_not_due() -> None:
     world = World()
-    for t in (0.2, 0.5, world.until - 0.5, world.until - GRACE / S):
+    for t in (0.2, 0.5, world.until - 0.5, world.until - GRACE_NS / S):
         world.drop(2, world.say(1, t))
     assert counts(world.judged()[2]) == (0, 0, 0, 0, 0)
 
@@ -148,7 +148,7 @@ def absent(world: World, session: int, ended: float, back: float) -> None:
     world.rows += [Row(session, "CLOSE", ended, outcome="in_doubt", status=1006), Row(session, "OPEN", back)]
 
 
-def test_what_was_said_while_one_was_away_is_missed_unless_it_was_told_later() -> None:
+def test_what_was_sent_while_a_session_was_away_is_missed_unless_it_was_sent_again() -> None:
     world = World()
     absent(world, 2, 5.0, 7.0)
     absent(world, 3, 5.0, 7.0)
@@ -157,14 +157,14 @@ def test_what_was_said_while_one_was_away_is_missed_unless_it_was_told_later() -
         world.drop(2, op)
         row = world.hearing(3, op)
         world.rows[world.rows.index(row)] = replace(row, t=7.5)
-    found = world.judged()
-    assert counts(found[2]) == (4, 2, 2, 0, 0) and counts(found[3]) == (4, 0, 0, 0, 0)
+    deliveries = world.judged()
+    assert counts(deliveries[2]) == (4, 2, 2, 0, 0) and counts(deliveries[3]) == (4, 0, 0, 0, 0)
     world.drop(2, before)
     world.drop(2, after)
     assert counts(world.judged()[2]) == (4, 4, 2, 0, 0), "the others were lost while it was connected"
 
 
-def test_who_never_came_back_is_due_nothing_more() -> None:
+def test_a_session_that_never_came_back_is_due_nothing_more() -> None:
     world = World(until=6.0)
     world.rooms = {1: "a", 2: "a"}
     world.say(1, 2.0)
@@ -174,13 +174,13 @@ def test_who_never_came_back_is_due_nothing_more() -> None:
     assert counts(world.judged()[2]) == (1, 0, 0, 0, 0)
 
 
-def test_a_session_that_was_refused_is_not_judged_and_one_without_a_room_neither() -> None:
+def test_a_session_that_was_refused_or_has_no_room_is_not_judged() -> None:
     rows = [Row(1, "OPEN", 1, status=503, outcome="in_doubt"), Row(2, "OPEN", 1), Row(3, "OPEN", 1)]
-    assert [one.session for one in judge_deliveries(frame(rows), {1: "a", 2: "a"})] == [2]
+    assert [delivery.session for delivery in judge_deliveries(frame(rows), {1: "a", 2: "a"})] == [2]
 
 
 def lived(seed: int, replay: bool) -> World:
-    """A history with absences, doubts and delays as they may legally be; who was away is told later."""
+    """A history with absences, doubts and delays as is legal; a session that was away hears the rest later."""
     rng, world = random.Random(seed), World()
     world.rooms = {session: "abc"[session % 3] for session in range(1, 13)}
     gone: dict[int, tuple[float, float]] = {}
@@ -190,8 +190,8 @@ def lived(seed: int, replay: bool) -> World:
         absent(world, session, *gone[session])
     clocks = {session: rng.uniform(0.6, 1.5) for session in world.rooms}
 
-    def told_later(row: Row) -> Row | None:
-        """What comes while the hearer is away, and in the first moments after that while it is told of the rest."""
+    def replayed(row: Row) -> Row | None:
+        """What comes while the hearer is away, and in the first moments after that while it hears the rest."""
         ended, back = gone.get(row.session, (0.0, 0.0))
         if row.method != "RECEIVE" or not ended <= row.t <= back + (0.02 if replay else 0):
             return row
@@ -203,23 +203,26 @@ def lived(seed: int, replay: bool) -> World:
         if t < world.until:
             before = len(world.rows)
             world.say(session, t, rng.choice(["ok"] * 9 + ["in_doubt"]), delay=rng.uniform(0, 0.005))
-            world.rows[before:] = [row for row in map(told_later, world.rows[before:]) if row is not None]
+            world.rows[before:] = [row for row in map(replayed, world.rows[before:]) if row is not None]
     return world
 
 
 @given(st.integers(0, 2**32))
 @settings(max_examples=20, deadline=None)
-def test_whatever_may_legally_happen_raises_no_alarm(seed: int) -> None:
-    found = lived(seed, replay=True).judged()
-    assert all(counts(one)[1:] == (0, 0, 0, 0) for one in found.values())
-    assert sum(one.due for one in found.values()) > 0
+def test_no_legal_history_raises_an_alarm(seed: int) -> None:
+    deliveries = lived(seed, replay=True).judged()
+    assert all(counts(delivery)[1:] == (0, 0, 0, 0) for delivery in deliveries.values())
+    assert sum(delivery.due for delivery in deliveries.values()) > 0
 
 
 @given(st.integers(0, 2**32))
 @settings(max_examples=20, deadline=None)
-def test_without_a_history_only_what_was_said_while_away_is_lost(seed: int) -> None:
-    found = lived(seed, replay=False).judged()
-    assert all(one.lost == one.missed and one.repeated == one.disordered == 0 for one in found.values())
+def test_without_a_history_only_what_was_sent_while_away_is_lost(seed: int) -> None:
+    deliveries = lived(seed, replay=False).judged()
+    assert all(
+        delivery.lost == delivery.missed and delivery.repeated == delivery.disordered == 0
+        for delivery in deliveries.values()
+    )
 
 
 def _lose(world: World, row: Row) -> None:
@@ -242,11 +245,11 @@ def _delay(world: World, row: Row) -> None:
 
 
 @pytest.mark.parametrize(
-    ("deed", "what"), [(_lose, "lost"), (_repeat, "repeated"), (_delay, "disordered")], ids=["lost", "repeated", "late"]
+    ("bug", "what"), [(_lose, "lost"), (_repeat, "repeated"), (_delay, "disordered")], ids=["lost", "repeated", "late"]
 )
 @given(seed=st.integers(0, 2**32))
 @settings(max_examples=15, deadline=None)
-def test_every_seeded_deed_is_found_for_what_it_is(deed: Callable[[World, Row], None], what: str, seed: int) -> None:
+def test_every_seeded_bug_is_counted_as_such(bug: Callable[[World, Row], None], what: str, seed: int) -> None:
     world, rng = lived(seed, replay=True), random.Random(seed)
     sent = {row.op: row for row in world.rows if row.method == "SEND"}
     last: dict[tuple[int, int], int] = {}
@@ -264,9 +267,9 @@ def test_every_seeded_deed_is_found_for_what_it_is(deed: Callable[[World, Row], 
         and last[row.session, sent[row.op].session] > row.op
     ]
     for row in (picked := rng.sample(chosen, min(3, len(chosen)))):
-        deed(world, row)
-    found = world.judged()
-    counted = sum(getattr(one, what) for one in found.values())
+        bug(world, row)
+    deliveries = world.judged()
+    counted = sum(getattr(delivery, what) for delivery in deliveries.values())
     others = {"lost", "repeated", "disordered"} - {what}
-    assert sum(getattr(one, other) for one in found.values() for other in others) == 0
+    assert sum(getattr(delivery, other) for delivery in deliveries.values() for other in others) == 0
     assert counted == len(picked) if what != "disordered" else 0 < counted <= len(picked)

@@ -1,4 +1,4 @@
-"""Seeded misdeeds are all found, each as what it is, also among writes in doubt; the counts are the true ones."""
+"""Every seeded bug is found and named, also among writes in doubt, and the counts are the true ones."""
 
 import random
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from tests.support.world import Cell, Client, Network
 
 ROUGH = Network(refused=0.03, rejected=0.02, lost=0.02, unanswered=0.03, late=0.02, silent=0.03)
 SESSIONS = 150
-Deed = Callable[[Client], None]
+Bug = Callable[[Client], None]
 
 
 def drop(client: Client) -> None:
@@ -37,7 +37,7 @@ def duplicate(client: Client) -> None:
         client.cell.apply(op)
         return client.cell.tally()
 
-    client.acknowledged_write(twice)  # type: ignore[arg-type] # a Tally, told loosely here
+    client.acknowledged_write(twice)  # type: ignore[arg-type] # a Tally, typed loosely here
 
 
 def duplicate_late(client: Client) -> None:
@@ -55,7 +55,7 @@ def duplicate_in_doubt(client: Client) -> None:
     client.doubted.add(op)
     client.cell.apply(op)
     client.cell.apply(op)
-    client._settled(op, 2, None)  # type: ignore[arg-type]
+    client.settle(op, 2, None)  # type: ignore[arg-type]
 
 
 def stale(client: Client) -> None:
@@ -83,14 +83,14 @@ def lose(client: Client) -> None:
 
 
 def empty(client: Client) -> None:
-    """The same birth with nothing in it. Of one write alone, it could not be told from a drop once others follow."""
+    """The same birth with nothing in it. With a single write it would look like a drop once others follow."""
     client.acknowledged_write()
     client.cell.keep([])
 
 
 def leak(client: Client) -> None:
     """One read of another owner's session."""
-    other = Cell("other", "somebody else")
+    other = Cell("other", "another owner")
     other.apply(1)
     client.read(other.tally())
 
@@ -101,7 +101,7 @@ def login(client: Client) -> None:
     client.ledger.record_forced_login(client.t, client.boot)
 
 
-DEEDS: dict[str, list[Deed]] = {
+BUGS: dict[str, list[Bug]] = {
     "lost_writes": [drop, drop_openly],
     "duplicated": [duplicate, duplicate_late, duplicate_in_doubt],
     "stale": [stale],
@@ -111,89 +111,89 @@ DEEDS: dict[str, list[Deed]] = {
     "forced_login": [login],
     "kept": [lambda client: None],
 }
-CASES = [(kind, deed) for kind, deeds in DEEDS.items() for deed in deeds]
+CASES = [(outcome, bug) for outcome, bugs in BUGS.items() for bug in bugs]
 
 
-def one(seed: int, deed: Deed, network: Network, before: int, after: int) -> tuple[Client, SessionVerdict]:
-    """A session in which the deed is done once."""
+def run_session(seed: int, bug: Bug, network: Network, before: int, after: int) -> tuple[Client, SessionVerdict]:
+    """A session that meets the bug once."""
     client = Client(random.Random(seed), Cell("b"), network)
     for _ in range(before):
         client.step()
     client.acknowledged_write()
-    deed(client)
+    bug(client)
     for _ in range(after):
         client.step()
     return client, client.end()
 
 
-def check(kind: str, client: Client, verdict: SessionVerdict) -> None:
-    assert verdict.outcome == kind, verdict
+def check(outcome: str, client: Client, verdict: SessionVerdict) -> None:
+    assert verdict.outcome == outcome, verdict
     assert verdict.acknowledged == len(client.acknowledged)
     assert verdict.lost_writes == len(client.gone), verdict
-    assert verdict.duplicates == (kind == "duplicated"), verdict
+    assert verdict.duplicates == (outcome == "duplicated"), verdict
     assert verdict.unexplained == 0, verdict
     assert not verdict.unknown
-    assert verdict.lost == (kind == "lost") and len(verdict.losses) == (kind == "lost")
-    assert verdict.leaked == (kind == "leaked")
-    assert verdict.forced_login == (kind == "forced_login")
-    assert verdict.stale == (kind == "stale")
-    assert verdict.rolled_back == (kind in ("lost_writes", "rolled_back"))
-    assert sum(loss.writes for loss in verdict.losses) == (len(client.gone) if kind == "lost" else 0)
+    assert verdict.lost == (outcome == "lost") and len(verdict.losses) == (outcome == "lost")
+    assert verdict.leaked == (outcome == "leaked")
+    assert verdict.forced_login == (outcome == "forced_login")
+    assert verdict.stale == (outcome == "stale")
+    assert verdict.rolled_back == (outcome in ("lost_writes", "rolled_back"))
+    assert sum(loss.writes for loss in verdict.losses) == (len(client.gone) if outcome == "lost" else 0)
 
 
 def few_in_doubt(client: Client) -> bool:
     return len(client.doubted) <= 8
 
 
-@pytest.mark.parametrize(("kind", "deed"), CASES, ids=[deed.__name__ for _, deed in CASES])
+@pytest.mark.parametrize(("outcome", "bug"), CASES, ids=[bug.__name__ for _, bug in CASES])
 @pytest.mark.parametrize("network", [Network.calm(), ROUGH], ids=["calm", "rough"])
-def test_every_seeded_deed_is_found_as_what_it_is(kind: str, deed: Deed, network: Network) -> None:
+def test_every_seeded_bug_is_named(outcome: str, bug: Bug, network: Network) -> None:
     judged = 0
     for seed in range(SESSIONS):
         rng = random.Random(seed)
-        client, verdict = one(seed, deed, network, rng.randint(0, 40), rng.randint(0, 30))
+        client, verdict = run_session(seed, bug, network, rng.randint(0, 40), rng.randint(0, 30))
         if few_in_doubt(client):
-            check(kind, client, verdict)
+            check(outcome, client, verdict)
             judged += 1
     assert judged > SESSIONS / 2
 
 
 @given(st.integers(0, 2**32), st.sampled_from(CASES), st.integers(0, 60), st.integers(0, 60))
 @settings(max_examples=200, deadline=None)
-def test_any_deed_at_any_time_is_found(seed: int, case: tuple[str, Deed], before: int, after: int) -> None:
-    kind, deed = case
-    client, verdict = one(seed, deed, ROUGH, before, after)
+def test_any_bug_at_any_time_is_named(seed: int, case: tuple[str, Bug], before: int, after: int) -> None:
+    outcome, bug = case
+    client, verdict = run_session(seed, bug, ROUGH, before, after)
     if few_in_doubt(client):
-        check(kind, client, verdict)
+        check(outcome, client, verdict)
 
 
 @given(st.integers(0, 2**32), st.lists(st.sampled_from([drop, duplicate, rollback, lose, stale, leak]), max_size=6))
 @settings(max_examples=200, deadline=None)
-def test_several_deeds_leave_the_counts_right(seed: int, deeds: list[Deed]) -> None:
+def test_several_bugs_leave_the_counts_right(seed: int, bugs: list[Bug]) -> None:
     client = Client(random.Random(seed), Cell("b"), Network.calm())
     client.acknowledged_write()
-    for deed in deeds:
+    for bug in bugs:
         client.acknowledged_write()
-        deed(client)
+        bug(client)
         client.read()
     verdict = client.end()
     assert verdict.unexplained == 0, verdict
     assert verdict.lost_writes == len(client.gone)
-    assert verdict.duplicates == deeds.count(duplicate)
-    assert verdict.lost == (lose in deeds) and len(verdict.losses) == deeds.count(lose)
-    assert verdict.leaked == (leak in deeds)
-    assert verdict.stale == (stale in deeds)
+    assert verdict.duplicates == bugs.count(duplicate)
+    assert verdict.lost == (lose in bugs) and len(verdict.losses) == bugs.count(lose)
+    assert verdict.leaked == (leak in bugs)
+    assert verdict.stale == (stale in bugs)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("kind", "deed"), CASES, ids=[deed.__name__ for _, deed in CASES])
-def test_a_thousand_sessions_of_each_deed_are_found(kind: str, deed: Deed) -> None:
+@pytest.mark.parametrize(("outcome", "bug"), CASES, ids=[bug.__name__ for _, bug in CASES])
+def test_a_thousand_sessions_with_each_bug_are_named(outcome: str, bug: Bug) -> None:
     judged = 0
     for seed in range(1000):
         rng = random.Random(-1 - seed)
-        client, verdict = one(seed, deed, ROUGH, rng.randint(0, 100), rng.randint(0, 60))
+        client, verdict = run_session(seed, bug, ROUGH, rng.randint(0, 100), rng.randint(0, 60))
         if few_in_doubt(client):
-            check(kind, client, verdict)
+            check(outcome, client, verdict)
             judged += 1
     assert judged > 400
 
@@ -204,7 +204,7 @@ def test_a_lost_write_beside_a_recovered_one_is_found_though_the_count_is_right(
         client.acknowledged_write()
     dropped = client.ledger.write()
     client.doubted.add(dropped)
-    client._settled(dropped, 2, None)  # type: ignore[arg-type]
+    client.settle(dropped, 2, None)  # type: ignore[arg-type]
     client.cell.keep([*client.cell.ops[:2], *client.cell.ops[3:], dropped])
     assert client.read() is Anomaly.UNEXPLAINED
     verdict = client.end()

@@ -17,8 +17,8 @@ from tests.support.world import SEED, Cell
 OK, FAILED, IN_DOUBT = Outcome
 
 
-class Talk:
-    """A ledger and the one state that it talks to, request by request."""
+class Conversation:
+    """A ledger and a service with one state, request by request."""
 
     def __init__(self) -> None:
         self.ledger = Ledger(SEED, 1, 1, "me")
@@ -49,8 +49,8 @@ class Talk:
 
 
 @pytest.fixture
-def talk() -> Talk:
-    return Talk()
+def conversation() -> Conversation:
+    return Conversation()
 
 
 def test_operation_ids_are_distinct_and_the_same_everywhere() -> None:
@@ -88,341 +88,361 @@ def test_a_malformed_session_object_shows_nothing(key: str, bad: object) -> None
     assert tally_from_json({"session": shown}) is None
 
 
-def test_a_new_birth_after_an_acknowledged_write_is_a_loss_flagged_once(talk: Talk) -> None:
-    talk.writes(3)
-    talk.cell, talk.boot = Cell("b2"), "r1"
-    assert [talk.write(), talk.read(), talk.write()] == [Anomaly.LOST, Anomaly.NONE, Anomaly.NONE]
-    assert talk.ledger.lost
-    verdict = talk.judged()
+def test_a_new_birth_after_an_acknowledged_write_is_a_loss_flagged_once(conversation: Conversation) -> None:
+    conversation.writes(3)
+    conversation.cell, conversation.boot = Cell("b2"), "r1"
+    assert [conversation.write(), conversation.read(), conversation.write()] == [
+        Anomaly.LOST,
+        Anomaly.NONE,
+        Anomaly.NONE,
+    ]
+    assert conversation.ledger.lost
+    verdict = conversation.judged()
     (loss,) = verdict.losses
     assert (loss.birth_before, loss.birth_after, loss.boot_before, loss.boot_after) == ("b1", "b2", "r0", "r1")
     assert (loss.t_ns, loss.writes, verdict.lost_writes, verdict.acknowledged) == (4, 3, 3, 5)
     assert verdict.acked_boots == ((1, "r0"), (4, "r1"))
 
 
-def test_a_birth_that_returns_whole_was_staleness_and_no_loss(talk: Talk) -> None:
-    talk.writes(3)
-    assert talk.read(Cell("b2").tally()) is Anomaly.LOST
-    assert talk.ledger.lost
-    assert talk.read() is Anomaly.STALE
-    assert not talk.ledger.lost
-    verdict = talk.judged()
+def test_a_birth_that_returns_whole_was_stale_and_not_lost(conversation: Conversation) -> None:
+    conversation.writes(3)
+    assert conversation.read(Cell("b2").tally()) is Anomaly.LOST
+    assert conversation.ledger.lost
+    assert conversation.read() is Anomaly.STALE
+    assert not conversation.ledger.lost
+    verdict = conversation.judged()
     assert (verdict.outcome, verdict.lost, verdict.lost_writes, verdict.losses) == ("stale", False, 0, ())
 
 
-def test_of_two_lives_the_one_that_is_not_there_at_the_end_is_lost(talk: Talk) -> None:
-    talk.writes(3)
-    first, talk.cell = talk.cell, Cell("b2")
-    assert talk.write() is Anomaly.LOST
-    talk.writes(1)
-    talk.cell = first
-    assert talk.read() is Anomaly.STALE
-    verdict = talk.judged()
+def test_of_two_births_the_one_absent_at_the_end_is_lost(conversation: Conversation) -> None:
+    conversation.writes(3)
+    first, conversation.cell = conversation.cell, Cell("b2")
+    assert conversation.write() is Anomaly.LOST
+    conversation.writes(1)
+    conversation.cell = first
+    assert conversation.read() is Anomaly.STALE
+    verdict = conversation.judged()
     assert (verdict.outcome, verdict.stale, verdict.lost_writes) == ("lost", True, 2)
     assert [(loss.birth_before, loss.writes) for loss in verdict.losses] == [("b2", 2)]
 
 
-def test_a_life_that_returned_and_is_left_at_once_is_lost_again(talk: Talk) -> None:
-    talk.writes(3)
-    first, talk.cell = talk.cell, Cell("b2")
-    talk.write()
-    talk.cell = first
-    talk.read()
-    talk.cell = Cell("b3")
-    assert talk.read() is Anomaly.LOST
-    assert talk.judged().lost_writes == 4
+def test_a_birth_that_returned_and_is_left_at_once_is_lost_again(conversation: Conversation) -> None:
+    conversation.writes(3)
+    first, conversation.cell = conversation.cell, Cell("b2")
+    conversation.write()
+    conversation.cell = first
+    conversation.read()
+    conversation.cell = Cell("b3")
+    assert conversation.read() is Anomaly.LOST
+    assert conversation.judged().lost_writes == 4
 
 
-def test_nothing_left_under_the_same_birth_is_a_loss(talk: Talk) -> None:
-    talk.writes(2)
-    talk.cell.keep([])
-    assert talk.read() is Anomaly.LOST
-    verdict = talk.judged()
+def test_nothing_left_under_the_same_birth_is_a_loss(conversation: Conversation) -> None:
+    conversation.writes(2)
+    conversation.cell.keep([])
+    assert conversation.read() is Anomaly.LOST
+    verdict = conversation.judged()
     assert (verdict.outcome, verdict.lost_writes, len(verdict.losses)) == ("lost", 2, 1)
 
 
-def test_a_dip_is_flagged_at_its_first_reply_and_is_stale_once_the_state_is_back(talk: Talk) -> None:
-    talk.writes(1)
-    old = talk.cell.tally()
-    talk.writes(2)
-    assert [talk.read(old), talk.read(old), talk.read()] == [Anomaly.ROLLED_BACK, Anomaly.NONE, Anomaly.NONE]
-    assert talk.judged().outcome == "stale"
+def test_a_rollback_is_flagged_at_its_first_reply_and_is_stale_once_the_state_is_back(
+    conversation: Conversation,
+) -> None:
+    conversation.writes(1)
+    old = conversation.cell.tally()
+    conversation.writes(2)
+    assert [conversation.read(old), conversation.read(old), conversation.read()] == [
+        Anomaly.ROLLED_BACK,
+        Anomaly.NONE,
+        Anomaly.NONE,
+    ]
+    assert conversation.judged().outcome == "stale"
 
 
-def test_a_dip_that_is_written_upon_is_a_rollback(talk: Talk) -> None:
-    talk.writes(4)
-    talk.cell.keep(talk.cell.ops[:2])
-    assert [talk.read(), talk.write(), talk.write()] == [Anomaly.ROLLED_BACK, Anomaly.NONE, Anomaly.NONE]
-    verdict = talk.judged()
+def test_a_state_rolled_back_and_then_written_stays_rolled_back(conversation: Conversation) -> None:
+    conversation.writes(4)
+    conversation.cell.keep(conversation.cell.ops[:2])
+    assert [conversation.read(), conversation.write(), conversation.write()] == [
+        Anomaly.ROLLED_BACK,
+        Anomaly.NONE,
+        Anomaly.NONE,
+    ]
+    verdict = conversation.judged()
     assert (verdict.outcome, verdict.lost_writes, verdict.rolled_back, verdict.lost) == ("rolled_back", 2, True, False)
 
 
-def test_somebody_elses_session_is_a_leak_and_changes_nothing_else(talk: Talk) -> None:
-    talk.writes(2)
-    other = Cell("b9", "somebody else")
-    assert talk.read(other.tally()) is Anomaly.LEAKED
-    assert talk.read() is Anomaly.NONE
-    verdict = talk.judged()
+def test_another_owners_session_is_a_leak_and_changes_nothing_else(conversation: Conversation) -> None:
+    conversation.writes(2)
+    other = Cell("b9", "another owner")
+    assert conversation.read(other.tally()) is Anomaly.LEAKED
+    assert conversation.read() is Anomaly.NONE
+    verdict = conversation.judged()
     assert (verdict.outcome, verdict.leaked, verdict.lost_writes) == ("leaked", True, 0)
 
 
-def test_a_leak_is_seen_by_the_owner_alone(talk: Talk) -> None:
-    talk.writes(2)
-    assert talk.read(talk.cell.tally()._replace(owner="somebody else")) is Anomaly.LEAKED
+def test_a_leak_is_seen_by_the_owner_alone(conversation: Conversation) -> None:
+    conversation.writes(2)
+    assert conversation.read(conversation.cell.tally()._replace(owner="another owner")) is Anomaly.LEAKED
 
 
-def test_a_first_write_under_another_birth_than_was_read_loses_nothing(talk: Talk) -> None:
-    talk.read()
-    talk.cell = Cell("b2")
-    assert talk.write() is Anomaly.NONE
-    assert talk.judged().outcome == "kept"
+def test_a_first_write_under_another_birth_than_was_read_loses_nothing(conversation: Conversation) -> None:
+    conversation.read()
+    conversation.cell = Cell("b2")
+    assert conversation.write() is Anomaly.NONE
+    assert conversation.judged().outcome == "kept"
 
 
-def test_a_dip_on_its_way_back_that_stops_short_was_stale_for_a_part(talk: Talk) -> None:
-    talk.writes(4)
-    ops = list(talk.cell.ops)
+def test_a_rollback_that_is_undone_in_part_was_stale_in_part(conversation: Conversation) -> None:
+    conversation.writes(4)
+    ops = list(conversation.cell.ops)
     for left in (2, 3):
-        talk.cell.keep(ops[:left])
-        assert talk.read() is Anomaly.ROLLED_BACK
-    verdict = talk.judged()
+        conversation.cell.keep(ops[:left])
+        assert conversation.read() is Anomaly.ROLLED_BACK
+    verdict = conversation.judged()
     assert (verdict.outcome, verdict.stale, verdict.lost_writes) == ("lost_writes", True, 1)
 
 
-def test_a_write_recovered_in_a_fork_does_not_hide_that_the_whole_came_back(talk: Talk) -> None:
-    talk.writes(3)
-    whole = list(talk.cell.ops)
-    op = talk.ledger.write()
-    talk.settle(op, IN_DOUBT, None)
-    talk.cell.keep(whole[:1])
-    assert talk.read() is Anomaly.ROLLED_BACK
-    talk.cell.apply(op)
-    assert talk.read() is Anomaly.NONE
-    talk.cell.keep([*whole, op])
-    assert talk.read() is Anomaly.NONE
-    verdict = talk.judged()
+def test_a_write_recovered_in_a_fork_does_not_hide_that_the_whole_came_back(conversation: Conversation) -> None:
+    conversation.writes(3)
+    whole = list(conversation.cell.ops)
+    op = conversation.ledger.write()
+    conversation.settle(op, IN_DOUBT, None)
+    conversation.cell.keep(whole[:1])
+    assert conversation.read() is Anomaly.ROLLED_BACK
+    conversation.cell.apply(op)
+    assert conversation.read() is Anomaly.NONE
+    conversation.cell.keep([*whole, op])
+    assert conversation.read() is Anomaly.NONE
+    verdict = conversation.judged()
     assert (verdict.outcome, verdict.recovered, verdict.lost_writes) == ("stale", 1, 0)
 
 
-def test_a_duplicate_that_was_shown_counts_though_it_is_gone_again(talk: Talk) -> None:
-    talk.writes(3)
-    twice = talk.cell.copy()
+def test_a_duplicate_that_was_shown_counts_though_it_is_gone_again(conversation: Conversation) -> None:
+    conversation.writes(3)
+    twice = conversation.cell.copy()
     twice.apply(twice.ops[1])
-    assert [talk.read(twice.tally()), talk.read()] == [Anomaly.DUPLICATE, Anomaly.NONE]
-    verdict = talk.judged()
+    assert [conversation.read(twice.tally()), conversation.read()] == [Anomaly.DUPLICATE, Anomaly.NONE]
+    verdict = conversation.judged()
     assert (verdict.outcome, verdict.duplicates, verdict.stale) == ("duplicated", 1, False)
 
 
-def test_what_came_back_together_with_a_duplicate_was_stale(talk: Talk) -> None:
-    talk.writes(4)
-    ops = list(talk.cell.ops)
-    talk.cell.keep(ops[:3])
-    talk.read()
-    talk.write()
-    talk.cell.keep([*ops, talk.cell.ops[-1], talk.cell.ops[-1]])
-    assert talk.read() is Anomaly.DUPLICATE
-    verdict = talk.judged()
+def test_what_came_back_together_with_a_duplicate_was_stale(conversation: Conversation) -> None:
+    conversation.writes(4)
+    ops = list(conversation.cell.ops)
+    conversation.cell.keep(ops[:3])
+    conversation.read()
+    conversation.write()
+    conversation.cell.keep([*ops, conversation.cell.ops[-1], conversation.cell.ops[-1]])
+    assert conversation.read() is Anomaly.DUPLICATE
+    verdict = conversation.judged()
     assert (verdict.outcome, verdict.duplicates, verdict.stale, verdict.lost_writes) == ("duplicated", 1, True, 0)
 
 
-def test_an_emptied_state_that_is_written_upon_and_then_replaced_by_the_old_one_costs_that_write(talk: Talk) -> None:
-    talk.writes(3)
-    old = talk.cell.copy()
-    talk.cell.keep([])
-    assert talk.read() is Anomaly.LOST
-    talk.write()
-    talk.cell = old
-    assert talk.read() is Anomaly.STALE
-    verdict = talk.judged()
+def test_an_emptied_state_that_is_written_and_then_replaced_by_the_old_one_costs_that_write(
+    conversation: Conversation,
+) -> None:
+    conversation.writes(3)
+    old = conversation.cell.copy()
+    conversation.cell.keep([])
+    assert conversation.read() is Anomaly.LOST
+    conversation.write()
+    conversation.cell = old
+    assert conversation.read() is Anomaly.STALE
+    verdict = conversation.judged()
     assert (verdict.outcome, verdict.lost, verdict.stale, verdict.lost_writes) == ("lost_writes", False, True, 1)
 
 
-def test_a_life_left_twice_is_lost_once_and_by_the_last_time(talk: Talk) -> None:
-    first, second = talk.cell, Cell("b2")
-    talk.writes(3)
-    for talk.cell in (second, first, second):
-        talk.write()
-    verdict = talk.judged()
+def test_a_birth_left_twice_is_lost_once_at_the_last_time(conversation: Conversation) -> None:
+    first, second = conversation.cell, Cell("b2")
+    conversation.writes(3)
+    for conversation.cell in (second, first, second):
+        conversation.write()
+    verdict = conversation.judged()
     assert [(loss.birth_before, loss.writes, loss.t_ns) for loss in verdict.losses] == [("b1", 4, 6)]
     assert verdict.lost_writes == 4
 
 
-def test_each_life_takes_its_own_writes_along(talk: Talk) -> None:
-    talk.writes(3)
+def test_each_lost_birth_counts_its_own_writes(conversation: Conversation) -> None:
+    conversation.writes(3)
     for birth, more in (("b2", 1), ("b3", 0)):
-        talk.cell = Cell(birth)
-        assert talk.write() is Anomaly.LOST
-        talk.writes(more)
-    assert [(loss.birth_before, loss.writes) for loss in talk.judged().losses] == [("b1", 3), ("b2", 2)]
+        conversation.cell = Cell(birth)
+        assert conversation.write() is Anomaly.LOST
+        conversation.writes(more)
+    assert [(loss.birth_before, loss.writes) for loss in conversation.judged().losses] == [("b1", 3), ("b2", 2)]
 
 
-def test_where_too_many_failures_are_forgotten_a_loss_is_counted_but_not_explained(talk: Talk) -> None:
+def test_where_too_many_failures_are_forgotten_a_loss_is_counted_but_not_explained(conversation: Conversation) -> None:
     for _ in range(2 * MAX_KEPT):
-        talk.writes(1)
-        talk.settle(talk.ledger.write(), FAILED, None)
-    assert judge(talk.ledger.history()).unexplained == 0
-    talk.cell.keep(talk.cell.ops[:-1])
-    talk.read()
-    verdict = talk.judged()
+        conversation.writes(1)
+        conversation.settle(conversation.ledger.write(), FAILED, None)
+    assert judge(conversation.ledger.history()).unexplained == 0
+    conversation.cell.keep(conversation.cell.ops[:-1])
+    conversation.read()
+    verdict = conversation.judged()
     assert (verdict.outcome, verdict.unexplained, verdict.lost_writes) == ("unexplained", 1, 1)
 
 
-def test_a_write_in_doubt_may_appear_late_and_must_then_stay(talk: Talk) -> None:
-    talk.writes(1)
-    op = talk.ledger.write()
-    talk.settle(op, IN_DOUBT, None)
-    talk.writes(1)
-    without = list(talk.cell.ops)
-    talk.cell.apply(op)
-    assert talk.read() is Anomaly.NONE
-    talk.cell.keep(without)
-    assert talk.read() is Anomaly.ROLLED_BACK
-    verdict = talk.judged()
+def test_a_write_in_doubt_may_appear_late_and_must_then_stay(conversation: Conversation) -> None:
+    conversation.writes(1)
+    op = conversation.ledger.write()
+    conversation.settle(op, IN_DOUBT, None)
+    conversation.writes(1)
+    without = list(conversation.cell.ops)
+    conversation.cell.apply(op)
+    assert conversation.read() is Anomaly.NONE
+    conversation.cell.keep(without)
+    assert conversation.read() is Anomaly.ROLLED_BACK
+    verdict = conversation.judged()
     assert (verdict.outcome, verdict.lost_writes, verdict.recovered, verdict.in_doubt) == ("rolled_back", 0, 1, 1)
 
 
-def test_a_refused_write_is_not_in_doubt(talk: Talk) -> None:
-    op = talk.ledger.write()
-    talk.settle(op, IN_DOUBT, None)
-    verdict = talk.judged(frozenset({op}))
+def test_a_refused_write_is_not_in_doubt(conversation: Conversation) -> None:
+    op = conversation.ledger.write()
+    conversation.settle(op, IN_DOUBT, None)
+    verdict = conversation.judged(frozenset({op}))
     assert (verdict.outcome, verdict.in_doubt) == ("kept", 0)
 
 
 @pytest.mark.parametrize("outcome", [IN_DOUBT, FAILED])
-def test_a_write_that_cannot_have_been_applied_and_appears_is_a_defect_and_said_so(
-    talk: Talk, outcome: Outcome
+def test_a_write_that_cannot_have_been_applied_and_appears_is_reported_as_a_defect(
+    conversation: Conversation, outcome: Outcome
 ) -> None:
-    talk.writes(1)
-    op = talk.ledger.write()
-    talk.settle(op, outcome, None)
-    talk.writes(1)
-    talk.cell.apply(op)
-    talk.read()
-    verdict = talk.judged(frozenset({op} if outcome is IN_DOUBT else ()))
+    conversation.writes(1)
+    op = conversation.ledger.write()
+    conversation.settle(op, outcome, None)
+    conversation.writes(1)
+    conversation.cell.apply(op)
+    conversation.read()
+    verdict = conversation.judged(frozenset({op} if outcome is IN_DOUBT else ()))
     assert (verdict.outcome, verdict.unexplained, verdict.recovered, verdict.duplicates) == ("unexplained", 1, 0, 0)
     assert any("Write 2 is there although" in sentence for sentence in verdict.why)
 
 
-def test_more_than_twelve_in_doubt_leave_the_session_unknown_unless_the_log_refutes_them(talk: Talk) -> None:
-    talk.writes(1)
-    doubted = [talk.ledger.write()]
+def test_more_than_twelve_in_doubt_leave_the_session_unknown_unless_the_log_refutes_them(
+    conversation: Conversation,
+) -> None:
+    conversation.writes(1)
+    doubted = [conversation.ledger.write()]
     for _ in range(19):
-        talk.settle(doubted[-1], IN_DOUBT, None)
-        doubted.append(talk.ledger.write())
-    talk.settle(doubted[-1], IN_DOUBT, None)
+        conversation.settle(doubted[-1], IN_DOUBT, None)
+        doubted.append(conversation.ledger.write())
+    conversation.settle(doubted[-1], IN_DOUBT, None)
     for op in doubted[3:13]:
-        talk.cell.apply(op)
-    assert talk.read() is Anomaly.NONE
-    verdict = talk.judged()
+        conversation.cell.apply(op)
+    assert conversation.read() is Anomaly.NONE
+    verdict = conversation.judged()
     assert (verdict.outcome, verdict.unknown, verdict.unexplained, verdict.acknowledged) == ("unknown", True, 0, 1)
-    refuted = judge(talk.ledger.history(), frozenset(doubted[:1] + doubted[13:]))
+    refuted = judge(conversation.ledger.history(), frozenset(doubted[:1] + doubted[13:]))
     assert (refuted.outcome, refuted.unknown, refuted.recovered, refuted.in_doubt) == ("kept", False, 10, 12)
 
 
-def test_a_write_may_be_tried_again_under_its_id(talk: Talk) -> None:
-    talk.writes(1)
-    op = talk.ledger.write()
-    talk.cell.apply(op)
-    talk.settle(op, IN_DOUBT, None)
-    assert talk.settle(op, OK, talk.cell.tally()) is Anomaly.NONE
-    failed = talk.ledger.write()
-    talk.settle(failed, FAILED, None)
-    talk.cell.apply(failed)
-    assert talk.settle(failed, OK, talk.cell.tally()) is Anomaly.NONE
-    verdict = talk.judged()
+def test_a_write_may_be_tried_again_under_its_id(conversation: Conversation) -> None:
+    conversation.writes(1)
+    op = conversation.ledger.write()
+    conversation.cell.apply(op)
+    conversation.settle(op, IN_DOUBT, None)
+    assert conversation.settle(op, OK, conversation.cell.tally()) is Anomaly.NONE
+    failed = conversation.ledger.write()
+    conversation.settle(failed, FAILED, None)
+    conversation.cell.apply(failed)
+    assert conversation.settle(failed, OK, conversation.cell.tally()) is Anomaly.NONE
+    verdict = conversation.judged()
     assert (verdict.outcome, verdict.acknowledged, verdict.in_doubt) == ("kept", 3, 0)
 
 
-def test_a_retry_that_is_applied_again_is_a_duplicate(talk: Talk) -> None:
-    op = talk.ledger.write()
-    talk.cell.apply(op)
-    talk.settle(op, IN_DOUBT, None)
-    assert talk.read() is Anomaly.NONE
-    talk.cell.apply(op)
-    assert talk.settle(op, OK, talk.cell.tally()) is Anomaly.DUPLICATE
-    verdict = talk.judged()
+def test_a_retry_that_is_applied_again_is_a_duplicate(conversation: Conversation) -> None:
+    op = conversation.ledger.write()
+    conversation.cell.apply(op)
+    conversation.settle(op, IN_DOUBT, None)
+    assert conversation.read() is Anomaly.NONE
+    conversation.cell.apply(op)
+    assert conversation.settle(op, OK, conversation.cell.tally()) is Anomaly.DUPLICATE
+    verdict = conversation.judged()
     assert (verdict.outcome, verdict.duplicates, verdict.lost_writes) == ("duplicated", 1, 0)
 
 
-def test_a_retry_that_fails_leaves_the_first_try_in_doubt(talk: Talk) -> None:
-    op = talk.ledger.write()
-    talk.settle(op, IN_DOUBT, None)
-    talk.settle(op, FAILED, None)
-    talk.cell.apply(op)
-    assert talk.read() is Anomaly.NONE
-    assert talk.judged().recovered == 1
+def test_a_retry_that_fails_leaves_the_first_try_in_doubt(conversation: Conversation) -> None:
+    op = conversation.ledger.write()
+    conversation.settle(op, IN_DOUBT, None)
+    conversation.settle(op, FAILED, None)
+    conversation.cell.apply(op)
+    assert conversation.read() is Anomaly.NONE
+    assert conversation.judged().recovered == 1
 
 
-def test_settling_what_is_not_pending_is_refused(talk: Talk) -> None:
-    talk.writes(1)
+def test_settling_what_is_not_pending_is_refused(conversation: Conversation) -> None:
+    conversation.writes(1)
     with pytest.raises(ValueError, match="not pending"):
-        talk.settle(12345, OK, None)
+        conversation.settle(12345, OK, None)
 
 
-def test_a_forced_login_is_counted_apart_and_its_write_was_not_applied(talk: Talk) -> None:
-    talk.writes(1)
-    talk.ledger.write()
-    assert talk.ledger.record_forced_login(5, "r0") is Anomaly.FORCED_LOGIN
-    verdict = talk.judged()
+def test_a_forced_login_is_counted_apart_and_its_write_was_not_applied(conversation: Conversation) -> None:
+    conversation.writes(1)
+    conversation.ledger.write()
+    assert conversation.ledger.record_forced_login(5, "r0") is Anomaly.FORCED_LOGIN
+    verdict = conversation.judged()
     assert (verdict.outcome, verdict.forced_login, verdict.in_doubt, verdict.lost) == ("forced_login", True, 0, False)
 
 
-def test_without_a_final_read_the_session_is_unknown(talk: Talk) -> None:
-    talk.writes(2)
-    talk.read(Cell("b2").tally())
-    talk.ledger.record_final_read(IN_DOUBT, None, "", 9)
-    verdict = judge(talk.ledger.history())
+def test_without_a_final_read_the_session_is_unknown(conversation: Conversation) -> None:
+    conversation.writes(2)
+    conversation.read(Cell("b2").tally())
+    conversation.ledger.record_final_read(IN_DOUBT, None, "", 9)
+    verdict = judge(conversation.ledger.history())
     assert (verdict.outcome, verdict.unknown, verdict.lost, verdict.acknowledged) == ("unknown", True, False, 2)
 
 
-def test_a_final_read_of_somebody_elses_session_leaves_the_own_one_unknown(talk: Talk) -> None:
-    talk.writes(2)
-    talk.cell = Cell("b9", "somebody else")
-    verdict = talk.judged()
+def test_a_final_read_of_another_owners_session_leaves_ones_own_session_unknown(conversation: Conversation) -> None:
+    conversation.writes(2)
+    conversation.cell = Cell("b9", "another owner")
+    verdict = conversation.judged()
     assert (verdict.outcome, verdict.unknown) == ("leaked", True)
 
 
-def test_a_session_that_wrote_nothing_has_nothing_to_lose(talk: Talk) -> None:
+def test_a_session_that_wrote_nothing_has_nothing_to_lose(conversation: Conversation) -> None:
     for birth in ("b1", "b2", "b3"):
-        assert talk.read(Cell(birth).tally()) is Anomaly.NONE
-    verdict = talk.judged()
+        assert conversation.read(Cell(birth).tally()) is Anomaly.NONE
+    verdict = conversation.judged()
     assert (verdict.outcome, verdict.acknowledged, verdict.unknown) == ("kept", 0, False)
 
 
-def test_a_session_lost_at_every_turn_takes_no_more_room_and_is_counted_in_full(talk: Talk) -> None:
+def test_a_session_lost_at_every_request_takes_constant_memory_and_is_counted_in_full(
+    conversation: Conversation,
+) -> None:
     for life in range(10 * MAX_DIVERGENCES):
-        talk.cell = Cell(f"b{life}")
-        talk.write()
-    verdict = talk.judged()
+        conversation.cell = Cell(f"b{life}")
+        conversation.write()
+    verdict = conversation.judged()
     assert (verdict.lost_writes, verdict.unexplained) == (10 * MAX_DIVERGENCES - 1, 0)
     assert len(verdict.losses) + verdict.earlier_losses == 10 * MAX_DIVERGENCES - 1
     assert (verdict.outcome, verdict.rolled_back) == ("lost", False)
-    assert len(json.dumps(talk.ledger.history().to_json())) < 20_000
+    assert len(json.dumps(conversation.ledger.history().to_json())) < 20_000
 
 
-def test_what_no_explanation_fits_is_unexplained_and_not_guessed(talk: Talk) -> None:
-    talk.writes(3)
-    talk.cell.keep([*talk.cell.ops[1:], operation(SEED, 99, 1)])
-    assert talk.read() is Anomaly.UNEXPLAINED
-    verdict = talk.judged()
+def test_what_no_explanation_fits_is_unexplained_and_not_guessed(conversation: Conversation) -> None:
+    conversation.writes(3)
+    conversation.cell.keep([*conversation.cell.ops[1:], operation(SEED, 99, 1)])
+    assert conversation.read() is Anomaly.UNEXPLAINED
+    verdict = conversation.judged()
     assert (verdict.outcome, verdict.duplicates, verdict.lost_writes) == ("unexplained", 0, 0)
 
 
-def test_testimony_and_judgement_survive_json(talk: Talk) -> None:
-    talk.writes(3)
-    talk.settle(talk.ledger.write(), FAILED, None)
-    op = talk.ledger.write()
-    talk.settle(op, IN_DOUBT, None)
-    talk.settle(talk.ledger.write(), IN_DOUBT, None)
-    talk.cell.apply(op)
-    talk.read()
-    talk.read(Cell("other", "somebody else").tally())
-    talk.cell = Cell("b2")
-    talk.writes(0)
-    talk.write()
-    verdict = talk.judged()
-    testimony = talk.ledger.history()
-    assert SessionHistory.from_json(json.loads(json.dumps(testimony.to_json()))) == testimony
-    assert judge(SessionHistory.from_json(testimony.to_json())) == verdict
+def test_a_history_survives_json(conversation: Conversation) -> None:
+    conversation.writes(3)
+    conversation.settle(conversation.ledger.write(), FAILED, None)
+    op = conversation.ledger.write()
+    conversation.settle(op, IN_DOUBT, None)
+    conversation.settle(conversation.ledger.write(), IN_DOUBT, None)
+    conversation.cell.apply(op)
+    conversation.read()
+    conversation.read(Cell("other", "another owner").tally())
+    conversation.cell = Cell("b2")
+    conversation.writes(0)
+    conversation.write()
+    verdict = conversation.judged()
+    history = conversation.ledger.history()
+    assert SessionHistory.from_json(json.loads(json.dumps(history.to_json()))) == history
+    assert judge(SessionHistory.from_json(history.to_json())) == verdict
     assert verdict.outcome in SessionOutcome
 
 

@@ -84,26 +84,26 @@ def name(service: Service) -> str:
     return service.ledger.history().model
 
 
-def test_a_service_that_keeps_its_word_is_never_accused(service: Service) -> None:
+def test_a_sound_service_raises_no_alarm(service: Service) -> None:
     for seed in range(40):
-        rng, told = random.Random(seed), Service(name(service))
+        rng, subject = random.Random(seed), Service(name(service))
         late: list[Any] = []
         for _ in range(60):
             dice = rng.random()
-            if dice < 0.05 and len(told.ledger.history().in_doubt) < 10:
-                if told.write(IN_DOUBT, applied=0) is Anomaly.NONE and rng.random() < 0.5:
-                    late.append(told.n)
-            elif dice < 0.1 and len(told.ledger.history().in_doubt) < 10:
-                told.write(IN_DOUBT, applied=1)
+            if dice < 0.05 and len(subject.ledger.history().in_doubt) < 10:
+                if subject.write(IN_DOUBT, applied=0) is Anomaly.NONE and rng.random() < 0.5:
+                    late.append(subject.n)
+            elif dice < 0.1 and len(subject.ledger.history().in_doubt) < 10:
+                subject.write(IN_DOUBT, applied=1)
             elif dice < 0.15:
-                told.write(FAILED, applied=0)
+                subject.write(FAILED, applied=0)
             elif dice < 0.2 and late and name(service) != "register":  # there, a late write hides later ones
-                told.values.append(late.pop())
+                subject.values.append(late.pop())
             elif dice < 0.6:
-                assert told.write(shown=rng.random() < 0.8) in (Anomaly.NONE, late and name(service) == "log"), seed
+                assert subject.write(shown=rng.random() < 0.8) in (Anomaly.NONE, late and name(service) == "log"), seed
             else:
-                assert told.read() is Anomaly.NONE, seed
-        verdict = told.judged()
+                assert subject.read() is Anomaly.NONE, seed
+        verdict = subject.judged()
         assert verdict.outcome == "kept", (seed, verdict)
 
 
@@ -130,8 +130,8 @@ def test_what_comes_back_was_stale(service: Service) -> None:
     assert service.judged().outcome == "stale"
 
 
-def test_somebody_elses_state_is_a_leak(service: Service) -> None:
-    service.owner = "somebody else"
+def test_another_owners_state_is_a_leak(service: Service) -> None:
+    service.owner = "another owner"
     assert service.read() is Anomaly.LEAKED
     service.owner = "me"
     assert service.judged().outcome == "leaked"
@@ -153,22 +153,22 @@ def test_a_write_in_doubt_that_appears_and_goes_again_is_below_what_was_seen(ser
 
 
 def test_a_write_applied_twice_is_a_duplicate_where_the_state_shows_it(service: Service) -> None:
-    found = service.write(applied=2)
+    anomaly = service.write(applied=2)
     verdict = service.judged()
     if name(service) in ("set", "register"):
-        assert (found, verdict.outcome) == (Anomaly.NONE, "kept")
+        assert (anomaly, verdict.outcome) == (Anomaly.NONE, "kept")
     else:
-        assert (found, verdict.outcome, verdict.duplicates) == (Anomaly.DUPLICATE, "duplicated", 1)
+        assert (anomaly, verdict.outcome, verdict.duplicates) == (Anomaly.DUPLICATE, "duplicated", 1)
 
 
 def test_a_write_lost_in_the_middle_is_found_where_the_state_shows_it(service: Service) -> None:
     del service.values[1]
-    found = service.read()
+    anomaly = service.read()
     verdict = service.judged()
     if name(service) == "register":
-        assert (found, verdict.outcome) == (Anomaly.NONE, "kept")
+        assert (anomaly, verdict.outcome) == (Anomaly.NONE, "kept")
     else:
-        assert (found, verdict.outcome, verdict.lost_writes) == (Anomaly.ROLLED_BACK, "lost_writes", 1)
+        assert (anomaly, verdict.outcome, verdict.lost_writes) == (Anomaly.ROLLED_BACK, "lost_writes", 1)
 
 
 def test_one_lost_beside_one_recovered_is_found_where_the_state_tells_writes_apart(service: Service) -> None:
@@ -183,7 +183,7 @@ def test_one_lost_beside_one_recovered_is_found_where_the_state_tells_writes_apa
 
 
 @pytest.mark.parametrize("model", ["register", "set", "log"])
-def test_what_nobody_wrote_is_unexplained(model: str) -> None:
+def test_a_value_that_was_never_written_is_unexplained(model: str) -> None:
     service = Service(model)
     for _ in range(3):
         service.write()
@@ -201,7 +201,7 @@ def test_a_counter_says_that_it_does_not_show_which_writes() -> None:
     assert "A counter does not show which writes." in service.judged().why
 
 
-def test_a_register_overwritten_after_a_dip_claims_no_more_than_staleness() -> None:
+def test_a_register_overwritten_after_a_rollback_claims_no_more_than_staleness() -> None:
     service = Service("register")
     for _ in range(3):
         service.write()

@@ -52,7 +52,7 @@ def test_a_million_operations_raise_no_alarm() -> None:
     assert done >= 1_000_000
 
 
-def test_a_client_that_holds_the_state_never_sees_what_it_was_not_answered() -> None:
+def test_a_client_that_holds_the_state_never_sees_a_write_without_a_reply() -> None:
     rng = random.Random(3)
     for session in range(200):
         ledger, token = Ledger(SEED, session, session, "me"), Cell("b")
@@ -60,11 +60,11 @@ def test_a_client_that_holds_the_state_never_sees_what_it_was_not_answered() -> 
             op, sent = ledger.write(), token.copy()
             sent.apply(op)
             if rng.random() < 0.2 and len(ledger.history().in_doubt) < 12:
-                found = ledger.settle(op, Outcome.IN_DOUBT, None, "", t)
+                anomaly = ledger.settle(op, Outcome.IN_DOUBT, None, "", t)
             else:
                 token = sent
-                found = ledger.settle(op, Outcome.OK, token.tally(), f"boot{t % 3}", t)
-            assert found is Anomaly.NONE
+                anomaly = ledger.settle(op, Outcome.OK, token.tally(), f"boot{t % 3}", t)
+            assert anomaly is Anomaly.NONE
         ledger.record_final_read(Outcome.OK, token.tally(), "boot0", 99)
         assert judge(ledger.history()).outcome == "kept"
 

@@ -4,75 +4,27 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from harness.analysis.run_analysis import analyse
 from harness.common.errors import EnvironmentLacksError, UsageError
 from harness.observations.events import Event
-from harness.observations.requests import RECORD
-from harness.observations.samples import Sample
-from harness.oracle.ledger import Ledger
 from harness.results.files import explain_write_errors
-from harness.results.plan import RunPlan
 from harness.results.run import Run, new_run_id
 from harness.results.summary import Summary
 from harness.results.verdicts import Result, Verdict
 from tests.support import charts as fakes_charts
-
-LOAD = {"kind": "closed", "warmup_s": 0.0, "duration_s": 5.0}
-
-
-def _plan(**more: Any) -> RunPlan:
-    plan = RunPlan(
-        run=new_run_id(),
-        scenario="mine",
-        path="mine.py",
-        sha256="0",
-        source="",
-        seed=1,
-        flags={},
-        load=LOAD,
-        arms=[("one", "control", 1)],
-        designs={"one": {"at_risk": "none"}},
-        environment={},
-        versions={},
-        started="now",
-    )
-    return replace(plan, **more)
-
-
-def _spooled(run: Run, *, records: int = 3, torn: bytes = b"") -> None:
-    files = run.arm("one", "control")
-    files.create()
-    spool = np.zeros(records, RECORD)
-    spool["name"] = spool["replica"] = spool["boot"] = 1
-    spool["session"] = 7
-    spool["t_end"] = [10**9 * (n + 1) for n in range(records)]
-    (files.spool / "requests.bin").write_bytes(spool.tobytes() + torn)
-    names = [("name", "GET /cart"), ("replica", "r0"), ("boot", "b0")]
-    lines = [json.dumps({"kind": kind, "id": 1, "value": value}) + "\n" for kind, value in names]
-    (files.spool / "names.jsonl").write_text("".join(lines))
-    ledger = Ledger(1, 7, 7, "u7")
-    (files.spool / "ledgers.jsonl").write_text(json.dumps(ledger.history().to_json()) + "\n")
-
-
-def _kept(run: Run) -> None:
-    _spooled(run)
-    facts = {"warmup": 0.0, "duration": 5.0, "complete": True, "driver": {"lag_p99_ms": 1.0}}
-    run.arm("one", "control").keep(
-        [Event(1.0, "replica_ready", "r0")], [Sample(0.5, "driver", "load", 0.25, 40.0)], {9}, facts
-    )
+from tests.support.recorded_run import keep, plan, spool
 
 
 def test_a_run_is_found_under_latest(tmp_path: Path) -> None:
-    run = Run.create(tmp_path, _plan())
+    run = Run.create(tmp_path, plan())
     assert Run.open(tmp_path / "mine" / "latest").plan.run == run.plan.run
 
 
 def test_what_was_kept_is_read_back(tmp_path: Path) -> None:
-    run = Run.create(tmp_path, _plan())
-    _kept(run)
+    run = Run.create(tmp_path, plan())
+    keep(run)
     (arm,) = Run.open(run.path).read_observations()
     assert (arm.design, arm.arm, arm.complete, arm.duration) == ("one", "control", True, 5.0)
     assert arm.requests["replica"].tolist() == ["r0"] * 3
@@ -83,22 +35,22 @@ def test_what_was_kept_is_read_back(tmp_path: Path) -> None:
 
 
 def test_an_arm_that_a_crash_left_is_read_from_its_spool(tmp_path: Path) -> None:
-    run = Run.create(tmp_path, _plan())
-    _spooled(run, records=2, torn=b"torn")
+    run = Run.create(tmp_path, plan())
+    spool(run, records=2, torn=b"torn")
     (arm,) = Run.open(run.path).read_observations()
     assert len(arm.requests) == 2 and not arm.complete
 
 
 def test_a_run_without_any_observation_says_so(tmp_path: Path) -> None:
-    run = Run.create(tmp_path, _plan())
+    run = Run.create(tmp_path, plan())
     with pytest.raises(UsageError, match="no observations"):
         run.read_observations()
 
 
 @pytest.mark.parametrize("name", ["requests.parquet", "arm.json", "samples.csv"])
 def test_a_file_cut_off_in_the_middle_is_named_by_its_directory(tmp_path: Path, name: str) -> None:
-    run = Run.create(tmp_path, _plan())
-    _kept(run)
+    run = Run.create(tmp_path, plan())
+    keep(run)
     path = run.arm("one", "control").path / name
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) * 2 // 3])
@@ -107,8 +59,8 @@ def test_a_file_cut_off_in_the_middle_is_named_by_its_directory(tmp_path: Path, 
 
 
 def test_a_torn_last_line_of_the_ledgers_costs_that_session_only(tmp_path: Path) -> None:
-    run = Run.create(tmp_path, _plan())
-    _kept(run)
+    run = Run.create(tmp_path, plan())
+    keep(run)
     with (run.arm("one", "control").path / "ledgers.jsonl").open("a") as file:
         file.write('{"session": 8, "wri')
     (arm,) = run.read_observations()
@@ -116,13 +68,13 @@ def test_a_torn_last_line_of_the_ledgers_costs_that_session_only(tmp_path: Path)
 
 
 def test_another_schema_is_refused(tmp_path: Path) -> None:
-    run = Run.create(tmp_path, _plan(schema=99))
+    run = Run.create(tmp_path, plan(schema=99))
     with pytest.raises(UsageError, match="schema 99"):
         Run.open(run.path)
 
 
 def test_a_summary_of_another_schema_is_not_overwritten(tmp_path: Path) -> None:
-    run = Run.create(tmp_path, _plan())
+    run = Run.create(tmp_path, plan())
     (run.path / "summary.json").write_text('{"schema": 99}')
     with pytest.raises(UsageError, match="schema 99"):
         run.check_summary()
@@ -143,8 +95,8 @@ def test_run_ids_are_in_the_order_of_time_and_distinct() -> None:
 
 
 def test_what_makes_an_arm_unknown_is_explained_with_the_core_and_the_worker(tmp_path: Path) -> None:
-    run = Run.create(tmp_path, _plan())
-    _spooled(run)
+    run = Run.create(tmp_path, plan())
+    spool(run)
     lost = Event(
         2.0, "worker_lost", "worker-2", {"host": "there", "why": "it has said nothing for 15 s", "sessions": 7}
     )
@@ -158,7 +110,7 @@ def test_what_makes_an_arm_unknown_is_explained_with_the_core_and_the_worker(tmp
 
 
 def _summarised(tmp_path: Path) -> tuple[Run, Summary]:
-    run = Run.create(tmp_path, _plan())
+    run = Run.create(tmp_path, plan())
     summary = fakes_charts.summary()
     run.keep_summary(summary, [Verdict("one", Result.FAIL, "why")])
     return run, summary

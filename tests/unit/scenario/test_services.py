@@ -114,7 +114,7 @@ def test_secrets_are_in_no_text_that_is_kept() -> None:
     text = redacted(SOURCE, command.env.values())
     assert "pw" not in text and "aaaa" not in text
     assert all(name in text for name in ("SHORT", "LONG", "MODE"))
-    assert len(recorded_expectations(text, {})) == 1, "what was expected can still be read"
+    assert len(recorded_expectations(text, {}) or ()) == 1, "what was expected can still be read"
     assert "pw" not in repr(command) and "pw" not in str(command.describe())
     assert command.describe()["env"] == "SHORT, LONG"
 

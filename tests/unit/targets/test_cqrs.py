@@ -25,9 +25,9 @@ async def test_a_query_lacks_the_latest_writes_and_reports_how_many() -> None:
         for op in OPS[1:4]:
             written = await added(client, op)
         assert (written.body["version"], written.session["count"]) == (4, 4)
-        shown = await client.get("/cart")
-        assert (shown.body["version"], shown.session["count"], shown.body["behind"]) == (1, 1, 3)
-        assert shown.body["items"] == {"tea": 1}
+        reply = await client.get("/cart")
+        assert (reply.body["version"], reply.session["count"], reply.body["behind"]) == (1, 1, 3)
+        assert reply.body["items"] == {"tea": 1}
 
 
 async def test_a_query_shows_every_write_once_the_view_has_caught_up() -> None:
@@ -36,8 +36,8 @@ async def test_a_query_shows_every_write_once_the_view_has_caught_up() -> None:
         await client.get("/cart")
         written = await added(client, OPS[1])
         for path in ("/cart/after", "/cart/after?version=2"):
-            shown = await client.get(path)
-            assert (shown.body["version"], shown.session) == (2, written.session)
+            reply = await client.get(path)
+            assert (reply.body["version"], reply.session) == (2, written.session)
         assert (await client.get("/cart")).session == written.session
 
 
@@ -56,9 +56,9 @@ async def test_an_unknown_or_expired_session_is_a_new_one() -> None:
         assert (await client.get("/cart")).session["birth"] == first.session["birth"]
         now = 11.0
         for path in ("/cart", "/cart/after?version=0"):
-            shown = await client.get(path)
-            assert (shown.session["count"], shown.body["version"], shown.body["behind"]) == (0, 0, 0)
-            assert shown.session["birth"] != first.session["birth"]
+            reply = await client.get(path)
+            assert (reply.session["count"], reply.body["version"], reply.body["behind"]) == (0, 0, 0)
+            assert reply.session["birth"] != first.session["birth"]
 
 
 async def test_views_are_rebuilt_after_a_restart() -> None:

@@ -26,7 +26,7 @@ def crashed(volume: Path) -> Path:
 
 
 def files(volume: Path) -> dict[str, str]:
-    """What lies there, by name; a checkpoint that is being removed is not there any more."""
+    """What lies there, by name; a checkpoint that is being removed is no longer there."""
     found = {}
     for path in sorted(volume.iterdir()):
         with contextlib.suppress(FileNotFoundError):

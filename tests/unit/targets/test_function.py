@@ -38,11 +38,11 @@ def _workers() -> set[int]:
 async def test_every_call_has_a_cold_start_and_leaves_no_process() -> None:
     async with _client_of(warm="0") as client:
         added = await client.post("/cart/add", {"item": "tea"})
-        shown = await client.get("/cart")
-        assert (shown.status, shown.body["items"]) == (200, {"tea": 1})
-        assert shown.session == added.session
-        assert {float(reply.headers["X-Cold-Start"]) > 0 for reply in (added, shown)} == {True}
-        assert shown.headers["X-Replica"] == "r7"
+        shown_cart = await client.get("/cart")
+        assert (shown_cart.status, shown_cart.body["items"]) == (200, {"tea": 1})
+        assert shown_cart.session == added.session
+        assert {float(reply.headers["X-Cold-Start"]) > 0 for reply in (added, shown_cart)} == {True}
+        assert shown_cart.headers["X-Replica"] == "r7"
         assert not _workers()
 
 

@@ -38,7 +38,7 @@ def _settings(scheme: str, **peers: str) -> Settings:
 async def _client_of(
     scheme: str, ttl: float = 60.0, slots: Slots | None = None, auth: str | None = None
 ) -> AsyncIterator[Client]:
-    """The one client of a service that can also be asked by itself, unless ``auth`` is another address."""
+    """The only client of a service, which serves introspection itself unless ``auth`` is another address."""
     services: list[Service] = []
 
     async def answer(request: web.BaseRequest) -> web.StreamResponse:
@@ -99,9 +99,9 @@ async def test_a_check_by_introspection_does_not_wait_for_the_slot_that_its_requ
 
 
 async def test_without_the_authorisation_server_the_check_is_unavailable() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as deaf:
-        nobody = f"127.0.0.1:{deaf.getsockname()[1]}"
-    async with _client_of("opaque", auth=nobody) as client:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        unused_address = f"127.0.0.1:{free.getsockname()[1]}"
+    async with _client_of("opaque", auth=unused_address) as client:
         await client.post("/login")
         reply = await client.get("/me")
         assert (reply.status, reply.headers["Retry-After"]) == (503, "1")

@@ -52,11 +52,11 @@ async def test_concurrent_appends_share_an_fsync(tmp_path: Path, monkeypatch: py
     log, synced, fsync = Log(tmp_path / "log"), list[int](), os.fsync
     list(log.replay())
 
-    def counted(descriptor: int) -> None:
+    def count_fsync(descriptor: int) -> None:
         synced.append(descriptor)
         fsync(descriptor)
 
-    monkeypatch.setattr(os, "fsync", counted)
+    monkeypatch.setattr(os, "fsync", count_fsync)
     await asyncio.gather(*(log.append(str(n)) for n in range(50)))
     assert 1 <= len(synced) <= 3
     monkeypatch.undo()

@@ -200,10 +200,10 @@ async def test_an_order_is_finished_later_if_its_store_is_unavailable(world: Wor
             await asyncio.sleep(0.02)
         assert kept.applied is False
     assert world.seen(OPS[1]) == SHIPPED
-    assert await counted(world.store(), handle) == 0
+    assert await count_writes(world.store(), handle) == 0
 
 
-async def counted(store: SessionStore, handle: str) -> int:
+async def count_writes(store: SessionStore, handle: str) -> int:
     session = await store.read(handle)
     return session.version if session else 0
 

@@ -120,21 +120,21 @@ async def test_a_request_that_fails_frees_its_slot() -> None:
 
 
 async def test_background_work_begins_once_the_store_is_open_and_ends_before_it_is_closed() -> None:
-    told: list[str] = []
+    steps: list[str] = []
 
     class Store(NullStore):
         async def open(self) -> None:
-            told.append("open")
+            steps.append("open")
 
         async def close(self) -> None:
-            told.append("close")
+            steps.append("close")
 
     @asynccontextmanager
     async def working() -> AsyncIterator[None]:
-        told.append("begin")
+        steps.append("begin")
         yield
-        told.append("end")
+        steps.append("end")
 
     async with open_app(Store(), [working, working]):
-        told.append("ready")
-    assert told == ["open", "begin", "begin", "ready", "end", "end", "close"]
+        steps.append("ready")
+    assert steps == ["open", "begin", "begin", "ready", "end", "end", "close"]

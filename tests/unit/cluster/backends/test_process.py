@@ -142,7 +142,7 @@ async def flag(topology: Topology, number: int, name: str) -> str:
     return next(word.removeprefix(f"--{name}=") for word in words if word.startswith(f"--{name}="))
 
 
-async def test_each_replica_has_a_volume_of_its_own_which_outlives_it_and_ends_with_the_topology(
+async def test_each_replica_has_its_own_volume_which_outlives_it_and_ends_with_the_topology(
     backend: ProcessBackend, tmp_path: Path
 ) -> None:
     async with backend.topology(DESIGN, tmp_path, Clock()) as topology:

@@ -26,7 +26,7 @@ def test_an_engine_on_another_machine_is_refused(monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.parametrize(("options", "root"), [([], False), (["name=rootless"], True)])
-def test_what_containers_write_is_the_users_own(
+def test_files_written_by_containers_belong_to_the_user(
     options: list[str], root: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("os.getuid", lambda: 1234)

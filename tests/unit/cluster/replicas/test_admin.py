@@ -27,7 +27,7 @@ async def test_keys_are_reported_by_number_and_id_and_replaced() -> None:
         assert await admin.replace_keys(*_address(server), 0, (1,)) is None
 
 
-async def test_a_load_tells_the_share_of_the_slots_in_use() -> None:
+async def test_slot_usage_is_the_share_of_slots_in_use() -> None:
     async with run_server(cart, Memory(), slots=Slots(0.01, 2)) as server:
         before = await admin.fetch_load(*_address(server))
         client = Client(server)
@@ -41,7 +41,7 @@ async def test_a_load_tells_the_share_of_the_slots_in_use() -> None:
     assert 0 < after.since(before) <= 1
 
 
-async def test_what_has_neither_tells_none() -> None:
+async def test_a_service_without_keys_and_slots_reports_neither() -> None:
     async with run_server(cart, Memory()) as server:
         assert await admin.fetch_keys(*_address(server)) is None
         assert await admin.fetch_load(*_address(server)) is None

@@ -44,7 +44,7 @@ async def test_a_port_without_a_listener_gives_no_report() -> None:
         assert await probe(LOOPBACK, reservation.port) is None
 
 
-async def test_silence_is_none() -> None:
+async def test_a_service_that_does_not_answer_reports_no_health() -> None:
     async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read()
         writer.close()

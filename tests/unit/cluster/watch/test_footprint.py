@@ -1,4 +1,4 @@
-"""Ports and configuration are counted from what runs, whatever it is."""
+"""Ports and configuration lines are counted from the running processes, whichever programs they are."""
 
 import subprocess
 import sys
@@ -37,7 +37,7 @@ def test_the_lines_of_named_files_and_the_flags_are_the_configuration(tmp_path: 
         assert measure_footprint([FakeChild("replica", pid)]) == Footprint(ports=1, config_lines=0)  # type: ignore[list-item]
 
 
-def test_what_has_ended_counts_for_nothing(tmp_path: Path) -> None:
+def test_an_ended_process_counts_for_nothing(tmp_path: Path) -> None:
     with _running(cwd=tmp_path) as pid:
         pass
     assert measure_footprint([FakeChild("balancer", pid)]) == Footprint(0, 0)  # type: ignore[list-item]

@@ -60,7 +60,7 @@ async def test_nothing_is_kept_before_t0_is_known(supervisor: Supervisor) -> Non
     assert len(sampler.samples) == 1
 
 
-async def test_a_part_that_ends_is_no_trouble(supervisor: Supervisor, tmp_path: Path) -> None:
+async def test_a_part_may_end_between_two_samples(supervisor: Supervisor, tmp_path: Path) -> None:
     child = await supervisor.spawn(ProcessSpec("r0", "replica", ("sleep", "1000"), tmp_path / "r0.log"))
     sampler = Sampler(supervisor, Clock(0))
     sampler.sample()
@@ -83,7 +83,7 @@ time.sleep(1000)
 """
 
 
-async def test_the_cpu_of_a_process_that_came_and_went_between_two_looks_counts(
+async def test_the_cpu_time_of_a_process_that_lived_between_two_samples_counts(
     supervisor: Supervisor, tmp_path: Path
 ) -> None:
     log, begin = tmp_path / "short.log", tmp_path / "begin"

@@ -1,6 +1,6 @@
-"""docs/decide.md: every place for the state by what it costs and what it loses, from one run of scenarios/places.py.
+"""docs/decide.md: the costs and losses of every place for the state, from one run of scenarios/places.py.
 
-The advice below the table is chosen by the figures: the cheapest place that holds what is asked for.
+The advice below the table follows from the figures: the cheapest place that meets a requirement.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -9,72 +9,76 @@ from dataclasses import dataclass
 from harness.claims.claim import RequiredRun, Runs, UnsettledError
 from harness.results.summary import ArmFigures, DesignSummary, Summary
 
-PLACES = RequiredRun("places", ("run", "scenarios/places.py"), budget=2400)
+PLACES = RequiredRun("places", ("run", "scenarios/places.py"), timeout_s=2400)
+#: What happens to each place, by the suffix of its design in scenarios/places.py.
 MISHAPS = {
     "killed": "a replica is killed",
-    "deployed": "all replicas are deployed anew",
+    "deployed": "all replicas are redeployed",
     "shrunk": "a replica is taken out",
     "storeless": "the store, or its primary, is killed",
 }
 
 _HEAD = """# Where should session state live?
 
-Every place for the state through the same four mishaps, under the same load and on the same machine: what each costs,
-and what each lost. `make decide` writes this page from a run of `scenarios/places.py`; nothing in it is typed in. The
-cells of a mishap say how many of the judged sessions were lost to it: all that was acknowledged to them was gone.
-Where none was, they count the acknowledged writes that were missing from sessions that lived. The replica of Redis
-is held behind when its primary is killed, since that acknowledges before it has a write.
+Every place for the state goes through the same four mishaps, under the same load and on the same machine. The table
+shows what each place costs and what it lost. `make decide` writes this page from a run of `scenarios/places.py`;
+nothing in it is typed by hand. The cells of a mishap give the number of judged sessions that were lost: all their
+acknowledged writes were gone. If no session was lost, they also give the number of acknowledged writes that were
+missing. The replica of Redis is made to lag when its primary is killed, because Redis acknowledges a write before its
+replica has it.
 """
+_NOT_MEASURED = "not measured"
 
 
 @dataclass(frozen=True)
 class DecisionRow:
-    """One place: its designs by mishap, and who writes safely at once, where that was measured."""
+    """One place: its designs by mishap, and whether two writers at once are safe, if that was measured."""
 
     place: str
     designs: Mapping[str, DesignSummary]
-    safe: str = "not measured"
+    safety: str = _NOT_MEASURED
 
     @property
     def control(self) -> ArmFigures:
-        """The arm that its costs are from: the first without a fault."""
+        """The arm that its costs come from: the first without a fault."""
         return next(iter(self.designs.values())).arms["control"]
 
     @property
     def policy(self) -> str:
-        """Where the load goes."""
+        """The policy of its balancer."""
         return str(next(iter(self.designs.values())).describe["policy"]).replace("_", "-")
 
     def lost(self, mishap: str) -> int | None:
-        """Sessions and acknowledged writes lost to it; None where it was not tried or cannot befall it."""
+        """Sessions and acknowledged writes that a mishap lost; None if it was not tried or does not apply."""
         arm = self.designs[mishap].arms.get("fault") if mishap in self.designs else None
         return None if arm is None else arm.sessions.lost + arm.writes.lost
 
     @property
-    def cpu(self) -> float:
-        """Milliseconds of CPU a request, of all its parts; infinite where it was not measured."""
+    def cpu_ms(self) -> float:
+        """Milliseconds of CPU per request, of all its parts; infinite if not measured."""
         cost = self.control.resources.cpu_ms_per_request
         return float("inf") if cost is None else cost
 
 
 def rows(run: Summary, safety: Mapping[str, str]) -> tuple[DecisionRow, ...]:
     """The places of a run, whose designs are called ``<place>_<mishap>``."""
-    found: dict[str, dict[str, DesignSummary]] = {}
+    places: dict[str, dict[str, DesignSummary]] = {}
     for name, design in run.designs.items():
         place, _, mishap = name.rpartition("_")
         if mishap in MISHAPS and place:
-            found.setdefault(place, {})[mishap] = design
-    return tuple(DecisionRow(place, designs, safety.get(place, "not measured")) for place, designs in found.items())
+            places.setdefault(place, {})[mishap] = design
+    return tuple(DecisionRow(place, designs, safety.get(place, _NOT_MEASURED)) for place, designs in places.items())
 
 
 def page(runs: Runs, safety: Mapping[str, str]) -> str:
-    """The whole page; where there is no run, it says so and why."""
+    """The whole page; without the run, only the reason why it is missing."""
     try:
         run = runs.summary(PLACES.name)
     except UnsettledError as problem:
         return f"{_HEAD}\nNothing was measured: {problem}.\n"
     table = rows(run, safety)
-    return "\n".join([_HEAD, *_table(table), "", *_guide(table), "", f"From the run `{run.scenario}/{run.run}`.", ""])
+    source = f"From the run `{run.scenario}/{run.run}`."
+    return "\n".join([_HEAD, *_table_lines(table), "", *_advice_lines(table), "", source, ""])
 
 
 Cell = Callable[[DecisionRow], str]
@@ -84,24 +88,24 @@ def _columns() -> Mapping[str, Cell]:
     costs: dict[str, Cell] = {
         "place": lambda row: f"**{row.place}**",
         "balanced by": lambda row: row.policy,
-        "requests/s of one core": lambda row: _number(1000 / row.cpu if row.cpu else None),
+        "requests/s of one core": lambda row: _number(1000 / row.cpu_ms if row.cpu_ms else None),
         "p50 / p99, ms": lambda row: f"{_number(row.control.latency_ms.p50)} / {_number(row.control.latency_ms.p99)}",
     }
     losses: dict[str, Cell] = {
-        words: lambda row, mishap=mishap: _loss(row, mishap)  # type: ignore[misc]  # the default binds it
-        for mishap, words in MISHAPS.items()
+        title: lambda row, mishap=mishap: _loss(row, mishap)  # type: ignore[misc]  # the default binds it
+        for mishap, title in MISHAPS.items()
     }
     rest: dict[str, Cell] = {
-        "two writers at once": lambda row: row.safe,
-        "bytes a request": lambda row: _number(row.control.bytes.request_mean),
+        "two writers at once": lambda row: row.safety,
+        "bytes per request": lambda row: _number(row.control.bytes.request_mean),
         "memory, MB": lambda row: _number(row.control.resources.memory_mb),
-        "CPU s a 1000 requests": lambda row: _number(row.cpu),
+        "CPU s per 1000 requests": lambda row: _number(row.cpu_ms),
         "processes": lambda row: _number(row.control.resources.processes),
     }
     return {**costs, **losses, **rest}
 
 
-def _table(table: Sequence[DecisionRow]) -> Iterator[str]:
+def _table_lines(table: Sequence[DecisionRow]) -> Iterator[str]:
     columns = _columns()
     yield "| " + " | ".join(columns) + " |"
     yield "|" + " --- |" * len(columns)
@@ -127,40 +131,40 @@ def _number(value: float | None) -> str:
 
 @dataclass(frozen=True)
 class Requirement:
-    """What somebody needs, and which places give it."""
+    """What a reader may need, and whether a place meets it."""
 
     need: str
-    given: Callable[[DecisionRow], bool]
+    is_met: Callable[[DecisionRow], bool]
 
 
 def _survives(*mishaps: str) -> Callable[[DecisionRow], bool]:
     return lambda row: all(row.lost(mishap) in (0, None) for mishap in mishaps) and "killed" in row.designs
 
 
-WISHES = (
+REQUIREMENTS = (
     Requirement("no session lost when a replica dies", _survives("killed")),
     Requirement("none lost by deploys, scaling in and dead replicas", _survives("killed", "deployed", "shrunk")),
     Requirement("none lost even when the store's own server dies", _survives(*MISHAPS)),
     Requirement("state that the server can change or revoke, none lost by deploys and dead replicas",
          lambda row: row.place not in ("token", "cookie") and _survives("killed", "deployed", "shrunk")(row)),
-    Requirement("two devices writing one session at once, no update lost", lambda row: row.safe.startswith("safe")),
+    Requirement("two devices writing one session at once, no update lost", lambda row: row.safety.startswith("safe")),
     Requirement("the least CPU, whatever is lost", lambda row: True),
 )  # fmt: skip
 
 
-def _guide(table: Sequence[DecisionRow]) -> Iterator[str]:
+def _advice_lines(table: Sequence[DecisionRow]) -> Iterator[str]:
     yield "## If you need ..., use ..., because ..."
     yield ""
-    for wish in WISHES:
-        yield f"- If you need **{wish.need}**: {_advice([row for row in table if wish.given(row)])}."
+    for requirement in REQUIREMENTS:
+        yield f"- If you need **{requirement.need}**: {_advice([row for row in table if requirement.is_met(row)])}."
 
 
 def _advice(fitting: Sequence[DecisionRow]) -> str:
-    measured = sorted((row for row in fitting if row.cpu != float("inf")), key=lambda row: row.cpu)
+    measured = sorted((row for row in fitting if row.cpu_ms != float("inf")), key=lambda row: row.cpu_ms)
     if not measured:
-        return "none of the places that were measured gives it"
+        return "no measured place offers it"
     best, others = measured[0], [row.place for row in measured[1:]]
-    cost = f"{_number(best.cpu)} ms of CPU and {_number(best.control.bytes.request_mean)} bytes a request"
-    also = f"; {', '.join(others)} would do too" if others else ""
-    lost = ", ".join(f"{_loss(best, name)} lost when {MISHAPS[name]}" for name in best.designs)
-    return f"use **{best.place}**, because it costs the least of those that fit ({cost}) and had {lost}{also}"
+    cost = f"{_number(best.cpu_ms)} ms of CPU and {_number(best.control.bytes.request_mean)} bytes per request"
+    losses = ", ".join(f"{_loss(best, mishap)} lost when {MISHAPS[mishap]}" for mishap in best.designs)
+    alternatives = f"; alternatives: {', '.join(others)}" if others else ""
+    return f"use **{best.place}**, because it costs the least of those that fit ({cost}) and had {losses}{alternatives}"
