@@ -13,7 +13,6 @@ from harness.analysis.metrics.state_removal import (
     find_state_removals,
 )
 from harness.common.errors import UsageError
-from harness.observations.events import Event
 from harness.observations.load_requests import LoadRequests
 from harness.observations.requests import SWEEP, UNASKED
 from harness.oracle.outcome import SessionOutcome
@@ -98,7 +97,10 @@ def trace_session(arms: Sequence[ArmObservations], name: str) -> SessionTrace:
 
 
 def _build_trace(arm: ArmObservations, session: int, requests: pd.DataFrame) -> SessionTrace:
-    lines = [*_describe_requests(requests), *_describe_events(arm.events)]
+    lines = list(_describe_requests(requests))
+    for event in arm.events:
+        facts = ", ".join(f"{key} {value}" for key, value in event.detail.items())
+        lines.append(TraceLine(event.t, f"*** {event.kind.replace('_', ' ')}: {event.subject}", note=facts))
     verdicts = [verdict for verdict in arm.judgements if verdict.session == session]
     why = tuple(sentence for verdict in verdicts for sentence in _explain_verdict(verdict, arm))
     ordered = tuple(sorted(lines, key=lambda line: line.t))
@@ -134,12 +136,6 @@ def _describe_request(row: Mapping[Any, Any], boot: str, another_boot: bool) -> 
         op=f"{row['op']:016x}" if row["op"] else "",
         note="; ".join(filter(None, notes)),
     )
-
-
-def _describe_events(events: Sequence[Event]) -> Iterator[TraceLine]:
-    for event in events:
-        facts = ", ".join(f"{key} {value}" for key, value in event.detail.items())
-        yield TraceLine(event.t, f"*** {event.kind.replace('_', ' ')}: {event.subject}", note=facts)
 
 
 def _explain_verdict(verdict: SessionVerdict, arm: ArmObservations) -> Iterator[str]:

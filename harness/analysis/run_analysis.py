@@ -88,15 +88,11 @@ def _split_repeats(summary: Summary) -> Iterator[Summary]:
 
 
 def _add_verdicts(summary: Summary, verdicts: Sequence[Verdict]) -> Summary:
-    designs = {
-        name: _add_design_verdict(design, [verdict for verdict in verdicts if verdict.design == name])
-        for name, design in summary.designs.items()
-    }
+    """The summary with the worst verdict of each design, and the reasons of it and of all that did not pass."""
+    designs = {}
+    for name, design in summary.designs.items():
+        own = [verdict for verdict in verdicts if verdict.design == name]
+        result = worst(verdict.result for verdict in own)
+        reasons = [verdict.why for verdict in own if verdict.result is result or verdict.result is not Result.PASS]
+        designs[name] = replace(design, verdict=result.value, why=tuple(reasons))
     return replace(summary, designs=designs, verdict=worst(verdict.result for verdict in verdicts).value)
-
-
-def _add_design_verdict(design: DesignSummary, verdicts: Sequence[Verdict]) -> DesignSummary:
-    """The worst verdict of a design, with the reasons of it and of all that did not pass."""
-    result = worst(verdict.result for verdict in verdicts)
-    reasons = [verdict.why for verdict in verdicts if verdict.result is result or verdict.result is not Result.PASS]
-    return replace(design, verdict=result.value, why=tuple(reasons))

@@ -123,16 +123,21 @@ class ArmFiles:
     def _read(self, design: str, arm: str, load: Mapping[str, Any], repeat: int) -> ArmObservations:
         path = self.path / "arm.json"
         facts: dict[str, Any] = dict(json.loads(path.read_text())) if path.exists() else {}
+        refused = frozenset(facts.get("refused", ()))
+        ledgers = [read_json_lines(place / "ledgers.jsonl") for place in [self.path, *spool.list_parts(self.spool)]]
+        journal = read_json_lines(self.logs / "journal.jsonl")
         return ArmObservations(
             design=design,
             arm=arm,
             requests=self.read_requests(),
             events=tuple(Event(**line) for line in read_json_lines(self.path / "events.jsonl")),
             samples=tuple(self._read_samples()),
-            judgements=self._judge(frozenset(facts.get("refused", ()))),
+            judgements=tuple(judge(SessionHistory.from_json(line), refused) for line in itertools.chain(*ledgers)),
             warmup=float(facts.get("warmup", load["warmup_s"])),
             duration=float(facts.get("duration", load["duration_s"])),
-            effects=tuple(self._read_effects()),
+            effects=tuple(
+                Effect(int(line["op"], 16), str(line.get("effect", "")), str(line.get("boot", ""))) for line in journal
+            ),
             complete=bool(facts.get("complete", False)),
             repeat=repeat,
             driver=facts.get("driver", {}),
@@ -144,15 +149,6 @@ class ArmFiles:
         if path.exists():
             return AggregateStats.from_json(json.loads(path.read_text()))
         return spool.read_aggregates(self.spool)
-
-    def _judge(self, refused: frozenset[int]) -> tuple[SessionVerdict, ...]:
-        places = [self.path, *spool.list_parts(self.spool)]
-        lines = itertools.chain.from_iterable(read_json_lines(place / "ledgers.jsonl") for place in places)
-        return tuple(judge(SessionHistory.from_json(line), refused) for line in lines)
-
-    def _read_effects(self) -> Iterator[Effect]:
-        for line in read_json_lines(self.logs / "journal.jsonl"):
-            yield Effect(int(line["op"], 16), str(line.get("effect", "")), str(line.get("boot", "")))
 
     def _read_samples(self) -> Iterator[Sample]:
         path = self.path / "samples.csv"

@@ -11,7 +11,6 @@ from pathlib import Path
 
 from harness.common.errors import UsageError
 from harness.results.files import explain_write_errors
-from harness.results.plan import RunPlan
 from harness.results.run import Run
 
 _COPIED = ("summary.json", "verdicts.json")
@@ -69,16 +68,13 @@ def _write(run: Run, reason: str, into: Path) -> None:
     into.mkdir()
     for name in _COPIED:
         (into / name).write_text(json.dumps(json.loads((run.path / name).read_text()), separators=(",", ":")) + "\n")
-    (into / "run.json").write_text(json.dumps(asdict(_strip_paths(run.plan)), indent=1) + "\n")
+    # Without the directories of the machine that it ran on.
+    flags = {key: value for key, value in run.plan.flags.items() if key not in ("out", "scenario")}
+    plan = replace(run.plan, path=Path(run.plan.path).name, flags=flags)
+    (into / "run.json").write_text(json.dumps(asdict(plan), indent=1) + "\n")
     now = datetime.now(UTC).isoformat(timespec="seconds")
     accepted = Accepted(run.plan.run, reason, getpass.getuser(), now, {name: _sha256(into / name) for name in _KEPT})
     (into / "baseline.json").write_text(json.dumps(asdict(accepted), indent=1) + "\n")
-
-
-def _strip_paths(plan: RunPlan) -> RunPlan:
-    """The plan without the directories of the machine that it ran on."""
-    flags = {key: value for key, value in plan.flags.items() if key not in ("out", "scenario")}
-    return replace(plan, path=Path(plan.path).name, flags=flags)
 
 
 def _sha256(path: Path) -> str:

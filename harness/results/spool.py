@@ -1,6 +1,5 @@
 """A spool read back: fixed-width records to a table, also what a crash left of it."""
 
-import enum
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -98,7 +97,9 @@ def _read_part(directory: Path) -> pd.DataFrame:
     names = _read_names(directory / "names.jsonl")
     columns = {column: pd.Series(np.ascontiguousarray(records[column])) for column in _NUMERIC}
     columns |= {column: _decode_interned(records[column], names[column]) for column in _INTERNED}
-    columns |= {column: _decode_enumerated(records[column], words) for column, words in _ENUMERATED.items()}
+    for column, words in _ENUMERATED.items():
+        labels = pd.Index([word.name if words is Method else word.name.lower() for word in words])
+        columns[column] = pd.Series(pd.Categorical.from_codes(records[column].astype(np.int32), categories=labels))
     return pd.DataFrame({column: columns[column] for column in COLUMNS}, copy=False)
 
 
@@ -116,8 +117,3 @@ def _decode_interned(ids: np.ndarray, names: dict[int, str]) -> pd.Series:
     for code, number in enumerate(names):
         codes[number] = code
     return pd.Series(pd.Categorical.from_codes(codes[ids], categories=pd.Index(list(names.values()), dtype=object)))
-
-
-def _decode_enumerated(ids: np.ndarray, words: type[enum.IntEnum]) -> pd.Series:
-    labels = [word.name if words is Method else word.name.lower() for word in words]
-    return pd.Series(pd.Categorical.from_codes(ids.astype(np.int32), categories=pd.Index(labels)))

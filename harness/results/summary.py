@@ -187,6 +187,13 @@ class Bytes:
     request_mean: float | None
     response_mean: float | None
 
+    @property
+    def total_mean(self) -> float | None:
+        """A request and its response together."""
+        if self.request_mean is None or self.response_mean is None:
+            return None
+        return self.request_mean + self.response_mean
+
 
 @dataclass(frozen=True)
 class EndpointStats:

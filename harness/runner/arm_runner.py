@@ -116,7 +116,8 @@ class ArmRunner:
         try:
             await asyncio.wait({working, dying}, return_when=asyncio.FIRST_COMPLETED)
             if not working.done():
-                raise _part_died_error(dying.result())
+                death = dying.result()
+                raise UntrustedError(death.describe(), subject=death.name)
             working.result()
         finally:
             for task in (working, dying):
@@ -130,9 +131,3 @@ class ArmRunner:
             death = await self.supervisor.deaths.get()
             if clock.started:
                 return death
-
-
-def _part_died_error(death: Death) -> UntrustedError:
-    tail = death.log.read_text(errors="replace").splitlines()[-5:] if death.log else []
-    last = f"; its log ends: {' | '.join(tail)}" if tail else "; its log is empty"
-    return UntrustedError(f"{death.name} died by itself (exit {death.code}){last}", subject=death.name)

@@ -5,7 +5,6 @@ import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from harness.cluster.backends.process import ProcessBackend
 from harness.cluster.capabilities import Killable
@@ -89,7 +88,8 @@ async def _examine(session: ManualSession, topology: Topology) -> InitFindings:
 
     async def shows_state(replica: tuple[str, int], without: str = "") -> bool:
         """Whether the replica shows the state. The user forgets a read that did not."""
-        session.cookies, before = dict(cookies), _memory(session.user)
+        session.cookies = dict(cookies)
+        before = {name: copy.deepcopy(value) for name, value in vars(session.user).items() if name != "environment"}
         same = await session.look(*replica, without) == state
         if not same:
             vars(session.user).update(before)
@@ -101,11 +101,6 @@ async def _examine(session: ManualSession, topology: Topology) -> InitFindings:
     await first.kill()
     await first.restart()
     return InitFindings(f"{_value(state)!r}"[:80], "", tuple(carriers), agree, await shows_state(here))
-
-
-def _memory(user: object) -> dict[str, Any]:
-    """The state that a user keeps of its sessions."""
-    return {name: copy.deepcopy(value) for name, value in vars(user).items() if name != "environment"}
 
 
 def _value(state: object) -> object:

@@ -127,7 +127,10 @@ def trial(observed: ArmObservations, design: Design, demand: float) -> Trial:
     """The outcome of offering one demand."""
     arm = fold(observed)
     length = observed.duration - observed.warmup
-    offered, achieved = arm.requests.attempted / length, _answered(observed) / length
+    answers = LoadRequests.select(observed.requests, ("t_end", "outcome"))
+    # Answered ok inside the measured time, whenever they were meant to start.
+    answered = answers.ok & (answers.end >= observed.warmup) & (answers.end < observed.duration)
+    offered, achieved = arm.requests.attempted / length, int(answered.sum()) / length
     bad = arm.requests.failed + arm.requests.in_doubt
     dropped = arm.driver.dropped or 0
     return Trial(
@@ -141,20 +144,14 @@ def trial(observed: ArmObservations, design: Design, demand: float) -> Trial:
     )
 
 
-def _answered(observed: ArmObservations) -> int:
-    """Requests answered ok inside the measured time, whenever they were meant to start."""
-    load = LoadRequests.select(observed.requests, ("t_end", "outcome"))
-    inside = (load.end >= observed.warmup) & (load.end < observed.duration)
-    return int((inside & load.ok).sum())
-
-
 def utilisation(observed: ArmObservations, design: Design, achieved: float) -> dict[str, float]:
     """How busy each resource was, from 0 to 1. A single-threaded part can use one core, the host all of them."""
     samples = [sample for sample in observed.samples if observed.warmup <= sample.t <= observed.duration]
     use = {f"{role} cpu": _busiest(samples, role) for role in ("replica", "balancer", "store")}
     use["driver"] = _busiest(samples, "driver")
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     times = {sample.t for sample in samples}
-    use["host"] = sum(sample.cpu for sample in samples) / max(1, len(times)) / _cores()
+    use["host"] = sum(sample.cpu for sample in samples) / max(1, len(times)) / cores
     slots = slots_capacity(design)
     if slots is not None:
         use["replica slots"] = achieved / slots
@@ -168,7 +165,3 @@ def _busiest(samples: Sequence[Sample], role: str) -> float:
         if sample.role == role:
             by_name.setdefault(sample.name, []).append(sample.cpu)
     return max((sum(cpu) / len(cpu) for cpu in by_name.values()), default=0.0)
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -108,7 +108,7 @@ def test_a_part_that_dies_on_its_own_is_reported_and_makes_the_run_unknown(
         os.kill(_named(_run_directory(tmp_path).name, word).pid, signal.SIGKILL)
         out, err = started.communicate(timeout=60)
     assert started.returncode == 3, out + err
-    assert f"{part} died by itself" in out + err
+    assert f"{part} died on its own" in out + err
     assert "Traceback" not in out + err
     verdicts = json.loads((_run_directory(tmp_path) / "verdicts.json").read_text())
     assert any(verdict["check"] == "part_died" for verdict in verdicts)

@@ -175,10 +175,11 @@ def _compare_metrics(contrasts: Sequence[Contrast], noise: Noise, margin: float)
     }
     above = dict(zip(shifts, adjust_p_values([shift.p_above(margin) for shift in shifts.values()]), strict=True))
     below = dict(zip(shifts, adjust_p_values([shift.p_below(margin) for shift in shifts.values()]), strict=True))
+    needed = f"at least {MIN_PAIRS} are needed (--repeat {MIN_PAIRS})"
     return tuple(
         _compare_metric(contrast, shifts[contrast], (above[contrast], below[contrast]), noise, margin)
         if contrast in shifts
-        else _report_too_few_pairs(contrast)
+        else _report(contrast, ComparisonOutcome.INCONCLUSIVE, f"{min(contrast.pairs)} pairs, {needed}")
         for contrast in contrasts
     )
 
@@ -211,11 +212,6 @@ def _compare_metric(
         outcome, why = ComparisonOutcome.INCONCLUSIVE, doubt + without
     low, high = shift.interval
     return _report(contrast, outcome, why, math.exp(shift.mean), (math.exp(low), math.exp(high)))
-
-
-def _report_too_few_pairs(contrast: Contrast) -> MetricComparison:
-    why = f"{min(contrast.pairs)} pairs, at least {MIN_PAIRS} are needed (--repeat {MIN_PAIRS})"
-    return _report(contrast, ComparisonOutcome.INCONCLUSIVE, why)
 
 
 def _report(

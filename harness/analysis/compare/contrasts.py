@@ -23,11 +23,6 @@ class PerformanceMeasure:
         return -math.log(value) if self.more_is_better else math.log(value)
 
 
-def _sum_bytes(arm: ArmFigures) -> float | None:
-    sent, received = arm.bytes.request_mean, arm.bytes.response_mean
-    return None if sent is None or received is None else sent + received
-
-
 MEASURES = (
     PerformanceMeasure(
         "throughput", lambda arm: arm.throughput.correct, lambda echo: echo.throughput, more_is_better=True
@@ -37,7 +32,9 @@ MEASURES = (
     PerformanceMeasure(
         "cpu", lambda arm: arm.resources.cpu_ms_per_request, lambda echo: 1 / echo.throughput, gates=False
     ),
-    PerformanceMeasure("bytes", _sum_bytes, lambda echo: 1.0),  # bytes do not depend on the machine
+    PerformanceMeasure(
+        "bytes", lambda arm: arm.bytes.total_mean, lambda echo: 1.0
+    ),  # bytes do not depend on the machine
 )
 
 

@@ -25,7 +25,10 @@ def compute_fault_figures(
     faults = observed.faults
     if not faults:
         return ()
-    births = _sort_births(observed, load)
+    # When states were created, in order: those of sessions that began, and of sessions that lost theirs.
+    begun = load.frame.groupby("session", sort=False)["t_sent"].min().to_numpy() / 1e9
+    losses = [loss.t_ns / 1e9 for verdict in observed.judgements for loss in verdict.losses]
+    births = np.sort(np.concatenate([begun, np.array(losses, dtype=float)]))
     next_commands = [*(fault.commanded for fault in faults[1:]), end]
     return tuple(
         _compute_figures(fault, observed.events, load, births, until=until, start=start, end=end)
@@ -83,13 +86,6 @@ def _time_detection(load: LoadRequests, fault: FaultRecord, effective: float, un
         caused = caused | (~load.ok & load.server_error)
     caused = caused & (load.end >= fault.commanded) & (load.sent < until)
     return round(max(0.0, float(load.end[caused].max()) - effective), 4) if caused.any() else 0.0
-
-
-def _sort_births(observed: ArmObservations, load: LoadRequests) -> Floats:
-    """When states were created, in order: those of sessions that began, and of sessions that lost theirs."""
-    begun = load.frame.groupby("session", sort=False)["t_sent"].min().to_numpy() / 1e9
-    losses = [loss.t_ns / 1e9 for verdict in observed.judgements for loss in verdict.losses]
-    return np.sort(np.concatenate([begun, np.array(losses, dtype=float)]))
 
 
 def _compute_surge(births: Floats, start: float, commanded: float, end: float) -> float | None:

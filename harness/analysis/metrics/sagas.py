@@ -23,6 +23,9 @@ def compute_saga_figures(effects: Sequence[Effect]) -> Sagas | None:
     if not orders:
         return None
     ends = Counter(_classify_end(order) for order in orders)
+    interrupted = [order for order in orders if _was_resumed(order) or _classify_end(order) == "half_done"]
+    # The last step of the start that began the order.
+    last_steps = Counter([step.what for step in order if step.boot == order[0].boot][-1] for order in interrupted)
     return Sagas(
         begun=len(orders),
         shipped=ends["shipped"],
@@ -30,7 +33,7 @@ def compute_saga_figures(effects: Sequence[Effect]) -> Sagas | None:
         half_done=ends["half_done"],
         repeated=sum(len({step.what for step in order}) < len(order) for order in orders),
         resumed=sum(map(_was_resumed, orders)),
-        left_after=_count_last_steps(orders),
+        left_after=dict(sorted(last_steps.items())),
     )
 
 
@@ -46,10 +49,3 @@ def _classify_end(order: Order) -> str:
 def _was_resumed(order: Order) -> bool:
     """Whether another start of a replica continued it."""
     return len({step.boot for step in order}) > 1
-
-
-def _count_last_steps(orders: Sequence[Order]) -> dict[str, int]:
-    """Of the orders that were resumed or are half done: the last step of the start that began them."""
-    interrupted = [order for order in orders if _was_resumed(order) or _classify_end(order) == "half_done"]
-    last_steps = Counter([step.what for step in order if step.boot == order[0].boot][-1] for order in interrupted)
-    return dict(sorted(last_steps.items()))

@@ -27,6 +27,7 @@ def compute_session_figures(observed: ArmObservations, load: LoadRequests) -> Se
     judged = group_judged_by_session(observed.judgements)
     removals = find_state_removals(observed.faults)
     lost = {session for session, verdicts in judged.items() if any(verdict.lost for verdict in verdicts)}
+    losses = [loss for verdicts in judged.values() for verdict in verdicts if verdict.lost for loss in verdict.losses]
     at_risk, lost_not_at_risk, at_risk_not_lost = _compare_with_theory(judged, lost, removals, load)
     # A worker that died took the records of some sessions with it: the driver still counted them.
     seen = len(judged.keys() | set(load.frame["session"].unique().tolist()))
@@ -46,7 +47,7 @@ def compute_session_figures(observed: ArmObservations, load: LoadRequests) -> Se
         leaked=_count_flagged(judged, "leaked"),
         forced_login=_count_flagged(judged, "forced_login"),
         unknown=started - len(judged),
-        lost_by_cause=_count_causes(judged, removals),
+        lost_by_cause=dict(Counter(find_cause(loss, removals) for loss in losses)),
         wrong=int(load.frame.loc[load.equals("anomaly", "wrong"), "session"].nunique()),
         lost_not_at_risk=lost_not_at_risk,
         at_risk_not_lost=at_risk_not_lost,
@@ -80,12 +81,6 @@ def _compare_with_theory(
 
 def _count_flagged(judged: JudgedSessions, flag: str) -> int:
     return sum(any(getattr(verdict, flag) for verdict in verdicts) for verdicts in judged.values())
-
-
-def _count_causes(judged: JudgedSessions, removals: Sequence[StateRemoval]) -> dict[str, int]:
-    """The losses of lost sessions by their cause, one by one."""
-    losses = [loss for verdicts in judged.values() for verdict in verdicts if verdict.lost for loss in verdict.losses]
-    return dict(Counter(find_cause(loss, removals) for loss in losses))
 
 
 def _compute_interval(hits: int, total: int) -> tuple[float, float] | None:

@@ -23,6 +23,12 @@ class Size:
     replicas: int
     capacity: Capacity
 
+    @classmethod
+    def from_json(cls, size: Mapping[str, Any]) -> "Size":
+        """A size as ``keep_sizes`` writes it."""
+        trials = tuple(Trial(**trial) for trial in size["trials"])
+        return cls(size["replicas"], Capacity(size["held"], size["failed"], trials))
+
     @property
     def point(self) -> Point:
         """The point that laws are fitted to."""
@@ -72,7 +78,7 @@ class ScalingRun:
                     f"{run.path / FILE} has schema {kept['schema']}, not {SCHEMA}", "run harness scale again"
                 )
             designs = tuple(
-                ScaledDesign(name, run.plan.designs[name], tuple(_size(size) for size in sizes))
+                ScaledDesign(name, run.plan.designs[name], tuple(map(Size.from_json, sizes)))
                 for name, sizes in kept["designs"].items()
             )
             return cls(run.plan.run, run.plan.scenario, Objectives(**kept["objectives"]), designs)
@@ -108,11 +114,6 @@ def keep_sizes(run: Run, design: str, sizes: Sequence[Size], objectives: Objecti
         known["objectives"] = asdict(objectives)
         known["designs"][design] = [{"replicas": size.replicas, **asdict(size.capacity)} for size in sizes]
         write_text(path, json.dumps(known, indent=1))
-
-
-def _size(kept: Mapping[str, Any]) -> Size:
-    trials = tuple(Trial(**trial) for trial in kept["trials"])
-    return Size(kept["replicas"], Capacity(kept["held"], kept["failed"], trials))
 
 
 def _describe(design: ScaledDesign) -> str:

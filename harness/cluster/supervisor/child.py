@@ -20,6 +20,12 @@ class Death:
     code: int
     log: Path | None = None
 
+    def describe(self) -> str:
+        """A sentence with the exit code and the last lines of the log."""
+        tail = self.log.read_text(errors="replace").splitlines()[-5:] if self.log else []
+        last = f"its log ends: {' | '.join(tail)}" if tail else "its log is empty"
+        return f"{self.name} died on its own (exit {self.code}); {last}"
+
 
 class Signaller(Protocol):
     """What a child needs of the supervisor that started it."""

@@ -23,10 +23,7 @@ def redirected_request(request: Request, response: Response, origin: str) -> Req
     path = (url.path or "/") + (f"?{url.query}" if url.query else "")
     name = request.name or f"{request.method} {request.path.partition('?')[0]}"
     moved = request._replace(path=path, name=name)
-    if _becomes_get(response.status, request.method):
+    status, method = response.status, request.method
+    if (status == 303 and method not in ("GET", "HEAD")) or (status in (301, 302) and method == "POST"):
         return moved._replace(method="GET", body=b"", content_type="")
     return moved
-
-
-def _becomes_get(status: int, method: str) -> bool:
-    return (status == 303 and method not in ("GET", "HEAD")) or (status in (301, 302) and method == "POST")

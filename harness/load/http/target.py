@@ -24,7 +24,7 @@ _SSLContext: Any = monkey.get_original("ssl", "SSLContext")
 
 @dataclass(frozen=True)
 class Target:
-    """``host`` is the Host header; the certificate must be for ``name``; ``family`` and ``address`` are the socket's."""
+    """``host`` is the Host header, ``name`` that of the certificate; ``family`` and ``address`` are the socket's."""
 
     host: str
     family: int

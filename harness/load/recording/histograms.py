@@ -96,16 +96,13 @@ class SessionTracker:
         self._wrong.update(load["session"][load["anomaly"] == Anomaly.WRONG].tolist())
         answered = load[load["replica"] != 0]
         sessions, replicas = answered["session"], answered["replica"]
-        self._grow(int(sessions.max(initial=0)))
+        while int(sessions.max(initial=0)) >= len(self._first):
+            self._first = np.concatenate([self._first, np.zeros_like(self._first)])
+            self._moved = np.concatenate([self._moved, np.zeros_like(self._moved)])
         numbers, positions = np.unique(sessions, return_index=True)
         new = self._first[numbers] == 0
         self._first[numbers[new]] = replicas[positions[new]]
         self._moved[sessions[self._first[sessions] != replicas]] = True
-
-    def _grow(self, number: int) -> None:
-        while number >= len(self._first):
-            self._first = np.concatenate([self._first, np.zeros_like(self._first)])
-            self._moved = np.concatenate([self._moved, np.zeros_like(self._moved)])
 
 
 def spool_writer(directory: Path, records: bool) -> SpoolWriter:

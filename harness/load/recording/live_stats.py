@@ -82,6 +82,8 @@ class LiveStats:
         """Take the next numbered snapshot, at ``t`` seconds from T0, and begin a new interval."""
         self._snapshots += 1
         ok, failed, in_doubt = (int(count) for count in self._by_outcome)
+        latencies = np.concatenate(self._latencies) if self._latencies else np.empty(0)
+        self._latencies = []
         core = self._meter.core if self._meter else None
         return Snapshot(
             n=self._snapshots,
@@ -93,7 +95,7 @@ class LiveStats:
             anomalies=self._anomalies,
             sessions=sessions,
             sessions_lost=lost,
-            p99_ms=self._p99_ms(),
+            p99_ms=float(np.percentile(latencies, 99)) / 1e6 if len(latencies) else None,
             lag_p99_ms=self._lag.p99_ms if self._lag else None,
             cpu=self._cpu_used(),
             cpu_median=self._meter.median if self._meter else None,
@@ -101,11 +103,6 @@ class LiveStats:
             late=self._late,
             dropped=dropped,
         )
-
-    def _p99_ms(self) -> float | None:
-        latencies = np.concatenate(self._latencies) if self._latencies else np.empty(0)
-        self._latencies = []
-        return float(np.percentile(latencies, 99)) / 1e6 if len(latencies) else None
 
     def _cpu_used(self) -> float | None:
         cpu, at = time.process_time(), time.monotonic()

@@ -131,7 +131,11 @@ class SpoolWriter:
 
     def write_ledgers(self, histories: list[Any]) -> None:
         """Write ``ledgers.jsonl``, either completely or not at all."""
-        self.write_whole("ledgers.jsonl", (_ledger_line(history) for history in histories))
+        encoded = (history.to_json() for history in histories)
+        self.write_whole(
+            "ledgers.jsonl",
+            (f"{line if isinstance(line, str) else json.dumps(line, separators=(',', ':'))}\n" for line in encoded),
+        )
 
     def write_whole(self, name: str, lines: Iterable[str]) -> None:
         """Write a file, either completely or not at all."""
@@ -154,11 +158,6 @@ class SpoolWriter:
                 data = data[os.write(fd, data) :]
         except OSError as problem:
             raise _write_error(problem) from problem
-
-
-def _ledger_line(history: Any) -> str:
-    encoded = history.to_json()
-    return (encoded if isinstance(encoded, str) else json.dumps(encoded, separators=(",", ":"))) + "\n"
 
 
 def _write_error(problem: OSError) -> EnvironmentLacksError:
