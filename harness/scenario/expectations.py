@@ -184,7 +184,7 @@ def clean_control(*designs: str) -> Expect:
 
 
 def zero(bad: int, of: int) -> str:
-    """A count told with its n; a zero with what it rules out (exact binomial bound, 95 %)."""
+    """A count with its sample size; a zero with what it rules out (exact binomial bound, 95 %)."""
     if bad or not of:
         return f"{bad:,} of {of:,}"
     return f"0 of {of:,} (95 % upper bound {100 * upper_bound_of_none(of):.2g} %)"

@@ -122,7 +122,7 @@ def test_the_plan_names_what_is_there_and_nothing_else() -> None:
         assert set(order) == there, package
 
 
-def test_no_module_imports_itself_by_a_detour() -> None:
+def test_no_module_imports_itself_indirectly() -> None:
     assert circles(HARNESS) == []
 
 
@@ -212,6 +212,6 @@ def test_a_member_that_the_plan_does_not_list_is_refused() -> None:
     assert upward("p", ["a"], imports) == ["p.a.x imports p.b"]
 
 
-def test_a_circle_is_found() -> None:
+def test_an_import_cycle_is_found() -> None:
     imports = {"a": frozenset("b"), "b": frozenset("c"), "c": frozenset("b"), "d": frozenset("a")}
     assert circles(imports) == [["b", "c"]]

@@ -105,7 +105,7 @@ def observations(fake: Fake, arm: str, seed: int = 1) -> ArmObservations:
             Event(t, f"fault_{kind}", "r1", {"kind": "kill"})
             for t, kind in ((EFFECTIVE - 0.01, "commanded"), (EFFECTIVE, "effective"), (HEALED, "healed"))
         )
-    judged = tuple(judgement(number, found) for number, found in enumerate(losses))
+    judged = tuple(judgement(number, lost) for number, lost in enumerate(losses))
     requests = table(start, latency, outcome, anomaly)
     return ArmObservations(fake.name, arm, requests, events, (), judged, warmup=2.0, duration=20.0)
 
@@ -113,7 +113,7 @@ def observations(fake: Fake, arm: str, seed: int = 1) -> ArmObservations:
 def judgement(
     session: int, losses: tuple[Loss, ...] = (), outcome: SessionOutcome = SessionOutcome.KEPT
 ) -> SessionVerdict:
-    """One session's judgement; ``kind`` where something graver than a loss, or no loss, befell it."""
+    """The verdict on one session; ``outcome`` where it is graver than a loss, or where nothing was lost."""
     if losses and outcome is SessionOutcome.KEPT:
         outcome = SessionOutcome.LOST
     return SessionVerdict(session=session, outcome=outcome, lost=bool(losses), losses=losses)

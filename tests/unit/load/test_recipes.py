@@ -16,26 +16,26 @@ from harness.recipes import Cart, Login, Probe, SessionCounter, hidden_fields
 def reply(body: str, status: int = 200, location: str = "") -> Response:
     head = f"Location: {location}\r\n" if location else ""
     data = f"HTTP/1.1 {status} X\r\n{head}Content-Length: {len(body)}\r\n\r\n{body}".encode()
-    found = ResponseReader(HeadCache()).feed(data, "GET")
-    assert found is not None
-    return found
+    response = ResponseReader(HeadCache()).feed(data, "GET")
+    assert response is not None
+    return response
 
 
 def played(user: Any, client: Client, answer: Callable[[Request], Response], steps: int) -> list[Request]:
     """The requests of so many steps, each answered."""
-    session, asked = user.session(client), []
+    session, requests = user.session(client), []
     step = next(session)
     for _ in range(steps):
         if isinstance(step, Request):
-            asked.append(step)
+            requests.append(step)
             step = session.send(answer(step))
         else:
             step = next(session)
-    return asked
+    return requests
 
 
 def lines(requests: Sequence[Request]) -> list[str]:
-    return [f"{one.method} {one.path}{' W' if one.writes is not None else ''}" for one in requests]
+    return [f"{request.method} {request.path}{' W' if request.writes is not None else ''}" for request in requests]
 
 
 class Visits(SessionCounter):
@@ -48,8 +48,8 @@ class Page(SessionCounter):
 
 
 def test_a_counter_is_raised_and_read() -> None:
-    asked = played(Visits(Environment()), Client(1), lambda _: reply("1"), 4)
-    assert lines(asked) == ["POST /count W", "GET /count", "POST /count W", "GET /count"]
+    requests = played(Visits(Environment()), Client(1), lambda _: reply("1"), 4)
+    assert lines(requests) == ["POST /count W", "GET /count", "POST /count W", "GET /count"]
 
 
 def test_where_every_look_counts_the_last_ones_are_allowed_for() -> None:
@@ -69,10 +69,10 @@ def test_a_cart_gets_another_item_each_time() -> None:
     class Shopper(Cart):
         form, item = True, "sku"
 
-    asked = played(Shopper(Environment()), Client(1), lambda _: reply("{}"), 4)
-    assert lines(asked) == ["POST /cart/add W", "GET /cart", "POST /cart/add W", "GET /cart"]
-    assert [one.body for one in asked if one.body] == [b"sku=item-1", b"sku=item-2"]
-    assert [one.writes for one in asked if one.body] == ["item-1", "item-2"]
+    requests = played(Shopper(Environment()), Client(1), lambda _: reply("{}"), 4)
+    assert lines(requests) == ["POST /cart/add W", "GET /cart", "POST /cart/add W", "GET /cart"]
+    assert [request.body for request in requests if request.body] == [b"sku=item-1", b"sku=item-2"]
+    assert [request.writes for request in requests if request.body] == ["item-1", "item-2"]
     assert Shopper(Environment()).observe(reply('{"items": ["a"]}')) == ["a"]
 
 
@@ -90,18 +90,18 @@ def site(request: Request) -> Response:
 
 
 def test_a_login_sends_the_forms_token_and_counts_from_where_a_page_shows_it() -> None:
-    asked = played(Login(Environment()), Client(7), site, 5)
-    assert lines(asked) == ["GET /login", "POST /login", "GET /", "GET / W", "GET /"]
-    assert asked[1].body == b"csrf=t%261&next=%2F&username=u7&password=secret"
-    assert asked[3].writes == "u7"
+    requests = played(Login(Environment()), Client(7), site, 5)
+    assert lines(requests) == ["GET /login", "POST /login", "GET /", "GET / W", "GET /"]
+    assert requests[1].body == b"csrf=t%261&next=%2F&username=u7&password=secret"
+    assert requests[3].writes == "u7"
 
 
 def test_a_login_that_fails_is_tried_again_and_loses_nothing() -> None:
     def refuses(request: Request) -> Response:
         return reply("no", 403) if request.method == "POST" else site(request)
 
-    asked = played(Login(Environment()), Client(7), refuses, 5)
-    assert lines(asked) == ["GET /login", "POST /login", "GET /login", "POST /login"]
+    requests = played(Login(Environment()), Client(7), refuses, 5)
+    assert lines(requests) == ["GET /login", "POST /login", "GET /login", "POST /login"]
 
 
 @pytest.mark.parametrize(
@@ -117,7 +117,7 @@ def test_who_is_logged_in_is_the_state(page: Response, seen: Observed) -> None:
     assert look.reads is not None and look.reads(page) == seen
 
 
-def test_somebody_elses_page_names_its_owner() -> None:
+def test_the_page_of_another_user_names_its_owner() -> None:
     class Named(Login):
         who = Json("name")
 
@@ -150,10 +150,10 @@ def test_the_probe_counts_what_the_page_counts() -> None:
 
 def test_the_probe_compares_what_is_the_sessions_own() -> None:
     user, client, pages = Probe(Environment()), Client(1), iter(["<p>Hi", *["<p>Hi <b>u1</b>"] * 9])
-    asked = played(user, client, lambda _: reply(next(pages)), 5)
-    assert lines(asked) == ["GET /"] * 3 + ["GET / W", "GET /"]
-    assert asked[4].reads is not None
-    assert [asked[4].reads(reply(page)) for page in ("<p>Hi <b>u1</b>", "<p>Hi")] == [1, 0]
+    requests = played(user, client, lambda _: reply(next(pages)), 5)
+    assert lines(requests) == ["GET /"] * 3 + ["GET / W", "GET /"]
+    assert requests[4].reads is not None
+    assert [requests[4].reads(reply(page)) for page in ("<p>Hi <b>u1</b>", "<p>Hi")] == [1, 0]
 
 
 def test_the_probe_says_nothing_where_the_page_does_not() -> None:

@@ -27,7 +27,7 @@ def anderson_darling(values: list[float]) -> float:
 AT_1_PER_CENT = 3.857
 
 
-def test_the_test_tells_what_is_not_poisson() -> None:
+def test_the_anderson_darling_test_rejects_what_is_not_poisson() -> None:
     assert anderson_darling([1.0] * 50) > AT_1_PER_CENT
     assert anderson_darling([gap * 1.2 for gap in np.random.default_rng(1).exponential(size=2000)]) > AT_1_PER_CENT
 
@@ -39,15 +39,15 @@ def test_constant_arrivals_do_not_drift() -> None:
 
 
 def test_poisson_gaps_are_exponential() -> None:
-    found = gaps(list(islice(poisson(500, 1), COUNT)))
-    assert mean(found) == pytest.approx(SECOND / 500, rel=0.03)
-    assert pstdev(found) == pytest.approx(mean(found), rel=0.05)  # an exponential's deviation is its mean
-    assert sum(gap > SECOND / 500 for gap in found) / len(found) == pytest.approx(0.3679, abs=0.02)  # 1/e
+    intervals = gaps(list(islice(poisson(500, 1), COUNT)))
+    assert mean(intervals) == pytest.approx(SECOND / 500, rel=0.03)
+    assert pstdev(intervals) == pytest.approx(mean(intervals), rel=0.05)  # an exponential's deviation is its mean
+    assert sum(gap > SECOND / 500 for gap in intervals) / len(intervals) == pytest.approx(0.3679, abs=0.02)  # 1/e
 
 
 def test_poisson_gaps_pass_an_anderson_darling_test() -> None:
-    found = gaps(list(islice(poisson(500, 1), COUNT)))
-    assert anderson_darling([gap / SECOND * 500 for gap in found]) < AT_1_PER_CENT
+    intervals = gaps(list(islice(poisson(500, 1), COUNT)))
+    assert anderson_darling([gap / SECOND * 500 for gap in intervals]) < AT_1_PER_CENT
 
 
 def test_poisson_arrivals_of_a_ramp_are_poisson_by_its_own_clock() -> None:
@@ -64,8 +64,8 @@ def test_steps_bring_what_they_say(kind: str) -> None:
 
 
 def test_a_trace_is_neither_constant_nor_poisson() -> None:
-    told = Trace("a.csv", at=(0.5, 0.75))
-    assert list(arrivals("poisson", told, 1)) == list(arrivals("constant", told, 1)) == [SECOND // 2, SECOND * 3 // 4]
+    trace = Trace("a.csv", at=(0.5, 0.75))
+    assert list(arrivals("poisson", trace, 1)) == list(arrivals("constant", trace, 1)) == [SECOND // 2, SECOND * 3 // 4]
 
 
 def test_the_seed_decides_the_arrivals() -> None:

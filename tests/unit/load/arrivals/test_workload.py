@@ -23,8 +23,8 @@ MS = 1_000_000
 
 @pytest.fixture
 def server() -> Iterator[Scripted]:
-    with scripted() as one:
-        yield one
+    with scripted() as script:
+        yield script
 
 
 @pytest.fixture
@@ -183,17 +183,17 @@ def write(cart: Client) -> SessionSteps:
 
 def shelves() -> tuple[dict[str, Shelf], object]:
     """One stored session a cookie, which is what makes a mix-up of cookies visible."""
-    found: dict[str, Shelf] = {}
+    by_user: dict[str, Shelf] = {}
 
     def answer(request: bytes) -> bytes:
         user = header(request, "X-User") or ""
         cookie = header(request, "Cookie")
         if cookie is None:
-            found[user] = Shelf(f"b-{user}", user)
-            return found[user](request).replace(b"\r\n\r\n", f"\r\nSet-Cookie: s={user}\r\n\r\n".encode(), 1)
-        return found[cookie.removeprefix("s=")](request)
+            by_user[user] = Shelf(f"b-{user}", user)
+            return by_user[user](request).replace(b"\r\n\r\n", f"\r\nSet-Cookie: s={user}\r\n\r\n".encode(), 1)
+        return by_user[cookie.removeprefix("s=")](request)
 
-    return found, answer
+    return by_user, answer
 
 
 def test_the_sweep_reads_every_session_with_its_own_cookies() -> None:
@@ -207,7 +207,7 @@ def test_the_sweep_reads_every_session_with_its_own_cookies() -> None:
     final = rows[rows["phase"] == SWEEP]
     assert sorted(final["session"]) == list(range(1, 41))
     judgements = [judge(session.ledger.history()) for session in rig.sessions]
-    assert {(one.outcome, one.acknowledged, one.unknown) for one in judgements} == {("kept", 1, False)}
+    assert {(verdict.outcome, verdict.acknowledged, verdict.unknown) for verdict in judgements} == {("kept", 1, False)}
 
 
 def test_the_sweep_tries_again_where_a_read_does_not_come_through() -> None:
@@ -250,6 +250,6 @@ def test_a_session_that_no_read_reaches_stays_unknown() -> None:
     assert judge(rig.sessions[0].ledger.history()).unknown
 
 
-def test_a_sweep_of_nobody_is_done_at_once(rig: Rig) -> None:
+def test_a_sweep_without_sessions_ends_at_once(rig: Rig) -> None:
     swept(rig)
     assert len(rig.rows()) == 0
