@@ -1,11 +1,20 @@
-"""The decision table: what the fault did to each design, and the sentence that sums it up. For terminal and page."""
+"""The decision table: what the fault did to each design, and the sentence that sums it up: for terminal and page."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 from harness.common.intervals import upper_bound_of_none
 from harness.oracle.outcome import SessionOutcome
-from harness.report.charts.words import UNMEASURED, format_ratio, listed, number, plural, share
+from harness.report.charts.words import (
+    UNMEASURED,
+    describe_kept,
+    describe_more_losers,
+    format_ratio,
+    listed,
+    number,
+    plural,
+    share,
+)
 from harness.results.summary import (
     ArmFigures,
     DesignSummary,
@@ -17,16 +26,14 @@ from harness.results.summary import (
     WriteFigures,
 )
 
-#: What can happen to a session short of a loss.
+#: Harms to a session other than a loss.
 _HARMS = (SessionOutcome.ROLLED_BACK, SessionOutcome.STALE, SessionOutcome.LEAKED, SessionOutcome.FORCED_LOGIN)
-
-
-_TOLD = 4  # designs in the sentence that lost sessions; the table has all
+_MAX_LOSERS = 4  # designs that the sentence names as losers; the table has all
 
 
 @dataclass(frozen=True)
 class TableRow:
-    """One design, in words. A zero is told with what it is of."""
+    """One design, in words. A zero comes with its sample size."""
 
     design: str
     finding: str
@@ -61,12 +68,12 @@ COLUMNS = (
 
 
 def rows(summary: Summary) -> tuple[TableRow, ...]:
-    """A row a design, in the summary's order."""
+    """One row per design, in the summary's order."""
     return tuple(_row(name, design) for name, design in summary.designs.items())
 
 
 def _row(name: str, design: DesignSummary) -> TableRow:
-    arm = shown(design)
+    arm = judged_arm(design)
     if arm is None:
         dash = UNMEASURED
         return TableRow(
@@ -74,60 +81,62 @@ def _row(name: str, design: DesignSummary) -> TableRow:
         )
     return TableRow(
         name,
-        "; ".join(filter(None, (finding(arm.sessions, arm.writes), describe_messages(arm.messages)))),
+        "; ".join(filter(None, (describe_sessions(arm.sessions, arm.writes), describe_messages(arm.messages)))),
         format_ratio(arm.writes.lost, arm.writes.acknowledged),
         format_ratio(arm.sessions.forced_login, arm.sessions.judged),
         _errors(arm.phases.during),
         _longest([fault.detect_s for fault in arm.faults]),
         _longest([fault.recover_s for fault in arm.faults]),
         _phases(arm),
-        _p99(design),
+        " → ".join(number(design.arms[name].latency_ms.p99) for name in ("control", "fault") if name in design.arms),
         design.verdict,
         design.why,
     )
 
 
-def shown(design: DesignSummary) -> ArmFigures | None:
-    """The arm that a design is judged by: with its faults where it has such a one."""
+def judged_arm(design: DesignSummary) -> ArmFigures | None:
+    """The arm by which a design is judged: the one with the fault, or else the control; None without either."""
     return design.arms.get("fault") or design.arms.get("control")
 
 
-def finding(sessions: SessionFigures, writes: WriteFigures) -> str:
-    """What befell the sessions, with n and the prediction: ``lost 67 of 200 sessions (33.5 %), predicted 67``."""
-    if not sessions.judged:
-        return "no session was judged"
+def describe_sessions(sessions: SessionFigures, writes: WriteFigures) -> str:
+    """What happened to the sessions: ``lost 67 of 200 sessions (33.5 %), predicted 67``."""
     n = sessions.judged
+    if not n:
+        return "no session was judged"
     bound = f"95 % upper bound {100 * upper_bound_of_none(n):.2g} %"
-    told = f"lost {_count(sessions.lost, sessions)} ({share(sessions.lost, n) if sessions.lost else bound})"
+    loss = f"lost {_count(sessions.lost, sessions)} ({share(sessions.lost, n) if sessions.lost else bound})"
     if sessions.expected_lost is not None:
-        told += f", predicted {sessions.expected_lost:,}"
-    if _harm(sessions):
-        told = f"{told}; {_harm(sessions)}" if sessions.lost else f"{_harm(sessions)} of {n:,}; {told}"
+        loss += f", predicted {sessions.expected_lost:,}"
+    harms = _describe_harms(sessions)
+    clauses = [loss, harms] if sessions.lost or not harms else [f"{harms} of {n:,}", loss]
     if writes.duplicated:
-        told += f"; {plural(writes.duplicated, 'write')} applied twice"
-    return f"{told}; {sessions.unknown:,} unknown" if sessions.unknown else told
+        clauses.append(f"{plural(writes.duplicated, 'write')} applied twice")
+    if sessions.unknown:
+        clauses.append(f"{sessions.unknown:,} unknown")
+    return "; ".join(filter(None, clauses))
 
 
 def describe_messages(messages: MessageFigures | None) -> str:
-    """What befell messages: ``12 of 3,400 messages lost, 2 repeated; 67 connections ended, 66 reconnected``."""
+    """What happened to messages: ``12 of 3,400 messages lost, 2 repeated; 67 connections ended, 66 reconnected``."""
     if messages is None:
         return ""
-    told = []
+    clauses = []
     if messages.due:
-        again = {"repeated": messages.repeated, "disordered": messages.disordered}
-        told = [f"{messages.lost:,} of {plural(messages.due, 'message')} lost"]
-        told = [", ".join([*told, *(f"{count:,} {word}" for word, count in again.items() if count)])]
+        counts = {"repeated": messages.repeated, "disordered": messages.disordered}
+        lost = f"{messages.lost:,} of {plural(messages.due, 'message')} lost"
+        clauses.append(", ".join([lost, *(f"{count:,} {word}" for word, count in counts.items() if count)]))
     if messages.ended:
-        told.append(f"{plural(messages.ended, 'connection')} ended, {messages.reconnects:,} reconnected")
-    return "; ".join(told)
+        clauses.append(f"{plural(messages.ended, 'connection')} ended, {messages.reconnects:,} reconnected")
+    return "; ".join(clauses)
 
 
 def _errors(during: Phase | None) -> str:
     if during is None:
         return UNMEASURED
     counts = during.requests
-    told = format_ratio(counts.failed + counts.in_doubt, counts.attempted)
-    return f"{told}, {counts.in_doubt:,} of them in doubt" if counts.in_doubt else told
+    errors = format_ratio(counts.failed + counts.in_doubt, counts.attempted)
+    return f"{errors}, {counts.in_doubt:,} of them in doubt" if counts.in_doubt else errors
 
 
 def _longest(times: Sequence[float | None]) -> str:
@@ -141,42 +150,49 @@ def _phases(arm: ArmFigures) -> str:
     return " / ".join(number(phase.throughput.correct if phase else None) for phase in phases)
 
 
-def _p99(design: DesignSummary) -> str:
-    told = [number(design.arms[arm].latency_ms.p99) for arm in ("control", "fault") if arm in design.arms]
-    return " → ".join(told)
-
-
 def sentence(summary: Summary) -> str:
-    """The finding of the whole run in one sentence: those that lost first, then those that kept all, then the rest."""
-    arms = [(name, arm.sessions) for name, design in summary.designs.items() if (arm := shown(design)) is not None]
-    judged = [(name, sessions) for name, sessions in arms if sessions.judged]
-    losers = sorted((pair for pair in judged if pair[1].lost), key=lambda pair: -pair[1].lost)
-    others = [(name, sessions, _harm(sessions)) for name, sessions in judged if not sessions.lost]
-    told = [f"{name} lost {_count(sessions.lost, sessions)}{_risk(sessions)}" for name, sessions in losers[:_TOLD]]
-    if rest := [sessions for _, sessions in losers[_TOLD:]]:
-        lost, count = sum(sessions.lost for sessions in rest), sum(sessions.judged for sessions in rest)
-        told.append(f"{plural(len(rest), 'design')} more lost {lost:,} of {count:,}")
-    kept = [(name, sessions.judged) for name, sessions, harm in others if not harm]
-    if kept:
-        all_kept = plural(sum(count for _, count in kept), "session")
-        told.append(f"{listed([name for name, _ in kept], 8)} lost none of {all_kept}")
-    told += [f"{name} lost none, but {harm} of {plural(s.judged, 'session')}" for name, s, harm in others if harm]
-    return f"{'; '.join(told) or 'No session was judged'}."
+    """The finding of the whole run in one sentence: first the losers, then who kept all, then the others."""
+    arms = [
+        (name, arm.sessions)
+        for name, design in summary.designs.items()
+        if (arm := judged_arm(design)) and arm.sessions.judged
+    ]
+    losers = [(name, sessions) for name, sessions in arms if sessions.lost]
+    others = [(name, sessions, _describe_harms(sessions)) for name, sessions in arms if not sessions.lost]
+    clauses = _describe_losers(losers)
+    if kept := {name: sessions.judged for name, sessions, harms in others if not harms}:
+        clauses.append(describe_kept(kept, 8))
+    for name, sessions, harms in others:
+        if harms:
+            clauses.append(f"{name} lost none, but {harms} of {plural(sessions.judged, 'session')}")
+    return f"{'; '.join(clauses) or 'No session was judged'}."
+
+
+def _describe_losers(losers: Sequence[tuple[str, SessionFigures]]) -> list[str]:
+    """One clause per design for those that lost most, and one clause for the rest together."""
+    ordered = sorted(losers, key=lambda loser: -loser[1].lost)
+    named, rest = ordered[:_MAX_LOSERS], ordered[_MAX_LOSERS:]
+    clauses = [
+        f"{name} lost {_count(sessions.lost, sessions)}{_against_prediction(sessions)}" for name, sessions in named
+    ]
+    if rest:
+        clauses.append(describe_more_losers([(sessions.lost, sessions.judged) for _, sessions in rest]))
+    return clauses
 
 
 def _count(part: int, sessions: SessionFigures) -> str:
     return f"{part:,} of {plural(sessions.judged, 'session')}"
 
 
-def _harm(sessions: SessionFigures) -> str:
-    """Whatever befell sessions short of a loss: ``rolled back 3 and leaked 1``; empty where nothing did."""
+def _describe_harms(sessions: SessionFigures) -> str:
+    """The harms other than a loss: ``rolled back 3 and leaked 1``; empty without any."""
     counts = sessions.outcomes
     harms = [f"{outcome.participle} {counts[outcome]:,}" for outcome in _HARMS if counts[outcome]]
     return listed(harms) if harms else ""
 
 
-def _risk(sessions: SessionFigures) -> str:
-    """How the loss stands against the sessions at risk, one by one where that was attributed."""
+def _against_prediction(sessions: SessionFigures) -> str:
+    """How the loss compares with the sessions at risk, session by session where the judge attributed it so."""
     if sessions.at_risk is None or sessions.expected_lost is None:
         return ""
     if sessions.lost == sessions.expected_lost == sessions.at_risk and not sessions.lost_not_at_risk:
@@ -187,37 +203,38 @@ def _risk(sessions: SessionFigures) -> str:
 
 
 def notes(summary: Summary, load: str = "") -> tuple[str, ...]:
-    """What must stand beside the table. ``load`` is its kind: closed, partly_open or open."""
-    told = [
+    """What a reader of the table must know. ``load`` is its kind: closed, partly_open or open."""
+    lines = [
         "Detect: from the fault's effect to the last error that it caused. Recover: until correct replies were back at "
-        "95 % of before for one second. A dash: not measured.",
+        "95 % of the rate before the fault for one second. A dash: not measured.",
     ]
     if load == "closed":
-        told.append(
-            "The load is closed: every user waits for its reply and thinks, so each design gets about the same "
+        lines.append(
+            "The load is closed: every user waits for the reply, then thinks. So every design reaches about the same "
             "throughput whatever its capacity. harness scale measures capacity."
         )
-    if mute := [name for name, design in summary.designs.items() if (arm := shown(design)) and not arm.sessions.judged]:
-        told.append(
-            f"No session was judged in {listed(mute, 12)}: its users keep no ledger, as those of a plain locustfile, "
-            "or no reply showed what they look for. A SessionUser keeps one."
+    arms = [(name, judged_arm(design)) for name, design in summary.designs.items()]
+    if unjudged := [name for name, arm in arms if arm and not arm.sessions.judged]:
+        lines.append(
+            f"No session was judged in {listed(unjudged, 12)}: its users keep no ledger, like those of a plain "
+            "locustfile, or no reply contained what they look for. A SessionUser keeps a ledger."
         )
-    emulated = [f"{name} ({how})" for name, design in summary.designs.items() if (how := _service(design))]
+    emulated = [f"{name} ({time})" for name, design in summary.designs.items() if (time := _service_time(design))]
     if emulated:
         names = listed(emulated, 12)
-        told.append(f"Service time is emulated, so throughput and latency are not those of real work: {names}.")
-    return tuple(told)
+        lines.append(f"Service time is emulated, so throughput and latency are not those of real work: {names}.")
+    return tuple(lines)
 
 
-def _service(design: DesignSummary) -> str:
+def _service_time(design: DesignSummary) -> str:
     seconds = design.describe.get("service_time_s", 0)
     if not isinstance(seconds, int | float) or seconds <= 0:
         return ""
-    return f"{number(1000 * seconds, 'ms')}, {design.describe.get('slots', 1)} at once a replica"
+    return f"{number(1000 * seconds, 'ms')}, {design.describe.get('slots', 1)} at once per replica"
 
 
 def _strain(driver: DriverFigures) -> str:
-    """What a load process did not bear, and on which core."""
+    """How busy a saturated load process was, and on which core."""
     lag = f"lag p99 {number(driver.lag_p99_ms, 'ms')}"
     if driver.cpu_median is None or driver.core is None:
         return lag
@@ -225,20 +242,20 @@ def _strain(driver: DriverFigures) -> str:
 
 
 def doubts(summary: Summary) -> tuple[str, ...]:
-    """What makes this run's figures hard to believe; it belongs in the first line."""
-    told = []
+    """Why not to trust this run's figures; they belong in the first line."""
+    lines = []
     for name, design in summary.designs.items():
         for arm, figures in design.arms.items():
             if figures.driver.saturated:
-                told.append(
+                lines.append(
                     f"The load driver was saturated in {name} ({arm}, {_strain(figures.driver)}): "
                     "its times cannot be trusted."
                 )
     calibration = summary.controls.calibration
     if calibration is not None and not calibration.diagonal:
         wrong = calibration.sessions - calibration.correct
-        told.append(
+        lines.append(
             f"The judge was wrong about {wrong:,} of {plural(calibration.sessions, 'session')} with a known bug: "
             "no count can be trusted."
         )
-    return tuple(told)
+    return tuple(lines)

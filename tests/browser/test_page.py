@@ -16,7 +16,7 @@ from harness.report.html.run_page import write
 from harness.results.verdicts import Result, Verdict
 from tests.support import charts as fakes
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("page")]  # what its fixture made is shared
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("page")]  # tests share the fixture
 
 QUIET = (
     "--no-sandbox",
@@ -29,21 +29,21 @@ QUIET = (
 NASTY = "<script>document.title='pwned'</script>"
 
 
-def missing(what: str, line: str) -> None:
-    """A skip that names the line; a failure where nothing may be missing."""
-    told = f"no {what}: {line}"
+def missing(what: str, command: str) -> None:
+    """Skip with the command that installs it; fail if HARNESS_REQUIRE permits nothing to be missing."""
+    message = f"no {what}: {command}"
     if os.environ.get("HARNESS_REQUIRE") == "all":
-        pytest.fail(told)
-    pytest.skip(told)
+        pytest.fail(message)
+    pytest.skip(message)
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    found = shutil.which("chromium") or shutil.which("google-chrome")
-    if found is None:
+    path = shutil.which("chromium") or shutil.which("google-chrome")
+    if path is None:
         missing("Chromium", "apt-get install chromium")
     with sync_playwright() as driver:
-        opened = driver.chromium.launch(executable_path=found, args=list(QUIET))
+        opened = driver.chromium.launch(executable_path=path, args=list(QUIET))
         yield opened
         opened.close()
 
@@ -57,16 +57,16 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 class Opened:
-    """A page, with all that its browser complained about and asked for."""
+    """A page, with the errors that its browser logged and the URLs that it requested."""
 
     def __init__(self, browser: Browser, report: Path, **how: Any) -> None:
         self.context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **how})
         self.page = self.context.new_page()
-        self.complaints: list[str] = []
-        self.asked: list[str] = []
-        self.page.on("console", lambda said: self.complaints.append(said.text) if said.type == "error" else None)
-        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        self.page.on("request", lambda request: self.asked.append(request.url))
+        self.errors: list[str] = []
+        self.requested: list[str] = []
+        self.page.on("console", lambda message: self.errors.append(message.text) if message.type == "error" else None)
+        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.page.on("request", lambda request: self.requested.append(request.url))
         self.page.goto(report.as_uri())
 
     def close(self) -> None:
@@ -80,10 +80,10 @@ def opened(browser: Browser, report: Path) -> Iterator[Opened]:
     page.close()
 
 
-def test_nothing_is_complained_about_and_nothing_fetched(opened: Opened, report: Path) -> None:
+def test_the_page_logs_no_error_and_fetches_nothing(opened: Opened, report: Path) -> None:
     opened.page.wait_for_timeout(200)
-    assert opened.complaints == []
-    assert [url for url in opened.asked if not url.startswith("data:")] == [report.as_uri()]
+    assert opened.errors == []
+    assert [url for url in opened.requested if not url.startswith("data:")] == [report.as_uri()]
 
 
 def test_a_design_is_switched_off_and_on_again_by_keyboard(opened: Opened) -> None:
@@ -108,14 +108,14 @@ def test_the_pointer_shows_every_designs_value_at_one_time(opened: Opened) -> No
     opened.page.mouse.move(box["x"] + box["width"] * 0.25, box["y"] + box["height"] * 0.3)
     tip = opened.page.locator(".tip")
     assert tip.is_visible()
-    said = tip.inner_text()
-    assert all(f"{name}: " in said for name in fakes.summary().designs), said
+    text = tip.inner_text()
+    assert all(f"{name}: " in text for name in fakes.summary().designs), text
     assert opened.page.locator(".cursor").first.is_visible()
     opened.page.mouse.move(2, 2)
     assert not tip.is_visible()
 
 
-def test_in_the_dark_the_page_is_dark(browser: Browser, report: Path) -> None:
+def test_the_page_follows_the_dark_colour_scheme(browser: Browser, report: Path) -> None:
     colors = []
     for scheme in ("light", "dark"):
         page = Opened(browser, report, color_scheme=scheme)
@@ -132,7 +132,7 @@ def test_a_phone_needs_no_sideways_scroll(browser: Browser, report: Path) -> Non
     assert width <= 390
 
 
-def test_without_scripts_all_is_there(browser: Browser, report: Path) -> None:
+def test_the_page_is_complete_without_scripts(browser: Browser, report: Path) -> None:
     page = Opened(browser, report, java_script_enabled=False)
     assert page.page.locator("figure svg").count() == page.page.locator("figure").count() > 3
     assert page.page.locator("table.decision tbody tr").count() == len(fakes.summary().designs)
@@ -140,7 +140,7 @@ def test_without_scripts_all_is_there(browser: Browser, report: Path) -> None:
     page.close()
 
 
-def test_a_replica_named_like_a_script_is_text(browser: Browser, tmp_path: Path) -> None:
+def test_a_design_named_like_a_script_is_text(browser: Browser, tmp_path: Path) -> None:
     fake = [fakes.Fake(NASTY, lost=1)]
     charts = draw(fakes.summary(fake), fakes.runs(fake), tmp_path / "charts")
     verdicts = [Verdict("keeps", Result.FAIL, NASTY, NASTY)]
@@ -148,17 +148,19 @@ def test_a_replica_named_like_a_script_is_text(browser: Browser, tmp_path: Path)
     page.page.wait_for_timeout(200)
     assert "pwned" not in page.page.title()
     assert NASTY in page.page.locator("main").inner_text()
-    assert page.complaints == []
+    assert page.errors == []
     page.close()
 
 
 @pytest.fixture(scope="module")
 def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
     """axe-core's script, from npm."""
-    place = tmp_path_factory.mktemp("axe")
+    directory = tmp_path_factory.mktemp("axe")
     npm = shutil.which("npm")
-    done = npm and subprocess.run([npm, "pack", "axe-core"], cwd=place, capture_output=True, check=False, timeout=60)
-    packed = next(place.glob("axe-core-*.tgz"), None)
+    done = npm and subprocess.run(
+        [npm, "pack", "axe-core"], cwd=directory, capture_output=True, check=False, timeout=60
+    )
+    packed = next(directory.glob("axe-core-*.tgz"), None)
     if not done or packed is None:
         missing("axe-core", "apt-get install npm, and a registry that npm pack axe-core reaches")
     assert packed is not None
@@ -172,7 +174,9 @@ def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
 def test_no_serious_barrier_for_any_reader(browser: Browser, report: Path, axe: str, scheme: str) -> None:
     page = Opened(browser, report, color_scheme=scheme, bypass_csp=True)
     page.page.evaluate(axe)
-    found = page.page.evaluate("async () => (await axe.run()).violations")
+    violations = page.page.evaluate("async () => (await axe.run()).violations")
     page.close()
-    serious = [one for one in found if one["impact"] in ("serious", "critical")]
-    assert serious == [], [(one["id"], [node["html"][:200] for node in one["nodes"]][:3]) for one in serious]
+    serious = [violation for violation in violations if violation["impact"] in ("serious", "critical")]
+    assert serious == [], [
+        (barrier["id"], [node["html"][:200] for node in barrier["nodes"]][:3]) for barrier in serious
+    ]

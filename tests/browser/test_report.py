@@ -1,4 +1,4 @@
-"""The report in a real browser: it renders, fits a small screen, and asks for nothing."""
+"""The report in a real browser: it renders, fits a small screen, and fetches nothing."""
 
 import os
 import re
@@ -15,7 +15,7 @@ from harness.report.html.run_page import write
 from harness.results.verdicts import Result, Verdict
 from tests.support import charts as fakes
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("report")]  # what its fixture made is shared
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("report")]  # tests share the fixture
 
 QUIET = (
     "--headless",
@@ -32,13 +32,13 @@ QUIET = (
 
 @pytest.fixture(scope="module")
 def browser() -> str:
-    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if found is None:
+    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if path is None:
         missing = "no Chromium: apt-get install chromium"
         if os.environ.get("HARNESS_REQUIRE") == "all":
             pytest.fail(missing)
         pytest.skip(missing)
-    return found
+    return path
 
 
 @pytest.fixture(scope="module")
@@ -50,8 +50,8 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write(run, fakes.summary(many), [Verdict("keeps", Result.PASS, "why " * 60)], charts, plan)
 
 
-def ask(browser: str, profile: Path, *arguments: str) -> str:
-    """Run the browser once; what it prints."""
+def run_browser(browser: str, profile: Path, *arguments: str) -> str:
+    """Run the browser once; returns what it prints."""
     command = [browser, *QUIET, f"--user-data-dir={profile}", *arguments]
     return subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
 
@@ -60,7 +60,7 @@ def picture(
     browser: str, tmp_path: Path, report: Path, *flags: str
 ) -> "np.ndarray[tuple[int, ...], np.dtype[np.float32]]":
     path = tmp_path / "shot.png"
-    ask(browser, tmp_path / "profile", *flags, f"--screenshot={path}", report.as_uri())
+    run_browser(browser, tmp_path / "profile", *flags, f"--screenshot={path}", report.as_uri())
     shot: np.ndarray[tuple[int, ...], np.dtype[np.float32]] = imread(path)[..., :3]
     return shot
 
@@ -87,27 +87,27 @@ def test_the_page_itself_never_scrolls_sideways(browser: str, report: Path, tmp_
         f"frame.srcdoc = {_script_text(inner)};</script>",
         encoding="utf-8",
     )
-    seen = ask(browser, tmp_path / "profile", "--dump-dom", "--window-size=1400,1000", outer.as_uri())
-    told = re.search(r"<title>wide (\d+)</title>", seen)
-    assert told is not None, "the page did not load"
-    assert 0 < int(told[1]) <= width
+    dom = run_browser(browser, tmp_path / "profile", "--dump-dom", "--window-size=1400,1000", outer.as_uri())
+    width_of_page = re.search(r"<title>wide (\d+)</title>", dom)
+    assert width_of_page is not None, "the page did not load"
+    assert 0 < int(width_of_page[1]) <= width
 
 
-def test_it_asks_for_nothing(browser: str, report: Path, tmp_path: Path) -> None:
+def test_it_fetches_nothing(browser: str, report: Path, tmp_path: Path) -> None:
     assert re.findall(r"https?://", report.read_text(encoding="utf-8")) == []
     log = tmp_path / "net.json"
-    ask(browser, tmp_path / "profile", f"--log-net-log={log}", "--dump-dom", report.as_uri())
-    asked = set(re.findall(r'"url":"(\w+)://[^"]*report', log.read_text(encoding="utf-8")))
-    assert asked <= {"file"}
+    run_browser(browser, tmp_path / "profile", f"--log-net-log={log}", "--dump-dom", report.as_uri())
+    schemes = set(re.findall(r'"url":"(\w+)://[^"]*report', log.read_text(encoding="utf-8")))
+    assert schemes <= {"file"}
 
 
-def test_it_prints_to_a_document(browser: str, report: Path, tmp_path: Path) -> None:
+def test_it_prints_as_a_document(browser: str, report: Path, tmp_path: Path) -> None:
     path = tmp_path / "report.pdf"
-    ask(browser, tmp_path / "profile", "--no-pdf-header-footer", f"--print-to-pdf={path}", report.as_uri())
+    run_browser(browser, tmp_path / "profile", "--no-pdf-header-footer", f"--print-to-pdf={path}", report.as_uri())
     assert path.read_bytes().startswith(b"%PDF")
 
 
 def _script_text(text: str) -> str:
-    """A JavaScript string that may stand inside a script element."""
+    """A JavaScript string for use inside a script element."""
     escaped = text.replace("\\", "\\\\").replace("`", "\\`").replace("${", "\\${").replace("</", "<\\/")
     return f"`{escaped}`"

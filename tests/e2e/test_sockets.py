@@ -24,5 +24,5 @@ def test_a_chat_with_a_history_keeps_every_message_across_a_kill_and_counts_reco
     assert design.finding == "kept"
     story = harness("explain", path, "history/1")
     assert story.code == 0
-    for step in ("OPEN /chat", "SEND /chat", "RECEIVE /chat", "came unasked", "CLOSE /chat"):
+    for step in ("OPEN /chat", "SEND /chat", "RECEIVE /chat", "unsolicited", "CLOSE /chat"):
         assert step in story.out, story.out

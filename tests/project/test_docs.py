@@ -16,6 +16,7 @@ from harness.cli.app import app
 from harness.common.errors import EnvironmentLacksError, UntrustedError, UsageError
 from harness.observations.requests import RECORD
 from harness.results.summary import SCHEMA, ArmFigures, DesignSummary, FaultFigures, SessionFigures, Summary
+from harness.scenario.loading import load
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted(
@@ -136,3 +137,21 @@ def test_every_make_target_that_is_named_exists() -> None:
     targets = {target for rule in rules for target in rule.split()}
     named = {(page.name, target) for page in PAGES for target in re.findall(r"`make ([a-z-]+)", page.read_text())}
     assert {(page, target) for page, target in named if target not in targets} == set()
+
+
+def scenario_blocks() -> list[tuple[str, str]]:
+    """The Python blocks of all pages that define a scenario, each with its page."""
+    blocks = [
+        (page.name, block) for page in PAGES for block in re.findall(r"```python\n(.*?)```", page.read_text(), re.S)
+    ]
+    return [(page, block) for page, block in blocks if "SCENARIO = " in block]
+
+
+def test_every_scenario_on_a_page_checks(tmp_path: Path) -> None:
+    pages = set()
+    for index, (page, block) in enumerate(scenario_blocks()):
+        path = tmp_path / f"page_{index}.py"
+        path.write_text(block)
+        assert load(path).scenario.designs, page
+        pages.add(page)
+    assert {"README.md", "your-service.md"} <= pages

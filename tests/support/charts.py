@@ -1,4 +1,4 @@
-"""A made-up run for the readers: small, seeded, with every figure that charts and report show."""
+"""A small seeded run for tests, with every figure that charts and report show."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -40,7 +40,7 @@ REPLICAS = ("r0", "r1", "r2")
 
 @dataclass(frozen=True)
 class Fake:
-    """How one made-up design behaves."""
+    """How a design of the run behaves."""
 
     name: str
     lost: int = 0
@@ -60,7 +60,7 @@ def table(
     anomaly: Sequence[int] | Any = 0,
     phase: int = 0,
 ) -> pd.DataFrame:
-    """Requests as requests.parquet holds them; scalars stand for every row."""
+    """Requests as in requests.parquet; a scalar applies to every row."""
     start = (np.asarray(t_intended_ms, dtype=float) * 1e6).astype(np.int64)
     size = start.size
     whole = np.broadcast_to
@@ -105,7 +105,7 @@ def observations(fake: Fake, arm: str, seed: int = 1) -> ArmObservations:
             Event(t, f"fault_{kind}", "r1", {"kind": "kill"})
             for t, kind in ((EFFECTIVE - 0.01, "commanded"), (EFFECTIVE, "effective"), (HEALED, "healed"))
         )
-    judged = tuple(judgement(number, lost) for number, lost in enumerate(losses))
+    judged = tuple(judgement(session, lost) for session, lost in enumerate(losses))
     requests = table(start, latency, outcome, anomaly)
     return ArmObservations(fake.name, arm, requests, events, (), judged, warmup=2.0, duration=20.0)
 
@@ -113,19 +113,19 @@ def observations(fake: Fake, arm: str, seed: int = 1) -> ArmObservations:
 def judgement(
     session: int, losses: tuple[Loss, ...] = (), outcome: SessionOutcome = SessionOutcome.KEPT
 ) -> SessionVerdict:
-    """The verdict on one session; ``outcome`` where it is graver than a loss, or where nothing was lost."""
+    """A session's verdict: ``outcome``, or a loss if there are ``losses`` and no other outcome is given."""
     if losses and outcome is SessionOutcome.KEPT:
         outcome = SessionOutcome.LOST
     return SessionVerdict(session=session, outcome=outcome, lost=bool(losses), losses=losses)
 
 
 def percentiles(p50: float | None) -> Percentiles:
-    """Percentiles in a plausible proportion to the median; all None of None."""
+    """Percentiles in a plausible proportion to the median; all None if it is None."""
     return Percentiles(*(None if p50 is None else p50 * factor for factor in (1, 2, 4, 8, 20)))
 
 
 def phase(rate: float, p50: float = 4.0, failed: int = 0, in_doubt: int = 0) -> Phase:
-    """A phase of 1,000 requests that were ok, and what failed."""
+    """A phase of 1,000 successful requests, and the errors."""
     counts = RequestCounts(1000 + failed + in_doubt, 1000, failed, in_doubt)
     return Phase(counts, Throughput(rate, rate), percentiles(p50), percentiles(p50))
 
@@ -199,5 +199,5 @@ def runs(fakes: Sequence[Fake] = TRIO, arms: Sequence[str] = ("control", "fault"
 
 
 def empty(observed: ArmObservations) -> ArmObservations:
-    """The same arm, had it seen nothing."""
+    """The same arm without any observation."""
     return replace(observed, requests=observed.requests.iloc[:0], judgements=(), events=())

@@ -1,4 +1,4 @@
-"""Charts of a run: each says in a sentence what it shows, and has the values behind it."""
+"""The charts of a run, each with a sentence that says what it shows and the table of its values."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from harness.report.charts import cost, losses, outcomes, spectrum, spread, style, timeline
 from harness.report.charts.chart import Chart, Drawing, Table
-from harness.report.charts.measured import FINE, Measured, measured, windows
+from harness.report.charts.measured import WINDOW_S, Measured, measured, windows
 from harness.results.arm_files import ArmObservations
 from harness.results.summary import ArmFigures, FaultFigures, Summary
 
@@ -15,7 +15,7 @@ __all__ = ["Chart", "Table", "draw"]
 
 @dataclass(frozen=True)
 class _Run:
-    """A summary beside the observations that it was folded from."""
+    """A summary with the observations from which it was computed."""
 
     summary: Summary
     arms: dict[tuple[str, str], ArmObservations]
@@ -31,22 +31,22 @@ class _Run:
         arm = self.arm(design, "fault")
         return arm.faults if arm else ()
 
-    def seen(self) -> Iterator[ArmObservations]:
-        """Arms in the summary's order of designs, control before fault."""
+    def observed_arms(self) -> Iterator[ArmObservations]:
+        """The arms in the summary's order of designs, control before fault."""
         for design in self.summary.designs:
             for name in ("control", "fault"):
                 if (design, name) in self.arms:
                     yield self.arms[design, name]
 
-    def shown(self) -> list[ArmObservations]:
-        """An arm a design: with its faults where it has such a one."""
-        return list({arm.design: arm for arm in self.seen()}.values())
+    def judged_arms(self) -> list[ArmObservations]:
+        """One arm per design: the one with the fault, or else the control."""
+        return list({arm.design: arm for arm in self.observed_arms()}.values())
 
 
 def draw(summary: Summary, arms: Sequence[ArmObservations], directory: Path) -> tuple[Chart, ...]:
-    """Draw every chart that this run has values for, as SVG and PNG in ``directory`` (made where missing).
+    """Draw every chart that this run has values for, as SVG and PNG in ``directory``, which is created if missing.
 
-    Of an arm that was repeated the first repeat is drawn: percentiles are never averaged.
+    Only the first repeat of an arm is drawn: percentiles are never averaged.
     """
     directory.mkdir(parents=True, exist_ok=True)
     first = {(arm.design, arm.arm): arm for arm in reversed(arms)}
@@ -58,23 +58,26 @@ def draw(summary: Summary, arms: Sequence[ArmObservations], directory: Path) -> 
 
 def _drawings(run: _Run) -> Iterator[Drawing | None]:
     requests = {key: measured(arm) for key, arm in run.arms.items()}
-    shown = run.shown()
-    if shown:
-        yield from _timelines(run, shown, requests)
+    arms = run.judged_arms()
+    if arms:
+        yield from _timelines(run, arms, requests)
         yield _outcomes(run)
-        yield _losses(run, shown)
+        yield _losses(run, arms)
         spectra = [
-            spectrum.Spectrum.of(arm.design, arm.arm, requests[arm.design, arm.arm].latency_ns) for arm in run.seen()
+            spectrum.Spectrum.of(arm.design, arm.arm, requests[arm.design, arm.arm].latency_ns)
+            for arm in run.observed_arms()
         ]
-        yield spectrum.drawing(spectra, [run.looks[arm.design] for arm in shown])
+        yield spectrum.drawing(spectra, [run.looks[arm.design] for arm in arms])
     yield _spread(run)
-    yield _cost(run)
+    cost_arms = {design: run.arm(design, "control") or run.arm(design, "fault") for design in run.summary.designs}
+    if costs := [cost.Cost.of(design, arm) for design, arm in cost_arms.items() if arm]:
+        yield cost.drawing(costs)
 
 
 def _timelines(
-    run: _Run, shown: Sequence[ArmObservations], requests: Mapping[tuple[str, str], Measured]
+    run: _Run, arms: Sequence[ArmObservations], requests: Mapping[tuple[str, str], Measured]
 ) -> Iterator[Drawing]:
-    """The whole run, and a close-up of its faults where the run is much longer."""
+    """The whole run, and a close-up of its faults if the run is much longer."""
 
     def faults(arm: ArmObservations) -> tuple[FaultFigures, ...]:
         return run.faults(arm.design) if arm.arm == "fault" else ()
@@ -84,45 +87,39 @@ def _timelines(
             timeline.TimelineRow(
                 windows(requests[arm.design, arm.arm], width, stretch), faults(arm), run.looks[arm.design]
             )
-            for arm in shown
+            for arm in arms
         ]
 
-    length = max(arm.duration - arm.warmup for arm in shown)
-    yield timeline.drawing(rows(timeline.fitting(length)))
-    stretch = timeline.close_up([fault for arm in shown for fault in faults(arm)], length)
+    length = max(arm.duration - arm.warmup for arm in arms)
+    yield timeline.drawing(rows(timeline.window_width(length)))
+    stretch = timeline.close_up([fault for arm in arms for fault in faults(arm)], length)
     if stretch is not None:
-        yield timeline.drawing(rows(FINE, stretch), close=True)
+        yield timeline.drawing(rows(WINDOW_S, stretch), close=True)
 
 
 def _outcomes(run: _Run) -> Drawing | None:
-    judged = [arm for arm in run.seen() if arm.judgements]
-    folded = []
-    for arm in judged:
-        figures = run.arm(arm.design, arm.arm)
-        sessions = figures.sessions if figures else None
-        folded.append(outcomes.outcomes(arm.design, arm.arm, arm.judgements, sessions))
-    return outcomes.drawing(folded) if folded else None
+    bars = []
+    for arm in run.observed_arms():
+        if arm.judgements:
+            figures = run.arm(arm.design, arm.arm)
+            sessions = figures.sessions if figures else None
+            bars.append(outcomes.count_outcomes(arm.design, arm.arm, arm.judgements, sessions))
+    return outcomes.drawing(bars) if bars else None
 
 
-def _losses(run: _Run, shown: Sequence[ArmObservations]) -> Drawing | None:
-    folded = [
+def _losses(run: _Run, arms: Sequence[ArmObservations]) -> Drawing | None:
+    lines = [
         losses.Losses.of(arm.design, arm.judgements, run.faults(arm.design), run.looks[arm.design])
-        for arm in shown
+        for arm in arms
         if arm.arm == "fault" and arm.judgements
     ]
-    return losses.drawing(folded, max(arm.duration for arm in shown)) if folded else None
+    return losses.drawing(lines, max(arm.duration for arm in arms)) if lines else None
 
 
 def _spread(run: _Run) -> Drawing | None:
-    folded = [
-        spread.Spreads(design, {name: arm.spread for name, arm in told.arms.items()}, run.looks[design])
-        for design, told in run.summary.designs.items()
-        if told.arms
+    spreads = [
+        spread.Spreads(design, {name: arm.spread for name, arm in figures.arms.items()}, run.looks[design])
+        for design, figures in run.summary.designs.items()
+        if figures.arms
     ]
-    return spread.drawing(folded) if folded else None
-
-
-def _cost(run: _Run) -> Drawing | None:
-    arms = {design: run.arm(design, "control") or run.arm(design, "fault") for design in run.summary.designs}
-    folded = [cost.Cost.of(design, arm) for design, arm in arms.items() if arm]
-    return cost.drawing(folded) if folded else None
+    return spread.drawing(spreads) if spreads else None

@@ -8,9 +8,9 @@ from matplotlib.figure import Figure
 
 from harness.report.charts.style import styled
 
-#: What stands in a table's cell; None is what could not be measured.
+#: The content of a table's cell; None where it could not be measured.
 Cell = str | int | float | None
-_DOTS = 130  # to the inch: sharp on a page, and quick
+_DPI = 130  # sharp on a page, and quick to write
 
 
 @dataclass(frozen=True)
@@ -22,12 +22,12 @@ class Table:
 
     def __post_init__(self) -> None:
         if any(len(row) != len(self.columns) for row in self.rows):
-            raise ValueError("every row of a table has a cell a column")
+            raise ValueError("every row of a table needs one cell per column")
 
 
 @dataclass(frozen=True)
 class Tooltip:
-    """A place of a chart that tells its value to the pointer. Spots of one ``group`` tell theirs together.
+    """A place in a chart whose ``text`` shows under the pointer, together with the texts of the same ``group``.
 
     ``x`` and ``y`` are shares of the figure's width and height, from its top left corner.
     """
@@ -38,16 +38,16 @@ class Tooltip:
     group: str = ""
 
 
-def spot(axes: Axes, at: tuple[float, float], text: str, group: str = "") -> Tooltip:
-    """The spot at a point of the data; the axes' limits must be final."""
+def tooltip_at(axes: Axes, point: tuple[float, float], text: str, group: str = "") -> Tooltip:
+    """The tooltip at a point of the data; the axes' limits must be final."""
     figure = axes.figure
-    x, y = axes.transData.transform(at) / figure.bbox.size
+    x, y = axes.transData.transform(point) / figure.bbox.size
     return Tooltip(round(float(x), 4), round(1 - float(y), 4), text, group)
 
 
 @dataclass(frozen=True)
 class Drawing:
-    """A chart before it is a file. ``finding`` is worked out from the values; ``alt`` says what is to be seen."""
+    """A chart before it is saved. ``finding`` is computed from the values; ``alt`` describes the picture."""
 
     name: str
     title: str
@@ -55,21 +55,21 @@ class Drawing:
     alt: str
     table: Table
     figure: Figure
-    spots: tuple[Tooltip, ...] = ()
+    tooltips: tuple[Tooltip, ...] = ()
 
     def save(self, directory: Path) -> "Chart":
-        """Write ``name.svg`` and ``name.png``: the same bytes whenever the same values are drawn."""
+        """Write ``name.svg`` and ``name.png``: the same values give the same bytes."""
         svg, png = directory / f"{self.name}.svg", directory / f"{self.name}.png"
-        nothing = {"Date": None, "Creator": None, "Format": None, "Type": None}
+        no_metadata = {"Date": None, "Creator": None, "Format": None, "Type": None}
         with styled():
-            self.figure.savefig(svg, format="svg", metadata=nothing)
-            self.figure.savefig(png, format="png", dpi=_DOTS, metadata={"Software": None})
-        return Chart(self.name, self.title, self.finding, self.alt, svg, png, self.table, self.spots)
+            self.figure.savefig(svg, format="svg", metadata=no_metadata)
+            self.figure.savefig(png, format="png", dpi=_DPI, metadata={"Software": None})
+        return Chart(self.name, self.title, self.finding, self.alt, svg, png, self.table, self.tooltips)
 
 
 @dataclass(frozen=True)
 class Chart:
-    """A drawn chart: its words, its two files and the values behind it."""
+    """A saved chart: its words, its two files and the values behind it."""
 
     name: str
     title: str
@@ -78,4 +78,4 @@ class Chart:
     svg: Path
     png: Path
     table: Table
-    spots: tuple[Tooltip, ...] = ()
+    tooltips: tuple[Tooltip, ...] = ()

@@ -1,4 +1,4 @@
-"""What each design costs: processor time and bytes a request, and memory."""
+"""What each design costs: processor time and bytes per request, and memory."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -8,11 +8,11 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from harness.report.charts import style
-from harness.report.charts.chart import Cell, Drawing, Table, Tooltip, spot
+from harness.report.charts.chart import Cell, Drawing, Table, Tooltip, tooltip_at
 from harness.report.charts.words import listed, number
 from harness.results.summary import ArmFigures
 
-_TITLE = "Cost of a request"
+_TITLE = "Cost per request"
 
 
 @dataclass(frozen=True)
@@ -34,30 +34,32 @@ class Cost:
     """One design's costs; None where it was not measured."""
 
     design: str
-    cpu_ms: tuple[float | None, float | None, float | None]  # a request: replicas, balancer, store
-    bytes: tuple[float | None, float | None]  # a request, a reply
+    cpu_ms: tuple[float | None, float | None, float | None]  # per request: replicas, balancer, store
+    bytes: tuple[float | None, float | None]  # per request, per reply
     memory_mb: float | None
 
     @classmethod
     def of(cls, design: str, arm: ArmFigures) -> "Cost":
-        """Split the processor time of a request as the cores in use were split."""
+        """Divide the processor time per request in the proportion of the cores that each part used."""
         use = arm.resources
         cores = (use.replica_cpu, use.balancer_cpu, use.store_cpu)
-        total, each = sum(core or 0.0 for core in cores), use.cpu_ms_per_request
-        split = [None if core is None or each is None or not total else each * core / total for core in cores]
+        total, per_request = sum(core or 0.0 for core in cores), use.cpu_ms_per_request
+        cpu_ms = [
+            None if core is None or per_request is None or not total else per_request * core / total for core in cores
+        ]
         return cls(
-            design, (split[0], split[1], split[2]), (arm.bytes.request_mean, arm.bytes.response_mean), use.memory_mb
+            design, (cpu_ms[0], cpu_ms[1], cpu_ms[2]), (arm.bytes.request_mean, arm.bytes.response_mean), use.memory_mb
         )
 
     @property
     def cpu_total(self) -> float | None:
-        """Milliseconds of processor time a request, all parts; None where none was measured."""
+        """Milliseconds of processor time per request, all parts; None where none was measured."""
         known = [value for value in self.cpu_ms if value is not None]
         return sum(known) if known else None
 
 
 def figure(costs: Sequence[Cost]) -> Figure:
-    """Three panels that share their designs, each with its own scale."""
+    """Three panels with the same designs, each with its own scale."""
     parts = (*_CPU, *_BYTES, *_MEMORY)
     handles = [Patch(fc=part.color, hatch=part.hatch, ec=style.PAPER, label=part.name) for part in parts]
     frame = style.Frame(
@@ -71,7 +73,7 @@ def figure(costs: Sequence[Cost]) -> Figure:
     _stack(line[0], [cost.cpu_ms for cost in costs], _CPU)
     _stack(line[1], [cost.bytes for cost in costs], _BYTES)
     _stack(line[2], [(cost.memory_mb,) for cost in costs], _MEMORY)
-    for axes, label in zip(line, ("cpu ms a request", "bytes a request", "memory, MB"), strict=True):
+    for axes, label in zip(line, ("CPU ms per request", "bytes per request", "memory, MB"), strict=True):
         axes.set_xlabel(label)
         style.name_rows(axes, [cost.design for cost in costs])
     for axes in line[1:]:
@@ -88,37 +90,37 @@ def _stack(axes: Axes, rows: Sequence[tuple[float | None, ...]], parts: Sequence
             if value:
                 axes.barh(place, value, 0.62, left, color=part.color, hatch=part.hatch, ec=style.PAPER, lw=0.5)
                 left += value
-        told = number(total) if any(value is not None for value in values) else "not measured"
-        axes.annotate(told, (total, place), (4, 0), textcoords="offset points", va="center", fontsize=7.5)
+        label = number(total) if any(value is not None for value in values) else "not measured"
+        axes.annotate(label, (total, place), (4, 0), textcoords="offset points", va="center", fontsize=7.5)
     axes.set_xlim(0, max(totals) * 1.02 or 1)
     axes.locator_params(axis="x", nbins=4)
 
 
 def finding(costs: Sequence[Cost]) -> str:
-    """The cheapest and the dearest by processor time, and by bytes."""
-    told = [
-        _extremes("processor time", "ms", [(cost.cpu_total, cost.design) for cost in costs]),
-        _extremes("bytes on the wire", "B", [(_sum(cost.bytes), cost.design) for cost in costs]),
+    """The cheapest and the most expensive design by processor time, and by bytes."""
+    wire = [
+        (None if any(size is None for size in cost.bytes) else sum(size or 0.0 for size in cost.bytes), cost.design)
+        for cost in costs
     ]
-    return " ".join(filter(None, told)) or "No cost was measured."
+    sentences = [
+        _describe_extremes("processor time", "ms", [(cost.cpu_total, cost.design) for cost in costs]),
+        _describe_extremes("bytes on the wire", "B", wire),
+    ]
+    return " ".join(filter(None, sentences)) or "No cost was measured."
 
 
-def _sum(values: Sequence[float | None]) -> float | None:
-    return None if any(value is None for value in values) else sum(value or 0.0 for value in values)
-
-
-def _extremes(what: str, unit: str, pairs: Sequence[tuple[float | None, str]]) -> str:
+def _describe_extremes(what: str, unit: str, pairs: Sequence[tuple[float | None, str]]) -> str:
     known = sorted((value, design) for value, design in pairs if value is not None)
     if not known:
         return ""
-    told = [f"{design} ({number(value, unit)})" for value, design in known]
     if number(known[0][0]) == number(known[-1][0]):
-        return f"{what.capitalize()} a request: {number(known[0][0], unit)} in {listed([d for _, d in known])}."
-    return f"Least {what} a request: {told[0]}; most: {told[-1]}."
+        return f"{what.capitalize()} per request: {number(known[0][0], unit)} in {listed([d for _, d in known])}."
+    least, most = (f"{design} ({number(value, unit)})" for value, design in (known[0], known[-1]))
+    return f"Least {what} per request: {least}; most: {most}."
 
 
 def _table(costs: Sequence[Cost]) -> Table:
-    columns = ("design", "replica cpu ms", "balancer cpu ms", "store cpu ms", "request B", "reply B", "memory MB")
+    columns = ("design", "replica CPU ms", "balancer CPU ms", "store CPU ms", "request B", "reply B", "memory MB")
     rows: list[tuple[Cell, ...]] = [
         (cost.design, *(None if v is None else float(f"{v:.4g}") for v in (*cost.cpu_ms, *cost.bytes, cost.memory_mb)))
         for cost in costs
@@ -130,17 +132,17 @@ def drawing(costs: Sequence[Cost]) -> Drawing:
     """The chart with its words."""
     alt = (
         f"Three panels of horizontal bars for {len(costs)} designs: "
-        "processor time a request and bytes a request, stacked by part, and memory."
+        "processor time per request and bytes per request, stacked by part, and memory."
     )
     drawn = figure(costs)
-    return Drawing("cost", _TITLE, finding(costs), alt, _table(costs), drawn, tuple(_spots(drawn, costs)))
+    return Drawing("cost", _TITLE, finding(costs), alt, _table(costs), drawn, tuple(_tooltips(drawn, costs)))
 
 
-def _spots(drawn: Figure, costs: Sequence[Cost]) -> Iterator[Tooltip]:
-    """One at the end of each bar, that tells its parts."""
+def _tooltips(drawn: Figure, costs: Sequence[Cost]) -> Iterator[Tooltip]:
+    """A tooltip at the end of each bar that lists its parts."""
     for place, cost in enumerate(costs):
         bars = ((_CPU, cost.cpu_ms, "ms"), (_BYTES, cost.bytes, "B"), (_MEMORY, (cost.memory_mb,), "MB"))
         for axes, (parts, values, unit) in zip(drawn.axes, bars, strict=True):
-            told = [f"{part.name} {number(v, unit)}" for part, v in zip(parts, values, strict=True) if v is not None]
+            shares = [f"{part.name} {number(v, unit)}" for part, v in zip(parts, values, strict=True) if v is not None]
             total = sum(value or 0.0 for value in values)
-            yield spot(axes, (total, place), f"{cost.design}: {', '.join(told) or 'not measured'}")
+            yield tooltip_at(axes, (total, place), f"{cost.design}: {', '.join(shares) or 'not measured'}")

@@ -1,4 +1,4 @@
-"""A comparison's lead figure: every ratio with its interval, and the margin that it is judged by."""
+"""The main figure of a comparison: every ratio with its interval, and the margin that decides about it."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,61 +21,66 @@ _LOOKS = {
     ComparisonOutcome.IMPROVED: (style.BLUE, "D"),
     ComparisonOutcome.EQUIVALENT: (style.GREEN, "s"),
 }
-_ROW = 0.21  # inches
-_WIDEST = 2.0  # beyond this ratio an interval is cut, and says so with an arrow
+_ROW_HEIGHT = 0.21  # inches
+_MAX_RATIO = 2.0  # an interval beyond it is cut, and ends in an arrow
 
 
-def draw(found: Comparison, directory: Path) -> Chart | None:
+def draw(comparison: Comparison, directory: Path) -> Chart | None:
     """Save ``compare.svg`` and ``compare.png`` in ``directory``; None where no ratio was measured."""
-    measured = [one for one in found.metrics if one.interval is not None]
+    measured = [metric for metric in comparison.metrics if metric.interval is not None]
     if not measured:
         return None
     directory.mkdir(parents=True, exist_ok=True)
     with style.styled():
         drawing = Drawing(
-            "compare", _TITLE, finding(found), _alt(found), _table(found.metrics), figure(found, measured)
+            "compare",
+            _TITLE,
+            finding(comparison),
+            _alt(comparison),
+            _table(comparison.metrics),
+            figure(comparison, measured),
         )
     return drawing.save(directory)
 
 
-def figure(found: Comparison, measured: Sequence[MetricComparison]) -> Figure:
-    """A row a ratio; right is worse, for a throughput too."""
+def figure(comparison: Comparison, measured: Sequence[MetricComparison]) -> Figure:
+    """One row per ratio; right is worse, for throughput too."""
     handles: list[Line2D | Patch] = [
         style.symbol(outcome.value, marker, color) for outcome, (color, marker) in _LOOKS.items()
     ]
-    handles.append(Patch(fc=style.SHADE, label=f"margin, {found.margin:.0%}"))
-    names = [_name(one) for one in measured]
+    handles.append(Patch(fc=style.SHADE, label=f"margin, {comparison.margin:.0%}"))
+    names = [_label(metric) for metric in measured]
     frame = style.Frame(left=0.35 + 0.062 * max(map(len, names)), right=0.25, top=style.top(handles), bottom=0.5)
-    drawn, [[axes]] = style.panels(_TITLE, (1, 1), _ROW * len(measured) + 0.1, frame)
-    axes.axvspan(1 / (1 + found.margin), 1 + found.margin, color=style.SHADE, lw=0, zorder=0)
+    drawn, [[axes]] = style.panels(_TITLE, (1, 1), _ROW_HEIGHT * len(measured) + 0.1, frame)
+    axes.axvspan(1 / (1 + comparison.margin), 1 + comparison.margin, color=style.SHADE, lw=0, zorder=0)
     axes.axvline(1, color=style.INK, lw=0.8, zorder=1)
-    for place, one in enumerate(measured):
-        _row(axes, place, one)
+    for place, metric in enumerate(measured):
+        _draw_row(axes, place, metric)
     axes.set_yticks(range(len(names)), names)
     axes.tick_params(axis="y", length=0, labelcolor=style.INK)
     axes.set_ylim(len(names) - 0.5, -0.5)
     axes.grid(False, axis="y")
-    _scale(axes, found, measured)
+    _set_scale(axes, comparison, measured)
     style.legend(drawn, handles)
     return drawn
 
 
-def _row(axes: Axes, place: int, one: MetricComparison) -> None:
-    assert one.ratio is not None and one.interval is not None  # noqa: S101 - only measured ones come here
-    color, marker = _LOOKS[one.outcome]
-    low, high = one.interval
-    axes.plot([max(low, 1 / _WIDEST), min(high, _WIDEST)], [place, place], color=color, lw=1.6)
-    for end, cut, arrow in ((1 / _WIDEST, low < 1 / _WIDEST, "<"), (_WIDEST, high > _WIDEST, ">")):
+def _draw_row(axes: Axes, place: int, metric: MetricComparison) -> None:
+    assert metric.ratio is not None and metric.interval is not None  # noqa: S101 - only measured metrics are drawn
+    color, marker = _LOOKS[metric.outcome]
+    low, high = metric.interval
+    axes.plot([max(low, 1 / _MAX_RATIO), min(high, _MAX_RATIO)], [place, place], color=color, lw=1.6)
+    for end, cut, arrow in ((1 / _MAX_RATIO, low < 1 / _MAX_RATIO, "<"), (_MAX_RATIO, high > _MAX_RATIO, ">")):
         if cut:
             axes.plot(end, place, marker=arrow, color=color, ms=5, clip_on=False)
-    if 1 / _WIDEST <= one.ratio <= _WIDEST:
-        axes.plot(one.ratio, place, marker=marker, color=color, mfc=color if one.gates else style.PAPER, ms=5.5)
+    if 1 / _MAX_RATIO <= metric.ratio <= _MAX_RATIO:
+        axes.plot(metric.ratio, place, marker=marker, color=color, mfc=color if metric.gates else style.PAPER, ms=5.5)
 
 
-def _scale(axes: Axes, found: Comparison, measured: Sequence[MetricComparison]) -> None:
-    """The same room on both sides of 1, on a logarithmic axis: half and twice are as far."""
-    ends = [max(end, 1 / end) for one in measured if one.interval for end in one.interval]
-    far = min(max([*ends, 1 + 2 * found.margin]) * 1.02, _WIDEST)
+def _set_scale(axes: Axes, comparison: Comparison, measured: Sequence[MetricComparison]) -> None:
+    """A logarithmic axis with the same room on both sides of 1: half is as far from it as twice."""
+    ends = [max(end, 1 / end) for metric in measured if metric.interval for end in metric.interval]
+    far = min(max([*ends, 1 + 2 * comparison.margin]) * 1.02, _MAX_RATIO)
     ticks = [tick for tick in (0.5, 0.67, 0.8, 0.9, 1.0, 1.1, 1.25, 1.5, 2.0) if 1 / far <= tick <= far]
     axes.set_xscale("log")
     axes.set_xlim(1 / far, far)
@@ -83,38 +88,44 @@ def _scale(axes: Axes, found: Comparison, measured: Sequence[MetricComparison]) 
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.set_xlabel(
-        "← better        times the baseline's ratio, 95 % interval (hollow: told, not gating)        worse →"
+        "← better        times the baseline's ratio, 95 % interval (hollow: reported, not gating)        worse →"
     )
 
 
-def _name(one: MetricComparison) -> str:
-    what = "1 / throughput" if one.measure == "throughput" else one.measure
-    design, against = style.short(one.design), style.short(one.against)
-    return f"{design} {one.arm}: {what}, by {against}"
+def _label(metric: MetricComparison) -> str:
+    measure = "1 / throughput" if metric.measure == "throughput" else metric.measure
+    return f"{style.short(metric.design)} {metric.arm}: {measure}, by {style.short(metric.against)}"
 
 
-def finding(found: Comparison) -> str:
+def finding(comparison: Comparison) -> str:
     """The ratios that moved, or that none did."""
     flagged = {
-        kind: [one.name for one in found.metrics if one.outcome is kind]
+        kind: [metric.name for metric in comparison.metrics if metric.outcome is kind]
         for kind in (ComparisonOutcome.REGRESSION, ComparisonOutcome.IMPROVED)
     }
-    told = [f"{kind}: {listed(names)}" for kind, names in flagged.items() if names]
-    equal = sum(one.outcome is ComparisonOutcome.EQUIVALENT for one in found.metrics)
-    rest = f"{equal} of {len(found.metrics)} ratios lie within {found.margin:.0%} of the baseline's"
-    return "; ".join([*told, rest]) + "."
+    moved = [f"{kind}: {listed(names)}" for kind, names in flagged.items() if names]
+    equal = sum(metric.outcome is ComparisonOutcome.EQUIVALENT for metric in comparison.metrics)
+    rest = f"{equal} of {len(comparison.metrics)} ratios lie within {comparison.margin:.0%} of the baseline's"
+    return "; ".join([*moved, rest]) + "."
 
 
-def _alt(found: Comparison) -> str:
+def _alt(comparison: Comparison) -> str:
     return (
-        f"Forest plot: {len(found.metrics)} ratios of this run over the baseline's, each with its 95 % interval, "
-        f"on a logarithmic axis around 1, with a band of {found.margin:.0%} as the margin."
+        f"Forest plot: {len(comparison.metrics)} ratios of this run over the baseline's, each with its 95 % interval, "
+        f"on a logarithmic axis around 1, with a band of {comparison.margin:.0%} as the margin."
     )
 
 
 def _table(metrics: Sequence[MetricComparison]) -> Table:
     rows = tuple(
-        (one.name, one.ratio, *(one.interval or (None, None)), one.pairs[0], one.pairs[1], one.outcome.value)
-        for one in metrics
+        (
+            metric.name,
+            metric.ratio,
+            *(metric.interval or (None, None)),
+            metric.pairs[0],
+            metric.pairs[1],
+            metric.outcome.value,
+        )
+        for metric in metrics
     )
     return Table(("ratio", "moved", "low", "high", "pairs", "baseline's pairs", "verdict"), rows)

@@ -1,4 +1,4 @@
-"""When sessions were lost: a step up at every loss."""
+"""When sessions were lost: one step up per loss."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -12,23 +12,23 @@ from matplotlib.patches import Patch
 from harness.analysis.metrics.sessions import group_judged_by_session
 from harness.oracle.verdict import SessionVerdict
 from harness.report.charts import style
-from harness.report.charts.chart import Cell, Drawing, Table, Tooltip, spot
-from harness.report.charts.measured import Floats
+from harness.report.charts.chart import Cell, Drawing, Table, Tooltip, tooltip_at
+from harness.report.charts.measured import Floats, Ints
 from harness.report.charts.words import number, plural
 from harness.results.summary import FaultFigures
 
 _TITLE = "Losses of session state over time"
-_MAX_NAMED = 3  # designs in the caption
+_MAX_LOSERS = 3  # designs that the caption names as losers
 _MAX_ROWS = 40  # of the table, per design
 
 
 @dataclass(frozen=True)
 class Losses:
-    """When one design lost a session's state. A session can lose it more than once."""
+    """When a design lost a session's state: ascending seconds from T0. A session may lose it more than once."""
 
     design: str
-    times: Floats  # seconds from T0, in order; shape (losses,)
-    sessions: int  # judged
+    times: Floats
+    judged: int  # sessions
     faults: tuple[FaultFigures, ...]
     look: style.SeriesStyle
 
@@ -42,18 +42,17 @@ class Losses:
     ) -> "Losses":
         """Gather the losses of an arm's sessions."""
         judged = group_judged_by_session(judgements)
-        times = [loss.t_ns for writers in judged.values() for verdict in writers for loss in verdict.losses]
+        times = [loss.t_ns for verdicts in judged.values() for verdict in verdicts for loss in verdict.losses]
         return cls(design, np.sort(np.array(times, dtype=np.float64)) / 1e9, len(judged), faults, look)
 
     @property
     def healed_at(self) -> float:
-        """When all faults were healed, in seconds from T0; infinity where one never was, or where there was none."""
-        healed = [fault.healed for fault in self.faults if fault.healed is not None]
-        return max(healed) if healed and len(healed) == len(self.faults) else float("inf")
+        """When the last fault had healed, in seconds from T0; infinite if one did not, or without a fault."""
+        return max((float("inf") if f.healed is None else f.healed for f in self.faults), default=float("inf"))
 
 
 def figure(designs: Sequence[Losses], end: float) -> Figure:
-    """One step line per design over one time axis; the fault's time is shaded."""
+    """One step line per design on one time axis; the time of the fault is shaded."""
     handles = _handles(designs)
     frame = style.Frame(left=0.62, right=0.25, top=style.top(handles), bottom=0.5)
     drawn, [[axes]] = style.panels(_TITLE, (1, 1), 2.1, frame)
@@ -79,55 +78,60 @@ def _handles(designs: Sequence[Losses]) -> list[Artist]:
         Line2D(
             [],
             [],
-            color=d.look.color,
-            marker=d.look.marker,
-            ls=d.look.dashes,
-            label=f"{style.short(d.design)}: {d.times.size:,}",
+            color=losses.look.color,
+            marker=losses.look.marker,
+            ls=losses.look.dashes,
+            label=f"{style.short(losses.design)}: {losses.times.size:,}",
         )
-        for d in designs
+        for losses in designs
     ]
     return [*handles, Patch(color=style.SHADE, label="fault until healed")]
 
 
 def finding(designs: Sequence[Losses]) -> str:
-    """How many losses, and how many of them while the fault was in effect."""
-    hit = sorted((losses for losses in designs if losses.times.size), key=lambda losses: -losses.times.size)
-    if hit:
-        more = f"; and in {plural(len(hit) - _MAX_NAMED, 'design')} more, fewer" if len(hit) > _MAX_NAMED else ""
-        return f"{'; '.join(map(_describe, hit[:_MAX_NAMED]))}{more}."
-    return f"No loss in any of {plural(sum(losses.sessions for losses in designs), 'session')}."
+    """How many losses, and how many of them after the fault had healed."""
+    losers = sorted((losses for losses in designs if losses.times.size), key=lambda losses: -losses.times.size)
+    if not losers:
+        return f"No loss in any of {plural(sum(losses.judged for losses in designs), 'session')}."
+    rest = len(losers) - _MAX_LOSERS
+    more = f"; fewer in {plural(rest, 'more design')}" if rest > 0 else ""
+    return f"{'; '.join(map(_describe, losers[:_MAX_LOSERS]))}{more}."
 
 
 def _describe(losses: Losses) -> str:
     first, last = losses.times[0], losses.times[-1]
-    effective = min((f.effective for f in losses.faults if f.effective is not None), default=None)
     when = f"between {number(float(first))} s and {number(float(last))} s"
-    if effective is not None:
+    if any(fault.effective is not None for fault in losses.faults):
         late = int((losses.times >= losses.healed_at).sum())
         when += f", {late:,} of them after the fault had healed" if late else ", all before the fault had healed"
     count = f"{losses.times.size:,} {'loss' if losses.times.size == 1 else 'losses'}"
-    return f"{losses.design}: {count} in {plural(losses.sessions, 'session')}, {when}"
+    return f"{losses.design}: {count} in {plural(losses.judged, 'session')}, {when}"
+
+
+def _row_indexes(losses: Losses) -> Ints:
+    """Which losses the table shows: all, or so many evenly spread over them."""
+    count = min(losses.times.size, _MAX_ROWS)
+    rows: Ints = np.unique(np.linspace(0, losses.times.size - 1, count).astype(int))
+    return rows
 
 
 def _table(designs: Sequence[Losses]) -> Table:
     rows: list[tuple[Cell, ...]] = []
     for losses in designs:
-        chosen = np.unique(np.linspace(0, losses.times.size - 1, min(losses.times.size, _MAX_ROWS)).astype(int))
-        rows += [(losses.design, round(float(losses.times[i]), 3), int(i) + 1) for i in chosen]
+        rows += [(losses.design, round(float(losses.times[i]), 3), int(i) + 1) for i in _row_indexes(losses)]
     return Table(("design", "second", "losses so far"), tuple(rows))
 
 
 def drawing(designs: Sequence[Losses], end: float) -> Drawing:
-    """The chart with its words; ``end`` is the load's, in seconds."""
+    """The chart with its words; ``end`` is the end of the load, in seconds from T0."""
     alt = f"Step lines of the losses so far over time, one for each of {len(designs)} designs; the fault is shaded."
     drawn = figure(designs, end)
-    return Drawing("losses", _TITLE, finding(designs), alt, _table(designs), drawn, tuple(_spots(drawn, designs)))
+    return Drawing("losses", _TITLE, finding(designs), alt, _table(designs), drawn, tuple(_tooltips(drawn, designs)))
 
 
-def _spots(drawn: Figure, designs: Sequence[Losses]) -> Iterator[Tooltip]:
+def _tooltips(drawn: Figure, designs: Sequence[Losses]) -> Iterator[Tooltip]:
     for losses in designs:
-        chosen = np.unique(np.linspace(0, losses.times.size - 1, min(losses.times.size, _MAX_ROWS)).astype(int))
-        for i in chosen:
+        for i in _row_indexes(losses):
             when = float(losses.times[i])
             text = f"{losses.design}: {i + 1:,} lost by {number(when)} s"
-            yield spot(drawn.axes[0], (when, float(i + 1)), text)
+            yield tooltip_at(drawn.axes[0], (when, float(i + 1)), text)

@@ -1,4 +1,4 @@
-"""The requests of one arm as plain arrays: what every chart of time and latency is folded from."""
+"""The requests of one arm as plain arrays, from which the charts of time and latency are computed."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,16 +16,16 @@ Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 
-#: Percentiles of a window come from counts in bins 1 % wide, from 1 microsecond on: no sort of millions of rows.
+#: Percentiles of a window come from counts in bins 1 % wide, from 1 microsecond up, without sorting millions of rows.
 _BIN = np.log(1.01)
 _BINS = 2100
-#: Seconds of a window: a failover of two seconds is eight of them.
-FINE = 0.25
+#: The shortest window: a failover of two seconds takes up eight.
+WINDOW_S = 0.25
 
 
 @dataclass(frozen=True)
 class Measured:
-    """The load's requests, a row each, all arrays equally long; times in ns from T0. The warm-up is still in them."""
+    """The load's requests, warm-up included: arrays of equal length, one element per request; times in ns from T0."""
 
     design: str
     arm: str
@@ -46,7 +46,7 @@ class Measured:
 
 @dataclass(frozen=True)
 class Windows:
-    """Short windows of one arm, an entry each: their start in seconds, rates a second, the 99th percentile in ms."""
+    """Short windows of one arm, one element per window: start in seconds, rates per second, 99th percentile in ms."""
 
     design: str
     arm: str
@@ -56,15 +56,15 @@ class Windows:
     correct: Floats
     errors: Ints
     anomalies: Ints
-    p99_ms: Floats  # NaN where nothing was asked
+    p99_ms: Floats  # NaN where no request started
 
 
-def _coded(column: "pd.Series[Any]", wanted: Sequence[str]) -> Bools:
+def _is_among(column: "pd.Series[Any]", wanted: Sequence[str]) -> Bools:
     """Which rows hold one of ``wanted``: the categories are compared, not the rows."""
     categories = column.cat.categories
     hit = np.array([str(category).lower() in wanted for category in categories] + [False], dtype=bool)
-    found: Bools = hit[column.cat.codes.to_numpy()]  # a missing value has the code -1: the last entry
-    return found
+    chosen: Bools = hit[column.cat.codes.to_numpy()]  # a missing value has the code -1: the last entry
+    return chosen
 
 
 def measured(arm: ArmObservations) -> Measured:
@@ -78,16 +78,16 @@ def measured(arm: ArmObservations) -> Measured:
         arm.duration,
         load["t_intended"].to_numpy(),
         load["t_end"].to_numpy(),
-        _coded(load["outcome"], [Outcome.OK.name.lower()]),
-        _coded(load["anomaly"], anomalies),
+        _is_among(load["outcome"], [Outcome.OK.name.lower()]),
+        _is_among(load["anomaly"], anomalies),
     )
 
 
-def windows(values: Measured, width: float = FINE, stretch: tuple[float, float] | None = None) -> Windows:
+def windows(values: Measured, width: float = WINDOW_S, stretch: tuple[float, float] | None = None) -> Windows:
     """Fold the requests into the whole windows of ``width`` seconds between warm-up and end, or inside ``stretch``.
 
-    Rates, errors and anomalies belong to the window in which a request ended; latency to the one in which it should
-    have started, so that a stall shows where it began.
+    Rates, errors and anomalies belong to the window in which a request ended, latency to the window in which it should
+    have started: a stall shows where it began.
     """
     begin, end = stretch or (values.warmup, values.duration)
     first = int(np.ceil(max(begin, values.warmup) / width))

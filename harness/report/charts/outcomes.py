@@ -1,4 +1,4 @@
-"""What happened to every session, beside what the design's theory predicted for the fault."""
+"""What happened to every session, with the loss that the design's theory predicted."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -14,17 +14,17 @@ from harness.analysis.metrics.sessions import group_judged_by_session
 from harness.oracle.outcome import SessionOutcome
 from harness.oracle.verdict import SessionVerdict
 from harness.report.charts import style
-from harness.report.charts.chart import Drawing, Table, Tooltip, spot
-from harness.report.charts.words import format_ratio, listed, plural
+from harness.report.charts.chart import Cell, Drawing, Table, Tooltip, tooltip_at
+from harness.report.charts.words import describe_kept, describe_more_losers, format_ratio
 from harness.results.summary import SessionFigures
 
-_TITLE = "Sessions by what happened to them"
-_MAX_NAMED = 3  # designs that lost sessions, in the caption
+_TITLE = "Outcomes of the sessions"
+_MAX_LOSERS = 3  # designs that the caption names as losers
 
 
 @dataclass(frozen=True)
 class OutcomeBand:
-    """One part of a bar: the outcomes that are drawn together, their name, colour and hatch."""
+    """One part of a bar: outcomes drawn together, with their name, colour and hatch."""
 
     name: str
     color: str
@@ -32,7 +32,7 @@ class OutcomeBand:
     outcomes: tuple[SessionOutcome, ...]
 
 
-#: Lost first, so that it starts at zero and stands against its prediction; kept last, as what is left.
+#: Lost first, so that it starts at zero like its prediction; kept last.
 BANDS = (
     OutcomeBand("lost", style.VERMILION, "////", (SessionOutcome.LOST,)),
     OutcomeBand(
@@ -52,49 +52,51 @@ _BAND_OF = {outcome: index for index, band in enumerate(BANDS) for outcome in ba
 
 @dataclass(frozen=True)
 class Outcomes:
-    """The judged sessions of one arm, each counted once, by the gravest thing that happened to it."""
+    """One arm's sessions with a known outcome, each counted once, by the gravest thing that happened to it."""
 
     design: str
     arm: str
-    counts: tuple[int, ...]  # one for each of BANDS
+    counts: tuple[int, ...]  # one per band of BANDS
     expected_lost: int | None
     loss_interval_99: tuple[float, float] | None
-    unknown: int = 0  # sessions that are not among these
+    unknown: int = 0  # further sessions
 
     @property
     def judged(self) -> int:
-        """All of them."""
+        """All sessions with a known outcome."""
         return sum(self.counts)
 
     @property
     def lost(self) -> int:
-        """Those that lost their state."""
+        """Sessions that lost their state."""
         return self.counts[0]
 
     @property
     def as_predicted(self) -> bool | None:
-        """Whether exactly as many were lost as the theory said; None where it says nothing."""
+        """Whether exactly as many sessions were lost as predicted; None without a prediction."""
         return None if self.expected_lost is None else self.lost == self.expected_lost
 
     @property
     def bands(self) -> list[tuple[OutcomeBand, int]]:
-        """The bands that any session is in, with their counts."""
+        """The bands with at least one session, with their counts."""
         return [(band, count) for band, count in zip(BANDS, self.counts, strict=True) if count]
 
     @property
     def harms(self) -> list[str]:
-        """All that is not ``kept``, in words: ``3 lost``."""
+        """Every band but ``kept`` in words: ``3 lost``."""
         return [f"{count:,} {band.name}" for band, count in self.bands if band is not BANDS[-1]]
 
 
-def _band(verdict: SessionVerdict) -> int:
-    """The index of its band; a session that lost its state and leaked too is drawn as lost, which was predicted."""
-    return _BAND_OF[SessionOutcome.LOST if verdict.lost else verdict.outcome]
+def count_outcomes(
+    design: str, arm: str, judgements: Sequence[SessionVerdict], sessions: SessionFigures | None
+) -> Outcomes:
+    """Count an arm's sessions by band; a session with several writers counts as the worst of them."""
 
+    def band(verdict: SessionVerdict) -> int:
+        # A session that lost its state and leaked too is drawn as lost: that is what was predicted.
+        return _BAND_OF[SessionOutcome.LOST if verdict.lost else verdict.outcome]
 
-def outcomes(design: str, arm: str, judgements: Sequence[SessionVerdict], sessions: SessionFigures | None) -> Outcomes:
-    """Count an arm's sessions by band, each by its worst writer."""
-    counts = Counter(min(map(_band, writers)) for writers in group_judged_by_session(judgements).values())
+    counts = Counter(min(map(band, writers)) for writers in group_judged_by_session(judgements).values())
     return Outcomes(
         design,
         arm,
@@ -113,8 +115,8 @@ def figure(arms: Sequence[Outcomes]) -> Figure:
     frame = style.Frame(left=left, right=1.9, top=style.top(handles), bottom=0.5)
     drawn, [[axes]] = style.panels(_TITLE, (1, 1), max(0.36 * len(arms), 0.6), frame)
     for place, arm in enumerate(arms):
-        _bar(axes, place, arm)
-        axes.text(101.5, place, _beside(arm), va="center", fontsize=7.5, color=style.INK)
+        _draw_bar(axes, place, arm)
+        axes.text(101.5, place, _label(arm), va="center", fontsize=7.5, color=style.INK)
     axes.set_yticks(range(len(arms)), names)
     axes.tick_params(axis="y", length=0, labelcolor=style.INK, labelsize=7.5)
     axes.set_ylim(len(arms) - 0.5, -0.5)
@@ -125,7 +127,7 @@ def figure(arms: Sequence[Outcomes]) -> Figure:
     return drawn
 
 
-def _bar(axes: Axes, place: int, arm: Outcomes) -> None:
+def _draw_bar(axes: Axes, place: int, arm: Outcomes) -> None:
     if not arm.judged:
         return
     left = 0.0
@@ -141,17 +143,19 @@ def _bar(axes: Axes, place: int, arm: Outcomes) -> None:
         axes.plot(x, place, "D", ms=5.5, mfc=style.PAPER, mec=style.INK, mew=1.2, clip_on=False, zorder=5)
 
 
-def _beside(arm: Outcomes) -> str:
+def _label(arm: Outcomes) -> str:
+    """What stands beside a bar: at most two harms, and the unknown sessions."""
     more = ", …" if len(arm.harms) > 2 else ""
-    label = ",\n".join(arm.harms[:2]) + f"{more} of {arm.judged:,}" if arm.harms else f"all {arm.judged:,} kept"
+    outcome = ",\n".join(arm.harms[:2]) + f"{more} of {arm.judged:,}" if arm.harms else f"all {arm.judged:,} kept"
     unknown = f"{arm.unknown:,} unknown" if arm.unknown else ""
-    return "\n".join(filter(None, [label if arm.judged else "no session judged", unknown]))
+    return "\n".join(filter(None, [outcome if arm.judged else "no session judged", unknown]))
 
 
 def _handles(arms: Sequence[Outcomes]) -> list[Artist]:
-    drawn = {band.name for arm in arms for band, _ in arm.bands}
     handles: list[Artist] = [
-        Patch(fc=band.color, hatch=band.hatch, ec=style.PAPER, label=band.name) for band in BANDS if band.name in drawn
+        Patch(fc=band.color, hatch=band.hatch, ec=style.PAPER, label=band.name)
+        for index, band in enumerate(BANDS)
+        if any(arm.counts[index] for arm in arms)
     ]
     if any(arm.expected_lost is not None for arm in arms):
         handles.append(style.symbol("predicted lost", "D", style.INK, style.PAPER))
@@ -164,74 +168,62 @@ def finding(arms: Sequence[Outcomes]) -> str:
     """What was lost with the fault, against the prediction, and whether the controls stayed clean."""
     faulted = [arm for arm in arms if arm.arm == "fault"]
     controls = [arm for arm in arms if arm.arm == "control" and arm.judged]
-    sentences = [f"With the fault {_summarize_losses(faulted)}."] if faulted else []
-    sentences += [_summarize_controls(controls)] if controls else []
-    return " ".join(sentences) or "No session was judged."
+    sentences = [
+        f"With the fault {_describe_losses(faulted)}." if faulted else "",
+        f"Without it {_describe_controls(controls)}." if controls else "",
+    ]
+    return " ".join(filter(None, sentences)) or "No session was judged."
 
 
-def _summarize_controls(arms: Sequence[Outcomes]) -> str:
-    harmed = [f"{arm.design} {', '.join(arm.harms)} of {arm.judged:,}" for arm in arms if arm.harms]
+def _describe_controls(controls: Sequence[Outcomes]) -> str:
+    harmed = [f"{arm.design} {', '.join(arm.harms)} of {arm.judged:,}" for arm in controls if arm.harms]
     if harmed:
-        return f"Without it: {'; '.join(harmed)}."
-    return f"Without it nothing happened to any session: {format_ratio(0, _count_judged(arms))}."
+        return f"some sessions were harmed: {'; '.join(harmed)}"
+    return f"no session was harmed: {format_ratio(0, sum(arm.judged for arm in controls))}"
 
 
-def _summarize_losses(arms: Sequence[Outcomes]) -> str:
+def _describe_losses(arms: Sequence[Outcomes]) -> str:
     losers = sorted((arm for arm in arms if arm.lost), key=lambda arm: -arm.lost)
-    kept = [arm for arm in arms if not arm.lost and arm.judged]
-    parts = [_describe_loss(arm) for arm in losers[:_MAX_NAMED]]
-    if rest := losers[_MAX_NAMED:]:
-        lost = sum(arm.lost for arm in rest)
-        parts.append(f"{plural(len(rest), 'design')} more lost {lost:,} of {_count_judged(rest):,}")
-    if kept:
-        names = listed([arm.design for arm in kept])
-        parts.append(f"{names} lost none of {plural(_count_judged(kept), 'session')}")
-    return "; ".join(parts) or "no session was judged"
-
-
-def _count_judged(arms: Sequence[Outcomes]) -> int:
-    return sum(arm.judged for arm in arms)
+    clauses = [_describe_loss(arm) for arm in losers[:_MAX_LOSERS]]
+    if rest := losers[_MAX_LOSERS:]:
+        clauses.append(describe_more_losers([(arm.lost, arm.judged) for arm in rest]))
+    if kept := {arm.design: arm.judged for arm in arms if arm.judged and not arm.lost}:
+        clauses.append(describe_kept(kept))
+    return "; ".join(clauses) or "no session was judged"
 
 
 def _describe_loss(arm: Outcomes) -> str:
-    predicted = "" if arm.expected_lost is None else f", predicted {arm.expected_lost:,}"
-    return f"{arm.design} lost {format_ratio(arm.lost, arm.judged)}{predicted}"
+    loss = f"{arm.design} lost {format_ratio(arm.lost, arm.judged)}"
+    return loss if arm.expected_lost is None else f"{loss}, predicted {arm.expected_lost:,}"
 
 
 def drawing(arms: Sequence[Outcomes]) -> Drawing:
     """The chart with its words."""
-    columns = (
-        "design",
-        "arm",
-        "judged",
-        *(band.name for band in BANDS),
-        "unknown",
-        "predicted lost",
-        "loss rate, 99 % interval",
-    )
-    rows = tuple(
-        (arm.design, arm.arm, arm.judged, *arm.counts, arm.unknown, arm.expected_lost, _interval(arm.loss_interval_99))
-        for arm in arms
-    )
     alt = (
         f"Stacked horizontal bars, one for each of {len(arms)} arms: the share of its sessions that were lost, "
-        "rolled back, leaked, duplicated, sent to the login, unexplained or kept; a diamond stands where "
-        "the theory predicted the loss."
+        "rolled back, leaked, duplicated, sent to the login, unexplained or kept; a diamond marks the predicted loss."
     )
     drawn = figure(arms)
-    return Drawing("outcomes", _TITLE, finding(arms), alt, Table(columns, rows), drawn, tuple(_spots(drawn, arms)))
+    return Drawing("outcomes", _TITLE, finding(arms), alt, _table(arms), drawn, tuple(_tooltips(drawn, arms)))
 
 
-def _spots(drawn: Figure, arms: Sequence[Outcomes]) -> Iterator[Tooltip]:
+def _table(arms: Sequence[Outcomes]) -> Table:
+    bands = [band.name for band in BANDS]
+    rows: list[tuple[Cell, ...]] = []
+    for arm in arms:
+        low_high = [f"{100 * bound:.2f} %" for bound in arm.loss_interval_99 or ()]
+        interval = " to ".join(low_high) or None
+        rows.append((arm.design, arm.arm, arm.judged, *arm.counts, arm.unknown, arm.expected_lost, interval))
+    columns = ("design", "arm", "judged", *bands, "unknown", "predicted lost", "loss rate, 99 % interval")
+    return Table(columns, tuple(rows))
+
+
+def _tooltips(drawn: Figure, arms: Sequence[Outcomes]) -> Iterator[Tooltip]:
     """A tooltip in the middle of each part of each bar."""
     for place, arm in enumerate(arms):
         left = 0.0
         for band, count in arm.bands:
             width = 100 * count / arm.judged
             text = f"{arm.design}, {arm.arm} arm: {count:,} {band.name} of {arm.judged:,}"
-            yield spot(drawn.axes[0], (left + width / 2, place), text)
+            yield tooltip_at(drawn.axes[0], (left + width / 2, place), text)
             left += width
-
-
-def _interval(bounds: tuple[float, float] | None) -> str | None:
-    return None if bounds is None else f"{100 * bounds[0]:.2f} % to {100 * bounds[1]:.2f} %"

@@ -1,4 +1,4 @@
-"""Latency at every percentile, on an axis of 1 / (1 - p) that gives each further nine the same room."""
+"""Latency at every percentile, on an axis of 1 / (1 - p), where each further nine takes the same room."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -11,14 +11,14 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, NullLocator
 
 from harness.report.charts import style
-from harness.report.charts.chart import Cell, Drawing, Table, Tooltip, spot
+from harness.report.charts.chart import Cell, Drawing, Table, Tooltip, tooltip_at
 from harness.report.charts.measured import Floats, Ints
 from harness.report.charts.words import number
 
 _TITLE = "Latency at every percentile"
-_ABOVE = 10  # samples that must lie above a percentile for it to be drawn
+_MIN_ABOVE = 10  # samples above a percentile without which it is not drawn
 _POINTS = 90
-_TOLD = (50.0, 90.0, 99.0, 99.9, 99.99, 99.999)
+_PERCENTILES = (50.0, 90.0, 99.0, 99.9, 99.99, 99.999)
 
 
 @dataclass(frozen=True)
@@ -31,22 +31,22 @@ class Spectrum:
 
     @classmethod
     def of(cls, design: str, arm: str, latency_ns: Ints) -> "Spectrum":
-        """Sort once what all percentiles are read from."""
+        """Sort the latencies once for all percentiles."""
         return cls(design, arm, np.sort(latency_ns))
 
     @property
     def last(self) -> float:
-        """The largest ``1 / (1 - p)`` with enough samples above it; below 1 where there are too few for any."""
-        return self.ordered.size / _ABOVE
+        """The largest ``1 / (1 - p)`` with enough samples above it; below 1 where no percentile has enough."""
+        return self.ordered.size / _MIN_ABOVE
 
     def at(self, percent: float) -> float | None:
-        """The latency in ms that ``percent`` of the requests did not exceed; None where samples end before."""
+        """The latency in ms that ``percent`` of the requests did not exceed; None with too few samples above."""
         if self.last < 1 / (1 - percent / 100) * (1 - 1e-9):
             return None
         return float(self._value(np.array([percent / 100]))[0])
 
     def curve(self) -> tuple[Floats, Floats]:
-        """``1 / (1 - p)`` from 1 to where the samples end, and the latency in ms there."""
+        """``1 / (1 - p)`` from 1 to ``last``, and the latency in ms at each."""
         if self.last <= 1:
             return np.empty(0), np.empty(0)
         x = np.geomspace(1.0, self.last, _POINTS)
@@ -58,36 +58,40 @@ class Spectrum:
 
 
 def figure(spectra: Sequence[Spectrum], looks: Sequence[style.SeriesStyle]) -> Figure:
-    """One curve an arm: the control dashed, the fault solid; a design by its colour and marker."""
+    """One curve per arm: the control dashed, the fault solid; a design by its colour and marker."""
     designs = list(dict.fromkeys(spectrum.design for spectrum in spectra))
     handles = _handles(designs, looks, {spectrum.arm for spectrum in spectra})
     frame = style.Frame(left=0.62, right=0.25, top=style.top(handles), bottom=0.5)
     drawn, [[axes]] = style.panels(_TITLE, (1, 1), 3.3, frame)
     for spectrum in spectra:
-        look = looks[designs.index(spectrum.design)]
-        solid = spectrum.arm == "fault"
-        curve = axes.plot(
-            *spectrum.curve(),
-            color=look.color,
-            ls=style.SOLID if solid else style.DASHED,
-            lw=1.6 if solid else 1.1,
-            marker=look.marker,
-            ms=4.5 if solid else 3.5,
-            mfc=look.color if solid else style.PAPER,
-            markevery=(designs.index(spectrum.design) * 2 % 10, 10),
-        )
-        look.own(curve, spectrum.arm)
-    told = np.concatenate([spectrum.curve()[1] for spectrum in spectra])
-    style.log_axis(axes, *((told.min(), told.max()) if told.size else (1.0, 1000.0)))
+        place = designs.index(spectrum.design)
+        _draw_curve(axes, spectrum, looks[place], place * 2 % 10)
+    latencies = np.concatenate([spectrum.curve()[1] for spectrum in spectra])
+    style.log_axis(axes, *((latencies.min(), latencies.max()) if latencies.size else (1.0, 1000.0)))
     _percent_axis(axes, max((spectrum.last for spectrum in spectra), default=1.0))
     axes.set_ylabel("latency from the intended start, ms")
     style.legend(drawn, handles)
     return drawn
 
 
+def _draw_curve(axes: Axes, spectrum: Spectrum, look: style.SeriesStyle, first_marker: int) -> None:
+    solid = spectrum.arm == "fault"
+    curve = axes.plot(
+        *spectrum.curve(),
+        color=look.color,
+        ls=style.SOLID if solid else style.DASHED,
+        lw=1.6 if solid else 1.1,
+        marker=look.marker,
+        ms=4.5 if solid else 3.5,
+        mfc=look.color if solid else style.PAPER,
+        markevery=(first_marker, 10),
+    )
+    look.own(curve, spectrum.arm)
+
+
 def _percent_axis(axes: Axes, last: float) -> None:
     last = max(last, 10.0)
-    shown = [percent for percent in (0.0, *_TOLD) if 1 / (1 - percent / 100) <= last * 1.01]
+    shown = [percent for percent in (0.0, *_PERCENTILES) if 1 / (1 - percent / 100) <= last * 1.01]
     axes.set_xscale("log")
     axes.xaxis.set_major_locator(FixedLocator([1 / (1 - percent / 100) for percent in shown]))
     axes.xaxis.set_minor_locator(NullLocator())
@@ -109,7 +113,7 @@ def _handles(designs: Sequence[str], looks: Sequence[style.SeriesStyle], arms: s
 
 
 def finding(spectra: Sequence[Spectrum]) -> str:
-    """At the 99th percentile: where the fault cost most and least, or who is fastest where there was none."""
+    """At the 99th percentile: where the fault cost most and least, or without a fault the fastest design."""
     p99 = {(spectrum.design, spectrum.arm): spectrum.at(99.0) for spectrum in spectra}
     values = {key: value for key, value in p99.items() if value is not None}
     pairs = sorted(
@@ -118,42 +122,42 @@ def finding(spectra: Sequence[Spectrum]) -> str:
         reverse=True,
     )  # fmt: skip
     if pairs:
-        told = [
+        changes = [
             f"in {design} (p99 from {number(control, 'ms')} to {number(values[design, 'fault'], 'ms')}, "
             f"{number(ratio)} times)"
             for ratio, design, control in pairs
         ]
-        least = f"; least {told[-1]}" if len(told) > 1 else ""
-        return f"The fault changed the slowest requests most {told[0]}{least}."
+        least = f"; least {changes[-1]}" if len(changes) > 1 else ""
+        return f"The fault changed the slowest requests most {changes[0]}{least}."
     if values:
         (design, _), fastest = min(values.items(), key=lambda item: item[1])
         return f"Lowest 99th percentile: {design}, {number(fastest, 'ms')}."
-    return f"Too few requests for a 99th percentile: it takes {100 * _ABOVE:,}."
+    return f"Too few requests for a 99th percentile, which needs at least {100 * _MIN_ABOVE:,}."
 
 
 def _table(spectra: Sequence[Spectrum]) -> Table:
-    columns = ("design", "arm", "requests", *(f"p{percent:g} ms" for percent in _TOLD))
+    columns = ("design", "arm", "requests", *(f"p{percent:g} ms" for percent in _PERCENTILES))
     rows: list[tuple[Cell, ...]] = []
     for spectrum in spectra:
-        told = [spectrum.at(percent) for percent in _TOLD]
-        values = [None if value is None else float(f"{value:.4g}") for value in told]
+        latencies = [spectrum.at(percent) for percent in _PERCENTILES]
+        values = [None if value is None else float(f"{value:.4g}") for value in latencies]
         rows.append((spectrum.design, spectrum.arm, spectrum.ordered.size, *values))
     return Table(columns, tuple(rows))
 
 
 def drawing(spectra: Sequence[Spectrum], looks: Sequence[style.SeriesStyle]) -> Drawing:
-    """The chart with its words; ``looks`` are one a design, in the order in which designs first appear."""
+    """The chart with its words; ``looks`` holds one look per design, in the order of their first curves."""
     alt = (
         f"Line chart of latency in milliseconds, logarithmic, against percentile, {len(spectra)} curves; "
-        f"each stops where fewer than {_ABOVE} requests were slower."
+        f"each stops where fewer than {_MIN_ABOVE} requests were slower."
     )
     drawn = figure(spectra, looks)
-    return Drawing("spectrum", _TITLE, finding(spectra), alt, _table(spectra), drawn, tuple(_spots(drawn, spectra)))
+    return Drawing("spectrum", _TITLE, finding(spectra), alt, _table(spectra), drawn, tuple(_tooltips(drawn, spectra)))
 
 
-def _spots(drawn: Figure, spectra: Sequence[Spectrum]) -> Iterator[Tooltip]:
+def _tooltips(drawn: Figure, spectra: Sequence[Spectrum]) -> Iterator[Tooltip]:
     for spectrum in spectra:
         arm = "with fault" if spectrum.arm == "fault" else "without fault"
         for x, y in zip(*spectrum.curve(), strict=True):
             text = f"{spectrum.design}, {arm}: {100 * (1 - 1 / x):.4g} % within {number(float(y), 'ms')}"
-            yield spot(drawn.axes[0], (float(x), float(y)), text)
+            yield tooltip_at(drawn.axes[0], (float(x), float(y)), text)

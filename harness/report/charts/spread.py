@@ -1,4 +1,4 @@
-"""How evenly the replicas answered, without the fault and with it."""
+"""How evenly the replies came from the replicas, without the fault and with it."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -7,13 +7,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from harness.report.charts import style
-from harness.report.charts.chart import Drawing, Table, Tooltip, spot
+from harness.report.charts.chart import Drawing, Table, Tooltip, tooltip_at
 from harness.report.charts.words import listed, number
 from harness.results.summary import Spread
 
 _TITLE = "Spread of replies over the replicas"
 _ARMS = {"control": "without the fault", "fault": "with the fault"}
-_NAMED = 5  # replicas a design beyond which bars are too thin to name
+_MAX_NAMED = 5  # replicas per design: with more, bars are too thin for a name
 
 
 @dataclass(frozen=True)
@@ -26,30 +26,33 @@ class Spreads:
 
 
 def figure(designs: Sequence[Spreads]) -> Figure:
-    """A panel an arm; a group of bars a design, a bar a replica, in per cent of the design's replies."""
-    most = max(len(spread.per_replica) for design in designs for spread in design.arms.values())
-    frame = style.Frame(
-        left=style.room([d.design for d in designs]), right=0.75, top=style.top([], titled=True), bottom=0.5, gap_x=0.85
-    )
-    height = len(designs) * (0.14 * max(most, 2) + 0.16)
-    arms = [arm for arm in _ARMS if any(arm in design.arms for design in designs)]
-    drawn, [line] = style.panels(_TITLE, (1, len(arms)), height, frame)
-    widest = 0.0
-    for axes, arm in zip(line, arms, strict=True):
-        for place, design in enumerate(designs):
-            widest = max(widest, _group(axes, place, design.look, design.arms.get(arm)))
-        style.name_rows(axes, [design.design for design in designs])
+    """One panel per arm; a group of bars per design, a bar per replica, in per cent of the design's replies."""
+    names = [design.design for design in designs]
+    max_replicas = max(len(spread.per_replica) for design in designs for spread in design.arms.values())
+    frame = style.Frame(left=style.room(names), right=0.75, top=style.top([], titled=True), bottom=0.5, gap_x=0.85)
+    height = len(designs) * (0.14 * max(max_replicas, 2) + 0.16)
+    arms = _measured_arms(designs)
+    drawn, [panels] = style.panels(_TITLE, (1, len(arms)), height, frame)
+    longest = 0.0
+    for axes, arm in zip(panels, arms, strict=True):
+        bars = [_draw_group(axes, place, design.look, design.arms.get(arm)) for place, design in enumerate(designs)]
+        longest = max(longest, *bars)
+        style.name_rows(axes, names)
         axes.set_title(_ARMS[arm])
         axes.set_xlabel("% of the design's replies")
-    for axes in line:
-        axes.set_xlim(0, widest * 1.25 or 100)
-    for axes in line[1:]:
+    for axes in panels:
+        axes.set_xlim(0, longest * 1.25 or 100)
+    for axes in panels[1:]:
         axes.set_yticklabels([])
     return drawn
 
 
-def _group(axes: Axes, place: int, look: style.SeriesStyle, spread: Spread | None) -> float:
-    """Draw one design's bars; the longest of them in per cent."""
+def _measured_arms(designs: Sequence[Spreads]) -> list[str]:
+    return [arm for arm in _ARMS if any(arm in design.arms for design in designs)]
+
+
+def _draw_group(axes: Axes, place: int, look: style.SeriesStyle, spread: Spread | None) -> float:
+    """Draw one design's bars; returns the length of the longest in per cent."""
     if spread is None or not sum(spread.per_replica.values()):
         axes.text(0.01, place, "nothing measured", transform=axes.get_yaxis_transform(), va="center", color=style.MUTED)
         return 0.0
@@ -59,26 +62,26 @@ def _group(axes: Axes, place: int, look: style.SeriesStyle, spread: Spread | Non
         y = place - 0.4 + size * (index + 0.5)
         bar = axes.barh(y, value, size * 0.82, color=look.color, alpha=0.85 if index % 2 == 0 else 0.55)
         look.own(bar, f"{axes.figure.axes.index(axes)}.{place}.{index}")
-        if len(shares) <= _NAMED:
+        if len(shares) <= _MAX_NAMED:
             label = f"{style.short(name)}  {value:.0f} %"
             axes.annotate(label, (value, y), (3, 0), textcoords="offset points", va="center", fontsize=6.5)
-    told = f"cv {number(spread.cv)}"
-    axes.text(1.02, place, told, transform=axes.get_yaxis_transform(), va="center", fontsize=8, color=style.INK)
+    label = f"cv {number(spread.cv)}"
+    axes.text(1.02, place, label, transform=axes.get_yaxis_transform(), va="center", fontsize=8, color=style.INK)
     return max(shares.values())
 
 
 def finding(designs: Sequence[Spreads]) -> str:
-    """The most and the least even, by the coefficient of variation, without the fault where that was run."""
-    arm = next((arm for arm in _ARMS if any(arm in design.arms for design in designs)), "control")
+    """The most and the least even design by the coefficient of variation, in the control arm where it ran."""
+    arm = next(iter(_measured_arms(designs)), "control")
     spreads = {design.design: design.arms[arm].cv for design in designs if arm in design.arms}
     known = sorted((cv, design) for design, cv in spreads.items() if cv is not None)
     if not known:
         return "No spread was measured."
-    told = [f"{design} (coefficient of variation {number(cv)})" for cv, design in known]
     place = _ARMS[arm].capitalize()
     if number(known[0][0]) == number(known[-1][0]):
         return f"{place}, the coefficient of variation is {number(known[0][0])} in {listed([d for _, d in known])}."
-    return f"{place}, most even: {told[0]}; least even: {told[-1]}. 0 is perfectly even."
+    most, least = (f"{design} (coefficient of variation {number(cv)})" for cv, design in (known[0], known[-1]))
+    return f"{place}, most even: {most}; least even: {least}. 0 is perfectly even."
 
 
 def drawing(designs: Sequence[Spreads]) -> Drawing:
@@ -90,22 +93,21 @@ def drawing(designs: Sequence[Spreads]) -> Drawing:
         for name, count in sorted(spread.per_replica.items())
     )
     alt = (
-        f"Grouped horizontal bars: the share of replies that each replica gave, for each of {len(designs)} designs, "
+        f"Grouped horizontal bars: the share of replies from each replica, for each of {len(designs)} designs, "
         "without the fault and with it."
     )
     table = Table(("design", "arm", "replica", "replies", "cv"), rows)
     drawn = figure(designs)
-    return Drawing("spread", _TITLE, finding(designs), alt, table, drawn, tuple(_spots(drawn, designs)))
+    return Drawing("spread", _TITLE, finding(designs), alt, table, drawn, tuple(_tooltips(drawn, designs)))
 
 
-def _spots(drawn: Figure, designs: Sequence[Spreads]) -> Iterator[Tooltip]:
-    """One at the end of each bar."""
-    shown = [arm for arm in _ARMS if any(arm in design.arms for design in designs)]
-    for axes, arm in zip(drawn.axes, shown, strict=True):
+def _tooltips(drawn: Figure, designs: Sequence[Spreads]) -> Iterator[Tooltip]:
+    """A tooltip at the end of each bar."""
+    for axes, arm in zip(drawn.axes, _measured_arms(designs), strict=True):
         for place, design in enumerate(designs):
             counts = sorted(design.arms[arm].per_replica.items()) if arm in design.arms else []
             total = max(1, sum(count for _, count in counts))
             for index, (name, count) in enumerate(counts):
                 y = place - 0.4 + 0.8 / len(counts) * (index + 0.5)
-                text = f"{design.design}, {_ARMS[arm]}: {name} gave {count:,} replies ({100 * count / total:.1f} %)"
-                yield spot(axes, (100 * count / total, y), text)
+                text = f"{design.design}, {_ARMS[arm]}: {count:,} replies from {name} ({100 * count / total:.1f} %)"
+                yield tooltip_at(axes, (100 * count / total, y), text)

@@ -1,7 +1,7 @@
-"""One look for every chart: colours that the colour-blind tell apart, and never colour alone.
+"""One look for every chart: colours that the colour-blind can distinguish, and never colour alone.
 
-Colours are Okabe and Ito's (2008). Every design has a colour, a marker and a dash of its own, the same in every chart.
-Layout is worked out in inches here: automatic layout draws a figure several times, and its result moves with its text.
+Colours are Okabe and Ito's (2008). Every design has its own colour, marker and dash, the same in every chart.
+Layout is computed here, in inches: automatic layout draws a figure several times, and the result depends on the text.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -24,12 +24,12 @@ INK = "#1c2127"
 MUTED = "#5b6570"
 GRID = "#dfe3e8"
 PAPER = "#ffffff"
-SHADE = "#f0dfc9"  # a fault's time
+SHADE = "#f0dfc9"  # while a fault lasts
 
 BLUE, ORANGE, GREEN, VERMILION = "#0072b2", "#e69f00", "#009e73", "#d55e00"
 SKY, PURPLE, YELLOW, GREY = "#56b4e9", "#cc79a7", "#f0e442", "#c9d0d7"
 
-#: Every colour that a chart uses: the report swaps them for darker or lighter ones by name.
+#: Every colour of the charts: the page replaces them by name, so that they suit a dark page too.
 NAMED = {
     "ink": INK,
     "muted": MUTED,
@@ -49,13 +49,13 @@ NAMED = {
 SOLID: tuple[float, tuple[float, ...]] = (0, ())
 DASHED: tuple[float, tuple[float, ...]] = (0, (4, 2))
 
-WIDTH = 8.2  # inches: at 72 to the inch the text of a chart is as large as the text around it
+WIDTH = 8.2  # inches: at 72 dots per inch the text of a chart is as large as the text around it
 _SERIES = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY)
 _MARKERS = "osD^vPX*<>ph"
 _MAX_LABEL_CHARS = 20
-_LINE = 0.18  # inches, of a legend
+_LEGEND_LINE = 0.18  # inches
 
-#: Keys are ``Any``: matplotlib's own type for them came late, and is a list of all settings.
+#: Keys are ``Any``: matplotlib's own type for them is new, and lists all settings.
 RC: dict[Any, object] = {
     "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans"],
@@ -87,13 +87,13 @@ RC: dict[Any, object] = {
     "hatch.linewidth": 0.6,
     "svg.hashsalt": "harness",
     "svg.fonttype": "none",
-    "text.parse_math": False,  # a name is a name, whatever stands in it
+    "text.parse_math": False,  # a name with a dollar sign is not a formula
 }
 
 
 @dataclass(frozen=True)
 class SeriesStyle:
-    """How one design is told from the others."""
+    """How one design is distinguished from the others."""
 
     color: str
     marker: str
@@ -101,13 +101,13 @@ class SeriesStyle:
     index: int = 0
 
     def own(self, artists: Iterable[Artist], part: str) -> None:
-        """Mark what belongs to this design, so that a page can switch it off; ``part`` is unique in its figure."""
+        """Mark these artists as the design's, so that a page can switch them off; ``part`` is unique in its figure."""
         for number, artist in enumerate(artists):
             artist.set_gid(f"d{self.index}.{part}.{number}")
 
 
 def look(index: int) -> SeriesStyle:
-    """The look of a scenario's design number ``index``; twelve differ in marker, and any two in something."""
+    """The look of the scenario's design number ``index``. The first twelve differ in marker."""
     dashes: tuple[tuple[float, ...], ...] = ((), (5, 1.5), (1.5, 1.2), (5, 1.5, 1.2, 1.5))
     return SeriesStyle(
         _SERIES[index % len(_SERIES)],
@@ -119,19 +119,19 @@ def look(index: int) -> SeriesStyle:
 
 @contextmanager
 def styled() -> Iterator[None]:
-    """Matplotlib set as these charts want it, within the block alone."""
+    """Apply the settings of these charts to matplotlib, inside the block only."""
     with mpl.rc_context(RC):
         yield
 
 
 def short(name: str, longest: int = _MAX_LABEL_CHARS) -> str:
-    """A name that fits beside an axis, its middle left out; the table behind the chart has it whole."""
+    """A name that fits beside an axis, without its middle if it is long; the chart's table has the whole name."""
     tail = longest // 2
     return name if len(name) <= longest else f"{name[: longest - tail - 1]}…{name[-tail:]}"
 
 
 def room(names: Sequence[str]) -> float:
-    """Inches that the longest of these names takes at the left of an axis."""
+    """Inches that the longest of these names takes on the left of an axis."""
     return 0.3 + 0.075 * max((len(short(name)) for name in names), default=0)
 
 
@@ -174,7 +174,7 @@ def name_rows(axes: Axes, names: Sequence[str]) -> None:
 
 
 def shade(axes: Axes, faults: Sequence[FaultFigures], end: float) -> None:
-    """Shade the time from each fault's effect to its healing, or to the end where it was not healed."""
+    """Shade the time from each fault's effect to its healing, or to ``end`` if it was not healed."""
     for fault in faults:
         if fault.effective is not None:
             axes.axvspan(fault.effective, end if fault.healed is None else fault.healed, color=SHADE, lw=0, zorder=0)
@@ -191,7 +191,7 @@ def stroke(label: str, color: str, dashes: tuple[float, tuple[float, ...]] = SOL
 
 
 def log_axis(axes: Axes, low: float, high: float) -> None:
-    """Set the vertical axis to a logarithmic one with plain numbers, wide enough for both values."""
+    """Make the vertical axis logarithmic, with plain numbers and room for both values."""
     low, high = max(low, 1e-3) / 1.15, max(high, low * 2, 2e-3) * 1.15
     decades = np.log10(high / low)
     steps = (1, 2, 5) if decades < 1.5 else (1,)
@@ -204,7 +204,7 @@ def log_axis(axes: Axes, low: float, high: float) -> None:
 
 
 def legend_rows(labels: Sequence[str]) -> list[list[int]]:
-    """Which entries stand in which line of a legend as wide as the figure, by their number."""
+    """The lines of a legend as wide as the figure, each as the indexes of its entries."""
     rows: list[list[int]] = [[]]
     used = 0.0
     for place, label in enumerate(labels):
@@ -218,8 +218,8 @@ def legend_rows(labels: Sequence[str]) -> list[list[int]]:
 
 
 def top(handles: Sequence[Artist], titled: bool = False) -> float:
-    """Inches that the title and this legend take, and the titles of the axes below where there are such."""
-    return 0.45 + _LINE * len(legend_rows(_labels(handles))) * bool(handles) + 0.2 * titled
+    """Inches for the title, this legend and, if ``titled``, the titles of the axes below."""
+    return 0.45 + _LEGEND_LINE * len(legend_rows(_labels(handles))) * bool(handles) + 0.2 * titled
 
 
 def _labels(handles: Sequence[Artist]) -> list[str]:
@@ -227,13 +227,13 @@ def _labels(handles: Sequence[Artist]) -> list[str]:
 
 
 def legend(figure: Figure, handles: Sequence[Artist]) -> None:
-    """A legend under the figure's title that reads line by line."""
+    """Draw a legend under the figure's title that reads line by line."""
     height = figure.get_size_inches()[1]
     for line, places in enumerate(legend_rows(_labels(handles))):
         figure.legend(
             handles=[handles[place] for place in places],
             loc="upper left",
-            bbox_to_anchor=(0.12 / WIDTH, 1 - (0.36 + _LINE * line) / height),
+            bbox_to_anchor=(0.12 / WIDTH, 1 - (0.36 + _LEGEND_LINE * line) / height),
             borderaxespad=0,
             borderpad=0,
             ncols=len(places),

@@ -1,4 +1,4 @@
-"""Throughput and latency over time, a row a design: what the fault did, and for how long."""
+"""Throughput and latency over time, one row per design: what the fault did, and for how long."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -10,20 +10,20 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from harness.report.charts import style
-from harness.report.charts.chart import Cell, Drawing, Table, Tooltip, spot
-from harness.report.charts.measured import FINE, Floats, Windows
+from harness.report.charts.chart import Cell, Drawing, Table, Tooltip, tooltip_at
+from harness.report.charts.measured import WINDOW_S, Floats, Windows
 from harness.report.charts.words import number
 from harness.results.summary import FaultFigures
 
 _TITLE = "Throughput and latency over time"
 _CLOSE_TITLE = "Throughput and latency around the fault"
 _ERRORS, _ANOMALIES = ("x", style.INK), ("v", style.VERMILION)
-_ALL = (0, (2.0, 1.2))
-_MAX_ROWS = 1000  # of the table behind it
-_MAX_WINDOWS = 400  # a panel: more are finer than a pixel
-_MARKED = 120  # windows beyond which a marker each would hide the line
-_AROUND = 5.0  # seconds before a fault and after the last of its effects that a close-up shows
-_MAX_CLOSE_UP_S = 60.0  # seconds
+_ALL_DASHES = (0, (2.0, 1.2))
+_MAX_ROWS = 1000  # of the table of values
+_MAX_WINDOWS = 400  # per panel: more would be finer than a pixel
+_MAX_MARKERS = 120  # per line: more would hide it
+_MARGIN_S = 5.0  # that a close-up shows before a fault and after the last of its effects
+_MAX_CLOSE_UP_S = 60.0
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class TimelineRow:
 
     @property
     def lowest(self) -> float | None:
-        """The worst window from the fault on, over the mean before it; None without a fault, or with nothing before."""
+        """The worst window from the fault on, over the mean before it; None without a fault or anything before it."""
         if self.effective is None:
             return None
         before = self.windows.correct[self.windows.start + self.windows.width <= self.effective]
@@ -59,54 +59,60 @@ class TimelineRow:
         return max((fault.recover_s for fault in self.faults if fault.recover_s is not None), default=None)
 
 
-def fitting(seconds: float) -> float:
-    """The width of a window, in seconds, that a panel of a run this long has room for: 250 ms or a multiple."""
-    return FINE * max(int(np.ceil(seconds / FINE / _MAX_WINDOWS)), 1)
+def window_width(seconds: float) -> float:
+    """The width of a window in seconds for a run this long: 250 ms, or the multiple that its panel has room for."""
+    return WINDOW_S * max(int(np.ceil(seconds / WINDOW_S / _MAX_WINDOWS)), 1)
 
 
 def close_up(faults: Sequence[FaultFigures], seconds: float) -> tuple[float, float] | None:
-    """From when to when, in seconds, a chart of the faults alone is worth drawing beside that of a run this long.
+    """The stretch, in seconds from T0, of a separate chart of the faults in a run this long.
 
-    None without a fault that landed, and where the faults take up a third of the run: they can be seen in it.
+    None without a fault that landed, or if the faults take up a third of the run: its own chart shows them then.
     """
     landed = [(fault, fault.effective) for fault in faults if fault.effective is not None]
     if not landed:
         return None
-    begin = min(effective for _, effective in landed) - _AROUND
+    begin = min(effective for _, effective in landed) - _MARGIN_S
     ends = [at + max(f.detect_s or 0, f.recover_s or 0, (f.healed or at) - at) for f, at in landed]
-    end = min(max(ends) + _AROUND, begin + _MAX_CLOSE_UP_S)
+    end = min(max(ends) + _MARGIN_S, begin + _MAX_CLOSE_UP_S)
     return (begin, end) if end - begin < seconds / 3 else None
 
 
 def figure(rows: Sequence[TimelineRow], title: str = _TITLE) -> Figure:
-    """Small multiples that share one time axis: replies a second at the left, the 99th percentile at the right."""
+    """Small multiples on one time axis: replies per second on the left, the 99th percentile on the right."""
     handles = _handles(rows)
     frame = style.Frame(left=0.62, right=0.15, top=style.top(handles, titled=True), bottom=0.5, gap_x=0.62, gap_y=0.3)
     drawn, grid = style.panels(title, (len(rows), 2), 0.95, frame)
     low, high = _latency_limits(rows)
     for row, (left, right) in zip(rows, grid, strict=True):
-        _throughput(left, row)
-        _latency(right, row)
+        _draw_throughput(left, row)
+        _draw_latency(right, row)
         style.log_axis(right, low, high)
         left.set_title(style.short(row.windows.design, 36), fontweight="bold")
         left.set_title("replies/s", loc="right", color=style.MUTED, fontsize=8)
         right.set_title("p99 latency, ms", loc="right", color=style.MUTED, fontsize=8)
-    for axes in [axes for line in grid[:-1] for axes in line]:
-        axes.tick_params(labelbottom=False)
-    for axes in grid[-1]:
-        axes.set_xlabel("seconds from the start of the load")
-    for axes in [axes for line in grid for axes in line]:
-        axes.set_xlim(min(float(row.windows.start[0]) for row in rows), max(row.end for row in rows))
+    _set_time_axes(grid, min(float(row.windows.start[0]) for row in rows), max(row.end for row in rows))
     style.legend(drawn, handles)
     return drawn
 
 
-def _throughput(axes: Axes, row: TimelineRow) -> None:
+def _set_time_axes(grid: Sequence[Sequence[Axes]], begin: float, end: float) -> None:
+    """One time axis for all panels, labelled under the last row."""
+    for panels in grid:
+        for axes in panels:
+            axes.set_xlim(begin, end)
+            if panels is grid[-1]:
+                axes.set_xlabel("seconds from the start of the load")
+            else:
+                axes.tick_params(labelbottom=False)
+
+
+def _draw_throughput(axes: Axes, row: TimelineRow) -> None:
     windows, look = row.windows, row.look
     edges = np.append(windows.start, row.end)
-    _faults(axes, row)
+    _draw_faults(axes, row)
     drawn = [
-        axes.stairs(windows.answered, edges, baseline=None, color=style.MUTED, lw=0.9, ls=_ALL),
+        axes.stairs(windows.answered, edges, baseline=None, color=style.MUTED, lw=0.9, ls=_ALL_DASHES),
         axes.stairs(windows.correct, edges, color=look.color, fill=True, alpha=0.16, lw=0),
         axes.stairs(windows.correct, edges, baseline=None, color=look.color, lw=1.4),
     ]
@@ -114,21 +120,21 @@ def _throughput(axes: Axes, row: TimelineRow) -> None:
     top = max(float(windows.answered.max(initial=0)), 1.0) * 1.3
     axes.set_ylim(0, top)
     middle = windows.start + windows.width / 2
-    for seen, height, (marker, color) in ((windows.errors, 0.93, _ERRORS), (windows.anomalies, 0.84, _ANOMALIES)):
-        x = middle[seen > 0]
+    for counts, height, (marker, color) in ((windows.errors, 0.93, _ERRORS), (windows.anomalies, 0.84, _ANOMALIES)):
+        x = middle[counts > 0]
         marks = axes.plot(x, np.full(x.size, top * height), ls="none", marker=marker, color=color, ms=3.5, mew=1)
         look.own(marks, f"marks{height}")
 
 
-def _latency(axes: Axes, row: TimelineRow) -> None:
-    _faults(axes, row)
+def _draw_latency(axes: Axes, row: TimelineRow) -> None:
+    _draw_faults(axes, row)
     middle = row.windows.start + row.windows.width / 2
-    marker = row.look.marker if middle.size <= _MARKED else ""
+    marker = row.look.marker if middle.size <= _MAX_MARKERS else ""
     line = axes.plot(middle, row.windows.p99_ms, color=row.look.color, lw=1.2, marker=marker, ms=2.4)
     row.look.own(line, "latency")
 
 
-def _faults(axes: Axes, row: TimelineRow) -> None:
+def _draw_faults(axes: Axes, row: TimelineRow) -> None:
     style.shade(axes, row.faults, row.end)
     for fault in row.faults:
         if fault.effective is not None and fault.recover_s is not None:
@@ -147,7 +153,7 @@ def _handles(rows: Sequence[TimelineRow]) -> list[Artist]:
     color = rows[0].look.color if len(rows) == 1 else style.MUTED
     handles: list[Artist] = [
         style.stroke("correct", color),
-        style.stroke("all answered", style.MUTED, _ALL, 0.9),
+        style.stroke("all answered", style.MUTED, _ALL_DASHES, 0.9),
         style.symbol("errors", *_ERRORS),
         style.symbol("anomalies", *_ANOMALIES),
     ]
@@ -159,13 +165,21 @@ def _handles(rows: Sequence[TimelineRow]) -> list[Artist]:
 
 
 def finding(rows: Sequence[TimelineRow]) -> str:
-    """Who was hit worst and least, and how long it took."""
+    """The designs that the fault hit most and least, and how long they took to recover."""
     hit = sorted((row for row in rows if row.lowest is not None), key=lambda row: row.lowest or 0.0)
     if not hit:
         return "No fault was in effect: throughput and latency without one."
-    told = [f"{row.windows.design} {100 * (row.lowest or 0.0):.0f} % ({_recovery(row)})" for row in hit]
-    worst = f"In the worst {_width(rows)} after the fault correct throughput, against before it, was"
-    return f"{worst} {told[0]}." if len(told) == 1 else f"{worst} lowest in {told[0]} and highest in {told[-1]}."
+    worst = f"In the worst {_width(rows)} after the fault, correct throughput as a share of that before it was"
+    if len(hit) == 1:
+        return f"{worst} {_share_kept(hit[0])} in {hit[0].windows.design} ({_describe_recovery(hit[0])})."
+    lowest, highest = (
+        f"{row.windows.design} ({_share_kept(row)}, {_describe_recovery(row)})" for row in (hit[0], hit[-1])
+    )
+    return f"{worst} lowest in {lowest} and highest in {highest}."
+
+
+def _share_kept(row: TimelineRow) -> str:
+    return f"{100 * (row.lowest or 0.0):.0f} %"
 
 
 def _width(rows: Sequence[TimelineRow]) -> str:
@@ -173,7 +187,7 @@ def _width(rows: Sequence[TimelineRow]) -> str:
     return f"{width:g} s" if width >= 1 else f"{1000 * width:g} ms"
 
 
-def _recovery(row: TimelineRow) -> str:
+def _describe_recovery(row: TimelineRow) -> str:
     if row.recover_s is None:
         return "full recovery not seen"
     return "never below full" if row.recover_s == 0 else f"recovered after {number(row.recover_s)} s"
@@ -208,27 +222,27 @@ def _lines(windows: Windows, step: int) -> list[tuple[Cell, ...]]:
 
 
 def drawing(rows: Sequence[TimelineRow], close: bool = False) -> Drawing:
-    """The chart with its words; ``close`` where the rows are those of a close-up."""
+    """The chart with its words; ``close`` if the rows are those of a close-up."""
     name, title = ("failover", _CLOSE_TITLE) if close else ("timeline", _TITLE)
     alt = (
-        f"Two columns of line charts over time, a row for each of {len(rows)} designs: replies a second, "
+        f"Two columns of line charts over time, one row for each of {len(rows)} designs: replies per second, "
         f"all and correct, and 99th percentile latency on a logarithmic scale, in windows of {_width(rows)}; "
         "the fault's time is shaded."
     )
     drawn = figure(rows, title)
-    return Drawing(name, title, finding(rows), alt, _table(rows), drawn, tuple(_spots(drawn, rows)))
+    return Drawing(name, title, finding(rows), alt, _table(rows), drawn, tuple(_tooltips(drawn, rows)))
 
 
-def _spots(drawn: Figure, rows: Sequence[TimelineRow]) -> Iterator[Tooltip]:
-    """One a window in both columns; the windows of one time tell their values together."""
+def _tooltips(drawn: Figure, rows: Sequence[TimelineRow]) -> Iterator[Tooltip]:
+    """One tooltip per window in both columns; the windows of the same time show their values together."""
     for place, row in enumerate(rows):
         left, right = drawn.axes[2 * place : 2 * place + 2]
         windows = row.windows
         for begin, correct, p99 in zip(windows.start, windows.correct, windows.p99_ms, strict=True):
             middle, group = float(begin) + windows.width / 2, f"{begin:.2f} s"
             slow = "" if np.isnan(p99) else f", p99 {number(float(p99), 'ms')}"
-            yield spot(
+            yield tooltip_at(
                 left, (middle, float(correct)), f"{windows.design}: {number(float(correct))} correct/s{slow}", group
             )
             if slow:
-                yield spot(right, (middle, float(p99)), "", group)
+                yield tooltip_at(right, (middle, float(p99)), "", group)

@@ -1,6 +1,6 @@
-"""Figures as people read them: the same words in charts, captions and the report."""
+"""Figures in words, the same in charts, captions and the report."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from harness.common.intervals import upper_bound_of_none
 
@@ -16,7 +16,7 @@ def number(value: float | None, unit: str = "") -> str:
 
 
 def share(part: int, whole: int) -> str:
-    """``33.5 %``, with as many digits as show that it is neither nothing nor all."""
+    """``33.5 %``, with enough digits to show that it is neither nothing nor all."""
     if whole <= 0:
         return UNMEASURED
     value = 100 * part / whole
@@ -27,7 +27,7 @@ def share(part: int, whole: int) -> str:
 
 
 def format_ratio(part: int, whole: int) -> str:
-    """A count beside the number that it is of; a zero with its upper bound."""
+    """``67 of 200 (33.5 %)``; a zero comes with the upper bound of its rate."""
     if whole <= 0:
         return "none seen"
     if part == 0:
@@ -42,5 +42,16 @@ def plural(count: int, noun: str) -> str:
 
 def listed(names: Sequence[str], most: int = 5) -> str:
     """``a``, ``a and b``, ``a, b and c``; beyond ``most`` of them ``a, b, c, d and 8 more``."""
-    told = list(names) if len(names) <= most else [*names[: most - 1], f"{len(names) - most + 1:,} more"]
-    return " and ".join(filter(None, [", ".join(told[:-1]), *told[-1:]])) or "none"
+    parts = list(names) if len(names) <= most else [*names[: most - 1], f"{len(names) - most + 1:,} more"]
+    return " and ".join(filter(None, [", ".join(parts[:-1]), *parts[-1:]])) or "none"
+
+
+def describe_more_losers(losses: Sequence[tuple[int, int]]) -> str:
+    """``8 more designs lost 536 of 1,600``, from the lost and the judged sessions of each."""
+    lost, judged = (sum(counts) for counts in zip(*losses, strict=True))
+    return f"{plural(len(losses), 'more design')} lost {lost:,} of {judged:,}"
+
+
+def describe_kept(judged: Mapping[str, int], most: int = 5) -> str:
+    """``a and b lost none of 400 sessions``, from the judged sessions of each design."""
+    return f"{listed(list(judged), most)} lost none of {plural(sum(judged.values()), 'session')}"

@@ -2,7 +2,6 @@
 
 import base64
 import hashlib
-from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -10,7 +9,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from jinja2.utils import htmlsafe_json_dumps
 from markupsafe import Markup
 
-from harness.report.charts.chart import Cell, Tooltip
+from harness.report.charts.chart import Cell
 from harness.report.charts.words import UNMEASURED, format_ratio, number
 from harness.report.html.inline import inline
 
@@ -42,7 +41,8 @@ def _environment() -> Environment:
         cell=_format_cell,
         inline=inline,
         number=number,
-        tooltips=_tooltips_as_json,
+        # Characters that could end the element around the JSON are escaped.
+        tooltips=lambda chart: htmlsafe_json_dumps(list(map(asdict, chart.tooltips)), separators=(",", ":")),
         unbroken=lambda text: text.replace(" %", "\u00a0%"),  # a figure and its per cent sign stay on one line
     )
     digest = base64.b64encode(hashlib.sha256(_SCRIPT.encode()).digest()).decode()
@@ -50,11 +50,6 @@ def _environment() -> Environment:
     environment.globals.update(script=Markup(_SCRIPT), script_hash=f"sha256-{digest}")  # noqa: S704
     environment.globals.update(ratio=format_ratio, mark=lambda result: _MARKS.get(result, "?"))
     return environment
-
-
-def _tooltips_as_json(tooltips: Sequence[Tooltip]) -> Markup:
-    """JSON inside HTML: characters that could end the element are escaped."""
-    return htmlsafe_json_dumps([asdict(tooltip) for tooltip in tooltips], separators=(",", ":"))
 
 
 def _format_cell(value: Cell) -> str:

@@ -21,11 +21,11 @@ def _bottlenecks(scaled: ScalingRun) -> Table:
         for design in scaled.designs
         for size in design.sizes
     )
-    return Table(("design", "replicas", "bound by", "utilisation at the edge"), rows)
+    return Table(("design", "replicas", "bound by", "utilisation at the limit"), rows)
 
 
 def _utilisation(size: Size) -> str:
-    """The shares in use at the highest load, the busiest part first."""
+    """The shares in use at the edge of the capacity, the busiest part first."""
     edge = size.capacity.edge
     shares = sorted(edge.use.items(), key=lambda item: -item[1]) if edge else []
     return ", ".join(f"{name} {100 * share:.0f} %" for name, share in shares) or UNMEASURED

@@ -23,38 +23,38 @@ def with_sessions(arm: ArmFigures, **figures: Any) -> ArmFigures:
     return replace(arm, sessions=replace(arm.sessions, **figures))
 
 
-def test_a_loss_is_told_with_its_n_and_its_prediction() -> None:
-    assert table.finding(STICKY.sessions, STICKY.writes) == "lost 67 of 200 sessions (33.5 %), predicted 67"
+def test_a_loss_comes_with_its_sample_size_and_its_prediction() -> None:
+    assert table.describe_sessions(STICKY.sessions, STICKY.writes) == "lost 67 of 200 sessions (33.5 %), predicted 67"
 
 
-def test_no_loss_is_told_with_its_n_and_upper_bound() -> None:
-    told = table.finding(KEPT.sessions, KEPT.writes)
-    assert told == "lost 0 of 200 sessions (95 % upper bound 1.5 %), predicted 0"
+def test_no_loss_comes_with_its_sample_size_and_upper_bound() -> None:
+    finding = table.describe_sessions(KEPT.sessions, KEPT.writes)
+    assert finding == "lost 0 of 200 sessions (95 % upper bound 1.5 %), predicted 0"
 
 
-def test_other_harm_leads_where_nothing_was_lost() -> None:
+def test_other_harms_come_first_if_nothing_was_lost() -> None:
     arm = with_sessions(KEPT, leaked=3, stale=1, expected_lost=None)
-    told = table.finding(arm.sessions, arm.writes)
-    assert told == "read stale 1 and leaked 3 of 200; lost 0 of 200 sessions (95 % upper bound 1.5 %)"
+    finding = table.describe_sessions(arm.sessions, arm.writes)
+    assert finding == "read stale 1 and leaked 3 of 200; lost 0 of 200 sessions (95 % upper bound 1.5 %)"
 
 
-def test_other_harm_follows_a_loss() -> None:
+def test_other_harms_follow_a_loss() -> None:
     arm = with_sessions(STICKY, forced_login=4)
-    assert table.finding(arm.sessions, arm.writes).endswith("predicted 67; forced to log in 4")
+    assert table.describe_sessions(arm.sessions, arm.writes).endswith("predicted 67; forced to log in 4")
 
 
-def test_duplicates_and_unknown_sessions_are_told() -> None:
+def test_the_finding_names_duplicates_and_unknown_sessions() -> None:
     arm = with_sessions(KEPT, started=202, unknown=2)
-    told = table.finding(arm.sessions, replace(arm.writes, duplicated=1))
-    assert told.endswith("; 1 write applied twice; 2 unknown")
+    finding = table.describe_sessions(arm.sessions, replace(arm.writes, duplicated=1))
+    assert finding.endswith("; 1 write applied twice; 2 unknown")
 
 
-def test_no_session_judged_is_not_no_session_lost() -> None:
+def test_a_design_without_judged_sessions_is_not_reported_as_lossless() -> None:
     arm = with_sessions(KEPT, judged=0, unknown=200)
-    assert table.finding(arm.sessions, arm.writes) == "no session was judged"
+    assert table.describe_sessions(arm.sessions, arm.writes) == "no session was judged"
 
 
-def test_a_row_stands_under_its_columns() -> None:
+def test_the_cells_of_a_row_match_the_columns() -> None:
     row = table.rows(fakes.summary())[0]
     assert dict(zip(table.COLUMNS, row.cells, strict=True)) == {
         "design": "sticky",
@@ -71,7 +71,7 @@ def test_a_row_stands_under_its_columns() -> None:
     assert row.why == ("expected to lose those at risk, and did",)
 
 
-def test_no_acknowledged_write_lost_is_told_with_its_upper_bound() -> None:
+def test_no_acknowledged_write_lost_comes_with_its_upper_bound() -> None:
     assert table.rows(fakes.summary())[1].writes_lost == "0 of 48,210 (95 % upper bound 0.0062 %)"
 
 
@@ -80,12 +80,12 @@ def test_a_design_without_arms_has_a_row_that_says_so() -> None:
     assert row.cells == ("sticky", "nothing was measured", *["-"] * 7, "pass")
 
 
-def test_a_run_without_faults_is_told_by_its_control() -> None:
+def test_the_row_of_a_run_without_faults_describes_its_control() -> None:
     row = table.rows(fakes.summary(arms=("control",)))[0]
     assert (row.errors, row.detect, row.recover, row.throughput, row.p99) == ("-", "-", "-", "300", "16")
 
 
-def test_a_phase_with_no_request_is_no_zero_rate() -> None:
+def test_a_phase_without_requests_has_no_error_rate() -> None:
     during = STICKY.phases.during
     assert during is not None
     silent = replace(during, requests=RequestCounts(0, 0, 0, 0))
@@ -108,41 +108,41 @@ def test_a_phase_with_no_request_is_no_zero_rate() -> None:
         ({"a": with_sessions(KEPT, judged=0, unknown=200)}, "No session was judged."),
     ],
 )
-def test_the_sentence_leads_with_who_lost(arms: Mapping[str, ArmFigures], sentence: str) -> None:
+def test_the_sentence_names_first_who_lost(arms: Mapping[str, ArmFigures], sentence: str) -> None:
     assert table.sentence(summary(**arms)) == sentence
 
 
-def test_the_sentence_stays_one_with_many_designs() -> None:
-    told = table.sentence(summary(**{f"d{i}": STICKY for i in range(12)}))
-    assert told.endswith("; 8 designs more lost 536 of 1,600.")
+def test_the_sentence_sums_up_all_but_four_losers() -> None:
+    sentence = table.sentence(summary(**{f"d{i}": STICKY for i in range(12)}))
+    assert sentence.endswith("; 8 more designs lost 536 of 1,600.")
 
 
-def test_closed_load_says_what_its_throughput_does_not_show() -> None:
+def test_a_note_explains_the_throughput_of_closed_load() -> None:
     assert any("closed" in note for note in table.notes(fakes.summary(), "closed"))
     assert not any("closed" in note for note in table.notes(fakes.summary(), "open"))
 
 
-def test_emulated_service_time_is_stated_with_its_design() -> None:
+def test_a_note_names_the_designs_with_emulated_service_time() -> None:
     slow = fakes.Fake("slow", describe={"service_time_s": 0.02, "slots": 2})
-    told = table.notes(fakes.summary([slow, fakes.TRIO[0]]))[-1]
-    assert "emulated" in told
-    assert "slow (20 ms, 2 at once a replica)" in told
-    assert "sticky" not in told
+    note = table.notes(fakes.summary([slow, fakes.TRIO[0]]))[-1]
+    assert "emulated" in note
+    assert "slow (20 ms, 2 at once per replica)" in note
+    assert "sticky" not in note
 
 
-def test_a_saturated_driver_is_the_first_thing_told() -> None:
+def test_a_saturated_driver_is_the_first_doubt() -> None:
     arm = replace(STICKY, driver=replace(STICKY.driver, saturated=True, lag_p99_ms=80.0))
     assert table.doubts(summary(sticky=arm))[0].startswith(
         "The load driver was saturated in sticky (fault, lag p99 80 ms)"
     )
 
 
-def test_the_core_that_saturated_is_told() -> None:
+def test_the_doubt_names_the_saturated_core() -> None:
     busy = replace(STICKY.driver, saturated=True, lag_p99_ms=80.0, cpu_median=0.98, core="core 1 of worker-2 on there")
     assert "98 % of core 1 of worker-2 on there" in table.doubts(summary(sticky=replace(STICKY, driver=busy)))[0]
 
 
-def test_a_judge_that_errs_is_told_and_one_that_does_not_is_not() -> None:
+def test_a_judge_is_a_doubt_only_if_it_errs() -> None:
     run = fakes.summary()
     assert "1 of 120" in table.doubts(run)[0]
     calibration = run.controls.calibration

@@ -51,20 +51,20 @@ def test_every_chart_has_words_and_the_values_behind_it(drawn: dict[str, Chart])
         assert chart.table.rows
 
 
-def test_text_stays_text_in_the_svg(drawn: dict[str, Chart]) -> None:
-    words = "".join(ET.parse(drawn["outcomes"].svg).getroot().itertext())  # noqa: S314 - a file of our own making
+def test_the_svg_keeps_text_as_text(drawn: dict[str, Chart]) -> None:
+    words = "".join(ET.parse(drawn["outcomes"].svg).getroot().itertext())  # noqa: S314 - a file that this test wrote
     assert "67 lost of 200" in words
 
 
 @pytest.mark.parametrize("arms", [("control",), ("fault",)])
-def test_one_arm_alone_is_drawn(arms: Sequence[str], tmp_path: Path) -> None:
+def test_a_single_arm_is_drawn(arms: Sequence[str], tmp_path: Path) -> None:
     charts = by_name(draw(fakes.summary(arms=arms), fakes.runs(arms=arms), tmp_path))
     assert ("losses" in charts) == ("fault" in arms)
     if arms == ("control",):
         assert "No fault" in charts["timeline"].finding
 
 
-def test_an_arm_that_saw_nothing_is_drawn(tmp_path: Path) -> None:
+def test_an_arm_without_requests_is_drawn(tmp_path: Path) -> None:
     charts = by_name(draw(fakes.summary(), [fakes.empty(arm) for arm in fakes.runs()], tmp_path))
     assert "outcomes" not in charts
     assert "Too few requests" in charts["spectrum"].finding
@@ -74,7 +74,7 @@ def test_a_summary_without_arms_draws_nothing(tmp_path: Path) -> None:
     assert draw(fakes.summary(arms=()), [], tmp_path) == ()
 
 
-def test_figures_that_were_not_measured_are_drawn_as_such(tmp_path: Path) -> None:
+def test_unmeasured_figures_are_drawn_as_unmeasured(tmp_path: Path) -> None:
     whole = fakes.summary(fakes.TRIO[:1], ("control",))
     arm = whole.designs["sticky"].arms["control"]
     none = replace(
@@ -89,20 +89,20 @@ def test_figures_that_were_not_measured_are_drawn_as_such(tmp_path: Path) -> Non
     assert charts["cost"].table.rows == (("sticky", None, None, None, None, None, None),)
 
 
-def test_twelve_designs_with_long_names_are_told_apart(tmp_path: Path) -> None:
+def test_twelve_designs_with_long_names_can_be_distinguished(tmp_path: Path) -> None:
     many = [fakes.Fake(f"a_design_with_a_really_long_name_{index}", lost=index, requests=300) for index in range(12)]
     charts = by_name(draw(fakes.summary(many), fakes.runs(many), tmp_path))
-    words = "".join(ET.parse(charts["losses"].svg).getroot().itertext())  # noqa: S314 - a file of our own making
+    words = "".join(ET.parse(charts["losses"].svg).getroot().itertext())  # noqa: S314 - a file that this test wrote
     assert all(style.short(fake.name) in words for fake in many)
     assert len({style.short(fake.name) for fake in many}) == 12
     assert len({style.look(index) for index in range(12)}) == 12
 
 
-def test_a_name_with_markup_or_mathematics_in_it_is_drawn_as_it_stands(tmp_path: Path) -> None:
+def test_a_name_with_markup_or_mathematics_is_drawn_literally(tmp_path: Path) -> None:
     name = "$x<script>$"
     charts = by_name(draw(fakes.summary([fakes.Fake(name)]), fakes.runs([fakes.Fake(name)]), tmp_path))
     assert "<script" not in charts["losses"].svg.read_text()
-    assert f"{name}: 0" in "".join(ET.parse(charts["losses"].svg).getroot().itertext())  # noqa: S314 - our own
+    assert f"{name}: 0" in "".join(ET.parse(charts["losses"].svg).getroot().itertext())  # noqa: S314 - a file that this test wrote
 
 
 def row(fault: FaultFigures | None, lost_share: float = 0.5) -> timeline.TimelineRow:
@@ -112,28 +112,28 @@ def row(fault: FaultFigures | None, lost_share: float = 0.5) -> timeline.Timelin
     return timeline.TimelineRow(windows(measured(arm)), (fault,) if fault else (), style.look(0))
 
 
-def test_the_timeline_tells_the_worst_window_against_before() -> None:
+def test_the_timeline_compares_the_worst_window_with_the_time_before() -> None:
     fault = FaultFigures("kill", "r1", 8.0, 8.0, 14.0, {}, 0.2, 1.5)
     assert row(fault).lowest == pytest.approx(0.5, abs=0.02)
-    assert timeline.finding([row(fault)]).endswith("was sticky 50 % (recovered after 1.5 s).")
+    assert timeline.finding([row(fault)]).endswith("was 50 % in sticky (recovered after 1.5 s).")
 
 
-def test_a_fault_without_evidence_is_neither_shaded_nor_told() -> None:
+def test_a_fault_without_evidence_is_not_mentioned() -> None:
     fault = FaultFigures("kill", "r1", 8.0, None, None, {}, None, None)
     assert timeline.finding([row(fault)]).startswith("No fault was in effect")
 
 
-def test_the_values_behind_a_long_timeline_stay_few_and_lose_no_error() -> None:
+def test_the_table_of_a_long_timeline_is_short_and_keeps_every_error() -> None:
     long = replace(fakes.runs()[1], duration=600.0)
-    told = windows(measured(long))
-    rows = timeline.drawing([timeline.TimelineRow(told, (), style.look(0))]).table.rows
+    folded = windows(measured(long))
+    rows = timeline.drawing([timeline.TimelineRow(folded, (), style.look(0))]).table.rows
     assert len(rows) <= 1000
-    assert sum(int(line[4] or 0) for line in rows) == told.errors.sum()
+    assert sum(int(line[4] or 0) for line in rows) == folded.errors.sum()
 
 
 @pytest.mark.parametrize(("seconds", "width"), [(5.0, 0.25), (100.0, 0.25), (101.0, 0.5), (600.0, 1.5)])
-def test_a_long_runs_windows_are_as_wide_as_its_panel_needs(seconds: float, width: float) -> None:
-    assert timeline.fitting(seconds) == width
+def test_windows_widen_with_the_length_of_the_run(seconds: float, width: float) -> None:
+    assert timeline.window_width(seconds) == width
 
 
 @pytest.mark.parametrize(
@@ -163,20 +163,20 @@ def test_a_long_run_has_a_close_up_of_its_fault_in_windows_of_a_quarter_second(t
     assert "In the worst 1.5 s" in charts["timeline"].finding
 
 
-def test_the_spectrum_reads_exact_percentiles() -> None:
-    told = spectrum.Spectrum.of("one", "control", np.arange(1, 10_001, dtype=np.int64)[::-1] * 1_000_000)
-    assert told.at(50.0) == 5000.0
-    assert told.at(99.0) == 9900.0
-    assert told.at(99.9) == 9990.0
+def test_the_spectrum_has_exact_percentiles() -> None:
+    latencies = spectrum.Spectrum.of("one", "control", np.arange(1, 10_001, dtype=np.int64)[::-1] * 1_000_000)
+    assert latencies.at(50.0) == 5000.0
+    assert latencies.at(99.0) == 9900.0
+    assert latencies.at(99.9) == 9990.0
 
 
 def test_the_spectrum_stops_where_fewer_than_ten_samples_lie_above() -> None:
-    told = spectrum.Spectrum.of("one", "control", np.arange(1000, dtype=np.int64) * 1_000_000)
-    assert told.at(99.0) is not None
-    assert told.at(99.9) is None
-    x, y = told.curve()
+    latencies = spectrum.Spectrum.of("one", "control", np.arange(1000, dtype=np.int64) * 1_000_000)
+    assert latencies.at(99.0) is not None
+    assert latencies.at(99.9) is None
+    x, y = latencies.curve()
     assert x[-1] == pytest.approx(100)
-    assert (told.ordered / 1e6 > y[-1]).sum() >= 10
+    assert (latencies.ordered / 1e6 > y[-1]).sum() >= 10
 
 
 @pytest.mark.parametrize("size", [0, 1, 10])
@@ -188,50 +188,50 @@ def test_the_spectrum_names_where_the_fault_cost_most_and_least() -> None:
     def flat(design: str, arm: str, ms: int) -> spectrum.Spectrum:
         return spectrum.Spectrum.of(design, arm, np.full(2000, ms * 1_000_000, dtype=np.int64))
 
-    told = [flat("a", "control", 10), flat("a", "fault", 20), flat("b", "control", 10), flat("b", "fault", 90)]
-    assert spectrum.finding(told) == (
+    spectra = [flat("a", "control", 10), flat("a", "fault", 20), flat("b", "control", 10), flat("b", "fault", 90)]
+    assert spectrum.finding(spectra) == (
         "The fault changed the slowest requests most in b (p99 from 10 ms to 90 ms, 9 times); "
         "least in a (p99 from 10 ms to 20 ms, 2 times)."
     )
 
 
-def test_each_session_is_counted_once_as_the_gravest_that_befell_it() -> None:
+def test_each_session_is_counted_once_by_the_gravest_thing_that_happened_to_it() -> None:
     both = fakes.judgement(1, (Loss(5, "a", "b", "x", "y", 1),), outcome=SessionOutcome.LEAKED)
     words = ("leaked", "rolled_back", "lost_writes", "stale", "duplicated", "forced_login", "unexplained", "kept")
     others = [fakes.judgement(session, outcome=SessionOutcome(word)) for session, word in enumerate(words, 2)]
-    told = outcomes.outcomes("one", "fault", [both, *others], None)
-    assert dict(zip((band.name for band in outcomes.BANDS), told.counts, strict=True)) == {
+    arm = outcomes.count_outcomes("one", "fault", [both, *others], None)
+    assert dict(zip((band.name for band in outcomes.BANDS), arm.counts, strict=True)) == {
         "lost": 1, "rolled back or stale": 3, "leaked": 1, "duplicated": 1, "forced login": 1, "unexplained": 1,
         "kept": 1,
     }  # fmt: skip
 
 
 def test_chart_and_table_count_the_same_sessions() -> None:
-    """Several writers of one session are one session, and one of which nothing is known is none of those judged."""
+    """Several writers of a session count as one session, and an unknown session does not count as judged."""
     mine, lost = fakes.judgement(1), fakes.judgement(1, (Loss(5, "a", "b", "x", "y", 1),))
     dark = replace(fakes.judgement(2, (Loss(5, "a", "b", "x", "y", 1),), outcome=SessionOutcome.UNKNOWN), unknown=True)
     asked = [RequestRow(session, 1.0) for session in (1, 2, 3)]
     arm = observed(asked, judgements=(mine, lost, dark, fakes.judgement(3)))
     sessions = fold(arm).sessions
-    told = outcomes.outcomes("one", "fault", arm.judgements, sessions)
-    assert (told.judged, told.lost, told.unknown) == (sessions.judged, sessions.lost, sessions.unknown) == (2, 1, 1)
-    assert "1 of 2" in outcomes.finding([told])
+    bar = outcomes.count_outcomes("one", "fault", arm.judgements, sessions)
+    assert (bar.judged, bar.lost, bar.unknown) == (sessions.judged, sessions.lost, sessions.unknown) == (2, 1, 1)
+    assert "1 of 2" in outcomes.finding([bar])
     gone = losses.Losses.of("one", arm.judgements, (), style.look(0))
-    assert (gone.sessions, gone.times.size) == (2, 1)
+    assert (gone.judged, gone.times.size) == (2, 1)
 
 
 def test_the_outcomes_say_what_was_lost_and_what_was_predicted(drawn: dict[str, Chart]) -> None:
     assert drawn["outcomes"].finding == (
         "With the fault sticky lost 67 of 200 (33.5 %), predicted 67; stateless and hybrid lost none of 400 sessions. "
-        "Without it nothing happened to any session: 0 of 600 (95 % upper bound 0.5 %)."
+        "Without it no session was harmed: 0 of 600 (95 % upper bound 0.5 %)."
     )
 
 
-def test_a_control_that_was_harmed_is_told() -> None:
-    harmed = outcomes.outcomes(
+def test_the_finding_names_a_harmed_control() -> None:
+    harmed = outcomes.count_outcomes(
         "one", "control", [fakes.judgement(1, outcome=SessionOutcome.STALE), fakes.judgement(2)], None
     )
-    assert "Without it: one 1 rolled back or stale" in outcomes.finding([harmed])
+    assert "Without it some sessions were harmed: one 1 rolled back or stale" in outcomes.finding([harmed])
 
 
 def losing(*seconds: float, healed: float | None = 14.0) -> losses.Losses:
@@ -242,14 +242,14 @@ def losing(*seconds: float, healed: float | None = 14.0) -> losses.Losses:
     return losses.Losses.of("sticky", judged, (fault,), style.look(0))
 
 
-def test_losses_after_the_return_of_an_empty_replica_are_told_apart() -> None:
+def test_losses_after_the_fault_had_healed_are_counted_separately() -> None:
     assert losses.finding([losing(9, 8.5, 15)]) == (
         "sticky: 3 losses in 3 sessions, between 8.5 s and 15 s, 1 of them after the fault had healed."
     )
     assert losses.drawing([losing(9, 8.5)], 20.0).table.rows == (("sticky", 8.5, 1), ("sticky", 9.0, 2))
 
 
-def test_no_loss_is_told_with_its_n() -> None:
+def test_no_loss_comes_with_its_sample_size() -> None:
     nothing = losses.Losses.of("sticky", [fakes.judgement(1), fakes.judgement(2)], (), style.look(0))
     assert losses.finding([nothing]) == "No loss in any of 2 sessions."
 
@@ -266,17 +266,17 @@ def test_a_share_is_never_rounded_to_nothing(part: int, whole: int, text: str) -
     assert share(part, whole) == text
 
 
-def test_a_share_short_of_all_is_not_all() -> None:
+def test_a_share_short_of_all_is_not_rounded_to_all() -> None:
     assert share(99_999, 100_000) != share(100_000, 100_000)
 
 
-def test_a_zero_is_told_with_its_n_and_upper_bound() -> None:
+def test_a_zero_comes_with_its_sample_size_and_upper_bound() -> None:
     assert format_ratio(0, 48_210) == "0 of 48,210 (95 % upper bound 0.0062 %)"
     assert format_ratio(0, 0) == "none seen"
 
 
 @pytest.mark.parametrize("n", [1, 20, 48_210])
-def test_the_upper_bound_is_the_rate_at_which_no_event_has_a_chance_of_one_in_twenty(n: int) -> None:
+def test_at_the_upper_bound_no_event_happens_in_one_sample_of_twenty(n: int) -> None:
     assert (1 - upper_bound_of_none(n)) ** n == pytest.approx(0.05)
 
 
@@ -292,13 +292,13 @@ def luminance(color: str) -> float:
     return float(np.dot(linear, (0.2126, 0.7152, 0.0722)))
 
 
-def test_text_stands_out_from_paper_and_from_a_faults_shade() -> None:
+def test_text_has_enough_contrast_on_paper_and_on_the_shade_of_a_fault() -> None:
     for text, ground in itertools.product((style.INK, style.MUTED), (style.PAPER, style.SHADE)):
         light, dark = sorted((luminance(text), luminance(ground)), reverse=True)
         assert (light + 0.05) / (dark + 0.05) >= 4.5
 
 
-def test_every_colour_of_a_chart_has_a_name_that_the_report_can_swap(drawn: dict[str, Chart]) -> None:
+def test_the_page_can_replace_every_colour_of_a_chart_by_name(drawn: dict[str, Chart]) -> None:
     for chart in drawn.values():
         used = set(re.findall(r"(?:: |=\")(#[0-9a-f]{6})\b", chart.svg.read_text()))
         assert used - {"#000000"} <= set(style.NAMED.values())

@@ -13,7 +13,7 @@ SLOW = compare(Session(seed=2, arms=("control", "fault"), slower={"subject": 1.3
 
 
 def words(path: Path) -> str:
-    return "".join(ET.parse(path).getroot().itertext())  # noqa: S314 - a file of our own making
+    return "".join(ET.parse(path).getroot().itertext())  # noqa: S314 - a file that this test wrote
 
 
 def test_every_ratio_has_a_row_and_the_margin_is_named(tmp_path: Path) -> None:
@@ -27,10 +27,10 @@ def test_every_ratio_has_a_row_and_the_margin_is_named(tmp_path: Path) -> None:
 
 
 def test_the_same_comparison_gives_the_same_bytes(tmp_path: Path) -> None:
-    one, other = forest.draw(SLOW, tmp_path / "a"), forest.draw(SLOW, tmp_path / "b")
-    assert one and other
-    assert one.svg.read_bytes() == other.svg.read_bytes()
-    assert one.png.read_bytes() == other.png.read_bytes()
+    first, second = forest.draw(SLOW, tmp_path / "a"), forest.draw(SLOW, tmp_path / "b")
+    assert first and second
+    assert first.svg.read_bytes() == second.svg.read_bytes()
+    assert first.png.read_bytes() == second.png.read_bytes()
 
 
 def test_the_finding_names_what_regressed() -> None:
@@ -39,13 +39,13 @@ def test_the_finding_names_what_regressed() -> None:
     assert "regression" not in forest.finding(same)
 
 
-def test_nothing_is_drawn_of_what_could_not_be_compared(tmp_path: Path) -> None:
+def test_nothing_is_drawn_without_a_ratio(tmp_path: Path) -> None:
     few = compare(Session(seed=2, pairs=2).side(), Session(seed=1).side())
     assert forest.draw(few, tmp_path) is None
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_ratio_far_off_the_axis_is_cut_and_still_drawn(tmp_path: Path) -> None:
-    wild = tuple(replace(one, ratio=9.0, interval=(0.01, 40.0)) for one in SLOW.metrics)
+    wild = tuple(replace(metric, ratio=9.0, interval=(0.01, 40.0)) for metric in SLOW.metrics)
     chart = forest.draw(replace(SLOW, metrics=wild), tmp_path)
     assert chart is not None and "(-" not in words(chart.svg)

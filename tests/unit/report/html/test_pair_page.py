@@ -14,23 +14,23 @@ def _side(summary: Summary, tmp_path: Path, run: str) -> Side:
     return Side(named, draw(named, fakes.runs(), tmp_path / run))
 
 
-def test_a_run_beside_itself_differs_in_nothing(tmp_path: Path) -> None:
+def test_a_run_does_not_differ_from_itself(tmp_path: Path) -> None:
     side = _side(fakes.summary(), tmp_path, "one")
     assert differences(side, side).rows == ()
 
 
-def test_another_count_and_another_finding_are_told(tmp_path: Path) -> None:
+def test_different_counts_and_findings_are_listed(tmp_path: Path) -> None:
     left = _side(fakes.summary(), tmp_path, "one")
     name, design = next(iter(left.summary.designs.items()))
     arm = design.arms["fault"]
     worse = replace(arm, sessions=replace(arm.sessions, lost=arm.sessions.lost + 1))
     changed = replace(design, finding=SessionOutcome.LEAKED, arms={**design.arms, "fault": worse})
     right = Side(replace(left.summary, run="two", designs={**left.summary.designs, name: changed}), left.charts)
-    told = {(row[0], row[1]) for row in differences(left, right).rows}
-    assert told == {(name, "finding"), (name, "fault: sessions lost")}
+    listed = {(row[0], row[1]) for row in differences(left, right).rows}
+    assert listed == {(name, "finding"), (name, "fault: sessions lost")}
 
 
-def test_a_design_that_only_one_run_has_is_told(tmp_path: Path) -> None:
+def test_a_design_that_only_one_run_has_is_listed(tmp_path: Path) -> None:
     left = _side(fakes.summary(), tmp_path, "one")
     gone = dict(left.summary.designs)
     name, _ = gone.popitem()

@@ -86,7 +86,7 @@ def test_ids_are_unique_and_references_lead_to_them(html: str) -> None:
     ids = Page(html).ids
     assert [name for name, count in Counter(ids).items() if count > 1] == []
     references = re.findall(r"url\(#([^)]+)\)|href=\"#([^\"]+)\"|aria-labelledby=\"([^\"]+)\"", html)
-    assert {name for found in references for name in found if name} <= set(ids)
+    assert {name for groups in references for name in groups if name} <= set(ids)
 
 
 def test_nothing_is_fetched_from_anywhere(html: str) -> None:
@@ -98,19 +98,19 @@ def test_nothing_is_fetched_from_anywhere(html: str) -> None:
     assert "@import" not in html
 
 
-def test_the_one_script_is_ours_and_the_policy_lets_in_no_other(html: str) -> None:
+def test_the_policy_permits_only_the_pages_own_script(html: str) -> None:
     assert scripts(html) == [SCRIPT]
     digest = base64.b64encode(hashlib.sha256(SCRIPT.encode()).digest()).decode()
     policy = Page(html).all("meta")[1]["content"]
     assert f"script-src 'sha256-{digest}'" in policy and "default-src 'none'" in policy
 
 
-def test_every_chart_has_spots_that_tell_values(html: str) -> None:
+def test_every_chart_has_tooltips_with_values(html: str) -> None:
     data = re.findall(r'<script type="application/json">(.*?)</script>', html, re.DOTALL)
-    spots = [json.loads(one) for one in data]
-    assert len(spots) == len(Page(html).all("figure")) and all(spots)
-    assert all(0 <= spot["x"] <= 1 and 0 <= spot["y"] <= 1 for chart in spots for spot in chart)
-    assert any("sticky" in spot["text"] for chart in spots for spot in chart)
+    charts = [json.loads(text) for text in data]
+    assert len(charts) == len(Page(html).all("figure")) and all(charts)
+    assert all(0 <= tooltip["x"] <= 1 and 0 <= tooltip["y"] <= 1 for tooltips in charts for tooltip in tooltips)
+    assert any("sticky" in tooltip["text"] for tooltips in charts for tooltip in tooltips)
 
 
 def test_a_design_can_be_switched_off_in_every_chart_that_shows_it(html: str) -> None:
@@ -128,7 +128,7 @@ def test_headings_go_down_one_step_at_a_time(html: str) -> None:
     assert all(after - before <= 1 for before, after in pairwise(levels))
 
 
-def test_a_reader_without_sight_or_mouse_finds_the_way(html: str) -> None:
+def test_a_reader_without_sight_or_mouse_can_navigate(html: str) -> None:
     seen = Page(html)
     assert seen.all("html")[0]["lang"] == "en"
     assert [len(seen.all(tag)) for tag in ("main", "header", "footer", "nav")] == [1, 1, 1, 1]
@@ -139,7 +139,7 @@ def test_a_reader_without_sight_or_mouse_finds_the_way(html: str) -> None:
     assert all(box.get("tabindex") == "0" and box.get("aria-label") for box in scrolling)
 
 
-def test_text_from_outside_is_text(tmp_path: Path) -> None:
+def test_text_from_outside_is_escaped(tmp_path: Path) -> None:
     fake = [fakes.Fake(NASTY, lost=1, describe={NASTY: NASTY})]
     summary = replace(fakes.summary(fake), scenario=NASTY, run=NASTY)
     design = replace(summary.designs[NASTY], why=(NASTY,))
@@ -163,12 +163,12 @@ def test_a_failed_verdict_comes_first_and_says_why(html: str) -> None:
 
 def test_the_confusion_matrix_of_the_judge_is_shown(html: str) -> None:
     rows = re.findall(r'<tr><th scope="row">(\w+)</th>((?:<td class="n">[\d,]+</td>)+)</tr>', html)
-    told = {seeded: re.findall(r">([\d,]+)<", cells) for seeded, cells in rows}
-    assert told["leaked"] == ["1", "0", "39"]
-    assert told["lost"] == ["0", "40", "0"]
+    matrix = {seeded: re.findall(r">([\d,]+)<", cells) for seeded, cells in rows}
+    assert matrix["leaked"] == ["1", "0", "39"]
+    assert matrix["lost"] == ["0", "40", "0"]
 
 
-def test_controls_that_did_not_run_are_said_not_to_have(charts: Sequence[Chart]) -> None:
+def test_the_page_says_which_controls_did_not_run(charts: Sequence[Chart]) -> None:
     html = render(replace(fakes.summary(), controls=Controls(None, None)), [], charts, {})
     assert "The calibration did not run" in html
     assert "The echo control did not run" in html
@@ -182,11 +182,11 @@ def test_the_plan_is_shown_as_it_is(html: str) -> None:
     assert "SCENARIO = 1" in seen
 
 
-def test_a_report_without_charts_or_arms_still_says_so() -> None:
+def test_a_page_without_arms_says_that_nothing_was_measured() -> None:
     assert "nothing was measured" in render(fakes.summary(arms=()), [], [], {})
 
 
-def test_a_chart_that_no_question_asks_for_is_shown_all_the_same(charts: Sequence[Chart]) -> None:
+def test_a_chart_that_belongs_to_no_question_is_shown_too(charts: Sequence[Chart]) -> None:
     html = render(fakes.summary(), [], [replace(charts[0], name="other")], {})
     assert "What else was seen?" in html
     assert len(Page(html).all("svg")) == 1
