@@ -14,7 +14,7 @@ CATEGORIES = ("name", "method", "outcome", "anomaly", "replica", "boot")
 
 
 @dataclass(frozen=True)
-class Asked:
+class RequestRow:
     """One request, in seconds, as a test writes it."""
 
     session: int
@@ -30,37 +30,37 @@ class Asked:
     status: int | None = None  # None: as the outcome has it
 
 
-def requests(asked: Sequence[Asked]) -> pd.DataFrame:
-    rows = [
+def requests(rows: Sequence[RequestRow]) -> pd.DataFrame:
+    records = [
         {
-            "session": one.session,
-            "writer": one.session,
-            "op": one.op,
-            "name": "POST /cart/add" if one.op else "GET /cart",
-            "method": "POST" if one.op else "GET",
-            "status": one.status if one.status is not None else 200 if one.outcome == "ok" else 0,
-            "outcome": one.outcome,
-            "anomaly": one.anomaly,
-            "replica": one.replica,
-            "boot": one.boot,
-            "phase": one.phase,
-            "t_intended": int((one.t if one.intended is None else one.intended) * 1e9),
-            "t_sent": int(one.t * 1e9),
-            "t_first": int((one.t + one.took) * 1e9),
-            "t_end": int((one.t + one.took) * 1e9),
+            "session": row.session,
+            "writer": row.session,
+            "op": row.op,
+            "name": "POST /cart/add" if row.op else "GET /cart",
+            "method": "POST" if row.op else "GET",
+            "status": row.status if row.status is not None else 200 if row.outcome == "ok" else 0,
+            "outcome": row.outcome,
+            "anomaly": row.anomaly,
+            "replica": row.replica,
+            "boot": row.boot,
+            "phase": row.phase,
+            "t_intended": int((row.t if row.intended is None else row.intended) * 1e9),
+            "t_sent": int(row.t * 1e9),
+            "t_first": int((row.t + row.took) * 1e9),
+            "t_end": int((row.t + row.took) * 1e9),
             "bytes_sent": 200,
             "bytes_received": 400,
             "reconnected": 0,
             "attempts": 1,
         }
-        for one in asked
+        for row in rows
     ]
-    frame = pd.DataFrame(rows, columns=list(rows[0]) if rows else None)
+    frame = pd.DataFrame(records, columns=list(records[0]) if records else None)
     return frame.astype(dict.fromkeys(CATEGORIES, "category"))
 
 
 def observed(
-    asked: Sequence[Asked],
+    rows: Sequence[RequestRow],
     events: Sequence[Event] = (),
     judgements: Sequence[SessionVerdict] = (),
     *,
@@ -73,13 +73,13 @@ def observed(
     return ArmObservations(
         design=design,
         arm=arm,
-        requests=requests(asked),
+        requests=requests(rows),
         events=tuple(events),
         samples=(),
         judgements=tuple(judgements),
         warmup=0.0,
         duration=duration,
-        effects=tuple(one if isinstance(one, Effect) else Effect(one, "checkout") for one in effects),
+        effects=tuple(effect if isinstance(effect, Effect) else Effect(effect, "checkout") for effect in effects),
         complete=complete,
         driver={"lag_p99_ms": 1.0, "late": 0, "dropped": 0},
     )
@@ -312,12 +312,12 @@ class FakeTopology:
 
 
 __all__ = [
-    "Asked",
     "FakeBalancer",
     "FakeReplica",
     "FakeStore",
     "FakeTopology",
     "Loss",
+    "RequestRow",
     "SessionVerdict",
     "kill_at",
     "observed",

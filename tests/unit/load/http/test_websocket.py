@@ -157,7 +157,7 @@ def test_an_unsolicited_message_is_recorded_on_arrival_and_kept_until_it_is_rece
     assert latest[0] is not None and latest[0].body == b"two, no JSON"
     received = driven.of(RECEIVE)
     assert driven.context.last_peer_message == received["t_end"][0] + driven.context.t0, (
-        "what nobody wrote is not waited for in the end"
+        "a message that no user sent is not waited for in the end"
     )
     assert received["op"].tolist() == [0xFF, 0] and received["phase"].tolist() == [UNASKED] * 2
     assert driven.of(SEND)["phase"].tolist() == [LOAD]
