@@ -23,15 +23,15 @@ def reply(body: str, status: int = 200, location: str = "") -> Response:
 
 def played(user: Any, client: Client, answer: Callable[[Request], Response], steps: int) -> list[Request]:
     """The requests of so many steps, each answered."""
-    session, asked = user.session(client), []
+    session, requests = user.session(client), []
     step = next(session)
     for _ in range(steps):
         if isinstance(step, Request):
-            asked.append(step)
+            requests.append(step)
             step = session.send(answer(step))
         else:
             step = next(session)
-    return asked
+    return requests
 
 
 def lines(requests: Sequence[Request]) -> list[str]:
@@ -48,8 +48,8 @@ class Page(SessionCounter):
 
 
 def test_a_counter_is_incremented_and_read() -> None:
-    asked = played(Visits(Environment()), Client(1), lambda _: reply("1"), 4)
-    assert lines(asked) == ["POST /count W", "GET /count", "POST /count W", "GET /count"]
+    requests = played(Visits(Environment()), Client(1), lambda _: reply("1"), 4)
+    assert lines(requests) == ["POST /count W", "GET /count", "POST /count W", "GET /count"]
 
 
 def test_a_counter_that_reads_increment_too_allows_for_the_last_reads() -> None:
@@ -69,10 +69,10 @@ def test_every_write_puts_another_item_into_the_cart() -> None:
     class Shopper(Cart):
         form, item = True, "sku"
 
-    asked = played(Shopper(Environment()), Client(1), lambda _: reply("{}"), 4)
-    assert lines(asked) == ["POST /cart/add W", "GET /cart", "POST /cart/add W", "GET /cart"]
-    assert [request.body for request in asked if request.body] == [b"sku=item-1", b"sku=item-2"]
-    assert [request.writes for request in asked if request.body] == ["item-1", "item-2"]
+    requests = played(Shopper(Environment()), Client(1), lambda _: reply("{}"), 4)
+    assert lines(requests) == ["POST /cart/add W", "GET /cart", "POST /cart/add W", "GET /cart"]
+    assert [request.body for request in requests if request.body] == [b"sku=item-1", b"sku=item-2"]
+    assert [request.writes for request in requests if request.body] == ["item-1", "item-2"]
     assert Shopper(Environment()).observe(reply('{"items": ["a"]}')) == ["a"]
 
 
@@ -90,18 +90,18 @@ def site(request: Request) -> Response:
 
 
 def test_a_login_sends_the_token_of_the_form_and_counts_once_a_page_shows_it() -> None:
-    asked = played(Login(Environment()), Client(7), site, 5)
-    assert lines(asked) == ["GET /login", "POST /login", "GET /", "GET / W", "GET /"]
-    assert asked[1].body == b"csrf=t%261&next=%2F&username=u7&password=secret"
-    assert asked[3].writes == "u7"
+    requests = played(Login(Environment()), Client(7), site, 5)
+    assert lines(requests) == ["GET /login", "POST /login", "GET /", "GET / W", "GET /"]
+    assert requests[1].body == b"csrf=t%261&next=%2F&username=u7&password=secret"
+    assert requests[3].writes == "u7"
 
 
 def test_a_failed_login_is_repeated_and_loses_nothing() -> None:
     def refuses(request: Request) -> Response:
         return reply("no", 403) if request.method == "POST" else site(request)
 
-    asked = played(Login(Environment()), Client(7), refuses, 5)
-    assert lines(asked) == ["GET /login", "POST /login", "GET /login", "POST /login"]
+    requests = played(Login(Environment()), Client(7), refuses, 5)
+    assert lines(requests) == ["GET /login", "POST /login", "GET /login", "POST /login"]
 
 
 @pytest.mark.parametrize(
@@ -150,10 +150,10 @@ def test_the_probe_recognises_a_counter_on_the_page() -> None:
 
 def test_the_probe_compares_the_values_that_belong_to_the_session() -> None:
     user, client, pages = Probe(Environment()), Client(1), iter(["<p>Hi", *["<p>Hi <b>u1</b>"] * 9])
-    asked = played(user, client, lambda _: reply(next(pages)), 5)
-    assert lines(asked) == ["GET /"] * 3 + ["GET / W", "GET /"]
-    assert asked[4].reads is not None
-    assert [asked[4].reads(reply(page)) for page in ("<p>Hi <b>u1</b>", "<p>Hi")] == [1, 0]
+    requests = played(user, client, lambda _: reply(next(pages)), 5)
+    assert lines(requests) == ["GET /"] * 3 + ["GET / W", "GET /"]
+    assert requests[4].reads is not None
+    assert [requests[4].reads(reply(page)) for page in ("<p>Hi <b>u1</b>", "<p>Hi")] == [1, 0]
 
 
 def test_the_probe_observes_nothing_if_the_page_shows_nothing() -> None:
