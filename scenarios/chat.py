@@ -56,7 +56,7 @@ class Chatter(SessionUser):
 
 
 def _place(chat: Client) -> str:
-    """Up to where this session has heard its room's history."""
+    """Up to where this session has received its room's history."""
     return str(json.loads(chat.latest.body).get("at", "0")) if chat.latest else "0"
 
 

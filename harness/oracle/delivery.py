@@ -1,9 +1,9 @@
-"""The messages of a room: for each session in it, how many were due, and how many of them it heard.
+"""The messages of a room: for each session in it, how many were due, and how many of them it received.
 
 A message is due to a session if another session of the same room sent it after this one had joined, had it
 acknowledged, and this one was still there ``GRACE_NS`` later (connected, or between two connections). Due messages must
-be heard once, and those of one sender in the order in which they were sent. A message that was not acknowledged may be
-heard or not.
+be received once, and those of one sender in the order in which they were sent. A message that was not acknowledged
+may be received or not.
 """
 
 from collections import defaultdict
@@ -24,14 +24,14 @@ Ints = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Delivery:
-    """What one session heard of its room."""
+    """What one session received of its room."""
 
     session: int
     due: int
-    lost: int  # due, and never heard
+    lost: int  # due, and never received
     missed: int  # of these, those sent while it had no connection, or had one that was about to break
-    repeated: int  # heard once more
-    disordered: int  # heard for the first time after a later one of the same sender
+    repeated: int  # received once more
+    disordered: int  # received for the first time after a later one of the same sender
 
     def __post_init__(self) -> None:
         """The parts lie inside the whole."""
@@ -82,13 +82,13 @@ def judge_deliveries(requests: pd.DataFrame, rooms: Mapping[int, str]) -> tuple[
     written = requests["op"].to_numpy() != 0
     sends, receipts = requests[(method == "SEND") & written], requests[(method == "RECEIVE") & written]
     present = find_presences(requests[(method == "OPEN") | (method == "CLOSE")])
-    heard = {int(session): rows["op"].to_numpy(np.uint64) for session, rows in receipts.groupby("session")}
-    return tuple(_judge_rooms(sends, heard, present, rooms))
+    received = {int(session): rows["op"].to_numpy(np.uint64) for session, rows in receipts.groupby("session")}
+    return tuple(_judge_rooms(sends, received, present, rooms))
 
 
 def _judge_rooms(
     sends: pd.DataFrame,
-    heard: Mapping[int, npt.NDArray[np.uint64]],
+    received: Mapping[int, npt.NDArray[np.uint64]],
     present: Mapping[int, Presence],
     rooms: Mapping[int, str],
 ) -> Iterator[Delivery]:
@@ -101,7 +101,7 @@ def _judge_rooms(
     for room, sessions in members.items():
         for session in sorted(sessions):
             if session in present:
-                yield judge_delivery(session, sent.get(room, nothing), heard.get(session, silence), present[session])
+                yield judge_delivery(session, sent.get(room, nothing), received.get(session, silence), present[session])
 
 
 def find_presences(rows: pd.DataFrame) -> dict[int, Presence]:
@@ -123,25 +123,25 @@ def find_presences(rows: pd.DataFrame) -> dict[int, Presence]:
     return by_session
 
 
-def judge_delivery(session: int, sent: Sent, heard: npt.NDArray[np.uint64], present: Presence) -> Delivery:
-    """Compare what one session heard (operation ids in order, shape (n,)) with what was sent in its room."""
+def judge_delivery(session: int, sent: Sent, received: npt.NDArray[np.uint64], present: Presence) -> Delivery:
+    """Compare what one session received (operation ids in order, shape (n,)) with what was sent in its room."""
     joined, left = present.since[0], max(present.until)
     others = sent.sender != session
     due = others & (sent.sent >= joined) & (sent.acknowledged <= left - GRACE_NS)
-    lost = due & ~np.isin(sent.op, heard)
+    lost = due & ~np.isin(sent.op, received)
     begin, end = sent.sent[lost], sent.acknowledged[lost] + GRACE_NS
     missed = int((~present.connected(begin, end)).sum())
-    repeated, disordered = _count_disorder(sent, heard, others)
+    repeated, disordered = _count_disorder(sent, received, others)
     return Delivery(session, int(due.sum()), int(lost.sum()), missed, repeated, disordered)
 
 
-def _count_disorder(sent: Sent, heard: npt.NDArray[np.uint64], others: npt.NDArray[np.bool_]) -> tuple[int, int]:
-    """How many of the others' messages were heard once more, and how many first heard after a later one."""
+def _count_disorder(sent: Sent, received: npt.NDArray[np.uint64], others: npt.NDArray[np.bool_]) -> tuple[int, int]:
+    """How many of the others' messages were received once more, and how many first received after a later one."""
     place = {op: index for index, op in enumerate(sent.op.tolist()) if others[index]}
     latest: dict[int, int] = {}
     known: set[int] = set()
     repeated = disordered = 0
-    for op in heard.tolist():
+    for op in received.tolist():
         index = place.get(op)
         if index is None:
             continue

@@ -13,7 +13,7 @@ class SessionOutcome(enum.StrEnum):
 
     KEPT = "kept"
     UNKNOWN = "unknown"
-    DISORDERED = "disordered"  # messages heard after a later one of the same sender
+    DISORDERED = "disordered"  # messages received after a later one of the same sender
     REPEATED_MESSAGES = "repeated_messages"
     LOST_MESSAGES = "lost_messages"
     FORCED_LOGIN = "forced_login"  # a live session was sent back to the login

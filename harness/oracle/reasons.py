@@ -77,7 +77,7 @@ def _describe_limits(session: Reconstruction) -> Iterator[str]:
     elif history.final is None:
         yield "The final read did not show the session's state: what it lacks is not known."
     if session.has_too_many_doubts:
-        yield f"{len(session.writes.open)} writes are in doubt, more than the {MAX_DOUBTS} that can be told apart."
+        yield f"{len(session.writes.open)} writes are in doubt, more than the {MAX_DOUBTS} that can be distinguished."
 
 
 def _at(t_ns: int) -> str:

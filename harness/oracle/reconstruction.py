@@ -39,7 +39,7 @@ class Reconstruction:
 
     @property
     def has_too_many_doubts(self) -> bool:
-        """Whether more writes are in doubt than can be told apart."""
+        """Whether more writes are in doubt than can be distinguished."""
         return len(self.writes.open) > MAX_DOUBTS
 
     @property

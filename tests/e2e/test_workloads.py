@@ -32,7 +32,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
 
 @dataclass
-class Heard:
+class WorkerEvents:
     joined: list[Joined] = field(default_factory=list)
     lost: list[WorkerLost] = field(default_factory=list)
 
@@ -63,12 +63,12 @@ async def elsewhere(by: DriverProcesses) -> AsyncIterator[Process]:
 
 @asynccontextmanager
 async def start_workload(
-    directory: Path, text: str, load: Load, by: DriverProcesses, heard: Heard
+    directory: Path, text: str, load: Load, by: DriverProcesses, workers: WorkerEvents
 ) -> AsyncIterator[Driver]:
     users = directory / "shoppers.py"
     users.write_text(text)
     arm = Arm(Design("one"), "control", load, ())
-    callbacks = LoadCallbacks(joined=heard.joined.append, lost=heard.lost.append)
+    callbacks = LoadCallbacks(joined=workers.joined.append, lost=workers.lost.append)
     async with (
         start_supervisor("test") as supervisor,
         start_driver(
@@ -86,7 +86,7 @@ async def start_workload(
 
 
 async def loaded(directory: Path, server: Scripted, text: str, load: Load, by: DriverProcesses) -> Loaded:
-    async with start_workload(directory, text, load, by, Heard()) as driver:
+    async with start_workload(directory, text, load, by, WorkerEvents()) as driver:
         await driver.wait_until_ready()
         driver.start(server.url)
         await driver.wait_until_stopped()
@@ -112,24 +112,24 @@ async def test_the_records_of_two_processes_are_judged_together(tmp_path: Path) 
 
 
 async def test_a_killed_worker_is_reported_and_the_others_continue(tmp_path: Path) -> None:
-    heard = Heard()
+    workers = WorkerEvents()
     load = Sessions(concurrent=8, duration="60s", warmup="0s")
     with scripted(otherwise=shop()) as server:
-        async with start_workload(tmp_path, SHOPPERS, load, DriverProcesses(processes=2), heard) as driver:
+        async with start_workload(tmp_path, SHOPPERS, load, DriverProcesses(processes=2), workers) as driver:
             await driver.wait_until_ready()
-            assert {worker.worker for worker in heard.joined} == {"worker-1", "worker-2"}
-            assert {worker.clock_error_ms for worker in heard.joined} == {0}
+            assert {worker.worker for worker in workers.joined} == {"worker-1", "worker-2"}
+            assert {worker.clock_error_ms for worker in workers.joined} == {0}
             driver.start(server.url)
             await until(lambda: bool(driver.snapshots) and driver.snapshots[-1].ok > 200)
             os.kill(driver.pids["worker-2"], signal.SIGKILL)
-            await until(lambda: bool(heard.lost))
+            await until(lambda: bool(workers.lost))
             before = driver.snapshots[-1].ok
             await until(lambda: driver.snapshots[-1].ok > before + 50)
             driver.stop()
             await driver.wait_until_stopped()
             swept = await driver.sweep()
         seen = Loaded(tmp_path / "spool", driver.snapshots, swept)
-    (lost,) = heard.lost
+    (lost,) = workers.lost
     assert lost.worker == "worker-2" and "exit code -9" in lost.why and lost.sessions > 0
     assert seen.swept == len(seen.judgements) == driver.snapshots[-1].sessions - lost.sessions
     assert {verdict.session % 2 for verdict in seen.judgements} == {1}, "only the sessions of the first worker"
@@ -167,7 +167,9 @@ async def test_the_requests_of_a_plain_locustfile_in_two_processes_are_all_count
 
 async def test_a_worker_without_a_session_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="2 workers share 1 sessions"):
-        async with start_workload(tmp_path, SHOPPERS, Sessions(concurrent=1), DriverProcesses(processes=2), Heard()):
+        async with start_workload(
+            tmp_path, SHOPPERS, Sessions(concurrent=1), DriverProcesses(processes=2), WorkerEvents()
+        ):
             pass
 
 
@@ -175,5 +177,5 @@ async def test_a_master_port_in_use_is_reported(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         by = DriverProcesses(elsewhere=1, bind=Address("127.0.0.1", taken.getsockname()[1]))
         with pytest.raises(EnvironmentLacksError, match="no master can listen"):
-            async with start_workload(tmp_path, SHOPPERS, CLOSED, by, Heard()):
+            async with start_workload(tmp_path, SHOPPERS, CLOSED, by, WorkerEvents()):
                 pass

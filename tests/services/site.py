@@ -50,11 +50,11 @@ def form() -> Response:
 
 @app.post("/login")
 def login() -> Response:
-    told, content = request.form, mine()
-    if not content or told.get("csrf") != content.get("csrf") or told.get("password") != "secret":
+    fields, content = request.form, mine()
+    if not content or fields.get("csrf") != content.get("csrf") or fields.get("password") != "secret":
         return Response("no", 403)
     SESSIONS.pop(request.cookies["sid"])
-    return keep(make_response(redirect("/", 303)), {"user": told["username"], "items": []})
+    return keep(make_response(redirect("/", 303)), {"user": fields["username"], "items": []})
 
 
 @app.get("/")

@@ -38,7 +38,7 @@ class World:
     ops: int = 0
 
     def say(self, session: int, t: float, outcome: str = "ok", delay: float = 0.002) -> int:
-        """A message, heard by all others in the room; its id."""
+        """A message, received by all others in the room; its id."""
         self.ops += 1
         self.rows.append(Row(session, "SEND", t, self.ops, outcome=outcome))
         others = [other for other, room in self.rooms.items() if room == self.rooms[session] and other != session]
@@ -81,7 +81,7 @@ def counts(delivery: Delivery) -> tuple[int, int, int, int, int]:
     return delivery.due, delivery.lost, delivery.missed, delivery.repeated, delivery.disordered
 
 
-def test_what_all_heard_is_due_and_nothing_is_wrong() -> None:
+def test_what_all_received_is_due_and_nothing_is_wrong() -> None:
     world = World()
     for n in range(10):
         world.say(1 + n % 3, 1 + n)
@@ -101,14 +101,14 @@ def test_what_a_session_did_not_hear_is_lost_to_it() -> None:
     assert counts(deliveries[2]) == (5, 1, 0, 0, 0) and counts(deliveries[3]) == (5, 0, 0, 0, 0)
 
 
-def test_a_session_that_heard_nothing_lost_all() -> None:
+def test_a_session_that_received_nothing_lost_all() -> None:
     world = World()
     for n in range(5):
         world.drop(2, world.say(1, 1 + n))
     assert counts(world.judged()[2]) == (5, 5, 0, 0, 0)
 
 
-def test_what_was_heard_twice_is_repeated_and_late_is_disordered() -> None:
+def test_what_was_received_twice_is_repeated_and_late_is_disordered() -> None:
     world = World()
     ops = [world.say(1, 1 + n) for n in range(5)]
     again = world.hearing(2, ops[1])
@@ -128,11 +128,11 @@ def test_messages_of_two_senders_have_no_order_between_them() -> None:
 
 
 @pytest.mark.parametrize("outcome", ["in_doubt", "failed"])
-@pytest.mark.parametrize("heard", [True, False])
-def test_what_was_not_acknowledged_may_be_heard_or_not(outcome: str, heard: bool) -> None:
+@pytest.mark.parametrize("received", [True, False])
+def test_what_was_not_acknowledged_may_be_received_or_not(outcome: str, received: bool) -> None:
     world = World()
     op = world.say(1, 1, outcome=outcome)
-    if not heard:
+    if not received:
         world.drop(2, op)
     assert counts(world.judged()[2]) == (0, 0, 0, 0, 0)
 

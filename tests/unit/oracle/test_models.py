@@ -37,7 +37,7 @@ SHOWN: dict[str, tuple[ModelFactory, Callable[[list[Any]], object]]] = {
     "set": (models.items, as_set),
     "log": (models.log, list),
 }
-TELLS_WRITES = ("tally", "set", "log")
+COUNTS_WRITES = ("tally", "set", "log")
 
 
 class Service:
@@ -171,12 +171,12 @@ def test_a_write_lost_in_the_middle_is_found_where_the_state_shows_it(service: S
         assert (anomaly, verdict.outcome, verdict.lost_writes) == (Anomaly.ROLLED_BACK, "lost_writes", 1)
 
 
-def test_one_lost_beside_one_recovered_is_found_where_the_state_tells_writes_apart(service: Service) -> None:
+def test_one_lost_beside_one_recovered_is_found_where_the_state_distinguishes_writes(service: Service) -> None:
     service.write(IN_DOUBT, applied=1)
     del service.values[1]
     service.read()
     verdict = service.judged()
-    if name(service) in TELLS_WRITES:
+    if name(service) in COUNTS_WRITES:
         assert (verdict.outcome, verdict.lost_writes, verdict.recovered) == ("lost_writes", 1, 1)
     else:
         assert verdict.lost_writes == 0
