@@ -1,6 +1,6 @@
 """The judge against seeded bugs: a cart service that at times drops, repeats, forgets or mixes up, at a known rate.
 
-It runs in every bench by itself; this file holds the users that it is driven with.
+Every run includes it; this file holds the users that drive it.
 """
 
 from locust import constant

@@ -65,7 +65,7 @@ SPREAD, STICKY = Balancing("round_robin"), Balancing("cookie")
 ALONE = Design("alone", BuiltIn("chat", state="memory"), STICKY, at_risk="victim")
 #: A room spans the replicas; what is said while one is away is gone.
 BUS = Design("bus", BuiltIn("chat", state="redis", options={"bus": "redis"}), SPREAD, at_risk="none")
-#: Whoever comes back is told what it has missed.
+#: A client that comes back receives what it has missed.
 HISTORY = Design(
     "history",
     BuiltIn("chat", state="redis", options={"bus": "redis", "history": "yes"}),

@@ -1,4 +1,4 @@
-"""The driver against a service that does nothing: the floor under every latency. It runs in every bench by itself."""
+"""The driver against a service that does nothing: the floor under every latency. Every run includes it."""
 
 from locust import constant
 

@@ -50,7 +50,7 @@ def checked(*states: str) -> tuple[Design, ...]:
     )
 
 
-# Both devices of an owner reach the same replica, whose memory refuses what is stale by itself.
+# Both devices of an owner reach the same replica, whose memory refuses stale writes on its own.
 MEMORY = Design("memory", BuiltIn(state="memory"), Balancing("hash_header", key="X-User"))
 STATES = ("etcd", "hazelcast", "memcached", "nats", "postgres", "redis", "redis_sentinel")
 QUICK = ("memcached", "postgres", "redis")

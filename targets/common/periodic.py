@@ -9,7 +9,7 @@ class PeriodicTask:
     """Runs an action every ``seconds``, counted from start to start, until it is ended."""
 
     def __init__(self, seconds: float, action: Callable[[], Awaitable[None]]) -> None:
-        self._seconds, self._deed = seconds, action
+        self._seconds, self._action = seconds, action
         self._ended = asyncio.Event()
         self._task = asyncio.get_running_loop().create_task(self._run())
 
@@ -23,7 +23,7 @@ class PeriodicTask:
         due = now() + self._seconds
         while not await self._is_ended_before(due):
             due = max(due + self._seconds, now())
-            await self._deed()
+            await self._action()
 
     async def _is_ended_before(self, due: float) -> bool:
         with contextlib.suppress(TimeoutError):

@@ -76,7 +76,7 @@ class _UserPool:
 
 
 def send_after_think_time(context: LoadContext, session: Actor, now: int) -> None:
-    """Send after the user's own waiting time."""
+    """Send after the waiting time that the user itself defines."""
     wait = session.user.wait_time()
     if wait <= 0:
         session.t_intended = now
