@@ -1,6 +1,6 @@
 """The judge against seeded bugs: a cart service that at times drops, repeats, forgets or mixes up, at a known rate.
 
-Every run includes it; this file holds the users that drive it.
+Every bench runs it automatically; this file holds the users that drive it.
 """
 
 from locust import constant

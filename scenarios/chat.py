@@ -61,11 +61,11 @@ def _place(chat: Client) -> str:
 
 
 SPREAD, STICKY = Balancing("round_robin"), Balancing("cookie")
-#: Everybody hears only those who happen to be on the same replica, and a dead replica takes its sessions along.
+#: Each user hears only those who happen to be on the same replica, and a dead replica takes its sessions along.
 ALONE = Design("alone", BuiltIn("chat", state="memory"), STICKY, at_risk="victim")
 #: A room spans the replicas; what is said while one is away is gone.
 BUS = Design("bus", BuiltIn("chat", state="redis", options={"bus": "redis"}), SPREAD, at_risk="none")
-#: A client that comes back receives what it has missed.
+#: A user who comes back gets what it has missed.
 HISTORY = Design(
     "history",
     BuiltIn("chat", state="redis", options={"bus": "redis", "history": "yes"}),

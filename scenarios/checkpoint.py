@@ -31,7 +31,7 @@ class Customer(Shopper):
 
 
 def checkpointed(name: str, every: str, ballast: int = 0) -> Design:
-    """A single replica that writes its state down so often; ``ballast`` sessions of nobody's are part of it."""
+    """A single replica that writes its state to disk this often, ``ballast`` sessions without a user included."""
     balancing, options = Balancing("round_robin", health=Health(interval="200ms")), {"every": every}
     if ballast:
         options["ballast"] = str(ballast)

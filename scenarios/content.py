@@ -33,7 +33,7 @@ from harness import (
 )
 from harness.oracle.models import stateless
 
-#: How many things there are of each kind, how many lookups a visit has, and the longest run of hits told in a name.
+#: How many things there are of each kind, how many lookups a visit has, and the highest run of hits in a name.
 THINGS, LOOKUPS, RUN = 40, 120, 20
 
 
@@ -52,8 +52,8 @@ def fits(path: str, reply: Response) -> bool:
         return True
     if path.startswith("/object"):
         return reply.body == hashlib.sha256(name.encode()).hexdigest().encode() * 32
-    told = reply.json()
-    return bool(told["celsius"] == zlib.crc32(f"{name}/{told['period']}".encode()) % 60 - 20)
+    forecast = reply.json()
+    return bool(forecast["celsius"] == zlib.crc32(f"{name}/{forecast['period']}".encode()) % 60 - 20)
 
 
 class Reader(SessionUser):
@@ -72,11 +72,14 @@ class Reader(SessionUser):
                 yield Sleep(0.01)
                 continue
             headers = {"If-None-Match": kept.tag} if kept else None
-            told = min(hits, RUN)
+            counted = min(hits, RUN)
             reply = yield site.get(
-                path, headers=headers, name=f"asked after {told} hits", check=lambda reply, path=path: fits(path, reply)
+                path,
+                headers=headers,
+                name=f"asked after {counted} hits",
+                check=lambda reply, path=path: fits(path, reply),
             )
-            hits -= told
+            hits -= counted
             if reply.ok:
                 age = int(re.findall(r"max-age=(\d+)", reply.headers["cache-control"])[0])
                 cache[path] = Kept(reply.headers["etag"], time.monotonic() + age)

@@ -1,4 +1,4 @@
-"""The driver against a service that does nothing: the floor under every latency. Every run includes it."""
+"""The driver against a service that does nothing: the floor under every latency. Every bench runs it automatically."""
 
 from locust import constant
 

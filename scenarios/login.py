@@ -3,7 +3,7 @@
 harness run scenarios/login.py
 
 A JWT is checked by its signature alone, an opaque token by asking an authorisation server (RFC 7662), a session cookie
-by looking it up. Some users log out while somebody else holds a copy of their credential. The key of the JWTs is
+by looking it up. Some users log out while someone else holds a copy of their credential. The key of the JWTs is
 rotated: with an overlap, in which the old one is accepted still, and without.
 """
 
@@ -49,7 +49,7 @@ class Member(SessionUser):
 
 
 class Leaver(SessionUser):
-    """Logs out, whereupon somebody who has copied the credential tries how long it still works."""
+    """Logs out, and then someone who has copied the credential finds out how long it still works."""
 
     wait_time = constant(0.1)
     model = stateless

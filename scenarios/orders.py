@@ -1,6 +1,6 @@
 """A stateless API under a dead node: any replica answers any order, with no prior knowledge of the user.
 
-Each reply is judged by its content, and the effect journal tells whether an order took place once, twice or never.
+Each reply is judged by its content, and the effect journal shows whether an order took place once, twice or never.
 """
 
 import zlib

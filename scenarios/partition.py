@@ -1,4 +1,4 @@
-"""A replica that nobody reaches, then one that does not reach the store: what arrives late, and does it do harm?
+"""A replica that no client reaches, then one that does not reach the store: what arrives late, and does it do harm?
 
 harness run scenarios/partition.py
 """

@@ -4,7 +4,7 @@ harness run scenarios/payload.py
 
 The token carries the whole cart with every request, until it outgrows a cookie (4096 bytes). Behind HAProxy the client
 then drops it in silence, as browsers do. Behind nginx with its usual buffers the reply becomes a 502, and counts as a
-failure of its replica, which is then out for everybody.
+failure of its replica, which is then out for all users.
 """
 
 import zlib

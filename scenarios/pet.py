@@ -1,7 +1,7 @@
 """Pets and their volumes: a replica with a stable identity is killed, and comes back as itself, with its volume or not.
 
-As in a StatefulSet, its clients wait for it and nobody else takes them. What it kept is there again if its volume is,
-and lost if that is lost: just the sessions of this one, either way.
+As in a StatefulSet, its clients wait for it and no other replica takes them. What it kept is there again if its volume
+is, and lost if that is lost: just the sessions of this one, either way.
 
 harness run scenarios/pet.py
 """

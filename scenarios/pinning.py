@@ -43,7 +43,7 @@ EXPECT = (
     keeps("stateless"),
     finds("round_robin", among=("lost", "stale")),
     finds(*PINNED, among=("lost",)),
-    # Not of the connection: the final look connects anew, and so finds another replica two times in three.
+    # Not of the connection: the final look opens a new connection, and so finds another replica two times in three.
     clean_control("stateless", "cookie", "header", "source"),
 )
 

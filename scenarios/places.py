@@ -2,7 +2,7 @@
 
 harness run scenarios/places.py
 
-Each place is a design for each of them: a replica is killed, all are deployed anew, one is taken out, the store (or the
+Each place is a design for each of them: a replica is killed, all are redeployed, one is taken out, the store (or the
 server that leads it) is killed.
 """
 

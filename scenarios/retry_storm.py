@@ -1,4 +1,4 @@
-"""Does goodput come back once its trigger is gone? Not where retries keep the service busy with replies nobody awaits.
+"""Does goodput come back once its trigger is gone? Not where retries fill the service with work that no client awaits.
 
 harness run scenarios/retry_storm.py
 """

@@ -1,7 +1,7 @@
 """Does an order survive its coordinator? One of three is killed with orders at every step, and comes back.
 
 Each order is reserved, paid and shipped, or all of it is undone; two in five are refused somewhere on the way. The
-effect journal tells what the outside world has seen. ``logged`` keeps a durable log of its orders and goes on with it;
+effect journal shows what the outside world has seen. ``logged`` keeps a durable log of its orders and goes on with it;
 ``forgetful`` keeps none, and must leave some half done: paid and never shipped.
 
 harness run scenarios/saga.py
@@ -53,7 +53,7 @@ def items(reply: Response) -> dict[str, int]:
     return found if isinstance(found, dict) else {}
 
 
-#: A client waits for its own coordinator, however long it is away: nobody else knows the order.
+#: A client waits for its own coordinator, however long it is away: no other knows the order.
 OWN = Balancing("cookie", redispatch=False, health=Health(interval="200ms", fall=100))
 
 

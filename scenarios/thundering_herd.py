@@ -1,4 +1,4 @@
-"""When the store comes back empty, everybody begins anew at once: how many sessions in that second, against before?
+"""When the store comes back empty, all users begin again at once: how many sessions in that second, against before?
 
 harness run scenarios/thundering_herd.py
 """

@@ -24,7 +24,7 @@ from harness import (
 
 
 class Owner(SessionUser):
-    """One of two devices that put things into the same cart; a refused write is simply tried anew."""
+    """One of two devices that put things into the same cart; a refused write is simply tried again."""
 
     wait_time = between(0.005, 0.02)
     devices = 2

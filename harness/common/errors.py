@@ -24,7 +24,7 @@ class UsageError(HarnessError):
 
 
 class UntrustedError(HarnessError):
-    """The measurement cannot be trusted: a part died on its own, a fault did not take effect."""
+    """The measurement cannot be trusted: a part died on its own, a fault did not land."""
 
     code = 3
 

@@ -184,7 +184,7 @@ def clean_control(*designs: str) -> Expect:
 
 
 def zero(bad: int, of: int) -> str:
-    """A count with its n; a zero also with the highest rate that it leaves possible (exact binomial bound, 95 %)."""
+    """A count with its sample size; a zero with what it rules out (exact binomial bound, 95 %)."""
     if bad or not of:
         return f"{bad:,} of {of:,}"
     return f"0 of {of:,} (95 % upper bound {100 * upper_bound_of_none(of):.2g} %)"
@@ -242,11 +242,8 @@ def _lost_only_at_risk(arm: ArmFigures, least: int) -> Judged:
         return _UNRECORDED
     if sessions.judged < least or sessions.lost_not_at_risk is None:
         return Result.UNKNOWN, f"only {sessions.judged} sessions judged, at least {least} wanted, and some fault"
-    why = (
-        f"{sessions.lost} of {sessions.judged} sessions lost, {sessions.at_risk} at risk; "
-        f"{sessions.lost_not_at_risk} lost without being at risk"
-    )
-    return (Result.FAIL if sessions.lost_not_at_risk else Result.PASS), why
+    why = f"{sessions.lost} of {sessions.judged} sessions lost, {sessions.at_risk} at risk"
+    return (Result.FAIL if sessions.lost_not_at_risk else Result.PASS), f"{why}, {sessions.lost_not_at_risk} not so"
 
 
 def _recovered(arm: ArmFigures, within: float | None) -> Judged:
@@ -254,19 +251,21 @@ def _recovered(arm: ArmFigures, within: float | None) -> Judged:
         return Result.UNKNOWN, "no fault took effect"
     if None in [fault.detect_s for fault in arm.faults]:
         return _UNRECORDED
-    recoveries = [_recovery_s(fault) for fault in arm.faults]
-    if None in recoveries:
+    latest = _latest_recovery_s(arm.faults)
+    if latest is None:
         return Result.FAIL, "correct goodput did not come back to 95 % of before"
-    latest = max(seconds or 0.0 for seconds in recoveries)
     why = f"correct goodput was back {latest:.2f} s after the fault was undone"
     return (Result.PASS if within is None or latest <= within else Result.FAIL), why
 
 
-def _recovery_s(fault: FaultFigures) -> float | None:
-    """Seconds from the undo of a fault until goodput was back; 0 if it was back before."""
-    if fault.recover_s is None or fault.effective is None:
-        return None
-    return max(0.0, fault.effective + fault.recover_s - (fault.healed or fault.effective))
+def _latest_recovery_s(faults: Sequence[FaultFigures]) -> float | None:
+    """The longest time from an undo until goodput was back (0: it was back before); None if it never was."""
+    latest = 0.0
+    for fault in faults:
+        if fault.recover_s is None or fault.effective is None:
+            return None
+        latest = max(latest, fault.effective + fault.recover_s - (fault.healed or fault.effective))
+    return latest
 
 
 def _clean(arm: ArmFigures | None) -> Judged:

@@ -33,7 +33,7 @@ class Case:
 
 
 def _actions(*expected: str) -> Callable[[FakeTopology], bool]:
-    return lambda topology: [deed for part in topology.parts for deed in part.deeds] == list(expected)
+    return lambda topology: [action for part in topology.parts for action in part.actions] == list(expected)
 
 
 CASES = {

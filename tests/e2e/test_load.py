@@ -134,7 +134,7 @@ async def loaded(directory: Path, server: Scripted, text: str, load: Load) -> Lo
 
 
 @pytest.mark.parametrize("load", [CLOSED, PARTLY_OPEN, OPEN], ids=["closed", "partly open", "open"])
-async def test_a_load_is_recorded_and_judged_whole(tmp_path: Path, load: Load) -> None:
+async def test_every_request_of_a_load_is_recorded_and_every_session_judged(tmp_path: Path, load: Load) -> None:
     with scripted(otherwise=shop()) as server:
         seen = await loaded(tmp_path, server, SHOPPERS, load)
         received = len(server.requests)
@@ -144,8 +144,8 @@ async def test_a_load_is_recorded_and_judged_whole(tmp_path: Path, load: Load) -
     assert last.sent == last.ok == len(during) and last.anomalies == last.dropped == 0
     assert [snapshot.n for snapshot in seen.snapshots] == list(range(1, len(seen.snapshots) + 1))
     assert seen.swept == last.sessions == len(seen.judgements) == (seen.requests.phase == 1).sum()
-    assert {(one.outcome, one.unknown) for one in seen.judgements} == {("kept", False)}
-    assert sum(one.acknowledged for one in seen.judgements) == (during.op != 0).sum()
+    assert {(verdict.outcome, verdict.unknown) for verdict in seen.judgements} == {("kept", False)}
+    assert sum(verdict.acknowledged for verdict in seen.judgements) == (during.op != 0).sum()
     assert set(during.name) == {"POST /cart/add", "GET /cart"} and set(during.replica) == {"r0"}
     assert (during.t_intended >= 0).all() and (during.t_intended <= during.t_sent).all()
     assert (during.t_sent <= during.t_first).all() and (during.t_first <= during.t_end).all()
@@ -161,7 +161,7 @@ async def test_without_records_a_load_is_still_counted_and_judged(tmp_path: Path
     seen, aggregates = Loaded(tmp_path / "spool", driver.snapshots, swept), spool.read_aggregates(tmp_path / "spool")
     assert len(seen.requests) == 0 and aggregates is not None
     assert 50 < aggregates.attempted <= aggregates.ok == aggregates.correct <= seen.snapshots[-1].ok
-    assert {(one.outcome, one.unknown) for one in seen.judgements} == {("kept", False)}
+    assert {(verdict.outcome, verdict.unknown) for verdict in seen.judgements} == {("kept", False)}
     assert seen.swept == len(seen.judgements) == seen.snapshots[-1].sessions
 
 
@@ -174,7 +174,7 @@ async def test_open_arrivals_come_at_their_rate(tmp_path: Path) -> None:
     assert (len(intended) - 1) / (intended.iloc[-1] - intended.iloc[0]) * 1e9 == pytest.approx(200, rel=0.005)
 
 
-async def test_a_load_takes_the_shape_of_its_rate(tmp_path: Path) -> None:
+async def test_the_load_follows_the_shape_of_its_rate(tmp_path: Path) -> None:
     (tmp_path / "arrivals.csv").write_text("seconds\n" + "\n".join(str(n * n / 10_000) for n in range(100)))
     shape = Requests(Trace(str(tmp_path / "arrivals.csv")), sessions=10, duration="2500ms", warmup="0s")
     with scripted(otherwise=shop()) as server:
@@ -193,7 +193,7 @@ async def test_poisson_arrivals_pass_an_anderson_darling_test(tmp_path: Path) ->
     assert anderson_darling((taken.diff().dropna() / 1e9 * 400).tolist()) < AT_1_PER_CENT
 
 
-async def test_locusts_own_table_counts_the_same(tmp_path: Path) -> None:
+async def test_the_statistics_of_locust_show_the_same_counts(tmp_path: Path) -> None:
     with scripted(otherwise=shop()) as server:
         seen = await loaded(tmp_path, server, SHOPPERS, CLOSED)
     table = next(line for line in (tmp_path / "load.log").read_text().splitlines() if "Aggregated" in line)
@@ -329,7 +329,7 @@ def test_a_lost_session_is_reported_in_the_verdict(tmp_path: Path) -> None:
     assert " lost" in next(line for line in ended.stdout.splitlines() if line.startswith("Sessions:")), ended.stdout
 
 
-def test_stop_timeout_stays_locusts(tmp_path: Path) -> None:
+def test_the_harness_keeps_the_stop_timeout_of_locust(tmp_path: Path) -> None:
     with scripted(otherwise=shop()) as server:
         ended = locust(tmp_path, server.url, "-u", "3", "-r", "3", "-t", "1s", "--stop-timeout", "20")
     assert ended.returncode == 0 and "Sessions:" in ended.stdout

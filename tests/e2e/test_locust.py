@@ -76,26 +76,26 @@ class Stages(LoadTestShape):
 
 def judged(out: str) -> list[int]:
     """How many sessions each process judged."""
-    return [int(found) for found in re.findall(r"^Sessions: (\d+) judged", out, flags=re.MULTILINE)]
+    return [int(count) for count in re.findall(r"^Sessions: (\d+) judged", out, flags=re.MULTILINE)]
 
 
 def parse_request_counts(output: str) -> tuple[int, int]:
     """The number of requests in Locust's table, and how many of them failed."""
-    found = re.search(r"Aggregated +(\d+) +(\d+)\(", output)
-    assert found is not None, output
-    return int(found[1]), int(found[2])
+    match = re.search(r"Aggregated +(\d+) +(\d+)\(", output)
+    assert match is not None, output
+    return int(match[1]), int(match[2])
 
 
-def test_users_are_spawned_at_locusts_rate(tmp_path: Path) -> None:
+def test_users_are_spawned_at_the_rate_of_locust(tmp_path: Path) -> None:
     with scripted(otherwise=shop()) as server:
         ended = locust(tmp_path, server.url, "-u", "6", "-r", "2", text=ENDLESS + TIMED)
-    found = re.search(r"spawned (\d+) in ([0-9.]+) s", ended.stdout)
-    assert found is not None, ended.stderr
-    assert int(found[1]) == 6 == judged(ended.stdout)[0], "a session each"
-    assert float(found[2]) > 1.0, "two at once, two after a second, two after another"
+    match = re.search(r"spawned (\d+) in ([0-9.]+) s", ended.stdout)
+    assert match is not None, ended.stderr
+    assert int(match[1]) == 6 == judged(ended.stdout)[0], "one session per user"
+    assert float(match[2]) > 1.0, "two at once, two after a second, two after another"
 
 
-def test_a_shape_says_how_many_sessions_live_and_when_the_load_ends(tmp_path: Path) -> None:
+def test_a_shape_decides_the_number_of_sessions_and_the_end_of_the_load(tmp_path: Path) -> None:
     with scripted(otherwise=shop()) as server:
         ended = locust(tmp_path, server.url, text=ENDLESS + SHAPE)
         writers = [header(request, "X-User") for request in server.requests if request.startswith(b"POST")]
@@ -114,7 +114,7 @@ def test_locust_workers_have_separate_sessions_and_the_master_counts_them_all(tm
     assert ended.returncode == 0, ended.stderr
     each = judged(ended.stdout)
     assert len(each) == 2 and sum(each) == len(users), "no two sessions of both are called the same"
-    assert len(set(keys)) == len(keys), "no write of one has the name of another's"
+    assert len(set(keys)) == len(keys), "no two writes have the same key"
     assert parse_request_counts(ended.stdout + ended.stderr) == (received - sum(each), 0)
 
 
@@ -146,7 +146,7 @@ def until(look: Callable[[], Any], holds: Callable[[Any], bool]) -> Any:
             seen = look()
             if holds(seen):
                 return seen
-        assert time.monotonic() < end, "it never came to that"
+        assert time.monotonic() < end, "the condition was never met"
         time.sleep(0.1)
 
 

@@ -45,7 +45,7 @@ def free() -> Address:
 async def until(holds: Callable[[], bool]) -> None:
     end = time.monotonic() + 60
     while not holds():
-        assert time.monotonic() < end, "it never came to that"
+        assert time.monotonic() < end, "the condition was never met"
         await asyncio.sleep(0.02)
 
 
@@ -94,18 +94,18 @@ async def loaded(directory: Path, server: Scripted, text: str, load: Load, by: D
     return Loaded(directory / "spool", driver.snapshots, swept)
 
 
-async def test_two_processes_are_recorded_and_judged_as_one(tmp_path: Path) -> None:
+async def test_the_records_of_two_processes_are_judged_together(tmp_path: Path) -> None:
     with scripted(otherwise=shop()) as server:
         seen = await loaded(tmp_path, server, SHOPPERS, CLOSED, DriverProcesses(processes=2))
         received = len(server.requests)
     last = seen.snapshots[-1]
     during = seen.requests[seen.requests.phase == 0]
     each = [spool.read_requests(tmp_path / "spool" / name) for name in ("worker-1", "worker-2")]
-    assert all(len(one) > 20 for one in each)
+    assert all(len(requests) > 20 for requests in each)
     assert len(seen.requests) == sum(map(len, each)) == received
     assert last.sent == last.ok == len(during)
     assert seen.swept == last.sessions == len(seen.judgements) == (seen.requests.phase == 1).sum()
-    assert {(one.outcome, one.unknown) for one in seen.judgements} == {("kept", False)}
+    assert {(verdict.outcome, verdict.unknown) for verdict in seen.judgements} == {("kept", False)}
     assert not set(each[0].session) & set(each[1].session)
     assert during.op[during.op != 0].is_unique
     assert seen.requests.t_end.is_monotonic_increasing and set(during.name) == {"POST /cart/add", "GET /cart"}
@@ -132,12 +132,12 @@ async def test_a_killed_worker_is_reported_and_the_others_continue(tmp_path: Pat
     (lost,) = heard.lost
     assert lost.worker == "worker-2" and "exit code -9" in lost.why and lost.sessions > 0
     assert seen.swept == len(seen.judgements) == driver.snapshots[-1].sessions - lost.sessions
-    assert {one.session % 2 for one in seen.judgements} == {1}, "the first worker's"
-    assert {session % 2 for session in seen.requests.session} == {0, 1}, "what the second one recorded stays"
-    assert {(one.outcome, one.unknown) for one in seen.judgements} == {("kept", False)}
+    assert {verdict.session % 2 for verdict in seen.judgements} == {1}, "only the sessions of the first worker"
+    assert {session % 2 for session in seen.requests.session} == {0, 1}, "the records of the second worker remain"
+    assert {(verdict.outcome, verdict.unknown) for verdict in seen.judgements} == {("kept", False)}
 
 
-async def test_a_worker_from_elsewhere_sends_what_it_recorded(tmp_path: Path) -> None:
+async def test_a_remote_worker_sends_its_records(tmp_path: Path) -> None:
     master = free()
     by = DriverProcesses(processes=1, elsewhere=1, bind=master)
     with scripted(otherwise=shop()) as server:
@@ -145,8 +145,10 @@ async def test_a_worker_from_elsewhere_sends_what_it_recorded(tmp_path: Path) ->
             seen = await loaded(tmp_path, server, SHOPPERS, OPEN, by)
         received = len(server.requests)
     each = [spool.read_requests(tmp_path / "spool" / name) for name in ("worker-1", "worker-2")]
-    assert not [one for one in psutil.process_iter(["cmdline"]) if str(master.port) in (one.info["cmdline"] or ())]
-    assert all(len(one) > 20 for one in each)
+    assert not [
+        process for process in psutil.process_iter(["cmdline"]) if str(master.port) in (process.info["cmdline"] or ())
+    ]
+    assert all(len(requests) > 20 for requests in each)
     assert len(seen.requests) == sum(map(len, each)) == received
     assert seen.swept == len(seen.judgements) == seen.snapshots[-1].sessions
     arrivals = seen.requests[seen.requests.phase == 0].t_intended.sort_values()
@@ -154,7 +156,7 @@ async def test_a_worker_from_elsewhere_sends_what_it_recorded(tmp_path: Path) ->
     assert arrivals.tolist()[:100] == [n * 5_000_000 for n in range(100)], "and none is left out"
 
 
-async def test_a_plain_locustfile_of_two_processes_is_counted_whole(tmp_path: Path) -> None:
+async def test_the_requests_of_a_plain_locustfile_in_two_processes_are_all_counted(tmp_path: Path) -> None:
     with scripted(otherwise=shop()) as server:
         seen = await loaded(tmp_path, server, PLAIN, CLOSED, DriverProcesses(processes=2))
         received = len(server.requests)
@@ -163,13 +165,13 @@ async def test_a_plain_locustfile_of_two_processes_is_counted_whole(tmp_path: Pa
     assert int(table.split()[1]) == received, "Locust's own sum over its workers"
 
 
-async def test_no_worker_may_be_without_a_session(tmp_path: Path) -> None:
+async def test_a_worker_without_a_session_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="2 workers share 1 sessions"):
         async with start_workload(tmp_path, SHOPPERS, Sessions(concurrent=1), DriverProcesses(processes=2), Heard()):
             pass
 
 
-async def test_a_taken_master_port_is_reported(tmp_path: Path) -> None:
+async def test_a_master_port_in_use_is_reported(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         by = DriverProcesses(elsewhere=1, bind=Address("127.0.0.1", taken.getsockname()[1]))
         with pytest.raises(EnvironmentLacksError, match="no master can listen"):

@@ -115,8 +115,8 @@ def test_the_documented_schema_is_the_one_written() -> None:
 def links(path: Path) -> list[str]:
     """The page's relative links and pictures; code is not searched."""
     text = re.sub(r"```.*?```|`[^`\n]*`", "", path.read_text(), flags=re.DOTALL)
-    found = re.findall(r"\]\(([^)\s]+)\)", text) + re.findall(r"(?:src|href)=\"([^\"]+)\"", text)
-    return [link for link in found if not re.match(r"[a-z]+:", link)]
+    links = re.findall(r"\]\(([^)\s]+)\)", text) + re.findall(r"(?:src|href)=\"([^\"]+)\"", text)
+    return [link for link in links if not re.match(r"[a-z]+:", link)]
 
 
 def anchors(path: Path) -> set[str]:

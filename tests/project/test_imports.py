@@ -21,10 +21,10 @@ def orders(plan: str) -> dict[str, list[str]]:
 
     A row ``| `common/` | ... |`` adds a room; a line ``Inside `load/`: `a` `b/` ... `` gives the order inside a room.
     """
-    found = {"harness": re.findall(r"^\| `([\w.]+?)/?`", plan, re.MULTILINE)}
+    members_by_package = {"harness": re.findall(r"^\| `([\w.]+?)/?`", plan, re.MULTILINE)}
     for room, members in re.findall(r"^Inside `([\w/]+)/`: (.*)$", plan, re.MULTILINE):
-        found[room.replace("/", ".")] = re.findall(r"`(\w+)/?`", members)
-    return found
+        members_by_package[room.replace("/", ".")] = re.findall(r"`(\w+)/?`", members)
+    return members_by_package
 
 
 def module_name(path: Path, root: Path = ROOT) -> str:
@@ -75,12 +75,12 @@ def upward(package: str, order: Sequence[str], imports: Imports) -> list[str]:
     return sorted(bad)
 
 
-def circles(imports: Imports) -> list[list[str]]:
-    """The groups of modules that import each other in a circle: strongly connected components (Tarjan, 1972)."""
+def find_cycles(imports: Imports) -> list[list[str]]:
+    """The groups of modules that import each other in a cycle: strongly connected components (Tarjan, 1972)."""
     index: dict[str, int] = {}
     low: dict[str, int] = {}
     stack: list[str] = []
-    found: list[list[str]] = []
+    cycles: list[list[str]] = []
 
     def visit(module: str) -> None:
         index[module] = low[module] = len(index)
@@ -95,12 +95,12 @@ def circles(imports: Imports) -> list[list[str]]:
             group = [stack.pop()]
             while group[-1] != module:
                 group.append(stack.pop())
-            found.extend([sorted(group)] if len(group) > 1 else [])
+            cycles.extend([sorted(group)] if len(group) > 1 else [])
 
     for module in imports:
         if module not in index:
             visit(module)
-    return found
+    return cycles
 
 
 ORDERS = orders(PLAN.read_text())
@@ -122,8 +122,8 @@ def test_the_plan_names_what_is_there_and_nothing_else() -> None:
         assert set(order) == there, package
 
 
-def test_no_module_imports_itself_by_a_detour() -> None:
-    assert circles(HARNESS) == []
+def test_no_module_imports_itself_indirectly() -> None:
+    assert find_cycles(HARNESS) == []
 
 
 def test_nothing_inside_imports_the_public_face() -> None:
@@ -132,19 +132,19 @@ def test_nothing_inside_imports_the_public_face() -> None:
 
 def test_readers_import_nothing_that_runs() -> None:
     """Analysis can be repeated on an old run."""
-    found = {
+    violations = {
         f"{module} imports {other}"
         for module, others in HARNESS.items()
         for other in others
         if member(module, "harness") in READERS and member(other, "harness") in ACTORS
     }
-    assert found == set()
+    assert violations == set()
 
 
 def test_the_harness_imports_only_the_shared_part_of_the_load() -> None:
     """The rest of ``load/`` runs in the load process, under gevent."""
     sides = {"harness.runner", "harness.cli", "harness.claims"}
-    found = {
+    violations = {
         f"{module} imports {other}"
         for module, others in HARNESS.items()
         for other in others
@@ -152,7 +152,7 @@ def test_the_harness_imports_only_the_shared_part_of_the_load() -> None:
         and other.startswith("harness.load.")
         and not other.startswith((SHARED, "harness.load.sessions.manual"))  # a session without a load process
     }
-    assert found == set()
+    assert violations == set()
 
 
 def test_the_shared_part_of_the_load_needs_neither_gevent_nor_locust() -> None:
@@ -174,7 +174,7 @@ def test_targets_import_one_way() -> None:
     imports = read_imports("targets")
     order = ("registry", "common", "http", "storage", "state", "sessions", "apps", "server", "__main__")
     assert upward("targets", order, imports) == []
-    assert circles(imports) == []
+    assert find_cycles(imports) == []
 
 
 # The checks above are checked: a plan and modules made here, with every kind of import.
@@ -202,8 +202,8 @@ def test_every_form_of_import_is_seen(line: str, tmp_path: Path) -> None:
         path = tmp_path / "harness" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
-    found = upward("harness", ["charts", "load"], read_imports("harness", tmp_path))
-    assert [bad.partition(" imports ")[0] for bad in found] == ["harness.charts.bad"]
+    violations = upward("harness", ["charts", "load"], read_imports("harness", tmp_path))
+    assert [bad.partition(" imports ")[0] for bad in violations] == ["harness.charts.bad"]
     assert upward("harness", ["load", "charts"], read_imports("harness", tmp_path)) == []
 
 
@@ -212,6 +212,6 @@ def test_a_member_that_the_plan_does_not_list_is_refused() -> None:
     assert upward("p", ["a"], imports) == ["p.a.x imports p.b"]
 
 
-def test_a_circle_is_found() -> None:
+def test_an_import_cycle_is_found() -> None:
     imports = {"a": frozenset("b"), "b": frozenset("c"), "c": frozenset("b"), "d": frozenset("a")}
-    assert circles(imports) == [["b", "c"]]
+    assert find_cycles(imports) == [["b", "c"]]

@@ -1,4 +1,4 @@
-"""tools/install on machines that lack something: a clear line with its mend, and nothing touched that is not ours."""
+"""tools/install on machines that lack something: a clear line with its remedy, and an unchanged machine."""
 
 import os
 import shutil
@@ -35,8 +35,8 @@ def install(clone: Path, python: Path) -> subprocess.CompletedProcess[str]:
 def test_no_python_that_is_new_enough_is_said_in_two_lines(clone: Path) -> None:
     done = install(clone, clone / "no-such-python")
     assert done.returncode == 4
-    what, mend = done.stderr.splitlines()
-    assert "no Python 3.11 or newer" in what and "apt-get install python3" in mend
+    problem, remedy = done.stderr.splitlines()
+    assert "no Python 3.11 or newer" in problem and "apt-get install python3" in remedy
     assert not (clone / ".venv").exists()
 
 
@@ -50,8 +50,8 @@ def test_an_old_python_does_not_count(clone: Path) -> None:
 def test_without_the_venv_package_the_line_that_installs_it_is_shown(clone: Path) -> None:
     done = install(clone, python(clone, "echo 'Error: ensurepip is not available'; exit 1"))
     assert done.returncode == 4
-    what, mend = done.stderr.splitlines()
-    assert "cannot make a virtual environment" in what and "apt-get install python3-venv" in mend
+    problem, remedy = done.stderr.splitlines()
+    assert "cannot make a virtual environment" in problem and "apt-get install python3-venv" in remedy
     assert not (clone / ".venv" / ".installed").exists()
 
 
@@ -60,8 +60,8 @@ def test_a_half_made_environment_is_not_taken_for_a_good_one(clone: Path) -> Non
     (clone / ".venv" / "bin").mkdir(parents=True)
     base = Path(sys.base_prefix) / "bin" / "python3"
     (clone / ".venv" / "bin" / "python").symlink_to(base)
-    done = install(clone, python(clone, "echo made anew >> made; exit 1"))
-    assert (clone / "made").read_text() == "made anew\n"
+    done = install(clone, python(clone, "echo made again >> made; exit 1"))
+    assert (clone / "made").read_text() == "made again\n"
     assert done.returncode == 4
 
 

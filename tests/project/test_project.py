@@ -39,8 +39,8 @@ def name(path: Path) -> str:
 
 
 def test_no_file_names_a_place_on_one_machine() -> None:
-    found = {name(path): MACHINE_PATHS.findall(text_of(path)) for path in tracked()}
-    assert {path: places for path, places in found.items() if places} == {}
+    places_by_file = {name(path): MACHINE_PATHS.findall(text_of(path)) for path in tracked()}
+    assert {path: places for path, places in places_by_file.items() if places} == {}
 
 
 @pytest.mark.slow

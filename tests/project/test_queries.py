@@ -8,7 +8,7 @@ import duckdb
 import pandas as pd
 import pytest
 
-from tests.support.clocks_and_topology import Asked, requests
+from tests.support.clocks_and_topology import RequestRow, requests
 
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "results.md"
 
@@ -20,7 +20,8 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         place = tmp_path / "results/node_kill/latest/observations" / arm
         place.mkdir(parents=True)
         asked = [
-            Asked(n % 5, n / 10, replica=f"r{n % 3}", op=n, outcome="ok" if n % 7 else "failed") for n in range(100)
+            RequestRow(n % 5, n / 10, replica=f"r{n % 3}", op=n, outcome="ok" if n % 7 else "failed")
+            for n in range(100)
         ]
         requests(asked).to_parquet(place / "requests.parquet")
         (place / "samples.csv").write_text("t,role,name,cpu,memory_mb\n0.5,replica,r0,0.25,30.1\n")

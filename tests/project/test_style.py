@@ -97,16 +97,16 @@ def functions(homes: tuple[str, ...] = PRODUCT) -> list[Function]:
 
 def identifiers(tree: ast.Module) -> set[str]:
     """Every name that a module gives: classes, functions, parameters, variables, attributes it sets."""
-    found: set[str] = set()
+    names: set[str] = set()
     for node in ast.walk(tree):
         match node:
             case ast.ClassDef(name=name) | ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
-                found.add(name)
+                names.add(name)
             case ast.arg(arg=name) | ast.Name(id=name, ctx=ast.Store()) | ast.Attribute(attr=name, ctx=ast.Store()):
-                found.add(name)
+                names.add(name)
             case _:
                 pass
-    return found
+    return names
 
 
 def words(identifier: str) -> set[str]:
@@ -125,12 +125,12 @@ def uses(tree: ast.Module) -> Counter[str]:
 
 
 def test_no_identifier_has_a_word_of_the_old_idiom() -> None:
-    found = {
+    offenders = {
         str(path.relative_to(ROOT)): old
         for path, tree in trees(EVERYTHING)
         if path != Path(__file__).resolve() and (old := {name for name in identifiers(tree) if words(name) & OLD_IDIOM})
     }
-    assert found == {}
+    assert offenders == {}
 
 
 def test_a_class_name_means_one_thing() -> None:
@@ -153,8 +153,8 @@ def test_few_functions_decide_much() -> None:
     argv = [sys.executable, "-m", "ruff", "check", "--select", "C901", "--output-format", "json", "--exit-zero"]
     argv += ["--config", f"lint.mccabe.max-complexity={MAX_COMPLEXITY}", "--ignore-noqa", "--isolated", *PRODUCT]
     report = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    complex_ones = [f"{Path(row['filename']).name}: {row['message']}" for row in json.loads(report)]
-    assert len(complex_ones) <= MAX_COMPLEX_FUNCTIONS, complex_ones
+    complex_functions = [f"{Path(row['filename']).name}: {row['message']}" for row in json.loads(report)]
+    assert len(complex_functions) <= MAX_COMPLEX_FUNCTIONS, complex_functions
 
 
 def test_few_tiny_private_functions_are_called_once() -> None:

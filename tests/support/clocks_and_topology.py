@@ -14,7 +14,7 @@ CATEGORIES = ("name", "method", "outcome", "anomaly", "replica", "boot")
 
 
 @dataclass(frozen=True)
-class Asked:
+class RequestRow:
     """One request, in seconds, as a test writes it."""
 
     session: int
@@ -30,37 +30,37 @@ class Asked:
     status: int | None = None  # None: as the outcome has it
 
 
-def requests(asked: Sequence[Asked]) -> pd.DataFrame:
-    rows = [
+def requests(rows: Sequence[RequestRow]) -> pd.DataFrame:
+    records = [
         {
-            "session": one.session,
-            "writer": one.session,
-            "op": one.op,
-            "name": "POST /cart/add" if one.op else "GET /cart",
-            "method": "POST" if one.op else "GET",
-            "status": one.status if one.status is not None else 200 if one.outcome == "ok" else 0,
-            "outcome": one.outcome,
-            "anomaly": one.anomaly,
-            "replica": one.replica,
-            "boot": one.boot,
-            "phase": one.phase,
-            "t_intended": int((one.t if one.intended is None else one.intended) * 1e9),
-            "t_sent": int(one.t * 1e9),
-            "t_first": int((one.t + one.took) * 1e9),
-            "t_end": int((one.t + one.took) * 1e9),
+            "session": row.session,
+            "writer": row.session,
+            "op": row.op,
+            "name": "POST /cart/add" if row.op else "GET /cart",
+            "method": "POST" if row.op else "GET",
+            "status": row.status if row.status is not None else 200 if row.outcome == "ok" else 0,
+            "outcome": row.outcome,
+            "anomaly": row.anomaly,
+            "replica": row.replica,
+            "boot": row.boot,
+            "phase": row.phase,
+            "t_intended": int((row.t if row.intended is None else row.intended) * 1e9),
+            "t_sent": int(row.t * 1e9),
+            "t_first": int((row.t + row.took) * 1e9),
+            "t_end": int((row.t + row.took) * 1e9),
             "bytes_sent": 200,
             "bytes_received": 400,
             "reconnected": 0,
             "attempts": 1,
         }
-        for one in asked
+        for row in rows
     ]
-    frame = pd.DataFrame(rows, columns=list(rows[0]) if rows else None)
+    frame = pd.DataFrame(records, columns=list(records[0]) if records else None)
     return frame.astype(dict.fromkeys(CATEGORIES, "category"))
 
 
 def observed(
-    asked: Sequence[Asked],
+    rows: Sequence[RequestRow],
     events: Sequence[Event] = (),
     judgements: Sequence[SessionVerdict] = (),
     *,
@@ -73,13 +73,13 @@ def observed(
     return ArmObservations(
         design=design,
         arm=arm,
-        requests=requests(asked),
+        requests=requests(rows),
         events=tuple(events),
         samples=(),
         judgements=tuple(judgements),
         warmup=0.0,
         duration=duration,
-        effects=tuple(one if isinstance(one, Effect) else Effect(one, "checkout") for one in effects),
+        effects=tuple(effect if isinstance(effect, Effect) else Effect(effect, "checkout") for effect in effects),
         complete=complete,
         driver={"lag_p99_ms": 1.0, "late": 0, "dropped": 0},
     )
@@ -108,7 +108,7 @@ class FakePart:
     paused: bool = False
     slow_by: float = 0.0
     limited: bool = False
-    deeds: list[str] = field(default_factory=list)
+    actions: list[str] = field(default_factory=list)
     lands: bool = True
 
     @property
@@ -123,46 +123,46 @@ class FakePart:
     def well(self) -> bool:
         return self.up and not (self.paused or self.slow_by or self.limited)
 
-    def _done(self, deed: str) -> Evidence:
-        self.deeds.append(deed)
+    def _record(self, action: str) -> Evidence:
+        self.actions.append(action)
         return Evidence(self.lands, {"boot": self.boot})
 
     async def kill(self) -> Evidence:
         self.up = False
-        return self._done("kill")
+        return self._record("kill")
 
     async def terminate(self) -> Evidence:
         self.up = False
-        return self._done("terminate")
+        return self._record("terminate")
 
     async def restart(self) -> Evidence:
         self.boots += not self.up
         self.up = True
-        self.deeds.append("restart")
+        self.actions.append("restart")
         return Evidence(True, {"boot": self.boot})
 
     async def pause(self) -> Evidence:
         self.paused = True
-        return self._done("pause")
+        return self._record("pause")
 
     async def resume(self) -> Evidence:
         self.paused = False
-        self.deeds.append("resume")
+        self.actions.append("resume")
         return Evidence(True)
 
     async def lose_volume(self) -> Evidence:
-        return self._done("lose_volume")
+        return self._record("lose_volume")
 
     async def tear_volume(self, cut: int) -> Evidence:
-        return self._done(f"tear_volume {cut}")
+        return self._record(f"tear_volume {cut}")
 
     async def throttle(self, by: float) -> Evidence:
         self.slow_by = by
-        return self._done("throttle")
+        return self._record("throttle")
 
     async def unthrottle(self) -> Evidence:
         self.slow_by = 0.0
-        self.deeds.append("unthrottle")
+        self.actions.append("unthrottle")
         return Evidence(True)
 
 
@@ -186,7 +186,7 @@ class FakeReplica(FakePart):
 
     async def use_keys(self, signing: int, accepted: Sequence[int]) -> Keys | None:
         self.signing = (signing, *sorted(accepted))
-        self.deeds.append("use_keys")
+        self.actions.append("use_keys")
         return await self.keys() if self.lands or self.well else None
 
 
@@ -209,29 +209,29 @@ class FakeStore(FakePart):
 
     async def kill_primary(self) -> Evidence:
         self.leader_up = False
-        return self._done("kill_primary")
+        return self._record("kill_primary")
 
     async def cut_replication(self) -> Evidence:
         self.replicas_cut = True
-        return self._done("cut_replication")
+        return self._record("cut_replication")
 
     async def restore_replication(self) -> Evidence:
         self.replicas_cut = False
-        self.deeds.append("restore_replication")
+        self.actions.append("restore_replication")
         return Evidence(True)
 
     async def restart_primary(self) -> Evidence:
         self.leader_up = True
-        self.deeds.append("restart_primary")
+        self.actions.append("restart_primary")
         return Evidence(True)
 
     async def evict(self, share: float) -> Evidence:
         self.limited = True
-        return self._done("evict")
+        return self._record("evict")
 
     async def unlimit(self) -> Evidence:
         self.limited = False
-        self.deeds.append("unlimit")
+        self.actions.append("unlimit")
         return Evidence(True)
 
 
@@ -259,7 +259,7 @@ class FakeBalancer(FakePart):
         return ()
 
     async def reload(self) -> Evidence:
-        return self._done("reload")
+        return self._record("reload")
 
 
 @dataclass
@@ -312,12 +312,12 @@ class FakeTopology:
 
 
 __all__ = [
-    "Asked",
     "FakeBalancer",
     "FakeReplica",
     "FakeStore",
     "FakeTopology",
     "Loss",
+    "RequestRow",
     "SessionVerdict",
     "kill_at",
     "observed",

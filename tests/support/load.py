@@ -61,14 +61,14 @@ class Shelf:
         """What a reply shows."""
         digest = sum(map(token, self.ops)) % 2**64
         last = f"{self.ops[-1]:016x}" if self.ops else ""
-        told = {
+        session = {
             "birth": self.birth,
             "owner": self.owner,
             "count": len(self.ops),
             "last": last,
             "digest": f"{digest:016x}",
         }
-        return json.dumps({"session": told}).encode()
+        return json.dumps({"session": session}).encode()
 
 
 class Scripted:

@@ -1,4 +1,4 @@
-"""Services of somebody else's, good and bad, on the standard library: ``python tests/support/service.py MODE PORT``."""
+"""User-supplied services, good and bad, on the standard library: ``python tests/support/service.py MODE PORT``."""
 
 import http.server
 import os
@@ -30,7 +30,7 @@ class Answer(http.server.BaseHTTPRequestHandler):
 
 
 class Strict(http.server.ThreadingHTTPServer):
-    """Sets no SO_REUSEADDR: it needs a port that nobody holds, and that no connection remembers."""
+    """Sets no SO_REUSEADDR: it needs a port that no socket holds and no connection remembers."""
 
     allow_reuse_address = False
 

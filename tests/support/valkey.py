@@ -53,10 +53,6 @@ class Valkey:
             self.process.kill()
             self.process.wait()
 
-    def tell(self, number: signal.Signals) -> None:
-        assert self.process
-        self.process.send_signal(number)
-
 
 @pytest.fixture
 def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:

@@ -86,8 +86,8 @@ def render_markdown(comparison: Comparison) -> str:
     if select_broken(comparison):
         lines += ["", "| invariant | design | verdict | why |", "| --- | --- | --- | --- |"]
         lines += [
-            f"| {_escape_cell(one.what)} | {one.design} | {one.outcome} | {_escape_cell(one.why)} |"
-            for one in select_broken(comparison)
+            f"| {_escape_cell(row.what)} | {row.design} | {row.outcome} | {_escape_cell(row.why)} |"
+            for row in select_broken(comparison)
         ]
     if comparison.metrics:
         lines += ["", f"| {' | '.join(COLUMNS)} |", "| --- | ---: | --- | --- | --- |"]

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-from collections.abc import Mapping
 
 from harness.common.errors import UsageError
 from harness.load.http.client import Client, Request, Sleep
@@ -65,7 +64,8 @@ class ManualSession:
         """Send one request on a connection of its own; ``NO_RESPONSE`` if none came."""
         self._writes += request.writes is not None
         key = key_line(operation(0, 1, self._writes)) if request.writes is not None else b""
-        lines = b"X-User: u1\r\nX-Writer: 1\r\n" + _line(self.cookies)
+        cookies = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
+        lines = b"X-User: u1\r\nX-Writer: 1\r\n" + (f"Cookie: {cookies}\r\n".encode("latin-1") if cookies else b"")
         data = Encoder(f"{host}:{port}").encode(request, lines, key)
         try:
             async with asyncio.timeout(_REPLY_TIMEOUT_S):
@@ -81,11 +81,6 @@ class ManualSession:
         jar.update(reply.head.cookies)
         pairs = jar.header_line.removeprefix(b"Cookie: ").strip().decode("latin-1")
         self.cookies = dict(pair.split("=", 1) for pair in pairs.split("; ") if pair)
-
-
-def _line(cookies: Mapping[str, str]) -> bytes:
-    pairs = "; ".join(f"{name}={value}" for name, value in cookies.items())
-    return f"Cookie: {pairs}\r\n".encode("latin-1") if pairs else b""
 
 
 async def _exchange(host: str, port: int, data: bytes, method: str) -> Response:

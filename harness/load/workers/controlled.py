@@ -36,7 +36,7 @@ class ControlledRunner:
         names = StringTable(spool.write_name)
         self.load_runner = LoadRunner(environment, plan, seed, names, Recorder(spool.write), shard=shard)
         self._stopping = self._stopped = self._swept = False
-        environment.events.spawning_complete.add_listener(self._on_spawning_complete)
+        environment.events.spawning_complete.add_listener(lambda **_: control.send(Ready()))
         self._spawn(self.load_runner.event_loop.run)
         self._spawn(self._obey)
 
@@ -59,9 +59,6 @@ class ControlledRunner:
 
     def _spawn(self, work: Callable[..., None], *args: Any) -> None:
         spawn(work, *args, on_error=self._control.report_failure)
-
-    def _on_spawning_complete(self, **_: Any) -> None:
-        self._control.send(Ready())
 
     def _obey(self) -> None:
         for command in self._control.commands():

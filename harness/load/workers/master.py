@@ -68,8 +68,9 @@ class Master:
         # Locust gives a worker up after three seconds, and stops the load with the last one. A busy worker is not dead.
         locust.runners.HEARTBEAT_LIVENESS = SILENCE_TIMEOUT_S
         runner = environment.runner
-        runner.register_message(MESSAGE, self._on_message)
-        runner.register_message(ACK, self._on_ack)
+        channel_of = self._channel_of
+        runner.register_message(MESSAGE, lambda environment, msg: channel_of(msg.node_id).on_message(msg.data))
+        runner.register_message(ACK, lambda environment, msg: channel_of(msg.node_id).on_ack(msg.data))
         for work in (self._obey, self._heartbeat):
             spawn(work, on_error=self._control.report_failure)
 
@@ -136,12 +137,6 @@ class Master:
         return self._pool.snapshot(self._snapshot_count, (time.monotonic_ns() - self._start.t0) / 1e9)
 
     # What workers report.
-
-    def _on_message(self, environment: Any, msg: Any) -> None:
-        self._channel_of(msg.node_id).on_message(msg.data)
-
-    def _on_ack(self, environment: Any, msg: Any) -> None:
-        self._channel_of(msg.node_id).on_ack(msg.data)
 
     def _channel_of(self, client: str) -> ReliableChannel:
         if client not in self._channels:

@@ -193,13 +193,7 @@ def _describe_recovery(row: TimelineRow) -> str:
     return "never below full" if row.recover_s == 0 else f"recovered after {number(row.recover_s)} s"
 
 
-def _table(rows: Sequence[TimelineRow]) -> Table:
-    step = max(-(-sum(row.windows.start.size for row in rows) // _MAX_ROWS), 1)
-    columns = ("design", "from s", "correct/s", "answered/s", "errors", "anomalies", "highest p99 ms")
-    return Table(columns, tuple(line for row in rows for line in _lines(row.windows, step)))
-
-
-def _lines(windows: Windows, step: int) -> list[tuple[Cell, ...]]:
+def _table_rows(windows: Windows, step: int) -> list[tuple[Cell, ...]]:
     starts = np.arange(0, windows.start.size, step)
     sizes = np.diff(np.append(starts, windows.start.size))
 
@@ -229,8 +223,11 @@ def drawing(rows: Sequence[TimelineRow], close: bool = False) -> Drawing:
         f"all and correct, and 99th percentile latency on a logarithmic scale, in windows of {_width(rows)}; "
         "the fault's time is shaded."
     )
+    columns = ("design", "from s", "correct/s", "answered/s", "errors", "anomalies", "highest p99 ms")
+    step = max(-(-sum(row.windows.start.size for row in rows) // _MAX_ROWS), 1)
+    table = Table(columns, tuple(cells for row in rows for cells in _table_rows(row.windows, step)))
     drawn = figure(rows, title)
-    return Drawing(name, title, finding(rows), alt, _table(rows), drawn, tuple(_tooltips(drawn, rows)))
+    return Drawing(name, title, finding(rows), alt, table, drawn, tuple(_tooltips(drawn, rows)))
 
 
 def _tooltips(drawn: Figure, rows: Sequence[TimelineRow]) -> Iterator[Tooltip]:

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from harness.analysis.scaling.scaling_run import ScalingRun, Size
-from harness.report.charts.chart import Chart, Table
+from harness.analysis.scaling.scaling_run import ScalingRun
+from harness.report.charts.chart import Cell, Chart, Table
 from harness.report.charts.words import UNMEASURED
 from harness.report.html import page
 
@@ -16,16 +16,12 @@ def write(run_path: Path, scaled: ScalingRun, charts: Sequence[Chart]) -> Path:
 
 
 def _bottlenecks(scaled: ScalingRun) -> Table:
-    rows = tuple(
-        (design.name, size.replicas, size.capacity.bound_by, _utilisation(size))
-        for design in scaled.designs
-        for size in design.sizes
-    )
-    return Table(("design", "replicas", "bound by", "utilisation at the limit"), rows)
-
-
-def _utilisation(size: Size) -> str:
-    """The shares in use at the edge of the capacity, the busiest part first."""
-    edge = size.capacity.edge
-    shares = sorted(edge.use.items(), key=lambda item: -item[1]) if edge else []
-    return ", ".join(f"{name} {100 * share:.0f} %" for name, share in shares) or UNMEASURED
+    """What limited each size, and the shares in use at the edge of its capacity, the busiest part first."""
+    rows: list[tuple[Cell, ...]] = []
+    for design in scaled.designs:
+        for size in design.sizes:
+            edge = size.capacity.edge
+            shares = sorted(edge.use.items(), key=lambda item: -item[1]) if edge else []
+            utilisation = ", ".join(f"{name} {100 * share:.0f} %" for name, share in shares) or UNMEASURED
+            rows.append((design.name, size.replicas, size.capacity.bound_by, utilisation))
+    return Table(("design", "replicas", "bound by", "utilisation at the limit"), tuple(rows))

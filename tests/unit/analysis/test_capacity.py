@@ -25,35 +25,35 @@ def _service(capacity: float, noise: float = 0.0, seed: int = 1) -> Callable[[fl
 @pytest.mark.parametrize("capacity", [3.0, 80.0, 100.0, 170.0, 900.0])
 @pytest.mark.parametrize("guess", [50.0, 100.0, 200.0])
 async def test_the_capacity_is_found_from_any_guess(capacity: float, guess: float) -> None:
-    found = await search_capacity(guess, _service(capacity), SLO, most=40)
-    assert 0.94 * capacity <= found.held <= capacity
-    assert found.failed is not None and found.failed > capacity
+    result = await search_capacity(guess, _service(capacity), SLO, most=40)
+    assert 0.94 * capacity <= result.held <= capacity
+    assert result.failed is not None and result.failed > capacity
 
 
-async def test_one_hiccup_does_not_pass_for_the_edge() -> None:
-    found = [await search_capacity(90, _service(100, noise=0.15, seed=seed), SLO, most=40) for seed in range(40)]
-    assert sum(one.held >= 85 for one in found) >= 36
+async def test_one_hiccup_is_not_taken_for_the_edge() -> None:
+    results = [await search_capacity(90, _service(100, noise=0.15, seed=seed), SLO, most=40) for seed in range(40)]
+    assert sum(result.held >= 85 for result in results) >= 36
 
 
-async def test_what_never_holds_ends_with_nothing_held() -> None:
-    found = await search_capacity(100, _service(0.0001), SLO, most=9)
-    assert found.held == 0 and len(found.trials) == 9 and not found.usable
+async def test_a_service_that_never_holds_a_demand_has_no_capacity() -> None:
+    result = await search_capacity(100, _service(0.0001), SLO, most=9)
+    assert result.held == 0 and len(result.trials) == 9 and not result.usable
 
 
-async def test_what_always_holds_is_no_capacity() -> None:
-    found = await search_capacity(100, _service(1e12), SLO, most=6)
-    assert found.failed is None and not found.usable
+async def test_a_service_that_always_holds_shows_no_capacity() -> None:
+    result = await search_capacity(100, _service(1e12), SLO, most=6)
+    assert result.failed is None and not result.usable
 
 
-async def test_the_edge_tells_what_bound_it() -> None:
-    found = await search_capacity(90, _service(100), SLO)
-    assert found.bound_by == "slots" and found.usable
+async def test_the_edge_shows_what_bound_it() -> None:
+    result = await search_capacity(90, _service(100), SLO)
+    assert result.bound_by == "slots" and result.usable
 
 
 def test_an_edge_that_the_driver_made_is_not_the_designs() -> None:
     trials = (Trial(100, 100, 100, 20, 0, False, {"driver": 0.5}), Trial(110, 110, 80, 900, 0, True, {"driver": 0.97}))
-    found = Capacity(100, 110, trials)
-    assert found.bound_by == "driver" and not found.usable
+    result = Capacity(100, 110, trials)
+    assert result.bound_by == "driver" and not result.usable
 
 
 def test_each_objective_is_needed() -> None:

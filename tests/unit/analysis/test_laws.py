@@ -13,8 +13,8 @@ def _points(
     return [Point(n, float(usl(n, g, a, b) * np.exp(chance.normal(0, noise))), "slots") for n in sizes]
 
 
-def _law(found: Fit, name: str) -> Law:
-    return next(law for law in found.laws if law.name == name)
+def _law(fit: Fit, name: str) -> Law:
+    return next(law for law in fit.laws if law.name == name)
 
 
 def test_without_noise_the_parameters_come_back() -> None:
@@ -28,17 +28,17 @@ def test_the_law_that_made_the_points_is_chosen(a: float, b: float, name: str) -
     assert sum(law is not None and law.name == name for law in chosen) >= 4
 
 
-def test_four_sizes_do_not_tell_of_a_peak() -> None:
-    found = fit_laws(_points(100, 0.05, 0.01, sizes=(1, 2, 4, 8), noise=0.02))
-    assert "usl" not in {law.name for law in found.laws}
-    assert found.peak is None and "do not show" in found.sentence
+def test_four_sizes_do_not_show_a_peak() -> None:
+    fit = fit_laws(_points(100, 0.05, 0.01, sizes=(1, 2, 4, 8), noise=0.02))
+    assert "usl" not in {law.name for law in fit.laws}
+    assert fit.peak is None and "do not show" in fit.sentence
 
 
 def test_two_sizes_are_too_few() -> None:
     assert fit_laws(_points(100, 0, 0, sizes=(1, 2))).chosen is None
 
 
-def test_where_coherency_may_be_nothing_the_peak_has_no_upper_end() -> None:
+def test_where_coherency_may_be_zero_the_peak_has_no_upper_end() -> None:
     law = Law("usl", Estimate(100, 90, 110), Estimate(0.05, 0.0, 0.1), Estimate(0.001, 0.0, 0.004), -20)
     peak = Fit((Point(1, 100, "slots"), Point(8, 700, "slots")), (law,)).peak
     assert peak is not None and peak[0] == pytest.approx((0.9 / 0.004) ** 0.5) and peak[1] is None
@@ -46,14 +46,14 @@ def test_where_coherency_may_be_nothing_the_peak_has_no_upper_end() -> None:
 
 def test_points_that_the_driver_bound_are_left_out() -> None:
     points = [*_points(100, 0, 0), Point(64, 900, "driver", usable=False)]
-    found = fit_laws(points)
-    assert len(found.points) == len(SIZES) and found.chosen is not None and found.chosen.name == "linear"
-    assert found.reach == 64
+    fit = fit_laws(points)
+    assert len(fit.points) == len(SIZES) and fit.chosen is not None and fit.chosen.name == "linear"
+    assert fit.reach == 64
 
 
 def test_efficiency_is_against_the_smallest_size() -> None:
-    found = fit_laws([Point(1, 100, "x"), Point(2, 190, "x"), Point(4, 360, "x")])
-    assert found.efficiency(Point(4, 360, "x")) == pytest.approx(0.9)
+    fit = fit_laws([Point(1, 100, "x"), Point(2, 190, "x"), Point(4, 360, "x")])
+    assert fit.efficiency(Point(4, 360, "x")) == pytest.approx(0.9)
 
 
 def test_the_correction_of_few_points_grows_as_they_get_fewer() -> None:
@@ -70,6 +70,6 @@ def test_in_200_trials_with_noise_of_5_percent_the_truth_lies_within_the_interva
 
 
 @pytest.mark.slow
-def test_of_a_line_with_noise_no_peak_is_found() -> None:
+def test_a_line_with_noise_shows_no_peak() -> None:
     peaks = [fit_laws(_points(100, 0.0, 0.0, noise=0.05, seed=seed)).peak for seed in range(60)]
     assert sum(peak is not None and peak[1] is not None for peak in peaks) <= 3

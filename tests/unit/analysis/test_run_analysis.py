@@ -10,11 +10,11 @@ from harness.oracle.outcome import SessionOutcome
 from harness.results.summary import ArmFigures, Controls, DesignSummary, Summary
 from harness.results.verdicts import Result, Verdict, worst
 from harness.scenario.expectations import clean_control, finds, keeps, loses_the_at_risk, zero
-from tests.support.clocks_and_topology import Asked, observed
+from tests.support.clocks_and_topology import RequestRow, observed
 
 
 def _arm(**sessions: Any) -> ArmFigures:
-    base = fold(observed([Asked(1, 1)]))
+    base = fold(observed([RequestRow(1, 1)]))
     known = {"started": 200, "judged": 200, "unknown": 0, "at_risk": 66, "expected_lost": 66}
     return replace(base, sessions=replace(base.sessions, **{**known, **sessions}))
 

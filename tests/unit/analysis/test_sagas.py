@@ -11,20 +11,20 @@ def test_a_journal_without_sagas_has_none_to_judge() -> None:
     assert compute_saga_figures(steps(1, "checkout", "order")) is None
 
 
-def test_what_is_paid_and_shipped_or_wholly_undone_is_at_its_end() -> None:
-    found = compute_saga_figures(
+def test_an_order_paid_and_shipped_or_wholly_undone_has_ended() -> None:
+    sagas = compute_saga_figures(
         [
             *steps(1, "reserve", "pay", "ship"),
             *steps(2, "reserve", "release"),
             *steps(3, "reserve", "pay", "refund", "release"),
         ]
     )
-    assert found is not None
-    assert (found.begun, found.shipped, found.undone, found.half_done) == (3, 1, 2, 0)
-    assert (found.repeated, found.resumed, found.left_after) == (0, 0, {})
+    assert sagas is not None
+    assert (sagas.begun, sagas.shipped, sagas.undone, sagas.half_done) == (3, 1, 2, 0)
+    assert (sagas.repeated, sagas.resumed, sagas.left_after) == (0, 0, {})
 
 
-def test_whatever_is_neither_is_half_done_and_counted_under_its_last_step() -> None:
+def test_any_other_order_is_half_done_and_counted_under_its_last_step() -> None:
     halves = (
         ("reserve",),
         ("reserve", "pay"),
@@ -33,20 +33,20 @@ def test_whatever_is_neither_is_half_done_and_counted_under_its_last_step() -> N
         ("reserve", "ship"),
         ("reserve", "pay", "ship", "refund"),
     )
-    found = compute_saga_figures([step for op, half in enumerate(halves) for step in steps(op, *half)])
-    assert found is not None
-    assert (found.half_done, found.shipped, found.undone) == (6, 0, 0)
-    assert found.left_after == {"reserve": 1, "pay": 1, "refund": 2, "release": 1, "ship": 1}
+    sagas = compute_saga_figures([step for op, half in enumerate(halves) for step in steps(op, *half)])
+    assert sagas is not None
+    assert (sagas.half_done, sagas.shipped, sagas.undone) == (6, 0, 0)
+    assert sagas.left_after == {"reserve": 1, "pay": 1, "refund": 2, "release": 1, "ship": 1}
 
 
 def test_a_step_done_twice_is_counted() -> None:
-    found = compute_saga_figures(steps(1, "reserve", "pay", "pay", "ship"))
-    assert found is not None
-    assert (found.repeated, found.shipped) == (1, 1)
+    sagas = compute_saga_figures(steps(1, "reserve", "pay", "pay", "ship"))
+    assert sagas is not None
+    assert (sagas.repeated, sagas.shipped) == (1, 1)
 
 
 def test_a_saga_brought_to_its_end_by_another_start_was_resumed_and_is_counted_where_it_was_left() -> None:
-    found = compute_saga_figures(
+    sagas = compute_saga_figures(
         [
             *steps(1, "reserve", "pay"),
             *steps(2, "reserve"),
@@ -54,6 +54,6 @@ def test_a_saga_brought_to_its_end_by_another_start_was_resumed_and_is_counted_w
             *steps(2, "release", boot="b2"),
         ]
     )
-    assert found is not None
-    assert (found.shipped, found.undone, found.resumed) == (1, 1, 2)
-    assert found.left_after == {"pay": 1, "reserve": 1}
+    assert sagas is not None
+    assert (sagas.shipped, sagas.undone, sagas.resumed) == (1, 1, 2)
+    assert sagas.left_after == {"pay": 1, "reserve": 1}

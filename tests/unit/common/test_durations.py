@@ -21,7 +21,7 @@ from harness.common.errors import UsageError
         (0.25, 0.25),
     ],
 )
-def test_what_people_write_is_read(text: str | float, expected: float) -> None:
+def test_common_spellings_of_durations_are_read(text: str | float, expected: float) -> None:
     assert parse_seconds(text) == pytest.approx(expected)
 
 

@@ -31,7 +31,7 @@ def test_a_program_that_does_not_reuse_cannot_take_it() -> None:
         other.bind((LOOPBACK, reservation.port))
 
 
-def test_nobody_answers_at_a_reserved_port() -> None:
+def test_a_reserved_port_refuses_connections() -> None:
     with Reservation() as reservation, pytest.raises(ConnectionRefusedError):
         socket.create_connection((LOOPBACK, reservation.port), timeout=5)
 

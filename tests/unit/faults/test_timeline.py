@@ -35,7 +35,7 @@ async def test_a_kill_and_its_restart_are_recorded_as_one_fault_with_evidence() 
         ("fault_healed", "r1", "kill"),
     ]
     assert events[1].detail["boot"] != events[2].detail["boot"]
-    assert victim.deeds == ["kill", "restart"]
+    assert victim.actions == ["kill", "restart"]
 
 
 async def test_what_is_still_broken_at_the_end_is_undone() -> None:
@@ -60,7 +60,7 @@ async def test_a_fault_without_evidence_is_undone_and_not_trusted() -> None:
     with pytest.raises(UntrustedError, match="did not land"):
         async with timeline([At("0s", Kill(1))], topology, _clock(), lambda event: None):
             await asyncio.sleep(0.02)
-    assert victim.deeds == ["kill", "restart"]
+    assert victim.actions == ["kill", "restart"]
 
 
 async def test_an_end_without_its_fault_is_refused() -> None:

@@ -16,26 +16,26 @@ from harness.recipes import Cart, Login, Probe, SessionCounter, hidden_fields
 def reply(body: str, status: int = 200, location: str = "") -> Response:
     head = f"Location: {location}\r\n" if location else ""
     data = f"HTTP/1.1 {status} X\r\n{head}Content-Length: {len(body)}\r\n\r\n{body}".encode()
-    found = ResponseReader(HeadCache()).feed(data, "GET")
-    assert found is not None
-    return found
+    response = ResponseReader(HeadCache()).feed(data, "GET")
+    assert response is not None
+    return response
 
 
 def played(user: Any, client: Client, answer: Callable[[Request], Response], steps: int) -> list[Request]:
     """The requests of so many steps, each answered."""
-    session, asked = user.session(client), []
+    session, requests = user.session(client), []
     step = next(session)
     for _ in range(steps):
         if isinstance(step, Request):
-            asked.append(step)
+            requests.append(step)
             step = session.send(answer(step))
         else:
             step = next(session)
-    return asked
+    return requests
 
 
 def lines(requests: Sequence[Request]) -> list[str]:
-    return [f"{one.method} {one.path}{' W' if one.writes is not None else ''}" for one in requests]
+    return [f"{request.method} {request.path}{' W' if request.writes is not None else ''}" for request in requests]
 
 
 class Visits(SessionCounter):
@@ -47,12 +47,12 @@ class Page(SessionCounter):
     write = "/visits"
 
 
-def test_a_counter_is_raised_and_read() -> None:
-    asked = played(Visits(Environment()), Client(1), lambda _: reply("1"), 4)
-    assert lines(asked) == ["POST /count W", "GET /count", "POST /count W", "GET /count"]
+def test_a_counter_is_incremented_and_read() -> None:
+    requests = played(Visits(Environment()), Client(1), lambda _: reply("1"), 4)
+    assert lines(requests) == ["POST /count W", "GET /count", "POST /count W", "GET /count"]
 
 
-def test_where_every_look_counts_the_last_ones_are_allowed_for() -> None:
+def test_a_counter_that_reads_increment_too_allows_for_the_last_reads() -> None:
     user, client = Page(Environment()), Client(1)
     assert lines(played(user, client, lambda _: reply("1"), 2)) == ["GET /visits W"] * 2
 
@@ -65,21 +65,21 @@ def test_where_every_look_counts_the_last_ones_are_allowed_for() -> None:
     assert look("visit 1") == 0
 
 
-def test_a_cart_gets_another_item_each_time() -> None:
+def test_every_write_puts_another_item_into_the_cart() -> None:
     class Shopper(Cart):
         form, item = True, "sku"
 
-    asked = played(Shopper(Environment()), Client(1), lambda _: reply("{}"), 4)
-    assert lines(asked) == ["POST /cart/add W", "GET /cart", "POST /cart/add W", "GET /cart"]
-    assert [one.body for one in asked if one.body] == [b"sku=item-1", b"sku=item-2"]
-    assert [one.writes for one in asked if one.body] == ["item-1", "item-2"]
+    requests = played(Shopper(Environment()), Client(1), lambda _: reply("{}"), 4)
+    assert lines(requests) == ["POST /cart/add W", "GET /cart", "POST /cart/add W", "GET /cart"]
+    assert [request.body for request in requests if request.body] == [b"sku=item-1", b"sku=item-2"]
+    assert [request.writes for request in requests if request.body] == ["item-1", "item-2"]
     assert Shopper(Environment()).observe(reply('{"items": ["a"]}')) == ["a"]
 
 
 FORM = "<form><input type=HIDDEN name='csrf' value='t&amp;1'><input type='hidden' name=next value='/'><input name=q>"
 
 
-def test_hidden_fields_are_those_of_the_form() -> None:
+def test_hidden_fields_are_taken_from_the_form() -> None:
     assert hidden_fields(FORM) == {"csrf": "t&1", "next": "/"}
 
 
@@ -89,19 +89,19 @@ def site(request: Request) -> Response:
     return reply("Signed in as <b>u7</b>")
 
 
-def test_a_login_sends_the_forms_token_and_counts_from_where_a_page_shows_it() -> None:
-    asked = played(Login(Environment()), Client(7), site, 5)
-    assert lines(asked) == ["GET /login", "POST /login", "GET /", "GET / W", "GET /"]
-    assert asked[1].body == b"csrf=t%261&next=%2F&username=u7&password=secret"
-    assert asked[3].writes == "u7"
+def test_a_login_sends_the_token_of_the_form_and_counts_once_a_page_shows_it() -> None:
+    requests = played(Login(Environment()), Client(7), site, 5)
+    assert lines(requests) == ["GET /login", "POST /login", "GET /", "GET / W", "GET /"]
+    assert requests[1].body == b"csrf=t%261&next=%2F&username=u7&password=secret"
+    assert requests[3].writes == "u7"
 
 
-def test_a_login_that_fails_is_tried_again_and_loses_nothing() -> None:
+def test_a_failed_login_is_repeated_and_loses_nothing() -> None:
     def refuses(request: Request) -> Response:
         return reply("no", 403) if request.method == "POST" else site(request)
 
-    asked = played(Login(Environment()), Client(7), refuses, 5)
-    assert lines(asked) == ["GET /login", "POST /login", "GET /login", "POST /login"]
+    requests = played(Login(Environment()), Client(7), refuses, 5)
+    assert lines(requests) == ["GET /login", "POST /login", "GET /login", "POST /login"]
 
 
 @pytest.mark.parametrize(
@@ -112,12 +112,12 @@ def test_a_login_that_fails_is_tried_again_and_loses_nothing() -> None:
         (reply("", 302, "/login?next=/"), Observed(owner="u7", state="")),
     ],
 )
-def test_who_is_logged_in_is_the_state(page: Response, seen: Observed) -> None:
+def test_the_state_of_a_login_is_the_user_that_the_page_names(page: Response, seen: Observed) -> None:
     look = Login(Environment()).visit(Client(7))
     assert look.reads is not None and look.reads(page) == seen
 
 
-def test_somebody_elses_page_names_its_owner() -> None:
+def test_the_page_of_another_user_names_its_owner() -> None:
     class Named(Login):
         who = Json("name")
 
@@ -135,11 +135,11 @@ def test_somebody_elses_page_names_its_owner() -> None:
         (reply("", 403), False),
     ],
 )
-def test_a_401_or_a_redirect_to_the_login_forces_one(answer: Response, forced: bool) -> None:
+def test_a_401_or_a_redirect_to_the_login_forces_a_login(answer: Response, forced: bool) -> None:
     assert Login(Environment()).forced_login(answer) is forced
 
 
-def test_the_probe_counts_what_the_page_counts() -> None:
+def test_the_probe_recognises_a_counter_on_the_page() -> None:
     user, client, visits = Probe(Environment()), Client(1), iter(range(1, 100))
     assert lines(played(user, client, lambda _: reply(f"visits: {next(visits)}"), 5)) == ["GET /"] * 3 + ["GET / W"] * 2
     last = user.final(client)
@@ -148,15 +148,15 @@ def test_the_probe_counts_what_the_page_counts() -> None:
     assert last.reads(reply("visits: 1")) == 0
 
 
-def test_the_probe_compares_what_is_the_sessions_own() -> None:
+def test_the_probe_compares_the_values_that_belong_to_the_session() -> None:
     user, client, pages = Probe(Environment()), Client(1), iter(["<p>Hi", *["<p>Hi <b>u1</b>"] * 9])
-    asked = played(user, client, lambda _: reply(next(pages)), 5)
-    assert lines(asked) == ["GET /"] * 3 + ["GET / W", "GET /"]
-    assert asked[4].reads is not None
-    assert [asked[4].reads(reply(page)) for page in ("<p>Hi <b>u1</b>", "<p>Hi")] == [1, 0]
+    requests = played(user, client, lambda _: reply(next(pages)), 5)
+    assert lines(requests) == ["GET /"] * 3 + ["GET / W", "GET /"]
+    assert requests[4].reads is not None
+    assert [requests[4].reads(reply(page)) for page in ("<p>Hi <b>u1</b>", "<p>Hi")] == [1, 0]
 
 
-def test_the_probe_says_nothing_where_the_page_does_not() -> None:
+def test_the_probe_observes_nothing_if_the_page_shows_nothing() -> None:
     user, client = Probe(Environment()), Client(1)
     assert lines(played(user, client, lambda _: reply("Hi"), 6)) == ["GET /"] * 6
     assert user.final(client) is None

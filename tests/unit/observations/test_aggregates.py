@@ -41,11 +41,11 @@ def test_a_time_beyond_an_hour_counts_as_an_hour() -> None:
     assert counted([5 * HOUR]).milliseconds(100) == pytest.approx(HOUR / 1e6, rel=1e-3)
 
 
-def test_nothing_has_no_percentile() -> None:
+def test_an_empty_histogram_has_no_percentile() -> None:
     assert Histogram().milliseconds(50) is None
 
 
-def test_several_are_one_and_come_back_as_they_were() -> None:
+def test_aggregates_are_combined_and_read_back_unchanged() -> None:
     first, second = (
         AggregateStats(counted([ms * 10**6]), counted([10**6]), ms, 1, 2, 3, 40, 50, 6, 7, replicas)
         for ms, replicas in ((5, {"r0": 5}), (9, {"r0": 1, "r1": 8}))

@@ -1,4 +1,4 @@
-"""The record that the load process writes and everybody else reads."""
+"""The record that the load process writes and every other part reads."""
 
 import struct
 

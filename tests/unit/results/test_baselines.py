@@ -36,7 +36,7 @@ def test_what_is_accepted_is_read_again_as_it_was(run: Run, tmp_path: Path) -> N
     assert record["who"] and record["when"].endswith("+00:00")
 
 
-def test_a_baseline_names_no_place_of_the_machine_that_it_was_made_on(run: Run, tmp_path: Path) -> None:
+def test_a_baseline_names_no_directory_of_the_machine_that_it_was_made_on(run: Run, tmp_path: Path) -> None:
     text = (baselines.accept(run, "why", tmp_path / "baselines") / "run.json").read_text()
     assert "/somewhere" not in text and '"out"' not in text
 
@@ -51,7 +51,7 @@ def test_no_reason_is_a_usage_error_and_leaves_what_was_there(run: Run, tmp_path
 
 
 @pytest.mark.parametrize("verdict", ["fail", "unknown"])
-def test_a_run_that_did_not_pass_is_taken_by_force_alone(tmp_path: Path, verdict: str) -> None:
+def test_a_run_that_did_not_pass_is_accepted_only_by_force(tmp_path: Path, verdict: str) -> None:
     failed = Run.open(kept(replace(SIDE, summary=replace(SIDE.summary, verdict=verdict)), tmp_path / "results"))
     with pytest.raises(UsageError, match=verdict):
         baselines.accept(failed, "why", tmp_path / "baselines")
@@ -73,9 +73,9 @@ def test_a_file_changed_by_hand_makes_it_not_comparable(run: Run, tmp_path: Path
     path = baselines.accept(run, "why", tmp_path / "baselines")
     assert read_and_compare(run.path, path).outcome is ComparisonOutcome.EQUIVALENT
     (path / name).write_text((path / name).read_text() + " ")
-    found = read_and_compare(run.path, path)
-    assert found.outcome is ComparisonOutcome.NOT_COMPARABLE
-    assert f"{name} is not what was accepted" in found.why[0]
+    comparison = read_and_compare(run.path, path)
+    assert comparison.outcome is ComparisonOutcome.NOT_COMPARABLE
+    assert f"{name} is not what was accepted" in comparison.why[0]
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"files": []}'])
@@ -86,18 +86,18 @@ def test_a_torn_record_of_the_acceptance_is_no_acceptance(run: Run, tmp_path: Pa
 
 
 def test_a_missing_baseline_is_not_comparable_and_says_how_to_make_one(run: Run, tmp_path: Path) -> None:
-    found = read_and_compare(run.path, tmp_path / "none")
-    assert found.outcome is ComparisonOutcome.NOT_COMPARABLE
-    assert "harness baseline accept" in found.why[0]
+    comparison = read_and_compare(run.path, tmp_path / "none")
+    assert comparison.outcome is ComparisonOutcome.NOT_COMPARABLE
+    assert "harness baseline accept" in comparison.why[0]
 
 
 def test_a_baseline_of_another_schema_is_not_comparable(run: Run, tmp_path: Path) -> None:
     other = kept(Session(seed=2).side(), tmp_path / "results")
     plan = json.loads((other / "run.json").read_text())
     (other / "run.json").write_text(json.dumps({**plan, "schema": 99}))
-    found = read_and_compare(run.path, other)
-    assert found.outcome is ComparisonOutcome.NOT_COMPARABLE
-    assert "schema 99" in found.why[0]
+    comparison = read_and_compare(run.path, other)
+    assert comparison.outcome is ComparisonOutcome.NOT_COMPARABLE
+    assert "schema 99" in comparison.why[0]
 
 
 def test_another_run_serves_as_a_baseline(run: Run, tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ def test_what_was_kept_is_read_back(tmp_path: Path) -> None:
     assert arm.requests["replica"].tolist() == ["r0"] * 3
     assert [event.kind for event in arm.events] == ["replica_ready"]
     assert arm.samples[0].cpu == 0.25
-    assert [one.session for one in arm.judgements] == [7]
+    assert [run_id.session for run_id in arm.judgements] == [7]
     assert arm.driver["lag_p99_ms"] == 1.0
 
 
@@ -64,7 +64,7 @@ def test_a_torn_last_line_of_the_ledgers_costs_that_session_only(tmp_path: Path)
     with (run.arm("one", "control").path / "ledgers.jsonl").open("a") as file:
         file.write('{"session": 8, "wri')
     (arm,) = run.read_observations()
-    assert [one.session for one in arm.judgements] == [7]
+    assert [run_id.session for run_id in arm.judgements] == [7]
 
 
 def test_another_schema_is_refused(tmp_path: Path) -> None:
@@ -91,10 +91,10 @@ def test_a_full_disk_and_a_forbidden_path_are_different_errors(tmp_path: Path) -
 
 def test_run_ids_are_in_the_order_of_time_and_distinct() -> None:
     ids = [new_run_id() for _ in range(50)]
-    assert len(set(ids)) == 50 and sorted(one[:16] for one in ids) == [one[:16] for one in ids]
+    assert len(set(ids)) == 50 and sorted(run_id[:16] for run_id in ids) == [run_id[:16] for run_id in ids]
 
 
-def test_what_makes_an_arm_unknown_is_explained_with_the_core_and_the_worker(tmp_path: Path) -> None:
+def test_an_unknown_arm_is_explained_with_the_core_and_the_worker(tmp_path: Path) -> None:
     run = Run.create(tmp_path, plan())
     spool(run)
     lost = Event(

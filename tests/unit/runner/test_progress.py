@@ -134,7 +134,7 @@ def test_time_left_learns_from_finished_arms() -> None:
 
 
 def follow(view: Progress, clock: Clock) -> None:
-    """One arm as a run tells it: 20 s of load with a snapshot every 200 ms, a kill and its repair."""
+    """One arm as a run reports it: 20 s of load with a snapshot every 200 ms, a kill and its repair."""
     with view:
         view.arm_started("sticky", "fault", 1, 10, 20.0, warmup=2.0)
         for n in range(1, 101):
@@ -150,7 +150,7 @@ def follow(view: Progress, clock: Clock) -> None:
         view.arm_ended("sticky, with its faults: 66 of 200 sessions lost")
 
 
-def test_plain_lines_tell_start_faults_figures_and_end() -> None:
+def test_plain_lines_show_start_faults_figures_and_end() -> None:
     clock, stream = Clock(), io.StringIO()
     follow(PlainProgress(stream, clock), clock)
     lines = stream.getvalue().splitlines()

@@ -14,7 +14,7 @@ from harness.scenario.driver_processes import ONE_PROCESS, Address, DriverProces
         (DriverProcesses(1, elsewhere=2), 1, 3),
     ],
 )
-def test_who_drives(by: DriverProcesses, here: int, workers: int) -> None:
+def test_driver_options_say_which_processes_drive_the_load(by: DriverProcesses, here: int, workers: int) -> None:
     assert (by.here, by.workers) == (here, workers)
 
 
@@ -24,7 +24,7 @@ def test_fewer_than_one_is_refused(processes: int, elsewhere: int) -> None:
         DriverProcesses(processes, elsewhere)
 
 
-def test_a_place_to_come_to_needs_somebody_to_come() -> None:
+def test_an_address_for_workers_needs_workers() -> None:
     with pytest.raises(UsageError, match="none is expected"):
         DriverProcesses(2, bind=Address("127.0.0.1", 5557))
 

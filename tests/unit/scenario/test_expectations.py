@@ -20,9 +20,9 @@ from harness.scenario.expectations import (
     stays_down,
     surges,
 )
-from tests.support.clocks_and_topology import Asked, SessionVerdict, kill_at, observed
+from tests.support.clocks_and_topology import RequestRow, SessionVerdict, kill_at, observed
 
-BASE = fold(observed([Asked(1, 1)]))
+BASE = fold(observed([RequestRow(1, 1)]))
 
 
 def _arm(faults: tuple[FaultFigures, ...] = (), **sessions: Any) -> ArmFigures:
@@ -109,17 +109,17 @@ def test_surges(values: tuple[float | None, ...], result: Result) -> None:
     [(0, 0, Result.PASS), (12, 0, Result.PASS), (14, 0, Result.FAIL), (1, 1, Result.FAIL)],
 )
 def test_loses_at_most_so_many_seconds_of_writes(lost_writes: int, lost_sessions: int, result: Result) -> None:
-    asked = [Asked(1, 0.05 * n, op=n + 1 if n % 2 else 0) for n in range(100)]  # ten writes and ten reads a second
-    arm = fold(observed(asked, kill_at(4.0, healed=5.0), [SessionVerdict(1)]))
+    rows = [RequestRow(1, 0.05 * n, op=n + 1 if n % 2 else 0) for n in range(100)]  # ten writes and ten reads a second
+    arm = fold(observed(rows, kill_at(4.0, healed=5.0), [SessionVerdict(1)]))
     arm = replace(arm, writes=replace(arm.writes, lost=lost_writes), sessions=replace(arm.sessions, lost=lost_sessions))
     assert _judged(loses_at_most("d", seconds=1.0), arm) is result
 
 
 def test_without_a_fault_or_a_write_it_is_not_known_what_was_lost_at_most() -> None:
-    reads = [Asked(1, 0.05 * n) for n in range(100)]
-    for asked, events in ((reads, kill_at(4.0, healed=5.0)), ([Asked(1, 1.0, op=1)], [])):
+    reads = [RequestRow(1, 0.05 * n) for n in range(100)]
+    for rows, events in ((reads, kill_at(4.0, healed=5.0)), ([RequestRow(1, 1.0, op=1)], [])):
         assert (
-            _judged(loses_at_most("d", seconds=1.0), fold(observed(asked, events, [SessionVerdict(1)])))
+            _judged(loses_at_most("d", seconds=1.0), fold(observed(rows, events, [SessionVerdict(1)])))
             is Result.UNKNOWN
         )
 

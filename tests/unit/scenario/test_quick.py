@@ -18,13 +18,13 @@ LONG = Scenario(
 )
 
 
-def test_it_lasts_five_seconds_and_its_times_shrink_in_proportion() -> None:
+def test_the_short_form_lasts_five_seconds_and_its_times_shrink_in_proportion() -> None:
     short = quick_form(LONG)
     assert [parse_seconds(time) for time in (short.load.duration, short.load.warmup)] == [5.0, 0.5]
     assert [(at.seconds, at.fault) for at in short.faults] == [(2.0, Kill(1)), (3.0, Restart(1))]
 
 
-def test_it_has_four_fifths_of_the_users() -> None:
+def test_the_short_form_has_four_fifths_of_the_users() -> None:
     load = quick_form(LONG).load
     assert isinstance(load, Sessions) and load.concurrent == 80
 
@@ -36,7 +36,7 @@ def test_a_scenario_says_how_long_it_lasts() -> None:
         Scenario(LONG.designs, LONG.load, quick="0s")
 
 
-def test_a_scenario_may_give_another_one_for_it() -> None:
+def test_a_scenario_may_define_its_own_short_form() -> None:
     assert quick_form(Scenario(LONG.designs, LONG.load, quick=LONG)) is LONG
 
 
@@ -55,7 +55,7 @@ def test_a_rate_keeps_its_height_and_shrinks_in_time() -> None:
 
 
 @pytest.mark.parametrize("path", sorted(scenarios_home().glob("*.py")), ids=lambda path: path.stem)
-def test_every_scenario_that_comes_with_the_harness_has_one_of_the_same_kind(path: Path) -> None:
+def test_every_scenario_that_comes_with_the_harness_has_a_short_form_of_the_same_kind(path: Path) -> None:
     scenario = load(path).scenario
     short = quick_form(scenario)
     assert parse_seconds(short.load.duration) <= parse_seconds(scenario.load.duration)

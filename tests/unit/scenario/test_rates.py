@@ -46,7 +46,7 @@ def test_a_step_begins_when_the_one_before_it_ends() -> None:
     assert [steps.moment(n) for n in (0, 10, 20, 40, 60)] == [0, 1, 2, 6, 7]
 
 
-def test_no_more_come_where_the_rate_is_nought() -> None:
+def test_no_sessions_arrive_where_the_rate_is_zero() -> None:
     assert len(list(moments(Ramp(50, 0, "4s"), map(float, count())))) == 101
     assert len(list(moments(Steps([(10, "1s"), (0, "1s")]), map(float, count())))) == 11
 
@@ -90,7 +90,7 @@ def test_a_trace_that_is_missing_is_refused() -> None:
         (Trace, ("a.csv", 0)),
     ],
 )
-def test_a_shape_that_is_none_is_refused(kind: type[Shape], values: tuple[object, ...]) -> None:
+def test_an_impossible_shape_is_refused(kind: type[Shape], values: tuple[object, ...]) -> None:
     with pytest.raises(UsageError):
         kind(*values)  # type: ignore[arg-type]  # as a scenario might have them
 

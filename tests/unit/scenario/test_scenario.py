@@ -38,11 +38,11 @@ class Break(Fault):
 
 
 @dataclass(frozen=True)
-class Mend(Fault):
+class Repair(Fault):
     """Ends a Break."""
 
     replica: int = 1
-    kind: ClassVar[str] = "mend"
+    kind: ClassVar[str] = "repair"
     ends: ClassVar[str] = "break"
 
     @property
@@ -106,8 +106,12 @@ WRONG: list[tuple[str, Callable[[], object], str]] = [
     ("fault_after_the_end", lambda: scenario("a", faults=(At("1m", Break()),)), "outside the measured time"),
     ("fault_at_no_time", lambda: scenario("a", faults=(At("soon", Break()),)), "'soon' is not a duration"),
     ("broken_twice", lambda: scenario("a", faults=(At("8s", Break()), At("9s", Break()))), "broken twice"),
-    ("mended_first", lambda: scenario("a", faults=(At("8s", Mend()), At("9s", Break()))), "no break before it"),
-    ("mended_elsewhere", lambda: scenario("a", faults=(At("8s", Break()), At("9s", Mend(2)))), "no break before it"),
+    ("repaired_first", lambda: scenario("a", faults=(At("8s", Repair()), At("9s", Break()))), "no break before it"),
+    (
+        "repaired_elsewhere",
+        lambda: scenario("a", faults=(At("8s", Break()), At("9s", Repair(2)))),
+        "no break before it",
+    ),
     ("no_repeat", lambda: Overrides(repeat=0), "repeat must be at least 1"),
     ("no_users_by_flag", lambda: Overrides(users=0), "users must be at least 1"),
     ("no_rate_by_flag", lambda: Overrides(rate=0.0), "a rate must be above 0"),
@@ -204,7 +208,7 @@ def test_only_names_what_there_is_when_a_name_is_unknown() -> None:
     assert "a, b" in problem.hint
 
 
-def test_only_nothing_is_refused() -> None:
+def test_only_without_names_is_refused() -> None:
     assert "at least one design" in refused(lambda: scenario("a").only([])).message
 
 
@@ -216,8 +220,8 @@ def test_loads_know_their_kind() -> None:
     ]
 
 
-def test_what_was_mended_may_break_again() -> None:
-    again = (At("8s", Break()), At("9s", Mend()), At("10s", Break()), At("11s", Break(2)))
+def test_what_was_repaired_may_break_again() -> None:
+    again = (At("8s", Break()), At("9s", Repair()), At("10s", Break()), At("11s", Break(2)))
     assert scenario("a", faults=again).faults == again
 
 
@@ -347,7 +351,7 @@ def test_the_expectations_of_a_recorded_text_that_no_longer_imports_are_not_know
 
 
 @pytest.mark.parametrize("name", ["missing.py", "."])
-def test_what_is_no_file_is_refused(tmp_path: Path, name: str) -> None:
+def test_a_path_that_is_no_file_is_refused(tmp_path: Path, name: str) -> None:
     problem = refused(lambda: load(tmp_path / name))
     assert "no scenario file" in problem.message
     assert "harness list scenarios" in problem.hint

@@ -29,7 +29,7 @@ def test_words_may_be_given_one_by_one() -> None:
     assert Command(["a b", "{port}"]).argv(PLACE) == ("a b", "8123")
 
 
-def test_its_directory_counts_from_the_scenarios(tmp_path: Path) -> None:
+def test_a_relative_directory_is_resolved_against_the_scenarios(tmp_path: Path) -> None:
     path = tmp_path / "mine.py"
     path.write_text(
         "from harness import *\n"
@@ -66,7 +66,7 @@ def test_its_directory_counts_from_the_scenarios(tmp_path: Path) -> None:
         (lambda: Shell("x", undo=" "), "a command and an undo"),
     ],
 )
-def test_what_cannot_be_is_refused_when_it_is_created(make: Callable[[], object], words: str) -> None:
+def test_an_impossible_service_is_refused_when_it_is_created(make: Callable[[], object], words: str) -> None:
     with pytest.raises(UsageError, match=words):
         make()
 
@@ -85,7 +85,7 @@ def test_a_service_that_runs_already_cannot_be_killed() -> None:
 
 
 @pytest.mark.parametrize("url", ["http://localhost:8000", "http://127.3.2.1", "http://[::1]:80"])
-def test_this_machine_needs_no_leave(url: str) -> None:
+def test_this_machine_needs_no_permission(url: str) -> None:
     assert Url(url).foreign_hosts == ()
 
 

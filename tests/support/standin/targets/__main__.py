@@ -16,19 +16,19 @@ flags = parser.parse_args()
 options = dict(option.split("=", 1) for option in flags.option)
 if "exit" in options:
     sys.exit(options["exit"])
-told = {
+health = {
     "status": "ok",
     "nonce": options.get("nonce", flags.nonce),
     "replica": flags.replica,
     "boot": os.urandom(4).hex(),
 }
-told["opened_s"] = 0.25
-told["argv"] = " ".join(sys.argv[1:])
+health["opened_s"] = 0.25
+health["argv"] = " ".join(sys.argv[1:])
 
 
 class Answer(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
-        body = json.dumps(told).encode()
+        body = json.dumps(health).encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()

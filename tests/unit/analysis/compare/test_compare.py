@@ -23,8 +23,8 @@ TURNED = {
 }
 
 
-def metric(found: Comparison, measure: str, design: str = "subject", arm: str = "control") -> MetricComparison:
-    return next(one for one in found.metrics if (one.design, one.arm, one.measure) == (design, arm, measure))
+def metric(comparison: Comparison, measure: str, design: str = "subject", arm: str = "control") -> MetricComparison:
+    return next(row for row in comparison.metrics if (row.design, row.arm, row.measure) == (design, arm, measure))
 
 
 def slow(factor: float, seed: int = 2, **more: float) -> ComparedRun:
@@ -32,21 +32,21 @@ def slow(factor: float, seed: int = 2, **more: float) -> ComparedRun:
 
 
 def test_a_build_against_itself_is_equivalent_whatever_the_machine_does_between_rounds() -> None:
-    found = compare(RUN, BASELINE)
-    assert found.outcome is ComparisonOutcome.EQUIVALENT, found.why
-    assert found.outcome.exit_code == 0
-    low, high = metric(found, "throughput").interval or (0, 0)
+    comparison = compare(RUN, BASELINE)
+    assert comparison.outcome is ComparisonOutcome.EQUIVALENT, comparison.why
+    assert comparison.outcome.exit_code == 0
+    low, high = metric(comparison, "throughput").interval or (0, 0)
     assert 1 / 1.1 < low < 1 < high < 1.1
 
 
 def test_a_design_that_became_slower_is_a_regression_that_names_it() -> None:
-    found = compare(slow(1.25), BASELINE)
-    assert found.outcome is ComparisonOutcome.REGRESSION
-    assert found.outcome.exit_code == 1
-    assert metric(found, "p50").outcome is ComparisonOutcome.REGRESSION
-    assert metric(found, "p50").ratio == pytest.approx(1.25, rel=0.05)
-    assert {one.design for one in found.metrics if one.outcome is ComparisonOutcome.REGRESSION} == {"subject"}
-    assert any("subject, control arm: p50 against reference" in why for why in found.why)
+    comparison = compare(slow(1.25), BASELINE)
+    assert comparison.outcome is ComparisonOutcome.REGRESSION
+    assert comparison.outcome.exit_code == 1
+    assert metric(comparison, "p50").outcome is ComparisonOutcome.REGRESSION
+    assert metric(comparison, "p50").ratio == pytest.approx(1.25, rel=0.05)
+    assert {row.design for row in comparison.metrics if row.outcome is ComparisonOutcome.REGRESSION} == {"subject"}
+    assert any("subject, control arm: p50 against reference" in why for why in comparison.why)
 
 
 def test_less_throughput_is_worse_and_its_ratio_lies_above_one() -> None:
@@ -55,15 +55,15 @@ def test_less_throughput_is_worse_and_its_ratio_lies_above_one() -> None:
 
 def test_a_design_that_became_faster_is_improved() -> None:
     quiet = Session(seed=1, drift=0.0).side()
-    found = compare(Session(seed=2, drift=0.0, slower={"subject": 0.7}).side(), quiet)
-    assert found.outcome is ComparisonOutcome.IMPROVED, found.why
-    assert found.outcome.exit_code == 0
+    comparison = compare(Session(seed=2, drift=0.0, slower={"subject": 0.7}).side(), quiet)
+    assert comparison.outcome is ComparisonOutcome.IMPROVED, comparison.why
+    assert comparison.outcome.exit_code == 0
 
 
 def test_a_shift_of_the_size_of_the_margin_is_inconclusive() -> None:
-    found = compare(slow(1.1), BASELINE)
-    assert metric(found, "p50").outcome is ComparisonOutcome.INCONCLUSIVE
-    assert (found.outcome, found.outcome.exit_code) == (ComparisonOutcome.INCONCLUSIVE, 3)
+    comparison = compare(slow(1.1), BASELINE)
+    assert metric(comparison, "p50").outcome is ComparisonOutcome.INCONCLUSIVE
+    assert (comparison.outcome, comparison.outcome.exit_code) == (ComparisonOutcome.INCONCLUSIVE, 3)
 
 
 def test_a_wider_margin_lets_it_pass() -> None:
@@ -72,35 +72,35 @@ def test_a_wider_margin_lets_it_pass() -> None:
 
 def test_a_reference_that_became_slower_does_not_make_the_others_look_better() -> None:
     """The echo is too unsteady here to show which of the two it was."""
-    found = compare(
+    comparison = compare(
         Session(seed=2, echo_noise=0.5, slower={"reference": 1.4}).side(), Session(seed=1, echo_noise=0.5).side()
     )
-    assert metric(found, "p50").outcome is ComparisonOutcome.IMPROVED
-    assert metric(found, "p50", "reference").outcome is ComparisonOutcome.INCONCLUSIVE
-    assert found.outcome is ComparisonOutcome.INCONCLUSIVE
-    assert "reference became worse" in " ".join(found.why)
+    assert metric(comparison, "p50").outcome is ComparisonOutcome.IMPROVED
+    assert metric(comparison, "p50", "reference").outcome is ComparisonOutcome.INCONCLUSIVE
+    assert comparison.outcome is ComparisonOutcome.INCONCLUSIVE
+    assert "reference became worse" in " ".join(comparison.why)
 
 
 def test_a_reference_that_became_slower_is_seen_against_the_echo_where_that_is_steady() -> None:
-    found = compare(slow(1.4, reference=1.4), BASELINE)
-    assert metric(found, "throughput", "reference").outcome is ComparisonOutcome.REGRESSION
-    assert found.outcome is ComparisonOutcome.REGRESSION
+    comparison = compare(slow(1.4, reference=1.4), BASELINE)
+    assert metric(comparison, "throughput", "reference").outcome is ComparisonOutcome.REGRESSION
+    assert comparison.outcome is ComparisonOutcome.REGRESSION
 
 
 def test_a_fault_arm_is_held_against_its_own_control() -> None:
     both = Session(seed=1, arms=("control", "fault")).side()
-    found = compare(Session(seed=2, arms=("control", "fault"), slower={"subject": 1.5}).side(), both)
-    assert metric(found, "p50", arm="fault").outcome is ComparisonOutcome.EQUIVALENT
-    assert metric(found, "p50", arm="control").outcome is ComparisonOutcome.REGRESSION
+    comparison = compare(Session(seed=2, arms=("control", "fault"), slower={"subject": 1.5}).side(), both)
+    assert metric(comparison, "p50", arm="fault").outcome is ComparisonOutcome.EQUIVALENT
+    assert metric(comparison, "p50", arm="control").outcome is ComparisonOutcome.REGRESSION
 
 
 @pytest.mark.parametrize("pairs", [1, 2, 5])
 def test_fewer_than_six_pairs_say_nothing_about_times_and_all_about_losses(pairs: int) -> None:
     few = Session(seed=2, pairs=pairs, slower={"subject": 3.0}).side()
-    found = compare(few, BASELINE)
-    assert {one.outcome for one in found.metrics} == {ComparisonOutcome.INCONCLUSIVE}
-    assert found.outcome is ComparisonOutcome.INCONCLUSIVE
-    assert "--repeat 6" in " ".join(found.why)
+    comparison = compare(few, BASELINE)
+    assert {row.outcome for row in comparison.metrics} == {ComparisonOutcome.INCONCLUSIVE}
+    assert comparison.outcome is ComparisonOutcome.INCONCLUSIVE
+    assert "--repeat 6" in " ".join(comparison.why)
     if pairs > 1:
         lossy = changed(few, "subject", 0, {"lost": 1}, "writes")
         assert compare(lossy, BASELINE).outcome is ComparisonOutcome.REGRESSION
@@ -109,18 +109,18 @@ def test_fewer_than_six_pairs_say_nothing_about_times_and_all_about_losses(pairs
 @pytest.mark.parametrize("noisy", ["run", "baseline"])
 def test_an_a_a_arm_that_moved_makes_it_inconclusive(noisy: str) -> None:
     moved = Session(seed=3, aa_slower=1.08, slower={"subject": 1.25 if noisy == "run" else 1.0}).side()
-    found = compare(moved, BASELINE) if noisy == "run" else compare(slow(1.25), moved)
-    assert found.outcome is ComparisonOutcome.INCONCLUSIVE
-    assert metric(found, "p50").why.endswith("without that: regression")
-    assert "A/A" in " ".join(found.why)
+    comparison = compare(moved, BASELINE) if noisy == "run" else compare(slow(1.25), moved)
+    assert comparison.outcome is ComparisonOutcome.INCONCLUSIVE
+    assert metric(comparison, "p50").why.endswith("without that: regression")
+    assert "A/A" in " ".join(comparison.why)
 
 
 @pytest.mark.parametrize("speed", [0.5, 0.8, 1.3])
 def test_an_echo_that_moved_makes_it_inconclusive(speed: float) -> None:
     steady = Session(seed=1, drift=0.02).side()
-    found = compare(Session(seed=2, drift=0.02, speed=speed, slower={"subject": 1.25}).side(), steady)
-    assert found.outcome is ComparisonOutcome.INCONCLUSIVE
-    assert "echo" in " ".join(found.why)
+    comparison = compare(Session(seed=2, drift=0.02, speed=speed, slower={"subject": 1.25}).side(), steady)
+    assert comparison.outcome is ComparisonOutcome.INCONCLUSIVE
+    assert "echo" in " ".join(comparison.why)
 
 
 def test_without_an_a_a_arm_the_noise_is_unknown() -> None:
@@ -131,9 +131,9 @@ def test_without_an_a_a_arm_the_noise_is_unknown() -> None:
 def test_what_is_flagged_must_exceed_the_a_a_arms_own_movement() -> None:
     base = Session(seed=1, noise=0.001, drift=0.0).side()
     moved = Session(seed=2, noise=0.001, drift=0.0, aa_slower=1.04, slower={"subject": 1.03}).side()
-    found = compare(moved, base, margin=0.01)
-    assert "no more than the A/A arm moved" in metric(found, "p50").why
-    assert metric(found, "p50").outcome is ComparisonOutcome.INCONCLUSIVE
+    comparison = compare(moved, base, margin=0.01)
+    assert "no more than the A/A arm moved" in metric(comparison, "p50").why
+    assert metric(comparison, "p50").outcome is ComparisonOutcome.INCONCLUSIVE
 
 
 def test_what_happened_in_half_the_session_alone_is_not_flagged() -> None:
@@ -142,10 +142,10 @@ def test_what_happened_in_half_the_session_alone_is_not_flagged() -> None:
     early, late = (side.summary.designs["subject"].arms["control"].repeats for side in (calm, slowed))
     before = Session(seed=1, pairs=60, drift=0.0).side()
     mixed = _with_arm(calm, replace(early[0], repeats=(*early[:30], *late[30:])))
-    found = metric(compare(mixed, before), "p50")
-    assert (found.interval or (0, 0))[0] > 1.1
-    assert found.outcome is ComparisonOutcome.INCONCLUSIVE
-    assert "each half" in found.why
+    p50 = metric(compare(mixed, before), "p50")
+    assert (p50.interval or (0, 0))[0] > 1.1
+    assert p50.outcome is ComparisonOutcome.INCONCLUSIVE
+    assert "each half" in p50.why
 
 
 def _with_arm(side: ComparedRun, arm: ArmFigures) -> ComparedRun:
@@ -157,21 +157,21 @@ def _with_arm(side: ComparedRun, arm: ArmFigures) -> ComparedRun:
 def test_repeats_with_a_saturated_driver_do_not_count() -> None:
     arm = RUN.summary.designs["subject"].arms["control"]
     tired = replace(arm.repeats[0], driver=replace(arm.driver, saturated=True))
-    found = compare(_with_arm(RUN, replace(arm, repeats=(tired, *arm.repeats[1:]))), BASELINE)
-    assert metric(found, "p50").pairs == (5, 6)
-    assert found.outcome is ComparisonOutcome.INCONCLUSIVE
+    comparison = compare(_with_arm(RUN, replace(arm, repeats=(tired, *arm.repeats[1:]))), BASELINE)
+    assert metric(comparison, "p50").pairs == (5, 6)
+    assert comparison.outcome is ComparisonOutcome.INCONCLUSIVE
 
 
-def test_what_does_not_gate_may_be_open_and_the_rest_still_passes() -> None:
+def test_a_measure_that_does_not_gate_may_be_inconclusive_and_the_rest_still_passes() -> None:
     arm = RUN.summary.designs["subject"].arms["control"]
     wild = itertools.cycle((0.5, 2.0, 1.0))
     repeats = tuple(
-        replace(one, latency_ms=replace(one.latency_ms, p99=(one.latency_ms.p99 or 0) * next(wild)))
-        for one in arm.repeats
+        replace(repeat, latency_ms=replace(repeat.latency_ms, p99=(repeat.latency_ms.p99 or 0) * next(wild)))
+        for repeat in arm.repeats
     )
-    found = compare(_with_arm(RUN, replace(arm, repeats=repeats)), BASELINE)
-    assert metric(found, "p99").outcome is ComparisonOutcome.INCONCLUSIVE
-    assert found.outcome is ComparisonOutcome.EQUIVALENT, found.why
+    comparison = compare(_with_arm(RUN, replace(arm, repeats=repeats)), BASELINE)
+    assert metric(comparison, "p99").outcome is ComparisonOutcome.INCONCLUSIVE
+    assert comparison.outcome is ComparisonOutcome.EQUIVALENT, comparison.why
 
 
 COUNTS: list[tuple[str, str]] = [
@@ -183,10 +183,10 @@ COUNTS: list[tuple[str, str]] = [
 
 @pytest.mark.parametrize(("what", "count"), COUNTS)
 @pytest.mark.parametrize("index", [0, 5])
-def test_a_single_one_in_any_repeat_is_a_regression(what: str, count: str, index: int) -> None:
-    found = compare(changed(RUN, "subject", index, {count: 1}, what), BASELINE)
-    assert found.outcome is ComparisonOutcome.REGRESSION
-    assert len(found.why) == 1 and found.why[0].startswith("subject: control arm: 1 ")
+def test_a_single_anomaly_in_any_repeat_is_a_regression(what: str, count: str, index: int) -> None:
+    comparison = compare(changed(RUN, "subject", index, {count: 1}, what), BASELINE)
+    assert comparison.outcome is ComparisonOutcome.REGRESSION
+    assert len(comparison.why) == 1 and comparison.why[0].startswith("subject: control arm: 1 ")
 
 
 def test_a_loss_in_the_a_a_arm_is_a_loss_of_its_design() -> None:
@@ -195,9 +195,9 @@ def test_a_loss_in_the_a_a_arm_is_a_loss_of_its_design() -> None:
     last = aa.arm.repeats[-1]
     repeats = (*aa.arm.repeats[:-1], replace(last, writes=replace(last.writes, lost=1)))
     controls = replace(RUN.summary.controls, aa=replace(aa, arm=replace(aa.arm, repeats=repeats)))
-    found = compare(replace(RUN, summary=replace(RUN.summary, controls=controls)), BASELINE)
-    assert found.outcome is ComparisonOutcome.REGRESSION
-    assert "reference" in found.why[0]
+    comparison = compare(replace(RUN, summary=replace(RUN.summary, controls=controls)), BASELINE)
+    assert comparison.outcome is ComparisonOutcome.REGRESSION
+    assert "reference" in comparison.why[0]
 
 
 def _losing(side: ComparedRun, lost: int) -> ComparedRun:
@@ -214,9 +214,9 @@ def test_a_design_that_loses_by_its_theory_may_lose_some_more() -> None:
 
 
 def test_a_design_that_keeps_by_its_theory_may_not_lose_more_even_from_a_bad_baseline() -> None:
-    one, two = (changed(side, "subject", 0, {"lost": n}) for side, n in ((BASELINE, 1), (RUN, 2)))
-    assert compare(two, one).outcome is ComparisonOutcome.REGRESSION
-    assert compare(one, two).outcome is ComparisonOutcome.EQUIVALENT
+    loses_one, loses_two = (changed(side, "subject", 0, {"lost": n}) for side, n in ((BASELINE, 1), (RUN, 2)))
+    assert compare(loses_two, loses_one).outcome is ComparisonOutcome.REGRESSION
+    assert compare(loses_one, loses_two).outcome is ComparisonOutcome.EQUIVALENT
 
 
 @pytest.mark.parametrize(
@@ -271,19 +271,19 @@ OTHER: Mapping[str, ComparedRun] = {
 @pytest.mark.parametrize("turned", [False, True])
 def test_another_experiment_is_not_comparable_not_even_its_losses(run: ComparedRun, turned: bool) -> None:
     lossy = changed(run, "reference", 0, {"lost": 1})
-    found = compare(BASELINE, lossy) if turned else compare(lossy, BASELINE)
-    assert (found.outcome, found.outcome.exit_code) == (ComparisonOutcome.NOT_COMPARABLE, 3)
-    assert not found.metrics and not found.invariants
-    assert found.why
+    comparison = compare(BASELINE, lossy) if turned else compare(lossy, BASELINE)
+    assert (comparison.outcome, comparison.outcome.exit_code) == (ComparisonOutcome.NOT_COMPARABLE, 3)
+    assert not comparison.metrics and not comparison.invariants
+    assert comparison.why
 
 
 @pytest.mark.parametrize("change", [{"cpu": "Other"}, {"cores": 64}, {"python": "3.12.1"}], ids=lambda c: next(iter(c)))
-def test_another_machine_is_not_comparable_but_for_its_losses(change: dict[str, object]) -> None:
+def test_another_machine_is_not_comparable_except_for_its_losses(change: dict[str, object]) -> None:
     moved = _planned(environment={**RUN.plan.environment, **change})
-    found = compare(moved, BASELINE)
-    assert found.outcome is ComparisonOutcome.NOT_COMPARABLE
-    assert next(iter(change)) in found.why[0]
-    assert found.metrics == ()
+    comparison = compare(moved, BASELINE)
+    assert comparison.outcome is ComparisonOutcome.NOT_COMPARABLE
+    assert next(iter(change)) in comparison.why[0]
+    assert comparison.metrics == ()
     lossy = changed(moved, "subject", 3, {"lost": 1}, "writes")
     assert compare(lossy, BASELINE).outcome is ComparisonOutcome.REGRESSION
     allowed = compare(moved, BASELINE, allow_environment=True)
@@ -301,16 +301,16 @@ def test_a_patch_of_python_or_the_kernel_is_the_same_machine(change: dict[str, o
 
 def test_what_else_differs_is_reported() -> None:
     described = {**DESIGNS, "subject": {**DESIGNS["subject"], "service_time_s": 0.025}}
-    found = compare(_planned(designs=described, versions={"session-harness": "0.2"}), BASELINE)
-    assert found.outcome is ComparisonOutcome.EQUIVALENT
-    assert len(found.changes) == 2
+    comparison = compare(_planned(designs=described, versions={"session-harness": "0.2"}), BASELINE)
+    assert comparison.outcome is ComparisonOutcome.EQUIVALENT
+    assert len(comparison.changes) == 2
 
 
 def test_several_reasons_are_given_once_each() -> None:
     moved = Session(seed=2, drift=0.02, speed=0.5).side()
-    found = compare(moved, Session(seed=1, drift=0.02).side())
-    assert len(found.why) == 1
-    assert "; and 1 more: the echo ran at" in found.why[0]
+    comparison = compare(moved, Session(seed=1, drift=0.02).side())
+    assert len(comparison.why) == 1
+    assert "; and 1 more: the echo ran at" in comparison.why[0]
 
 
 @settings(max_examples=25, deadline=None)
@@ -320,14 +320,14 @@ def test_several_reasons_are_given_once_each() -> None:
     noise=st.sampled_from([0.005, 0.02, 0.05]),
     pairs=st.integers(5, 9),
 )
-def test_turned_round_a_regression_is_an_improvement_and_all_else_the_same(
+def test_with_the_sides_exchanged_a_regression_is_an_improvement_and_all_else_the_same(
     seeds: tuple[int, int], slower: tuple[float, float], noise: float, pairs: int
 ) -> None:
-    one, other = (
+    first, second = (
         Session(seed=seed, slower={"subject": factor}, noise=noise, pairs=pairs).side()
         for seed, factor in zip(seeds, slower, strict=True)
     )
-    there, back = compare(one, other), compare(other, one)
+    there, back = compare(first, second), compare(second, first)
     for a, b in zip(there.metrics, back.metrics, strict=True):
         assert b.outcome is TURNED.get(a.outcome, a.outcome), a.name
         if a.ratio is not None:
@@ -335,12 +335,12 @@ def test_turned_round_a_regression_is_an_improvement_and_all_else_the_same(
 
 
 def outcomes(trials: int, slower: float, noise: float, pairs: int) -> Counter[ComparisonOutcome]:
-    found: Counter[ComparisonOutcome] = Counter()
+    counts: Counter[ComparisonOutcome] = Counter()
     for index in range(trials):
         baseline = Session(seed=2 * index, noise=noise, pairs=pairs).side()
         run = Session(seed=2 * index + 1, noise=noise, pairs=pairs, slower={"subject": slower}).side()
-        found[compare(run, baseline).outcome] += 1
-    return found
+        counts[compare(run, baseline).outcome] += 1
+    return counts
 
 
 @pytest.mark.parametrize(("noise", "pairs"), [(0.05, 6), (0.15, 6), (0.05, 12)])
@@ -348,7 +348,7 @@ def test_noise_alone_is_not_called_a_regression(noise: float, pairs: int) -> Non
     assert outcomes(60, 1.0, noise, pairs)[ComparisonOutcome.REGRESSION] == 0
 
 
-def test_a_build_against_itself_passes_where_a_ratio_is_good_to_two_per_cent() -> None:
+def test_a_build_against_itself_passes_where_ratios_vary_by_two_per_cent() -> None:
     assert outcomes(60, 1.0, 0.015, 6)[ComparisonOutcome.EQUIVALENT] >= 54
 
 

@@ -29,14 +29,14 @@ def test_the_p_value_is_welchs_for_the_hypothesis_at_the_margin(margin: float) -
 
 
 @given(logs, logs, margins)
-def test_the_two_sides_turned_round_mirror_every_figure(
+def test_exchanging_the_two_sides_mirrors_every_figure(
     now: tuple[float, ...], before: tuple[float, ...], m: float
 ) -> None:
-    one, other = Shift(now, before), Shift(before, now)
-    assert one.mean == -other.mean
-    assert one.interval == pytest.approx((-other.interval[1], -other.interval[0]))
-    assert one.p_above(m) == pytest.approx(other.p_below(m))
-    assert one.recurs(m) == other.recurs(m)
+    shift, mirrored = Shift(now, before), Shift(before, now)
+    assert shift.mean == -mirrored.mean
+    assert shift.interval == pytest.approx((-mirrored.interval[1], -mirrored.interval[0]))
+    assert shift.p_above(m) == pytest.approx(mirrored.p_below(m))
+    assert shift.recurs(m) == mirrored.recurs(m)
 
 
 @given(logs, logs, margins)

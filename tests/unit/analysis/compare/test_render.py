@@ -16,8 +16,8 @@ LOSSY = compare(changed(Session(seed=2).side(), "subject", 0, {"lost": 1}, "writ
 NOTHING = compare(Session(seed=2, designs=("reference",)).side(), BASELINE)
 
 
-def xml(found: Comparison, tmp_path: Path) -> ET.Element:
-    render.write_junit(found, tmp_path / "deep" / "c.xml")
+def xml(comparison: Comparison, tmp_path: Path) -> ET.Element:
+    render.write_junit(comparison, tmp_path / "deep" / "c.xml")
     return ET.parse(tmp_path / "deep" / "c.xml").getroot()  # noqa: S314 - a file of our own making
 
 
@@ -25,7 +25,7 @@ def test_the_xml_has_a_case_an_invariant_and_a_metric_and_its_counts_are_right(t
     root = xml(SLOW, tmp_path)
     cases = root.findall(".//testcase")
     assert len(cases) == len(SLOW.invariants) + len(SLOW.metrics) + 1
-    flagged = sum(one.outcome is ComparisonOutcome.REGRESSION for one in SLOW.metrics)
+    flagged = sum(metric.outcome is ComparisonOutcome.REGRESSION for metric in SLOW.metrics)
     assert flagged > 0
     assert len(root.findall(".//failure")) == flagged + 1  # and the comparison as a whole
     assert sum(int(suite.attrib["failures"]) for suite in root.findall("testsuite")) == flagged + 1
@@ -44,8 +44,8 @@ def test_a_pass_has_neither_failure_nor_a_skipped_whole(tmp_path: Path) -> None:
 
 def test_names_that_xml_cannot_hold_are_cleaned(tmp_path: Path) -> None:
     odd = Verdict("keeps", Result.FAIL, 'a \x00 <b> & "c"', "subject")
-    found = compare(replace(Session(seed=2).side(), verdicts=(odd,)), BASELINE)
-    messages = [failure.attrib["message"] for failure in xml(found, tmp_path).findall(".//failure")]
+    comparison = compare(replace(Session(seed=2).side(), verdicts=(odd,)), BASELINE)
+    messages = [failure.attrib["message"] for failure in xml(comparison, tmp_path).findall(".//failure")]
     assert any('<b> & "c"' in message for message in messages)
 
 
@@ -59,7 +59,11 @@ def test_markdown_has_a_whole_table_and_says_what_it_comes_to() -> None:
 
 
 def test_a_throughput_is_shown_in_its_own_direction() -> None:
-    row = next(render.render_row(one) for one in SLOW.metrics if (one.design, one.measure) == ("subject", "throughput"))
+    row = next(
+        render.render_row(metric)
+        for metric in SLOW.metrics
+        if (metric.design, metric.measure) == ("subject", "throughput")
+    )
     low, high = (float(end) for end in re.findall(r"([+-][\d.]+)%", row[2]))
     assert -26 < low < float(row[1].rstrip("%")) < high < -14
 

@@ -23,8 +23,8 @@ MS = 1_000_000
 
 @pytest.fixture
 def server() -> Iterator[Scripted]:
-    with scripted() as one:
-        yield one
+    with scripted() as server:
+        yield server
 
 
 @pytest.fixture
@@ -105,7 +105,7 @@ def test_a_session_without_requests_does_not_spin(rig: Rig, caplog: pytest.LogCa
     assert 1 <= len(rig.sessions) <= most and "without any request" in caplog.text
 
 
-def test_open_requests_are_intended_at_their_arrivals_and_shared_by_the_longest_idle(rig: Rig) -> None:
+def test_open_requests_are_intended_at_their_arrivals_and_sent_by_the_longest_idle_session(rig: Rig) -> None:
     workload = OpenWorkload(rig.registry, every(25 * MS), 40)
     for _ in range(3):
         workload.join(Visitor(endless), 0)
@@ -136,7 +136,7 @@ def test_open_arrivals_without_an_idle_session_wait_and_count_from_their_arrival
     assert rows["t_sent"][4] - rows["t_intended"][4] > 60 * MS
 
 
-def test_a_queue_that_is_full_drops_and_counts() -> None:
+def test_a_full_queue_drops_arrivals_and_counts_them() -> None:
     with scripted(HANG) as server:
         rig = Rig(server.url)
         workload = OpenWorkload(rig.registry, takewhile(lambda t: True, every(MS)), 2)
@@ -183,17 +183,17 @@ def write(cart: Client) -> SessionSteps:
 
 def shelves() -> tuple[dict[str, Shelf], object]:
     """One stored session a cookie, which is what makes a mix-up of cookies visible."""
-    found: dict[str, Shelf] = {}
+    shelves: dict[str, Shelf] = {}
 
     def answer(request: bytes) -> bytes:
         user = header(request, "X-User") or ""
         cookie = header(request, "Cookie")
         if cookie is None:
-            found[user] = Shelf(f"b-{user}", user)
-            return found[user](request).replace(b"\r\n\r\n", f"\r\nSet-Cookie: s={user}\r\n\r\n".encode(), 1)
-        return found[cookie.removeprefix("s=")](request)
+            shelves[user] = Shelf(f"b-{user}", user)
+            return shelves[user](request).replace(b"\r\n\r\n", f"\r\nSet-Cookie: s={user}\r\n\r\n".encode(), 1)
+        return shelves[cookie.removeprefix("s=")](request)
 
-    return found, answer
+    return shelves, answer
 
 
 def test_the_sweep_reads_every_session_with_its_own_cookies() -> None:
@@ -207,10 +207,10 @@ def test_the_sweep_reads_every_session_with_its_own_cookies() -> None:
     final = rows[rows["phase"] == SWEEP]
     assert sorted(final["session"]) == list(range(1, 41))
     judgements = [judge(session.ledger.history()) for session in rig.sessions]
-    assert {(one.outcome, one.acknowledged, one.unknown) for one in judgements} == {("kept", 1, False)}
+    assert {(verdict.outcome, verdict.acknowledged, verdict.unknown) for verdict in judgements} == {("kept", 1, False)}
 
 
-def test_the_sweep_tries_again_where_a_read_does_not_come_through() -> None:
+def test_the_sweep_repeats_a_read_that_failed() -> None:
     shelf = Shelf()
     with scripted(otherwise=shelf) as server:
         rig = Rig(server.url)
@@ -224,7 +224,7 @@ def test_the_sweep_tries_again_where_a_read_does_not_come_through() -> None:
     assert judge(rig.sessions[0].ledger.history()).outcome == "kept"
 
 
-def test_the_sweep_finds_what_is_lost() -> None:
+def test_the_sweep_finds_a_lost_session() -> None:
     shelf = Shelf()
     with scripted(otherwise=shelf) as server:
         rig = Rig(server.url)
@@ -236,7 +236,7 @@ def test_the_sweep_finds_what_is_lost() -> None:
     assert (judgement.outcome, judgement.lost_writes) == ("lost", 1)
 
 
-def test_a_session_that_no_read_reaches_stays_unknown() -> None:
+def test_a_session_whose_final_read_never_succeeds_stays_unknown() -> None:
     with scripted(otherwise=Shelf()) as server:
         rig = Rig(server.url)
         rig.visit(Visitor(write))
@@ -250,6 +250,6 @@ def test_a_session_that_no_read_reaches_stays_unknown() -> None:
     assert judge(rig.sessions[0].ledger.history()).unknown
 
 
-def test_a_sweep_of_nobody_is_done_at_once(rig: Rig) -> None:
+def test_a_sweep_without_sessions_ends_at_once(rig: Rig) -> None:
     swept(rig)
     assert len(rig.rows()) == 0

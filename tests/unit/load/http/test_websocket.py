@@ -157,7 +157,7 @@ def test_an_unsolicited_message_is_recorded_on_arrival_and_kept_until_it_is_rece
     assert latest[0] is not None and latest[0].body == b"two, no JSON"
     received = driven.of(RECEIVE)
     assert driven.context.last_peer_message == received["t_end"][0] + driven.context.t0, (
-        "what nobody wrote is not waited for in the end"
+        "a message that no user sent is not waited for in the end"
     )
     assert received["op"].tolist() == [0xFF, 0] and received["phase"].tolist() == [UNASKED] * 2
     assert driven.of(SEND)["phase"].tolist() == [LOAD]
@@ -293,10 +293,10 @@ def test_check_reads_and_answer_of_the_scenario_are_called() -> None:
 
 
 def test_a_message_that_expects_no_answer_ends_when_it_is_sent() -> None:
-    heard: list[str] = []
+    texts: list[str] = []
 
     def talk(peer: Peer) -> None:
-        heard.extend(peer.receive_text() for _ in range(500))
+        texts.extend(peer.receive_text() for _ in range(500))
         peer.send_text("all")
         stay_silent(peer)
 
@@ -307,7 +307,7 @@ def test_a_message_that_expects_no_answer_ends_when_it_is_sent() -> None:
         yield client.receive()
 
     driven = DrivenSession(session, talk)
-    assert heard == [str(number) for number in range(500)] and driven.responses[-1].body == b"all"
+    assert texts == [str(number) for number in range(500)] and driven.responses[-1].body == b"all"
     assert driven.outcomes[1:501] == [OK] * 500
 
 

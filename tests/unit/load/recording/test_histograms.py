@@ -15,7 +15,7 @@ from harness.results.arm_files import ArmObservations
 from harness.results.summary import Controls, DesignSummary, Phases, Summary
 from harness.results.verdicts import Result
 from harness.scenario.expectations import loses_only_the_at_risk, loses_the_at_risk, recovers, stays_down, surges
-from tests.support.clocks_and_topology import Asked, kill_at, observed
+from tests.support.clocks_and_topology import RequestRow, kill_at, observed
 
 MS = 1_000_000
 
@@ -39,7 +39,7 @@ def written(directory: Path, records: bool, seed: int) -> ArmObservations:
     writer.write_ledgers([])
     writer.close()
     kept, tallied = spool.read_requests(directory), spool.read_aggregates(directory)
-    return replace(observed([Asked(1, 1)]), requests=kept, aggregates=tallied, warmup=1.0, duration=9.0)
+    return replace(observed([RequestRow(1, 1)]), requests=kept, aggregates=tallied, warmup=1.0, duration=9.0)
 
 
 @pytest.mark.parametrize("seed", range(3))

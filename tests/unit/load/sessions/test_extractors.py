@@ -8,9 +8,9 @@ from harness.load.sessions.extractors import Header, Json, Number, Text, Texts
 
 def reply(body: bytes, head: str = "") -> Response:
     data = f"HTTP/1.1 200 OK\r\n{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
-    found = ResponseReader(HeadCache()).feed(data, "GET")
-    assert found is not None
-    return found
+    response = ResponseReader(HeadCache()).feed(data, "GET")
+    assert response is not None
+    return response
 
 
 CART = b'{"cart": {"items": ["tea", "rusks"], "owner": {"name": "u7"}}, "visits": 3}'

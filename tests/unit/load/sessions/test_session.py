@@ -99,7 +99,7 @@ def test_a_write_carries_its_id_and_a_read_none() -> None:
         (b"SSH-2.0-OpenSSH\r\n", IN_DOUBT, 0),
     ],
 )
-def test_what_is_known_of_a_write(action: Action, outcome: Outcome, status: int) -> None:
+def test_a_write_has_the_outcome_that_its_response_allows(action: Action, outcome: Outcome, status: int) -> None:
     seen = visit(action)
     assert (seen.outcomes[0], seen.rows["status"][0], seen.replies[0].status) == (outcome, status, status)
     assert seen.rows["attempts"][0] == 1, "a write is never sent twice"
@@ -213,15 +213,15 @@ def test_a_check_that_does_not_hold_is_wrong_content() -> None:
 
 
 def test_reads_takes_the_place_of_observe() -> None:
-    shelf, asked = Shelf(), []
-    shelf.ops = [5]  # a write that nobody made: seen by ``observe``, it would be an anomaly
+    shelf, statuses = Shelf(), []
+    shelf.ops = [5]  # a write that no user made: seen by ``observe``, it would be an anomaly
 
     def reads(reply: Response) -> None:
-        asked.append(reply.status)
+        statuses.append(reply.status)
 
     with scripted(shelf(b"")) as server:
         seen = Visit(server, once(Client(1).get("/", reads=reads)), [])
-    assert asked == [200] and seen.anomalies[0] is Anomaly.NONE
+    assert statuses == [200] and seen.anomalies[0] is Anomaly.NONE
 
 
 @pytest.fixture
@@ -245,7 +245,7 @@ def test_a_session_that_raises_is_logged_once_and_the_others_go_on(logged_once: 
 
 
 @pytest.mark.parametrize("thing", [None, "GET /", Client(1).get("no slash")])
-def test_a_thing_that_cannot_be_sent_ends_the_session_with_a_word(
+def test_an_object_that_cannot_be_sent_ends_the_session_and_is_logged(
     thing: object, logged_once: pytest.LogCaptureFixture
 ) -> None:
     with scripted() as server:

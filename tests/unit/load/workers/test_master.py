@@ -107,8 +107,8 @@ class Worker:
         self.channel.send({"event": encode(event)})
 
 
-def hello(nth: int = 0, there: str = "") -> Hello:
-    return Hello(nth, "there" if there else "here", there or machine_id(), __version__)
+def hello(number: int = 0, there: str = "") -> Hello:
+    return Hello(number, "there" if there else "here", there or machine_id(), __version__)
 
 
 @pytest.fixture

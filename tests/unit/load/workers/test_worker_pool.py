@@ -38,7 +38,7 @@ def test_counts_add_up_and_of_times_the_worst_is_reported() -> None:
     assert merge_snapshots(parts) == Snapshot(0, 1.2, 11, 8, 2, 1, 3, 7, 1, 20.0, 4.0, 0.9, 0.8, "core 0", 2, 1)
 
 
-def test_it_has_stopped_when_the_last_one_has() -> None:
+def test_the_pool_has_stopped_when_its_last_worker_has() -> None:
     both = full_pool(2)
     for each in both.workers:
         assert not both.stopped
@@ -56,7 +56,7 @@ def test_a_lost_worker_is_not_waited_for_and_its_counts_stay() -> None:
     assert both.snapshot(8, 1.5) == Snapshot(8, 1.5, ok=7, sessions=2)
 
 
-def test_before_all_have_come_nothing_is_ready() -> None:
+def test_the_pool_is_not_ready_before_every_worker_has_joined() -> None:
     half = WorkerPool(2)
     half.workers.append(worker(0))
     half.workers[0].events[Ready] = Ready()
@@ -72,7 +72,7 @@ def test_numbered_workers_have_their_places_and_the_others_those_that_are_left()
 
 @given(st.integers(1, 8), st.integers(0, 100))
 def test_shares_have_every_arrival_once_and_no_session_in_common(of: int, seed: int) -> None:
-    shares = [Shard(nth, of) for nth in range(of)]
+    shares = [Shard(number, of) for number in range(of)]
     taken = sorted(t for share in shares for t in islice(share.select_arrivals(poisson(100, seed)), 20))
     assert taken == list(islice(poisson(100, seed), 20 * of))
     numbers = [share.session_number(index) for share in shares for index in range(20)]

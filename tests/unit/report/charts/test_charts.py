@@ -17,7 +17,7 @@ from harness.report.charts.measured import measured, windows
 from harness.report.charts.words import format_ratio, listed, number, share
 from harness.results.summary import FaultFigures
 from tests.support import charts as fakes
-from tests.support.clocks_and_topology import Asked, observed
+from tests.support.clocks_and_topology import RequestRow, observed
 
 NAMES = ["timeline", "outcomes", "losses", "spectrum", "spread", "cost"]
 
@@ -210,7 +210,7 @@ def test_chart_and_table_count_the_same_sessions() -> None:
     """Several writers of a session count as one session, and an unknown session does not count as judged."""
     mine, lost = fakes.judgement(1), fakes.judgement(1, (Loss(5, "a", "b", "x", "y", 1),))
     dark = replace(fakes.judgement(2, (Loss(5, "a", "b", "x", "y", 1),), outcome=SessionOutcome.UNKNOWN), unknown=True)
-    asked = [Asked(session, 1.0) for session in (1, 2, 3)]
+    asked = [RequestRow(session, 1.0) for session in (1, 2, 3)]
     arm = observed(asked, judgements=(mine, lost, dark, fakes.judgement(3)))
     sessions = fold(arm).sessions
     bar = outcomes.count_outcomes("one", "fault", arm.judgements, sessions)
