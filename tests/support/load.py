@@ -182,11 +182,11 @@ class Once:
         self.running = 0
         self.done = Event()
 
-    def ready(self, session: Actor, now: int) -> None:
+    def schedule(self, session: Actor, now: int) -> None:
         session.t_intended = now
         session.send(now)
 
-    def ended(self, session: Actor, now: int) -> None:
+    def on_session_end(self, session: Actor, now: int) -> None:
         self.running -= 1
         if not self.running:
             self.done.set()
