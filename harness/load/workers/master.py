@@ -79,7 +79,7 @@ class Master:
         self._complete.wait()
 
     def hold_until_start(self, stop_timeout: float) -> None:
-        """As ``hold``, and also until T0: for users that begin at once; ``stop_timeout`` is what they may take to end."""
+        """As ``hold``, and until T0: for users that begin at once, and may take ``stop_timeout`` s to end."""
         self.hold()
         self._send_once(Ready())
         self._started.wait()
