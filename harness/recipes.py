@@ -168,11 +168,11 @@ class Login(SessionUser):
         """Try until a page shows the user as logged in: nothing is lost before that."""
         name, password = self.credentials(client)
         while True:
-            form = yield client.get(self.login_page, reads=_nothing)
+            form = yield client.get(self.login_page, reads=_ignore)
             if form.ok:
                 filled = {**hidden_fields(text_of(form)), self.fields[0]: name, self.fields[1]: password}
-                submitted = yield client.post(self.submit or self.login_page, data=urlencode(filled), reads=_nothing)
-                page = (yield client.get(self.home, reads=_nothing)) if submitted.ok else submitted
+                submitted = yield client.post(self.submit or self.login_page, data=urlencode(filled), reads=_ignore)
+                page = (yield client.get(self.home, reads=_ignore)) if submitted.ok else submitted
                 if page.status == 200 and self._name_on(client, page) == name:
                     return
             yield _LOGIN_RETRY
@@ -218,12 +218,12 @@ class Probe(SessionUser):
         """Three looks to learn from, then look and compare."""
         pages: list[str] = []
         while len(pages) < 3:
-            reply = yield client.get(self.path, reads=_nothing)
+            reply = yield client.get(self.path, reads=_ignore)
             pages = [*pages, text_of(reply)] if reply.ok else []
         own = learn_session_mark(*pages)
         if own is None:
             while True:
-                yield client.get(self.path, reads=_nothing)
+                yield client.get(self.path, reads=_ignore)
         view = self._views[client.number] = _View(own, pages[-1])
         yield client.get(self.path, writes=True, reads=view.state)
         while True:
@@ -266,8 +266,8 @@ class _View:
         return None if state is None else max(0, state - self._looks)
 
 
-def _nothing(_: Response) -> None:
-    """Reads nothing: the reply does not show the session's state."""
+def _ignore(_: Response) -> None:
+    """Read nothing from a reply that does not show the session's state."""
 
 
 class _Hidden(HTMLParser):

@@ -14,7 +14,7 @@ from harness.analysis.metrics.state_removal import (
 )
 from harness.common.errors import UsageError
 from harness.observations.load_requests import LoadRequests
-from harness.observations.requests import SWEEP, UNASKED
+from harness.observations.requests import SWEEP, UNSOLICITED
 from harness.oracle.outcome import SessionOutcome
 from harness.oracle.verdict import SessionVerdict
 from harness.results.arm_files import ArmObservations
@@ -107,7 +107,7 @@ def _build_trace(arm: ArmObservations, session: int, requests: pd.DataFrame) -> 
     return SessionTrace(arm.design, arm.arm, session, ordered, why or ("it was not judged: its arm was cut off",))
 
 
-_PHASES = {SWEEP: "the final read", UNASKED: "unsolicited"}
+_PHASES = {SWEEP: "the final read", UNSOLICITED: "unsolicited"}
 
 
 def _describe_requests(requests: pd.DataFrame) -> Iterator[TraceLine]:

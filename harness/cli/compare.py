@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from harness.analysis.compare import Comparison
 
 RepeatedRun = Annotated[
-    Path, typer.Argument(metavar="RUN", help="A run's directory, best of --repeat 6 or more.", show_default=False)
+    Path,
+    typer.Argument(metavar="RUN", help="A run's directory; times need --repeat 6 or more.", show_default=False),
 ]
 Baseline = Annotated[
     Path, typer.Argument(metavar="BASELINE", help="A baseline's directory, or another run's.", show_default=False)

@@ -19,9 +19,9 @@ def doctor(*, as_json: flags.Json = False) -> int:
     \b
         harness doctor
     """
-    from harness.cluster import inventory as examining
+    from harness.cluster import inventory
 
-    findings = examining.examine()
+    findings = inventory.examine()
     if as_json:
         print(json.dumps([asdict(finding) for finding in findings], indent=1))
     else:

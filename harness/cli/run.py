@@ -44,7 +44,9 @@ Repeat = Annotated[int, typer.Option(metavar="N", help="Run everything N times, 
 Quick = Annotated[bool, typer.Option("--quick", help="Run the scenario's short form.")]
 NoRecords = Annotated[
     bool,
-    typer.Option("--no-records", help="Keep histograms, not requests: for long soaks; what needs requests is null."),
+    typer.Option(
+        "--no-records", help="Keep histograms, not requests: for long soaks; figures that need requests are null."
+    ),
 ]
 PrometheusPort = Annotated[
     int | None,

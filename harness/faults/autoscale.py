@@ -100,7 +100,7 @@ class Autoscale(Compound):
             raise UsageError("Autoscale needs 0 < every <= lasting", 'every="500ms", lasting="8s"')
 
     def check(self, replicas: int) -> None:
-        """It begins with a size within its limits.
+        """Check that the design starts with a size within its limits.
 
         Raises:
             UsageError: it does not.
@@ -111,7 +111,7 @@ class Autoscale(Compound):
                 "begin with a number within these limits",
             )
 
-    def wanted(self, replicas: int, utilisation: float) -> int:
+    def choose_size(self, replicas: int, utilisation: float) -> int:
         """How many replicas there should be: ``replicas * utilisation / at``, rounded up, within the limits."""
         ratio = utilisation / self.at
         if abs(ratio - 1) <= TOLERANCE:
@@ -130,7 +130,7 @@ class Autoscale(Compound):
 
     def _changes(self, topology: FaultTopology, gauge: Gauge, cooled: bool) -> Iterator[Grow | Retire]:
         names = [replica.name for replica in topology.replicas]
-        wanted = len(names) if gauge.utilisation is None else self.wanted(len(names), gauge.utilisation)
+        wanted = len(names) if gauge.utilisation is None else self.choose_size(len(names), gauge.utilisation)
         yield from (Grow() for _ in range(wanted - len(names)))
         if wanted < len(names) and cooled:
             yield Retire(int(names[-1][1:]), self.drain, self.grace)

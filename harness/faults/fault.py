@@ -79,7 +79,7 @@ class OnReplica(Fault):
         return f"r{self.replica}"
 
     def check(self, replicas: int) -> None:
-        """The replica exists.
+        """Check that the replica exists.
 
         Raises:
             UsageError: it does not.
@@ -88,7 +88,7 @@ class OnReplica(Fault):
 
 
 def check_replica(kind: str, replica: int, replicas: int) -> None:
-    """A topology of this size has this replica.
+    """Check that a topology of this size has this replica.
 
     Raises:
         UsageError: it does not.

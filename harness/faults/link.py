@@ -54,7 +54,7 @@ class OnLink(Reversible):
         return int(digits) if digits else None
 
     def check(self, replicas: int) -> None:
-        """The link's replica exists.
+        """Check that the link's replica exists.
 
         Raises:
             UsageError: it does not.

@@ -78,7 +78,7 @@ class ScaleOut(Compound):
     passes: ClassVar[bool] = True
 
     def check(self, replicas: int) -> None:
-        """It is more than at the start.
+        """Check that the new size is larger than that at the start.
 
         Raises:
             UsageError: it is not.
@@ -103,7 +103,7 @@ class ScaleIn(Compound):
     passes: ClassVar[bool] = True
 
     def check(self, replicas: int) -> None:
-        """At least one replica stays, and at least one goes.
+        """Check that at least one replica stays, and at least one goes.
 
         Raises:
             UsageError: otherwise.

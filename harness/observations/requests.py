@@ -77,8 +77,8 @@ RECORD = np.dtype(
 #: The same record for ``struct``: the hot loop packs with it.
 RECORD_FORMAT = "<IIQHBBBBBBHHHqqqqII"
 
+#: The values of ``phase``.
+LOAD, SWEEP, UNSOLICITED = 0, 1, 2
 
-LOAD, SWEEP, UNASKED = 0, 1, 2
-
-
+#: The time of what never happened, such as the first byte of a reply that did not come.
 NO_TIME = -1

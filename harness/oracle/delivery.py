@@ -68,7 +68,7 @@ class Presence:
     since: tuple[int, ...]
     until: tuple[int, ...]
 
-    def connected(self, begin: Ints, end: Ints) -> npt.NDArray[np.bool_]:
+    def was_connected(self, begin: Ints, end: Ints) -> npt.NDArray[np.bool_]:
         """Whether one connection lasted from each begin to its end; all arrays are of shape (n,), in ns from T0."""
         is_connected = np.zeros(len(begin), dtype=bool)
         for since, until in zip(self.since, self.until, strict=True):
@@ -130,7 +130,7 @@ def judge_delivery(session: int, sent: Sent, received: npt.NDArray[np.uint64], p
     due = others & (sent.sent >= joined) & (sent.acknowledged <= left - GRACE_NS)
     lost = due & ~np.isin(sent.op, received)
     begin, end = sent.sent[lost], sent.acknowledged[lost] + GRACE_NS
-    missed = int((~present.connected(begin, end)).sum())
+    missed = int((~present.was_connected(begin, end)).sum())
     repeated, disordered = _count_disorder(sent, received, others)
     return Delivery(session, int(due.sum()), int(lost.sum()), missed, repeated, disordered)
 

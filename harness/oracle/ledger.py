@@ -139,7 +139,7 @@ class Ledger:
         """Record the sweep's final read. Without an observation of its own state the session stays unknown."""
         anomaly = self.settle(0, outcome, observed, boot, t_ns)
         if observed is not None and anomaly is not Anomaly.LEAKED:
-            self._final = Final(t_ns, self._birth, boot, self._acknowledged_sum().plus(self._offset))
+            self._final = Final(t_ns, self._birth, boot, self._sum_acknowledged().plus(self._offset))
         return anomaly
 
     def history(self) -> SessionHistory:
@@ -255,10 +255,10 @@ class Ledger:
     def _assume_state(self, birth: str, wrote: bool) -> Sum:
         """The state where only the birth is shown: as it should be under that birth."""
         if birth == self._birth or not self._birth:
-            return self._acknowledged_sum().plus(self._offset)
+            return self._sum_acknowledged().plus(self._offset)
         for divergence in reversed(self._divergences):
             if divergence.birth_before == birth:
-                return self._acknowledged_sum().plus(divergence.offset)
+                return self._sum_acknowledged().plus(divergence.offset)
         return self._write.weight if wrote else NOTHING
 
     def _whole_state(self) -> Sum:
@@ -268,11 +268,11 @@ class Ledger:
             if divergence.anomaly is not Anomaly.ROLLED_BACK:
                 break
             offset = divergence.offset
-        return self._acknowledged_sum().plus(offset)
+        return self._sum_acknowledged().plus(offset)
 
     # A reply that is not the expected one
 
-    def _acknowledged_sum(self, before: UnexpectedRead | None = None) -> Sum:
+    def _sum_acknowledged(self, before: UnexpectedRead | None = None) -> Sum:
         """The sum of all that was acknowledged; with ``before``, without the write that this reply acknowledged."""
         sums = Sum(self._count, self._digest)
         return sums.minus(self._write.weight) if before is not None and before.wrote else sums
@@ -288,7 +288,7 @@ class Ledger:
             return Anomaly.LEAKED
         self.owner = self.owner or shown.owner
         self._birth = self._birth or shown.birth
-        offset = Sum(shown.count, shown.digest).minus(self._acknowledged_sum())
+        offset = Sum(shown.count, shown.digest).minus(self._sum_acknowledged())
         if shown.birth == self._birth and self._recover(self._offset, offset, self._doubts, read.t_ns):
             self._offset = offset
             return _NONE
@@ -320,7 +320,7 @@ class Ledger:
             doubts = self._doubts + [write for recovery, write in self._recovered if recovery.t_ns >= divergence.t_ns]
             if self._recover(divergence.offset, offset, doubts, read.t_ns):
                 return self._forget_divergences(index, read, offset)
-            left = divergence.offset.plus(divergence.sums).minus(self._acknowledged_sum(read))
+            left = divergence.offset.plus(divergence.sums).minus(self._sum_acknowledged(read))
             if self._recover(left, offset, doubts, read.t_ns):
                 self._diverge(Anomaly.STALE, read, offset)
                 self._born = divergence.acknowledged - divergence.under
@@ -342,7 +342,7 @@ class Ledger:
 
     def _accept_new_birth(self, read: UnexpectedRead, offset: Sum) -> Anomaly:
         """Take a state of a birth not seen before."""
-        empty = NOTHING.minus(self._acknowledged_sum(read))
+        empty = NOTHING.minus(self._sum_acknowledged(read))
         clean = self._recover(empty, offset, self._doubts, read.t_ns)
         lost = self._acknowledged - read.wrote > self._born
         anomaly = Anomaly.LOST if lost else _NONE if clean else Anomaly.UNEXPLAINED
@@ -369,7 +369,7 @@ class Ledger:
         """What a deviation looks like by its count alone, which is ``extra`` above the expected one."""
         shown = Sum(read.shown.count, read.shown.digest)
         is_empty = shown.n == 0 or (read.wrote and shown == self._write.weight)
-        was_empty = self._acknowledged_sum(read).plus(self._offset).n <= 0
+        was_empty = self._sum_acknowledged(read).plus(self._offset).n <= 0
         if is_empty and not was_empty and self._acknowledged - read.wrote > self._born:
             return Anomaly.LOST
         if extra < 0:
@@ -393,7 +393,7 @@ class Ledger:
             boot_before=read.boot_before,
             boot_after=read.boot,
             offset=self._offset,
-            sums=self._acknowledged_sum(read),
+            sums=self._sum_acknowledged(read),
             state=Sum(read.shown.count, read.shown.digest),
         )
         self._divergences_dropped += len(self._divergences) >= MAX_DIVERGENCES

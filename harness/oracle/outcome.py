@@ -75,5 +75,5 @@ _OLD_WORDS = {
 
 
 def gravest(outcomes: Iterable[SessionOutcome]) -> SessionOutcome:
-    """The gravest of them; ``kept`` of none."""
+    """The gravest of them; ``kept`` if there are none."""
     return max(outcomes, key=lambda outcome: outcome.gravity, default=SessionOutcome.KEPT)

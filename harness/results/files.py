@@ -48,7 +48,7 @@ def write_parquet(requests: pd.DataFrame, path: Path) -> None:
 
 
 def read_parquet(path: Path, without: Collection[str] = ()) -> pd.DataFrame:
-    """As ``pd.read_parquet``, but a column at a time gives its memory back: never the whole table twice.
+    """As ``pd.read_parquet``, but without holding the whole table twice: it is converted column by column.
 
     The columns named in ``without`` are not read.
     """

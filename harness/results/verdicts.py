@@ -17,7 +17,7 @@ class Result(enum.StrEnum):
 
     @property
     def exit_code(self) -> int:
-        """The process's exit code, by the contract."""
+        """The process's exit code, as the README lists them."""
         return {"pass": 0, "fail": 1, "unknown": 3}[self.value]
 
 
@@ -25,7 +25,7 @@ _GRAVITY = (Result.PASS, Result.UNKNOWN, Result.FAIL)
 
 
 def worst(results: Iterable[Result]) -> Result:
-    """The gravest of them; ``pass`` of none."""
+    """The gravest of them; ``pass`` if there are none."""
     return max(results, key=_GRAVITY.index, default=Result.PASS)
 
 

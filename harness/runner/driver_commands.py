@@ -13,7 +13,7 @@ from harness.common.ports import LOOPBACK
 from harness.load.control.plan import LoadPlan, WorkerConfig, environment
 from harness.scenario.driver_processes import Address, DriverProcesses
 
-_ANY_ADDRESS = ("*", "0.0.0.0", "::")  # noqa: S104 - what a master is bound to only at the user's own request
+_ANY_ADDRESS = ("*", "0.0.0.0", "::")  # noqa: S104 - only --master-bind can ask for these
 _ADAPTER = Path(__file__).parents[1] / "load" / "locustfiles" / "adapter.py"
 
 

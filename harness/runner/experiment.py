@@ -1,4 +1,4 @@
-"""The story of a run, top to bottom: the controls, then every arm of a scenario, into one run directory.
+"""The measurements of a run, top to bottom: the controls, then every arm of a scenario, into one run directory.
 
 How one arm is measured, in nested scopes, is ``ArmRunner.measure``.
 """
@@ -31,17 +31,18 @@ async def run(
 ) -> None:
     """Run the calibration, then round by round the echo and every arm of a scenario, in interleaved order.
 
-    ``users`` is the file of their behaviour. The arms are driven by ``drivers``, the controls by one process of this
-    machine. Where the measurement of an arm breaks off, what it has recorded is kept, and the next arm begins.
+    ``users`` is the file of their behaviour, ``repeat`` the number of rounds. The arms are driven by ``drivers``, the
+    controls by one process of this machine. Where the measurement of an arm breaks off, what it has recorded is kept,
+    and the next arm begins.
 
     Raises:
         HarnessError: the environment lacks something, or the run directory cannot be written.
     """
     async with (
         start_supervisor(into.plan.run) as supervisor,
-        open_backend(backend, supervisor, into.plan.run) as topologies,
+        open_backend(backend, supervisor, into.plan.run) as opened_backend,
     ):
-        controls = ArmRunner(topologies, supervisor, into.plan.seed, progress)
+        controls = ArmRunner(opened_backend, supervisor, into.plan.seed, progress)
         arms, index = replace(controls, drivers=drivers), itertools.count()
         into.keep_controls({"calibration": await calibrate(controls, into)})
         for number in range(1, repeat + 1):
@@ -53,9 +54,12 @@ async def run(
                 progress.arm_ended(await _measure(arms, arm, users, into, number))
 
 
-async def _measure(runner: ArmRunner, arm: Arm, users: Path, into: Run, repeat: int) -> str:
-    """Measure one arm and keep what it recorded, even where it breaks off. Returns a line about its outcome."""
-    async with runner.record(arm, into.arm(arm.design.name, arm.name, repeat)) as recorder:
+async def _measure(runner: ArmRunner, arm: Arm, users: Path, into: Run, number: int) -> str:
+    """Measure one arm in the round of this number, and keep what it recorded, even where it breaks off.
+
+    Returns a line about its outcome.
+    """
+    async with runner.record(arm, into.arm(arm.design.name, arm.name, number)) as recorder:
         try:
             await runner.measure(recorder, users)
         except UntrustedError as problem:

@@ -33,8 +33,8 @@ async def hold_topology(design: Design, logs: Path, port: int = 0, backend: str 
     run_id = new_run_id()
     async with (
         start_supervisor(run_id) as supervisor,
-        open_backend(backend, supervisor, run_id) as topologies,
-        topologies.topology(design, logs, Clock(), port) as topology,
+        open_backend(backend, supervisor, run_id) as opened_backend,
+        opened_backend.topology(design, logs, Clock(), port) as topology,
     ):
         server = await asyncio.start_unix_server(lambda r, w: _serve(topology, r, w), path=str(control_socket_path()))
         try:

@@ -58,9 +58,9 @@ async def scale(
     """
     async with (
         start_supervisor(into.plan.run) as supervisor,
-        open_backend(backend, supervisor, into.plan.run) as topologies,
+        open_backend(backend, supervisor, into.plan.run) as opened_backend,
     ):
-        runner = ArmRunner(topologies, supervisor, into.plan.seed, progress)
+        runner = ArmRunner(opened_backend, supervisor, into.plan.seed, progress)
         searches = itertools.count()
         for design in scenario.designs:
             done: list[Size] = []

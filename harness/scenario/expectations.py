@@ -242,8 +242,11 @@ def _lost_only_at_risk(arm: ArmFigures, least: int) -> Judged:
         return _UNRECORDED
     if sessions.judged < least or sessions.lost_not_at_risk is None:
         return Result.UNKNOWN, f"only {sessions.judged} sessions judged, at least {least} wanted, and some fault"
-    why = f"{sessions.lost} of {sessions.judged} sessions lost, {sessions.at_risk} at risk"
-    return (Result.FAIL if sessions.lost_not_at_risk else Result.PASS), f"{why}, {sessions.lost_not_at_risk} not so"
+    why = (
+        f"{sessions.lost} of {sessions.judged} sessions lost, {sessions.at_risk} at risk; "
+        f"{sessions.lost_not_at_risk} lost without being at risk"
+    )
+    return (Result.FAIL if sessions.lost_not_at_risk else Result.PASS), why
 
 
 def _recovered(arm: ArmFigures, within: float | None) -> Judged:

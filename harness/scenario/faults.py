@@ -42,7 +42,7 @@ class Fault(ABC):
         return False
 
     def check(self, replicas: int) -> None:  # noqa: B027 - most faults fit a topology of any size
-        """It can apply to a topology of this size.
+        """Check that it can apply to a topology of this size.
 
         Raises:
             UsageError: it cannot.
@@ -77,7 +77,7 @@ class At:
 
 
 def check_order(faults: Sequence[At]) -> None:
-    """What ends a fault comes after it, and nothing is broken twice at the same time.
+    """Check that what ends a fault comes after it, and that nothing is broken twice at the same time.
 
     Raises:
         UsageError: otherwise.

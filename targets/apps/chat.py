@@ -90,6 +90,6 @@ def _send(member: RoomMember, message: RoomMessage) -> None:
 def create_routes(context: AppContext) -> Routes:
     """The chat's route."""
     chat = Chat(context)
-    context.background.append(lambda: chat.bus.delivering(chat.deliver))
+    context.background.append(lambda: chat.bus.deliver_all(chat.deliver))
     context.shutdown_hooks.append(chat.sockets.close_all)
     return {"/chat": {"GET": chat.show, "SOCKET": chat.join}}

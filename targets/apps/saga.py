@@ -80,7 +80,7 @@ class SagaLog:
         self._crash_marker = volume / "died" if volume else None  # exists once the coordinator has killed itself
         self._die_at = die_at
 
-    def unfinished(self) -> dict[str, tuple[SagaOrder, set[str]]]:
+    def read_unfinished(self) -> dict[str, tuple[SagaOrder, set[str]]]:
         """The unfinished orders with the logged steps of each, by operation id."""
         orders: dict[str, tuple[SagaOrder, set[str]]] = {}
         for text in self._log.replay() if self._log else ():
@@ -204,7 +204,7 @@ class Coordinator:
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Resume the sagas that a crash left unfinished, then those that an unavailable store interrupts."""
-        self._unfinished.update(self._log.unfinished())
+        self._unfinished.update(self._log.read_unfinished())
         if self._unfinished:
             _LOG.warning("%d sagas had been left unfinished", len(self._unfinished))
         await self._resume_all()

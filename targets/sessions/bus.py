@@ -42,7 +42,7 @@ Deliver = Callable[[RoomMessage], None]
 class Bus(Protocol):
     """Brings each message to every replica, that of its sender included."""
 
-    def delivering(self, deliver: Deliver) -> contextlib.AbstractAsyncContextManager[None]:
+    def deliver_all(self, deliver: Deliver) -> contextlib.AbstractAsyncContextManager[None]:
         """Deliver the messages of all replicas, for the length of a scope."""
 
     def check(self) -> None:
@@ -74,7 +74,7 @@ class LocalBus:
         self._deliver: Deliver = lambda message: None
 
     @contextlib.asynccontextmanager
-    async def delivering(self, deliver: Deliver) -> AsyncIterator[None]:
+    async def deliver_all(self, deliver: Deliver) -> AsyncIterator[None]:
         """Deliver at once."""
         self._deliver = deliver
         yield
@@ -106,7 +106,7 @@ class RedisBus:
         self._subscribed = asyncio.Event()
 
     @contextlib.asynccontextmanager
-    async def delivering(self, deliver: Deliver) -> AsyncIterator[None]:
+    async def deliver_all(self, deliver: Deliver) -> AsyncIterator[None]:
         """Stay subscribed; a server that cannot be reached yet is no error."""
         try:
             async with background(self._listen(deliver)):

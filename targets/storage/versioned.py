@@ -71,7 +71,7 @@ class VersionedStore(Generic[R]):
 
     async def open(self) -> None:
         """Connect. After ``_OPEN_TIMEOUT_S`` the attempts continue in the background."""
-        await asyncio.wait([self._connected_store()], timeout=_OPEN_TIMEOUT_S)
+        await asyncio.wait([self._connection()], timeout=_OPEN_TIMEOUT_S)
 
     async def close(self) -> None:
         """Close all connections."""
@@ -91,7 +91,7 @@ class VersionedStore(Generic[R]):
             return None
         async with self._with_timeout() as store:
             stored = await store.fetch(handle)
-        return None if stored is None else _unexpired(stored.value)
+        return None if stored is None else _parse_unexpired(stored.value)
 
     async def create(self, session: SessionState) -> str:
         """Keep it under a new random handle.
@@ -101,7 +101,7 @@ class VersionedStore(Generic[R]):
         """
         handle = new_handle()
         async with self._with_timeout() as store:
-            await store.insert(handle, self._dated(session))
+            await store.insert(handle, self._with_expiry(session))
         return handle
 
     async def write(self, handle: str, session: SessionState) -> str:
@@ -113,19 +113,19 @@ class VersionedStore(Generic[R]):
         """
         async with self._with_timeout() as store:
             revision = await self._revision(store, handle, session.version - 1) if self._versioned else None
-            if not await store.replace(handle, self._dated(session), revision):
+            if not await store.replace(handle, self._with_expiry(session), revision):
                 raise ConflictError("the session is gone, or was changed by another write")
         return handle
 
     async def _revision(self, store: Revisions[R], handle: str, version: int) -> R:
         """The store's revision of this version of a session."""
         stored = await store.fetch(handle)
-        session = None if stored is None else _unexpired(stored.value)
+        session = None if stored is None else _parse_unexpired(stored.value)
         if stored is None or session is None or session.version != version:
             raise ConflictError("the session is gone, or was changed by another write")
         return stored.revision
 
-    def _dated(self, session: SessionState) -> str:
+    def _with_expiry(self, session: SessionState) -> str:
         return json.dumps([time.time() + self._ttl, session.to_dict()], separators=(",", ":"))
 
     @contextlib.asynccontextmanager
@@ -133,11 +133,11 @@ class VersionedStore(Generic[R]):
         """The connected store, for requests that have to end within the timeout."""
         try:
             async with asyncio.timeout(self._timeout_s):
-                yield await asyncio.shield(self._connected_store())
+                yield await asyncio.shield(self._connection())
         except self._store_errors as problem:
             raise UnavailableError(f"the store does not answer: {type(problem).__name__}") from problem
 
-    def _connected_store(self) -> asyncio.Task[Revisions[R]]:
+    def _connection(self) -> asyncio.Task[Revisions[R]]:
         if self._connecting is None:
             self._connecting = asyncio.create_task(self._connect_with_retries())
         return self._connecting
@@ -149,7 +149,7 @@ class VersionedStore(Generic[R]):
             await asyncio.sleep(_CONNECT_INTERVAL_S)
 
 
-def _unexpired(value: str) -> SessionState | None:
+def _parse_unexpired(value: str) -> SessionState | None:
     expires, session = json.loads(value)
     return SessionState.from_dict(session) if expires > time.time() else None
 

@@ -26,7 +26,7 @@ async def deliveries(*buses: Bus) -> AsyncIterator[list[asyncio.Queue[RoomMessag
     received: list[asyncio.Queue[RoomMessage]] = [asyncio.Queue() for _ in buses]
     async with AsyncExitStack() as stack:
         for bus, queue in zip(buses, received, strict=True):
-            await stack.enter_async_context(bus.delivering(queue.put_nowait))
+            await stack.enter_async_context(bus.deliver_all(queue.put_nowait))
         yield received
 
 

@@ -1,5 +1,6 @@
-"""The docs name every command and option, and every link in them leads somewhere."""
+"""The docs name every command, option and part, and every link in them leads somewhere."""
 
+import inspect
 import re
 import shlex
 import subprocess
@@ -12,11 +13,17 @@ import pytest
 import typer
 from typer.core import TyperGroup
 
+import harness
+from harness import faults
 from harness.cli.app import app
+from harness.cluster.balancers import SPECS
 from harness.common.errors import EnvironmentLacksError, UntrustedError, UsageError
 from harness.observations.requests import RECORD
+from harness.report.html.run_page import SECTIONS
 from harness.results.summary import SCHEMA, ArmFigures, DesignSummary, FaultFigures, SessionFigures, Summary
+from harness.scenario import expectations
 from harness.scenario.loading import load
+from targets.registry import APPS, STATES
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted(
@@ -155,3 +162,52 @@ def test_every_scenario_on_a_page_checks(tmp_path: Path) -> None:
         assert load(path).scenario.designs, page
         pages.add(page)
     assert {"README.md", "your-service.md"} <= pages
+
+
+# What comes with the harness is described; CONTRIBUTING.md says where.
+
+
+def documented(page: str) -> str:
+    return (ROOT / page).read_text()
+
+
+def test_every_app_and_state_is_in_the_tables_of_the_targets() -> None:
+    page = documented("targets/README.md")
+    assert [name for name in (*APPS, *STATES) if f"| `{name}` |" not in page] == []
+
+
+def test_the_page_of_the_states_says_what_each_place_survives() -> None:
+    page, not_places = documented("docs/states.md"), {"none", "faulty"}
+    assert [name for name in STATES if name not in not_places and f"| `{name}` |" not in page] == []
+
+
+def test_every_balancer_is_named_by_the_option_and_has_a_column_in_its_page() -> None:
+    option = "* `--balancer NAME`: " + ", ".join(SPECS).replace(f", {[*SPECS][-1]}", f" or {[*SPECS][-1]}")
+    assert option in CLI
+    page = documented("docs/balancers.md").lower()
+    assert [name for name in SPECS if not re.search(rf"^\|.*\| {name} \|", page, re.MULTILINE)] == []
+
+
+def test_every_fault_is_described_and_can_be_imported_by_a_scenario() -> None:
+    page = documented("docs/faults.md")
+    assert [name for name in faults.__all__ if not names(page, name)] == []
+    assert set(faults.__all__) - set(harness.__all__) == set()
+
+
+def test_every_expectation_is_described_and_can_be_imported_by_a_scenario() -> None:
+    page = documented("docs/scenarios.md")
+    given = [
+        name
+        for name, function in vars(expectations).items()
+        if inspect.isfunction(function) and inspect.signature(function).return_annotation is expectations.Expect
+    ]
+    assert {"keeps", "clean_control"} <= set(given)
+    assert [name for name in given if f"| `{name}(" not in page] == []
+    assert set(given) - set(harness.__all__) == set()
+
+
+def test_every_chart_of_a_run_is_under_a_question_of_the_page_about_reading() -> None:
+    page = documented("docs/reading.md")
+    for section in SECTIONS:
+        heading = f"## {section.question} " + " and ".join(f"`{chart}`" for chart in section.charts)
+        assert heading in page

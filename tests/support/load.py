@@ -182,11 +182,11 @@ class Once:
         self.running = 0
         self.done = Event()
 
-    def ready(self, session: Actor, now: int) -> None:
+    def schedule(self, session: Actor, now: int) -> None:
         session.t_intended = now
         session.send(now)
 
-    def ended(self, session: Actor, now: int) -> None:
+    def on_session_end(self, session: Actor, now: int) -> None:
         self.running -= 1
         if not self.running:
             self.done.set()
@@ -261,7 +261,7 @@ class Rig:
         """Let these users run their sessions, closed, until each has ended its first one."""
         workload = ClosedWorkload(self.registry)
         ended: set[int] = set()
-        proceed = workload.ended
+        proceed = workload.on_session_end
 
         def end_once(session: Actor, now: int) -> None:
             assert isinstance(session, Session)
@@ -269,7 +269,7 @@ class Rig:
             workload.leave(session.user)
             proceed(session, now)
 
-        workload.ended = end_once  # type: ignore[method-assign] # a session a user is what these tests look at
+        workload.on_session_end = end_once  # type: ignore[method-assign] # a session a user is what these tests look at
         for user in users:
             workload.join(user, 0)
         workload.start(time.monotonic_ns())

@@ -69,15 +69,15 @@ def binary() -> Path:
     return Path(path)
 
 
-def _typed(kind: str, **settings: Any) -> Json:
+def _typed_config(kind: str, **settings: Any) -> Json:
     return {"@type": f"type.googleapis.com/envoy.{kind}", **settings}
 
 
-def _named(name: str, kind: str, **settings: Any) -> Json:
-    return {"name": name, "typed_config": _typed(kind, **settings)}
+def _named_config(name: str, kind: str, **settings: Any) -> Json:
+    return {"name": name, "typed_config": _typed_config(kind, **settings)}
 
 
-def _watched(path: Path) -> Json:
+def _watched_file(path: Path) -> Json:
     return {"path_config_source": {"path": str(path)}, "resource_api_version": "V3"}
 
 
@@ -86,7 +86,7 @@ def bootstrap(setup: Setup, files: "Files") -> Json:
     return {
         "node": {"id": "harness", "cluster": "harness"},
         "admin": {"address": {"pipe": {"path": str(files.admin), "mode": 0o600}}},
-        "dynamic_resources": {"lds_config": _watched(files.listener)},
+        "dynamic_resources": {"lds_config": _watched_file(files.listener)},
         "static_resources": {"clusters": [_cluster(setup.balancing, files)]},
     }
 
@@ -95,13 +95,15 @@ def _cluster(balancing: Balancing, files: "Files") -> Json:
     limits = dict.fromkeys(("max_connections", "max_pending_requests", "max_requests", "max_retries"), _UNLIMITED)
     naming = "extensions.filters.http.header_mutation.v3.HeaderMutation"
     name = {"append": {"header": {"key": "X-Replica", "value": "%UPSTREAM_HOST_NAME%"}, "append_action": _OVERWRITE}}
-    codec = _named("envoy.filters.http.upstream_codec", "extensions.filters.http.upstream_codec.v3.UpstreamCodec")
+    codec = _named_config(
+        "envoy.filters.http.upstream_codec", "extensions.filters.http.upstream_codec.v3.UpstreamCodec"
+    )
     # A filter of members' responses: Envoy's own responses do not pass it, and carry no name.
-    named = _named("naming", naming, mutations={"response_mutations": [name]})
+    named = _named_config("naming", naming, mutations={"response_mutations": [name]})
     return {
         "name": _CLUSTER,
         "type": "EDS",
-        "eds_cluster_config": {"eds_config": _watched(files.endpoints)},
+        "eds_cluster_config": {"eds_config": _watched_file(files.endpoints)},
         "connect_timeout": "1s",
         **_policy(balancing),
         "common_lb_config": {
@@ -114,7 +116,7 @@ def _cluster(balancing: Balancing, files: "Files") -> Json:
         "outlier_detection": _outliers(balancing),
         "circuit_breakers": {"thresholds": [limits]},
         "typed_extension_protocol_options": {
-            "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": _typed(
+            "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": _typed_config(
                 "extensions.upstreams.http.v3.HttpProtocolOptions",
                 explicit_http_config={"http_protocol_options": {}},
                 common_http_protocol_options={"idle_timeout": "30s"},
@@ -132,7 +134,7 @@ def _policy(balancing: Balancing) -> Json:
     ring = {"lb_policy": "RING_HASH", "ring_hash_lb_config": {"minimum_ring_size": _RING}}
     # Not its default, the better of two random members: as with the other balancers, the least busy of all.
     kind = "extensions.load_balancing_policies.least_request.v3.LeastRequest"
-    scan = _named("envoy.load_balancing_policies.least_request", kind, selection_method="FULL_SCAN")
+    scan = _named_config("envoy.load_balancing_policies.least_request", kind, selection_method="FULL_SCAN")
     least = {"load_balancing_policy": {"policies": [{"typed_extension_config": scan}]}}
     policies: Mapping[str, Json] = {
         "least_connections": least,
@@ -144,7 +146,7 @@ def _policy(balancing: Balancing) -> Json:
     return policies.get(balancing.policy, {"lb_policy": "ROUND_ROBIN"})
 
 
-def _hashed(balancing: Balancing) -> list[Json]:
+def _hash_policy(balancing: Balancing) -> list[Json]:
     key: Mapping[str, Json] = {
         "hash_cookie": {"cookie": {"name": balancing.key}},
         "hash_header": {"header": {"header_name": balancing.key}},
@@ -196,7 +198,7 @@ def _retries(balancing: Balancing) -> Json:
         "retry_on": "connect-failure,reset-before-request",
         "num_retries": balancing.retries if balancing.redispatch else 0,
         "retry_back_off": {"base_interval": "0.001s", "max_interval": "0.010s"},
-        "retry_host_predicate": [_named("envoy.retry_host_predicates.previous_hosts", previous)],
+        "retry_host_predicate": [_named_config("envoy.retry_host_predicates.previous_hosts", previous)],
         "host_selection_retry_max_attempts": 16,
     }
 
@@ -208,9 +210,9 @@ def listener(setup: Setup, generation: int) -> Json:
         "cluster": _CLUSTER,
         "timeout": "30s",
         "retry_policy": _retries(balancing),
-        "hash_policy": _hashed(balancing),
+        "hash_policy": _hash_policy(balancing),
     }
-    manager = _named(
+    manager = _named_config(
         "envoy.filters.network.http_connection_manager",
         "extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
         stat_prefix="clients",
@@ -221,7 +223,7 @@ def listener(setup: Setup, generation: int) -> Json:
              "route": {**route, "timeout": "0s", "idle_timeout": "3600s"}},
             {"match": {"prefix": "/"}, "route": route},
         ]}]},
-        http_filters=[*_stateful(balancing), _named(
+        http_filters=[*_stateful(balancing), _named_config(
             "envoy.filters.http.router", "extensions.filters.http.router.v3.Router", suppress_envoy_headers=True)],
         upgrade_configs=[{"upgrade_type": "websocket"}],
         access_log=[_abnormal(setup)],
@@ -230,7 +232,7 @@ def listener(setup: Setup, generation: int) -> Json:
         http_protocol_options={"accept_http_10": True},
         use_remote_address=True,
     )  # fmt: skip
-    return _resources(generation, _typed(
+    return _resources(generation, _typed_config(
         "config.listener.v3.Listener",
         name="clients",
         address=_address(setup.starter.listen, setup.port),
@@ -244,9 +246,9 @@ def _stateful(balancing: Balancing) -> list[Json]:
     if balancing.policy != "cookie":
         return []
     session = "extensions.http.stateful_session.cookie.v3.CookieBasedSessionState"
-    state = _named("envoy.http.stateful_session.cookie", session, cookie={"name": COOKIE, "path": "/"})
+    state = _named_config("envoy.http.stateful_session.cookie", session, cookie={"name": COOKIE, "path": "/"})
     kind = "extensions.filters.http.stateful_session.v3.StatefulSession"
-    return [_named("envoy.filters.http.stateful_session", kind, session_state=state)]
+    return [_named_config("envoy.filters.http.stateful_session", kind, session_state=state)]
 
 
 def _abnormal(setup: Setup) -> Json:
@@ -259,7 +261,7 @@ def _abnormal(setup: Setup) -> Json:
         "upstream": "%UPSTREAM_HOST%",
         "tries": "%UPSTREAM_REQUEST_ATTEMPT_COUNT%",
     }
-    file = _named(
+    file = _named_config(
         "envoy.access_loggers.file",
         "extensions.access_loggers.file.v3.FileAccessLog",
         path=str(_log(setup)),
@@ -287,7 +289,7 @@ def endpoints(upstreams: Iterable[Upstream], generation: int) -> Json:
         for upstream in upstreams
     ]
     kind = "config.endpoint.v3.ClusterLoadAssignment"
-    return _resources(generation, _typed(kind, cluster_name=_CLUSTER, endpoints=[{"lb_endpoints": members}]))
+    return _resources(generation, _typed_config(kind, cluster_name=_CLUSTER, endpoints=[{"lb_endpoints": members}]))
 
 
 def _address(host: str, port: int) -> Json:
@@ -348,7 +350,7 @@ class EnvoyAdmin:
         status = json.loads(await self.get("clusters?format=json"))
         return [host for cluster in status.get("cluster_statuses", ()) for host in cluster.get("host_statuses", ())]
 
-    async def rejected(self) -> bool:
+    async def has_rejected(self) -> bool:
         """Whether it rejected a listener or an endpoint."""
         status = json.loads(await self.get("stats?format=json&filter=update_rejected"))
         return any(stat.get("value") for stat in status["stats"])
@@ -450,7 +452,7 @@ async def _ready(setup: Setup, admin: EnvoyAdmin, child: Child) -> bool:
         HarnessError: it rejected its configuration: it would run without a listener forever.
     """
     try:
-        rejected = await admin.rejected()
+        rejected = await admin.has_rejected()
     except HarnessError:
         return False
     if rejected:

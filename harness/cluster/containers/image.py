@@ -44,7 +44,7 @@ class Recipe:
                 if path.is_file() and "__pycache__" not in path.parts:
                     yield path.relative_to(targets_home())
 
-    def pinned(self) -> list[str]:
+    def pin_requirements(self) -> list[str]:
         """Return its requirements, pinned to the versions of this environment."""
         pinned = []
         for line in (targets_home() / self.requirements).read_text().splitlines():
@@ -107,7 +107,7 @@ def _digest(base: Any, recipe: Recipe) -> str:
     digest = hashlib.sha256(str(base.id).encode())
     for path in recipe.files():
         digest.update(f"{path}\0".encode() + (targets_home() / path).read_bytes())
-    digest.update("\n".join(recipe.pinned()).encode())
+    digest.update("\n".join(recipe.pin_requirements()).encode())
     return digest.hexdigest()[:12]
 
 
@@ -119,8 +119,8 @@ def _build_context(engine: Engine, base: Any, recipe: Recipe) -> Iterator[Path]:
         for path in recipe.files():
             (directory / path).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(targets_home() / path, directory / path)
-        (directory / recipe.requirements).write_text("\n".join(recipe.pinned()))
-        _download([*recipe.pinned(), "pip"], directory / "wheels", _python_of(engine, base))
+        (directory / recipe.requirements).write_text("\n".join(recipe.pin_requirements()))
+        _download([*recipe.pin_requirements(), "pip"], directory / "wheels", _python_of(engine, base))
         yield directory
 
 

@@ -108,8 +108,8 @@ async def _require_ready(child: Child, control: Path) -> None:
             return True
         return False
 
-    async def settled() -> bool:
+    async def ready_or_ended() -> bool:
         return not child.alive or await accepts()
 
-    if not await wait_until(settled, _READY_TIMEOUT_S, _POLL_INTERVAL_S) or not child.alive:
+    if not await wait_until(ready_or_ended, _READY_TIMEOUT_S, _POLL_INTERVAL_S) or not child.alive:
         raise EnvironmentLacksError(f"the proxy on links did not start: {child.log_tail(3)}", "see proxy.log")

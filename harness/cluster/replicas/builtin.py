@@ -119,12 +119,12 @@ class BuiltinReplica(ManagedReplica):
     async def _wait_for_health(self, child: Child) -> HealthReport:
         health: HealthReport | None = None
 
-        async def settled() -> bool:
+        async def ready_or_ended() -> bool:
             nonlocal health
             health = await self.health()
             return not child.alive or (health is not None and health.status != 503)
 
-        in_time = await wait_until(settled, READY_TIMEOUT_S, _POLL_INTERVAL_S)
+        in_time = await wait_until(ready_or_ended, READY_TIMEOUT_S, _POLL_INTERVAL_S)
         if not child.alive:
             raise EnvironmentLacksError(
                 f"{self.name} ended with code {await child.wait()} before it was ready: {child.log_tail(3)}",

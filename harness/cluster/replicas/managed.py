@@ -15,7 +15,7 @@ from harness.cluster.supervisor.signals import (
     pause_child,
     resume_child,
     terminate_child,
-    throttled,
+    throttle,
     wait_until_stopped,
 )
 from harness.common.ports import LOOPBACK
@@ -84,7 +84,7 @@ class ManagedReplica(ABC):
         if self._child is None or self.pid is None or self._throttle is not None:
             return Evidence(False, {"reason": "it was not running, or was slow already"})
         self._throttle = AsyncExitStack()
-        await self._throttle.enter_async_context(throttled(self._child, by))
+        await self._throttle.enter_async_context(throttle(self._child, by))
         evidence = await wait_until_stopped(self._child)
         return Evidence(evidence.confirmed, {**evidence.facts, "stands_still_s": by, "runs_s": THROTTLE_RUN_S})
 
@@ -110,10 +110,10 @@ class ManagedReplica(ABC):
         """Wait until the probe finds no problem, the child ends, or the time is up; return the last problem."""
         problem = ""
 
-        async def settled() -> bool:
+        async def ready_or_ended() -> bool:
             nonlocal problem
             problem = await probe.problem(*self.member.address_from_host)
             return not problem or not child.alive
 
-        await wait_until(settled, timeout_s, _POLL_INTERVAL_S)
+        await wait_until(ready_or_ended, timeout_s, _POLL_INTERVAL_S)
         return problem

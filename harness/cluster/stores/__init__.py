@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 from harness.cluster.capabilities import Store
 from harness.cluster.stores.etcd import EtcdStore
@@ -48,8 +48,6 @@ STORES: Mapping[str, type[StoreType]] = {
     "redis": RedisStore,
     "redis_sentinel": RedisSentinelStore,
 }
-
-A = TypeVar("A")
 
 
 def needs(state: str) -> str | None:

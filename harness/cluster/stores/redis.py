@@ -98,13 +98,13 @@ class RedisStore(RedisServer):
 
         Confirmed once ``evicted_keys`` has grown. The share is approximate: the buffers of its clients count too.
         """
-        memory, before = await self.info("memory"), await self._evicted()
+        memory, before = await self.info("memory"), await self._count_evicted()
         limit = int(memory["used_memory"]) - round(share * int(memory["used_memory_dataset"]))
         await self.ask("CONFIG SET maxmemory-policy allkeys-lru")
         await self.ask(f"CONFIG SET maxmemory {limit}")
 
         async def evicted() -> int:
-            return await self._evicted() - before
+            return await self._count_evicted() - before
 
         keys = await wait_until(evicted, _EVICTION_TIMEOUT_S, _POLL_INTERVAL_S)
         return Evidence(keys > 0, {"evicted_keys": keys, "maxmemory": limit, "used_memory": int(memory["used_memory"])})
@@ -112,7 +112,7 @@ class RedisStore(RedisServer):
     async def unlimit(self) -> Evidence:
         """Lift the limit: confirmed if the server replies so."""
         reply = await self.ask("CONFIG SET maxmemory 0")
-        return Evidence(reply == "OK", {"evicted_keys_in_all": await self._evicted()})
+        return Evidence(reply == "OK", {"evicted_keys_in_all": await self._count_evicted()})
 
-    async def _evicted(self) -> int:
+    async def _count_evicted(self) -> int:
         return int((await self.info("stats"))["evicted_keys"])

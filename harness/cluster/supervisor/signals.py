@@ -56,7 +56,7 @@ async def wait_until_stopped(child: Child) -> Evidence:
 
 
 @asynccontextmanager
-async def throttled(child: Child, pause_s: float) -> AsyncIterator[None]:
+async def throttle(child: Child, pause_s: float) -> AsyncIterator[None]:
     """Keep a child short of CPU, as a quota would: it is stopped for ``pause_s``, then runs for ``THROTTLE_RUN_S``."""
     async with background(_alternate(child, pause_s)):
         yield

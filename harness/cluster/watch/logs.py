@@ -20,17 +20,17 @@ async def bound_logs(logs: Sequence[Path]) -> AsyncIterator[None]:
             yield
     finally:
         for log in logs:
-            cut(log)
+            shorten(log)
 
 
 async def _watch(logs: Sequence[Path]) -> None:
     while True:
         await asyncio.sleep(_CHECK_INTERVAL_S)
         for log in logs:
-            cut(log)
+            shorten(log)
 
 
-def cut(log: Path) -> None:
+def shorten(log: Path) -> None:
     """Reduce a log that is too long to its first and last megabyte, with a line in between that reports the rest."""
     with contextlib.suppress(OSError):  # the log does not exist yet, or the disk is full: neither ends a run
         size = log.stat().st_size

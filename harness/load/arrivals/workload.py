@@ -12,7 +12,7 @@ from harness.load.sessions.session import Session
 
 #: An open load's queue holds at most this many seconds of arrivals; further ones are dropped, and counted.
 MAX_QUEUE_S = 10
-#: How long a user rests whose session ended without having sent anything, so that it does not spin.
+#: How long a user pauses whose session ended without having sent anything, so that it does not spin.
 EMPTY_SESSION_INTERVAL_NS = 1_000_000_000
 
 
@@ -50,8 +50,8 @@ class _UserPool:
         for user in list(self._sessions):
             self._begin(user, now)
 
-    def ended(self, session: Actor, now: int) -> None:
-        """The user begins a new session."""
+    def on_session_end(self, session: Actor, now: int) -> None:
+        """Begin a new session for the user."""
         if session.user not in self._sessions or session.retired or self._context.stopping:
             return
         if session.requests:
@@ -70,13 +70,13 @@ class _UserPool:
         session = self._sessions[user] = self._registry.begin(user, self)
         session.advance(None, now)
 
-    def ready(self, session: Actor, now: int) -> None:
-        """Overridden: when the next request is due."""
+    def schedule(self, session: Actor, now: int) -> None:
+        """Decide when the next request is sent; subclasses define it."""
         raise NotImplementedError
 
 
 def send_after_think_time(context: LoadContext, session: Actor, now: int) -> None:
-    """Send after the user's own waiting time."""
+    """Send after the waiting time that the user itself defines."""
     wait = session.user.wait_time()
     if wait <= 0:
         session.t_intended = now
@@ -87,10 +87,10 @@ def send_after_think_time(context: LoadContext, session: Actor, now: int) -> Non
 
 
 class ClosedWorkload(_UserPool):
-    """A fixed number of users: each waits, asks, and waits for the reply. The first request too comes after a wait."""
+    """A fixed number of users: each waits, sends a request, and waits for the reply. It waits before the first too."""
 
-    def ready(self, session: Actor, now: int) -> None:
-        """After the user's waiting time."""
+    def schedule(self, session: Actor, now: int) -> None:
+        """Send after the user's waiting time."""
         send_after_think_time(self._context, session, now)
 
 
@@ -161,8 +161,8 @@ class OpenWorkload(_UserPool):
         else:
             self._rejected += 1
 
-    def ready(self, session: Actor, now: int) -> None:
-        """At once if an arrival is waiting, else with the next one to come."""
+    def schedule(self, session: Actor, now: int) -> None:
+        """Send at once if an arrival is waiting, else with the next arrival."""
         if self._queue:
             session.t_intended = self._queue.popleft()
             session.send(now)
@@ -171,7 +171,7 @@ class OpenWorkload(_UserPool):
 
 
 class PartlyOpenWorkload:
-    """Sessions arrive on their own; inside one, requests follow one another. It leaves when its generator ends."""
+    """Sessions arrive on their own. In each, one request follows another until its generator ends."""
 
     dropped = 0
 
@@ -182,10 +182,10 @@ class PartlyOpenWorkload:
         self._new_user = new_user
 
     def join(self, user: Behaviour, now: int) -> None:
-        """Users that were spawned stand by; those that act are made, one for each arrival."""
+        """Do nothing: a user is made for each arrival, and those that Locust spawned are not used."""
 
     def leave(self, user: Behaviour) -> None:
-        """Nothing: see ``join``."""
+        """Do nothing: see ``join``."""
 
     def start(self, now: int) -> None:
         """Begin the arrivals."""
@@ -196,12 +196,12 @@ class PartlyOpenWorkload:
         session.t_intended = arrival
         session.advance(None, now)
 
-    def ready(self, session: Actor, now: int) -> None:
-        """The first request with the arrival, the others after the user's waiting time."""
+    def schedule(self, session: Actor, now: int) -> None:
+        """Send the first request with the arrival, the others after the user's waiting time."""
         if session.requests == 0:
             session.send(now)
         else:
             send_after_think_time(self._context, session, now)
 
-    def ended(self, session: Actor, now: int) -> None:
-        """It has left."""
+    def on_session_end(self, session: Actor, now: int) -> None:
+        """Do nothing: the session has left."""

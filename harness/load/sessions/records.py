@@ -47,7 +47,7 @@ def record(  # noqa: PLR0917 - made for every request
         recorder.buffer,
         recorder.reserve(),
         number,
-        number,
+        number,  # the column ``writer``, which always equals ``session``
         op,
         key.name,
         key.method,

@@ -26,7 +26,7 @@ class Actor(Protocol):
         """Send what comes next; ``t_intended`` is set."""
 
     def wake(self, now: int) -> None:
-        """Send what comes next after a rest."""
+        """Send what comes next, after a pause."""
 
 
 class Workload(Protocol):
@@ -36,8 +36,8 @@ class Workload(Protocol):
     def dropped(self) -> int:
         """How many arrivals found no room and were given up."""
 
-    def ready(self, session: Actor, now: int) -> None:
-        """The session's next step is known: call ``session.send()`` when it is due."""
+    def schedule(self, session: Actor, now: int) -> None:
+        """Call ``session.send()`` when the session's next request or message is due."""
 
-    def ended(self, session: Actor, now: int) -> None:
-        """The session's generator has ended."""
+    def on_session_end(self, session: Actor, now: int) -> None:
+        """Take note that the session's generator has ended."""

@@ -1,6 +1,6 @@
 """A session: a generator of requests, its cookies, its ledger.
 
-SessionSteps on a WebSocket are left to its ``WebSocketSession``, so that requests do not wait for them.
+Steps on a WebSocket are left to its ``WebSocketSession``, so that requests do not wait for them.
 """
 
 from harness.load.http.client import Client, Connect, Disconnect, Listen, Message, Request, Sleep
@@ -15,7 +15,7 @@ from harness.load.sessions.records import MessageTiming, RecordKey, record
 from harness.load.sessions.request import PreparedRequest
 from harness.load.sessions.scheduling import Workload
 from harness.load.sessions.websocket_session import WebSocketSession
-from harness.observations.requests import Anomaly, Outcome
+from harness.observations.requests import LOAD, Anomaly, Outcome
 from harness.oracle.ledger import Ledger
 
 _JOIN_INTERVAL_NS = 10_000_000  # ns between two looks at whether the session is there that a second device joins
@@ -103,7 +103,7 @@ class Session:
         else:
             if type(step) is Request:
                 self.request = step
-                self.workload.ready(self, now)
+                self.workload.schedule(self, now)
             else:
                 self._take_other_step(step, now)
 
@@ -142,7 +142,7 @@ class Session:
         """End the session: its generator has no further step."""
         self._steps = None
         self.close_connections(now)
-        self.workload.ended(self, now)
+        self.workload.on_session_end(self, now)
 
     def close_connections(self, now: int) -> None:
         """Close the connection and leave the WebSocket."""
@@ -159,7 +159,7 @@ class Session:
     # One request
 
     def wake(self, now: int) -> None:
-        """Send after a rest, for which the time is now."""
+        """Send after a pause: check first that the connection is still open."""
         self.connection.probe()
         self.send(now)
 
@@ -237,7 +237,7 @@ class Session:
             reply,
             outcome,
             anomaly,
-            0,
+            LOAD,
             self.t_intended,
             t_end,
         )

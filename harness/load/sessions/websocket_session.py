@@ -21,7 +21,7 @@ from harness.load.sessions.classifier import Classifier
 from harness.load.sessions.context import LoadContext
 from harness.load.sessions.records import MessageTiming, RecordKey
 from harness.load.sessions.scheduling import Workload
-from harness.observations.requests import LOAD, UNASKED, Anomaly, Method, Outcome
+from harness.observations.requests import LOAD, UNSOLICITED, Anomaly, Method, Outcome
 from harness.oracle.ledger import Ledger
 
 SocketStep = Connect | Message | Listen | Disconnect
@@ -135,7 +135,7 @@ class WebSocketSession:
         """Take a step of the session's generator."""
         self._step = step
         if isinstance(step, Connect | Message):
-            self.session.workload.ready(self, now)
+            self.session.workload.schedule(self, now)
         elif isinstance(step, Listen):
             self._listen(step, now)
         else:
@@ -360,6 +360,6 @@ class WebSocketSession:
     ) -> None:
         """Record a message, or the beginning or end of the WebSocket."""
         asked = method in (Method.OPEN, Method.SEND)
-        phase, t_intended = (LOAD, self.t_intended) if asked else (UNASKED, now)
+        phase, t_intended = (LOAD, self.t_intended) if asked else (UNSOLICITED, now)
         key = RecordKey(self._context.names.intern("name", self._name(method)), method)
         self.session.record_websocket_event(key, op, reply, outcome, anomaly, phase, (t_intended, now), timing)

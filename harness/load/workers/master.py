@@ -44,7 +44,7 @@ from harness.load.workers.reliable_channel import ACK, MESSAGE, RETRANSMIT_INTER
 from harness.load.workers.worker_pool import Worker, WorkerPool
 from harness.observations.samples import Snapshot
 
-#: A worker that is silent for so long is lost. One that writes down its ledgers is silent for less.
+#: A worker that is silent for so long is lost. Writing its ledgers, a worker is silent for less.
 SILENCE_TIMEOUT_S = 30
 
 
@@ -79,7 +79,7 @@ class Master:
         self._complete.wait()
 
     def hold_until_start(self, stop_timeout: float) -> None:
-        """The same, and until T0: for users that begin as soon as they are there, and may take so long to end."""
+        """As ``hold``, and until T0: for users that begin at once, and may take ``stop_timeout`` s to end."""
         self.hold()
         self._send_once(Ready())
         self._started.wait()

@@ -90,7 +90,7 @@ async def test_it_waits_for_its_cooldown_before_it_shrinks() -> None:
     [(2, 0.5, 2), (2, 0.54, 2), (2, 0.6, 3), (2, 1.0, 4), (4, 0.1, 1), (2, 9.0, 4), (1, 0.0, 1)],
 )
 def test_it_wants_enough_replicas_to_meet_the_target(replicas: int, used: float, wanted: int) -> None:
-    assert LOOP.wanted(replicas, used) == wanted
+    assert LOOP.choose_size(replicas, used) == wanted
 
 
 async def test_a_new_replica_counts_from_its_second_observation() -> None:

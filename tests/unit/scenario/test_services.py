@@ -1,4 +1,4 @@
-"""A service of the user's own as a value: checked when made, filled when started, and silent about its secrets."""
+"""Your own service as a value: checked when made, filled when started, and silent about its secrets."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -17,7 +17,7 @@ from harness.load.http.client import Client, Sleep
 from harness.load.http.response import Response
 from harness.load.sessions.behaviour import SessionSteps
 from harness.load.sessions.websocket_session import envelope
-from harness.observations.requests import LOAD, NO_TIME, UNASKED, Anomaly, Method, Outcome
+from harness.observations.requests import LOAD, NO_TIME, UNSOLICITED, Anomaly, Method, Outcome
 from harness.oracle.operations import operation
 from tests.support.load import Rig, Shelf, Visitor, drive, header, reply, scripted
 from tests.support.websocket import HEADERS, Peer, upgrade_response, upgrade_then
@@ -159,7 +159,7 @@ def test_an_unsolicited_message_is_recorded_on_arrival_and_kept_until_it_is_rece
     assert driven.context.last_peer_message == received["t_end"][0] + driven.context.t0, (
         "a message that no user sent is not waited for in the end"
     )
-    assert received["op"].tolist() == [0xFF, 0] and received["phase"].tolist() == [UNASKED] * 2
+    assert received["op"].tolist() == [0xFF, 0] and received["phase"].tolist() == [UNSOLICITED] * 2
     assert driven.of(SEND)["phase"].tolist() == [LOAD]
 
 
