@@ -91,7 +91,7 @@ def main() -> int:
     same, slow = [], []
     for count in range(1, arguments.runs + 1):
         same.append(measure(arguments.out, {}))
-        if count in slow_after:  # in between, so that a drift of the machine affects both equally
+        if count in slow_after:  # in between: a drift of the machine affects both equally
             slow.append(measure(arguments.out, SLOW))
     results = list(claims(same, slow, measure(arguments.out, ONE_LOST, repeat=1)))
     print("\n".join(line for claim in results for line in claim.lines()))

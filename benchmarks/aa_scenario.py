@@ -11,7 +11,7 @@ from harness import Balancing, BuiltIn, Client, Design, Request, Scenario, Sessi
 
 
 class Shopper(SessionUser):
-    """Writes, and reads what was written, without pauses."""
+    """Writes, and reads back what was written, without pauses."""
 
     wait_time = constant(0)
 

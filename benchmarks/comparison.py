@@ -1,8 +1,8 @@
 """Compares drivers: they run in alternating rounds, are measured in the same way, and the best rounds count.
 
-The server is what is measured: how many responses the kernel saw nginx write between two moments, and the CPU time
-that the driver used in between. The order of the drivers alternates. Other work on the machine can only slow down a
-round, never speed it up, so the best round of each driver is compared.
+The measurement is at the server: how many responses the kernel saw nginx write between two moments, and how much CPU
+time the driver used in between. Other work on the machine can only slow down a round, never speed it up, so the best
+round of each driver is compared.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ from harness.common.errors import UntrustedError
 from harness.common.waiting import wait_until
 
 FEW, MANY = 32, 1000
-#: Requests per second of the harness divided by those of the other driver; the comparison fails below them.
+#: Requests per second of the harness divided by those of the other driver; below these floors the comparison fails.
 FLOORS = {"fasthttp_ratio": 10.0, "wrk_ratio": 0.6, "wrk_1000_ratio": 0.5}
 #: CPU time per request of the other driver divided by that of the harness, medians of rounds. Other work on the machine
 #: hardly changes CPU time, so these hold anywhere. They detect a driver that became slower, but not its top speed.

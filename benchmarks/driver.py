@@ -31,7 +31,7 @@ BEGIN, END = "<!-- bench-driver: begin -->", "<!-- bench-driver: end -->"
 
 @dataclass(frozen=True)
 class Variant:
-    """What is compared, and how long. While a floor does not hold, up to ``max_factor`` times ``rounds`` are run."""
+    """What is compared, and for how long. While a floor does not hold, up to ``max_factor * rounds`` are run."""
 
     peers: Sequence[Peer]
     connections: Sequence[int]

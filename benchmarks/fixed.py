@@ -13,7 +13,7 @@ from harness.cluster.balancers.launch import wait_for_process
 from harness.cluster.supervisor import ProcessSpec, Supervisor
 from harness.common.ports import LOOPBACK, Reservation
 
-#: A session without writes, owned by the user of the request: what the ledgers expect, so they only have to check it.
+#: A session without writes, owned by the user of the request: what the ledgers expect, so they only need to compare.
 BODY = (
     '{"session":{"birth":"9f86d081884c7d65","owner":"$http_x_user","count":0,"last":"","digest":"0000000000000000"},'
     '"items":[]}'

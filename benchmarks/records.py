@@ -1,7 +1,7 @@
 """The cost of ten million records in one run: the memory of the recorder, and the cost of the report.
 
 The recorder of the driver packs, counts and spools the records with an artificial clock; then ``harness report`` reads
-them. Each part runs in a separate process, so that its memory can be measured.
+them. Each part runs in a separate process so that its memory can be measured.
 
     python -m benchmarks.records [--records 10000000] [--out DIR]
 

@@ -1,8 +1,8 @@
-"""Whose sessions does an autoscaler cost? Load steps up and down, and with it the number of replicas.
+"""Which sessions does an autoscaler lose? The load steps up and down, and the number of replicas follows it.
 
 harness run scenarios/autoscale.py
 
-A visit that is over has nothing to lose: it is judged by what it saw last, one that is under way by the final read.
+A finished visit has nothing left to lose, so it is judged by its last read; a visit in progress by the final read.
 """
 
 from typing import Any
@@ -28,12 +28,12 @@ from harness import (
     parse_tally,
 )
 
-#: Visits that begin in a second, of four requests each: what one replica has room for, over three times as many, again.
+#: Visits that begin per second, of four requests each: what one replica can serve, over three times that, and back.
 TIDE = Steps([(15, "1s"), (48, "2500ms"), (15, "1m")])
 
 
 class Visitor(SessionUser):
-    """Puts three things into a cart and looks at it; then the visit is over."""
+    """Puts three things into a cart and looks at it; then the visit ends."""
 
     wait_time = constant(0.2)
 
@@ -55,7 +55,7 @@ class Visitor(SessionUser):
 
 
 def design(name: str, state: str, policy: str, at_risk: str | None) -> Design:
-    """Replicas of two slots of 20 ms: 100 requests a second each, on any machine."""
+    """Replicas with two slots of 20 ms: 100 requests per second each, on any machine."""
     return Design(name, BuiltIn(state=state, service_time="20ms", slots=2), Balancing(policy), at_risk=at_risk)
 
 
@@ -72,7 +72,7 @@ EXPECT = (
 
 
 def scaled(lasting: str) -> tuple[At, ...]:
-    """The autoscaler, draining for all but one design."""
+    """The autoscaler; it drains in every design but one."""
 
     def keeping(drain: bool) -> Autoscale:
         grace = "1500ms" if drain else "0s"

@@ -1,6 +1,6 @@
 """What does each balancer do when a replica is killed under cookie affinity?
 
-Errors, time until rerouted, sessions lost: `python -m benchmarks.rerouted` makes the table of docs/balancers.md of it.
+Errors, time until rerouted, sessions lost: `python -m benchmarks.rerouted` makes the table in docs/balancers.md.
 
 harness run scenarios/balancers.py
 """

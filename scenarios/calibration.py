@@ -1,4 +1,4 @@
-"""The judge against seeded bugs: a cart service that at times drops, repeats, forgets or mixes up, at a known rate.
+"""The judge against seeded bugs: a cart service that drops, repeats, forgets or mixes up writes at a known rate.
 
 Every bench runs it automatically; this file holds the users that drive it.
 """

@@ -1,4 +1,4 @@
-"""Who hears what is said while a replica dies? In rooms across replicas, without a bus, with one, and with a history.
+"""Who receives the messages sent while a replica dies? Rooms across replicas: no bus, a bus, a bus with history.
 
 harness run scenarios/chat.py
 """
@@ -29,13 +29,13 @@ from harness import (
 )
 
 MEMBERS = 8  # of a room
-MOST_SAID = 12  # by a session, before it leaves
+MOST_SAID = 12  # messages per session, before it leaves
 PAUSE = 0.4  # seconds of listening after each message
 BACKOFF = 0.3  # seconds before a session comes back, on average
 
 
 class Chatter(SessionUser):
-    """Says something, listens for a while; comes back to its room whenever its connection breaks."""
+    """Says something, then listens for a while; rejoins its room whenever its connection breaks."""
 
     wait_time = between(0.05, 0.15)
 
@@ -56,16 +56,16 @@ class Chatter(SessionUser):
 
 
 def _place(chat: Client) -> str:
-    """Up to where this session has received its room's history."""
+    """The point up to which this session has received its room's history."""
     return str(json.loads(chat.latest.body).get("at", "0")) if chat.latest else "0"
 
 
 SPREAD, STICKY = Balancing("round_robin"), Balancing("cookie")
-#: Each user hears only those who happen to be on the same replica, and a dead replica takes its sessions along.
+#: Users hear only those who happen to be on the same replica, and a dead replica takes its sessions with it.
 ALONE = Design("alone", BuiltIn("chat", state="memory"), STICKY, at_risk="victim")
-#: A room spans the replicas; what is said while one is away is gone.
+#: A room spans the replicas; messages sent while a user is away are gone.
 BUS = Design("bus", BuiltIn("chat", state="redis", options={"bus": "redis"}), SPREAD, at_risk="none")
-#: A user who comes back gets what it has missed.
+#: A user who comes back receives the missed messages.
 HISTORY = Design(
     "history",
     BuiltIn("chat", state="redis", options={"bus": "redis", "history": "yes"}),

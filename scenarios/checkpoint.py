@@ -1,7 +1,7 @@
-"""What does a checkpoint save? A service whose state is in memory writes it down every so often, is killed, comes back.
+"""How much does a checkpoint save? A service with its state in memory saves it at intervals, is killed and comes back.
 
-What was acknowledged since the last checkpoint is lost: as much as is written in one interval, at the most. And the
-more there is to read, the longer a restart takes.
+Writes acknowledged since the last checkpoint are lost: at most those of one interval. The more state there is to read,
+the longer a restart takes.
 
 harness run scenarios/checkpoint.py
 """
@@ -31,7 +31,7 @@ class Customer(Shopper):
 
 
 def checkpointed(name: str, every: str, ballast: int = 0) -> Design:
-    """A single replica that writes its state to disk this often, ``ballast`` sessions without a user included."""
+    """A single replica that writes its state to disk at this interval; ``ballast`` adds sessions without users."""
     balancing, options = Balancing("round_robin", health=Health(interval="200ms")), {"every": every}
     if ballast:
         options["ballast"] = str(ballast)

@@ -1,4 +1,4 @@
-"""A dead replica comes back empty: a balancer that sends its clients back to it loses their sessions a second time.
+"""A dead replica comes back empty: a balancer that returns clients to it loses their sessions a second time.
 
 harness run scenarios/comeback.py
 """

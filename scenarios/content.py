@@ -1,8 +1,8 @@
-"""Immutable objects and forecasts: any replica answers in any order, and much is never asked because the client has it.
+"""Immutable objects and forecasts: any replica can answer any request, and client caching avoids many requests.
 
 harness run scenarios/content.py
 
-The client keeps a cache as a browser does: by ``max-age``, and by ``If-None-Match`` when that is over.
+The client caches as a browser does: by ``max-age``, and with ``If-None-Match`` after that has expired.
 """
 
 import hashlib
@@ -33,20 +33,20 @@ from harness import (
 )
 from harness.oracle.models import stateless
 
-#: How many things there are of each kind, how many lookups a visit has, and the highest run of hits in a name.
+#: The number of things of each kind, the lookups per visit, and the longest run of cache hits that a name counts.
 THINGS, LOOKUPS, RUN = 40, 120, 20
 
 
 @dataclass(frozen=True)
 class Kept:
-    """What the cache holds of one thing."""
+    """A cache entry."""
 
     tag: str
     fresh_until: float
 
 
 def fits(path: str, reply: Response) -> bool:
-    """Whether the content is what every replica must say (targets/apps/content.py)."""
+    """Whether the content is the same as any replica would send (targets/apps/content.py)."""
     name = path.partition("=")[2]
     if reply.status == 304:
         return True
@@ -57,7 +57,7 @@ def fits(path: str, reply: Response) -> bool:
 
 
 class Reader(SessionUser):
-    """Looks things up, popular ones most often; asks only for what is not in the cache, or no longer fresh."""
+    """Looks things up, popular ones most often; requests only what is not in the cache or is no longer fresh."""
 
     wait_time = between(0.005, 0.02)
     model = stateless
@@ -86,7 +86,7 @@ class Reader(SessionUser):
 
 
 def looked_up(chance: random.Random) -> str:
-    """A path: half of them forecasts; the nth thing is asked for about 1/n as often as the first."""
+    """A path: half of them are forecasts; the nth thing is requested about 1/n as often as the first."""
     nth = min(THINGS, int(THINGS ** chance.random()))
     return f"/weather?place=p{nth}" if chance.random() < 0.5 else f"/object?id=o{nth}"
 

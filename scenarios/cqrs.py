@@ -1,7 +1,7 @@
-"""How late is a read model, and does it lose anything? Reads are answered by a view that follows the log of the writes.
+"""How late is a read model, and does it lose anything? Reads are answered by a view that follows the log of writes.
 
-What a read lacks is late, not lost: the reads right after a write are stale, and everything is there in the end, also
-after a crash. The time until a read shows the write before it is the lag, as its client sees it.
+What a read lacks is late, not lost: reads right after a write are stale, but in the end everything is there, even after
+a crash. The lag is the time until a read shows the preceding write, as its client sees it.
 
 harness run scenarios/cqrs.py
 """
@@ -32,7 +32,7 @@ CAUGHT_UP = "GET /cart, caught up"
 
 
 class Customer(SessionUser):
-    """Adds something and looks at once; then adds something and waits until it can be seen."""
+    """Adds an item and reads at once; then adds an item and waits until it is visible."""
 
     wait_time = constant(0)
 
@@ -50,12 +50,12 @@ class Customer(SessionUser):
 
 
 def version(reply: Response) -> int:
-    """The version that a reply shows; 0 where it shows none."""
+    """The version that a reply shows; 0 if it shows none."""
     return int(reply.json().get("version", 0)) if reply.status == 200 else 0
 
 
 def viewed(name: str, lag: str) -> Design:
-    """A single replica with its events on its volume, and a read model behind them by ``lag``."""
+    """A single replica with its events on its volume, and a read model that lags by ``lag``."""
     balancing = Balancing("round_robin", health=Health(interval="200ms"))
     return Design(name, BuiltIn("cqrs", state="eventlog", options={"lag": lag}), balancing, replicas=1)
 

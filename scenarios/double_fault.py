@@ -1,4 +1,4 @@
-"""Two faults in sequence: the sessions that fled from one dead replica meet the next one's death.
+"""Two faults in sequence: the sessions that moved away from one dead replica are on the next one when it dies.
 
 harness run scenarios/double_fault.py
 """

@@ -1,4 +1,4 @@
-"""The driver against a service that does nothing: the floor under every latency. Every bench runs it automatically."""
+"""The driver against a service that does nothing: a floor under every latency. Every bench runs it automatically."""
 
 from locust import constant
 
@@ -6,7 +6,7 @@ from harness import Balancing, BuiltIn, Client, Design, Scenario, Sessions, Sess
 
 
 class Caller(SessionUser):
-    """Asks again as soon as it is answered; there is no session to judge."""
+    """Sends the next request as soon as the last is answered; there is no session to judge."""
 
     wait_time = constant(0)
 

@@ -1,7 +1,7 @@
 """Is an event log as good as its disk? Every change is appended before it is acknowledged; a restart replays them all.
 
-A killed service loses nothing. ``torn`` lacks the end of its log when it comes back, as after a power cut that took
-what the disk had promised: the last events are gone, and nothing else. ``long`` shows what a long log costs a restart.
+A killed service loses nothing. ``torn`` comes back without the end of its log, as after a power cut on a disk that lies
+about its writes: it loses the last events and nothing else. ``long`` shows how much a long log slows down a restart.
 
 harness run scenarios/eventlog.py
 """

@@ -1,6 +1,6 @@
-"""What does a player find after the game's server has died? Positions in its memory against positions in Redis.
+"""What does a player find after the game server has died? Positions in its memory compared with positions in Redis.
 
-A room's players are sent to one replica (by the header X-Room), as game servers do.
+All players of a room are sent to one replica (by the header X-Room), as game servers do.
 
 harness run scenarios/game.py
 """
@@ -25,12 +25,12 @@ from harness import (
     loses_only_the_at_risk,
 )
 
-PLAYERS = 5  # in a room
+PLAYERS = 5  # per room
 PAUSE = 0.2  # seconds between two moves
 
 
 class Player(SessionUser):
-    """Moves, and follows the ticks; comes back to its room whenever its connection breaks."""
+    """Moves and follows the ticks; rejoins its room whenever its connection breaks."""
 
     wait_time = between(0.02, 0.06)
 

@@ -1,4 +1,4 @@
-"""A replica that neither works nor dies: how long does the balancer hold it for up while its clients wait in vain?
+"""A replica that neither works nor dies: how long does the balancer take to notice, while its clients wait in vain?
 
 harness run scenarios/gray_failure.py
 """
@@ -22,15 +22,15 @@ from harness.recipes import Shopper
 
 
 class Impatient(Shopper):
-    """Fills a cart and looks at it; gives up on a reply after half a second, and asks again."""
+    """Fills a cart and looks at it; gives up on a reply after half a second, and tries again."""
 
     timeout = 0.5
 
 
-# Cookie affinity harms a third of the clients, all the time; round robin harms all of them, a third of the time. Those
-# of the stopped replica that ask once it is held for down are sent elsewhere, and lose what it keeps in its memory.
-# A replica that wakes up does what it was asked before it fell asleep: where the last write wins, such a late one may
-# undo later ones. A store that compares versions refuses it.
+# Cookie affinity harms a third of the clients all the time; round robin harms all of them a third of the time. Clients
+# of the stopped replica that return once it counts as down go to another replica, and lose what it holds in memory.
+# A replica that wakes up first handles the requests from before it stopped: where the last write wins, these late
+# writes may undo later ones. A store that compares versions refuses them.
 DESIGNS = (
     Design("hybrid", BuiltIn(state="redis"), Balancing("round_robin"), at_risk="none"),
     Design(

@@ -1,10 +1,10 @@
-"""What does each kind of login cost, how long does a revoked one still work, and whom does a new key send to the login?
+"""What does each kind of login cost, how long does a revoked one work, and who must log in again after a new key?
 
 harness run scenarios/login.py
 
-A JWT is checked by its signature alone, an opaque token by asking an authorisation server (RFC 7662), a session cookie
-by looking it up. Some users log out while someone else holds a copy of their credential. The key of the JWTs is
-rotated: with an overlap, in which the old one is accepted still, and without.
+A JWT is checked by its signature alone, an opaque token by a request to an authorisation server (RFC 7662), a session
+cookie by a lookup. Some users log out while someone else holds a copy of their credential. The key of the JWTs is
+rotated with an overlap, in which the old key is still accepted, and without one.
 """
 
 import time
@@ -28,16 +28,16 @@ from harness import (
 )
 from harness.oracle.models import stateless
 
-#: Seconds that a login is good for, and those by which the copies' fate is counted.
+#: How long a login is valid, and the step in which the lifetime of copies is counted, in seconds.
 TTL, STEP = 2.0, 0.25
 
 
 class Member(SessionUser):
-    """Logs in, and is known for as long as a login lasts; one who is sent to the login logs in again."""
+    """Logs in, and stays logged in for as long as the login lasts; logs in again when sent to the login."""
 
     weight = 4
     wait_time = between(0.05, 0.15)
-    model = stateless  # a login holds nothing that could be lost: whether one has to log in again is what counts
+    model = stateless  # a login holds no state that could be lost: what counts is whether the user must log in again
 
     def session(self, site: Client) -> SessionSteps:
         yield site.post("/login")
@@ -49,7 +49,7 @@ class Member(SessionUser):
 
 
 class Leaver(SessionUser):
-    """Logs out, and then someone who has copied the credential finds out how long it still works."""
+    """Logs out; then someone with a copy of the credential finds out how long it still works."""
 
     wait_time = constant(0.1)
     model = stateless
@@ -69,7 +69,7 @@ class Leaver(SessionUser):
         self.copying = False
 
     def forced_login(self, reply: Response) -> bool:
-        """That the copy is refused is no harm to anybody who is logged in."""
+        """Whether a login is forced. A refused copy is not: it harms no one who is logged in."""
         return not self.copying and super().forced_login(reply)
 
 

@@ -1,7 +1,7 @@
-"""What does a service mesh add to a request, and what does it rescue when a replica is killed?
+"""What does a service mesh add to a request, and what does it save when a replica is killed?
 
-Its data plane is Envoy, with outlier detection and retries. `relay` forwards bytes and knows no HTTP: what a request
-takes without a mesh. `bare` has no retries.
+Its data plane is Envoy, with outlier detection and retries. `relay` forwards bytes and knows no HTTP: the cost of a
+request without a mesh. `bare` has no retries.
 
 harness run scenarios/mesh.py
 """
@@ -36,7 +36,7 @@ DESIGNS = (
 )
 EXPECT = (
     keeps("relay", "bare", "mesh"),
-    # Not only those at risk: without a member its ring keeps its size, and so moves some of the others' sessions too.
+    # Not only those at risk: a ring that has lost a member keeps its size, which moves some other sessions too.
     finds("mesh_memory", among=("lost",)),
     clean_control("relay", "bare", "mesh", "mesh_memory"),
 )

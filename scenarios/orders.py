@@ -1,4 +1,4 @@
-"""A stateless API under a dead node: any replica answers any order, with no prior knowledge of the user.
+"""A stateless API with a dead node: any replica answers any order, without prior knowledge of the user.
 
 Each reply is judged by its content, and the effect journal shows whether an order took place once, twice or never.
 """
@@ -27,7 +27,7 @@ from harness.oracle.models import stateless
 
 
 def total_cents(product: str, quantity: int) -> int:
-    """What the service says it charges (targets/apps/orders.py)."""
+    """The price that the service charges (targets/apps/orders.py)."""
     return quantity * (100 + zlib.crc32(product.encode()) % 9900)
 
 
@@ -50,7 +50,7 @@ class Buyer(SessionUser):
 
 
 def fits(reply: Response, wanted: dict[str, object]) -> bool:
-    """Whether the reply is the order that was asked for."""
+    """Whether the reply is for the requested order."""
     order = reply.json().get("order", {})
     return isinstance(order, dict) and wanted.items() <= order.items()
 

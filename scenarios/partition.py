@@ -1,4 +1,4 @@
-"""A replica that no client reaches, then one that does not reach the store: what arrives late, and does it do harm?
+"""A replica that clients cannot reach, then one that cannot reach the store: what arrives late, and does it do harm?
 
 harness run scenarios/partition.py
 """
@@ -22,14 +22,14 @@ from harness.recipes import Shopper
 
 
 class Impatient(Shopper):
-    """Fills a cart and looks at it; gives up on a reply after half a second, and asks again."""
+    """Fills a cart and looks at it; gives up on a reply after half a second, and tries again."""
 
     timeout = 0.5
 
 
-# What is under way when a partition begins arrives when it ends, long after its sender gave up. Where the last write
-# wins it may undo later ones; a store that compares versions refuses it. A balancer that asks only whether a replica
-# answers keeps sending requests to one that has lost its store.
+# Requests in flight when a partition begins arrive when it ends, long after their senders gave up. Where the last write
+# wins they may undo later writes; a store that compares versions refuses them. A balancer that checks only whether a
+# replica answers keeps sending requests to one that has lost its store.
 FRONT, BACK = Partition("balancer-r1"), Partition("r1-store")
 DESIGNS = (
     Design("hybrid", BuiltIn(state="redis"), Balancing("round_robin"), at_risk="none"),

@@ -1,10 +1,10 @@
-"""What does a growing session cost on the wire, and where does it end? Carts are filled from 1 to 200 items.
+"""How much does a growing session cost on the wire, and where is the limit? Carts are filled from 1 to 200 items.
 
 harness run scenarios/payload.py
 
 The token carries the whole cart with every request, until it outgrows a cookie (4096 bytes). Behind HAProxy the client
-then drops it in silence, as browsers do. Behind nginx with its usual buffers the reply becomes a 502, and counts as a
-failure of its replica, which is then out for all users.
+then drops it silently, as browsers do. Behind nginx with its default buffers the reply becomes a 502, which counts as a
+failure of the replica, so that it is out of rotation for all users.
 """
 
 import zlib
@@ -26,22 +26,22 @@ from harness import (
     finds,
 )
 
-#: How many items there are when the cart is looked at.
+#: The numbers of items at which the cart is read.
 SIZES = (1, 10, 25, 50, 100, 120, 130, 140, 150, 200)
 
 
 def sku(number: int) -> str:
-    """An article number of 17 characters, no two alike in more than their first ones."""
+    """An article number of 17 characters; any two share at most their first characters."""
     return f"SKU-{zlib.crc32(b'%d' % number):010d}{number:03d}"
 
 
 def holds(reply: Response, items: int) -> bool:
-    """Whether the cart has all that was put into it."""
+    """Whether the cart holds everything that was put into it."""
     return len(reply.json()["items"]) == items
 
 
 class Filler(SessionUser):
-    """Fills a cart item by item, and looks at it thrice at each of the sizes."""
+    """Fills a cart item by item, and looks at it three times at each of the sizes."""
 
     wait_time = constant(0)
 

@@ -1,7 +1,7 @@
-"""Pets and their volumes: a replica with a stable identity is killed, and comes back as itself, with its volume or not.
+"""Pets and their volumes: a replica with a stable identity is killed and comes back, with its volume or without it.
 
-As in a StatefulSet, its clients wait for it and no other replica takes them. What it kept is there again if its volume
-is, and lost if that is lost: just the sessions of this one, either way.
+As in a StatefulSet, its clients wait for it and no other replica takes them. Its state returns with its volume and is
+lost without it; either way only the sessions of this replica are affected.
 
 harness run scenarios/pet.py
 """
@@ -32,7 +32,7 @@ class Customer(Shopper):
     wait_time = between(0.05, 0.15)
 
 
-#: A client waits for its own replica, however long it is away.
+#: Clients wait for their own replica, however long it is away.
 OWN = Balancing("cookie", redispatch=False, health=Health(interval="200ms", fall=100))
 
 DESIGNS = (

@@ -1,6 +1,7 @@
-"""Whose sessions break when a node joins, leaves and dies, by the way in which clients are kept on a node?
+"""Which sessions break when a node joins, leaves or dies, depending on what pins clients to a node?
 
-By cookie, header, source address and connection, and not at all; the state is in memory, so that who moves has lost it.
+Clients are pinned by cookie, header, source address or connection, or not at all. The state is in memory, so a client
+that moves has lost it.
 
 harness run scenarios/pinning.py
 """
@@ -43,7 +44,7 @@ EXPECT = (
     keeps("stateless"),
     finds("round_robin", among=("lost", "stale")),
     finds(*PINNED, among=("lost",)),
-    # Not of the connection: the final look opens a new connection, and so finds another replica two times in three.
+    # Not for connections: the final read opens a new connection, which reaches another replica two times in three.
     clean_control("stateless", "cookie", "header", "source"),
 )
 

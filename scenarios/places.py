@@ -1,9 +1,9 @@
-"""Every place for the state, through the same four mishaps: what docs/decide.md is made from.
+"""Every place for the state, through the same four mishaps: the source of docs/decide.md.
 
 harness run scenarios/places.py
 
-Each place is a design for each of them: a replica is killed, all are redeployed, one is taken out, the store (or the
-server that leads it) is killed.
+Each place is a separate design for each mishap: a replica is killed, all are redeployed, one is removed, the store (or
+the server that leads it) is killed.
 """
 
 from harness import (
@@ -31,7 +31,7 @@ EVEN, STICKY = Balancing("round_robin"), Balancing("cookie")
 #: Waits for a dead replica, as a StatefulSet does: its sessions come back with its volume.
 PATIENT = Balancing("cookie", redispatch=False, health=Health(fall=100))
 
-#: name of the place -> where the load goes; the rest of a design is the same for all.
+#: Each place with how its load is balanced; the rest of a design is the same for all.
 PLACES = {
     "token": EVEN,
     "memory": STICKY,
@@ -56,7 +56,7 @@ class Customer(Shopper):
 
 
 def designs(mishap: str, places: tuple[str, ...]) -> tuple[Design, ...]:
-    """Every one of these places, to go through this mishap."""
+    """A design for each of these places, for this mishap."""
     return tuple(Design(f"{place}_{mishap}", BuiltIn(state=place), PLACES[place]) for place in places)
 
 
@@ -66,12 +66,12 @@ ALL = (*KILLED, *DEPLOYED, *SHRUNK, *STORELESS, *LEADERLESS)
 
 
 def names(group: tuple[Design, ...]) -> tuple[str, ...]:
-    """Whom a fault is for."""
+    """The names of the designs that a fault is for."""
     return tuple(design.name for design in group)
 
 
-# NATS takes four to nine seconds to elect its next leader: its writes are refused until then, and none is lost.
-# Redis acknowledges before its replica has a write. Here that replica is behind, as it may be at any time: else chance
+# NATS takes four to nine seconds to elect its next leader: it refuses writes until then, and loses none.
+# Redis acknowledges a write before its replica has it. Here that replica lags, as it may at any time: otherwise chance
 # would decide whether a dead primary loses anything.
 SCENARIO = Scenario(
     designs=ALL,

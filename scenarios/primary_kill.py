@@ -1,8 +1,8 @@
-"""What of the acknowledged writes outlives a store's primary? Three replicated stores, asked for nothing to be lost.
+"""Which acknowledged writes survive the death of a store's primary? Three replicated stores, set up to lose nothing.
 
 harness run scenarios/primary_kill.py
 
-Each first loses a replica of the service, then the server that leads its store.
+Each store first sees a replica of the service die, then loses the server that leads it.
 """
 
 from locust import between
@@ -32,14 +32,14 @@ class Customer(Shopper):
 
 
 NAMES = ("etcd", "hazelcast", "nats")
-#: Versions are checked, so that a write which is late cannot undo the next: what is lost then is the store's doing.
+#: Versions are checked, so a late write cannot undo the next one: any loss is then caused by the store.
 DESIGNS = [
     Design(name, BuiltIn(state=name, options={"versioned": "yes"}), Balancing("round_robin"), at_risk="none")
     for name in NAMES
 ]
 EXPECT = (keeps(*NAMES), clean_control(*NAMES))
 
-# NATS takes four to nine seconds to elect its next leader: in the short form perhaps too near to the end to be seen.
+# NATS takes four to nine seconds to elect its next leader: the short form may end before that.
 SCENARIO = Scenario(
     designs=DESIGNS,
     replicas=3,

@@ -1,7 +1,7 @@
-"""Is memory safe at two replicas? Each session is copied to another one, which answers for it when its own is killed.
+"""Is memory safe on two replicas? Each session is copied to a second one, which takes over if the first is killed.
 
-``copied_first`` acknowledges a write once the other has it, ``copied_after`` before. No session is lost; the latter may
-lose the writes that were on their way. The dead one comes back empty, and gets its sessions back when asked for them.
+``copied_first`` acknowledges a write once the copy exists, ``copied_after`` before that. No session is lost; the latter
+may lose the writes that were in flight. The dead replica comes back empty, and gets its sessions back on request.
 
 harness run scenarios/replicated.py
 """
@@ -31,7 +31,7 @@ class Customer(Shopper):
 
 
 def copied(name: str, ack: str, balancing: Balancing) -> Design:
-    """Memory with a copy; ``ack`` says who has to have a write before it is acknowledged."""
+    """Memory with a copy; ``ack`` says who must have a write before it is acknowledged."""
     return Design(name, BuiltIn(state="replicated", options={"ack": ack}), balancing, at_risk="none")
 
 

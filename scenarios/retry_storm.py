@@ -1,4 +1,4 @@
-"""Does goodput come back once its trigger is gone? Not where retries fill the service with work that no client awaits.
+"""Does goodput return once its trigger is gone? Not if retries fill the service with work that no client awaits.
 
 harness run scenarios/retry_storm.py
 """
@@ -22,11 +22,11 @@ from harness import (
 )
 
 ATTEMPTS = 4
-RATE = 70.0  # sessions a second: a request each, and up to three retries
+RATE = 70.0  # sessions per second: one request each, and up to three retries
 
 
 class Stubborn(SessionUser):
-    """Wants one reply, waits a third of a second for it, and tries again at once, four times in all."""
+    """Wants one reply: waits a third of a second for it and tries again at once, four times in all."""
 
     wait_time = constant(0)
     timeout = 0.3
@@ -38,8 +38,8 @@ class Stubborn(SessionUser):
                 return
 
 
-# Both can serve 70 requests a second, and one of them the 280 that arrive when all are tried four times. Emulated: two
-# replicas that take 20 ms for a request, one or four at once: 100 a second in all, or 400.
+# Both can serve 70 requests per second, but only one the 280 that arrive when every request is tried four times. Two
+# replicas emulate 20 ms per request, one or four at a time: 100 requests per second in all, or 400.
 TIGHT = Design("tight", BuiltIn("echo", state="none", service_time="20ms", slots=1), Balancing("round_robin"))
 ROOMY = Design("roomy", BuiltIn("echo", state="none", service_time="20ms", slots=4), Balancing("round_robin"))
 EXPECT = (stays_down("tight"), recovers("roomy"))

@@ -1,4 +1,4 @@
-"""What does a deploy do to the sessions? Every replica is replaced, one after another, drained before.
+"""What does a deploy do to the sessions? Every replica is drained and replaced, one after another.
 
 harness run scenarios/rolling_deploy.py
 """
@@ -22,7 +22,7 @@ class Customer(Shopper):
     """Fills a cart and looks at it."""
 
 
-# What a replica keeps in its memory goes with it however gently it is stopped: by the end every session was at risk.
+# A replica's memory is lost with it however gently it is stopped: by the end every session was at risk.
 DESIGNS = (
     Design("stateless", BuiltIn(state="token"), Balancing("round_robin"), at_risk="none"),
     Design("hybrid", BuiltIn(state="redis"), Balancing("round_robin"), at_risk="none"),

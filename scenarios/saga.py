@@ -1,8 +1,8 @@
 """Does an order survive its coordinator? One of three is killed with orders at every step, and comes back.
 
-Each order is reserved, paid and shipped, or all of it is undone; two in five are refused somewhere on the way. The
-effect journal shows what the outside world has seen. ``logged`` keeps a durable log of its orders and goes on with it;
-``forgetful`` keeps none, and must leave some half done: paid and never shipped.
+Each order is reserved, paid and shipped, or completely undone; two in five are refused at some step. The effect journal
+shows what the outside world has seen. ``logged`` keeps a durable log of its orders and continues from it; ``forgetful``
+keeps none, and so leaves some orders half done: paid but never shipped.
 
 harness run scenarios/saga.py
 """
@@ -31,7 +31,7 @@ from harness import (
 
 
 class Buyer(SessionUser):
-    """Orders one thing after another, and looks at how the orders ended."""
+    """Orders one thing after another, and checks how the orders ended."""
 
     wait_time = between(0.05, 0.15)
 
@@ -48,12 +48,12 @@ class Buyer(SessionUser):
 
 
 def items(reply: Response) -> dict[str, int]:
-    """How many orders were shipped, and undone."""
+    """How many orders were shipped, and how many were undone."""
     found = reply.json().get("items")
     return found if isinstance(found, dict) else {}
 
 
-#: A client waits for its own coordinator, however long it is away: no other knows the order.
+#: Clients wait for their own coordinator, however long it is away: no other one knows the order.
 OWN = Balancing("cookie", redispatch=False, health=Health(interval="200ms", fall=100))
 
 

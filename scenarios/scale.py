@@ -1,7 +1,7 @@
-"""How far does each design scale? Capacity at 1, 2, 4, 8 replicas whose service time is emulated (20 ms, 2 at once).
+"""How far does each design scale? Capacity at 1, 2, 4, 8 replicas with an emulated service time (20 ms, 2 at once).
 
-So a replica's capacity is 100 requests a second at almost no CPU, and one machine shows what many would: until
-something else binds.
+This gives a replica a capacity of 100 requests per second at almost no CPU, so one machine shows what many would, until
+some other resource is the limit.
 """
 
 from harness import Balancing, BuiltIn, Design, Requests, Scenario
@@ -9,7 +9,7 @@ from harness.recipes import Shopper
 
 
 class Customer(Shopper):
-    """Fills a cart of bounded size, and looks at it."""
+    """Fills a cart of bounded size and looks at it."""
 
 
 BALANCING = Balancing("least_connections")

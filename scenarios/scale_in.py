@@ -1,4 +1,4 @@
-"""Whose sessions go when a replica is taken away? Those it held; under a modulo hash nearly all.
+"""Which sessions are lost when a replica is removed? Those it held; with a modulo hash nearly all.
 
 harness run scenarios/scale_in.py
 """

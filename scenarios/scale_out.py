@@ -1,4 +1,4 @@
-"""Whose sessions move when a replica is added? A consistent hash moves 1 in N+1, a modulo hash N in N+1, a cookie none.
+"""Which sessions move when a replica is added? A consistent hash moves 1 in N+1, a modulo hash N in N+1, a cookie none.
 
 harness run scenarios/scale_out.py
 """
@@ -33,7 +33,7 @@ DESIGNS = (
     Design("consistent", BuiltIn(state="memory"), Balancing("hash_header", key="X-User")),
     Design("modulo", BuiltIn(state="memory"), Balancing("modulo_header", key="X-User")),
 )
-# Shares of a ring of 200 keys on 4 members scatter by a few percent.
+# The shares of a ring of 200 keys on 4 members vary by a few per cent.
 EXPECT = (
     moves_a_share("cookie", share=0.0, within=0.0),
     moves_a_share("consistent", share=1 / (N + 1), within=0.1),

@@ -1,4 +1,4 @@
-"""What does a cold start cost? The same cart by a process for every call, by processes kept warm, and by one that runs.
+"""What does a cold start cost? The same cart with a process per call, with warm processes, and with a running server.
 
 harness run scenarios/serverless.py
 """
@@ -10,7 +10,7 @@ from harness.recipes import Shopper
 
 
 class Seldom(Shopper):
-    """Fills a cart and looks at it, seldom enough that processes can be started for it."""
+    """Fills a cart and looks at it, seldom enough that a process can be started for each call."""
 
     wait_time = between(0.4, 0.8)
 

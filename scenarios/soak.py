@@ -1,4 +1,4 @@
-"""Many faults by chance, one after another, under one load: does anything turn up that no single fault shows?
+"""Many random faults, one after another, under one load: does anything turn up that no single fault shows?
 
 harness run scenarios/soak.py --seed 7
 """
@@ -20,13 +20,13 @@ from harness.recipes import Shopper
 
 
 class Customer(Shopper):
-    """Fills a cart and looks at it; gives up on a reply after half a second, and asks again."""
+    """Fills a cart and looks at it; gives up on a reply after half a second, and tries again."""
 
     wait_time = between(0.1, 0.3)
     timeout = 0.5
 
 
-# The store compares versions: a replica that wakes up late must not undo what happened meanwhile (gray_failure.py).
+# The store compares versions: a replica that wakes up late must not undo later writes (gray_failure.py).
 DESIGNS = (
     Design(
         "versioned",

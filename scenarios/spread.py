@@ -1,6 +1,6 @@
-"""How evenly does each policy spread the load when a few sessions make much of it, and what does affinity cost?
+"""How evenly does each policy spread a load of which a few sessions make a large part, and what does affinity cost?
 
-No faults: the shares are the finding. One user in fifteen hardly pauses. Every replica takes 4 ms for a request
+There are no faults: the shares are the finding. One user in fifteen hardly pauses. Every replica takes 4 ms per request
 (emulated), one at a time.
 
 harness run scenarios/spread.py
@@ -17,14 +17,14 @@ HOT = 1 / 15
 
 
 class Customer(Shopper):
-    """Fills a cart and looks at it; some do so without a rest."""
+    """Fills a cart and looks at it; some users do so without a pause."""
 
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
         self._haste = 15 if random.random() < HOT else 1
 
     def wait_time(self) -> float:
-        """Seconds: a hot session's are a fifteenth."""
+        """Seconds; a fifteenth for a hot session."""
         return random.uniform(0.1, 0.3) / self._haste
 
 

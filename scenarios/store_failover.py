@@ -1,10 +1,10 @@
-"""What does the death of a store's first server cost? It depends on who else has what was acknowledged.
+"""What does the death of a store's first server cost? That depends on which other server has the acknowledged writes.
 
 harness run scenarios/store_failover.py
 
-First a replica of the service dies, which holds nothing. Then the store's only server dies and comes back; or, of
-redis_sentinel, the primary, and its replica takes over. That is cut off a second before, so that it lags: what the
-primary acknowledges from then on is lost with it. Stores that wait for the others are in primary_kill.
+First a replica of the service dies, which holds nothing. Then the store's only server dies and comes back; or, with
+redis_sentinel, the primary dies and its replica takes over. The replica is cut off a second earlier and lags, so all
+that the primary acknowledges after the cut is lost. Stores that wait for other servers are in primary_kill.
 """
 
 from locust import between
@@ -45,12 +45,12 @@ class Shopper(SessionUser):
         return cart.get("/cart")
 
 
-#: One server alone, in memory or on disk; a primary in memory, and its replica. Those that agree are in primary_kill.
+#: A single server, in memory or on disk; a primary in memory with a replica. Stores with agreement are in primary_kill.
 ALONE, FOLLOWED = ("memcached", "postgres", "redis"), ("redis_sentinel",)
 
 
 def scenario(alone: tuple[str, ...], duration: str) -> Scenario:
-    """These, and the one that is followed."""
+    """These stores, and the one with a replica."""
     states = (*alone, *FOLLOWED)
     lost = tuple(state for state in states if state != "postgres")
     return Scenario(

@@ -1,4 +1,4 @@
-"""What does a dead store do to the sessions? It holds those of all users; designs without it never notice.
+"""What does a dead store do to the sessions? It holds those of all users; designs without it are not affected.
 
 harness run scenarios/store_kill.py
 """
@@ -28,7 +28,7 @@ class Customer(Shopper):
     wait_time = between(0.1, 0.3)
 
 
-# Every session with a write before it is at risk. A design without a store runs only its control arm.
+# Every session that has written before the fault is at risk. A design without a store runs only its control arm.
 DESIGNS = (
     Design("hybrid", BuiltIn(state="redis"), Balancing("round_robin"), at_risk="victim"),
     Design("stateless", BuiltIn(state="token"), Balancing("round_robin"), at_risk="none"),

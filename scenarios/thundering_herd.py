@@ -1,4 +1,4 @@
-"""When the store comes back empty, all users begin again at once: how many sessions in that second, against before?
+"""The store comes back empty and all users start again at once: how many sessions begin per second, against before?
 
 harness run scenarios/thundering_herd.py
 """
@@ -25,7 +25,7 @@ from harness import (
 
 
 class Visitor(SessionUser):
-    """A visit of some seconds; then another one begins, so that there are beginnings all the time."""
+    """A visit of some seconds, followed by another one: visits begin all the time."""
 
     wait_time = between(0.2, 0.4)
 
@@ -38,7 +38,7 @@ class Visitor(SessionUser):
         return cart.get("/cart")
 
 
-# A visit lasts some seconds, so that a part of the users begins one in any second; after the loss all of them do.
+# A visit lasts some seconds, so only some of the users begin one in any second; after the loss all of them do.
 DESIGNS = (Design("hybrid", BuiltIn(state="redis"), Balancing("round_robin"), at_risk="victim"),)
 EXPECT = (surges("hybrid", least=2.0), loses_the_at_risk("hybrid", judged=100), clean_control("hybrid"))
 

@@ -1,9 +1,9 @@
-"""What becomes of a session that two devices write at once? One may overwrite what the other has just done.
+"""What happens to a session that two devices write at once? One may overwrite what the other has just written.
 
 harness run scenarios/two_devices.py
 
-Each place twice: the last write wins, or (checked) a write is refused that does not start from the latest version.
-Nothing is broken: the two devices alone do it. The token has no such design: its two devices have a copy each.
+Each place runs twice: the last write wins, or (checked) a write that does not start from the latest version is refused.
+There is no fault: the two devices alone cause the losses. The token has no checked design: each device has a copy.
 """
 
 from locust import between
@@ -43,7 +43,7 @@ def unchecked(*states: str) -> tuple[Design, ...]:
 
 
 def checked(*states: str) -> tuple[Design, ...]:
-    """Each write names the version that it starts from."""
+    """Each write names the version from which it starts."""
     return tuple(
         Design(f"{state}_checked", BuiltIn(state=state, options={"versioned": "yes"}), Balancing("round_robin"))
         for state in states

@@ -1,4 +1,4 @@
-"""A Django login (CSRF, a new session id), its sessions in a database or a cache, when one process of three dies."""
+"""A Django login (CSRF, a new session id) with its sessions in a database or a cache: one process of three dies."""
 
 from harness import At, Balancing, Command, Design, Kill, Restart, Scenario, Sessions, keeps, loses_the_at_risk
 from harness.recipes import Login, Text

@@ -1,4 +1,4 @@
-"""A login in Django, its sessions in the database (``shop.py migrate`` makes that) or, SESSIONS=cache, in the cache."""
+"""A login in Django, its sessions in the database (made by ``shop.py migrate``) or, if SESSIONS=cache, the cache."""
 
 import os
 import sys

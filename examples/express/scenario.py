@@ -1,4 +1,4 @@
-"""An Express service with its memory store, and with connect-redis, when one of three processes is killed."""
+"""An Express service with its memory store and with connect-redis: one of three processes is killed."""
 
 from harness import At, Balancing, Command, Design, Kill, Restart, Scenario, Sessions, finds, keeps, loses_the_at_risk
 from harness.recipes import SessionCounter

@@ -1,4 +1,4 @@
-"""A cart in FastAPI, kept in this process's memory under the id of a cookie."""
+"""A cart in FastAPI, kept in this process's memory under the id in a cookie."""
 
 import secrets
 

@@ -1,11 +1,11 @@
-"""A FastAPI cart in process memory behind cookie affinity, when one of three processes is killed."""
+"""A FastAPI cart in process memory, behind cookie affinity: one of three processes is killed."""
 
 from harness import At, Balancing, Command, Design, Kill, Restart, Scenario, Sessions, loses_the_at_risk
 from harness.recipes import Cart
 
 
 class Shopper(Cart):
-    """Adds to /cart/add, looks at /cart: what the recipe takes for granted."""
+    """Adds with /cart/add and reads /cart, as the recipe does by default."""
 
 
 SCENARIO = Scenario(

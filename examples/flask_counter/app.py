@@ -1,4 +1,4 @@
-"""A counter in Flask's session: in its signed cookie, on the server by Flask-Session, or by hand in this process."""
+"""A counter in Flask's session: in a signed cookie, on the server with Flask-Session, or in this process's memory."""
 
 import os
 import secrets

@@ -1,4 +1,4 @@
-"""Flask's session in a signed cookie, by Flask-Session in Redis, or in memory, when one process of three dies."""
+"""Flask's session in a signed cookie, in Redis with Flask-Session, or in memory: one process of three dies."""
 
 from harness import At, Balancing, Command, Design, Kill, Restart, Scenario, Sessions, keeps, loses_the_at_risk
 from harness.recipes import SessionCounter

@@ -1,4 +1,4 @@
-"""A Go service that counts visits in its memory, behind cookie affinity, when one of three processes is killed."""
+"""A Go service that counts visits in its memory, behind cookie affinity: one of three processes is killed."""
 
 from harness import At, Balancing, Command, Design, Kill, Restart, Scenario, Sessions, loses_the_at_risk
 from harness.recipes import Number, SessionCounter

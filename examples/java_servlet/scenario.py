@@ -1,4 +1,4 @@
-"""Servlet sessions in the memory of a Jetty, behind cookie affinity, when one of three processes is killed."""
+"""Servlet sessions in the memory of Jetty, behind cookie affinity: one of three processes is killed."""
 
 from harness import At, Balancing, Command, Design, Kill, Restart, Scenario, Sessions, loses_the_at_risk
 from harness.recipes import Json, SessionCounter

@@ -1,9 +1,9 @@
 """The messages of a room: for each session in it, how many were due, and how many of them it received.
 
-A message is due to a session if another session of the same room sent it after this one had joined, had it
-acknowledged, and this one was still there ``GRACE_NS`` later (connected, or between two connections). Due messages must
-be received once, and those of one sender in the order in which they were sent. A message that was not acknowledged
-may be received or not.
+A message is due to a session if another session of the same room sent it after this one had joined, if it was
+acknowledged, and if this session was still there ``GRACE_NS`` later (connected, or between two connections). Due
+messages must be received once, and those of one sender in the order in which they were sent. A message that was not
+acknowledged may or may not be received.
 """
 
 from collections import defaultdict
@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-#: How long a message that was acknowledged may be on its way.
+#: The longest time that an acknowledged message may take to arrive.
 GRACE_NS = 2_000_000_000
 _NEVER = 2**62
 
@@ -28,13 +28,13 @@ class Delivery:
 
     session: int
     due: int
-    lost: int  # due, and never received
-    missed: int  # of these, those sent while it had no connection, or had one that was about to break
-    repeated: int  # received once more
-    disordered: int  # received for the first time after a later one of the same sender
+    lost: int  # due, but never received
+    missed: int  # the lost ones sent while it had no connection, or had one that was about to break
+    repeated: int  # received again
+    disordered: int  # received for the first time after a later message of the same sender
 
     def __post_init__(self) -> None:
-        """The parts lie inside the whole."""
+        """Check that the parts do not exceed the whole."""
         if not 0 <= self.missed <= self.lost <= self.due:
             raise ValueError(f"{self.missed} missed of {self.lost} lost of {self.due} due")
 
@@ -46,11 +46,11 @@ class Sent:
     op: npt.NDArray[np.uint64]
     sender: Ints
     sent: Ints  # ns from T0
-    acknowledged: Ints  # ns from T0; ``_NEVER`` if it was not
+    acknowledged: Ints  # ns from T0; ``_NEVER`` if it was not acknowledged
 
     @classmethod
     def from_rows(cls, rows: pd.DataFrame) -> "Sent":
-        """From the records of their sending."""
+        """Gather them from the records of their sending."""
         ordered = rows.sort_values("t_sent", kind="stable")
         ended, ok = ordered["t_end"].to_numpy(), np.asarray(ordered["outcome"] == "ok")
         return cls(
@@ -69,7 +69,7 @@ class Presence:
     until: tuple[int, ...]
 
     def was_connected(self, begin: Ints, end: Ints) -> npt.NDArray[np.bool_]:
-        """Whether one connection lasted from each begin to its end; all arrays are of shape (n,), in ns from T0."""
+        """Whether one connection lasted from each start to its end; all arrays have shape (n,), in ns from T0."""
         is_connected = np.zeros(len(begin), dtype=bool)
         for since, until in zip(self.since, self.until, strict=True):
             is_connected |= (begin >= since) & (end <= until)
@@ -77,7 +77,7 @@ class Presence:
 
 
 def judge_deliveries(requests: pd.DataFrame, rooms: Mapping[int, str]) -> tuple[Delivery, ...]:
-    """Judge every session of a room, by the records of an arm (``ArmObservations.requests``)."""
+    """Judge every session of a room from the records of an arm (``ArmObservations.requests``)."""
     method = requests["method"].astype(object).to_numpy()
     written = requests["op"].to_numpy() != 0
     sends, receipts = requests[(method == "SEND") & written], requests[(method == "RECEIVE") & written]
@@ -105,7 +105,7 @@ def _judge_rooms(
 
 
 def find_presences(rows: pd.DataFrame) -> dict[int, Presence]:
-    """The connections of each session, from the rows of their opening and their end."""
+    """The connections of each session, from the records of their start and their end."""
     by_session: dict[int, Presence] = {}
     columns = ("session", "method", "status", "t_end")
     for session, group in rows[list(columns)].sort_values("t_end", kind="stable").groupby("session"):
@@ -113,7 +113,7 @@ def find_presences(rows: pd.DataFrame) -> dict[int, Presence]:
         until: list[int] = []
         for method, status, t_end in zip(group["method"], group["status"], group["t_end"], strict=True):
             if method == "OPEN" and status == 101:
-                until += [t_end] * (len(since) - len(until))  # an end that was not recorded is here at the latest
+                until += [t_end] * (len(since) - len(until))  # an unrecorded end was here at the latest
                 since.append(int(t_end))
             elif method == "CLOSE" and len(until) < len(since):
                 until.append(int(t_end))
@@ -124,7 +124,7 @@ def find_presences(rows: pd.DataFrame) -> dict[int, Presence]:
 
 
 def judge_delivery(session: int, sent: Sent, received: npt.NDArray[np.uint64], present: Presence) -> Delivery:
-    """Compare what one session received (operation ids in order, shape (n,)) with what was sent in its room."""
+    """Compare what one session received (operation ids in order, shape (n,)) with what others sent in its room."""
     joined, left = present.since[0], max(present.until)
     others = sent.sender != session
     due = others & (sent.sent >= joined) & (sent.acknowledged <= left - GRACE_NS)
@@ -136,7 +136,7 @@ def judge_delivery(session: int, sent: Sent, received: npt.NDArray[np.uint64], p
 
 
 def _count_disorder(sent: Sent, received: npt.NDArray[np.uint64], others: npt.NDArray[np.bool_]) -> tuple[int, int]:
-    """How many of the others' messages were received once more, and how many first received after a later one."""
+    """How many messages of others were received again, and how many were first received after a later one."""
     place = {op: index for index, op in enumerate(sent.op.tolist()) if others[index]}
     latest: dict[int, int] = {}
     known: set[int] = set()

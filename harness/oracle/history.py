@@ -1,7 +1,7 @@
-"""What a ledger remembers of its session at the end, frozen: all that the judge needs.
+"""The final state of a session's ledger, frozen: all that the judge needs.
 
-Its JSON is a line of ledgers.jsonl. A sum there is ``[count, digest]`` with the digest as 16 hex digits, since JSON
-readers lose digits of whole numbers beyond 2^53.
+Its JSON is a line of ledgers.jsonl. A sum is ``[count, digest]`` there, with the digest as 16 hex digits, since JSON
+readers lose digits of integers above 2^53.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,7 +17,7 @@ MAX_DOUBTS = 12
 
 
 class Divergence(NamedTuple):
-    """A reply whose state was not the expected one, and which was taken as the state from then on."""
+    """A reply whose state was not the expected one; its state was accepted as correct from then on."""
 
     t_ns: int
     anomaly: Anomaly
@@ -40,17 +40,17 @@ class Divergence(NamedTuple):
 
     @property
     def changes_birth(self) -> bool:
-        """Whether the state shown was created anew."""
+        """Whether the state in the reply was created anew, with another birth."""
         return self.birth_before != self.birth_after
 
     def to_json(self) -> tuple[object, ...]:
-        """Plain values in the order of the fields."""
+        """The fields as plain values, in order."""
         sums = {name: _sum_to_json(getattr(self, name)) for name in ("offset", "sums", "state")}
         return tuple({**self._asdict(), **sums}.values())
 
     @classmethod
     def from_json(cls, values: Sequence[Any]) -> "Divergence":
-        """Back from ``to_json``."""
+        """Restore it from ``to_json``."""
         row = cls(*values)
         return row._replace(
             anomaly=Anomaly(row.anomaly),
@@ -77,7 +77,7 @@ class Final(NamedTuple):
 
 
 class Boot(NamedTuple):
-    """From the acknowledged write ``i`` on, the replies to acknowledged writes came from this boot."""
+    """From the acknowledged write ``i`` on, replies to acknowledged writes came from this boot."""
 
     t_ns: int
     boot: str
@@ -85,7 +85,7 @@ class Boot(NamedTuple):
 
 
 class Note(NamedTuple):
-    """One of the first replies with a leak, a forced login or the end of stale reads: these cause no divergence."""
+    """One of the first replies with a leak, a forced login or the end of stale reads, which cause no divergence."""
 
     t_ns: int
     anomaly: Anomaly
@@ -94,7 +94,7 @@ class Note(NamedTuple):
 
 @dataclass(frozen=True)
 class SessionHistory:
-    """One writer's session. A write is known by its number ``i``, from 1; its id and token follow from the seed."""
+    """One writer's session. A write is identified by its number ``i``, from 1; the seed determines its id and token."""
 
     seed: int
     session: int
@@ -103,27 +103,27 @@ class SessionHistory:
     model: str
     issued: int
     acknowledged: int
-    failed: tuple[tuple[int, int], ...] = ()  # runs of writes, both ends included
-    in_doubt: tuple[int, ...] = ()  # and not seen since
+    failed: tuple[tuple[int, int], ...] = ()  # runs of writes, inclusive at both ends
+    in_doubt: tuple[int, ...] = ()  # not seen since
     recovered: tuple[Recovery, ...] = ()
     weights: tuple[tuple[int, int, int], ...] = ()  # i, count, digest of writes that do not add (1, token)
     divergences: tuple[Divergence, ...] = ()
     divergences_dropped: int = 0  # earlier ones, beyond what a ledger keeps
     sums: Sum = NOTHING  # of all that was acknowledged
-    offset: Sum = NOTHING  # of the state expected at the end from those sums
+    offset: Sum = NOTHING  # the state expected at the end, minus those sums
     stale: int = 0  # episodes in which acknowledged writes were absent and came back
-    leaked: int = 0  # replies
-    duplicated: int = 0  # duplicates seen and gone again
+    leaked: int = 0  # number of replies
+    duplicated: int = 0  # duplicates that were seen and then disappeared
     disordered: int = 0  # replies with acknowledged writes in another order
     forced_logins: int = 0
-    forgot: bool = False  # more writes failed or stayed in doubt than a ledger keeps one by one
+    forgot: bool = False  # more writes failed or stayed in doubt than a ledger can keep
     notes: tuple[Note, ...] = ()
     acked_boots: tuple[Boot, ...] = ()  # the latest changes
     final: Final | None = None
     room: str = ""  # the messages of all sessions in it were due to this one
 
     def to_json(self) -> dict[str, object]:
-        """Plain values. A field at its default is left out."""
+        """Plain values. Fields with their default value are omitted."""
         values = asdict(self)
         kept = {name: value for name, value in values.items() if value != _DEFAULTS.get(name, _DEFAULTS)}
         kept["sums"], kept["offset"] = _sum_to_json(self.sums), _sum_to_json(self.offset)
@@ -135,7 +135,7 @@ class SessionHistory:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "SessionHistory":
-        """Back from ``to_json``, also by way of JSON text."""
+        """Restore it from ``to_json``, also after a round trip through JSON text."""
         known: dict[str, Any] = {name: values[key] for name, key in _JSON_KEYS.items() if key in values}
         known["sums"], known["offset"] = _sum_from_json(known["sums"]), _sum_from_json(known["offset"])
         known["weights"] = tuple((i, count, int(digest, 16)) for i, count, digest in known["weights"])
@@ -153,7 +153,7 @@ class SessionHistory:
 
 _DEFAULTS = {field.name: field.default for field in fields(SessionHistory)}
 
-#: A field's key in ledgers.jsonl, by its name.
+#: The key of each field in ledgers.jsonl, by the field's name.
 _JSON_KEYS = {field.name: field.name for field in fields(SessionHistory)} | {
     "divergences": "shifts",
     "divergences_dropped": "shifts_dropped",

@@ -1,4 +1,4 @@
-"""The judge: what happened to a session, by its ledger's history. Pure, run once per session after the load."""
+"""The judge: works out what happened to a session from its ledger's history. Pure; runs once per session at the end."""
 
 from collections.abc import Iterator, Set
 
@@ -13,7 +13,7 @@ from harness.oracle.verdict import SessionVerdict
 def judge(history: SessionHistory, refused: Set[int] = frozenset()) -> SessionVerdict:
     """Judge one session.
 
-    ``refused`` are the ids of writes that a balancer's log shows never reached an upstream: those in doubt among them
+    ``refused`` are the ids of writes that, by a balancer's log, never reached an upstream: those in doubt among them
     were not applied, and one that appears nevertheless is a defect.
     """
     session = Reconstruction(history, refused)
@@ -47,7 +47,7 @@ def judge(history: SessionHistory, refused: Set[int] = frozenset()) -> SessionVe
 def _outcomes(session: Reconstruction, missing: MissingWrites) -> set[SessionOutcome]:
     outcomes = {outcome for outcome, holds in _checks(session, missing) if holds}
     if not outcomes and missing.writes:
-        return {SessionOutcome.LOST_WRITES}  # how they went is beyond what the ledger remembers
+        return {SessionOutcome.LOST_WRITES}  # the ledger no longer remembers how they were lost
     return outcomes
 
 

@@ -1,12 +1,12 @@
 """The ledger: what one client knows of its session while it runs, in constant memory and time per request.
 
-The state expected of the service is the sum of all that was acknowledged, plus an **offset**. The offset is (0, 0)
-while nothing is wrong. A write in doubt that appears is added to it, a lost one is subtracted, and a new birth
-subtracts all that came before. Acknowledged writes change the sum and leave the offset, so a reply is right if it
-equals the two together: one comparison. Any other reply is examined once and becomes a **divergence**, with a new
-offset. The offsets left behind are kept, so that a state that comes back is recognised: the replies in between were
-stale.
-What a divergence means is worked out after the run, by the judge (``harness.oracle.judge``).
+The expected state of the service is the sum of all acknowledged writes, plus an **offset**. The offset is (0, 0) as
+long as nothing is wrong. A write in doubt that appears is added to it, a lost write is subtracted, and a new birth
+subtracts everything before it. Acknowledged writes change the sum but not the offset, so one comparison with the total
+of the two shows whether a reply is right. Any other reply is examined once and becomes a **divergence**, with a new
+offset. Earlier offsets are kept, so that a state that comes back is recognised: the replies in between were stale.
+
+The judge (``harness.oracle.judge``) works out after the run what a divergence means.
 """
 
 from collections.abc import Sequence
@@ -41,7 +41,7 @@ class UnexpectedRead(NamedTuple):
 
 
 class Ledger:
-    """One writer's session. One request at a time: ``write`` (or nothing, for a read), the request, then ``settle``."""
+    """One writer's session, one request at a time: ``write`` (or nothing, for a read), the request, then ``settle``."""
 
     __slots__ = (
         "_acknowledged", "_birth", "_boot", "_boots", "_born", "_count", "_digest", "_disordered", "_divergences",
@@ -54,17 +54,17 @@ class Ledger:
         if not callable(model):
             raise UsageError("each session needs a model of its own", "pass models.items, not an instance")
         self.session, self.writer, self.owner = session, writer, owner
-        self.room = ""  # whose messages are due to it
+        self.room = ""  # the room whose messages are due to it
         self._seed = seed
         self._model = model()
         self._issued = self._acknowledged = 0
-        self._op = self._last = 0  # the ids of the pending write and of the newest one
-        self._write = Write(0, 0, NOTHING)  # the newest, or the one that is pending again
+        self._op = self._last = 0  # ids of the pending and the newest write
+        self._write = Write(0, 0, NOTHING)  # the newest write, or the one pending again
         self._retrying = False
-        self._count = self._digest = 0  # sum of all that was acknowledged
+        self._count = self._digest = 0  # the sum of all acknowledged writes
         self._offset = NOTHING
         self._birth = self._boot = ""
-        self._born = 0  # acknowledged when this birth was first seen
+        self._born = 0  # the number acknowledged when this birth was first seen
         self._doubts: list[Write] = []
         self._recovered: list[tuple[Recovery, Write]] = []
         self._failed: list[tuple[int, int]] = []
@@ -79,11 +79,11 @@ class Ledger:
 
     @property
     def lost(self) -> bool:
-        """Whether, by what is known now, the session's acknowledged state is gone."""
+        """Whether, as far as is known now, the session's acknowledged state is gone."""
         return any(divergence.anomaly is Anomaly.LOST for divergence in self._divergences)
 
     def write(self, value: object = None) -> int:
-        """Issue the next write's id. It is pending until ``settle``."""
+        """Issue the next write and return its id. It is pending until ``settle``."""
         self._issued = i = self._issued + 1
         self._op = self._last = op = operation(self._seed, self.writer, i)
         mark = token(op)
@@ -95,12 +95,12 @@ class Ledger:
         return op
 
     def settle(self, op: int, outcome: Outcome, observed: Tally | Observed | None, boot: str, t_ns: int) -> Anomaly:
-        """Record the reply, or its absence, to the pending write ``op`` or to a read (0); return its anomaly.
+        """Record the reply, or its absence, for the pending write ``op`` or for a read (0); return its anomaly.
 
-        A write settled before as failed or in doubt may be settled again: the client has tried it once more.
+        A write settled earlier as failed or in doubt may be settled again, after the client has retried it.
 
         Raises:
-            ValueError: ``op`` is neither pending nor one that may be tried again.
+            ValueError: ``op`` is neither pending nor a write that may be retried.
         """
         boot_before, wrote, anomaly = self._boot, False, _NONE
         if op:
@@ -128,7 +128,7 @@ class Ledger:
         return max(anomaly, self._examine(UnexpectedRead(observed, wrote, boot_before, boot, t_ns)))
 
     def record_forced_login(self, t_ns: int, boot: str) -> Anomaly:
-        """Record that a live session was sent back to the login. A write that is pending was not applied."""
+        """Record that a live session was sent back to the login. A pending write was not applied."""
         if self._op:
             self.settle(self._op, Outcome.FAILED, None, boot, t_ns)
         self._forced_logins += 1
@@ -136,14 +136,14 @@ class Ledger:
         return Anomaly.FORCED_LOGIN
 
     def record_final_read(self, outcome: Outcome, observed: Tally | Observed | None, boot: str, t_ns: int) -> Anomaly:
-        """Record the sweep's final read. Without an observation of its own state the session stays unknown."""
+        """Record the final read of the sweep. Without an observation of its own state the session stays unknown."""
         anomaly = self.settle(0, outcome, observed, boot, t_ns)
         if observed is not None and anomaly is not Anomaly.LEAKED:
             self._final = Final(t_ns, self._birth, boot, self._sum_acknowledged().plus(self._offset))
         return anomaly
 
     def history(self) -> SessionHistory:
-        """All that the judge needs, frozen."""
+        """The frozen history: all that the judge needs."""
         return SessionHistory(
             seed=self._seed,
             session=self.session,
@@ -205,7 +205,7 @@ class Ledger:
         self._model.discard(write.token, write.value)
 
     def _reopen(self, op: int) -> None:
-        """Make a settled write pending again, because the client tries it once more."""
+        """Make a settled write pending again, because the client retries it."""
         if self._op:
             raise ValueError(f"the write {self._op:016x} is pending, not {op:016x}")
         write = self._take_back(op)
@@ -220,7 +220,7 @@ class Ledger:
             raise ValueError(f"the write {op:016x} is not pending")
 
     def _take_back(self, op: int) -> Write | None:
-        """Remove the write of this id from those in doubt or recovered, and return it."""
+        """Remove the write with this id from those in doubt or recovered, and return it."""
         for write in self._doubts:
             if operation(self._seed, self.writer, write.i) == op:
                 self._doubts.remove(write)
@@ -240,11 +240,11 @@ class Ledger:
     # User-supplied services
 
     def _translate(self, observed: Observed, wrote: bool) -> tuple[Tally, Anomaly]:
-        """The model's tally of a state, and what is wrong with the state that a tally does not show."""
+        """The model's tally of a state, and anything wrong with it that a tally does not show."""
         birth = self._birth if observed.birth is None else observed.birth
         owner = self.owner if observed.owner is None else observed.owner
         if self._is_foreign(owner):
-            return Tally(birth, owner, 0, 0, 0), _NONE  # another owner's: the model cannot measure it
+            return Tally(birth, owner, 0, 0, 0), _NONE  # another owner's state: the model cannot measure it
         if observed.state is None:
             state, anomaly = self._assume_state(birth, wrote), _NONE
         else:
@@ -253,7 +253,7 @@ class Ledger:
         return Tally(birth, owner, state.n, 0, state.digest), anomaly
 
     def _assume_state(self, birth: str, wrote: bool) -> Sum:
-        """The state where only the birth is shown: as it should be under that birth."""
+        """The state of a reply that shows only the birth: the one expected under that birth."""
         if birth == self._birth or not self._birth:
             return self._sum_acknowledged().plus(self._offset)
         for divergence in reversed(self._divergences):
@@ -262,7 +262,7 @@ class Ledger:
         return self._write.weight if wrote else NOTHING
 
     def _whole_state(self) -> Sum:
-        """The state with nothing missing: as before the present rollback, plus all acknowledged since."""
+        """The state with nothing missing: the one before the present rollback, plus all writes acknowledged since."""
         offset = self._offset
         for divergence in reversed(self._divergences):
             if divergence.anomaly is not Anomaly.ROLLED_BACK:
@@ -270,10 +270,10 @@ class Ledger:
             offset = divergence.offset
         return self._sum_acknowledged().plus(offset)
 
-    # A reply that is not the expected one
+    # A reply with an unexpected state
 
     def _sum_acknowledged(self, before: UnexpectedRead | None = None) -> Sum:
-        """The sum of all that was acknowledged; with ``before``, without the write that this reply acknowledged."""
+        """The sum of all acknowledged writes; with ``before``, without the write that this reply acknowledged."""
         sums = Sum(self._count, self._digest)
         return sums.minus(self._write.weight) if before is not None and before.wrote else sums
 
@@ -300,7 +300,7 @@ class Ledger:
         return self._accept_new_birth(read, offset)
 
     def _recover(self, base: Sum, offset: Sum, doubts: Sequence[Write], t_ns: int) -> bool:
-        """Whether writes in doubt alone make the difference. If so, they are recovered."""
+        """Whether writes in doubt alone explain the difference. If so, they are recovered."""
         appeared = find_appeared(doubts, offset.minus(base))
         if appeared is None:
             return False
@@ -312,7 +312,7 @@ class Ledger:
         return True
 
     def _recognize_return(self, read: UnexpectedRead, offset: Sum) -> Anomaly | None:
-        """Check whether a state left behind is back: with all acknowledged since (it was stale), or as it was left."""
+        """Check whether an earlier state is back: with all acknowledged since (it was stale), or as it was left."""
         for index in range(len(self._divergences) - 1, -1, -1):
             divergence = self._divergences[index]
             if divergence.birth_before != read.shown.birth:
@@ -329,7 +329,7 @@ class Ledger:
         return None
 
     def _forget_divergences(self, index: int, read: UnexpectedRead, offset: Sum) -> Anomaly:
-        """Forget the divergences from this one on: all that they lacked is back."""
+        """Forget the divergences from this one on: everything that they lacked is back."""
         healed = self._divergences[index:]
         del self._divergences[index:]
         switched = read.shown.birth != self._birth
@@ -341,7 +341,7 @@ class Ledger:
         return Anomaly.STALE if switched else _NONE
 
     def _accept_new_birth(self, read: UnexpectedRead, offset: Sum) -> Anomaly:
-        """Take a state of a birth not seen before."""
+        """Accept a state with a birth not seen before."""
         empty = NOTHING.minus(self._sum_acknowledged(read))
         clean = self._recover(empty, offset, self._doubts, read.t_ns)
         lost = self._acknowledged - read.wrote > self._born
@@ -353,11 +353,11 @@ class Ledger:
         return anomaly
 
     def _accept_deviation(self, read: UnexpectedRead, offset: Sum) -> Anomaly:
-        """Take another state of the same birth."""
+        """Accept another state of the same birth."""
         last = self._divergences[-1] if self._divergences else None
         written = self._acknowledged - read.wrote
         if last is not None and last.anomaly is Anomaly.ROLLED_BACK and last.acknowledged == written:
-            # nothing was written since the rollback: this reply continues it, deeper or on its way back
+            # nothing was written since the rollback: this reply continues it, further back or on the way forward again
             self._stale += offset.n > self._offset.n
             self._divergences.pop()
             self._offset = last.offset
@@ -366,7 +366,7 @@ class Ledger:
         return anomaly
 
     def _classify_by_count(self, read: UnexpectedRead, extra: int) -> Anomaly:
-        """What a deviation looks like by its count alone, which is ``extra`` above the expected one."""
+        """Classify a deviation by its count alone, which is ``extra`` above the expected count."""
         shown = Sum(read.shown.count, read.shown.digest)
         is_empty = shown.n == 0 or (read.wrote and shown == self._write.weight)
         was_empty = self._sum_acknowledged(read).plus(self._offset).n <= 0
@@ -379,7 +379,7 @@ class Ledger:
         return _NONE if comb(len(self._doubts), extra) > MAX_TRIES else Anomaly.UNEXPLAINED
 
     def _diverge(self, anomaly: Anomaly, read: UnexpectedRead, offset: Sum) -> None:
-        """Leave the present state behind, and take the one shown."""
+        """Leave the present state behind, and accept the one in the reply."""
         acknowledged = self._acknowledged - read.wrote
         divergence = Divergence(
             t_ns=read.t_ns,

@@ -1,4 +1,4 @@
-"""What a session's final state lacks, and how it went."""
+"""What a session's final state lacks, and how it was lost."""
 
 from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
@@ -14,19 +14,19 @@ class MissingWrites:
     """What the final state lacks."""
 
     losses: tuple[Loss, ...] = ()  # whole states
-    writes: frozenset[int] = frozenset()  # acknowledged ones, those of lost states included
-    stretches: tuple[tuple[int, ...], ...] = ()  # gone together while the session lived on
-    singles: tuple[int, ...] = ()  # gone alone
+    writes: frozenset[int] = frozenset()  # acknowledged writes, including those of lost states
+    stretches: tuple[tuple[int, ...], ...] = ()  # lost together while the session continued
+    singles: tuple[int, ...] = ()  # lost alone
     seen: tuple[int, ...] = ()  # were in doubt and had appeared
 
     @property
     def is_rolled_back(self) -> bool:
-        """Whether the session lives on without writes that were acknowledged or seen."""
+        """Whether the session continues without writes that were acknowledged or seen."""
         return bool(self.stretches or self.singles or self.seen)
 
 
 def find_missing_writes(session: Reconstruction) -> MissingWrites:
-    """Compare the final state with all that was acknowledged. Where its content is not known, whole losses only."""
+    """Compare the final state with all acknowledged writes. If its content is unknown, find whole losses only."""
     final = session.history.final
     if final is None:
         return MissingWrites()
@@ -45,14 +45,14 @@ def find_missing_writes(session: Reconstruction) -> MissingWrites:
 
 
 def _forgotten(session: Reconstruction) -> frozenset[int]:
-    """Writes from before the oldest divergence that the ledger kept: how they went is not known."""
+    """Writes from before the oldest divergence that the ledger kept: how they were lost is unknown."""
     if not session.history.divergences_dropped:
         return frozenset()
     return frozenset(range(1, session.history.divergences[0].issued + 1))
 
 
 def _find_seen(session: Reconstruction, present: frozenset[int], lost_at: Set[int]) -> tuple[int, ...]:
-    """Writes in doubt that had appeared and then went, while the session lived on."""
+    """Writes in doubt that appeared and were then lost, while the session continued."""
     living = [
         replayed
         for replayed in session.divergences
@@ -64,7 +64,7 @@ def _find_seen(session: Reconstruction, present: frozenset[int], lost_at: Set[in
 def _find_losses(
     session: Reconstruction, final: Final, gone: frozenset[int] | None
 ) -> tuple[tuple[Loss, ...], frozenset[int]]:
-    """The states that did not return, and the writes that went with them. ``gone`` is None where it is not known."""
+    """The states that did not return, and the writes lost with them. ``gone`` is None if those are unknown."""
     losses: list[Loss] = []
     attributed: frozenset[int] = frozenset()
     for replayed in _find_departures(session, final):
@@ -109,7 +109,7 @@ def _loss(session: Reconstruction, replayed: ReplayedDivergence, went: frozenset
 
 
 def _group(session: Reconstruction, missing: frozenset[int]) -> Iterator[tuple[int, ...]]:
-    """Lost writes by the divergence at which they went, a stretch of neighbours together."""
+    """Group lost writes by the divergence at which they were lost; a stretch of neighbours stays together."""
     for replayed in session.divergences:
         vanished = replayed.vanished & missing
         missing -= vanished
@@ -118,7 +118,7 @@ def _group(session: Reconstruction, missing: frozenset[int]) -> Iterator[tuple[i
 
 
 def _neighbours(writes: Set[int], order: Sequence[int]) -> Iterator[tuple[int, ...]]:
-    """The writes in runs that stand side by side in ``order``."""
+    """The writes in runs that are adjacent in ``order``."""
     run: list[int] = []
     for write in order:
         if write in writes:

@@ -1,17 +1,17 @@
 """A service's state as a tally for the ledger: how many writes are in it, and the sum of their tokens.
 
-A model translates: ``weigh`` returns what a write would add to the tally, ``measure`` the tally of a state that a reply
-shows. Everything else (lost, rolled back, stale, duplicated, foreign) follows from the sums, in the same way for all.
-Each model has its limits:
+A model translates: ``weigh`` returns what a write would add to the tally, ``measure`` the tally of the state in a
+reply. Everything else (lost, rolled back, stale, duplicated, foreign) follows from the sums, in the same way for all
+models. Each model has its limits:
 
 =========  ================  ==========================================================================================
 model      session's memory  does not see
 =========  ================  ==========================================================================================
 tally      O(1)              the order of writes
-counter    O(1)              which write is gone or twice; one lost beside one recovered or duplicated
-register   O(1)              overwritten writes; it takes values older than the last eight for foreign
+counter    O(1)              which write is lost or duplicated; a lost one next to a recovered or duplicated one
+register   O(1)              overwritten writes; it treats values older than the last eight as foreign
 set        O(n)              an item added twice; an addition repeated and a removal undone look alike
-log        O(n)              which of several entries with an equal value
+log        O(n)              which one of several entries with an equal value
 =========  ================  ==========================================================================================
 """
 
@@ -31,11 +31,11 @@ class Sum(NamedTuple):
     digest: int
 
     def plus(self, other: "Sum") -> "Sum":
-        """Both together."""
+        """The sum of both."""
         return Sum(self.n + other.n, (self.digest + other.digest) & MASK)
 
     def minus(self, other: "Sum") -> "Sum":
-        """This without the other."""
+        """This sum minus the other."""
         return Sum(self.n - other.n, (self.digest - other.digest) & MASK)
 
 
@@ -43,7 +43,7 @@ NOTHING = Sum(0, 0)
 
 
 class MeasuredState(NamedTuple):
-    """A shown state as a tally, and what is wrong with it that sums do not show."""
+    """A state as a tally, and anything wrong with it that sums do not show."""
 
     sum: Sum
     anomaly: Anomaly = Anomaly.NONE
@@ -58,16 +58,16 @@ class Model(Protocol):
         """What the write issued now adds when it is applied."""
 
     def acknowledge(self, token: int, value: object, whole: Sum) -> None:
-        """Learn that the write is acknowledged; ``whole`` is the state with nothing missing, this write included."""
+        """Learn that the write is acknowledged; ``whole`` is the state with nothing missing, including this write."""
 
     def discard(self, token: int, value: object) -> None:
         """Learn that the write was certainly not applied."""
 
     def measure(self, state: object, whole: Sum) -> MeasuredState:
-        """The tally of a shown state; ``whole`` is the state with nothing missing.
+        """The tally of a state; ``whole`` is the state with nothing missing.
 
         Raises:
-            TypeError: the state is not of the kind that the model reads.
+            TypeError: the state has a type that the model does not read.
         """
 
 
@@ -76,13 +76,13 @@ ModelFactory = Callable[[], Model]
 
 @dataclass(frozen=True)
 class Removed:
-    """A write that takes an item out of a set."""
+    """A write that removes an item from a set."""
 
     item: object
 
 
 def foreign_token(value: object) -> int:
-    """A token for what no write of this session put there."""
+    """A token for content that no write of this session put there."""
     return int.from_bytes(blake2b(repr(value).encode(), digest_size=8, person=b"foreign").digest(), "big")
 
 
@@ -92,7 +92,7 @@ class TallyModel:
     name = "tally"
 
     def weigh(self, token: int, value: object) -> Sum:
-        """One write, one token."""
+        """One write with its token."""
         return Sum(1, token)
 
     def acknowledge(self, token: int, value: object, whole: Sum) -> None:
@@ -114,7 +114,7 @@ class CounterModel(TallyModel):
     name = "counter"
 
     def weigh(self, token: int, value: object) -> Sum:
-        """One write, without a token: the number does not show which."""
+        """One write, without a token: the number does not show which write it was."""
         return Sum(1, 0)
 
     def measure(self, state: object, whole: Sum) -> MeasuredState:
@@ -127,24 +127,24 @@ class CounterModel(TallyModel):
 class RegisterModel:
     """The last written value. It stands for the history up to that write: an older value is a rollback to it.
 
-    An empty state (``""``, 0 or the like; ``None`` means that the state is not known) is one never written.
+    An empty state (such as ``""`` or 0) was never written; ``None`` means that the state is unknown.
     """
 
     name = "register"
     _MAX_KNOWN = 8
 
     def __init__(self) -> None:
-        #: Values seen or acknowledged, oldest first, with the history that each stands for.
+        #: Values seen or acknowledged, oldest first, each with the history that it stands for.
         self._known: list[tuple[object, Sum]] = []
         self._open: list[tuple[object, int]] = []  # values whose write is not acknowledged
 
     def weigh(self, token: int, value: object) -> Sum:
-        """One write, one token."""
+        """One write with its token."""
         self._open = [*self._open[-63:], (value, token)]
         return Sum(1, token)
 
     def acknowledge(self, token: int, value: object, whole: Sum) -> None:
-        """Let the value stand for all that has been written."""
+        """Let the value stand for everything written so far."""
         self._open = [pair for pair in self._open if pair[1] != token]
         self._keep(value, whole)
 
@@ -170,17 +170,17 @@ class RegisterModel:
 
 
 class SetModel:
-    """A set: a write adds its value, or removes an item where the value is ``Removed(item)``."""
+    """A set: a write adds its value, or removes an item if the value is ``Removed(item)``."""
 
     name = "set"
 
     def __init__(self) -> None:
-        #: Of every item, the writes that may have added it; the last one counts.
+        #: For every item the writes that may have added it; the last one counts.
         self._tokens: dict[object, list[int]] = {}
         self._present: set[object] = set()
 
     def weigh(self, token: int, value: object) -> Sum:
-        """The token of a new item, or minus that of a removed one; nothing for an item that is there already."""
+        """The token of a new item, or minus the token of a removed one; nothing for an item that is already there."""
         if isinstance(value, Removed):
             is_present = value.item in self._present
             return Sum(-1, -self._tokens[value.item][-1] & MASK) if is_present else NOTHING
@@ -190,7 +190,7 @@ class SetModel:
         return Sum(1, token)
 
     def acknowledge(self, token: int, value: object, whole: Sum) -> None:
-        """Keep that the item is there now, or gone."""
+        """Record that the item is now there, or gone."""
         if isinstance(value, Removed):
             self._present.discard(value.item)
         else:
@@ -210,7 +210,7 @@ class SetModel:
 
 
 class LogModel:
-    """A log: every applied write appends its value. The order of acknowledged entries is checked as well."""
+    """A log: every applied write appends its value. The order of acknowledged entries is also checked."""
 
     name = "log"
 
@@ -220,12 +220,12 @@ class LogModel:
         self._order: dict[int, int] = {}  # acknowledged token -> its place
 
     def weigh(self, token: int, value: object) -> Sum:
-        """One write, one token."""
+        """One write with its token."""
         self._open.setdefault(value, []).append(token)
         return Sum(1, token)
 
     def acknowledge(self, token: int, value: object, whole: Sum) -> None:
-        """Keep the place of the entry."""
+        """Record the place of the entry."""
         self._open[value].remove(token)
         self._acknowledged.setdefault(value, []).append(token)
         self._order[token] = len(self._order)
@@ -254,7 +254,7 @@ def _iterable(state: object, name: str) -> Iterable[object]:
 
 
 class StatelessModel(TallyModel):
-    """A service that keeps nothing of a session: each reply stands alone, and there is nothing to lose."""
+    """A service that keeps no session state: each reply is independent, and there is nothing to lose."""
 
     name = "stateless"
 

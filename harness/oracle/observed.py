@@ -1,4 +1,4 @@
-"""What one reply showed of a session's state."""
+"""What one reply shows of a session's state."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -9,7 +9,7 @@ import msgspec
 class Tally(NamedTuple):
     """What a built-in target shows of one writer: how many writes are applied, and the sum of their tokens."""
 
-    birth: str  # nonce made when the state was created
+    birth: str  # nonce from the creation of the state
     owner: str
     count: int  # type: ignore[assignment] # the wire's name for it; tuple.count() is not used
     last: int  # id of the last applied write; 0 at first
@@ -17,7 +17,7 @@ class Tally(NamedTuple):
 
 
 class Observed(NamedTuple):
-    """What a user-supplied service shows; None where it shows nothing. ``state`` is what the ledger's model reads."""
+    """What a user-supplied service shows; None for what is not shown. ``state`` is what the ledger's model reads."""
 
     birth: str | None = None
     owner: str | None = None
@@ -25,7 +25,7 @@ class Observed(NamedTuple):
 
 
 def tally_from_json(body: Mapping[str, object]) -> Tally | None:
-    """The tally in the ``session`` object of a decoded reply; None where the body has no well-formed one."""
+    """The tally in the ``session`` object of a decoded reply; None if the body has no well-formed one."""
     try:
         shown = body["session"]
         birth, owner, count = shown["birth"], shown["owner"], shown["count"]  # type: ignore[index] # decoded JSON: checked by the except below
@@ -54,7 +54,7 @@ _new = tuple.__new__
 
 
 def decode_tally(body: bytes) -> Tally | None:
-    """The same from the bytes of a JSON reply, of which nothing else is decoded.
+    """The tally from the bytes of a JSON reply; nothing else in them is decoded.
 
     Raises:
         ValueError: they are not such JSON; ``tally_from_json`` decides whether it is well formed.

@@ -1,4 +1,4 @@
-"""Operation ids and their tokens: what names a write on the wire, and what it adds to a digest (docs/wire.md)."""
+"""Operation ids and their tokens: a write's name on the wire, and what it adds to a digest (docs/wire.md)."""
 
 from hashlib import blake2b
 from struct import Struct
@@ -15,7 +15,7 @@ def operation(seed: int, writer: int, i: int) -> int:
 
 
 def op_text(op: int) -> str:
-    """The id as on the wire: 16 hex digits."""
+    """The id on the wire: 16 hex digits."""
     return f"{op:016x}"
 
 

@@ -1,4 +1,4 @@
-"""What can happen to a session: one word each for files, one phrase each for people, and one order of gravity."""
+"""The possible outcomes of a session: a word for files and a phrase for people for each, and their order of gravity."""
 
 import enum
 from collections.abc import Iterable
@@ -7,7 +7,7 @@ from collections.abc import Iterable
 class SessionOutcome(enum.StrEnum):
     """What happened to a session, its writes or its messages, from the least grave to the gravest.
 
-    The value is the word in files, the ``phrase`` is for people. An ``Anomaly`` is what a single reply showed; an
+    The value is the word in files, the ``phrase`` is for people. An ``Anomaly`` is what a single reply shows; an
     outcome is what the replies of a whole session amount to. Compare by ``gravity``: ``<`` compares the words.
     """
 
@@ -20,10 +20,10 @@ class SessionOutcome(enum.StrEnum):
     STALE = "stale"  # acknowledged writes were absent in some reply and present again later
     DUPLICATED = "duplicated"  # a write was applied more than once
     UNEXPLAINED = "unexplained"  # no explanation of the state, or more than one, fits
-    LOST_WRITES = "lost_writes"  # the session lives, but single acknowledged writes are gone
-    ROLLED_BACK = "rolled_back"  # the session lives, but a stretch of writes, or one that had been seen, is gone
+    LOST_WRITES = "lost_writes"  # the session continues, but single acknowledged writes are gone
+    ROLLED_BACK = "rolled_back"  # the session continues, but a stretch of writes or a seen write is gone
     LOST = "lost"  # the whole state vanished and did not return
-    WRONG = "wrong"  # a reply had other content than the request asked for
+    WRONG = "wrong"  # the content of a reply was not what was requested
     LEAKED = "leaked"  # a reply showed another owner's session
 
     @property
@@ -33,7 +33,7 @@ class SessionOutcome(enum.StrEnum):
 
     @property
     def participle(self) -> str:
-        """What happened, where it is clear to what: ``rolled back``."""
+        """What happened, in contexts that make clear to what: ``rolled back``."""
         return _PHRASES[self][1]
 
     @property
@@ -43,7 +43,7 @@ class SessionOutcome(enum.StrEnum):
 
     @classmethod
     def _missing_(cls, value: object) -> "SessionOutcome | None":
-        """Read the words of the files of older runs."""
+        """Accept the words in the files of older runs."""
         return _OLD_WORDS.get(str(value))
 
 
@@ -75,5 +75,5 @@ _OLD_WORDS = {
 
 
 def gravest(outcomes: Iterable[SessionOutcome]) -> SessionOutcome:
-    """The gravest of them; ``kept`` if there are none."""
+    """The gravest of the outcomes; ``kept`` if there are none."""
     return max(outcomes, key=lambda outcome: outcome.gravity, default=SessionOutcome.KEPT)

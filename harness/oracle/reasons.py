@@ -1,4 +1,4 @@
-"""Why a session was judged so, in sentences."""
+"""The reasons for a session's verdict, in sentences."""
 
 from collections.abc import Iterator, Sequence
 
@@ -17,7 +17,7 @@ _NOTES = {
 
 
 def give_reasons(session: Reconstruction, missing: MissingWrites) -> Iterator[str]:
-    """What was noted, what is missing, what is there and should not be, and what is not certain."""
+    """What was noted, what is missing, what is there but should not be, and what is uncertain."""
     for note in session.history.notes:
         yield f"{_at(note.t_ns)}: {_NOTES[note.anomaly]}{_by(note.boot)}."
     yield from _describe_missing(session, missing)
@@ -68,7 +68,7 @@ def _describe_contradictions(session: Reconstruction) -> Iterator[str]:
 
 
 def _describe_limits(session: Reconstruction) -> Iterator[str]:
-    """What the judge cannot know of this session."""
+    """What the judge cannot know about this session."""
     history = session.history
     if history.model == CounterModel.name and session.divergences:
         yield "A counter does not show which writes."

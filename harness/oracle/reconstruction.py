@@ -1,4 +1,4 @@
-"""What a session's history amounts to: which writes are there, which came back, which were applied too often."""
+"""What a session's history amounts to: which writes are present, came back, or were applied too often."""
 
 from collections.abc import Sequence, Set
 from functools import cached_property
@@ -10,7 +10,7 @@ from harness.oracle.replay import Replay, ReplayedDivergence, ReplayedWrites
 
 
 class Reconstruction:
-    """A session's writes, and a replay of its divergences where there are any."""
+    """A session's writes, and a replay of its divergences if there are any."""
 
     def __init__(self, history: SessionHistory, refused: Set[int]) -> None:
         self.history = history
@@ -32,7 +32,7 @@ class Reconstruction:
 
     @cached_property
     def present(self) -> frozenset[int] | None:
-        """The writes in the final state; None where that is not known, or where it holds all that it should."""
+        """The writes in the final state; None if they are unknown or exactly those that it should hold."""
         if self._replay is None or self._replay.content is None:
             return None
         return frozenset(self._replay.content)
@@ -44,7 +44,7 @@ class Reconstruction:
 
     @property
     def is_unknown(self) -> bool:
-        """Whether too little is known to say what the session lacks."""
+        """Whether too little is known to name what the session lacks."""
         is_unread = self.history.final is None and self.history.model != StatelessModel.name
         return is_unread or self.has_too_many_doubts
 
@@ -59,7 +59,7 @@ class Reconstruction:
 
     @cached_property
     def duplicates(self) -> int:
-        """Applications too many."""
+        """The number of surplus applications."""
         extra = sum(divergence.repeated for divergence in self.divergences)
         if self._replay is not None and self._replay.explained_as_whole and self._replay.content is not None:
             extra = max(extra, len(self._replay.content) - len(set(self._replay.content)))
@@ -73,7 +73,7 @@ class Reconstruction:
 
     @cached_property
     def defects(self) -> frozenset[int]:
-        """Writes that were certainly not applied, and yet are there."""
+        """Writes that were certainly not applied, but are there."""
         shown = frozenset(i for _, i in self.history.recovered)
         if self._replay is not None:
             states = [divergence.after or () for divergence in self.divergences] + [self._replay.content or ()]
@@ -82,12 +82,12 @@ class Reconstruction:
 
     @property
     def contradictions(self) -> int:
-        """What no state can explain: defects, and acknowledged writes in another order."""
+        """What no state can explain: defects, and acknowledged writes in a different order."""
         return len(self.defects) + (self.history.disordered > 0)
 
     @cached_property
     def unexplained(self) -> int:
-        """Contradictions, and the writes by which states differ that no single explanation accounts for."""
+        """Contradictions, and the writes by which states differ without a unique explanation."""
         if self._replay is None or self._replay.explained_as_whole:
             return self.contradictions
         count = self.contradictions + sum(map(self._count_unexplained, self.divergences))
@@ -104,7 +104,7 @@ class Reconstruction:
 
     @property
     def fewest_lost(self) -> int:
-        """How many acknowledged writes are lost at least, by the count of the final state alone."""
+        """The least number of acknowledged writes that are lost, by the count of the final state alone."""
         history = self.history
         if history.final is None or self._replay is None or history.weights:
             return 0

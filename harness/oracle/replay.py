@@ -1,4 +1,4 @@
-"""A session replayed from its history: which writes were in the state, divergence by divergence, to the final read."""
+"""Replays a session from its history: which writes were in the state at each divergence and at the final read."""
 
 from bisect import bisect_left
 from collections import Counter
@@ -11,14 +11,14 @@ from harness.oracle.history import MAX_DOUBTS, Divergence, SessionHistory
 from harness.oracle.operations import MASK, operation, token
 from harness.oracle.search import Change, Question, Sums, explain
 
-Content = Sequence[int]  # writes by number, in order; one that was applied twice stands twice
+Content = Sequence[int]  # writes by number, in order; a write that was applied twice appears twice
 
 
 @dataclass(frozen=True)
 class ReplayedDivergence:
     """A divergence with the writes that should have been in the state (``before``) and those that were (``after``).
 
-    Either is None where it is not known.
+    Either is None if it is unknown.
     """
 
     divergence: Divergence
@@ -27,7 +27,7 @@ class ReplayedDivergence:
 
     @property
     def vanished(self) -> frozenset[int]:
-        """Writes that should have been in the state and were not."""
+        """Writes that should have been in the state but were not."""
         if self.before is None or self.after is None:
             return frozenset()
         return frozenset(self.before) - frozenset(self.after)
@@ -39,7 +39,7 @@ class ReplayedDivergence:
 
     @property
     def empties_state(self) -> bool:
-        """Whether the state started from nothing under the same birth: all before some write is gone."""
+        """Whether the state started empty under the same birth: everything before some write is gone."""
         if self.divergence.changes_birth:
             return False
         if self.divergence.anomaly is Anomaly.LOST:
@@ -49,7 +49,7 @@ class ReplayedDivergence:
 
     @property
     def repeated(self) -> int:
-        """How many applications too many came in."""
+        """How many surplus applications were added."""
         if self.before is None or self.after is None:
             return 0
         before, after = Counter(self.before), Counter(self.after)
@@ -71,20 +71,20 @@ class ReplayedWrites:
 
     @cached_property
     def failed(self) -> frozenset[int]:
-        """Those that were certainly not applied."""
+        """Writes that were certainly not applied."""
         runs = self._history.failed
         return frozenset(i for first, last in runs for i in range(first, last + 1)) | self.refused
 
     @cached_property
     def acknowledged(self) -> tuple[int, ...]:
-        """Those that must be there and change the state, in order; valid where the ledger forgot no other."""
+        """Writes that must be there and change the state, in order; valid if the ledger forgot no others."""
         others = self.failed | self.doubted
         numbers = range(1, self._history.issued + 1)
         return tuple(i for i in numbers if i not in others and self.weights[i] != (0, 0))
 
     @cached_property
     def weights(self) -> Mapping[int, Sums]:
-        """What each adds to the state's sums."""
+        """What each write adds to the state's sums."""
         has_no_tokens = self._history.model == "counter"
         numbers = range(1, self._history.issued + 1)
         weights = {i: (1, 0 if has_no_tokens else token(self._operation(i))) for i in numbers}
@@ -97,11 +97,11 @@ class ReplayedWrites:
 
 
 class Replay:
-    """The replayed divergences of a session, and the content of its last state (None where it is not known)."""
+    """The replayed divergences of a session, and the content of its last state (None if it is unknown)."""
 
     def __init__(self, history: SessionHistory, writes: ReplayedWrites) -> None:
         self._history, self._writes = history, writes
-        self.explained_as_whole = False  # the last state was, whatever the divergences left open
+        self.explained_as_whole = False  # whether the last state was explained without the divergences
         self.divergences: list[ReplayedDivergence] = []
         for divergence in history.divergences:
             before = self._grow(divergence.issued, divergence.t_ns)
@@ -110,7 +110,7 @@ class Replay:
         self.content = self._explain_last_state()
 
     def _grow(self, issued: int, until: float) -> Content | None:
-        """The state after the last divergence, with what was acknowledged and recovered since."""
+        """The state after the last divergence, plus the writes acknowledged and recovered since."""
         last = self.divergences[-1] if self.divergences else None
         content: Content | None = last.after if last else ()
         if content is None or self._history.forgot or (last is None and self._history.divergences_dropped):
@@ -122,7 +122,7 @@ class Replay:
         return sorted([*content, *new, *recovered])
 
     def _explain_divergence(self, divergence: Divergence, before: Content | None) -> Content | None:
-        """The state shown: of known ones plus writes in doubt where that fits, else by what it lacks or has twice."""
+        """The state shown: a known one plus writes in doubt if that fits, else one with missing or repeated writes."""
         doubts = self._doubts(divergence.t_ns, divergence.issued)
         for content in self._possible_origins(divergence, before):
             after = self._explain_by_doubts(content, divergence.state, doubts)
@@ -134,7 +134,7 @@ class Replay:
         return self._explain_by_any(before, others, divergence.state, doubts)
 
     def _possible_origins(self, divergence: Divergence, before: Content | None) -> Iterator[Content]:
-        """States that the session may have gone to: the one expected, none at all, one that it had before."""
+        """The states that may have been the origin: the expected one, an empty one, one that the session had before."""
         if before is not None:
             yield before
         new = sorted(divergence.own_write.intersection(self._writes.acknowledged))
@@ -158,7 +158,7 @@ class Replay:
         return content
 
     def _doubts(self, t_ns: int, issued: int) -> list[int]:
-        """The writes that may have appeared at this time: at most ``MAX_DOUBTS``."""
+        """The writes that may have appeared by this time: at most ``MAX_DOUBTS``."""
         recovered = [i for t, i in self._history.recovered if t >= t_ns and i not in self._writes.refused]
         doubts = [*self._writes.open, *recovered]
         return [i for i in doubts if i <= issued] if len(doubts) <= MAX_DOUBTS else recovered[:MAX_DOUBTS]
@@ -174,7 +174,7 @@ class Replay:
         return state[0] - count, state[1] - digest & MASK
 
     def _explain_by_doubts(self, content: Content, state: Sums, doubts: Sequence[int]) -> Content | None:
-        """The content of a state shown, if it is this one plus some of the writes in doubt."""
+        """The content of the state in a reply, if it is this content plus some of the writes in doubt."""
         difference = self._difference(content, state)
         if difference == (0, 0):
             return content
@@ -186,7 +186,7 @@ class Replay:
         return _apply(change, content)
 
     def _explain_by_any(self, content: Content, others: Content, state: Sums, doubts: Sequence[int]) -> Content | None:
-        """The content of a state shown, if one explanation leads to it from this one."""
+        """The content of the state in a reply, if a single explanation leads to it from this content."""
         difference = self._difference(content, state)
         if difference == (0, 0):
             return content
@@ -204,7 +204,7 @@ def _apply(change: Change, content: Content) -> Content:
 
 
 def _explain_by_count(content: Content, doubts: Sequence[int], count: int) -> Content:
-    """A counter does not show which: assume that the newest are gone, and that the oldest in doubt appeared."""
+    """A counter does not show which writes: assume that the newest are gone, and that the oldest in doubt appeared."""
     if count < 0:
         return content[: len(content) + count]
     appeared = doubts[:count]

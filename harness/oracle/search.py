@@ -1,9 +1,9 @@
-"""What explains a difference between two sums of writes: which appeared, which are gone, which are there twice.
+"""Explains a difference between two sums of writes: which writes appeared, which are gone, which are there twice.
 
 Tokens are 64-bit hashes, so a sum identifies its writes: other writes have the same sum with a probability of 2^-64 per
-try. Explanations are tried by their number of causes, apart from writes in doubt that appeared: none, one (a stretch of
-neighbours gone, or one write too many), two. The fewest causes that fit decide, if they fit in one way only. A table
-holds the sums of all subsets of the writes in doubt (at most 2^12), and the rest of the difference is looked up in it.
+try. Explanations are tried by their number of causes (not counting writes in doubt that appeared): none, one (a stretch
+of neighbours gone, or one write too many), two. The explanation with the fewest causes is accepted if it is unique. A
+table holds the sums of all subsets of the writes in doubt (at most 2^12); the rest of a difference is looked up there.
 """
 
 from collections import Counter
@@ -16,7 +16,7 @@ from harness.oracle.operations import MASK
 Sums = tuple[int, int]  # count, digest
 Change = tuple[tuple[int, int], ...]  # write -> how often it was added (or taken away, if negative)
 
-_MAX_PAIRED = 400  # pairs are tried among so many writes
+_MAX_PAIRED = 400  # pairs are tried among at most this many writes
 _MAX_TRIES = 200_000
 
 
@@ -24,7 +24,7 @@ _MAX_TRIES = 200_000
 class Question:
     """A state of known ``content`` (writes in order, repeats allowed) became one that differs by ``difference``.
 
-    ``doubts`` may have appeared legally; ``others`` (failed, or gone before) may have too, as a defect.
+    ``doubts`` may have appeared legally; ``others`` (failed, or gone before) may also have appeared, as a defect.
     """
 
     content: Sequence[int]
@@ -35,7 +35,7 @@ class Question:
 
 
 def explain(question: Question) -> Change | None:
-    """The simplest change that makes up the difference; None where there is none, or several equally simple ones."""
+    """The simplest change that accounts for the difference; None if there is none, or several equally simple ones."""
     table = _subsets(question)
     for causes in ((_appeared,), (_window_gone, _one_added), (_pair_gone, _pair_added, _window_gone_one_added)):
         changes = {_net(added, gone) for cause in causes for added, gone in cause(question, table)}
@@ -69,7 +69,7 @@ def _appeared(question: Question, table: Table) -> Candidates:
 
 
 def _windows(question: Question, table: Table, extra: int) -> Iterator[tuple[Sums, Sequence[int]]]:
-    """The sums of neighbouring writes, of each length that the count allows with ``extra`` writes added."""
+    """The sums of neighbouring writes, for each length that the count allows with ``extra`` writes added."""
     sums = [(0, 0)]
     for write in question.content:
         count, digest = question.weights[write]

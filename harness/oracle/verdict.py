@@ -1,4 +1,4 @@
-"""What the judge says of a session."""
+"""The judge's verdict on a session."""
 
 from dataclasses import dataclass
 
@@ -9,12 +9,12 @@ from harness.oracle.outcome import SessionOutcome
 class Loss:
     """A state with acknowledged writes that vanished and did not return."""
 
-    t_ns: int  # when a reply first showed another state
+    t_ns: int  # of the first reply that showed another state
     birth_before: str
     birth_after: str
     boot_before: str  # of the last acknowledged reply under the lost birth
     boot_after: str
-    writes: int  # acknowledged writes that went with it
+    writes: int  # acknowledged writes lost with it
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class SessionVerdict:
     writer: int = 0
     owner: str = ""
     lost: bool = False
-    #: The session lives, but writes that were acknowledged or seen are gone. ``outcome`` says whether single ones.
+    #: The session continues, but acknowledged or seen writes are gone. ``outcome`` says whether they are single writes.
     rolled_back: bool = False
     stale: bool = False
     leaked: bool = False
@@ -34,13 +34,13 @@ class SessionVerdict:
     unknown: bool = False
     outcome: SessionOutcome = SessionOutcome.KEPT
     acknowledged: int = 0
-    lost_writes: int = 0  # acknowledged, absent at the final read; those of lost sessions included
-    duplicates: int = 0  # applications too many
-    in_doubt: int = 0  # writes left in doubt by their replies, those that appeared later included
-    recovered: int = 0  # of these, those that appeared
+    lost_writes: int = 0  # acknowledged, but absent at the final read; including those of lost sessions
+    duplicates: int = 0  # surplus applications
+    in_doubt: int = 0  # writes left in doubt by their replies, including those that appeared later
+    recovered: int = 0  # the writes in doubt that appeared
     unexplained: int = 0  # writes
     losses: tuple[Loss, ...] = ()
-    earlier_losses: int = 0  # changes of the state before ``losses``, of which the ledger kept only the number
+    earlier_losses: int = 0  # changes of the state before ``losses``; the ledger kept only their number
     acked_boots: tuple[tuple[int, str], ...] = ()  # the latest changes of boot between acknowledged replies
     why: tuple[str, ...] = ()
     room: str = ""  # the messages of all sessions in it were due to this one

@@ -1,4 +1,4 @@
-"""An issued write, and which of several writes in doubt a reply shows."""
+"""An issued write, and the search for the writes in doubt that a reply shows."""
 
 from collections.abc import Sequence
 from itertools import combinations
@@ -8,7 +8,7 @@ from typing import NamedTuple
 from harness.oracle.models import NOTHING, Sum
 from harness.oracle.operations import MASK
 
-#: Sums tried for one reply: those of 12 writes in doubt fit (2^12).
+#: The limit of sums tried for one reply; those of 12 writes in doubt fit (2^12).
 MAX_TRIES = 5000
 
 
@@ -22,7 +22,7 @@ class Write(NamedTuple):
 
 
 def find_appeared(doubts: Sequence[Write], difference: Sum) -> tuple[Write, ...] | None:
-    """The writes in doubt that together make the difference; None where none do, or where that takes too many tries."""
+    """The writes in doubt that together account for the difference; None if none do, or the search takes too long."""
     if difference == NOTHING:
         return ()
     for size in _possible_sizes(doubts, difference):
@@ -33,7 +33,7 @@ def find_appeared(doubts: Sequence[Write], difference: Sum) -> tuple[Write, ...]
 
 
 def _possible_sizes(doubts: Sequence[Write], difference: Sum) -> list[int]:
-    """How many writes may make the difference."""
+    """How many writes may account for the difference."""
     count = len(doubts)
     each_adds_one = all(write.weight.n == 1 for write in doubts)
     sizes = (difference.n,) if each_adds_one else range(1, count + 1)

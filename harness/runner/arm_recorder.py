@@ -1,4 +1,4 @@
-"""What one arm records while it runs."""
+"""Records one arm while it runs."""
 
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -23,19 +23,19 @@ class ArmRecorder:
     progress: Progress
     clock: Clock = field(default_factory=Clock)
     events: list[Event] = field(default_factory=list)
-    topology: Topology | None = None  # set once it is up; what it sampled stays readable after it went down
-    earlier_samples: int = 0  # how many of its samples belong to loads before this one
+    topology: Topology | None = None  # set once it is up; its samples stay readable after it goes down
+    earlier_samples: int = 0  # how many of its samples belong to earlier loads
     last_snapshot: Snapshot | None = None
     complete: bool = False
 
     @property
     def now(self) -> float:
-        """Seconds from T0; 0 before it."""
+        """Seconds from T0; 0 before T0."""
         return self.clock.seconds() if self.clock.started else 0.0
 
     @property
     def outcome(self) -> str:
-        """One line about the arm, from the last figures of the load process."""
+        """One line about the arm, from the latest figures of the load process."""
         name, last = f"{self.arm.design.name}, {self.arm.name} arm", self.last_snapshot
         if last is None:
             return f"{name}: no load"
@@ -49,27 +49,27 @@ class ArmRecorder:
             self.record_event(Event(0.0, EventKind.REPLICA_READY, replica.name, {"boot": replica.boot}))
 
     def record_event(self, event: Event) -> None:
-        """Something happened once."""
+        """A one-time event happened."""
         self.events.append(event)
         self.progress.event(event)
 
     def record_snapshot(self, snapshot: Snapshot) -> None:
-        """The load process reported its figures so far."""
+        """The load process reported its latest figures."""
         self.last_snapshot = snapshot
         self.progress.snapshot(snapshot)
 
     def record_worker_joined(self, worker: Joined) -> None:
-        """A worker takes part in the load."""
+        """A worker joined the load."""
         facts: dict[str, str | float | None] = {"host": worker.host, "clock_error_ms": worker.clock_error_ms}
         self.record_event(Event(self.now, EventKind.WORKER_JOINED, worker.worker, facts))
 
     def record_worker_lost(self, worker: WorkerLost) -> None:
-        """A worker is gone; the others continue."""
+        """A worker was lost; the others continue."""
         facts: dict[str, str | int] = {"host": worker.host, "why": worker.why, "sessions": worker.sessions}
         self.record_event(Event(self.now, EventKind.WORKER_LOST, worker.worker, facts))
 
     def record_failure(self, problem: UntrustedError) -> None:
-        """The measurement broke off."""
+        """The measurement was aborted."""
         kind = EventKind.PART_DIED if problem.subject else EventKind.BROKEN_OFF
         self.record_event(Event(self.now, kind, problem.subject or "the arm", {"why": problem.message}))
 

@@ -1,4 +1,4 @@
-"""Measures one arm. Nested scopes do the cleaning up, whatever ends the arm."""
+"""Measures one arm. Nested scopes clean up however the arm ends."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
@@ -28,7 +28,7 @@ Afterwards = Callable[[Topology], Awaitable[None]]
 
 @dataclass(frozen=True)
 class ArmRunner:
-    """What every arm is measured with."""
+    """The parts that every arm is measured with."""
 
     backend: ProcessBackend
     supervisor: Supervisor
@@ -38,7 +38,7 @@ class ArmRunner:
 
     @asynccontextmanager
     async def record(self, arm: Arm, files: ArmFiles, clock: Clock | None = None) -> AsyncIterator[ArmRecorder]:
-        """A recorder that is saved at the end of the scope, whatever ended it."""
+        """A recorder for the length of a scope; it is saved at the end, however that is reached."""
         files.create()
         recorder = ArmRecorder(arm, files, self.progress, clock or Clock())
         try:
@@ -47,7 +47,7 @@ class ArmRunner:
             recorder.save()
 
     async def measure(self, recorder: ArmRecorder, users: Path, afterwards: Afterwards | None = None) -> None:
-        """Bring the arm's topology up, load it, break it, let it settle, and read every session a last time.
+        """Bring up the arm's topology, load it, inject the faults, let it settle, and read every session a last time.
 
         ``afterwards`` is awaited while the topology is still up.
 
@@ -126,7 +126,7 @@ class ArmRunner:
                     await asyncio.gather(task, return_exceptions=True)
 
     async def _first_death(self, clock: Clock) -> Death:
-        """The first part that dies under load. What starts a part reports one that dies before."""
+        """The first part that dies under load. A part that dies earlier is reported by its starter."""
         while True:
             death = await self.supervisor.deaths.get()
             if clock.started:

@@ -33,7 +33,7 @@ def calibration_arm(seed: int) -> Arm:
 
 
 async def calibrate(runner: ArmRunner, into: Run) -> dict[str, str]:
-    """Measure the calibration arm. Returns the bug that each owner's session really had, as the target reports it."""
+    """Measure the calibration arm. Returns the bug that each owner's session really had, as reported by the target."""
     truth: dict[str, str] = {}
 
     async def read_truth(topology: Topology) -> None:

@@ -4,4 +4,4 @@ from harness.recipes import Probe
 
 
 class Visitor(Probe):
-    """Requests the first page again and again."""
+    """Requests the first page repeatedly."""

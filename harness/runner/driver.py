@@ -37,16 +37,16 @@ from harness.runner.driver_commands import DriverCommands, require_free
 from harness.scenario.arm import Arm
 from harness.scenario.driver_processes import ONE_PROCESS, Address, DriverProcesses
 
-#: How far ahead of now a load starts, so that the command arrives before; and how much further with workers.
+#: How long after now a load starts, so that the command arrives in time; and how much longer with workers.
 LEAD_NS = 50_000_000
 WORKERS_LEAD_NS = 450_000_000
 READY_TIMEOUT_S = 60.0
-#: For the user to start workers on other machines.
+#: Time for the user to start workers on other machines.
 WORKERS_TIMEOUT_S = 600.0
-#: Beyond its duration the load has this long to end what is under way.
+#: Time after its duration in which the load must finish its pending requests.
 STOP_TIMEOUT_S = 20.0
 SWEEP_TIMEOUT_S = 180.0
-#: For the records of workers on other machines to come over.
+#: Time to transfer the records of workers on other machines.
 UPLOAD_TIMEOUT_S = 1200.0
 SWEEP_RATE = 2000.0
 EXIT_TIMEOUT_S = 5.0
@@ -59,7 +59,7 @@ _ERRORS: dict[int, type[HarnessError]] = {
 
 @dataclass(frozen=True)
 class LoadCallbacks:
-    """Called with what the load reports: a snapshot about every 200 ms; a worker that takes part, or is lost."""
+    """Called with the reports of the load: a snapshot about every 200 ms, a worker that joins or is lost."""
 
     snapshot: Callable[[Snapshot], None] = lambda snapshot: None
     joined: Callable[[Joined], None] = lambda joined: None
@@ -86,7 +86,7 @@ class Driver:
         callbacks: LoadCallbacks,
     ) -> None:
         self.snapshots: list[Snapshot] = []
-        self.sessions = 0  # swept
+        self.sessions = 0  # read by the sweep
         self._load = arm.load
         self._processes = processes
         self._child = child
@@ -108,11 +108,11 @@ class Driver:
 
     @property
     def pids(self) -> dict[str, int]:
-        """The workers of this machine that are alive, by their names."""
+        """The live workers of this machine, by name."""
         return {name: child.pid for name, child in self._workers.items() if child.alive}
 
     def watch(self, worker: Child) -> None:
-        """Watch a worker of this machine: if one dies, the load goes on."""
+        """Watch a worker of this machine: if it dies, the load continues."""
         worker.end_expected = True
         self._workers[worker.name] = worker
         self._watchers.append(asyncio.create_task(self._report_exit(worker)))
@@ -124,26 +124,26 @@ class Driver:
     # Commands
 
     async def wait_until_ready(self) -> None:
-        """Wait until its users are there.
+        """Wait until its users are ready.
 
         Raises:
-            UsageError: the scenario cannot be imported there.
+            UsageError: the load process cannot import the scenario.
             UntrustedError: it ended, or took too long.
         """
         await self._wait_for(Ready, WORKERS_TIMEOUT_S if self._processes.elsewhere else READY_TIMEOUT_S)
 
     def start(self, url: str) -> int:
-        """Begin the load on ``url`` a little ahead; returns T0 (CLOCK_MONOTONIC, ns)."""
+        """Start the load on ``url`` after a short lead; returns T0 (CLOCK_MONOTONIC, ns)."""
         t0 = time.monotonic_ns() + LEAD_NS + (WORKERS_LEAD_NS if self._processes.workers else 0)
         self._send(StartLoad(t0, parse_seconds(self._load.duration), parse_seconds(self._load.warmup), url))
         return t0
 
     def announce_replica(self, replica: str, boot: str) -> None:
-        """Send the boot id of a replica that does not report its own, before it starts."""
+        """Announce the boot id of a replica that does not report its own, before it starts."""
         self._send(ReplicaStarting(replica, boot))
 
     def stop(self) -> None:
-        """End the load before its time."""
+        """End the load early."""
         self._send(StopLoad())
 
     async def wait_until_stopped(self) -> None:
@@ -151,12 +151,12 @@ class Driver:
 
         Raises:
             UntrustedError: it ended on its own.
-            EnvironmentLacksError: it could not go on, such as on a full disk.
+            EnvironmentLacksError: it could not continue, for example because the disk is full.
         """
         await self._wait_for(Stopped, parse_seconds(self._load.duration) + STOP_TIMEOUT_S)
 
     async def sweep(self) -> int:
-        """Have every session read once more; returns how many there are. The spool is complete then.
+        """Have every session read once more; returns how many there are. After that the spool is complete.
 
         Raises:
             As ``wait_until_stopped``.
@@ -224,7 +224,7 @@ class Driver:
         return await self._child.wait()
 
     async def close(self) -> None:
-        """End the channel, which ends the process."""
+        """Close the channel, which ends the process."""
         self._child.end_expected = True
         for task in (self._listener, *self._watchers):
             task.cancel()
@@ -233,7 +233,7 @@ class Driver:
 
 
 async def _wait_or_stop(child: Child) -> None:
-    """Wait for a process that is about to end; stop it if it takes long."""
+    """Wait for a process that should end soon; stop it if it takes too long."""
     try:
         await asyncio.wait_for(child.wait(), EXIT_TIMEOUT_S)
     except TimeoutError:
@@ -252,20 +252,20 @@ async def start_driver(
     processes: DriverProcesses = ONE_PROCESS,
     callbacks: LoadCallbacks = NO_CALLBACKS,
 ) -> AsyncIterator[Driver]:
-    """A load process, or several, for the length of a scope. They warm up at once; the URL comes with ``Driver.start``.
+    """Run a load process, or several, for the length of a scope. They warm up at once; ``Driver.start`` sends the URL.
 
     Args:
-        arm: whose load it is.
+        arm: the arm that they load.
         scenario_path: a scenario, or any locustfile.
-        spool: the directory for the records, with one inside for each of several workers; made if it does not exist.
+        spool: the directory for the records, with a subdirectory for each of several workers; created if missing.
         log: the file for the output; a worker's has its name in it.
         supervisor: starts and ends them.
-        seed: of the arrivals, the waiting times and the write ids.
+        seed: for the arrivals, the waiting times and the write ids.
         processes: how many there are.
-        callbacks: called with what they report.
+        callbacks: called with their reports.
 
     Raises:
-        EnvironmentLacksError: it cannot be started.
+        EnvironmentLacksError: they cannot be started.
         UsageError: there are fewer sessions than workers.
     """
     with Reservation() as reserved:
@@ -284,7 +284,7 @@ async def start_driver(
 async def _spawn_with_channel(
     commands: DriverCommands, supervisor: Supervisor
 ) -> tuple[Child, asyncio.StreamReader, asyncio.StreamWriter]:
-    """Start the first process with one end of a socket pair; returns it with the other end."""
+    """Start the first process with one end of a socket pair; returns it and the other end."""
     own_end, child_end = socket.socketpair()
     try:
         child = await supervisor.spawn(commands.first(), fds={CHANNEL: child_end.fileno()})

@@ -1,4 +1,4 @@
-"""How the load processes are started: their commands, their environment, the address of their master."""
+"""How the load processes are started: their commands, their environment, and the address of their master."""
 
 import os
 import socket
@@ -30,7 +30,7 @@ class DriverCommands:
     seed: int
 
     def first(self) -> ProcessSpec:
-        """The process that has the channel: it drives the load alone, or is the master."""
+        """The process with the channel: it drives the load alone, or is the master."""
         workers = self.processes.workers
         users = str(self.plan.users_for(workers))
         options = ["--headless", "--only-summary", "-u", users, "-r", users, "--exit-code-on-error", "0"]
@@ -53,7 +53,7 @@ class DriverCommands:
 
 
 def worker_command(name: str, config: WorkerConfig, files: str, master: Address, log: Path) -> ProcessSpec:
-    """A worker of a master; with ``-`` for the files the master sends it those."""
+    """A worker of a master; with ``-`` as the files, the master sends them."""
     host = LOOPBACK if master.host in _ANY_ADDRESS else master.host
     options = ("--worker", "--master-host", host, "--master-port", str(master.port), "--exit-code-on-error", "0")
     env = {**config.environment(), **python_environment()}
@@ -65,14 +65,14 @@ def _locust(files: str) -> tuple[str, ...]:
 
 
 def python_environment() -> dict[str, str]:
-    """Puts this harness before what the environment says, so that the load process imports the same one."""
+    """An environment with this harness first on PYTHONPATH, so that the load process imports the same one."""
     root = str(Path(__file__).parents[2])
     inherited = os.environ.get("PYTHONPATH")
     return {"PYTHONPATH": f"{root}{os.pathsep}{inherited}" if inherited else root, "PYTHONUNBUFFERED": "1"}
 
 
 def require_free(address: Address) -> Address:
-    """The address, if it can be listened on; connections of an earlier listener may still be about to end.
+    """Return the address if it can be listened on; connections of an earlier listener may still be closing.
 
     Raises:
         EnvironmentLacksError: another process listens there, or this machine has no such address.

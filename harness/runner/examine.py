@@ -1,4 +1,4 @@
-"""How ``harness init`` finds out what a service does with its sessions: by writes, reads, and one kill."""
+"""How ``harness init`` finds out what a service does with its sessions: with writes, reads, and one kill."""
 
 import copy
 import secrets
@@ -24,11 +24,11 @@ _MAX_STEPS = 60
 
 @dataclass(frozen=True)
 class InitFindings:
-    """What two replicas, one session and one kill have shown. None: not known."""
+    """What two replicas, one session and one kill have shown. None means unknown."""
 
-    shown: str  # the state as the users read it; empty where no reply shows it
+    shown: str  # the state as the users read it; empty if no reply shows it
     trouble: str = ""  # why no reply shows it
-    carriers: tuple[str, ...] = ()  # the cookies without which no reply shows it
+    carriers: tuple[str, ...] = ()  # the cookies that a reply needs in order to show it
     replicas_agree: bool | None = None
     survives_restart: bool | None = None
 
@@ -53,7 +53,7 @@ class InitFindings:
 
 
 async def examine(loaded: Loaded, logs: Path) -> InitFindings:
-    """Bring the first design up with two replicas, run one session, and read it back in several ways.
+    """Bring up the first design with two replicas, run one session, and read it back in several ways.
 
     Raises:
         UsageError: the file has no user that yields requests.
@@ -87,7 +87,7 @@ async def _examine(session: ManualSession, topology: Topology) -> InitFindings:
     cookies = dict(session.cookies)
 
     async def shows_state(replica: tuple[str, int], without: str = "") -> bool:
-        """Whether the replica shows the state. The user forgets a read that did not."""
+        """Whether the replica shows the state. The user forgets a read that does not."""
         session.cookies = dict(cookies)
         before = {name: copy.deepcopy(value) for name, value in vars(session.user).items() if name != "environment"}
         same = await session.look(*replica, without) == state

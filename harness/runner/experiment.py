@@ -1,6 +1,6 @@
-"""The measurements of a run, top to bottom: the controls, then every arm of a scenario, into one run directory.
+"""The measurements of a run in order: the controls, then every arm of a scenario, into one run directory.
 
-How one arm is measured, in nested scopes, is ``ArmRunner.measure``.
+``ArmRunner.measure`` measures one arm, in nested scopes.
 """
 
 import itertools
@@ -31,9 +31,9 @@ async def run(
 ) -> None:
     """Run the calibration, then round by round the echo and every arm of a scenario, in interleaved order.
 
-    ``users`` is the file of their behaviour, ``repeat`` the number of rounds. The arms are driven by ``drivers``, the
-    controls by one process of this machine. Where the measurement of an arm breaks off, what it has recorded is kept,
-    and the next arm begins.
+    ``users`` is the file that defines their behaviour, ``repeat`` the number of rounds. The arms are driven by
+    ``drivers``, the controls by one process on this machine. If the measurement of an arm is aborted, its records are
+    kept, and the next arm begins.
 
     Raises:
         HarnessError: the environment lacks something, or the run directory cannot be written.
@@ -55,7 +55,7 @@ async def run(
 
 
 async def _measure(runner: ArmRunner, arm: Arm, users: Path, into: Run, number: int) -> str:
-    """Measure one arm in the round of this number, and keep what it recorded, even where it breaks off.
+    """Measure one arm in the round of this number, and keep its records even if the measurement is aborted.
 
     Returns a line about its outcome.
     """

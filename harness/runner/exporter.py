@@ -1,4 +1,4 @@
-"""Live metrics of a run for Prometheus, from the same callbacks as the terminal's view."""
+"""Live metrics of a run for Prometheus, from the same callbacks as the terminal view."""
 
 from collections.abc import Sequence
 from types import TracebackType
@@ -52,7 +52,7 @@ class Exporter(Progress):
     def arm_started(
         self, design: str, arm: str, index: int, total: int, duration: float, *, warmup: float = 0.0
     ) -> None:
-        """The next figures belong to this arm."""
+        """Label the following figures with this arm."""
         self._arm = (design, arm)
 
     def snapshot(self, snapshot: Snapshot) -> None:
@@ -74,7 +74,7 @@ class Exporter(Progress):
 
 
 class CompositeProgress(Progress):
-    """Passes every call on to several views."""
+    """Forwards every call to several views."""
 
     def __init__(self, parts: Sequence[Progress]) -> None:
         self._parts = parts
@@ -91,28 +91,28 @@ class CompositeProgress(Progress):
             part.__exit__(kind, problem, trace)
 
     def announce(self, scenario: Scenario, repeat: int = 1) -> None:
-        """Pass it on."""
+        """Forward the call."""
         for part in self._parts:
             part.announce(scenario, repeat)
 
     def arm_started(
         self, design: str, arm: str, index: int, total: int, duration: float, *, warmup: float = 0.0
     ) -> None:
-        """Pass it on."""
+        """Forward the call."""
         for part in self._parts:
             part.arm_started(design, arm, index, total, duration, warmup=warmup)
 
     def snapshot(self, snapshot: Snapshot) -> None:
-        """Pass it on."""
+        """Forward the call."""
         for part in self._parts:
             part.snapshot(snapshot)
 
     def event(self, event: Event) -> None:
-        """Pass it on."""
+        """Forward the call."""
         for part in self._parts:
             part.event(event)
 
     def arm_ended(self, line: str) -> None:
-        """Pass it on."""
+        """Forward the call."""
         for part in self._parts:
             part.arm_ended(line)

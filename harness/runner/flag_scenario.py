@@ -1,4 +1,4 @@
-"""A scenario from command-line flags alone, for a plain locustfile, or for no file at all."""
+"""A scenario from command-line flags alone, for a plain locustfile or for no file at all."""
 
 from dataclasses import dataclass
 
@@ -51,7 +51,7 @@ class FlagScenario:
         """One design, with these defaults: 3 replicas, 50 users, 20 s.
 
         Raises:
-            UsageError: the scenario does not check.
+            UsageError: the scenario is not valid.
         """
         size, length = replicas or 3, duration or "20s"
         victim = min(1, size - 1)

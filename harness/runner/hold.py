@@ -1,4 +1,4 @@
-"""A topology that ``harness up`` holds, and the socket by which ``harness kill`` reaches it from another terminal."""
+"""The topology held by ``harness up``, and the socket by which ``harness kill`` reaches it from another terminal."""
 
 import asyncio
 import json
@@ -26,7 +26,7 @@ def control_socket_path() -> Path:
 
 @asynccontextmanager
 async def hold_topology(design: Design, logs: Path, port: int = 0, backend: str = "process") -> AsyncIterator[Topology]:
-    """Bring a design up, and answer ``harness kill`` and ``harness restart`` while the scope is open."""
+    """Bring up a design, and answer ``harness kill`` and ``harness restart`` while the scope is open."""
     if await _is_held():
         raise EnvironmentLacksError("another topology is held already", "end the other `harness up` first")
     control_socket_path().unlink(missing_ok=True)

@@ -10,14 +10,14 @@ from harness.scenario.services import Command
 
 @dataclass(frozen=True)
 class SessionKind:
-    """One way in which a service shows its sessions: the recipe for it, and the lines that users usually change."""
+    """One way in which a service shows its sessions: its recipe, and the lines that users usually change."""
 
     recipe: str
     asks: str
     lines: str
 
 
-#: By the name that ``--session`` takes.
+#: By the name given to ``--session``.
 KINDS = {
     "page": SessionKind(
         "Probe",
@@ -95,7 +95,7 @@ class InitOptions:
     def __post_init__(self) -> None:
         if self.session not in KINDS:
             raise UsageError(f"there is no kind of session {self.session!r}", f"one of {', '.join(KINDS)}")
-        Command(self.command, ready=self.ready)  # checks both
+        Command(self.command, ready=self.ready)  # validates both
 
     def scenario(self, file: str) -> str:
         """The text of the scenario file of that name."""

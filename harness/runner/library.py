@@ -1,6 +1,6 @@
-"""The harness as a library: ``harness.run(scenario)`` from Python and pytest, ``await harness.arun(scenario)`` inside.
+"""The harness as a library: ``harness.run(scenario)`` from Python and pytest, ``await harness.arun(...)`` in async.
 
-Nothing is printed and no signal handler is set. A run leaves nothing behind but its directory.
+It prints nothing and sets no signal handler. A run leaves nothing behind except its directory.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ Users = type | Sequence[type] | Path | None
 
 @dataclass(frozen=True)
 class Results:
-    """A finished run: its directory, its figures, and what they mean."""
+    """A finished run: its directory, its figures, and its verdicts."""
 
     path: Path
     analysis: Analysis
@@ -40,7 +40,7 @@ class Results:
 
     @property
     def verdicts(self) -> tuple[Verdict, ...]:
-        """Every check with its result and why."""
+        """Every check with its result and the reason."""
         return self.analysis.verdicts
 
     @property
@@ -50,7 +50,7 @@ class Results:
 
     @property
     def exit_code(self) -> int:
-        """What ``harness run`` would have ended with."""
+        """The exit code that ``harness run`` would have returned."""
         return self.analysis.result.exit_code
 
     def design(self, name: str) -> DesignSummary:
@@ -71,15 +71,15 @@ class Results:
         return arms[arm]
 
     def finding(self, design: str) -> str:
-        """What happened to its sessions, in a word."""
+        """The outcome of its sessions, in a word."""
         return self.design(design).finding
 
     def sessions(self, design: str, arm: str = "fault") -> SessionFigures:
-        """What became of a design's sessions."""
+        """The outcomes of a design's sessions."""
         return self.arm(design, arm).sessions
 
     def writes(self, design: str, arm: str = "fault") -> WriteFigures:
-        """What became of its acknowledged writes."""
+        """The outcomes of its acknowledged writes."""
         return self.arm(design, arm).writes
 
 
@@ -91,17 +91,17 @@ def run(
     out: str | Path = "results",
     changes: Overrides = Overrides(),  # noqa: B008 - frozen
 ) -> Results:
-    """Run a scenario, and wait for it.
+    """Run a scenario, and wait until it is finished.
 
     Args:
         scenario: the designs, load, faults and expectations. Relative directories start at the current one.
-        users: the classes of the users, importable by name; or the file that has them. None: ``harness.recipes.Probe``.
+        users: the classes of the users, importable by name, or their file. None: ``harness.recipes.Probe``.
         name: the name of the run's directory: ``out/name/<time>-<id>``.
         out: the directory of all runs.
-        changes: what the options of ``harness run`` would change.
+        changes: the same changes as the options of ``harness run`` make.
 
     Raises:
-        HarnessError: in the cases of the exit codes 2, 3, 4 and 70. A verdict is not an error: see ``Results.verdict``.
+        HarnessError: as for the exit codes 2, 3, 4 and 70. A verdict is not an error: see ``Results.verdict``.
         UsageError: an event loop already runs in this thread; use ``await arun(...)``.
     """
     try:
@@ -119,7 +119,7 @@ async def arun(
     out: str | Path = "results",
     changes: Overrides = Overrides(),  # noqa: B008 - frozen
 ) -> Results:
-    """Run a scenario inside a running event loop. Cancelling it ends every part."""
+    """Run a scenario inside a running event loop. Cancelling it stops every part."""
     if not name.isidentifier():
         raise UsageError(f"the name of a run is one word, not {name!r}", "letters, digits and _")
     with tempfile.TemporaryDirectory(prefix="harness-users-") as folder:
@@ -142,7 +142,7 @@ def _describe(scenario: Scenario, users: Users, folder: Path, name: str) -> Load
 
 
 def _write_users(users: type | Sequence[type] | None, folder: Path) -> Path:
-    """A locustfile that imports the users as this process can."""
+    """A locustfile that imports the users as this process does."""
     if users is None:
         return DEFAULT_USERS
     kinds = [users] if isinstance(users, type) else list(users)

@@ -58,7 +58,7 @@ def run_scenario(
     """Run a scenario, analyse it, and write its whole directory.
 
     Raises:
-        HarnessError: nothing could be measured; what was is kept.
+        HarnessError: nothing could be measured; partial results are kept.
     """
     scenario, repeat = changes.apply(loaded.scenario), changes.repeat
     preflight.require(scenario, changes.backend)
@@ -73,13 +73,13 @@ def run_scenario(
 
 
 def shell_commands(loaded: Loaded, changes: Overrides) -> Sequence[str]:
-    """The user-supplied commands that the faults of a run will execute, in the order of their times."""
+    """The user-supplied commands that the faults of a run will execute, in order of time."""
     faults = [at.fault for at in changes.apply(loaded.scenario).faults]
     return [command for fault in faults if isinstance(fault, Shell) for command in fault.commands]
 
 
 def reanalyse(path: Path, gallery: Path | None) -> RunOutcome:
-    """Analyse and draw an old run again, by the expectations that it was run with."""
+    """Analyse and draw an old run again, with its original expectations."""
     run = Run.open(path)
     run.check_summary()
     outcome = RunOutcome(run, *analyse_and_report(run, _recall_expectations(run)))
@@ -91,7 +91,7 @@ def reanalyse(path: Path, gallery: Path | None) -> RunOutcome:
 
 
 def _recall_expectations(run: Run) -> Sequence[Expectation]:
-    """The expectations of a run, or their recorded verdicts where its scenario no longer imports."""
+    """The expectations of a run, or their recorded verdicts if its scenario no longer imports."""
     expectations = recorded_expectations(run.plan.source, run.plan.flags)
     if expectations is not None:
         return expectations
@@ -103,7 +103,7 @@ def _recall_expectations(run: Run) -> Sequence[Expectation]:
 
 
 def side_by_side(left: RunOutcome, right: RunOutcome) -> Path:
-    """Both runs in one page, in the first one's directory."""
+    """Show both runs on one page, in the directory of the first."""
     sides = [Side(outcome.analysis.summary, outcome.charts) for outcome in (left, right)]
     with explain_write_errors(left.run.path):
         return pair_page.write(left.run.path / f"beside-{right.run.plan.run}.html", *sides)
@@ -118,10 +118,10 @@ def run_scaling(
     flags: Mapping[str, Any],
     progress: Progress,
 ) -> ScaleOutcome:
-    """Search capacities, and write the whole directory of the run.
+    """Search capacities, and write the complete directory of the run.
 
     Raises:
-        HarnessError: nothing could be measured; what was is kept.
+        HarnessError: nothing could be measured; partial results are kept.
     """
     scenario = changes.apply(loaded.scenario)
     preflight.require(scenario, changes.backend)
@@ -133,7 +133,7 @@ def run_scaling(
 
 
 def draw_scaling(run: Run) -> scaling_run.ScalingRun:
-    """Fit and draw what a run of ``harness scale`` kept."""
+    """Fit and draw the results of a run of ``harness scale``."""
     scaled = scaling_run.ScalingRun.read(run)
     directory = run.path / "charts"
     with explain_write_errors(run.path):
@@ -144,7 +144,7 @@ def draw_scaling(run: Run) -> scaling_run.ScalingRun:
 
 
 def plan_run(loaded: Loaded, scenario: Scenario, repeat: int, flags: Mapping[str, Any]) -> RunPlan:
-    """The plan of a run: what will be run, with what, and on which machine."""
+    """The plan of a run: what runs, with which settings, on which machine."""
     load = {key: value for key, value in asdict(scenario.load).items() if value is not None}
     if scenario.load.rate is not None:
         load["rate"] = rates.describe(scenario.load.rate)
@@ -167,14 +167,14 @@ def plan_run(loaded: Loaded, scenario: Scenario, repeat: int, flags: Mapping[str
 
 
 def _source(loaded: Loaded) -> str:
-    """The scenario's text, without the values in the environment of its commands."""
+    """The scenario's text without the values in the environment of its commands."""
     targets = [design.target for design in loaded.scenario.designs]
     services = [target for target in targets if not isinstance(target, BuiltIn | Url)]
     return redacted(loaded.path.read_text(), [value for service in services for value in service.env.values()])
 
 
 def _was_interrupted(work: Coroutine[Any, Any, None], measured: Callable[[], bool]) -> bool:
-    """Do the work. Returns whether it was interrupted (Ctrl-C or SIGTERM) with something measured."""
+    """Do the work. Returns whether it was interrupted (Ctrl-C or SIGTERM) after something was measured."""
     signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))
     try:
         asyncio.run(work)
@@ -186,7 +186,7 @@ def _was_interrupted(work: Coroutine[Any, Any, None], measured: Callable[[], boo
 
 
 def analyse_and_report(run: Run, expectations: Sequence[Expectation]) -> tuple[Analysis, tuple[Chart, ...]]:
-    """Analyse what was measured, and keep figures, verdicts, charts and the report beside it."""
+    """Analyse the measurements, and save figures, verdicts, charts and the report with them."""
     analysis = analyse(run, expectations)
     run.keep_summary(analysis.summary, analysis.verdicts)
     drawn = charts.draw(analysis.summary, analysis.arms, run.path / "charts")

@@ -1,4 +1,4 @@
-"""Checks before anything starts: the backend is there, and can do what every arm needs."""
+"""Checks before anything starts: the backend is available and supports what every arm needs."""
 
 from collections.abc import Iterator
 
@@ -18,11 +18,11 @@ _IMAGE_BALANCERS = ("haproxy", "nginx")
 
 
 def require(scenario: Scenario, backend: str) -> None:
-    """Check that the backend is there and can do what every arm needs.
+    """Check that the backend is available and supports what every arm needs.
 
     Raises:
-        UsageError: the backend cannot do it.
-        EnvironmentLacksError: it, a balancer or a store is not on this machine.
+        UsageError: the backend does not support it.
+        EnvironmentLacksError: the backend, a balancer or a store is missing on this machine.
     """
     for arm in scenario.arms():
         balancers.require(arm.design)
@@ -40,7 +40,7 @@ def require(scenario: Scenario, backend: str) -> None:
 
 
 def _problems(design: Design, faults: list[Fault], backend: str) -> Iterator[UsageError]:
-    """What a backend cannot do for this design and these faults."""
+    """What a backend does not support of this design and these faults."""
     if backend == "docker" and not isinstance(design.target, Url):
         yield from _image_problems(design)
         yield from (problem for fault in faults for problem in _network_problems(design, fault))

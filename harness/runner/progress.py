@@ -1,4 +1,4 @@
-"""What a terminal shows during a run: a live view, plain lines for a log, or nothing. All of it goes to stderr."""
+"""What a terminal shows during a run: a live view, plain lines for a log, or nothing. Everything goes to stderr."""
 
 import os
 import sys
@@ -20,14 +20,14 @@ from harness.observations.faults import FaultLog
 from harness.observations.samples import Snapshot
 from harness.scenario.scenario import Scenario
 
-#: What an arm takes besides its load: starting the parts, settling, the final sweep.
+#: The time of an arm besides its load: starting the parts, settling, the final sweep.
 OVERHEAD_S = 1.5
-#: What the controls take before the first arm, and the analysis and the charts after the last.
+#: The time of the controls before the first arm, and of the analysis and the charts after the last.
 CONTROLS_S = 12.0
-#: What the echo takes, once more in every further round.
+#: The time of the echo, which is repeated in every further round.
 ECHO_S = 3.0
 _SHOWN_EVENTS = (EventKind.FAULT_EFFECTIVE, EventKind.FAULT_HEALED, EventKind.PART_DIED, EventKind.BROKEN_OFF)
-_WINDOW = 6  # snapshots, 200 ms apart: the rate is that of the last second
+_WINDOW = 6  # snapshots, 200 ms apart, so the rate is that of the last second
 _LINE_INTERVAL_S = 5.0
 
 Clock = Callable[[], float]
@@ -41,7 +41,7 @@ def estimate(scenario: Scenario, repeat: int = 1) -> str:
 
 
 class Progress:
-    """Shows how a run proceeds; this one shows nothing. A scope: at its end the terminal is as it was."""
+    """Shows the progress of a run; this one shows nothing. A scope: at its end the terminal is as it was before."""
 
     def __enter__(self) -> Self:
         return self
@@ -52,18 +52,18 @@ class Progress:
         return None
 
     def announce(self, scenario: Scenario, repeat: int = 1) -> None:
-        """A run is about to begin: show how long it will take."""
+        """A run is about to begin; show how long it will take."""
 
     def arm_started(
         self, design: str, arm: str, index: int, total: int, duration: float, *, warmup: float = 0.0
     ) -> None:
-        """Arm ``index`` (from 0) of ``total`` begins to come up; its load lasts ``duration`` seconds."""
+        """Arm ``index`` (from 0) of ``total`` is being started; its load lasts ``duration`` seconds."""
 
     def snapshot(self, snapshot: Snapshot) -> None:
-        """The load process reported its figures so far."""
+        """The load process reported its latest figures."""
 
     def event(self, event: Event) -> None:
-        """Something happened once."""
+        """A one-time event happened."""
 
     def arm_ended(self, line: str) -> None:
         """The arm is over; ``line`` is its outcome."""
@@ -74,7 +74,7 @@ Silent = Progress
 
 @dataclass
 class ArmState:
-    """What is known of the arm that runs: a fold over its snapshots and events."""
+    """What is known about the running arm: a fold over its snapshots and events."""
 
     design: str
     arm: str
@@ -98,7 +98,7 @@ class ArmState:
 
     @property
     def phase(self) -> str:
-        """Where the arm stands: starting, warm-up, before, fault, after or sweep."""
+        """The stage of the arm: starting, warm-up, before, fault, after or sweep."""
         if not self.snapshots:
             return "starting"
         if self.t >= self.duration:
@@ -141,14 +141,14 @@ class ArmState:
 
 @dataclass
 class ProgressPlan:
-    """Which arm runs, and how much time is left, estimated from the arms that are finished."""
+    """Which arm is running, and how much time is left, estimated from the finished arms."""
 
     clock: Clock
     index: int = 0
     total: int = 0
     expected: float = 0.0  # seconds per arm
     began: float = 0.0
-    taken: float = 0.0  # seconds, by the finished arms
+    taken: float = 0.0  # seconds that the finished arms took
 
     def start(self, index: int, total: int, duration: float) -> None:
         """The next arm begins."""
@@ -161,7 +161,7 @@ class ProgressPlan:
 
     @property
     def left(self) -> float:
-        """About how many seconds until the last arm ends."""
+        """About how many seconds are left until the last arm ends."""
         this = max(0.0, self.expected - (self.clock() - self.began))
         return this + (self.total - self.index - 1) * self.expected
 
@@ -170,7 +170,7 @@ class ProgressPlan:
 
 
 class PlainProgress(Progress):
-    """Lines for a log, without control characters: the start and end of an arm, each fault, and its state between."""
+    """Lines for a log, without control characters: the start and end of an arm, each fault, the state in between."""
 
     def __init__(self, stream: TextIO, clock: Clock = time.monotonic, interval_s: float = _LINE_INTERVAL_S) -> None:
         self._stream = stream
@@ -181,20 +181,20 @@ class PlainProgress(Progress):
         self._last_line = 0.0  # by the clock
 
     def announce(self, scenario: Scenario, repeat: int = 1) -> None:
-        """One line."""
+        """Print one line."""
         self._say(estimate(scenario, repeat))
 
     def arm_started(
         self, design: str, arm: str, index: int, total: int, duration: float, *, warmup: float = 0.0
     ) -> None:
-        """One line."""
+        """Print one line."""
         self._plan.start(index, total, duration)
         self._arm = ArmState(design, arm, duration, warmup)
         self._last_line = self._clock()
         self._say(f"{self._plan}: {self._arm.name}; about {format_duration(self._plan.left)} left")
 
     def snapshot(self, snapshot: Snapshot) -> None:
-        """One line every few seconds."""
+        """Print one line every few seconds."""
         if self._arm is None:
             return
         self._arm.snapshots.append(snapshot)
@@ -203,14 +203,14 @@ class PlainProgress(Progress):
             self._say(f"  {snapshot.t:5.1f} s  " + ", ".join(f"{name} {value}" for name, value in self._arm.figures()))
 
     def event(self, event: Event) -> None:
-        """One line a fault, a repair, a death."""
+        """Print one line for a fault, a repair or a death."""
         if self._arm is not None:
             self._arm.take(event)
         if event.kind in _SHOWN_EVENTS:
             self._say(_describe(event))
 
     def arm_ended(self, line: str) -> None:
-        """One line."""
+        """Print one line."""
         self._plan.end()
         self._say(f"  {line}")
         self._arm = None
@@ -229,7 +229,7 @@ class LiveProgress(Progress):
         self._live = Live(console=console, get_renderable=self.view, redirect_stdout=False, transient=True)
 
     def announce(self, scenario: Scenario, repeat: int = 1) -> None:
-        """Leave a line."""
+        """Print a line that stays."""
         self._live.console.print(Text(estimate(scenario, repeat)))
 
     def __enter__(self) -> Self:
@@ -250,19 +250,19 @@ class LiveProgress(Progress):
         self._arm = ArmState(design, arm, duration, warmup)
 
     def snapshot(self, snapshot: Snapshot) -> None:
-        """Take the figures; the view is drawn four times a second."""
+        """Store the figures; the view is drawn four times per second."""
         if self._arm is not None:
             self._arm.snapshots.append(snapshot)
 
     def event(self, event: Event) -> None:
-        """Leave a line for a fault, a repair, a death."""
+        """Print a line that stays for a fault, a repair or a death."""
         if self._arm is not None:
             self._arm.take(event)
         if event.kind in _SHOWN_EVENTS:
             self._live.console.print(Text(_describe(event), style="bold"))
 
     def arm_ended(self, line: str) -> None:
-        """Leave a line for the arm."""
+        """Print a line that stays for the arm."""
         self._plan.end()
         self._live.console.print(Text(line))
         self._arm = None

@@ -1,4 +1,4 @@
-"""``harness scale``: the capacity of every design at every size, and the law that it follows."""
+"""``harness scale``: the capacity of every design at every size, and the law that fits it."""
 
 import itertools
 import os
@@ -26,19 +26,19 @@ from harness.scenario.scenario import Scenario
 from harness.scenario.services import BuiltIn
 from harness.scenario.workload import Requests
 
-#: A trial lasts until about this many requests were offered, between these bounds.
+#: A trial lasts until about this many requests have been offered, between these bounds.
 _REQUESTS = 400
 _MIN_TRIAL_S, _MAX_TRIAL_S = 3.5, 5.0
 _WARMUP = "500ms"
-#: The first demand where nothing is known: requests per second and replica.
+#: The first demand if nothing is known: requests per second and replica.
 _FIRST_DEMAND = 400.0
-#: The first demand otherwise, as a share of the capacity that theory or the last size promises.
+#: The first demand otherwise, as a share of the capacity expected from theory or from the last size.
 _FIRST_SHARE = 0.9
 
 
 @dataclass(frozen=True)
 class ScalePlan:
-    """What is searched for: the sizes, and the SLOs that a demand must meet."""
+    """The parameters of the search: the sizes, and the SLOs that a demand must meet."""
 
     sizes: tuple[int, ...]
     objectives: Objectives
@@ -51,7 +51,7 @@ class ScalePlan:
 async def scale(
     scenario: Scenario, users: Path, into: Run, plan: ScalePlan, progress: Progress, *, backend: str = "process"
 ) -> None:
-    """Search the capacity of every design at every size, and save the results after each search.
+    """Find the capacity of every design at every size, and save the results after each search.
 
     Raises:
         HarnessError: the environment lacks something, or the run directory cannot be written.
@@ -73,7 +73,7 @@ async def scale(
 
 
 def _first_demand(design: Design, done: Sequence[Size]) -> float:
-    """Where to begin: near what the emulated service time allows, else near what the last size held, scaled up."""
+    """The starting demand: near the limit of the emulated service time, else the last size's capacity, scaled up."""
     emulated = slots_capacity(design)
     if emulated is not None:
         return _FIRST_SHARE * emulated
@@ -84,14 +84,14 @@ def _first_demand(design: Design, done: Sequence[Size]) -> float:
 
 
 def slots_capacity(design: Design) -> float | None:
-    """The requests per second that the emulated service time allows; None where none is emulated."""
+    """The requests per second that the emulated service time allows; None if none is emulated."""
     per_replica = design.target.capacity if isinstance(design.target, BuiltIn) else None
     return None if per_replica is None else (design.replicas or 1) * per_replica
 
 
 @dataclass
 class _Search:
-    """The search at one size, on one topology."""
+    """The search for one size, on one topology."""
 
     runner: ArmRunner
     into: Run
@@ -128,7 +128,7 @@ def trial(observed: ArmObservations, design: Design, demand: float) -> Trial:
     arm = fold(observed)
     length = observed.duration - observed.warmup
     answers = LoadRequests.select(observed.requests, ("t_end", "outcome"))
-    # Answered ok inside the measured time, whenever they were meant to start.
+    # Answered ok within the measured time, whenever they were meant to start.
     answered = answers.ok & (answers.end >= observed.warmup) & (answers.end < observed.duration)
     offered, achieved = arm.requests.attempted / length, int(answered.sum()) / length
     bad = arm.requests.failed + arm.requests.in_doubt
@@ -145,7 +145,7 @@ def trial(observed: ArmObservations, design: Design, demand: float) -> Trial:
 
 
 def utilisation(observed: ArmObservations, design: Design, achieved: float) -> dict[str, float]:
-    """How busy each resource was, from 0 to 1. A single-threaded part can use one core, the host all of them."""
+    """How busy each resource was, from 0 to 1. A single-threaded part can use one core, the host all cores."""
     samples = [sample for sample in observed.samples if observed.warmup <= sample.t <= observed.duration]
     use = {f"{role} cpu": _busiest(samples, role) for role in ("replica", "balancer", "store")}
     use["driver"] = _busiest(samples, "driver")

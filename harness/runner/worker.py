@@ -1,4 +1,4 @@
-"""A worker for runs on another machine: it takes its share of one load after another."""
+"""A worker for runs on another machine: it takes part in one load after another."""
 
 import asyncio
 import itertools
@@ -13,7 +13,7 @@ from harness.runner.driver_commands import worker_command
 from harness.scenario.driver_processes import Address
 
 _RESTART_INTERVAL_S = 0.5
-#: Exit codes after which the next load may come: the load ended well, or its master went away.
+#: Exit codes after which the worker waits for the next load: the load ended well, or its master disconnected.
 _EXPECTED_CODES = (0, 3)
 
 
@@ -21,7 +21,7 @@ async def work(master: Address) -> None:
     """Generate load for a master until cancelled. The master sends the users.
 
     Raises:
-        EnvironmentLacksError: no master answered for five minutes, or this machine cannot work for it.
+        EnvironmentLacksError: no master answered for five minutes, or this machine cannot be its worker.
     """
     async with start_supervisor(f"worker-{new_run_id()}") as supervisor:
         for number in itertools.count(1):

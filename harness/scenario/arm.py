@@ -1,4 +1,4 @@
-"""Arms: what is run once."""
+"""Arms: the units of a run."""
 
 from dataclasses import dataclass
 
@@ -24,5 +24,5 @@ class Arm:
 
     @property
     def warmup(self) -> float:
-        """The seconds at the beginning that do not count."""
+        """The seconds at the beginning that are not counted."""
         return parse_seconds(self.load.warmup)

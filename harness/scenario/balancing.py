@@ -21,7 +21,7 @@ class Health:
     """How a balancer notices that a replica died: ``fall`` failed checks in a row, ``interval`` apart.
 
     After ``rise`` successful checks the replica is up again. A check requests ``path`` and expects a status from 200 to
-    399; where ``path`` is None an open port is enough. For your own service the path is its ``ready``.
+    399; if ``path`` is None, an open port is enough. For your own service the path is its ``ready``.
     """
 
     interval: str = "500ms"
@@ -36,11 +36,11 @@ class Health:
 
 @dataclass(frozen=True)
 class Balancing:
-    """A balancer, its policy, and the settings that decide what a client sees when a replica dies.
+    """A balancer, its policy, and the settings that determine what a client sees when a replica dies.
 
     ``retries`` counts the attempts after a failed *connect* (safe for writes: nothing was sent). ``redispatch`` lets
-    such a retry, and a request pinned to a dead replica, go to another replica. ``key`` is the cookie or header of the
-    hash policies. ``names`` makes the balancer add the name of the replica (``X-Replica``) where the service cannot.
+    such a retry, or a request pinned to a dead replica, go to another replica. ``key`` is the cookie or header of the
+    hash policies. ``names`` makes the balancer add the name of the replica (``X-Replica``) if the service cannot.
     """
 
     policy: str = "round_robin"

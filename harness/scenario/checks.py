@@ -1,4 +1,4 @@
-"""Checks of values that a scenario gives."""
+"""Checks of the values in a scenario."""
 
 from harness.common.errors import UsageError
 

@@ -11,11 +11,11 @@ from harness.scenario.services import BuiltIn, Target, Url
 
 @dataclass(frozen=True)
 class Design:
-    """One thing compared: a service, where it keeps its state, and the balancer in front of its replicas.
+    """One of the things compared: a service, where it keeps its state, and the balancer in front of its replicas.
 
     ``target`` is the service: a ``BuiltIn``, or your own (``Command``, ``Image``, ``Compose``, ``Url``). ``at_risk`` is
-    the design's theory of a killed replica: ``victim`` (the sessions that it held are lost), ``none``, or ``None`` for
-    no theory.
+    what the theory of the design predicts for a killed replica: ``victim`` (the sessions that it held are lost),
+    ``none``, or ``None`` if there is no theory.
     """
 
     name: str
@@ -35,7 +35,7 @@ class Design:
         require(set(self.links) <= {"balancer", "store"}, f"links must be balancer or store, not {self.links!r}")
 
     def describe(self) -> dict[str, str | int | float]:
-        """The design in plain values, for run.json and the report."""
+        """The design as plain values, for run.json and the report."""
         if isinstance(self.target, Url):
             return self.target.describe()
         return {

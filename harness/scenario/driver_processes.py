@@ -1,4 +1,4 @@
-"""How a load is generated: by how many processes, on this and other machines, and what is recorded of it."""
+"""How a load is generated: by how many processes, on this and other machines, and which records they keep."""
 
 from dataclasses import dataclass
 
@@ -16,7 +16,7 @@ class Address:
 
     @classmethod
     def parse(cls, text: str, flag: str) -> "Address":
-        """From ``HOST:PORT``, or a host alone with Locust's usual port.
+        """Parse ``HOST:PORT``, or a host alone with Locust's usual port.
 
         Raises:
             UsageError: the text is not an address.
@@ -34,7 +34,7 @@ class Address:
 class DriverProcesses:
     """``processes`` on this machine, and ``elsewhere`` workers on other machines, which connect to ``bind``.
 
-    A single process needs no master. Without ``processes``, none runs on this machine if there are workers elsewhere.
+    A single process needs no master. Without ``processes``, no worker runs on this machine if there are others.
     """
 
     processes: int | None = None
@@ -57,7 +57,7 @@ class DriverProcesses:
 
     @property
     def workers(self) -> int:
-        """How many processes there are under a master; 0 where a single process needs none."""
+        """The number of processes under a master; 0 if a single process needs none."""
         return self.here + self.elsewhere if self.elsewhere or self.here > 1 else 0
 
 

@@ -26,7 +26,7 @@ class Expect:
         return tuple(self._verdict(name, summary.designs.get(name)) for name in self.designs)
 
     def only(self, names: Sequence[str]) -> Self | None:
-        """The same expectation for those of its designs that are among ``names``; None where none of them is."""
+        """The same expectation for those of its designs that are among ``names``; None if there are none."""
         designs = tuple(design for design in self.designs if design in names)
         return replace(self, designs=designs) if designs else None
 
@@ -38,12 +38,12 @@ class Expect:
 
 
 def keeps(*designs: str) -> Expect:
-    """No session and no acknowledged write is lost, with the fault or without."""
+    """No session and no acknowledged write is lost, with or without the fault."""
     return Expect("keeps", designs, lambda design: _every_arm(design, _kept))
 
 
 def delivers(*designs: str) -> Expect:
-    """Every acknowledged message reached everyone in its room: once, and in the order of its sender."""
+    """Every acknowledged message reached everyone in its room: once, and in its sender's order."""
     return Expect("delivers", designs, lambda design: _every_arm(design, _delivered))
 
 
@@ -66,15 +66,15 @@ def loses_the_at_risk(*designs: str, judged: int = 1) -> Expect:
 
 
 def loses_only_the_at_risk(*designs: str, judged: int = 1) -> Expect:
-    """Under the fault no session is lost that was not at risk; of those at risk some may be kept."""
+    """Under the fault no session is lost except those at risk, some of which may be kept."""
     return Expect("loses_only_the_at_risk", designs, lambda design: _lost_only_at_risk(_faulted(design), judged))
 
 
 def loses_at_most(*designs: str, seconds: float, give: float = 0.3) -> Expect:
-    """Under the fault no session is lost, and no more acknowledged writes than ``seconds`` of them.
+    """Under the fault no session is lost, and the lost acknowledged writes are worth at most this many ``seconds``.
 
     The lost writes are converted to seconds by the rate of acknowledged writes before the fault. ``give`` is a
-    tolerance, as a share of ``seconds``: the rate varies, and the loss may last a little longer than it should.
+    tolerance, as a share of ``seconds``: the rate varies, and the loss may cover slightly more time than it should.
     """
 
     def check(design: DesignSummary) -> Judged:
@@ -92,7 +92,7 @@ def loses_at_most(*designs: str, seconds: float, give: float = 0.3) -> Expect:
 
 
 def seconds_lost(arm: ArmFigures) -> float | None:
-    """The lost acknowledged writes, as the seconds in which so many came before the first fault."""
+    """The lost acknowledged writes, as the time in which the same number was acknowledged before the first fault."""
     before, ok = arm.phases.before, sum(named.ok for named in arm.names.values())
     writes = sum(named.ok for name, named in arm.names.items() if name.startswith(WRITING))
     if before is None or not before.throughput.mean or not writes:
@@ -115,7 +115,10 @@ def moves_a_share(*designs: str, share: float, within: float = 0.1) -> Expect:
 
 
 def recovers(*designs: str, within: float | None = None) -> Expect:
-    """After every fault correct goodput returns to 95 % of before, ``within`` so many seconds of its undo if given."""
+    """After every fault correct goodput returns to 95 % of its earlier value.
+
+    ``within`` limits the time from the undo, in seconds; None sets no limit.
+    """
     return Expect("recovers", designs, lambda design: _recovered(_faulted(design), within))
 
 
@@ -130,7 +133,7 @@ def stays_down(*designs: str) -> Expect:
 
 
 def surges(*designs: str, least: float) -> Expect:
-    """After a fault at least ``least`` times as many sessions begin per second as before: a herd of logins."""
+    """After a fault, at least ``least`` times as many sessions begin per second as before: a herd of logins."""
 
     def check(design: DesignSummary) -> Judged:
         surges = [fault.surge for fault in _faulted(design).faults if fault.surge is not None]
@@ -143,7 +146,7 @@ def surges(*designs: str, least: float) -> Expect:
 
 
 def settles(*designs: str) -> Expect:
-    """Every saga ends, with the fault and without: shipped or completely undone, each effect once."""
+    """Every saga ends, with or without the fault: shipped or completely undone, each effect once."""
     return Expect("settles", designs, lambda design: _every_arm(design, _settled))
 
 
@@ -184,7 +187,7 @@ def clean_control(*designs: str) -> Expect:
 
 
 def zero(bad: int, of: int) -> str:
-    """A count with its sample size; a zero with what it rules out (exact binomial bound, 95 %)."""
+    """A count with its sample size; for a zero, also the rate that it rules out (exact binomial bound, 95 %)."""
     if bad or not of:
         return f"{bad:,} of {of:,}"
     return f"0 of {of:,} (95 % upper bound {100 * upper_bound_of_none(of):.2g} %)"
@@ -262,7 +265,7 @@ def _recovered(arm: ArmFigures, within: float | None) -> Judged:
 
 
 def _latest_recovery_s(faults: Sequence[FaultFigures]) -> float | None:
-    """The longest time from an undo until goodput was back (0: it was back before); None if it never was."""
+    """The longest time from an undo until goodput was back (0 if it was back earlier); None if it never was."""
     latest = 0.0
     for fault in faults:
         if fault.recover_s is None or fault.effective is None:

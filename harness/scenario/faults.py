@@ -1,6 +1,6 @@
-"""Faults as a scenario sees them: entries of a timeline that are checked before anything starts.
+"""Faults in a scenario: entries of a timeline that are checked before anything starts.
 
-What a fault does to a running topology is in ``harness.faults``.
+The effect of a fault on a running topology is defined in ``harness.faults``.
 """
 
 from abc import ABC, abstractmethod
@@ -18,17 +18,17 @@ class Fault(ABC):
 
     #: Its name in files and reports.
     kind: ClassVar[str]
-    #: Whether it is over as soon as it is done, such as a reload; nothing later on the timeline ends it.
+    #: Whether it ends at once, as a reload does; nothing later on the timeline ends it.
     passes: ClassVar[bool] = False
 
     @property
     @abstractmethod
     def target(self) -> str:
-        """The part that it concerns, such as ``r1``."""
+        """The part that it affects, such as ``r1``."""
 
     @property
     def ends(self) -> str | None:
-        """The kind of the earlier fault on the same target that it undoes; None where it is a fault itself."""
+        """The kind of the earlier fault on the same target that it undoes; None if it is a fault itself."""
         return None
 
     @property
@@ -38,7 +38,7 @@ class Fault(ABC):
 
     @property
     def external(self) -> bool:
-        """Whether it needs no part that the harness started, so that it can break a service that already runs."""
+        """Whether it needs no part started by the harness, so that it can also break a service that already runs."""
         return False
 
     def check(self, replicas: int) -> None:  # noqa: B027 - most faults fit a topology of any size
@@ -49,13 +49,13 @@ class Fault(ABC):
         """
 
     def applies(self, design: Design) -> bool:
-        """Whether the design has what it breaks; without that, the design has no arm with this fault."""
+        """Whether the design has the part that this fault breaks; a design without it has no arm with this fault."""
         return True
 
 
 @dataclass(frozen=True)
 class At:
-    """A fault at a time, counted from T0; in the designs named by ``only``, or in all of them."""
+    """A fault at a time from T0, in the designs named by ``only``, or in all of them."""
 
     when: str
     fault: Fault
@@ -63,21 +63,21 @@ class At:
 
     @property
     def seconds(self) -> float:
-        """When, in seconds from T0."""
+        """The time of the fault, in seconds from T0."""
         return parse_seconds(self.when)
 
     def applies(self, design: Design) -> bool:
-        """Whether the fault is meant for this design, and the design has what it breaks."""
+        """Whether the fault is meant for this design, and the design has the part that it breaks."""
         return (not self.only or design.name in self.only) and self.fault.applies(design)
 
     def among(self, designs: Collection[str]) -> "At | None":
-        """The same for those of its designs that are among these; None where it was meant for others alone."""
+        """The same fault for those of its designs that are among these; None if it was meant only for others."""
         only = tuple(name for name in self.only if name in designs)
         return None if self.only and not only else replace(self, only=only)
 
 
 def check_order(faults: Sequence[At]) -> None:
-    """Check that what ends a fault comes after it, and that nothing is broken twice at the same time.
+    """Check that every end of a fault comes after it, and that nothing is broken twice at the same time.
 
     Raises:
         UsageError: otherwise.

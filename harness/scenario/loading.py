@@ -20,7 +20,7 @@ from harness.scenario.rates import Trace
 from harness.scenario.scenario import Scenario
 from harness.scenario.services import Command, Compose
 
-#: The users of a scenario that defines none.
+#: The users of a scenario that defines none of its own.
 DEFAULT_USERS = Path(__file__).parents[1] / "runner" / "default_locustfile.py"
 #: The name of a run without a file.
 _NAME_WITHOUT_FILE = "service"
@@ -31,22 +31,22 @@ class Loaded:
     """A scenario read from its file."""
 
     scenario: Scenario
-    name: str  # of the directory in which its runs are kept
+    name: str  # of the directory that keeps its runs
     path: Path
     sha256: str
-    users: Path  # the file of their behaviour: the same as a rule
+    users: Path  # the file that defines their behaviour: usually the same
 
 
 def load(path: Path | None, described: Scenario | None = None) -> Loaded:
     """Import a scenario file (without Locust's monkey-patching) and take its ``SCENARIO``.
 
-    A scenario that comes with the harness is found by its name alone: ``node_kill``. ``described`` is the scenario of a
-    file that has none, such as a plain locustfile; without a file it is all there is. Without users of its own a
-    scenario gets those of ``harness.runner.default_locustfile``.
+    A scenario that comes with the harness is found by its name alone: ``node_kill``. ``described`` is the scenario for
+    a file that has none, such as a plain locustfile; without a file it is the whole scenario. A scenario without users
+    of its own gets those of ``harness.runner.default_locustfile``.
 
     Raises:
-        UsageError: the file is missing, does not import, or has no ``SCENARIO``; or it has one, and ``described`` is
-            given too.
+        UsageError: the file is missing, does not import, or has no ``SCENARIO``; or it has one and ``described``
+            is given too.
     """
     name = path.stem if path is not None else _NAME_WITHOUT_FILE
     path = _find(path or DEFAULT_USERS)
@@ -69,7 +69,7 @@ def load(path: Path | None, described: Scenario | None = None) -> Loaded:
 
 
 def user_classes(path: Path) -> list[type]:
-    """The users of a file, in its order.
+    """The users defined in a file, in the file's order.
 
     Raises:
         UsageError: the file does not import.
@@ -78,7 +78,7 @@ def user_classes(path: Path) -> list[type]:
 
 
 def located(scenario: Scenario, base: Path) -> Scenario:
-    """The scenario with relative paths (directories of commands, a trace) taken from ``base``."""
+    """The scenario with its relative paths (directories of commands, a trace) resolved against ``base``."""
 
     def locate(design: Design) -> Design:
         service = design.target
@@ -92,7 +92,7 @@ def located(scenario: Scenario, base: Path) -> Scenario:
 
 
 def recorded_expectations(source: str, flags: Mapping[str, object]) -> tuple[Expectation, ...] | None:
-    """The expectations of a scenario whose text and flags a run recorded; None where the text no longer imports."""
+    """The expectations of a scenario whose text and flags a run recorded; None if the text no longer imports."""
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory) / "recorded_scenario.py"
         path.write_text(source)
@@ -111,7 +111,7 @@ def recorded_expectations(source: str, flags: Mapping[str, object]) -> tuple[Exp
 
 
 def _find(path: Path) -> Path:
-    """The file itself, or the scenario of that name that comes with the harness."""
+    """The file itself, or the bundled scenario of that name."""
     bundled = scenarios_home() / f"{path.stem}.py"
     if not path.is_file() and path.parent in (Path(), Path("scenarios")) and bundled.is_file():
         return bundled
@@ -120,7 +120,7 @@ def _find(path: Path) -> Path:
 
 
 def _users(module: object) -> list[type]:
-    """The classes that Locust would spawn; found without importing Locust."""
+    """The classes that Locust would spawn, found without importing Locust."""
     classes = [value for value in vars(module).values() if isinstance(value, type)]
     return [kind for kind in classes if hasattr(kind, "wait_time") and getattr(kind, "abstract", True) is False]
 

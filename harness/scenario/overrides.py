@@ -14,7 +14,7 @@ from harness.scenario.workload import Load, Requests, Sessions
 
 @dataclass(frozen=True)
 class Overrides:
-    """The options of ``harness run`` that change a scenario; None leaves a value as the file says."""
+    """The options of ``harness run`` that change a scenario; None keeps the value in the file."""
 
     designs: tuple[str, ...] = ()
     replicas: int | None = None
@@ -39,7 +39,7 @@ class Overrides:
         """The scenario as it will run.
 
         Raises:
-            UsageError: the changed scenario does not check.
+            UsageError: the changed scenario is not valid.
         """
         chosen = quick_form(scenario) if self.quick else scenario
         chosen = chosen.only(self.designs) if self.designs else chosen

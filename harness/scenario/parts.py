@@ -3,7 +3,7 @@
 from harness.common.bundled import target_modules
 from harness.scenario.checks import require
 
-#: The stores that a design can name. ``cluster/stores`` has a class for each.
+#: The stores that a design can name; ``cluster/stores`` has a class for each.
 STORES = ("etcd", "hazelcast", "memcached", "nats", "postgres", "redis", "redis_sentinel")
 
 

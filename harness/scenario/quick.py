@@ -13,13 +13,12 @@ _USERS_SHARE = 0.8
 
 
 def quick_form(scenario: Scenario) -> Scenario:
-    """The scenario that its ``quick`` names, or the scenario itself, shortened to the duration that ``quick`` gives.
+    """The scenario named by its ``quick``, or the scenario itself, shortened to the duration given by ``quick``.
 
-    All times shrink in proportion: the warm-up, the moments of the faults, the steps of a rate. The durations inside a
+    All times shrink in proportion: the warm-up, the times of the faults, the steps of a rate. Durations inside a
     fault, such as the grace of a drain, stay. A closed load has four fifths of the users.
-
     Raises:
-        UsageError: the short form does not check.
+        UsageError: the short form is not valid.
     """
     if isinstance(scenario.quick, Scenario):
         return scenario.quick

@@ -1,7 +1,7 @@
 """The rate of arrivals over time: constant, a ramp, steps, or a trace. Seconds count from T0, warm-up included.
 
-A shape inverts its expected count: ``moment(n)`` is the time at which n have arrived. Constant arrivals are the
-moments of whole numbers, Poisson ones those of a Poisson process of rate 1 (Cinlar 1975, inversion).
+A shape inverts its expected count: ``moment(n)`` is the time at which n arrivals are expected. Constant arrivals are at
+the moments of whole numbers, Poisson arrivals at those of a Poisson process of rate 1 (Cinlar 1975, inversion).
 """
 
 import csv
@@ -22,7 +22,7 @@ _HINT = "docs/scenarios.md describes the shapes of a load"
 
 @dataclass(frozen=True)
 class Ramp:
-    """From ``first`` to ``last`` arrivals per second, linearly ``over`` a duration; then it stays at ``last``."""
+    """From ``first`` to ``last`` arrivals per second, linearly ``over`` a duration; then constant at ``last``."""
 
     first: float
     last: float
@@ -40,7 +40,7 @@ class Ramp:
         return max(self.first, self.last)
 
     def moment(self, count: float) -> float:
-        """The time at which so many arrivals are expected; infinity where so many never come."""
+        """The time at which this many arrivals are expected; infinity if they never are."""
         over = parse_seconds(self.over)
         beyond = count - over * (self.first + self.last) / 2
         if beyond > 0:
@@ -70,7 +70,7 @@ class Steps:
         return max(rate for rate, _ in self.steps)
 
     def moment(self, count: float) -> float:
-        """The time at which so many arrivals are expected; infinity where so many never come."""
+        """The time at which this many arrivals are expected; infinity if they never are."""
         begin = 0.0
         for rate, length in self.steps[:-1]:
             arrivals = rate * parse_seconds(length)
@@ -83,15 +83,15 @@ class Steps:
 
 @dataclass(frozen=True)
 class Trace:
-    """Arrivals replayed from a CSV file: its first column holds their times in ascending seconds from T0.
+    """Arrivals replayed from a CSV file, whose first column holds their times in ascending seconds from T0.
 
-    A first line that is not a number is a heading. ``speed`` 2 replays the file in half the time. A relative path
+    A first line that is not a number is a heading. A ``speed`` of 2 replays the file in half the time. A relative path
     starts at the scenario's directory.
     """
 
     path: str
     speed: float = 1.0
-    at: tuple[float, ...] | None = field(default=None, repr=False)  # the times, once they are read
+    at: tuple[float, ...] | None = field(default=None, repr=False)  # the times, once read
 
     def __post_init__(self) -> None:
         require(self.speed > 0, "a trace's speed is above 0")
@@ -99,11 +99,11 @@ class Trace:
             object.__setattr__(self, "at", tuple(self.at))
 
     def located(self, base: Path) -> "Trace":
-        """The same trace with its path taken from ``base``."""
+        """The same trace with its path resolved against ``base``."""
         return replace(self, path=str(base / self.path))
 
     def read(self) -> "Trace":
-        """The same trace with its times.
+        """The same trace with its times read from the file.
 
         Raises:
             UsageError: the file is missing, or does not hold ascending numbers.
@@ -170,7 +170,7 @@ def peak(rate: Rate) -> float:
 
 
 def scale_time(rate: Rate, factor: float) -> Rate:
-    """The rate whose ramp or steps take ``factor`` times as long; a trace stays as it is."""
+    """The rate with its ramp or steps ``factor`` times as long; a trace stays as it is."""
     if isinstance(rate, Ramp):
         return replace(rate, over=f"{factor * parse_seconds(rate.over):.3f}s")
     if isinstance(rate, Steps):
@@ -179,7 +179,7 @@ def scale_time(rate: Rate, factor: float) -> Rate:
 
 
 def moments(rate: Rate, counts: Iterator[float]) -> Iterator[float]:
-    """The time of each of these counts of arrivals, until no more come; a trace has times of its own."""
+    """The times at which these counts of arrivals are reached, as far as they are; a trace has its own times."""
     if isinstance(rate, Trace):
         return rate.moments()
     moment = (lambda count: count / rate) if isinstance(rate, int | float) else rate.moment
@@ -192,7 +192,7 @@ def to_json(rate: Rate | None) -> Any:
 
 
 def from_json(value: Any) -> Rate | None:
-    """The rate that ``to_json`` turned into this value."""
+    """The rate from a value made by ``to_json``."""
     if not isinstance(value, dict):
         rate: float | None = value
         return rate
@@ -202,7 +202,7 @@ def from_json(value: Any) -> Rate | None:
 
 
 def describe(rate: Rate | None) -> Any:
-    """A rate for run.json; a trace with the hash of its file, which is part of the experiment."""
+    """A rate for run.json; for a trace also the hash of its file, which is part of the experiment."""
     if not isinstance(rate, Trace):
         return to_json(rate)
     arrivals = len(rate.read().at or ())

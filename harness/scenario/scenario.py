@@ -1,6 +1,6 @@
-"""A Scenario: the designs to compare, the load, the faults, and what is expected. It checks itself when it is created.
+"""A Scenario: the designs to compare, the load, the faults, and the expectations. It checks itself when it is created.
 
-The behaviour of its users is in the same file (a ``SessionUser``), which is also a plain locustfile.
+The behaviour of its users is defined in the same file (a ``SessionUser``), which is also a plain locustfile.
 """
 
 from collections.abc import Iterator, Sequence
@@ -25,7 +25,7 @@ class Scenario:
     replicas: int = 3
     faults: Sequence[At] = ()
     expect: Sequence[Expectation] = ()
-    quick: "str | Scenario" = "5s"  # what --quick runs: this scenario in so much time, or another one
+    quick: "str | Scenario" = "5s"  # what --quick runs: this scenario shortened to a duration, or another one
     seed: int = 1
 
     def __post_init__(self) -> None:
@@ -70,7 +70,7 @@ class Scenario:
             at.fault.check(design.replicas or 0)
 
     def arms(self) -> Iterator[Arm]:
-        """Every design with and without its faults. The order alternates, so that a drift affects both equally."""
+        """Every design with and without its faults. The order alternates, so a drift affects both equally."""
         for index, design in enumerate(self.designs):
             pair = [Arm(design, "control", self.load, ())]
             if faults := tuple(at for at in self.faults if at.applies(design)):
@@ -78,10 +78,10 @@ class Scenario:
             yield from pair if index % 2 == 0 else reversed(pair)
 
     def rounds(self, repeat: int) -> Iterator[tuple[Arm, int]]:
-        """Every arm ``repeat`` times, with the number of its round from 1; every other round runs backwards (A B B A).
+        """Every arm ``repeat`` times, with the number of its round from 1; every other round is reversed (A B B A).
 
         If there are several rounds, each has an A/A arm: the first design's control once more, at the other end of the
-        round. The difference between those two is noise.
+        round. The difference between the two is noise.
         """
         return ((arm, number) for number in range(1, repeat + 1) for arm in self.round(number, repeat))
 
@@ -93,7 +93,7 @@ class Scenario:
         return arms if number % 2 else arms[::-1]
 
     def only(self, names: Sequence[str]) -> "Scenario":
-        """The scenario with these designs only, and with the faults and expectations that concern them.
+        """The scenario with only these designs, and with the faults and expectations that concern them.
 
         Raises:
             UsageError: the scenario has no design of that name.

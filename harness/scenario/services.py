@@ -15,10 +15,10 @@ from harness.common.errors import UsageError
 from harness.scenario.checks import require
 from harness.scenario.parts import check_part
 
-#: Words that a shell would treat as operators; a command is not run by a shell.
+#: Words that a shell would treat as operators; a command does not run in a shell.
 _SHELL_WORDS = frozenset({"&&", "||", "|", ";", "&", ">", ">>", "<", "2>&1"})
 
-#: Shorter values are not removed from the text: they may well be common words.
+#: Shorter values are not removed from the text: they may be common words.
 _MIN_SECRET_LENGTH = 8
 
 
@@ -62,12 +62,12 @@ class BuiltIn:
 
     @property
     def capacity(self) -> float | None:
-        """The requests per second that one replica can serve; None where no service time is emulated."""
+        """The requests per second that one replica can serve; None if no service time is emulated."""
         service_time = parse_seconds(self.service_time)
         return self.slots / service_time if service_time else None
 
     def describe(self) -> dict[str, str | int | float]:
-        """The service in plain values."""
+        """The service as plain values."""
         return {
             "app": self.app,
             "state": self.state,
@@ -82,7 +82,7 @@ class Command:
     """A program that serves HTTP on 127.0.0.1, started once per replica.
 
     Each copy gets its own port: ``{port}`` in the command or in ``env``, and the variable ``PORT``. ``{replica}`` is
-    its name, ``{store}`` the URL of the server that ``store`` names (such as ``redis``). A relative ``cwd`` starts at
+    its name, ``{store}`` the URL of the server named by ``store`` (such as ``redis``). A relative ``cwd`` starts at
     the scenario's directory. ``ready`` is the path that answers 200 to 399 once the service is up; with ``None`` an
     open port is enough. The program is stopped with SIGTERM, or at once with SIGKILL if it is not ``graceful``.
     """
@@ -110,7 +110,7 @@ class Command:
             check_part("store", self.store)
 
     def words(self) -> tuple[str, ...]:
-        """The program and its arguments, with the placeholders in them.
+        """The program and its arguments, still with placeholders.
 
         Raises:
             UsageError: a quote in the command is not closed.
@@ -129,15 +129,15 @@ class Command:
         return tuple(place.fill(word) for word in self.words())
 
     def environment(self, place: PlaceholderValues) -> dict[str, str]:
-        """The variables that one copy gets beside those of the harness."""
+        """The variables that one copy gets in addition to those of the harness."""
         return {"PORT": str(place.port), **{name: place.fill(value) for name, value in self.env.items()}}
 
     def located(self, base: Path) -> "Command":
-        """The same command with its directory taken from ``base``."""
+        """The same command with its directory resolved against ``base``."""
         return replace(self, cwd=(base / (self.cwd or ".")).resolve())
 
     def describe(self) -> dict[str, str | int | float]:
-        """The service in plain values; of ``env`` only the names."""
+        """The service as plain values; of ``env`` only the names."""
         facts = {"target": "command", "command": shlex.join(self.words()), "ready": self.ready or "its port is open"}
         names = {"env": ", ".join(self.env), "store": self.store or ""}
         return {**facts, **{name: value for name, value in names.items() if value}}
@@ -145,7 +145,7 @@ class Command:
 
 @dataclass(frozen=True)
 class Url:
-    """A service that runs already: the harness loads and judges it, but never starts, balances or kills it.
+    """A service that already runs: the harness loads and judges it, but never starts, balances or kills it.
 
     ``replicas`` are the addresses of its copies. The service and each copy must answer on the path ``ready``.
     """
@@ -161,7 +161,7 @@ class Url:
 
     @property
     def addresses(self) -> tuple[str, ...]:
-        """The service's own address, and its replicas'."""
+        """The address of the service, and those of its replicas."""
         return (self.url, *self.replicas)
 
     @property
@@ -171,7 +171,7 @@ class Url:
         return tuple(host for host in hosts if not _is_loopback(host))
 
     def describe(self) -> dict[str, str | int | float]:
-        """The service in plain values."""
+        """The service as plain values."""
         facts = {"target": "url", "url": self.url, "ready": self.ready or "its port is open"}
         return {**facts, **({"addresses": ", ".join(self.replicas)} if self.replicas else {})}
 
@@ -181,7 +181,7 @@ class Image:
     """A service in an image, on the Docker backend: one container per replica.
 
     ``port`` is where it listens inside. ``{port}``, ``{replica}`` and ``{store}`` are replaced in ``env`` and
-    ``command``, as for a ``Command``; without a ``command`` the image's own one is run.
+    ``command``, as for a ``Command``; without a ``command`` the image's own command runs.
     """
 
     image: str
@@ -201,18 +201,18 @@ class Image:
             check_part("store", self.store)
 
     def argv(self, place: PlaceholderValues) -> tuple[str, ...] | None:
-        """The command of one copy; None for the image's own."""
+        """The command of one copy; None for the image's own command."""
         if self.command is None:
             return None
         words = shlex.split(self.command) if isinstance(self.command, str) else self.command
         return tuple(place.fill(word) for word in words)
 
     def environment(self, place: PlaceholderValues) -> dict[str, str]:
-        """The variables that one copy gets beside those of the image."""
+        """The variables that one copy gets in addition to those of the image."""
         return {"PORT": str(place.port), **{name: place.fill(value) for name, value in self.env.items()}}
 
     def describe(self) -> dict[str, str | int | float]:
-        """The service in plain values; of ``env`` only the names."""
+        """The service as plain values; of ``env`` only the names."""
         facts: dict[str, str | int | float] = {"target": "image", "image": self.image, "port": self.port}
         facts["ready"] = self.ready or "its port is open"
         names = {"env": ", ".join(self.env), "store": self.store or ""}
@@ -221,10 +221,10 @@ class Image:
 
 @dataclass(frozen=True)
 class Compose:
-    """A service of a Compose file, on the Docker backend: one container per replica, with the services that they need.
+    """A service of a Compose file, on the Docker backend: one container per replica, with the services that it needs.
 
     A relative path of the file starts at the scenario's directory; ``port`` is where the service listens inside. The
-    file must fix neither that port on this machine nor the ``container_name``, since there are several containers.
+    file must not fix that port on this machine or the ``container_name``, since there are several containers.
     """
 
     file: str | Path
@@ -234,7 +234,7 @@ class Compose:
     ready: str | None = "/"
     ready_within: str = "60s"
     graceful: bool = True
-    store: ClassVar[None] = None  # the file has its own
+    store: ClassVar[None] = None  # the file defines its own
 
     def __post_init__(self) -> None:
         if not self.service or not 0 < self.port < 65536:
@@ -244,11 +244,11 @@ class Compose:
         _check_readiness(self.ready, self.ready_within)
 
     def located(self, base: Path) -> "Compose":
-        """The same service with its file taken from ``base``."""
+        """The same service with its file resolved against ``base``."""
         return replace(self, file=(base / self.file).resolve())
 
     def describe(self) -> dict[str, str | int | float]:
-        """The service in plain values; of ``env`` only the names."""
+        """The service as plain values; of ``env`` only the names."""
         facts: dict[str, str | int | float] = {"target": "compose", "file": Path(self.file).name}
         facts |= {"service": self.service, "port": self.port, "ready": self.ready or "its port is open"}
         return facts | ({"env": ", ".join(self.env)} if self.env else {})
@@ -298,7 +298,7 @@ def _is_loopback(host: str) -> bool:
 
 
 def redacted(source: str, secrets: Iterable[str]) -> str:
-    """The text of a scenario without the values of its ``env=``, and without the longer ``secrets``."""
+    """The text of a scenario without the values of its ``env=``, and without ``secrets`` above a minimal length."""
     lines = source.encode().splitlines(keepends=True)
     constants = [
         node

@@ -1,4 +1,4 @@
-"""Workloads: who arrives, and when."""
+"""Workloads: which users arrive, and when."""
 
 from dataclasses import dataclass
 
@@ -19,7 +19,7 @@ class Sessions:
     rate: Rate | None = None
     duration: str = "20s"
     warmup: str = "2s"
-    arrivals: str = "poisson"  # of a partly-open load: poisson | constant
+    arrivals: str = "poisson"  # of a partly open load: poisson | constant
 
     def __post_init__(self) -> None:
         require((self.concurrent is None) != (self.rate is None), "Sessions takes either concurrent= or rate=")

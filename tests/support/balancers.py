@@ -1,6 +1,6 @@
 """Members behind a balancer under test.
 
-``python -m tests.support.balancers NAME PORT JOURNAL`` is a member in its own process, to be killed.
+``python -m tests.support.balancers NAME PORT JOURNAL`` runs a member in its own process, which a test can kill.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""One arm on the real bench, without the controls and the report: what its sessions did."""
+"""Runs one arm on the real bench, without the controls and the report, and returns what its sessions did."""
 
 from pathlib import Path
 

@@ -85,7 +85,7 @@ def _category(codes: Any, names: Sequence[str]) -> pd.Categorical:
 
 
 def observations(fake: Fake, arm: str, seed: int = 1) -> ArmObservations:
-    """Twenty seconds of load; in the fault arm errors for 1.4 s, slow requests for 3 s, and the losses."""
+    """Twenty seconds of load; the fault arm has 1.4 s of errors, 3 s of slow requests, and the losses."""
     rng = np.random.default_rng(seed)
     start = np.sort(rng.uniform(0, 20_000, fake.requests))
     latency = rng.lognormal(np.log(fake.latency_ms), 0.35, fake.requests)

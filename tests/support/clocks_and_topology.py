@@ -1,4 +1,4 @@
-"""Stand-ins at the seams: observations made by hand, a topology that only remembers."""
+"""Stand-ins for the parts of a run: handmade observations, and a topology that only records what is done to it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ CATEGORIES = ("name", "method", "outcome", "anomaly", "replica", "boot")
 
 @dataclass(frozen=True)
 class RequestRow:
-    """One request, in seconds, as a test writes it."""
+    """One request as a test writes it; times are in seconds."""
 
     session: int
     t: float
@@ -27,7 +27,7 @@ class RequestRow:
     took: float = 0.01
     intended: float | None = None
     phase: int = 0
-    status: int | None = None  # None: as the outcome has it
+    status: int | None = None  # None: the status that fits the outcome
 
 
 def requests(rows: Sequence[RequestRow]) -> pd.DataFrame:
@@ -88,7 +88,7 @@ def observed(
 def kill_at(
     t: float, replica: str = "r1", boot: str = "b1", healed: float | None = None, took: float = 0.0
 ) -> list[Event]:
-    """The events of a kill that landed, and of its undo."""
+    """The events of a kill that took effect, and of its undo."""
     events = [
         Event(t, "fault_commanded", replica, {"kind": "kill"}),
         Event(t + took, "fault_effective", replica, {"kind": "kill", "boot": boot}),
@@ -100,7 +100,7 @@ def kill_at(
 
 @dataclass
 class FakePart:
-    """A part to which everything can be done, and which remembers it. ``lands`` is what its evidence says."""
+    """A part that supports and records every action. ``lands`` is what its evidence says."""
 
     name: str
     boots: int = 1
@@ -170,7 +170,7 @@ class FakePart:
 class FakeReplica(FakePart):
     """A replica."""
 
-    signing: tuple[int, ...] = (1, 1)  # the key that signs, and those accepted
+    signing: tuple[int, ...] = (1, 1)  # the signing key, then the accepted keys
 
     @property
     def member(self) -> Member:
@@ -237,7 +237,7 @@ class FakeStore(FakePart):
 
 @dataclass
 class FakeBalancer(FakePart):
-    """A balancer whose members are as they were set."""
+    """A balancer whose members stay as they were set."""
 
     name: str = "fake"
     url: str = "http://127.0.0.1:1"
@@ -264,7 +264,7 @@ class FakeBalancer(FakePart):
 
 @dataclass
 class FakeLink(FakePart):
-    """A link whose state is as it was set."""
+    """A link whose state stays as it was set."""
 
     condition: LinkState = field(default_factory=LinkState)
 
@@ -283,7 +283,7 @@ def _links(*names: str) -> dict[str, FakeLink]:
 
 @dataclass
 class FakeTopology:
-    """Parts that only remember."""
+    """Parts that only record what is done to them."""
 
     replicas: list[FakeReplica]
     store: FakeStore | None = field(default_factory=FakeStore)
@@ -299,7 +299,7 @@ class FakeTopology:
 
     @property
     def whole(self) -> bool:
-        """Whether every part is well, and the balancer knows just the replicas there are."""
+        """Whether every part is well, and the balancer has exactly the existing replicas as members."""
         known = {replica.name: "up" for replica in self.replicas}
         return all(part.well for part in self.parts) and self.balancer.believed == known
 

@@ -1,4 +1,4 @@
-"""Made-up sides of a comparison: two sessions with the noise of a real machine, and what is seeded into them."""
+"""Made-up sides of a comparison: two sessions with the noise of a real machine, and seeded changes."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -21,7 +21,7 @@ ENVIRONMENT = {"cpu": "Some CPU", "cores": 2, "python": "3.11.7", "kernel": "Lin
 
 @dataclass(frozen=True)
 class Session:
-    """How one session goes: noise is the sigma of a lognormal, each arm's own; ``drift`` is the machine's, a round."""
+    """A session. ``noise`` is the sigma of a lognormal, per arm; ``drift`` that of the machine, per round."""
 
     seed: int = 1
     designs: tuple[str, ...] = ("reference", "subject")
@@ -67,7 +67,7 @@ class Session:
 
 
 def arm(name: str, slower: float, noise: Sequence[float]) -> ArmFigures:
-    """One arm of a design that is so much slower than another, each figure with its own noise."""
+    """One arm of a design that is slower than another by a factor; each figure has its own noise."""
     figures = charts.arm(Fake("any"), name)
     throughput, p50, p99, cpu = (float(factor) for factor in noise)
     latency = Percentiles(20 * slower * p50, 25.0, 30 * slower * p99, 50.0, 60.0)
@@ -101,7 +101,7 @@ def plan(summary: Summary, pairs: int) -> RunPlan:
 def changed(
     side: ComparedRun, design: str, index: int, change: Mapping[str, int], what: str = "sessions"
 ) -> ComparedRun:
-    """The side with counts of one repeat of a control changed: ``sessions`` or ``writes``."""
+    """The side with changed counts (``sessions`` or ``writes``) in one repeat of a control."""
     before = side.summary.designs[design]
     whole = before.arms["control"]
     repeats = list(whole.repeats)
@@ -112,7 +112,7 @@ def changed(
 
 
 def kept(side: ComparedRun, directory: Path) -> Path:
-    """The side as a run's directory."""
+    """The side as the directory of a run."""
     run = Run.create(directory, side.plan)
     run.keep_summary(side.summary, side.verdicts)
     return run.path

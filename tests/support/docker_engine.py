@@ -1,4 +1,4 @@
-"""A fake Docker engine that records what it is asked, and which containers exist in which state."""
+"""A fake Docker engine that records its requests and the state of each container."""
 
 import itertools
 import queue
@@ -84,7 +84,7 @@ class FakeApi:
 
 
 class FakeClient:
-    """As much of the SDK's client as a Docker supervisor needs."""
+    """The part of the SDK's client that a Docker supervisor needs."""
 
     def __init__(self) -> None:
         self.api = FakeApi()
@@ -120,7 +120,7 @@ class FakeNetwork:
         self.attrs = {"IPAM": {"Config": [{"Subnet": "10.9.0.0/16" if "app" in name else "10.8.0.0/16"}]}}
 
     def reload(self) -> None:
-        """Nothing changes."""
+        """Do nothing: the attributes never change."""
 
     def remove(self) -> None:
         self._collection.names.remove(self.name)

@@ -1,4 +1,4 @@
-"""Runs the command line as a user does, in a process of its own."""
+"""Runs the command line as a user does, in a separate process."""
 
 import os
 import subprocess
@@ -40,7 +40,7 @@ def harness(
 
 
 def assert_one_clear_line(result: CommandResult, code: int, *words: str) -> None:
-    """The documented exit code, one line that says what, a hint, and no trace of Python."""
+    """Check for the documented exit code, one line with the problem, a hint, and no Python traceback."""
     assert result.code == code, result.err
     assert "Traceback" not in result.err + result.out
     line = next(line for line in result.err.splitlines() if line.startswith("harness: "))

@@ -1,4 +1,4 @@
-"""A server that follows a script, and a user whose session is a function: for the tests of the load."""
+"""A server that follows a script, and a user whose session is a function, for the tests of the load."""
 
 import json
 import socket
@@ -35,7 +35,7 @@ Action = bytes | str | tuple[bytes, str] | Callable[[socket.socket], None]
 
 
 def reply(status: int = 200, body: bytes = b"{}", headers: dict[str, str] | None = None, replica: str = "r0") -> bytes:
-    """The bytes of a reply; ``replica`` empty: the balancer's own."""
+    """The bytes of a reply; an empty ``replica`` means the balancer's own reply."""
     lines = [f"HTTP/1.1 {status} Said", f"Content-Length: {len(body)}"]
     if replica:
         lines += [f"X-Replica: {replica}", f"X-Boot: {replica}-boot"]
@@ -51,14 +51,14 @@ class Shelf:
         self.ops: list[int] = []
 
     def __call__(self, request: bytes) -> bytes:
-        """Apply the request if it is a write, and answer what is stored."""
+        """Apply the request if it is a write, and reply with the stored state."""
         for line in request.split(b"\r\n"):
             if line.startswith(b"Idempotency-Key: "):
                 self.ops.append(int(line[17:], 16))
         return reply(body=self.body())
 
     def body(self) -> bytes:
-        """What a reply shows."""
+        """The state that a reply shows."""
         digest = sum(map(token, self.ops)) % 2**64
         last = f"{self.ops[-1]:016x}" if self.ops else ""
         session = {
@@ -72,7 +72,7 @@ class Shelf:
 
 
 class Scripted:
-    """Answers the n-th request with the n-th action, or by ``otherwise``; keeps what it was sent."""
+    """Answers the n-th request with the n-th action, or else by ``otherwise``; records what it receives."""
 
     def __init__(self, actions: list[Action], otherwise: Callable[[bytes], Action]) -> None:
         self._actions = list(actions)
@@ -85,7 +85,7 @@ class Scripted:
         threading.Thread(target=self._accept, daemon=True).start()
 
     def script(self, *actions: Action) -> None:
-        """What to do with the next requests."""
+        """Set the actions for the next requests."""
         self._actions = list(actions)
 
     def _accept(self) -> None:
@@ -175,7 +175,7 @@ class Visitor:
 
 
 class Once:
-    """A workload whose sessions send at once, and are over when they end."""
+    """A workload whose sessions send at once, and finish when they end."""
 
     def __init__(self) -> None:
         self.dropped = 0
@@ -206,7 +206,7 @@ class Driven:
 
 
 def drive(url: str, *sessions: Visitor, within: float = 10.0, target: Target | None = None) -> Driven:
-    """Run sessions from the first request to the last; fails where they take too long."""
+    """Run sessions from the first request to the last; fails if they take too long."""
     event_loop, workload, chunks = EventLoop(), Once(), [np.empty(0, RECORD)]
     event_loop.target = target or Target.from_url(url)
     context = LoadContext(
@@ -236,7 +236,7 @@ def header(request: bytes, name: str) -> str | None:
 
 
 class Rig:
-    """An event loop with its context and a recorder that keeps its rows, turned by the test itself."""
+    """An event loop with its context and a recorder that keeps its rows; the test itself turns the loop."""
 
     def __init__(self, url: str) -> None:
         self.event_loop = EventLoop()
@@ -251,14 +251,14 @@ class Rig:
         self.sessions = self.registry.sessions
 
     def until(self, holds: Callable[[], bool], within: float = 10.0) -> None:
-        """Turn the event loop until something holds."""
+        """Turn the event loop until a condition holds."""
         deadline = time.monotonic() + within
         while not holds():
             assert time.monotonic() < deadline, "it did not happen in time"
             self.event_loop.run_once()
 
     def visit(self, *users: Visitor) -> ClosedWorkload:
-        """Let these users run their sessions, closed, until each has ended its first one."""
+        """Run a closed load with these users until each has finished its first session."""
         workload = ClosedWorkload(self.registry)
         ended: set[int] = set()
         proceed = workload.on_session_end
@@ -269,7 +269,7 @@ class Rig:
             workload.leave(session.user)
             proceed(session, now)
 
-        workload.on_session_end = end_once  # type: ignore[method-assign] # a session a user is what these tests look at
+        workload.on_session_end = end_once  # type: ignore[method-assign] # these tests look at one session per user
         for user in users:
             workload.join(user, 0)
         workload.start(time.monotonic_ns())

@@ -10,7 +10,7 @@ from targets.storage.peers import ReplicatedEntry
 
 @dataclass
 class Nearby:
-    """A replica as the others reach it."""
+    """A replica as its peers reach it."""
 
     store: Replicated
     away: bool = False

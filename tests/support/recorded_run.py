@@ -1,4 +1,4 @@
-"""A run directory made by hand: a plan, and one arm with a few records."""
+"""A handmade run directory: a plan, and one arm with a few records."""
 
 import json
 from dataclasses import replace
@@ -17,7 +17,7 @@ LOAD = {"kind": "closed", "warmup_s": 0.0, "duration_s": 5.0}
 
 
 def plan(**more: Any) -> RunPlan:
-    """The plan of a run of one design, ``one``, in its control arm."""
+    """The plan of a run with one design, ``one``, in its control arm."""
     made = RunPlan(
         run=new_run_id(),
         scenario="mine",
@@ -37,7 +37,7 @@ def plan(**more: Any) -> RunPlan:
 
 
 def spool(run: Run, *, records: int = 3, torn: bytes = b"") -> None:
-    """What the load process leaves while the arm runs; ``torn`` is the beginning of a record."""
+    """The files that the load process leaves while the arm runs; ``torn`` is the start of an incomplete record."""
     files = run.arm("one", "control")
     files.create()
     requests = np.zeros(records, RECORD)
@@ -53,7 +53,7 @@ def spool(run: Run, *, records: int = 3, torn: bytes = b"") -> None:
 
 
 def keep(run: Run) -> None:
-    """What an arm that ran to its end keeps."""
+    """The files of an arm that ran to its end."""
     spool(run)
     facts = {"warmup": 0.0, "duration": 5.0, "complete": True, "driver": {"lag_p99_ms": 1.0}}
     run.arm("one", "control").keep(

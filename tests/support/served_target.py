@@ -31,14 +31,14 @@ class Reply:
 
 
 class Client:
-    """One client of a server: its cookies are its own."""
+    """One client of a server, with its own cookies."""
 
     def __init__(self, server: BaseTestServer, owner: str = "u17") -> None:
         self.http: TestClient[web.BaseRequest, Any] = TestClient(server, cookie_jar=CookieJar(unsafe=True))
         self.owner = owner
 
     def forget(self) -> None:
-        """Drop all cookies, so that a test can send its own."""
+        """Drop all cookies, so that a test can send others."""
         self.http.session.cookie_jar.clear()
 
     async def get(self, path: str, **headers: str) -> Reply:

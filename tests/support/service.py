@@ -13,7 +13,7 @@ BORN = time.monotonic()
 
 
 class Answer(http.server.BaseHTTPRequestHandler):
-    """Answers with its process id; 503 at first, or for good, where the mode says so."""
+    """Answers with its process id; with 503 at first, or forever, in the modes that ask for it."""
 
     mode = "ok"
 
@@ -26,11 +26,11 @@ class Answer(http.server.BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, *_: object) -> None:
-        """Nothing."""
+        """Log nothing."""
 
 
 class Strict(http.server.ThreadingHTTPServer):
-    """Sets no SO_REUSEADDR: it needs a port that no socket holds and no connection remembers."""
+    """Does not set SO_REUSEADDR: it needs a port that no socket holds and no recent connection blocks."""
 
     allow_reuse_address = False
 
@@ -52,7 +52,7 @@ def main(mode: str, port: int) -> None:
         sys.exit("no database here")
     if mode == "deaf":
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    if mode in ("forks", "escapes"):  # a child serves, in a session of its own where it escapes
+    if mode in ("forks", "escapes"):  # a child serves; one that escapes has its own session
         child = subprocess.Popen([sys.executable, __file__, "ok", str(port)], start_new_session=mode == "escapes")
         child.wait()
     if mode == "background" and os.fork():

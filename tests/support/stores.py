@@ -1,4 +1,4 @@
-"""Real stores that the tests of a module share: each runs from its first use to the end of the module."""
+"""Real stores that the tests of a module share: each runs from its first use until the end of the module."""
 
 import asyncio
 import contextlib
@@ -34,7 +34,7 @@ T = TypeVar("T")
 
 
 class Held(StoreType, Killable, Pausable, Protocol):
-    """The abilities of each of them."""
+    """The abilities of each of these stores."""
 
 
 class HeldStores:
@@ -46,7 +46,7 @@ class HeldStores:
         self._held: dict[str, Held] = {}
 
     async def up(self, name: str) -> Held:
-        """The store of that name, running again after any earlier test; of clusters, one server."""
+        """The store of that name, running even if an earlier test stopped it; one server of a cluster."""
         if name in self._held:
             held = self._held[name]
             await held.resume()
@@ -66,7 +66,7 @@ class HeldStores:
 
 
 async def eventually(ask: Callable[[], Awaitable[T]]) -> T:
-    """The answer, once there is one: clients find a restarted store or a new leader a moment later."""
+    """The first successful result: clients find a restarted store or a new leader only after a moment."""
     deadline = time.monotonic() + TIMEOUT_S
     while True:
         try:

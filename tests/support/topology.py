@@ -1,4 +1,4 @@
-"""A minimal harness that holds a real topology, if asked for in the middle of several faults.
+"""A minimal harness that holds a real topology, optionally with several faults in progress.
 
 ``python -m tests.support.topology RUN LOGS STATE BALANCER [broken]``
 """

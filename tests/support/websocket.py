@@ -1,4 +1,4 @@
-"""The server side of a WebSocket, for a scripted server: it follows its script, with real frames."""
+"""The server side of a WebSocket for a scripted server, with real frames."""
 
 import re
 import socket
@@ -43,7 +43,7 @@ class Peer:
                 return bytes(event.payload)
 
     def receive_text(self) -> str:
-        """The next text message, once it is complete."""
+        """Wait for the next complete text message, and return it."""
         text = ""
         while True:
             event = self.next_event()
@@ -63,7 +63,7 @@ class Peer:
         return self._events.pop(0)
 
     def close(self, code: int = 1000) -> Event:
-        """Begin the closing handshake; returns the answer of the client."""
+        """Start the closing handshake; returns the answer of the client."""
         self.connection.sendall(self.frames.send(CloseConnection(code=code)))
         return self.next_event()
 
@@ -73,7 +73,7 @@ class Peer:
 
 
 def upgrade_response(request: bytes, more: bytes = HEADERS) -> bytes:
-    """The response that accepts an upgrade request; ``more`` is further header lines."""
+    """The response that accepts an upgrade request; ``more`` holds further header lines."""
     match = re.search(rb"Sec-WebSocket-Key: (\S+)", request)
     assert match is not None
     token = generate_accept_token(match[1])

@@ -1,6 +1,6 @@
 """A simulated world: a service that keeps tallies, a network that loses and delays, and a client with a ledger.
 
-It knows the truth (what is stored, what was acknowledged), with which tests compare the judge's verdict.
+It knows the truth (what is stored, what was acknowledged); tests compare the judge's verdict with that.
 """
 
 import random
@@ -43,7 +43,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Network:
-    """The probability of each fate of a request; all others are acknowledged with a reply that shows the state."""
+    """The probability of each fate of a request; all others are acknowledged by a reply that shows the state."""
 
     refused: float = 0.01  # certainly not applied, and the client knows
     rejected: float = 0.01  # not applied; only the balancer's log knows
@@ -51,7 +51,7 @@ class Network:
     unanswered: float = 0.01  # applied, the reply is lost
     late: float = 0.01  # arrives some time later, or never
     silent: float = 0.02  # acknowledged without showing the state
-    retries: float = 0.0  # of those in doubt, tried again under the same id
+    retries: float = 0.0  # the share of those in doubt that are retried with the same id
 
     @staticmethod
     def calm() -> "Network":

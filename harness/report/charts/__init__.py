@@ -32,14 +32,14 @@ class _Run:
         return arm.faults if arm else ()
 
     def observed_arms(self) -> Iterator[ArmObservations]:
-        """The arms in the summary's order of designs, control before fault."""
+        """The arms in the summary's order of designs, each control before its fault."""
         for design in self.summary.designs:
             for name in ("control", "fault"):
                 if (design, name) in self.arms:
                     yield self.arms[design, name]
 
     def judged_arms(self) -> list[ArmObservations]:
-        """One arm per design: the one with the fault, or else the control."""
+        """One arm per design: the one with the fault if there is one, otherwise the control."""
         return list({arm.design: arm for arm in self.observed_arms()}.values())
 
 

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from harness.report.charts.style import styled
 
-#: The content of a table's cell; None where it could not be measured.
+#: The content of a table cell; None if it could not be measured.
 Cell = str | int | float | None
 _DPI = 130  # sharp on a page, and quick to write
 
@@ -27,9 +27,9 @@ class Table:
 
 @dataclass(frozen=True)
 class Tooltip:
-    """A place in a chart whose ``text`` shows under the pointer, together with the texts of the same ``group``.
+    """A place in a chart that shows ``text`` under the pointer, together with the texts of the same ``group``.
 
-    ``x`` and ``y`` are shares of the figure's width and height, from its top left corner.
+    ``x`` and ``y`` are fractions of the figure's width and height, from its top left corner.
     """
 
     x: float
@@ -39,7 +39,7 @@ class Tooltip:
 
 
 def tooltip_at(axes: Axes, point: tuple[float, float], text: str, group: str = "") -> Tooltip:
-    """The tooltip at a point of the data; the axes' limits must be final."""
+    """The tooltip at a point of the data; the axis limits must be final."""
     figure = axes.figure
     x, y = axes.transData.transform(point) / figure.bbox.size
     return Tooltip(round(float(x), 4), round(1 - float(y), 4), text, group)

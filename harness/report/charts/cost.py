@@ -31,7 +31,7 @@ _MEMORY = (Part("memory", style.GREY, ""),)
 
 @dataclass(frozen=True)
 class Cost:
-    """One design's costs; None where it was not measured."""
+    """One design's costs; None for each that was not measured."""
 
     design: str
     cpu_ms: tuple[float | None, float | None, float | None]  # per request: replicas, balancer, store
@@ -40,7 +40,7 @@ class Cost:
 
     @classmethod
     def of(cls, design: str, arm: ArmFigures) -> "Cost":
-        """Divide the processor time per request in the proportion of the cores that each part used."""
+        """Divide the processor time per request among the parts in proportion to the cores that each used."""
         use = arm.resources
         cores = (use.replica_cpu, use.balancer_cpu, use.store_cpu)
         total, per_request = sum(core or 0.0 for core in cores), use.cpu_ms_per_request
@@ -53,7 +53,7 @@ class Cost:
 
     @property
     def cpu_total(self) -> float | None:
-        """Milliseconds of processor time per request, all parts; None where none was measured."""
+        """Milliseconds of processor time per request over all parts; None if none was measured."""
         known = [value for value in self.cpu_ms if value is not None]
         return sum(known) if known else None
 

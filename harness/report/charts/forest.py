@@ -1,4 +1,4 @@
-"""The main figure of a comparison: every ratio with its interval, and the margin that decides about it."""
+"""The main figure of a comparison: every ratio with its interval, and the margin that decides the outcome."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,11 +22,11 @@ _LOOKS = {
     ComparisonOutcome.EQUIVALENT: (style.GREEN, "s"),
 }
 _ROW_HEIGHT = 0.21  # inches
-_MAX_RATIO = 2.0  # an interval beyond it is cut, and ends in an arrow
+_MAX_RATIO = 2.0  # a longer interval is cut, and ends in an arrow
 
 
 def draw(comparison: Comparison, directory: Path) -> Chart | None:
-    """Save ``compare.svg`` and ``compare.png`` in ``directory``; None where no ratio was measured."""
+    """Save ``compare.svg`` and ``compare.png`` in ``directory``; returns None if no ratio was measured."""
     measured = [metric for metric in comparison.metrics if metric.interval is not None]
     if not measured:
         return None
@@ -44,7 +44,7 @@ def draw(comparison: Comparison, directory: Path) -> Chart | None:
 
 
 def figure(comparison: Comparison, measured: Sequence[MetricComparison]) -> Figure:
-    """One row per ratio; right is worse, for throughput too."""
+    """One row per ratio; further right is worse, for throughput too."""
     handles: list[Line2D | Patch] = [
         style.symbol(outcome.value, marker, color) for outcome, (color, marker) in _LOOKS.items()
     ]
@@ -78,7 +78,7 @@ def _draw_row(axes: Axes, place: int, metric: MetricComparison) -> None:
 
 
 def _set_scale(axes: Axes, comparison: Comparison, measured: Sequence[MetricComparison]) -> None:
-    """A logarithmic axis with the same room on both sides of 1: half is as far from it as twice."""
+    """A logarithmic axis with equal room on both sides of 1: a half is as far from it as a double."""
     ends = [max(end, 1 / end) for metric in measured if metric.interval for end in metric.interval]
     far = min(max([*ends, 1 + 2 * comparison.margin]) * 1.02, _MAX_RATIO)
     ticks = [tick for tick in (0.5, 0.67, 0.8, 0.9, 1.0, 1.1, 1.25, 1.5, 2.0) if 1 / far <= tick <= far]
@@ -98,7 +98,7 @@ def _label(metric: MetricComparison) -> str:
 
 
 def finding(comparison: Comparison) -> str:
-    """The ratios that moved, or that none did."""
+    """The ratios that moved, or a statement that none did."""
     flagged = {
         kind: [metric.name for metric in comparison.metrics if metric.outcome is kind]
         for kind in (ComparisonOutcome.REGRESSION, ComparisonOutcome.IMPROVED)

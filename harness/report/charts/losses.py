@@ -24,7 +24,7 @@ _MAX_ROWS = 40  # of the table, per design
 
 @dataclass(frozen=True)
 class Losses:
-    """When a design lost a session's state: ascending seconds from T0. A session may lose it more than once."""
+    """When a design lost a session's state: ascending seconds from T0. A session may lose its state more than once."""
 
     design: str
     times: Floats
@@ -47,7 +47,7 @@ class Losses:
 
     @property
     def healed_at(self) -> float:
-        """When the last fault had healed, in seconds from T0; infinite if one did not, or without a fault."""
+        """When the last fault had healed, in seconds from T0; infinite if a fault never healed or there was none."""
         return max((float("inf") if f.healed is None else f.healed for f in self.faults), default=float("inf"))
 
 
@@ -89,7 +89,7 @@ def _handles(designs: Sequence[Losses]) -> list[Artist]:
 
 
 def finding(designs: Sequence[Losses]) -> str:
-    """How many losses, and how many of them after the fault had healed."""
+    """How many losses there were, and how many of them after the fault had healed."""
     losers = sorted((losses for losses in designs if losses.times.size), key=lambda losses: -losses.times.size)
     if not losers:
         return f"No loss in any of {plural(sum(losses.judged for losses in designs), 'session')}."
@@ -109,7 +109,7 @@ def _describe(losses: Losses) -> str:
 
 
 def _row_indexes(losses: Losses) -> Ints:
-    """Which losses the table shows: all, or so many evenly spread over them."""
+    """The losses that the table shows: all, or a limited number spread evenly over them."""
     count = min(losses.times.size, _MAX_ROWS)
     rows: Ints = np.unique(np.linspace(0, losses.times.size - 1, count).astype(int))
     return rows

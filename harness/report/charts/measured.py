@@ -1,4 +1,4 @@
-"""The requests of one arm as plain arrays, from which the charts of time and latency are computed."""
+"""The requests of one arm as plain arrays: the input for the charts of time and latency."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ Bools = npt.NDArray[np.bool_]
 #: Percentiles of a window come from counts in bins 1 % wide, from 1 microsecond up, without sorting millions of rows.
 _BIN = np.log(1.01)
 _BINS = 2100
-#: The shortest window: a failover of two seconds takes up eight.
+#: The shortest window: a failover of two seconds fills eight.
 WINDOW_S = 0.25
 
 
@@ -60,7 +60,7 @@ class Windows:
 
 
 def _is_among(column: "pd.Series[Any]", wanted: Sequence[str]) -> Bools:
-    """Which rows hold one of ``wanted``: the categories are compared, not the rows."""
+    """Which rows hold one of ``wanted``; compares categories, not rows, for speed."""
     categories = column.cat.categories
     hit = np.array([str(category).lower() in wanted for category in categories] + [False], dtype=bool)
     chosen: Bools = hit[column.cat.codes.to_numpy()]  # a missing value has the code -1: the last entry
@@ -86,8 +86,8 @@ def measured(arm: ArmObservations) -> Measured:
 def windows(values: Measured, width: float = WINDOW_S, stretch: tuple[float, float] | None = None) -> Windows:
     """Fold the requests into the whole windows of ``width`` seconds between warm-up and end, or inside ``stretch``.
 
-    Rates, errors and anomalies belong to the window in which a request ended, latency to the window in which it should
-    have started: a stall shows where it began.
+    Rates, errors and anomalies count in the window in which a request ended, latency in the window in which it should
+    have started, so that a stall shows where it began.
     """
     begin, end = stretch or (values.warmup, values.duration)
     first = int(np.ceil(max(begin, values.warmup) / width))

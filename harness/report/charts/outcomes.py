@@ -32,7 +32,7 @@ class OutcomeBand:
     outcomes: tuple[SessionOutcome, ...]
 
 
-#: Lost first, so that it starts at zero like its prediction; kept last.
+#: Lost comes first, so that it starts at zero like its prediction; kept comes last.
 BANDS = (
     OutcomeBand("lost", style.VERMILION, "////", (SessionOutcome.LOST,)),
     OutcomeBand(
@@ -52,14 +52,14 @@ _BAND_OF = {outcome: index for index, band in enumerate(BANDS) for outcome in ba
 
 @dataclass(frozen=True)
 class Outcomes:
-    """One arm's sessions with a known outcome, each counted once, by the gravest thing that happened to it."""
+    """One arm's sessions with a known outcome, each counted once, under its gravest outcome."""
 
     design: str
     arm: str
     counts: tuple[int, ...]  # one per band of BANDS
     expected_lost: int | None
     loss_interval_99: tuple[float, float] | None
-    unknown: int = 0  # further sessions
+    unknown: int = 0  # sessions in addition to these
 
     @property
     def judged(self) -> int:
@@ -73,7 +73,7 @@ class Outcomes:
 
     @property
     def as_predicted(self) -> bool | None:
-        """Whether exactly as many sessions were lost as predicted; None without a prediction."""
+        """Whether exactly as many sessions were lost as predicted; None if there is no prediction."""
         return None if self.expected_lost is None else self.lost == self.expected_lost
 
     @property
@@ -83,17 +83,17 @@ class Outcomes:
 
     @property
     def harms(self) -> list[str]:
-        """Every band but ``kept`` in words: ``3 lost``."""
+        """Every band except ``kept`` in words: ``3 lost``."""
         return [f"{count:,} {band.name}" for band, count in self.bands if band is not BANDS[-1]]
 
 
 def count_outcomes(
     design: str, arm: str, judgements: Sequence[SessionVerdict], sessions: SessionFigures | None
 ) -> Outcomes:
-    """Count an arm's sessions by band; a session with several writers counts as the worst of them."""
+    """Count an arm's sessions by band; a session with several writers counts under its worst outcome."""
 
     def band(verdict: SessionVerdict) -> int:
-        # A session that lost its state and leaked too is drawn as lost: that is what was predicted.
+        # A session that both lost its state and leaked is drawn as lost, since that was predicted.
         return _BAND_OF[SessionOutcome.LOST if verdict.lost else verdict.outcome]
 
     counts = Counter(min(map(band, writers)) for writers in group_judged_by_session(judgements).values())
@@ -144,7 +144,7 @@ def _draw_bar(axes: Axes, place: int, arm: Outcomes) -> None:
 
 
 def _label(arm: Outcomes) -> str:
-    """What stands beside a bar: at most two harms, and the unknown sessions."""
+    """The text beside a bar: at most two harms, and the unknown sessions."""
     more = ", …" if len(arm.harms) > 2 else ""
     outcome = ",\n".join(arm.harms[:2]) + f"{more} of {arm.judged:,}" if arm.harms else f"all {arm.judged:,} kept"
     unknown = f"{arm.unknown:,} unknown" if arm.unknown else ""
@@ -165,7 +165,7 @@ def _handles(arms: Sequence[Outcomes]) -> list[Artist]:
 
 
 def finding(arms: Sequence[Outcomes]) -> str:
-    """What was lost with the fault, against the prediction, and whether the controls stayed clean."""
+    """What was lost with the fault, compared with the prediction, and whether the controls stayed clean."""
     faulted = [arm for arm in arms if arm.arm == "fault"]
     controls = [arm for arm in arms if arm.arm == "control" and arm.judged]
     sentences = [
@@ -219,7 +219,7 @@ def _table(arms: Sequence[Outcomes]) -> Table:
 
 
 def _tooltips(drawn: Figure, arms: Sequence[Outcomes]) -> Iterator[Tooltip]:
-    """A tooltip in the middle of each part of each bar."""
+    """A tooltip in the middle of each segment of each bar."""
     for place, arm in enumerate(arms):
         left = 0.0
         for band, count in arm.bands:

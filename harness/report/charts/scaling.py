@@ -17,7 +17,7 @@ _DEMANDS_TITLE = "Achieved load and latency at each offered load"
 
 
 def drawings(scaled: ScalingRun) -> tuple[Drawing, ...]:
-    """The capacity and the results at each offered load, of the designs with at least one size measured."""
+    """The capacity, and the results at each offered load, of the designs with at least one measured size."""
     designs = [design for design in scaled.designs if design.sizes]
     if not designs:
         return ()

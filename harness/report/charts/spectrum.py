@@ -1,4 +1,4 @@
-"""Latency at every percentile, on an axis of 1 / (1 - p), where each further nine takes the same room."""
+"""Latency at every percentile, on an axis of 1 / (1 - p), where each additional nine takes the same room."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from harness.report.charts.measured import Floats, Ints
 from harness.report.charts.words import number
 
 _TITLE = "Latency at every percentile"
-_MIN_ABOVE = 10  # samples above a percentile without which it is not drawn
+_MIN_ABOVE = 10  # a percentile with fewer samples above it is not drawn
 _POINTS = 90
 _PERCENTILES = (50.0, 90.0, 99.0, 99.9, 99.99, 99.999)
 
@@ -36,7 +36,7 @@ class Spectrum:
 
     @property
     def last(self) -> float:
-        """The largest ``1 / (1 - p)`` with enough samples above it; below 1 where no percentile has enough."""
+        """The largest ``1 / (1 - p)`` with enough samples above it; below 1 if no percentile has enough."""
         return self.ordered.size / _MIN_ABOVE
 
     def at(self, percent: float) -> float | None:
@@ -58,7 +58,7 @@ class Spectrum:
 
 
 def figure(spectra: Sequence[Spectrum], looks: Sequence[style.SeriesStyle]) -> Figure:
-    """One curve per arm: the control dashed, the fault solid; a design by its colour and marker."""
+    """One curve per arm: dashed for the control, solid for the fault; the colour and marker identify the design."""
     designs = list(dict.fromkeys(spectrum.design for spectrum in spectra))
     handles = _handles(designs, looks, {spectrum.arm for spectrum in spectra})
     frame = style.Frame(left=0.62, right=0.25, top=style.top(handles), bottom=0.5)
@@ -113,7 +113,7 @@ def _handles(designs: Sequence[str], looks: Sequence[style.SeriesStyle], arms: s
 
 
 def finding(spectra: Sequence[Spectrum]) -> str:
-    """At the 99th percentile: where the fault cost most and least, or without a fault the fastest design."""
+    """At the 99th percentile: where the fault cost most and least or, without a fault, the fastest design."""
     p99 = {(spectrum.design, spectrum.arm): spectrum.at(99.0) for spectrum in spectra}
     values = {key: value for key, value in p99.items() if value is not None}
     pairs = sorted(

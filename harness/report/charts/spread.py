@@ -1,4 +1,4 @@
-"""How evenly the replies came from the replicas, without the fault and with it."""
+"""How evenly the replies were spread over the replicas, without the fault and with it."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,12 +13,12 @@ from harness.results.summary import Spread
 
 _TITLE = "Spread of replies over the replicas"
 _ARMS = {"control": "without the fault", "fault": "with the fault"}
-_MAX_NAMED = 5  # replicas per design: with more, bars are too thin for a name
+_MAX_NAMED = 5  # replicas per design: with more, the bars are too thin for names
 
 
 @dataclass(frozen=True)
 class Spreads:
-    """One design's spread in each of its arms, by the arm's name."""
+    """One design's spread in each of its arms, by arm name."""
 
     design: str
     arms: Mapping[str, Spread]
@@ -26,7 +26,7 @@ class Spreads:
 
 
 def figure(designs: Sequence[Spreads]) -> Figure:
-    """One panel per arm; a group of bars per design, a bar per replica, in per cent of the design's replies."""
+    """One panel per arm; a group of bars per design, one bar per replica, in per cent of the design's replies."""
     names = [design.design for design in designs]
     max_replicas = max(len(spread.per_replica) for design in designs for spread in design.arms.values())
     frame = style.Frame(left=style.room(names), right=0.75, top=style.top([], titled=True), bottom=0.5, gap_x=0.85)
@@ -52,7 +52,7 @@ def _measured_arms(designs: Sequence[Spreads]) -> list[str]:
 
 
 def _draw_group(axes: Axes, place: int, look: style.SeriesStyle, spread: Spread | None) -> float:
-    """Draw one design's bars; returns the length of the longest in per cent."""
+    """Draw one design's bars; returns the length of the longest bar in per cent."""
     if spread is None or not sum(spread.per_replica.values()):
         axes.text(0.01, place, "nothing measured", transform=axes.get_yaxis_transform(), va="center", color=style.MUTED)
         return 0.0
@@ -71,7 +71,7 @@ def _draw_group(axes: Axes, place: int, look: style.SeriesStyle, spread: Spread 
 
 
 def finding(designs: Sequence[Spreads]) -> str:
-    """The most and the least even design by the coefficient of variation, in the control arm where it ran."""
+    """The most and the least even design by the coefficient of variation, in the control arm if that was run."""
     arm = next(iter(_measured_arms(designs)), "control")
     spreads = {design.design: design.arms[arm].cv for design in designs if arm in design.arms}
     known = sorted((cv, design) for design, cv in spreads.items() if cv is not None)

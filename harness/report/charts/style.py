@@ -1,7 +1,8 @@
-"""One look for every chart: colours that the colour-blind can distinguish, and never colour alone.
+"""One look for every chart: colours that colour-blind readers can distinguish, and never colour alone.
 
-Colours are Okabe and Ito's (2008). Every design has its own colour, marker and dash, the same in every chart.
-Layout is computed here, in inches: automatic layout draws a figure several times, and the result depends on the text.
+The colours are from Okabe and Ito (2008). Every design has its own colour, marker and dash, the same in every chart.
+The layout is computed here, in inches: automatic layout draws a figure several times, and its result depends on the
+text.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -29,7 +30,7 @@ SHADE = "#f0dfc9"  # while a fault lasts
 BLUE, ORANGE, GREEN, VERMILION = "#0072b2", "#e69f00", "#009e73", "#d55e00"
 SKY, PURPLE, YELLOW, GREY = "#56b4e9", "#cc79a7", "#f0e442", "#c9d0d7"
 
-#: Every colour of the charts: the page replaces them by name, so that they suit a dark page too.
+#: Every colour of the charts: the page replaces them by name to suit a dark page too.
 NAMED = {
     "ink": INK,
     "muted": MUTED,
@@ -49,7 +50,7 @@ NAMED = {
 SOLID: tuple[float, tuple[float, ...]] = (0, ())
 DASHED: tuple[float, tuple[float, ...]] = (0, (4, 2))
 
-WIDTH = 8.2  # inches: at 72 dots per inch the text of a chart is as large as the text around it
+WIDTH = 8.2  # inches: at 72 dots per inch the text of a chart is as large as the surrounding text
 _SERIES = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY)
 _MARKERS = "osD^vPX*<>ph"
 _MAX_LABEL_CHARS = 20
@@ -101,13 +102,13 @@ class SeriesStyle:
     index: int = 0
 
     def own(self, artists: Iterable[Artist], part: str) -> None:
-        """Mark these artists as the design's, so that a page can switch them off; ``part`` is unique in its figure."""
+        """Mark these artists as the design's, so that a page can hide them; ``part`` is unique in its figure."""
         for number, artist in enumerate(artists):
             artist.set_gid(f"d{self.index}.{part}.{number}")
 
 
 def look(index: int) -> SeriesStyle:
-    """The look of the scenario's design number ``index``. The first twelve differ in marker."""
+    """The look of the scenario's design number ``index``. The first twelve differ by marker."""
     dashes: tuple[tuple[float, ...], ...] = ((), (5, 1.5), (1.5, 1.2), (5, 1.5, 1.2, 1.5))
     return SeriesStyle(
         _SERIES[index % len(_SERIES)],
@@ -119,19 +120,19 @@ def look(index: int) -> SeriesStyle:
 
 @contextmanager
 def styled() -> Iterator[None]:
-    """Apply the settings of these charts to matplotlib, inside the block only."""
+    """Apply the settings of these charts to matplotlib within the block only."""
     with mpl.rc_context(RC):
         yield
 
 
 def short(name: str, longest: int = _MAX_LABEL_CHARS) -> str:
-    """A name that fits beside an axis, without its middle if it is long; the chart's table has the whole name."""
+    """A name that fits beside an axis; a long one loses its middle. The chart's table has the whole name."""
     tail = longest // 2
     return name if len(name) <= longest else f"{name[: longest - tail - 1]}…{name[-tail:]}"
 
 
 def room(names: Sequence[str]) -> float:
-    """Inches that the longest of these names takes on the left of an axis."""
+    """The inches that the longest of these names takes to the left of an axis."""
     return 0.3 + 0.075 * max((len(short(name)) for name in names), default=0)
 
 
@@ -174,7 +175,7 @@ def name_rows(axes: Axes, names: Sequence[str]) -> None:
 
 
 def shade(axes: Axes, faults: Sequence[FaultFigures], end: float) -> None:
-    """Shade the time from each fault's effect to its healing, or to ``end`` if it was not healed."""
+    """Shade the time from each fault's effect to its healing, or to ``end`` if it never healed."""
     for fault in faults:
         if fault.effective is not None:
             axes.axvspan(fault.effective, end if fault.healed is None else fault.healed, color=SHADE, lw=0, zorder=0)
@@ -218,7 +219,7 @@ def legend_rows(labels: Sequence[str]) -> list[list[int]]:
 
 
 def top(handles: Sequence[Artist], titled: bool = False) -> float:
-    """Inches for the title, this legend and, if ``titled``, the titles of the axes below."""
+    """The inches for the title, this legend and, if ``titled``, the titles of the axes below."""
     return 0.45 + _LEGEND_LINE * len(legend_rows(_labels(handles))) * bool(handles) + 0.2 * titled
 
 
@@ -227,7 +228,7 @@ def _labels(handles: Sequence[Artist]) -> list[str]:
 
 
 def legend(figure: Figure, handles: Sequence[Artist]) -> None:
-    """Draw a legend under the figure's title that reads line by line."""
+    """Draw a legend under the figure's title, to be read line by line."""
     height = figure.get_size_inches()[1]
     for line, places in enumerate(legend_rows(_labels(handles))):
         figure.legend(

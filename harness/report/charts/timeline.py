@@ -20,15 +20,15 @@ _CLOSE_TITLE = "Throughput and latency around the fault"
 _ERRORS, _ANOMALIES = ("x", style.INK), ("v", style.VERMILION)
 _ALL_DASHES = (0, (2.0, 1.2))
 _MAX_ROWS = 1000  # of the table of values
-_MAX_WINDOWS = 400  # per panel: more would be finer than a pixel
+_MAX_WINDOWS = 400  # per panel: with more, each would be narrower than a pixel
 _MAX_MARKERS = 120  # per line: more would hide it
-_MARGIN_S = 5.0  # that a close-up shows before a fault and after the last of its effects
+_MARGIN_S = 5.0  # shown in a close-up before a fault and after the last of its effects
 _MAX_CLOSE_UP_S = 60.0
 
 
 @dataclass(frozen=True)
 class TimelineRow:
-    """One design's windows, its faults, and how it is drawn."""
+    """One design's windows, its faults, and its look."""
 
     windows: Windows
     faults: tuple[FaultFigures, ...]
@@ -46,7 +46,7 @@ class TimelineRow:
 
     @property
     def lowest(self) -> float | None:
-        """The worst window from the fault on, over the mean before it; None without a fault or anything before it."""
+        """The worst window after the fault, divided by the mean before it; None if either is missing."""
         if self.effective is None:
             return None
         before = self.windows.correct[self.windows.start + self.windows.width <= self.effective]
@@ -60,14 +60,14 @@ class TimelineRow:
 
 
 def window_width(seconds: float) -> float:
-    """The width of a window in seconds for a run this long: 250 ms, or the multiple that its panel has room for."""
+    """The width of a window in seconds for a run this long: 250 ms, or the smallest multiple that fits its panel."""
     return WINDOW_S * max(int(np.ceil(seconds / WINDOW_S / _MAX_WINDOWS)), 1)
 
 
 def close_up(faults: Sequence[FaultFigures], seconds: float) -> tuple[float, float] | None:
-    """The stretch, in seconds from T0, of a separate chart of the faults in a run this long.
+    """The stretch, in seconds from T0, that a separate chart of the faults shows in a run this long.
 
-    None without a fault that landed, or if the faults take up a third of the run: its own chart shows them then.
+    None if no fault landed, or if the faults take up a third of the run: then the chart of the whole run shows them.
     """
     landed = [(fault, fault.effective) for fault in faults if fault.effective is not None]
     if not landed:
@@ -216,7 +216,7 @@ def _table_rows(windows: Windows, step: int) -> list[tuple[Cell, ...]]:
 
 
 def drawing(rows: Sequence[TimelineRow], close: bool = False) -> Drawing:
-    """The chart with its words; ``close`` if the rows are those of a close-up."""
+    """The chart with its words; ``close`` if the rows belong to a close-up."""
     name, title = ("failover", _CLOSE_TITLE) if close else ("timeline", _TITLE)
     alt = (
         f"Two columns of line charts over time, one row for each of {len(rows)} designs: replies per second, "
@@ -231,7 +231,7 @@ def drawing(rows: Sequence[TimelineRow], close: bool = False) -> Drawing:
 
 
 def _tooltips(drawn: Figure, rows: Sequence[TimelineRow]) -> Iterator[Tooltip]:
-    """One tooltip per window in both columns; the windows of the same time show their values together."""
+    """One tooltip per window in both columns; windows of the same time show their values together."""
     for place, row in enumerate(rows):
         left, right = drawn.axes[2 * place : 2 * place + 2]
         windows = row.windows

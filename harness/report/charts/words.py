@@ -8,7 +8,7 @@ UNMEASURED = "-"
 
 
 def number(value: float | None, unit: str = "") -> str:
-    """Three significant digits, or all of a larger one: ``0.83``, ``12.4``, ``1,204``; a dash for None."""
+    """Three significant digits, or all digits of a larger number: ``0.83``, ``12.4``, ``1,204``; a dash for None."""
     if value is None:
         return UNMEASURED
     text = f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
@@ -16,7 +16,7 @@ def number(value: float | None, unit: str = "") -> str:
 
 
 def share(part: int, whole: int) -> str:
-    """``33.5 %``, with enough digits to show that it is neither nothing nor all."""
+    """``33.5 %``, with enough digits to show that it is neither 0 nor 100 %."""
     if whole <= 0:
         return UNMEASURED
     value = 100 * part / whole
@@ -41,7 +41,7 @@ def plural(count: int, noun: str) -> str:
 
 
 def listed(names: Sequence[str], most: int = 5) -> str:
-    """``a``, ``a and b``, ``a, b and c``; beyond ``most`` of them ``a, b, c, d and 8 more``."""
+    """``a``, ``a and b``, ``a, b and c``; with more than ``most`` of them ``a, b, c, d and 8 more``."""
     parts = list(names) if len(names) <= most else [*names[: most - 1], f"{len(names) - most + 1:,} more"]
     return " and ".join(filter(None, [", ".join(parts[:-1]), *parts[-1:]])) or "none"
 
