@@ -8,6 +8,7 @@ import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -83,11 +84,16 @@ class Function:
         return (body[-1].end_lineno or 0) - body[0].lineno + 1 if body else 0
 
 
+@cache
+def parse(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(), str(path))
+
+
 def trees(homes: tuple[str, ...]) -> Iterator[tuple[Path, ast.Module]]:
     for home in homes:
         for path in sorted((ROOT / home).rglob("*.py")):
             if "_bundled" not in path.parts:
-                yield path, ast.parse(path.read_text(), str(path))
+                yield path, parse(path)
 
 
 def functions(homes: tuple[str, ...] = PRODUCT) -> list[Function]:
