@@ -58,7 +58,8 @@ def _examine_pets(runs: Runs) -> tuple[bool, str, list[ClaimPoint]]:
 
 def _judge_autoscaling(runs: Runs) -> ClaimFinding:
     arms = {name: runs.arm("autoscale", name) for name in ("stateless", "drained", "sticky")}
-    scalings = {name: _count_scalings(arm) for name, arm in arms.items()}
+    kinds = {name: [fault.kind for fault in arm.faults] for name, arm in arms.items()}
+    scalings = {name: (faults.count("grow"), faults.count("retire")) for name, faults in kinds.items()}
     if not all(outs and ins for outs, ins in scalings.values()):
         counts = "; ".join(f"{name} {outs} out, {ins} in" for name, (outs, ins) in scalings.items())
         return ClaimFinding.unknown(
@@ -72,12 +73,6 @@ def _judge_autoscaling(runs: Runs) -> ClaimFinding:
     points = [ClaimPoint.share(name, arm.sessions.lost, arm.sessions.judged) for name, arm in arms.items()]
     holds = arms["stateless"].sessions.lost == 0 < arms["sticky"].sessions.lost
     return ClaimFinding.supported_if(holds, says, "% of sessions lost", points)
-
-
-def _count_scalings(arm: ArmFigures) -> tuple[int, int]:
-    """How often the design was scaled out, and in."""
-    kinds = [fault.kind for fault in arm.faults]
-    return kinds.count("grow"), kinds.count("retire")
 
 
 def _judge_simplicity(runs: Runs) -> ClaimFinding:

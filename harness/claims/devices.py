@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 
 from harness.claims.claim import Claim, ClaimFinding, ClaimPoint, RequiredRun, Runs, UnsettledError
-from harness.results.summary import WriteFigures
 
 #: With all of the scenario's designs, not just those of its short form, because docs/decide.md shows every place.
 DEVICES = RequiredRun("two_devices", ("run", "scenarios/two_devices.py", "--duration", "3s"), timeout_s=300)
@@ -18,23 +17,16 @@ def _judge_consistency(runs: Runs) -> ClaimFinding:
     if not unchecked:
         raise UnsettledError("it needs designs with and without a version check; run all designs of the scenario")
     refused = sum(arms[name].requests.failed for name in checked)
-    lost_checked, acknowledged = _total(checked)
+    lost_checked = sum(figures.lost for figures in checked.values())
+    acknowledged = sum(figures.acknowledged for figures in checked.values())
+    losses = ", ".join(f"{name} {figures.lost:,} of {figures.acknowledged:,}" for name, figures in unchecked.items())
     says = (
-        f"acknowledged and overwritten by the other device: {_list_losses(unchecked)}; where versions are checked "
+        f"acknowledged and overwritten by the other device: {losses}; where versions are checked "
         f"{lost_checked:,} of {acknowledged:,}, and {refused:,} writes were refused instead"
     )
     points = [ClaimPoint.share(name, figures.lost, figures.acknowledged) for name, figures in writes.items()]
     holds = lost_checked == 0 and all(figures.lost for figures in unchecked.values())
     return ClaimFinding.supported_if(holds, says, "% of acknowledged writes lost", points)
-
-
-def _total(writes: Mapping[str, WriteFigures]) -> tuple[int, int]:
-    """The lost writes and the acknowledged writes of all these designs."""
-    return sum(figures.lost for figures in writes.values()), sum(figures.acknowledged for figures in writes.values())
-
-
-def _list_losses(writes: Mapping[str, WriteFigures]) -> str:
-    return ", ".join(f"{name} {figures.lost:,} of {figures.acknowledged:,}" for name, figures in writes.items())
 
 
 def describe_safety(runs: Runs) -> Mapping[str, str]:
