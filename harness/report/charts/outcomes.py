@@ -43,7 +43,7 @@ BANDS = (
     ),
     OutcomeBand("leaked", style.INK, "", (SessionOutcome.LEAKED,)),
     OutcomeBand("duplicated", style.PURPLE, "xxxx", (SessionOutcome.DUPLICATED,)),
-    OutcomeBand("forced login", style.BLUE, "\\\\\\\\", (SessionOutcome.FORCED_LOGIN,)),
+    OutcomeBand("forced to log in", style.BLUE, "\\\\\\\\", (SessionOutcome.FORCED_LOGIN,)),
     OutcomeBand("unexplained", style.YELLOW, "++++", (SessionOutcome.UNEXPLAINED, SessionOutcome.UNKNOWN)),
     OutcomeBand("kept", style.GREY, "", (SessionOutcome.KEPT,)),
 )

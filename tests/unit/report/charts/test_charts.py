@@ -201,7 +201,7 @@ def test_each_session_is_counted_once_by_the_gravest_thing_that_happened_to_it()
     others = [fakes.judgement(session, outcome=SessionOutcome(word)) for session, word in enumerate(words, 2)]
     arm = outcomes.count_outcomes("one", "fault", [both, *others], None)
     assert dict(zip((band.name for band in outcomes.BANDS), arm.counts, strict=True)) == {
-        "lost": 1, "rolled back or stale": 3, "leaked": 1, "duplicated": 1, "forced login": 1, "unexplained": 1,
+        "lost": 1, "rolled back or stale": 3, "leaked": 1, "duplicated": 1, "forced to log in": 1, "unexplained": 1,
         "kept": 1,
     }  # fmt: skip
 
