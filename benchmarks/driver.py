@@ -43,7 +43,7 @@ class Variant:
 
 _FULL = Variant(PEERS, (FEW, MANY), 5, 3.0, 1)
 _QUICK = Variant((FAST_HTTP, WRK), (FEW, MANY), 3, 1.5, 3)
-_CI = Variant((FAST_HTTP, WRK), (FEW,), 3, 1.0, 2, CI_FLOORS)
+_CI = Variant((FAST_HTTP, WRK), (FEW,), 3, 1.0, 6, CI_FLOORS)
 
 
 def main() -> int:
@@ -70,9 +70,7 @@ def main() -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="bench-driver", description=__doc__.partition("\n")[0])
     parser.add_argument("--quick", action="store_true", help="only the drivers that have floors, in short rounds")
-    parser.add_argument(
-        "--ci", action="store_true", help="takes less than a minute: floors apply to the CPU time per request only"
-    )
+    parser.add_argument("--ci", action="store_true", help="about a minute: floors apply to CPU time per request only")
     parser.add_argument("--rounds", type=int, help="rounds of every driver (5; --quick and --ci: 3)")
     parser.add_argument("--seconds", type=float, help="measured seconds of each round (3; --quick: 1.5; --ci: 1)")
     parser.add_argument("--docs", action="store_true", help="update docs/driver.md and its chart")

@@ -48,3 +48,9 @@ def test_the_floors_of_ci_depend_on_cpu_time_and_not_on_rates() -> None:
     assert held.broken() == [] and held.figures()["fasthttp_cpu_ratio"] == 8.0
     fat = comparison(entry(Ours(), [1], cpu_us=25.0), lean, floors=CI_FLOORS)
     assert fat.broken() == ["fasthttp_cpu_ratio is 4.0, below 6.0"]
+
+
+def test_the_ratio_of_cpu_time_compares_the_best_rounds() -> None:
+    disturbed = Entry(Ours(), FEW, [Round(1, cpu_us, 50_000_000) for cpu_us in (40.0, 20.0, 60.0)])
+    wrk = Entry(WRK, FEW, [Round(1, cpu_us, 1_000_000) for cpu_us in (9.0, 10.0, 12.0)])
+    assert comparison(disturbed, wrk).figures()["wrk_cpu_ratio"] == 0.45
