@@ -72,11 +72,6 @@ class Outcomes:
         return self.counts[0]
 
     @property
-    def as_predicted(self) -> bool | None:
-        """Whether exactly as many sessions were lost as predicted; None if there is no prediction."""
-        return None if self.expected_lost is None else self.lost == self.expected_lost
-
-    @property
     def bands(self) -> list[tuple[OutcomeBand, int]]:
         """The bands with at least one session, with their counts."""
         return [(band, count) for band, count in zip(BANDS, self.counts, strict=True) if count]
