@@ -5,15 +5,16 @@ from pathlib import Path
 import pytest
 
 from harness.results.run import Run
-from tests.support.harness_command import ROOT, harness
+from tests.support.harness_command import ROOT, assert_passes_except_for_times, harness
 
 pytestmark = pytest.mark.slow
 
 
 def test_a_chat_with_a_history_keeps_every_message_across_a_kill_and_counts_reconnected_members(tmp_path: Path) -> None:
     result = harness("run", ROOT / "scenarios" / "chat.py", "--quick", "--design", "history", "--out", tmp_path)
-    assert result.code in (0, 3), result.err  # 3: the machine was too busy for its times to count
+    assert result.code in (0, 3), result.err
     path = tmp_path / "chat" / "latest"
+    assert_passes_except_for_times(Run.open(path).read_verdicts())
     design = Run.open(path).read_summary().designs["history"]
     for name, arm in design.arms.items():
         messages = arm.messages

@@ -13,7 +13,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.support.harness_command import NODE_KILL, ROOT, argv, harness
+from harness.results.run import Run
+from tests.support.harness_command import NODE_KILL, ROOT, argv, assert_passes_except_for_times, harness
 
 pytestmark = pytest.mark.slow
 
@@ -122,13 +123,15 @@ def test_two_runs_at_once_share_nothing(tmp_path: Path) -> None:
         sessions = sticky["arms"]["fault"]["sessions"]
         assert sessions["lost"] == sessions["at_risk"] > 0
         assert sessions["lost_not_at_risk"] == sessions["at_risk_not_lost"] == 0
-    assert set(codes) <= {0, 3}  # two loads on one machine may well make the driver late, never wrong
+        assert_passes_except_for_times(Run.open(_run_directory(out)).read_verdicts())
+    assert set(codes) <= {0, 3}
 
 
 def test_proxy_settings_of_the_environment_do_not_matter(tmp_path: Path) -> None:
     nonsense = dict.fromkeys(("HTTP_PROXY", "http_proxy", "ALL_PROXY", "HTTPS_PROXY"), "http://nonsense.invalid:1")
     result = harness("run", NODE_KILL, "--quick", "--design", "stateless", "--out", tmp_path, env=nonsense)
-    assert result.code == 0, result.out + result.err
+    assert result.code in (0, 3), result.out + result.err
+    assert_passes_except_for_times(Run.open(_run_directory(tmp_path)).read_verdicts())
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small file system takes root")

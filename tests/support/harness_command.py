@@ -3,9 +3,11 @@
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+from harness.results.verdicts import Result, Verdict
 
 ROOT = Path(__file__).resolve().parents[2]
 NODE_KILL = ROOT / "scenarios" / "node_kill.py"
@@ -37,6 +39,12 @@ def harness(
         check=False,
     )
     return CommandResult(done.returncode, done.stdout, done.stderr)
+
+
+def assert_passes_except_for_times(verdicts: Iterable[Verdict]) -> None:
+    """Check that every verdict is ``pass``; only that on the load process may differ, since the machine may be busy."""
+    others = [verdict for verdict in verdicts if verdict.check != "driver_kept_up"]
+    assert others and all(verdict.result is Result.PASS for verdict in others), others
 
 
 def assert_one_clear_line(result: CommandResult, code: int, *words: str) -> None:
