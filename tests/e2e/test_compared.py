@@ -1,6 +1,7 @@
 """Two real runs that can be compared: what each round holds, and what the comparison says."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -43,7 +44,8 @@ def test_an_old_run_analysed_again_gives_the_same_controls(repeated: Path) -> No
 def test_too_few_repeats_hold_the_invariants_and_leave_the_times_open(repeated: Path) -> None:
     result = harness("compare", repeated, repeated)
     assert result.code == 3, result.out + result.err
-    assert "inconclusive" in result.out and "2 pairs" in result.out
+    assert "inconclusive" in result.out
+    assert re.search("[0-2] pairs", result.out), "a repeat with a late load process does not count"
     assert "acknowledged writes lost" not in result.out
 
 

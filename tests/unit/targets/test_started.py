@@ -80,14 +80,24 @@ def test_a_restart_on_the_same_port_has_another_boot() -> None:
             assert second.get("/healthz").headers["X-Boot"] == second.ready["boot"]
 
 
+def _begin_requests(idle: http.client.HTTPConnection, *connections: http.client.HTTPConnection) -> None:
+    """Return when a request is in flight on each of the connections: the service has read all that came before."""
+    for connection in (idle, *connections):
+        _check_health(connection)
+    for connection in connections:
+        connection.request("GET", "/")
+    _check_health(idle)
+
+
+def _check_health(connection: http.client.HTTPConnection) -> None:
+    connection.request("GET", "/healthz")
+    assert connection.getresponse().read()
+
+
 def test_sigterm_finishes_requests_in_flight_and_exits_0() -> None:
     with running_service("--app", "echo", "--state", "none", "--service-time", "400ms", "--slots", "2") as service:
         idle, one, two = service.connect(), service.connect(), service.connect()
-        idle.request("GET", "/healthz")
-        idle.getresponse().read()
-        for connection in (one, two):
-            connection.request("GET", "/")
-        time.sleep(0.1)
+        _begin_requests(idle, one, two)
         service.process.send_signal(signal.SIGTERM)
         replies = [connection.getresponse() for connection in (one, two)]
         assert [reply.status for reply in replies] == [200, 200]
@@ -101,11 +111,11 @@ def test_sigterm_finishes_requests_in_flight_and_exits_0() -> None:
 
 def test_sigterm_waits_no_longer_than_the_grace_period() -> None:
     with running_service("--app", "echo", "--state", "none", "--service-time", "1h") as service:
-        stuck = service.connect()
-        stuck.request("GET", "/")
-        time.sleep(0.1)
+        idle, stuck = service.connect(), service.connect()
+        _begin_requests(idle, stuck)
         service.process.send_signal(signal.SIGTERM)
         assert service.process.wait(1.6 * GRACE_S) == 0
+        idle.close()
         stuck.close()
 
 
@@ -142,7 +152,7 @@ def test_the_capacity_is_slots_over_service_time() -> None:
     served = []
     for time_, slots in (("20ms", "1"), ("20ms", "4"), ("40ms", "4")):
         with running_service("--app", "echo", "--state", "none", "--service-time", time_, "--slots", slots) as service:
-            served.append(_served_within(service, 1.5))
+            served.append(max(_served_within(service, 0.6) for _ in range(4)))  # the least disturbed window
     assert 3.4 < served[1] / served[0] < 4.6
     assert 1.7 < served[1] / served[2] < 2.3
 
