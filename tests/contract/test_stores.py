@@ -207,11 +207,12 @@ async def test_data_beyond_the_limit_is_evicted_until_the_limit_is_lifted(held: 
     try:
         await client.flushall()
         await client.mset({f"key{number}": "x" * 1000 for number in range(1000)})
+        before = (await client.info("stats"))["evicted_keys"]
         evidence = await store.evict(share=0.5)
-        left = await client.dbsize()
-        assert evidence.confirmed and evidence.facts["evicted_keys"] == 1000 - left
-        assert 200 < left < 800
-        assert (await store.unlimit()).confirmed
+        assert evidence.confirmed and (await store.unlimit()).confirmed
+        left, evicted = await client.dbsize(), (await client.info("stats"))["evicted_keys"] - before
+        assert evicted == 1000 - left and 200 < left < 800
+        assert evidence.facts["evicted_keys"] in range(int(0.9 * evicted), evicted + 1)
         await client.mset({f"key{number}": "x" * 1000 for number in range(1000)})
         assert await client.dbsize() == 1000
     finally:

@@ -31,7 +31,7 @@ LOSSES = {
     "go_counter": {"memory": "victim"},
     "java_servlet": {"memory": "victim"},
 }
-FAULTS = (At("800ms", Kill(replica=1)), At("1200ms", Restart(replica=1)))
+FAULTS = (At("1800ms", Kill(replica=1)), At("2200ms", Restart(replica=1)))
 
 
 @pytest.fixture
@@ -95,7 +95,7 @@ async def test_it_loses_what_theory_predicts(example: str, place: Path) -> None:
     copy = copied(example, place, *lines(example)[:-1])
     loaded = loading.load(copy / "scenario.py")
     for design in loaded.scenario.designs:
-        _, figures = await benched(design, loaded.path, FAULTS, place / design.name, "2500ms")
+        _, figures = await benched(design, loaded.path, FAULTS, place / design.name, "3500ms")
         sessions = figures.sessions
         assert (sessions.judged, sessions.leaked, figures.writes.duplicated) == (sessions.started, 0, 0)
         if LOSSES[example][design.name] == "none":

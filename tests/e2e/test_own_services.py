@@ -51,7 +51,7 @@ SHOPPER = """model = items
         return client.get("/cart")
 """
 VISITS = "write = '/visits'; observe = Number('Visits: (\\\\d+)')"
-FAULTS = (At("800ms", Kill(replica=1)), At("1200ms", Restart(replica=1)))
+FAULTS = (At("1800ms", Kill(replica=1)), At("2200ms", Restart(replica=1)))
 
 
 def users(directory: Path, kind: str, more: str = "pass") -> Path:
@@ -75,7 +75,7 @@ def site(policy: str = "cookie") -> Design:
     ],
 )
 async def test_memory_with_affinity_loses_exactly_the_victims_sessions(tmp_path: Path, kind: str, more: str) -> None:
-    seen, figures = await benched(site(), users(tmp_path, kind, more), FAULTS, tmp_path, "2500ms")
+    seen, figures = await benched(site(), users(tmp_path, kind, more), FAULTS, tmp_path, "3500ms")
     sessions = figures.sessions
     assert sessions.judged == 30 and 3 <= sessions.lost < 20
     assert (sessions.lost, sessions.lost_not_at_risk, sessions.at_risk_not_lost) == (sessions.at_risk, 0, 0)

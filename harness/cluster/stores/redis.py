@@ -96,17 +96,20 @@ class RedisStore(RedisServer):
     async def evict(self, share: float) -> Evidence:
         """Lower maxmemory by this share of the data's size; the least recently used keys are evicted until it fits.
 
-        Confirmed once ``evicted_keys`` has grown. The share is approximate: the buffers of its clients count too.
+        Confirmed once ``evicted_keys`` has grown. The server evicts little by little, so this waits until the rest
+        fits. The share is approximate: the buffers of its clients count too.
         """
         memory, before = await self.info("memory"), await self._count_evicted()
         limit = int(memory["used_memory"]) - round(share * int(memory["used_memory_dataset"]))
         await self.ask("CONFIG SET maxmemory-policy allkeys-lru")
         await self.ask(f"CONFIG SET maxmemory {limit}")
 
-        async def evicted() -> int:
-            return await self._count_evicted() - before
+        async def fits() -> bool:
+            used = int((await self.info("memory"))["used_memory"])
+            return used <= limit and await self._count_evicted() > before
 
-        keys = await wait_until(evicted, _EVICTION_TIMEOUT_S, _POLL_INTERVAL_S)
+        await wait_until(fits, _EVICTION_TIMEOUT_S, _POLL_INTERVAL_S)
+        keys = await self._count_evicted() - before
         return Evidence(keys > 0, {"evicted_keys": keys, "maxmemory": limit, "used_memory": int(memory["used_memory"])})
 
     async def unlimit(self) -> Evidence:
