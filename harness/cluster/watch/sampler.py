@@ -34,7 +34,7 @@ class Sampler:
         self._clock = clock
         self._samples: list[Sample] = []
         self._cpu_seconds: Mapping[int, float] = {}  # of each part at the last sample, by pid
-        self._sampled_at = time.monotonic()
+        self._sampled_at: float | None = None
 
     @property
     def samples(self) -> tuple[Sample, ...]:
@@ -42,16 +42,19 @@ class Sampler:
         return tuple(self._samples)
 
     async def watch(self) -> None:
-        """Sample until cancelled. Nothing is kept until T0 is known."""
+        """Sample until cancelled."""
         self.sample()
         while True:
             await asyncio.sleep(SAMPLE_INTERVAL_S)
             self.sample()
 
     def sample(self) -> None:
-        """Measure every part once."""
+        """Measure every part once.
+
+        The first sample is only what the next one is compared with. Nothing is kept until T0 is known.
+        """
         now = time.monotonic()
-        passed, self._sampled_at = now - self._sampled_at, now
+        passed, self._sampled_at = now - (self._sampled_at or now), now
         children, cpu_seconds = _children_by_parent(), {}
         supervised = (_SampledPart(child.role, child.name, child.pid) for child in self._supervisor.children)
         for part in (_SampledPart("harness", "harness", os.getpid()), *supervised):
