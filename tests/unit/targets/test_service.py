@@ -95,14 +95,19 @@ async def _time_to_run(slots: Slots, requests: int) -> float:
     return loop.time() - began
 
 
+async def _least_time_to_run(slots: Slots, requests: int) -> float:
+    """The least of several times: a busy machine only makes them longer."""
+    return min([await _time_to_run(slots, requests) for _ in range(5)])
+
+
 async def test_twice_the_slots_take_half_the_time() -> None:
-    one, two = await _time_to_run(Slots(0.005, 1), 40), await _time_to_run(Slots(0.005, 2), 40)
+    one, two = await _least_time_to_run(Slots(0.005, 1), 20), await _least_time_to_run(Slots(0.005, 2), 20)
     assert 1.7 < one / two < 2.3
 
 
 async def test_late_timers_do_not_add_up() -> None:
     # the loop rounds 2.5 ms up to 3, so 160 timers in a row would take 1.2 times as long
-    assert 1.0 <= await _time_to_run(Slots(0.0025, 1), 160) / (160 * 0.0025) < 1.1
+    assert 1.0 <= await _least_time_to_run(Slots(0.0025, 1), 80) / (80 * 0.0025) < 1.1
 
 
 async def test_a_request_that_fails_frees_its_slot() -> None:
