@@ -1,13 +1,12 @@
 """Two real runs that can be compared: what each round holds, and what the comparison says."""
 
 import json
-import re
 from pathlib import Path
 
 import pytest
 
 from harness.results.run import Run
-from tests.support.harness_command import ROOT, assert_passes_except_for_times, harness
+from tests.support.harness_command import ROOT, assert_run_passes, harness
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("compared")]  # what its fixture made is shared
 
@@ -19,8 +18,7 @@ def repeated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A short run of one design, twice."""
     out = tmp_path_factory.mktemp("repeated")
     result = harness("run", AA, "--design", "subject", "--repeat", "2", "--duration", "1s", "--out", out)
-    assert result.code in (0, 3), result.out + result.err
-    assert_passes_except_for_times(Run.open(out / "aa_scenario" / "latest").read_verdicts())
+    assert_run_passes(result, out / "aa_scenario" / "latest")
     return (out / "aa_scenario" / "latest").resolve()
 
 
@@ -44,8 +42,9 @@ def test_an_old_run_analysed_again_gives_the_same_controls(repeated: Path) -> No
 def test_too_few_repeats_hold_the_invariants_and_leave_the_times_open(repeated: Path) -> None:
     result = harness("compare", repeated, repeated)
     assert result.code == 3, result.out + result.err
-    assert "inconclusive" in result.out
-    assert re.search("[0-2] pairs", result.out), "a repeat with a late load process does not count"
+    repeats = Run.open(repeated).read_summary().designs["subject"].arms["control"].repeats
+    pairs = sum(not repeat.driver.saturated for repeat in repeats)  # both, unless the machine was busy
+    assert "inconclusive" in result.out and f"{pairs} pairs" in result.out
     assert "acknowledged writes lost" not in result.out
 
 

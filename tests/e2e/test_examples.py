@@ -8,11 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from harness.faults import Kill, Restart
 from harness.results.run import Run
 from harness.scenario import loading
-from harness.scenario.faults import At
-from tests.support.bench import benched
+from tests.support.bench import KILL_AND_RESTART, benched
 from tests.support.harness_command import ROOT, assert_passes_except_for_times
 
 EXAMPLES = ROOT / "examples"
@@ -31,7 +29,6 @@ LOSSES = {
     "go_counter": {"memory": "victim"},
     "java_servlet": {"memory": "victim"},
 }
-FAULTS = (At("1800ms", Kill(replica=1)), At("2200ms", Restart(replica=1)))
 
 
 @pytest.fixture
@@ -95,7 +92,7 @@ async def test_it_loses_what_theory_predicts(example: str, place: Path) -> None:
     copy = copied(example, place, *lines(example)[:-1])
     loaded = loading.load(copy / "scenario.py")
     for design in loaded.scenario.designs:
-        _, figures = await benched(design, loaded.path, FAULTS, place / design.name, "3500ms")
+        _, figures = await benched(design, loaded.path, KILL_AND_RESTART, place / design.name, "3500ms")
         sessions = figures.sessions
         assert (sessions.judged, sessions.leaked, figures.writes.duplicated) == (sessions.started, 0, 0)
         if LOSSES[example][design.name] == "none":

@@ -5,6 +5,7 @@ from pathlib import Path
 from harness.analysis.metrics.fold import fold
 from harness.cluster.backends import open_backend
 from harness.cluster.supervisor import start_supervisor
+from harness.faults import Kill, Restart
 from harness.results.arm_files import ArmFiles, ArmObservations
 from harness.results.summary import ArmFigures as Figures
 from harness.runner.arm_runner import ArmRunner
@@ -13,6 +14,9 @@ from harness.scenario.arm import Arm
 from harness.scenario.design import Design
 from harness.scenario.faults import At
 from harness.scenario.workload import Sessions
+
+#: Late enough that every session has written before, even if the machine stalls for a second.
+KILL_AND_RESTART = (At("1800ms", Kill(replica=1)), At("2200ms", Restart(replica=1)))
 
 
 async def benched(

@@ -106,7 +106,7 @@ async def test_twice_the_slots_take_half_the_time() -> None:
 
 
 async def test_late_timers_do_not_add_up() -> None:
-    # the loop rounds 2.5 ms up to 3, so 160 timers in a row would take 1.2 times as long
+    # the loop rounds 2.5 ms up to 3, so 80 timers in a row would take 1.2 times as long
     assert 1.0 <= await _least_time_to_run(Slots(0.0025, 1), 80) / (80 * 0.0025) < 1.1
 
 

@@ -10,6 +10,7 @@ import pytest
 from harness.cluster.supervisor import ProcessSpec, Supervisor, start_supervisor
 from harness.cluster.watch.sampler import Sampler
 from harness.common.clock import Clock
+from harness.common.waiting import wait_until
 from harness.observations.samples import Sample
 
 BUSY_BELOW = "import os\nif os.fork():\n    print('up', flush=True); os.wait()\nwhile True: pass"
@@ -30,16 +31,18 @@ async def test_work_below_a_child_counts_as_its_own(supervisor: Supervisor, tmp_
     await supervisor.spawn(ProcessSpec("nginx", "balancer", argv, tmp_path / "busy.log"))
     await supervisor.spawn(ProcessSpec("redis", "store", ("sleep", "1000"), tmp_path / "idle.log"))
     sampler = Sampler(supervisor, Clock(0))
-    sampler.sample()
-    deadline = time.monotonic() + 30
-    while not any(sample.cpu > 0.05 for sample in of(sampler.samples, "nginx")):
-        assert time.monotonic() < deadline, "none of its work is counted"
-        await asyncio.sleep(0.3)
+
+    def is_seen_busy() -> bool:
         sampler.sample()
+        seen = of(sampler.samples, "nginx")
+        return len(seen) > 1 and seen[-1].cpu > 0.05
+
+    assert await wait_until(is_seen_busy, 30, 0.3), "none of its work is counted"
     busy, idle = of(sampler.samples, "nginx")[-1], of(sampler.samples, "redis")[-1]
     assert (busy.role, idle.role) == ("balancer", "store")
     assert idle.cpu < busy.cpu / 2
     assert busy.memory_mb > idle.memory_mb > 0
+    assert busy.t - of(sampler.samples, "nginx")[0].t > 0
 
 
 async def test_the_life_before_the_first_sample_does_not_count(supervisor: Supervisor) -> None:
@@ -104,11 +107,9 @@ async def test_the_cpu_time_of_a_process_that_lived_between_two_samples_counts(
     await supervisor.spawn(ProcessSpec("r0", "replica", argv, log))
     sampler = Sampler(supervisor, Clock(0))
     sampler.sample()
-    begin.touch()
-    began = time.monotonic()
-    while "ended" not in log.read_text():
-        assert time.monotonic() < began + 30
-        await asyncio.sleep(0.02)
     sampler.sample()
-    (sample,) = of(sampler.samples, "r0")
-    assert sample.cpu * (time.monotonic() - began) > 0.15
+    begin.touch()
+    assert await wait_until(lambda: "ended" in log.read_text(), 30, 0.02)
+    sampler.sample()
+    before, after = of(sampler.samples, "r0")
+    assert after.cpu * (after.t - before.t) > 0.15
