@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from harness.analysis.measured_arm import MeasuredArm, combine_repeats
 from harness.analysis.metrics.fold import fold
+from harness.common.errors import UsageError
 from harness.oracle.outcome import SessionOutcome
 from harness.oracle.verdict import SessionVerdict
 from harness.results.arm_files import ArmFiles
@@ -23,7 +24,7 @@ OUTCOME_OF_BUG = {
     "rollback": SessionOutcome.ROLLED_BACK,
     "lose": SessionOutcome.LOST,
 }
-_NO_LOAD = {"warmup_s": 0.0, "duration_s": 0.0}  # of controls, which are measured from their first request on
+_NO_LOAD = (0.0, 0.0)  # of controls, which are measured from their first request on
 
 
 def analyse_controls(run: Run, arms: Sequence[MeasuredArm]) -> Controls:
@@ -32,9 +33,11 @@ def analyse_controls(run: Run, arms: Sequence[MeasuredArm]) -> Controls:
 
 
 def _analyse_calibration(run: Run) -> Calibration | None:
-    truth = run.read_controls().get("calibration")
+    truth = run.read_controls().calibration
     if not truth:
         return None
+    if unknown := set(truth.values()) - set(OUTCOME_OF_BUG):
+        raise UsageError(f"controls.json of {run.path} names unknown bugs: {unknown}", "run the scenario again")
     observed = run.arm("calibration", "control").read_observations("calibration", "control", _NO_LOAD)
     return compute_calibration(observed.judgements, truth)
 

@@ -14,6 +14,7 @@ _FINDINGS = (
     SessionOutcome.STALE,
     SessionOutcome.FORCED_LOGIN,
     SessionOutcome.LOST_WRITES,
+    SessionOutcome.UNEXPLAINED,
     SessionOutcome.DUPLICATED,
     SessionOutcome.LOST_MESSAGES,
     SessionOutcome.REPEATED_MESSAGES,
@@ -32,7 +33,8 @@ def summarize_finding(arms: Mapping[str, ArmFigures]) -> SessionOutcome:
 
 
 def _summarize_arm(arm: ArmFigures) -> SessionOutcome:
-    if not arm.sessions.judged:
-        return SessionOutcome.UNKNOWN
+    """What is proven is found, however many sessions could not be judged; too few judged ones are not kept."""
     counts = arm.outcomes
-    return next((outcome for outcome in _FINDINGS if counts.get(outcome)), SessionOutcome.KEPT)
+    if found := next((outcome for outcome in _FINDINGS if counts.get(outcome)), None):
+        return found
+    return SessionOutcome.KEPT if arm.sessions.are_judged else SessionOutcome.UNKNOWN

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from harness.analysis.measured_arm import MeasuredArm
 from harness.observations.events import Event, EventKind
 from harness.results.plan import RunPlan
-from harness.results.summary import DriverFigures
+from harness.results.summary import ArmFigures
 from harness.results.verdicts import Result, Verdict
 
 
@@ -30,21 +30,30 @@ def _find_doubts(arm: MeasuredArm) -> Iterator[tuple[str, str]]:
             yield "fault_landed", f"no evidence that {fault.kind} of {fault.target} took effect and was undone"
     if observed.aggregates is not None and observed.effects:
         yield "effects_judged", "without records it is unknown whether effects are missing or took place twice"
-    yield from _check_driver(arm.figures.driver, observed.complete)
+    yield from _check_times(arm.figures, observed.complete)
 
 
 def _check_event(event: Event) -> Iterator[tuple[str, str]]:
     detail = event.detail
     if event.kind == EventKind.WORKER_LOST:
-        lost = f"{event.subject} on {detail['host']} was lost, {detail['why']}"
-        yield event.kind, f"{lost}; its {detail['sessions']} sessions are not judged"
+        lost = f"{event.subject} on {detail.get('host')} was lost, {detail.get('why')}"
+        yield event.kind, f"{lost}; its {detail.get('sessions')} sessions are not judged"
     if event.kind in (EventKind.PART_DIED, EventKind.BROKEN_OFF):
         yield event.kind, str(detail.get("why", ""))
 
 
-def _check_driver(driver: DriverFigures, complete: bool) -> Iterator[tuple[str, str]]:
+def _check_times(arm: ArmFigures, complete: bool) -> Iterator[tuple[str, str]]:
+    driver, resources = arm.driver, arm.resources
     if driver.saturated:
-        used = f"{driver.cpu_median} of {driver.core or 'a core'} in the median second, lag p99 {driver.lag_p99_ms} ms"
-        yield "driver_kept_up", f"the load process was saturated or late ({used}); times cannot be trusted"
+        yield "driver_kept_up", f"the load process was saturated or late ({'; '.join(driver.doubts)}); {_NO_TIMES}"
     if driver.saturated is None and complete:
         yield "driver_kept_up", "the load process was not sampled"
+    if resources.starved:
+        others = f"other programs used {resources.other_cpu:.2g} cores, the hypervisor took {resources.stolen_cpu:.2g}"
+        yield (
+            "targets_kept_up",
+            f"{resources.waited:.0%} of the time a target waited for a core ({others}); {_NO_TIMES}",
+        )
+
+
+_NO_TIMES = "times cannot be trusted"

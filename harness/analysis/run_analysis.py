@@ -1,6 +1,6 @@
 """From what a run recorded to its summary and verdicts: pure, and repeatable on an old run."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from harness.analysis.controls import analyse_controls, apply_calibration, judge_controls
@@ -8,11 +8,13 @@ from harness.analysis.findings import summarize_finding
 from harness.analysis.measured_arm import MeasuredArm, combine_repeats
 from harness.analysis.measurement import judge_measurement
 from harness.analysis.metrics.fold import fold
+from harness.analysis.metrics.resources import to_int
 from harness.results.arm_files import ArmObservations
 from harness.results.plan import RunPlan
 from harness.results.run import Run
-from harness.results.summary import ArmFigures, DesignSummary, Summary
+from harness.results.summary import Controls, DesignSummary, LoadUsers, Summary
 from harness.results.verdicts import Expectation, Result, Verdict, worst
+from harness.scenario.expectations.errors import ControlErrors
 
 
 @dataclass(frozen=True)
@@ -32,12 +34,12 @@ class Analysis:
 def analyse(run: Run, expectations: Sequence[Expectation]) -> Analysis:
     """Fold every arm, judge every expectation, and check the measurement itself."""
     observations = run.read_observations()
-    arms = [MeasuredArm(arm, _add_theory(fold(arm), run.plan.designs[arm.design])) for arm in observations]
+    arms = [_measure(arm, run.plan) for arm in observations]
     controls = analyse_controls(run, arms)
     summary = Summary(run.plan.scenario, run.plan.run, _summarize_designs(run.plan, arms), controls)
     verdicts = apply_calibration(
         [
-            *_judge_expectations(summary, expectations),
+            *_excuse_cut_off(_judge_expectations(summary, expectations), arms),
             *judge_measurement(run.plan, arms),
             *judge_controls(controls),
         ],
@@ -46,10 +48,26 @@ def analyse(run: Run, expectations: Sequence[Expectation]) -> Analysis:
     return Analysis(_add_verdicts(summary, verdicts), verdicts, observations)
 
 
-def _add_theory(arm: ArmFigures, design: Mapping[str, object]) -> ArmFigures:
-    """Put the design's prediction beside what happened."""
+def first_look(run: Run, design: str, expectations: Sequence[Expectation]) -> DesignSummary:
+    """The figures, the finding and the verdict of one design, before the controls of the run are judged."""
+    arms = [_measure(arm, run.plan) for arm in run.read_observations(design)]
+    summary = Summary(run.plan.scenario, run.plan.run, _summarize_designs(run.plan, arms), Controls(None, None))
+    own = [verdict for verdict in _judge_expectations(summary, expectations) if verdict.design == design]
+    return _add_verdicts(summary, own).designs[design]
+
+
+def _measure(observed: ArmObservations, plan: RunPlan) -> MeasuredArm:
+    """The figures of an arm, with what was planned beside what happened: the design's prediction, and the users."""
+    arm, design, driver = fold(observed), plan.designs[observed.design], observed.driver
     expected = {"none": 0, "victim": arm.sessions.at_risk}.get(str(design.get("at_risk")))
-    return replace(arm, sessions=replace(arm.sessions, expected_lost=expected))
+    planned, why = plan.load.get("concurrent"), driver.get("users_ended_why")
+    users = LoadUsers(
+        planned if isinstance(planned, int) else None,
+        to_int(driver.get("users_ended")) or 0,
+        str(why) if why else None,
+    )
+    sessions = replace(arm.sessions, expected_lost=expected)
+    return MeasuredArm(observed, replace(arm, sessions=sessions, users=users))
 
 
 def _summarize_designs(plan: RunPlan, arms: Sequence[MeasuredArm]) -> dict[str, DesignSummary]:
@@ -74,6 +92,18 @@ def _judge_expectations(summary: Summary, expectations: Sequence[Expectation]) -
         for verdicts in by_design.values():
             gravest = worst(verdict.result for verdict in verdicts)
             yield next(verdict for verdict in verdicts if verdict.result is gravest)
+
+
+def _excuse_cut_off(verdicts: Iterable[Verdict], arms: Sequence[MeasuredArm]) -> Iterator[Verdict]:
+    """Let errors of an arm that was cut off prove nothing: the end of its parts causes errors, too."""
+    cut_off = {arm.observed.design for arm in arms if not arm.observed.complete}
+    for verdict in verdicts:
+        is_failed = verdict.check == ControlErrors.name and verdict.result is Result.FAIL
+        if is_failed and verdict.design in cut_off:
+            why = f"an arm was cut off, which causes errors too; {verdict.why}"
+            yield replace(verdict, result=Result.UNKNOWN, why=why)
+        else:
+            yield verdict
 
 
 def _split_repeats(summary: Summary) -> Iterator[Summary]:

@@ -15,6 +15,8 @@ from hdrh.histogram import HdrHistogram
 #: A histogram counts in units of so many ns, to three digits: below 0.2 ms to 0.1 us, above to 0.1 %.
 UNIT_NS = 100
 AGGREGATES_FILE = "tallied.json"
+#: The fields of the aggregates that are plain counts.
+AGGREGATE_COUNTS = ("ok", "failed", "in_doubt", "dropped", "correct", "bytes_sent", "bytes_received", "moved", "wrong")
 _MAX_UNITS = 3600 * 10**9 // UNIT_NS
 _DIGITS = 3
 
@@ -43,15 +45,17 @@ class Histogram:
         """Add the counts of another histogram; nothing is rounded again."""
         self._hdr.add(other._hdr)
 
-    def milliseconds(self, percentile: float) -> float | None:
+    def milliseconds(self, percentile: float, slower: int = 0) -> float | None:
         """The smallest time with at least so many per cent at or below it, to three digits; None if there is none.
 
+        So many ``slower`` times count too, of which it is only known that they are at least as large as the largest.
         By that definition, as for records; the library's own rounds the rank to the nearest.
         """
         below = np.cumsum(self._counts)
         if not below[-1]:
             return None
-        rank = max(1, math.ceil(percentile * int(below[-1]) / 100))
+        counted = int(below[-1])
+        rank = min(counted, max(1, math.ceil(percentile * (counted + slower) / 100)))
         lowest = self._hdr.get_value_from_index(int(np.searchsorted(below, rank)))
         return float(self._hdr.get_highest_equivalent_value(lowest)) * UNIT_NS / 1e6
 
@@ -82,6 +86,8 @@ class AggregateStats:
     moved: int = 0  # sessions that had replies of several replicas, at any time
     wrong: int = 0  # sessions with a reply that is not what they requested
     per_replica: Mapping[str, int] | None = None
+    dropped: int = 0  # arrivals that were never sent; they are among the failed
+    by_name: Mapping[str, int] | None = None  # "ok GET /", "failure 404 GET /": what is counted, and of which name
 
     @classmethod
     def empty(cls) -> Self:
@@ -100,9 +106,10 @@ class AggregateStats:
         for part in parts:
             whole.latency.merge(part.latency)
             whole.service.merge(part.service)
-            for name in _COUNTS:
+            for name in AGGREGATE_COUNTS:
                 setattr(whole, name, getattr(whole, name) + getattr(part, name))
             whole.count_replicas(part.per_replica or {})
+            whole.count_names(part.by_name or {})
         return whole
 
     def count_replicas(self, replies: Mapping[str, int]) -> None:
@@ -111,17 +118,19 @@ class AggregateStats:
         names = sorted({*before, *replies})
         self.per_replica = {name: before.get(name, 0) + replies.get(name, 0) for name in names}
 
+    def count_names(self, counts: Mapping[str, int]) -> None:
+        """Add what was counted of the requests of each name."""
+        before = self.by_name or {}
+        self.by_name = {key: before.get(key, 0) + counts.get(key, 0) for key in dict.fromkeys((*before, *counts))}
+
     def to_json(self) -> dict[str, Any]:
         """As plain values."""
-        counts = {name: getattr(self, name) for name in _COUNTS}
+        counts = {name: getattr(self, name) for name in AGGREGATE_COUNTS}
         times = {"latency": self.latency.encode(), "service": self.service.encode()}
-        return {**counts, **times, "per_replica": dict(self.per_replica or {})}
+        return {**counts, **times, "per_replica": dict(self.per_replica or {}), "by_name": dict(self.by_name or {})}
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Self:
         """From what ``to_json`` returned."""
         times = {name: Histogram.decode(values[name]) for name in ("latency", "service")}
         return cls(**{**values, **times})
-
-
-_COUNTS = ("ok", "failed", "in_doubt", "correct", "bytes_sent", "bytes_received", "moved", "wrong")

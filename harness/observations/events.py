@@ -37,9 +37,22 @@ class Event:
     detail: Detail = field(default_factory=dict)
 
 
+#: The subject of what concerns the load process with the control channel, where it is not on this machine.
+LOAD = "load"
+
+
 class Effect(NamedTuple):
     """A line of the effect journal: what the service did to the world outside, under which operation id and boot."""
 
     op: int
     what: str = ""
     boot: str = ""
+
+
+def describe_forced(evidence: Detail) -> str:
+    """What SIGKILL cut off because SIGTERM did not end a replica in time, in words; empty if that did not happen."""
+    if not evidence.get("forced"):
+        return ""
+    connections = evidence.get("open_connections")
+    cut = "" if connections is None else f" and cut off {connections} open connection{'s' * (connections != 1)}"
+    return f": SIGTERM did not end it within {evidence.get('grace_s', 0):g} s, SIGKILL did{cut}"

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from harness.observations.requests import LOAD
+from harness.observations.requests import DROPPED, LOAD
 
 #: The columns that the metrics read; ``writer`` always equals ``session`` and is not among them.
 METRIC_COLUMNS = ("session", "op", "name", "status", "outcome", "anomaly", "replica", "boot", "t_intended", "t_sent",
@@ -21,9 +21,13 @@ Mask = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class LoadRequests:
-    """A row of ``frame`` per request of the load; every array has the shape (rows,). Times are seconds from T0."""
+    """A row of ``frame`` per request of the load; every array has the shape (rows,). Times are seconds from T0.
+
+    The arrivals of an open load that were dropped are no requests: they have a frame of their own.
+    """
 
     frame: pd.DataFrame
+    dropped: pd.DataFrame
 
     @classmethod
     def select(cls, requests: pd.DataFrame, columns: Sequence[str] = METRIC_COLUMNS) -> Self:
@@ -32,7 +36,8 @@ class LoadRequests:
         Left out are the final sweep, and what a WebSocket brought unasked.
         """
         present = [name for name in columns if name in requests]
-        return cls(requests.loc[requests["phase"].to_numpy() == LOAD, present])
+        phase = requests["phase"].to_numpy()
+        return cls(requests.loc[phase == LOAD, present], requests.loc[phase == DROPPED, ["t_intended", "t_end"]])
 
     def __len__(self) -> int:
         return len(self.frame)
@@ -54,6 +59,16 @@ class LoadRequests:
     def end(self) -> Floats:
         """When each ended."""
         return self._seconds("t_end")
+
+    @cached_property
+    def dropped_intended(self) -> Floats:
+        """When each dropped arrival should have started, shape (dropped,)."""
+        return self.dropped["t_intended"].to_numpy() / 1e9
+
+    @cached_property
+    def dropped_end(self) -> Floats:
+        """When each dropped arrival was given up, shape (dropped,)."""
+        return self.dropped["t_end"].to_numpy() / 1e9
 
     @cached_property
     def ok(self) -> Mask:

@@ -60,7 +60,7 @@ RECORD = np.dtype(
         ("anomaly", "u1"),
         ("attempts", "u1"),
         ("reconnected", "u1"),
-        ("phase", "u1"),  # 0 load, 1 the final sweep, 2 what a WebSocket brought unsolicited
+        ("phase", "u1"),  # 0 load, 1 the final sweep, 2 what a WebSocket brought unsolicited, 3 a dropped arrival
         ("status", "<u2"),  # 0 where no reply came
         ("replica", "<u2"),
         ("boot", "<u2"),
@@ -74,11 +74,17 @@ RECORD = np.dtype(
 )
 
 
+#: The names of its fields, in their order.
+RECORD_FIELDS = tuple(RECORD.names or ())
+
 #: The same record for ``struct``: the hot loop packs with it.
 RECORD_FORMAT = "<IIQHBBBBBBHHHqqqqII"
 
-#: The values of ``phase``.
-LOAD, SWEEP, UNSOLICITED = 0, 1, 2
+#: The values of ``phase``. A dropped arrival of an open load was never sent: ``t_end`` is when it was given up.
+LOAD, SWEEP, UNSOLICITED, DROPPED = 0, 1, 2, 3
+
+#: The ``session`` of a dropped arrival.
+NO_SESSION = 2**32 - 1
 
 #: The time of what never happened, such as the first byte of a reply that did not come.
 NO_TIME = -1

@@ -97,11 +97,12 @@ def _judge_rooms(
         members[room].append(session)
     by_room = sends.groupby(sends["session"].map(rooms))
     sent = {str(room): Sent.from_rows(rows) for room, rows in by_room}
-    nothing, silence = Sent.from_rows(sends.iloc[:0]), np.empty(0, np.uint64)
+    nothing = Sent.from_rows(sends.iloc[:0])
     for room, sessions in members.items():
         for session in sorted(sessions):
             if session in present:
-                yield judge_delivery(session, sent.get(room, nothing), received.get(session, silence), present[session])
+                got = received.get(session, nothing.op)
+                yield judge_delivery(session, sent.get(room, nothing), got, present[session])
 
 
 def find_presences(rows: pd.DataFrame) -> dict[int, Presence]:
@@ -112,7 +113,7 @@ def find_presences(rows: pd.DataFrame) -> dict[int, Presence]:
         since: list[int] = []
         until: list[int] = []
         for method, status, t_end in zip(group["method"], group["status"], group["t_end"], strict=True):
-            if method == "OPEN" and status == 101:
+            if method == "OPEN" and status in (101, 200):
                 until += [t_end] * (len(since) - len(until))  # an unrecorded end was here at the latest
                 since.append(int(t_end))
             elif method == "CLOSE" and len(until) < len(since):

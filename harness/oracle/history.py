@@ -8,12 +8,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any, NamedTuple
 
+from harness.observations.identity import Change, IdentityChange, UnreadFinal
 from harness.observations.requests import Anomaly
 from harness.oracle.models import NOTHING, Sum
 from harness.oracle.operations import op_text
 
 #: A session with more writes in doubt at once is unknown: the judge would have to try too many sums.
 MAX_DOUBTS = 12
+
+
+#: Runs of older versions do not have the last two fields of a divergence.
+_LENGTH_BEFORE_SEEN = 13
 
 
 class Divergence(NamedTuple):
@@ -32,6 +37,8 @@ class Divergence(NamedTuple):
     offset: Sum  # the state left behind, minus all that was acknowledged
     sums: Sum  # all that was acknowledged before this reply
     state: Sum  # shown
+    known_ns: int = -1  # when a reply last showed what was expected; -1 if none had
+    seen: int = 0  # writes issued by then
 
     @property
     def own_write(self) -> frozenset[int]:
@@ -52,6 +59,8 @@ class Divergence(NamedTuple):
     def from_json(cls, values: Sequence[Any]) -> "Divergence":
         """Restore it from ``to_json``."""
         row = cls(*values)
+        if len(values) == _LENGTH_BEFORE_SEEN:
+            row = row._replace(seen=row.issued)
         return row._replace(
             anomaly=Anomaly(row.anomaly),
             offset=_sum_from_json(row.offset),
@@ -65,6 +74,9 @@ class Recovery(NamedTuple):
 
     t_ns: int
     i: int
+    issued: int = 0  # writes issued by then
+    alike: tuple[int, ...] = ()  # others in doubt that have the same value: it may have been one of them
+    has_twin: bool = False  # so has another entry that was shown: that one may have been applied twice
 
 
 class Final(NamedTuple):
@@ -113,7 +125,10 @@ class SessionHistory:
     offset: Sum = NOTHING  # the state expected at the end, minus those sums
     stale: int = 0  # episodes in which acknowledged writes were absent and came back
     leaked: int = 0  # number of replies
-    duplicated: int = 0  # duplicates that were seen and then disappeared
+    duplicated: int = 0  # surplus applications in divergences that are not kept
+    omitted: int = 0  # acknowledged writes that were missing at once, in divergences that are not kept
+    obscure: int = 0  # divergences that are not kept and have no simple meaning
+    healed: tuple[Divergence, ...] = ()  # everything that they lacked came back later
     disordered: int = 0  # replies with acknowledged writes in another order
     forced_logins: int = 0
     forgot: bool = False  # more writes failed or stayed in doubt than a ledger can keep
@@ -121,6 +136,8 @@ class SessionHistory:
     acked_boots: tuple[Boot, ...] = ()  # the latest changes
     final: Final | None = None
     room: str = ""  # the messages of all sessions in it were due to this one
+    identity: tuple[IdentityChange, ...] = ()  # the latest changes of what identifies the session
+    unread: UnreadFinal | None = None  # the last final read, if none showed anything of the session
 
     def to_json(self) -> dict[str, object]:
         """Plain values. Fields with their default value are omitted."""
@@ -129,6 +146,8 @@ class SessionHistory:
         kept["sums"], kept["offset"] = _sum_to_json(self.sums), _sum_to_json(self.offset)
         kept["weights"] = [[i, *_sum_to_json((count, digest))] for i, count, digest in self.weights]
         kept["divergences"] = [divergence.to_json() for divergence in self.divergences]
+        if self.healed:
+            kept["healed"] = [divergence.to_json() for divergence in self.healed]
         if self.final is not None:
             kept["final"] = (*self.final[:3], _sum_to_json(self.final.state))
         return {_JSON_KEYS[name]: value for name, value in kept.items()}
@@ -140,11 +159,17 @@ class SessionHistory:
         known["sums"], known["offset"] = _sum_from_json(known["sums"]), _sum_from_json(known["offset"])
         known["weights"] = tuple((i, count, int(digest, 16)) for i, count, digest in known["weights"])
         known["divergences"] = tuple(map(Divergence.from_json, known["divergences"]))
-        known["recovered"] = tuple(Recovery(*recovery) for recovery in known.get("recovered", ()))
+        known["healed"] = tuple(map(Divergence.from_json, known.get("healed", ())))
+        recovered = [Recovery(*row) for row in known.get("recovered", ())]
+        known["recovered"] = tuple(row._replace(alike=tuple(row.alike)) for row in recovered)
         known["notes"] = tuple(Note(t_ns, Anomaly(anomaly), boot) for t_ns, anomaly, boot in known.get("notes", ()))
         known["acked_boots"] = tuple(Boot(*boot) for boot in known.get("acked_boots", ()))
         known["failed"] = tuple((first, last) for first, last in known.get("failed", ()))
         known["in_doubt"] = tuple(known.get("in_doubt", ()))
+        changes = (IdentityChange(*change) for change in known.get("identity", ()))
+        known["identity"] = tuple(change._replace(change=Change(change.change)) for change in changes)
+        if known.get("unread") is not None:
+            known["unread"] = UnreadFinal(*known["unread"])
         if known.get("final") is not None:
             t_ns, birth, boot, state = known["final"]
             known["final"] = Final(t_ns, birth, boot, _sum_from_json(state))

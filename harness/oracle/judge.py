@@ -32,34 +32,32 @@ def judge(history: SessionHistory, refused: Set[int] = frozenset()) -> SessionVe
         unknown=session.is_unknown,
         outcome=gravest(_outcomes(session, missing)),
         acknowledged=history.acknowledged,
-        lost_writes=max(len(missing.writes), session.fewest_lost),
+        lost_writes=max(len(missing.writes) + history.omitted, session.fewest_lost),
         duplicates=session.duplicates,
-        in_doubt=len(session.writes.open) + sum(i not in session.writes.refused for _, i in history.recovered),
+        in_doubt=len(session.writes.open)
+        + sum(recovery.i not in session.writes.failed for recovery in session.writes.recovered),
         recovered=len(session.recovered),
         unexplained=session.unexplained,
         losses=missing.losses,
         earlier_losses=history.divergences_dropped,
         acked_boots=tuple((t_ns, boot) for t_ns, boot, _ in history.acked_boots),
         why=tuple(give_reasons(session, missing)),
+        identity=history.identity,
+        unread=history.unread,
     )
 
 
-def _outcomes(session: Reconstruction, missing: MissingWrites) -> set[SessionOutcome]:
-    outcomes = {outcome for outcome, holds in _checks(session, missing) if holds}
-    if not outcomes and missing.writes:
-        return {SessionOutcome.LOST_WRITES}  # the ledger no longer remembers how they were lost
-    return outcomes
-
-
-def _checks(session: Reconstruction, missing: MissingWrites) -> Iterator[tuple[SessionOutcome, bool]]:
+def _outcomes(session: Reconstruction, missing: MissingWrites) -> Iterator[SessionOutcome]:
     history = session.history
-    is_stretch = bool(missing.stretches or missing.seen)
-    yield SessionOutcome.LEAKED, history.leaked > 0
-    yield SessionOutcome.LOST, bool(missing.losses)
-    yield SessionOutcome.ROLLED_BACK, is_stretch
-    yield SessionOutcome.LOST_WRITES, bool(missing.singles) and not is_stretch
-    yield SessionOutcome.UNEXPLAINED, session.unexplained > 0
-    yield SessionOutcome.DUPLICATED, session.duplicates > 0
-    yield SessionOutcome.STALE, session.is_stale
-    yield SessionOutcome.FORCED_LOGIN, history.forced_logins > 0
-    yield SessionOutcome.UNKNOWN, session.is_unknown
+    checks = {
+        SessionOutcome.LEAKED: history.leaked > 0,
+        SessionOutcome.LOST: bool(missing.losses),
+        SessionOutcome.ROLLED_BACK: missing.is_rolled_back,
+        SessionOutcome.LOST_WRITES: bool(missing.writes) or session.fewest_lost > 0 or history.omitted > 0,
+        SessionOutcome.UNEXPLAINED: session.unexplained > 0,
+        SessionOutcome.DUPLICATED: session.duplicates > 0,
+        SessionOutcome.STALE: session.is_stale,
+        SessionOutcome.FORCED_LOGIN: history.forced_logins > 0,
+        SessionOutcome.UNKNOWN: session.is_unknown,
+    }
+    return (outcome for outcome, holds in checks.items() if holds)

@@ -10,14 +10,28 @@ The judge (``harness.oracle.judge``) works out after the run what a divergence m
 """
 
 from collections.abc import Sequence
+from itertools import chain
 from math import comb
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from harness.common.errors import UsageError
+from harness.observations.identity import MAX_CHANGES, IdentityChange, UnreadFinal
 from harness.observations.requests import Anomaly, Outcome
 from harness.oracle.history import Boot, Divergence, Final, Note, Recovery, SessionHistory
-from harness.oracle.models import NOTHING, TALLY, ModelFactory, Sum, tally
-from harness.oracle.observed import Observed, Tally
+from harness.oracle.models import (
+    NOTHING,
+    TALLY,
+    Applied,
+    CounterModel,
+    LogModel,
+    ModelFactory,
+    Parts,
+    RegisterModel,
+    Sum,
+    add_up,
+    tally,
+)
+from harness.oracle.observed import NO_STATE, Observed, Tally
 from harness.oracle.operations import MASK, operation, token
 from harness.oracle.writes import MAX_TRIES, Write, find_appeared
 
@@ -26,8 +40,12 @@ MAX_KEPT = 64  # writes in doubt, recoveries, runs of failed writes
 MAX_BOOTS = 16
 MAX_NOTES = 8
 
+_Kept = TypeVar("_Kept")
 _OK, _IN_DOUBT = Outcome.OK, Outcome.IN_DOUBT
 _NONE = Anomaly.NONE
+#: The state in the reply lacked something that should have been in it.
+_LACKING = (Anomaly.STALE, Anomaly.ROLLED_BACK, Anomaly.LOST)
+_DISTINGUISHED = (TALLY.name, LogModel.name)  # the models whose writes each add one, with their own token
 
 
 class UnexpectedRead(NamedTuple):
@@ -44,10 +62,11 @@ class Ledger:
     """One writer's session, one request at a time: ``write`` (or nothing, for a read), the request, then ``settle``."""
 
     __slots__ = (
-        "_acknowledged", "_birth", "_boot", "_boots", "_born", "_count", "_digest", "_disordered", "_divergences",
-        "_divergences_dropped", "_doubts", "_duplicated", "_failed", "_final", "_forced_logins", "_forgot", "_issued",
-        "_last", "_leaked", "_model", "_notes", "_offset", "_op", "_recovered", "_retrying", "_seed", "_stale",
-        "_weights", "_write", "owner", "room", "session", "writer",
+        "_acknowledged", "_aside", "_birth", "_boot", "_boots", "_born", "_count", "_digest", "_disordered",
+        "_divergences", "_divergences_dropped", "_doubts", "_duplicated", "_failed", "_final", "_forced_logins",
+        "_forgot", "_healed", "_issued", "_known_ns", "_last", "_leaked", "_model", "_notes", "_obscure", "_offset",
+        "_omitted", "_op", "_recovered", "_retrying", "_seed", "_seen", "_stale", "_weights", "_write", "identity",
+        "owner", "room", "session", "unread", "writer",
     )  # fmt: skip
 
     def __init__(self, seed: int, session: int, writer: int, owner: str, model: ModelFactory = tally) -> None:
@@ -55,9 +74,12 @@ class Ledger:
             raise UsageError("each session needs a model of its own", "pass models.items, not an instance")
         self.session, self.writer, self.owner = session, writer, owner
         self.room = ""  # the room whose messages are due to it
+        self.identity: tuple[IdentityChange, ...] = ()
+        self.unread: UnreadFinal | None = None  # the last final read, while none has shown anything
         self._seed = seed
         self._model = model()
         self._issued = self._acknowledged = 0
+        self._aside: frozenset[int] = frozenset()  # ids of writes that are open beside others
         self._op = self._last = 0  # ids of the pending and the newest write
         self._write = Write(0, 0, NOTHING)  # the newest write, or the one pending again
         self._retrying = False
@@ -68,8 +90,11 @@ class Ledger:
         self._doubts: list[Write] = []
         self._recovered: list[tuple[Recovery, Write]] = []
         self._failed: list[tuple[int, int]] = []
-        self._weights: list[tuple[int, int, int]] = []
+        self._weights: dict[int, Parts] = {}  # of writes that do not add one with their own token, or without one
         self._divergences: list[Divergence] = []
+        self._healed: list[Divergence] = []  # all that they lacked came back
+        self._known_ns, self._seen = -1, 0  # when a reply last showed the expected state; the writes issued by then
+        self._omitted = self._obscure = 0
         self._stale = self._leaked = self._duplicated = self._disordered = 0
         self._divergences_dropped = self._forced_logins = 0
         self._forgot = False
@@ -78,9 +103,24 @@ class Ledger:
         self._final: Final | None = None
 
     @property
+    def model_name(self) -> str:
+        """The name of what the session's state is taken for."""
+        return self._model.name
+
+    @property
+    def has_doubts(self) -> bool:
+        """Whether some write may still appear."""
+        return bool(self._doubts)
+
+    @property
     def lost(self) -> bool:
         """Whether, as far as is known now, the session's acknowledged state is gone."""
         return any(divergence.anomaly is Anomaly.LOST for divergence in self._divergences)
+
+    def note_identity(self, change: IdentityChange) -> None:
+        """Keep a change of what identifies the session; the first and the latest are kept."""
+        first, latest = self.identity[:1], self.identity[1:]
+        self.identity = (*first, *latest[2 - MAX_CHANGES :], change)
 
     def write(self, value: object = None) -> int:
         """Issue the next write and return its id. It is pending until ``settle``."""
@@ -93,6 +133,12 @@ class Ledger:
         else:
             self._weigh(i, mark, value)
         return op
+
+    def set_aside(self) -> None:
+        """Leave the pending write open while others are sent beside it; ``settle`` takes it up again by its id."""
+        self._aside |= {self._op}
+        self._op = 0
+        self._doubts = self._keep(self._doubts, self._write)
 
     def settle(self, op: int, outcome: Outcome, observed: Tally | Observed | None, boot: str, t_ns: int) -> Anomaly:
         """Record the reply, or its absence, for the pending write ``op`` or for a read (0); return its anomaly.
@@ -115,7 +161,7 @@ class Ledger:
         if observed is None:
             return _NONE
         if isinstance(observed, Observed):
-            observed, anomaly = self._translate(observed, wrote)
+            observed, anomaly = self._translate(observed, wrote, t_ns)
         birth, owner, count, _, digest = observed
         off_count, off_digest = self._offset
         if (
@@ -124,6 +170,7 @@ class Ledger:
             and birth == self._birth
             and owner == self.owner
         ):
+            self._known_ns, self._seen = t_ns, self._issued
             return anomaly
         return max(anomaly, self._examine(UnexpectedRead(observed, wrote, boot_before, boot, t_ns)))
 
@@ -156,29 +203,39 @@ class Ledger:
             failed=tuple(self._failed),
             in_doubt=tuple(write.i for write in self._doubts) + ((self._write.i,) if self._op else ()),
             recovered=tuple(recovery for recovery, _ in self._recovered),
-            weights=tuple(self._weights),
+            weights=tuple((i, *part) for i, parts in self._weights.items() for part in parts or (NOTHING,)),
             divergences=tuple(self._divergences),
             divergences_dropped=self._divergences_dropped,
+            healed=tuple(self._healed),
             sums=Sum(self._count, self._digest),
             offset=self._offset,
             stale=self._stale,
             leaked=self._leaked,
             duplicated=self._duplicated,
+            omitted=self._omitted,
+            obscure=self._obscure,
             disordered=self._disordered,
             forced_logins=self._forced_logins,
             forgot=self._forgot,
             notes=tuple(self._notes),
             acked_boots=tuple(self._boots),
             final=self._final,
+            identity=self.identity,
+            unread=self.unread if self._final is None else None,
         )
 
     # Writes
 
     def _weigh(self, i: int, mark: int, value: object) -> None:
-        weight = self._model.weigh(mark, value)
-        self._write = Write(i, mark, weight, value)
-        if weight not in ((1, mark), (1, 0)):
-            self._weights.append((i, *weight))
+        parts = self._model.weigh(mark, value)
+        self._write = Write(i, mark, add_up(parts), value)
+        self._keep_weight(i, mark, parts)
+
+    def _keep_weight(self, i: int, mark: int, parts: Parts) -> None:
+        """Keep what a write adds, if that does not follow from its token."""
+        self._weights.pop(i, None)
+        if parts not in (((1, mark),), ((1, 0),)):
+            self._weights[i] = parts
 
     def _acknowledge(self, t_ns: int, boot: str) -> None:
         write = self._write
@@ -189,19 +246,18 @@ class Ledger:
             self._boot = boot
             self._boots = [*self._boots[1 - MAX_BOOTS :], Boot(t_ns, boot, write.i)]
         if self._model is not TALLY:
-            self._model.acknowledge(write.token, write.value, self._whole_state())
+            whole = self._sum_acknowledged().plus(self._whole_offset())
+            self._offset = self._offset.plus(self._model.acknowledge(write.token, write.value, whole))
 
     def _record_failure(self, outcome: Outcome) -> None:
         write = self._write
         if outcome == _IN_DOUBT or self._retrying:  # the first try of a retried write may still have been applied
-            self._forgot |= len(self._doubts) >= MAX_KEPT
-            self._doubts = [*self._doubts[1 - MAX_KEPT :], write]
+            self._doubts = self._keep(self._doubts, write)
             return
         if self._failed and self._failed[-1][1] == write.i - 1:
             self._failed[-1] = (self._failed[-1][0], write.i)
         else:
-            self._forgot |= len(self._failed) >= MAX_KEPT
-            self._failed = [*self._failed[1 - MAX_KEPT :], (write.i, write.i)]
+            self._failed = self._keep(self._failed, (write.i, write.i))
         self._model.discard(write.token, write.value)
 
     def _reopen(self, op: int) -> None:
@@ -210,7 +266,8 @@ class Ledger:
             raise ValueError(f"the write {self._op:016x} is pending, not {op:016x}")
         write = self._take_back(op)
         if write is not None:
-            self._write, self._retrying = write, True
+            self._write, self._retrying = write, op not in self._aside
+            self._aside -= {op}
         elif op == self._last and self._failed and self._failed[-1][1] == self._issued:
             first, last = self._failed.pop()
             if first < last:
@@ -233,13 +290,18 @@ class Ledger:
                 return write
         return None
 
+    def _keep(self, kept: Sequence[_Kept], more: _Kept) -> list[_Kept]:
+        """The latest ``MAX_KEPT`` with one more, noting whether one was forgotten for it."""
+        self._forgot |= len(kept) == MAX_KEPT
+        return [*kept[1 - MAX_KEPT :], more]
+
     def _add_note(self, t_ns: int, anomaly: Anomaly, boot: str) -> None:
         if len(self._notes) < MAX_NOTES:
             self._notes.append(Note(t_ns, anomaly, boot))
 
     # User-supplied services
 
-    def _translate(self, observed: Observed, wrote: bool) -> tuple[Tally, Anomaly]:
+    def _translate(self, observed: Observed, wrote: bool, t_ns: int) -> tuple[Tally, Anomaly]:
         """The model's tally of a state, and anything wrong with it that a tally does not show."""
         birth = self._birth if observed.birth is None else observed.birth
         owner = self.owner if observed.owner is None else observed.owner
@@ -247,10 +309,37 @@ class Ledger:
             return Tally(birth, owner, 0, 0, 0), _NONE  # another owner's state: the model cannot measure it
         if observed.state is None:
             state, anomaly = self._assume_state(birth, wrote), _NONE
+        elif observed.state is NO_STATE:
+            state, anomaly = NOTHING, _NONE
         else:
-            state, anomaly = self._model.measure(observed.state, self._whole_state())
+            state, anomaly, applied = self._model.measure(observed.state, birth != (self._birth or birth))
+            for write in applied:
+                self._take_applied(write, t_ns)
         self._disordered += anomaly is not _NONE
         return Tally(birth, owner, state.n, 0, state.digest), anomaly
+
+    def _take_applied(self, applied: Applied, t_ns: int) -> None:
+        """Count a write in doubt as recovered, or one that failed, because the model recognises its effect."""
+        failed = (Write(i, self._token(i), NOTHING) for first, last in self._failed for i in range(first, last + 1))
+        write = next((write for write in chain(self._doubts, failed) if write.token == applied.token), None)
+        if write is None:
+            return
+        if write in self._doubts:
+            self._doubts.remove(write)
+        weight = add_up(applied.parts)
+        self._keep_weight(write.i, write.token, applied.parts)
+        recovery = Recovery(t_ns, write.i, self._issued, has_twin=applied.has_twin)
+        self._remember(recovery, write._replace(weight=weight))
+        self._offset = self._offset.plus(weight)
+
+    def _token(self, i: int) -> int:
+        return token(operation(self._seed, self.writer, i))
+
+    def _remember(self, recovery: Recovery, write: Write) -> None:
+        if write.value is not None:
+            alike = tuple(other.i for other in self._doubts if other.value == write.value)
+            recovery = recovery._replace(alike=alike)
+        self._recovered = self._keep(self._recovered, (recovery, write))
 
     def _assume_state(self, birth: str, wrote: bool) -> Sum:
         """The state of a reply that shows only the birth: the one expected under that birth."""
@@ -261,14 +350,18 @@ class Ledger:
                 return self._sum_acknowledged().plus(divergence.offset)
         return self._write.weight if wrote else NOTHING
 
-    def _whole_state(self) -> Sum:
-        """The state with nothing missing: the one before the present rollback, plus all writes acknowledged since."""
-        offset = self._offset
+    def _whole_offset(self) -> Sum:
+        """The offset with nothing missing: the one before the present rollback."""
+        offset, is_register = self._offset, self._model.name == RegisterModel.name
+        returned = False  # part of what was lost
         for divergence in reversed(self._divergences):
-            if divergence.anomaly is not Anomaly.ROLLED_BACK:
+            if divergence.anomaly not in _LACKING or divergence.changes_birth:
                 break
+            if divergence.anomaly is Anomaly.LOST and is_register and not returned:
+                break  # the next value does not stand for what was lost
+            returned |= offset.n > divergence.offset.n
             offset = divergence.offset
-        return self._sum_acknowledged().plus(offset)
+        return offset
 
     # A reply with an unexpected state
 
@@ -289,15 +382,17 @@ class Ledger:
         self.owner = self.owner or shown.owner
         self._birth = self._birth or shown.birth
         offset = Sum(shown.count, shown.digest).minus(self._sum_acknowledged())
-        if shown.birth == self._birth and self._recover(self._offset, offset, self._doubts, read.t_ns):
-            self._offset = offset
+        if self._recover(self._offset, offset, self._doubts, read.t_ns):
+            # Also under another birth: an id is renewed at a login, and that alone loses nothing.
+            self._birth, self._offset = shown.birth, offset
+            self._known_ns, self._seen = read.t_ns, self._issued
             return _NONE
         returned = self._recognize_return(read, offset)
         if returned is not None:
             return returned
-        if shown.birth == self._birth:
-            return self._accept_deviation(read, offset)
-        return self._accept_new_birth(read, offset)
+        anomaly = self._classify_by_count(read, offset)
+        self._diverge(anomaly, read, offset)
+        return anomaly
 
     def _recover(self, base: Sum, offset: Sum, doubts: Sequence[Write], t_ns: int) -> bool:
         """Whether writes in doubt alone explain the difference. If so, they are recovered."""
@@ -307,19 +402,18 @@ class Ledger:
         for write in appeared:
             if write in self._doubts:
                 self._doubts.remove(write)
-                self._forgot |= len(self._recovered) >= MAX_KEPT
-                self._recovered = [*self._recovered[1 - MAX_KEPT :], (Recovery(t_ns, write.i), write)]
+                self._remember(Recovery(t_ns, write.i, self._issued), write)
         return True
 
     def _recognize_return(self, read: UnexpectedRead, offset: Sum) -> Anomaly | None:
         """Check whether an earlier state is back: with all acknowledged since (it was stale), or as it was left."""
         for index in range(len(self._divergences) - 1, -1, -1):
             divergence = self._divergences[index]
-            if divergence.birth_before != read.shown.birth:
-                continue
             doubts = self._doubts + [write for recovery, write in self._recovered if recovery.t_ns >= divergence.t_ns]
             if self._recover(divergence.offset, offset, doubts, read.t_ns):
-                return self._forget_divergences(index, read, offset)
+                return self._heal(index, read, offset)
+            if divergence.birth_before != read.shown.birth:
+                continue
             left = divergence.offset.plus(divergence.sums).minus(self._sum_acknowledged(read))
             if self._recover(left, offset, doubts, read.t_ns):
                 self._diverge(Anomaly.STALE, read, offset)
@@ -328,52 +422,45 @@ class Ledger:
                 return Anomaly.STALE
         return None
 
-    def _forget_divergences(self, index: int, read: UnexpectedRead, offset: Sum) -> Anomaly:
-        """Forget the divergences from this one on: everything that they lacked is back."""
+    def _heal(self, index: int, read: UnexpectedRead, offset: Sum) -> Anomaly:
+        """Set the divergences from this one on aside: everything that they lacked is back."""
         healed = self._divergences[index:]
         del self._divergences[index:]
         switched = read.shown.birth != self._birth
         self._birth, self._born, self._offset = read.shown.birth, healed[0].acknowledged - healed[0].under, offset
-        self._duplicated += sum(divergence.anomaly is Anomaly.DUPLICATE for divergence in healed)
-        if any(divergence.anomaly not in (_NONE, Anomaly.DUPLICATE) for divergence in healed):
+        self._known_ns, self._seen = read.t_ns, self._issued
+        if self._model.name == CounterModel.name:
+            self._doubt_again(healed[0], offset)
+        # What a lagging replica shows is the first to be forgotten: that it was stale is all there is to know of it.
+        kept = sorted((*self._healed, *healed), key=lambda divergence: divergence.anomaly in _LACKING)
+        self._healed = kept[:MAX_DIVERGENCES]
+        self._obscure += sum(divergence.anomaly not in _LACKING for divergence in kept[MAX_DIVERGENCES:])
+        if any(divergence.anomaly in _LACKING for divergence in healed):
             self._stale += 1
             self._add_note(read.t_ns, Anomaly.STALE, read.boot)
         return Anomaly.STALE if switched else _NONE
 
-    def _accept_new_birth(self, read: UnexpectedRead, offset: Sum) -> Anomaly:
-        """Accept a state with a birth not seen before."""
-        empty = NOTHING.minus(self._sum_acknowledged(read))
-        clean = self._recover(empty, offset, self._doubts, read.t_ns)
-        lost = self._acknowledged - read.wrote > self._born
-        anomaly = Anomaly.LOST if lost else _NONE if clean else Anomaly.UNEXPLAINED
-        if lost or not clean or self._offset != empty:
-            self._diverge(anomaly, read, offset)
-        else:
-            self._accept(read, offset)
-        return anomaly
+    def _doubt_again(self, first: Divergence, offset: Sum) -> None:
+        """Of a number, put back in doubt what was counted as recovered while it caught up with what it had lacked."""
+        since = [pair for pair in self._recovered if pair[0].t_ns >= first.t_ns]
+        for pair in since[max(0, offset.n - first.offset.n) :]:
+            self._recovered.remove(pair)
+            self._doubts.append(pair[1])
 
-    def _accept_deviation(self, read: UnexpectedRead, offset: Sum) -> Anomaly:
-        """Accept another state of the same birth."""
-        last = self._divergences[-1] if self._divergences else None
-        written = self._acknowledged - read.wrote
-        if last is not None and last.anomaly is Anomaly.ROLLED_BACK and last.acknowledged == written:
-            # nothing was written since the rollback: this reply continues it, further back or on the way forward again
-            self._stale += offset.n > self._offset.n
-            self._divergences.pop()
-            self._offset = last.offset
-        anomaly = self._classify_by_count(read, offset.n - self._offset.n)
-        self._diverge(anomaly, read, offset)
-        return anomaly
-
-    def _classify_by_count(self, read: UnexpectedRead, extra: int) -> Anomaly:
-        """Classify a deviation by its count alone, which is ``extra`` above the expected count."""
-        shown = Sum(read.shown.count, read.shown.digest)
-        is_empty = shown.n == 0 or (read.wrote and shown == self._write.weight)
-        was_empty = self._sum_acknowledged(read).plus(self._offset).n <= 0
-        if is_empty and not was_empty and self._acknowledged - read.wrote > self._born:
+    def _classify_by_count(self, read: UnexpectedRead, offset: Sum) -> Anomaly:
+        """Classify a state that is not known by its count alone; the judge may find out more."""
+        expected = self._sum_acknowledged(read).plus(self._offset).n
+        fresh = self._issued - self._seen + len(self._doubts)  # the most that a new and empty state may hold by now
+        is_new = read.shown.birth != self._birth
+        is_register = self._model.name == RegisterModel.name
+        is_empty = read.shown.count <= (fresh if is_new else read.wrote and not is_register)
+        if is_empty and (is_new or expected > 0) and self._acknowledged - read.wrote > self._born:
             return Anomaly.LOST
-        if extra < 0:
+        whole = self._whole_offset()
+        is_older = is_register and self.lost and offset.n > self._offset.n  # a value from before the loss
+        if offset.n < max(whole.n, self._offset.n) or is_older:
             return Anomaly.ROLLED_BACK
+        extra = offset.n - max(whole.n, self._offset.n)
         if extra > len(self._doubts):
             return Anomaly.DUPLICATE
         return _NONE if comb(len(self._doubts), extra) > MAX_TRIES else Anomaly.UNEXPLAINED
@@ -395,12 +482,30 @@ class Ledger:
             offset=self._offset,
             sums=self._sum_acknowledged(read),
             state=Sum(read.shown.count, read.shown.digest),
+            known_ns=self._known_ns,
+            seen=self._seen,
         )
-        self._divergences_dropped += len(self._divergences) >= MAX_DIVERGENCES
-        self._divergences = [*self._divergences[1 - MAX_DIVERGENCES :], divergence]
+        if len(self._divergences) >= MAX_DIVERGENCES:
+            self._forget_oldest()
+        self._divergences = [*self._divergences, divergence]
         self._accept(read, offset)
+
+    def _forget_oldest(self) -> None:
+        """Forget the oldest divergence. What its reply did with its own write stays counted."""
+        oldest, *self._divergences = self._divergences
+        self._divergences_dropped += 1
+        own = self._token(oldest.issued) if self._model.name in _DISTINGUISHED else 0
+        expected = oldest.offset.plus(oldest.sums).plus(Sum(1, own))
+        extra = oldest.state.minus(expected)
+        if oldest.wrote and extra.n > 0 and extra.digest == own * extra.n & MASK:
+            self._duplicated += extra.n
+        elif oldest.wrote and own and extra == NOTHING.minus(Sum(1, own)):  # a number may have lost any write
+            self._omitted += 1
+        elif oldest.anomaly not in _LACKING:
+            self._obscure += 1
 
     def _accept(self, read: UnexpectedRead, offset: Sum) -> None:
         if read.shown.birth != self._birth:
             self._birth, self._born = read.shown.birth, self._acknowledged - read.wrote
         self._offset = offset
+        self._known_ns, self._seen = read.t_ns, self._issued

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
 
 from harness.oracle.history import Final
+from harness.oracle.models import CounterModel, SetModel
 from harness.oracle.reconstruction import Reconstruction
 from harness.oracle.replay import ReplayedDivergence
 from harness.oracle.verdict import Loss
@@ -15,14 +16,14 @@ class MissingWrites:
 
     losses: tuple[Loss, ...] = ()  # whole states
     writes: frozenset[int] = frozenset()  # acknowledged writes, including those of lost states
-    stretches: tuple[tuple[int, ...], ...] = ()  # lost together while the session continued
-    singles: tuple[int, ...] = ()  # lost alone
+    stretches: tuple[tuple[int, ...], ...] = ()  # were seen, and lost together while the session continued
+    singles: tuple[int, ...] = ()  # lost alone, or never seen
     seen: tuple[int, ...] = ()  # were in doubt and had appeared
 
     @property
     def is_rolled_back(self) -> bool:
-        """Whether the session continues without writes that were acknowledged or seen."""
-        return bool(self.stretches or self.singles or self.seen)
+        """Whether the session continues from an earlier state, without what had been seen since."""
+        return bool(self.stretches or self.seen)
 
 
 def find_missing_writes(session: Reconstruction) -> MissingWrites:
@@ -32,15 +33,26 @@ def find_missing_writes(session: Reconstruction) -> MissingWrites:
         return MissingWrites()
     if session.present is None:
         return MissingWrites(losses=_find_losses(session, final, None)[0])
-    gone = frozenset(session.writes.acknowledged) - session.present
+    gone = session.gone
     losses, attributed = _find_losses(session, final, gone)
+    if session.is_removal_undone:
+        return MissingWrites(losses, attributed)
+    lost_at = {loss.t_ns for loss in losses}
+    living = [replayed.vanished for replayed in session.divergences if replayed.divergence.t_ns not in lost_at]
+    appeared = frozenset[int]().union(*living) & session.writes.doubted
+    seen = session.history.acknowledged + len(session.writes.recovered)
+    if session.history.model == CounterModel.name and final.state.n >= seen:
+        appeared = frozenset()  # others may be there in their place
+    if session.is_overwritten:
+        gone = attributed
+        appeared = frozenset(write for write in appeared if write > session.writes.acknowledged[-1])
     groups = list(_group(session, gone - attributed - _forgotten(session)))
     return MissingWrites(
         losses,
         gone,
-        stretches=tuple(group for group in groups if len(group) > 1),
-        singles=tuple(group[0] for group in groups if len(group) == 1),
-        seen=_find_seen(session, session.present, {loss.t_ns for loss in losses}),
+        stretches=tuple(group.writes for group in groups if group.is_stretch),
+        singles=tuple(write for group in groups if not group.is_stretch for write in group.writes),
+        seen=tuple(sorted(appeared - session.present)),
     )
 
 
@@ -51,48 +63,38 @@ def _forgotten(session: Reconstruction) -> frozenset[int]:
     return frozenset(range(1, session.history.divergences[0].issued + 1))
 
 
-def _find_seen(session: Reconstruction, present: frozenset[int], lost_at: Set[int]) -> tuple[int, ...]:
-    """Writes in doubt that appeared and were then lost, while the session continued."""
-    living = [
-        replayed
-        for replayed in session.divergences
-        if not replayed.leaves_birth and replayed.divergence.t_ns not in lost_at
-    ]
-    return tuple(i for replayed in living for i in replayed.vanished & session.writes.doubted - present)
-
-
 def _find_losses(
     session: Reconstruction, final: Final, gone: frozenset[int] | None
 ) -> tuple[tuple[Loss, ...], frozenset[int]]:
     """The states that did not return, and the writes lost with them. ``gone`` is None if those are unknown."""
     losses: list[Loss] = []
     attributed: frozenset[int] = frozenset()
-    for replayed in _find_departures(session, final):
-        went = _went_with(replayed, gone)
-        if went is not None:
-            went -= attributed
+    for replayed, returned in zip(session.divergences, _shown_after_each(session), strict=True):
+        if not replayed.is_restart:
+            continue
+        if gone is None or replayed.before is None:
+            has_returned = replayed.divergence in session.history.healed
+            if not has_returned and (
+                replayed.divergence.birth_before != final.birth or not replayed.divergence.state.n
+            ):
+                losses.append(_loss(session, replayed, None))
+            continue
+        needless = session.writes.undone | session.perhaps_removed
+        left = replayed.held & replayed.vanished & frozenset(session.writes.acknowledged) - needless
+        went = left & gone - attributed
+        if went and left <= gone and not left & returned:
             attributed |= went
-        if went or went is None or not replayed.empties_state:
             losses.append(_loss(session, replayed, went))
     return tuple(losses), attributed
 
 
-def _find_departures(session: Reconstruction, final: Final) -> Iterator[ReplayedDivergence]:
-    """The divergences at which a state was left for good: the last one of its birth, or one that emptied it."""
-    last_departure = {
-        replayed.divergence.birth_before: replayed for replayed in session.divergences if replayed.leaves_birth
-    }
-    for replayed in session.divergences:
-        birth = replayed.divergence.birth_before
-        is_for_good = last_departure.get(birth) is replayed and birth != final.birth
-        if is_for_good or replayed.empties_state:
-            yield replayed
-
-
-def _went_with(replayed: ReplayedDivergence, gone: frozenset[int] | None) -> frozenset[int] | None:
-    if gone is None or replayed.before is None:
-        return None
-    return frozenset(replayed.before) & gone - replayed.divergence.own_write
+def _shown_after_each(session: Reconstruction) -> list[frozenset[int]]:
+    """For each divergence the writes that any later one showed, except in a view that was stale."""
+    shown = [frozenset[int]()]
+    for replayed in reversed(session.divergences[1:]):
+        is_stale = replayed.divergence in session.history.healed
+        shown.append(shown[-1] if is_stale else shown[-1] | frozenset(replayed.after or ()))
+    return shown[::-1][: len(session.divergences)]
 
 
 def _loss(session: Reconstruction, replayed: ReplayedDivergence, went: frozenset[int] | None) -> Loss:
@@ -105,16 +107,36 @@ def _loss(session: Reconstruction, replayed: ReplayedDivergence, went: frozenset
         boot_before=boots[-1] if boots else divergence.boot_before,
         boot_after=divergence.boot_after,
         writes=divergence.under if went is None else len(went),
+        known_ns=divergence.known_ns,
     )
 
 
-def _group(session: Reconstruction, missing: frozenset[int]) -> Iterator[tuple[int, ...]]:
+@dataclass(frozen=True)
+class _Group:
+    """Writes lost at one time, one after another in the order of their acknowledgement."""
+
+    writes: tuple[int, ...]
+    seen: int  # of all writes, those up to this one had been seen before
+
+    @property
+    def is_stretch(self) -> bool:
+        """Whether the state went back to an earlier one. A single write, or those never seen, may have been dropped."""
+        return len(self.writes) > 1 and self.writes[0] <= self.seen
+
+
+def _group(session: Reconstruction, missing: frozenset[int]) -> Iterator[_Group]:
     """Group lost writes by the divergence at which they were lost; a stretch of neighbours stays together."""
+    is_set = session.history.model == SetModel.name
     for replayed in session.divergences:
         vanished = replayed.vanished & missing
         missing -= vanished
-        yield from _neighbours(vanished, sorted(set(replayed.before or ())))
-    yield from _neighbours(missing, session.writes.acknowledged if missing else ())
+        held = set(replayed.before or ()) if vanished else set()
+        # Of a set, what lies between may be there by other writes.
+        order = sorted(held & vanished if is_set else held - session.writes.doubted)
+        for run in _neighbours(vanished, order):
+            yield _Group(run, replayed.divergence.seen)
+    for run in _neighbours(missing, session.writes.acknowledged if missing else ()):
+        yield _Group(run, 0)
 
 
 def _neighbours(writes: Set[int], order: Sequence[int]) -> Iterator[tuple[int, ...]]:

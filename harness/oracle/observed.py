@@ -1,7 +1,7 @@
 """What one reply shows of a session's state."""
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -22,6 +22,12 @@ class Observed(NamedTuple):
     birth: str | None = None
     owner: str | None = None
     state: object = None
+
+
+#: The state of a session that the service does not know, whatever the model.
+NO_STATE: Final = object()
+#: What a reply shows that says that the session is gone.
+GONE: Final = Observed(state=NO_STATE)
 
 
 def tally_from_json(body: Mapping[str, object]) -> Tally | None:

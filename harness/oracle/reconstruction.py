@@ -1,12 +1,13 @@
 """What a session's history amounts to: which writes are present, came back, or were applied too often."""
 
+from collections import Counter
 from collections.abc import Sequence, Set
 from functools import cached_property
 
 from harness.observations.requests import Anomaly
 from harness.oracle.history import MAX_DOUBTS, SessionHistory
-from harness.oracle.models import StatelessModel
-from harness.oracle.replay import Replay, ReplayedDivergence, ReplayedWrites
+from harness.oracle.models import CounterModel, RegisterModel, StatelessModel
+from harness.oracle.replay import SURPLUS, Replay, ReplayedDivergence, ReplayedWrites
 
 
 class Reconstruction:
@@ -21,9 +22,15 @@ class Reconstruction:
     def _is_undisturbed(self) -> bool:
         """Whether every reply showed what was acknowledged, plus writes in doubt that appeared."""
         history = self.history
-        if history.divergences:
+        if (
+            history.divergences
+            or history.healed
+            or self.writes.refused_removals & {i for _, i, *_ in history.recovered}
+        ):
             return False
-        return history.offset == (self.writes.sums([i for _, i in history.recovered]) if history.recovered else (0, 0))
+        return history.offset == (
+            self.writes.sums([recovery.i for recovery in history.recovered]) if history.recovered else (0, 0)
+        )
 
     @property
     def divergences(self) -> Sequence[ReplayedDivergence]:
@@ -36,6 +43,37 @@ class Reconstruction:
         if self._replay is None or self._replay.content is None:
             return None
         return frozenset(self._replay.content)
+
+    @cached_property
+    def perhaps_removed(self) -> frozenset[int]:
+        """Of a set: the additions whose item a removal in doubt may have removed, and not gone with others before."""
+        lasting = [seen for seen in self.divergences if seen.divergence not in self.history.healed]
+        return self.writes.perhaps_removed(
+            {i: seen.divergence.issued for seen in reversed(lasting) if len(seen.vanished) > 1 for i in seen.vanished}
+        )
+
+    @cached_property
+    def gone(self) -> frozenset[int]:
+        """Acknowledged writes that are not in the final state, and should be, as far as it is known."""
+        if self.present is None:
+            return frozenset()
+        return frozenset(self.writes.acknowledged) - self.present - self.perhaps_removed
+
+    @property
+    def is_overwritten(self) -> bool:
+        """Whether the newest value is in a register: all older ones were overwritten, whether they were kept or not."""
+        newest = self.writes.acknowledged[-1:]
+        return self.history.model == RegisterModel.name and self.present is not None and self.present.issuperset(newest)
+
+    @property
+    def is_removal_undone(self) -> bool:
+        """Whether all that is missing is one removal that was seen: undone, or its item was added again."""
+        if len(self.gone) != 1 or not self.gone <= self.writes.removals.keys():
+            return False
+        return any(
+            max(self.gone) <= replayed.divergence.seen and (replayed.after is None or self.gone <= replayed.vanished)
+            for replayed in self.divergences
+        )
 
     @property
     def has_too_many_doubts(self) -> bool:
@@ -50,54 +88,70 @@ class Reconstruction:
 
     @property
     def is_stale(self) -> bool:
-        """Whether some reply lacked acknowledged writes that came back."""
-        if self.history.stale:
+        """Whether some reply lacked writes that came back later."""
+        if self.history.stale or (self.is_overwritten and self.divergences):
             return True
-        present = self.present
-        absences = [divergence.vanished for divergence in self.divergences if divergence.vanished]
-        return present is not None and any(vanished <= present for vanished in absences)
+        # What a removal in doubt may have removed need not be there any more to be there again.
+        # Without a final read, a number does not show what is back.
+        is_known = self.history.final is not None or self.history.model != CounterModel.name
+        latest = self._replay.latest if self._replay is not None and is_known else ()
+        later = frozenset(latest or ()) | self.perhaps_removed
+        for replayed in reversed(self.divergences):
+            if replayed.vanished & later:
+                return True
+            later |= frozenset(replayed.after or ())
+        return False
 
     @cached_property
     def duplicates(self) -> int:
-        """The number of surplus applications."""
-        extra = sum(divergence.repeated for divergence in self.divergences)
-        if self._replay is not None and self._replay.explained_as_whole and self._replay.content is not None:
-            extra = max(extra, len(self._replay.content) - len(set(self._replay.content)))
-        return extra + self.history.duplicated
+        """The number of surplus applications: of each write the most that were seen at once."""
+        counted = self.history.duplicated + self.writes.surplus
+        if self._replay is None:
+            return counted
+        contents = [*(divergence.after or () for divergence in self.divergences), self._replay.content or ()]
+        if self.history.model == CounterModel.name:  # it does not show which writes: of each state, how many
+            return max(len(content) - len({*content} - {SURPLUS}) for content in contents) + counted
+        most: Counter[int] = Counter()
+        for content in contents:
+            most |= Counter(content)
+        return sum(times - 1 for times in most.values()) + counted
 
     @cached_property
     def recovered(self) -> frozenset[int]:
         """Writes in doubt that appeared."""
-        shown = frozenset(i for _, i in self.history.recovered)
-        return (shown | (self.present or frozenset()) & self.writes.doubted) - self.writes.refused
+        shown = frozenset(recovery.i for recovery in self.writes.recovered)
+        return (shown | (self.present or frozenset()) & self.writes.doubted) - self.writes.failed
 
     @cached_property
     def defects(self) -> frozenset[int]:
         """Writes that were certainly not applied, but are there."""
-        shown = frozenset(i for _, i in self.history.recovered)
+        shown = frozenset(recovery.i for recovery in self.writes.recovered)
         if self._replay is not None:
             states = [divergence.after or () for divergence in self.divergences] + [self._replay.content or ()]
             shown = shown.union(*states)
-        return shown & self.writes.failed if shown else frozenset()
+        return shown & self.writes.failed - self.writes.excused if shown else frozenset()
 
     @property
     def contradictions(self) -> int:
         """What no state can explain: defects, and acknowledged writes in a different order."""
-        return len(self.defects) + (self.history.disordered > 0)
+        return len(self.defects) + (self.history.disordered > 0) + self.is_removal_undone
 
     @cached_property
     def unexplained(self) -> int:
         """Contradictions, and the writes by which states differ without a unique explanation."""
-        if self._replay is None or self._replay.explained_as_whole:
-            return self.contradictions
-        count = self.contradictions + sum(map(self._count_unexplained, self.divergences))
-        is_final_open = self.history.final is not None and self._replay.content is None
-        return count or int(is_final_open and not self.has_too_many_doubts)
+        count = self.contradictions + self.history.obscure + sum(map(self._count_unexplained, self.divergences))
+        is_final_open = self.history.final is not None and self._replay is not None and self._replay.content is None
+        is_final_open = is_final_open and not self.has_too_many_doubts
+        # A state that later views returned from, and that is not a stale view either.
+        is_passing_open = not self.is_stale and any(seen.anomaly is Anomaly.UNEXPLAINED for seen in self.history.healed)
+        return count or int(is_final_open or is_passing_open)
 
     def _count_unexplained(self, replayed: ReplayedDivergence) -> int:
-        if replayed.before is None or replayed.after is not None:
-            return 0
         divergence = replayed.divergence
+        is_return = divergence.anomaly is Anomaly.STALE and self.history.divergences_dropped > 0
+        is_loss = divergence.anomaly is Anomaly.LOST and self.has_too_many_doubts
+        if replayed.before is None or replayed.after is not None or is_return or is_loss:
+            return 0
         if self.has_too_many_doubts and divergence.anomaly is Anomaly.NONE:
             return 0
         return max(1, abs(divergence.state[0] - self.writes.sums(replayed.before)[0]))
@@ -106,6 +160,6 @@ class Reconstruction:
     def fewest_lost(self) -> int:
         """The least number of acknowledged writes that are lost, by the count of the final state alone."""
         history = self.history
-        if history.final is None or self._replay is None or history.weights:
+        if history.final is None or self._replay is None or history.weights or self.is_overwritten:
             return 0
         return max(0, history.acknowledged - history.final.state[0])

@@ -1,30 +1,42 @@
-"""Explains a difference between two sums of writes: which writes appeared, which are gone, which are there twice.
+"""Explains a difference between two sums of writes: which writes appeared, which are gone, which are there too often.
 
 Tokens are 64-bit hashes, so a sum identifies its writes: other writes have the same sum with a probability of 2^-64 per
-try. Explanations are tried by their number of causes (not counting writes in doubt that appeared): none, one (a stretch
-of neighbours gone, or one write too many), two. The explanation with the fewest causes is accepted if it is unique. A
-table holds the sums of all subsets of the writes in doubt (at most 2^12); the rest of a difference is looked up there.
+try. An explanation is a multiset of changes, and its cost the number of its causes. A cause is a stretch of neighbours
+gone, a stretch applied again as a whole, one write gone, or one write applied once, twice or three times too often;
+writes in doubt that appeared cost nothing. The cheapest explanation is accepted if it is the only one of its cost.
+
+The sums of all causes are kept in dictionaries, so that a combination of two halves is found by trying one half and
+looking the other one up. That makes up to five causes affordable in short sessions. ``_MAX_TRIES`` limits the work: a
+difference that needs more than that stays without an explanation.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import combinations
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import chain, product
 
 from harness.oracle.operations import MASK
 
 Sums = tuple[int, int]  # count, digest
 Change = tuple[tuple[int, int], ...]  # write -> how often it was added (or taken away, if negative)
+#: Part of an explanation: the writes from one place of the content to another, and how often each was added.
+Run = tuple[int, int, int]
+Causes = Mapping[Sums, Sequence[tuple[Run, ...]]]  # by the sum of what they add
 
-_MAX_PAIRED = 400  # pairs are tried among at most this many writes
-_MAX_TRIES = 200_000
+MOST_CAUSES = 5  # of one change
+_MAX_TRIES = 300_000
+_MAX_CAUSES = 60_000  # kept in one dictionary
+_MAX_NEIGHBOURS = 173  # among so many, there are a quarter of that number of stretches, and each has four causes
+REPEATS = (1, 2, 3)  # surplus applications of one write that count as one cause
 
 
 @dataclass(frozen=True)
 class Question:
     """A state of known ``content`` (writes in order, repeats allowed) became one that differs by ``difference``.
 
-    ``doubts`` may have appeared legally; ``others`` (failed, or gone before) may also have appeared, as a defect.
+    ``doubts`` may have appeared legally; ``others`` (failed, or gone before) may also have appeared. Where a write
+    that is applied again changes nothing, as in a set, nothing ``repeats``.
     """
 
     content: Sequence[int]
@@ -32,113 +44,147 @@ class Question:
     others: Sequence[int]
     weights: Mapping[int, Sums]
     difference: Sums
+    repeats: bool = True
 
 
-def explain(question: Question) -> Change | None:
-    """The simplest change that accounts for the difference; None if there is none, or several equally simple ones."""
-    table = _subsets(question)
-    for causes in ((_appeared,), (_window_gone, _one_added), (_pair_gone, _pair_added, _window_gone_one_added)):
-        changes = {_net(added, gone) for cause in causes for added, gone in cause(question, table)}
-        if changes:
-            return changes.pop() if len(changes) == 1 else None
-    return None
+def explain(question: Question, most_causes: int = MOST_CAUSES) -> Change | None:
+    """The cheapest change that accounts for the difference; None if there is none, or several of the same cost."""
+    found = find_cheapest(question, most_causes)
+    return next(iter(found)) if len(found) == 1 else None
 
 
-Table = Mapping[Sums, tuple[int, ...]]
-Candidates = Iterator[tuple[Sequence[int], Sequence[int]]]  # added, gone
+def find_cheapest(question: Question, most_causes: int = MOST_CAUSES) -> frozenset[Change]:
+    """All changes that account for the difference at the lowest cost; none if that is too high."""
+    causes = _PossibleCauses(question)
+    for combinations in _LEVELS[: most_causes + 2]:
+        found = frozenset(change for halves in combinations for change in causes.combine(*halves))
+        if found:
+            return found
+    return frozenset()
 
 
-def _net(added: Sequence[int], gone: Sequence[int]) -> Change:
-    net = Counter(added)
-    net.subtract(gone)
-    return tuple(sorted((write, n) for write, n in net.items() if n))
+#: What is combined, by cost (the end of the content gone is tried first). The second of two halves is looked up.
+_LEVELS: tuple[tuple[tuple[str, str], ...], ...] = (
+    (("nothing", "nothing"),),
+    (("nothing", "ends"),),
+    (("nothing", "singles"), ("nothing", "stretches")),
+    (("singles", "singles"), ("singles", "stretches"), ("stretches", "stretches")),
+    (("singles", "pairs"), ("pairs", "stretches")),
+    (("pairs", "pairs"),),
+    (("pairs", "triples"),),
+)
 
 
-def _subsets(question: Question) -> Table:
-    table: dict[Sums, tuple[int, ...]] = {(0, 0): ()}
-    for write in question.doubts:
-        count, digest = question.weights[write]
-        for (n, d), subset in list(table.items()):
-            table.setdefault((n + count, d + digest & MASK), (*subset, write))
-    return table
+@dataclass
+class _PossibleCauses:
+    """The causes that one question allows, by the sum of what they change. Runs are places in ``_pool``."""
 
+    question: Question
+    nothing: Causes = field(default_factory=lambda: {(0, 0): [()]})
+    _held: Counter[int] = field(init=False)
+    _pool: Sequence[int] = field(init=False)
+    _size: int = field(init=False)  # so many of the pool are held
 
-def _appeared(question: Question, table: Table) -> Candidates:
-    if question.difference in table:
-        yield table[question.difference], ()
+    def __post_init__(self) -> None:
+        question = self.question
+        self._held = Counter(question.content)
+        others = dict.fromkeys([*question.doubts, *question.others])
+        self._pool = [*question.content, *(write for write in others if write not in self._held)]
+        self._size = len(question.content)
 
+    def combine(self, first: str, second: str) -> Iterator[Change]:
+        """The changes made of one cause of each kind and any writes in doubt that together are the difference."""
+        n, d = self.question.difference
+        tried: Causes = getattr(self, first)
+        if len(tried) * len(self._appeared) > _MAX_TRIES:
+            return
+        looked_up: Causes = getattr(self, second)
+        for (count, digest), halves in tried.items():
+            for (more, also), doubts in self._appeared.items():
+                others = looked_up.get((n - count - more, (d - digest - also) & MASK), ())
+                for runs in product(halves, others, doubts):
+                    change = self._net(chain(*runs))
+                    if all(times + self._held[write] >= 0 for write, times in change):
+                        yield change
 
-def _windows(question: Question, table: Table, extra: int) -> Iterator[tuple[Sums, Sequence[int]]]:
-    """The sums of neighbouring writes, for each length that the count allows with ``extra`` writes added."""
-    sums = [(0, 0)]
-    for write in question.content:
-        count, digest = question.weights[write]
-        sums.append((sums[-1][0] + count, sums[-1][1] + digest & MASK))
-    size = len(question.content)
-    if all(question.weights[write][0] == 1 for write in question.content):
-        lengths = sorted({count + extra - question.difference[0] for count, _ in table} & set(range(1, size + 1)))
-    else:
-        lengths = list(range(1, size + 1)) if size <= _MAX_PAIRED // 3 else []
-    for length in lengths:
-        for start in range(size - length + 1):
-            low, high = sums[start], sums[start + length]
-            yield (high[0] - low[0], high[1] - low[1] & MASK), question.content[start : start + length]
+    def _net(self, runs: Iterable[Run]) -> Change:
+        """What the runs add to each write."""
+        net: Counter[int] = Counter()
+        for start, end, times in runs:
+            for write in self._pool[start:end]:
+                net[write] += times
+        return tuple(sorted((write, times) for write, times in net.items() if times))
 
+    @cached_property
+    def _appeared(self) -> Causes:
+        """Every set of writes in doubt that are not there yet."""
+        found: dict[Sums, list[tuple[Run, ...]]] = {(0, 0): [()]}
+        for place in range(self._size, self._size + len(set(self.question.doubts) - self._held.keys())):
+            count, digest = self.question.weights[self._pool[place]]
+            for (n, d), runs in list(found.items()):
+                found.setdefault((n + count, d + digest & MASK), [(*runs[0], (place, place + 1, 1))])
+        return found
 
-def _window_gone(question: Question, table: Table) -> Candidates:
-    n, d = question.difference
-    for (count, digest), window in _windows(question, table, 0):
-        subset = table.get((n + count, d + digest & MASK))
-        if subset is not None:
-            yield subset, window
+    @cached_property
+    def singles(self) -> Causes:
+        """One write gone, or applied too often."""
+        gone = [((place, place + 1, -1),) for place in range(self._size)]
+        if not self.question.repeats:
+            return self._by_sum([*gone, *(((place, place + 1, 1),) for place in range(self._size, len(self._pool)))])
+        return self._by_sum([*gone, *(((place, place + 1, n),) for place in range(len(self._pool)) for n in REPEATS)])
 
+    @cached_property
+    def ends(self) -> Causes:
+        """Everything from some place on gone or applied again, or everything before it gone.
 
-def _pool(question: Question) -> list[int]:
-    return list(dict.fromkeys([*question.content, *question.doubts, *question.others]))
+        They are tried before other causes of the same cost only where no other sum is equal: where each write counts.
+        """
+        if any(self.question.weights[write][0] != 1 for write in self._pool):
+            return {}
+        size, repeats = self._size, REPEATS if self.question.repeats else ()
+        gone = [((place, size, -1),) for place in range(size)] + [((0, place, -1),) for place in range(1, size)]
+        return self._by_sum([*gone, *(((place, size, n),) for place in range(size) for n in repeats)])
 
+    @cached_property
+    def stretches(self) -> Causes:
+        """At least two neighbours gone, or applied again together."""
+        first = max(0, self._size - _MAX_NEIGHBOURS)
+        times = (-1, *REPEATS) if self.question.repeats else (-1,)
+        places = [(start, end) for start in range(first, self._size) for end in range(start + 2, self._size + 1)]
+        return self._by_sum([((start, end, n),) for start, end in places for n in times])
 
-def _one_added(question: Question, table: Table) -> Candidates:
-    n, d = question.difference
-    for write in _pool(question):
-        count, digest = question.weights[write]
-        subset = table.get((n - count, d - digest & MASK))
-        if subset is not None:
-            yield (*subset, write), ()
+    @cached_property
+    def pairs(self) -> Causes:
+        """Two single causes."""
+        singles = list(chain(*self.singles.values()))
+        if len(singles) ** 2 > 2 * _MAX_CAUSES:
+            return {}
+        return self._by_sum([(*one, *other) for index, one in enumerate(singles) for other in singles[:index]])
 
+    @cached_property
+    def triples(self) -> Causes:
+        """Three single causes."""
+        singles = list(chain(*self.singles.values()))
+        if len(singles) ** 3 > 6 * _MAX_CAUSES:
+            return {}
+        return self._by_sum([(*pair, *single) for pair in chain(*self.pairs.values()) for single in singles])
 
-def _pair_gone(question: Question, table: Table) -> Candidates:
-    n, d = question.difference
-    for pair, (count, digest) in _pairs(question, question.content):
-        subset = table.get((n + count, d + digest & MASK))
-        if subset is not None:
-            yield subset, pair
+    @cached_property
+    def _totals(self) -> Sequence[Sums]:
+        """The sum of the first n writes of the pool, for each n."""
+        totals = [(0, 0)]
+        for write in self._pool:
+            count, digest = self.question.weights[write]
+            totals.append((totals[-1][0] + count, totals[-1][1] + digest))
+        return totals
 
-
-def _pair_added(question: Question, table: Table) -> Candidates:
-    n, d = question.difference
-    for pair, (count, digest) in _pairs(question, _pool(question)):
-        subset = table.get((n - count, d - digest & MASK))
-        if subset is not None:
-            yield (*subset, *pair), ()
-
-
-def _pairs(question: Question, writes: Sequence[int]) -> Iterator[tuple[tuple[int, int], Sums]]:
-    if len(writes) > _MAX_PAIRED:
-        return
-    weights = question.weights
-    for first, second in combinations(writes, 2):
-        yield (first, second), (weights[first][0] + weights[second][0], weights[first][1] + weights[second][1])
-
-
-def _window_gone_one_added(question: Question, table: Table) -> Candidates:
-    n, d = question.difference
-    pool = _pool(question)
-    if len(pool) * len(table) > _MAX_TRIES:
-        return
-    windows = dict(_windows(question, table, 1))
-    for write in pool:
-        count, digest = question.weights[write]
-        for (subset_count, subset_digest), subset in table.items():
-            window = windows.get((subset_count + count - n, subset_digest + digest - d & MASK))
-            if window is not None:
-                yield (*subset, write), window
+    def _by_sum(self, causes: Iterable[tuple[Run, ...]]) -> Causes:
+        totals = self._totals
+        found: dict[Sums, list[tuple[Run, ...]]] = {}
+        for cause in causes:
+            count = digest = 0
+            for start, end, times in cause:
+                count += (totals[end][0] - totals[start][0]) * times
+                digest += (totals[end][1] - totals[start][1]) * times
+            found.setdefault((count, digest & MASK), []).append(cause)
+        return found

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from harness.observations.identity import IdentityChange, UnreadFinal
 from harness.oracle.outcome import SessionOutcome
 
 
@@ -15,6 +16,7 @@ class Loss:
     boot_before: str  # of the last acknowledged reply under the lost birth
     boot_after: str
     writes: int  # acknowledged writes lost with it
+    known_ns: int = -1  # when a reply last showed it as it should be; -1 if none did
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,7 @@ class SessionVerdict:
     writer: int = 0
     owner: str = ""
     lost: bool = False
-    #: The session continues, but acknowledged or seen writes are gone. ``outcome`` says whether they are single writes.
+    #: The session continues from an earlier state: several writes, or one that was in doubt, were seen and are gone.
     rolled_back: bool = False
     stale: bool = False
     leaked: bool = False
@@ -44,3 +46,10 @@ class SessionVerdict:
     acked_boots: tuple[tuple[int, str], ...] = ()  # the latest changes of boot between acknowledged replies
     why: tuple[str, ...] = ()
     room: str = ""  # the messages of all sessions in it were due to this one
+    identity: tuple[IdentityChange, ...] = ()  # the latest changes of what identifies the session
+    unread: UnreadFinal | None = None  # the last final read, if none showed anything of the session
+
+    def find_boots(self, loss: Loss) -> frozenset[str]:
+        """The boots that acknowledged a write while the lost state was still shown, as far as they are known."""
+        began = max((other.t_ns for other in self.losses if other.t_ns < loss.t_ns), default=0)
+        return frozenset(boot for t_ns, boot in self.acked_boots if began <= t_ns <= loss.known_ns)

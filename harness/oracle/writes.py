@@ -36,8 +36,8 @@ def _possible_sizes(doubts: Sequence[Write], difference: Sum) -> list[int]:
     """How many writes may account for the difference."""
     count = len(doubts)
     each_adds_one = all(write.weight.n == 1 for write in doubts)
-    sizes = (difference.n,) if each_adds_one else range(1, count + 1)
-    return [size for size in sizes if 0 < size <= count and comb(count, size) <= MAX_TRIES]
+    sizes = [size for size in range(1, count + 1) if size == difference.n or not each_adds_one]
+    return [size for size in sizes if comb(count, size) <= MAX_TRIES]
 
 
 def _adds_up(writes: Sequence[Write], difference: Sum) -> bool:

@@ -1,4 +1,4 @@
-"""Compare a run with a baseline: invariants exactly, performance only as ratios inside one session.
+"""Compare a run with a baseline: counts as counts, performance only as ratios inside one session.
 
 A machine's absolute speed never enters. Each figure is divided by another of the same repeat, and it is that ratio
 which is compared with the baseline's: Welch's t interval on log ratios, a margin, Holm's correction over all metrics.
@@ -45,7 +45,10 @@ _MAX_NAMES = 3  # metrics named with one and the same reason
 
 @dataclass(frozen=True)
 class MetricComparison:
-    """One ratio against the baseline's. ``ratio`` above 1 is worse, also for a throughput; None: too few pairs."""
+    """One ratio against the baseline's. ``ratio`` above 1 is worse, also for a throughput; None: no pair on a side.
+
+    ``interval`` needs two pairs on each side, and an outcome six.
+    """
 
     design: str
     arm: str
@@ -57,6 +60,11 @@ class MetricComparison:
     interval: tuple[float, float] | None
     outcome: ComparisonOutcome
     why: str
+
+    @property
+    def has_too_few_pairs(self) -> bool:
+        """Whether what was seen says nothing for certain."""
+        return min(self.pairs) < MIN_PAIRS
 
     @property
     def name(self) -> str:
@@ -101,17 +109,27 @@ class Comparison:
     noise: Noise = Noise()
 
 
-def read_and_compare(run: Path, baseline: Path, margin: float = MARGIN, allow_environment: bool = False) -> Comparison:
-    """Read both directories and compare them. A baseline that cannot be read leaves nothing to compare.
+def read_and_compare(
+    run: Path,
+    baseline: Path,
+    margin: float = MARGIN,
+    allow_environment: bool = False,
+    *,
+    also: Sequence[Path] = (),
+    also_baseline: Sequence[Path] = (),
+) -> Comparison:
+    """Read the directories and compare them. A baseline that cannot be read leaves nothing to compare.
+
+    ``also`` and ``also_baseline`` are runs of the same two builds in other sessions of the machine.
 
     Raises:
-        UsageError: ``run`` cannot be read.
+        UsageError: ``run`` or one of ``also`` cannot be read.
     """
-    ours = ComparedRun.read(run)
+    ours = ComparedRun.read(run, also)
     try:
         altered = find_altered_file(baseline)
         unreadable = f"{baseline / altered} is not what was accepted" if altered else ""
-        theirs = ComparedRun.read(baseline)
+        theirs = ComparedRun.read(baseline, also_baseline)
     except UsageError as problem:
         unreadable = problem.message
     if unreadable:
@@ -136,7 +154,7 @@ def compare(
     machine = find_machine_differences(run, baseline)
     obstacles, declared = ((), machine) if allow_environment else (machine, ())
     noise = Noise(_aa_noise(run, baseline), _echo_noise(run, baseline))
-    exact = check_invariants(run, baseline)
+    exact = check_invariants(run, baseline, margin)
     metrics = () if obstacles else _compare_metrics(list_contrasts(run, baseline), noise, math.log1p(margin))
     outcome, why = _decide_outcome(exact, metrics, obstacles)
     return Comparison(
@@ -145,24 +163,23 @@ def compare(
 
 
 def _aa_noise(run: ComparedRun, baseline: ComparedRun) -> dict[str, float | None]:
-    """By measure, how far the A/A arm lay from its twin, in the noisier of the two sessions."""
-    now, before = divide_aa_arm(run), divide_aa_arm(baseline)
+    """By measure, how far the A/A arm lay from its twin, in the noisiest of the sessions; None if one has none."""
+    divided = [divide_aa_arm(session) for side in (run, baseline) for session in side.sessions]
     return {
-        measure.name: max(_share(now[measure.name]), _share(before[measure.name]))
-        if now[measure.name] and before[measure.name]
+        measure.name: max(math.expm1(abs(float(np.mean(each[measure.name])))) for each in divided)
+        if all(each[measure.name] for each in divided)
         else None
         for measure in MEASURES
     }
 
 
-def _share(logs: Sequence[float]) -> float:
-    return math.expm1(abs(float(np.mean(logs))))
-
-
 def _echo_noise(run: ComparedRun, baseline: ComparedRun) -> tuple[float, float] | None:
     """The 95 % interval of the echo's throughput over the baseline's; None if there are too few rounds."""
-    now, before = (tuple(math.log(echo.throughput) for echo in side.list_echoes() if echo) for side in (run, baseline))
-    if min(len(now), len(before)) < 2:
+    now, before = (
+        tuple(tuple(math.log(echo.throughput) for echo in session.list_echoes() if echo) for session in side.sessions)
+        for side in (run, baseline)
+    )
+    if min(sum(map(len, now)), sum(map(len, before))) < 2:
         return None
     low, high = Shift(now, before).interval
     return math.exp(low), math.exp(high)
@@ -175,11 +192,11 @@ def _compare_metrics(contrasts: Sequence[Contrast], noise: Noise, margin: float)
     }
     above = dict(zip(shifts, adjust_p_values([shift.p_above(margin) for shift in shifts.values()]), strict=True))
     below = dict(zip(shifts, adjust_p_values([shift.p_below(margin) for shift in shifts.values()]), strict=True))
-    needed = f"at least {MIN_PAIRS} are needed (--repeat {MIN_PAIRS})"
+    needed = f"pairs, at least {MIN_PAIRS} are needed (--repeat {MIN_PAIRS})"
     return tuple(
         _compare_metric(contrast, shifts[contrast], (above[contrast], below[contrast]), noise, margin)
         if contrast in shifts
-        else _report(contrast, ComparisonOutcome.INCONCLUSIVE, f"{min(contrast.pairs)} pairs, {needed}")
+        else _report(contrast, ComparisonOutcome.INCONCLUSIVE, f"{min(contrast.pairs)} {needed}", *_see(contrast))
         for contrast in contrasts
     )
 
@@ -196,9 +213,9 @@ def _judge_shift(shift: Shift, p: tuple[float, float], margin: float) -> tuple[C
         why = "the interval reaches over the margin, or Holm's correction says it may be chance"
         return ComparisonOutcome.INCONCLUSIVE, why
     if not shift.recurs(margin):
-        return ComparisonOutcome.INCONCLUSIVE, "beyond the margin, but not in each half of both sessions"
+        return ComparisonOutcome.INCONCLUSIVE, "beyond the margin, but not in each half or session of both sides"
     outcome = ComparisonOutcome.REGRESSION if p[0] < ALPHA else ComparisonOutcome.IMPROVED
-    return outcome, "the whole interval lies beyond the margin, in each half of both sessions too"
+    return outcome, "the whole interval lies beyond the margin, in each half or session of both sides too"
 
 
 def _compare_metric(
@@ -210,8 +227,19 @@ def _compare_metric(
     if doubt:
         without = "" if outcome is ComparisonOutcome.INCONCLUSIVE else f"; without that: {outcome.value}"
         outcome, why = ComparisonOutcome.INCONCLUSIVE, doubt + without
-    low, high = shift.interval
-    return _report(contrast, outcome, why, math.exp(shift.mean), (math.exp(low), math.exp(high)))
+    return _report(contrast, outcome, why, *_see(contrast))
+
+
+def _see(contrast: Contrast) -> tuple[float | None, tuple[float, float] | None]:
+    """The ratio that too few pairs show, and its interval if there are two on each side; neither decides anything."""
+    if min(contrast.pairs) < 1:
+        return None, None
+    now, before = ([value for session in side for value in session] for side in (contrast.now, contrast.before))
+    ratio = math.exp(float(np.mean(now) - np.mean(before)))
+    if min(contrast.pairs) < 2:
+        return ratio, None
+    low, high = Shift(contrast.now, contrast.before).interval
+    return ratio, (math.exp(low), math.exp(high))
 
 
 def _report(

@@ -40,19 +40,22 @@ MEASURES = (
 
 @dataclass(frozen=True)
 class Contrast:
-    """One measure of an arm divided by that of ``against``, repeat by repeat, as logarithms; more is worse."""
+    """One measure of an arm divided by that of ``against``, repeat by repeat, as logarithms; more is worse.
+
+    ``now`` and ``before`` are the run's and the baseline's, by session.
+    """
 
     design: str
     arm: str
     against: str
     measure: PerformanceMeasure
-    now: tuple[float, ...]
-    before: tuple[float, ...]
+    now: tuple[tuple[float, ...], ...]
+    before: tuple[tuple[float, ...], ...]
 
     @property
     def pairs(self) -> tuple[int, int]:
         """The number of pairs of the run, and of the baseline."""
-        return len(self.now), len(self.before)
+        return sum(map(len, self.now)), sum(map(len, self.before))
 
     @property
     def gates(self) -> bool:
@@ -67,8 +70,8 @@ _Costs = Sequence[float | None]
 def list_contrasts(run: ComparedRun, baseline: ComparedRun) -> tuple[Contrast, ...]:
     """A design's control by the reference's, a fault arm by its control, the reference's control by the echo."""
     return tuple(
-        Contrast(design, arm, against, measure, _divide_repeats(run, design, arm, against, measure),
-                 _divide_repeats(baseline, design, arm, against, measure))
+        Contrast(design, arm, against, measure, _divide_sessions(run, design, arm, against, measure),
+                 _divide_sessions(baseline, design, arm, against, measure))
         for design, arm, against in _list_divisions(baseline)
         for measure in MEASURES
     )  # fmt: skip
@@ -82,9 +85,17 @@ def _list_divisions(side: ComparedRun) -> Iterator[tuple[str, str, str]]:
 
 
 def divide_aa_arm(side: ComparedRun) -> Mapping[str, tuple[float, ...]]:
-    """By measure, the A/A arm divided by the arm that it repeats: noise alone."""
+    """By measure, the A/A arm of one session divided by the arm that it repeats: noise alone."""
     ours, theirs = side.aa_arm(), side.arm(side.reference, "control")
     return {measure.name: _divide(_list_costs(ours, measure), _list_costs(theirs, measure)) for measure in MEASURES}
+
+
+def _divide_sessions(
+    side: ComparedRun, design: str, arm: str, against: str, measure: PerformanceMeasure
+) -> tuple[tuple[float, ...], ...]:
+    """By session; one without any pair is left out."""
+    divided = (_divide_repeats(session, design, arm, against, measure) for session in side.sessions)
+    return tuple(filter(None, divided))
 
 
 def _divide_repeats(
@@ -104,7 +115,7 @@ def _list_costs(arm: ArmFigures | None, measure: PerformanceMeasure) -> _Costs:
     if arm is None:
         return ()
     return [
-        None if repeat.driver.saturated else _compute_cost(measure, measure.read(repeat))
+        None if repeat.driver.saturated or repeat.resources.starved else _compute_cost(measure, measure.read(repeat))
         for repeat in arm.repeats or (arm,)
     ]
 

@@ -19,14 +19,24 @@ _MIN_ERROR = 1e-9  # a smaller standard error comes from rounding alone
 
 @dataclass(frozen=True)
 class Shift:
-    """Log ratios of two sessions, a pair of measurements each; ``now`` and ``before`` have two or more."""
+    """Log ratios, one for each pair of measurements, by session; each side has two pairs or more."""
 
-    now: tuple[float, ...]
-    before: tuple[float, ...]
+    now_by_session: tuple[tuple[float, ...], ...]
+    before_by_session: tuple[tuple[float, ...], ...]
 
     def __post_init__(self) -> None:
         if min(len(self.now), len(self.before)) < 2:
             raise ValueError("a shift takes two pairs or more on each side")
+
+    @cached_property
+    def now(self) -> tuple[float, ...]:
+        """The pairs of all sessions of the run."""
+        return tuple(value for session in self.now_by_session for value in session)
+
+    @cached_property
+    def before(self) -> tuple[float, ...]:
+        """The pairs of all sessions of the baseline."""
+        return tuple(value for session in self.before_by_session for value in session)
 
     @cached_property
     def mean(self) -> float:
@@ -65,18 +75,20 @@ class Shift:
         return error, sum(parts) ** 2 / sum(part**2 / (size - 1) for part, size in zip(parts, sizes, strict=True))
 
     def recurs(self, margin: float) -> bool:
-        """Whether each half of either session, taken alone, moved beyond the margin to the same side."""
+        """Whether each session of either side, or each half of a single one, moved beyond the margin the same way."""
         sign = math.copysign(1.0, self.mean)
-        halves = [
-            *((half, self.before) for half in _split(self.now)),
-            *((self.now, half) for half in _split(self.before)),
+        parts = [
+            *((part, self.before) for part in _split(self.now_by_session)),
+            *((self.now, part) for part in _split(self.before_by_session)),
         ]
-        return all(sign * float(np.mean(now) - np.mean(before)) > margin for now, before in halves)
+        return all(sign * float(np.mean(now) - np.mean(before)) > margin for now, before in parts)
 
 
-def _split(values: Sequence[float]) -> tuple[Sequence[float], Sequence[float]]:
-    middle = len(values) // 2
-    return values[:middle], values[middle:]
+def _split(sessions: Sequence[Sequence[float]]) -> Sequence[Sequence[float]]:
+    if len(sessions) > 1:
+        return sessions
+    middle = len(sessions[0]) // 2
+    return sessions[0][:middle], sessions[0][middle:]
 
 
 def adjust_p_values(values: Sequence[float]) -> tuple[float, ...]:

@@ -17,19 +17,18 @@ _MARKS = {
     ComparisonOutcome.IMPROVED: "✅",
     ComparisonOutcome.EQUIVALENT: "✅",
 }
+_GOOD = (ComparisonOutcome.IMPROVED, ComparisonOutcome.EQUIVALENT)
 
 
 def render_sentence(comparison: Comparison) -> str:
     """The result in one line."""
-    exact = sum(invariant.outcome is not ComparisonOutcome.REGRESSION for invariant in comparison.invariants)
+    held = sum(invariant.outcome in _GOOD for invariant in comparison.invariants)
     kept = (
-        f"{exact} of {len(comparison.invariants)} invariants hold" if comparison.invariants else "nothing was compared"
+        f"{held} of {len(comparison.invariants)} counts and checks hold"
+        if comparison.invariants
+        else "nothing was compared"
     )
-    same = sum(
-        metric.outcome in (ComparisonOutcome.EQUIVALENT, ComparisonOutcome.IMPROVED)
-        for metric in comparison.metrics
-        if metric.gates
-    )
+    same = sum(metric.outcome in _GOOD for metric in comparison.metrics if metric.gates)
     gating = sum(metric.gates for metric in comparison.metrics)
     times = f", {same} of {gating} gating ratios within {comparison.margin:.0%} or better" if comparison.metrics else ""
     return f"{comparison.outcome}: {comparison.run} against {comparison.baseline}: {kept}{times}"
@@ -54,12 +53,15 @@ def render_notes(comparison: Comparison) -> Iterator[str]:
 def render_row(metric: MetricComparison) -> tuple[str, ...]:
     """The cells of a metric, in the order of ``COLUMNS``."""
     name = metric.name if metric.gates else f"{metric.name} ·"
-    pairs = f"{metric.pairs[0]}, {metric.pairs[1]}"
-    if metric.ratio is None or metric.interval is None:
-        return name, "-", "-", pairs, metric.outcome.value
-    low, high = _orient(metric, metric.interval)
-    (ratio,) = _orient(metric, (metric.ratio,))
-    return name, f"{ratio - 1:+.1%}", f"{low - 1:+.1%} to {high - 1:+.1%}", pairs, metric.outcome.value
+    few = ", too few pairs" if metric.has_too_few_pairs else ""
+    change = interval = "-"
+    if metric.ratio is not None:
+        (ratio,) = _orient(metric, (metric.ratio,))
+        change = f"{ratio - 1:+.1%}"
+    if metric.interval is not None:
+        low, high = _orient(metric, metric.interval)
+        interval = f"{low - 1:+.1%} to {high - 1:+.1%}"
+    return name, change, interval, f"{metric.pairs[0]}, {metric.pairs[1]}", f"{metric.outcome.value}{few}"
 
 
 def _orient(metric: MetricComparison, ratios: tuple[float, ...]) -> list[float]:
@@ -68,7 +70,7 @@ def _orient(metric: MetricComparison, ratios: tuple[float, ...]) -> list[float]:
 
 
 def select_broken(comparison: Comparison) -> tuple[Invariant, ...]:
-    """The invariants that do not hold, or are inconclusive."""
+    """The counts and checks that moved, or are inconclusive."""
     return tuple(
         invariant for invariant in comparison.invariants if invariant.outcome is not ComparisonOutcome.EQUIVALENT
     )
@@ -84,7 +86,7 @@ def render_markdown(comparison: Comparison) -> str:
     ]
     lines += [f"- {_escape_cell(why)}" for why in comparison.why]
     if select_broken(comparison):
-        lines += ["", "| invariant | design | verdict | why |", "| --- | --- | --- | --- |"]
+        lines += ["", "| count or check | design | verdict | why |", "| --- | --- | --- | --- |"]
         lines += [
             f"| {_escape_cell(row.what)} | {row.design} | {row.outcome} | {_escape_cell(row.why)} |"
             for row in select_broken(comparison)

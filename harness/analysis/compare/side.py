@@ -1,6 +1,6 @@
 """The two sides of a comparison, each a run or a baseline, and what keeps them from being compared."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -18,21 +18,32 @@ _CONDITIONS = ("replicas", "balancer")
 
 @dataclass(frozen=True)
 class ComparedRun:
-    """The part of a run that a comparison reads."""
+    """The part of a run that a comparison reads. ``also`` are runs of the same build in other sessions."""
 
     plan: RunPlan
     summary: Summary
     verdicts: tuple[Verdict, ...]
+    also: tuple["ComparedRun", ...] = ()
 
     @classmethod
-    def read(cls, path: Path) -> Self:
+    def read(cls, path: Path, also: Sequence[Path] = ()) -> Self:
         """Read the directory of a run, or of a baseline that was accepted from one.
 
         Raises:
-            UsageError: it is neither, is cut off, or has another schema.
+            UsageError: one of them is neither, is cut off, or has another schema.
         """
         run = Run.open(path)
-        return cls(run.plan, run.read_summary(), run.read_verdicts())
+        return cls(run.plan, run.read_summary(), run.read_verdicts(), tuple(cls.read(other) for other in also))
+
+    @property
+    def sessions(self) -> tuple["ComparedRun", ...]:
+        """This run and the others, each a session of the machine."""
+        return (self, *self.also)
+
+    @property
+    def all_verdicts(self) -> tuple[Verdict, ...]:
+        """The verdicts of every session."""
+        return tuple(verdict for session in self.sessions for verdict in session.verdicts)
 
     @property
     def reference(self) -> str:
@@ -49,6 +60,13 @@ class ComparedRun:
         aa = self.summary.controls.aa
         return aa.arm if aa else None
 
+    def list_repeats(self, design: str, name: str) -> tuple[ArmFigures, ...]:
+        """All that every session measured of an arm; of the reference's control the A/A arm too, which is the same."""
+        arms = [session.arm(design, name) for session in self.sessions]
+        if name == "control" and design == self.reference:
+            arms += [session.aa_arm() for session in self.sessions]
+        return tuple(repeat for arm in arms if arm for repeat in arm.repeats or (arm,))
+
     def list_echoes(self) -> tuple[Echo | None, ...]:
         """The echo of each round; None for a round whose echo broke."""
         echo = self.summary.controls.echo
@@ -56,18 +74,27 @@ class ComparedRun:
 
 
 def find_experiment_differences(run: ComparedRun, baseline: ComparedRun) -> tuple[str, ...]:
-    """How the two experiments differ: each of these leaves nothing to compare."""
-    return tuple(_list_differences(_describe_experiment(run.plan), _describe_experiment(baseline.plan)))
+    """How the experiments differ, those of all sessions: each of these leaves nothing to compare."""
+    return _compare_sessions(run, baseline, _describe_experiment)
 
 
 def find_machine_differences(run: ComparedRun, baseline: ComparedRun) -> tuple[str, ...]:
-    """How the two machines differ: counts can be compared all the same, times cannot."""
-    return tuple(_list_differences(_describe_machine(run.plan), _describe_machine(baseline.plan)))
+    """How the machines differ: counts can be compared all the same, times cannot."""
+    return _compare_sessions(run, baseline, _describe_machine)
 
 
 def find_other_differences(run: ComparedRun, baseline: ComparedRun) -> tuple[str, ...]:
     """What else differs, which may be what is being compared."""
     return tuple(_list_differences(_describe_build(run.plan), _describe_build(baseline.plan)))
+
+
+def _compare_sessions(
+    run: ComparedRun, baseline: ComparedRun, describe: Callable[[RunPlan], dict[str, Any]]
+) -> tuple[str, ...]:
+    """What sets any session of either side apart from the baseline's first, each difference once."""
+    theirs = describe(baseline.plan)
+    others = (*run.sessions, *baseline.also)
+    return tuple(dict.fromkeys(why for each in others for why in _list_differences(describe(each.plan), theirs)))
 
 
 def _list_differences(run: Mapping[str, Any], baseline: Mapping[str, Any]) -> Iterator[str]:

@@ -5,17 +5,19 @@ from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
+from harness.analysis.metrics.pod_ends import find_pod_ends
+from harness.analysis.metrics.recovery import FaultRecovery, Replies, Span, time_recoveries
+from harness.analysis.metrics.shortfall import UsualShare, find_last_shortfall
 from harness.observations.events import Event, EventKind
 from harness.observations.faults import FaultRecord
-from harness.observations.load_requests import Floats, LoadRequests
+from harness.observations.load_requests import Floats, LoadRequests, Mask
 from harness.results.arm_files import ArmObservations
 from harness.results.summary import FaultFigures
 
-#: Recovered: correct goodput is back at this share of before, for this many seconds.
-RECOVERED_SHARE = 0.95
-RECOVERED_FOR_S = 1.0
-_STEP_S = 0.05
+#: Sessions stay with one replica if this share of them does.
+_STAYING = 0.9
 
 
 def compute_fault_figures(
@@ -30,9 +32,10 @@ def compute_fault_figures(
     losses = [loss.t_ns / 1e9 for verdict in observed.judgements for loss in verdict.losses]
     births = np.sort(np.concatenate([begun, np.array(losses, dtype=float)]))
     next_commands = [*(fault.commanded for fault in faults[1:]), end]
+    recoveries = time_recoveries(Replies.of(load, start, end), faults, start, end)
     return tuple(
-        _compute_figures(fault, observed.events, load, births, until=until, start=start, end=end)
-        for fault, until in zip(faults, next_commands, strict=True)
+        _compute_figures(fault, observed.events, load, births, recovery=recovery, until=until, start=start, end=end)
+        for fault, until, recovery in zip(faults, next_commands, recoveries, strict=True)
     )
 
 
@@ -42,6 +45,7 @@ def _compute_figures(
     load: LoadRequests,
     births: Floats,
     *,
+    recovery: FaultRecovery,
     until: float,
     start: float,
     end: float,
@@ -55,16 +59,16 @@ def _compute_figures(
         healed=fault.healed,
         evidence=fault.evidence,
         detect_s=None,
-        recover_s=None,
+        recover_s=recovery.seconds,
         surge=_compute_surge(births, start, fault.commanded, end),
     )
     if fault.effective is None:
         return figures
     return replace(
         figures,
-        detect_s=_time_detection(load, fault, fault.effective, until),
-        recover_s=_time_recovery(load, start, fault.effective, end),
+        detect_s=_time_detection(load, fault, fault.effective, recovery.calm, until),
         gray_s=_time_gray_failure(load, events, fault, fault.effective, end),
+        pods=find_pod_ends(fault, load),
     )
 
 
@@ -73,19 +77,85 @@ def find_recovery_end(faults: Sequence[FaultFigures], end: float) -> float:
     times = [
         end
         if fault.effective is None or fault.recover_s is None
-        else max(fault.effective + fault.recover_s, fault.effective + (fault.detect_s or 0), fault.healed or 0)
+        else max(
+            fault.effective + fault.recover_s,
+            fault.effective + (fault.detect_s or fault.recover_s),
+            fault.healed or fault.effective,
+        )
         for fault in faults
     ]
     return min(end, max(times))
 
 
-def _time_detection(load: LoadRequests, fault: FaultRecord, effective: float, until: float) -> float:
-    """Seconds to the last error that no replica answered for (or, of a store, a replica's 5xx); 0 if there was none."""
-    caused = load.no_replica
+def _time_detection(
+    load: LoadRequests, fault: FaultRecord, effective: float, calm: Sequence[Span], until: float
+) -> float:
+    """Seconds from its effect to the last error that the victim caused; 0 if there was none.
+
+    Errors without a reply are its doing by evidence, or where there are more of them than without any fault: in the
+    ``calm`` spans.
+    """
+    errors = load.no_replica | (~load.ok & load.server_error & _find_replies_of_victim(load, fault))
+    usual = UsualShare.count(~errors[_select_ended(load, calm)])
+    inside = (load.end >= fault.commanded) & (load.sent < until)
+    order = np.argsort(load.end, kind="stable")
+    order = order[inside[order]]
+    last = find_last_shortfall(~errors[order], usual)
+    ends = [
+        *load.end[errors & inside & _find_evidence(load, fault, effective, calm)],
+        *([] if last is None else [load.end[order[last]]]),
+    ]
+    return round(float(max([effective, *ends])) - effective, 4)
+
+
+def _select_ended(load: LoadRequests, spans: Sequence[Span]) -> Mask:
+    inside = np.zeros(len(load), dtype=bool)
+    for begin, end in spans:
+        inside |= (load.end >= begin) & (load.end < end)
+    return inside
+
+
+def _find_replies_of_victim(load: LoadRequests, fault: FaultRecord) -> Mask:
+    """The requests that were answered by what the fault took away: this start of the replica, or any user of the store.
+
+    A replica whose start is not known answered none.
+    """
     if fault.target == "store":
-        caused = caused | (~load.ok & load.server_error)
-    caused = caused & (load.end >= fault.commanded) & (load.sent < until)
-    return round(max(0.0, float(load.end[caused].max()) - effective), 4) if caused.any() else 0.0
+        return ~load.frame["replica"].isna().to_numpy()
+    boot = fault.evidence.get("boot")
+    return np.zeros(len(load), dtype=bool) if boot is None else load.equals("boot", str(boot))
+
+
+def _find_evidence(load: LoadRequests, fault: FaultRecord, effective: float, calm: Sequence[Span]) -> Mask:
+    """The requests that the victim would have answered.
+
+    They are those on their way when it was struck, and until the undo those of its sessions. As long as a store is
+    away, this is every request.
+    """
+    undone = np.inf if fault.healed is None else fault.healed
+    if fault.target == "store":
+        return load.sent < undone
+    on_the_way = (load.sent <= effective) & (load.end >= fault.commanded)
+    return on_the_way | (_find_sessions_of_victim(load, fault, calm[-1:]) & (load.sent < undone))
+
+
+def _find_sessions_of_victim(load: LoadRequests, fault: FaultRecord, calm: Sequence[Span]) -> Mask:
+    """The requests of which the session's last reply came from the victim, where sessions stay with one replica.
+
+    They do if nine tenths of those with several replies in the ``calm`` span had all of them from one.
+    """
+    replies = load.frame.loc[_select_ended(load, calm) & load.frame["boot"].notna().to_numpy(), ["session", "boot"]]
+    boots = replies.astype({"boot": object}).groupby("session", sort=False)["boot"].agg(["size", "nunique"])
+    several = boots[boots["size"] > 1]
+    if several.empty or (several["nunique"] == 1).mean() < _STAYING:
+        return np.zeros(len(load), dtype=bool)
+    by_victim = np.where(load.frame["boot"].isna(), np.nan, _find_replies_of_victim(load, fault))
+    order = np.argsort(load.end, kind="stable")
+    sessions = load.frame["session"].to_numpy()[order]
+    last = pd.Series(by_victim[order]).groupby(sessions, sort=False).ffill().to_numpy()
+    known = np.zeros(len(load), dtype=bool)
+    known[order] = last == 1.0
+    return known
 
 
 def _compute_surge(births: Floats, start: float, commanded: float, end: float) -> float | None:
@@ -120,16 +190,6 @@ def _time_gray_failure(
     if not affected.any():
         return 0.0
     return round(max(0.0, until - max(effective, float(load.sent[affected].min()))), 4)
-
-
-def _time_recovery(load: LoadRequests, start: float, effective: float, end: float) -> float | None:
-    """Seconds until correct goodput was back at 95 % of before and stayed so for one second; None if it never was."""
-    good = np.sort(load.end[load.correct])
-    rate = _count_between(good, start, effective) / (effective - start) if effective > start else 0.0
-    for begin in np.arange(effective, end - RECOVERED_FOR_S + 1e-9, _STEP_S):
-        if _count_between(good, begin, begin + RECOVERED_FOR_S) >= RECOVERED_SHARE * rate * RECOVERED_FOR_S:
-            return round(float(begin) - effective, 4)
-    return None
 
 
 def _count_between(ordered: npt.NDArray[np.float64], begin: float, end: float) -> int:

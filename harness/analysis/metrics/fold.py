@@ -4,12 +4,14 @@ Only requests intended inside the measured time (after the warm-up) count toward
 sessions and writes are judged whole, from their first request to the final read.
 """
 
+from dataclasses import replace
+
 from harness.analysis.metrics.faults import compute_fault_figures
 from harness.analysis.metrics.messages import compute_message_figures
+from harness.analysis.metrics.names import compute_endpoint_stats
 from harness.analysis.metrics.requests import (
     compute_availability,
     compute_bytes,
-    compute_endpoint_stats,
     compute_phase,
     compute_phases,
     compute_spread,
@@ -28,7 +30,8 @@ def fold(observed: ArmObservations) -> ArmFigures:
     arm, aggregates = _fold_records(observed), observed.aggregates
     if aggregates is None:
         return arm
-    return replace_with_aggregates(arm, aggregates, observed.duration - observed.warmup)
+    whole = replace_with_aggregates(arm, aggregates, observed.duration - observed.warmup)
+    return replace(whole, driver=compute_driver_figures(observed, [whole.latency_ms], whole.requests.attempted))
 
 
 def _fold_records(observed: ArmObservations) -> ArmFigures:
@@ -37,23 +40,27 @@ def _fold_records(observed: ArmObservations) -> ArmFigures:
     if not observed.complete and len(load):  # an arm that was cut off ends with its last request
         end = min(end, float(load.end.max()))
     measured = (load.intended >= start) & (load.intended < end)
+    dropped = int(((load.dropped_intended >= start) & (load.dropped_intended < end)).sum())
     faults = compute_fault_figures(observed, load, start, end)
-    whole = compute_phase(load, measured, end - start)
+    whole = compute_phase(load, measured, dropped, end - start)
+    phases = compute_phases(load, faults, start, end)
+    reported = [part.latency_ms for part in (whole, phases.before, phases.during, phases.after) if part is not None]
     return ArmFigures(
         requests=whole.requests,
         throughput=whole.throughput,
         latency_ms=whole.latency_ms,
         service_ms=whole.service_ms,
-        phases=compute_phases(load, faults, start, end),
+        phases=phases,
         sessions=compute_session_figures(observed, load),
         writes=compute_write_figures(observed, load),
         messages=compute_message_figures(observed.requests, observed.judgements, observed.faults, start, end),
         spread=compute_spread(load, measured),
         bytes=compute_bytes(load, measured),
         faults=faults,
-        availability=compute_availability(load, measured, faults, end),
+        availability=compute_availability(load, faults, start, end),
         resources=compute_resources(observed, start, end, (observed.aggregates or whole.requests).attempted),
-        driver=compute_driver_figures(observed),
+        driver=compute_driver_figures(observed, reported, whole.requests.attempted),
         sagas=compute_saga_figures(observed.effects),
-        names=compute_endpoint_stats(load, measured),
+        names=compute_endpoint_stats(load, measured, faults, end),
+        latency_is_lower_bound=whole.latency_is_lower_bound,
     )

@@ -14,6 +14,7 @@ from harness.oracle.verdict import SessionVerdict
 from harness.results.summary import MessageFigures
 
 _WEBSOCKET_METHODS = ("OPEN", "SEND", "RECEIVE", "CLOSE")
+_OPENED = (101, 200)  # a WebSocket, an event stream
 
 
 def compute_message_figures(
@@ -25,7 +26,7 @@ def compute_message_figures(
     if opened.empty:
         return None
     sent, closed = _select(rows, "SEND"), _select(rows, "CLOSE")
-    established = opened[opened["status"].to_numpy() == 101]
+    established = opened[np.isin(opened["status"].to_numpy(), _OPENED)]
     rejoined, silent = _time_absences(rows)
     delivered = judge_deliveries(rows, {verdict.session: verdict.room for verdict in verdicts if verdict.room})
     before, worst = _measure_reconnect_storm(opened["t_sent"].to_numpy() / 1e9, faults, start, end)
@@ -74,7 +75,7 @@ class _ConnectionHistory:
             self._ended = t_end
             if self._silent_since is None:
                 self._silent_since = self._last_message
-        elif method == "OPEN" and status == 101 and self._ended is not None:
+        elif method == "OPEN" and status in _OPENED and self._ended is not None:
             self.rejoined.append((t_end - self._ended) / 1e9)
             self._ended = None
 
@@ -103,7 +104,7 @@ def _time_absences(rows: pd.DataFrame) -> tuple[Floats, Floats]:
 def _time_deliveries(rows: pd.DataFrame, start: float, end: float) -> Floats:
     """Seconds from sending to receiving, of messages sent in the measured time and after the receiver first joined."""
     opened = _select(rows, "OPEN")
-    joined = opened[opened["status"].to_numpy() == 101].groupby("session")["t_end"].min() / 1e9
+    joined = opened[np.isin(opened["status"].to_numpy(), _OPENED)].groupby("session")["t_end"].min() / 1e9
     writes = rows[rows["op"].to_numpy() != 0]
     sent_at = _select(writes, "SEND").set_index("op")["t_sent"] / 1e9
     received = _select(writes, "RECEIVE")

@@ -1,14 +1,16 @@
 """Counts, rates, latencies and bytes of the requests of an arm, whole and by phase, name and replica."""
 
+import itertools
 from collections.abc import Sequence
+
+import numpy as np
 
 from harness.analysis.metrics.faults import find_recovery_end
 from harness.analysis.metrics.percentiles import compute_percentiles
-from harness.observations.load_requests import LoadRequests, Mask
+from harness.observations.load_requests import Floats, LoadRequests, Mask
 from harness.results.summary import (
     Availability,
     Bytes,
-    EndpointStats,
     FaultFigures,
     Phase,
     Phases,
@@ -17,38 +19,56 @@ from harness.results.summary import (
     Throughput,
 )
 
-#: The most frequent names are reported one by one; where paths hold ids there are too many for that.
-MAX_NAMES = 64
 
+def compute_phase(load: LoadRequests, mask: Mask, dropped: int, length: float) -> Phase:
+    """The figures of the requests that ``mask`` selects and of so many dropped arrivals, in ``length`` seconds.
 
-def compute_phase(load: LoadRequests, mask: Mask, length: float) -> Phase:
-    """The figures of the requests that ``mask`` selects, which are those of ``length`` seconds."""
+    A dropped arrival failed. It was never served, so in latency it counts as slow as the slowest that was.
+    """
     ok, correct = int((load.ok & mask).sum()), int((load.correct & mask).sum())
     in_doubt = int((load.equals("outcome", "in_doubt") & mask).sum())
-    attempted = int(mask.sum())
+    attempted = int(mask.sum()) + dropped
     return Phase(
-        RequestCounts(attempted, ok, attempted - ok - in_doubt, in_doubt),
+        RequestCounts(attempted, ok, attempted - ok - in_doubt, in_doubt, dropped),
         Throughput(ok / length, correct / length) if length > 0 else Throughput(None, None),
-        compute_percentiles((load.end - load.intended)[mask]),
+        compute_percentiles((load.end - load.intended)[mask], slower=dropped),
         compute_percentiles((load.end - load.sent)[mask]),
+        latency_is_lower_bound=dropped > 0,
     )
 
 
 def compute_phases(load: LoadRequests, faults: Sequence[FaultFigures], start: float, end: float) -> Phases:
-    """Before the first fault took effect, until the last had recovered, and after; times in seconds from T0."""
+    """The measured requests that ended before the first fault took effect, until the last had recovered, and after.
+
+    ``start`` and ``end`` are the measured time, in seconds from T0.
+    """
     effective = [fault.effective for fault in faults if fault.effective is not None]
     if not effective:
         return Phases(None, None, None)
     first, last = min(effective), find_recovery_end(faults, end)
+    bounds = (-np.inf, first, last, np.inf) if last < end else (-np.inf, first, np.inf, np.inf)
+    lengths = (first - start, last - first, end - last)
     return Phases(
-        _compute_stretch(load, start, first), _compute_stretch(load, first, last), _compute_stretch(load, last, end)
+        *(
+            _compute_stretch(load, (start, end), span, length)
+            for span, length in zip(itertools.pairwise(bounds), lengths, strict=True)
+        )
     )
 
 
-def _compute_stretch(load: LoadRequests, begin: float, end: float) -> Phase | None:
-    if end <= begin:
+def _compute_stretch(
+    load: LoadRequests, measured: tuple[float, float], ended: tuple[float, float], length: float
+) -> Phase | None:
+    """The requests that were intended in the measured time and ended in a stretch of it; None if that is empty."""
+    if length <= 0:
         return None
-    return compute_phase(load, (load.intended >= begin) & (load.intended < end), end - begin)
+    mask = _lies_in(load.intended, measured) & _lies_in(load.end, ended)
+    dropped = _lies_in(load.dropped_intended, measured) & _lies_in(load.dropped_end, ended)
+    return compute_phase(load, mask, int(dropped.sum()), length)
+
+
+def _lies_in(times: Floats, span: tuple[float, float]) -> Mask:
+    return (times >= span[0]) & (times < span[1])
 
 
 def compute_spread(load: LoadRequests, measured: Mask) -> Spread:
@@ -65,40 +85,21 @@ def compute_bytes(load: LoadRequests, mask: Mask) -> Bytes:
     return Bytes(round(float(ok["bytes_sent"].mean()), 1), round(float(ok["bytes_received"].mean()), 1))
 
 
-def compute_endpoint_stats(load: LoadRequests, measured: Mask) -> dict[str, EndpointStats]:
-    """The measured requests by name, the most frequent first."""
-    counts = load.frame.loc[measured, "name"].value_counts().head(MAX_NAMES)
-    names = [str(name) for name in counts.index[counts > 0]]
-    return {name: _compute_endpoint(load, measured & load.equals("name", name)) for name in names}
-
-
-def _compute_endpoint(load: LoadRequests, mask: Mask) -> EndpointStats:
-    latency = compute_percentiles((load.end - load.intended)[mask])
-    size = compute_bytes(load, mask)
-    statuses = load.frame.loc[mask, "status"].value_counts()
-    return EndpointStats(
-        requests=int(mask.sum()),
-        ok=int((load.ok & mask).sum()),
-        anomalies=int((mask & ~load.equals("anomaly", "none")).sum()),
-        statuses={str(status): int(count) for status, count in statuses.items()},
-        p50_ms=latency.p50,
-        p99_ms=latency.p99,
-        request_bytes=size.request_mean,
-        response_bytes=size.response_mean,
-    )
-
-
-def compute_availability(
-    load: LoadRequests, measured: Mask, faults: Sequence[FaultFigures], end: float
-) -> Availability:
-    """Correct replies over intended requests, in the measured time and while the faults lasted."""
+def compute_availability(load: LoadRequests, faults: Sequence[FaultFigures], start: float, end: float) -> Availability:
+    """Correct replies over intended requests, dropped ones included: in the measured time, and while faults lasted."""
+    whole = (-np.inf, np.inf)
+    overall = _compute_correct_share(load, (start, end), whole)
     effective = [fault.effective for fault in faults if fault.effective is not None]
     if not effective:
-        return Availability(_compute_correct_share(load, measured), None)
-    healed = max((fault.healed or end for fault in faults), default=end)
-    during = measured & (load.intended >= min(effective)) & (load.intended < healed)
-    return Availability(_compute_correct_share(load, measured), _compute_correct_share(load, during))
+        return Availability(overall, None)
+    healed = max(np.inf if fault.healed is None else fault.healed for fault in faults)
+    return Availability(overall, _compute_correct_share(load, (start, end), (min(effective), healed)))
 
 
-def _compute_correct_share(load: LoadRequests, mask: Mask) -> float | None:
-    return float((load.correct & mask).sum() / mask.sum()) if mask.any() else None
+def _compute_correct_share(
+    load: LoadRequests, measured: tuple[float, float], ended: tuple[float, float]
+) -> float | None:
+    mask = _lies_in(load.intended, measured) & _lies_in(load.end, ended)
+    dropped = _lies_in(load.dropped_intended, measured) & _lies_in(load.dropped_end, ended)
+    attempted = int(mask.sum()) + int(dropped.sum())
+    return float((load.correct & mask).sum() / attempted) if attempted else None

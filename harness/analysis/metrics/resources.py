@@ -1,25 +1,32 @@
 """What an arm used of the machine, and whether the load process kept up."""
 
-from collections.abc import Iterable, Sequence
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
-from harness.observations.events import EventKind
-from harness.observations.samples import Sample
+from harness.observations.events import LOAD, EventKind
+from harness.observations.samples import LATE_NS, Sample
 from harness.results.arm_files import ArmObservations
-from harness.results.summary import DriverFigures, Resources
+from harness.results.summary import DriverFigures, Percentiles, Resources
 
-#: A load process that uses more of a core than this, or whose loop is later than this, cannot be trusted with times.
+#: A load process that uses more of a core than this cannot be trusted with times.
 SATURATED_CPU = 0.9
-SATURATED_LAG_MS = 100.0
-_OUTSIDE_DESIGN = ("driver", "harness")  # roles that are not part of the design
+#: Nor can one whose own delays may be more than this share of a percentile; shorter delays (ms) never matter.
+OWN_SHARE = 0.5
+NEGLIGIBLE_MS = 1.0
+#: The times of a design are in doubt if its parts wait more than this share of the time for cores that others use.
+STARVED_SHARE = 0.05
+_DESIGN = ("replica", "balancer", "store")  # the roles of its parts
 
 
 def compute_resources(observed: ArmObservations, start: float, end: float, requests: int) -> Resources:
     """Means over the measured time, from ``start`` to ``end`` in seconds; ``requests`` were attempted in it."""
     samples = [sample for sample in observed.samples if start <= sample.t <= end]
     cpu = {role: _average_role(samples, role, "cpu") for role in ("driver", "replica", "balancer", "store")}
-    serving = _sum_known(value for role, value in cpu.items() if role != "driver")
+    serving = _sum_known(cpu[role] for role in _DESIGN)
     memory = _sum_known(_average_role(samples, role, "memory_mb") for role in ("replica", "store"))
     return Resources(
         driver_cpu=cpu["driver"],
@@ -30,10 +37,30 @@ def compute_resources(observed: ArmObservations, start: float, end: float, reque
         cpu_ms_per_request=None
         if serving is None or not requests
         else round(1e3 * serving * (end - start) / requests, 4),
-        processes=len({(sample.role, sample.name) for sample in samples if sample.role not in _OUTSIDE_DESIGN}) or None,
+        processes=len({(sample.role, sample.name) for sample in samples if sample.role in _DESIGN}) or None,
         ports=_read_footprint(observed, "ports"),
         config_lines=_read_footprint(observed, "config_lines"),
+        **_measure_contention(samples),
     )
+
+
+def _measure_contention(samples: Sequence[Sample]) -> dict[str, Any]:
+    """How often the parts of the design had no core, and who else used the cores; empty where that is not known.
+
+    Of what they wait, others cause the share that they have in all use of the cores. A request passes one part of each
+    role, so of a role the mean of its parts counts. What a hypervisor takes is waited for by all.
+    """
+    machine = [sample for sample in samples if sample.role == "machine"]
+    if not machine:
+        return {}
+    busy, stolen = (float(np.mean([getattr(sample, name) for sample in machine])) for name in ("cpu", "waited"))
+    other = max(0.0, busy - sum(sample.cpu for sample in samples if sample.role != "machine") / len(machine))
+    waited = sum(
+        float(np.mean(values)) for role in _DESIGN if (values := [s.waited for s in samples if s.role == role])
+    )
+    lacking = waited * other / busy + stolen / (os.cpu_count() or 1) if busy else 0.0
+    figures = {"waited": waited, "other_cpu": other, "stolen_cpu": stolen}
+    return {**{name: round(value, 4) for name, value in figures.items()}, "starved": lacking > STARVED_SHARE}
 
 
 def _sum_known(values: Iterable[float | None]) -> float | None:
@@ -43,8 +70,8 @@ def _sum_known(values: Iterable[float | None]) -> float | None:
 
 def _read_footprint(observed: ArmObservations, key: str) -> int | None:
     """What was counted once all parts were up."""
-    brought_up = (event for event in observed.events if event.kind == EventKind.BROUGHT_UP)
-    return next((int(event.detail[key] or 0) for event in brought_up), None)
+    counted = (event.detail.get(key) for event in observed.events if event.kind == EventKind.BROUGHT_UP)
+    return next((count for count in counted if isinstance(count, int)), None)
 
 
 def _average_role(samples: Sequence[Sample], role: str, quantity: str) -> float | None:
@@ -56,22 +83,55 @@ def _average_role(samples: Sequence[Sample], role: str, quantity: str) -> float 
     return round(sum(by_time.values()) / len(by_time), 4) if by_time else None
 
 
-def compute_driver_figures(observed: ArmObservations) -> DriverFigures:
-    """Whether the load process kept up, by its own figures and by its samples."""
+def compute_driver_figures(observed: ArmObservations, reported: Sequence[Percentiles], attempted: int) -> DriverFigures:
+    """Whether the load process kept up, by its own figures and by its samples.
+
+    ``reported`` are the percentiles of latency of the arm, of which ``attempted`` requests were measured, and of its
+    phases. They contain its own delays.
+    """
     own = observed.driver
-    lag, core = own.get("lag_p99_ms"), own.get("core")
+    lag, core = to_float(own.get("lag_p99_ms")), own.get("core")
     busiest = max(_compute_median_cpu(observed), default=None)
-    saturated = None
-    if busiest is not None and lag is not None:
-        saturated = busiest > SATURATED_CPU or float(lag) > SATURATED_LAG_MS
-    return DriverFigures(
-        saturated,
-        None if lag is None else float(lag),
+    late = to_int(own.get("late")) or 0
+
+    def own_part(key: str, share: float) -> float | None:
+        delay = to_float(own.get(key, own.get("lag_p99_ms")))  # older runs have the p99 of the delays only
+        return delay if delay is None or late <= max(1, share * attempted) else max(delay, LATE_NS / 1e6)
+
+    joined = [event for event in observed.events if event.kind == EventKind.WORKER_JOINED]
+    workers = [event for event in joined if event.subject != LOAD] or joined  # their master drives nothing
+    own_p50, own_p90, own_p99 = (own_part(key, share) for key, _, share in _PERCENTILES)
+    figures = DriverFigures(
+        None,
+        lag,
         to_int(own.get("late")),
         to_int(own.get("dropped")),
         None if busiest is None else round(busiest, 2),
         None if core is None else str(core),
+        own_p50,
+        own_p90,
+        own_p99,
+        longest_stall_ms=to_float(own.get("longest_stall_ms")),
+        hosts=tuple(str(event.detail.get("host", "")) for event in workers),
     )
+    if busiest is None or lag is None:
+        return figures
+    doubts = tuple(_find_doubts(figures, reported))
+    return replace(figures, saturated=bool(doubts), doubts=doubts)
+
+
+#: The own part of each percentile, the percentile, and the share of requests beyond it.
+_PERCENTILES = (("own_p50_ms", "p50", 0.5), ("own_p90_ms", "p90", 0.1), ("own_p99_ms", "p99", 0.01))
+
+
+def _find_doubts(driver: DriverFigures, reported: Sequence[Percentiles]) -> Iterator[str]:
+    if driver.cpu_median is not None and driver.cpu_median > SATURATED_CPU:
+        yield f"it used {driver.cpu_median} of {driver.core or 'a core'} in the median second"
+    for key, name, _ in _PERCENTILES:
+        own = getattr(driver, key)
+        least = min((value for times in reported if (value := getattr(times, name)) is not None), default=None)
+        if own is not None and least is not None and own > max(NEGLIGIBLE_MS, OWN_SHARE * least):
+            yield f"up to {own:.3g} ms of a {name} of {least:.3g} ms may be its own delay"
 
 
 def _compute_median_cpu(observed: ArmObservations) -> list[float]:
@@ -82,6 +142,11 @@ def _compute_median_cpu(observed: ArmObservations) -> list[float]:
             used.setdefault(sample.name, []).append(sample.cpu)
     own = observed.driver.get("cpu_median")
     return [float(np.median(values)) for values in used.values()] + ([] if own is None else [float(own)])
+
+
+def to_float(value: float | str | None) -> float | None:
+    """A quantity of the load process's own figures; None stays None."""
+    return None if value is None else float(value)
 
 
 def to_int(value: float | str | None) -> int | None:

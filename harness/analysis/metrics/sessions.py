@@ -5,13 +5,14 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from harness.analysis.metrics.not_judged import explain_not_judged
 from harness.analysis.metrics.resources import to_int
 from harness.analysis.metrics.state_removal import (
     StateRemoval,
-    find_cause,
     find_causes,
     find_sessions_at_risk,
     find_state_removals,
+    list_causes,
 )
 from harness.common.intervals import exact_interval
 from harness.observations.load_requests import LoadRequests
@@ -19,18 +20,25 @@ from harness.oracle.verdict import SessionVerdict
 from harness.results.arm_files import ArmObservations
 from harness.results.summary import SessionFigures, WriteFigures
 
-JudgedSessions = Mapping[int, Sequence[SessionVerdict]]
+SessionVerdicts = Mapping[int, Sequence[SessionVerdict]]
 
 
 def compute_session_figures(observed: ArmObservations, load: LoadRequests) -> SessionFigures:
-    """Count the sessions by what happened to them, from their first request to the final read."""
-    judged = group_judged_by_session(observed.judgements)
+    """Count the sessions by what happened to them, from their first request to the final read.
+
+    What is proven counts, whether the session was judged to its end or not. A session that was not judged only leaves
+    the denominators, unless something is proven of it.
+    """
+    sessions = _group_by_session(observed.judgements)
+    known = group_known_by_session(observed.judgements)
+    judged = {session for session, verdicts in known.items() if not any(verdict.unknown for verdict in verdicts)}
     removals = find_state_removals(observed.faults)
-    lost = {session for session, verdicts in judged.items() if any(verdict.lost for verdict in verdicts)}
-    losses = [loss for verdicts in judged.values() for verdict in verdicts if verdict.lost for loss in verdict.losses]
-    at_risk, lost_not_at_risk, at_risk_not_lost = _compare_with_theory(judged, lost, removals, load)
+    lost = {session for session, verdicts in sessions.items() if any(verdict.lost for verdict in verdicts)}
+    losers = [verdict for verdicts in sessions.values() for verdict in verdicts if verdict.lost]
+    causes = [cause for loser in losers for cause in list_causes(loser, removals)]
+    at_risk, lost_not_at_risk, at_risk_not_lost = _compare_with_theory(known, lost, removals, load)
     # A worker that died took the records of some sessions with it: the driver still counted them.
-    seen = len(judged.keys() | set(load.frame["session"].unique().tolist()))
+    seen = len(sessions.keys() | set(load.frame["session"].unique().tolist()))
     started = max(seen, to_int(observed.driver.get("sessions")) or 0)
     replicas_seen = load.frame.dropna(subset=["replica"]).groupby("session")["replica"].nunique()
     return SessionFigures(
@@ -39,48 +47,66 @@ def compute_session_figures(observed: ArmObservations, load: LoadRequests) -> Se
         at_risk=at_risk,
         expected_lost=None,
         lost=len(lost),
-        loss_rate=len(lost) / len(judged) if judged else None,
-        loss_interval_99=_compute_interval(len(lost), len(judged)),
+        loss_rate=len(lost) / len(known) if known else None,
+        loss_interval_99=_compute_interval(len(lost), len(known)),
         moved=int((replicas_seen > 1).sum()),
-        rolled_back=_count_flagged(judged, "rolled_back"),
-        stale=_count_flagged(judged, "stale"),
-        leaked=_count_flagged(judged, "leaked"),
-        forced_login=_count_flagged(judged, "forced_login"),
+        rolled_back=_count_flagged(sessions, "rolled_back"),
+        stale=_count_flagged(sessions, "stale"),
+        leaked=_count_flagged(sessions, "leaked"),
+        forced_login=_count_flagged(sessions, "forced_login"),
         unknown=started - len(judged),
-        lost_by_cause=dict(Counter(find_cause(loss, removals) for loss in losses)),
+        lost_by_cause=dict(Counter(causes)),
         wrong=int(load.frame.loc[load.equals("anomaly", "wrong"), "session"].nunique()),
         lost_not_at_risk=lost_not_at_risk,
         at_risk_not_lost=at_risk_not_lost,
+        not_judged_because=explain_not_judged(observed, sessions.keys() - judged),
+        proven=len(known) - len(judged),
+        unexplained=sum(any(verdict.unexplained for verdict in own) for own in sessions.values()),
     )
 
 
-def group_judged_by_session(verdicts: Sequence[SessionVerdict]) -> dict[int, list[SessionVerdict]]:
-    """The verdicts of each session of which it is known what happened.
+def group_known_by_session(verdicts: Sequence[SessionVerdict]) -> dict[int, list[SessionVerdict]]:
+    """The verdicts of each session of which it is known what happened: to its end, or that something bad did.
 
-    Several writers may share a session: it is as bad as its worst writer says, and unknown if one of them is.
+    Several writers may share a session: it is as bad as its worst writer says, and not judged if one of them is not.
     """
+    return {
+        session: own
+        for session, own in _group_by_session(verdicts).items()
+        if any(map(is_harmed, own)) or not any(verdict.unknown for verdict in own)
+    }
+
+
+def _group_by_session(verdicts: Sequence[SessionVerdict]) -> dict[int, list[SessionVerdict]]:
     by_session: dict[int, list[SessionVerdict]] = {}
     for verdict in verdicts:
         by_session.setdefault(verdict.session, []).append(verdict)
-    return {session: own for session, own in by_session.items() if not any(verdict.unknown for verdict in own)}
+    return by_session
+
+
+def is_harmed(verdict: SessionVerdict) -> bool:
+    """Whether something bad is proven of the session, whatever else is unknown."""
+    flags = (verdict.lost, verdict.rolled_back, verdict.stale, verdict.leaked, verdict.duplicated, verdict.forced_login)
+    return any(flags) or verdict.lost_writes > 0
 
 
 def _compare_with_theory(
-    judged: JudgedSessions, lost: set[int], removals: Sequence[StateRemoval], load: LoadRequests
+    known: SessionVerdicts, lost: set[int], removals: Sequence[StateRemoval], load: LoadRequests
 ) -> tuple[int, int | None, int | None]:
-    """How many judged sessions were at risk, were lost without being at risk, and were at risk without being lost.
+    """How many sessions were at risk, were lost without being at risk, and were at risk without being lost.
 
-    A session whose only loss is to a replica that came back empty is not expected to have been at risk of the fault.
+    ``known`` are those of which it is known what happened, at least in part. A session whose only loss is to a replica
+    that came back empty is not expected to have been at risk of the fault.
     """
     if not removals:
         return 0, None, None
-    at_risk = find_sessions_at_risk(load, removals) & judged.keys()
-    by_fault = {session for session in lost if find_causes(judged[session], removals) != {"returned_empty"}}
+    at_risk = find_sessions_at_risk(load, removals) & known.keys()
+    by_fault = {session for session in lost if find_causes(known[session], removals) != {"returned_empty"}}
     return len(at_risk), len(by_fault - at_risk), len(at_risk - lost)
 
 
-def _count_flagged(judged: JudgedSessions, flag: str) -> int:
-    return sum(any(getattr(verdict, flag) for verdict in verdicts) for verdicts in judged.values())
+def _count_flagged(sessions: SessionVerdicts, flag: str) -> int:
+    return sum(any(getattr(verdict, flag) for verdict in verdicts) for verdicts in sessions.values())
 
 
 def _compute_interval(hits: int, total: int) -> tuple[float, float] | None:
@@ -101,6 +127,21 @@ def compute_write_figures(observed: ArmObservations, load: LoadRequests) -> Writ
         in_doubt=sum(verdict.in_doubt for verdict in verdicts),
         recovered=sum(verdict.recovered for verdict in verdicts),
         unexplained=sum(verdict.unexplained for verdict in verdicts),
+        lost_not_at_risk=_count_lost_not_at_risk(observed, load),
+    )
+
+
+def _count_lost_not_at_risk(observed: ArmObservations, load: LoadRequests) -> int | None:
+    """The acknowledged writes lost by sessions that were not at risk, and not to a replica that came back empty."""
+    removals = find_state_removals(observed.faults)
+    if not removals or not len(load):
+        return None
+    at_risk = find_sessions_at_risk(load, removals)
+    return sum(
+        verdict.lost_writes
+        for session, own in _group_by_session(observed.judgements).items()
+        for verdict in own
+        if session not in at_risk and find_causes(own, removals) != {"returned_empty"}
     )
 
 

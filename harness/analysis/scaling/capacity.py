@@ -1,20 +1,28 @@
 """Capacity: the highest open load that a topology holds its SLOs under, searched for by short trials.
 
 The words are Theodolite's (Henning and Hasselbring, 2021): a *demand* is offered, the *capacity* is the highest demand
-held.
+held. By chance a short trial also holds a demand above the capacity, and a search finds such trials: so the demand that
+it finds must be confirmed, and what is reported lies a step below the one that is.
 """
 
 import math
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from statistics import fmean
 
 from harness.common.errors import UsageError
 
-#: The search ends when the held and the failed demand are this close together.
-RESOLUTION = 0.05
-#: Demands this close to the edge are tried a second time, and a third where the two disagree.
-MAX_TRIALS = 14
+#: The search ends when the held and the failed demand are this close together; then it goes on in smaller steps.
+RESOLUTION = 0.08
+STEP = 0.03
+#: A demand is confirmed if so many further trials of it all hold, with this share of the p99 that is allowed.
+CONFIRMATIONS = 3
+CONFIRMED_P99 = 0.85
+#: Until the edge is found; and then for confirmation.
+MAX_TRIALS = 16
+MAX_CONFIRMATIONS = 18
 _GROWTH = 1.12
+_ROUNDING = 1 + 1e-9  # a step up and a step down again may differ from the same demand by this factor
 
 
 @dataclass(frozen=True)
@@ -61,7 +69,7 @@ _BUSY = 0.8
 class Capacity:
     """The result of the search at one size."""
 
-    held: float  # the highest demand held; 0 if none was
+    held: float  # a step below the highest demand that was confirmed; 0 if none was
     failed: float | None  # the lowest demand that failed; None if none did
     trials: tuple[Trial, ...]
 
@@ -124,7 +132,8 @@ async def search_capacity(
 ) -> Capacity:
     """Find the capacity: outwards from ``guess`` in growing steps until one demand holds and one fails, then by halves.
 
-    A demand that fails is tried once more, so that one hiccup of the machine does not pass for the edge.
+    A demand that fails is tried once more, so that one hiccup of the machine does not pass for the edge. From the
+    highest demand that held, the search then goes down until one is confirmed. ``most`` limits the trials before that.
     """
     trials: list[Trial] = []
 
@@ -140,5 +149,24 @@ async def search_capacity(
     bracket = _Bracket(guess)
     while len(trials) < most and not bracket.narrow:
         bracket.advance(await holds(bracket.demand))
-    failed = None if math.isinf(bracket.failed) else bracket.failed
-    return Capacity(bracket.held, failed, tuple(trials))
+    if math.isinf(bracket.failed) or not bracket.held:
+        return Capacity(bracket.held, None if math.isinf(bracket.failed) else bracket.failed, tuple(trials))
+    return await _confirm(bracket, attempt, replace(objectives, p99_ms=CONFIRMED_P99 * objectives.p99_ms), trials)
+
+
+async def _confirm(
+    bracket: _Bracket, attempt: Callable[[float], Awaitable[Trial]], objectives: Objectives, trials: list[Trial]
+) -> Capacity:
+    """Go down from the highest demand that held until one is confirmed, or up from it until one is not."""
+    demand, failed, confirmed, achieved = bracket.held, bracket.failed, 0.0, 0.0
+    most = len(trials) + MAX_CONFIRMATIONS
+    while confirmed * _ROUNDING < demand < failed / _ROUNDING and len(trials) < most:
+        again: list[Trial] = []
+        while len(again) < CONFIRMATIONS and (not again or again[-1].held(objectives)):
+            again.append(await attempt(demand))
+        trials += again
+        if again[-1].held(objectives):
+            confirmed, achieved, demand = demand, fmean(trial.achieved for trial in again), demand * (1 + STEP)
+        else:
+            failed, demand = demand, demand / (1 + STEP)
+    return Capacity(min(confirmed, achieved) / (1 + STEP), failed, tuple(trials))

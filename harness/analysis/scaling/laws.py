@@ -3,27 +3,32 @@
 The Universal Scalability Law is N. J. Gunther's (*Guerrilla Capacity Planning*, 2007):
 ``X(N) = gN / (1 + a(N-1) + bN(N-1))``, with contention ``a`` and coherency ``b``; ``b = 0`` is Amdahl's law,
 ``a = b = 0`` a line.
-Errors of throughput are relative, so logarithms are fitted; the law is chosen by AICc (Hurvich and Tsai, 1989).
+Errors of throughput are relative, so logarithms are fitted; the law is chosen by AICc (Hurvich and Tsai, 1989). The
+choice is part of what chance decides, so the intervals of the chosen law come from draws that choose again.
 """
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 from iminuit import Minuit
-from scipy.stats import f as fisher
+from scipy.special import fdtri  # the quantile of the F distribution; scipy.stats takes a second to load
+
+from harness.analysis.scaling.resampling import Draws, aicc, draw_again
 
 Floats = npt.NDArray[np.float64]
 
 #: The free parameters of each law; the others are 0.
 LAWS = {"linear": ("g",), "amdahl": ("g", "a"), "usl": ("g", "a", "b")}
 CONFIDENCE = 0.99
+PEAK_CONFIDENCE = 0.998
+#: A peak is reported from so many sizes on.
+PEAK_SIZES = 7
 #: How far beyond the largest size that was measured a prediction may go.
 MAX_EXTRAPOLATION = 2.0
-_ZERO = 1e-6  # an interval whose end is closer to 0 than this contains 0
 
 
 @dataclass(frozen=True)
@@ -42,11 +47,19 @@ class Point:
 
 @dataclass(frozen=True)
 class Estimate:
-    """A parameter with its 99 % profile interval; None where the points do not bound it."""
+    """A parameter with its 99 % interval; None where the points do not bound it."""
 
     value: float
     low: float | None
     high: float | None
+
+    def widen(self, low: float | None, high: float | None) -> "Estimate":
+        """The interval that has both this one and another in it; one without bounds stays without."""
+        return Estimate(
+            self.value,
+            None if self.low is None or low is None else min(self.low, low),
+            None if self.high is None or high is None else max(self.high, high),
+        )
 
     def holds(self, truth: float) -> bool:
         """Whether the interval contains a value; one without bounds contains all."""
@@ -77,8 +90,30 @@ class Fit:
 
     @cached_property
     def chosen(self) -> Law | None:
-        """The law with the least AICc."""
-        return min(self.laws, key=lambda law: law.aicc, default=None)
+        """The law with the least AICc, its intervals widened by the choice; None if there is nothing to choose from."""
+        if len(self.laws) < 2:
+            return None
+        law, widest = min(self.laws, key=lambda law: law.aicc), self.laws[-1]
+        draws = self._draw(self.laws)
+        g, a, b = (
+            estimate.widen(whole.low, whole.high).widen(*draws.interval(values, CONFIDENCE))
+            for estimate, whole, values in (
+                (law.g, widest.g, draws.g),
+                (law.a, widest.a, draws.a),
+                (law.b, widest.b, draws.b),
+            )
+        )
+        return replace(law, g=g, a=a, b=b)
+
+    def _draw(self, laws: Sequence[Law]) -> Draws:
+        """Capacities that might have been measured, around the widest law; each draw chooses one of ``laws``."""
+        n = np.array([point.replicas for point in self.points], dtype=float)
+        widest = self.laws[-1]
+        fitted = widest.at(n)
+        errors = np.log([point.capacity for point in self.points]) - np.log(fitted)
+        parameters = {law.name: len(LAWS[law.name]) for law in laws}
+        freedom = len(n) - parameters[widest.name]
+        return draw_again(n, fitted, max(float(np.sum(errors**2)), 1e-18), freedom, parameters)
 
     @property
     def reach(self) -> float:
@@ -92,27 +127,27 @@ class Fit:
             return None
         return (point.capacity / point.replicas) / (base.capacity / base.replicas)
 
-    @property
+    @cached_property
     def peak(self) -> tuple[float, float | None] | None:
         """N*, the size beyond which throughput falls, as an interval; its upper end may be unknown (None).
 
-        None if nothing bounds it: the points show no coherency cost.
+        None if the points show no coherency cost. The upper end is given only if nearly every draw of the USL has a
+        peak within the reach of a prediction. Where the USL is chosen in spite of few sizes, their noise happens to
+        look small; so a peak takes more sizes than the law, and more confidence than a parameter.
         """
         law = self.chosen
-        if law is None or law.name != "usl" or law.b.high is None or law.b.high <= _ZERO:
+        if law is None or law.name != "usl" or len(self.points) < PEAK_SIZES:
             return None
-        least_a, most_a = law.a.low or 0.0, law.a.high if law.a.high is not None else law.a.value
-        low = math.sqrt(max(0.0, 1 - min(most_a, 1.0)) / law.b.high)
-        if law.b.low is None or law.b.low <= _ZERO:
-            return low, None
-        return low, math.sqrt((1 - least_a) / law.b.low)
+        draws = self._draw([law])
+        low, high = draws.interval(draws.peaks, PEAK_CONFIDENCE)
+        return low, high if high <= self.reach else None
 
     @property
     def sentence(self) -> str:
         """The law in words, and what the points leave open."""
         law = self.chosen
         if law is None:
-            return f"{len(self.points)} usable sizes are too few to fit a law."
+            return f"{len(self.points)} usable sizes are too few to choose a law; 5 tell a line from Amdahl's law."
         contention = f"contention {100 * law.a.value:.1f} %"
         shape = {
             "linear": "It scales linearly",
@@ -122,8 +157,8 @@ class Fit:
         return f"{shape}; {self._describe_peak()}."
 
     def _describe_peak(self) -> str:
-        if self.chosen is not None and "usl" not in {law.name for law in self.laws}:
-            return f"{len(self.points)} sizes do not show whether throughput peaks"
+        if len(self.points) < PEAK_SIZES:
+            return f"{len(self.points)} sizes do not show whether throughput peaks, {PEAK_SIZES} might"
         if self.peak is None:
             return "these sizes show no peak"
         low, high = self.peak
@@ -140,14 +175,14 @@ def usl(replicas: Floats | float, g: float, a: float, b: float) -> Floats:
 
 
 def fit_laws(points: Sequence[Point]) -> Fit:
-    """Fit every law that the usable points leave a degree of freedom for."""
+    """Fit every law that the usable points are enough for: two more than its parameters and the noise."""
     usable = tuple(point for point in points if point.usable and point.capacity > 0)
     n = np.array([point.replicas for point in usable], dtype=float)
     log_x = np.log([point.capacity for point in usable])
     laws = tuple(
         _fit_law(name, free, n, log_x)
         for name, free in LAWS.items()
-        if len(n) > len(free) + 1 and len(set(n.tolist())) > len(free)
+        if len(n) > len(free) + 2 and len(set(n.tolist())) > len(free)
     )
     return Fit(usable, laws)
 
@@ -169,10 +204,10 @@ def _fit_law(name: str, free: Sequence[str], n: Floats, log_x: Floats) -> Law:
     least = max(float(minuit.fval), 1e-18)
     freedom = len(n) - len(free)
     # The profile ends where a fit with the parameter held is no longer as likely: an F test, the noise being unknown.
-    minuit.errordef = least / freedom * float(fisher.ppf(CONFIDENCE, 1, freedom))
+    minuit.errordef = least / freedom * float(fdtri(1, freedom, CONFIDENCE))
     minuit.minos(*free, cl=None)
     g, a, b = (_estimate(minuit, key) for key in "gab")
-    return Law(name, g, a, b, aicc(least, len(n), len(free)))
+    return Law(name, g, a, b, float(aicc(least, len(n), len(free))))
 
 
 def _estimate(minuit: Minuit, key: str) -> Estimate:
@@ -187,8 +222,3 @@ def _estimate(minuit: Minuit, key: str) -> Estimate:
         value + profile.lower if profile.lower_valid and not profile.at_lower_limit else max(low, 0.0),
         value + profile.upper if profile.upper_valid and not profile.at_upper_limit else upper_limit,
     )
-
-
-def aicc(squares: float, n: int, parameters: int) -> float:
-    """Akaike's criterion of a least-squares fit to ``n`` points, corrected for few of them."""
-    return n * math.log(squares / n) + 2 * parameters + 2 * parameters * (parameters + 1) / (n - parameters - 1)

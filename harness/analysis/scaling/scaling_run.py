@@ -9,11 +9,41 @@ from typing import Any
 from harness.analysis.scaling.capacity import Capacity, Objectives, Trial
 from harness.analysis.scaling.laws import Fit, Point, fit_laws
 from harness.common.errors import UsageError
-from harness.results.files import explain_write_errors, write_text
+from harness.results.files import explain_write_errors, read_json, write_text
 from harness.results.run import Run
 
 SCHEMA = 1
 FILE = "scaling.json"
+_MAX_RATE = 1e9  # requests per second; a file that claims more was changed
+
+
+@dataclass(frozen=True)
+class KeptSize:
+    """A size as scaling.json holds it."""
+
+    replicas: int
+    held: float
+    failed: float | None
+    trials: tuple[Trial, ...]
+
+    def __post_init__(self) -> None:
+        rates = [self.held, self.failed or 0.0, *(trial.demand for trial in self.trials)]
+        if self.replicas < 1 or not all(0 <= rate <= _MAX_RATE for rate in rates):
+            raise ValueError(f"no size has {self.replicas} replicas and these rates: {rates}")
+
+    @property
+    def size(self) -> "Size":
+        """The size with its capacity."""
+        return Size(self.replicas, Capacity(self.held, self.failed, self.trials))
+
+
+@dataclass(frozen=True)
+class KeptScaling:
+    """What scaling.json holds."""
+
+    designs: Mapping[str, tuple[KeptSize, ...]]
+    objectives: Objectives
+    schema: int = SCHEMA
 
 
 @dataclass(frozen=True)
@@ -22,12 +52,6 @@ class Size:
 
     replicas: int
     capacity: Capacity
-
-    @classmethod
-    def from_json(cls, size: Mapping[str, Any]) -> "Size":
-        """A size as ``keep_sizes`` writes it."""
-        trials = tuple(Trial(**trial) for trial in size["trials"])
-        return cls(size["replicas"], Capacity(size["held"], size["failed"], trials))
 
     @property
     def point(self) -> Point:
@@ -71,19 +95,15 @@ class ScalingRun:
         Raises:
             UsageError: it has none, or one of another schema.
         """
-        try:
-            kept = json.loads((run.path / FILE).read_text())
-            if kept["schema"] != SCHEMA:
-                raise UsageError(
-                    f"{run.path / FILE} has schema {kept['schema']}, not {SCHEMA}", "run harness scale again"
-                )
-            designs = tuple(
-                ScaledDesign(name, run.plan.designs[name], tuple(map(Size.from_json, sizes)))
-                for name, sizes in kept["designs"].items()
-            )
-            return cls(run.plan.run, run.plan.scenario, Objectives(**kept["objectives"]), designs)
-        except (OSError, ValueError, KeyError, TypeError) as problem:
-            raise UsageError(f"{run.path} has no readable {FILE}", "run harness scale again") from problem
+        file, hint = run.path / FILE, "run harness scale again"
+        kept = read_json(file, KeptScaling, f"{run.path} has no readable {FILE}", hint)
+        if kept.schema != SCHEMA or not kept.designs.keys() <= run.plan.designs.keys():
+            raise UsageError(f"{file} has schema {kept.schema}, not {SCHEMA}, or designs of another run", hint)
+        designs = tuple(
+            ScaledDesign(name, run.plan.designs[name], tuple(kept_size.size for kept_size in sizes))
+            for name, sizes in kept.designs.items()
+        )
+        return cls(run.plan.run, run.plan.scenario, kept.objectives, designs)
 
     @property
     def sentence(self) -> str:

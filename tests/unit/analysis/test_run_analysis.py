@@ -44,10 +44,18 @@ def test_the_worst_verdict_wins_and_fail_outweighs_unknown() -> None:
         ({"lost": 3, "leaked": 1}, "leaked"),
         ({"forced_login": 4}, "forced_login"),
         ({"judged": 0, "at_risk": 0, "expected_lost": 0}, "unknown"),
+        ({"judged": 0, "unknown": 200, "leaked": 6}, "leaked"),
+        ({"judged": 189, "unknown": 11}, "unknown"),
+        ({"judged": 190, "unknown": 10}, "kept"),
     ],
 )
 def test_the_finding_is_the_gravest_thing_that_happened(sessions: dict[str, int], word: str) -> None:
     assert summarize_finding({"fault": _arm(**sessions)}) == word
+
+
+def test_what_no_explanation_fits_is_found_as_that() -> None:
+    arm = _arm()
+    assert summarize_finding({"fault": replace(arm, writes=replace(arm.writes, unexplained=1))}) == "unexplained"
 
 
 def test_the_finding_speaks_of_the_fault_arm_where_there_is_one() -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.oracle.delivery import GRACE_NS, Delivery, judge_deliveries
+from harness.oracle.delivery import GRACE_NS, Delivery, judge_deliveries, total
 
 S = 1_000_000_000
 ROOM = {1: "a", 2: "a", 3: "a", 4: "b"}
@@ -273,3 +273,74 @@ def test_every_seeded_bug_is_counted_as_such(bug: Callable[[World, Row], None], 
     others = {"lost", "repeated", "disordered"} - {what}
     assert sum(getattr(delivery, other) for delivery in deliveries.values() for other in others) == 0
     assert counted == len(picked) if what != "disordered" else 0 < counted <= len(picked)
+
+
+def test_counts_that_exceed_their_whole_are_refused() -> None:
+    assert Delivery(1, due=1, lost=1, missed=1, repeated=0, disordered=0)
+    for due, lost, missed in ((1, 2, 0), (2, 1, 2), (2, 1, -1)):
+        with pytest.raises(ValueError, match="missed of"):
+            Delivery(1, due, lost, missed, 0, 0)
+
+
+def one(*rows: Row, rooms: dict[int, str] | None = None) -> Delivery:
+    """What the second of two sessions in a room received; the first is there throughout."""
+    there = [Row(1, "OPEN", 0.0, took=0.0), Row(1, "CLOSE", 20.0, status=0)]
+    (_, second) = judge_deliveries(frame([*there, *rows]), rooms or {1: "a", 2: "a"})
+    return second
+
+
+@pytest.mark.parametrize(("sent", "due"), [(0.9, 0), (1.0, 1), (1.1, 1)])
+def test_a_message_is_due_if_it_was_sent_once_the_hearer_had_joined(sent: float, due: int) -> None:
+    rows = [Row(2, "OPEN", 1.0, took=0.0), Row(2, "CLOSE", 15.0, status=0), Row(1, "SEND", sent, 1, took=0.0)]
+    assert one(*rows).due == due
+
+
+@pytest.mark.parametrize(("left", "due"), [(6.9, 0), (7.0, 1), (7.1, 1)])
+def test_a_message_is_due_if_the_hearer_was_there_two_seconds_after_its_acknowledgement(left: float, due: int) -> None:
+    rows = [Row(2, "OPEN", 1.0, took=0.0), Row(2, "CLOSE", left, status=0), Row(1, "SEND", 4.5, 1, took=0.5)]
+    assert one(*rows).due == due
+
+
+@pytest.mark.parametrize("status", [101, 200])
+def test_a_connection_or_an_event_stream_makes_a_session_present(status: int) -> None:
+    rows = [Row(2, "OPEN", 1.0, status=status), Row(1, "SEND", 4.0, 1)]
+    assert one(*rows).due == 1, "an end that was not recorded comes last"
+    assert len(judge_deliveries(frame([Row(2, "OPEN", 1.0, status=503)]), {2: "a"})) == 0
+
+
+@pytest.mark.parametrize(
+    ("ended", "back", "missed"),
+    [(3.9, 4.6, 1), (4.0, 4.5, 1), (6.4, 6.6, 1), (6.5, 7.0, 0), (2.0, 4.0, 0), (2.0, 4.1, 1)],
+)
+def test_a_lost_message_was_missed_unless_one_connection_lasted_until_it_had_to_arrive(
+    ended: float, back: float, missed: int
+) -> None:
+    away = [Row(2, "CLOSE", ended, status=1006), Row(2, "OPEN", back, took=0.0)]
+    delivery = one(Row(2, "OPEN", 1.0, took=0.0), *away, Row(1, "SEND", 4.0, 1, took=0.5))
+    assert (delivery.lost, delivery.missed) == (1, missed)
+
+
+def test_a_second_opening_ends_the_connection_before_it_and_a_second_end_changes_nothing() -> None:
+    opened = [Row(2, "OPEN", 1.0, took=0.0), Row(2, "OPEN", 5.0, took=0.0)]
+    assert one(*opened, Row(1, "SEND", 4.0, 1, took=0.0)).missed == 1
+    ended = [Row(2, "CLOSE", 9.0, status=1006), Row(2, "CLOSE", 10.0, status=1006)]
+    assert one(*opened, *ended, Row(1, "SEND", 7.5, 1, took=0.0)).due == 0, "it left at nine"
+
+
+def test_messages_of_other_rooms_and_ones_own_are_not_due() -> None:
+    rows = [Row(2, "OPEN", 1.0), Row(3, "OPEN", 1.0), Row(2, "SEND", 4.0, 1), Row(3, "SEND", 4.0, 2)]
+    assert one(*rows).due == 0
+    without_id = one(Row(2, "OPEN", 1.0), Row(1, "SEND", 4.0, 0), Row(2, "RECEIVE", 4.1, 0))
+    assert (without_id.due, without_id.repeated) == (0, 0)
+
+
+def test_each_repetition_and_each_message_behind_a_later_one_is_counted() -> None:
+    sent = [Row(1, "SEND", float(n), n) for n in (2, 3, 4, 5)]
+    got = [Row(2, "RECEIVE", 6 + n / 10, op) for n, op in enumerate((3, 5, 2, 4, 3, 3, 99))]
+    delivery = one(Row(2, "OPEN", 1.0), *sent, *got)
+    assert counts(delivery) == (4, 0, 0, 2, 2)
+
+
+def test_the_total_is_over_all_sessions() -> None:
+    deliveries = [Delivery(1, 5, 2, 1, 3, 0), Delivery(2, 7, 0, 0, 1, 4)]
+    assert [total(deliveries, what) for what in ("due", "lost", "missed", "repeated", "disordered")] == [12, 2, 1, 4, 4]

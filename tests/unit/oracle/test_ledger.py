@@ -7,7 +7,7 @@ from harness.observations.requests import Anomaly, Outcome
 from harness.oracle.history import SessionHistory
 from harness.oracle.judge import judge
 from harness.oracle.ledger import MAX_DIVERGENCES, MAX_KEPT, Ledger
-from harness.oracle.models import SetModel
+from harness.oracle.models import SetModel, counter
 from harness.oracle.observed import Observed, Tally, tally_from_json
 from harness.oracle.operations import op_text, operation, token
 from harness.oracle.outcome import SessionOutcome
@@ -279,7 +279,7 @@ def test_where_too_many_failures_are_forgotten_a_loss_is_counted_but_not_explain
     conversation.cell.keep(conversation.cell.ops[:-1])
     conversation.read()
     verdict = conversation.judged()
-    assert (verdict.outcome, verdict.unexplained, verdict.lost_writes) == ("unexplained", 1, 1)
+    assert (verdict.outcome, verdict.unexplained, verdict.lost_writes) == ("lost_writes", 1, 1)
 
 
 def test_a_write_in_doubt_may_appear_late_and_must_then_stay(conversation: Conversation) -> None:
@@ -459,3 +459,12 @@ def test_a_service_that_shows_its_birth_alone_is_judged_by_it() -> None:
     ledger.record_final_read(OK, Observed("b2"), "r1", 9)
     verdict = judge(ledger.history())
     assert (verdict.outcome, verdict.lost_writes) == ("lost", 3)
+
+
+def test_a_number_that_begins_again_with_the_write_it_acknowledges_is_lost() -> None:
+    ledger = Ledger(SEED, 1, 1, "me", counter)
+    for i, shown in enumerate([1, 2, 3, 4, 1, 2]):
+        ledger.settle(ledger.write(), OK, Observed(state=shown), "r0", i)
+    ledger.record_final_read(OK, Observed(state=2), "r0", 10)
+    verdict = judge(ledger.history())
+    assert (verdict.outcome, verdict.lost_writes) == (SessionOutcome.LOST, 4)

@@ -5,6 +5,7 @@ import msgspec
 import pytest
 
 from harness.oracle.outcome import SessionOutcome, gravest
+from harness.oracle.verdict import Loss, SessionVerdict
 from harness.results.summary import Calibration
 
 
@@ -40,3 +41,13 @@ def test_the_calibration_of_the_committed_baseline_is_read_with_todays_words() -
     calibration = msgspec.convert(json.loads(text)["controls"]["calibration"], Calibration)
     assert calibration.diagonal
     assert calibration.matrix[SessionOutcome.KEPT].keys() == {SessionOutcome.KEPT}
+
+
+def test_a_verdict_holds_nothing_against_a_session_unless_that_is_said() -> None:
+    flags = ("lost", "rolled_back", "stale", "leaked", "duplicated", "forced_login", "unknown")
+    counts = ("acknowledged", "lost_writes", "duplicates", "in_doubt", "recovered", "unexplained", "earlier_losses")
+    verdict = SessionVerdict(1)
+    assert [getattr(verdict, flag) for flag in flags] == [False] * len(flags)
+    assert [getattr(verdict, count) for count in counts] == [0] * len(counts)
+    assert (verdict.writer, verdict.outcome, verdict.losses, verdict.why) == (0, SessionOutcome.KEPT, (), ())
+    assert Loss(1, "a", "b", "x", "y", 1).known_ns == -1, "no reply showed it"

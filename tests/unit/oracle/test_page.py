@@ -30,3 +30,48 @@ def test_lines_that_only_the_sessions_pages_have_mark_it() -> None:
 
 def test_a_page_that_is_the_same_for_all_marks_no_session() -> None:
     assert learn_session_mark("<p>same</p>", "<p>same</p>", "<p>same</p>") is None
+
+
+@pytest.mark.parametrize(
+    ("page", "found"),
+    [
+        ("at 7, and 12.", [7]),
+        ("1 2 3", [1, 2, 3]),
+        ("v2 3x 4.5 _6", []),
+        ("123456789", [123456789]),
+        ("1234567890", []),
+        ("<b>7</b>", [7]),
+    ],
+)
+def test_whole_numbers_stand_alone(page: str, found: list[int]) -> None:
+    assert numbers(page) == found
+
+
+@pytest.mark.parametrize(
+    ("pages", "mark"),
+    [
+        (("0", "1", "2"), VisitCounter(0)),
+        (("1", "2", "3"), VisitCounter(0)),
+        (("2", "3", "4"), None),
+        (("1", "3", "5"), None),
+        (("1", "2", "4"), None),
+        (("9 1", "9 2", "9 3"), VisitCounter(1)),
+        (("9 9", "9 1", "9 2"), None),
+    ],
+)
+def test_a_count_begins_with_none_or_one_and_rises_by_one(
+    pages: tuple[str, str, str], mark: VisitCounter | None
+) -> None:
+    assert learn_session_mark(*pages) == mark
+
+
+def test_a_count_is_read_at_its_place() -> None:
+    assert VisitCounter(1).count("5 7 9") == 7
+    assert VisitCounter(0).count("5") == 5
+    assert VisitCounter(1).count("5") == 0
+
+
+def test_lines_are_parted_by_tags_and_line_ends_and_differ_by_more_than_numbers() -> None:
+    mark = learn_session_mark("visit 4\nhi", "visit 5\nhi\n own \n", "visit 6\nhi\nown")
+    assert mark == OwnLines(frozenset({"own"}))
+    assert mark.holds("<own>") and not mark.holds("x own")

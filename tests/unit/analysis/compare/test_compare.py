@@ -5,15 +5,24 @@ import math
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.analysis.compare import ComparedRun, Comparison, ComparisonOutcome, MetricComparison, compare
+from harness.analysis.compare import (
+    ComparedRun,
+    Comparison,
+    ComparisonOutcome,
+    MetricComparison,
+    compare,
+    read_and_compare,
+)
+from harness.oracle.outcome import SessionOutcome
 from harness.results.summary import ArmFigures
 from harness.results.verdicts import Result, Verdict
-from tests.support.compare import Session, changed
+from tests.support.compare import Session, changed, kept
 
 BASELINE = Session(seed=1).side()
 RUN = Session(seed=2).side()
@@ -104,6 +113,21 @@ def test_fewer_than_six_pairs_say_nothing_about_times_and_all_about_losses(pairs
     if pairs > 1:
         lossy = changed(few, "subject", 0, {"lost": 1}, "writes")
         assert compare(lossy, BASELINE).outcome is ComparisonOutcome.REGRESSION
+
+
+def test_too_few_pairs_show_the_ratio_that_they_saw() -> None:
+    once, twice = (
+        metric(compare(Session(seed=2, pairs=pairs, slower={"subject": 3.0}).side(), BASELINE), "p50")
+        for pairs in (1, 2)
+    )
+    assert once.ratio == pytest.approx(3.0, rel=0.3) and once.interval is None
+    assert twice.ratio is not None and twice.ratio == pytest.approx(3.0, rel=0.3)
+    assert twice.interval is not None and twice.interval[0] < twice.ratio < twice.interval[1]
+    assert (
+        once.has_too_few_pairs
+        and twice.has_too_few_pairs
+        and not metric(compare(RUN, BASELINE), "p50").has_too_few_pairs
+    )
 
 
 @pytest.mark.parametrize("noisy", ["run", "baseline"])
@@ -200,17 +224,64 @@ def test_a_loss_in_the_a_a_arm_is_a_loss_of_its_design() -> None:
     assert "reference" in comparison.why[0]
 
 
-def _losing(side: ComparedRun, lost: int) -> ComparedRun:
-    """A design that loses by its theory."""
+def _losing(side: ComparedRun, *lost: int, count: str = "lost") -> ComparedRun:
+    """A design that loses by its theory, so many in each of its first repeats."""
     summary = side.summary.designs["subject"]
     designs = {**side.summary.designs, "subject": replace(summary, describe={**summary.describe, "at_risk": "victim"})}
     side = replace(side, summary=replace(side.summary, designs=designs))
-    return changed(side, "subject", 0, {"lost": lost})
+    for index, number in enumerate(lost):
+        side = changed(side, "subject", index, {count: number})
+    return side
 
 
-def test_a_design_that_loses_by_its_theory_may_lose_some_more() -> None:
-    assert compare(_losing(RUN, 70), _losing(BASELINE, 60)).outcome is ComparisonOutcome.EQUIVALENT
+def test_a_design_that_loses_by_its_theory_may_lose_about_as_many_again() -> None:
+    before = _losing(BASELINE, 60, 61, 60, 59, 60, 60)
+    assert compare(_losing(RUN, 60, 62, 61, 60, 60, 61), before).outcome is ComparisonOutcome.EQUIVALENT
     assert compare(_losing(RUN, 1), _losing(BASELINE, 0)).outcome is ComparisonOutcome.REGRESSION
+
+
+@pytest.mark.parametrize("count", ["lost", "stale", "rolled_back", "forced_login"])
+def test_a_design_that_loses_by_its_theory_must_not_lose_many_more(count: str) -> None:
+    few, many = _losing(BASELINE, 1, count=count), _losing(RUN, *[150] * 6, count=count)
+    comparison = compare(many, few)
+    assert comparison.outcome is ComparisonOutcome.REGRESSION
+    assert "900 " in comparison.why[0] and "certainly grew by more than 10%" in comparison.why[0]
+    assert compare(few, many).outcome is ComparisonOutcome.IMPROVED
+
+
+def test_counts_that_chance_could_explain_either_way_are_inconclusive() -> None:
+    comparison = compare(_losing(RUN, 70), _losing(BASELINE, 60))
+    assert comparison.outcome is ComparisonOutcome.INCONCLUSIVE
+    assert "control arm: 70 sessions lost, 60 in the baseline" in comparison.why[0]
+
+
+def test_the_margin_holds_for_counts_too() -> None:
+    some, half_more = _losing(BASELINE, *[60] * 6), _losing(RUN, *[90] * 6)
+    assert compare(half_more, some).outcome is ComparisonOutcome.REGRESSION
+    assert compare(half_more, some, margin=0.8).outcome is ComparisonOutcome.EQUIVALENT
+
+
+def test_a_session_that_could_not_be_judged_leaves_the_comparison_open() -> None:
+    comparison = compare(changed(RUN, "subject", 2, {"unknown": 1}), BASELINE)
+    assert comparison.outcome is ComparisonOutcome.INCONCLUSIVE
+    assert comparison.why == ("subject: control arm: 1 sessions unknown, 0 in the baseline",)
+    assert compare(BASELINE, changed(RUN, "subject", 2, {"unknown": 1})).outcome is ComparisonOutcome.EQUIVALENT
+
+
+def test_as_many_unknown_sessions_as_in_the_baseline_change_nothing() -> None:
+    before, alike, more = (
+        _losing(side, *counts, count="unknown")
+        for side, counts in ((BASELINE, [4] * 6), (RUN, [4, 5, 4, 4, 4, 4]), (RUN, [30] * 6))
+    )
+    assert compare(alike, before).outcome is ComparisonOutcome.EQUIVALENT
+    assert compare(more, before).outcome is ComparisonOutcome.INCONCLUSIVE
+
+
+def test_every_anomaly_that_an_arm_counts_is_compared() -> None:
+    invariants = compare(RUN, BASELINE).invariants
+    compared = {invariant.what for invariant in invariants if invariant.design == "subject"}
+    for outcome in SessionOutcome:
+        assert (f"{outcome.phrase}, control" in compared) is (outcome is not SessionOutcome.KEPT), outcome
 
 
 def test_a_design_that_keeps_by_its_theory_may_not_lose_more_even_from_a_bad_baseline() -> None:
@@ -249,6 +320,47 @@ def test_a_run_that_judged_no_session_leaves_its_invariants_open() -> None:
     assert compare(side, BASELINE).outcome is ComparisonOutcome.INCONCLUSIVE
 
 
+def _also(*sides: ComparedRun) -> ComparedRun:
+    return replace(sides[0], also=sides[1:])
+
+
+def test_a_shift_of_one_session_alone_is_no_regression_where_there_are_two() -> None:
+    again, base_again = Session(seed=3).side(), Session(seed=4).side()
+    one_slow = compare(_also(slow(1.4), again), _also(BASELINE, base_again))
+    assert metric(one_slow, "p50").outcome is ComparisonOutcome.INCONCLUSIVE
+    assert metric(one_slow, "p50").pairs == (12, 12)
+    both_slow = compare(_also(slow(1.4), slow(1.4, seed=5)), _also(BASELINE, base_again))
+    assert both_slow.outcome is ComparisonOutcome.REGRESSION
+
+
+def test_pairs_of_two_short_sessions_count_together() -> None:
+    sessions = [Session(seed=seed, pairs=3).side() for seed in (1, 2, 3, 4)]
+    assert compare(_also(*sessions[:2]), _also(*sessions[2:])).outcome is ComparisonOutcome.EQUIVALENT
+    assert compare(sessions[0], sessions[1]).outcome is ComparisonOutcome.INCONCLUSIVE
+
+
+def test_a_loss_or_a_failed_check_in_any_session_is_a_regression() -> None:
+    sound = Session(seed=3).side()
+    lossy = changed(sound, "subject", 0, {"lost": 1}, "writes")
+    failed = replace(sound, verdicts=(Verdict("keeps", Result.FAIL, "one is gone", "subject"),))
+    for broken in (lossy, failed):
+        assert compare(_also(RUN, broken), BASELINE).outcome is ComparisonOutcome.REGRESSION
+    assert compare(_also(RUN, sound), BASELINE).outcome is ComparisonOutcome.EQUIVALENT
+
+
+def test_a_noisy_session_leaves_the_times_open() -> None:
+    noisy = Session(seed=3, aa_slower=1.08).side()
+    for run, baseline in ((_also(RUN, noisy), BASELINE), (RUN, _also(BASELINE, noisy))):
+        assert compare(run, baseline).outcome is ComparisonOutcome.INCONCLUSIVE
+
+
+def test_another_session_of_another_experiment_is_not_comparable() -> None:
+    for run, baseline in ((_also(RUN, OTHER["load"]), BASELINE), (RUN, _also(BASELINE, OTHER["load"]))):
+        comparison = compare(run, baseline)
+        assert comparison.outcome is ComparisonOutcome.NOT_COMPARABLE
+        assert comparison.why == ("the load's concurrent is 9, the baseline's is 8",)
+
+
 def _planned(**change: object) -> ComparedRun:
     return replace(RUN, plan=replace(RUN.plan, **change))  # type: ignore[arg-type]  # a field of the plan by its name
 
@@ -260,7 +372,7 @@ OTHER: Mapping[str, ComparedRun] = {
     "load": _planned(load={**RUN.plan.load, "concurrent": 9}),
     "kind_of_load": _planned(load={**RUN.plan.load, "kind": "open"}),
     "quick": _planned(flags={"quick": True}),
-    "designs": _planned(designs={"reference": DESIGNS["reference"]}),
+    "designs": _planned(arms=[], designs={"reference": DESIGNS["reference"]}),
     "order_of_designs": _planned(designs={name: DESIGNS[name] for name in ("subject", "reference")}),
     "replicas": _planned(designs={**DESIGNS, "subject": {**DESIGNS["subject"], "replicas": 5}}),
     "balancer": _planned(designs={**DESIGNS, "subject": {**DESIGNS["subject"], "balancer": "nginx"}}),
@@ -361,3 +473,22 @@ def test_a_regression_of_exactly_the_margin_is_flagged_no_more_often_than_chance
     """The margin itself is the hypothesis: with Holm over all metrics at most 2.5 % of such sessions."""
     flagged = outcomes(150, math.exp(math.log1p(0.10)), 0.03, 8)[ComparisonOutcome.REGRESSION]
     assert flagged <= 10  # P(more than 10 of 150 at 2.5 %) = 0.2 %
+
+
+def test_by_default_another_machine_is_not_accepted(tmp_path: Path) -> None:
+    moved = _planned(environment={**RUN.plan.environment, "cores": 64})
+    run, baseline = kept(moved, tmp_path / "now"), kept(BASELINE, tmp_path / "before")
+    assert read_and_compare(run, baseline).outcome is ComparisonOutcome.NOT_COMPARABLE
+    assert read_and_compare(run, baseline, allow_environment=True).outcome is ComparisonOutcome.EQUIVALENT
+
+
+def test_the_runs_of_other_sessions_are_read_too(tmp_path: Path) -> None:
+    paths = [kept(Session(seed=seed).side(), tmp_path / str(seed)) for seed in (1, 2, 3, 4)]
+    comparison = read_and_compare(paths[1], paths[0], also=paths[2:3], also_baseline=paths[3:])
+    assert metric(comparison, "p50").pairs == (12, 12)
+
+
+def test_a_hash_is_shortened_and_another_long_text_is_not() -> None:
+    for text, shown in (("ab" * 32, "ab" * 6 + "…"), ("x" * 65, "x" * 65)):
+        comparison = compare(_planned(sha256=text), BASELINE)
+        assert comparison.why == (f"the scenario's SHA-256 is {shown}, the baseline's is 555555555555…",)

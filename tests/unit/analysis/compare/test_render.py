@@ -4,8 +4,9 @@ import re
 import xml.etree.ElementTree as ET
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-from harness.analysis.compare import Comparison, ComparisonOutcome, compare, render
+from harness.analysis.compare import Comparison, ComparisonOutcome, MetricComparison, compare, render
 from harness.results.verdicts import Result, Verdict
 from tests.support.compare import Session, changed
 
@@ -70,7 +71,7 @@ def test_a_throughput_is_shown_in_its_own_direction() -> None:
 
 def test_markdown_lists_each_invariant_that_broke() -> None:
     assert "| acknowledged writes lost, control | subject | regression |" in render.render_markdown(LOSSY)
-    assert "| invariant |" not in render.render_markdown(SAME)
+    assert "| count or check |" not in render.render_markdown(SAME)
 
 
 def test_a_bar_or_tag_in_a_reason_cannot_break_the_table() -> None:
@@ -95,3 +96,94 @@ def test_what_was_declared_and_what_differs_is_noted() -> None:
     moved = replace(run, plan=replace(run.plan, environment={**run.plan.environment, "cores": 64}, versions={}))
     notes = " ".join(render.render_notes(compare(moved, BASELINE, allow_environment=True)))
     assert "cores is 64" in notes and "version of session-harness" in notes and "A/A" in notes
+
+
+def test_the_sentence_counts_what_holds() -> None:
+    assert render.render_sentence(LOSSY).startswith("regression: run-2 against run-1: ")
+    whole = len(LOSSY.invariants)
+    assert f"{whole - 1} of {whole} counts and checks hold, " in render.render_sentence(LOSSY)
+    assert f"{whole} of {whole} counts and checks hold, " in render.render_sentence(SAME)
+    gating = [metric for metric in SAME.metrics if metric.gates]
+    assert f", {len(gating)} of {len(gating)} gating ratios within 10% or better" in render.render_sentence(SAME)
+    assert render.render_sentence(NOTHING).endswith(": nothing was compared")
+
+
+def test_the_notes_say_by_how_much_the_controls_moved_and_what_the_dot_means() -> None:
+    notes = list(render.render_notes(SAME))
+    assert SAME.noise.echo is not None
+    low, high = SAME.noise.echo
+    assert f"the echo ran at {low:.0%} to {high:.0%} of its speed in the baseline's session (95 %)" in notes
+    assert any(note.startswith("a metric marked with a dot is too unsteady to gate") for note in notes)
+    assert list(render.render_notes(NOTHING)) == []
+
+
+def test_too_few_pairs_show_their_ratio_and_say_so() -> None:
+    few = compare(Session(seed=2, pairs=1, slower={"subject": 3.0}).side(), BASELINE)
+    row = next(
+        render.render_row(metric) for metric in few.metrics if (metric.design, metric.measure) == ("subject", "p50")
+    )
+    assert float(row[1].rstrip("%")) > 100
+    assert row[2:] == ("-", "1, 6", "inconclusive, too few pairs")
+
+
+def row(**change: Any) -> tuple[str, ...]:
+    known: dict[str, Any] = {
+        "design": "d",
+        "arm": "control",
+        "measure": "p50",
+        "against": "reference",
+        "gates": True,
+        "pairs": (7, 6),
+        "ratio": 1.25,
+        "interval": (1.2, 1.5),
+        "outcome": ComparisonOutcome.REGRESSION,
+        "why": "",
+    }
+    return render.render_row(MetricComparison(**{**known, **change}))
+
+
+def test_a_row_has_the_change_in_per_cent() -> None:
+    name = "d, control arm: p50 against reference"
+    assert row() == (name, "+25.0%", "+20.0% to +50.0%", "7, 6", "regression")
+    assert row(gates=False)[0] == f"{name} ·"
+    assert row(ratio=0.8, interval=(0.5, 1.0))[1:3] == ("-20.0%", "-50.0% to +0.0%")
+    assert row(measure="throughput")[1:3] == ("-20.0%", "-33.3% to -16.7%")
+    assert (row(ratio=None)[1], row(interval=None)[2]) == ("-", "-")
+
+
+def test_only_what_gates_is_counted_in_the_sentence() -> None:
+    gating = [metric for metric in SLOW.metrics if metric.gates]
+    good = (ComparisonOutcome.IMPROVED, ComparisonOutcome.EQUIVALENT)
+    same = sum(metric.outcome in good for metric in gating)
+    assert 0 < same < len(gating) < len(SLOW.metrics)
+    assert f", {same} of {len(gating)} gating ratios within 10% or better" in render.render_sentence(SLOW)
+
+
+def test_improved_counts_and_checks_hold_too() -> None:
+    better = replace(
+        SAME, invariants=tuple(replace(one, outcome=ComparisonOutcome.IMPROVED) for one in SAME.invariants)
+    )
+    whole = len(better.invariants)
+    assert f"{whole} of {whole} counts and checks hold" in render.render_sentence(better)
+    assert len(render.select_broken(better)) == whole, "what improved is listed all the same"
+
+
+def test_what_is_not_known_or_failed_has_its_own_result_in_the_xml(tmp_path: Path) -> None:
+    for outcome, result in (
+        (ComparisonOutcome.REGRESSION, "failure"),
+        (ComparisonOutcome.INCONCLUSIVE, "skipped"),
+        (ComparisonOutcome.NOT_COMPARABLE, "skipped"),
+        (ComparisonOutcome.IMPROVED, None),
+        (ComparisonOutcome.EQUIVALENT, None),
+    ):
+        root = xml(replace(SAME, outcome=outcome, why=("a", "b")), tmp_path)
+        case = root.findall("testsuite")[-1].find("testcase")
+        assert case is not None and [child.tag for child in case] == ([result] if result else [])
+        if result:
+            assert "a; b" in case[0].attrib["message"]
+
+
+def test_an_annotation_escapes_what_would_end_it() -> None:
+    assert [line.rpartition("::")[2] for line in render.render_annotations(replace(LOSSY, why=("a\r\n%",)))] == [
+        "a%0D%0A%25"
+    ]

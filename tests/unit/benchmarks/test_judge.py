@@ -1,0 +1,98 @@
+"""The judge against an independent truth: no false alarm, no miss, the right kind. And the truth in known cases."""
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks.histories.legality import find_illegal
+from benchmarks.histories.memory import MEMORIES, Removal
+from benchmarks.histories.world import Event, Shown
+from benchmarks.judge import Confusion, compare, confuse, write_into
+
+#: A sample of some hundred histories has few of each kind, so a few that are ambiguous weigh more there.
+LEAST_RIGHT_IN_A_SAMPLE = 0.98
+
+
+def check(confusion: Confusion) -> None:
+    assert confusion.false_alarms == [] and confusion.misses == []
+    right = sum(count for (truth, judged), count in confusion.cells.items() if truth == judged)
+    assert right / confusion.histories >= LEAST_RIGHT_IN_A_SAMPLE, "\n".join(confusion.table())
+
+
+def test_five_hundred_histories_are_judged_as_they_were() -> None:
+    check(confuse(500, seed=100_000))
+
+
+@pytest.mark.slow
+@pytest.mark.long
+def test_three_thousand_histories_are_judged_as_they_were() -> None:
+    check(confuse(3000, seed=200_000))
+
+
+def test_a_passing_state_without_an_explanation_is_not_kept() -> None:
+    compared = compare(17455)  # two writes dropped and two doubled, in one view that later views returned from
+    assert compared.anomalous and compared.judged == "unexplained"
+
+
+def test_the_same_seed_is_the_same_history() -> None:
+    assert compare(17) == compare(17)
+
+
+def seen(*events: tuple[str, int, tuple[int, ...] | None]) -> list[Event]:
+    return [
+        Event(what, write, None if content is None else Shown("me", "b", content)) for what, write, content in events
+    ]
+
+
+@pytest.mark.parametrize(
+    ("memory", "values", "events", "illegal"),
+    [
+        ("tally", {1: None}, seen(("ok", 1, (1,)), ("ok", 0, (1,))), []),
+        ("tally", {1: None}, seen(("ok", 1, (1,)), ("ok", 0, ())), [1]),
+        ("tally", {1: None}, seen(("ok", 1, (1, 1))), [0]),
+        ("tally", {1: None}, seen(("in_doubt", 1, None), ("ok", 0, ()), ("ok", 0, (1,)), ("ok", 0, ())), [3]),
+        ("counter", {1: None, 2: None}, seen(("in_doubt", 1, None), ("ok", 2, (1, 2)), ("ok", 0, (2,))), [2]),
+        ("counter", {1: None}, seen(("failed", 1, None), ("ok", 0, (1,))), [1]),
+        ("register", {1: "a", 2: "b"}, seen(("ok", 1, (1,)), ("in_doubt", 2, None), ("ok", 0, (1, 2))), []),
+        ("register", {1: "a", 2: "b"}, seen(("ok", 1, (1,)), ("ok", 2, (1, 2)), ("ok", 0, (1,))), [2]),
+        ("set", {1: "a", 2: Removal("a")}, seen(("ok", 1, (1,)), ("in_doubt", 2, None), ("ok", 0, (1, 2))), []),
+        ("set", {1: "a", 2: Removal("a")}, seen(("ok", 1, (1,)), ("ok", 2, (1, 2)), ("ok", 0, (1,))), [2]),
+        # A reply that is not legal says nothing: the removal in doubt that one item would need is still in doubt.
+        (
+            "set",
+            {1: "a", 2: "b", 3: Removal("a")},
+            seen(("ok", 1, (1,)), ("ok", 2, (1, 2)), ("in_doubt", 3, None), ("ok", 0, ()), ("ok", 0, (1, 2))),
+            [3],
+        ),
+        (
+            "log",
+            {1: "b", 2: "a"},
+            seen(("sent", 1, None), ("in_doubt", 1, None), ("sent", 2, None), ("ok", 2, (2, 1))),
+            [],
+        ),
+        (
+            "log",
+            {1: "a", 2: "b"},
+            seen(("ok", 1, (1,)), ("sent", 2, None), ("in_doubt", 2, None), ("ok", 0, (2, 1))),
+            [3],
+        ),
+    ],
+)
+def test_what_a_faithful_service_may_show(
+    memory: str, values: dict[int, object], events: list[Event], illegal: list[int]
+) -> None:
+    assert find_illegal(MEMORIES[memory], events, values, frozenset()) == illegal
+
+
+def test_a_write_that_never_arrived_may_not_appear() -> None:
+    events = seen(("in_doubt", 1, None), ("ok", 0, (1,)))
+    assert find_illegal(MEMORIES["tally"], events, {1: None}, frozenset({1})) == [1]
+
+
+def test_the_table_goes_between_the_marks_of_the_page(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("before\n<!-- judge: begin -->\nold\n<!-- judge: end -->\nafter\n")
+    write_into(page, confuse(3, seed=0))
+    text = page.read_text()
+    assert text.startswith("before\n") and text.endswith("after\n") and "old" not in text
+    assert "3 random histories" in text and "| truth" in text
