@@ -1,51 +1,31 @@
 """The page as its readers use it: in a browser, with a pointer, a keyboard, a small screen, in the dark."""
 
-import os
-import shutil
-import subprocess
-import tarfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser
 
 from harness.report.charts import draw
+from harness.report.html import pair_page
 from harness.report.html.run_page import write
+from harness.report.stories import ArmStories, Story
 from harness.results.verdicts import Result, Verdict
 from tests.support import charts as fakes
+from tests.support.axe import fetch_axe, find_barriers
+from tests.support.chromium import chromium
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("page")]  # tests share the fixture
 
-QUIET = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
 NASTY = "<script>document.title='pwned'</script>"
-
-
-def missing(what: str, command: str) -> None:
-    """Skip with the command that installs it; fail if HARNESS_REQUIRE permits nothing to be missing."""
-    message = f"no {what}: {command}"
-    if os.environ.get("HARNESS_REQUIRE") == "all":
-        pytest.fail(message)
-    pytest.skip(message)
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    path = shutil.which("chromium") or shutil.which("google-chrome")
-    if path is None:
-        missing("Chromium", "apt-get install chromium")
-    with sync_playwright() as driver:
-        opened = driver.chromium.launch(executable_path=path, args=list(QUIET))
+    with chromium() as opened:
         yield opened
-        opened.close()
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +33,17 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     run = tmp_path_factory.mktemp("run")
     charts = draw(fakes.summary(), fakes.runs(), run / "charts")
     verdicts = [Verdict("keeps", Result.PASS, "nothing lost", "sticky")]
-    return write(run, fakes.summary(), verdicts, charts, {"load": "closed", "source": "x = 1"})
+    story = Story(17, "session 17: lost", ("    8.100 s GET /cart ok 200 r1",), ("its state was gone",))
+    stories = [ArmStories("sticky", "fault", 67, (story,))]
+    return write(run, fakes.summary(), verdicts, charts, {"load": "closed"}, stories=stories)
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("pair")
+    charts = draw(fakes.summary(), fakes.runs(), directory / "charts")
+    first, second = (pair_page.Side(replace(fakes.summary(), run=run), charts) for run in ("one", "two"))
+    return pair_page.write(directory / "both.html", first, second)
 
 
 class Opened:
@@ -100,12 +90,48 @@ def test_a_design_is_switched_off_and_on_again_by_keyboard(opened: Opened) -> No
     assert part.evaluate("e => getComputedStyle(e).display") != "none"
 
 
-def test_the_pointer_shows_every_designs_value_at_one_time(opened: Opened) -> None:
-    svg = opened.page.locator(".chart svg").first
-    svg.scroll_into_view_if_needed()
-    box = svg.bounding_box()
+def point_at_first_panel(opened: Opened) -> None:
+    """Put the pointer into the first panel of the timeline; before it come its title and legend."""
+    panel = opened.page.locator(".chart svg[data-part]").nth(1)
+    panel.scroll_into_view_if_needed()
+    box = panel.bounding_box()
     assert box is not None
-    opened.page.mouse.move(box["x"] + box["width"] * 0.25, box["y"] + box["height"] * 0.3)
+    opened.page.mouse.move(box["x"] + box["width"] * 0.5, box["y"] + box["height"] * 0.5)
+
+
+def test_a_hidden_design_leaves_neither_a_panel_nor_a_value(opened: Opened) -> None:
+    names = list(fakes.summary().designs)
+    panels = opened.page.locator(f'.piece[data-design="{names[1]}"]')
+    assert panels.count() == 2 and panels.first.is_visible()
+    opened.page.locator(".switches button", has_text=names[1]).click()
+    assert not panels.first.is_visible() and not panels.last.is_visible()
+    point_at_first_panel(opened)
+    text = opened.page.locator(".tip").inner_text()
+    assert f"{names[0]}: " in text and f"{names[1]}: " not in text
+
+
+@pytest.mark.parametrize(("width", "columns"), [(1280, 2), (600, 1)])
+def test_the_panels_of_a_chart_stack_on_a_narrow_page(browser: Browser, report: Path, width: int, columns: int) -> None:
+    page = Opened(browser, report, viewport={"width": width, "height": 800})
+    lefts = (
+        page.page.locator("figure")
+        .first.locator(".piece")
+        .evaluate_all("pieces => pieces.slice(1).map(piece => Math.round(piece.getBoundingClientRect().left))")
+    )
+    page.close()
+    assert len(set(lefts)) == columns
+
+
+def test_the_count_of_lost_sessions_opens_their_stories(opened: Opened) -> None:
+    assert not opened.page.locator("#stories0").evaluate("details => details.open")
+    opened.page.locator("table.decision a", has_text="lost 67").click()
+    assert opened.page.locator("#stories0").evaluate("details => details.open")
+    opened.page.locator("#story0-17 summary").click()
+    assert "GET /cart" in opened.page.locator("#story0-17 pre").inner_text()
+
+
+def test_the_pointer_shows_every_designs_value_at_one_time(opened: Opened) -> None:
+    point_at_first_panel(opened)
     tip = opened.page.locator(".tip")
     assert tip.is_visible()
     text = tip.inner_text()
@@ -134,7 +160,7 @@ def test_a_phone_needs_no_sideways_scroll(browser: Browser, report: Path) -> Non
 
 def test_the_page_is_complete_without_scripts(browser: Browser, report: Path) -> None:
     page = Opened(browser, report, java_script_enabled=False)
-    assert page.page.locator("figure svg").count() == page.page.locator("figure").count() > 3
+    assert page.page.locator("figure [role=img]").count() == page.page.locator("figure").count() > 3
     assert page.page.locator("table.decision tbody tr").count() == len(fakes.summary().designs)
     assert not page.page.locator(".switches").is_visible()
     page.close()
@@ -154,29 +180,15 @@ def test_a_design_named_like_a_script_is_text(browser: Browser, tmp_path: Path) 
 
 @pytest.fixture(scope="module")
 def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """axe-core's script, from npm."""
-    directory = tmp_path_factory.mktemp("axe")
-    npm = shutil.which("npm")
-    done = npm and subprocess.run(
-        [npm, "pack", "axe-core"], cwd=directory, capture_output=True, check=False, timeout=60
-    )
-    packed = next(directory.glob("axe-core-*.tgz"), None)
-    if not done or packed is None:
-        missing("axe-core", "apt-get install npm, and a registry that npm pack axe-core reaches")
-    assert packed is not None
-    with tarfile.open(packed) as archive:
-        member = archive.extractfile("package/axe.min.js")
-        assert member is not None
-        return member.read().decode()
+    return fetch_axe(tmp_path_factory.mktemp("axe"))
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_no_serious_barrier_for_any_reader(browser: Browser, report: Path, axe: str, scheme: str) -> None:
-    page = Opened(browser, report, color_scheme=scheme, bypass_csp=True)
-    page.page.evaluate(axe)
-    violations = page.page.evaluate("async () => (await axe.run()).violations")
+@pytest.mark.parametrize("name", ["report", "pair"])
+def test_no_serious_barrier_for_any_reader(
+    browser: Browser, request: pytest.FixtureRequest, axe: str, scheme: str, name: str
+) -> None:
+    page = Opened(browser, request.getfixturevalue(name), color_scheme=scheme, bypass_csp=True)
+    barriers = find_barriers(page.page, axe)
     page.close()
-    serious = [violation for violation in violations if violation["impact"] in ("serious", "critical")]
-    assert serious == [], [
-        (barrier["id"], [node["html"][:200] for node in barrier["nodes"]][:3]) for barrier in serious
-    ]
+    assert barriers == []

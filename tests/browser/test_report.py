@@ -1,8 +1,6 @@
 """The report in a real browser: it renders, fits a small screen, and fetches nothing."""
 
-import os
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -14,31 +12,16 @@ from harness.report.charts import draw
 from harness.report.html.run_page import write
 from harness.results.verdicts import Result, Verdict
 from tests.support import charts as fakes
+from tests.support.chromium import QUIET, find_chromium
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("report")]  # tests share the fixture
 
-QUIET = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--hide-scrollbars",
-    "--virtual-time-budget=3000",
-)
+FLAGS = ("--headless", *QUIET, "--hide-scrollbars", "--virtual-time-budget=3000")
 
 
 @pytest.fixture(scope="module")
 def browser() -> str:
-    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if path is None:
-        missing = "no Chromium: apt-get install chromium"
-        if os.environ.get("HARNESS_REQUIRE") == "all":
-            pytest.fail(missing)
-        pytest.skip(missing)
-    return path
+    return find_chromium()
 
 
 @pytest.fixture(scope="module")
@@ -46,13 +29,13 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     run = tmp_path_factory.mktemp("run")
     many = [fakes.Fake(f"a_design_with_quite_a_long_name_{index}", lost=9 * index) for index in range(4)]
     charts = draw(fakes.summary(many), fakes.runs(many), run / "charts")
-    plan = {"load": "closed", "environment": {"cpu": "x" * 200}, "source": "y = 1\n" + "z" * 300}
+    plan = {"load": "closed", "environment": {"cpu": "x" * 200}}
     return write(run, fakes.summary(many), [Verdict("keeps", Result.PASS, "why " * 60)], charts, plan)
 
 
 def run_browser(browser: str, profile: Path, *arguments: str) -> str:
     """Run the browser once; returns what it prints."""
-    command = [browser, *QUIET, f"--user-data-dir={profile}", *arguments]
+    command = [browser, *FLAGS, f"--user-data-dir={profile}", *arguments]
     return subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
 
 

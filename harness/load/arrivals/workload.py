@@ -9,6 +9,8 @@ from harness.load.sessions.context import LoadContext
 from harness.load.sessions.registry import SessionRegistry
 from harness.load.sessions.scheduling import Actor
 from harness.load.sessions.session import Session
+from harness.observations.requests import DROPPED, NO_SESSION, NO_TIME, RECORD_FIELDS, Outcome
+from harness.observations.samples import LATE_NS
 
 #: An open load's queue holds at most this many seconds of arrivals; further ones are dropped, and counted.
 MAX_QUEUE_S = 10
@@ -30,11 +32,19 @@ class _UserPool:
         """Arrivals that were given up: none, since none arrive."""
         return 0
 
+    @property
+    def queued(self) -> int:
+        """Requests that were sent late because no session was free."""
+        return 0
+
     def join(self, user: Behaviour, now: int) -> None:
         """A user is there; its first session begins with the load."""
         self._sessions[user] = None
         if self._started:
             self._begin(user, now)
+
+    def stop(self, now: int) -> None:
+        """The load stops. Nothing waits that would have to be given up."""
 
     def leave(self, user: Behaviour) -> None:
         """A user goes: what is under way ends, nothing further is sent."""
@@ -112,6 +122,12 @@ class _Arrivals:
         after_t0 = next(self._arrivals, None)
         self._next = None if after_t0 is None else self._context.t0 + after_t0
 
+    def overdue(self, now: int) -> Iterator[int]:
+        """The arrivals until now that were not handed over: the load stopped first."""
+        while self._next is not None and self._next <= now:
+            yield self._next
+            self._advance()
+
     def _wait(self) -> None:
         if self._next is not None:
             self._context.event_loop.call_at(self._next, self._arrive)
@@ -138,11 +154,17 @@ class OpenWorkload(_UserPool):
         self._idle: deque[Actor] = deque()
         self._queue: deque[int] = deque()
         self._rejected = 0
+        self._queued = 0
 
     @property
     def dropped(self) -> int:
         """The arrivals that found the queue full, and those that still wait when the load stops."""
         return self._rejected + (len(self._queue) if self._context.stopping else 0)
+
+    @property
+    def queued(self) -> int:
+        """Requests that were sent late because no session was free."""
+        return self._queued
 
     def start(self, now: int) -> None:
         """Begin the sessions, then the arrivals."""
@@ -160,11 +182,25 @@ class OpenWorkload(_UserPool):
             self._queue.append(arrival)
         else:
             self._rejected += 1
+            self._record_dropped(arrival, now)
+
+    def stop(self, now: int) -> None:
+        """Give up the arrivals that still wait, or that were due and not noticed."""
+        overdue = list(self._arrivals.overdue(now))
+        self._rejected += len(overdue)
+        for arrival in (*self._queue, *overdue):
+            self._record_dropped(arrival, now)
+
+    def _record_dropped(self, arrival: int, now: int) -> None:
+        fields = {"session": NO_SESSION, "writer": NO_SESSION, "outcome": Outcome.FAILED, "phase": DROPPED}
+        times = {"t_intended": arrival, "t_sent": now, "t_first": NO_TIME, "t_end": now}
+        self._context.recorder.add(*({**fields, **times}.get(name, 0) for name in RECORD_FIELDS))
 
     def schedule(self, session: Actor, now: int) -> None:
         """Send at once if an arrival is waiting, else with the next arrival."""
         if self._queue:
             session.t_intended = self._queue.popleft()
+            self._queued += now - session.t_intended > LATE_NS
             session.send(now)
         else:
             self._idle.append(session)
@@ -173,7 +209,7 @@ class OpenWorkload(_UserPool):
 class PartlyOpenWorkload:
     """Sessions arrive on their own. In each, one request follows another until its generator ends."""
 
-    dropped = 0
+    dropped = queued = 0
 
     def __init__(self, registry: SessionRegistry, arrivals: Iterator[int], new_user: Callable[[], Behaviour]) -> None:
         self._registry = registry
@@ -186,6 +222,9 @@ class PartlyOpenWorkload:
 
     def leave(self, user: Behaviour) -> None:
         """Do nothing: see ``join``."""
+
+    def stop(self, now: int) -> None:
+        """Do nothing: no arrival waits."""
 
     def start(self, now: int) -> None:
         """Begin the arrivals."""

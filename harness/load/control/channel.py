@@ -1,4 +1,4 @@
-"""The messages of the control channel: their types, and JSON lines from and to bytes (docs/wire.md)."""
+"""The messages of the control channel: their types, and JSON lines from and to bytes (docs/load-process.md)."""
 
 import json
 from collections.abc import Iterator
@@ -131,6 +131,14 @@ class Swept:
 
 
 @dataclass(frozen=True)
+class Records:
+    """The next bytes (``chunk``, in base64) of a ``file`` of the spool, from a load that shares no files."""
+
+    file: str
+    chunk: str
+
+
+@dataclass(frozen=True)
 class Broken:
     """The load process cannot continue; ``code`` is the exit code for the harness."""
 
@@ -140,7 +148,7 @@ class Broken:
 
 
 ControlCommand = ReplicaStarting | StartLoad | StopLoad | StartSweep | WorkerExited | Assignment | ClockReply
-ControlEvent = Ready | Snapshot | Stopped | Swept | Broken | Hello | ClockRequest | Joined | WorkerLost
+ControlEvent = Ready | Snapshot | Stopped | Swept | Broken | Hello | ClockRequest | Joined | WorkerLost | Records
 
 _COMMANDS: dict[str, type[Any]] = {
     "booting": ReplicaStarting,
@@ -161,6 +169,7 @@ _EVENTS: dict[str, type[Any]] = {
     "stopped": Stopped,
     "swept": Swept,
     "broken": Broken,
+    "records": Records,
 }
 
 

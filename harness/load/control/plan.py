@@ -13,8 +13,15 @@ from harness.scenario.rates import Rate, Trace, from_json, to_json
 from harness.scenario.workload import Load, Requests
 
 CHANNEL, SPOOL, LOAD, SEED = "HARNESS_CHANNEL", "HARNESS_SPOOL", "HARNESS_LOAD", "HARNESS_SEED"
+#: In place of ``CHANNEL``, for a process that inherits nothing: the port of its loopback at which it waits for the
+#: harness, and the machine of the harness.
+PORT, MACHINE = "HARNESS_CHANNEL_PORT", "HARNESS_MACHINE"
+#: The node that it runs on, where that is known.
+NODE = "HARNESS_NODE"
 #: How many workers the master waits for; for a worker, its own number (0: the master assigns one).
 WORKERS, WORKER = "HARNESS_WORKERS", "HARNESS_WORKER"
+#: The secret that a master and its workers share, and the Unix socket between them where all are on one machine.
+TOKEN, ENDPOINT = "HARNESS_WORKER_TOKEN", "HARNESS_WORKER_ENDPOINT"
 #: ``no`` if requests are counted in histograms instead of recorded.
 RECORDS = "HARNESS_RECORDS"
 
@@ -32,7 +39,7 @@ class LoadPlan:
     def __post_init__(self) -> None:
         needs = {"closed": self.concurrent, "partly_open": self.rate, "open": self.rate and self.sessions}
         if not needs.get(self.kind):
-            raise UsageError(f"a load of kind {self.kind!r} has no size", f"see {LOAD} in docs/wire.md")
+            raise UsageError(f"a load of kind {self.kind!r} has no size", f"see {LOAD} in docs/load-process.md")
 
     @classmethod
     def from_load(cls, load: Load) -> Self:
@@ -93,24 +100,39 @@ WHOLE_LOAD = Shard()
 
 @dataclass(frozen=True)
 class ProcessConfig:
-    """The configuration of a load process. With ``workers``, it is their master and drives no load itself."""
+    """The configuration of a load process. With ``workers``, it is their master and drives no load itself.
 
-    channel: int
+    ``channel`` is the descriptor of the control channel. If it is None, the process shares no files with the harness,
+    which runs on ``machine`` and connects to ``port``.
+    """
+
+    channel: int | None
     spool: Path
     load: LoadPlan
     seed: int
     workers: int = 0
     records: bool = True
+    port: int = 0
+    machine: str = ""
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> Self | None:
         """Read it from the environment; None if no harness started this process."""
-        if CHANNEL not in environ:
+        if CHANNEL not in environ and PORT not in environ:
             return None
         plan = LoadPlan.from_dict(json.loads(environ[LOAD]))
         workers = int(environ.get(WORKERS, "0"))
         records = environ.get(RECORDS) != "no"
-        return cls(int(environ[CHANNEL]), Path(environ[SPOOL]), plan, int(environ[SEED]), workers, records)
+        return cls(
+            int(environ[CHANNEL]) if CHANNEL in environ else None,
+            Path(environ[SPOOL]),
+            plan,
+            int(environ[SEED]),
+            workers,
+            records,
+            int(environ.get(PORT, "0")),
+            environ.get(MACHINE, ""),
+        )
 
 
 @dataclass(frozen=True)

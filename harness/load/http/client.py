@@ -2,7 +2,7 @@
 
 import json as jsonlib
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from harness.common.errors import UsageError
 
@@ -10,8 +10,19 @@ if TYPE_CHECKING:
     from harness.load.http.response import Response
 
 JSON_TYPE = "application/json"
+#: As many as browsers follow.
+MAX_REDIRECTS = 20
 _MAX_CACHED = 10_000
 FORM_TYPE = "application/x-www-form-urlencoded"
+
+
+#: Stands for the id of a write (16 hex digits) in the body of a request or message that writes.
+OP = "<<operation-id>>"
+
+
+def fill_in(body: bytes, op: int) -> bytes:
+    """The body with the id of its write."""
+    return body.replace(OP.encode(), b"%016x" % op)
 
 
 class Request(NamedTuple):
@@ -27,6 +38,9 @@ class Request(NamedTuple):
     reads: "Callable[[Response], Any] | None"
     check: "Callable[[Response], bool] | None"
     follow: int = 0  # how many redirects within the target to follow
+    at_head: bool = False  # follow them as soon as their heads are there
+    fresh: bool = False  # sent without the ids that the session carries
+    to_room: bool = False  # a message to all sessions of this one's room
 
 
 class Sleep(NamedTuple):
@@ -46,6 +60,23 @@ class Connect(NamedTuple):
     check: None = None
 
 
+class Subscribe(NamedTuple):
+    """Open an event stream (``text/event-stream``); an earlier one, or the WebSocket, is closed."""
+
+    path: str
+    name: str
+    headers: Mapping[str, str] | None
+    room: str  # as for ``Connect``
+    reads: "Callable[[Response], Any]"
+    check: None = None
+
+    def request(self, last_event_id: str) -> Request:
+        """The request that opens it, behind the event with this id; from now on if it is empty."""
+        resume = {"Last-Event-ID": last_event_id} if last_event_id else {}
+        headers = {"Accept": "text/event-stream", "Cache-Control": "no-store", **resume, **(self.headers or {})}
+        return Request("GET", self.path, self.name, b"", "", headers, None, self.reads, None)
+
+
 class Message(NamedTuple):
     """Send one message. ``answer`` recognises its answer among the incoming messages; without it, none is awaited."""
 
@@ -58,7 +89,9 @@ class Message(NamedTuple):
     answer: "Callable[[Response], bool] | None"
 
     def encode(self, op: int) -> bytes:
-        """The bytes to send; a JSON object that writes gets the id of its write as ``op`` (16 hex digits)."""
+        """The bytes to send, with the id of its write: in place of ``OP``, or else as ``op`` of a JSON object."""
+        if OP.encode() in self.body:
+            return fill_in(self.body, op)
         if self.writes is None or not self.body.startswith(b"{"):
             return self.body
         return b'{"op":"%016x"%b%b' % (op, b"" if self.body == b"{}" else b",", self.body[1:])
@@ -75,8 +108,23 @@ class Disconnect(NamedTuple):
     """Close the WebSocket with a closing handshake."""
 
 
-def _observe_nothing(_: "Response") -> None:
-    """The response to an upgrade does not show the session's state."""
+def _encode_body(json: Any, data: bytes | str | None) -> tuple[bytes, str]:
+    """A request's body and its type.
+
+    Raises:
+        UsageError: both are given.
+    """
+    if json is not None:
+        if data is not None:
+            raise UsageError("a request has json= or data=, not both")
+        return jsonlib.dumps(json, separators=(",", ":")).encode(), JSON_TYPE
+    if data is None:
+        return b"", ""
+    return (data.encode(), FORM_TYPE) if isinstance(data, str) else (data, "application/octet-stream")
+
+
+def observe_nothing(_: "Response") -> None:
+    """A response that does not show the session's state, such as the one to an upgrade."""
 
 
 class Client:
@@ -106,12 +154,13 @@ class Client:
         reads: "Callable[[Response], Any] | None" = None,
         name: str | None = None,
         check: "Callable[[Response], bool] | None" = None,
-        follow: int = 0,
+        follow: int | Literal["head"] = 0,
+        fresh: bool = False,
+        to_room: bool = False,
     ) -> Request:
         """A request with ``method`` to ``path`` (including the query).
 
         Args:
-            method: ``GET``, ``POST``, ...
             path: begins with ``/``.
             json: a body to encode as JSON. Or ``data``: bytes to send unchanged, or text to send as a form.
             headers: additional headers.
@@ -119,21 +168,20 @@ class Client:
             reads: how to observe the response, instead of the user's ``observe``.
             name: the name in statistics, instead of method and path. Set it if paths contain ids.
             check: returns whether the content of an ok response is the requested one.
-            follow: how many consecutive redirects to follow within the same host. The last response is the result.
-                A redirect to another host, or one too many, is not followed and becomes the result.
+            follow: how many consecutive redirects to follow within the same host, each as a request of its own. The
+                last response is the result. A redirect to another host is not followed and becomes the result; so does
+                one too many, which has failed. ``"head"`` follows as browsers do: up to 20, each as soon as its head
+                is there, on another connection if its body is not.
+            fresh: begins a new session: it is sent without the ids that ``carries`` has picked up so far. Cookies stay.
+            to_room: the write is a message to the room of the session's stream; the body has its id in place of ``OP``.
 
         Raises:
             UsageError: both ``json`` and ``data`` are given.
         """
-        body, content_type = b"", ""
-        if json is not None:
-            if data is not None:
-                raise UsageError("a request has json= or data=, not both")
-            body, content_type = jsonlib.dumps(json, separators=(",", ":")).encode(), JSON_TYPE
-        elif data is not None:
-            body = data.encode() if isinstance(data, str) else data
-            content_type = FORM_TYPE if isinstance(data, str) else "application/octet-stream"
-        return Request(method, path, name or "", body, content_type, headers, writes, reads, check, follow)
+        body, content_type = _encode_body(json, data)
+        limit, at_head = (MAX_REDIRECTS, True) if follow == "head" else (follow, False)
+        options = (headers, writes, reads, check, limit, at_head, fresh, to_room)
+        return Request(method, path, name or "", body, content_type, *options)
 
     def get(self, path: str, **options: Any) -> Request:
         """A GET; for the options see ``request``."""
@@ -165,7 +213,17 @@ class Client:
 
         Messages of all sessions with the same ``room`` are expected on it.
         """
-        return Connect(path, name or "", headers, room, _observe_nothing)
+        return Connect(path, name or "", headers, room, observe_nothing)
+
+    def stream(
+        self, path: str, *, room: str = "", headers: Mapping[str, str] | None = None, name: str | None = None
+    ) -> Subscribe:
+        """Open an event stream at ``path``; the response has status 200 if it is open.
+
+        ``receive`` and ``listen`` wait for its events, whose ``body`` is their data; ``headers`` has their ``event``
+        and ``id``. ``disconnect`` ends it. Opened again at the same path, it resumes with ``Last-Event-ID``.
+        """
+        return Subscribe(path, name or "", headers, room, observe_nothing)
 
     def send(
         self,
@@ -195,13 +253,16 @@ class Client:
         return Message(body.encode() if isinstance(body, str) else body, text, name or "", writes, reads, check, answer)
 
     def receive(self, timeout: float = 10.0) -> Listen:
-        """Wait for the next unsolicited message: status 101; 204 if none comes in time, 0 if the connection breaks."""
+        """Wait for the next unsolicited message or event: its status is 101 or 200.
+
+        204 means that none came in time, 0 that the connection has ended.
+        """
         return Listen(timeout, True)
 
     def listen(self, seconds: float) -> Listen:
-        """Receive messages for ``seconds``: status 204; status 0, immediately, if the connection breaks."""
+        """Receive messages or events for ``seconds``: status 204; status 0, immediately, if the connection ends."""
         return Listen(seconds, False)
 
     def disconnect(self) -> Disconnect:
-        """Close the WebSocket."""
+        """Close the WebSocket or the event stream."""
         return Disconnect()

@@ -23,19 +23,23 @@ from gevent import monkey
 from gevent.socket import wait_read
 
 from harness.common.errors import EnvironmentLacksError, UsageError
+from harness.load.http.bodies import ReplyMemory
 from harness.load.http.response import Response
+from harness.load.http.scheduling import request_short_turns
 from harness.load.http.target import IP_BIND_ADDRESS_NO_PORT, Target
 from harness.load.http.tls import TlsSocket
-from harness.load.http.wire import HeadCache, ProtocolError, ResponseReader
+from harness.load.http.wire import STREAM, HeadCache, ResponseReader
 
 MS = 1_000_000
-RECEIVE_BYTES = 65536
+RECEIVE_BYTES = 16384  # a reply in chunks of one byte is slow to read: so many take a part of a turn
 #: gevent's timers have millisecond ticks: the last stretch before a timer is spent in select, which is finer.
 FINE_WAIT_NS = 2 * MS
 #: About how long it takes to wake a thread: the clock is polled for this long before a timer is due.
 BUSY_WAIT_NS = 60_000
 #: How long the loop may keep the other greenlets waiting.
 MAX_TURN_NS = 5 * MS
+#: Bytes received at once, after which the timers are checked before the next connection.
+_MUCH = 4096
 #: Connections handled before the timers are checked again.
 _BATCH = 64
 READABLE, WRITABLE = 0x001, 0x004  # EPOLLIN, EPOLLOUT
@@ -61,6 +65,9 @@ class ExchangeHandler(Protocol):
     def on_response(self, response: Response, t_end: int) -> None:
         """The response is complete."""
 
+    def on_head(self, response: Response, now: int) -> None:
+        """The head of a redirect is there, if the request asked for it; its body, still empty, is on its way."""
+
     def on_failure(self, failure: Failure, t_end: int) -> None:
         """No response will come; ``Connection.sent`` is the number of bytes of the request that left."""
 
@@ -83,6 +90,8 @@ class EventLoop:
         self.in_flight = 0
         self.connections: dict[int, Pollable] = {}
         self.head_cache = HeadCache()
+        self.reply_memory = ReplyMemory()
+        self.received_much = False
         self.outbox: list[Connection] = []
         self.epoll = _epoll()
         self._timers: list[tuple[int, int, Callable[[int], None]]] = []
@@ -115,6 +124,9 @@ class EventLoop:
             connection = connections.get(fd)
             if connection is not None:  # closed earlier in this batch
                 connection.on_ready(event)
+                if self.received_much:  # which may have taken long: the epoll reports the others again
+                    self.received_much = False
+                    break
         now = monotonic_ns()
         if timers and timers[0][0] <= now:
             self._run_due_timers(now)
@@ -159,12 +171,14 @@ def tune_process() -> None:
     """Reduce pauses of this process, before the load starts.
 
     Objects that exist now live as long as the process, so the garbage collector need not scan them. Timer slack is set
-    to 1 ns, so that the thread wakes up on time; the default of Linux is 50 us.
+    to 1 ns, so that the thread wakes up on time; the default of Linux is 50 us. Short turns let it go before programs
+    that compute on the same core.
     """
     gc.collect()
     gc.freeze()
     with contextlib.suppress(OSError):
         Path("/proc/thread-self/timerslack_ns").write_text("1")
+    request_short_turns()
 
 
 def _epoll() -> Any:
@@ -193,8 +207,6 @@ class Connection:
         "_deadline_armed",
         "_exchanges",
         "_had_connection",
-        "_handler",
-        "_is_continued",
         "_loop",
         "_method",
         "_reader",
@@ -202,7 +214,9 @@ class Connection:
         "_sock",
         "_state",
         "_timeout",
+        "_wants_head",
         "attempts",
+        "handler",
         "received",
         "reconnected",
         "sent",
@@ -212,12 +226,12 @@ class Connection:
 
     def __init__(self, loop: EventLoop, handler: ExchangeHandler, timeout_ns: int) -> None:
         self._loop = loop
-        self._handler = handler
+        self.handler = handler
         self._timeout = timeout_ns
         self._sock: Any = None
         self._state = CLOSED
-        self._reader = ResponseReader(self._loop.head_cache)
-        self._deadline_armed = self._busy = self._had_connection = self._repeatable = self._is_continued = False
+        self._reader = ResponseReader(self._loop.head_cache, self._loop.reply_memory)
+        self._deadline_armed = self._busy = self._had_connection = self._repeatable = self._wants_head = False
         self._data = b""
         self._method = ""
         self._deadline = self._exchanges = 0
@@ -229,11 +243,11 @@ class Connection:
         """Whether an exchange is in progress."""
         return self._busy
 
-    def send(self, data: bytes, method: str, repeatable: bool, now: int, t_sent: int = 0) -> None:
+    def send(self, data: bytes, method: str, repeatable: bool, now: int, wants_head: bool = False) -> None:
         """Begin an exchange.
 
-        A ``repeatable`` request is sent once more if the kept-alive connection turns out to be closed. ``t_sent`` is
-        set if this exchange continues an earlier one, such as a redirect: the time when that was sent.
+        A ``repeatable`` request is sent once more if the kept-alive connection turns out to be closed. With
+        ``wants_head``, the handler hears of a redirect as soon as its head is there.
         """
         loop = self._loop
         loop.in_flight += 1
@@ -250,8 +264,8 @@ class Connection:
         if not self._deadline_armed:
             self._deadline_armed = True
             loop.call_at(self._deadline, self._on_deadline)
-        self.t_sent = t_sent or now
-        self._is_continued = t_sent > 0
+        self.t_sent = now
+        self._wants_head = wants_head
         if self._state == IDLE:
             loop.outbox.append(self)
         else:
@@ -273,6 +287,7 @@ class Connection:
             self._loop.connections.pop(self._sock.fileno(), None)
             self._sock.close()  # which also removes it from the epoll
             self._sock = None
+            self._reader.reset()
         self._state = CLOSED
 
     def _on_event(self) -> None:
@@ -293,7 +308,7 @@ class Connection:
             raise UsageError("no target URL", "give one with --host http://127.0.0.1:8080")
         self.reconnected |= self._had_connection
         self._exchanges = 0
-        self._reader = ResponseReader(self._loop.head_cache)
+        self._reader = ResponseReader(self._loop.head_cache, self._loop.reply_memory)
         try:
             sock = self._sock = _socket(target.family, constants.SOCK_STREAM)
         except OSError as problem:
@@ -343,7 +358,7 @@ class Connection:
 
     def _write(self) -> None:
         data, sent = self._data, self.sent
-        if not sent and self.attempts == 1 and not self._is_continued:
+        if not sent and self.attempts == 1:
             self.t_sent = monotonic_ns()
         try:
             sent += self._sock.send(memoryview(data)[sent:] if sent else data)
@@ -376,12 +391,15 @@ class Connection:
         now = monotonic_ns()
         try:
             response = self._reader.feed(data, self._method) if data else self._reader.end(self._method)
-        except ProtocolError:
+        except Exception:  # whatever a server sends, it ends no more than this exchange
             self.close()
             self._fail(Failure.PROTOCOL_ERROR, now)
             return
         if data:
-            self.received += len(data)
+            size = len(data)
+            self.received += size
+            if size > _MUCH:
+                self._loop.received_much = True
             if self.t_first < 0:
                 self.t_first = now
         if response is not None:
@@ -391,19 +409,29 @@ class Connection:
                 self._end_use(response)
             self._loop.in_flight -= 1
             self._busy = False
-            self._handler.on_response(response, now)
+            self.handler.on_response(response, now)
         elif not data:
             self._on_connection_lost()
+        elif self._wants_head:
+            self._look_at_head(now)
+
+    def _look_at_head(self, now: int) -> None:
+        """Pass a redirect to the handler as soon as its head is there."""
+        head = self._reader.head
+        if head is not None:
+            self._wants_head = False
+            if 300 <= head.status < 400:
+                self.handler.on_head(Response(head, head.status, b""), now)
 
     def _end_use(self, response: Response) -> None:
-        """Stop using the connection: close it, unless it was upgraded to a WebSocket and will be detached."""
-        if response.status == 101:
+        """Stop using the connection: close it, unless it became a WebSocket or event stream and will be detached."""
+        if response.status == 101 or (self._method == STREAM and response.head.opens_stream):
             self._loop.connections.pop(self._sock.fileno(), None)
         else:
             self.close()
 
     def detach(self) -> tuple[Any, bytes]:
-        """Give up the upgraded socket; returns it with the bytes that followed the upgrade response."""
+        """Give up the socket; returns it with the bytes that followed the upgrade or the head of the stream."""
         sock, self._sock, self._state = self._sock, None, CLOSED
         return sock, self._reader.trailing_data
 
@@ -449,4 +477,4 @@ class Connection:
         if self._busy:
             self._loop.in_flight -= 1
             self._busy = False
-            self._handler.on_failure(failure, now)
+            self.handler.on_failure(failure, now)

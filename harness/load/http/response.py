@@ -8,6 +8,8 @@ import msgspec
 
 _decode = msgspec.json.Decoder().decode
 _NOT_DECODED: Any = object()
+#: Characters of the name of a replica or boot; digits of a length.
+_MAX_NAME, _MAX_LENGTH_DIGITS = 200, 18
 _TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 _REGULAR = re.compile(rb"HTTP/1\.[01] [1-9]\d\d(?: [^\r\n\0]*)?(?:\r\n" + _TOKEN + rb":[^\r\n\0]*)*")
 
@@ -38,8 +40,8 @@ class Head:
         self.status = status
         self._lines = lines
         self.cookies = self.all(b"set-cookie")  # every Set-Cookie, in order
-        self.replica = self._first(b"x-replica")  # the replica that answered; empty if the balancer did
-        self.boot = self._first(b"x-boot")  # the id of that replica's start
+        self.replica = self._first(b"x-replica")[:_MAX_NAME]  # the replica that answered; empty if the balancer did
+        self.boot = self._first(b"x-boot")[:_MAX_NAME]  # the id of that replica's start
         self.keep_alive = raw.startswith(b"HTTP/1.1") and b"close" not in self.tokens(b"connection")
         self.length = self._content_length()  # of the body, in bytes; -1 unless one Content-Length declares it
         self.block = raw + b"\r\n\r\n"
@@ -67,14 +69,26 @@ class Head:
         """The lower-case members of a header that holds a list."""
         return {token.strip() for value in self.all(name) for token in value.lower().split(b",")}
 
+    @property
+    def opens_stream(self) -> bool:
+        """Whether an event stream follows it."""
+        kinds = self.all(b"content-type")
+        return self.status == 200 and bool(kinds) and kinds[0].lower().startswith(b"text/event-stream")
+
     def _content_length(self) -> int:
         lengths = self.all(b"content-length")
         if len(lengths) != 1 or not lengths[0].isdigit() or self.all(b"transfer-encoding"):
             return -1
-        return int(lengths[0])
+        digits = lengths[0].lstrip(b"0") or b"0"
+        return int(digits[:_MAX_LENGTH_DIGITS])  # of more, the first are too many already
 
     def _first(self, name: bytes) -> str:
         return next((value.decode("latin-1") for key, value in self._lines if key == name), "")
+
+    @property
+    def date(self) -> bytes:
+        """The time of the server when it replied; empty if it does not say."""
+        return next(iter(self.all(b"date")), b"")
 
     @property
     def headers(self) -> dict[str, str]:

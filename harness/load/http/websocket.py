@@ -9,11 +9,15 @@ from typing import Any, Protocol
 
 from wsproto.connection import Connection, ConnectionType
 from wsproto.events import BytesMessage, CloseConnection, Event, Ping, TextMessage
-from wsproto.utilities import LocalProtocolError
+from wsproto.utilities import LocalProtocolError, RemoteProtocolError
 
-from harness.load.http.event_loop import MS, READABLE, RECEIVE_BYTES, WRITABLE, EventLoop
+from harness.load.http.bodies import ProtocolError
+from harness.load.http.event_loop import MS, READABLE, WRITABLE, EventLoop
+from harness.load.http.open_socket import RECEIVE_BYTES, OpenSocket
 
 MAX_MESSAGE_BYTES = 16 * 1024 * 1024
+#: Messages and pongs that wait to be sent; a server that sends pings and reads nothing is left.
+MAX_UNSENT = 10_000
 #: How long the server has for its part of the closing handshake.
 CLOSE_TIMEOUT_NS = 1_000 * MS
 _NORMAL, _ABNORMAL, _TOO_BIG = 1000, 1006, 1009
@@ -29,28 +33,28 @@ class Listener(Protocol):
         """The server has closed the connection; ``code`` is 1006 without a closing handshake (RFC 6455, 7.4)."""
 
 
-class WebSocket:
+class WebSocket(OpenSocket):
     """An upgraded connection."""
 
     def __init__(self, loop: EventLoop, sock: Any, listener: Listener) -> None:
-        self._loop = loop
-        self._sock = sock
         self._listener: Listener | None = listener  # None once this side has begun to close
         self._frames = Connection(ConnectionType.CLIENT)
         self._unsent: deque[bytes] = deque()  # sent one at a time: TLS must be called again with the same bytes
         self._message = bytearray()
-        self._size = self._t_first = 0
-        loop.connections[sock.fileno()] = self
+        super().__init__(loop, sock)
 
     def receive(self, data: bytes, now: int) -> None:
         """Handle received bytes."""
         self._size += len(data)
         self._t_first = self._t_first or now
-        self._frames.receive_data(data)
-        for event in self._frames.events():
-            if self._sock is None:
-                return
-            self._handle(event, now)
+        try:
+            self._frames.receive_data(data)
+            for event in self._frames.events():
+                if self._sock is None:
+                    return
+                self._handle(event, now)
+        except (ProtocolError, RemoteProtocolError):
+            self._end(_ABNORMAL, now)
 
     def send(self, data: bytes, text: bool) -> int:
         """Send a message; returns its size on the wire. If the connection has ended, ``on_close`` reports it later."""
@@ -64,13 +68,6 @@ class WebSocket:
         self._listener = None
         self._write(self._frames.send(CloseConnection(code=_NORMAL)))
         self._loop.call_at(monotonic_ns() + CLOSE_TIMEOUT_NS, lambda _: self.close())
-
-    def close(self) -> None:
-        """Close the connection immediately."""
-        if self._sock is not None:
-            self._loop.connections.pop(self._sock.fileno(), None)
-            self._sock.close()
-            self._sock = None
 
     def on_ready(self, event: int) -> None:
         """The socket is readable, writable or closed."""
@@ -107,7 +104,7 @@ class WebSocket:
             self._end(int(event.code), now)
 
     def _deliver_message(self, now: int) -> None:
-        data, size, t_first = bytes(self._message), self._size, self._t_first
+        data, size, t_first = self._loop.reply_memory.hold(self._message), self._size, self._t_first
         self._message.clear()
         self._size = self._t_first = 0
         if self._listener is not None:
@@ -121,6 +118,8 @@ class WebSocket:
 
     def _write(self, data: bytes) -> int:
         if data and self._sock is not None:
+            if len(self._unsent) == MAX_UNSENT:
+                self._loop.call_at(0, lambda now: self._end(_ABNORMAL, now))
             self._unsent.append(data)
             if len(self._unsent) == 1:
                 self._flush()

@@ -1,12 +1,22 @@
 """HTTP/1.1 as bytes: encodes requests and decodes responses. Pure: no sockets, no clock.
 
 Nearly every response arrives in one piece, has a Content-Length, and has a head that is identical to an earlier one.
-Such a head is looked up instead of parsed. Other heads are parsed here; rarer forms (chunked, a body that ends with
-the connection, an unusual head) are left to ``parser``.
+Such a head is looked up instead of parsed. Other heads are parsed here, unusual ones in ``parser``; bodies that do not
+come with their head are read in ``bodies``.
 """
 
+from harness.load.http.bodies import (
+    MAX_HEAD_BYTES,
+    BodyReader,
+    ChunkedBody,
+    ProtocolError,
+    ReplyMemory,
+    SizedBody,
+    UnsizedBody,
+    decompress,
+)
 from harness.load.http.client import Connect, Request
-from harness.load.http.parser import MAX_BODY_BYTES, MAX_HEAD_BYTES, Parser, ProtocolError, decompress
+from harness.load.http.parser import HeadParser
 from harness.load.http.response import Head, IrregularError, Response
 
 __all__ = ["Encoder", "HeadCache", "ProtocolError", "Response", "ResponseReader"]
@@ -16,9 +26,12 @@ _HEAD_ENDS = b"\r\n\r\n"
 _MAX_CACHED_HEADS = 2048
 _MAX_CACHED_BYTES = 2048
 _MAX_CACHED_LINES = 10_000
+_MAX_INTERIM = 100
 _KEEP_ALIVE = b"Connection: keep-alive\r\n"
 #: The method that a connection uses for a WebSocket upgrade; on the wire it is a GET.
 UPGRADE = "UPGRADE"
+#: The same for an event stream: its response is there as soon as its head is.
+STREAM = "STREAM"
 
 
 class HeadCache(dict[bytes, Head]):
@@ -47,17 +60,32 @@ _NO_HEAD = Head(b"\0", 0, [])
 class ResponseReader:
     """Reads the responses of one connection, from bytes in any pieces."""
 
-    __slots__ = ("_cache", "_head", "_latest", "_need", "_parser", "_pending", "_searched", "trailing_data")
+    __slots__ = (
+        "_body",
+        "_cache",
+        "_held",
+        "_interim",
+        "_latest",
+        "_memory",
+        "_parser",
+        "_pending",
+        "_searched",
+        "head",
+        "trailing_data",
+    )
 
-    def __init__(self, cache: HeadCache) -> None:
+    def __init__(self, cache: HeadCache, memory: ReplyMemory | None = None) -> None:
         self._cache = cache
+        self._memory = ReplyMemory() if memory is None else memory
         self._latest = _NO_HEAD  # the head of the previous response; the next one probably has the same
-        self._pending = bytearray()
+        self._pending = bytearray()  # what came of a head that is not all there
         self._searched = 0  # bytes of ``_pending`` in which no head ends
-        self._head: Head | None = None  # of the pending response, once it is complete
-        self._need = 0  # bytes of the pending response, with its head
-        self._parser: Parser | None = None
-        self.trailing_data = b""  # what followed a 101 response: not HTTP
+        self._interim = 0  # 1xx responses that came before the final one
+        self._held = 0  # bytes of the pending response that count in ``memory``
+        self._parser: HeadParser | None = None  # reads the pending head, if its form is unusual
+        self.head: Head | None = None  # of the response that is being read, once it is there
+        self._body: BodyReader | None = None
+        self.trailing_data = b""  # what followed a 101 response, or the head of an event stream
 
     def feed(self, data: bytes, method: str) -> Response | None:
         """Take bytes; returns the response to a request with ``method`` when it is complete.
@@ -83,43 +111,65 @@ class ResponseReader:
         Raises:
             ProtocolError: the connection ended within a response.
         """
-        if self._parser is not None:
-            return self._parser.feed(b"")
-        if self._pending:
+        if self.head is not None and self._body is not None and self._body.end():
+            return self._complete(self.head, self._body, False)
+        if self.head is not None or self._pending or self._parser is not None:
             raise ProtocolError("the connection ended within a response")
         return None
 
+    def reset(self) -> None:
+        """Forget what is pending."""
+        self._memory.used -= self._held
+        self._pending = bytearray()
+        self._searched = self._interim = self._held = 0
+        self._parser = self.head = self._body = None
+
     def _feed_slowly(self, data: bytes, method: str) -> Response | None:
+        self._memory.take(len(data))
+        self._held += len(data)
+        if self._body is None:
+            found = self._read_head(data, method)
+            if found is None:
+                return None
+            head, data = found
+            if head.status == 101 or (method == STREAM and head.opens_stream):
+                return self._switch(head, data, method)
+            self.head, self._body = head, _body_of(head, method)
+        self._body.feed(data)
+        if self._body.content is None or self.head is None:
+            return None
+        return self._complete(self.head, self._body, not self._body.surplus)
+
+    def _switch(self, head: Head, surplus: bytes, method: str) -> Response:
+        if (head.status == 101) != (method == UPGRADE):
+            raise ProtocolError("a change of protocol that was not requested")
+        self.reset()
+        self.trailing_data = surplus
+        return Response(head, head.status, b"", False)
+
+    def _read_head(self, data: bytes, method: str) -> tuple[Head, bytes] | None:
+        """The head of the final response, once it is there, and the bytes behind it; interim (1xx) ones are skipped."""
         if self._parser is not None:
-            return self._parse(data)
-        self._pending += data
-        if self._head is None:
-            try:
-                head = self._read_head()
-                if head is None:
-                    return None
-                if head.status == 101 and method == UPGRADE:
-                    self.trailing_data = self._drain()[len(head.block) :]
-                    return Response(head, 101, b"", False)
-                self._head, self._need = head, len(head.block) + _body_length(head, method)
-            except IrregularError:
-                return self._parse(self._drain(), method)
-        return self._complete(self._head) if len(self._pending) >= self._need else None
-
-    def _read_head(self) -> Head | None:
-        """The head of the final response once it is complete; interim (1xx) responses are skipped.
-
-        Raises:
-            IrregularError: only ``Parser`` can read this response.
-        """
-        while (raw := self._raw_head()) is not None:
-            head = self._cache.get(raw) or Head.parse(raw)
-            if head.status >= 200 or head.status == 101:
-                return head
-            del self._pending[: len(head.block)]
-            self._searched = 0
-        if b"\n\n" in self._pending or b"\n\r\n" in self._pending:  # lines that end without CR
-            raise IrregularError
+            return self._parser.feed(data)
+        pending = self._pending
+        pending += data
+        try:
+            while (raw := self._raw_head()) is not None:
+                head = self._cache.get(raw) or Head.parse(raw)
+                del pending[: len(head.block)]
+                self._searched = 0
+                if head.status >= 200 or head.status == 101:
+                    _check_framing(head)
+                    rest, self._pending = bytes(pending), bytearray()
+                    return head, rest
+                self._interim += 1
+                if self._interim > _MAX_INTERIM:
+                    raise ProtocolError("too many interim responses")
+        except IrregularError as irregular:
+            self._parser = HeadParser(method)
+            raw_head = irregular.args[0] + _HEAD_ENDS if irregular.args else b""
+            rest, self._pending = bytes(raw_head + pending), bytearray()
+            return self._parser.feed(rest)
         return None
 
     def _raw_head(self) -> bytes | None:
@@ -127,55 +177,53 @@ class ResponseReader:
 
         Raises:
             ProtocolError: not HTTP/1, or the head is too long.
+            IrregularError: only ``HeadParser`` can read it.
         """
-        pending = self._pending
-        end = pending.find(_HEAD_ENDS, max(0, self._searched - 3))
+        pending, begin = self._pending, max(0, self._searched - 3)
+        end = pending.find(_HEAD_ENDS, begin)
         if not pending.startswith(_BEGINS) and not _BEGINS.startswith(bytes(pending[:7])):
             raise ProtocolError("not an HTTP/1 response")
         if (end if end >= 0 else len(pending)) > MAX_HEAD_BYTES:
             raise ProtocolError("the head is too long")
+        if end < 0 and (pending.find(b"\n\n", begin) >= 0 or pending.find(b"\n\r\n", begin) >= 0):
+            raise IrregularError  # lines that end without CR
         self._searched = len(pending)
         return bytes(pending[:end]) if end >= 0 else None
 
-    def _complete(self, head: Head) -> Response:
-        begin, need = len(head.raw) + 4, self._need
-        body = decompress(head, bytes(self._pending[begin:need]))
-        beyond = len(self._pending) > need
-        self._drain()
-        if need == head.response_bytes and not beyond and self._cache.add(head):
+    def _complete(self, head: Head, body: BodyReader, reusable: bool) -> Response:
+        content = body.content
+        assert content is not None  # noqa: S101 - it is complete
+        if reusable and isinstance(body, SizedBody) and len(content) == head.length and self._cache.add(head):
             self._latest = head
-        return Response(head, head.status, body, head.keep_alive and not beyond)
-
-    def _parse(self, data: bytes, method: str = "") -> Response | None:
-        if self._parser is None:
-            self._parser = Parser(method)
-        response = self._parser.feed(data)
-        if response is not None:
-            self._parser = None
-        return response
-
-    def _drain(self) -> bytes:
-        """Return what was pending, and reset."""
-        data = bytes(self._pending)
-        self._pending.clear()
-        self._searched, self._head, self._need = 0, None, 0
-        return data
+        self.reset()
+        content_codings = [coding for value in head.all(b"content-encoding") if (coding := value.strip().lower())]
+        whole = self._memory.hold(decompress(content_codings, content))
+        return Response(head, head.status, whole, reusable and head.keep_alive)
 
 
-def _body_length(head: Head, method: str) -> int:
-    """The length of the body, in bytes.
+def _check_framing(head: Head) -> None:
+    """Leave to h11 what neither one length nor plain chunks frame.
 
     Raises:
-        IrregularError: the head does not determine it.
+        IrregularError: it has to check the head.
+    """
+    lengths, codings = head.all(b"content-length"), head.all(b"transfer-encoding")
+    is_plain = head.length >= 0 or not lengths
+    if not is_plain or (codings and (lengths or [coding.lower() for coding in codings] != [b"chunked"])):
+        raise IrregularError(head.raw)
+
+
+def _body_of(head: Head, method: str) -> BodyReader:
+    """What reads the body behind a head that was checked.
+
+    Raises:
         ProtocolError: it is too long.
     """
     if method == "HEAD" or head.status in (204, 304):
-        return 0
-    if head.length < 0:
-        raise IrregularError
-    if head.length > MAX_BODY_BYTES:
-        raise ProtocolError("the body is too long")
-    return head.length
+        return SizedBody(0)
+    if head.all(b"transfer-encoding"):
+        return ChunkedBody()
+    return SizedBody(head.length) if head.length >= 0 else UnsizedBody()
 
 
 class Encoder:

@@ -14,11 +14,13 @@ from locust import events
 from harness.common.errors import UsageError
 from harness.load.control.channel import ControlCommand, Ready, ReplicaStarting, StartLoad, StartSweep, StopLoad, Swept
 from harness.load.control.plan import LoadPlan, ProcessConfig, WorkerConfig
+from harness.load.locustfiles import has_sessions
 from harness.load.recording.histograms import spool_writer
 from harness.load.recording.live_stats import Lag, LiveStats
 from harness.load.recording.meter import CpuMeter
 from harness.load.recording.recorder import Recorder, SpoolWriter, StringTable
-from harness.load.workers.control_socket import ControlSocket
+from harness.load.workers.control_socket import ControlSocket, open_channel
+from harness.load.workers.ended_users import EndedUsers
 from harness.load.workers.greenlets import spawn
 from harness.load.workers.master import Master
 from harness.load.workers.process_exit import exit_process, quit_locust
@@ -37,6 +39,7 @@ class LocustfileAdapter:
         self._environment = environment
         self._control = control
         self._spool = spool
+        self._ended_users = EndedUsers(environment.user_classes, control.report_failure)
         self._names = StringTable(self._spool.write_name)
         self._lag = Lag(_later)
         self._live_stats = LiveStats(self._lag, CpuMeter(_later))
@@ -109,7 +112,8 @@ class LocustfileAdapter:
 
     def _snapshot(self) -> Snapshot:
         self._recorder.flush()
-        return self._live_stats.snapshot((time.monotonic_ns() - self._t0) / 1e9, self._sent, 0, 0, 0)
+        t = (time.monotonic_ns() - self._t0) / 1e9
+        return self._ended_users.add_to(self._live_stats.snapshot(t, self._sent, 0, 0, 0))
 
     def _obey(self) -> None:
         for command in self._commands:
@@ -170,13 +174,13 @@ def _outcome(status: int, problem: object) -> Outcome:
 
 def on_locust_init(environment: Any, **_: Any) -> None:
     """Once Locust is set up, and before it spawns users."""
-    if any(hasattr(user_class, "session") for user_class in environment.user_classes):
+    if has_sessions(environment):
         return
     if config := ProcessConfig.from_environment(os.environ):
         if config.workers:
             Master(environment, config).hold_until_start(STOP_TIMEOUT_S)
             return
-        control = ControlSocket(config.channel)
+        control = open_channel(config)
         _check(config.load, control)
         LocustfileAdapter(environment, control, spool_writer(config.spool, config.records)).hold()
     elif worker_config := WorkerConfig.from_environment(os.environ):

@@ -12,10 +12,12 @@ from locust.env import Environment
 from locust.exception import StopUser
 from locust.runners import MasterRunner
 
+from harness.common.errors import UsageError
 from harness.load.control.plan import ProcessConfig, WorkerConfig
 from harness.load.http.client import Client, Request, Sleep
 from harness.load.http.response import Response
-from harness.load.sessions.behaviour import DefaultBehaviour, SessionSteps
+from harness.load.locustfiles import has_sessions
+from harness.load.sessions.behaviour import BROWSER, IMMORTAL, OWN, SHARED, DefaultBehaviour, SessionSteps
 from harness.load.workers.controlled import ControlledRunner
 from harness.load.workers.load_runner import LoadRunner
 from harness.load.workers.master import Master
@@ -39,14 +41,29 @@ class SessionUser(DefaultBehaviour, User):
     """Subclass it, and write ``session`` and ``final``. A user has one session at a time, and a new one when it ends.
 
     ``wait_time`` lies between a session's requests. ``devices`` users in a row share a session: they have one owner
-    and, from the first user's first reply on, its cookies; each is a writer of its own. ``model`` is what the ledger
-    takes the session's state for, ``timeout`` the seconds after which a request is in doubt. ``login_page`` is where a
-    session is sent that has to log in again.
+    and, from the first user's first reply on, its cookies; each is a writer of its own. With ``browser = "shared"``
+    they are tabs of one browser: what one's reply does to a cookie holds for all. Cookies expire as in a browser;
+    ``cookies = "immortal"`` keeps those that merely grow old. ``model`` is what the ledger takes the session's state
+    for, ``timeout`` the seconds after which a request is in doubt. ``login_page`` is where a session is sent that has
+    to log in again. ``carries`` says where the session's id travels if not in a cookie, such as
+    ``Header("Mcp-Session-Id")``; ``gone`` which replies prove that it is gone, such as ``Status(404)``.
     """
 
     abstract = True
     model: ClassVar[ModelFactory] = tally
     timeout: float = 10.0
+
+    def __init_subclass__(cls, **keywords: Any) -> None:
+        """Check what the class declares.
+
+        Raises:
+            UsageError: no such way to keep cookies.
+        """
+        super().__init_subclass__(**keywords)
+        if cls.cookies not in (BROWSER, IMMORTAL):
+            raise UsageError(f"cookies is {BROWSER!r} or {IMMORTAL!r}, not {cls.cookies!r}")
+        if cls.browser not in (OWN, SHARED):
+            raise UsageError(f"browser is {OWN!r} or {SHARED!r}, not {cls.browser!r}")
 
     def session(self, client: Client, /) -> SessionSteps:
         """Yield requests; each ``yield`` gives the ``Response`` (``status`` 0 if none came).
@@ -55,8 +72,11 @@ class SessionUser(DefaultBehaviour, User):
         """
         raise NotImplementedError(f"{type(self).__name__} needs a session(self, client) that yields requests")
 
-    def final(self, client: Client, /) -> Request | None:
-        """The read by which the session is judged at the end; None leaves it unjudged."""
+    def final(self, client: Client, /) -> Request | SessionSteps | None:
+        """The read by which the session is judged at the end; None leaves it unjudged.
+
+        It may be a generator of several requests, with ``Sleep`` between them: the last reply is judged.
+        """
         return None
 
     @task
@@ -82,7 +102,12 @@ def load_runner_of(environment: Environment) -> LoadRunner:
 
 
 def on_locust_init(environment: Environment, **_: Any) -> None:
-    """Once Locust is set up: obey the harness if it started this process, else run alone."""
+    """Once Locust is set up: obey the harness if it started this process, else run alone.
+
+    Without a user of sessions there is nothing to do: a warm load process has this module whatever its file needs.
+    """
+    if not has_sessions(environment):
+        return
     if config := ProcessConfig.from_environment(os.environ):
         if config.workers:
             Master(environment, config).hold()

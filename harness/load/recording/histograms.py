@@ -9,8 +9,10 @@ import numpy as np
 
 from harness.load.recording.recorder import Chunk, SpoolWriter, load_phase
 from harness.observations.aggregates import AGGREGATES_FILE, AggregateStats
-from harness.observations.requests import Anomaly, Outcome
+from harness.observations.requests import DROPPED, Anomaly, Outcome
 
+#: So many names are counted one by one: where paths hold ids there is no end of them.
+MAX_NAMES = 64
 #: How much of the statistics a crash may lose.
 WRITE_INTERVAL_S = 5.0
 
@@ -22,6 +24,7 @@ class HistogramWriter(SpoolWriter):
         super().__init__(directory)
         self.stats = AggregateStats.empty()
         self._replicas = {0: ""}
+        self._request_names: dict[int, str] = {}
         self._window = (0, 0)
         self._sessions = SessionTracker()
         self._last_write = time.monotonic()
@@ -31,19 +34,27 @@ class HistogramWriter(SpoolWriter):
         self._window = (round(start * 1e9), round(end * 1e9))
 
     def write_name(self, kind: str, number: int, value: str) -> None:
-        """Append a name, and remember the names of replicas."""
+        """Append a name, and remember those of replicas and the first ones of requests."""
         super().write_name(kind, number, value)
         if kind == "replica":
             self._replicas[number] = value
+        elif kind == "name" and len(self._request_names) < MAX_NAMES:
+            self._request_names[number] = value
 
     def write(self, chunk: Chunk) -> None:
         """Count records."""
         load = load_phase(chunk)
         self._sessions.update(load)
-        start, end = self._window
-        self._count(load[(load["t_intended"] >= start) & (load["t_intended"] < end)])
+        self._count(self._select_measured(load))
+        dropped = len(self._select_measured(chunk[chunk["phase"] == DROPPED]))
+        self.stats.dropped += dropped
+        self.stats.failed += dropped
         if time.monotonic() - self._last_write > WRITE_INTERVAL_S:
             self._save()
+
+    def _select_measured(self, chunk: Chunk) -> Chunk:
+        start, end = self._window
+        return chunk[(chunk["t_intended"] >= start) & (chunk["t_intended"] < end)]
 
     def write_ledgers(self, histories: list[Any]) -> None:
         """Write the statistics, then the ledgers."""
@@ -63,11 +74,30 @@ class HistogramWriter(SpoolWriter):
         numbers, counts = np.unique(load["replica"][load["replica"] != 0], return_counts=True)
         names = (self._replicas[number] for number in numbers.tolist())
         stats.count_replicas(dict(zip(names, counts.tolist(), strict=True)))
+        for number in np.unique(load["name"]).tolist():
+            if number in self._request_names:
+                stats.count_names(_count_kinds(load[load["name"] == number], self._request_names[number]))
 
     def _save(self) -> None:
         self.stats.moved, self.stats.wrong = self._sessions.moved, self._sessions.wrong
         self.write_whole(AGGREGATES_FILE, [json.dumps(self.stats.to_json())])
         self._last_write = time.monotonic()
+
+
+def _count_kinds(load: Chunk, name: str) -> dict[str, int]:
+    """What is counted of the requests of one name, shape (n,)."""
+    ok, anomaly, status = load["outcome"] == Outcome.OK, load["anomaly"], load["status"]
+    counts = {
+        "requests": len(load),
+        "ok": int(ok.sum()),
+        "correct": int((ok & (anomaly == Anomaly.NONE)).sum()),
+        "anomalies": int((anomaly != Anomaly.NONE).sum()),
+        "wrong": int((anomaly == Anomaly.WRONG).sum()),
+    }
+    for kind, statuses in (("status", status), ("failure", status[~ok])):
+        values, times = np.unique(statuses, return_counts=True)
+        counts |= {f"{kind} {value}": count for value, count in zip(values.tolist(), times.tolist(), strict=True)}
+    return {f"{kind} {name}": count for kind, count in counts.items()}
 
 
 class SessionTracker:

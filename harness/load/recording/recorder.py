@@ -105,7 +105,7 @@ class Recorder:
 
 
 class SpoolWriter:
-    """Writes the files that the harness reads: ``requests.bin``, ``names.jsonl``, ``ledgers.jsonl`` (docs/wire.md)."""
+    """Writes what the harness reads: ``requests.bin``, ``names.jsonl``, ``ledgers.jsonl`` (docs/load-process.md)."""
 
     def __init__(self, directory: Path) -> None:
         directory.mkdir(parents=True, exist_ok=True)

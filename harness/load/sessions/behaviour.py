@@ -1,17 +1,41 @@
 """What a user brings to a session: its requests, and how a reply to them is understood."""
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
+from fnmatch import fnmatchcase
 from typing import Any, ClassVar, Protocol
 from urllib.parse import urlsplit
 
-from harness.load.http.client import Client, Connect, Disconnect, Listen, Message, Request, Sleep
+from harness.load.http.client import Client, Connect, Disconnect, Listen, Message, Request, Sleep, Subscribe
 from harness.load.http.response import Response
+from harness.load.sessions.carriers import Carrier
+from harness.load.sessions.gone import Sign
 from harness.oracle.models import ModelFactory
 from harness.oracle.observed import Tally, decode_tally, tally_from_json
 
 #: What a session's generator yields: the steps of a session in their order.
-Step = Request | Sleep | Connect | Message | Listen | Disconnect
-SessionSteps = Generator[Step, Response, None]
+Step = Request | Sleep | Connect | Subscribe | Message | Listen | Disconnect
+#: A list of requests sends them at once; it is answered by the list of their replies.
+SessionSteps = Generator[Step | list[Request], Any, None]
+
+
+#: No built-in target shows more; what a ledger keeps of a reply is bounded by it.
+_MAX_TALLY_BYTES = 256 * 1024
+#: The values of ``cookies`` and ``browser``: what becomes of old cookies, and which devices share a jar.
+BROWSER, IMMORTAL = "browser", "immortal"
+OWN, SHARED = "own", "shared"
+
+
+def steps_of(final: Request | SessionSteps | None) -> SessionSteps:
+    """The steps of a final read, however few."""
+    if isinstance(final, Generator):
+        yield from final
+    elif final:
+        yield final
+
+
+def no_steps() -> SessionSteps:
+    """A final read that reads nothing."""
+    yield from ()
 
 
 class Behaviour(Protocol):
@@ -20,12 +44,14 @@ class Behaviour(Protocol):
     model: ClassVar[ModelFactory]
     timeout: float
     devices: ClassVar[int]
+    cookies: ClassVar[str]
+    browser: ClassVar[str]
 
     def session(self, client: Client, /) -> SessionSteps:
         """The steps of one session."""
 
-    def final(self, client: Client, /) -> Request | None:
-        """The read that the sweep makes."""
+    def final(self, client: Client, /) -> Request | SessionSteps | None:
+        """The read that the sweep makes, or the steps that end with it."""
 
     def observe(self, reply: Response, /) -> Any:
         """What an ok reply, or one that forces a login, shows of the stored session."""
@@ -40,8 +66,13 @@ class Behaviour(Protocol):
 class DefaultBehaviour:
     """How a reply is understood unless a user overrides it."""
 
+    #: The path of the login, whole (a slash at its end does not matter), or a pattern of it such as ``/*/login``.
     login_page: ClassVar[str] = "/login"
     devices: ClassVar[int] = 1
+    carries: ClassVar[Carrier | Sequence[Carrier]] = ()
+    gone: ClassVar[Sign | tuple[Sign, ...] | None] = None
+    cookies: ClassVar[str] = BROWSER
+    browser: ClassVar[str] = OWN
 
     def observe(self, reply: Response, /) -> Any:
         """What an ok reply, or one that forces a login, shows of the stored session.
@@ -54,13 +85,17 @@ class DefaultBehaviour:
     def forced_login(self, reply: Response, /) -> bool:
         """Whether a reply sends a live session back to the login; by default a 401, or a redirect to ``login_page``."""
         if 300 <= reply.status < 400:
-            return urlsplit(reply.headers.get("location", "")).path.startswith(self.login_page)
+            path = urlsplit(reply.headers.get("location", "")).path
+            return fnmatchcase(path.rstrip("/") or "/", self.login_page.rstrip("/") or "/")
         return reply.status == 401
 
 
 def parse_tally(reply: Response) -> Tally | None:
-    """The built-in targets' account of the session in a reply; None if there is none."""
+    """The built-in targets' account of the session in a reply; None if there is none, or it is absurdly large."""
+    body = reply.body
+    if len(body) > _MAX_TALLY_BYTES:
+        return None
     try:
-        return decode_tally(reply.body)
+        return decode_tally(body)
     except ValueError:
-        return tally_from_json(reply.json()) if reply.body.startswith(b"{") else None
+        return tally_from_json(reply.json()) if body.startswith(b"{") else None

@@ -3,10 +3,12 @@
 import logging
 import traceback
 from collections.abc import Callable, Mapping
+from urllib.parse import urlsplit
 
 from harness.load.http.client import Request
 from harness.load.http.event_loop import EventLoop
 from harness.load.http.response import Head, Response
+from harness.load.http.site import Site
 from harness.load.http.wire import Encoder
 from harness.load.recording.recorder import Recorder, StringTable
 from harness.load.sessions.request import PreparedRequest
@@ -14,6 +16,7 @@ from harness.load.sessions.request import PreparedRequest
 #: Called with method, name, reply, error and the times of sending and of the end.
 RequestHook = Callable[[str, str, Response | None, str, tuple[int, int]], None]
 _MAX_CACHED_NAMES = 10_000
+_MAX_LOGGED = 1000  # different problems; what a service sends may be part of one
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +31,8 @@ class LoadContext:
         self.recorder = recorder
         self.names = names
         self.encoder = Encoder(host)
+        target = event_loop.target
+        self.site = Site(urlsplit(f"//{host}").hostname or "", secure=target is not None and target.tls is not None)
         self.seed = seed
         self.t0 = recorder.t0 = t0
         self.shared_requests: dict[str, Request] = {}  # that the clients of all sessions have in common
@@ -48,13 +53,14 @@ class LoadContext:
         target = self.event_loop.target
         return f"{'https' if target is not None and target.tls else 'http'}://{self.encoder.host}"
 
-    def prepare(self, request: Request, lines: bytes) -> PreparedRequest:
-        """A request of the session that has these header lines.
+    def prepare(self, request: Request, lines: bytes, placed: Request | None = None) -> PreparedRequest:
+        """A request of the session that has these header lines; ``placed`` is the request with the session's ids in it.
 
         Raises:
             ValueError: it cannot be sent.
         """
-        return PreparedRequest(request, lines, self.encoder.encode_around_key(request, lines), self._name_of(request))
+        halves = self.encoder.encode_around_key(placed or request, lines)
+        return PreparedRequest(request, halves, self._name_of(request))
 
     def boot_of(self, head: Head) -> str:
         """The boot id of the replica that answered: its own, or that of whatever started it."""
@@ -86,6 +92,6 @@ class LoadContext:
             if problem.__traceback__ is not None:
                 frame = traceback.extract_tb(problem.__traceback__)[-1]
                 message += f" ({frame.filename}:{frame.lineno})"
-        if message not in self._logged:
+        if message not in self._logged and len(self._logged) < _MAX_LOGGED:
             self._logged.add(message)
             log.error("%s", message)

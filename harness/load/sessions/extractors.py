@@ -11,6 +11,10 @@ from typing import Any
 
 from harness.load.http.response import Response
 
+_MAX_DIGITS = 100  # a longer number is none
+#: A whole number that is no part of a word or of another number.
+WHOLE_NUMBER = r"(?<![\w.])\d+(?![\w.])"
+
 
 @dataclass(frozen=True)
 class Json:
@@ -34,13 +38,13 @@ class Json:
 class Number:
     """The whole number that a pattern's first group (or the pattern) matches in the body."""
 
-    pattern: str = r"(?<![\w.])\d+(?![\w.])"
+    pattern: str = WHOLE_NUMBER
     missing: int | None = None
 
     def __call__(self, reply: Response) -> int | None:
         """The number."""
-        text = _first_match(self.pattern, reply)
-        return int(text) if text and text.isdigit() else self.missing
+        number = first_number(text_of(reply), self.pattern)
+        return self.missing if number is None else number
 
 
 @dataclass(frozen=True)
@@ -52,7 +56,7 @@ class Text:
 
     def __call__(self, reply: Response) -> str | None:
         """The text."""
-        text = _first_match(self.pattern, reply)
+        text = _first_match(self.pattern, text_of(reply))
         return self.missing if text is None else text
 
 
@@ -67,19 +71,8 @@ class Texts:
         return tuple(re.findall(self.pattern, text_of(reply)))
 
 
-@dataclass(frozen=True)
-class Header:
-    """A header's value, as a number if it is one."""
-
-    name: str
-    missing: str | int | None = None
-
-    def __call__(self, reply: Response) -> str | int | None:
-        """The value."""
-        value = reply.headers.get(self.name.lower())
-        if value is None:
-            return self.missing
-        return int(value) if value.isdigit() else value
+def nothing(_: Response) -> None:
+    """For replies that do not show the session's state: as ``reads=`` of their requests."""
 
 
 def text_of(reply: Response) -> str:
@@ -87,8 +80,14 @@ def text_of(reply: Response) -> str:
     return reply.body.decode(errors="replace")
 
 
-def _first_match(pattern: str, reply: Response) -> str | None:
-    match = re.search(pattern, text_of(reply))
+def first_number(text: str, pattern: str = WHOLE_NUMBER) -> int | None:
+    """The first whole number in a text that a pattern's first group (or the pattern) matches; None if there is none."""
+    digits = _first_match(pattern, text)
+    return int(digits) if digits and digits.isdigit() and len(digits) < _MAX_DIGITS else None
+
+
+def _first_match(pattern: str, text: str) -> str | None:
+    match = re.search(pattern, text)
     if match is None:
         return None
     return match[1] if match.re.groups else match[0]

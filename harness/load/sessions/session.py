@@ -1,20 +1,35 @@
-"""A session: a generator of requests, its cookies, its ledger.
+"""A session: a generator of requests, its browser's cookies, its ledger.
 
 Steps on a WebSocket are left to its ``WebSocketSession``, so that requests do not wait for them.
 """
 
-from harness.load.http.client import Client, Connect, Disconnect, Listen, Message, Request, Sleep
-from harness.load.http.cookies import MAX_COOKIE_BYTES, Cookies
+from harness.common.errors import UsageError
+from harness.load.http.client import (
+    Client,
+    Connect,
+    Disconnect,
+    Listen,
+    Message,
+    Request,
+    Sleep,
+    Subscribe,
+    observe_nothing,
+)
+from harness.load.http.cookie_jar import CookieJar
 from harness.load.http.event_loop import Connection, Failure
-from harness.load.http.redirects import redirected_request
+from harness.load.http.redirects import InvalidRedirectError, redirected_request
 from harness.load.http.response import NO_RESPONSE, Response
-from harness.load.sessions.behaviour import Behaviour, SessionSteps, Step
+from harness.load.sessions.batch import Batch
+from harness.load.sessions.behaviour import IMMORTAL, SHARED, Behaviour, SessionSteps, Step
+from harness.load.sessions.carriers import CarriedIds, Sendable, carriers_of
 from harness.load.sessions.classifier import Classifier
-from harness.load.sessions.context import LoadContext, RequestHook
+from harness.load.sessions.connections import SessionConnections
+from harness.load.sessions.context import LoadContext
 from harness.load.sessions.records import MessageTiming, RecordKey, record
 from harness.load.sessions.request import PreparedRequest
 from harness.load.sessions.scheduling import Workload
 from harness.load.sessions.websocket_session import WebSocketSession
+from harness.observations.identity import SHOWN, Change, IdentityChange
 from harness.observations.requests import LOAD, Anomaly, Outcome
 from harness.oracle.ledger import Ledger
 
@@ -26,18 +41,22 @@ class Session:
     """One session, from its first request to the final read."""
 
     __slots__ = (
+        "_carried",
         "_counted_lost",
         "_first",
         "_lines",
+        "_missing_cookie",
         "_op",
         "_prepared",
         "_steps",
+        "_t_ended",
         "_websocket",
         "classifier",
         "client",
         "connection",
+        "connections",
         "context",
-        "cookies",
+        "jar",
         "ledger",
         "number",
         "request",
@@ -62,31 +81,56 @@ class Session:
         self.number = number
         self.user = user
         self.client: Client = Client(number, context.shared_requests, first.client.user if first else "")
-        self.cookies = Cookies()
+        carriers = carriers_of(user)
+        self._carried = CarriedIds(carriers) if carriers else None
+        shares_browser = first is not None and type(user).browser == SHARED
+        self.jar: CookieJar = (
+            first.jar if first and shares_browser else CookieJar(immortal=type(user).cookies == IMMORTAL)
+        )
         self.ledger = Ledger(context.seed, number, number, self.client.user, type(user).model)
         self.classifier = Classifier(context, user, self.ledger)
-        self.connection = Connection(context.event_loop, self, round(user.timeout * 1e9))
+        self.connections = SessionConnections(context.event_loop, self, round(user.timeout * 1e9))
+        self.connection = self.connections.first
         self.request: Request | None = None
         self.requests = 0  # sent so far
         self.retired = False  # its user has left
         self.t_intended = 0
+        self._t_ended = 0  # when the latest reply came, or failed to come
+        self._missing_cookie: IdentityChange | None = None  # the latest because of which one is not sent
         self._lines = b""
         self._prepared: PreparedRequest | None = None  # the latest; as good for the same request again
         self._write_lines()
 
-    @property
-    def lines(self) -> bytes:
-        """The headers that are this session's own."""
-        return self._lines
+    def lines_for(self, path: str, now: int) -> bytes:
+        """The headers that are this session's own, for a request of ``path``."""
+        line = self.jar.header_line(self.context.site, path, now)
+        if self.jar.changes:
+            self._note_cookies(now)
+        return self._lines + line
+
+    def prepare(self, request: Request, now: int) -> PreparedRequest:
+        """A request as this session sends it now.
+
+        Raises:
+            ValueError: it cannot be sent.
+        """
+        lines, placed, carried = self.lines_for(request.path, now), request, self._carried
+        if carried and request.fresh:
+            lines = lines.replace(carried.lines, b"", 1)
+        elif carried:
+            placed = carried.place(request)
+        prepared = self.context.prepare(request, lines, placed)
+        prepared.lines, prepared.jar_version = self._lines, self.jar.version
+        return prepared
 
     @property
     def busy(self) -> bool:
         """Whether an exchange is under way."""
-        return self.connection.busy or (self._websocket is not None and self._websocket.busy)
+        return self.connections.busy or (self._websocket is not None and self._websocket.busy)
 
     # The generator
 
-    def advance(self, reply: Response | None, now: int) -> None:
+    def advance(self, reply: Response | list[Response] | None, now: int) -> None:
         """Ask the generator for its next step, giving it the reply that it waits for (None: it waits for none)."""
         if self._first is not None and not self._join_first_device(self._first):
             self.context.event_loop.call_at(now + _JOIN_INTERVAL_NS, self._on_timer)
@@ -107,23 +151,37 @@ class Session:
             else:
                 self._take_other_step(step, now)
 
-    def _take_other_step(self, step: Step, now: int) -> None:
+    def _take_other_step(self, step: Step | list[Request], now: int) -> None:
         """Take a step that is no request."""
         if type(step) is Sleep:
             self.context.event_loop.call_at(now + round(step.seconds * 1e9), self._on_timer)
-        elif isinstance(step, Connect | Message | Listen | Disconnect):
+        elif isinstance(step, list):
+            self._take_batch(step, now)
+        elif isinstance(step, Connect | Subscribe | Message | Listen | Disconnect):
             self._websocket = self._websocket or WebSocketSession(self)
             self._websocket.take(step, now)
         else:
             self.context.log_once(f"a session yields requests, Sleep(seconds) or steps on a WebSocket, not {step!r}")
             self.end(now)
 
+    def _take_batch(self, requests: list[Request], now: int) -> None:
+        try:
+            batch = Batch(self, requests)
+        except UsageError as problem:
+            self.context.log_once(f"{problem.message}: {problem.hint}")
+            self.end(now)
+        else:
+            self.workload.schedule(batch, now)
+
     def _join_first_device(self, first: "Session") -> bool:
-        """Take the cookies of the first device, once it has any; returns whether it has."""
-        if not first.cookies.header_line:
+        """Take the cookies and ids of the first device, once it has any; returns whether it has."""
+        if not (first.jar or first._carried):
             return False
-        self.cookies.copy_from(first.cookies)
-        self._write_lines()
+        if self.jar is not first.jar:
+            self.jar.copy_from(first.jar)
+        if self._carried is not None and first._carried is not None:
+            self._carried.copy_from(first._carried)
+            self._write_lines()
         self._first = None
         return True
 
@@ -138,6 +196,15 @@ class Session:
         elif not self.context.stopping and self._steps is not None:
             self.advance(reply, now)
 
+    def resume_after(self, batch: Batch, now: int) -> None:
+        """Give the generator the replies to the requests that it sent at once."""
+        self.connection = self.connections.first
+        self.connection.handler = self
+        if self.retired:
+            self.close_connections(now)
+        elif not self.context.stopping:
+            self.advance(batch.replies, now)
+
     def end(self, now: int) -> None:
         """End the session: its generator has no further step."""
         self._steps = None
@@ -145,14 +212,14 @@ class Session:
         self.workload.on_session_end(self, now)
 
     def close_connections(self, now: int) -> None:
-        """Close the connection and leave the WebSocket."""
-        self.connection.close()
+        """Close the connections and leave the WebSocket."""
+        self.connections.close()
         if self._websocket is not None:
             self._websocket.leave(now)
 
     def abandon(self, now: int) -> None:
         """End what is under way as if its time were up."""
-        self.connection.abandon(now)
+        self.connections.abandon(now)
         if self._websocket is not None:
             self._websocket.abandon(now)
 
@@ -168,9 +235,16 @@ class Session:
         request, context, prepared = self.request, self.context, self._prepared
         if context.stopping or self.retired or request is None:
             return
-        if prepared is None or prepared.request is not request or prepared.lines is not self._lines:
+        jar = self.jar
+        if (
+            prepared is None
+            or prepared.request is not request
+            or prepared.jar_version != jar.version
+            or prepared.lines is not self._lines
+            or now >= jar.earliest_expiry
+        ):
             try:
-                prepared = self._prepared = context.prepare(request, self._lines)
+                prepared = self._prepared = self.prepare(request, now)
             except ValueError as problem:
                 context.log_once("a request cannot be sent", problem)
                 self.end(now)
@@ -183,78 +257,155 @@ class Session:
         else:
             self._op = self.ledger.write(request.writes)
             data = prepared.write(self._op)
-        self.connection.send(data, request.method, prepared.repeatable, now)
+        self.connection.send(data, request.method, prepared.repeatable, now, request.at_head)
 
     def on_response(self, reply: Response, t_end: int) -> None:
         """Classify and record the reply, then go on. With ``send``, the hot path of every session."""
-        request = self.request
-        assert request is not None  # noqa: S101 - a reply answers a request
-        if reply.head.cookies:
-            self.take_cookies(reply)
-        if request.follow and 300 <= reply.status < 400 and self._follow_redirect(request, reply, t_end):
-            return
-        outcome, anomaly = self.classifier.classify(request, self._op, reply, t_end)
-        self._finish(reply, outcome, anomaly, t_end)
-
-    def _follow_redirect(self, request: Request, reply: Response, now: int) -> bool:
-        """Go where a redirect leads, within the same request; returns whether that was possible."""
-        context, redirecting, connection = self.context, self._prepared, self.connection
-        assert redirecting is not None  # noqa: S101 - set by ``send``
-        hop = (
-            redirected_request(redirecting.request, reply, context.origin)
-            if redirecting.hops < request.follow
-            else None
-        )
-        if hop is None:
-            return False
+        prepared = self._prepared
+        assert prepared is not None  # noqa: S101 - a reply answers a request
+        request, hop = prepared.request, None
         try:
-            prepared = context.prepare(hop, self._lines)
-        except ValueError:
-            return False  # no address to go to
-        prepared.method, prepared.hops = redirecting.method, redirecting.hops + 1
-        self._prepared = prepared
-        still_writes = self._op and hop.method == request.method
-        data = prepared.write(self._op) if still_writes else prepared.plain
-        connection.send(data, hop.method, prepared.repeatable, now, connection.t_sent)
-        return True
+            if request.follow or reply.head.cookies or self._carried is not None:
+                outcome, anomaly, hop = self.understand(prepared, self._op, reply, t_end)
+            else:
+                outcome, anomaly = self.classifier.classify(request, self._op, reply, t_end)
+        except Exception as problem:  # whatever a service sends, it ends no more than this request
+            self.context.log_once("a reply cannot be understood", problem)
+            self.on_failure(Failure.PROTOCOL_ERROR, t_end)
+            return
+        if hop is not None:
+            self._follow(hop, reply, outcome, anomaly, t_end)
+            return
+        context, connection, op, intended = self.context, self.connection, self._op, self.t_intended
+        if anomaly is _LOST or context.request_hook is not None:
+            self.record(connection, prepared, op, reply, outcome, anomaly, intended, t_end)
+        else:
+            self._t_ended = t_end
+            record(context, self.number, connection, prepared, op, reply, outcome, anomaly, LOAD, intended, t_end)
+        self._go_on(reply, t_end)
+
+    def on_head(self, reply: Response, now: int) -> None:
+        """Follow a redirect at its head, if it leads somewhere; the rest of it is still read."""
+        if self._prepared is not None and self.can_follow(self._prepared, reply):
+            self.on_response(reply, now)
 
     def on_failure(self, failure: Failure, t_end: int) -> None:
         """Record that no reply came, then go on."""
-        outcome, anomaly = self.classifier.classify_failure(self._op, self.connection.sent, t_end)
-        self._finish(NO_RESPONSE, outcome, anomaly, t_end, failure.value)
-
-    def _finish(self, reply: Response, outcome: Outcome, anomaly: Anomaly, t_end: int, failure: str = "") -> None:
-        context, prepared = self.context, self._prepared
-        assert prepared is not None  # noqa: S101 - set by ``send``
-        if anomaly is _LOST and not self._counted_lost:
-            self._count_lost()
-        record(
-            context,
-            self.number,
-            self.connection,
-            prepared,
-            self._op,
-            reply,
-            outcome,
-            anomaly,
-            LOAD,
-            self.t_intended,
-            t_end,
+        prepared, op, connection = self._prepared, self._op, self.connection
+        assert prepared is not None  # noqa: S101 - it was sent
+        outcome, anomaly = self.understand_failure(op, connection.sent, t_end)
+        self.record(
+            connection, prepared, op, NO_RESPONSE, outcome, anomaly, self.t_intended, t_end, failure=failure.value
         )
-        if context.request_hook is not None:
-            self._call_hook(context.request_hook, reply, outcome, t_end, failure)
+        self._go_on(NO_RESPONSE, t_end)
+
+    def _go_on(self, reply: Response, t_end: int) -> None:
         self.request = None
         if self.retired:
-            self.connection.close()
-        elif not context.stopping:
+            self.connections.close()
+        elif not self.context.stopping:
             self.advance(reply, t_end)
 
-    def _call_hook(self, hook: RequestHook, reply: Response, outcome: Outcome, t_end: int, failure: str) -> None:
-        request = self.request
-        assert request is not None  # noqa: S101 - it is being finished
-        error = "" if outcome is _OK else failure or f"HTTP {reply.status}"
-        name = request.name or request.path.partition("?")[0]
-        hook(request.method, name, reply if reply.status else None, error, (self.connection.t_sent, t_end))
+    def _follow(self, hop: PreparedRequest, reply: Response, outcome: Outcome, anomaly: Anomaly, t_end: int) -> None:
+        """Record a redirect, and send the request that it leads to: on another connection if its body is on its way."""
+        op, moves = self._op, hop.request.writes is not None
+        prepared, connection = self._prepared, self.connection
+        assert prepared is not None  # noqa: S101 - it was redirected
+        self.record(connection, prepared, 0 if moves else op, reply, outcome, anomaly, self.t_intended, t_end)
+        if connection.busy and (other := self.connections.take(self)) is not None:
+            self.connections.make_first(other)
+            self.connection = other
+        self._prepared, self._op, self.t_intended = hop, op if moves else 0, t_end
+        self.transmit(self.connection, hop, self._op, t_end)
+
+    # What every request has in common, alone or beside others
+
+    def transmit(self, connection: Connection, prepared: PreparedRequest, op: int, now: int) -> None:
+        """Send a request on a connection, as the write ``op`` unless that is 0."""
+        self.context.sent += 1
+        self.requests += 1
+        data = prepared.write(op) if op else prepared.plain
+        request = prepared.request
+        connection.send(data, request.method, prepared.repeatable, now, request.at_head)
+
+    def understand(
+        self, prepared: PreparedRequest, op: int, reply: Response, t_end: int
+    ) -> tuple[Outcome, Anomaly, PreparedRequest | None]:
+        """Let a reply change the cookies and ids, and classify it; also returns the request that follows, if any."""
+        request = prepared.request
+        if reply.head.cookies:
+            self.take_cookies(reply, request.path, t_end)
+        if self._carried is not None:
+            self.take_ids(request, reply, t_end)
+        if request.follow and 300 <= reply.status < 400:
+            return self._understand_redirect(prepared, op, reply, t_end)
+        outcome, anomaly = self.classifier.classify(request, op, reply, t_end)
+        return outcome, anomaly, None
+
+    def _understand_redirect(
+        self, prepared: PreparedRequest, op: int, reply: Response, t_end: int
+    ) -> tuple[Outcome, Anomaly, PreparedRequest | None]:
+        """The same for a redirect that is to be followed: the page at its end is what ``reads`` and ``check`` are for.
+
+        A write that moves on (307, 308) is not settled here. Raises what ``redirected_request`` and ``prepare`` raise.
+        """
+        request = prepared.request
+        target = redirected_request(request, reply, self.context.origin)
+        if target is None:
+            return *self.classifier.classify(request, op, reply, t_end), None
+        moved_op = 0 if target.writes is not None else op
+        if prepared.hops >= request.follow:
+            outcome, anomaly = self.classifier.classify(request, op, reply, t_end)
+            return outcome if op else max(outcome, Outcome.FAILED), anomaly, None
+        hop = self.prepare(target, t_end)
+        hop.hops = prepared.hops + 1
+        bare = request._replace(reads=None, check=None)
+        outcome, anomaly = self.classifier.classify(bare, moved_op, reply, t_end)
+        if outcome is Outcome.FAILED:  # to the login: its page shows nothing of the session
+            hop.request = hop.request._replace(reads=observe_nothing, check=None)
+        return outcome, anomaly, hop
+
+    def can_follow(self, prepared: PreparedRequest, reply: Response) -> bool:
+        """Whether a redirect leads to a request of its own, so that its head is all that is needed of it."""
+        if prepared.hops >= prepared.request.follow:
+            return False
+        try:
+            return redirected_request(prepared.request, reply, self.context.origin) is not None
+        except InvalidRedirectError:
+            return False
+
+    def understand_failure(self, op: int, sent: int, t_end: int) -> tuple[Outcome, Anomaly]:
+        """What it means that no reply came, or none that can be understood; ``sent`` bytes of the request had left."""
+        try:
+            return self.classifier.classify_failure(op, sent, t_end)
+        except ValueError:  # the write was settled before its reply turned out to be none
+            return Outcome.IN_DOUBT, Anomaly.NONE
+
+    def record(  # noqa: PLR0917 - made for every request
+        self,
+        connection: Connection,
+        prepared: PreparedRequest,
+        op: int,
+        reply: Response,
+        outcome: Outcome,
+        anomaly: Anomaly,
+        t_intended: int,
+        t_end: int,
+        *,
+        failure: str = "",
+    ) -> None:
+        """Record one request that is over."""
+        if anomaly is _LOST:
+            self.note_loss(t_end)
+        self._t_ended = t_end
+        context = self.context
+        record(context, self.number, connection, prepared, op, reply, outcome, anomaly, LOAD, t_intended, t_end)
+        hook = context.request_hook
+        if hook is not None:
+            request = prepared.request
+            error = "" if outcome is _OK else failure or f"HTTP {reply.status}"
+            name = request.name or request.path.partition("?")[0]
+            hook(request.method, name, reply if reply.status else None, error, (connection.t_sent, t_end))
 
     def record_websocket_event(  # noqa: PLR0917 - as ``record``
         self,
@@ -268,25 +419,54 @@ class Session:
         timing: Connection | MessageTiming,
     ) -> None:
         """Record a message, or the beginning or end of the WebSocket; ``times``: intended start, and end."""
-        if anomaly is _LOST and not self._counted_lost:
-            self._count_lost()
+        if anomaly is _LOST:
+            self.note_loss(times[1])
         record(self.context, self.number, timing, key, op, reply, outcome, anomaly, phase, *times)
 
-    def _count_lost(self) -> None:
+    def note_loss(self, t_end: int) -> None:
+        """Count the session as lost, once; and keep for the trace which cookie the request lacked, if it lacked one."""
+        self.context.sessions_lost += not self._counted_lost
         self._counted_lost = True
-        self.context.sessions_lost += 1
+        missing, t0 = self._missing_cookie, self.context.t0
+        if missing is not None and missing.t_ns >= self._t_ended - t0:  # since the reply before
+            why = f"{missing.change}: {missing.why}"
+            self.ledger.note_identity(IdentityChange(t_end - t0, Change.MISSED, missing.name, missing.value, why))
 
-    # Headers
+    # Headers and ids
 
-    def take_cookies(self, reply: Response) -> None:
-        """Let Set-Cookie replace what it names."""
-        if self.cookies.update(reply.head.cookies):
+    def place_ids(self, step: Sendable) -> Sendable:
+        """A step with the ids that do not travel in a header."""
+        return self._carried.place(step) if self._carried else step
+
+    def take_ids(self, request: Request, reply: Response, now: int) -> None:
+        """Let a reply replace the ids that it gives, and keep what changed for the trace."""
+        if self._carried is None or reply.status >= 400:
+            return
+        why = f"reply {reply.status} to {request.name or f'{request.method} {request.path}'}"
+        for carrier, old, new in self._carried.take(reply):
+            change = Change.DROPPED if not new else Change.REPLACED if old else Change.SET
+            t_ns, value = now - self.context.t0, (new or old)[:SHOWN]
+            self.ledger.note_identity(IdentityChange(t_ns, change, carrier.label, value, why))
             self._write_lines()
-        if self.cookies.rejected_name:
-            name, self.cookies.rejected_name = self.cookies.rejected_name.decode("latin-1"), b""
-            self.context.log_once(f"the cookie {name} has more than {MAX_COOKIE_BYTES} bytes: ignored, as browsers do")
+
+    def take_cookies(self, reply: Response, path: str, now: int) -> None:
+        """Let the Set-Cookie headers of the reply to a request for ``path`` change the jar."""
+        self.jar.update(reply.head.cookies, self.context.site, path, now, reply.head.date)
+        self._note_cookies(now)
 
     def _write_lines(self) -> None:
-        self._lines = (
-            b"X-User: %b\r\nX-Writer: %d\r\n" % (self.ledger.owner.encode(), self.number) + self.cookies.header_line
-        )
+        owner = b"X-User: %b\r\nX-Writer: %d\r\n" % (self.ledger.owner.encode(), self.number)
+        self._lines = owner + (self._carried.lines if self._carried is not None else b"")
+
+    def _note_cookies(self, now: int) -> None:
+        """Keep for the trace what became of cookies."""
+        for change, name, value, why in self.jar.take_changes():
+            noted = IdentityChange(now - self.context.t0, change, f"cookie {name}", value, why)
+            is_standing = change in (Change.REFUSED, Change.WITHHELD)
+            is_known = is_standing and any(known[1:] == noted[1:] for known in self.ledger.identity)
+            if not is_known:
+                self.ledger.note_identity(noted)
+            if change is Change.REFUSED:
+                self.context.log_once(f"the cookie {name} is refused, as browsers do: {why}")
+            if change not in (Change.SET, Change.REPLACED) and not (is_known and change is Change.WITHHELD):
+                self._missing_cookie = noted

@@ -1,9 +1,10 @@
-"""A session's WebSocket: the steps of its generator that concern it, and the messages that come unasked.
+"""A session's WebSocket or event stream: its generator's steps that concern it, and the messages that come unasked.
 
 A message that awaits an answer is an exchange like a request: classified, settled with the ledger and recorded.
 Everything else that comes is recorded when it comes, whether the session listens or not, and is kept for it to receive.
 """
 
+import re
 from collections import deque
 from collections.abc import Callable
 from typing import Protocol
@@ -11,20 +12,24 @@ from typing import Protocol
 import msgspec
 from wsproto.utilities import generate_accept_token, generate_nonce
 
-from harness.load.http.client import Client, Connect, Disconnect, Listen, Message
+from harness.load.http.client import Client, Connect, Disconnect, Listen, Message, Subscribe
 from harness.load.http.event_loop import Connection, Failure
+from harness.load.http.event_stream import EventStream
 from harness.load.http.response import NO_RESPONSE, Head, Response
+from harness.load.http.server_sent_events import ServerSentEvent
 from harness.load.http.websocket import WebSocket
-from harness.load.http.wire import UPGRADE
+from harness.load.http.wire import STREAM, UPGRADE
 from harness.load.sessions.behaviour import Behaviour
+from harness.load.sessions.carriers import Sendable
 from harness.load.sessions.classifier import Classifier
 from harness.load.sessions.context import LoadContext
 from harness.load.sessions.records import MessageTiming, RecordKey
 from harness.load.sessions.scheduling import Workload
+from harness.load.sessions.stand_in import StandIn
 from harness.observations.requests import LOAD, UNSOLICITED, Anomaly, Method, Outcome
 from harness.oracle.ledger import Ledger
 
-SocketStep = Connect | Message | Listen | Disconnect
+SocketStep = Connect | Subscribe | Message | Listen | Disconnect
 #: Messages kept for a session that does not receive them; then the oldest go.
 MAX_UNREAD = 1000
 QUIET = 204
@@ -44,12 +49,14 @@ class WebSocketOwner(Protocol):
     retired: bool
     requests: int
 
-    @property
-    def lines(self) -> bytes:
-        """The headers that are the session's own."""
+    def lines_for(self, path: str, now: int) -> bytes:
+        """The headers that are the session's own, for a request of ``path``."""
 
-    def take_cookies(self, reply: Response) -> None:
-        """Let Set-Cookie replace what it names."""
+    def place_ids(self, step: Sendable) -> Sendable:
+        """The step with the ids that do not travel in a header."""
+
+    def take_cookies(self, reply: Response, path: str, now: int) -> None:
+        """Let the Set-Cookie headers of the reply to a request for ``path`` change the jar."""
 
     def record_websocket_event(  # noqa: PLR0917 - as ``record``
         self,
@@ -78,6 +85,8 @@ class _Envelope(msgspec.Struct, gc=False):
     status: int = 101
 
 
+#: The id of a write somewhere inside a message, such as in the parameters of a JSON-RPC notification.
+_INNER_OP = re.compile(rb'"op"\s*:\s*"([0-9a-f]{16})"')
 _decode_envelope = msgspec.json.Decoder(_Envelope).decode
 
 
@@ -87,40 +96,32 @@ def envelope(data: bytes) -> tuple[int, int]:
         fields = _decode_envelope(data)
         op = int(fields.op, 16) & 2**64 - 1 if fields.op else 0
     except ValueError:
-        return 0, 101
+        fields, op = _Envelope(), 0
+    if not op and (inner := _INNER_OP.search(data)):
+        op = int(inner[1], 16)
     return op, fields.status if 0 < fields.status < 1000 else 101
 
 
-class WebSocketSession:
+def _origin_of(reply: Response) -> list[tuple[bytes, bytes]]:
+    """The headers that say which replica answered."""
+    return [(b"x-replica", reply.replica.encode()), (b"x-boot", reply.boot.encode())]
+
+
+class WebSocketSession(StandIn[WebSocketOwner]):
     """The WebSocket of one session. It acts in place of the session, so a workload treats it as one."""
 
     def __init__(self, session: WebSocketOwner) -> None:
         self.session = session
         self.t_intended = 0
         self._connection: Connection | None = None  # while the upgrade is under way
-        self._socket: WebSocket | None = None
+        self._socket: WebSocket | EventStream | None = None
         self._step: SocketStep | None = None
         self._op = self._turn = 0
         self._awaiting = self._listening = self._had_socket = False
         self._timing = MessageTiming(0)
-        self._key, self._path = "", ""
+        self._key = self._path = self._last_event_id = ""
         self._head = Head(b"", 101, [])  # of every message of the connection
         self._unread: deque[Response] = deque(maxlen=MAX_UNREAD)
-
-    @property
-    def user(self) -> Behaviour:
-        """The session's user."""
-        return self.session.user
-
-    @property
-    def retired(self) -> bool:
-        """Whether its user has left."""
-        return self.session.retired
-
-    @property
-    def requests(self) -> int:
-        """How many requests and messages the session has sent so far."""
-        return self.session.requests
 
     @property
     def busy(self) -> bool:
@@ -134,7 +135,7 @@ class WebSocketSession:
     def take(self, step: SocketStep, now: int) -> None:
         """Take a step of the session's generator."""
         self._step = step
-        if isinstance(step, Connect | Message):
+        if isinstance(step, Connect | Subscribe | Message):
             self.session.workload.schedule(self, now)
         elif isinstance(step, Listen):
             self._listen(step, now)
@@ -154,43 +155,67 @@ class WebSocketSession:
         context.sent += 1
         session.requests += 1
         try:
-            if isinstance(self._step, Connect):
+            if isinstance(self._step, Connect | Subscribe):
                 self._open(self._step, now)
             elif isinstance(self._step, Message):
                 self._send_message(self._step, now)
         except ValueError as problem:
-            context.log_once("a step on a WebSocket cannot be sent", problem)
+            context.log_once("a step on a WebSocket or event stream cannot be sent", problem)
             session.end(now)
 
     # Opening
 
-    def _open(self, step: Connect, now: int) -> None:
+    def _open(self, step: Connect | Subscribe, now: int) -> None:
         self.leave(now)
-        self._key = generate_nonce().decode()
-        data = self._context.encoder.encode_upgrade(step, self.session.lines, self._key)
-        self._path = step.path.partition("?")[0]
+        path = step.path.partition("?")[0]
+        if path != self._path:
+            self._path, self._last_event_id = path, ""
+        lines, encoder = self.session.lines_for(step.path, now), self._context.encoder
+        if isinstance(step, Connect):
+            self._key = generate_nonce().decode()
+            method, data = UPGRADE, encoder.encode_upgrade(self.session.place_ids(step), lines, self._key)
+        else:
+            method = STREAM
+            data = encoder.encode(self.session.place_ids(step).request(self._last_event_id), lines)
         self._connection = Connection(self._context.event_loop, self, round(self.user.timeout * 1e9))
-        self._connection.send(data, UPGRADE, False, now)
+        self._connection.send(data, method, False, now)
 
     def on_response(self, reply: Response, t_end: int) -> None:
-        """Take the answer to the upgrade: the WebSocket is open, or the reply says why it is not."""
+        """Take the answer: the WebSocket or stream is open, or the reply says why it is not."""
         connection, session, step = self._connection, self.session, self._step
-        assert connection is not None and isinstance(step, Connect)  # noqa: S101 - it answers the request to open
+        assert connection is not None  # noqa: S101 - it answers the request to open
+        assert isinstance(step, Connect | Subscribe)  # noqa: S101 - that is what opens
         if reply.head.cookies:
-            session.take_cookies(reply)
+            session.take_cookies(reply, step.path, t_end)
         surplus = b""
-        if reply.status == 101:
-            sock, surplus = connection.detach()
-            if reply.headers.get("sec-websocket-accept", "").encode() != generate_accept_token(self._key.encode()):
-                sock.close()
+        if reply.status == 101 or (reply.status == 200 and isinstance(step, Subscribe)):
+            surplus = self._take_socket(connection, reply)
+            if self._socket is None:
                 self.on_failure(Failure.PROTOCOL_ERROR, t_end)
                 return
-            origin = [(b"x-replica", reply.replica.encode()), (b"x-boot", reply.boot.encode())]
-            self._head = Head(b"", 101, origin)
-            self._socket = WebSocket(self._context.event_loop, sock, self)
             session.ledger.room = step.room
         outcome, anomaly = session.classifier.classify(step, 0, reply, t_end)
         self._finish(reply, outcome, anomaly, t_end, surplus=surplus)
+
+    def _take_socket(self, connection: Connection, reply: Response) -> bytes:
+        """Take over the connection, if it is now a WebSocket or a stream; returns what followed the response."""
+        loop, origin = self._context.event_loop, _origin_of(reply)
+        if reply.status == 200:
+            if not reply.head.opens_stream:
+                return b""
+            sock, surplus = connection.detach()
+            self._socket = EventStream(loop, sock, reply.head, self)
+        else:
+            sock, surplus = connection.detach()
+            if reply.headers.get("sec-websocket-accept", "").encode() != generate_accept_token(self._key.encode()):
+                sock.close()
+                return b""
+            self._socket = WebSocket(loop, sock, self)
+        self._head = Head(b"", reply.status, origin)
+        return surplus
+
+    def on_head(self, reply: Response, now: int) -> None:
+        """Nothing is done before the whole answer is there."""
 
     def on_failure(self, failure: Failure, t_end: int) -> None:
         """Record that the upgrade got no answer."""
@@ -203,7 +228,7 @@ class WebSocketSession:
     def _send_message(self, message: Message, now: int) -> None:
         self._op = self.session.ledger.write(message.writes) if message.writes is not None else 0
         self._timing = MessageTiming(now)
-        if self._socket is None:  # later, since the session may send again at once
+        if not isinstance(self._socket, WebSocket):  # later, since the session may send again at once
             self._call_soon(lambda later: self._fail(Failure.UNSENT, later))
             return
         self._timing.sent = self._socket.send(message.encode(self._op), message.text)
@@ -238,6 +263,13 @@ class WebSocketSession:
             self._finish(reply, outcome, anomaly, now)
         else:
             self._take_unasked(reply, op, MessageTiming(now, 0, size, t_first), now)
+
+    def on_event(self, event: ServerSentEvent, size: int, t_first: int, now: int) -> None:
+        """Take an event of the stream."""
+        self._last_event_id = event.id
+        about = [(b"event", event.event.encode()), (b"id", event.id.encode())]
+        reply = Response(Head(b"", 200, [*_origin_of(Response(self._head, 200, b"")), *about]), 200, event.data)
+        self._take_unasked(reply, envelope(event.data)[0], MessageTiming(now, 0, size, t_first), now)
 
     def _is_answer(self, message: Message, reply: Response, op: int) -> bool:
         if message.answer is None:
@@ -336,7 +368,7 @@ class WebSocketSession:
             self._context.event_loop.in_flight -= 1
         connection = self._connection
         if connection is None:
-            return (Method.OPEN if isinstance(self._step, Connect) else Method.SEND), self._timing
+            return (Method.SEND if isinstance(self._step, Message) else Method.OPEN), self._timing
         connection.reconnected = int(self._had_socket)
         self._had_socket = self._had_socket or self._socket is not None
         self._connection, self._op = None, 0
@@ -344,7 +376,11 @@ class WebSocketSession:
 
     def _name(self, method: Method) -> str:
         step = self._step
-        given = step.name if isinstance(step, Connect | Message) and method in (Method.OPEN, Method.SEND) else ""
+        given = (
+            step.name
+            if isinstance(step, Connect | Subscribe | Message) and method in (Method.OPEN, Method.SEND)
+            else ""
+        )
         return given or f"{method.name} {self._path}"
 
     def _record(

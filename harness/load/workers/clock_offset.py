@@ -1,14 +1,15 @@
-"""How the master's clock and a worker's differ, and whether they are the same clock."""
+"""How the clocks of two machines differ."""
 
-import socket
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
+
+#: How often a clock is read to compare it.
+ROUNDS = 9
 
 
 @dataclass(frozen=True)
 class ClockOffset:
-    """How far ahead the master's clock is, and by how much that may be wrong (ns)."""
+    """How far ahead the clock of the master or the harness is, and by how much that may be wrong (ns)."""
 
     ahead: int = 0
     error: int = 0
@@ -21,9 +22,3 @@ class ClockOffset:
         """
         sent, there, back = min(readings, key=lambda reading: reading[2] - reading[0])
         return cls(there - (sent + back) // 2, (back - sent + 1) // 2)
-
-
-def machine_id() -> str:
-    """Distinguishes machines: two processes that read the same here have one monotonic clock."""
-    boot = Path("/proc/sys/kernel/random/boot_id")
-    return boot.read_text().strip() if boot.exists() else socket.gethostname()

@@ -10,7 +10,8 @@ from harness.load.control.channel import ControlCommand, Ready, ReplicaStarting,
 from harness.load.control.plan import WHOLE_LOAD, LoadPlan, ProcessConfig, Shard, WorkerConfig
 from harness.load.recording.histograms import spool_writer
 from harness.load.recording.recorder import Recorder, SpoolWriter, StringTable
-from harness.load.workers.control_socket import ControlSocket
+from harness.load.workers.control_socket import ControlSocket, open_channel
+from harness.load.workers.ended_users import EndedUsers
 from harness.load.workers.greenlets import spawn
 from harness.load.workers.load_runner import LoadRunner
 from harness.load.workers.process_exit import exit_process, quit_locust
@@ -33,6 +34,7 @@ class ControlledRunner:
         self._environment = environment
         self._control = control
         self._spool = spool
+        self._ended_users = EndedUsers(environment.user_classes, control.report_failure)
         names = StringTable(spool.write_name)
         self.load_runner = LoadRunner(environment, plan, seed, names, Recorder(spool.write), shard=shard)
         self._stopping = self._stopped = self._swept = False
@@ -43,7 +45,7 @@ class ControlledRunner:
     @classmethod
     def from_process_config(cls, environment: Any, config: ProcessConfig) -> "ControlledRunner":
         """One that the harness itself commands."""
-        control, spool = ControlSocket(config.channel), spool_writer(config.spool, config.records)
+        control, spool = open_channel(config), spool_writer(config.spool, config.records)
         return cls(environment, control, spool, config.load, seed=config.seed, shard=WHOLE_LOAD)
 
     @classmethod
@@ -81,8 +83,10 @@ class ControlledRunner:
 
     def _start(self, start: StartLoad) -> None:
         self._spool.set_window(start.warmup, start.duration)
-        self.load_runner.begin(start.url, start.t0)
-        self._spawn(self._control.report, start.t0, self.load_runner.snapshot, lambda: self._stopped)
+        self.load_runner.begin(start.url, start.t0, round(start.warmup * 1e9), round(start.duration * 1e9))
+        snapshot = self.load_runner.snapshot
+        count_ended = self._ended_users.add_to
+        self._spawn(self._control.report, start.t0, lambda: count_ended(snapshot()), lambda: self._stopped)
         self._spawn(self._stop_at, start.t0 / 1e9 + start.duration)
 
     def _stop_at(self, moment: float) -> None:

@@ -1,6 +1,7 @@
 """Runs the load of one process: Locust's users hand over their sessions, and the event loop drives them."""
 
 import gc
+import itertools
 import random
 import time
 from typing import Any
@@ -59,6 +60,7 @@ class LoadRunner:
         self._stop_events: dict[Behaviour, Event] = {}
         self._workload: ClosedWorkload | OpenWorkload | PartlyOpenWorkload | None = None
         self._started = False
+        self._queued_in_warmup = 0
         recorder.sinks.append(self._live_stats.add)
         self._lag.start(time.monotonic_ns())
 
@@ -79,8 +81,10 @@ class LoadRunner:
         if user in self._stop_events:
             self._stop_events[user].set()
 
-    def begin(self, url: str, t0: int) -> None:
-        """Load ``url`` from ``t0`` on.
+    def begin(self, url: str, t0: int, warmup: int = 0, duration: int | None = None) -> None:
+        """Load ``url`` from ``t0`` on; delays of this process count after ``warmup`` ns.
+
+        Nothing arrives after ``duration`` ns, however late this process notices that the load is over.
 
         Raises:
             UsageError: not a URL that can be loaded.
@@ -90,15 +94,20 @@ class LoadRunner:
         context = LoadContext(self.event_loop, self.recorder, self._names, host=target.host, seed=self._seed, t0=t0)
         context.boots = self.boots
         self.registry = SessionRegistry(context, self._shard)
-        self._workload = self._make_workload(self.registry)
+        self._workload = self._make_workload(self.registry, duration)
         self._connect_statistics(context)
         self.event_loop.call_at(t0, self._start_workload)
+        self.event_loop.call_at(t0 + warmup, self._begin_to_measure)
 
-    def _make_workload(self, registry: SessionRegistry) -> ClosedWorkload | OpenWorkload | PartlyOpenWorkload:
+    def _make_workload(
+        self, registry: SessionRegistry, duration: int | None
+    ) -> ClosedWorkload | OpenWorkload | PartlyOpenWorkload:
         plan = self._plan
         if plan.rate is None:
             return ClosedWorkload(registry)
         shared = self._shard.select_arrivals(arrivals(plan.arrivals, plan.rate, self._seed))
+        if duration is not None:
+            shared = itertools.takewhile(lambda arrival: arrival < duration, shared)
         if plan.kind == "open":
             return OpenWorkload(registry, shared, peak(plan.rate) / self._shard.count)
         return PartlyOpenWorkload(registry, shared, self._new_user)
@@ -135,12 +144,18 @@ class LoadRunner:
         random.seed(self._seed + self._shard.index)
         gc.collect()
         gc.freeze()  # what is here now stays: no collection need look at it again in the timed loop
-        self._lag.reset()
         self._live_stats.reset()
         self._started = True
         for user in list(self._stop_events):
             self._workload.join(user, now)
         self._workload.start(now)
+
+    def _begin_to_measure(self, _: int) -> None:
+        """Discard what is known of the delays of this process: the warm-up is over."""
+        self.recorder.flush()
+        self._live_stats.forget_late_starts()
+        self._queued_in_warmup = self._workload.queued if self._workload is not None else 0
+        self._lag.reset()
 
     def snapshot(self) -> Snapshot:
         """The state of the load; begins a new interval of the statistics."""
@@ -150,7 +165,12 @@ class LoadRunner:
         context = registry.context
         t = (time.monotonic_ns() - context.t0) / 1e9
         return self._live_stats.snapshot(
-            t, context.sent, len(registry.sessions), context.sessions_lost, workload.dropped
+            t,
+            context.sent,
+            registry.count_started(),
+            context.sessions_lost,
+            workload.dropped,
+            queued=workload.queued - self._queued_in_warmup,
         )
 
     def drain(self) -> None:
@@ -159,6 +179,9 @@ class LoadRunner:
             return
         context = self.registry.context
         context.stopping = True
+        self._lag.stop()
+        if self._workload is not None:
+            self._workload.stop(time.monotonic_ns())
         deadline = time.monotonic() + STOP_TIMEOUT_S
         while self.event_loop.in_flight and time.monotonic() < deadline:
             gevent.sleep(_POLL_INTERVAL_S)

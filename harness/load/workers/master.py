@@ -35,9 +35,9 @@ from harness.load.control.channel import (
     decode_event,
     encode,
 )
+from harness.load.control.machine import machine_id
 from harness.load.control.plan import ProcessConfig
-from harness.load.workers.clock_offset import machine_id
-from harness.load.workers.control_socket import ControlSocket
+from harness.load.workers.control_socket import open_channel
 from harness.load.workers.greenlets import spawn
 from harness.load.workers.process_exit import exit_process, quit_locust
 from harness.load.workers.reliable_channel import ACK, MESSAGE, RETRANSMIT_INTERVAL_S, Payload, ReliableChannel
@@ -54,7 +54,7 @@ class Master:
     def __init__(self, environment: Any, config: ProcessConfig) -> None:
         self._environment = environment
         self._config = config
-        self._control = ControlSocket(config.channel)
+        self._control = open_channel(config)
         self._pool = WorkerPool(config.workers)
         self._by_client: dict[str, Worker] = {}
         self._channels: dict[str, ReliableChannel] = {}
@@ -187,7 +187,7 @@ class Master:
         worker = Worker(index, hello.host, self._channels[client], f"worker-{index + 1}", remote)
         self._pool.workers.append(worker)
         self._by_client[client] = worker
-        config, sends = self._config, not hello.nth
+        config, sends = self._config, not hello.nth or self._config.channel is None
         load = (config.load.with_trace_times() if sends else config.load).to_dict()
         _send_command(
             worker, Assignment(index, self._pool.size, load, config.seed, self._machine, sends, config.records)
@@ -212,7 +212,8 @@ class Master:
         if self._pool.ready:
             self._send_once(Ready())
         swept = self._pool.sessions_swept
-        if swept is not None:
+        if swept is not None and Swept not in self._sent_once:
+            self._control.upload_records()
             self._send_once(Swept(swept))
 
     def _send_once(self, event: ControlEvent) -> None:

@@ -7,7 +7,7 @@ from typing import NoReturn
 
 import gevent
 
-from harness.common.errors import HarnessError
+from harness.common.errors import HarnessError, explain_os_error
 from harness.load.control.channel import Broken, ControlEvent, Stopped
 from harness.load.workers.process_exit import exit_process
 from harness.observations.samples import Snapshot
@@ -45,6 +45,7 @@ class Reporter:
 
     def report_failure(self, problem: BaseException) -> NoReturn:
         """Report what went wrong, and end the process."""
+        problem = (isinstance(problem, OSError) and explain_os_error(problem)) or problem
         if isinstance(problem, HarnessError):
             failure = Broken(problem.message, problem.hint, problem.code)
         else:

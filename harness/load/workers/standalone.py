@@ -10,6 +10,7 @@ import gevent
 from locust.runners import WorkerRunner
 
 from harness.common.errors import HarnessError, UsageError
+from harness.common.terminal import show
 from harness.load.control.plan import WHOLE_LOAD, LoadPlan, Shard
 from harness.load.recording.recorder import Recorder, StringTable
 from harness.load.workers.greenlets import spawn
@@ -91,7 +92,7 @@ class StandaloneRunner:
         if self.load_runner.registry is None:
             return
         self.load_runner.drain()
-        print(verdict([judge(history) for history in self.load_runner.sweep(SWEEP_RATE)]))
+        show(verdict([judge(history) for history in self.load_runner.sweep(SWEEP_RATE)]))
         self.load_runner.event_loop.close()
 
     def _flush(self, load_runner: LoadRunner) -> None:

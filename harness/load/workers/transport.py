@@ -1,7 +1,6 @@
 """A worker's connection to its master, with the same methods as ``ControlSocket``, over Locust's own messages."""
 
 import logging
-import socket
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -24,8 +23,9 @@ from harness.load.control.channel import (
     decode_command,
     encode,
 )
+from harness.load.control.machine import host_name, machine_id
 from harness.load.control.plan import WorkerConfig
-from harness.load.workers.clock_offset import ClockOffset, machine_id
+from harness.load.workers.clock_offset import ROUNDS, ClockOffset
 from harness.load.workers.process_exit import exit_process
 from harness.load.workers.reliable_channel import ACK, MESSAGE, RETRANSMIT_INTERVAL_S, Payload, ReliableChannel
 from harness.load.workers.reporter import Reporter
@@ -35,7 +35,6 @@ MASTER_TIMEOUT_S = 20.0
 CHUNK_BYTES = 1 << 18
 #: Chunks on their way; further ones wait.
 _WINDOW = 16
-_CLOCK_ROUNDS = 9
 _FLUSH_TIMEOUT_S = 5.0
 
 log = logging.getLogger(__name__)
@@ -58,16 +57,16 @@ class WorkerTransport(Reporter):
 
     def enlist(self) -> Assignment:
         """Say hello, and wait for this worker's part of the load; then compare the clocks."""
-        self.send(Hello(self._config.number, socket.gethostname(), machine_id(), __version__))
+        self.send(Hello(self._config.number, host_name(), machine_id(), __version__))
         assignment: Assignment = self._assignment.get()
         self._must_upload = assignment.sends
         if assignment.machine != machine_id():
-            self.clock_offset = ClockOffset.of(self._read_master_clock() for _ in range(_CLOCK_ROUNDS))
+            self.clock_offset = ClockOffset.of(self._read_master_clock() for _ in range(ROUNDS))
         return assignment
 
     def join(self) -> None:
         """Report that everything is prepared for the users."""
-        self.send(Joined("", socket.gethostname(), self.clock_offset.error / 1e6))
+        self.send(Joined("", host_name(), self.clock_offset.error / 1e6))
 
     def _read_master_clock(self) -> tuple[int, int, int]:
         self._clock_reply = AsyncResult()

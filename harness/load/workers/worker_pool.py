@@ -101,4 +101,10 @@ def merge_snapshots(parts: Sequence[Snapshot]) -> Snapshot:
         core=max(parts, key=lambda part: part.cpu_median or 0.0).core if parts else None,
         late=total("late"),
         dropped=total("dropped"),
+        own_p50_ms=worst("own_p50_ms"),
+        own_p90_ms=worst("own_p90_ms"),
+        own_p99_ms=worst("own_p99_ms"),
+        longest_stall_ms=worst("longest_stall_ms"),
+        users_ended=total("users_ended"),
+        users_ended_why=max(parts, key=lambda part: part.users_ended).users_ended_why if parts else None,
     )

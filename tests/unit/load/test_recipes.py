@@ -10,7 +10,8 @@ from harness.load.http.wire import HeadCache, Response, ResponseReader
 from harness.load.locustfiles.session_user import Environment
 from harness.load.sessions.extractors import Json, Number
 from harness.oracle.observed import Observed
-from harness.recipes import Cart, Login, Probe, SessionCounter, hidden_fields
+from harness.recipes import Cart, Login, Probe, SessionCounter
+from harness.recipes.pages import hidden_fields
 
 
 def reply(body: str, status: int = 200, location: str = "") -> Response:
@@ -131,12 +132,33 @@ def test_the_page_of_another_user_names_its_owner() -> None:
         (reply("", 401), True),
         (reply("", 302, "/login?next=/"), True),
         (reply("", 303, "http://127.0.0.1:8080/login"), True),
+        (reply("", 302, "/login/"), True),
+        (reply("", 302, "/login/oauth2/code/x"), False),
+        (reply("", 302, "/loginless"), False),
+        (reply("", 302, "/en/login"), False),
         (reply("", 302, "/cart"), False),
         (reply("", 403), False),
     ],
 )
 def test_a_401_or_a_redirect_to_the_login_forces_a_login(answer: Response, forced: bool) -> None:
     assert Login(Environment()).forced_login(answer) is forced
+
+
+@pytest.mark.parametrize(
+    ("page", "location", "forced"),
+    [
+        ("/*/login", "/en/login?next=/cart", True),
+        ("/*/login", "/login", False),
+        ("/login/", "/login", True),
+        ("/", "/", True),
+        ("/", "/cart", False),
+    ],
+)
+def test_a_login_page_may_be_a_pattern_of_paths(page: str, location: str, forced: bool) -> None:
+    class Signed(Login):
+        login_page = page
+
+    assert Signed(Environment()).forced_login(reply("", 302, location)) is forced
 
 
 def test_the_probe_recognises_a_counter_on_the_page() -> None:

@@ -13,11 +13,12 @@ from harness.load.arrivals.workload import (
     PartlyOpenWorkload,
 )
 from harness.load.http.client import Client, Sleep
+from harness.load.recording.recorder import load_phase
 from harness.load.sessions.behaviour import SessionSteps
 from harness.load.sessions.sweep import FinalSweep
-from harness.observations.requests import SWEEP, Outcome
+from harness.observations.requests import DROPPED, NO_SESSION, SWEEP, Outcome
 from harness.oracle.judge import judge
-from tests.support.load import CLOSE, HANG, Action, Rig, Scripted, Shelf, Visitor, header, reply, scripted
+from tests.support.load import CLOSE, HANG, Action, Once, Rig, Scripted, Shelf, Visitor, header, reply, scripted
 
 MS = 1_000_000
 
@@ -152,7 +153,27 @@ def test_a_full_queue_drops_arrivals_and_counts_them() -> None:
         dropped = workload.dropped
         rig.context.stopping = True
         assert workload.dropped == dropped + 2 * MAX_QUEUE_S, "what was still queued was never sent"
+        stopped = time.monotonic_ns()
+        workload.stop(stopped)
+        rows = rig.rows()
         rig.close()
+    given_up = rows[rows["phase"] == DROPPED]
+    assert len(given_up) == workload.dropped >= dropped + 2 * MAX_QUEUE_S and len(load_phase(rows)) == 0
+    assert set(given_up["session"]) == {NO_SESSION} and set(given_up["outcome"]) == {Outcome.FAILED}
+    waited = given_up["t_end"] - given_up["t_intended"]
+    assert (waited[:dropped] < 1_000 * MS).all() and (given_up["t_end"][dropped:] == stopped - rig.context.t0).all()
+    assert (np.diff(np.sort(given_up["t_intended"])) == MS).all(), "each arrival after the first is dropped once"
+
+
+def test_an_arrival_that_was_due_and_not_noticed_before_the_load_stopped_is_dropped(rig: Rig) -> None:
+    workload = OpenWorkload(rig.registry, every(10 * MS), 100)
+    workload.join(Visitor(endless), 0)
+    workload.start(rig.context.t0)
+    rig.context.stopping = True  # the loop stood still until the load was to stop
+    workload.stop(rig.context.t0 + 45 * MS)
+    rows = rig.rows()
+    assert list(rows["t_intended"]) == [0, 10 * MS, 20 * MS, 30 * MS, 40 * MS]
+    assert set(rows["phase"]) == {DROPPED} and workload.dropped == 5 and rig.context.sent == 0
 
 
 def test_partly_open_sessions_arrive_and_leave(rig: Rig) -> None:
@@ -253,6 +274,24 @@ def test_a_session_whose_final_read_never_succeeds_stays_unknown() -> None:
         (Outcome.IN_DOUBT, 5)
     ]
     assert judge(rig.sessions[0].ledger.history()).unknown
+
+
+def nothing(cart: Client) -> SessionSteps:
+    return
+    yield cart.get("/cart")
+
+
+def test_a_session_that_never_sent_anything_is_neither_read_nor_judged() -> None:
+    with scripted(otherwise=Shelf()) as server:
+        rig = Rig(server.url)
+        rig.visit(Visitor(write))
+        silent = rig.registry.begin(Visitor(nothing), Once())
+        assert (silent.requests, rig.registry.count_started()) == (0, 1)
+        swept(rig)
+        rows = rig.rows()
+        judged = [history.session for history in rig.registry.histories()]
+        rig.close()
+    assert rows[rows["phase"] == SWEEP]["session"].tolist() == judged == [1]
 
 
 def test_a_sweep_without_sessions_ends_at_once(rig: Rig) -> None:

@@ -19,6 +19,7 @@ class Sender:
         self.rig = rig
         self.connection = Connection(rig.event_loop, self, round(timeout * SECOND))
         self.results: list[Response | Failure] = []
+        self.heads: list[int] = []
 
     def send(self, method: str = "GET", repeatable: bool = True, size: int = 0) -> Response | Failure:
         request = Client(1).request(method, "/", data=b"x" * size or None)
@@ -30,6 +31,9 @@ class Sender:
 
     def on_response(self, reply: Response, t_end: int) -> None:
         self.results.append(reply)
+
+    def on_head(self, reply: Response, now: int) -> None:
+        self.heads.append(reply.status)
 
     def on_failure(self, failure: Failure, t_end: int) -> None:
         self.results.append(failure)

@@ -120,6 +120,27 @@ ACTS: dict[str, tuple[Action, Outcome]] = {
     "deflate without its frame": (sized(unframed(b"hello"), b"Content-Encoding: deflate"), OK),
     "gzip that is none": (sized(b"hello", b"Content-Encoding: gzip"), IN_DOUBT),
     "gzip that ends early": (sized(gzip.compress(b"hello")[:-9], b"Content-Encoding: gzip"), IN_DOUBT),
+    "gzip in very many pieces": (sized(gzip.compress(b"") * 100_000, b"Content-Encoding: gzip"), IN_DOUBT),
+    "gzip in some pieces": (sized(gzip.compress(b"hel") + gzip.compress(b"lo"), b"Content-Encoding: gzip"), OK),
+    "gzip of far more than it seems": (sized(gzip.compress(bytes(1 << 26)), b"Content-Encoding: gzip"), IN_DOUBT),
+    "a chunk with a long extension": (IN_CHUNKS + b"1\r\nh\r\n4;" + b"x" * 999 + b"\r\nello\r\n" + b"0\r\n\r\n", OK),
+    "a length of thousands of digits": (HEAD + b"Content-Length: " + b"9" * 5000 + b"\r\n\r\n", IN_DOUBT),
+    "a length with thousands of zeros": (HEAD + b"Content-Length: " + b"0" * 5000 + b"5\r\n\r\nhello", OK),
+    "a lifetime of thousands of digits": (sized(b"hello", b"Set-Cookie: a=1; Max-Age=" + b"9" * 5000), OK),
+    "a lifetime of a thousand digits": (sized(b"hello", b"Set-Cookie: a=1; Max-Age=" + b"9" * 1000), OK),
+    "a year beyond all calendars": (sized(b"hello", b"Set-Cookie: a=1; Expires=1 Jan 99999 00:00:00 +9999"), OK),
+    "a zone of thousands of digits": (sized(b"hello", b"Set-Cookie: a=1; Expires=1 Jan 2030 0:0:0 +" + b"9" * 900), OK),
+    "a date of thousands of digits": (
+        sized(b"hello", b"Set-Cookie: a=1; Expires=1 Jan 2030 0:0:0", b"Date: " + b"1" * 5000), OK
+    ),
+    "a location that is no URL": (reply(302, b"hello", {"Location": "http://["}), OK),
+    "101 that was not requested, with a length": (
+        (b"HTTP/1.1 101 S\r\nConnection: close\r\nContent-Length: 0\r\n\r\n", HANG), IN_DOUBT
+    ),
+    "interim responses without end": (endless(b"", b"HTTP/1.1 102 Processing\r\n\r\n"), IN_DOUBT),
+    "a hundred thousand cookies": (sized(b"hello", *[b"Set-Cookie: a=1"] * 100_000), IN_DOUBT),
+    "many cookies": (sized(b"hello", *(b"Set-Cookie: c%d=1" % number for number in range(2000))), OK),
+    "the name of a replica without end": (sized(b"hello", b"X-Replica: " + b"r" * 50_000), OK),
     "the target's own refusal": (reply(409), FAILED),
     "the balancer's refusal": (reply(403, replica=""), IN_DOUBT),
     "a server error": (reply(500), IN_DOUBT),

@@ -8,6 +8,7 @@ from harness.analysis.explain import trace_session
 from harness.analysis.metrics.fold import fold
 from harness.load.recording.histograms import HistogramWriter, spool_writer
 from harness.load.recording.recorder import Recorder, SpoolWriter, StringTable
+from harness.observations.requests import DROPPED
 from harness.oracle.outcome import SessionOutcome
 from harness.oracle.verdict import SessionVerdict
 from harness.results import spool
@@ -31,7 +32,9 @@ def written(directory: Path, records: bool, seed: int) -> ArmObservations:
         intended = n * 5 * MS
         sent = intended + rng.randrange(MS)
         end = sent + round(rng.lognormvariate(14, 1))
-        phase = 1 if n % 100 == 0 else 0
+        phase = 1 if n % 100 == 0 else DROPPED if n % 15 == 0 else 0
+        if phase == DROPPED:
+            replica, outcome, anomaly = "", 1, 0
         name, by, size = names.intern("name", "GET /"), names.intern("replica", replica), rng.randrange(900)
         what = (name, 0, outcome, anomaly, 1, 0, phase, 200, by, 0)
         recorder.add(n % 40 + 1, 1, 0, *what, intended, sent, -1, end, 100, size)
@@ -45,12 +48,17 @@ def written(directory: Path, records: bool, seed: int) -> ArmObservations:
 @pytest.mark.parametrize("seed", range(3))
 def test_histograms_agree_with_records(tmp_path: Path, seed: int) -> None:
     exact, metrics = (fold(written(tmp_path / str(records), records, seed)) for records in (True, False))
-    assert exact.requests.attempted > 1500
+    assert exact.requests.attempted > 1500 and exact.requests.dropped > 50
+    assert metrics.latency_is_lower_bound and exact.latency_is_lower_bound
     for name in ("requests", "throughput", "bytes"):
         assert getattr(metrics, name) == getattr(exact, name), name
     assert metrics.spread.per_replica == exact.spread.per_replica
     assert (metrics.sessions.moved, metrics.sessions.wrong) == (exact.sessions.moved, exact.sessions.wrong)
     assert metrics.availability.overall == exact.availability.overall
+    assert list(metrics.names) == list(exact.names) == ["GET /"]
+    for key in ("requests", "ok", "correct", "anomalies", "wrong", "statuses", "failures"):
+        assert getattr(metrics.names["GET /"], key) == getattr(exact.names["GET /"], key), key
+    assert exact.names["GET /"].failures
     for name in ("p50", "p90", "p99", "p999", "max"):
         for times in ("latency_ms", "service_ms"):
             value, expected = getattr(getattr(metrics, times), name), getattr(getattr(exact, times), name)

@@ -90,16 +90,89 @@ class Timers:
         self.calls.append((t_ns, call))
 
 
-def test_lag_is_how_late_the_timer_fires(monkeypatch: pytest.MonkeyPatch) -> None:
-    timers, now = Timers(), 0
-    monkeypatch.setattr("harness.load.recording.live_stats.time.monotonic_ns", lambda: now)
+class FakeClock:
+    def __init__(self) -> None:
+        self.now = 0
+
+    def __call__(self) -> int:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> FakeClock:
+    clock = FakeClock()
+    monkeypatch.setattr("harness.load.recording.live_stats.time.monotonic_ns", clock)
+    return clock
+
+
+def fire(timers: Timers, clock: FakeClock, *late_ms: float) -> None:
+    for late in late_ms:
+        due, call = timers.calls.pop()
+        clock.now = due + round(late * MS)
+        call(clock.now)
+
+
+def test_lag_is_how_late_the_timer_fires(clock: FakeClock) -> None:
+    timers = Timers()
     lag = Lag(timers.call_at)
     lag.start(0)
-    assert lag.p99_ms is None
-    for _ in range(200):
-        due, call = timers.calls.pop()
-        now = due + 3 * MS
-        call(now)
-    assert lag.p99_ms == pytest.approx(3.0, abs=0.02)
+    assert lag.percentiles_ms(99) == [None]
+    fire(timers, clock, *[3.0] * 200)
+    assert lag.percentiles_ms(99)[0] == pytest.approx(3.0, abs=0.02)
+    assert clock.now == 200 * 13 * MS, "the timer is due 10 ms after it fired"
     lag.reset()
-    assert lag.p99_ms is None
+    assert lag.percentiles_ms(99) == [None]
+
+
+def test_a_stall_counts_once_per_tick_that_it_covers(clock: FakeClock) -> None:
+    timers = Timers()
+    lag = Lag(timers.call_at)
+    lag.start(0)
+    fire(timers, clock, *[0.0] * 599, 2000.0, *[0.0] * 0)
+    assert lag.percentiles_ms(100)[0] == pytest.approx(2000.0, abs=0.02)
+    # 599 ticks in time, and 201 from 2,000 ms down to 0: a quarter of the time.
+    assert lag.percentiles_ms(75)[0] == pytest.approx(0.01, abs=0.02)
+    assert lag.percentiles_ms(87.5)[0] == pytest.approx(1000.0, abs=20)
+    assert lag.percentiles_ms(99)[0] == pytest.approx(1920.0, abs=20)
+
+
+def test_a_timer_that_fires_early_is_in_time(clock: FakeClock) -> None:
+    timers = Timers()
+    lag = Lag(timers.call_at)
+    lag.start(0)
+    fire(timers, clock, -0.5)
+    assert lag.percentiles_ms(100)[0] == pytest.approx(0.01)
+
+
+def test_what_may_be_the_drivers_own_counts_the_delay_of_two_events_per_request(clock: FakeClock) -> None:
+    timers = Timers()
+    lag = Lag(timers.call_at)
+    lag.start(0)
+    fire(timers, clock, *(n / 100 for n in range(1000)))  # up to 9.99 ms
+    shot = LiveStats(lag).snapshot(1.0, 0, 0, 0, 0)
+    own = (shot.own_p50_ms, shot.own_p90_ms, shot.own_p99_ms)
+    assert own == pytest.approx((7.5, 9.5, 9.95), abs=0.02)
+    assert (shot.lag_p99_ms, shot.longest_stall_ms) == pytest.approx((9.9, 10.0), abs=0.02)
+
+
+def test_a_start_is_late_by_the_driver_only_if_no_session_was_awaited() -> None:
+    names, counts = StringTable(), LiveStats()
+    counts.add(chunk(names, late=10.5))
+    assert counts.snapshot(1.0, 0, 0, 0, 0, queued=4).late == 2
+    assert counts.snapshot(1.0, 0, 0, 0, 0, queued=9).late == 0
+
+
+def test_late_starts_of_the_warm_up_and_delays_after_the_load_do_not_count(clock: FakeClock) -> None:
+    names, timers = StringTable(), Timers()
+    lag = Lag(timers.call_at)
+    counts = LiveStats(lag)
+    counts.add(chunk(names, late=10.5))
+    counts.forget_late_starts()
+    counts.add(chunk(names, late=10.5))
+    lag.start(0)
+    fire(timers, clock, 1.0)
+    lag.stop()
+    fire(timers, clock, 500.0)
+    shot = counts.snapshot(1.0, 0, 0, 0, 0)
+    assert (shot.late, shot.ok) == (6, 6)
+    assert shot.longest_stall_ms == pytest.approx(1.01) and not timers.calls

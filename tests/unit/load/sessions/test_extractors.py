@@ -3,7 +3,8 @@ from typing import Any
 import pytest
 
 from harness.load.http.wire import HeadCache, Response, ResponseReader
-from harness.load.sessions.extractors import Header, Json, Number, Text, Texts
+from harness.load.sessions.carriers import Header
+from harness.load.sessions.extractors import Json, Number, Text, Texts
 
 
 def reply(body: bytes, head: str = "") -> Response:

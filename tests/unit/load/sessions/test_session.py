@@ -168,7 +168,7 @@ def test_a_cookie_too_large_for_a_browser_leaves_the_one_before_it_and_is_logged
         seen = Visit(server, Visitor(session), replies)
     assert [header(request, "Cookie") for request in seen.requests] == [None, "session=s1", "session=s1", "session=s1"]
     assert [record.message for record in caplog.records] == [
-        "the cookie session has more than 4096 bytes: ignored, as browsers do"
+        "the cookie session is refused, as browsers do: more than 4096 bytes"
     ]
 
 

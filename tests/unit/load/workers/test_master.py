@@ -33,9 +33,9 @@ from harness.load.control.channel import (
     decode_event,
     encode,
 )
+from harness.load.control.machine import machine_id
 from harness.load.control.plan import LoadPlan, ProcessConfig
 from harness.load.workers import greenlets
-from harness.load.workers.clock_offset import machine_id
 from harness.load.workers.master import Master
 from harness.load.workers.reliable_channel import MESSAGE, ReliableChannel
 from harness.observations.samples import Snapshot

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from itertools import count, islice
 
 import pytest
@@ -32,10 +33,11 @@ def full_pool(size: int) -> WorkerPool:
 
 def test_counts_add_up_and_of_times_the_worst_is_reported() -> None:
     parts = [
-        Snapshot(4, 1.0, 10, 7, 2, 1, 3, 5, 1, 20.0, 0.5, 0.3, 0.2, "core 1", 2, 1),
-        Snapshot(9, 1.2, 1, 1, 0, 0, 0, 2, 0, None, 4.0, 0.9, 0.8, "core 0", 0, 0),
+        Snapshot(4, 1.0, 10, 7, 2, 1, 3, 5, 1, 20.0, 0.5, 0.3, 0.2, "core 1", 2, 1, users_ended=1, users_ended_why="A"),
+        Snapshot(9, 1.2, 1, 1, 0, 0, 0, 2, 0, None, 4.0, 0.9, 0.8, "core 0", 0, 0, users_ended=4, users_ended_why="B"),
     ]
-    assert merge_snapshots(parts) == Snapshot(0, 1.2, 11, 8, 2, 1, 3, 7, 1, 20.0, 4.0, 0.9, 0.8, "core 0", 2, 1)
+    merged = Snapshot(0, 1.2, 11, 8, 2, 1, 3, 7, 1, 20.0, 4.0, 0.9, 0.8, "core 0", 2, 1)
+    assert merge_snapshots(parts) == replace(merged, users_ended=5, users_ended_why="B")
 
 
 def test_the_pool_has_stopped_when_its_last_worker_has() -> None:

@@ -1,0 +1,1 @@
+"""A session is saved after the head of a redirect has left (expressjs/session#74)."""
