@@ -1,8 +1,10 @@
 """The parts of a Topology, as small protocols; optional abilities are separate, so that a fault asks for just one."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
+
+from harness.common.errors import HarnessError
 
 
 @dataclass(frozen=True)
@@ -15,7 +17,10 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Member:
-    """A replica as a balancer knows it. ``host_address`` is where the harness reaches it, if that address differs."""
+    """A replica as a balancer knows it: under its own name, or that of its pod.
+
+    ``host_address`` is where the harness reaches it, if that address differs.
+    """
 
     name: str
     host: str
@@ -28,6 +33,10 @@ class Member:
         return self.host_address or (self.host, self.port)
 
 
+class NoSuchMemberError(HarnessError):
+    """A balancer has no member of that name."""
+
+
 @runtime_checkable
 class Replica(Protocol):
     """One running copy of the target."""
@@ -38,7 +47,7 @@ class Replica(Protocol):
 
     @property
     def member(self) -> Member:
-        """The address where it listens; a restart in place does not change it."""
+        """The address where it listens; a restart in place does not change it, another pod in its place does."""
 
     @property
     def boot(self) -> str:
@@ -80,11 +89,24 @@ class Terminable(Protocol):
 
 
 @runtime_checkable
+class Retirable(Protocol):
+    """Would be replaced if it was terminated, and can also end for good."""
+
+    async def retire(self) -> Evidence:
+        """SIGTERM, and nothing takes its place; return when it is gone."""
+
+
+@runtime_checkable
 class HasVolume(Protocol):
-    """Has a volume that outlives its process. It can be damaged while the process is down."""
+    """Has a volume that outlives its process."""
 
     async def lose_volume(self) -> Evidence:
-        """Empty it: confirmed if nothing is left there, and the replica was down."""
+        """Remove all that is on it, which no process may use: confirmed if nothing is left of it."""
+
+
+@runtime_checkable
+class Truncatable(Protocol):
+    """Has a volume whose files can be damaged while its process is down."""
 
     async def tear_volume(self, cut: int) -> Evidence:
         """Cut ``cut`` bytes off the end of its newest file: confirmed if it is shorter, and the replica was down."""
@@ -200,6 +222,38 @@ class Scalable(Protocol):
 
     def forget(self, name: str) -> None:
         """Remove a replica that has ended for good."""
+
+
+#: Does something to a node, given its name.
+RunOnNode = Callable[[str], Awaitable[Evidence]]
+
+
+class Orchestrated(Protocol):
+    """Replicas that a controller keeps: it starts another one for each that ends."""
+
+    async def restart(self) -> Evidence:
+        """Begin to replace every replica; confirmed once the first one starts or ends, and over when all settle."""
+
+    async def resize(self, replicas: int | None) -> Evidence:
+        """Change their number; None: back to what it was. Confirmed once as many are ready."""
+
+    async def drain(self, name: str) -> Evidence:
+        """Evict the replicas on the node of this one: confirmed once all have to end."""
+
+    async def uncordon(self, name: str) -> Evidence:
+        """Wait until they run elsewhere, and let replicas onto that node again."""
+
+    async def lose_node(self, cut: RunOnNode) -> Evidence:
+        """Cut off a node with replicas and no other part: confirmed once none of them gets new connections.
+
+        The facts are the ``node``, the ``boots`` there, and the seconds until it was held lost and each replica left.
+        """
+
+    async def regain_node(self, restore: RunOnNode) -> Evidence:
+        """Bring back the node that is lost, if one is, and wait until all replicas are ready."""
+
+    async def settle(self) -> Evidence:
+        """Wait until as many replicas as there should be are ready, and no other is left."""
 
 
 @dataclass(frozen=True)

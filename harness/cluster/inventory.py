@@ -1,5 +1,6 @@
 """What this machine has and what it lacks, with the command that installs it. Quick, and without the network."""
 
+import asyncio
 import os
 import platform
 import re
@@ -7,19 +8,22 @@ import resource
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from harness.cluster import balancers
-from harness.cluster.stores import STORES
-from harness.common.errors import EnvironmentLacksError
+from harness.cluster import balancers, stores
+from harness.cluster.kubernetes import require_client
+from harness.common.errors import EnvironmentLacksError, UsageError
+from harness.scenario.design import Design
+from harness.scenario.services import BuiltIn, Url
 
 _TIMEOUT_S = 1.5
 _PORT_RANGE = Path("/proc/sys/net/ipv4/ip_local_port_range")
 _COMMON_PARTS = ("haproxy", "nginx", "redis")  # used by most scenarios
+_POD_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"  # what a pod has in place of a kubeconfig
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
@@ -35,8 +39,11 @@ class InventoryItem:
     required: bool = True  # False: only ``needed_for`` depends on it
 
 
-def examine(results: Path = Path("results")) -> tuple[InventoryItem, ...]:
-    """Return all items in a fixed order; ``results`` is where runs will be written."""
+def examine(results: Path = Path("results"), context: str | None = None) -> tuple[InventoryItem, ...]:
+    """Return all items in a fixed order.
+
+    ``results`` is where runs will be written, ``context`` the context of the kubeconfig; None is the current one.
+    """
     needed_for = {name: "balancing" if name in _COMMON_PARTS else f"designs behind {name}" for name in balancers.SPECS}
     checks: Sequence[Callable[[], InventoryItem]] = (
         _python,
@@ -46,8 +53,12 @@ def examine(results: Path = Path("results")) -> tuple[InventoryItem, ...]:
             partial(_server, name, kind.binary, needed_for[name], kind.version)
             for name, kind in balancers.SPECS.items()
         ),
-        *(partial(_server, name, kind.program, f"state in {name}", "--version") for name, kind in STORES.items()),
+        *(
+            partial(_server, name, partial(stores.locate, name), f"state in {name}", "--version")
+            for name in stores.STORES
+        ),
         _docker,
+        partial(_kubernetes, context),
         _browser,
         partial(_disk, results),
         _ports,
@@ -55,6 +66,17 @@ def examine(results: Path = Path("results")) -> tuple[InventoryItem, ...]:
     )
     with ThreadPoolExecutor(len(checks)) as pool:
         return tuple(pool.map(lambda check: check(), checks))
+
+
+def describe_balancers(designs: Iterable[Design]) -> Mapping[str, str]:
+    """The balancer of each design with its version, such as ``haproxy 2.8.5``; none for a service that already runs."""
+    chosen = {
+        design.name: balancers.select(replace(design.balancing, names=not isinstance(design.target, BuiltIn)))
+        for design in designs
+        if not isinstance(design.target, Url)
+    }
+    items = {spec.name: _server(spec.name, spec.binary, "", spec.version) for spec in chosen.values()}
+    return {name: f"{spec.name} {items[spec.name].version}".rstrip() for name, spec in chosen.items()}
 
 
 def _python() -> InventoryItem:
@@ -114,6 +136,27 @@ def _docker() -> InventoryItem:
     except EnvironmentLacksError as lack:
         return InventoryItem("docker", False, "", "--backend docker", lack.hint, False)
     return InventoryItem("docker", True, version, "--backend docker", "restart dockerd", False)
+
+
+def _kubernetes(context: str | None) -> InventoryItem:
+    """The cluster of a context."""
+    item = InventoryItem("kubernetes", False, "", "--backend kubernetes", "", False)
+    places = (*os.environ.get("KUBECONFIG", "~/.kube/config").split(os.pathsep), _POD_ACCOUNT)
+    try:
+        require_client()
+        if not any(Path(place).expanduser().exists() for place in places):
+            return replace(item, install="no cluster is configured, see docs/kubernetes.md")
+        from harness.cluster.kubernetes.api import connect_api  # noqa: PLC0415 - its library takes half a second to load
+
+        async def read_version() -> str:
+            return await (await connect_api(context)).version()
+
+        version = asyncio.run(asyncio.wait_for(read_version(), _TIMEOUT_S))
+    except (EnvironmentLacksError, UsageError) as lack:
+        return replace(item, install=lack.hint)
+    except TimeoutError:
+        return replace(item, install="the API server does not answer: kubectl version")
+    return replace(item, present=True, version=version, install="see docs/kubernetes.md")
 
 
 def _browser() -> InventoryItem:

@@ -1,26 +1,31 @@
-"""What a run left behind whose supervisor was killed: processes, containers, networks, scratch directories."""
+"""What a run left behind whose supervisor was killed: processes, containers, networks, namespaces, directories.
 
+Each names its owner with the boot and the PID namespace in which that runs. What belongs to another namespace or boot,
+or names no owner, is left alone: from here it is impossible to know whether it is still in use.
+"""
+
+import asyncio
 import contextlib
 import os
 import shutil
 import signal
+import stat
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.cluster.kubernetes import require_client
 from harness.cluster.supervisor.main import (
     OWNER_FILE,
     OWNER_VARIABLE,
     RUN_VARIABLE,
     SCRATCH_PREFIX,
     Stat,
+    has_ended,
     identity,
     processes,
-    read_stat,
 )
 from harness.common.errors import EnvironmentLacksError
-
-KEPT_IN_GIT = ("baselines", "gallery")
 
 
 @dataclass(frozen=True)
@@ -28,13 +33,17 @@ class OrphanProcess:
     """A process whose supervisor is gone; ``run`` is empty if its environment does not name the run."""
 
     pid: int
+    identity: str
     run: str
     command: str
 
 
 @dataclass(frozen=True)
 class RemovedItem:
-    """One thing that was removed: a ``process``, ``container``, ``network``, ``scratch`` directory or ``run``."""
+    """One thing that was removed.
+
+    Its ``kind`` is ``process``, ``container``, ``network``, ``namespace``, ``scratch`` (a directory) or ``run``.
+    """
 
     kind: str
     what: str
@@ -54,62 +63,61 @@ def orphan_processes() -> tuple[OrphanProcess, ...]:
 def _as_orphan(process: Stat, directories: Sequence[Path]) -> OrphanProcess | None:
     pairs = (word.partition("=") for word in _read_words(process.pid, "environ"))
     environment = {name: value for name, _, value in pairs}
-    ownerless = _has_ended(environment.get(OWNER_VARIABLE, "")) or _works_in(process.pid, directories)
+    ownerless = has_ended(environment.get(OWNER_VARIABLE, "")) or _works_in(process.pid, directories)
     if process.state in "ZX" or not ownerless:
         return None
     command = " ".join(_read_words(process.pid, "cmdline")).strip()
-    return OrphanProcess(process.pid, environment.get(RUN_VARIABLE, ""), command)
+    named = f"{process.pid}:{process.started}"
+    return OrphanProcess(process.pid, named, environment.get(RUN_VARIABLE, ""), command)
 
 
 def orphan_directories() -> tuple[Path, ...]:
     """Return the scratch directories of this user whose owner is gone."""
+    return tuple(path for path in scratch_directories() if has_ended(_owner(path)))
+
+
+def scratch_directories() -> tuple[Path, ...]:
+    """Return the scratch directories of this user, in use or not; a link to a directory is none."""
     prefix = Path(SCRATCH_PREFIX)
-    candidates = (path for path in prefix.parent.glob(f"{prefix.name}*") if path.is_dir() and _belongs_to_user(path))
-    return tuple(path for path in candidates if _has_ended(_owner(path)))
+    return tuple(path for path in sorted(prefix.parent.glob(f"{prefix.name}*")) if _is_own_directory(path))
 
 
 def remove(orphans: Iterable[OrphanProcess], directories: Iterable[Path]) -> None:
     """Kill the processes and remove the directories."""
     for orphan in orphans:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(orphan.pid, signal.SIGKILL)
+        if identity(orphan.pid) == orphan.identity:  # it has not ended since, with its pid given to another
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(orphan.pid, signal.SIGKILL)
     for path in directories:
         shutil.rmtree(path, ignore_errors=True)
 
 
-def old_runs(results: Path) -> tuple[Path, ...]:
-    """Return all runs in a directory of results, except the newest of each scenario and what is kept in git."""
-    scenarios = (path for path in results.glob("*") if path.is_dir() and path.name not in KEPT_IN_GIT)
-    runs = (sorted(run.parent for run in path.glob("*/run.json") if not run.parent.is_symlink()) for path in scenarios)
-    return tuple(run for of_scenario in runs for run in of_scenario[:-1])
+def clean(context: str | None = None) -> tuple[RemovedItem, ...]:
+    """Remove what crashes left behind; return what was removed.
 
-
-def clean(results: Path | None = None) -> tuple[RemovedItem, ...]:
-    """Remove what crashes left behind, and the old runs in ``results`` if that is given; return what was removed."""
-    orphans, directories, runs = orphan_processes(), orphan_directories(), old_runs(results) if results else ()
-    containers_and_networks = _remove_orphan_containers()
-    remove(orphans, [*directories, *runs])
+    Namespaces are looked for in one cluster: that of a context of the kubeconfig, or of the current one.
+    """
+    orphans, directories = orphan_processes(), orphan_directories()
+    in_engines = (*_remove_orphan_containers(), *_remove_orphan_namespaces(context))
+    remove(orphans, directories)
     return (
-        *containers_and_networks,
+        *in_engines,
         *(RemovedItem("process", f"{orphan.pid} ({orphan.command})") for orphan in orphans),
         *(RemovedItem("scratch", str(path)) for path in directories),
-        *(RemovedItem("run", str(path)) for path in runs),
     )
 
 
 def _remove_orphan_containers() -> tuple[RemovedItem, ...]:
     """Remove the containers and networks whose harness is gone; do nothing if no Docker engine answers."""
-    from harness.cluster.containers import connect_engine, owner, sweep  # noqa: PLC0415 - an SDK that only some need
+    from harness.cluster.containers import connect_engine, sweep  # noqa: PLC0415 - an SDK that only some need
 
     try:
         client = connect_engine().client
     except EnvironmentLacksError:
         return ()
-    own_namespace = owner().partition(" ")[0]  # the identities of processes hold within a pid namespace
 
     def is_orphan(labels: Mapping[str, str]) -> bool:
-        namespace, _, process = labels[sweep.OWNER].partition(" ")
-        return namespace == own_namespace and _has_ended(process)
+        return has_ended(labels[sweep.OWNER])
 
     containers, networks = sweep.find_labelled(client, sweep.OWNER)
     containers = [container for container in containers if is_orphan(container.labels)]
@@ -126,6 +134,21 @@ def _remove_orphan_containers() -> tuple[RemovedItem, ...]:
     )
 
 
+def _remove_orphan_namespaces(context: str | None) -> tuple[RemovedItem, ...]:
+    """Remove the namespaces whose harness is gone; do nothing if no cluster is configured, or it does not answer."""
+    try:
+        require_client()
+        from harness.cluster.kubernetes.api import connect_api  # noqa: PLC0415 - a client library that only some need
+        from harness.cluster.kubernetes.sweep import sweep  # noqa: PLC0415
+
+        async def remove_all() -> tuple[str, ...]:
+            return await sweep(await connect_api(context), has_ended)
+
+        return tuple(RemovedItem("namespace", name) for name in asyncio.run(remove_all()))
+    except EnvironmentLacksError:
+        return ()
+
+
 def _works_in(pid: int, directories: Sequence[Path]) -> bool:
     """Whether the working directory of a process is, or lies in, one of the directories."""
     if not directories:
@@ -137,27 +160,19 @@ def _works_in(pid: int, directories: Sequence[Path]) -> bool:
     return any(place.is_relative_to(directory) for directory in directories)
 
 
-def _belongs_to_user(path: Path) -> bool:
+def _is_own_directory(path: Path) -> bool:
     try:
-        return path.stat().st_uid == os.getuid()
+        status = path.lstat()
     except OSError:
         return False
+    return stat.S_ISDIR(status.st_mode) and status.st_uid == os.getuid()
 
 
 def _owner(path: Path) -> str:
     try:
         return (path / OWNER_FILE).read_text().partition(" ")[0]
-    except OSError:
+    except (OSError, ValueError):
         return ""
-
-
-def _has_ended(owner: str) -> bool:
-    """Whether the process with that identity has ended; False if the text names no process."""
-    pid = owner.partition(":")[0]
-    if not pid.isdigit():
-        return False
-    process = read_stat(int(pid))
-    return process is None or process.state in "ZX" or identity(int(pid)) != owner
 
 
 def _read_words(pid: int, name: str) -> list[str]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from harness.cluster.capabilities import Balancer, Link, Replica, Store
+from harness.cluster.capabilities import Balancer, Link, Orchestrated, Replica, Store
 from harness.cluster.replicas.probes import HealthProbe
 from harness.cluster.watch.sampler import Sampler
 from harness.common.errors import HarnessError, UntrustedError, UsageError
@@ -30,6 +30,7 @@ class Topology:
     sampler: Sampler
     links: Mapping[str, Link] = field(default_factory=dict)  # the connections that a fault can reach
     start_another: Callable[[], Awaitable[Replica]] | None = None  # starts one more replica, if that is possible
+    workload: Orchestrated | None = None  # on Kubernetes: what keeps the replicas
 
     async def grow(self) -> Replica:
         """Start one more replica; return when it is ready. The balancer does not know it yet.
@@ -95,7 +96,7 @@ class Topology:
             states = await self.balancer.states()
         except HarnessError as problem:  # a balancer that reloads may not answer for a moment
             return [problem.message]
-        expected = {replica.name for replica in self.replicas} if states else set()
+        expected = {replica.member.name for replica in self.replicas} if states else set()
         return [
             f"{self.balancer.name} considers {name} {states.get(name, 'unknown')}"
             for name in sorted(expected)

@@ -18,12 +18,14 @@ from harness.faults.store import (
     PauseStore,
 )
 from harness.faults.volume import LoseVolume, TruncateTail
+from harness.faults.workload import DrainNode, LoseNode, Resize, RollingRestart
 
 __all__ = [
     "Autoscale",
     "Bandwidth",
     "CrashLoop",
     "CutReplication",
+    "DrainNode",
     "DropReplies",
     "Evict",
     "Heal",
@@ -33,15 +35,18 @@ __all__ = [
     "KillPrimary",
     "KillStore",
     "Latency",
+    "LoseNode",
     "LoseVolume",
     "Partition",
     "Pause",
     "PauseStore",
     "ReloadBalancer",
     "ResetConnections",
+    "Resize",
     "Restart",
     "Resume",
     "RollingDeploy",
+    "RollingRestart",
     "RotateKeys",
     "ScaleIn",
     "ScaleOut",

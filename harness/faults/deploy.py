@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar
 
-from harness.cluster.capabilities import Evidence, Killable, Terminable
+from harness.cluster.capabilities import Evidence, Killable, Retirable, Terminable
 from harness.common.durations import parse_seconds
 from harness.faults.fault import (
     Compound,
@@ -19,17 +19,22 @@ from harness.faults.fault import (
 from harness.scenario.faults import At
 
 
-async def drain_and_stop(topology: FaultTopology, name: str, drain: bool, grace: str) -> Evidence:
+async def drain_and_stop(
+    topology: FaultTopology, name: str, drain: bool, grace: str, *, for_good: bool = False
+) -> Evidence:
     """SIGTERM to a replica; with ``drain``, after the balancer has drained and removed it.
 
     For ``grace`` it gets no new sessions and keeps its own; then nothing more is sent there, and requests in progress
-    finish. Without ``drain`` the balancer has to find out on its own.
+    finish. Without ``drain`` the balancer has to find out on its own. If it ends ``for_good``, nothing replaces it.
     """
-    if drain:
-        await topology.balancer.drain(name)
+    part = require_capability(topology, name, Terminable)
+    replica = replica_of(topology, name)
+    if drain and replica is not None:
+        member = replica.member.name
+        await topology.balancer.drain(member)
         await asyncio.sleep(parse_seconds(grace))
-        await topology.balancer.remove(name)
-    return await require_capability(topology, name, Terminable).terminate()
+        await topology.balancer.remove(member)
+    return await (part.retire() if for_good and isinstance(part, Retirable) else part.terminate())
 
 
 async def start_and_rejoin(topology: FaultTopology, name: str, drained: bool) -> Evidence:

@@ -5,13 +5,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Protocol, TypeVar
 
-from harness.cluster.capabilities import Balancer, Evidence, Link, Replica, Store
+from harness.cluster.capabilities import Balancer, Evidence, Link, Orchestrated, Replica, Store
 from harness.common.errors import HarnessError, UsageError
 from harness.common.waiting import wait_until
 from harness.scenario.design import Design
 from harness.scenario.faults import At, Fault
 
-BALANCER, STORE = "balancer", "store"
+BALANCER, STORE, WORKLOAD = "balancer", "store", "workload"
 _UP_TIMEOUT_S = 5.0  # in which a balancer has to consider a replica up that answers
 _POLL_INTERVAL_S = 0.02
 
@@ -34,6 +34,10 @@ class FaultTopology(Protocol):
     @property
     def links(self) -> Mapping[str, Link]:
         """The connections that a fault can reach, by name."""
+
+    @property
+    def workload(self) -> Orchestrated | None:
+        """The workload of Kubernetes that keeps the replicas, if one does."""
 
 
 A = TypeVar("A")
@@ -142,19 +146,31 @@ def require_capability(topology: FaultTopology, name: str, ability: type[A]) -> 
     return part
 
 
+def require_workload(topology: FaultTopology) -> Orchestrated:
+    """The workload that keeps the replicas.
+
+    Raises:
+        UsageError: there is none.
+    """
+    if topology.workload is None:
+        raise UsageError("no workload of Kubernetes keeps these replicas", 'Kubernetes("deployment/shop")')
+    return topology.workload
+
+
 def replica_of(topology: FaultTopology, name: str) -> Replica | None:
     """The replica of that name; None where it is not, or no longer, part of the topology."""
     return next((replica for replica in topology.replicas if replica.name == name), None)
 
 
 async def wait_until_member_up(topology: FaultTopology, name: str) -> bool:
-    """Wait until the balancer considers a member up; whether it did in time. True where it does not report that."""
+    """Wait until the balancer considers a replica up; whether it did in time. True where it does not report that."""
 
     async def is_up() -> bool:
         try:
             states = await topology.balancer.states()
         except HarnessError:  # a balancer that reloads its configuration may not answer for a moment
             return False
-        return not states or states.get(name) == "up"
+        replica = replica_of(topology, name)
+        return not states or (replica is not None and states.get(replica.member.name) == "up")
 
     return await wait_until(is_up, _UP_TIMEOUT_S, _POLL_INTERVAL_S)

@@ -55,9 +55,10 @@ class Retire(OnReplica, Reversible):
 
     async def inject(self, topology: FaultTopology) -> Evidence:
         """Drain and stop it for good; the evidence is that its process has ended."""
-        evidence = await drain_and_stop(topology, self.target, self.drain, self.grace)
-        if not self.drain:
-            await topology.balancer.remove(self.target)
+        evidence = await drain_and_stop(topology, self.target, self.drain, self.grace, for_good=True)
+        replica = replica_of(topology, self.target)
+        if not self.drain and replica is not None:
+            await topology.balancer.remove(replica.member.name)
         scalable(topology).forget(self.target)
         return evidence
 

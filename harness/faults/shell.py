@@ -5,7 +5,9 @@ import contextlib
 import os
 import signal
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import ClassVar
 
 from harness.cluster.capabilities import Evidence
@@ -17,6 +19,7 @@ _COMMAND_TIMEOUT_S = 30.0
 _EVIDENCE_TIMEOUT_S = 10.0  # in which the evidence has to appear, and after the undo to disappear
 _POLL_INTERVAL_S = 0.1
 _MAX_OUTPUT = 200  # bytes of a command's output that are kept
+_NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, init=False)
@@ -25,7 +28,8 @@ class Shell(Reversible):
 
     It landed if the command exits 0 and, where there is one, ``evidence`` does so too (within ten seconds). It is
     undone if ``undo`` (kept as ``undo_command``) exits 0 and ``evidence`` no longer does. Reports call its target
-    ``name``. All three commands are shown before anything runs.
+    ``name``. All three commands are shown before anything runs. A run keeps their exit codes and their output, but
+    not their text.
     """
 
     command: str
@@ -53,32 +57,38 @@ class Shell(Reversible):
 
     async def inject(self, topology: FaultTopology) -> Evidence:
         """Run the command; the evidence is that it and the ``evidence`` command exit 0."""
-        return await self._run_checked(self.command, broken=True)
+        return await self.run(broken=True)
 
     async def undo(self, topology: FaultTopology) -> Evidence:
         """Run the undo; the evidence is that it exits 0 and that the ``evidence`` command no longer does."""
-        return await self._run_checked(self.undo_command, broken=False)
+        return await self.run(broken=False)
 
-    async def _run_checked(self, command: str, broken: bool) -> Evidence:
-        code, output = await _run(command)
-        confirmed = code == 0 and (not self.evidence or await self._evidence_is(broken))
-        facts: dict[str, str | int | float | bool | None] = {"command": command, "exit": code, "said": output}
-        return Evidence(confirmed, {**facts, "evidence": self.evidence, "shown": confirmed} if self.evidence else facts)
+    async def run(self, broken: bool, env: Mapping[str, str] = _NOTHING) -> Evidence:
+        """Run the command, or the undo where it is not to be ``broken``, with these variables besides its own."""
+        code, output = await _run(self.command if broken else self.undo_command, env)
+        confirmed = code == 0 and (not self.evidence or await self._evidence_is(broken, env))
+        facts: dict[str, str | int | float | bool | None] = {"exit": code, "said": output}
+        return Evidence(confirmed, {**facts, "shown": confirmed} if self.evidence else facts)
 
-    async def _evidence_is(self, broken: bool) -> bool:
+    async def _evidence_is(self, broken: bool, env: Mapping[str, str]) -> bool:
         """Whether the ``evidence`` command exits 0 (or, where not ``broken``, no longer does), now or soon."""
 
         async def agrees() -> bool:
-            return ((await _run(self.evidence))[0] == 0) is broken
+            return ((await _run(self.evidence, env))[0] == 0) is broken
 
         return await wait_until(agrees, _EVIDENCE_TIMEOUT_S, _POLL_INTERVAL_S)
 
 
-async def _run(command: str) -> tuple[int, str]:
+async def _run(command: str, env: Mapping[str, str]) -> tuple[int, str]:
     """The command's exit code (124 where it took too long), and the end of its output."""
     with tempfile.TemporaryFile() as output:  # no pipe: a program that it leaves in the background would keep that open
         process = await asyncio.create_subprocess_shell(
-            command, stdin=asyncio.subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+            command,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            env={**os.environ, **env},
+            start_new_session=True,
         )
         try:
             code = await asyncio.wait_for(process.wait(), _COMMAND_TIMEOUT_S)

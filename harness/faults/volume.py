@@ -3,20 +3,23 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from harness.cluster.capabilities import Evidence, HasVolume
+from harness.cluster.capabilities import Evidence, HasVolume, Truncatable
 from harness.common.errors import UsageError
 from harness.faults.fault import FaultTopology, OnReplica, Reversible, require_capability
 
 
 @dataclass(frozen=True)
 class LoseVolume(OnReplica, Reversible):
-    """All that a dead replica kept on its volume is gone. It comes between a Kill (or a Terminate) and its end."""
+    """All that a dead replica kept on its volume is gone. It comes between a Kill (or a Terminate) and its end.
+
+    On Kubernetes the claim of its pod is deleted, and with it the pod, which has come back after the Kill.
+    """
 
     kind: ClassVar[str] = "lose_volume"
     passes: ClassVar[bool] = True
 
     async def inject(self, topology: FaultTopology) -> Evidence:
-        """Empty the volume; the evidence is what it held, and that this is gone."""
+        """Remove it; the evidence is what it held, or the claim, and that this is gone."""
         return await require_capability(topology, self.target, HasVolume).lose_volume()
 
     async def undo(self, topology: FaultTopology) -> Evidence:
@@ -38,7 +41,7 @@ class TruncateTail(OnReplica, Reversible):
 
     async def inject(self, topology: FaultTopology) -> Evidence:
         """Truncate it; the evidence is the file and the bytes that it lost."""
-        return await require_capability(topology, self.target, HasVolume).tear_volume(self.cut)
+        return await require_capability(topology, self.target, Truncatable).tear_volume(self.cut)
 
     async def undo(self, topology: FaultTopology) -> Evidence:
         """Nothing: the bytes stay away."""

@@ -13,6 +13,7 @@ from harness.cluster import balancers
 from harness.cluster.backends.deployment import Deployment
 from harness.cluster.backends.routes import routes
 from harness.cluster.capabilities import Balancer, Member, Store
+from harness.cluster.kubernetes import require_client
 from harness.cluster.links import AddressableLink, Route, open_links
 from harness.cluster.replicas.builtin import BuiltinReplica, TargetSettings
 from harness.cluster.replicas.command import CommandReplica, ReplicaOrders
@@ -20,15 +21,16 @@ from harness.cluster.replicas.external import external_parts
 from harness.cluster.replicas.managed import ManagedReplica, OnStart
 from harness.cluster.replicas.probes import HealthProbe, NonceProbe, ReadinessProbe
 from harness.cluster.stores import store_of
-from harness.cluster.supervisor import Supervisor
+from harness.cluster.supervisor import Spawner, Supervisor
 from harness.cluster.topology import Topology
 from harness.cluster.watch.sampler import Sampler, start_sampler
 from harness.common.bundled import targets_home
 from harness.common.clock import Clock
 from harness.common.errors import UsageError
-from harness.common.ports import LOOPBACK, Reservation, non_ephemeral_port
+from harness.common.ports import Reservation, non_ephemeral_port
 from harness.scenario.balancing import Balancing
 from harness.scenario.design import Design
+from harness.scenario.kubernetes import Kubernetes
 from harness.scenario.services import BuiltIn, Command, OwnService, Url
 
 
@@ -51,7 +53,8 @@ class StartBalancer(Protocol):
 class ProcessBackend:
     """Brings topologies up, one after another, under one supervisor.
 
-    The replicas answer with ``nonce``, and sign their tokens with ``secret``. ``home`` holds the package ``targets``.
+    The replicas answer with ``nonce``, and sign their tokens with ``secret``. ``home`` holds the package ``targets``;
+    ``warm`` starts its replicas for the first time.
     """
 
     def __init__(
@@ -61,12 +64,24 @@ class ProcessBackend:
         secret: str,
         start_balancer: StartBalancer = balancers.start,
         home: Path | None = None,
+        *,
+        warm: Spawner | None = None,
     ) -> None:
         self._supervisor = supervisor
         self._nonce = nonce
         self._secret = secret
         self._start_balancer = start_balancer
         self._home = home or targets_home()
+        self._warm = warm
+
+    @property
+    def inside(self) -> Supervisor:
+        """What starts a load beside the replicas, inside their cluster.
+
+        Raises:
+            UsageError: they are in none.
+        """
+        raise UsageError("only on Kubernetes a load comes from inside the cluster", "--backend kubernetes")
 
     @asynccontextmanager
     async def topology(
@@ -91,6 +106,8 @@ class ProcessBackend:
         target = deployment.design.target
         if isinstance(target, Url):
             return await self._deploy_external(deployment, target)
+        if isinstance(target, Kubernetes):
+            return await self._deploy_attached(deployment, target)
         store = await self._start_store(deployment)
         if isinstance(target, BuiltIn):
             return await self._deploy_builtin(deployment, target, store)
@@ -103,10 +120,17 @@ class ProcessBackend:
         probe = ReadinessProbe(target.ready)
         return Topology(deployment.design, probe, list(replicas), balancer, None, deployment.journal, sampler)
 
+    async def _deploy_attached(self, deployment: Deployment, target: Kubernetes) -> Topology:
+        """A workload that already runs on a cluster."""
+        require_client()
+        from harness.cluster.backends.attached import attached_topology  # noqa: PLC0415 - loads its client only if needed
+
+        return await attached_topology(deployment, target, await self._start_sampler(deployment))
+
     async def _deploy_own(self, deployment: Deployment, target: OwnService, store: Store | None) -> Topology:
         """A user-supplied service: its replicas have no ``/healthz`` and do not report their names."""
         design = deployment.design
-        replicas = await self._start_own(deployment, target, self._store_url(store) or "")
+        replicas = await self._start_own(deployment, target, store.url if store else "")
         health = replace(design.balancing.health, path=target.ready)
         balancer = await self._start_balancer_for(
             deployment, replace(design.balancing, health=health, names=True), replicas
@@ -125,7 +149,7 @@ class ProcessBackend:
             self._nonce,
             self._secret,
             deployment.journal,
-            self._store_url(store),
+            store.url if store else None,
             self._home,
             self._make_folder(deployment, "volumes"),
             peers,
@@ -147,10 +171,6 @@ class ProcessBackend:
 
     def _peer_address(self, name: str, port: Reservation) -> str:
         return f"{self._supervisor.address(name)}:{port.port}"
-
-    def _store_url(self, store: Store | None) -> str | None:
-        """The store's URL as the replicas have to use it; None without a store."""
-        return store.url.replace(LOOPBACK, self._supervisor.address(store.name, "store")) if store else None
 
     def _make_folder(self, deployment: Deployment, prefix: str) -> Path:
         """Make a folder in scratch; its name is random, since a port may come again in the same run."""
@@ -183,7 +203,9 @@ class ProcessBackend:
             front, back = links.get(f"balancer-{name}"), links.get(f"{name}-store")
             own = replace(settings, store=back.rewrite_url(settings.store)) if back and settings.store else settings
             link_port = front.port if front else None
-            replica = BuiltinReplica(name, own, self._supervisor, port, deployment.logs, link_port=link_port)
+            replica = BuiltinReplica(
+                name, own, self._supervisor, port, deployment.logs, link_port=link_port, warm=self._warm
+            )
             replicas.append(replica)
         return replicas
 

@@ -8,11 +8,14 @@ from pathlib import Path
 
 from harness.cluster.balancers import caddy, envoy, haproxy, nginx, traefik
 from harness.cluster.balancers.launch import Setup, Starter
+from harness.cluster.balancers.own_config import OwnConfig
 from harness.cluster.capabilities import Balancer, Member
 from harness.common.errors import EnvironmentLacksError, UsageError
+from harness.common.ports import LOOPBACK
 from harness.scenario.balancing import CONNECTION, Balancing
 from harness.scenario.design import Design
-from harness.scenario.services import BuiltIn, Url
+from harness.scenario.kubernetes import Running
+from harness.scenario.services import BuiltIn
 
 #: What a balancer may lack: it keeps pinned clients on a draining member (``drain``), reports which members it holds to
 #: be up (``states``), names the member that answered (``names``), retries a pinned client's request with another member
@@ -28,6 +31,7 @@ class BalancerSpec:
     name: str
     supports: frozenset[str]
     lacks: frozenset[str]  # of ``ABILITIES``
+    lasting: frozenset[str]  # policies whose stickiness it can end after a time, ``lasts``
     version: str  # the argument that makes it print its version
     binary: Callable[[], Path]
     start: Callable[[Setup], AbstractAsyncContextManager[Balancer]]
@@ -35,18 +39,16 @@ class BalancerSpec:
 
 #: In the order in which ``auto`` tries them.
 SPECS: Mapping[str, BalancerSpec] = {
-    module.NAME: BalancerSpec(module.NAME, module.SUPPORTS, module.LACKS, module.VERSION, module.binary, module.start)
+    module.NAME: BalancerSpec(
+        module.NAME, module.SUPPORTS, module.LACKS, module.LASTING, module.VERSION, module.binary, module.start
+    )
     for module in (haproxy, nginx, envoy, traefik, caddy)
 }
 
-#: Keys that every balancer can look up: nginx names a cookie in a variable, and ignores headers with an underscore.
-_HEADER = "[A-Za-z0-9-]+"
-_KEYS = {
-    "hash_cookie": "[A-Za-z0-9_]+",
-    "hash_header": _HEADER,
-    "modulo_header": _HEADER,
-    "maglev_header": _HEADER,
-}
+#: What a key may be, by a word of the policy's name. nginx names a cookie in a variable, and ignores headers with an
+#: underscore.
+_KEYS = {"cookie": "[A-Za-z0-9_.-]+", "header": "[A-Za-z0-9-]+"}
+_NGINX_COOKIE = "[A-Za-z0-9_]+"
 
 
 def available() -> Mapping[str, Path | str]:
@@ -62,24 +64,26 @@ def _locate(spec: BalancerSpec) -> Path | str:
 
 
 def start(
-    balancing: Balancing, members: Sequence[Member], supervisor: Starter, *, scratch: Path, logs: Path, port: int
+    balancing: Balancing,
+    members: Sequence[Member],
+    supervisor: Starter,
+    *,
+    scratch: Path,
+    logs: Path,
+    port: int,
+    host: str = LOOPBACK,
 ) -> AbstractAsyncContextManager[Balancer]:
-    """A balancer in front of the members, listening on 127.0.0.1, until the scope ends.
+    """A balancer in front of the members, which clients reach at ``host``, until the scope ends.
 
-    ``port`` is held by the caller, bound with SO_REUSEPORT and not listening. ``scratch`` and ``logs`` exist and are
-    used by this balancer alone.
+    On loopback, ``port`` is held by the caller, bound with SO_REUSEPORT and not listening. ``scratch`` and ``logs``
+    exist and are used by this balancer alone.
 
     Raises:
         UsageError: no such balancer, a policy that it does not support, or a key that no balancer can look up.
         EnvironmentLacksError: it is not installed, or the port is taken.
         HarnessError: it does not start (on entering the scope).
     """
-    pattern = _KEYS.get(balancing.policy, ".*")
-    if not re.fullmatch(pattern, balancing.key):
-        raise UsageError(
-            f"a balancer cannot do {balancing.policy} on the key {balancing.key!r}", f"it matches {pattern}"
-        )
-    return select(balancing).start(Setup(balancing, tuple(members), supervisor, scratch, logs, port))
+    return select(balancing).start(Setup(balancing, tuple(members), supervisor, scratch, logs, port, host))
 
 
 def require(design: Design) -> None:
@@ -88,9 +92,14 @@ def require(design: Design) -> None:
     Raises:
         UsageError, EnvironmentLacksError: as ``select``.
     """
-    if not isinstance(design.target, Url):
+    if not isinstance(design.target, Running):
         names = design.balancing.names or not isinstance(design.target, BuiltIn)
-        select(replace(design.balancing, names=names))
+        spec = select(replace(design.balancing, names=names))
+        if design.balancing.config is not None:
+            own, is_haproxy = OwnConfig.read(design.balancing.config), spec.name == haproxy.NAME
+            if is_haproxy:
+                haproxy.Backend.of(design.balancing)
+            own.require_accepted([str(spec.binary()), *(haproxy.CHECK if is_haproxy else nginx.CHECK)])
 
 
 def select(balancing: Balancing) -> BalancerSpec:
@@ -102,15 +111,36 @@ def select(balancing: Balancing) -> BalancerSpec:
     """
     if balancing.name not in ("auto", *SPECS):
         raise UsageError(f"no balancer {balancing.name!r}", f"there are auto, {', '.join(SPECS)}")
+    if balancing.config is not None:
+        return _select_for(OwnConfig.read(balancing.config), balancing)
+    pattern = next((pattern for kind, pattern in _KEYS.items() if kind in balancing.policy), ".*")
+    if not re.fullmatch(pattern, balancing.key):
+        raise UsageError(
+            f"a balancer cannot do {balancing.policy} on the key {balancing.key!r}", f"it matches {pattern}"
+        )
     suitable = [name for name, spec in SPECS.items() if balancing.policy in spec.supports]
+    if balancing.lasts is not None:
+        suitable = [name for name in suitable if balancing.policy in SPECS[name].lasting]
+    if "cookie" in balancing.policy and not re.fullmatch(_NGINX_COOKIE, balancing.key):
+        suitable = [name for name in suitable if name != nginx.NAME]
     if balancing.names:  # one that balances connections sees no response to write a name into
         suitable = [name for name in suitable if "names" not in SPECS[name].lacks and balancing.policy != CONNECTION]
     wanted = suitable if balancing.name == "auto" else [name for name in suitable if name == balancing.name]
     if not wanted:
-        task = f"do {balancing.policy}" + (" and say which copy of your service answered" * balancing.names)
+        task = f"do {balancing.policy}" + (" with lasts=" * (balancing.lasts is not None))
+        task += " and say which copy of your service answered" * balancing.names
         subject = "no balancer can" if balancing.name == "auto" else f"{balancing.name} cannot"
         raise UsageError(f"{subject} {task}", f"{', '.join(suitable) or 'none'} can")
     return _first_installed([SPECS[name] for name in wanted])
+
+
+def _select_for(own: OwnConfig, balancing: Balancing) -> BalancerSpec:
+    """The balancer for which a configuration is written."""
+    if balancing.name not in ("auto", own.balancer):
+        raise UsageError(f"{own.path} is a configuration of {own.balancer}, not of {balancing.name}", "correct one")
+    if balancing.names:
+        own.require_names()
+    return _first_installed([SPECS[own.balancer]])
 
 
 def _first_installed(specs: Sequence[BalancerSpec]) -> BalancerSpec:

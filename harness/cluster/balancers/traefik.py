@@ -10,8 +10,6 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import aiohttp
-
 from harness.cluster.balancers.launch import (
     Setup,
     program,
@@ -24,19 +22,21 @@ from harness.cluster.balancers.membership import ConfigReloadBalancer, Upstream
 from harness.cluster.capabilities import Balancer, Evidence, Refusal
 from harness.cluster.supervisor import Child
 from harness.common.durations import parse_seconds
-from harness.common.errors import HarnessError
+from harness.common.errors import UntrustedError
+from harness.common.http_client import ask
+from harness.common.pip_line import extra_line
 from harness.scenario.balancing import Balancing
 
 NAME = "traefik"
 SUPPORTS = frozenset({"round_robin", "least_connections", "cookie", "source"})
+LASTING = frozenset({"cookie"})
 LACKS = frozenset({"drain", "names", "redispatch", "evidence"})
-INSTALL = "pip install 'session-harness[traefik]'"
+INSTALL = extra_line("traefik")
 VERSION = "version"
 COOKIE = "HARNESS_LB"
 
 _OWN = "/harness-lb"  # where its API answers, on the clients' port
 _SERVICE = f"{_OWN}/api/http/services/replicas@file"
-_TIMEOUT = aiohttp.ClientTimeout(total=1)
 
 Json = dict[str, Any]
 
@@ -88,6 +88,7 @@ def dynamic(setup: Setup, upstreams: Iterable[Upstream]) -> Json:
     """The members and how they are balanced, as in the file that Traefik watches; draining members are left out."""
     balancing = setup.balancing
     members = [upstream.member for upstream in upstreams if not upstream.draining]
+    lasts = {} if balancing.lasts_s is None else {"maxAge": round(balancing.lasts_s)}
     return {
         "http": {
             "routers": {
@@ -108,7 +109,7 @@ def dynamic(setup: Setup, upstreams: Iterable[Upstream]) -> Json:
                         "serversTransport": "replicas",
                         "strategy": {"least_connections": "p2c", "source": "hrw"}.get(balancing.policy, "wrr"),
                         **(
-                            {"sticky": {"cookie": {"name": COOKIE, "path": "/"}}}
+                            {"sticky": {"cookie": {"name": COOKIE, "path": "/", **lasts}}}
                             if balancing.policy == "cookie"
                             else {}
                         ),
@@ -152,7 +153,7 @@ class Traefik(ConfigReloadBalancer):
         """``up`` or ``down`` according to its checks; a member to be drained is removed, and reported as ``drain``."""
         service = await _service(self._setup)
         if service is None:
-            raise HarnessError("Traefik does not answer", "its log says why")
+            raise UntrustedError("Traefik does not answer", "its log says why")
         status = service.get("serverStatus", {})
         return {
             name: "drain" if upstream.draining else status.get(_address(upstream), "UP").lower()
@@ -185,11 +186,11 @@ def refusals_in(lines: Iterable[str]) -> Iterable[Refusal]:
 async def _service(setup: Setup) -> Json | None:
     """The members as its API reports them; None if it does not answer."""
     try:
-        async with aiohttp.ClientSession(timeout=_TIMEOUT) as http, http.get(setup.url + _SERVICE) as response:
-            service: Json | None = await response.json() if response.status == 200 else None
-            return service
-    except (aiohttp.ClientError, TimeoutError, ValueError):
+        reply = await ask(setup.url + _SERVICE)
+        service: Json | None = json.loads(reply.text) if reply.status == 200 else None
+    except (OSError, ValueError):
         return None
+    return service
 
 
 @contextlib.asynccontextmanager

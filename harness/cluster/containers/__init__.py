@@ -4,6 +4,5 @@ from harness.cluster.containers.container_spec import ContainerSpec
 from harness.cluster.containers.docker_supervisor import DockerSupervisor
 from harness.cluster.containers.engine import Engine, connect_engine
 from harness.cluster.containers.launch import supervise_containers
-from harness.cluster.containers.ownership import owner
 
-__all__ = ["ContainerSpec", "DockerSupervisor", "Engine", "connect_engine", "owner", "supervise_containers"]
+__all__ = ["ContainerSpec", "DockerSupervisor", "Engine", "connect_engine", "supervise_containers"]

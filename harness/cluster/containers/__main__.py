@@ -4,6 +4,7 @@ import sys
 
 from harness.cluster.containers.engine import connect_engine
 from harness.cluster.containers.image import LOCUST, PARTS, image
+from harness.common.terminal import show
 
 if __name__ == "__main__":
-    print(image(connect_engine(), LOCUST if "--locust" in sys.argv[1:] else PARTS))
+    show(image(connect_engine(), LOCUST if "--locust" in sys.argv[1:] else PARTS))

@@ -22,7 +22,7 @@ class ContainerSpec:
     """A container to start.
 
     Without ``argv`` and ``entrypoint``, it runs what its image names. The ``port`` inside it is ``published`` on
-    loopback. Without ``cpus``, it may use all cores.
+    loopback, and ``more_ports`` under their own numbers. Without ``cpus``, it may use all cores.
     """
 
     name: str
@@ -38,6 +38,12 @@ class ContainerSpec:
     limits: Limits = UNLIMITED
     mounts: tuple[Path, ...] = ()
     cpus: tuple[int, ...] = ()
+    more_ports: tuple[int, ...] = ()
+
+    @property
+    def ports(self) -> Mapping[int, int | None]:
+        """The ports inside it, each with the one on loopback that leads there."""
+        return {**({self.port: self.published} if self.port else {}), **{port: port for port in self.more_ports}}
 
 
 @dataclass(frozen=True)
@@ -62,7 +68,7 @@ def create_options(
         "user": spec.user,
         "environment": dict(spec.env),
         "labels": labels,
-        "ports": [spec.port] if spec.port else [],
+        "ports": list(spec.ports),
         "host_config": api.create_host_config(**_host_options(spec, endpoint.network)),
         "networking_config": NetworkingConfig(endpoints),
     }
@@ -74,7 +80,7 @@ def _host_options(spec: ContainerSpec, network: str) -> dict[str, Any]:
     limits = spec.limits
     return {
         "binds": {str(path): {"bind": str(path), "mode": "rw"} for path in dict.fromkeys(spec.mounts)},
-        "port_bindings": {spec.port: (LOOPBACK, spec.published)} if spec.port else {},
+        "port_bindings": {port: (LOOPBACK, published) for port, published in spec.ports.items()},
         "network_mode": network,
         "auto_remove": True,
         "ulimits": [] if unlimited else [Ulimit(name="nofile", soft=max_files, hard=max_files)],

@@ -22,8 +22,8 @@ from harness.cluster.containers import networks, sweep
 from harness.cluster.containers.container_spec import NETWORKS, ContainerSpec, Endpoint, create_options
 from harness.cluster.containers.engine import Engine
 from harness.cluster.containers.output import OutputFollowers
-from harness.cluster.containers.ownership import owner
 from harness.cluster.supervisor import Child, Death, ProcessSpec, ProcessSupervisor, Supervisor
+from harness.cluster.supervisor.main import owner_identity
 from harness.common.errors import EnvironmentLacksError
 
 _REMOVAL_TIMEOUT_S = 15.0
@@ -52,7 +52,7 @@ class DockerSupervisor(Supervisor):
         self.engine = engine
         self.processes = processes
         self.deaths = processes.deaths
-        self.labels = {sweep.RUN: run, sweep.OWNER: owner()}
+        self.labels = {sweep.RUN: run, sweep.OWNER: owner_identity()}
         self._run = run
         self._image = image_name
         self._networks: dict[str, networks.Network] = {}
@@ -77,6 +77,10 @@ class DockerSupervisor(Supervisor):
     def address(self, name: str, role: str = "replica") -> str:
         """Return the address of a part in the first network of its role."""
         return self._networks[NETWORKS[role][0]].address(self._host_number(name))
+
+    def program(self, name: str, locate: Callable[[], str]) -> str:
+        """Return the name of a program, which is in the image."""
+        return name
 
     def _host_number(self, name: str) -> int:
         return self._host_numbers.setdefault(name, len(self._host_numbers))
@@ -106,6 +110,7 @@ class DockerSupervisor(Supervisor):
             user=self.engine.user,
             port=spec.port,
             published=spec.port,
+            more_ports=spec.more_ports,
             limits=spec.limits,
             mounts=(self.scratch, spec.log.parent.absolute()),
             cpus=spec.cpus or self.processes.cores(spec.role),

@@ -68,17 +68,21 @@ _PLATFORMS = tuple(f"manylinux_2_{minor}" for minor in (36, 34, 31, 28, 27, 24, 
 def image(engine: Engine, recipe: Recipe = PARTS) -> str:
     """Return the name of the image, and build it if it does not exist: that takes half a minute, and wheels from PyPI.
 
+    The tag ``latest``, by which pods ask for it, then names it too, also if another one was built since.
+
     Raises:
         EnvironmentLacksError: there is no base image, or no wheel for it.
         HarnessError: it does not build.
     """
     base = base_image(engine)
     name = f"{recipe.name}:{_digest(base, recipe)}"
-    with contextlib.suppress(docker.errors.ImageNotFound):
-        engine.client.images.get(name)
-        return name
-    with _build_context(engine, base, recipe) as directory:
-        _build(engine, directory, base, recipe, name)
+    try:
+        built = engine.client.images.get(name)
+    except docker.errors.ImageNotFound:
+        with _build_context(engine, base, recipe) as directory:
+            _build(engine, directory, base, recipe, name)
+        built = engine.client.images.get(name)
+    built.tag(recipe.name, "latest")
     return name
 
 
@@ -161,4 +165,3 @@ def _build(engine: Engine, directory: Path, base: Any, recipe: Recipe, name: str
         raise HarnessError(f"the image {name} does not build: {problem}", " | ".join(last_lines)) from problem
     except docker.errors.APIError as problem:
         raise EnvironmentLacksError(f"the image {name} does not build: {problem}", "docker system df") from problem
-    engine.client.images.get(name).tag(recipe.name, "latest")

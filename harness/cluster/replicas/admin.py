@@ -2,14 +2,12 @@
 
 import contextlib
 from collections.abc import Sequence
-from typing import Any
-
-import aiohttp
 
 from harness.cluster.capabilities import Keys, SlotUsage
+from harness.common.http_client import ask_json
 
-_TIMEOUT = aiohttp.ClientTimeout(total=2)
-_FAILURES = (aiohttp.ClientError, OSError, TimeoutError, ValueError, LookupError, TypeError)
+_TIMEOUT_S = 2.0
+_FAILURES = (OSError, ValueError, LookupError, TypeError)
 
 
 async def fetch_keys(host: str, port: int) -> Keys | None:
@@ -25,7 +23,7 @@ async def replace_keys(host: str, port: int, signing: int, accepted: Sequence[in
 
 async def _request_keys(method: str, host: str, port: int, body: object = None) -> Keys | None:
     with contextlib.suppress(*_FAILURES):
-        reply = await _request_json(method, f"http://{host}:{port}/keys", body)
+        reply = await ask_json(f"http://{host}:{port}/keys", method=method, body=body, timeout_s=_TIMEOUT_S)
         signing = int(reply["signing"])
         return Keys(signing, tuple(map(int, reply["accepted"])), str(reply["ids"][str(signing)]))
     return None
@@ -34,15 +32,6 @@ async def _request_keys(method: str, host: str, port: int, body: object = None) 
 async def fetch_load(host: str, port: int) -> SlotUsage | None:
     """Return how busy its slots have been; None if it has no slots, or does not answer."""
     with contextlib.suppress(*_FAILURES):
-        reply = await _request_json("GET", f"http://{host}:{port}/load")
+        reply = await ask_json(f"http://{host}:{port}/load", timeout_s=_TIMEOUT_S)
         return SlotUsage(float(reply["held_s"]), int(reply["slots"]), float(reply["t"]))
     return None
-
-
-async def _request_json(method: str, url: str, body: object = None) -> Any:
-    async with (
-        aiohttp.ClientSession(timeout=_TIMEOUT) as session,
-        session.request(method, url, json=body) as response,
-    ):
-        response.raise_for_status()
-        return await response.json()

@@ -12,7 +12,7 @@ from harness.cluster.replicas import admin
 from harness.cluster.replicas.managed import ManagedReplica, member_of
 from harness.cluster.replicas.probes import HealthReport, probe
 from harness.cluster.replicas.volume import empty_volume, truncate_newest, volume_bytes
-from harness.cluster.supervisor import Child, ProcessSpec, Supervisor
+from harness.cluster.supervisor import Child, ProcessSpec, ProcessSupervisor, Spawner, Supervisor, start_warm
 from harness.common.errors import EnvironmentLacksError
 from harness.common.limits import Limits
 from harness.common.ports import LOOPBACK, Reservation
@@ -71,10 +71,16 @@ class TargetSettings:
         # -P: a directory named targets in the current directory must not be imported
         return (sys.executable, "-P", "-m", "targets", *(f"--{key}={value}" for key, value in pairs))
 
-    def environment(self) -> dict[str, str]:
-        """Return the variables by which Python finds the package."""
-        inherited = os.environ.get("PYTHONPATH")
-        return {"PYTHONPATH": os.pathsep.join(filter(None, [str(self.home), inherited]))}
+
+async def start_warm_targets(supervisor: ProcessSupervisor, home: Path) -> Spawner:
+    """Start what imports the server once for all first replicas of a run; ``home`` holds the package ``targets``."""
+    return await start_warm(supervisor, "replica", ("targets.server.preloaded",), _environment(home))
+
+
+def _environment(home: Path) -> dict[str, str]:
+    """The variables by which Python finds the package."""
+    inherited = os.environ.get("PYTHONPATH")
+    return {"PYTHONPATH": os.pathsep.join(filter(None, [str(home), inherited]))}
 
 
 class BuiltinReplica(ManagedReplica):
@@ -89,11 +95,16 @@ class BuiltinReplica(ManagedReplica):
         logs: Path,
         *,
         link_port: int | None = None,
+        warm: Spawner | None = None,
     ) -> None:
-        """``link_port`` is the port by which others reach it, if there is a link in between."""
+        """``link_port`` is the port by which others reach it, if there is a link in between.
+
+        ``warm`` starts it the first time, before anything is measured; when it restarts, Python starts again too.
+        """
         super().__init__(supervisor, member_of(name, supervisor, link_port or port.port), logs)
         self._settings = settings
         self._listens_on = port.port
+        self._next_start: Spawner = warm or supervisor
         self._opened_s = 0.0
 
     async def start(self) -> None:
@@ -107,11 +118,12 @@ class BuiltinReplica(ManagedReplica):
             "replica",
             self._settings.argv(self.name, self._listens_on),
             self._log,
-            self._settings.environment(),
+            _environment(self._settings.home),
             port=self._listens_on,
             limits=self._settings.limits,
         )
-        self._child = await self._supervisor.spawn(spec)
+        spawner, self._next_start = self._next_start, self._supervisor
+        self._child = await spawner.spawn(spec)
         health = await self._wait_for_health(self._child)
         self._require_same_run(health)
         self.boot, self._opened_s = health.boot, health.opened_s

@@ -3,16 +3,18 @@
 import asyncio
 import contextlib
 import os
+import re
 import signal
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 from harness.cluster.capabilities import Evidence
-from harness.cluster.replicas.managed import ManagedReplica, OnStart, member_of
+from harness.cluster.replicas.managed import ManagedReplica, OnStart, ending_of, member_of
+from harness.cluster.replicas.misplaced import MisplacedListener, format_address
 from harness.cluster.replicas.probes import ReadinessProbe
 from harness.cluster.supervisor import Child, ProcessSpec, Supervisor
-from harness.cluster.supervisor.listening import listening_addresses, process_tree
+from harness.cluster.supervisor.listening import count_connections, is_reachable, listening_addresses, process_tree
 from harness.cluster.supervisor.main import descendants, identity, processes
 from harness.common.durations import parse_seconds
 from harness.common.errors import EnvironmentLacksError
@@ -21,6 +23,7 @@ from harness.common.waiting import wait_until
 from harness.scenario.services import Command, PlaceholderValues
 
 _POLL_INTERVAL_S = 0.05
+_IN_USE = re.compile(r"EADDRINUSE|\bin use\b")  # Node's word for it, and that of nearly everyone else
 _PORT_FREE_TIMEOUT_S = 2.0  # for the port of a replica that was killed
 
 
@@ -37,7 +40,7 @@ class CommandReplica(ManagedReplica):
     """One copy of a program, at its own port. Its boot id is its name and the number of its start."""
 
     def __init__(self, name: str, supervisor: Supervisor, port: Reservation, logs: Path, orders: ReplicaOrders) -> None:
-        super().__init__(supervisor, member_of(name, supervisor, port.port), logs)
+        super().__init__(supervisor, member_of(name, supervisor, port.port), logs, ending_of(orders.target))
         self._target = orders.target
         self._port = port
         self._values = PlaceholderValues(port.port, name, orders.store)
@@ -67,49 +70,71 @@ class CommandReplica(ManagedReplica):
         return ProcessSpec(self.name, "replica", self._target.argv(self._values), self._log, env, directory)
 
     async def _require_ready(self, child: Child) -> None:
-        timeout_s = parse_seconds(self._target.ready_within)
-        problem = await self._wait_until_ready(child, ReadinessProbe(self._target.ready), timeout_s)
+        target = self._target
+        listener = MisplacedListener(child.pid, self.member.address_from_host, target.ready)
+        timeout_s = parse_seconds(target.ready_within)
+        problem = await self._wait_until_ready(child, ReadinessProbe(target.ready), timeout_s, listener.found)
         if problem and not child.alive:
             raise self._ended_error(child, await child.wait())
-        addresses = await asyncio.to_thread(lambda: listening_addresses(process_tree(child.pid)))
-        ports = {port for _, port in addresses}
         if problem:
-            raise self._never_ready_error(ports, problem)
-        if self.member.port not in ports:
+            raise self._never_ready_error(listener, problem)
+        addresses = await asyncio.to_thread(lambda: listening_addresses(process_tree(child.pid)))
+        if not any(is_reachable(address, self.member.address_from_host) for address in addresses):
             raise EnvironmentLacksError(
                 f"port {self.member.port} answers, but the socket belongs to no process of {self.name}",
                 "end what listens there and run again; the program must not go into the background",
             )
 
     def _ended_error(self, child: Child, code: int) -> EnvironmentLacksError:
-        last_lines = " | ".join(child.log_tail(3).splitlines())
+        lines = child.log_tail(30).splitlines()
+        in_use = next((line.strip() for line in lines if _IN_USE.search(line)), "")
         hint = f"its log is {self._log}; it was given port {self.member.port}, as {{port}} and PORT"
-        if self._starts > 1 and "in use" in last_lines:
+        if in_use and self._starts > 1:
             hint = "without SO_REUSEADDR it cannot listen again for a minute; make it set that option"
-        return EnvironmentLacksError(
-            f"{self.name} ended with code {code} before it was ready: {last_lines or 'it printed nothing'}", hint
-        )
+        elif in_use:  # by another copy: the port that it was given was free
+            hint = f"it was given port {self.member.port}: put {{port}} into its command or env=, or let it read PORT"
+        reason = in_use or " | ".join(lines[-3:]) or "it printed nothing"
+        return EnvironmentLacksError(f"{self.name} ended with code {code} before it was ready: {reason}", hint)
 
-    def _never_ready_error(self, ports: set[int], problem: str) -> EnvironmentLacksError:
-        if ports and self.member.port not in ports:
-            elsewhere = ", ".join(map(str, sorted(ports)))
+    def _never_ready_error(self, listener: MisplacedListener, problem: str) -> EnvironmentLacksError:
+        asked = format_address(listener.asked)
+        if listener.addresses and listener.asked_in_vain:
+            hint = "put {port} into its command or env=, or let it read PORT"
+            if listener.has_right_port:
+                hint = f"make it listen on {listener.asked[0]}, or on all addresses; localhost may mean ::1 alone"
             return EnvironmentLacksError(
-                f"{self.name} listens on port {elsewhere}, not on {self.member.port}, which it was given",
-                "put {port} into its command or env=, or let it read PORT",
+                f"{self.name} listens on {listener.describe()}, not on {asked}, where it is asked", hint
             )
-        cause = problem if ports else "it listens on no port"
+        cause = problem if listener.addresses else "it listens on no port"
         return EnvironmentLacksError(
             f"{self.name} was not ready within {self._target.ready_within}: {cause}",
             f"ready= names a path that answers 200 to 399, ready_within= gives it longer; its log is {self._log}",
         )
 
-    async def stop(self, grace: float = 2.0) -> None:
-        """Send SIGTERM if it handles that, then SIGKILL after ``grace`` seconds; return when all of it is gone."""
+    async def stop(self) -> None:
+        """End it as its service asks; return when all of it is gone."""
         if self._child:
             outside = _descendants_outside_group(self._child)
-            await (self._child.stop(grace) if self._target.graceful else self._child.kill())
+            await super().stop()
             _kill_all(outside)
             await self._wait_until_port_is_free()
+
+    async def terminate(self) -> Evidence:
+        """SIGTERM, then SIGKILL when its time is up; what it leaves behind gets SIGKILL, as in a container.
+
+        Confirmed once the program is gone.
+        """
+        outside = _descendants_outside_group(self._child) if self._child and self._child.alive else {}
+        evidence = await super().terminate()
+        left_behind = _kill_all(outside)
+        await self._wait_until_port_is_free()
+        self._port.take_back()
+        return Evidence(evidence.confirmed, {**evidence.facts, "left_behind": left_behind})
+
+    def count_cut_off(self) -> dict[str, int]:
+        """The connections that clients have open to it."""
+        tree = process_tree(self._child.pid) if self._child else set()
+        return {"open_connections": count_connections(tree, self.member.port)}
 
     async def kill(self) -> Evidence:
         """SIGKILL it and all its descendants: confirmed if this signal ended it and its port is free."""
@@ -131,8 +156,12 @@ def _descendants_outside_group(child: Child) -> dict[int, str]:
     return {pid: identity(pid) for pid in descendants(child.pid) if pid not in group}
 
 
-def _kill_all(identities: dict[int, str]) -> None:
+def _kill_all(identities: dict[int, str]) -> int:
+    """SIGKILL those of the processes that still run; returns how many did."""
+    killed = 0
     for pid, expected in identities.items():
         if identity(pid) == expected:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
+                killed += 1
+    return killed

@@ -1,6 +1,7 @@
 """Replicas that a Compose file describes."""
 
 import asyncio
+import math
 import shutil
 import subprocess
 from collections.abc import AsyncIterator, Sequence
@@ -12,6 +13,7 @@ from harness.cluster.containers import DockerSupervisor, sweep
 from harness.cluster.replicas.container import ContainerReplica
 from harness.cluster.replicas.managed import OnStart
 from harness.cluster.supervisor import Child, ProcessSpec
+from harness.common.durations import parse_seconds
 from harness.common.errors import EnvironmentLacksError
 from harness.scenario.services import Compose
 
@@ -70,7 +72,8 @@ async def compose_up(
             raise EnvironmentLacksError(problem, "correct service=")
         yield [str(container.id) for container in sorted(containers, key=lambda container: str(container.name))]
     finally:
-        await _run_compose(supervisor, (*command, "down", "-v", "-t", "2"), target, logs)
+        grace_s = math.ceil(parse_seconds(target.stop_within))
+        await _run_compose(supervisor, (*command, "down", "-v", "-t", str(grace_s)), target, logs)
 
 
 async def _run_compose(supervisor: DockerSupervisor, argv: Sequence[str], target: Compose, logs: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from harness.cluster.capabilities import Member
 from harness.cluster.containers import ContainerSpec, DockerSupervisor
-from harness.cluster.replicas.managed import ManagedReplica, OnStart
+from harness.cluster.replicas.managed import ManagedReplica, OnStart, ending_of
 from harness.cluster.replicas.probes import ReadinessProbe
 from harness.cluster.supervisor import Child
 from harness.common.durations import parse_seconds
@@ -49,7 +49,7 @@ class ContainerReplica(ManagedReplica):
     def __init__(
         self, supervisor: DockerSupervisor, member: Member, logs: Path, target: Image | Compose, on_start: OnStart
     ) -> None:
-        super().__init__(supervisor, member, logs)
+        super().__init__(supervisor, member, logs, ending_of(target))
         self._docker = supervisor
         self._target = target
         self._on_start = on_start
@@ -86,10 +86,10 @@ class ContainerReplica(ManagedReplica):
                 f"port= is where it listens inside ({self._target.port}), on all addresses; its log is {self._log}",
             )
 
-    async def stop(self, grace: float = 2.0) -> None:
-        """Send SIGTERM if it handles that, then SIGKILL after ``grace`` seconds; return when it is gone."""
+    async def stop(self) -> None:
+        """End it as its service asks; return when it is gone."""
         if self._child:
-            await (self._child.stop(grace) if self._target.graceful else self._child.kill())
+            await super().stop()
             await self._docker.drain_log(self._child)
 
 

@@ -1,9 +1,11 @@
 """What all replicas that the harness starts have in common: they can be killed, restarted in place and paused."""
 
+import contextlib
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from pathlib import Path
 
 from harness.cluster.capabilities import Evidence, Member
@@ -18,8 +20,10 @@ from harness.cluster.supervisor.signals import (
     throttle,
     wait_until_stopped,
 )
+from harness.common.durations import parse_seconds
 from harness.common.ports import LOOPBACK
 from harness.common.waiting import wait_until
+from harness.scenario.services import OwnService
 
 GRACE_S = 6.0  # after SIGTERM: one second more than the targets give their requests
 _POLL_INTERVAL_S = 0.05
@@ -34,11 +38,25 @@ def member_of(name: str, supervisor: Supervisor, port: int) -> Member:
     return Member(name, host, port, None if host == LOOPBACK else (LOOPBACK, port))
 
 
+@dataclass(frozen=True)
+class Ending:
+    """How a replica is ended: by SIGTERM, with ``within_s`` seconds until SIGKILL, or at once if not ``graceful``."""
+
+    within_s: float = GRACE_S
+    graceful: bool = True
+
+
+def ending_of(service: OwnService) -> Ending:
+    """How a service of the user's own wants to be ended."""
+    return Ending(parse_seconds(service.stop_within), service.graceful)
+
+
 class ManagedReplica(ABC):
     """A replica that a supervisor starts."""
 
-    def __init__(self, supervisor: Supervisor, member: Member, logs: Path) -> None:
+    def __init__(self, supervisor: Supervisor, member: Member, logs: Path, ending: Ending = Ending()) -> None:
         self._supervisor = supervisor
+        self._ending = ending
         self._log = logs / f"{member.name}.log"
         self._child: Child | None = None
         self._throttle: AsyncExitStack | None = None
@@ -55,10 +73,16 @@ class ManagedReplica(ABC):
     async def start(self) -> None:
         """Start it and wait until it is ready."""
 
-    async def stop(self, grace: float = 2.0) -> None:
-        """Send SIGTERM, then SIGKILL after ``grace`` seconds; return when it is gone."""
-        if self._child:
-            await self._child.stop(grace)
+    async def stop(self) -> None:
+        """End it at the end of a run; return when it is gone. What needed SIGKILL is said in its log."""
+        if self._child is None or not self._child.alive:
+            return
+        if not self._ending.graceful:
+            await self._child.kill()
+        elif not await self._child.ends_within(self._ending.within_s):
+            await self._child.kill()
+            with contextlib.suppress(OSError), self._log.open("a") as log:
+                log.write(f"\nharness: SIGTERM did not end it within {self._ending.within_s:g} s, SIGKILL did\n")
 
     async def kill(self) -> Evidence:
         """SIGKILL: confirmed if this signal ended its process."""
@@ -76,8 +100,12 @@ class ManagedReplica(ABC):
         return Evidence(self.boot != old_boot, facts)
 
     async def terminate(self) -> Evidence:
-        """SIGTERM: confirmed once its process is gone."""
-        return self._with_boot(await terminate_child(self._child, GRACE_S))
+        """SIGTERM: confirmed once its process is gone. The facts say what SIGKILL cut off, if it was needed."""
+        return self._with_boot(await terminate_child(self._child, self._ending.within_s, self.count_cut_off))
+
+    def count_cut_off(self) -> Mapping[str, int]:
+        """What SIGKILL would cut off now; nothing that the harness could count."""
+        return {}
 
     async def throttle(self, by: float) -> Evidence:
         """Stop it for ``by`` seconds, run it for 10 ms, and so on: confirmed once the kernel showed it stopped."""
@@ -106,14 +134,19 @@ class ManagedReplica(ABC):
     def _with_boot(self, evidence: Evidence) -> Evidence:
         return Evidence(evidence.confirmed, {**evidence.facts, "boot": self.boot})
 
-    async def _wait_until_ready(self, child: Child, probe: HealthProbe, timeout_s: float) -> str:
-        """Wait until the probe finds no problem, the child ends, or the time is up; return the last problem."""
+    async def _wait_until_ready(
+        self, child: Child, probe: HealthProbe, timeout_s: float, hopeless: Callable[[], Awaitable[bool]] | None = None
+    ) -> str:
+        """Wait until the probe finds no problem, the child ends, it is ``hopeless``, or the time is up.
+
+        Returns the last problem; empty if there is none.
+        """
         problem = ""
 
         async def ready_or_ended() -> bool:
             nonlocal problem
             problem = await probe.problem(*self.member.address_from_host)
-            return not problem or not child.alive
+            return not problem or not child.alive or (hopeless is not None and await hopeless())
 
         await wait_until(ready_or_ended, timeout_s, _POLL_INTERVAL_S)
         return problem

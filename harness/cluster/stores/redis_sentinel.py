@@ -12,7 +12,6 @@ from harness.cluster.stores.redis import RedisServer, server
 from harness.cluster.stores.server import READY_TIMEOUT_S, StoreCluster
 from harness.cluster.supervisor import Supervisor
 from harness.common.errors import EnvironmentLacksError
-from harness.common.ports import LOOPBACK
 from harness.common.waiting import wait_until
 
 GROUP = "primary"  # the name of the two servers in the Sentinels' configuration
@@ -33,9 +32,12 @@ class Node(RedisServer):
         """As a single server, with a user for replicas, which catch up at once and without the disk."""
         user = ("--user", _REPLICATOR, "on", f">{_REPLICATOR}", "+psync", "+replconf", "+ping")
         login = ("--masteruser", _REPLICATOR, "--masterauth", _REPLICATOR)
-        behind = ("--replicaof", LOOPBACK, str(self.follows.port)) if self.follows else ()
+        behind = ("--replicaof", self.follows.address, str(self.follows.port)) if self.follows else ()
+        known_as = ("--replica-announce-ip", self.address, "--replica-announce-port", str(self.port))
         in_memory = ("--repl-diskless-sync-delay", "0", "--repl-diskless-load", "swapdb")
-        return (*super().argv(), *user, *login, *in_memory, *behind)
+        # In a pod SIGTERM precedes SIGKILL: a primary that dies does not wait for its replica.
+        at_once = ("--shutdown-timeout", "0")
+        return (*super().argv(), *user, *login, *known_as, *in_memory, *at_once, *behind)
 
     async def replicas(self) -> int:
         """How many replicas receive its writes."""
@@ -52,22 +54,25 @@ class Sentinel(RedisServer):
 
     def configure(self, primary: Node, replica: Node, others: "list[Sentinel]") -> None:
         """Write its first configuration."""
-        known = [f"known-sentinel {GROUP} {LOOPBACK} {other.port} {other._id}" for other in others if other is not self]
+        known = [
+            f"known-sentinel {GROUP} {other.address} {other.port} {other._id}" for other in others if other is not self
+        ]
         lines = (
             f"myid {self._id}",
-            f"monitor {GROUP} {LOOPBACK} {primary.port} {_QUORUM}",
+            f"announce-ip {self.address}",
+            f"monitor {GROUP} {primary.address} {primary.port} {_QUORUM}",
             f"down-after-milliseconds {GROUP} {_DOWN_AFTER}",
             f"failover-timeout {GROUP} {_FAILOVER_TIMEOUT}",
-            f"known-replica {GROUP} {LOOPBACK} {replica.port}",
+            f"known-replica {GROUP} {replica.address} {replica.port}",
             *known,
         )
         self.folder.mkdir(parents=True, exist_ok=True)
-        head = f"port {self.port}\nbind {LOOPBACK}\ndir {self.folder}\n"
+        head = f"port {self.port}\nbind {self.listen}\ndir {self.folder}\n"
         self._file.write_text(head + "".join(f"sentinel {line}\n" for line in lines))
 
     def argv(self) -> tuple[str, ...]:
         """The same program, in its other role."""
-        return (server(), str(self._file), "--sentinel")
+        return (self._supervisor.program("valkey-server", server), str(self._file), "--sentinel")
 
     async def view(self) -> dict[str, str]:
         """Its knowledge of the group: ``address`` of the primary, ``status``, ``slaves``, ``sentinels``."""
@@ -76,7 +81,7 @@ class Sentinel(RedisServer):
 
 
 class RedisSentinelStore(StoreCluster[Node]):
-    """Two servers and three Sentinels on loopback."""
+    """Two servers and three Sentinels."""
 
     name = "redis_sentinel"
 
@@ -96,8 +101,8 @@ class RedisSentinelStore(StoreCluster[Node]):
 
     @property
     def url(self) -> str:
-        """``sentinel://127.0.0.1:<port>,127.0.0.1:<port>,.../primary``."""
-        return f"sentinel://{','.join(f'{LOOPBACK}:{sentinel.port}' for sentinel in self._sentinels)}/{GROUP}"
+        """``sentinel://<host>:<port>,<host>:<port>,.../primary``."""
+        return f"sentinel://{','.join(f'{sentinel.address}:{sentinel.port}' for sentinel in self._sentinels)}/{GROUP}"
 
     async def start(self) -> None:
         """Start the servers, then the Sentinels, and wait until a failover would succeed.
@@ -134,7 +139,7 @@ class RedisSentinelStore(StoreCluster[Node]):
 
     async def _named_primary(self) -> Node | None:
         addresses = [view.get("address") for view in await self._views()]
-        return next((node for node in self._nodes if addresses.count(f"{LOOPBACK}:{node.port}") >= _QUORUM), None)
+        return next((node for node in self._nodes if addresses.count(f"{node.address}:{node.port}") >= _QUORUM), None)
 
     async def _views(self) -> Sequence[Mapping[str, str]]:
         """The view of each Sentinel that answers."""

@@ -1,4 +1,4 @@
-"""What stores are made of: a server process on loopback that restarts at its own address, or a cluster of them."""
+"""What stores are made of: a server process that restarts at its own address, or a cluster of them."""
 
 import asyncio
 import contextlib
@@ -52,6 +52,7 @@ class Server(Scope):
     """
 
     POLL_INTERVAL_S: ClassVar[float] = 0.01  # between two checks whether it answers yet
+    DURABLE: ClassVar[bool] = False  # whether it keeps its data in ``folder``
 
     def __init__(self, supervisor: Supervisor, logs: Path, name: str) -> None:
         self._name = name
@@ -60,7 +61,7 @@ class Server(Scope):
         self._log = logs / f"{name}.log"
         self._child: Child | None = None
         self.port = self.reserve()
-        self.folder = supervisor.scratch / f"{name}-{self.port}"
+        self.folder = supervisor.scratch.resolve() / f"{name}-{self.port}"
 
     @property
     def name(self) -> str:
@@ -69,8 +70,28 @@ class Server(Scope):
 
     @property
     def listen(self) -> str:
-        """The address at which it has to listen; the harness reaches it on loopback."""
+        """The address at which it has to listen."""
         return self._supervisor.listen
+
+    @property
+    def host(self) -> str:
+        """Where the harness reaches it."""
+        return self._supervisor.reach(self.name)
+
+    @property
+    def address(self) -> str:
+        """Where replicas and other servers reach it; known before it starts, and the same after a restart."""
+        return self._supervisor.address(self.name, "store")
+
+    @property
+    def ports(self) -> tuple[int, ...]:
+        """Where it listens, first for clients."""
+        return tuple(reservation.port for reservation in self._reservations)
+
+    @property
+    def servers(self) -> "tuple[Server, ...]":
+        """Itself alone."""
+        return (self,)
 
     @property
     def pids(self) -> tuple[int, ...]:
@@ -97,7 +118,16 @@ class Server(Scope):
             EnvironmentLacksError: it ends, or does not answer in time.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
-        command = ProcessSpec(self.name, "store", tuple(self.argv()), self._log, port=self.port)
+        command = ProcessSpec(
+            self.name,
+            "store",
+            tuple(self.argv()),
+            self._log,
+            cwd=self.folder,
+            port=self.port,
+            more_ports=self.ports[1:],
+            durable=self.DURABLE,
+        )
         self._child = child = await self._supervisor.spawn(command)
 
         async def answers_or_ended() -> bool:
@@ -151,6 +181,11 @@ class StoreCluster(Scope, Generic[S]):
     def pids(self) -> tuple[int, ...]:
         """The processes of all that are up."""
         return tuple(pid for member in self._members for pid in member.pids)
+
+    @property
+    def servers(self) -> tuple[Server, ...]:
+        """Its members."""
+        return self._members
 
     @abstractmethod
     async def primary(self) -> S | None:

@@ -101,14 +101,20 @@ class Child:
 
     async def stop(self, grace: float = 5.0) -> int:
         """Send SIGTERM, then SIGKILL if it still runs after ``grace`` seconds; return its exit code."""
+        if not await self.ends_within(grace):
+            await self.kill()
+        return await self.wait()
+
+    async def ends_within(self, grace: float) -> bool:
+        """Send SIGTERM; return whether it has ended ``grace`` seconds later."""
         self.end_expected = True
         await self.signal(signal.SIGTERM)
         await self.signal(signal.SIGCONT, group=True)  # a stopped process would not receive SIGTERM
         try:
-            return await asyncio.wait_for(self.wait(), grace)
+            await asyncio.wait_for(self.wait(), grace)
         except TimeoutError:
-            await self.kill()
-            return await self.wait()
+            return False
+        return True
 
     def log_tail(self, lines: int = 10) -> str:
         """Return the last lines of its log; empty if there is no log."""

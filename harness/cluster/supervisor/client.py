@@ -17,17 +17,23 @@ from harness.cluster.supervisor.interface import Supervisor
 from harness.cluster.supervisor.process_spec import ProcessSpec
 from harness.common.errors import EnvironmentLacksError, UntrustedError
 
+#: The variable that holds the descriptor by which a warm process gets its orders.
+WARM_CHANNEL = "HARNESS_WARM_CHANNEL"
+
 
 class ProcessSupervisor(Supervisor):
     """Starts children in a separate process, which ends them all when the harness ends, for whatever reason.
 
-    ``channel`` is the socket to that process; ``cpus`` are the cores that each role may use.
+    ``channel`` is the socket to that process; ``cpus`` are the cores that each role may use. ``copies`` says that the
+    process is warm: if it ends while no copy of it runs, nothing is lost, and the next start needs another one.
     """
 
-    def __init__(self, channel: socket.socket, cpus: Mapping[str, tuple[int, ...]]) -> None:
+    def __init__(self, channel: socket.socket, cpus: Mapping[str, tuple[int, ...]], *, copies: bool = False) -> None:
         loop = asyncio.get_running_loop()
         self._channel = channel
         self._cpus = cpus
+        self._starts_copies = copies
+        self._warm: dict[Child, ProcessSupervisor] = {}  # by the process of which their children are copies
         self._numbers = itertools.count(1)
         self._replies: dict[int, asyncio.Future[int]] = {}
         self._starting: dict[int, ProcessSpec] = {}
@@ -47,8 +53,14 @@ class ProcessSupervisor(Supervisor):
 
     @property
     def children(self) -> tuple[Child, ...]:
-        """The children that are alive."""
-        return tuple(child for child in self._children.values() if child.alive)
+        """The children that are alive, and the copies of warm ones in place of these."""
+        own = (child for child in self._children.values() if child.alive and child not in self._warm)
+        return (*own, *(copy for copies in self._warm.values() for copy in copies.children))
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the process that starts its children is gone, and all of them with it."""
+        return self._disconnected.is_set()
 
     async def wait_until_ready(self) -> None:
         """Wait until the supervisor process takes orders.
@@ -77,12 +89,26 @@ class ProcessSupervisor(Supervisor):
             raise _start_error(spec, problem) from problem
         return self._children[number]
 
+    async def spawn_warm(self, spec: ProcessSpec) -> "ProcessSupervisor":
+        """Start a warm process (``main.py``), and return what starts its copies. It ends with this supervisor.
+
+        Raises:
+            As ``spawn``.
+        """
+        own_end, its_end = socket.socketpair()
+        with its_end:
+            process = await self.spawn(spec, {WARM_CHANNEL: its_end.fileno()})
+        process.end_expected = True  # the copies that end with it are reported
+        copies = self._warm[process] = ProcessSupervisor(own_end, {}, copies=True)
+        copies.deaths = self.deaths
+        return copies
+
     def _spawn_order(self, spec: ProcessSpec, fds: list[str]) -> dict[str, Any]:
         return {
             "do": "spawn",
             "argv": spec.argv,
             "log": str(spec.log.absolute()),
-            "env": dict(spec.env),
+            "env": {**spec.env, **spec.secrets},
             "cwd": str(spec.cwd) if spec.cwd else None,
             "cpus": spec.cpus or self.cores(spec.role),
             "fds": fds,
@@ -106,7 +132,7 @@ class ProcessSupervisor(Supervisor):
         self._closing = True
         with contextlib.suppress(OSError):
             self._channel.shutdown(socket.SHUT_WR)
-        await self._disconnected.wait()
+        await asyncio.gather(self._disconnected.wait(), *(copies.end() for copies in self._warm.values()))
 
     def _send_order(self, order: dict[str, Any], fds: Sequence[int] = ()) -> tuple[int, asyncio.Future[int]]:
         """Number an order and send it; return the number and the future reply."""
@@ -171,10 +197,14 @@ class ProcessSupervisor(Supervisor):
             if not future.done():
                 future.set_exception(_unexpected_end_error())
                 future.exception()  # mark it as retrieved, even if its caller no longer waits
-        for child in self.children:
+        deaths = [Death("supervisor", "harness", -signal.SIGKILL)]
+        if self._starts_copies:
+            lost = [child for child in self.children if not child.end_expected]
+            deaths = [Death(child.name, child.role, -signal.SIGKILL, child.log) for child in lost]
+        for death in deaths if not self._closing else ():
+            self.deaths.put_nowait(death)
+        for child in self._children.values():
             child.mark_ended(-signal.SIGKILL)
-        if not self._closing:
-            self.deaths.put_nowait(Death("supervisor", "harness", -signal.SIGKILL))
 
 
 def _unexpected_end_error() -> UntrustedError:

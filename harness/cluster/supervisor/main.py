@@ -12,22 +12,26 @@ orders:
 
 When the socket ends, the harness ends or a signal asks for it, it kills all its descendants, runs the last command,
 removes its scratch directory and exits.
+
+With modules as further arguments, it is *warm* (``warm.py``): it imports them, and starts ``python -m MODULE`` as a
+copy of itself, which has them already. A load process then saves the second of CPU time in which Locust is imported.
 """
-# ruff: noqa: PTH102, PTH118, PTH123, PTH208 - pathlib would be a fifth of the start-up time
+# ruff: noqa: PTH102, PTH109, PTH115, PTH118, PTH123, PTH208 - pathlib would be a fifth of the start-up time
 
 import contextlib
 import ctypes
 import json
 import os
-import select
 import shutil
 import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from typing import NamedTuple, TypedDict
+from collections.abc import Callable, Iterator, Sequence
+from os import fork  # this and poll are the originals: Locust, which a warm process imports, replaces them
+from select import POLLIN, poll
+from typing import NamedTuple, NoReturn, TypedDict
 
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
@@ -35,7 +39,7 @@ LINUX = sys.platform == "linux"
 SCRATCH_PREFIX = "/tmp/harness-"  # noqa: S108 - a random suffix and mode 700 make it safe
 OWNER_FILE = "owner"
 RUN_VARIABLE = "HARNESS_RUN"
-OWNER_VARIABLE = "HARNESS_SUPERVISOR"  # pid:start time of the supervisor, in every part's environment
+OWNER_VARIABLE = "HARNESS_SUPERVISOR"  # the ``owner_identity`` of the supervisor, in every part's environment
 END_SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 LAST_COMMAND_TIMEOUT_S = 60.0
 END_TIMEOUT_S = 10.0  # then it stops waiting for processes that survive SIGKILL
@@ -93,6 +97,30 @@ def identity(pid: int) -> str:
     return f"{pid}:{process.started if process else 0}"
 
 
+def place() -> str:
+    """Return what makes a pid unique: the boot of the machine and the PID namespace; empty if they are unknown."""
+    try:
+        with open("/proc/sys/kernel/random/boot_id") as file:
+            return f"{file.read().strip()}.{os.readlink('/proc/self/ns/pid')}"
+    except OSError:
+        return ""
+
+
+def owner_identity() -> str:
+    """Return the identity of this process, with the place where its pid means something."""
+    return f"{identity(os.getpid())}@{place()}"
+
+
+def has_ended(owner: str) -> bool:
+    """Whether the process with that ``owner_identity`` has ended; False if that cannot be decided from here."""
+    named, _, where = owner.partition("@")
+    pid = named.partition(":")[0]
+    if not pid.isdigit() or not where or where != place() or read_stat(os.getpid()) is None:
+        return False
+    process = read_stat(int(pid))
+    return process is None or process.state in "ZX" or identity(int(pid)) != named
+
+
 def descendants(root: int) -> list[int]:
     """Return the pids of the children of a process, of their children, and so on."""
     children: dict[int, list[int]] = {}
@@ -131,19 +159,21 @@ class SupervisorProcess:
         self.received: list[int] = []  # descriptors, in the sequence of the orders that name them
         self.buffer = b""
         self.last_command: list[str] = []
+        self.sources: list[int] = []  # the descriptors that it waits for
         self.prctl = _prctl()
 
     def serve(self, wake: socket.socket) -> None:
         """Execute orders until the socket ends, the harness ends, or a signal asks for the end."""
         if self.channel is None:
             return
-        poll = select.poll()
+        waiting = poll()
         ends = self._watch_harness()
-        for source in (self.channel.fileno(), wake.fileno(), *ends):
-            poll.register(source, select.POLLIN)
+        self.sources = [self.channel.fileno(), wake.fileno(), *ends]
+        for source in self.sources:
+            waiting.register(source, POLLIN)
         self.send({"say": "ready", "scratch": self.scratch})
         while True:
-            ready = {source for source, _ in poll.poll()}
+            ready = {source for source, _ in waiting.poll()}
             if wake.fileno() in ready and set(wake.recv(4096)) & set(END_SIGNALS):
                 return
             self.reap()
@@ -196,22 +226,27 @@ class SupervisorProcess:
         try:
             log = os.open(order["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
             opened.append(log)
-            process = subprocess.Popen(
-                order["argv"],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                env={**os.environ, **order["env"], **{name: str(fd) for name, fd in zip(names, passed, strict=True)}},
-                cwd=order["cwd"],
-                pass_fds=passed,
-                process_group=0,
-                preexec_fn=self._prepare(order["cpus"]),  # noqa: PLW1509 - safe: this process has one thread
-            )
+            env = {**os.environ, **order["env"], **{name: str(fd) for name, fd in zip(names, passed, strict=True)}}
+            pid = self.pids[order["order"]] = self.launch(order, log, env, passed)
         finally:
             for fd in opened:
                 os.close(fd)
+        return pid
+
+    def launch(self, order: LaunchOrder, log: int, env: dict[str, str], passed: list[int]) -> int:
+        """Start the program and return its pid."""
+        process = subprocess.Popen(
+            order["argv"],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            env=env,
+            cwd=order["cwd"],
+            pass_fds=passed,
+            process_group=0,
+            preexec_fn=self._prepare(order["cpus"]),  # noqa: PLW1509 - safe: this process has one thread
+        )
         process.returncode = 0  # waitpid(-1) collects it, not this object
-        self.pids[order["order"]] = process.pid
         return process.pid
 
     def _prepare(self, cpus: list[int]) -> Callable[[], None]:
@@ -266,6 +301,70 @@ class SupervisorProcess:
         shutil.rmtree(self.scratch, ignore_errors=True)
 
 
+class WarmProcess(SupervisorProcess):
+    """Starts ``python -m MODULE`` as a copy of this process, which has imported the modules that it needs."""
+
+    def __init__(self, channel: socket.socket, modules: Sequence[str]) -> None:
+        super().__init__(channel, scratch="")
+        import gc  # noqa: PLC0415 - this and importlib are for a warm process alone
+        import importlib  # noqa: PLC0415
+
+        for module in ("runpy", *modules):
+            with contextlib.suppress(Exception):  # the copy that needs it shows the error
+                importlib.import_module(module)
+        gc.freeze()  # a collection in a copy would write to, and so copy, what all of them share
+
+    def launch(self, order: LaunchOrder, log: int, env: dict[str, str], passed: list[int]) -> int:
+        """Start the copy and return its pid."""
+        pid = fork()
+        if pid == 0:
+            self._become(order, log, env)
+        with contextlib.suppress(OSError):  # it may have done so itself, and have ended
+            os.setpgid(pid, pid)
+        return pid
+
+    def _become(self, order: LaunchOrder, log: int, env: dict[str, str]) -> NoReturn:
+        """Run the module in this process, as ``python -m`` does, and end with its exit code."""
+        import runpy  # noqa: PLC0415 - imported already
+
+        code: object = 1
+        try:
+            self._leave_server(order, log, env)
+            place = order["argv"].index("-m") + 1
+            if "-P" not in order["argv"][:place]:
+                sys.path.insert(0, os.getcwd())
+            sys.argv = order["argv"][place:]
+            runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
+            code = 0
+        except SystemExit as end:
+            code = end.code or 0
+        except BaseException:  # shown, as Python shows what nothing has caught
+            sys.excepthook(*sys.exc_info())
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError, ValueError):
+                stream.flush()
+        if not isinstance(code, int):
+            os.write(2, f"{code}\n".encode())
+            code = 1
+        os._exit(code)
+
+    def _leave_server(self, order: LaunchOrder, log: int, env: dict[str, str]) -> None:
+        """Take the descriptors, signals, environment and directory of a program that was just started."""
+        os.setpgid(0, 0)  # as the parent does: whichever comes first
+        self._prepare(order["cpus"])()
+        for fd in (signal.set_wakeup_fd(-1), *self.sources):
+            os.close(fd)
+        for number in END_SIGNALS:
+            signal.signal(number, signal.SIG_DFL if number != signal.SIGINT else signal.default_int_handler)
+        for fd in (1, 2):
+            os.dup2(log, fd)
+        os.environ.clear()
+        os.environ.update(env)
+        os.chdir(order["cwd"] or ".")
+        if "gevent" in sys.modules:
+            sys.modules["gevent"].reinit()
+
+
 def wake_on_signals() -> socket.socket:
     """Return a socket on which the number of each end signal, and of SIGCHLD, can be read."""
     reader, writer = socket.socketpair()
@@ -274,6 +373,7 @@ def wake_on_signals() -> socket.socket:
     signal.set_wakeup_fd(os.dup(writer.fileno()), warn_on_full_buffer=False)
     for number in (*END_SIGNALS, signal.SIGCHLD):
         signal.signal(number, lambda *_: None)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, END_SIGNALS)  # the harness starts it with them blocked
     writer.close()
     return reader
 
@@ -292,18 +392,21 @@ def make_scratch() -> str:
 
 
 def main() -> None:
-    """Serve the harness at the other end of the socket whose descriptor is the first argument."""
-    channel = socket.socket(fileno=int(sys.argv[1]))
+    """Serve the harness at the other end of a socket: the first argument is its descriptor, or the variable with it."""
+    channel = socket.socket(fileno=int(os.environ.pop(sys.argv[1], sys.argv[1])))
     channel.set_inheritable(False)
-    os.environ[OWNER_VARIABLE] = identity(os.getpid())
-    try:
-        supervisor = SupervisorProcess(channel, make_scratch())
-    except OSError as problem:
-        failure = {"say": "failed", "order": 0, "errno": problem.errno, "path": problem.filename}
-        channel.sendall(json.dumps(failure).encode() + b"\n")
-        return
-    supervisor.prctl(PR_SET_CHILD_SUBREAPER, 1)
     wake = wake_on_signals()
+    if modules := sys.argv[2:]:
+        supervisor: SupervisorProcess = WarmProcess(channel, modules)
+    else:
+        os.environ[OWNER_VARIABLE] = owner_identity()
+        try:
+            supervisor = SupervisorProcess(channel, make_scratch())
+        except OSError as problem:
+            failure = {"say": "failed", "order": 0, "errno": problem.errno, "path": problem.filename}
+            channel.sendall(json.dumps(failure).encode() + b"\n")
+            return
+    supervisor.prctl(PR_SET_CHILD_SUBREAPER, 1)
     try:
         with contextlib.suppress(ConnectionError):
             supervisor.serve(wake)

@@ -13,8 +13,10 @@ ROLES = ("replica", "balancer", "store", "proxy", "driver")
 class ProcessSpec:
     """A program to start.
 
-    ``env`` is added to the environment of the harness. Without ``cpus``, the role decides on which cores it runs.
-    ``port`` is where it listens: a container opens that port to the harness. ``limits`` apply in a container only.
+    ``env`` and ``secrets`` are added to the environment of the harness. What is among the ``secrets`` is kept in no
+    manifest. Without ``cpus``, the role decides on which cores it runs.
+    ``port`` is where it listens, as it does at ``more_ports``: a container opens them to the harness. ``limits`` apply
+    in a container only. What a ``durable`` one writes into ``cwd`` is there when it starts again, whatever happened.
     """
 
     name: str
@@ -26,6 +28,9 @@ class ProcessSpec:
     cpus: tuple[int, ...] = ()
     port: int | None = None
     limits: Limits = UNLIMITED
+    more_ports: tuple[int, ...] = ()
+    durable: bool = False
+    secrets: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.role not in ROLES:

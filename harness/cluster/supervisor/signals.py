@@ -3,7 +3,7 @@
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 
 from harness.cluster.capabilities import Evidence
@@ -26,17 +26,23 @@ async def kill_child(child: Child | None) -> Evidence:
     return Evidence(confirmed, {"pid": child.pid, "signal": "SIGKILL", "pid_gone": not child.alive})
 
 
-async def terminate_child(child: Child | None, grace: float) -> Evidence:
+async def terminate_child(
+    child: Child | None, grace: float, inspect: Callable[[], Mapping[str, int]] = dict
+) -> Evidence:
     """Send SIGTERM, then SIGKILL after ``grace`` seconds: confirmed once it is gone.
 
-    The fact ``forced`` says whether SIGKILL was needed.
+    The fact ``forced`` says whether SIGKILL was needed. If so, ``inspect`` counts just before it what it cuts off.
     """
     if child is None or not child.alive:
         return _NOT_RUNNING
-    code = await child.stop(grace)
+    facts: Mapping[str, int] = {}
+    if forced := not await child.ends_within(grace):
+        facts = await asyncio.to_thread(inspect)
+        forced = await child.kill()
+    code = await child.wait()
     return Evidence(
         not child.alive,
-        {"pid": child.pid, "signal": "SIGTERM", "exit": code, "forced": code == -signal.SIGKILL},
+        {"pid": child.pid, "signal": "SIGTERM", "exit": code, "forced": forced, "grace_s": grace, **facts},
     )
 
 

@@ -1,4 +1,4 @@
-"""Samples of CPU and memory of every part, twice a second."""
+"""Samples of every part and of the machine, twice a second: CPU, memory, and how long threads waited for a core."""
 
 import asyncio
 import contextlib
@@ -6,11 +6,13 @@ import os
 import time
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Self
 
 import psutil
 
 from harness.cluster.supervisor import Supervisor
+from harness.cluster.watch.machine import MachineTimes, read_waits
 from harness.common.background import background
 from harness.common.clock import Clock
 from harness.observations.samples import Sample
@@ -26,6 +28,27 @@ class _SampledPart:
     pid: int
 
 
+@dataclass(frozen=True)
+class _Usage:
+    """What a part has used since its start, with all its descendants."""
+
+    cpu: float = 0.0  # seconds
+    memory: float = 0.0  # bytes now
+    waits: Mapping[int, float] = field(default_factory=dict)  # seconds without a core, by thread
+
+    @classmethod
+    def measure(cls, pid: int, children: Mapping[int, list[int]]) -> Self:
+        family = list(_family(pid, children))
+        waits = {thread: wait for process in family for thread, wait in read_waits(process.pid).items()}
+        return cls(sum(map(_cpu_seconds, family)), sum(map(_memory, family)), waits)
+
+    def since(self, before: "_Usage", part: _SampledPart, t: float, passed: float) -> Sample:
+        """The use since an earlier measurement, ``passed`` seconds before."""
+        waited = sum(wait - before.waits.get(thread, 0.0) for thread, wait in self.waits.items())
+        cpu = max(0.0, self.cpu - before.cpu)  # a descendant may have ended
+        return Sample(t, part.role, part.name, cpu / passed, self.memory / _MEGA, max(0.0, waited) / passed)
+
+
 class Sampler:
     """Measures the supervisor's children, each with its descendants, and the harness itself."""
 
@@ -33,7 +56,8 @@ class Sampler:
         self._supervisor = supervisor
         self._clock = clock
         self._samples: list[Sample] = []
-        self._cpu_seconds: Mapping[int, float] = {}  # of each part at the last sample, by pid
+        self._usage: Mapping[_SampledPart, _Usage] = {}  # at the last sample
+        self._machine = MachineTimes()
         self._sampled_at: float | None = None
 
     @property
@@ -53,18 +77,21 @@ class Sampler:
 
         The first sample is only what the next one is compared with. Nothing is kept until T0 is known.
         """
-        now = time.monotonic()
+        now, t = time.monotonic(), self._clock.seconds() if self._clock.started else 0.0
         passed, self._sampled_at = now - (self._sampled_at or now), now
-        children, cpu_seconds = _children_by_parent(), {}
+        children, before = _children_by_parent(), self._usage
         supervised = (_SampledPart(child.role, child.name, child.pid) for child in self._supervisor.children)
-        for part in (_SampledPart("harness", "harness", os.getpid()), *supervised):
-            family = list(_family(part.pid, children if part.role != "harness" else {}))
-            cpu_seconds[part.pid] = sum(_cpu_seconds(process) for process in family)
-            cpu = max(0.0, cpu_seconds[part.pid] - self._cpu_seconds.get(part.pid, 0.0))
-            memory = sum(_memory(process) for process in family)
-            if self._clock.started and passed > 0:
-                self._samples.append(Sample(self._clock.seconds(), part.role, part.name, cpu / passed, memory / _MEGA))
-        self._cpu_seconds = cpu_seconds
+        self._usage = {
+            part: _Usage.measure(part.pid, children if part.role != "harness" else {})
+            for part in (_SampledPart("harness", "harness", os.getpid()), *supervised)
+        }
+        machine_before, self._machine = self._machine, MachineTimes.read()
+        if self._clock.started and passed > 0:
+            for part, usage in self._usage.items():
+                self._samples.append(usage.since(before.get(part, _Usage()), part, t, passed))
+            busy, stolen = self._machine.since(machine_before, passed)
+            memory = psutil.virtual_memory().used / _MEGA
+            self._samples.append(Sample(t, "machine", "machine", busy, memory, stolen))
 
 
 def _children_by_parent() -> Mapping[int, list[int]]:

@@ -1,5 +1,6 @@
 """What the doctor finds, and what it says where something is missing."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -47,7 +48,17 @@ def test_an_optional_balancer_that_is_missing_is_listed_with_the_command_that_in
     items = by_part(examine())
     for part in ("traefik", "caddy"):
         assert (items[part].present, items[part].required) == (False, False)
-        assert items[part].install == f"pip install 'session-harness[{part}]'"
+        assert items[part].install.endswith(f"pip install 'session-harness[{part}]'")
+
+
+def test_without_a_kubeconfig_the_client_for_kubernetes_is_not_loaded(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    pytest.importorskip("kr8s")
+    monkeypatch.setenv("KUBECONFIG", f"{tmp_path}/none:{tmp_path}/neither")
+    monkeypatch.setitem(sys.modules, "harness.cluster.kubernetes.api", None)
+    cluster = by_part(examine())["kubernetes"]
+    assert (cluster.present, cluster.install) == (False, "no cluster is configured, see docs/kubernetes.md")
 
 
 def test_absent_programs_are_listed_as_missing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -1,10 +1,14 @@
 import asyncio
+import contextlib
 import errno
 import os
+import re
 import signal
+import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -222,6 +226,28 @@ async def test_a_killed_supervisor_takes_its_children_along_and_is_reported(tmp_
             await supervisor.spawn(command(tmp_path, *FOREVER))
     await until(lambda: not lives(child.pid))
     remove((), [supervisor.scratch])
+
+
+def handles_ctrl_c(pid: int) -> bool:
+    caught = re.search(r"SigCgt:\s*(\w+)", Path(f"/proc/{pid}/status").read_text())
+    return caught is not None and bool(int(caught[1], 16) >> (signal.SIGINT - 1) & 1)
+
+
+async def test_ctrl_c_during_its_imports_ends_it_without_a_traceback(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    class InterruptedWhenPythonIsUp(subprocess.Popen[bytes]):
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            super().__init__(*arguments, **options)
+            while not handles_ctrl_c(self.pid):
+                pass
+            self.send_signal(signal.SIGINT)
+
+    monkeypatch.setattr(subprocess, "Popen", InterruptedWhenPythonIsUp)
+    with contextlib.suppress(UntrustedError, EnvironmentLacksError):
+        async with start_supervisor("unit"):
+            pass
+    assert capfd.readouterr().err == ""
 
 
 async def test_a_child_runs_on_its_assigned_cores(supervisor: Supervisor, tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.faults import Heal, Shell
+from harness.faults import Heal, LoseNode, Shell
 from harness.faults.fault import Reversible
 from tests.support.clocks_and_topology import FakeTopology
 
@@ -50,5 +50,5 @@ async def test_it_does_not_wait_for_background_processes(tmp_path: Path) -> None
 
 def test_a_fault_lists_all_its_commands_in_advance() -> None:
     fault = Shell("a", undo="b", evidence="c")
-    assert fault.commands == ("a", "c", "b")
+    assert fault.commands == LoseNode(fault).commands == ("a", "c", "b")
     assert isinstance(fault, Reversible) and Heal(fault).ends == fault.kind

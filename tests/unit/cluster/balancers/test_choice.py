@@ -45,7 +45,7 @@ def install(monkeypatch: pytest.MonkeyPatch, *specs: BalancerSpec) -> None:
 def spec(
     name: str, supports: frozenset[str] = EVERY, lacks: frozenset[str] = frozenset(), *, installed: bool = True
 ) -> BalancerSpec:
-    return BalancerSpec(name, supports, lacks, "-v", present if installed else absent, SPECS["nginx"].start)
+    return BalancerSpec(name, supports, lacks, supports, "-v", present if installed else absent, SPECS["nginx"].start)
 
 
 def test_auto_takes_the_first_that_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -98,8 +98,10 @@ def test_a_missing_balancer_is_an_error_with_the_line_that_installs_it(monkeypat
     [
         ("hash_cookie", "a b"),
         ("hash_cookie", "x;y"),
-        ("hash_cookie", "a-b"),
         ("hash_cookie", ""),
+        ("cookie_prefix", "x;y"),
+        ("learn_cookie", "a,b"),
+        ("learn_header", "X_Key"),
         ("hash_header", "a\nb"),
         ("hash_header", "X_Key"),
         ("hash_header", "naïve"),
@@ -108,6 +110,22 @@ def test_a_missing_balancer_is_an_error_with_the_line_that_installs_it(monkeypat
 def test_a_key_that_would_be_misread_is_a_usage_error(policy: str, key: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="on the key"):
         start(Balancing(policy, key=key), [], RefusingStarter(), scratch=tmp_path, logs=tmp_path, port=1)
+
+
+def test_a_cookie_that_nginx_cannot_name_in_a_variable_is_left_to_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    install(monkeypatch, spec("nginx"), spec("haproxy"))
+    assert select(Balancing("learn_cookie", key="JSESSIONID")).name == "nginx"
+    assert select(Balancing("learn_cookie", key="connect.sid")).name == "haproxy"
+    with pytest.raises(UsageError, match="nginx cannot do learn_cookie"):
+        select(Balancing("learn_cookie", "nginx", key="connect.sid"))
+
+
+def test_a_lifetime_of_stickiness_needs_a_balancer_that_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert select(Balancing("cookie", lasts="10s")).name != "nginx"
+    with pytest.raises(UsageError, match="nginx cannot do cookie with lasts="):
+        select(Balancing("cookie", "nginx", lasts="10s"))
+    with pytest.raises(UsageError, match="source has no lasts="):
+        Balancing("source", lasts="10s")
 
 
 def test_without_wheel_and_path_both_say_how_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from harness.cluster.balancers.envoy import Files, bootstrap, endpoints, listener, refusals_in
+from harness.cluster.balancers.envoy import EnvoyAdmin, Files, bootstrap, endpoints, listener, refusals_in
 from harness.cluster.balancers.launch import Setup
 from harness.cluster.balancers.membership import Upstream
 from harness.cluster.capabilities import Member
@@ -19,7 +19,7 @@ def setup(balancing: Balancing) -> Setup:
 
 
 def cluster(balancing: Balancing) -> dict[str, Any]:
-    content = bootstrap(setup(balancing), Files(Path("/s"), Path("/s/envoy.sock")))
+    content = bootstrap(setup(balancing), Files(Path("/s")), EnvoyAdmin(Path("/s/envoy.sock")))
     (only,) = content["static_resources"]["clusters"]
     return dict(only)
 

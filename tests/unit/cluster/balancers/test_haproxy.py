@@ -18,7 +18,7 @@ def setup(balancing: Balancing, scratch: Path = Path("/tmp")) -> Setup:  # noqa:
 
 
 def lines(balancing: Balancing) -> list[str]:
-    return [line.strip() for line in config(setup(balancing), Path("/s"), 100).splitlines()]
+    return [line.strip() for line in config(setup(balancing), "/s", 100).splitlines()]
 
 
 def test_health_becomes_the_check_of_every_member() -> None:

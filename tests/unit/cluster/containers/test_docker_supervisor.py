@@ -76,6 +76,16 @@ async def test_the_store_and_the_balancer_share_no_network(
     assert api.networks["c1"] == {"harness-run1-app"}
 
 
+async def test_every_port_of_a_store_is_published_on_loopback(
+    containers: DockerSupervisor, api: FakeApi, command: ProcessSpec
+) -> None:
+    await containers.spawn(replace(command, role="store", more_ports=(4001, 4002)))
+    (options,) = api.created.values()
+    published = options["host_config"]["port_bindings"]
+    assert published == {port: ("127.0.0.1", port) for port in (4000, 4001, 4002)}
+    assert options["ports"] == [4000, 4001, 4002]
+
+
 async def test_limits_apply_to_the_container(containers: DockerSupervisor, api: FakeApi, command: ProcessSpec) -> None:
     await containers.spawn(replace(command, limits=Limits(0.5, "256m")))
     host = api.created["c0"]["host_config"]

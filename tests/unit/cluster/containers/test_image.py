@@ -2,14 +2,16 @@
 
 import ast
 import importlib.metadata
+import itertools
 import re
 import sys
 import tomllib
 from pathlib import Path
+from unittest.mock import MagicMock
 
 import pytest
 
-from harness.cluster.containers.image import LOCUST, PARTS, Recipe
+from harness.cluster.containers.image import LOCUST, PARTS, Recipe, image
 
 ROOT = Path(__file__).resolve().parents[4]
 
@@ -22,6 +24,14 @@ def required(recipe: Recipe) -> dict[str, str]:
     text = (ROOT / recipe.requirements).read_text()
     lines = [line for line in text.splitlines() if line and not line.startswith("#")]
     return {canonical(re.split(r"[<>=]", line)[0]): line for line in lines}
+
+
+def test_the_image_that_was_asked_for_is_the_latest_though_another_was_built_since() -> None:
+    images = MagicMock()
+    name = image(MagicMock(client=MagicMock(images=images)))
+    assert name.startswith("session-harness:") and images.get.call_args.args == (name,)
+    images.build.assert_not_called()
+    images.get.return_value.tag.assert_called_once_with("session-harness", "latest")
 
 
 def test_every_library_that_the_services_import_is_in_the_image() -> None:
@@ -38,7 +48,8 @@ def test_every_library_that_the_services_import_is_in_the_image() -> None:
 @pytest.mark.parametrize("recipe", [PARTS, LOCUST], ids=lambda recipe: str(recipe.name))
 def test_an_image_asks_for_the_versions_that_the_harness_does(recipe: Recipe) -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    ours = {line.partition(";")[0].strip() for line in project["dependencies"]}
+    lines = [*project["dependencies"], *itertools.chain.from_iterable(project["optional-dependencies"].values())]
+    ours = {line.partition(";")[0].strip() for line in lines}
     assert set(required(recipe).values()) - ours <= {"async-timeout>=4.0.3"}  # for a base with an older Python
 
 

@@ -62,7 +62,7 @@ async def test_the_harness_is_sampled_without_the_parts_below_it(supervisor: Sup
     (own,) = of(sampler.samples, "harness")
     assert own.role == "harness"
     assert own.memory_mb > 5
-    assert {sample.name for sample in sampler.samples} == {"harness"}
+    assert {sample.name for sample in sampler.samples} == {"harness", "machine"}
 
 
 async def test_nothing_is_kept_before_t0_is_known(supervisor: Supervisor) -> None:
@@ -72,7 +72,7 @@ async def test_nothing_is_kept_before_t0_is_known(supervisor: Supervisor) -> Non
     assert sampler.samples == ()
     clock.t0_ns = time.monotonic_ns()
     sampler.sample()
-    assert len(sampler.samples) == 1
+    assert len(of(sampler.samples, "harness")) == 1
 
 
 async def test_a_part_may_end_between_two_samples(supervisor: Supervisor, tmp_path: Path) -> None:
@@ -85,7 +85,7 @@ async def test_a_part_may_end_between_two_samples(supervisor: Supervisor, tmp_pa
     await child.wait()
     sampler.sample()
     assert of(sampler.samples, "r0")
-    assert sampler.samples[-1].name == "harness"
+    assert not [sample for sample in of(sampler.samples, "r0") if sample.t == sampler.samples[-1].t]
 
 
 SHORT_LIVED = """import os, sys, time
@@ -113,3 +113,41 @@ async def test_the_cpu_time_of_a_process_that_lived_between_two_samples_counts(
     sampler.sample()
     before, after = of(sampler.samples, "r0")
     assert after.cpu * (after.t - before.t) > 0.15
+
+
+async def test_all_parts_are_sampled_at_one_time_so_that_their_sum_is_of_it(
+    supervisor: Supervisor, tmp_path: Path
+) -> None:
+    for name in ("r0", "r1"):
+        await supervisor.spawn(ProcessSpec(name, "replica", ("sleep", "1000"), tmp_path / f"{name}.log"))
+    sampler = Sampler(supervisor, Clock(0))
+    sampler.sample()
+    sampler.sample()
+    assert len({sample.t for sample in sampler.samples}) == 1 and len(sampler.samples) == 4
+
+
+TWO_HOGS = """import os, threading
+os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+if os.fork() == 0:
+    while True: pass
+print('up', flush=True)
+while True: pass
+"""
+
+
+async def test_a_thread_that_is_ready_and_has_no_core_waits(supervisor: Supervisor, tmp_path: Path) -> None:
+    argv = (sys.executable, "-S", "-c", TWO_HOGS)  # two programs on one core: each waits for half of the time
+    await supervisor.spawn(ProcessSpec("r0", "replica", argv, tmp_path / "r0.log"))
+    await supervisor.spawn(ProcessSpec("redis", "store", ("sleep", "1000"), tmp_path / "idle.log"))
+    sampler = Sampler(supervisor, Clock(0))
+
+    def waits() -> bool:
+        sampler.sample()
+        seen = of(sampler.samples, "r0")
+        return bool(seen) and seen[-1].waited > 0.3
+
+    assert await wait_until(waits, 30, 0.3)
+    assert of(sampler.samples, "redis")[-1].waited < 0.1
+    machine = of(sampler.samples, "machine")[-1]
+    assert machine.role == "machine" and machine.memory_mb > 0
+    assert machine.cpu >= 0.5 * of(sampler.samples, "r0")[-1].cpu

@@ -1,0 +1,55 @@
+"""The topology of a workload that already runs on Kubernetes: nothing is created, and it is left as it was found."""
+
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from harness.cluster.backends.deployment import Deployment
+from harness.cluster.kubernetes.api import connect_api
+from harness.cluster.replicas.attached_workload import AttachedWorkload, attach
+from harness.cluster.replicas.attachment import find_attachment
+from harness.cluster.replicas.external import ExternalBalancer
+from harness.cluster.replicas.probes import ReadinessProbe
+from harness.cluster.topology import Topology
+from harness.cluster.watch.sampler import Sampler
+from harness.common.durations import parse_seconds
+from harness.scenario.kubernetes import Kubernetes
+
+
+@dataclass(frozen=True)
+class AttachedProbe:
+    """Asks the Service itself, and the API server about the pods, whose addresses this machine may not reach."""
+
+    workload: AttachedWorkload
+    service: str  # its host
+    ready: ReadinessProbe
+
+    async def problem(self, host: str, port: int) -> str:
+        """The Service has to answer, and the pod at another address to be ready."""
+        if host == self.service:
+            return await self.ready.problem(host, port)
+        ready = {pod.address for pod in await self.workload.pods() if pod.ready}
+        return "" if host in ready else "is not ready"
+
+
+async def attached_topology(deployment: Deployment, target: Kubernetes, sampler: Sampler) -> Topology:
+    """Find the workload, and check at the end of the scope that it is as it was found.
+
+    Raises:
+        HarnessError: it is not there, not unique, not ready, or not permitted.
+    """
+    api = await connect_api(target.context)
+    api.patience_s = parse_seconds(target.ready_within)  # what was changed has to be changed back
+    attachment = await find_attachment(api, target)
+    scope = attach(api, target, attachment, deployment.on_start)
+    workload = await deployment.scope.enter_async_context(scope)
+    probe = AttachedProbe(workload, urlsplit(attachment.url).hostname or "", ReadinessProbe(target.ready))
+    return Topology(
+        deployment.design,
+        probe,
+        workload.places,
+        ExternalBalancer(attachment.url, "the Service"),
+        None,
+        deployment.journal,
+        sampler,
+        workload=workload,
+    )

@@ -1,0 +1,63 @@
+"""Starts a Kubernetes supervisor, and removes all that it created."""
+
+import asyncio
+import contextlib
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from harness.cluster.kubernetes.api import connect_api, require_allowed
+from harness.cluster.kubernetes.kubernetes_supervisor import KubernetesSupervisor
+from harness.cluster.kubernetes.pod_watch import SILENCE_S, PodWatch, watch_pods
+from harness.cluster.kubernetes.run_namespace import open_namespace
+from harness.cluster.supervisor import Death, ProcessSupervisor
+from harness.common.background import background
+from harness.common.errors import UntrustedError
+from harness.scenario.cluster_access import ClusterAccess
+
+#: For how long the API server may be away without ending a run.
+PATIENCE_S = 30.0
+_CHECK_INTERVAL_S = 0.5
+
+
+class Silence(Death):
+    """The API server did not answer for so long that evidence may be missing."""
+
+    def describe(self) -> str:
+        """A sentence about it."""
+        return f"the API server did not answer for {SILENCE_S:g} s: what happened to the pods meanwhile is unknown"
+
+
+@asynccontextmanager
+async def supervise_pods(
+    access: ClusterAccess, processes: ProcessSupervisor, run: str
+) -> AsyncIterator[KubernetesSupervisor]:
+    """Supervise the pods of a run for the length of a scope, in a namespace of its own.
+
+    Afterwards the namespace is gone, however the scope or the harness ended.
+
+    Raises:
+        UsageError: the context does not exist, or leads to another machine and is not allowed.
+        EnvironmentLacksError: there is no cluster, it does not answer, or refuses the namespace.
+    """
+    api = await connect_api(access.context)
+    require_allowed(api, access.allowed)
+    api.patience_s = PATIENCE_S
+    sweep = (sys.executable, "-P", "-m", "harness.cluster.kubernetes", run, api.context)
+    await processes.run_at_end(sweep)
+    async with (
+        open_namespace(api, access.prefix, run) as namespace,
+        watch_pods(namespace) as watch,
+        background(_report_silence(watch, processes)),
+    ):
+        yield KubernetesSupervisor(namespace, watch, processes, access.image)
+    with contextlib.suppress(UntrustedError):  # the supervisor process is gone
+        await processes.run_at_end(())
+
+
+async def _report_silence(watch: PodWatch, processes: ProcessSupervisor) -> None:
+    while True:
+        await asyncio.sleep(_CHECK_INTERVAL_S)
+        if watch.silence_s >= SILENCE_S:
+            processes.deaths.put_nowait(Silence("the API server", "cluster", 0))
+            await watch.until(lambda: watch.silence_s == 0, float("inf"))

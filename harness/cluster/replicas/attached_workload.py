@@ -1,0 +1,273 @@
+"""A workload that the harness did not make: what is done to it, and that it is left as it was found.
+
+Everything is read from the API server again whenever it matters: others may change the workload at any time.
+"""
+
+import copy
+import itertools
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Self
+
+from harness.cluster.capabilities import Evidence, Member, Replica, RunOnNode
+from harness.cluster.kubernetes import manifests
+from harness.cluster.kubernetes.api import KubernetesApi
+from harness.cluster.kubernetes.kinds import POD, Manifest
+from harness.cluster.kubernetes.nodes import LOST_WITHIN_S, cordon, evict_pods, find_busiest, is_ready, uncordon
+from harness.cluster.kubernetes.pod_state import PodState
+from harness.cluster.replicas.attachment import KINDS, Attachment
+from harness.common.durations import parse_seconds
+from harness.common.errors import EnvironmentLacksError, UntrustedError
+from harness.common.waiting import wait_until
+from harness.scenario.kubernetes import Kubernetes
+
+_POLL_INTERVAL_S = 0.1
+_GONE_WITHIN_S = 60.0
+
+
+@dataclass(frozen=True)
+class WorkloadState:
+    """What has to be the same after a run; ``generation`` counts the changes of its specification.
+
+    ``template`` is that of its pods, without the time of their last restart.
+    """
+
+    replicas: int
+    generation: int
+    labels: Mapping[str, str]
+    template: Manifest
+
+    @classmethod
+    def of(cls, workload: Manifest) -> Self:
+        """Read it from the object."""
+        metadata, spec = workload["metadata"], workload["spec"]
+        template = copy.deepcopy(spec["template"])
+        template["metadata"].get("annotations", {}).pop(manifests.RESTARTED_AT, None)
+        if not template["metadata"].get("annotations"):
+            template["metadata"].pop("annotations", None)
+        return cls(spec.get("replicas", 1), metadata["generation"], dict(metadata.get("labels", {})), template)
+
+    def differences(self, now: "WorkloadState", changes: int) -> Sequence[str]:
+        """In words, what is different now, after the harness has made this number of ``changes``."""
+        found = {
+            "replicas": (self.replicas, now.replicas),
+            "generation": (self.generation + changes, now.generation),
+            "labels": (self.labels, now.labels),
+            "template": (self.template, now.template),
+        }
+        return [
+            f"its {what} changed" if what == "template" else f"its {what} should be {before}, not {after}"
+            for what, (before, after) in found.items()
+            if before != after
+        ]
+
+
+class AttachedPod:
+    """The place of one replica, such as ``r1``. When its pod ends, the pod that replaces it takes the place."""
+
+    pid = None  # it may be on another machine
+
+    def __init__(self, name: str, workload: "AttachedWorkload", pod: PodState) -> None:
+        self.name = name
+        self.pod = pod
+        self._workload = workload
+
+    @property
+    def boot(self) -> str:
+        """The uid of its pod and, after the container crashed, how often."""
+        return f"{self.pod.uid}.{self.pod.restarts}" if self.pod.restarts else self.pod.uid
+
+    @property
+    def member(self) -> Member:
+        """Its pod's address."""
+        return Member(self.name, self.pod.address, self._workload.pod_port)
+
+    async def kill(self) -> Evidence:
+        """Delete its pod without grace: confirmed once the API server reports it gone."""
+        return await self._workload.delete_pod(self, grace_s=0)
+
+    async def terminate(self) -> Evidence:
+        """Delete its pod with its own grace: confirmed once the API server reports it gone."""
+        return await self._workload.delete_pod(self, grace_s=None)
+
+    async def restart(self) -> Evidence:
+        """Wait until another pod has taken the place: confirmed if all pods are ready again."""
+        before = self.boot
+        settled = await self._workload.settle()
+        return Evidence(settled.confirmed and self.boot != before, {**settled.facts, "boot": self.boot})
+
+
+class AttachedWorkload:
+    """A workload, with a place for each of its pods in ``places``. ``announce`` gets a pod's name and boot id.
+
+    The places change with the number of replicas.
+    """
+
+    def __init__(
+        self, api: KubernetesApi, target: Kubernetes, attachment: Attachment, announce: Callable[[str, str], None]
+    ) -> None:
+        self.places: list[Replica] = []
+        self.pod_port = attachment.pod_port
+        self._api, self._kind, self._name = api, KINDS[target.kind], target.name
+        self._namespace, self._selector = attachment.namespace, attachment.selector
+        self._within_s = parse_seconds(target.ready_within)
+        self._announce = announce
+        self._found = WorkloadState.of(attachment.workload)
+        self._changes = 0  # of the specification, by the harness
+        self._cordoned: dict[str, str] = {}  # the node that was drained for each replica
+        self._lost = ""  # the node that is cut off
+
+    async def pods(self) -> list[PodState]:
+        """Its pods, in the order of their names; some may be about to end."""
+        listed = await self._api.read_all(POD, self._namespace, labels=self._selector)
+        return sorted(map(PodState.of, listed), key=lambda pod: pod.name)
+
+    async def delete_pod(self, place: AttachedPod, grace_s: int | None) -> Evidence:
+        """Delete the pod at a place."""
+        pod, begin = place.pod, time.monotonic()
+        found = await self._api.delete(POD, pod.name, self._namespace, grace_s=grace_s, uid=pod.uid)
+
+        async def gone() -> bool:
+            return all(other.uid != pod.uid for other in await self.pods())
+
+        confirmed = found and await wait_until(gone, _GONE_WITHIN_S, _POLL_INTERVAL_S)
+        identity = {"pod": pod.name, "boot": place.boot, "node": pod.node}
+        return Evidence(confirmed, {**identity, "gone_s": round(time.monotonic() - begin, 3)})
+
+    async def restart(self) -> Evidence:
+        """Begin to replace every pod, by the workload's own strategy: confirmed once the first one starts or ends."""
+        before = {pod.uid for pod in await self.pods()}
+
+        async def begun() -> bool:
+            pods = await self.pods()
+            return any(pod.deleted for pod in pods) or {pod.uid for pod in pods} != before
+
+        await self._change(manifests.restart())
+        return Evidence(await wait_until(begun, self._within_s, _POLL_INTERVAL_S), {"replaces": len(before)})
+
+    async def resize(self, replicas: int | None) -> Evidence:
+        """Change the number of replicas; None: back to what it was."""
+        wanted = self._found.replicas if replicas is None else replicas
+        if (await self._read())["spec"].get("replicas", 1) != wanted:
+            await self._change({"spec": {"replicas": wanted}}, subresource="/scale")
+        return await self.settle()
+
+    async def drain(self, name: str) -> Evidence:
+        """Let no new pod onto a replica's node, and evict those of the workload there, as disruption budgets allow."""
+        node = next(place.pod.node for place in self._pods_in_place() if place.name == name)
+        if await cordon(self._api, node):
+            self._cordoned[name] = node
+        there = [pod for pod in await self.pods() if pod.node == node]
+        evicted = await evict_pods(self._api, there, self._namespace, self._within_s)
+        boots = ",".join(place.boot for place in self._pods_in_place() if place.pod.node == node)
+        return Evidence(evicted, {"node": node, "evicted": len(there), "boots": boots})
+
+    async def uncordon(self, name: str) -> Evidence:
+        """Wait until the pods run elsewhere, and uncordon the node, unless it was cordoned before the run."""
+        settled = await self.settle()
+        if node := self._cordoned.pop(name, ""):
+            await uncordon(self._api, node)
+        return Evidence(settled.confirmed, {**settled.facts, "node": node})
+
+    async def lose_node(self, cut: RunOnNode) -> Evidence:
+        """Cut off the node with most of the pods: confirmed once it is missed and none of them is ready."""
+        self._lost = node = find_busiest(place.pod.node for place in self._pods_in_place())
+        boots = ",".join(place.boot for place in self._pods_in_place() if place.pod.node == node)
+        begin, done = time.monotonic(), await cut(node)
+
+        async def is_lost() -> bool:
+            unready = not any(pod.ready for pod in await self.pods() if pod.node == node)
+            return unready and not await is_ready(self._api, node)
+
+        lost = done.confirmed and await wait_until(is_lost, LOST_WITHIN_S, _POLL_INTERVAL_S)
+        facts = {**done.facts, "node": node, "boots": boots, "not_ready_s": round(time.monotonic() - begin, 3)}
+        return Evidence(lost, facts)
+
+    async def regain_node(self, restore: RunOnNode) -> Evidence:
+        """Bring back the node that was cut off, and wait until all pods are ready."""
+        node, self._lost = self._lost, ""
+        if not node:
+            return Evidence(True)
+        done, settled = await restore(node), await self.settle()
+        return Evidence(done.confirmed and settled.confirmed, {**done.facts, **settled.facts, "node": node})
+
+    async def settle(self) -> Evidence:
+        """Wait until the controller has done what the specification says; every pod then has a place."""
+        begin = time.monotonic()
+        settled = await wait_until(self._is_settled, self._within_s, _POLL_INTERVAL_S)
+        await self._assign_places()
+        facts = {"ready": len(self.places), "settled_s": round(time.monotonic() - begin, 3)}
+        return Evidence(bool(settled), facts)
+
+    async def _is_settled(self) -> bool:
+        workload, pods = await self._read(), await self.pods()
+        status, wanted = workload.get("status", {}), workload["spec"].get("replicas", 1)
+        counts = {status.get(count, 0) for count in ("replicas", "readyReplicas", "updatedReplicas")}
+        observed = status.get("observedGeneration", 0) >= workload["metadata"]["generation"]
+        return observed and counts == {wanted} and len(pods) == wanted and all(pod.ready for pod in pods)
+
+    async def _assign_places(self) -> None:
+        """Keep the places whose pods live, give the others to new pods, and add or remove places for the rest."""
+        pods = {pod.uid: pod for pod in await self.pods() if pod.ready and not pod.deleted}
+        kept = [place for place in self._pods_in_place() if place.pod.uid in pods]
+        free = [place for place in self._pods_in_place() if place not in kept]
+        for place in kept:
+            place.pod = pods.pop(place.pod.uid)
+        for pod in pods.values():
+            taken = {place.name for place in kept}
+            name = next(name for number in itertools.count() if (name := f"r{number}") not in taken)
+            place = free.pop(0) if free else AttachedPod(name, self, pod)
+            place.pod = pod
+            kept.append(place)
+            self._announce(pod.name, place.boot)
+        self.places[:] = sorted(kept, key=lambda place: int(place.name[1:]))
+
+    def _pods_in_place(self) -> list[AttachedPod]:
+        return [place for place in self.places if isinstance(place, AttachedPod)]
+
+    async def _read(self) -> Manifest:
+        workload = await self._api.get(self._kind, self._name, self._namespace)
+        if workload is None:
+            raise UntrustedError(f"{self._kind.name} {self._name} was deleted during the run")
+        return workload
+
+    async def _change(self, change: Manifest, subresource: str = "") -> None:
+        await self._api.patch(self._kind, f"{self._name}{subresource}", change, self._namespace)
+        self._changes += 1
+
+    async def require_unchanged(self) -> None:
+        """Check that the workload is as it was found.
+
+        Raises:
+            UntrustedError: it is not; the message says in what.
+        """
+        now = WorkloadState.of(await self._read())
+        if different := self._found.differences(now, self._changes):
+            raise UntrustedError(
+                f"{self._kind.name} {self._name} is not as it was found: {'; '.join(different)}",
+                "somebody else changed it during the run, or it could not be changed back",
+            )
+
+
+@asynccontextmanager
+async def attach(
+    api: KubernetesApi, target: Kubernetes, attachment: Attachment, announce: Callable[[str, str], None]
+) -> AsyncIterator[AttachedWorkload]:
+    """A workload for the length of a scope, at whose end it has to be as it was found.
+
+    Raises:
+        EnvironmentLacksError: its pods are not ready (on entering the scope).
+        UntrustedError: it is not as it was found (on leaving it).
+    """
+    workload = AttachedWorkload(api, target, attachment, announce)
+    if not (await workload.settle()).confirmed:
+        raise EnvironmentLacksError(
+            f"{target.workload} is not ready: {len(workload.places)} of {attachment.replicas} pods are",
+            f"kubectl -n {attachment.namespace} rollout status {target.workload}",
+        )
+    try:
+        yield workload
+    finally:
+        await workload.require_unchanged()

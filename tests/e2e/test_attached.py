@@ -1,0 +1,167 @@
+"""A workload that the harness did not make: attached to, restarted under load, judged rightly, left as it was found."""
+
+import json
+import os
+import secrets
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.harness_command import ROOT, assert_run_passes, harness
+from tools.kubernetes import programs
+from tools.kubernetes.images import PAUSE
+
+pytestmark = [pytest.mark.slow, pytest.mark.long, pytest.mark.xdist_group("cluster")]
+
+#: A Python of this machine and what it needs, since there is no registry to get an image from.
+MOUNTED = ("/usr", "/lib", "/lib64", sys.base_prefix, sys.prefix, str(ROOT / "examples"))
+
+SCENARIO = """
+from harness import At, Design, Kubernetes, RollingRestart, Scenario, Sessions, keeps, loses_the_at_risk
+from harness.recipes import SessionCounter
+
+
+class Visitor(SessionCounter):
+    write, method, read = "/count", "POST", "/count"
+
+
+def counter(kept_in):
+    return Design(kept_in, Kubernetes(f"deployment/{kept_in}", namespace="NAMESPACE", ready_within="60s"))
+
+
+SCENARIO = Scenario(
+    designs=[counter("memory"), counter("cookie")],
+    load=Sessions(concurrent=20, duration="16s", warmup="500ms"),
+    faults=[At("2s", RollingRestart())],
+    errors_at_most=0.05,
+    expect=[loses_the_at_risk("memory", judged=15), keeps("cookie")],
+)
+"""
+
+
+def volumes() -> list[dict[str, Any]]:
+    paths = dict.fromkeys(os.path.realpath(path) if path in (sys.prefix, sys.base_prefix) else path for path in MOUNTED)
+    return [{"name": f"v{number}", "hostPath": {"path": path}} for number, path in enumerate(paths)]
+
+
+def counter(kept_in: str) -> list[dict[str, Any]]:
+    """The Flask example as a Deployment, and the Service that keeps a client address with one of its pods."""
+    mounts = [{"name": each["name"], "mountPath": each["hostPath"]["path"], "readOnly": True} for each in volumes()]
+    container = {
+        "name": "web",
+        "image": PAUSE,
+        "imagePullPolicy": "Never",
+        "command": [os.path.realpath(sys.prefix) + "/bin/python", "-B", "-m", "gunicorn", "app:app"],
+        "args": ["-b", "0.0.0.0:8000", "--threads", "8", "--graceful-timeout", "1"],
+        "workingDir": str(ROOT / "examples" / "flask_counter"),
+        "env": [{"name": "SESSIONS", "value": kept_in}, {"name": "TMPDIR", "value": "/scratch"}],
+        "ports": [{"name": "http", "containerPort": 8000}],
+        "readinessProbe": {"httpGet": {"path": "/", "port": "http"}, "periodSeconds": 1},
+        "volumeMounts": [*mounts, {"name": "scratch", "mountPath": "/scratch"}],
+    }
+    labels = {"app": kept_in}
+    pod = {"containers": [container], "volumes": [*volumes(), {"name": "scratch", "emptyDir": {}}]}
+    return [
+        {
+            "apiVersion": "apps/v1",
+            "kind": "Deployment",
+            "metadata": {"name": kept_in, "labels": {"team": "shop"}},
+            "spec": {
+                "replicas": 2,
+                "selector": {"matchLabels": labels},
+                "template": {"metadata": {"labels": labels}, "spec": {**pod, "terminationGracePeriodSeconds": 5}},
+            },
+        },
+        {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": {"name": kept_in},
+            "spec": {
+                "selector": labels,
+                "sessionAffinity": "ClientIP",
+                "ports": [{"port": 80, "targetPort": "http"}],
+            },
+        },
+    ]
+
+
+@dataclass(frozen=True)
+class Shop:
+    """A namespace with both Deployments, and a user with the printed roles and no other right."""
+
+    kubeconfig: Path
+    namespace: str
+    user: Path  # the kubeconfig of that user
+
+    def kubectl(self, *words: str, given: object = None) -> str:
+        command = [str(programs.CACHE / "kubectl"), f"--kubeconfig={self.kubeconfig}", "-n", self.namespace, *words]
+        text = json.dumps(given) if given is not None else None
+        done = subprocess.run(command, input=text, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def deployment(self, name: str) -> Any:
+        found = json.loads(self.kubectl("get", "deployment", name, "-o", "json"))
+        found["spec"]["template"]["metadata"].pop("annotations", None)
+        return found
+
+    def create_user(self) -> None:
+        printed = harness("doctor", "--kubernetes", "--namespace", self.namespace)
+        assert printed.code == 0, printed.err
+        roles = json.loads(printed.out)["items"]
+        self.kubectl("create", "serviceaccount", "runner")
+        for role in roles:
+            role["metadata"]["name"] = self.namespace
+            self.kubectl("apply", "-f", "-", given=role)
+        account = f"--serviceaccount={self.namespace}:runner"
+        self.kubectl("create", "rolebinding", "runner", f"--role={self.namespace}", account)
+        self.kubectl("create", "clusterrolebinding", self.namespace, f"--clusterrole={self.namespace}", account)
+        config = json.loads(self.kubeconfig.read_text())
+        config["users"][0]["user"] = {"token": self.kubectl("create", "token", "runner").strip()}
+        self.user.write_text(json.dumps(config))
+
+
+@pytest.fixture
+def shop(cluster: Path, tmp_path: Path) -> Iterator[Shop]:
+    made = Shop(cluster, f"shop-{secrets.token_hex(3)}", tmp_path / "runner.kubeconfig")
+    made.kubectl("create", "namespace", made.namespace)
+    try:
+        made.create_user()
+        for kept_in in ("memory", "cookie"):
+            for item in counter(kept_in):
+                made.kubectl("apply", "-f", "-", given=item)
+        for kept_in in ("memory", "cookie"):
+            made.kubectl("rollout", "status", f"deployment/{kept_in}", "--timeout=120s")
+        yield made
+    finally:
+        for kind in ("clusterrolebinding", "clusterrole", "namespace"):
+            made.kubectl("delete", kind, made.namespace, "--ignore-not-found", "--wait=false")
+
+
+def test_a_rolling_restart_of_somebody_elses_deployment_is_judged_and_leaves_it_as_it_was(
+    shop: Shop, tmp_path: Path
+) -> None:
+    before = {name: shop.deployment(name) for name in ("memory", "cookie")}
+    file = tmp_path / "restarted.py"
+    file.write_text(SCENARIO.replace("NAMESPACE", shop.namespace))
+    done = harness(
+        "run", str(file), "--yes", "--out", str(tmp_path / "runs"), env={"KUBECONFIG": str(shop.user)}, timeout=240
+    )
+    run = tmp_path / "runs" / "restarted" / "latest"
+    assert_run_passes(done, run)
+    assert "replace all pods" in done.err
+
+    designs = json.loads((run / "summary.json").read_text())["designs"]
+    lost = {name: design["arms"]["fault"]["sessions"]["lost"] for name, design in designs.items()}
+    assert lost == {"memory": 20, "cookie": 0}
+    assert set(designs["memory"]["arms"]["fault"]["sessions"]["lost_by_cause"]) == {"stopped"}
+    for name, was in before.items():
+        now = shop.deployment(name)
+        assert now["metadata"]["labels"] == was["metadata"]["labels"]
+        assert now["metadata"]["generation"] == was["metadata"]["generation"] + 1  # the restart itself
+        assert now["spec"] == was["spec"]

@@ -1,0 +1,132 @@
+"""A cluster with one workload in it, which a controller in memory keeps as large as it should be."""
+
+import copy
+import itertools
+from typing import Any
+
+from harness.cluster.kubernetes.kinds import Kind
+from harness.common.errors import EnvironmentLacksError
+
+RESTARTED_AT = "kubectl.kubernetes.io/restartedAt"
+
+
+def deployment(replicas: int = 2) -> dict[str, Any]:
+    container = {"name": "web", "image": "shop:1", "ports": [{"name": "http", "containerPort": 8000}]}
+    return {
+        "metadata": {"name": "shop", "namespace": "prod", "generation": 1, "labels": {"team": "a"}},
+        "spec": {
+            "replicas": replicas,
+            "selector": {"matchLabels": {"app": "shop"}},
+            "template": {"metadata": {"labels": {"app": "shop"}}, "spec": {"containers": [container]}},
+        },
+    }
+
+
+def service(name: str = "shop", *ports: int, selector: dict[str, str] | None = None) -> dict[str, Any]:
+    return {
+        "metadata": {"name": name, "namespace": "prod"},
+        "spec": {
+            "clusterIP": "10.96.0.9",
+            "selector": {"app": "shop"} if selector is None else selector,
+            "ports": [{"port": port, "targetPort": "http"} for port in ports or (80,)],
+        },
+    }
+
+
+class FakeCluster:
+    """As much of an API server, and of the controllers behind it, as an attached run needs."""
+
+    context, server, namespace, is_local = "test", "https://127.0.0.1:6443", "prod", True
+
+    def __init__(self, replicas: int = 2, *services: dict[str, Any]) -> None:
+        self.workload: dict[str, Any] | None = deployment(replicas)
+        self.services = list(services or [service()])
+        self.pods: dict[str, dict[str, Any]] = {}
+        self.nodes: dict[str, dict[str, Any]] = {
+            name: {"spec": {}, "status": {"conditions": [{"type": "Ready", "status": "True"}]}}
+            for name in ("node1", "node2")
+        }
+        self.forbidden: set[tuple[str, str]] = set()
+        self.stuck = False  # new pods never become ready
+        self.evictions_refused = 0
+        self.log: list[str] = []
+        self._numbers = itertools.count()
+        self._reconcile()
+
+    def _reconcile(self) -> None:
+        """Have as many pods as there should be, of the current template, on nodes that accept them."""
+        assert self.workload is not None
+        wanted, version = self.workload["spec"]["replicas"], str(self.workload["spec"]["template"])
+        self.pods = {uid: pod for uid, pod in self.pods.items() if pod["version"] == version}
+        while len(self.pods) > wanted:
+            self.pods.popitem()
+        free = [name for name, node in self.nodes.items() if not node["spec"].get("unschedulable")]
+        while len(self.pods) < wanted:
+            self._add_pod(free, version)
+        counts = dict.fromkeys(("replicas", "readyReplicas", "updatedReplicas"), wanted)
+        ready = sum(pod["status"]["conditions"][0]["status"] == "True" for pod in self.pods.values())
+        generation = self.workload["metadata"]["generation"]
+        self.workload["status"] = {**counts, "readyReplicas": ready, "observedGeneration": generation}
+
+    def _add_pod(self, nodes: list[str], version: str) -> None:
+        number = next(self._numbers)
+        self.pods[f"uid-{number}"] = {
+            "version": version,
+            "metadata": {"name": f"shop-{number}", "uid": f"uid-{number}", "labels": {"app": "shop"}},
+            "spec": {"nodeName": nodes[number % len(nodes)]},
+            "status": {
+                "podIP": f"10.244.0.{number}",
+                "conditions": [{"type": "Ready", "status": "False" if self.stuck else "True"}],
+            },
+        }
+
+    def report(self, node: str, ready: bool) -> None:
+        """Report a node and its pods as ready, or not."""
+        conditions = [{"type": "Ready", "status": "True" if ready else "Unknown"}]
+        self.nodes[node]["status"]["conditions"] = conditions
+        for pod in self.pods.values():
+            if pod["spec"]["nodeName"] == node:
+                pod["status"]["conditions"] = conditions
+        self._reconcile()
+
+    async def get(self, kind: Kind, name: str, namespace: str | None = None) -> Any:
+        return copy.deepcopy(self.nodes[name] if kind.name == "Node" else self.workload)
+
+    async def read_all(self, kind: Kind, namespace: str | None = None, labels: str = "", fields: str = "") -> list[Any]:
+        return copy.deepcopy(self.services if kind.name == "Service" else list(self.pods.values()))
+
+    async def patch(self, kind: Kind, name: str, change: dict[str, Any], namespace: str | None = None) -> Any:
+        self.log.append(f"patch {kind.plural}/{name}")
+        if kind.name == "Node":
+            self.nodes[name]["spec"]["unschedulable"] = change["spec"]["unschedulable"]
+            return self.nodes[name]
+        assert self.workload is not None
+        spec = self.workload["spec"]
+        spec["replicas"] = change["spec"].get("replicas", spec["replicas"])
+        if template := change["spec"].get("template"):
+            spec["template"]["metadata"].setdefault("annotations", {}).update(template["metadata"]["annotations"])
+        self.workload["metadata"]["generation"] += 1
+        self._reconcile()
+        return self.workload
+
+    async def delete(
+        self, kind: Kind, name: str, namespace: str | None = None, *, grace_s: int | None = None, uid: str = ""
+    ) -> bool:
+        self.log.append(f"delete {name} grace {grace_s}")
+        found = self.pods.pop(uid, None) is not None
+        self._reconcile()
+        return found
+
+    async def create(self, kind: Kind, manifest: dict[str, Any], namespace: str | None = None) -> Any:
+        if kind.name == "SelfSubjectAccessReview":
+            asked = manifest["spec"]["resourceAttributes"]
+            resource = "/".join(filter(None, (asked["resource"], asked["subresource"])))
+            return {"status": {"allowed": (asked["verb"], resource) not in self.forbidden}}
+        if self.evictions_refused:
+            self.evictions_refused -= 1
+            raise EnvironmentLacksError("it would violate the pod's disruption budget")
+        name = manifest["metadata"]["name"]
+        self.log.append(f"evict {name}")
+        self.pods = {uid: pod for uid, pod in self.pods.items() if pod["metadata"]["name"] != name}
+        self._reconcile()
+        return manifest

@@ -1,0 +1,79 @@
+"""A Kubernetes cluster for tests: the one that runs on this machine, or one that ends with the tests."""
+
+import fcntl
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from harness.common.errors import EnvironmentLacksError
+from harness.scenario.cluster_access import ClusterAccess
+from tests.support.harness_command import ROOT
+from tools.kubernetes import programs
+from tools.kubernetes.layout import Layout
+
+TOOL = str(ROOT / "tools" / "cluster")
+
+
+def require_programs() -> None:
+    """Skip where this machine cannot bring a cluster up."""
+    if os.geteuid() != 0:
+        pytest.skip("a cluster needs root: sudo make cluster")
+    try:
+        programs.require_packages()
+    except programs.MissingError as missing:
+        pytest.skip(str(missing))
+    if missing_ones := programs.missing_programs():
+        pytest.skip(f"not built: {', '.join(missing_ones)}; make cluster")
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The kubeconfig of a cluster: the one that runs, or else one that ends with all of these tests.
+
+    Its owner is the process that started the workers: a worker that is done must not take it away from another one.
+    """
+    owner = os.getppid() if "PYTEST_XDIST_WORKER" in os.environ else os.getpid()
+    shared = tmp_path_factory.getbasetemp().parent  # by all workers
+    with (shared / "cluster.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if subprocess.run([TOOL, "status"], capture_output=True, check=False).returncode != 0:
+            require_programs()
+            subprocess.run([TOOL, "up", "--nodes", "2", "--owner", str(owner)], check=True)
+    return Layout.default().kubeconfig
+
+
+def load_image(locust: bool, folder: Path) -> str:
+    """Build an image, put it onto every node of the cluster, and return its name."""
+    from harness.cluster.containers import connect_engine  # noqa: PLC0415 - its SDK is loaded where it is used
+    from harness.cluster.containers.image import LOCUST, PARTS, image  # noqa: PLC0415 - as above
+
+    try:
+        name = image(connect_engine(), LOCUST if locust else PARTS)
+    except EnvironmentLacksError as lack:
+        pytest.skip(f"{lack.message}: {lack.hint}")
+    archive = str(folder / "image.tar")
+    subprocess.run(["docker", "save", name, f"{name.partition(':')[0]}:latest", "-o", archive], check=True)
+    subprocess.run([TOOL, "load", archive], check=True)
+    return name
+
+
+@pytest.fixture(scope="session")
+def equipped_cluster(cluster: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The kubeconfig of a cluster that has the image of all parts on every node."""
+    load_image(False, tmp_path_factory.mktemp("image"))
+    return cluster
+
+
+@pytest.fixture(scope="session")
+def locust_image(equipped_cluster: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The image of the load, which that cluster has on every node, too."""
+    return load_image(True, tmp_path_factory.mktemp("locust"))
+
+
+@pytest.fixture
+def loading_cluster(equipped_cluster: Path, locust_image: str, monkeypatch: pytest.MonkeyPatch) -> ClusterAccess:
+    """How that cluster is used, with these images."""
+    monkeypatch.setenv("KUBECONFIG", str(equipped_cluster))
+    return ClusterAccess(load_image=locust_image)

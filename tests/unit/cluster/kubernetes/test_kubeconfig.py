@@ -1,0 +1,21 @@
+"""A kubeconfig that says nothing useful is a missing cluster, in one line, and no defect."""
+
+from pathlib import Path
+
+import pytest
+
+from harness.cluster.kubernetes.api import connect_api
+from harness.common.errors import EnvironmentLacksError
+
+EMPTY = "apiVersion: v1\nkind: Config\nclusters: []\ncontexts: []\nusers: []\n"
+
+
+@pytest.mark.parametrize("content", ["", "text", "a: [b\n", EMPTY, "\x00"])
+async def test_what_is_no_kubeconfig_is_said(content: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "kubeconfig"
+    path.write_text(content)
+    monkeypatch.setenv("KUBECONFIG", str(path))
+    with pytest.raises(EnvironmentLacksError) as lack:
+        await connect_api()
+    assert "no Kubernetes cluster is configured" in lack.value.message and "\n" not in lack.value.message
+    assert lack.value.hint

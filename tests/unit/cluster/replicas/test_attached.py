@@ -1,0 +1,243 @@
+"""A workload of somebody else's: found, broken with evidence, and left as it was found."""
+
+from typing import Any
+
+import pytest
+
+from harness.cluster.capabilities import Evidence, Replica
+from harness.cluster.kubernetes.rights import needed_rights, roles
+from harness.cluster.replicas import attached_workload
+from harness.cluster.replicas.attached_workload import AttachedPod, AttachedWorkload, attach
+from harness.cluster.replicas.attachment import find_attachment, require_usable
+from harness.common.errors import EnvironmentLacksError, UntrustedError, UsageError
+from harness.scenario.kubernetes import ATTACHED_FAULTS, Kubernetes
+from tests.support.attached import FakeCluster, service
+
+SHOP = Kubernetes("deployment/shop", ready_within="300ms")
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(attached_workload, "_POLL_INTERVAL_S", 0.001)
+
+
+def boots(workload: AttachedWorkload) -> dict[str, str]:
+    return {place.name: place.boot for place in workload.places}
+
+
+def place(workload: AttachedWorkload, number: int) -> AttachedPod:
+    found: Replica = workload.places[number]
+    assert isinstance(found, AttachedPod)
+    return found
+
+
+async def attached(cluster: Any, announced: list[tuple[str, str]] | None = None) -> Any:
+    attachment = await find_attachment(cluster, SHOP)
+    announce = (lambda name, boot: None) if announced is None else (lambda name, boot: announced.append((name, boot)))
+    return attach(cluster, SHOP, attachment, announce)
+
+
+async def test_every_pod_has_a_place_and_is_announced_by_its_own_name() -> None:
+    announced: list[tuple[str, str]] = []
+    async with await attached(FakeCluster(), announced) as workload:
+        assert boots(workload) == {"r0": "uid-0", "r1": "uid-1"}
+        assert announced == [("shop-0", "uid-0"), ("shop-1", "uid-1")]
+        assert workload.places[0].member.port == 8000
+
+
+async def test_a_deleted_pod_is_gone_and_another_one_takes_its_place() -> None:
+    cluster = FakeCluster()
+    async with await attached(cluster) as workload:
+        killed = await place(workload, 1).kill()
+        assert killed.confirmed and killed.facts["boot"] == "uid-1"
+        assert cluster.log == ["delete shop-1 grace 0"]
+        back = await place(workload, 1).restart()
+        assert back.confirmed and back.facts["boot"] == "uid-2"
+        assert boots(workload) == {"r0": "uid-0", "r1": "uid-2"}
+
+
+async def test_a_terminated_pod_gets_its_own_grace() -> None:
+    cluster = FakeCluster()
+    async with await attached(cluster) as workload:
+        assert (await place(workload, 0).terminate()).confirmed
+        assert cluster.log == ["delete shop-0 grace None"]
+
+
+async def test_a_pod_that_nothing_replaces_is_no_evidence_of_a_restart() -> None:
+    cluster = FakeCluster()
+    async with await attached(cluster) as workload:
+        cluster.stuck = True
+        await place(workload, 1).kill()
+        assert not (await place(workload, 1).restart()).confirmed
+
+
+async def test_a_rolling_restart_replaces_all_pods_and_leaves_only_its_annotation() -> None:
+    cluster = FakeCluster()
+    async with await attached(cluster) as workload:
+        begun = await workload.restart()
+        assert begun.confirmed and begun.facts["replaces"] == 2
+        assert (await workload.settle()).facts["ready"] == 2
+        assert set(boots(workload).values()) == {"uid-2", "uid-3"}
+
+
+async def test_a_restart_that_does_not_end_is_no_evidence() -> None:
+    cluster = FakeCluster()
+    async with await attached(cluster) as workload:
+        cluster.stuck = True
+        assert (await workload.restart()).confirmed
+        assert not (await workload.settle()).confirmed
+
+
+async def test_the_size_goes_back_to_what_it_was() -> None:
+    cluster = FakeCluster()
+    async with await attached(cluster) as workload:
+        assert (await workload.resize(4)).facts["ready"] == 4
+        assert list(boots(workload)) == ["r0", "r1", "r2", "r3"]
+        assert (await workload.resize(None)).confirmed
+        assert list(boots(workload)) == ["r0", "r1"]
+        assert cluster.log == ["patch deployments/shop/scale"] * 2
+
+
+async def test_a_drained_node_gets_no_pods_until_it_is_uncordoned() -> None:
+    cluster = FakeCluster()
+    cluster.evictions_refused = 2  # a disruption budget: tried again
+    async with await attached(cluster) as workload:
+        drained = await workload.drain("r1")
+        assert drained.confirmed and (drained.facts["node"], drained.facts["boots"]) == ("node2", "uid-1")
+        assert {pod["spec"]["nodeName"] for pod in cluster.pods.values()} == {"node1"}
+        assert (await workload.uncordon("r1")).confirmed
+        assert not cluster.nodes["node2"]["spec"]["unschedulable"]
+
+
+async def test_a_lost_node_is_missed_with_the_readiness_of_its_pods_and_comes_back() -> None:
+    cluster = FakeCluster(3)  # on node1, node2, node1
+
+    async def cut(node: str) -> Evidence:
+        cluster.report(node, False)
+        return Evidence(True, {"exit": 0})
+
+    async def restore(node: str) -> Evidence:
+        cluster.report(node, True)
+        return Evidence(True)
+
+    async with await attached(cluster) as workload:
+        lost = await workload.lose_node(cut)
+        assert lost.confirmed and (lost.facts["node"], lost.facts["boots"]) == ("node1", "uid-0,uid-2")
+        assert (await workload.regain_node(restore)).confirmed
+        assert set(boots(workload).values()) == {"uid-0", "uid-1", "uid-2"}
+        assert cluster.log == []
+
+
+async def test_a_node_that_the_cluster_does_not_miss_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(attached_workload, "LOST_WITHIN_S", 0.01)
+
+    async def nothing(node: str) -> Evidence:
+        return Evidence(True)
+
+    async with await attached(FakeCluster()) as workload:
+        assert not (await workload.lose_node(nothing)).confirmed
+        assert (await workload.regain_node(nothing)).confirmed
+
+
+async def test_a_node_that_was_cordoned_before_stays_cordoned() -> None:
+    cluster = FakeCluster()
+    async with await attached(cluster) as workload:
+        cluster.nodes["node2"]["spec"]["unschedulable"] = True
+        await workload.drain("r1")
+        await workload.uncordon("r1")
+        assert cluster.nodes["node2"]["spec"]["unschedulable"]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"replicas": 3}, "its replicas should be 2, not 3"),
+        ({"labels": {"team": "b"}}, "its labels should be"),
+        ({"generation": 7}, "its generation should be 1, not 7"),
+        ({"template": {"metadata": {}}}, "its template changed"),
+    ],
+)
+async def test_what_is_not_as_it_was_found_is_said(change: dict[str, Any], said: str) -> None:
+    cluster = FakeCluster()
+    with pytest.raises(UntrustedError, match=said):
+        async with await attached(cluster):
+            assert cluster.workload is not None
+            for key, value in change.items():
+                cluster.workload["metadata" if key in ("labels", "generation") else "spec"][key] = value
+
+
+async def test_pods_that_are_not_ready_are_said_before_anything_is_done() -> None:
+    cluster = FakeCluster()
+    cluster.stuck = True
+    cluster.pods.clear()
+    cluster._reconcile()
+    with pytest.raises(EnvironmentLacksError, match="0 of 2 pods"):
+        async with await attached(cluster):
+            pass
+
+
+async def test_the_only_service_in_front_of_the_pods_is_found_with_its_address() -> None:
+    other = service("other", selector={"app": "other"})
+    headless = service("headless")
+    headless["spec"]["clusterIP"] = "None"
+    found = await find_attachment(FakeCluster(2, other, headless, service()), SHOP)  # type: ignore[arg-type] # a fake
+    assert (found.url, found.namespace, found.replicas) == ("http://10.96.0.9:80", "prod", 2)
+
+
+async def test_the_address_of_a_load_balancer_comes_first() -> None:
+    outside = service()
+    outside["status"] = {"loadBalancer": {"ingress": [{"ip": "192.0.2.7"}]}}
+    found = await find_attachment(FakeCluster(2, outside), SHOP)  # type: ignore[arg-type] # a fake
+    assert found.url == "http://192.0.2.7:80"
+
+
+@pytest.mark.parametrize(
+    ("services", "target", "said"),
+    [
+        ([service("a"), service("b")], SHOP, "found: a, b"),
+        ([service("a", selector={})], SHOP, "found: none"),
+        ([service("a", 80, 81)], SHOP, "has the ports 80, 81"),
+        ([service("a")], Kubernetes("deployment/shop", service="b"), "does not lead to the pods"),
+        ([service("a")], Kubernetes("deployment/shop", port=81), "has the ports 80"),
+    ],
+)
+async def test_a_choice_that_is_not_clear_is_asked_for(services: list[Any], target: Kubernetes, said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        await find_attachment(FakeCluster(2, *services), target)  # type: ignore[arg-type] # a fake
+
+
+async def test_a_workload_that_is_not_there_is_said() -> None:
+    cluster: Any = FakeCluster()
+    cluster.workload = None
+    with pytest.raises(EnvironmentLacksError, match="there is no deployment/shop in the namespace prod"):
+        await find_attachment(cluster, SHOP)
+
+
+async def test_a_missing_right_is_named_before_anything_is_done() -> None:
+    cluster: Any = FakeCluster()
+    cluster.forbidden = {("delete", "pods"), ("patch", "statefulsets")}
+    found = await find_attachment(cluster, SHOP)
+    with pytest.raises(EnvironmentLacksError, match=r"no permission in prod: delete pods$"):
+        await require_usable(cluster, SHOP, found, ["kill", "rolling_restart"])
+
+
+def test_the_roles_hold_the_rights_of_every_fault_and_no_more() -> None:
+    inside, everywhere = roles("prod")
+    assert inside["metadata"]["namespace"] == "prod" and everywhere["kind"] == "ClusterRole"
+    granted = {
+        (verb, resource)
+        for role in (inside, everywhere)
+        for rule in role["rules"]
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
+    }
+    needed = {
+        (right.verb, right.resource)
+        for kind in ("deployment", "statefulset")
+        for right in needed_rights(kind, list(ATTACHED_FAULTS))
+    }
+    assert granted == needed
+
+
+def test_a_run_without_faults_only_looks() -> None:
+    assert {right.verb for right in needed_rights("deployment", [])} == {"get", "list"}
