@@ -5,7 +5,7 @@ Every bench runs it automatically; this file holds the users that drive it.
 
 from locust import constant
 
-from harness import Balancing, BuiltIn, Client, Design, Request, Scenario, Sessions, SessionSteps, SessionUser
+from harness import Balancing, BuiltIn, Client, Design, Request, Scenario, Sessions, SessionSteps, SessionUser, finds
 
 
 class Checker(SessionUser):
@@ -28,4 +28,5 @@ SCENARIO = Scenario(
     ],
     replicas=1,
     load=Sessions(concurrent=60, duration="3s", warmup="0s"),
+    expect=[finds("faulty", among=("lost",))],
 )

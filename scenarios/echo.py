@@ -3,12 +3,14 @@
 from locust import constant
 
 from harness import Balancing, BuiltIn, Client, Design, Scenario, Sessions, SessionSteps, SessionUser
+from harness.oracle.models import stateless
 
 
 class Caller(SessionUser):
     """Sends the next request as soon as the last is answered; there is no session to judge."""
 
     wait_time = constant(0)
+    model = stateless
 
     def session(self, service: Client) -> SessionSteps:
         while True:

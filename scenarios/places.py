@@ -23,6 +23,7 @@ from harness import (
     Scenario,
     Sessions,
     clean_control,
+    may_lose,
 )
 from harness.recipes import Shopper
 
@@ -87,5 +88,5 @@ SCENARIO = Scenario(
         At("800ms", CutReplication(), ("redis_sentinel_storeless",)),
         At("1s", KillPrimary(), names(LEADERLESS)),
     ],
-    expect=[clean_control(*names(ALL))],
+    expect=[clean_control(*names(ALL)), may_lose(*names(ALL))],
 )

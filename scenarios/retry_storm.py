@@ -20,6 +20,7 @@ from harness import (
     recovers,
     stays_down,
 )
+from harness.oracle.models import stateless
 
 ATTEMPTS = 4
 RATE = 70.0  # sessions per second: one request each, and up to three retries
@@ -30,6 +31,7 @@ class Stubborn(SessionUser):
 
     wait_time = constant(0)
     timeout = 0.3
+    model = stateless
 
     def session(self, service: Client) -> SessionSteps:
         for _ in range(ATTEMPTS):

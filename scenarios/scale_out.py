@@ -15,6 +15,7 @@ from harness import (
     Sessions,
     clean_control,
     keeps,
+    may_lose,
     moves_a_share,
 )
 from harness.recipes import Shopper
@@ -39,6 +40,7 @@ EXPECT = (
     moves_a_share("consistent", share=1 / (N + 1), within=0.1),
     moves_a_share("modulo", share=N / (N + 1), within=0.1),
     keeps("cookie"),
+    may_lose("consistent", "modulo"),  # as many as move
     clean_control("cookie", "consistent", "modulo"),
 )
 

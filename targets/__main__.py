@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from targets.common.settings import AddressError, Options, Settings, SettingsError, seconds
-from targets.registry import APPS, STATES
+from targets.registry import APPS, CLIENTS, STATES
 from targets.server.imports import quick_imports
 
 
@@ -41,13 +41,18 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run until SIGTERM or SIGINT, and return the exit code: 0, 2 for wrong settings, 4 for an unusable address."""
+    """Run until SIGTERM or SIGINT, and return the exit code: 0, 2 for wrong settings, 4 for what is missing."""
     flags = parser().parse_args(arguments)
     try:
         asyncio.run(_run(flags))
     except SettingsError as problem:
         print(f"error: {problem}", file=sys.stderr)
         return problem.code
+    except ModuleNotFoundError as lack:
+        if flags.state not in CLIENTS:
+            raise
+        print(f"error: no package {lack.name}: pip install 'session-harness[{flags.state}]'", file=sys.stderr)
+        return 4
     return 0
 
 
@@ -69,8 +74,15 @@ async def _run(flags: argparse.Namespace) -> None:
     slots = Slots(service_time, flags.slots) if (service_time := seconds(flags.service_time)) else None
     listener = _listener(flags.host, flags.port)
     ready = {"ready": True, "port": listener.getsockname()[1], "replica": settings.replica, "boot": settings.boot}
+    stopping = {"stopping": True, "replica": settings.replica, "boot": settings.boot}
     service = Service(settings, routes, store, slots, flags.nonce)
-    await serve(service, context, listener, ready=lambda: print(json.dumps(ready), flush=True))
+    await serve(
+        service,
+        context,
+        listener,
+        ready=lambda: print(json.dumps(ready), flush=True),
+        stopping=lambda: print(json.dumps(stopping), flush=True),
+    )
     journal.close()
 
 

@@ -36,3 +36,11 @@ STATES: Mapping[str, str] = {
     "sqlite": "targets.state.sqlite",
     "token": "targets.state.token",
 }
+
+#: The package that a state imports, where it comes only with the extra that has the name of the state.
+CLIENTS: Mapping[str, str] = {
+    "hazelcast": "hazelcast",
+    "memcached": "memcachio",
+    "nats": "nats",
+    "postgres": "asyncpg",
+}

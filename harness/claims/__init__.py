@@ -1,12 +1,15 @@
-"""Common claims about stateless and stateful services, each tested by an experiment; ``harness claims`` runs them."""
+"""Common claims about stateless and stateful services, each tested by an experiment; ``harness claims`` runs them.
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+This loads the claims alone: ``attempt`` makes their runs, ``report`` and ``decision_page`` write pages.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
 
 from harness.claims import (
     balancing,
+    counters,
     crash,
-    decision_page,
     deploy,
     devices,
     durable,
@@ -14,14 +17,10 @@ from harness.claims import (
     login,
     payload,
     replication,
-    report,
     sockets,
 )
-from harness.claims.attempt import attempt, list_required_runs
 from harness.claims.claim import Claim, ClaimFinding, ClaimPoint, ClaimVerdict, RequiredRun, Runs, UnsettledError
-from harness.claims.report import ClaimResult, read_results
 from harness.common.errors import UsageError
-from harness.results.files import write_text
 
 _TOPICS = (
     balancing,
@@ -37,7 +36,8 @@ _TOPICS = (
 )
 #: Every claim, in the order of their ids.
 CLAIMS: tuple[Claim, ...] = tuple(
-    sorted((claim for topic in _TOPICS for claim in topic.CLAIMS), key=lambda claim: claim.id)
+    replace(claim, counter=counters.COUNTERS.get(claim.id))
+    for claim in sorted((claim for topic in _TOPICS for claim in topic.CLAIMS), key=lambda claim: claim.id)
 )
 
 
@@ -54,37 +54,14 @@ def select(ids: Sequence[str]) -> tuple[Claim, ...]:
     return tuple(claim for claim in CLAIMS if not ids or claim.id in ids)
 
 
-def write_claims_page(results: Mapping[str, ClaimResult], docs: Path) -> None:
-    """Write the page of all claims, its figures and its pictures."""
-    report.write(CLAIMS, results, docs)
-
-
-#: The runs that docs/decide.md is made from.
-DECISION_RUNS = (decision_page.PLACES, devices.DEVICES)
-
-
-def write_decision_page(runs: Runs, docs: Path) -> Path:
-    """Write decide.md into ``docs`` and return its path."""
-    docs.mkdir(parents=True, exist_ok=True)
-    write_text(docs / "decide.md", decision_page.page(runs, devices.describe_safety(runs)))
-    return docs / "decide.md"
-
-
 __all__ = [
     "CLAIMS",
-    "DECISION_RUNS",
     "Claim",
     "ClaimFinding",
     "ClaimPoint",
-    "ClaimResult",
     "ClaimVerdict",
     "RequiredRun",
     "Runs",
     "UnsettledError",
-    "attempt",
-    "list_required_runs",
-    "read_results",
     "select",
-    "write_claims_page",
-    "write_decision_page",
 ]  # fmt: skip

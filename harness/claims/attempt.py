@@ -28,7 +28,7 @@ Log = Callable[[str], None]
 
 def list_required_runs(claims: Iterable[Claim]) -> tuple[RequiredRun, ...]:
     """Every run that these claims need, once each, in the order of the claims."""
-    return tuple({required.name: required for claim in claims for required in claim.required_runs}.values())
+    return tuple({required.name: required for claim in claims for required in claim.all_runs}.values())
 
 
 def attempt(wanted: Sequence[RequiredRun], results: Path, log: Log, *, fresh: bool = False) -> Runs:

@@ -59,7 +59,7 @@ def _variation_points(variations: Mapping[str, float], sessions: str) -> list[Cl
 
 
 def _describe_p99(arm: ArmFigures) -> str:
-    if arm.driver.saturated is not False:
+    if not arm.times_trusted:
         return "not trusted"
     return f"{require_measured(arm.latency_ms.p99, 'the p99'):.0f} ms"
 

@@ -2,13 +2,16 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
-from harness.analysis.scaling.scaling_run import ScalingRun
 from harness.common.errors import HarnessError
 from harness.common.intervals import exact_interval
 from harness.results.summary import ArmFigures, DesignSummary, Summary
+
+if TYPE_CHECKING:
+    from harness.analysis.scaling.scaling_run import ScalingRun
 
 CONFIDENCE = 0.95
 
@@ -17,6 +20,7 @@ class ClaimVerdict(StrEnum):
     """The result of a claim's experiment; each of them is a valid result."""
 
     SUPPORTED = "supported"
+    LIMITED = "supported with limits"  # by its own experiment, but its counter-experiment bites
     REFUTED = "refuted"
     UNKNOWN = "unknown"
 
@@ -48,6 +52,14 @@ class ClaimPoint:
 
 
 @dataclass(frozen=True)
+class CounterFinding:
+    """The outcome of a counter-experiment. ``bites``: it shows where the claim stops holding; None if unknown."""
+
+    bites: bool | None
+    says: str
+
+
+@dataclass(frozen=True)
 class ClaimFinding:
     """What the runs show: a verdict, a sentence with the figures, and points of which the first is the main figure."""
 
@@ -55,6 +67,12 @@ class ClaimFinding:
     says: str
     unit: str = ""
     points: tuple[ClaimPoint, ...] = ()
+    counter: CounterFinding = CounterFinding(None, "not run")
+
+    def limit(self, counter: CounterFinding) -> "ClaimFinding":
+        """The finding with its counter-experiment, which limits what is supported if it bites."""
+        limited = self.verdict is ClaimVerdict.SUPPORTED and counter.bites
+        return replace(self, counter=counter, verdict=ClaimVerdict.LIMITED if limited else self.verdict)
 
     @classmethod
     def supported_if(cls, holds: bool, says: str, unit: str, points: Sequence[ClaimPoint]) -> "ClaimFinding":
@@ -88,7 +106,7 @@ class Runs:
     """The runs by scenario: their summaries or capacities, and why a run is ``missing``."""
 
     summaries: Mapping[str, Summary] = field(default_factory=dict)
-    scaled: Mapping[str, ScalingRun] = field(default_factory=dict)
+    scaled: Mapping[str, "ScalingRun"] = field(default_factory=dict)
     missing: Mapping[str, str] = field(default_factory=dict)
 
     def summary(self, scenario: str) -> Summary:
@@ -101,7 +119,7 @@ class Runs:
             raise self._not_measured(scenario)
         return self.summaries[scenario]
 
-    def scaling(self, scenario: str) -> ScalingRun:
+    def scaling(self, scenario: str) -> "ScalingRun":
         """A scenario's capacity at each size.
 
         Raises:
@@ -141,11 +159,33 @@ class Runs:
 
 
 @dataclass(frozen=True)
+class CounterExperiment:
+    """What argues against a claim most strongly: a question, the runs that answer it, and what they answer."""
+
+    question: str
+    required_runs: tuple[RequiredRun, ...]
+    judge: Callable[[Runs], CounterFinding]
+
+    def evaluate(self, runs: Runs) -> CounterFinding:
+        """Its outcome; unknown if figures are missing or inconsistent."""
+        try:
+            return self.judge(runs)
+        except UnsettledError as problem:
+            return CounterFinding(None, str(problem))
+        except _INCONSISTENT as problem:
+            return CounterFinding(None, f"its figures are inconsistent: {problem!r}")
+
+
+#: What a function of runs raises whose figures do not fit together.
+_INCONSISTENT = (HarnessError, ArithmeticError, LookupError, TypeError, ValueError, StopIteration)
+
+
+@dataclass(frozen=True)
 class Claim:
     """One claim as an experiment whose prediction could fail.
 
     ``section`` is where the requirements make the claim, ``experiment`` and ``prediction`` describe
-    the test in words, and ``judge`` reads the runs.
+    the test in words, and ``judge`` reads the runs. ``counter`` is what argues against it.
     """
 
     id: str
@@ -155,15 +195,22 @@ class Claim:
     prediction: str
     required_runs: tuple[RequiredRun, ...]
     judge: Callable[[Runs], ClaimFinding]
+    counter: CounterExperiment | None = None
+
+    @property
+    def all_runs(self) -> tuple[RequiredRun, ...]:
+        """The runs of the experiment and of the counter-experiment."""
+        return (*self.required_runs, *(self.counter.required_runs if self.counter else ()))
 
     def evaluate(self, runs: Runs) -> ClaimFinding:
         """Judge the claim by these runs; figures that are missing or inconsistent make it unknown."""
         try:
-            return self.judge(runs)
+            finding = self.judge(runs)
         except UnsettledError as problem:
-            return ClaimFinding.unknown(str(problem))
-        except (HarnessError, ArithmeticError, LookupError, TypeError, ValueError) as problem:
-            return ClaimFinding.unknown(f"its figures are inconsistent: {problem!r}")
+            finding = ClaimFinding.unknown(str(problem))
+        except _INCONSISTENT as problem:
+            finding = ClaimFinding.unknown(f"its figures are inconsistent: {problem!r}")
+        return finding.limit(self.counter.evaluate(runs)) if self.counter else finding
 
 
 def require_measured(figure: float | None, what: str) -> float:
@@ -183,6 +230,6 @@ def require_unsaturated(arm: ArmFigures, what: str) -> ArmFigures:
     Raises:
         UnsettledError: it did not.
     """
-    if arm.driver.saturated is not False:
+    if not arm.times_trusted:
         raise UnsettledError(f"{what}: the load process could not keep up, so its times do not count; run it alone")
     return arm

@@ -3,7 +3,7 @@
 from harness.claims.claim import Claim, ClaimFinding, ClaimPoint, RequiredRun, Runs, UnsettledError, require_measured
 
 NODE_KILL, ORDERS, SCALE_OUT = RequiredRun("node_kill"), RequiredRun("orders"), RequiredRun("scale_out")
-SCALE = RequiredRun("scale", ("scale", "scenarios/scale.py", "--design", "token", "--replicas", "1,2,8"), timeout_s=300)
+SCALE = RequiredRun("scale", ("scale", "scenarios/scale.py", "--replicas", "1,2,8"), timeout_s=600)
 #: The share of sessions in per cent that theory expects to move when a fourth replica joins, by policy.
 EXPECTED_MOVES = {"cookie": 0.0, "consistent": 25.0, "modulo": 75.0}
 

@@ -45,7 +45,7 @@ def _list_losses(arms: Mapping[str, ArmFigures]) -> str:
 def _describe_unavailability(arm: ArmFigures) -> str:
     """How long the store's failure affected requests: until the last one that it broke."""
     duration_s = next((fault.detect_s for fault in arm.faults if fault.kind in _STORE_KILLS), None)
-    if arm.driver.saturated is not False or duration_s is None:
+    if not arm.times_trusted or duration_s is None:
         return "unavailable for a time that this run cannot measure"
     return f"unavailable for {duration_s:.1f} s"
 

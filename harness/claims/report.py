@@ -10,21 +10,24 @@ import msgspec
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from harness.claims.claim import Claim, ClaimFinding, ClaimVerdict, Runs
+from harness.claims.claim import Claim, ClaimFinding, ClaimVerdict, CounterFinding, Runs
 from harness.report.charts import style
 from harness.report.charts.chart import Drawing, Table
 from harness.results.files import write_text
 
 _HEAD = """# The claims, measured
 
-Common claims about stateless and stateful services, each tested by an experiment whose prediction could fail.
-`make claims` writes this page and the figures beside it; `make claims ONLY=C07` repeats one claim. Shares have exact
-95 % confidence intervals. *Refuted* is a result like any other; *unknown* comes with what would settle the claim.
+Common claims about stateless and stateful services, each tested by an experiment whose prediction could fail, and by
+the counter-experiment that argues against it most strongly. `make claims` writes this page and the figures beside it;
+`make claims ONLY=C07` repeats one claim. Shares have exact 95 % confidence intervals. *Supported with limits*: the
+prediction held, and the counter-experiment shows where the claim stops. *Refuted* is a result like any other; *unknown*
+comes with what would settle the claim.
 """
 _JSON = "claims.json"
 _ROW_INCHES = 0.22
 _COLORS = {
     ClaimVerdict.SUPPORTED: style.GREEN,
+    ClaimVerdict.LIMITED: style.BLUE,
     ClaimVerdict.REFUTED: style.VERMILION,
     ClaimVerdict.UNKNOWN: style.MUTED,
 }
@@ -42,7 +45,7 @@ class ClaimResult:
         """Evaluate the claim."""
         names = [
             f"{required.name}/{run.run}"
-            for required in claim.required_runs
+            for required in dict.fromkeys(claim.all_runs)
             if (run := runs.summaries.get(required.name) or runs.scaled.get(required.name))
         ]
         return cls(claim.evaluate(runs), tuple(names))
@@ -58,6 +61,7 @@ class ClaimResult:
             "unit": self.finding.unit,
             "run": ", ".join(self.runs),
             "says": self.finding.says,
+            "counter": asdict(self.finding.counter),
             "points": [asdict(point) for point in self.finding.points],
         }
 
@@ -91,16 +95,24 @@ def write(claims: Sequence[Claim], results: Mapping[str, ClaimResult], docs: Pat
 def page(claims: Sequence[Claim], results: Mapping[str, ClaimResult]) -> str:
     """The table of all claims, then a section for each with its experiment, its figures and its picture."""
     rows = [_row(claim, results.get(claim.id)) for claim in claims]
-    table = "\n".join(["| | the claim | verdict | observed |", "| --- | --- | --- | --- |", *rows])
+    head = ["| | the claim | verdict | observed | but |", "| --- | --- | --- | --- | --- |"]
+    table = "\n".join([*head, *rows])
     sections = [_section(claim, results[claim.id]) for claim in claims if claim.id in results]
     return "\n".join([_HEAD, table, "", *sections])
 
 
 def _row(claim: Claim, result: ClaimResult | None) -> str:
     if result is None:
-        return f"| {claim.id} | {claim.says} | not attempted | |"
+        return f"| {claim.id} | {claim.says} | not attempted | | |"
     verdict, observed = result.finding.verdict.value, _cell(result.finding.says)
-    return f"| [{claim.id}](#{claim.id.lower()}) | {claim.says} | **{verdict}** | {observed} |"
+    counter = _cell(_describe_counter(result.finding.counter))
+    return f"| [{claim.id}](#{claim.id.lower()}) | {claim.says} | **{verdict}** | {observed} | {counter} |"
+
+
+def _describe_counter(counter: CounterFinding) -> str:
+    """Its outcome, after a word that says whether it limits the claim."""
+    verdict = {True: "", False: "it does not bite: ", None: "unknown: "}[counter.bites]
+    return f"{verdict}{counter.says}"
 
 
 def _cell(text: str) -> str:
@@ -117,6 +129,8 @@ def _section(claim: Claim, result: ClaimResult) -> str:
         f"- Experiment: {claim.experiment}.",
         f"- Supported if: {claim.prediction}.",
         f"- Observed: {finding.says}.",
+        f"- Counter-experiment: {claim.counter.question if claim.counter else 'none'}",
+        f"- Its outcome: {_describe_counter(finding.counter)}.",
         f"- Runs: {', '.join(f'`{run}`' for run in result.runs) or 'none'}.",
         "",
     ]

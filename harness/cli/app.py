@@ -3,18 +3,19 @@
 The modules of the commands import nothing heavy at their top: ``harness --help`` loads all of them.
 """
 
-import signal
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from harness.cli import configuration
 from harness.cli.baseline import accept
 from harness.cli.claims import claims
 from harness.cli.clean import clean
 from harness.cli.compare import compare
 from harness.cli.doctor import doctor
-from harness.cli.errors import EXIT_CODES, guard, report_usage, require_command
+from harness.cli.errors import EXIT_CODES, guard, report_problem, report_usage, require_command
 from harness.cli.explain import explain
 from harness.cli.init import init
 from harness.cli.kill import kill
@@ -22,25 +23,32 @@ from harness.cli.list_parts import list_parts
 from harness.cli.report import report
 from harness.cli.run import run
 from harness.cli.scale import scale
+from harness.cli.serve import serve
 from harness.cli.up import up
 from harness.cli.worker import worker
+from harness.common.errors import HarnessError
+from harness.common.terminal import show
 from harness.common.version import __version__
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def run_command_line(argv: Sequence[str] | None = None) -> int:
     """Run one command and return the process's exit code; a problem is one line and a hint."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # a script's background jobs start with it ignored
     command_line = typer.main.get_command(app)
+    assert isinstance(command_line, typer.core.TyperGroup)  # noqa: S101 - so it is for an app with several commands
+    configuration.name_variables(command_line)
     try:
-        code: int | None = command_line.main(argv, prog_name="harness", standalone_mode=False)
+        defaults = configuration.read_defaults(command_line, Path.cwd())
+        code: int | None = command_line.main(argv, prog_name="harness", standalone_mode=False, default_map=defaults)
     except typer.TyperException as problem:
         return report_usage(problem)
+    except HarnessError as problem:
+        return report_problem(problem)
     return code or 0
 
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        print(f"harness {__version__}")
+        show(f"harness {__version__}")
         raise typer.Exit
 
 
@@ -61,7 +69,14 @@ def _group(callback: Callable[..., None]) -> typer.Typer:
 
 
 def _harness(context: typer.Context, *, version: Version = False) -> None:
-    """Where should session state live? Start, balance, drive, kill, judge, draw."""
+    """Where should session state live? Start, balance, drive, kill, judge, draw.
+
+    Silence is never a pass: a design must be clean and answer well without a fault, and lose no more under it than its
+    theory says (without a theory: nothing), unless the scenario expects otherwise. What was not judged is unknown.
+
+    An option can also be set by the environment (HARNESS_RUN_REPLICAS=3) or in the project's pyproject.toml
+    ([tool.harness.run] replicas = 3).
+    """
     require_command(context)
 
 
@@ -93,6 +108,7 @@ _add(app, "worker", worker)
 _add(app, "scale", scale)
 _add(app, "init", init)
 _add(app, "report", report)
+_add(app, "serve", serve)
 _add(app, "explain", explain)
 _add(app, "compare", compare)
 app.add_typer(baseline, name="baseline", short_help=_summarise(_baseline))

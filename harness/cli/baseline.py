@@ -6,8 +6,10 @@ from typing import Annotated
 import typer
 
 from harness.cli import flags
+from harness.common.terminal import show
 
 Reason = Annotated[str, typer.Option(metavar="WHY", help="Why the baseline changes; kept beside it.")]
+Name = Annotated[str | None, typer.Option(metavar="NAME", help="Its name, if not that of the scenario.")]
 Force = Annotated[bool, typer.Option("--force", help="Accept a run that did not pass.")]
 Baselines = Annotated[Path, typer.Option(metavar="DIR", help="Where baselines are kept.")]
 
@@ -16,6 +18,7 @@ def accept(
     run: flags.RunDirectory,
     *,
     reason: Reason,
+    name: Name = None,
     force: Force = False,
     baselines: Baselines = Path("results/baselines"),
     as_json: flags.Json = False,
@@ -30,9 +33,9 @@ def accept(
     from harness.results.baselines import accept as accept_run
     from harness.results.run import Run
 
-    path = accept_run(Run.open(run), reason, baselines, force)
+    path = accept_run(Run.open(run), reason, baselines, force, name)
     if as_json:
-        print((path / "baseline.json").read_text())
+        show((path / "baseline.json").read_text())
     else:
-        print(f"accepted: {path}; commit it")
+        show(f"accepted: {path}; commit it")
     return 0

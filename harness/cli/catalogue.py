@@ -8,10 +8,10 @@ from pathlib import Path
 
 from harness import claims, faults
 from harness.cluster import balancers
+from harness.cluster.kubernetes import service
 from harness.cluster.stores import STORES
 from harness.common.bundled import scenarios_home, target_modules
 from harness.scenario.design import Design
-from harness.scenario.loading import load
 from harness.scenario.services import BuiltIn
 
 
@@ -25,15 +25,18 @@ class Entry:
 
 
 def catalogue(kind: str | None = None) -> Mapping[str, tuple[Entry, ...]]:
-    """All parts by kind, or only those of one kind (a key of ``KINDS``).
+    """The parts of one kind (a key of ``KINDS``), or of all but the designs, whose scenarios take seconds to load.
 
     Raises:
         UsageError: a scenario that comes with the harness does not load.
     """
-    return {name: tuple(read()) for name, read in KINDS.items() if kind in (None, name)}
+    kinds = [name for name in KINDS if name != SLOW] if kind is None else [kind]
+    return {name: tuple(KINDS[name]()) for name in kinds}
 
 
 def _designs() -> Iterable[Entry]:
+    from harness.scenario.loading import load
+
     for path in _modules(scenarios_home()).values():
         loaded = load(path)
         for design in loaded.scenario.designs:
@@ -53,8 +56,11 @@ def _balancers() -> Iterable[Entry]:
         lacks = f"; lacks {', '.join(sorted(spec.lacks))}" if spec.lacks else ""
         program = str(where) if isinstance(where, Path) else f"missing: {where}"
         yield Entry(name, ", ".join(sorted(spec.supports)) + lacks, program)
+    yield Entry(service.NAME, ", ".join(sorted(service.SUPPORTS)), "a Service, with --backend kubernetes")
 
 
+#: The kind that is listed only on request.
+SLOW = "designs"
 #: Every kind, and what lists it.
 KINDS: Mapping[str, Callable[[], Iterable[Entry]]] = {
     "designs": _designs,

@@ -2,7 +2,6 @@
 
 import functools
 import json
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from harness.cli import flags
+from harness.common.terminal import note, show
 
 if TYPE_CHECKING:
-    from harness.claims import ClaimResult
+    from harness.claims.report import ClaimResult
 
 Only = Annotated[
     list[str],
@@ -47,31 +47,29 @@ def claims(
     \b
         harness claims --only C07
     """
-    from harness import claims as claiming
+    from harness.claims import CLAIMS, attempt, decision_page, report, select
 
-    selected = claiming.select(only)
-    log = functools.partial(print, file=sys.stderr, flush=True)
-    attempt = functools.partial(claiming.attempt, results=out, log=log, fresh=fresh)
+    selected = select(only)
+    make_runs = functools.partial(attempt.attempt, results=out, log=note, fresh=fresh)
     if decide:
-        print(claiming.write_decision_page(attempt(claiming.DECISION_RUNS), docs))
+        show(str(decision_page.write(make_runs(decision_page.RUNS), docs)))
         return 0
-    runs = attempt(claiming.list_required_runs(selected))
-    results = {claim.id: claiming.ClaimResult.from_runs(claim, runs) for claim in selected}
-    claiming.write_claims_page({**claiming.read_results(docs), **results}, docs)
+    runs = make_runs(attempt.list_required_runs(selected))
+    results = {claim.id: report.ClaimResult.from_runs(claim, runs) for claim in selected}
+    report.write(CLAIMS, {**report.read_results(docs), **results}, docs)
     if as_json:
-        print(json.dumps({claim: result.to_dict() for claim, result in results.items()}, indent=1))
+        show(json.dumps({claim: result.to_dict() for claim, result in results.items()}, indent=1))
     else:
         _print_results(results)
     return 0
 
 
 def _print_results(results: "Mapping[str, ClaimResult]") -> None:
-    from rich.markup import escape
     from rich.table import Table
 
     from harness.cli.console import open_console
 
     table = Table("claim", "verdict", "observed")
     for claim, result in results.items():
-        table.add_row(claim, result.finding.verdict.value, escape(result.finding.says))
+        table.add_row(claim, result.finding.verdict.value, result.finding.says)
     open_console().print(table)

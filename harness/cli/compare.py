@@ -2,7 +2,6 @@
 
 import json
 import os
-import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,17 +10,40 @@ import typer
 
 from harness.cli import flags
 from harness.common.errors import UsageError
+from harness.common.terminal import note, show
 
 if TYPE_CHECKING:
     from harness.analysis.compare import Comparison
 
 RepeatedRun = Annotated[
     Path,
-    typer.Argument(metavar="RUN", help="A run's directory; times need --repeat 6 or more.", show_default=False),
+    typer.Argument(
+        metavar="RUN",
+        help="A run: its directory, its id, or latest; times need --repeat 6 or more.",
+        show_default=False,
+        callback=flags.find_run,
+    ),
 ]
 Baseline = Annotated[
-    Path, typer.Argument(metavar="BASELINE", help="A baseline's directory, or another run's.", show_default=False)
+    Path,
+    typer.Argument(
+        metavar="BASELINE", help="A baseline's directory, or another run.", show_default=False, callback=flags.find_run
+    ),
 ]
+Also = Annotated[
+    list[Path],
+    typer.Option(
+        "--also", default_factory=list, show_default=False, metavar="RUN",
+        help="A run of the same build in another session of the machine (repeatable).",
+    ),
+]  # fmt: skip
+AlsoBaseline = Annotated[
+    list[Path],
+    typer.Option(
+        "--also-baseline", default_factory=list, show_default=False, metavar="RUN",
+        help="The same for the baseline (repeatable).",
+    ),
+]  # fmt: skip
 Margin = Annotated[str, typer.Option(metavar="PERCENT", help="How far a ratio may move.")]
 AllowEnvironment = Annotated[
     bool, typer.Option("--allow-environment", help="Accept another CPU, number of cores or Python version.")
@@ -34,15 +56,18 @@ def compare(
     run: RepeatedRun,
     baseline: Baseline,
     *,
+    also: Also,
+    also_baseline: AlsoBaseline,
     margin: Margin = "10%",
     allow_environment: AllowEnvironment = False,
     markdown: Markdown = None,
     junit: JUnit = None,
+    no_color: flags.NoColor = False,
     as_json: flags.Json = False,
 ) -> int:
     """Compare a run with a baseline.
 
-    Invariants are compared exactly, times as ratios.
+    Counts are compared as counts, times as ratios.
 
     Example:
 
@@ -54,21 +79,17 @@ def compare(
     from harness.report.charts import forest
     from harness.results.files import explain_write_errors
 
-    comparison = comparing.read_and_compare(run, baseline, _parse_share(margin), allow_environment)
+    share = _parse_share(margin)
+    comparison = comparing.read_and_compare(
+        run, baseline, share, allow_environment, also=also, also_baseline=also_baseline
+    )
     with explain_write_errors(run / "charts"):
         chart = forest.draw(comparison, run / "charts")
     for path, write in ((markdown, render.write_markdown), (junit, render.write_junit)):
         if path is not None:
             with explain_write_errors(path):
                 write(comparison, path)
-    if as_json:
-        print(json.dumps(asdict(comparison), indent=1))
-    else:
-        _print_comparison(comparison)
-        if chart:
-            print(f"chart: {chart.svg}")
-    if os.environ.get("GITHUB_ACTIONS"):
-        print("\n".join(render.render_annotations(comparison)), file=sys.stderr)
+    _print_comparison(comparison, chart.svg if chart else None, as_json)
     return comparison.outcome.exit_code
 
 
@@ -83,21 +104,33 @@ def _parse_share(text: str) -> float:
     return share
 
 
-def _print_comparison(comparison: "Comparison") -> None:
-    from rich.markup import escape
+def _print_comparison(comparison: "Comparison", chart: Path | None, as_json: bool) -> None:
+    from harness.analysis.compare import render
+
+    if as_json:
+        show(json.dumps(asdict(comparison), indent=1))
+    else:
+        _print_tables(comparison)
+        if chart:
+            show(f"chart: {chart}")
+    if os.environ.get("GITHUB_ACTIONS"):
+        note("\n".join(render.render_annotations(comparison)))
+
+
+def _print_tables(comparison: "Comparison") -> None:
     from rich.table import Table
 
     from harness.analysis.compare import render
-    from harness.cli.console import PipeConsole
+    from harness.common.console import SafeConsole
 
-    out = PipeConsole()
-    out.print(escape(render.render_sentence(comparison)), style="bold", highlight=False)
+    out = SafeConsole()
+    out.print(render.render_sentence(comparison), style="bold")
     for why in comparison.why:
-        out.print(f"- {escape(why)}", highlight=False)
+        out.print(f"- {why}")
     if comparison.metrics:
         table = Table(*render.COLUMNS)
         for metric in comparison.metrics:
-            table.add_row(*map(escape, render.render_row(metric)))
+            table.add_row(*render.render_row(metric))
         out.print(table)
-    for note in render.render_notes(comparison):
-        out.print(escape(note), style="dim", highlight=False)
+    for line in render.render_notes(comparison):
+        out.print(line, style="dim")

@@ -1,5 +1,6 @@
 """How a command ends: an exit code, and for a problem one line that says what is wrong and one with a hint."""
 
+import contextlib
 import functools
 import os
 import sys
@@ -10,7 +11,9 @@ from typing import ParamSpec
 
 import typer
 
-from harness.common.errors import HarnessError, UsageError
+from harness.common.errors import HarnessError, UsageError, explain_os_error
+from harness.common.interrupts import INTERRUPTED
+from harness.common.terminal import note
 
 P = ParamSpec("P")
 
@@ -34,22 +37,31 @@ def guard(command: Callable[P, int]) -> Callable[P, int]:
         except HarnessError as problem:
             return report_problem(problem)
         except KeyboardInterrupt:
-            print("interrupted", file=sys.stderr)
-            return 130
+            return report_interrupt()
         except BrokenPipeError:  # the reader of the pipe has read what it wanted
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for Python's last flush
             return 0
+        except OSError as problem:
+            lack = explain_os_error(problem)
+            return report_problem(lack) if lack else _report_defect(problem)
         except Exception as defect:  # the last resort: the user gets one line, the bug report gets the traceback
             return _report_defect(defect)
 
     return guarded
 
 
+def report_interrupt() -> int:
+    """Say that the command was interrupted; return the exit code. Nothing can be shown on a closed terminal."""
+    with contextlib.suppress(OSError):
+        note("interrupted")
+    return INTERRUPTED
+
+
 def report_problem(problem: HarnessError) -> int:
     """Print the problem and its hint; return its exit code."""
-    print(f"harness: {problem.message}", file=sys.stderr)
+    note(f"harness: {problem.message}")
     if problem.hint:
-        print(f"  hint: {problem.hint}", file=sys.stderr)
+        note(f"  hint: {problem.hint}")
     return problem.code
 
 
@@ -71,7 +83,7 @@ def _describe(problem: typer.TyperException) -> str:
 def require_command(context: typer.Context) -> None:
     """Print the help and end with exit code 2 if a group of commands is called without one."""
     if context.invoked_subcommand is None:
-        print(context.get_help(), end="\n\n", file=sys.stderr)
+        note(context.get_help(), end="\n\n")
         raise typer.Exit(report_problem(UsageError("missing COMMAND", f"{context.command_path} --help")))
 
 

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from harness.cli import flags
+from harness.common.terminal import show
 
 if TYPE_CHECKING:
-    from harness.analysis.explain import NotableSession, SessionTrace
+    from harness.analysis.explain import NotableSession, SessionGroup, SessionTrace
 
 SessionName = Annotated[
     str | None,
@@ -18,10 +19,20 @@ SessionName = Annotated[
         metavar="SESSION", help="DESIGN/SESSION or DESIGN/ARM/SESSION; without it, the sessions worth a look."
     ),
 ]
+Every = Annotated[bool, typer.Option("--all", help="List every session worth a look, not one of each group.")]
 
 
-def explain(run: flags.RunDirectory, session: SessionName = None, *, as_json: flags.Json = False) -> int:
-    """Show one session's trace, and why it was judged so.
+def explain(
+    run: flags.RunDirectory,
+    session: SessionName = None,
+    *,
+    every: Every = False,
+    no_color: flags.NoColor = False,
+    as_json: flags.Json = False,
+) -> int:
+    """Show one session's trace, the story of its id, and why it was judged so.
+
+    Without a session, group those to which something happened.
 
     Example:
 
@@ -31,20 +42,35 @@ def explain(run: flags.RunDirectory, session: SessionName = None, *, as_json: fl
     from harness.analysis import explain as explaining
     from harness.results.run import Run
 
-    arms = Run.open(run).read_observations()
+    opened = Run.open(run)
+    design = session.partition("/")[0] if session else None
+    arms = opened.read_observations(design if design in opened.plan.designs else None)
     if session is None:
         sessions = explaining.find_notable_sessions(arms)
         if as_json:
-            print(json.dumps([asdict(entry) for entry in sessions], indent=1))
+            show(json.dumps([asdict(entry) for entry in sessions], indent=1))
         else:
-            _print_notable(sessions)
+            _print_notable(sessions) if every else _print_groups(explaining.group_sessions(sessions))
         return 0
     trace = explaining.trace_session(arms, session)
     if as_json:
-        print(json.dumps(asdict(trace), indent=1))
+        show(json.dumps(asdict(trace), indent=1))
     else:
         _print_trace(trace)
     return 0
+
+
+def _print_groups(groups: "Sequence[SessionGroup]") -> None:
+    from rich.table import Table
+
+    from harness.cli.console import open_console
+
+    table = Table("sessions", "judged", "at risk", "cause", "see", title="sessions worth a look")
+    for group in groups:
+        risk = "" if group.at_risk is None else "yes" if group.at_risk else "no"
+        example = f"{group.design}/{group.arm}/{group.example}"
+        table.add_row(f"{group.sessions:,}", group.kind, risk, group.cause, example)
+    open_console().print(table if groups else "nothing happened to any session")
 
 
 def _print_notable(sessions: "Sequence[NotableSession]") -> None:

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from harness.cli import flags
+from harness.common.terminal import show
 
 Replica = Annotated[str, typer.Argument(metavar="REPLICA", help="Its name, such as r1.", show_default=False)]
 Restart = Annotated[bool, typer.Option("--restart", help="Bring it back instead.")]
@@ -25,7 +26,8 @@ def kill(replica: Replica, *, restart: Restart = False, as_json: flags.Json = Fa
 
     answer = asyncio.run(hold.request("restart" if restart else "kill", replica))
     if as_json:
-        print(json.dumps(answer))
+        show(json.dumps(answer))
     else:
-        print(", ".join(f"{key} {value}" for key, value in answer.items()))
+        details = ", ".join(f"{name} {answer[name]}" for name in ("pod", "node", "pid") if name in answer)
+        show(f"{'restarted' if restart else 'killed'} {replica}" + (f" ({details})" if details else ""))
     return 0

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from harness.cli import flags
+from harness.common.terminal import note, show
 
 if TYPE_CHECKING:
     from harness.cli.catalogue import Entry
@@ -18,8 +19,8 @@ Kind = Annotated[
 ]
 
 
-def list_parts(kind: Kind = None, *, as_json: flags.Json = False) -> int:
-    """List the parts to choose from.
+def list_parts(kind: Kind = None, *, no_color: flags.NoColor = False, as_json: flags.Json = False) -> int:
+    """List the parts to choose from: all of one KIND, or of every kind but the designs, which take seconds to load.
 
     Example:
 
@@ -30,9 +31,11 @@ def list_parts(kind: Kind = None, *, as_json: flags.Json = False) -> int:
 
     parts = catalogue.catalogue(kind)
     if as_json:
-        print(json.dumps({name: [asdict(entry) for entry in entries] for name, entries in parts.items()}, indent=1))
+        show(json.dumps({name: [asdict(entry) for entry in entries] for name, entries in parts.items()}, indent=1))
     else:
         _print_parts(parts)
+        if kind is None:
+            note("harness list designs: the designs of every scenario")
     return 0
 
 

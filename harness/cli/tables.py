@@ -1,74 +1,132 @@
 """The tables that several commands print. Imported only by a command that prints one."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from rich.console import Console
-from rich.markup import escape
+from rich import box
 from rich.table import Table
+from rich.text import Text
 
 from harness.analysis.scaling.scaling_run import ScalingRun
-from harness.cli.console import WIDE, open_console
-from harness.report import table
-from harness.report.table import TableRow
-from harness.runner.pipeline import RunOutcome
+from harness.cli.console import open_console
+from harness.common.console import SafeConsole
+from harness.common.terminal import show
+from harness.report import request_table, scoreboard, table
+from harness.report.charts.words import listed
+from harness.report.doubts import doubts
+from harness.results.summary import DesignSummary, Summary
+from harness.results.verdicts import TIMING_CHECKS, Result, Verdict
+from harness.runner.reporting import RunOutcome
 
-_COLUMNS: tuple[tuple[str, Callable[[TableRow], str]], ...] = (
-    ("design", lambda row: row.design),
-    ("what the fault did to its sessions", lambda row: row.finding),
-    ("acknowledged writes lost", lambda row: row.writes_lost),
-    ("detect, recover", lambda row: f"{row.detect} s, {row.recover} s"),
-    ("errors while it lasted", lambda row: row.errors),
-    ("forced logins", lambda row: row.forced_logins),
-    ("correct/s before, during, after", lambda row: row.throughput),
-    ("p99 ms without, with", lambda row: row.p99),
-    ("verdict", lambda row: row.expected),
-)
+#: The columns from which on the table has more than the least that people look for.
+_ROOMY = 120
+_STYLES = {"pass": "green", "fail": "red", "unknown": "yellow"}
 
 
 def print_outcome(outcome: RunOutcome, as_json: bool) -> None:
-    """Print summary.json, or the verdict, a row per design, and the reasons for what did not pass."""
+    """Print summary.json; or what was found and checked, then the table, its notes, the verdict and the report's path.
+
+    The end is short, so that a terminal of 24 lines shows all of it.
+    """
     if as_json:
-        print((outcome.run.path / "summary.json").read_text())
+        show((outcome.run.path / "summary.json").read_text())
         return
-    out, summary = open_console(), outcome.analysis.summary
-    out.print(f"[bold]{summary.verdict}[/bold]: {escape(table.sentence(summary))}", highlight=False)
-    for doubt in table.doubts(summary):
-        out.print(escape(doubt), style="bold", highlight=False)
-    out.print(_decision_table(table.rows(summary), out.width))
-    for note in table.notes(summary, str(outcome.run.plan.load["kind"])):
-        out.print(escape(note), style="dim", highlight=False)
-    for verdict in outcome.analysis.verdicts:
-        if verdict.result.value != "pass":
-            where = f"{verdict.design}: " if verdict.design else ""
-            out.print(escape(f"{verdict.result.value}: {where}{verdict.check}: {verdict.why}"), highlight=False)
+    out, summary, verdicts = open_console(), outcome.analysis.summary, outcome.analysis.verdicts
+    for line in table.headlines(summary):
+        out.print(line, style="bold")
+    if len(summary.designs) == 1:
+        _print_requests(out, *next(iter(summary.designs.items())))
+        out.print("checks", style="bold")
+    for line in _list_checks(verdicts, with_reasons=len(summary.designs) == 1):
+        out.print(line)
+    out.print()
+    out.print(_scoreboard(summary, out.width))
+    for line in (*doubts(summary), *scoreboard.notes(summary), *table.notes(summary, outcome.run.plan.load)):
+        out.print(line, style="dim")
+    style = _STYLES.get(summary.verdict, "")
+    out.print(Text.assemble((summary.verdict, f"bold {style}"), f": {_count_results(verdicts)}"))
     _print_report_path(out, outcome.run.path)
 
 
-def _decision_table(rows: Sequence[TableRow], width: int) -> Table:
-    """As many columns as the terminal has room for; the report has them all."""
-    columns = _COLUMNS if width >= WIDE else _COLUMNS[:4] + _COLUMNS[-1:]
-    decisions = Table(*(title for title, _ in columns), show_lines=True)
-    for row in rows:
-        decisions.add_row(*(escape(cell(row)) for _, cell in columns))
-    return decisions
+def _scoreboard(summary: Summary, width: int) -> Table:
+    """As many columns as the terminal has room for; the report has more."""
+    more = scoreboard.MORE_COLUMNS if width >= _ROOMY else ()
+    drawn = _plain_table(scoreboard.COLUMNS[0])
+    for title in (*scoreboard.COLUMNS[1:-1], *more):
+        drawn.add_column(title, justify="right")
+    drawn.add_column(scoreboard.COLUMNS[-1])
+    for score in scoreboard.scores(summary):
+        cells = (*score.cells, *score.more[: len(more)])
+        drawn.add_row(*cells, Text(score.verdict, _STYLES.get(score.verdict, "")))
+    return drawn
+
+
+def _plain_table(*columns: str) -> Table:
+    """A table with one line under its head and no other, to save room."""
+    return Table(*columns, box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1, 0, 0))
+
+
+def _print_requests(out: SafeConsole, name: str, design: DesignSummary) -> None:
+    """The requests of each arm by name, for a run of a single design."""
+    for arm in request_table.tables_of(name, design):
+        drawn = _plain_table(request_table.COLUMNS[0])
+        for title in request_table.COLUMNS[1:]:
+            drawn.add_column(title, justify="left" if title == "errors" else "right")
+        for row in arm.rows:
+            drawn.add_row(*row.cells, style="bold" if row.name == request_table.TOTAL else None)
+        out.print()
+        out.print(arm.title, style="bold")
+        out.print(drawn)
+
+
+def _list_checks(verdicts: Sequence[Verdict], with_reasons: bool) -> Iterator[str]:
+    """What passed, a line per design, or per check with its reason; then a line for everything that did not.
+
+    Each check of the times has one line for all arms, because the note under the table says what is wrong with them.
+    """
+    passed = [verdict for verdict in verdicts if verdict.result is Result.PASS]
+    if with_reasons:
+        yield from map(_describe_check, passed)
+    else:
+        for design in dict.fromkeys(verdict.design for verdict in passed):
+            checks = ", ".join(verdict.check for verdict in passed if verdict.design == design)
+            yield f"pass: {f'{design}: ' if design else ''}{checks}"
+    doubtful = [verdict for verdict in verdicts if verdict.result is not Result.PASS]
+    yield from (_describe_check(verdict) for verdict in doubtful if verdict.check not in TIMING_CHECKS)
+    for check in dict.fromkeys(verdict.check for verdict in doubtful if verdict.check in TIMING_CHECKS):
+        designs = dict.fromkeys(verdict.design for verdict in doubtful if verdict.check == check)
+        yield f"unknown: {check}: the times of {listed(list(designs), 12)}; the note under the table has the worst"
+
+
+def _describe_check(verdict: Verdict) -> str:
+    where = f"{verdict.design}: " if verdict.design else ""
+    return f"{verdict.result.value}: {where}{verdict.check}: {verdict.why}"
+
+
+def _count_results(verdicts: Sequence[Verdict]) -> str:
+    """How many checks failed, are unknown, and passed."""
+    counts = Counter(verdict.result for verdict in verdicts)
+    words = {Result.FAIL: "failed", Result.UNKNOWN: "unknown", Result.PASS: "passed"}
+    said = ", ".join(f"{counts[result]} {word}" for result, word in words.items() if counts[result])
+    return f"of {len(verdicts)} checks {said}" if verdicts else "nothing was checked"
 
 
 def print_scaling(path: Path, scaled: ScalingRun, as_json: bool) -> None:
     """Print the capacity of every design at every size, and the law that it follows."""
     if as_json:
-        print(json.dumps(scaled.to_json(), indent=1))
+        show(json.dumps(scaled.to_json(), indent=1))
         return
     out = open_console()
     out.print(_capacity_table(scaled))
     for design in scaled.designs:
-        out.print(escape(f"{design.name}: {design.fit.sentence}"), highlight=False)
+        out.print(f"{design.name}: {design.fit.sentence}")
     _print_report_path(out, path)
 
 
 def _capacity_table(scaled: ScalingRun) -> Table:
-    capacities = Table("design", "replicas", "held, requests/s", "of linear", "bound by", "trials")
+    capacities = _plain_table("design", "replicas", "held, requests/s", "of linear", "bound by", "trials")
     for design in scaled.designs:
         for size in design.sizes:
             efficiency = design.fit.efficiency(size.point)
@@ -78,5 +136,5 @@ def _capacity_table(scaled: ScalingRun) -> Table:
     return capacities
 
 
-def _print_report_path(out: Console, run: Path) -> None:
-    out.print(f"report: {escape(str(run / 'report.html'))}", soft_wrap=True, highlight=False)
+def _print_report_path(out: SafeConsole, run: Path) -> None:
+    out.print(f"report: {run / 'report.html'}", soft_wrap=True)

@@ -1,9 +1,12 @@
 """Durations as people write them: ``20s``, ``500ms``, ``2m``."""
 
+import math
 import re
 
 from harness.common.errors import UsageError
 
+#: The longest duration: thirty days.
+MAX_SECONDS = 30 * 24 * 3600.0
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
 
@@ -14,12 +17,16 @@ def parse_seconds(text: str | float) -> float:
     Raises:
         UsageError: the text is not a duration.
     """
-    if isinstance(text, int | float):
-        return float(text)
-    parts = _PART.findall(text)
-    if not parts or "".join(number + unit for number, unit in parts) != text:
-        raise UsageError(f"{text!r} is not a duration", "write it like 20s, 500ms or 1m30s")
-    return sum(float(number) * _UNITS[unit] for number, unit in parts)
+    seconds = math.nan
+    if isinstance(text, int | float) and not isinstance(text, bool):
+        seconds = float(text)
+    elif isinstance(text, str):
+        parts = _PART.findall(text)
+        if parts and "".join(number + unit for number, unit in parts) == text:
+            seconds = sum(float(number) * _UNITS[unit] for number, unit in parts)
+    if not abs(seconds) <= MAX_SECONDS:
+        raise UsageError(f"{str(text)[:60]!r} is not a duration", "write it like 20s, 500ms or 1m30s, at most 720h")
+    return seconds
 
 
 def format_duration(length: float) -> str:

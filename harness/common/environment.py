@@ -9,7 +9,7 @@ from pathlib import Path
 
 _PARTS = (
     *("session-harness", "locust", "gevent", "aiohttp", "numpy", "pandas", "pyarrow", "matplotlib"),
-    *("redis", "nats-py", "hazelcast-python-client"),
+    *("redis", "nats-py", "hazelcast-python-client", "memcachio", "asyncpg"),
 )
 
 

@@ -1,5 +1,6 @@
 """What can go wrong. Each error has one line that says what is wrong, and one that says what to do."""
 
+import errno
 from typing import ClassVar
 
 
@@ -21,6 +22,17 @@ class UsageError(HarnessError):
     """A wrong flag, a scenario that does not check, a path that cannot be written."""
 
     code = 2
+
+
+def explain_os_error(problem: OSError) -> HarnessError | None:
+    """What the environment lacks, where that is why a call of the system failed; None for another reason."""
+    if problem.errno in (errno.EMFILE, errno.ENFILE):
+        return EnvironmentLacksError("no file descriptor is left", "ulimit -n 65536 allows more")
+    if problem.errno in (errno.ENOSPC, errno.EDQUOT):
+        return EnvironmentLacksError(f"no space is left: {problem.filename or 'on the device'}", "free some space")
+    if problem.errno in (errno.ENOMEM, errno.EAGAIN):
+        return EnvironmentLacksError(f"the system has no room left: {problem.strerror}", "end what fills it")
+    return None
 
 
 class UntrustedError(HarnessError):

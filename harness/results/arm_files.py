@@ -3,6 +3,7 @@
 import csv
 import itertools
 import json
+import math
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields
@@ -11,16 +12,25 @@ from typing import Any
 
 import pandas as pd
 
+from harness.common.durations import MAX_SECONDS
 from harness.common.errors import UsageError
 from harness.observations.aggregates import AGGREGATES_FILE, AggregateStats
 from harness.observations.events import Effect, Event
 from harness.observations.faults import FaultRecord, pair_faults
-from harness.observations.samples import Sample
+from harness.observations.samples import Sample, Snapshot
 from harness.oracle.history import SessionHistory
 from harness.oracle.judge import judge
 from harness.oracle.verdict import SessionVerdict
 from harness.results import spool
-from harness.results.files import explain_write_errors, read_json_lines, read_parquet, write_parquet, write_text
+from harness.results.files import (
+    check_type,
+    decode_json,
+    explain_write_errors,
+    read_json_lines,
+    read_parquet,
+    write_parquet,
+    write_text,
+)
 
 
 @dataclass(frozen=True)
@@ -54,6 +64,36 @@ class ArmObservations:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "faults", pair_faults(self.events))
+
+
+@dataclass(frozen=True)
+class ArmFacts:
+    """What arm.json holds. An arm that was cut off has none: its times are those of the plan."""
+
+    warmup: float
+    duration: float
+    complete: bool = False
+    driver: Mapping[str, float | int | str | None] = field(default_factory=dict)
+    refused: frozenset[int] = frozenset()
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.warmup <= self.duration <= MAX_SECONDS:
+            raise ValueError(f"a warm-up of {self.warmup:g} s does not lie in {self.duration:g} s")
+        check_type(Snapshot(**{"n": 0, "t": 0.0, **self.driver}), Snapshot)  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True)
+class JournalLine:
+    """A line of the effect journal, as the service wrote it; ``op`` is in hexadecimal digits."""
+
+    op: str
+    effect: str = ""
+    boot: str = ""
+
+    @property
+    def parsed(self) -> Effect:
+        """The effect."""
+        return Effect(int(self.op, 16), self.effect, self.boot)
 
 
 @dataclass(frozen=True)
@@ -97,58 +137,66 @@ class ArmFiles:
         with (self.path / "samples.csv").open("w", newline="") as file:
             writer = csv.writer(file)
             writer.writerow(column.name for column in fields(Sample))
-            writer.writerows((f"{s.t:.3f}", s.role, s.name, f"{s.cpu:.4f}", f"{s.memory_mb:.2f}") for s in samples)
+            writer.writerows(
+                (f"{s.t:.3f}", s.role, s.name, f"{s.cpu:.4f}", f"{s.memory_mb:.2f}", f"{s.waited:.4f}") for s in samples
+            )
 
     def read_requests(self) -> pd.DataFrame:
-        """The requests of a kept arm, or of the spool that a crash left; without ``writer``, a copy of ``session``."""
+        """The requests of a kept arm, or of the spool that a crash left; without ``writer``, a copy of ``session``.
+
+        Raises:
+            ValueError: a column is missing, or holds something else.
+        """
         parquet = self.path / "requests.parquet"
         if parquet.exists():
-            return read_parquet(parquet, without=("writer",))
-        return spool.read_requests(self.spool).drop(columns="writer")
+            return spool.check_requests(read_parquet(parquet, without=("writer",)))
+        return spool.check_requests(spool.read_requests(self.spool).drop(columns="writer"))
 
-    def read_observations(self, design: str, arm: str, load: Mapping[str, Any], repeat: int = 1) -> ArmObservations:
-        """All of it, judged.
+    def read_observations(self, design: str, arm: str, times: tuple[float, float], repeat: int = 1) -> ArmObservations:
+        """All of it, judged. ``times`` are the warm-up and the duration of an arm that was cut off.
 
         Raises:
             UsageError: a file of it is cut off, or was changed after the run.
         """
         try:
-            return self._read(design, arm, load, repeat)
-        except (ValueError, KeyError, TypeError, IndexError, OSError) as problem:
+            return self._read(design, arm, times, repeat)
+        except Exception as problem:  # each decoder has its own errors for bytes that are not what it wrote
+            reason = str(problem).splitlines() or [repr(problem)]
             raise UsageError(
-                f"what was observed in {self.path} is cut off or was changed: {str(problem).splitlines()[0]}",
+                f"what was observed in {self.path} is cut off or was changed: {reason[0]}",
                 "run the scenario again; the run's other arms can be read without this directory",
             ) from problem
 
-    def _read(self, design: str, arm: str, load: Mapping[str, Any], repeat: int) -> ArmObservations:
-        path = self.path / "arm.json"
-        facts: dict[str, Any] = dict(json.loads(path.read_text())) if path.exists() else {}
-        refused = frozenset(facts.get("refused", ()))
-        ledgers = [read_json_lines(place / "ledgers.jsonl") for place in [self.path, *spool.list_parts(self.spool)]]
-        journal = read_json_lines(self.logs / "journal.jsonl")
+    def _read(self, design: str, arm: str, times: tuple[float, float], repeat: int) -> ArmObservations:
+        path, kept = self.path / "arm.json", self.path / AGGREGATES_FILE
+        facts = decode_json(path.read_bytes(), ArmFacts) if path.exists() else ArmFacts(*times)
         return ArmObservations(
             design=design,
             arm=arm,
             requests=self.read_requests(),
-            events=tuple(Event(**line) for line in read_json_lines(self.path / "events.jsonl")),
+            events=tuple(self._read_events()),
             samples=tuple(self._read_samples()),
-            judgements=tuple(judge(SessionHistory.from_json(line), refused) for line in itertools.chain(*ledgers)),
-            warmup=float(facts.get("warmup", load["warmup_s"])),
-            duration=float(facts.get("duration", load["duration_s"])),
-            effects=tuple(
-                Effect(int(line["op"], 16), str(line.get("effect", "")), str(line.get("boot", ""))) for line in journal
-            ),
-            complete=bool(facts.get("complete", False)),
+            judgements=tuple(judge(history, facts.refused) for history in self._read_histories()),
+            warmup=facts.warmup,
+            duration=facts.duration,
+            effects=tuple(line.parsed for line in read_json_lines(self.logs / "journal.jsonl", JournalLine)),
+            complete=facts.complete,
             repeat=repeat,
-            driver=facts.get("driver", {}),
-            aggregates=self._read_aggregates(),
+            driver=facts.driver,
+            aggregates=spool.read_aggregates_file(kept) if kept.exists() else spool.read_aggregates(self.spool),
         )
 
-    def _read_aggregates(self) -> AggregateStats | None:
-        path = self.path / AGGREGATES_FILE
-        if path.exists():
-            return AggregateStats.from_json(json.loads(path.read_text()))
-        return spool.read_aggregates(self.spool)
+    def _read_events(self) -> Iterator[Event]:
+        for event in read_json_lines(self.path / "events.jsonl", Event):
+            if abs(event.t) > MAX_SECONDS:
+                raise ValueError(f"events.jsonl holds a time that no run reaches: {event.t:g} s")
+            yield event
+
+    def _read_histories(self) -> Iterator[SessionHistory]:
+        places = [self.path, *spool.list_parts(self.spool)]
+        files = [read_json_lines(place / "ledgers.jsonl", dict[str, Any]) for place in places]
+        for line in itertools.chain(*files):
+            yield check_type(SessionHistory.from_json(line), SessionHistory)
 
     def _read_samples(self) -> Iterator[Sample]:
         path = self.path / "samples.csv"
@@ -156,4 +204,8 @@ class ArmFiles:
             return
         with path.open(newline="") as file:
             for row in csv.DictReader(file):
-                yield Sample(float(row["t"]), row["role"], row["name"], float(row["cpu"]), float(row["memory_mb"]))
+                numbers = [float(row[name]) for name in ("t", "cpu", "memory_mb")]
+                numbers.append(float(row.get("waited", 0.0)))  # older runs have no such column
+                if not all(map(math.isfinite, numbers)):
+                    raise ValueError(f"samples.csv holds {numbers}")
+                yield Sample(numbers[0], row["role"], row["name"], *numbers[1:])

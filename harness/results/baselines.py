@@ -4,14 +4,17 @@ import getpass
 import hashlib
 import json
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from harness.common.errors import UsageError
-from harness.results.files import explain_write_errors
-from harness.results.run import Run
+from harness.results.files import decode_json, explain_write_errors
+from harness.results.names import check_name
+from harness.results.run import Run, to_json
+from harness.results.summary import Summary
+from harness.results.verdicts import Verdict
 
 _COPIED = ("summary.json", "verdicts.json")
 _KEPT = ("run.json", *_COPIED)
@@ -28,8 +31,8 @@ class Accepted:
     files: Mapping[str, str]
 
 
-def accept(run: Run, reason: str, baselines: Path, force: bool = False) -> Path:
-    """Make a run its scenario's baseline, in ``baselines/<scenario>/``, whole or not at all.
+def accept(run: Run, reason: str, baselines: Path, force: bool = False, name: str | None = None) -> Path:
+    """Make a run its scenario's baseline, in ``baselines/<scenario>/`` or under another name, whole or not at all.
 
     Raises:
         UsageError: the reason is empty, the run did not pass (``force`` takes it all the same), or nothing can be
@@ -37,15 +40,16 @@ def accept(run: Run, reason: str, baselines: Path, force: bool = False) -> Path:
     """
     if not reason.strip():
         raise UsageError("a baseline needs a reason", 'such as --reason "faster checkout, measured three times"')
-    verdict = run.read_summary().verdict
+    summary, verdicts = run.read_summary(), run.read_verdicts()
+    verdict = summary.verdict
     if verdict != "pass" and not force:
         raise UsageError(f"{run.plan.run} is no baseline: its verdict is {verdict}", "--force accepts it all the same")
-    target = baselines / run.plan.scenario
+    target = baselines / check_name(run.plan.scenario if name is None else name, "the baseline")
     with explain_write_errors(target):
         baselines.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=baselines, prefix=".part-") as directory:
             new, old = Path(directory) / "new", Path(directory) / "old"
-            _write(run, reason, new)
+            _write(run, summary, verdicts, reason, new)
             if target.exists():
                 target.rename(old)
             new.rename(target)
@@ -58,16 +62,16 @@ def find_altered_file(path: Path) -> str:
     if not record.exists():
         return ""
     try:
-        files = json.loads(record.read_text())["files"]
+        files = decode_json(record.read_bytes(), Accepted).files
         return next((name for name in _KEPT if files.get(name) != _sha256(path / name)), "")
-    except (OSError, ValueError, LookupError, TypeError, AttributeError):  # torn, or something else
+    except (OSError, ValueError):  # torn, or something else
         return record.name
 
 
-def _write(run: Run, reason: str, into: Path) -> None:
+def _write(run: Run, summary: Summary, verdicts: Sequence[Verdict], reason: str, into: Path) -> None:
     into.mkdir()
-    for name in _COPIED:
-        (into / name).write_text(json.dumps(json.loads((run.path / name).read_text()), separators=(",", ":")) + "\n")
+    for name, value in zip(_COPIED, (to_json(summary), [asdict(verdict) for verdict in verdicts]), strict=True):
+        (into / name).write_text(json.dumps(value, separators=(",", ":")) + "\n")
     # Without the directories of the machine that it ran on.
     flags = {key: value for key, value in run.plan.flags.items() if key not in ("out", "scenario")}
     plan = replace(run.plan, path=Path(run.plan.path).name, flags=flags)

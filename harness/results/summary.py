@@ -11,16 +11,22 @@ from typing import Self
 from harness.oracle.outcome import SessionOutcome
 
 SCHEMA = 1
+#: The share of sessions that may remain without a judgement before nothing is said of all.
+MOST_NOT_JUDGED = 0.05
 
 
 @dataclass(frozen=True)
 class RequestCounts:
-    """Counts by outcome; ``attempted`` is the sum of the others."""
+    """Counts by outcome; ``attempted`` is the sum of ``ok``, ``failed`` and ``in_doubt``.
+
+    ``dropped`` are the arrivals of an open load that were never sent; they are among the failed.
+    """
 
     attempted: int
     ok: int
     failed: int
     in_doubt: int
+    dropped: int = 0
 
 
 @dataclass(frozen=True)
@@ -44,17 +50,24 @@ class Percentiles:
 
 @dataclass(frozen=True)
 class Phase:
-    """Counts, throughput and times over one stretch of the run."""
+    """Counts, throughput and times over one stretch of the run.
+
+    With dropped arrivals, ``latency_ms`` is a lower bound: they were never served, whatever they count as.
+    """
 
     requests: RequestCounts
     throughput: Throughput
     latency_ms: Percentiles
     service_ms: Percentiles
+    latency_is_lower_bound: bool = False
 
 
 @dataclass(frozen=True)
 class Phases:
-    """Before the first fault was effective, until the last had recovered, and after; None if there is no such phase."""
+    """Before the first fault was effective, until the last had recovered, and after; None if there is no such phase.
+
+    A request belongs to the phase in which it ended.
+    """
 
     before: Phase | None
     during: Phase | None
@@ -63,7 +76,11 @@ class Phases:
 
 @dataclass(frozen=True)
 class SessionFigures:
-    """What happened to every session. ``loss_interval_99`` is the Clopper-Pearson interval of ``loss_rate``."""
+    """What happened to every session. ``loss_interval_99`` is the Clopper-Pearson interval of ``loss_rate``.
+
+    What is proven (lost, rolled back, stale, leaked, forced to log in) counts over all sessions, judged to the end or
+    not. ``unknown`` sessions leave the denominators only, except for the ``proven`` ones: rates are of ``known``.
+    """
 
     started: int
     judged: int
@@ -82,12 +99,26 @@ class SessionFigures:
     wrong: int = 0  # with a reply whose content is not what was requested
     lost_not_at_risk: int | None = None
     at_risk_not_lost: int | None = None
+    not_judged_because: tuple[str, ...] = ()  # sentences
+    proven: int = 0  # of the unknown, those of which something bad is proven nevertheless
+    unexplained: int = 0  # with a state that no explanation fits, or more than one
 
     def __post_init__(self) -> None:
-        """No part of the judged sessions is larger than the whole."""
+        """No part is larger than the whole."""
+        whole = max(self.started, self.known)
         for part in ("at_risk", "expected_lost", "lost", "rolled_back", "stale", "leaked", "forced_login"):
-            if (getattr(self, part) or 0) > self.judged:
-                raise ValueError(f"{part} is {getattr(self, part)} of {self.judged} sessions judged")
+            if (getattr(self, part) or 0) > whole:
+                raise ValueError(f"{part} is {getattr(self, part)} of {whole} sessions")
+
+    @property
+    def known(self) -> int:
+        """The sessions judged to the end, and those of which something is proven without that."""
+        return self.judged + self.proven
+
+    @property
+    def are_judged(self) -> bool:
+        """Whether enough of them were judged to say what happened to all: any, and at most 5 % were not."""
+        return self.judged > 0 and self.unknown <= MOST_NOT_JUDGED * self.started
 
     @property
     def outcomes(self) -> Mapping[SessionOutcome, int]:
@@ -112,6 +143,7 @@ class WriteFigures:
     in_doubt: int
     recovered: int
     unexplained: int
+    lost_not_at_risk: int | None = None  # of sessions that were not at risk; None if no fault took state away
 
     @property
     def outcomes(self) -> Mapping[SessionOutcome, int]:
@@ -207,6 +239,29 @@ class EndpointStats:
     p99_ms: float | None
     request_bytes: float | None
     response_bytes: float | None
+    p90_ms: float | None = None
+    p999_ms: float | None = None
+    max_ms: float | None = None
+    correct: int = 0  # ok and free of any anomaly
+    wrong: int = 0  # with content that their ``check`` refused
+    failures: Mapping[str, int] = field(default_factory=dict)  # the statuses of those that failed or are in doubt
+    phases: Mapping[str, "EndpointStats"] = field(default_factory=dict)  # before, during, after a fault
+
+
+@dataclass(frozen=True)
+class PodEnd:
+    """A pod of Kubernetes that left its Service: seconds from T0, None where nobody reported it.
+
+    ``unanswered`` are the requests without a reply from SIGTERM on, until a second passed without one;
+    ``last_unanswered`` is when the last of them was sent.
+    """
+
+    replica: str
+    sigterm: float | None
+    endpoint_left: float
+    gone: float | None
+    unanswered: int
+    last_unanswered: float | None
 
 
 @dataclass(frozen=True)
@@ -223,6 +278,7 @@ class FaultFigures:
     recover_s: float | None
     gray_s: float | None = None  # the balancer held the target for up and requests went unanswered
     surge: float | None = None  # sessions begun in the worst second after it, over the mean second before
+    pods: tuple[PodEnd, ...] = ()  # that it took out of their Service
 
 
 @dataclass(frozen=True)
@@ -246,18 +302,28 @@ class Resources:
     processes: int | None = None  # that ran the design: neither the load process nor the harness is among them
     ports: int | None = None  # addresses that they listened on
     config_lines: int | None = None  # the balancer's and the store's: lines of their files, flags of their commands
+    waited: float | None = None  # parts of the design that a request passes and that had no core, although ready to run
+    other_cpu: float | None = None  # cores that programs outside the run used
+    stolen_cpu: float | None = None  # cores that the hypervisor took away
+    starved: bool | None = None  # whether these made the design wait so often that its times cannot be trusted
 
 
 @dataclass(frozen=True)
 class DriverFigures:
-    """Whether the load process kept up."""
+    """Whether the load process kept up. If it is ``saturated``, the times of the arm cannot be trusted."""
 
     saturated: bool | None
     lag_p99_ms: float | None
-    late: int | None
+    late: int | None  # starts that it delayed by more than 10 ms
     dropped: int | None
     cpu_median: float | None = None  # of a core, in the middle one of the seconds of the busiest load process
     core: str | None = None  # that it used this on
+    own_p50_ms: float | None = None  # how much of this percentile may be delays of the load process itself
+    own_p90_ms: float | None = None
+    own_p99_ms: float | None = None
+    longest_stall_ms: float | None = None  # of its loop
+    doubts: tuple[str, ...] = ()  # why it is saturated
+    hosts: tuple[str, ...] = ()  # where its processes ran; empty for a single one on the machine of the harness
 
 
 @dataclass(frozen=True)
@@ -276,6 +342,20 @@ class Sagas:
     repeated: int
     resumed: int
     left_after: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class LoadUsers:
+    """The users of the load: how many were asked for, and those that ended before their first task."""
+
+    planned: int | None  # None: sessions arrive at a rate
+    ended: int  # because their on_start raised
+    why: str | None = None  # the class and the exception of most of them
+
+    def describe(self) -> str:
+        """``5 of 10 users ended in on_start (Fast: RuntimeError: cannot begin)``."""
+        of = f" of {self.planned:,}" if self.planned is not None else ""
+        return f"{self.ended:,}{of} users ended in on_start" + (f" ({self.why})" if self.why else "")
 
 
 @dataclass(frozen=True)
@@ -298,7 +378,14 @@ class ArmFigures:
     messages: MessageFigures | None = None  # None: no WebSocket was requested
     repeats: tuple["ArmFigures", ...] = ()
     sagas: Sagas | None = None  # None: the app has no such orders
+    users: LoadUsers | None = None
     names: Mapping[str, EndpointStats] = field(default_factory=dict)  # the requests by what they are counted under
+    latency_is_lower_bound: bool = False  # arrivals were dropped: neither percentiles here nor those by name have them
+
+    @property
+    def times_trusted(self) -> bool:
+        """Whether neither the load process nor what it measured was short of a core."""
+        return self.driver.saturated is False and not self.resources.starved
 
     @property
     def outcomes(self) -> Mapping[SessionOutcome, int]:

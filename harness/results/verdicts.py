@@ -3,7 +3,7 @@
 import enum
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol, Self
+from typing import Protocol, Self, runtime_checkable
 
 from harness.results.summary import Summary
 
@@ -39,6 +39,7 @@ class Verdict:
     design: str = ""
 
 
+@runtime_checkable
 class Expectation(Protocol):
     """What a scenario expects of its summary: a pure function, and the designs that it is about."""
 
@@ -49,13 +50,16 @@ class Expectation(Protocol):
         """The same for these designs alone; None if nothing is left."""
 
 
+#: Checks that concern times alone: what was counted stays certain.
+TIMING_CHECKS = frozenset({"driver_kept_up", "targets_kept_up"})
+
 #: Checks of the measurement itself. Every analysis makes them again, so a recorded verdict of one is not recalled.
 MEASUREMENT_CHECKS = frozenset(
     {
         "complete",
         "fault_landed",
         "effects_judged",
-        "driver_kept_up",
+        *TIMING_CHECKS,
         "worker_lost",
         "part_died",
         "broken_off",

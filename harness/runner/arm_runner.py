@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.cluster.backends.process import ProcessBackend
-from harness.cluster.supervisor import Death, Supervisor
+from harness.cluster.supervisor import Death, Spawner, Supervisor
 from harness.cluster.topology import Topology
 from harness.cluster.watch.footprint import measure_footprint
 from harness.cluster.watch.member_states import watch_member_states
@@ -34,6 +34,7 @@ class ArmRunner:
     supervisor: Supervisor
     seed: int
     progress: Progress
+    warm_load: Spawner | None = None
     drivers: DriverProcesses = ONE_PROCESS
 
     @asynccontextmanager
@@ -77,6 +78,7 @@ class ArmRunner:
             if afterwards is not None:
                 await afterwards(topology)
             recorder.complete = True
+            driver.hang_up()  # it ends while the topology goes down
 
     async def run_load(self, recorder: ArmRecorder, users: Path, topology: Topology) -> None:
         """Put one load on a topology that is already up; its sessions are not judged.
@@ -102,9 +104,10 @@ class ArmRunner:
             users,
             spool=files.spool,
             log=files.logs / "driver.log",
-            supervisor=self.supervisor,
+            supervisor=self.backend.inside if self.drivers.inside else self.supervisor,
             seed=self.seed,
             processes=self.drivers,
+            warm=self.warm_load,
             callbacks=LoadCallbacks(
                 recorder.record_snapshot, recorder.record_worker_joined, recorder.record_worker_lost
             ),
@@ -126,8 +129,8 @@ class ArmRunner:
                     await asyncio.gather(task, return_exceptions=True)
 
     async def _first_death(self, clock: Clock) -> Death:
-        """The first part that dies under load. A part that dies earlier is reported by its starter."""
+        """The first part that dies under load. Its starter reports an earlier death, the driver that of its process."""
         while True:
             death = await self.supervisor.deaths.get()
-            if clock.started:
+            if clock.started and death.role != "driver":
                 return death

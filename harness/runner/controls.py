@@ -1,9 +1,8 @@
 """The controls of every run: the judge against seeded bugs, and the driver against a service that does nothing."""
 
-import aiohttp
-
 from harness.cluster.topology import Topology
 from harness.common.bundled import scenarios_home
+from harness.common.http_client import ask_json
 from harness.results.run import Run
 from harness.runner.arm_runner import ArmRunner
 from harness.scenario.arm import Arm
@@ -14,6 +13,7 @@ from harness.scenario.workload import Sessions
 
 BUGS = "drop:0.12,duplicate:0.12,stale:0.12,leak:0.12,rollback:0.12,lose:0.12"
 _PLAIN = Balancing("round_robin")
+_TRUTH_TIMEOUT_S = 10.0
 
 #: The floor under a round's figures: the driver against a service that does nothing.
 ECHO = Arm(
@@ -38,8 +38,7 @@ async def calibrate(runner: ArmRunner, into: Run) -> dict[str, str]:
 
     async def read_truth(topology: Topology) -> None:
         host, port = topology.replicas[0].member.address_from_host
-        async with aiohttp.ClientSession() as http, http.get(f"http://{host}:{port}/truth") as reply:
-            sessions = (await reply.json())["sessions"]
+        sessions = (await ask_json(f"http://{host}:{port}/truth", timeout_s=_TRUTH_TIMEOUT_S))["sessions"]
         truth.update({session["owner"]: session["bug"] if session["struck"] else "none" for session in sessions})
 
     async with runner.record(calibration_arm(into.plan.seed), into.arm("calibration", "control")) as recorder:

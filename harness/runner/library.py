@@ -17,9 +17,9 @@ from harness.common.errors import UsageError
 from harness.results.run import Run
 from harness.results.summary import ArmFigures, DesignSummary, SessionFigures, Summary, WriteFigures
 from harness.results.verdicts import Verdict
-from harness.runner import experiment, pipeline, preflight
+from harness.runner import experiment, machine_limits, pipeline, preflight, reporting
 from harness.runner.progress import Silent
-from harness.scenario.loading import DEFAULT_USERS, Loaded, located
+from harness.scenario.loading import DEFAULT_USERS, Loaded, have_ledgers, keep_old_cookies, located, user_classes
 from harness.scenario.overrides import Overrides
 from harness.scenario.scenario import Scenario
 
@@ -125,10 +125,23 @@ async def arun(
     with tempfile.TemporaryDirectory(prefix="harness-users-") as folder:
         loaded = _describe(scenario, users, Path(folder), name)
         chosen = changes.apply(loaded.scenario)
-        preflight.require(chosen, changes.backend)
+        machine_limits.require(chosen, changes.drivers)
+        preflight.require(chosen, changes.backend, changes.access)
         new = await asyncio.to_thread(Run.create, Path(out), pipeline.plan_run(loaded, chosen, changes.repeat, {}))
-        await experiment.run(chosen, loaded.users, new, changes.repeat, Silent(), backend=changes.backend)
-        analysis, _ = await asyncio.to_thread(pipeline.analyse_and_report, new, chosen.expect)
+        with new.writing():
+            await experiment.run(
+                chosen,
+                loaded.users,
+                new,
+                changes.repeat,
+                Silent(),
+                backend=changes.backend,
+                access=changes.access,
+            )
+            analysis, _ = await asyncio.to_thread(
+                reporting.analyse_and_report, new, chosen.expectations(loaded.has_ledgers)
+            )
+            await asyncio.to_thread(new.point_latest)
         return Results(new.path, analysis)
 
 
@@ -138,14 +151,20 @@ def _describe(scenario: Scenario, users: Users, folder: Path, name: str) -> Load
     path = folder / f"{name}.py"
     path.write_text(text)
     digest = hashlib.sha256(f"{scenario!r}\n{text}".encode()).hexdigest()
-    return Loaded(located(scenario, Path.cwd()), name, path, digest, file.resolve())
+    kinds = user_classes(users) if isinstance(users, Path) else _list_classes(users)
+    traits = have_ledgers(kinds), keep_old_cookies(kinds)
+    return Loaded(located(scenario, Path.cwd()), name, path, digest, file.resolve(), *traits)
+
+
+def _list_classes(users: type | Sequence[type] | None) -> list[type]:
+    return [users] if isinstance(users, type) else list(users or ())
 
 
 def _write_users(users: type | Sequence[type] | None, folder: Path) -> Path:
     """A locustfile that imports the users as this process does."""
     if users is None:
         return DEFAULT_USERS
-    kinds = [users] if isinstance(users, type) else list(users)
+    kinds = _list_classes(users)
     if not kinds:
         raise UsageError("users= is empty", "give the classes, or leave it out for the probe")
     lines = ["import importlib.util, sys", f"sys.path[:0] = {[folder or '.' for folder in sys.path]!r}"]

@@ -13,14 +13,18 @@ from harness.cluster.backends import open_backend
 from harness.cluster.supervisor import start_supervisor
 from harness.cluster.topology import Topology
 from harness.common.clock import Clock
+from harness.common.durations import format_duration
 from harness.common.errors import UsageError
 from harness.observations.load_requests import LoadRequests
 from harness.observations.samples import Sample
 from harness.results.arm_files import ArmObservations
 from harness.results.run import Run
 from harness.runner.arm_runner import ArmRunner
+from harness.runner.arm_state import OVERHEAD_S
+from harness.runner.driver import start_warm_load
 from harness.runner.progress import Progress
 from harness.scenario.arm import Arm
+from harness.scenario.cluster_access import DEFAULT_ACCESS, ClusterAccess
 from harness.scenario.design import Design
 from harness.scenario.scenario import Scenario
 from harness.scenario.services import BuiltIn
@@ -28,12 +32,14 @@ from harness.scenario.workload import Requests
 
 #: A trial lasts until about this many requests have been offered, between these bounds.
 _REQUESTS = 400
-_MIN_TRIAL_S, _MAX_TRIAL_S = 3.5, 5.0
+_MIN_TRIAL_S, _MAX_TRIAL_S = 3.5, 20.0
 _WARMUP = "500ms"
 #: The first demand if nothing is known: requests per second and replica.
 _FIRST_DEMAND = 400.0
 #: The first demand otherwise, as a share of the capacity expected from theory or from the last size.
 _FIRST_SHARE = 0.9
+#: How many trials a search usually takes; only the time that is left is estimated from it.
+TYPICAL_TRIALS = 9
 
 
 @dataclass(frozen=True)
@@ -49,24 +55,35 @@ class ScalePlan:
 
 
 async def scale(
-    scenario: Scenario, users: Path, into: Run, plan: ScalePlan, progress: Progress, *, backend: str = "process"
+    scenario: Scenario,
+    users: Path,
+    into: Run,
+    plan: ScalePlan,
+    progress: Progress,
+    *,
+    backend: str = "process",
+    access: ClusterAccess = DEFAULT_ACCESS,
 ) -> None:
     """Find the capacity of every design at every size, and save the results after each search.
 
     Raises:
         HarnessError: the environment lacks something, or the run directory cannot be written.
     """
+    searches_planned = len(plan.sizes) * len(scenario.designs)
+    usual = searches_planned * TYPICAL_TRIALS * (_MIN_TRIAL_S + OVERHEAD_S)
+    progress.say(f"{searches_planned} searches, about {format_duration(usual)}")
     async with (
         start_supervisor(into.plan.run) as supervisor,
-        open_backend(backend, supervisor, into.plan.run) as opened_backend,
+        open_backend(backend, supervisor, into.plan.run, access) as opened_backend,
     ):
-        runner = ArmRunner(opened_backend, supervisor, into.plan.seed, progress)
+        warm_load = await start_warm_load(supervisor)
+        runner = ArmRunner(opened_backend, supervisor, into.plan.seed, progress, warm_load)
         searches = itertools.count()
         for design in scenario.designs:
             done: list[Size] = []
             for size in sorted(plan.sizes):
                 sized = replace(design, replicas=size)
-                search = _Search(runner, into, users, sized, next(searches), len(plan.sizes) * len(scenario.designs))
+                search = _Search(runner, into, users, sized, next(searches), searches_planned)
                 done.append(Size(size, await search.run(_first_demand(sized, done), plan.objectives)))
                 keep_sizes(into, design.name, done, plan.objectives)
                 progress.arm_ended(f"{design.name} x {size}: {done[-1]}")
@@ -113,11 +130,12 @@ class _Search:
         arm = Arm(self.design, f"x{self.design.replicas}", load, ())
         files = self.into.arm(self.design.name, arm.name, self.trials)
         name = f"{self.design.name} x {self.design.replicas} at {demand:,.0f}/s"
-        self.runner.progress.arm_started(name, "control", self.index, self.total, length, warmup=arm.warmup)
+        expected = (TYPICAL_TRIALS - self.trials + 1) * (length + OVERHEAD_S)
+        self.runner.progress.trial_started(name, self.index, self.total, length, expected)
         async with self.runner.record(arm, files, clock) as recorder:
             await self.runner.run_load(recorder, self.users, topology)
         return trial(
-            files.read_observations(self.design.name, arm.name, {"warmup_s": arm.warmup, "duration_s": arm.seconds}),
+            files.read_observations(self.design.name, arm.name, (arm.warmup, arm.seconds)),
             self.design,
             demand,
         )
@@ -132,13 +150,12 @@ def trial(observed: ArmObservations, design: Design, demand: float) -> Trial:
     answered = answers.ok & (answers.end >= observed.warmup) & (answers.end < observed.duration)
     offered, achieved = arm.requests.attempted / length, int(answered.sum()) / length
     bad = arm.requests.failed + arm.requests.in_doubt
-    dropped = arm.driver.dropped or 0
     return Trial(
         demand=demand,
         offered=round(offered, 2),
         achieved=round(achieved, 2),
         p99_ms=arm.latency_ms.p99,
-        errors=(bad + dropped) / max(1, arm.requests.attempted + dropped),
+        errors=bad / max(1, arm.requests.attempted),
         driver_saturated=bool(arm.driver.saturated),
         use=utilisation(observed, design, achieved),
     )
@@ -149,9 +166,8 @@ def utilisation(observed: ArmObservations, design: Design, achieved: float) -> d
     samples = [sample for sample in observed.samples if observed.warmup <= sample.t <= observed.duration]
     use = {f"{role} cpu": _busiest(samples, role) for role in ("replica", "balancer", "store")}
     use["driver"] = _busiest(samples, "driver")
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    times = {sample.t for sample in samples}
-    use["host"] = sum(sample.cpu for sample in samples) / max(1, len(times)) / cores
+    # All cores of the machine, and all programs on it, count: those of others leave the design less.
+    use["host"] = _busiest(samples, "machine") / (os.cpu_count() or 1)
     slots = slots_capacity(design)
     if slots is not None:
         use["replica slots"] = achieved / slots

@@ -10,14 +10,14 @@ from harness.common.errors import EnvironmentLacksError
 from harness.load.control.plan import WorkerConfig
 from harness.results.run import new_run_id
 from harness.runner.driver_commands import worker_command
-from harness.scenario.driver_processes import Address
+from harness.runner.load_place import WorkerLink, python_environment
 
 _RESTART_INTERVAL_S = 0.5
 #: Exit codes after which the worker waits for the next load: the load ended well, or its master disconnected.
 _EXPECTED_CODES = (0, 3)
 
 
-async def work(master: Address) -> None:
+async def work(link: WorkerLink) -> None:
     """Generate load for a master until cancelled. The master sends the users.
 
     Raises:
@@ -25,19 +25,21 @@ async def work(master: Address) -> None:
     """
     async with start_supervisor(f"worker-{new_run_id()}") as supervisor:
         for number in itertools.count(1):
-            code, last = await _serve(supervisor, master, f"worker-{number}")
+            code, last = await _serve(supervisor, link, f"worker-{number}")
             if code not in _EXPECTED_CODES:
-                raise EnvironmentLacksError(f"the work for {master} ended with code {code}", last)
+                raise EnvironmentLacksError(f"the work for {link.master} ended with code {code}", last)
             await asyncio.sleep(_RESTART_INTERVAL_S)
 
 
-async def _serve(supervisor: Supervisor, master: Address, name: str) -> tuple[int, str]:
+async def _serve(supervisor: Supervisor, link: WorkerLink, name: str) -> tuple[int, str]:
     """Take part in one load. Returns the exit code and the last lines of the log."""
     scratch = supervisor.scratch / name
     scratch.mkdir()
-    command = worker_command(name, WorkerConfig(scratch / "spool", 0), "-", master, scratch / "log")
+    command = worker_command(name, WorkerConfig(scratch / "spool", 0), "-", link, scratch / "log")
     # Locust stores the files that the master sends in TMPDIR.
-    child = await supervisor.spawn(replace(command, env={**command.env, "TMPDIR": str(scratch)}))
+    child = await supervisor.spawn(
+        replace(command, env={**command.env, **python_environment(), "TMPDIR": str(scratch)})
+    )
     child.end_expected = True
     code = await child.wait()
     last = child.log_tail(5)

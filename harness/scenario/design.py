@@ -5,28 +5,32 @@ from dataclasses import dataclass
 from harness.common.durations import parse_seconds
 from harness.common.limits import UNLIMITED, Limits
 from harness.scenario.balancing import Balancing
-from harness.scenario.checks import require
-from harness.scenario.services import BuiltIn, Target, Url
+from harness.scenario.checks import check_types, require
+from harness.scenario.kubernetes import Kubernetes, Running
+from harness.scenario.services import BuiltIn, Target
+from harness.scenario.termination import DEFAULT_TERMINATION, Termination
 
 
 @dataclass(frozen=True)
 class Design:
     """One of the things compared: a service, where it keeps its state, and the balancer in front of its replicas.
 
-    ``target`` is the service: a ``BuiltIn``, or your own (``Command``, ``Image``, ``Compose``, ``Url``). ``at_risk`` is
-    what the theory of the design predicts for a killed replica: ``victim`` (the sessions that it held are lost),
-    ``none``, or ``None`` if there is no theory.
+    ``target`` is the service: a ``BuiltIn``, or your own (``Command``, ``Image``, ``Compose``, ``Url``,
+    ``Kubernetes``). ``at_risk`` is what the theory of the design predicts for a killed replica: ``victim`` (the
+    sessions that it held are lost), ``none``, or ``None`` if there is no theory.
     """
 
     name: str
-    target: Target = BuiltIn()  # noqa: RUF009 - frozen
+    target: Target | Kubernetes = BuiltIn()  # noqa: RUF009 - frozen
     balancing: Balancing = Balancing()
     replicas: int | None = None  # None: as many as the scenario says
     at_risk: str | None = None
     limits: Limits = UNLIMITED  # of each replica, on a backend that can enforce them
     links: tuple[str, ...] = ()  # balancer, store: put a proxy between it and the replicas, for faults on links
+    termination: Termination = DEFAULT_TERMINATION  # of each pod, on Kubernetes
 
     def __post_init__(self) -> None:
+        check_types(self)
         require(
             self.name.isidentifier(), f"a design's name must be one word, not {self.name!r}", "letters, digits and _"
         )
@@ -36,7 +40,7 @@ class Design:
 
     def describe(self) -> dict[str, str | int | float]:
         """The design as plain values, for run.json and the report."""
-        if isinstance(self.target, Url):
+        if isinstance(self.target, Running):
             return self.target.describe()
         return {
             **self.target.describe(),
@@ -49,5 +53,7 @@ class Design:
             "replicas": self.replicas or 0,
             "at_risk": self.at_risk or "unstated",
             "links": ", ".join(self.links),
+            **self.balancing.describe_extras(),
             **self.limits.describe(),
+            **self.termination.describe(),
         }

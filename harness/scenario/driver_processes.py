@@ -1,9 +1,11 @@
 """How a load is generated: by how many processes, on this and other machines, and which records they keep."""
 
-from dataclasses import dataclass
+import secrets
+from dataclasses import dataclass, field
 
 from harness.common.errors import UsageError
 
+MIN_TOKEN_LENGTH = 16
 DEFAULT_BIND = "127.0.0.1:5557"  # Locust's own port
 
 
@@ -34,17 +36,24 @@ class Address:
 class DriverProcesses:
     """``processes`` on this machine, and ``elsewhere`` workers on other machines, which connect to ``bind``.
 
-    A single process needs no master. Without ``processes``, no worker runs on this machine if there are others.
+    A single process needs no master. Without ``processes``, no worker runs on this machine if there are others. A load
+    from ``inside`` a cluster comes from that many pods, and from nowhere else.
     """
 
     processes: int | None = None
     elsewhere: int = 0
     bind: Address | None = None  # None: a free port of this machine
+    inside: int = 0
     records: bool = True  # keep a record of every request; otherwise only histograms, whose memory does not grow
+    token: str = field(default_factory=lambda: secrets.token_hex(32), repr=False, compare=False)  # workers show it
 
     def __post_init__(self) -> None:
-        if (self.processes or 0) < 0 or self.elsewhere < 0 or self.processes == 0:
+        if len(self.token) < MIN_TOKEN_LENGTH:
+            raise UsageError(f"the token of workers has at least {MIN_TOKEN_LENGTH} characters", "openssl rand -hex 32")
+        if (self.processes or 0) < 0 or self.elsewhere < 0 or self.processes == 0 or self.inside < 0:
             raise UsageError("processes and workers must be at least 1", "--processes 2, --expect-workers 1")
+        if self.inside and (self.processes or self.elsewhere):
+            raise UsageError("a load comes from pods or from machines, not from both", "--load-inside 2 alone")
         if self.bind is not None and not self.elsewhere:
             raise UsageError(
                 "--master-bind is for workers on other machines, and none is expected", "--expect-workers 1"
@@ -53,12 +62,23 @@ class DriverProcesses:
     @property
     def here(self) -> int:
         """How many processes run on this machine."""
-        return (0 if self.elsewhere else 1) if self.processes is None else self.processes
+        return (0 if self.elsewhere or self.inside else 1) if self.processes is None else self.processes
 
     @property
     def workers(self) -> int:
         """The number of processes under a master; 0 if a single process needs none."""
-        return self.here + self.elsewhere if self.elsewhere or self.here > 1 else 0
+        count = self.here + self.elsewhere + self.inside
+        return count if self.elsewhere or count > 1 else 0
+
+    @property
+    def uploads(self) -> bool:
+        """Whether records are transferred to this machine after the load."""
+        return bool(self.elsewhere or self.inside)
+
+    @property
+    def controls(self) -> "DriverProcesses":
+        """What drives the controls of a run: a single process, where the load comes from."""
+        return DriverProcesses(inside=1) if self.inside else ONE_PROCESS
 
 
 #: A single process: the default.

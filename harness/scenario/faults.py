@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from harness.common.durations import parse_seconds
-from harness.scenario.checks import require
+from harness.scenario.checks import check_types, require
 from harness.scenario.design import Design
 
 
@@ -41,6 +41,11 @@ class Fault(ABC):
         """Whether it needs no part started by the harness, so that it can also break a service that already runs."""
         return False
 
+    @property
+    def commands(self) -> tuple[str, ...]:
+        """The commands of the user's own that it will run, all of them."""
+        return ()
+
     def check(self, replicas: int) -> None:  # noqa: B027 - most faults fit a topology of any size
         """Check that it can apply to a topology of this size.
 
@@ -60,6 +65,10 @@ class At:
     when: str
     fault: Fault
     only: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        check_types(self)
+        check_types(self.fault)
 
     @property
     def seconds(self) -> float:

@@ -3,9 +3,12 @@
 from dataclasses import dataclass, replace
 
 from harness.common.limits import UNLIMITED, Limits
-from harness.scenario.checks import require
+from harness.scenario.checks import check_types, require
+from harness.scenario.cluster_access import DEFAULT_ACCESS, ClusterAccess
 from harness.scenario.design import Design
 from harness.scenario.driver_processes import ONE_PROCESS, DriverProcesses
+from harness.scenario.expectations.thresholds import Threshold
+from harness.scenario.kubernetes import Kubernetes, Running
 from harness.scenario.quick import quick_form
 from harness.scenario.scenario import Scenario
 from harness.scenario.services import Url
@@ -29,11 +32,23 @@ class Overrides:
     drivers: DriverProcesses = ONE_PROCESS
     backend: str = "process"
     limits: Limits = UNLIMITED
+    expect: tuple[Threshold, ...] = ()  # in addition to the scenario's own
+    access: ClusterAccess = DEFAULT_ACCESS
 
     def __post_init__(self) -> None:
-        require(self.repeat >= 1, "repeat must be at least 1", "--repeat 3 runs everything three times")
+        check_types(self)
+        require(
+            1 <= self.repeat <= 1000,
+            "repeat must be at least 1, and at most 1,000",
+            "--repeat 3 runs everything three times",
+        )
         require(self.users is None or self.users >= 1, "users must be at least 1")
         require(self.rate is None or self.rate > 0, "a rate must be above 0")
+        require(
+            not self.drivers.inside or self.backend == "kubernetes",
+            "only on Kubernetes a load comes from inside the cluster",
+            "--backend kubernetes",
+        )
 
     def apply(self, scenario: Scenario) -> Scenario:
         """The scenario as it will run.
@@ -44,17 +59,24 @@ class Overrides:
         chosen = quick_form(scenario) if self.quick else scenario
         chosen = chosen.only(self.designs) if self.designs else chosen
         self._require_allowed_hosts(chosen)
+        for design in chosen.designs:
+            require(
+                not (self.drivers.inside and isinstance(design.target, Url)),
+                f"{design.name} is not in the cluster that its load would come from",
+                "leave --load-inside out",
+            )
         return replace(
             chosen,
             designs=tuple(self._change_design(design) for design in chosen.designs),
             replicas=chosen.replicas if self.replicas is None else self.replicas,
             load=self._change_load(chosen.load),
             seed=chosen.seed if self.seed is None else self.seed,
+            expect=(*chosen.expect, *self.expect),
         )
 
     def _require_allowed_hosts(self, scenario: Scenario) -> None:
         for design in scenario.designs:
-            for host in design.target.foreign_hosts if isinstance(design.target, Url) else ():
+            for host in design.target.foreign_hosts if isinstance(design.target, Running) else ():
                 require(
                     host in self.allow_hosts,
                     f"{design.name} would load {host}, which is not this machine",
@@ -65,7 +87,11 @@ class Overrides:
         size = design.replicas if self.replicas is None else self.replicas
         name = design.balancing.name if self.balancer is None else self.balancer
         limits = self.limits if self.limits.any else design.limits
-        return replace(design, replicas=size, balancing=replace(design.balancing, name=name), limits=limits)
+        target = design.target
+        if isinstance(target, Kubernetes):
+            target = replace(target, context=self.access.context or target.context)
+        balancing = replace(design.balancing, name=name)
+        return replace(design, target=target, replicas=size, balancing=balancing, limits=limits)
 
     def _change_load(self, load: Load) -> Load:
         duration = load.duration if self.duration is None else self.duration

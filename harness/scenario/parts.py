@@ -1,6 +1,8 @@
 """The names of the parts of a design: apps and states of the built-in targets, and stores."""
 
-from harness.common.bundled import target_modules
+from collections.abc import Iterable
+
+from harness.common.bundled import target_modules, target_options
 from harness.scenario.checks import require
 
 #: The stores that a design can name; ``cluster/stores`` has a class for each.
@@ -15,6 +17,21 @@ def check_part(kind: str, name: str) -> None:
     """
     known = parts(kind)
     require(name in known, f"there is no {kind} {name!r}", f"there are {', '.join(known)}")
+
+
+def check_options(app: str, state: str, options: Iterable[str]) -> None:
+    """Check that an app or its state reads each of these options.
+
+    Raises:
+        UsageError: neither reads one of them.
+    """
+    for name in options:
+        known = sorted(target_options("app", app) | target_options("state", state))
+        require(
+            name in known,
+            f"{app} over {state} has no option {name!r}",
+            f"there are {', '.join(known)}" if known else "there is none",
+        )
 
 
 def parts(kind: str) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from typing import Any
 
 from harness.common.durations import parse_seconds
 from harness.common.errors import UsageError
-from harness.scenario.checks import require
+from harness.scenario.checks import check_types, require
 
 _HINT = "docs/scenarios.md describes the shapes of a load"
 
@@ -29,6 +29,7 @@ class Ramp:
     over: str
 
     def __post_init__(self) -> None:
+        check_types(self)
         require(
             min(self.first, self.last) >= 0 and max(self.first, self.last) > 0, "a ramp's rates must not be negative"
         )
@@ -57,6 +58,7 @@ class Steps:
     steps: Sequence[tuple[float, str]]
 
     def __post_init__(self) -> None:
+        check_types(self)
         object.__setattr__(self, "steps", tuple((rate, length) for rate, length in self.steps))
         require(bool(self.steps) and self.peak > 0, "steps need a rate above 0")
         require(
@@ -94,6 +96,7 @@ class Trace:
     at: tuple[float, ...] | None = field(default=None, repr=False)  # the times, once read
 
     def __post_init__(self) -> None:
+        check_types(self)
         require(self.speed > 0, "a trace's speed is above 0")
         if self.at is not None:
             object.__setattr__(self, "at", tuple(self.at))

@@ -9,10 +9,15 @@ from dataclasses import dataclass, replace
 from harness.common.durations import parse_seconds
 from harness.results.verdicts import Expectation
 from harness.scenario.arm import Arm
-from harness.scenario.checks import require
+from harness.scenario.checks import check_types, require
 from harness.scenario.design import Design
+from harness.scenario.expectations.errors import ControlErrors
+from harness.scenario.expectations.expectation import Expect
+from harness.scenario.expectations.implied import Premises, imply
 from harness.scenario.faults import At, check_order
-from harness.scenario.services import Url
+from harness.scenario.kubernetes import ATTACHED_FAULTS, Kubernetes
+from harness.scenario.parts import check_options
+from harness.scenario.services import BuiltIn, Url
 from harness.scenario.workload import Load
 
 
@@ -24,24 +29,31 @@ class Scenario:
     load: Load
     replicas: int = 3
     faults: Sequence[At] = ()
-    expect: Sequence[Expectation] = ()
+    expect: Sequence[Expectation] = ()  # besides what is implied of every design
+    errors_at_most: float = 0.01  # the share of the requests that may fail without a fault
     quick: "str | Scenario" = "5s"  # what --quick runs: this scenario shortened to a duration, or another one
     seed: int = 1
 
     def __post_init__(self) -> None:
+        check_types(self, but=("expect",))
+        require(isinstance(self.expect, Sequence), f"expect is a list, not {self.expect!r}", 'expect=[keeps("one")]')
         object.__setattr__(self, "designs", tuple(self._sized(design) for design in self.designs))
         object.__setattr__(self, "faults", tuple(sorted(self.faults, key=lambda at: at.seconds)))
-        object.__setattr__(self, "expect", tuple(self.expect))
         require(
             not isinstance(self.quick, str) or parse_seconds(self.quick) > 0,
             "the duration of the quick form must be above 0",
         )
+        require(abs(self.seed) < 1 << 63, "a seed has at most 63 bits")
         require(len(self.designs) > 0, "a scenario needs at least one design")
         names = [design.name for design in self.designs]
         require(len(set(names)) == len(names), "two designs have the same name")
+        object.__setattr__(self, "expect", tuple(_bind(expectation, names) for expectation in self.expect))
+        ControlErrors(at_most=self.errors_at_most)  # checks it
         for at in self.faults:
             self._check(at, names)
         for design in self.designs:
+            if isinstance(design.target, BuiltIn):
+                check_options(design.target.app, design.target.state, design.target.options)
             check_order([at for at in self.faults if at.applies(design)])
 
     def _sized(self, design: Design) -> Design:
@@ -67,7 +79,33 @@ class Scenario:
                 f"{at.fault.kind} at {at.when}: {design.name} runs already, so the harness cannot break it",
                 'break it with a command of your own: Shell("...", undo="...")',
             )
+            require(
+                not isinstance(design.target, Kubernetes) or at.fault.external or at.fault.kind in ATTACHED_FAULTS,
+                f"{at.fault.kind} at {at.when}: that cannot be done to a workload of Kubernetes that already runs",
+                f"these can: {', '.join(ATTACHED_FAULTS)}",
+            )
             at.fault.check(design.replicas or 0)
+
+    def expectations(self, has_ledgers: bool = True) -> tuple[Expectation, ...]:
+        """What the scenario expects: what it states, and what is implied of every design.
+
+        ``has_ledgers``: whether its users keep ledgers of their sessions, as session users do.
+        """
+        implied = [
+            expectation
+            for design in self.designs
+            for expectation in imply(
+                Premises(
+                    design.name,
+                    design.at_risk,
+                    any(at.applies(design) for at in self.faults),
+                    has_ledgers,
+                    self.errors_at_most,
+                ),
+                self.expect,
+            )
+        ]
+        return (*self.expect, *implied)
 
     def arms(self) -> Iterator[Arm]:
         """Every design with and without its faults. The order alternates, so a drift affects both equally."""
@@ -105,3 +143,13 @@ class Scenario:
         faults = tuple(kept for at in self.faults if (kept := at.among(names)) is not None)
         expect = tuple(narrowed for expectation in self.expect if (narrowed := expectation.only(names)))
         return replace(self, designs=chosen, faults=faults, expect=expect)
+
+
+def _bind(expectation: Expectation, names: Sequence[str]) -> Expectation:
+    """The expectation in a scenario with designs of these names."""
+    require(
+        hasattr(expectation, "judge") and hasattr(expectation, "only"),
+        f"expect= holds {expectation!r}, which is no expectation",
+        'expect=[keeps("hybrid"), clean_control("hybrid")]',
+    )
+    return expectation.among(names) if isinstance(expectation, Expect) else expectation

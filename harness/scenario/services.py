@@ -1,10 +1,9 @@
 """The service of a design, as a value: a built-in one, or your own."""
 
-import ast
 import ipaddress
 import re
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import ClassVar
@@ -12,14 +11,13 @@ from urllib.parse import SplitResult, urlsplit
 
 from harness.common.durations import parse_seconds
 from harness.common.errors import UsageError
-from harness.scenario.checks import require
+from harness.scenario.checks import check_types, require
 from harness.scenario.parts import check_part
 
+_STATES_ON_DISK = frozenset({"checkpoint", "eventlog", "sqlite"})
+_APPS_ON_DISK = frozenset({"saga"})
 #: Words that a shell would treat as operators; a command does not run in a shell.
 _SHELL_WORDS = frozenset({"&&", "||", "|", ";", "&", ">", ">>", "<", "2>&1"})
-
-#: Shorter values are not removed from the text: they may be common words.
-_MIN_SECRET_LENGTH = 8
 
 
 @dataclass(frozen=True)
@@ -53,12 +51,18 @@ class BuiltIn:
     options: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        check_types(self)
         check_part("app", self.app)
         check_part("state", self.state)
         require(
             parse_seconds(self.service_time) >= 0 and self.slots >= 1,
             "service_time must not be negative, and slots must be at least 1",
         )
+
+    @property
+    def on_disk(self) -> bool:
+        """Whether a replica keeps sessions, or a log of its own, on its volume."""
+        return self.state in _STATES_ON_DISK or self.app in _APPS_ON_DISK
 
     @property
     def capacity(self) -> float | None:
@@ -84,7 +88,8 @@ class Command:
     Each copy gets its own port: ``{port}`` in the command or in ``env``, and the variable ``PORT``. ``{replica}`` is
     its name, ``{store}`` the URL of the server named by ``store`` (such as ``redis``). A relative ``cwd`` starts at
     the scenario's directory. ``ready`` is the path that answers 200 to 399 once the service is up; with ``None`` an
-    open port is enough. The program is stopped with SIGTERM, or at once with SIGKILL if it is not ``graceful``.
+    open port is enough. The program is stopped with SIGTERM, and SIGKILL ``stop_within`` later; at once with SIGKILL if
+    it is not ``graceful``.
     """
 
     command: str | Sequence[str]
@@ -93,9 +98,11 @@ class Command:
     ready: str | None = "/"
     ready_within: str = "30s"
     graceful: bool = True
+    stop_within: str = "6s"
     store: str | None = None
 
     def __post_init__(self) -> None:
+        check_types(self, but=("env",))
         words = self.words()
         if not words:
             raise UsageError("a Command needs a program", 'Command("gunicorn app:app -b 127.0.0.1:{port}")')
@@ -103,9 +110,9 @@ class Command:
             raise UsageError(
                 f"a command is not run by a shell: {' '.join(sorted(operators))}", """write it as sh -c '...'"""
             )
-        if not all(isinstance(value, str) for value in self.env.values()):
+        if not isinstance(self.env, Mapping) or not all(isinstance(value, str) for value in self.env.values()):
             raise UsageError("the values of env= must be strings", 'env={"WORKERS": "2"}')
-        _check_readiness(self.ready, self.ready_within)
+        _check_times(self.ready, self.ready_within, self.stop_within)
         if self.store is not None:
             check_part("store", self.store)
 
@@ -137,8 +144,8 @@ class Command:
         return replace(self, cwd=(base / (self.cwd or ".")).resolve())
 
     def describe(self) -> dict[str, str | int | float]:
-        """The service as plain values; of ``env`` only the names."""
-        facts = {"target": "command", "command": shlex.join(self.words()), "ready": self.ready or "its port is open"}
+        """The service as plain values; of ``env`` only the names, and of the command only the program."""
+        facts = {"target": "command", "command": name_program(self.words()), "ready": self.ready or "its port is open"}
         names = {"env": ", ".join(self.env), "store": self.store or ""}
         return {**facts, **{name: value for name, value in names.items() if value}}
 
@@ -155,6 +162,7 @@ class Url:
     ready: str | None = "/"
 
     def __post_init__(self) -> None:
+        check_types(self)
         for address in self.addresses:
             _check_url(address)
         check_path(self.ready)
@@ -191,12 +199,14 @@ class Image:
     ready: str | None = "/"
     ready_within: str = "30s"
     graceful: bool = True
+    stop_within: str = "6s"
     store: str | None = None
 
     def __post_init__(self) -> None:
+        check_types(self)
         if not self.image or not 0 < self.port < 65536:
             raise UsageError("an Image needs a name and the port inside", 'Image("myapp:1.2", port=8080)')
-        _check_readiness(self.ready, self.ready_within)
+        _check_times(self.ready, self.ready_within, self.stop_within)
         if self.store is not None:
             check_part("store", self.store)
 
@@ -234,14 +244,16 @@ class Compose:
     ready: str | None = "/"
     ready_within: str = "60s"
     graceful: bool = True
+    stop_within: str = "6s"
     store: ClassVar[None] = None  # the file defines its own
 
     def __post_init__(self) -> None:
+        check_types(self)
         if not self.service or not 0 < self.port < 65536:
             raise UsageError(
                 "a Compose needs a service and its port inside", 'Compose("compose.yaml", service="web", port=8080)'
             )
-        _check_readiness(self.ready, self.ready_within)
+        _check_times(self.ready, self.ready_within, self.stop_within)
 
     def located(self, base: Path) -> "Compose":
         """The same service with its file resolved against ``base``."""
@@ -259,24 +271,29 @@ OwnService = Command | Image | Compose
 Target = BuiltIn | OwnService | Url
 
 
-def _check_readiness(ready: str | None, within: str) -> None:
-    if parse_seconds(within) <= 0:
+def _check_times(ready: str | None, ready_within: str, stop_within: str) -> None:
+    if parse_seconds(ready_within) <= 0:
         raise UsageError("ready_within must be above 0", 'ready_within="30s"')
+    if parse_seconds(stop_within) < 0:
+        raise UsageError("stop_within must not be negative", 'stop_within="30s"')
     check_path(ready)
 
 
-def check_path(path: str | None) -> None:
-    """Check a path to request; None is allowed.
+def check_path(path: str | None, name: str = "ready") -> None:
+    """Check a path to request, which a scenario calls ``name``; None is allowed.
 
     Raises:
         UsageError: it is not a path.
     """
     if path is not None and not re.fullmatch(r"/[A-Za-z0-9._~/?&=%:@!,;+*-]*", path):
-        raise UsageError(f"ready must be a path that begins with /, or None, not {path!r}", 'ready="/health"')
+        raise UsageError(f"{name} must be a path that begins with /, or None, not {path!r}", f'{name}="/health"')
 
 
 def _check_url(url: str) -> None:
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError as problem:
+        raise UsageError(f"cannot load {url!r}: {problem}", "http://127.0.0.1:8000") from problem
     if parts.scheme != "http" or not parts.hostname or not _has_port(parts):
         raise UsageError(f"cannot load {url!r}", "sessions speak plain HTTP: http://127.0.0.1:8000")
     if parts.path.strip("/") or parts.query or parts.username:
@@ -297,21 +314,6 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def redacted(source: str, secrets: Iterable[str]) -> str:
-    """The text of a scenario without the values of its ``env=``, and without ``secrets`` above a minimal length."""
-    lines = source.encode().splitlines(keepends=True)
-    constants = [
-        node
-        for keyword in ast.walk(ast.parse(source))
-        if isinstance(keyword, ast.keyword) and keyword.arg == "env" and isinstance(keyword.value, ast.Dict)
-        for value in keyword.value.values
-        for node in ast.walk(value)
-        if isinstance(node, ast.Constant) and node.lineno == node.end_lineno
-    ]
-    for node in sorted(constants, key=lambda node: (node.lineno, node.col_offset), reverse=True):
-        line = lines[node.lineno - 1]
-        lines[node.lineno - 1] = line[: node.col_offset] + b'"***"' + line[node.end_col_offset :]
-    text = b"".join(lines).decode()
-    for secret in secrets:
-        text = text.replace(secret, "***") if len(secret) >= _MIN_SECRET_LENGTH else text
-    return text
+def name_program(words: Sequence[str]) -> str:
+    """A command line as a run keeps it: the program, and how many arguments follow, which may hold secrets."""
+    return f"{Path(words[0]).name} ({len(words) - 1} arguments)"

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from harness.common.durations import parse_seconds
 from harness.scenario import rates
-from harness.scenario.checks import require
+from harness.scenario.checks import check_types, require
 from harness.scenario.rates import Rate
 
 
@@ -22,6 +22,7 @@ class Sessions:
     arrivals: str = "poisson"  # of a partly open load: poisson | constant
 
     def __post_init__(self) -> None:
+        check_types(self)
         require((self.concurrent is None) != (self.rate is None), "Sessions takes either concurrent= or rate=")
         require(self.concurrent is None or self.concurrent >= 1, "concurrent sessions must be at least 1")
         _check_load(self.rate, self.duration, self.warmup, self.arrivals)
@@ -46,6 +47,7 @@ class Requests:
     arrivals: str = "poisson"
 
     def __post_init__(self) -> None:
+        check_types(self)
         require(self.sessions >= 1, "sessions must be at least 1")
         _check_load(self.rate, self.duration, self.warmup, self.arrivals)
 

@@ -150,10 +150,16 @@ async def open_app(store: SessionStore, work: Sequence[BackgroundScope]) -> Asyn
         await store.close()
 
 
-async def serve(service: Service, context: AppContext, listener: socket.socket, ready: Callable[[], None]) -> None:
+async def serve(
+    service: Service,
+    context: AppContext,
+    listener: socket.socket,
+    ready: Callable[[], None],
+    stopping: Callable[[], None] = lambda: None,
+) -> None:
     """Answer on ``listener`` until SIGTERM or SIGINT, then finish the requests in flight.
 
-    ``ready`` is called once the service listens.
+    ``ready`` is called once the service listens, ``stopping`` when the signal came.
     """
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -165,6 +171,7 @@ async def serve(service: Service, context: AppContext, listener: socket.socket, 
         await web.SockSite(runner, listener).start()
         ready()
         await stop.wait()
+        stopping()
         service.drain()
         with contextlib.suppress(TimeoutError):  # the runner waits for each request twice, beyond its own limit
             async with asyncio.timeout(GRACE_S):

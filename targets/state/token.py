@@ -7,6 +7,8 @@ more than 8 kB of cookies are refused (400).
 
 ``--option format=signed`` makes it a signed cookie like Flask's (itsdangerous), compressed where that makes it shorter.
 ``--option keys=split`` gives each replica its own key: a token is then valid only at the replica that signed it.
+``--option skew=1.5s`` sets the clock of each replica that much ahead of the one before it (``r0``, ``r1``, ...): tokens
+expire too early, or too late.
 ``/keys`` shows the ids of the keys and rotates them (``targets/http/keys.py``). A service that starts after a rotation
 needs ``--option signing=2`` and ``accepted=1,2``.
 """
@@ -22,7 +24,7 @@ from targets.http.errors import UnauthorizedError
 from targets.http.keys import Key, Keyring
 from targets.state import TTL
 
-OPTIONS: tuple[str, ...] = ("ttl", "keys", "format", "signing", "accepted")
+OPTIONS: tuple[str, ...] = ("ttl", "keys", "format", "signing", "accepted", "skew")
 KEEPS_SESSIONS = True
 
 
@@ -146,4 +148,6 @@ def create_store(settings: Settings) -> Token:
     if not all(number.isascii() and number.isdigit() for number in accepted):
         raise SettingsError("--option accepted is a list of numbers, such as 1,2")
     keys.use(signing, [int(number) for number in accepted])
-    return Token(keys, settings.options.seconds("ttl", TTL), form=form)
+    number = int("".join(filter(str.isdigit, settings.replica)) or 0)
+    ahead = number * settings.options.seconds("skew", 1.0) if "skew" in settings.options.values else 0.0
+    return Token(keys, settings.options.seconds("ttl", TTL), lambda: time.time() + ahead, form)

@@ -83,10 +83,10 @@ def logins(jwt_lives: bool = True, overlap: int = 0, abrupt: int = 20) -> Runs:
 def test_a_jwt_that_outlives_its_logout_comes_with_how_long() -> None:
     compared, stateful = claims.select(["C11", "C17"])
     finding = compared.evaluate(logins())
-    assert finding.verdict is ClaimVerdict.SUPPORTED
+    assert finding.verdict is ClaimVerdict.LIMITED
     assert {point.label: point.value for point in finding.points} == {"jwt": 1.5, "opaque": 0, "session": 0}
     shares = stateful.evaluate(logins())
-    assert shares.verdict is ClaimVerdict.SUPPORTED
+    assert shares.verdict is ClaimVerdict.LIMITED
     assert {point.label: point.value for point in shares.points} == {"jwt": 0, "opaque": 100, "session": 100}
 
 
@@ -113,7 +113,7 @@ def scaled(lost: int, shrinks: bool = True) -> Runs:
 def test_sessions_lost_by_scaling_in_are_listed_by_design() -> None:
     [claim] = claims.select(["C14"])
     finding = claim.evaluate(scaled(lost=7))
-    assert finding.verdict is ClaimVerdict.SUPPORTED
+    assert finding.verdict is ClaimVerdict.LIMITED
     assert "sticky lost 7 of" in finding.says
     assert claim.evaluate(scaled(lost=0)).verdict is ClaimVerdict.REFUTED
     assert claim.evaluate(scaled(lost=7, shrinks=False)).verdict is ClaimVerdict.UNKNOWN
@@ -149,7 +149,7 @@ def test_another_result_of_a_deployment_refutes_the_claim(otherwise: dict[str, f
     assert claim.evaluate(deployed(**otherwise)).verdict is ClaimVerdict.REFUTED  # type: ignore[arg-type]  # times or counts
 
 
-@pytest.mark.parametrize(("ports", "support"), [(6, ClaimVerdict.SUPPORTED), (2, ClaimVerdict.REFUTED)])
+@pytest.mark.parametrize(("ports", "support"), [(6, ClaimVerdict.LIMITED), (2, ClaimVerdict.REFUTED)])
 def test_the_simpler_infrastructure_must_have_fewer_parts(ports: int, support: ClaimVerdict) -> None:
     [claim] = claims.select(["C23"])
 

@@ -37,13 +37,13 @@ def spread(round_robin: float = 0.001, ring: float = 0.2, moved: int = 0) -> Run
 
 def test_an_even_round_robin_and_an_uneven_affinity_support_the_claim() -> None:
     finding = C09.evaluate(spread())
-    assert finding.verdict is ClaimVerdict.SUPPORTED
+    assert finding.verdict is ClaimVerdict.LIMITED
     assert "round_robin 0.001" in finding.says and "ring_hash 0.200" in finding.says
 
 
 def test_an_uneven_round_robin_or_a_split_session_refutes_it() -> None:
     assert C09.evaluate(spread(round_robin=0.03)).verdict is ClaimVerdict.REFUTED
-    assert C09.evaluate(spread(ring=0.01)).verdict is ClaimVerdict.SUPPORTED  # maglev's 0.1 is left
+    assert C09.evaluate(spread(ring=0.01)).verdict is ClaimVerdict.LIMITED  # maglev's 0.1 is left
     assert C09.evaluate(spread(moved=1)).verdict is ClaimVerdict.REFUTED
 
 
@@ -85,7 +85,7 @@ def mesh(errors: int = 2, lost: int = 0) -> Runs:
 
 def test_a_mesh_that_rescues_requests_and_no_memory_supports_the_claim() -> None:
     finding = C15.evaluate(mesh())
-    assert finding.verdict is ClaimVerdict.SUPPORTED
+    assert finding.verdict is ClaimVerdict.LIMITED
     assert "33 were on the dead replica, 7 were moved off live ones" in finding.says
     lead = finding.points[0]
     assert (lead.label, lead.value, lead.predicted) == ("mesh_memory", 40.0, 33.0)

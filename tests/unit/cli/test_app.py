@@ -1,5 +1,6 @@
 """The command line as a whole: help, version, completion, and how a command ends."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -108,6 +109,14 @@ def test_a_problem_is_a_line_a_hint_and_its_code(
     assert capsys.readouterr().err == "harness: it is wrong\n  hint: do this\n"
 
 
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE, errno.ENOSPC, errno.ENOMEM])
+def test_what_the_system_lacks_is_exit_4_with_a_hint(number: int, capsys: pytest.CaptureFixture[str]) -> None:
+    assert raising(OSError(number, os.strerror(number)))() == 4
+    shown = capsys.readouterr().err
+    assert shown.startswith("harness: no") or shown.startswith("harness: the system has no room")
+    assert "hint:" in shown
+
+
 def test_an_interrupt_ends_with_130(capsys: pytest.CaptureFixture[str]) -> None:
     assert raising(KeyboardInterrupt())() == 130
     assert capsys.readouterr().err == "interrupted\n"
@@ -138,6 +147,7 @@ def test_ctrl_c_works_in_a_background_job_of_a_script_too() -> None:
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         main(["--version"])
-        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
     finally:
         signal.signal(signal.SIGINT, before)

@@ -22,3 +22,11 @@ def test_a_wheel_reads_the_registry_and_the_modules_inside_it(tmp_path: Path, mo
     monkeypatch.setattr(bundled, "_INSTALLED", tmp_path)
     assert bundled.target_modules("app") == {"tea": tmp_path / "targets" / "apps" / "tea.py"}
     assert bundled.target_modules("state") == {}
+
+
+@pytest.mark.parametrize("kind", ["app", "state"])
+def test_the_options_read_from_the_text_are_those_of_the_module(kind: str) -> None:
+    home = {"app": "targets.apps", "state": "targets.state"}[kind]
+    for name in bundled.target_modules(kind):
+        module = pytest.importorskip(f"{home}.{name}")
+        assert bundled.target_options(kind, name) == frozenset(module.OPTIONS), name

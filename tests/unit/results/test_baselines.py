@@ -59,6 +59,31 @@ def test_a_run_that_did_not_pass_is_accepted_only_by_force(tmp_path: Path, verdi
     assert baselines.accept(failed, "why", tmp_path / "baselines", force=True).is_dir()
 
 
+def test_a_run_of_a_scenario_that_is_a_path_replaces_nothing_outside(run: Run, tmp_path: Path) -> None:
+    victim = tmp_path / "victim"
+    victim.mkdir()
+    text = json.loads((run.path / "run.json").read_text())
+    (run.path / "run.json").write_text(json.dumps({**text, "scenario": "../victim"}))
+    with pytest.raises(UsageError, match="is no name"):
+        baselines.accept(Run.open(run.path), "why", tmp_path / "baselines")
+    assert list(victim.iterdir()) == [] and not (tmp_path / "baselines").exists()
+
+
+def test_two_forms_of_a_scenario_each_have_a_baseline(run: Run, tmp_path: Path) -> None:
+    short = baselines.accept(run, "why", tmp_path / "baselines")
+    later = Run.open(kept(Session(seed=2).side(), tmp_path / "results"))
+    long = baselines.accept(later, "why", tmp_path / "baselines", name="long")
+    assert long == tmp_path / "baselines" / "long" != short
+    assert [ComparedRun.read(path).plan.run for path in (short, long)] == [run.plan.run, later.plan.run]
+
+
+@pytest.mark.parametrize("name", ["", "../victim", "a/b", ".hidden"])
+def test_the_name_of_a_baseline_is_no_path(run: Run, tmp_path: Path, name: str) -> None:
+    with pytest.raises(UsageError, match="the baseline is no name"):
+        baselines.accept(run, "why", tmp_path / "baselines", name=name)
+    assert not (tmp_path / "baselines").exists()
+
+
 def test_a_later_run_replaces_it_whole(run: Run, tmp_path: Path) -> None:
     path = baselines.accept(run, "why", tmp_path / "baselines")
     (path / "left").touch()

@@ -1,5 +1,6 @@
 import errno
 import json
+import stat
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,10 @@ from tests.support import charts as fakes_charts
 from tests.support.recorded_run import keep, plan, spool
 
 
-def test_a_run_is_found_under_latest(tmp_path: Path) -> None:
+def test_a_complete_run_is_found_under_latest(tmp_path: Path) -> None:
     run = Run.create(tmp_path, plan())
+    assert not (tmp_path / "mine" / "latest").exists()
+    run.point_latest()
     assert Run.open(tmp_path / "mine" / "latest").plan.run == run.plan.run
 
 
@@ -65,6 +68,39 @@ def test_a_torn_last_line_of_the_ledgers_costs_that_session_only(tmp_path: Path)
         file.write('{"session": 8, "wri')
     (arm,) = run.read_observations()
     assert [run_id.session for run_id in arm.judgements] == [7]
+
+
+def test_only_its_owner_can_read_a_run(tmp_path: Path) -> None:
+    run = Run.create(tmp_path, plan())
+    assert stat.S_IMODE(run.path.stat().st_mode) == 0o700
+
+
+@pytest.mark.parametrize("name", ["..", "../up", "/etc", ".hidden", "", "a/b", "a\x1b[2J", "x" * 300])
+@pytest.mark.parametrize("field", ["scenario", "run", "designs"])
+def test_a_name_in_a_file_is_never_a_path(tmp_path: Path, field: str, name: str) -> None:
+    run = Run.create(tmp_path, plan())
+    text = json.loads((run.path / "run.json").read_text())
+    changed = {"designs": {name: {}}, "arms": []} if field == "designs" else {field: name}
+    (run.path / "run.json").write_text(json.dumps({**text, **changed}))
+    with pytest.raises(UsageError, match="is no name"):
+        Run.open(run.path)
+
+
+@pytest.mark.parametrize("arm", [("../up", "control", 1), ("one", "../up", 1), ("one", "control", 0)])
+def test_an_arm_is_one_of_a_design_of_the_plan(arm: tuple[str, str, int]) -> None:
+    with pytest.raises(ValueError, match="no arm of a design"):
+        plan(arms=[arm])
+
+
+@pytest.mark.parametrize("where", ["summary.json.part", "charts", "observations/one-control/logs/r0.log"])
+def test_a_run_that_holds_a_link_is_not_opened(tmp_path: Path, where: str) -> None:
+    run = Run.create(tmp_path / "results", plan())
+    victim = tmp_path / "victim"
+    victim.write_text("mine")
+    (run.path / where).parent.mkdir(parents=True, exist_ok=True)
+    (run.path / where).symlink_to(victim)
+    with pytest.raises(UsageError, match="neither a file nor a directory"):
+        Run.open(run.path)
 
 
 def test_another_schema_is_refused(tmp_path: Path) -> None:

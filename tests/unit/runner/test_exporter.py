@@ -6,8 +6,7 @@ import pytest
 from harness.common.errors import EnvironmentLacksError
 from harness.observations.events import Event
 from harness.observations.samples import Snapshot
-from harness.runner.exporter import CompositeProgress, Exporter
-from harness.runner.progress import Progress
+from harness.runner.exporter import Exporter
 
 
 def _free() -> int:
@@ -29,8 +28,8 @@ def test_a_scraper_reads_what_the_load_process_said_last() -> None:
         exporter.snapshot(Snapshot(1, 0.2, sent=12, ok=10, failed=1, in_doubt=1, sessions=5, sessions_lost=2, p99_ms=8))
         exporter.event(Event(1.0, "fault_effective", "r1"))
         metrics = _read_metrics(port)
-    assert 'harness_requests{arm="fault",design="sticky",outcome="ok"} 10.0' in metrics
-    assert 'harness_sessions_lost{arm="fault",design="sticky"} 2.0' in metrics
+    assert 'harness_requests_total{arm="fault",design="sticky",outcome="ok"} 10.0' in metrics
+    assert 'harness_sessions_lost_total{arm="fault",design="sticky"} 2.0' in metrics
     assert 'harness_latency_p99_seconds{arm="fault",design="sticky"} 0.008' in metrics
     assert 'harness_replica_up{arm="fault",design="sticky",replica="r1"} 0.0' in metrics
 
@@ -48,17 +47,3 @@ def test_a_taken_port_is_reported() -> None:
         taken.listen()
         with pytest.raises(EnvironmentLacksError, match="taken"), Exporter(taken.getsockname()[1]):
             pass
-
-
-def test_both_views_get_every_call() -> None:
-    class RecordedProgress(Progress):
-        def __init__(self) -> None:
-            self.lines: list[str] = []
-
-        def arm_ended(self, line: str) -> None:
-            self.lines.append(line)
-
-    first, second = RecordedProgress(), RecordedProgress()
-    with CompositeProgress([first, second]) as both:
-        both.arm_ended("over")
-    assert first.lines == second.lines == ["over"]

@@ -5,6 +5,7 @@ import pytest
 from harness.common.errors import UsageError
 from harness.runner.flag_scenario import FlagScenario
 from harness.scenario.balancing import Balancing
+from harness.scenario.kubernetes import Kubernetes
 from harness.scenario.loading import DEFAULT_USERS, load
 from harness.scenario.services import Command, Url
 
@@ -44,7 +45,7 @@ def test_a_service_that_runs_is_loaded_as_it_is() -> None:
 )
 def test_flags_that_contradict_each_other_are_refused(flags: dict[str, str], words: str) -> None:
     with pytest.raises(UsageError, match=words):
-        FlagScenario(**flags)
+        FlagScenario(**flags)  # type: ignore[arg-type] # none of them is for the workload of Kubernetes
 
 
 PLAIN = """
@@ -76,3 +77,21 @@ def test_a_scenario_without_users_gets_the_probe(tmp_path: Path) -> None:
     assert load(path).users == DEFAULT_USERS
     with pytest.raises(UsageError, match="of its own"):
         load(path, FlagScenario("serve").scenario(None, None, None))
+
+
+def test_a_workload_of_kubernetes_replaces_its_killed_pod_on_its_own() -> None:
+    flags = FlagScenario(kubernetes=Kubernetes("deployment/shop"), kill="5s", rolling_restart="9s")
+    scenario = flags.scenario(None, None, None)
+    assert isinstance(scenario.designs[0].target, Kubernetes)
+    assert [(at.when, at.fault.kind, at.fault.target) for at in scenario.faults] == [
+        ("5s", "kill", "r0"),
+        ("5s", "restart", "r0"),
+        ("9s", "rolling_restart", "workload"),
+    ]
+
+
+def test_flags_of_a_workload_and_of_another_service_do_not_go_together() -> None:
+    with pytest.raises(UsageError, match="runs already"):
+        FlagScenario("serve", kubernetes=Kubernetes("deployment/shop"))
+    with pytest.raises(UsageError, match="--rolling-restart goes with --kubernetes"):
+        FlagScenario("serve", rolling_restart="9s")

@@ -1,18 +1,30 @@
-"""Analysing an old run again, where its scenario no longer imports."""
+"""Analysing a run again: by the expectations that it keeps, or by the verdicts of one that keeps none."""
 
+import io
+from collections.abc import Coroutine
 from pathlib import Path
+from typing import Any, NoReturn
 
 import pytest
 
+from harness.analysis.run_analysis import first_look
 from harness.results.run import Run
 from harness.results.verdicts import Result, Verdict
-from harness.runner.pipeline import reanalyse
+from harness.runner import pipeline
+from harness.runner.progress import PlainProgress
+from harness.runner.reporting import reanalyse
+from harness.scenario import loading
+from harness.scenario.expectations import encode, errors_below, keeps, p99_below
+from harness.scenario.overrides import Overrides
 from tests.support.recorded_run import keep, plan
+
+pytestmark = pytest.mark.slow  # every test draws real charts
 
 
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
-    run = Run.create(tmp_path, plan(source="from harness import NoSuchName\n"))
+    """A run of an older version, which keeps no expectations."""
+    run = Run.create(tmp_path, plan())
     keep(run)
     return run
 
@@ -37,3 +49,37 @@ def test_the_recorded_verdicts_stand_and_those_on_the_measurement_are_made_again
 
 def test_without_recorded_verdicts_the_run_is_unknown(run: Run) -> None:
     assert ("expectations", "unknown") in verdicts_of(run)
+
+
+def test_a_run_is_judged_again_by_the_expectations_that_it_keeps(tmp_path: Path) -> None:
+    run = Run.create(tmp_path, plan(expect=encode([errors_below(0.5, "one"), p99_below("0.000001ms", "one")])))
+    keep(run)
+    run.keep_summary(reanalyse(run.path, None).analysis.summary, [Verdict("keeps", Result.FAIL, "lost 3", "one")])
+    checks = {check for check, _ in verdicts_of(run)}
+    assert {"errors < 50 %", "p99 < 1e-06ms"} <= checks
+    assert "keeps" not in checks, "it was recorded, and is not expected"
+
+
+def test_a_run_that_is_interrupted_says_where_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(work: Coroutine[Any, Any, None]) -> NoReturn:
+        work.close()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(pipeline, "run_until_interrupted", interrupt)
+    stream = io.StringIO()
+    loaded = loading.load(Path(__file__).parents[3] / "scenarios" / "node_kill.py")
+    with pytest.raises(KeyboardInterrupt):
+        pipeline.run_scenario(loaded, Overrides(quick=True), tmp_path, {}, PlainProgress(stream))
+    (run,) = (tmp_path / "node_kill").iterdir()
+    assert f"interrupted before anything was measured: {run} holds the plan only" in stream.getvalue()
+
+
+def test_the_first_design_is_looked_at_before_the_others_are_measured(tmp_path: Path) -> None:
+    run = Run.create(
+        tmp_path,
+        plan(arms=[("one", "control", 1), ("two", "control", 1)], designs={"one": {"at_risk": "none"}, "two": {}}),
+    )
+    keep(run)
+    first = first_look(run, "one", [keeps("one"), keeps("two")])
+    line = pipeline.describe_first(first, "one")
+    assert line.startswith("first result: one is unknown, 0 of 0 sessions lost: unknown")

@@ -8,10 +8,12 @@ import pytest
 from harness import BuiltIn, faults
 from harness.common.errors import EnvironmentLacksError, UsageError
 from harness.common.limits import Limits
-from harness.runner.preflight import require
+from harness.runner import image_support
+from harness.runner.preflight import require, require_none_attached, require_topology
 from harness.scenario.balancing import Balancing
 from harness.scenario.design import Design
 from harness.scenario.faults import At, Fault
+from harness.scenario.kubernetes import Kubernetes
 from harness.scenario.scenario import Scenario
 from harness.scenario.services import Command, Compose, Image
 from harness.scenario.workload import Sessions
@@ -35,13 +37,21 @@ PLAIN = Balancing("round_robin", name="haproxy")
             "plain: no latency of r1-store",
         ),
         (Design("plain", balancing=PLAIN), faults.ReloadBalancer(), "haproxy is reloaded by another process"),
-        (Design("plain", BuiltIn(state="nats"), balancing=PLAIN), None, "image does not have that store"),
+        (Design("plain", BuiltIn(state="etcd"), balancing=PLAIN), None, "image of all parts does not have that store"),
+        (Design("plain", balancing=Balancing(name="caddy")), None, "image of all parts has no caddy"),
     ],
 )
 def test_the_docker_backend_says_what_it_cannot_do(design: Design, fault: Fault | None, says: str) -> None:
     with pytest.raises(UsageError, match=says) as refused:
         require(scenario(design, *([fault] if fault else [])), "docker")
     assert refused.value.hint
+
+
+@pytest.mark.parametrize("state", ["nats", "postgres", "redis", "redis_sentinel"])
+@pytest.mark.parametrize("balancer", ["haproxy", "nginx", "envoy"])
+def test_what_is_in_the_image_is_not_refused(state: str, balancer: str) -> None:
+    design = Design("plain", BuiltIn(state=state), Balancing("cookie", name=balancer))
+    assert [*image_support.store_problems(design), *image_support.balancer_problems(design.balancing)] == []
 
 
 def test_processes_are_not_limited() -> None:
@@ -77,3 +87,28 @@ def test_a_store_that_is_not_installed_is_reported_with_the_line_that_installs_i
     with pytest.raises(EnvironmentLacksError, match="memcached is not on this machine") as lack:
         require(scenario(Design("plain", BuiltIn(state="memcached"))), "process")
     assert "apt-get install memcached" in lack.value.hint
+
+
+def test_a_workload_of_others_is_left_to_the_command_that_asks_first() -> None:
+    with pytest.raises(UsageError, match="already runs"):
+        require_none_attached([Design("shop", Kubernetes("deployment/shop"))])
+    require_none_attached([Design("own")])
+
+
+def test_a_fault_of_workloads_needs_one() -> None:
+    with pytest.raises(UsageError, match="rolling_restart needs a workload of Kubernetes"):
+        require(scenario(Design("own", balancing=PLAIN), faults.RollingRestart()), "process")
+
+
+@pytest.mark.parametrize(
+    ("design", "backend", "says"),
+    [
+        (Design("plain", balancing=Balancing("cookie", name="service")), "kubernetes", "plain: a Service cannot do"),
+        (Design("plain", balancing=Balancing("connection", name="service")), "process", "only on Kubernetes"),
+        (Design("plain", limits=Limits(cpus=1)), "process", "plain: the process backend cannot limit"),
+        (Design("plain", Kubernetes("deployment/shop")), "process", "plain is a workload that already runs"),
+    ],
+)
+def test_what_is_held_up_is_checked_like_what_is_measured(design: Design, backend: str, says: str) -> None:
+    with pytest.raises(UsageError, match=says):
+        require_topology(design, backend)

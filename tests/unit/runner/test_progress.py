@@ -4,20 +4,12 @@ import io
 from dataclasses import replace
 
 import pytest
-from rich.console import Console
 
+from harness.common.console import SafeConsole
 from harness.observations.events import Event
 from harness.observations.samples import Snapshot
-from harness.runner.progress import (
-    ArmState,
-    LiveProgress,
-    PlainProgress,
-    Progress,
-    ProgressPlan,
-    Silent,
-    estimate,
-    progress,
-)
+from harness.runner.arm_state import ArmState, ProgressPlan, sparkline
+from harness.runner.progress import LiveProgress, PlainProgress, Progress, Silent, estimate, progress
 from harness.scenario.design import Design
 from harness.scenario.scenario import Scenario
 from harness.scenario.workload import Sessions
@@ -65,13 +57,13 @@ def test_repeats_make_the_estimate_longer() -> None:
 def test_a_run_is_announced_in_one_line() -> None:
     stream, terminal = io.StringIO(), io.StringIO()
     PlainProgress(stream, Clock()).announce(designs(8))
-    LiveProgress(Console(file=terminal), Clock()).announce(designs(8))
+    LiveProgress(SafeConsole(file=terminal), Clock()).announce(designs(8))
     assert stream.getvalue() == terminal.getvalue() == "8 arms, about 3 min 4 s\n"
 
 
 def test_snapshots_between_arms_belong_to_none() -> None:
     clock, stream = Clock(), io.StringIO()
-    plain, live = PlainProgress(stream, clock), LiveProgress(Console(file=stream), clock)
+    plain, live = PlainProgress(stream, clock), LiveProgress(SafeConsole(file=stream), clock)
     for view in (plain, live):
         clock.now += 60.0
         view.snapshot(Snapshot(1, 0.2, sent=5))
@@ -123,7 +115,7 @@ def test_replicas_up_follow_readiness_kills_repairs_and_deaths() -> None:
 def test_time_left_learns_from_finished_arms() -> None:
     clock = Clock()
     plan = ProgressPlan(clock)
-    plan.start(0, 3, 20.0)
+    plan.start(0, 3, 21.5)
     assert plan.left == pytest.approx(3 * 21.5)
     clock.now = 30.0
     plan.end()
@@ -131,6 +123,86 @@ def test_time_left_learns_from_finished_arms() -> None:
     assert plan.left == pytest.approx(2 * 30)
     clock.now = 100.0
     assert plan.left == pytest.approx(30)
+
+
+def test_a_further_trial_goes_on_with_its_search() -> None:
+    clock = Clock()
+    plan = ProgressPlan(clock)
+    plan.start(0, 2, 40.0, "search")
+    clock.now = 10.0
+    plan.start(0, 2, 35.0, "search")
+    assert plan.left == pytest.approx(30 + 40)
+    assert plan.share == pytest.approx(0.125)
+    assert str(plan) == "search 1 of 2"
+    clock.now = 30.0
+    plan.end()
+    plan.start(1, 2, 40.0, "search")
+    assert plan.left == pytest.approx(30)
+    assert plan.share == pytest.approx(0.5)
+
+
+def test_a_search_has_one_line_per_trial_and_one_remaining_time() -> None:
+    clock, stream = Clock(), io.StringIO()
+    view = PlainProgress(stream, clock)
+    for name in ("sticky x 2 at 800/s", "sticky x 2 at 900/s"):
+        view.trial_started(name, 0, 4, 3.5, 40.0)
+        clock.now += 5.0
+    assert stream.getvalue().splitlines() == [
+        "search 1 of 4: sticky x 2 at 800/s; about 2 min 40 s left",
+        "search 1 of 4: sticky x 2 at 900/s; about 2 min 35 s left",
+    ]
+
+
+def test_a_sparkline_has_a_bar_per_value() -> None:
+    assert sparkline([0, 50, 100]) == "▁▅█"
+    assert sparkline([0, 0]) == "▁▁"
+    assert sparkline([]) == ""
+
+
+def test_the_history_of_an_arm_is_how_fast_each_count_grew() -> None:
+    arm = ArmState("sticky", "fault", duration=24.0, warmup=2.0)
+    for n in range(1, 21):
+        arm.show(Snapshot(n, n * 0.5, ok=n * 50, sessions_lost=0 if n < 20 else 30))
+    ok = arm.trend(lambda snapshot: snapshot.ok)
+    assert len(ok) == 11 and ok == pytest.approx([100.0] * 11)
+    assert arm.trend(lambda snapshot: snapshot.sessions_lost)[-1] == pytest.approx(60)
+
+
+def test_work_between_the_arms_is_named_with_its_time() -> None:
+    clock, stream = Clock(), io.StringIO()
+    PlainProgress(stream, clock).stage("judging every session")
+    assert stream.getvalue() == "judging every session\n"
+    console = SafeConsole(file=io.StringIO(), width=80, record=True)
+    live = LiveProgress(console, clock)
+    live.stage("judging every session")
+    clock.now = 3.0
+    console.print(live.view())
+    assert "judging every session  3 s" in console.export_text()
+
+
+def test_the_live_view_has_a_bar_and_the_history_of_the_arm() -> None:
+    clock = Clock()
+    console = SafeConsole(file=io.TextIOWrapper(io.BytesIO(), "utf-8"), width=80, record=True)
+    live = LiveProgress(console, clock)
+    live.trial_started("sticky x 2 at 800/s", 1, 4, 20.0, 40.0)
+    for n in range(1, 42):
+        live.snapshot(Snapshot(n, n * 0.2, sent=n * 100, ok=n * 100, sessions=200, sessions_lost=7 * (n > 40)))
+    clock.now = 20.0
+    console.print(live.view())
+    lines = console.export_text().splitlines()
+    assert lines[0].startswith("search 2 of 4: sticky x 2 at 800/s")
+    assert 25 <= lines[1].count("━") <= 35  # three eighths of 80 columns, in a record without colours
+    assert lines[-2].startswith("ok/s   ▁" if "▁" in lines[-2] else "ok/s   █") and "500 at most" in lines[-2]
+    assert lines[-1].rstrip().endswith("at most") and "█" in lines[-1]
+
+
+def test_a_terminal_without_unicode_gets_no_bars_of_history() -> None:
+    console = SafeConsole(file=io.TextIOWrapper(io.BytesIO(), "ascii"), width=80, record=True)
+    live = LiveProgress(console, Clock())
+    live.arm_started("sticky", "fault", 0, 1, 20.0)
+    live.snapshot(Snapshot(1, 0.2, ok=10))
+    console.print(live.view())
+    assert "ok/s" not in console.export_text()
 
 
 def follow(view: Progress, clock: Clock) -> None:
@@ -163,15 +235,15 @@ def test_plain_lines_show_start_faults_figures_and_end() -> None:
     assert "phase fault" in figures[1] and "lost so far 7" in figures[1] and "p99 4.2 ms" in figures[1]
 
 
-def test_plain_lines_hold_no_control_characters_whatever_the_names_hold() -> None:
+def test_plain_lines_show_the_control_characters_of_names_as_escapes() -> None:
     stream = io.StringIO()
     PlainProgress(stream, Clock()).arm_ended("a\x1b[31mred\x07\r\u202e name")
-    assert stream.getvalue() == "  a[31mred name\n"
+    assert stream.getvalue() == "  a\\x1b[31mred\\x07\\r\\u202e name\n"
 
 
 def test_the_live_view_shows_the_arm_and_its_figures() -> None:
     clock = Clock()
-    console = Console(file=io.StringIO(), width=120, record=True)
+    console = SafeConsole(file=io.StringIO(), width=120, record=True)
     live = LiveProgress(console, clock)
     live.arm_started("sticky", "fault", 1, 10, 20.0, warmup=2.0)
     for n in range(1, 43):
@@ -186,7 +258,7 @@ def test_the_live_view_shows_the_arm_and_its_figures() -> None:
 
 def test_the_live_view_leaves_the_terminal_as_it_was_even_after_a_problem() -> None:
     stream = Terminal()
-    console = Console(file=stream, force_terminal=True, width=80)
+    console = SafeConsole(file=stream, force_terminal=True, width=80)
     with pytest.raises(RuntimeError), LiveProgress(console, Clock()) as live:
         live.arm_started("sticky", "fault", 0, 1, 20.0)
         raise RuntimeError
@@ -196,7 +268,7 @@ def test_the_live_view_leaves_the_terminal_as_it_was_even_after_a_problem() -> N
 
 def test_names_are_text_not_markup() -> None:
     clock = Clock()
-    console = Console(file=io.StringIO(), width=120, record=True)
+    console = SafeConsole(file=io.StringIO(), width=120, record=True)
     live = LiveProgress(console, clock)
     live.arm_started("[red]x[/]", "control", 0, 1, 20.0)
     console.print(live.view())
@@ -213,7 +285,7 @@ def test_silence_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
 def test_results_keep_stdout_to_themselves(capsys: pytest.CaptureFixture[str]) -> None:
     clock = Clock()
     follow(PlainProgress(io.StringIO(), clock), clock)
-    follow(LiveProgress(Console(file=Terminal(), force_terminal=True), clock), clock)
+    follow(LiveProgress(SafeConsole(file=Terminal(), force_terminal=True), clock), clock)
     assert capsys.readouterr().out == ""
 
 

@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 
 from harness.common.errors import UsageError
@@ -12,6 +14,8 @@ from harness.scenario.driver_processes import ONE_PROCESS, Address, DriverProces
         (DriverProcesses(2), 2, 2),
         (DriverProcesses(elsewhere=2), 0, 2),
         (DriverProcesses(1, elsewhere=2), 1, 3),
+        (DriverProcesses(inside=1), 0, 0),
+        (DriverProcesses(inside=3), 0, 3),
     ],
 )
 def test_driver_options_say_which_processes_drive_the_load(by: DriverProcesses, here: int, workers: int) -> None:
@@ -27,6 +31,17 @@ def test_fewer_than_one_is_refused(processes: int, elsewhere: int) -> None:
 def test_an_address_for_workers_needs_workers() -> None:
     with pytest.raises(UsageError, match="none is expected"):
         DriverProcesses(2, bind=Address("127.0.0.1", 5557))
+
+
+@pytest.mark.parametrize("others", [{"processes": 1}, {"elsewhere": 2}])
+def test_a_load_from_pods_comes_from_nowhere_else(others: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match="not from both"):
+        DriverProcesses(**others, inside=1)
+
+
+def test_controls_have_one_process_where_the_load_comes_from_and_keep_their_records() -> None:
+    assert DriverProcesses(inside=3, records=False).controls == DriverProcesses(inside=1)
+    assert DriverProcesses(3, records=False).controls == ONE_PROCESS
 
 
 def test_an_address_is_read() -> None:

@@ -50,7 +50,7 @@ def _judged(expect: Expect, arm: ArmFigures) -> Result:
     ],
 )
 def test_loses_only_the_at_risk(sessions: dict[str, Any], result: Result) -> None:
-    arm = _arm(**{"judged": 150, "at_risk": 30, **sessions})
+    arm = _arm(**{"started": 150, "unknown": 0, "judged": 150, "at_risk": 30, **sessions})
     assert _judged(loses_only_the_at_risk("d", judged=100), arm) is result
 
 

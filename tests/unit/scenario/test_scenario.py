@@ -12,7 +12,7 @@ from harness.common.errors import UsageError
 from harness.scenario.balancing import POLICIES, Balancing, Health
 from harness.scenario.design import Design
 from harness.scenario.faults import At, Fault
-from harness.scenario.loading import load, recorded_expectations
+from harness.scenario.loading import load
 from harness.scenario.overrides import Overrides
 from harness.scenario.scenario import Scenario
 from harness.scenario.services import BuiltIn
@@ -334,20 +334,12 @@ def test_a_file_that_cannot_be_used_is_named_with_the_reason(tmp_path: Path, tex
     assert str(path) in problem.message
 
 
-def test_expectations_are_recalled_from_a_recorded_text_and_its_flags() -> None:
-    text = """
-from harness import Design, Scenario, Sessions, keeps
-
-SCENARIO = Scenario([Design("a"), Design("b")], Sessions(concurrent=1), expect=[keeps("a", "b")])
-"""
-    (both,) = recorded_expectations(text, {}) or ()
-    (narrowed,) = recorded_expectations(text, {"design": ["a"]}) or ()
-    assert both.only(["b"]) is not None
-    assert narrowed.only(["b"]) is None
-
-
-def test_the_expectations_of_a_recorded_text_that_no_longer_imports_are_not_known() -> None:
-    assert recorded_expectations("import no_such_module_anywhere\n", {}) is None
+def test_a_file_of_plain_users_keeps_no_ledgers(tmp_path: Path) -> None:
+    """Users are recognised by what they bring: a session user has ``session``, one of Locust has tasks."""
+    plain = "class Reader:\n    wait_time, abstract = None, False\n"
+    assert not load(file(tmp_path, plain), scenario("a")).has_ledgers
+    assert load(file(tmp_path, f"{plain}    def session(self, client): ...\n"), scenario("a")).has_ledgers
+    assert load(file(tmp_path, ""), scenario("a")).has_ledgers, "a file without users gets those of the harness"
 
 
 @pytest.mark.parametrize("name", ["missing.py", "."])

@@ -1,8 +1,4 @@
-"""Ready-made users for common kinds of services. Subclass one and set its paths; each takes a few lines.
-
-class Visitor(SessionCounter):
-    write = "/count"
-"""
+"""Users of pages: a counter, a cart, a login, and one that knows nothing but a path."""
 
 import re
 from collections.abc import Generator
@@ -14,24 +10,11 @@ from harness.load.http.client import Client, Request, Sleep
 from harness.load.http.response import Response
 from harness.load.locustfiles.session_user import Environment, SessionUser, between
 from harness.load.sessions.behaviour import SessionSteps
-from harness.load.sessions.extractors import Header, Json, Number, Text, Texts, text_of
+from harness.load.sessions.carriers import Header
+from harness.load.sessions.extractors import Json, Number, Text, nothing, text_of
 from harness.oracle.models import counter, items, register
 from harness.oracle.observed import Observed
 from harness.oracle.page import OwnLines, VisitCounter, learn_session_mark
-
-__all__ = [
-    "Cart",
-    "Header",
-    "Json",
-    "Login",
-    "Number",
-    "Probe",
-    "SessionCounter",
-    "Shopper",
-    "Text",
-    "Texts",
-    "between",
-]
 
 _LOGIN_RETRY = Sleep(0.2)  # between two tries to log in
 
@@ -168,11 +151,11 @@ class Login(SessionUser):
         """Try until a page shows the user as logged in: nothing is lost before that."""
         name, password = self.credentials(client)
         while True:
-            form = yield client.get(self.login_page, reads=_ignore)
+            form = yield client.get(self.login_page, reads=nothing)
             if form.ok:
                 filled = {**hidden_fields(text_of(form)), self.fields[0]: name, self.fields[1]: password}
-                submitted = yield client.post(self.submit or self.login_page, data=urlencode(filled), reads=_ignore)
-                page = (yield client.get(self.home, reads=_ignore)) if submitted.ok else submitted
+                submitted = yield client.post(self.submit or self.login_page, data=urlencode(filled), reads=nothing)
+                page = (yield client.get(self.home, reads=nothing)) if submitted.ok else submitted
                 if page.status == 200 and self._name_on(client, page) == name:
                     return
             yield _LOGIN_RETRY
@@ -218,12 +201,12 @@ class Probe(SessionUser):
         """Three looks to learn from, then look and compare."""
         pages: list[str] = []
         while len(pages) < 3:
-            reply = yield client.get(self.path, reads=_ignore)
+            reply = yield client.get(self.path, reads=nothing)
             pages = [*pages, text_of(reply)] if reply.ok else []
         own = learn_session_mark(*pages)
         if own is None:
             while True:
-                yield client.get(self.path, reads=_ignore)
+                yield client.get(self.path, reads=nothing)
         view = self._views[client.number] = _View(own, pages[-1])
         yield client.get(self.path, writes=True, reads=view.state)
         while True:
@@ -264,10 +247,6 @@ class _View:
         self._looks += self.counts
         state = self.state(reply)
         return None if state is None else max(0, state - self._looks)
-
-
-def _ignore(_: Response) -> None:
-    """Read nothing from a reply that does not show the session's state."""
 
 
 class _Hidden(HTMLParser):

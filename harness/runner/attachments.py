@@ -1,0 +1,45 @@
+"""What a run will do to workloads that already run on a cluster, and whether it may and can."""
+
+from collections.abc import AsyncIterator, Sequence
+
+from harness.cluster.kubernetes.api import connect_api, require_allowed
+from harness.cluster.replicas.attachment import find_attachment, require_usable
+from harness.common.errors import UsageError
+from harness.faults import Terminate
+from harness.scenario.arm import Arm
+from harness.scenario.kubernetes import ATTACHED_FAULTS, Kubernetes
+from harness.scenario.scenario import Scenario
+
+
+async def survey(scenario: Scenario, allowed: tuple[str, ...]) -> Sequence[str]:
+    """One line about each workload, its load and each fault; checks them on the way, and changes nothing.
+
+    ``allowed`` are the contexts that may lead to another machine.
+
+    Raises:
+        UsageError: a context is not allowed, or a fault does not fit the number of pods.
+        EnvironmentLacksError: a workload, its Service or a right is missing, or the cluster does not answer.
+    """
+    return [line for arm in scenario.arms() async for line in _describe(arm, allowed)]
+
+
+async def _describe(arm: Arm, allowed: tuple[str, ...]) -> AsyncIterator[str]:
+    target = arm.design.target
+    if not isinstance(target, Kubernetes):
+        return
+    api = await connect_api(target.context)
+    require_allowed(api, allowed)
+    found = await find_attachment(api, target)
+    await require_usable(api, target, found, [at.fault.kind for at in arm.faults])
+    yield (
+        f"{arm.design.name}, {arm.name} arm: {arm.seconds:g} s of load on {found.url}, {target.workload} in "
+        f"{found.namespace} of {api.context} ({api.server}), {found.replicas} pods"
+    )
+    for at in arm.faults:
+        at.fault.check(found.replicas)
+        if isinstance(at.fault, Terminate) and at.fault.drain:
+            raise UsageError(
+                "a Service does not drain a pod before its end", f"Terminate({at.fault.replica}, drain=False)"
+            )
+        what = ATTACHED_FAULTS.get(at.fault.kind, "run a command of yours")
+        yield f"  at {at.when}: {what}: {at.fault!r}"

@@ -1,0 +1,102 @@
+"""The flags of ``--backend kubernetes`` mean the same to every command that has a backend."""
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from harness.cli import main
+from harness.cluster.inventory import examine
+from tests.support.fake_cluster import FakeCluster, serve_cluster
+from tests.support.harness_command import NODE_KILL
+
+COMMANDS = [
+    ("run", NODE_KILL, "--design", "stateless", "--dry-run"),
+    ("scale", NODE_KILL, "--design", "stateless"),
+    ("up", NODE_KILL, "--design", "stateless"),
+]
+ON_KUBERNETES = ("--backend", "kubernetes")
+
+
+@pytest.fixture
+def foreign_cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeCluster]:
+    """An API server at an address that is not one of loopback, in a thread: a command needs the main one."""
+    fake, loop = FakeCluster(), asyncio.new_event_loop()
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "kubeconfig"))
+    serving = serve_cluster(fake, tmp_path / "kubeconfig", host="0.0.0.0")  # noqa: S104 - it leads to loopback
+    loop.run_until_complete(serving.__aenter__())
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    yield fake
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join()
+    loop.run_until_complete(serving.__aexit__(None, None, None))
+    loop.close()
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command[0])
+def test_a_context_that_leads_elsewhere_has_to_be_allowed(
+    command: tuple[str | Path, ...], foreign_cluster: FakeCluster, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*map(str, command), *ON_KUBERNETES]) == 2
+    assert "--allow-context fake" in capsys.readouterr().err
+    assert foreign_cluster.objects == {}
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command[0])
+@pytest.mark.parametrize(
+    ("flag", "says"), [(("--namespace-prefix", "Kube_"), "a namespace cannot begin"), (("--image", ""), "is empty")]
+)
+def test_a_namespace_and_an_image_are_checked(
+    command: tuple[str | Path, ...], flag: tuple[str, str], says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*map(str, command), *ON_KUBERNETES, *flag]) == 2
+    assert says in capsys.readouterr().err
+
+
+def test_a_context_that_does_not_exist_is_named(
+    foreign_cluster: FakeCluster, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for command in (*COMMANDS, ("clean",)):
+        flags = () if command[0] == "clean" else ON_KUBERNETES
+        assert main([*map(str, command), *flags, "--context", "none"]) == 2
+        assert "no context 'none'" in capsys.readouterr().err
+
+
+def test_a_port_of_this_machine_is_no_port_of_a_service(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["up", str(NODE_KILL), "--design", "sticky", *ON_KUBERNETES, "--port", "8080"]) == 2
+    assert "leave --port out" in capsys.readouterr().err
+
+
+def test_the_doctor_asks_the_cluster_of_a_context(
+    foreign_cluster: FakeCluster, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = {item.part: item for item in examine(context="fake")}
+    assert (found["kubernetes"].present, found["kubernetes"].version) == (True, "v1.34.4")
+    missing = {item.part: item for item in examine(context="none")}
+    assert not missing["kubernetes"].present and "kubectl config get-contexts" in missing["kubernetes"].install
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("--load-inside", "2"), "only on Kubernetes a load comes from inside"),
+        ((*ON_KUBERNETES, "--load-inside", "2", "--processes", "2"), "not from both"),
+        ((*ON_KUBERNETES, "--load-inside", "1", "--load-image", ""), "is empty"),
+    ],
+)
+def test_a_load_that_cannot_come_from_inside_is_refused(
+    words: tuple[str, ...], says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["run", str(NODE_KILL), *words]) == 2
+    assert says in capsys.readouterr().err
+
+
+def test_a_service_elsewhere_has_no_load_from_inside(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    users = tmp_path / "users.py"
+    users.write_text("from locust import HttpUser")
+    words = ["run", str(users), "--url", "http://127.0.0.1:1", *ON_KUBERNETES, "--load-inside", "1"]
+    assert main(words) == 2
+    assert "is not in the cluster" in capsys.readouterr().err
