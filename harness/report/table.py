@@ -1,9 +1,12 @@
 """The decision table: what the fault did to each design, and the sentence that sums it up: for terminal and page."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from types import MappingProxyType
+from typing import Any
 
 from harness.common.intervals import upper_bound_of_none
+from harness.observations.events import describe_forced
 from harness.oracle.outcome import SessionOutcome
 from harness.report.charts.words import (
     UNMEASURED,
@@ -15,10 +18,11 @@ from harness.report.charts.words import (
     plural,
     share,
 )
+from harness.report.hurts import describe_hurts
 from harness.results.summary import (
     ArmFigures,
     DesignSummary,
-    DriverFigures,
+    FaultFigures,
     MessageFigures,
     Phase,
     SessionFigures,
@@ -38,7 +42,6 @@ class TableRow:
     design: str
     finding: str
     writes_lost: str
-    forced_logins: str
     errors: str
     detect: str
     recover: str
@@ -57,7 +60,6 @@ COLUMNS = (
     "design",
     "what the fault did to its sessions",
     "acknowledged writes lost",
-    "forced logins",
     "errors while it lasted",
     "detect, s",
     "recover, s",
@@ -76,19 +78,20 @@ def _row(name: str, design: DesignSummary) -> TableRow:
     arm = judged_arm(design)
     if arm is None:
         dash = UNMEASURED
-        return TableRow(
-            name, "nothing was measured", dash, dash, dash, dash, dash, dash, dash, design.verdict, design.why
-        )
+        return TableRow(name, "nothing was measured", dash, dash, dash, dash, dash, dash, design.verdict, design.why)
     return TableRow(
         name,
         "; ".join(filter(None, (describe_sessions(arm.sessions, arm.writes), describe_messages(arm.messages)))),
         format_ratio(arm.writes.lost, arm.writes.acknowledged),
-        format_ratio(arm.sessions.forced_login, arm.sessions.judged),
         _errors(arm.phases.during),
         _longest([fault.detect_s for fault in arm.faults]),
-        _longest([fault.recover_s for fault in arm.faults]),
+        _recovery(arm.faults),
         _phases(arm),
-        " → ".join(number(design.arms[name].latency_ms.p99) for name in ("control", "fault") if name in design.arms),
+        " → ".join(
+            f"{'>= ' if figures.latency_is_lower_bound else ''}{number(figures.latency_ms.p99)}"
+            for figures in map(design.arms.get, ("control", "fault"))
+            if figures is not None
+        ),
         design.verdict,
         design.why,
     )
@@ -101,17 +104,21 @@ def judged_arm(design: DesignSummary) -> ArmFigures | None:
 
 def describe_sessions(sessions: SessionFigures, writes: WriteFigures) -> str:
     """What happened to the sessions: ``lost 67 of 200 sessions (33.5 %), predicted 67``."""
-    n = sessions.judged
+    n = sessions.known
     if not n:
-        return "no session was judged"
+        return "; ".join(["no session was judged", *sessions.not_judged_because])
     bound = f"95 % upper bound {100 * upper_bound_of_none(n):.2g} %"
     loss = f"lost {_count(sessions.lost, sessions)} ({share(sessions.lost, n) if sessions.lost else bound})"
     if sessions.expected_lost is not None:
         loss += f", predicted {sessions.expected_lost:,}"
-    harms = _describe_harms(sessions)
+    if cookies := {cause: n for cause, n in sessions.lost_by_cause.items() if cause.startswith("cookie_")}:
+        loss += f": {listed([cause.replace('_', ' ') for cause in cookies])}"
+    harms = describe_harms(sessions)
     clauses = [loss, harms] if sessions.lost or not harms else [f"{harms} of {n:,}", loss]
     if writes.duplicated:
         clauses.append(f"{plural(writes.duplicated, 'write')} applied twice")
+    if writes.unexplained:
+        clauses.append(f"{plural(writes.unexplained, 'write')} unexplained")
     if sessions.unknown:
         clauses.append(f"{sessions.unknown:,} unknown")
     return "; ".join(filter(None, clauses))
@@ -143,6 +150,12 @@ def _longest(times: Sequence[float | None]) -> str:
     return number(max((time for time in times if time is not None), default=None))
 
 
+def _recovery(faults: Sequence[FaultFigures]) -> str:
+    """The longest; ``never`` if one fault was felt until the end. Where requests are not recorded, nothing is known."""
+    felt_to_the_end = any(fault.recover_s is None and fault.detect_s is not None for fault in faults)
+    return "never" if felt_to_the_end else _longest([fault.recover_s for fault in faults])
+
+
 def _phases(arm: ArmFigures) -> str:
     phases = (arm.phases.before, arm.phases.during, arm.phases.after)
     if not any(phases):
@@ -155,17 +168,35 @@ def sentence(summary: Summary) -> str:
     arms = [
         (name, arm.sessions)
         for name, design in summary.designs.items()
-        if (arm := judged_arm(design)) and arm.sessions.judged
+        if (arm := judged_arm(design)) and arm.sessions.known
     ]
     losers = [(name, sessions) for name, sessions in arms if sessions.lost]
-    others = [(name, sessions, _describe_harms(sessions)) for name, sessions in arms if not sessions.lost]
-    clauses = _describe_losers(losers)
-    if kept := {name: sessions.judged for name, sessions, harms in others if not harms}:
+    others = [(name, sessions, describe_harms(sessions)) for name, sessions in arms if not sessions.lost]
+    hurting = [(name, hurts) for name, design in summary.designs.items() if (hurts := describe_hurts(design))]
+    clauses = [f"{name}: {', '.join(hurts)}" for name, hurts in hurting[:_MAX_LOSERS]]
+    clauses += _describe_losers(losers)
+    if kept := {name: sessions.known for name, sessions, harms in others if not harms}:
         clauses.append(describe_kept(kept, 8))
     for name, sessions, harms in others:
         if harms:
-            clauses.append(f"{name} lost none, but {harms} of {plural(sessions.judged, 'session')}")
-    return f"{'; '.join(clauses) or 'No session was judged'}."
+            clauses.append(f"{name} lost none, but {harms} of {plural(sessions.known, 'session')}")
+    if not arms:
+        clauses.append("no session was judged" if clauses else "No session was judged")
+    return f"{'; '.join(clauses)}."
+
+
+def headlines(summary: Summary) -> tuple[str, ...]:
+    """One line per design: what hurts, what became of its sessions, its verdict; the worst design first."""
+    lines = []
+    for name, design in summary.designs.items():
+        arm, hurts = judged_arm(design), describe_hurts(design)
+        found = describe_sessions(arm.sessions, arm.writes) if arm else "nothing was measured"
+        strained = [kind for kind, figures in design.arms.items() if figures.driver.saturated]
+        doubt = f"times of its {' and '.join(strained)} arm cannot be trusted" if strained else ""
+        line = "; ".join(filter(None, [*hurts, found, describe_messages(arm.messages) if arm else "", doubt]))
+        rank = ("fail", "unknown", "pass").index(design.verdict)
+        lines.append((rank, not hurts, design.finding is SessionOutcome.KEPT, f"{name}: {line} → {design.verdict}"))
+    return tuple(line for *_, line in sorted(lines, key=lambda ranked: ranked[:3]))
 
 
 def _describe_losers(losers: Sequence[tuple[str, SessionFigures]]) -> list[str]:
@@ -176,15 +207,15 @@ def _describe_losers(losers: Sequence[tuple[str, SessionFigures]]) -> list[str]:
         f"{name} lost {_count(sessions.lost, sessions)}{_against_prediction(sessions)}" for name, sessions in named
     ]
     if rest:
-        clauses.append(describe_more_losers([(sessions.lost, sessions.judged) for _, sessions in rest]))
+        clauses.append(describe_more_losers([(sessions.lost, sessions.known) for _, sessions in rest]))
     return clauses
 
 
 def _count(part: int, sessions: SessionFigures) -> str:
-    return f"{part:,} of {plural(sessions.judged, 'session')}"
+    return f"{part:,} of {plural(sessions.known, 'session')}"
 
 
-def _describe_harms(sessions: SessionFigures) -> str:
+def describe_harms(sessions: SessionFigures) -> str:
     """The harms other than a loss: ``rolled back 3 and leaked 1``; empty without any."""
     counts = sessions.outcomes
     harms = [f"{outcome.participle} {counts[outcome]:,}" for outcome in _HARMS if counts[outcome]]
@@ -202,19 +233,27 @@ def _against_prediction(sessions: SessionFigures) -> str:
     return f", predicted {sessions.expected_lost:,}"
 
 
-def notes(summary: Summary, load: str = "") -> tuple[str, ...]:
-    """What a reader of the table must know. ``load`` is its kind: closed, partly_open or open."""
-    lines = [
-        "Detect: from the fault's effect to the last error that it caused. Recover: until correct replies were back at "
-        "95 % of the rate before the fault for one second. A dash: not measured.",
-    ]
-    if load == "closed":
+#: What the columns of this table mean, in a line.
+LEGEND = (
+    "Detect: from the fault's effect to the last error that it caused. Recover: until correct replies were back at "
+    "95 % of their usual share, for good. A dash: not measured."
+)
+
+
+def notes(summary: Summary, load: Mapping[str, Any] = MappingProxyType({})) -> tuple[str, ...]:
+    """What a reader of the table must know. ``load`` is that of the run's plan."""
+    lines = []
+    if load.get("cookies") == "immortal":
+        lines.append(
+            "The lifetimes of cookies were ignored: a browser forgets a cookie when its time is up, these users do not."
+        )
+    if load.get("kind") == "closed":
         lines.append(
             "The load is closed: every user waits for the reply, then thinks. So every design reaches about the same "
             "throughput whatever its capacity. harness scale measures capacity."
         )
     arms = [(name, judged_arm(design)) for name, design in summary.designs.items()]
-    if unjudged := [name for name, arm in arms if arm and not arm.sessions.judged]:
+    if unjudged := [name for name, arm in arms if arm and not arm.sessions.known]:
         lines.append(
             f"No session was judged in {listed(unjudged, 12)}: its users keep no ledger, like those of a plain "
             "locustfile, or no reply contained what they look for. A SessionUser keeps a ledger."
@@ -223,7 +262,25 @@ def notes(summary: Summary, load: str = "") -> tuple[str, ...]:
     if emulated:
         names = listed(emulated, 12)
         lines.append(f"Service time is emulated, so throughput and latency are not those of real work: {names}.")
+    if alone := [name for name, design in summary.designs.items() if _answered_by_one(design)]:
+        lines.append(
+            f"One replica answered all requests of {listed(alone, 12)}: they are balanced by the client's address, and "
+            "the load has one, like users behind one NAT or proxy. What ends that replica concerns every session."
+        )
+    for name, arm in arms:
+        for fault in arm.faults if arm else ():
+            if forced := describe_forced(fault.evidence):  # and what SIGKILL cut off
+                lines.append(f"{name}, {fault.kind} of {fault.target} at {number(fault.effective, 's')}{forced}.")
     return tuple(lines)
+
+
+def _answered_by_one(design: DesignSummary) -> bool:
+    """Whether one of several replicas got everything, without a fault, because of the address of the load."""
+    control = design.arms.get("control")
+    replicas = design.describe.get("replicas", 1)
+    if control is None or design.describe.get("policy") != "source" or replicas == 1:
+        return False
+    return sum(replies > 0 for replies in control.spread.per_replica.values()) == 1
 
 
 def _service_time(design: DesignSummary) -> str:
@@ -231,31 +288,3 @@ def _service_time(design: DesignSummary) -> str:
     if not isinstance(seconds, int | float) or seconds <= 0:
         return ""
     return f"{number(1000 * seconds, 'ms')}, {design.describe.get('slots', 1)} at once per replica"
-
-
-def _strain(driver: DriverFigures) -> str:
-    """How busy a saturated load process was, and on which core."""
-    lag = f"lag p99 {number(driver.lag_p99_ms, 'ms')}"
-    if driver.cpu_median is None or driver.core is None:
-        return lag
-    return f"{lag}, {100 * driver.cpu_median:.0f} % of {driver.core} used"
-
-
-def doubts(summary: Summary) -> tuple[str, ...]:
-    """Why not to trust this run's figures; they belong in the first line."""
-    lines = []
-    for name, design in summary.designs.items():
-        for arm, figures in design.arms.items():
-            if figures.driver.saturated:
-                lines.append(
-                    f"The load driver was saturated in {name} ({arm}, {_strain(figures.driver)}): "
-                    "its times cannot be trusted."
-                )
-    calibration = summary.controls.calibration
-    if calibration is not None and not calibration.diagonal:
-        wrong = calibration.sessions - calibration.correct
-        lines.append(
-            f"The judge was wrong about {wrong:,} of {plural(calibration.sessions, 'session')} with a known bug: "
-            "no count can be trusted."
-        )
-    return tuple(lines)

@@ -1,16 +1,17 @@
 """The charts of a run, each with a sentence that says what it shows and the table of its values."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from harness.report.charts import cost, losses, outcomes, spectrum, spread, style, timeline
-from harness.report.charts.chart import Chart, Drawing, Table
+from harness.report.charts.chart import Chart, Drawing, Table, saving_png
 from harness.report.charts.measured import WINDOW_S, Measured, measured, windows
 from harness.results.arm_files import ArmObservations
 from harness.results.summary import ArmFigures, FaultFigures, Summary
 
-__all__ = ["Chart", "Table", "draw"]
+__all__ = ["Chart", "Table", "draw", "drawing"]
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,7 @@ class _Run:
 
     summary: Summary
     arms: dict[tuple[str, str], ArmObservations]
+    must_fail: frozenset[str]
 
     @property
     def looks(self) -> dict[str, style.SeriesStyle]:
@@ -43,17 +45,29 @@ class _Run:
         return list({arm.design: arm for arm in self.observed_arms()}.values())
 
 
-def draw(summary: Summary, arms: Sequence[ArmObservations], directory: Path) -> tuple[Chart, ...]:
+def draw(
+    summary: Summary, arms: Sequence[ArmObservations], directory: Path, must_fail: frozenset[str] = frozenset()
+) -> tuple[Chart, ...]:
     """Draw every chart that this run has values for, as SVG and PNG in ``directory``, which is created if missing.
 
-    Only the first repeat of an arm is drawn: percentiles are never averaged.
+    ``must_fail`` names the positive controls. Only the first repeat of an arm is drawn: percentiles are never averaged.
     """
+    with drawing(summary, arms, directory, must_fail) as charts:
+        return charts
+
+
+@contextmanager
+def drawing(
+    summary: Summary, arms: Sequence[ArmObservations], directory: Path, must_fail: frozenset[str] = frozenset()
+) -> Iterator[tuple[Chart, ...]]:
+    """As ``draw``: the SVG files are there at once, the PNG files when the scope ends."""
     directory.mkdir(parents=True, exist_ok=True)
     first = {(arm.design, arm.arm): arm for arm in reversed(arms)}
-    run = _Run(summary, first)
+    run = _Run(summary, first, must_fail)
     with style.styled():
         drawings = [drawing for drawing in _drawings(run) if drawing is not None]
-    return tuple(drawing.save(directory) for drawing in drawings)
+    with saving_png(drawings, directory):
+        yield tuple(drawing.save_svg(directory) for drawing in drawings)
 
 
 def _drawings(run: _Run) -> Iterator[Drawing | None]:
@@ -113,7 +127,9 @@ def _losses(run: _Run, arms: Sequence[ArmObservations]) -> Drawing | None:
         for arm in arms
         if arm.arm == "fault" and arm.judgements
     ]
-    return losses.drawing(lines, max(arm.duration for arm in arms)) if lines else None
+    shown = [line for line in lines if line.design not in run.must_fail] or lines
+    left_out = [line.design for line in lines if line not in shown]
+    return losses.drawing(shown, max(arm.duration for arm in arms), left_out) if lines else None
 
 
 def _spread(run: _Run) -> Drawing | None:

@@ -9,6 +9,7 @@ from matplotlib.patches import Patch
 
 from harness.report.charts import style
 from harness.report.charts.chart import Cell, Drawing, Table, Tooltip, tooltip_at
+from harness.report.charts.pieces import cut
 from harness.report.charts.words import listed, number
 from harness.results.summary import ArmFigures
 
@@ -27,6 +28,9 @@ class Part:
 _CPU = (Part("replicas", style.BLUE, ""), Part("balancer", style.ORANGE, "////"), Part("store", style.GREEN, "----"))
 _BYTES = (Part("request", style.SKY, ""), Part("reply", style.PURPLE, "\\\\\\\\"))
 _MEMORY = (Part("memory", style.GREY, ""),)
+_HANDLES = [
+    Patch(fc=part.color, hatch=part.hatch, ec=style.PAPER, label=part.name) for part in (*_CPU, *_BYTES, *_MEMORY)
+]
 
 
 @dataclass(frozen=True)
@@ -60,16 +64,7 @@ class Cost:
 
 def figure(costs: Sequence[Cost]) -> Figure:
     """Three panels with the same designs, each with its own scale."""
-    parts = (*_CPU, *_BYTES, *_MEMORY)
-    handles = [Patch(fc=part.color, hatch=part.hatch, ec=style.PAPER, label=part.name) for part in parts]
-    frame = style.Frame(
-        left=style.room([cost.design for cost in costs]),
-        right=0.6,
-        top=style.top(handles),
-        bottom=0.45,
-        gap_x=0.6,
-    )
-    drawn, [line] = style.panels(_TITLE, (1, 3), max(0.32 * len(costs), 0.6), frame)
+    drawn, [line] = style.panels(_TITLE, (1, 3), max(0.32 * len(costs), 0.6), _frame(costs))
     _stack(line[0], [cost.cpu_ms for cost in costs], _CPU)
     _stack(line[1], [cost.bytes for cost in costs], _BYTES)
     _stack(line[2], [(cost.memory_mb,) for cost in costs], _MEMORY)
@@ -78,8 +73,13 @@ def figure(costs: Sequence[Cost]) -> Figure:
         style.name_rows(axes, [cost.design for cost in costs])
     for axes in line[1:]:
         axes.set_yticklabels([])
-    style.legend(drawn, handles)
+    style.legend(drawn, _HANDLES)
     return drawn
+
+
+def _frame(costs: Sequence[Cost]) -> style.Frame:
+    left = style.room([cost.design for cost in costs])
+    return style.Frame(left=left, right=0.6, top=style.top(_HANDLES, titled=True), bottom=0.45, gap_x=0.6)
 
 
 def _stack(axes: Axes, rows: Sequence[tuple[float | None, ...]], parts: Sequence[Part]) -> None:
@@ -135,7 +135,8 @@ def drawing(costs: Sequence[Cost]) -> Drawing:
         "processor time per request and bytes per request, stacked by part, and memory."
     )
     drawn = figure(costs)
-    return Drawing("cost", _TITLE, finding(costs), alt, _table(costs), drawn, tuple(_tooltips(drawn, costs)))
+    pieces = cut(drawn, 3, _frame(costs), shared_labels=True)
+    return Drawing("cost", _TITLE, finding(costs), alt, _table(costs), drawn, tuple(_tooltips(drawn, costs)), pieces)
 
 
 def _tooltips(drawn: Figure, costs: Sequence[Cost]) -> Iterator[Tooltip]:
@@ -145,4 +146,4 @@ def _tooltips(drawn: Figure, costs: Sequence[Cost]) -> Iterator[Tooltip]:
         for axes, (parts, values, unit) in zip(drawn.axes, bars, strict=True):
             shares = [f"{part.name} {number(v, unit)}" for part, v in zip(parts, values, strict=True) if v is not None]
             total = sum(value or 0.0 for value in values)
-            yield tooltip_at(axes, (total, place), f"{cost.design}: {', '.join(shares) or 'not measured'}")
+            yield tooltip_at(axes, (total, place), f"{cost.design}: {', '.join(shares) or 'not measured'}", cost.design)

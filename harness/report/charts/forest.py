@@ -27,7 +27,7 @@ _MAX_RATIO = 2.0  # a longer interval is cut, and ends in an arrow
 
 def draw(comparison: Comparison, directory: Path) -> Chart | None:
     """Save ``compare.svg`` and ``compare.png`` in ``directory``; returns None if no ratio was measured."""
-    measured = [metric for metric in comparison.metrics if metric.interval is not None]
+    measured = [metric for metric in comparison.metrics if metric.ratio is not None]
     if not measured:
         return None
     directory.mkdir(parents=True, exist_ok=True)
@@ -49,7 +49,11 @@ def figure(comparison: Comparison, measured: Sequence[MetricComparison]) -> Figu
         style.symbol(outcome.value, marker, color) for outcome, (color, marker) in _LOOKS.items()
     ]
     handles.append(Patch(fc=style.SHADE, label=f"margin, {comparison.margin:.0%}"))
-    names = [_label(metric) for metric in measured]
+    measures = ["1 / throughput" if metric.measure == "throughput" else metric.measure for metric in measured]
+    names = [
+        f"{style.short(metric.design)} {metric.arm}: {measure}, by {style.short(metric.against)}"
+        for metric, measure in zip(measured, measures, strict=True)
+    ]
     frame = style.Frame(left=0.35 + 0.062 * max(map(len, names)), right=0.25, top=style.top(handles), bottom=0.5)
     drawn, [[axes]] = style.panels(_TITLE, (1, 1), _ROW_HEIGHT * len(measured) + 0.1, frame)
     axes.axvspan(1 / (1 + comparison.margin), 1 + comparison.margin, color=style.SHADE, lw=0, zorder=0)
@@ -66,9 +70,9 @@ def figure(comparison: Comparison, measured: Sequence[MetricComparison]) -> Figu
 
 
 def _draw_row(axes: Axes, place: int, metric: MetricComparison) -> None:
-    assert metric.ratio is not None and metric.interval is not None  # noqa: S101 - only measured metrics are drawn
+    assert metric.ratio is not None  # noqa: S101 - only measured metrics are drawn
     color, marker = _LOOKS[metric.outcome]
-    low, high = metric.interval
+    low, high = metric.interval or (metric.ratio, metric.ratio)  # of a single pair only the ratio is known
     axes.plot([max(low, 1 / _MAX_RATIO), min(high, _MAX_RATIO)], [place, place], color=color, lw=1.6)
     for end, cut, arrow in ((1 / _MAX_RATIO, low < 1 / _MAX_RATIO, "<"), (_MAX_RATIO, high > _MAX_RATIO, ">")):
         if cut:
@@ -79,7 +83,8 @@ def _draw_row(axes: Axes, place: int, metric: MetricComparison) -> None:
 
 def _set_scale(axes: Axes, comparison: Comparison, measured: Sequence[MetricComparison]) -> None:
     """A logarithmic axis with equal room on both sides of 1: a half is as far from it as a double."""
-    ends = [max(end, 1 / end) for metric in measured if metric.interval for end in metric.interval]
+    seen = [end for metric in measured for end in (metric.ratio, *(metric.interval or ())) if end]
+    ends = [max(end, 1 / end) for end in seen]
     far = min(max([*ends, 1 + 2 * comparison.margin]) * 1.02, _MAX_RATIO)
     ticks = [tick for tick in (0.5, 0.67, 0.8, 0.9, 1.0, 1.1, 1.25, 1.5, 2.0) if 1 / far <= tick <= far]
     axes.set_xscale("log")
@@ -90,11 +95,6 @@ def _set_scale(axes: Axes, comparison: Comparison, measured: Sequence[MetricComp
     axes.set_xlabel(
         "← better        times the baseline's ratio, 95 % interval (hollow: reported, not gating)        worse →"
     )
-
-
-def _label(metric: MetricComparison) -> str:
-    measure = "1 / throughput" if metric.measure == "throughput" else metric.measure
-    return f"{style.short(metric.design)} {metric.arm}: {measure}, by {style.short(metric.against)}"
 
 
 def finding(comparison: Comparison) -> str:

@@ -1,4 +1,4 @@
-"""When sessions were lost: one step up per loss."""
+"""When sessions were lost: one step up per session."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -9,22 +9,22 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from harness.analysis.metrics.sessions import group_judged_by_session
+from harness.analysis.metrics.sessions import group_known_by_session
 from harness.oracle.verdict import SessionVerdict
 from harness.report.charts import style
 from harness.report.charts.chart import Cell, Drawing, Table, Tooltip, tooltip_at
 from harness.report.charts.measured import Floats, Ints
-from harness.report.charts.words import number, plural
+from harness.report.charts.words import listed, number, plural
 from harness.results.summary import FaultFigures
 
-_TITLE = "Losses of session state over time"
+_TITLE = "Sessions lost over time"
 _MAX_LOSERS = 3  # designs that the caption names as losers
 _MAX_ROWS = 40  # of the table, per design
 
 
 @dataclass(frozen=True)
 class Losses:
-    """When a design lost a session's state: ascending seconds from T0. A session may lose its state more than once."""
+    """When each session of a design that lost its state did so first: ascending seconds from T0."""
 
     design: str
     times: Floats
@@ -40,9 +40,10 @@ class Losses:
         faults: tuple[FaultFigures, ...],
         look: style.SeriesStyle,
     ) -> "Losses":
-        """Gather the losses of an arm's sessions."""
-        judged = group_judged_by_session(judgements)
-        times = [loss.t_ns for verdicts in judged.values() for verdict in verdicts for loss in verdict.losses]
+        """Gather the first loss of each of an arm's sessions, whichever of its writers saw it."""
+        judged = group_known_by_session(judgements)
+        losses = [[loss.t_ns for verdict in verdicts for loss in verdict.losses] for verdicts in judged.values()]
+        times = [min(own) for own in losses if own]
         return cls(design, np.sort(np.array(times, dtype=np.float64)) / 1e9, len(judged), faults, look)
 
     @property
@@ -68,7 +69,7 @@ def figure(designs: Sequence[Losses], end: float) -> Figure:
     axes.set_ylim(0, max(most * 1.12, 1))
     axes.set_xlim(0, max([end, *(losses.times.max(initial=0.0) for losses in designs)]))
     axes.set_xlabel("seconds from the start of the load")
-    axes.set_ylabel("losses so far")
+    axes.set_ylabel("sessions lost so far")
     style.legend(drawn, handles)
     return drawn
 
@@ -89,10 +90,10 @@ def _handles(designs: Sequence[Losses]) -> list[Artist]:
 
 
 def finding(designs: Sequence[Losses]) -> str:
-    """How many losses there were, and how many of them after the fault had healed."""
+    """How many sessions were lost, and how many of them after the fault had healed."""
     losers = sorted((losses for losses in designs if losses.times.size), key=lambda losses: -losses.times.size)
     if not losers:
-        return f"No loss in any of {plural(sum(losses.judged for losses in designs), 'session')}."
+        return f"None of {plural(sum(losses.judged for losses in designs), 'session')} was lost."
     rest = len(losers) - _MAX_LOSERS
     more = f"; fewer in {plural(rest, 'more design')}" if rest > 0 else ""
     return f"{'; '.join(map(_describe, losers[:_MAX_LOSERS]))}{more}."
@@ -104,8 +105,7 @@ def _describe(losses: Losses) -> str:
     if any(fault.effective is not None for fault in losses.faults):
         late = int((losses.times >= losses.healed_at).sum())
         when += f", {late:,} of them after the fault had healed" if late else ", all before the fault had healed"
-    count = f"{losses.times.size:,} {'loss' if losses.times.size == 1 else 'losses'}"
-    return f"{losses.design}: {count} in {plural(losses.judged, 'session')}, {when}"
+    return f"{losses.design} lost {losses.times.size:,} of {plural(losses.judged, 'session')}, {when}"
 
 
 def _row_indexes(losses: Losses) -> Ints:
@@ -119,14 +119,20 @@ def _table(designs: Sequence[Losses]) -> Table:
     rows: list[tuple[Cell, ...]] = []
     for losses in designs:
         rows += [(losses.design, round(float(losses.times[i]), 3), int(i) + 1) for i in _row_indexes(losses)]
-    return Table(("design", "second", "losses so far"), tuple(rows))
+    return Table(("design", "second", "sessions lost so far"), tuple(rows))
 
 
-def drawing(designs: Sequence[Losses], end: float) -> Drawing:
-    """The chart with its words; ``end`` is the end of the load, in seconds from T0."""
-    alt = f"Step lines of the losses so far over time, one for each of {len(designs)} designs; the fault is shaded."
+def drawing(designs: Sequence[Losses], end: float, left_out: Sequence[str] = ()) -> Drawing:
+    """The chart with its words; ``end`` is the end of the load, in seconds from T0.
+
+    ``left_out`` names designs that must fail: their losses would hide those of the others.
+    """
+    alt = f"Step lines of the sessions lost so far, one for each of {len(designs)} designs; the fault is shaded."
     drawn = figure(designs, end)
-    return Drawing("losses", _TITLE, finding(designs), alt, _table(designs), drawn, tuple(_tooltips(drawn, designs)))
+    without = f" Left out, because they must fail: {listed(left_out)}." if left_out else ""
+    return Drawing(
+        "losses", _TITLE, finding(designs) + without, alt, _table(designs), drawn, tuple(_tooltips(drawn, designs))
+    )
 
 
 def _tooltips(drawn: Figure, designs: Sequence[Losses]) -> Iterator[Tooltip]:
@@ -134,4 +140,4 @@ def _tooltips(drawn: Figure, designs: Sequence[Losses]) -> Iterator[Tooltip]:
         for i in _row_indexes(losses):
             when = float(losses.times[i])
             text = f"{losses.design}: {i + 1:,} lost by {number(when)} s"
-            yield tooltip_at(drawn.axes[0], (when, float(i + 1)), text)
+            yield tooltip_at(drawn.axes[0], (when, float(i + 1)), text, losses.design)

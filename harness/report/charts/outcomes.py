@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from harness.analysis.metrics.sessions import group_judged_by_session
+from harness.analysis.metrics.sessions import group_known_by_session
 from harness.oracle.outcome import SessionOutcome
 from harness.oracle.verdict import SessionVerdict
 from harness.report.charts import style
@@ -91,14 +91,14 @@ def count_outcomes(
         # A session that both lost its state and leaked is drawn as lost, since that was predicted.
         return _BAND_OF[SessionOutcome.LOST if verdict.lost else verdict.outcome]
 
-    counts = Counter(min(map(band, writers)) for writers in group_judged_by_session(judgements).values())
+    counts = Counter(min(map(band, writers)) for writers in group_known_by_session(judgements).values())
     return Outcomes(
         design,
         arm,
         tuple(counts[index] for index in range(len(BANDS))),
         sessions.expected_lost if sessions else None,
         sessions.loss_interval_99 if sessions else None,
-        sessions.unknown if sessions else 0,
+        sessions.unknown - sessions.proven if sessions else 0,
     )
 
 
@@ -220,5 +220,5 @@ def _tooltips(drawn: Figure, arms: Sequence[Outcomes]) -> Iterator[Tooltip]:
         for band, count in arm.bands:
             width = 100 * count / arm.judged
             text = f"{arm.design}, {arm.arm} arm: {count:,} {band.name} of {arm.judged:,}"
-            yield tooltip_at(drawn.axes[0], (left + width / 2, place), text)
+            yield tooltip_at(drawn.axes[0], (left + width / 2, place), text, arm.design)
             left += width

@@ -1,6 +1,6 @@
 """Capacity by replicas with the ideal line and the fitted law, and the result at each offered load."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from harness.analysis.scaling.capacity import Objectives
 from harness.analysis.scaling.scaling_run import ScaledDesign, ScalingRun, Size
 from harness.report.charts import style
-from harness.report.charts.chart import Drawing, Table, tooltip_at
+from harness.report.charts.chart import Drawing, Table, Tooltip, tooltip_at
 
 _DASHED = (0, (4, 2))
 _DOTTED = (0, (1, 2))
@@ -38,6 +38,7 @@ def _capacity_drawing(designs: Sequence[ScaledDesign]) -> Drawing:
         _draw_capacity(axes, design, style.look(index))
     axes.set_xlabel("replicas")
     axes.set_ylabel("requests/s held")
+    axes.set_xticks(sorted({size.replicas for design in designs for size in design.sizes}))
     axes.set_xlim(left=0)
     axes.set_ylim(bottom=0)
     style.legend(figure, handles)
@@ -59,12 +60,15 @@ def _capacity_drawing(designs: Sequence[ScaledDesign]) -> Drawing:
             tuple(_row(design, size) for design in designs for size in design.sizes),
         ),
         figure,
-        tuple(
-            tooltip_at(axes, (size.replicas, size.capacity.held), f"{design.name}, {size.replicas} replicas: {size}")
-            for design in designs
-            for size in design.sizes
-        ),
+        tuple(_capacity_tooltips(axes, designs)),
     )
+
+
+def _capacity_tooltips(axes: Axes, designs: Sequence[ScaledDesign]) -> Iterator[Tooltip]:
+    for design in designs:
+        for size in design.sizes:
+            text = f"{design.name}, {size.replicas} replicas: {size}"
+            yield tooltip_at(axes, (size.replicas, size.capacity.held), text, design.name)
 
 
 def _row(design: ScaledDesign, size: Size) -> tuple[str | float | None, ...]:

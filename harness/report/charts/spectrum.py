@@ -97,7 +97,7 @@ def _percent_axis(axes: Axes, last: float) -> None:
     axes.xaxis.set_minor_locator(NullLocator())
     axes.set_xticklabels([f"{percent:g} %" for percent in shown])
     axes.set_xlim(1, last * 1.15)
-    axes.set_xlabel("share of requests at least as fast, on an axis of 1 / (1 - p)")
+    axes.set_xlabel("share of the requests that were at least as fast, stretched towards 100 %")
 
 
 def _handles(designs: Sequence[str], looks: Sequence[style.SeriesStyle], arms: set[str]) -> list[Artist]:
@@ -123,16 +123,15 @@ def finding(spectra: Sequence[Spectrum]) -> str:
     )  # fmt: skip
     if pairs:
         changes = [
-            f"in {design} (p99 from {number(control, 'ms')} to {number(values[design, 'fault'], 'ms')}, "
-            f"{number(ratio)} times)"
-            for ratio, design, control in pairs
+            f"in {design} from {number(control, 'ms')} to {number(values[design, 'fault'], 'ms')}"
+            for _, design, control in pairs
         ]
-        least = f"; least {changes[-1]}" if len(changes) > 1 else ""
-        return f"The fault changed the slowest requests most {changes[0]}{least}."
+        least = f", least {changes[-1]}" if len(changes) > 1 else ""
+        return f"One request in 100 takes longer than this (p99): with the fault it changed most {changes[0]}{least}."
     if values:
         (design, _), fastest = min(values.items(), key=lambda item: item[1])
-        return f"Lowest 99th percentile: {design}, {number(fastest, 'ms')}."
-    return f"Too few requests for a 99th percentile, which needs at least {100 * _MIN_ABOVE:,}."
+        return f"In {design} the slowest request in 100 was fastest: {number(fastest, 'ms')} (p99)."
+    return f"Too few requests to say how slow one in 100 is: that needs at least {100 * _MIN_ABOVE:,}."
 
 
 def _table(spectra: Sequence[Spectrum]) -> Table:
@@ -160,4 +159,4 @@ def _tooltips(drawn: Figure, spectra: Sequence[Spectrum]) -> Iterator[Tooltip]:
         arm = "with fault" if spectrum.arm == "fault" else "without fault"
         for x, y in zip(*spectrum.curve(), strict=True):
             text = f"{spectrum.design}, {arm}: {100 * (1 - 1 / x):.4g} % within {number(float(y), 'ms')}"
-            yield tooltip_at(drawn.axes[0], (float(x), float(y)), text)
+            yield tooltip_at(drawn.axes[0], (float(x), float(y)), text, spectrum.design)

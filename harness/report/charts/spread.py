@@ -8,7 +8,8 @@ from matplotlib.figure import Figure
 
 from harness.report.charts import style
 from harness.report.charts.chart import Drawing, Table, Tooltip, tooltip_at
-from harness.report.charts.words import listed, number
+from harness.report.charts.pieces import cut
+from harness.report.charts.words import UNMEASURED, listed
 from harness.results.summary import Spread
 
 _TITLE = "Spread of replies over the replicas"
@@ -29,10 +30,9 @@ def figure(designs: Sequence[Spreads]) -> Figure:
     """One panel per arm; a group of bars per design, one bar per replica, in per cent of the design's replies."""
     names = [design.design for design in designs]
     max_replicas = max(len(spread.per_replica) for design in designs for spread in design.arms.values())
-    frame = style.Frame(left=style.room(names), right=0.75, top=style.top([], titled=True), bottom=0.5, gap_x=0.85)
     height = len(designs) * (0.14 * max(max_replicas, 2) + 0.16)
     arms = _measured_arms(designs)
-    drawn, [panels] = style.panels(_TITLE, (1, len(arms)), height, frame)
+    drawn, [panels] = style.panels(_TITLE, (1, len(arms)), height, _frame(designs))
     longest = 0.0
     for axes, arm in zip(panels, arms, strict=True):
         bars = [_draw_group(axes, place, design.look, design.arms.get(arm)) for place, design in enumerate(designs)]
@@ -45,6 +45,11 @@ def figure(designs: Sequence[Spreads]) -> Figure:
     for axes in panels[1:]:
         axes.set_yticklabels([])
     return drawn
+
+
+def _frame(designs: Sequence[Spreads]) -> style.Frame:
+    left = style.room([design.design for design in designs])
+    return style.Frame(left=left, right=0.75, top=style.top([], titled=True), bottom=0.5, gap_x=0.85)
 
 
 def _measured_arms(designs: Sequence[Spreads]) -> list[str]:
@@ -65,23 +70,26 @@ def _draw_group(axes: Axes, place: int, look: style.SeriesStyle, spread: Spread 
         if len(shares) <= _MAX_NAMED:
             label = f"{style.short(name)}  {value:.0f} %"
             axes.annotate(label, (value, y), (3, 0), textcoords="offset points", va="center", fontsize=6.5)
-    label = f"cv {number(spread.cv)}"
+    label = UNMEASURED if spread.max_over_mean is None else f"busiest\n+{100 * (spread.max_over_mean - 1):.0f} %"
     axes.text(1.02, place, label, transform=axes.get_yaxis_transform(), va="center", fontsize=8, color=style.INK)
     return max(shares.values())
 
 
 def finding(designs: Sequence[Spreads]) -> str:
-    """The most and the least even design by the coefficient of variation, in the control arm if that was run."""
+    """How far the busiest replica was above its share, in the most and the least even design; controls first."""
     arm = next(iter(_measured_arms(designs)), "control")
-    spreads = {design.design: design.arms[arm].cv for design in designs if arm in design.arms}
-    known = sorted((cv, design) for design, cv in spreads.items() if cv is not None)
+    busiest = {design.design: design.arms[arm].max_over_mean for design in designs if arm in design.arms}
+    known = sorted((100 * (times - 1), design) for design, times in busiest.items() if times is not None)
     if not known:
         return "No spread was measured."
-    place = _ARMS[arm].capitalize()
-    if number(known[0][0]) == number(known[-1][0]):
-        return f"{place}, the coefficient of variation is {number(known[0][0])} in {listed([d for _, d in known])}."
-    most, least = (f"{design} (coefficient of variation {number(cv)})" for cv, design in (known[0], known[-1]))
-    return f"{place}, most even: {most}; least even: {least}. 0 is perfectly even."
+    place, (least, even), (most, uneven) = _ARMS[arm].capitalize(), known[0], known[-1]
+    if f"{least:.0f}" == f"{most:.0f}":
+        names = listed([design for _, design in known])
+        return f"{place}, the busiest replica answered {most:.0f} % more than an even share in {names}."
+    return (
+        f"{place}, the busiest replica answered {least:.0f} % more than an even share in {even}, the most even design, "
+        f"and {most:.0f} % more in {uneven}, the least even."
+    )
 
 
 def drawing(designs: Sequence[Spreads]) -> Drawing:
@@ -96,9 +104,10 @@ def drawing(designs: Sequence[Spreads]) -> Drawing:
         f"Grouped horizontal bars: the share of replies from each replica, for each of {len(designs)} designs, "
         "without the fault and with it."
     )
-    table = Table(("design", "arm", "replica", "replies", "cv"), rows)
+    table = Table(("design", "arm", "replica", "replies", "coefficient of variation"), rows)
     drawn = figure(designs)
-    return Drawing("spread", _TITLE, finding(designs), alt, table, drawn, tuple(_tooltips(drawn, designs)))
+    pieces = cut(drawn, len(drawn.axes), _frame(designs), shared_labels=True)
+    return Drawing("spread", _TITLE, finding(designs), alt, table, drawn, tuple(_tooltips(drawn, designs)), pieces)
 
 
 def _tooltips(drawn: Figure, designs: Sequence[Spreads]) -> Iterator[Tooltip]:
@@ -110,4 +119,4 @@ def _tooltips(drawn: Figure, designs: Sequence[Spreads]) -> Iterator[Tooltip]:
             for index, (name, count) in enumerate(counts):
                 y = place - 0.4 + 0.8 / len(counts) * (index + 0.5)
                 text = f"{design.design}, {_ARMS[arm]}: {count:,} replies from {name} ({100 * count / total:.1f} %)"
-                yield tooltip_at(axes, (100 * count / total, y), text)
+                yield tooltip_at(axes, (100 * count / total, y), text, design.design)

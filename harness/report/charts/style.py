@@ -55,6 +55,7 @@ _SERIES = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY)
 _MARKERS = "osD^vPX*<>ph"
 _MAX_LABEL_CHARS = 20
 _LEGEND_LINE = 0.18  # inches
+TITLE_ROOM = 0.2  # inches above axes that have a title
 
 #: Keys are ``Any``: matplotlib's own type for them is new, and lists all settings.
 RC: dict[Any, object] = {
@@ -195,12 +196,12 @@ def log_axis(axes: Axes, low: float, high: float) -> None:
     """Make the vertical axis logarithmic, with plain numbers and room for both values."""
     low, high = max(low, 1e-3) / 1.15, max(high, low * 2, 2e-3) * 1.15
     decades = np.log10(high / low)
-    steps = (1, 2, 5) if decades < 1.5 else (1,)
+    steps = (1, 2, 5) if decades < 2.2 else (1,)
     ticks = [step * 10.0**power for power in range(-4, 8) for step in steps if low <= step * 10.0**power <= high]
     axes.set_yscale("log")
     axes.yaxis.set_major_locator(FixedLocator(ticks))
     axes.yaxis.set_minor_locator(NullLocator())
-    axes.set_yticklabels([f"{tick:,g}" for tick in ticks])
+    axes.set_yticklabels([f"{tick:,.0f}" if tick >= 1 else f"{tick:g}" for tick in ticks])
     axes.set_ylim(low, high)
 
 
@@ -220,7 +221,7 @@ def legend_rows(labels: Sequence[str]) -> list[list[int]]:
 
 def top(handles: Sequence[Artist], titled: bool = False) -> float:
     """The inches for the title, this legend and, if ``titled``, the titles of the axes below."""
-    return 0.45 + _LEGEND_LINE * len(legend_rows(_labels(handles))) * bool(handles) + 0.2 * titled
+    return 0.45 + _LEGEND_LINE * len(legend_rows(_labels(handles))) * bool(handles) + TITLE_ROOM * titled
 
 
 def _labels(handles: Sequence[Artist]) -> list[str]:

@@ -8,10 +8,12 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
+from matplotlib.ticker import FuncFormatter
 
 from harness.report.charts import style
 from harness.report.charts.chart import Cell, Drawing, Table, Tooltip, tooltip_at
 from harness.report.charts.measured import WINDOW_S, Floats, Windows
+from harness.report.charts.pieces import cut
 from harness.report.charts.words import number
 from harness.results.summary import FaultFigures
 
@@ -19,6 +21,7 @@ _TITLE = "Throughput and latency over time"
 _CLOSE_TITLE = "Throughput and latency around the fault"
 _ERRORS, _ANOMALIES = ("x", style.INK), ("v", style.VERMILION)
 _ALL_DASHES = (0, (2.0, 1.2))
+_SIGTERM_DASHES, _LEFT_DASHES = (0, (1.0, 1.0)), (0, (6.0, 1.5, 1.0, 1.5))
 _MAX_ROWS = 1000  # of the table of values
 _MAX_WINDOWS = 400  # per panel: with more, each would be narrower than a pixel
 _MAX_MARKERS = 120  # per line: more would hide it
@@ -80,9 +83,7 @@ def close_up(faults: Sequence[FaultFigures], seconds: float) -> tuple[float, flo
 
 def figure(rows: Sequence[TimelineRow], title: str = _TITLE) -> Figure:
     """Small multiples on one time axis: replies per second on the left, the 99th percentile on the right."""
-    handles = _handles(rows)
-    frame = style.Frame(left=0.62, right=0.15, top=style.top(handles, titled=True), bottom=0.5, gap_x=0.62, gap_y=0.3)
-    drawn, grid = style.panels(title, (len(rows), 2), 0.95, frame)
+    drawn, grid = style.panels(title, (len(rows), 2), 0.95, _frame(rows))
     low, high = _latency_limits(rows)
     for row, (left, right) in zip(rows, grid, strict=True):
         _draw_throughput(left, row)
@@ -92,19 +93,24 @@ def figure(rows: Sequence[TimelineRow], title: str = _TITLE) -> Figure:
         left.set_title("replies/s", loc="right", color=style.MUTED, fontsize=8)
         right.set_title("p99 latency, ms", loc="right", color=style.MUTED, fontsize=8)
     _set_time_axes(grid, min(float(row.windows.start[0]) for row in rows), max(row.end for row in rows))
-    style.legend(drawn, handles)
+    style.legend(drawn, _handles(rows))
     return drawn
 
 
+def _frame(rows: Sequence[TimelineRow]) -> style.Frame:
+    return style.Frame(
+        left=0.62, right=0.15, top=style.top(_handles(rows), titled=True), bottom=0.5, gap_x=0.62, gap_y=0.52
+    )
+
+
 def _set_time_axes(grid: Sequence[Sequence[Axes]], begin: float, end: float) -> None:
-    """One time axis for all panels, labelled under the last row."""
+    """One time axis for all panels; each has its ticks, since a page may show it alone."""
     for panels in grid:
         for axes in panels:
             axes.set_xlim(begin, end)
+            axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g} s"))
             if panels is grid[-1]:
-                axes.set_xlabel("seconds from the start of the load")
-            else:
-                axes.tick_params(labelbottom=False)
+                axes.set_xlabel("time from the start of the load")
 
 
 def _draw_throughput(axes: Axes, row: TimelineRow) -> None:
@@ -139,6 +145,10 @@ def _draw_faults(axes: Axes, row: TimelineRow) -> None:
     for fault in row.faults:
         if fault.effective is not None and fault.recover_s is not None:
             axes.axvline(fault.effective + fault.recover_s, color=style.INK, lw=1, ls=style.DASHED, zorder=1)
+        for pod in fault.pods:
+            axes.axvline(pod.endpoint_left, color=style.INK, lw=0.8, ls=_LEFT_DASHES, zorder=1)
+            if pod.sigterm is not None:
+                axes.axvline(pod.sigterm, color=style.INK, lw=1, ls=_SIGTERM_DASHES, zorder=1)
 
 
 def _latency_limits(rows: Sequence[TimelineRow]) -> tuple[float, float]:
@@ -161,6 +171,9 @@ def _handles(rows: Sequence[TimelineRow]) -> list[Artist]:
         handles.append(Patch(color=style.SHADE, label="fault until healed"))
     if any(row.recover_s is not None for row in rows):
         handles.append(style.stroke("recovered", style.INK, style.DASHED, 1))
+    if any(fault.pods for row in rows for fault in row.faults):
+        handles.append(style.stroke("SIGTERM to a pod", style.INK, _SIGTERM_DASHES, 1))
+        handles.append(style.stroke("pod leaves its Service", style.INK, _LEFT_DASHES, 0.8))
     return handles
 
 
@@ -169,17 +182,17 @@ def finding(rows: Sequence[TimelineRow]) -> str:
     hit = sorted((row for row in rows if row.lowest is not None), key=lambda row: row.lowest or 0.0)
     if not hit:
         return "No fault was in effect: throughput and latency without one."
-    worst = f"In the worst {_width(rows)} after the fault, correct throughput as a share of that before it was"
+    worst = f"In the worst {_width(rows)} after the fault,"
     if len(hit) == 1:
-        return f"{worst} {_share_kept(hit[0])} in {hit[0].windows.design} ({_describe_recovery(hit[0])})."
-    lowest, highest = (
-        f"{row.windows.design} ({_share_kept(row)}, {_describe_recovery(row)})" for row in (hit[0], hit[-1])
-    )
-    return f"{worst} lowest in {lowest} and highest in {highest}."
+        return f"{worst} {_describe_worst(hit[0])}."
+    return f"{worst} {_describe_worst(hit[0])}, the fewest of all designs; {_describe_worst(hit[-1])}, the most."
 
 
-def _share_kept(row: TimelineRow) -> str:
-    return f"{100 * (row.lowest or 0.0):.0f} %"
+def _describe_worst(row: TimelineRow) -> str:
+    """``sticky gave 41 % of its usual correct replies (back to normal after 2.1 s)``."""
+    lowest = row.lowest or 0.0
+    kept = "no less than its usual" if lowest >= 1 else f"{100 * lowest:.0f} % of its usual"
+    return f"{row.windows.design} gave {kept} correct replies ({_describe_recovery(row)})"
 
 
 def _width(rows: Sequence[TimelineRow]) -> str:
@@ -189,8 +202,8 @@ def _width(rows: Sequence[TimelineRow]) -> str:
 
 def _describe_recovery(row: TimelineRow) -> str:
     if row.recover_s is None:
-        return "full recovery not seen"
-    return "never below full" if row.recover_s == 0 else f"recovered after {number(row.recover_s)} s"
+        return "not seen to be back to normal"
+    return "as usual within a second" if row.recover_s == 0 else f"back to normal after {number(row.recover_s)} s"
 
 
 def _table_rows(windows: Windows, step: int) -> list[tuple[Cell, ...]]:
@@ -227,7 +240,8 @@ def drawing(rows: Sequence[TimelineRow], close: bool = False) -> Drawing:
     step = max(-(-sum(row.windows.start.size for row in rows) // _MAX_ROWS), 1)
     table = Table(columns, tuple(cells for row in rows for cells in _table_rows(row.windows, step)))
     drawn = figure(rows, title)
-    return Drawing(name, title, finding(rows), alt, table, drawn, tuple(_tooltips(drawn, rows)))
+    pieces = cut(drawn, 2, _frame(rows), designs=[row.windows.design for row in rows])
+    return Drawing(name, title, finding(rows), alt, table, drawn, tuple(_tooltips(drawn, rows)), pieces)
 
 
 def _tooltips(drawn: Figure, rows: Sequence[TimelineRow]) -> Iterator[Tooltip]:
@@ -239,7 +253,11 @@ def _tooltips(drawn: Figure, rows: Sequence[TimelineRow]) -> Iterator[Tooltip]:
             middle, group = float(begin) + windows.width / 2, f"{begin:.2f} s"
             slow = "" if np.isnan(p99) else f", p99 {number(float(p99), 'ms')}"
             yield tooltip_at(
-                left, (middle, float(correct)), f"{windows.design}: {number(float(correct))} correct/s{slow}", group
+                left,
+                (middle, float(correct)),
+                f"{windows.design}: {number(float(correct))} correct/s{slow}",
+                windows.design,
+                group,
             )
             if slow:
-                yield tooltip_at(right, (middle, float(p99)), "", group)
+                yield tooltip_at(right, (middle, float(p99)), "", windows.design, group)

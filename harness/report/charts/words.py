@@ -1,6 +1,7 @@
 """Figures in words, the same in charts, captions and the report."""
 
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 
 from harness.common.intervals import upper_bound_of_none
 
@@ -8,10 +9,13 @@ UNMEASURED = "-"
 
 
 def number(value: float | None, unit: str = "") -> str:
-    """Three significant digits, or all digits of a larger number: ``0.83``, ``12.4``, ``1,204``; a dash for None."""
+    """Three significant digits, or all digits of a larger number: ``0.83``, ``12.4``, ``1,204``; a dash for None.
+
+    Never with an exponent: ``0.0000497``.
+    """
     if value is None:
         return UNMEASURED
-    text = f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+    text = f"{value:,.0f}" if abs(value) >= 100 else f"{Decimal(f'{value:.3g}'):f}"
     return f"{text} {unit}" if unit else text
 
 

@@ -6,7 +6,15 @@ import pytest
 
 from harness.oracle.outcome import SessionOutcome
 from harness.report import table
-from harness.results.summary import ArmFigures, DesignSummary, RequestCounts, Summary
+from harness.results.summary import (
+    ArmFigures,
+    DesignSummary,
+    EndpointStats,
+    LoadUsers,
+    RequestCounts,
+    Spread,
+    Summary,
+)
 from tests.support import charts as fakes
 
 STICKY = fakes.arm(fakes.TRIO[0], "fault")
@@ -60,7 +68,6 @@ def test_the_cells_of_a_row_match_the_columns() -> None:
         "design": "sticky",
         "what the fault did to its sessions": "lost 67 of 200 sessions (33.5 %), predicted 67",
         "acknowledged writes lost": "201 of 48,210 (0.4 %)",
-        "forced logins": "0 of 200 (95 % upper bound 1.5 %)",
         "errors while it lasted": "72 of 1,072 (6.7 %), 12 of them in doubt",
         "detect, s": "1.4",
         "recover, s": "2.1",
@@ -77,7 +84,7 @@ def test_no_acknowledged_write_lost_comes_with_its_upper_bound() -> None:
 
 def test_a_design_without_arms_has_a_row_that_says_so() -> None:
     row = table.rows(fakes.summary(arms=()))[0]
-    assert row.cells == ("sticky", "nothing was measured", *["-"] * 7, "pass")
+    assert row.cells == ("sticky", "nothing was measured", *["-"] * 6, "pass")
 
 
 def test_the_row_of_a_run_without_faults_describes_its_control() -> None:
@@ -112,14 +119,92 @@ def test_the_sentence_names_first_who_lost(arms: Mapping[str, ArmFigures], sente
     assert table.sentence(summary(**arms)) == sentence
 
 
+def refusing(arm: ArmFigures, failures: Mapping[str, int], *, wrong: int = 0, of: int = 636) -> ArmFigures:
+    """The arm, with so many of its orders answered otherwise than well."""
+    failed = sum(failures.values())
+    stats = EndpointStats(of, of - failed, wrong, failures, 1.0, 2.0, 1.0, 1.0, wrong=wrong, failures=failures)
+    return replace(arm, requests=RequestCounts(of, of - failed, failed, 0), names={"POST /orders": stats})
+
+
+CLEAN = refusing(KEPT, {})
+HURTS: Mapping[str, tuple[ArmFigures, str]] = {
+    "refused": (refusing(KEPT, {"400": 424}), "424 of 636 POST /orders answered 400"),
+    "silent": (refusing(KEPT, {"0": 30}), "30 of 636 POST /orders got no reply"),
+    "marked": (refusing(KEPT, {"200": 318}), "318 of 636 POST /orders answered 200 and marked as failed"),
+    "wrong": (refusing(KEPT, {}, wrong=318), "318 of 636 POST /orders answered with wrong content"),
+    "ended": (
+        replace(CLEAN, users=LoadUsers(10, 5, "Fast: RuntimeError: cannot begin")),
+        "5 of 10 users ended in on_start (Fast: RuntimeError: cannot begin)",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", HURTS)
+def test_what_hurts_comes_first(case: str) -> None:
+    arm, words = HURTS[case]
+    well = DesignSummary({}, {"control": CLEAN, "fault": STICKY}, SessionOutcome.LOST, "pass")
+    bad = DesignSummary({}, {"control": arm, "fault": KEPT}, SessionOutcome.KEPT, "fail")
+    lines = table.headlines(replace(fakes.summary(), designs={"good": well, "bad": bad}))
+    assert lines[0].startswith(f"bad: {words} without a fault; lost 0 of 200 sessions")
+    assert lines[0].endswith(" → fail")
+    assert lines[1].startswith("good: lost 67 of 200 sessions") and lines[1].endswith(" → pass")
+    assert table.sentence(replace(fakes.summary(), designs={"bad": bad})).startswith(f"bad: {words}")
+
+
+def test_the_errors_of_an_outage_are_not_what_hurts() -> None:
+    for failed, hurts in ((63, False), (64, True)):
+        broken = DesignSummary({}, {"control": CLEAN, "fault": refusing(STICKY, {"503": failed})}, SessionOutcome.LOST)
+        (line,) = table.headlines(replace(fakes.summary(), designs={"d": broken}))
+        assert ("answered 503" in line) == hurts
+
+
+def test_times_that_cannot_be_trusted_are_said_in_the_first_line() -> None:
+    strained = replace(KEPT, driver=replace(KEPT.driver, saturated=True))
+    (line,) = table.headlines(summary(d=strained))
+    assert "times of its fault arm cannot be trusted" in line
+
+
+def test_why_no_session_was_judged_is_said() -> None:
+    arm = with_sessions(KEPT, judged=0, unknown=200, not_judged_because=("200 final reads got 404",))
+    assert "no session was judged; 200 final reads got 404 → unknown" in table.headlines(summary(d=arm))[0]
+
+
 def test_the_sentence_sums_up_all_but_four_losers() -> None:
     sentence = table.sentence(summary(**{f"d{i}": STICKY for i in range(12)}))
     assert sentence.endswith("; 8 more designs lost 536 of 1,600.")
 
 
+def test_a_fault_that_is_felt_until_the_end_never_recovers() -> None:
+    fault = STICKY.faults[0]
+    both = replace(STICKY, faults=(fault, replace(fault, recover_s=None)))
+    assert table.rows(summary(sticky=both))[0].recover == "never"
+    unrecorded = replace(STICKY, faults=(replace(fault, recover_s=None, detect_s=None),))
+    assert table.rows(summary(sticky=unrecorded))[0].recover not in ("never", "0")
+
+
+def test_with_dropped_arrivals_the_percentile_is_shown_as_a_lower_bound() -> None:
+    bounded = replace(STICKY, latency_is_lower_bound=True)
+    assert table.rows(summary(sticky=bounded))[0].p99.startswith(">= ")
+    assert ">=" not in table.rows(summary(sticky=STICKY))[0].p99
+
+
 def test_a_note_explains_the_throughput_of_closed_load() -> None:
-    assert any("closed" in note for note in table.notes(fakes.summary(), "closed"))
-    assert not any("closed" in note for note in table.notes(fakes.summary(), "open"))
+    assert any("closed" in note for note in table.notes(fakes.summary(), {"kind": "closed"}))
+    assert any("lifetimes of cookies" in note for note in table.notes(fakes.summary(), {"cookies": "immortal"}))
+    assert not any("closed" in note for note in table.notes(fakes.summary(), {"kind": "open"}))
+
+
+@pytest.mark.parametrize(
+    ("policy", "per_replica", "noted"),
+    [("source", {"a": 90}, True), ("source", {"a": 50, "b": 40}, False), ("connection", {"a": 90}, False)],
+)
+def test_a_note_says_that_the_address_of_the_load_chose_one_replica(
+    policy: str, per_replica: Mapping[str, int], *, noted: bool
+) -> None:
+    arm = replace(fakes.arm(fakes.TRIO[0], "control"), spread=Spread.of(per_replica))
+    pinned = DesignSummary({"policy": policy, "replicas": 2}, {"control": arm}, SessionOutcome.KEPT)
+    lines = table.notes(replace(fakes.summary(), designs={"pinned": pinned}))
+    assert any("One replica answered all requests of pinned" in line for line in lines) is noted
 
 
 def test_a_note_names_the_designs_with_emulated_service_time() -> None:
@@ -130,22 +215,13 @@ def test_a_note_names_the_designs_with_emulated_service_time() -> None:
     assert "sticky" not in note
 
 
-def test_a_saturated_driver_is_the_first_doubt() -> None:
-    arm = replace(STICKY, driver=replace(STICKY.driver, saturated=True, lag_p99_ms=80.0))
-    assert table.doubts(summary(sticky=arm))[0].startswith(
-        "The load driver was saturated in sticky (fault, lag p99 80 ms)"
+def test_a_note_says_what_sigkill_cut_off_where_sigterm_was_not_enough() -> None:
+    evidence = {"forced": True, "grace_s": 6.0, "open_connections": 12}
+    fault = replace(STICKY.faults[0], kind="terminate", target="r1", effective=14.0, evidence=evidence)
+    lines = table.notes(summary(sticky=replace(STICKY, faults=(fault,))))
+    assert lines[-1] == (
+        "sticky, terminate of r1 at 14 s: SIGTERM did not end it within 6 s, SIGKILL did and cut off "
+        "12 open connections."
     )
-
-
-def test_the_doubt_names_the_saturated_core() -> None:
-    busy = replace(STICKY.driver, saturated=True, lag_p99_ms=80.0, cpu_median=0.98, core="core 1 of worker-2 on there")
-    assert "98 % of core 1 of worker-2 on there" in table.doubts(summary(sticky=replace(STICKY, driver=busy)))[0]
-
-
-def test_a_judge_is_a_doubt_only_if_it_errs() -> None:
-    run = fakes.summary()
-    assert "1 of 120" in table.doubts(run)[0]
-    calibration = run.controls.calibration
-    assert calibration is not None
-    right = replace(run, controls=replace(run.controls, calibration=replace(calibration, correct=120)))
-    assert table.doubts(right) == ()
+    obeyed = replace(fault, evidence={**evidence, "forced": False})
+    assert not any("SIGKILL" in line for line in table.notes(summary(sticky=replace(STICKY, faults=(obeyed,)))))

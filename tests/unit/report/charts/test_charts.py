@@ -1,7 +1,9 @@
 import itertools
+import multiprocessing
 import re
 import xml.etree.ElementTree as ET
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,12 +14,14 @@ from harness.analysis.metrics.fold import fold
 from harness.common.intervals import upper_bound_of_none
 from harness.oracle.outcome import SessionOutcome
 from harness.oracle.verdict import Loss, SessionVerdict
-from harness.report.charts import Chart, draw, losses, outcomes, spectrum, style, timeline
+from harness.report.charts import Chart, draw, drawing, losses, outcomes, spectrum, style, timeline
 from harness.report.charts.measured import measured, windows
 from harness.report.charts.words import format_ratio, listed, number, share
 from harness.results.summary import FaultFigures
 from tests.support import charts as fakes
 from tests.support.clocks_and_topology import RequestRow, observed
+
+pytestmark = pytest.mark.slow  # every test draws real charts
 
 NAMES = ["timeline", "outcomes", "losses", "spectrum", "spread", "cost"]
 
@@ -42,6 +46,27 @@ def test_the_same_run_gives_the_same_bytes(drawn: dict[str, Chart], tmp_path: Pa
     for chart in draw(fakes.summary(), fakes.runs(), tmp_path):
         assert chart.svg.read_bytes() == drawn[chart.name].svg.read_bytes()
         assert chart.png.read_bytes() == drawn[chart.name].png.read_bytes()
+
+
+def test_a_thread_of_another_program_draws_the_same(drawn: dict[str, Chart], tmp_path: Path) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        charts = pool.submit(draw, fakes.summary(), fakes.runs(), tmp_path).result()
+    assert [chart.png.read_bytes() for chart in charts] == [chart.png.read_bytes() for chart in drawn.values()]
+
+
+def test_a_png_that_cannot_be_written_is_an_error_of_the_caller(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "cost.png").mkdir()
+    with pytest.raises(IsADirectoryError, match=r"cost\.png"):
+        draw(fakes.summary(), fakes.runs(), tmp_path)
+    assert capfd.readouterr().err == ""
+
+
+def test_an_error_before_the_png_files_are_complete_ends_their_process(tmp_path: Path) -> None:
+    with pytest.raises(KeyError, match="page"), drawing(fakes.summary(), fakes.runs(), tmp_path):
+        raise KeyError("page")
+    assert multiprocessing.active_children() == []
 
 
 def test_every_chart_has_words_and_the_values_behind_it(drawn: dict[str, Chart]) -> None:
@@ -81,7 +106,7 @@ def test_unmeasured_figures_are_drawn_as_unmeasured(tmp_path: Path) -> None:
         arm.resources, replica_cpu=None, balancer_cpu=None, store_cpu=None, memory_mb=None, cpu_ms_per_request=None
     )
     arm = replace(arm, resources=none, bytes=replace(arm.bytes, request_mean=None, response_mean=None),
-                  spread=replace(arm.spread, per_replica={}, cv=None))  # fmt: skip
+                  spread=replace(arm.spread, per_replica={}, max_over_mean=None, cv=None))  # fmt: skip
     summary = replace(whole, designs={"sticky": replace(whole.designs["sticky"], arms={"control": arm})})
     charts = by_name(draw(summary, fakes.runs(fakes.TRIO[:1], ("control",)), tmp_path))
     assert charts["cost"].finding == "No cost was measured."
@@ -115,7 +140,10 @@ def row(fault: FaultFigures | None, lost_share: float = 0.5) -> timeline.Timelin
 def test_the_timeline_compares_the_worst_window_with_the_time_before() -> None:
     fault = FaultFigures("kill", "r1", 8.0, 8.0, 14.0, {}, 0.2, 1.5)
     assert row(fault).lowest == pytest.approx(0.5, abs=0.02)
-    assert timeline.finding([row(fault)]).endswith("was 50 % in sticky (recovered after 1.5 s).")
+    assert timeline.finding([row(fault)]) == (
+        "In the worst 250 ms after the fault, sticky gave 50 % of its usual correct replies "
+        "(back to normal after 1.5 s)."
+    )
 
 
 def test_a_fault_without_evidence_is_not_mentioned() -> None:
@@ -190,8 +218,8 @@ def test_the_spectrum_names_where_the_fault_cost_most_and_least() -> None:
 
     spectra = [flat("a", "control", 10), flat("a", "fault", 20), flat("b", "control", 10), flat("b", "fault", 90)]
     assert spectrum.finding(spectra) == (
-        "The fault changed the slowest requests most in b (p99 from 10 ms to 90 ms, 9 times); "
-        "least in a (p99 from 10 ms to 20 ms, 2 times)."
+        "One request in 100 takes longer than this (p99): with the fault it changed most in b from 10 ms to 90 ms, "
+        "least in a from 10 ms to 20 ms."
     )
 
 
@@ -207,17 +235,19 @@ def test_each_session_is_counted_once_by_the_gravest_thing_that_happened_to_it()
 
 
 def test_chart_and_table_count_the_same_sessions() -> None:
-    """Several writers of a session count as one session, and an unknown session does not count as judged."""
+    """Several writers of a session are one session; an unknown session counts only if a loss is proven of it."""
     mine, lost = fakes.judgement(1), fakes.judgement(1, (Loss(5, "a", "b", "x", "y", 1),))
     dark = replace(fakes.judgement(2, (Loss(5, "a", "b", "x", "y", 1),), outcome=SessionOutcome.UNKNOWN), unknown=True)
-    asked = [RequestRow(session, 1.0) for session in (1, 2, 3)]
-    arm = observed(asked, judgements=(mine, lost, dark, fakes.judgement(3)))
+    silent = replace(fakes.judgement(4, outcome=SessionOutcome.UNKNOWN), unknown=True)
+    asked = [RequestRow(session, 1.0) for session in (1, 2, 3, 4)]
+    arm = observed(asked, judgements=(mine, lost, dark, fakes.judgement(3), silent))
     sessions = fold(arm).sessions
     bar = outcomes.count_outcomes("one", "fault", arm.judgements, sessions)
-    assert (bar.judged, bar.lost, bar.unknown) == (sessions.judged, sessions.lost, sessions.unknown) == (2, 1, 1)
-    assert "1 of 2" in outcomes.finding([bar])
+    assert (sessions.judged, sessions.proven, sessions.unknown) == (2, 1, 2)
+    assert (bar.judged, bar.lost, bar.unknown) == (sessions.known, sessions.lost, 1) == (3, 2, 1)
+    assert "2 of 3" in outcomes.finding([bar])
     gone = losses.Losses.of("one", arm.judgements, (), style.look(0))
-    assert (gone.judged, gone.times.size) == (2, 1)
+    assert (gone.judged, gone.times.size) == (3, 2)
 
 
 def test_the_outcomes_say_what_was_lost_and_what_was_predicted(drawn: dict[str, Chart]) -> None:
@@ -244,18 +274,27 @@ def losing(*seconds: float, healed: float | None = 14.0) -> losses.Losses:
 
 def test_losses_after_the_fault_had_healed_are_counted_separately() -> None:
     assert losses.finding([losing(9, 8.5, 15)]) == (
-        "sticky: 3 losses in 3 sessions, between 8.5 s and 15 s, 1 of them after the fault had healed."
+        "sticky lost 3 of 3 sessions, between 8.5 s and 15 s, 1 of them after the fault had healed."
     )
     assert losses.drawing([losing(9, 8.5)], 20.0).table.rows == (("sticky", 8.5, 1), ("sticky", 9.0, 2))
 
 
 def test_no_loss_comes_with_its_sample_size() -> None:
     nothing = losses.Losses.of("sticky", [fakes.judgement(1), fakes.judgement(2)], (), style.look(0))
-    assert losses.finding([nothing]) == "No loss in any of 2 sessions."
+    assert losses.finding([nothing]) == "None of 2 sessions was lost."
 
 
 @pytest.mark.parametrize(
-    ("value", "text"), [(None, "-"), (0, "0"), (2.1, "2.1"), (0.0451, "0.0451"), (99.96, "100"), (1204.4, "1,204")]
+    ("value", "text"),
+    [
+        (None, "-"),
+        (0, "0"),
+        (2.1, "2.1"),
+        (0.0451, "0.0451"),
+        (99.96, "100"),
+        (1204.4, "1,204"),
+        (4.97e-5, "0.0000497"),
+    ],
 )
 def test_figures_are_short(value: float | None, text: str) -> None:
     assert number(value) == text
@@ -302,3 +341,49 @@ def test_the_page_can_replace_every_colour_of_a_chart_by_name(drawn: dict[str, C
     for chart in drawn.values():
         used = set(re.findall(r"(?:: |=\")(#[0-9a-f]{6})\b", chart.svg.read_text()))
         assert used - {"#000000"} <= set(style.NAMED.values())
+
+
+def test_a_session_that_lost_its_state_twice_is_one_lost_session() -> None:
+    twice = fakes.judgement(1, tuple(Loss(t * 10**9, "a", "b", "x", "y", 1) for t in (9, 12)))
+    assert losses.Losses.of("sticky", [twice, fakes.judgement(2)], (), style.look(0)).times.tolist() == [9.0]
+
+
+def test_controls_do_not_hide_the_losses_of_the_others(tmp_path: Path) -> None:
+    both = [fakes.TRIO[0], fakes.Fake("broken", lost=200)]
+    charts = draw(fakes.summary(both), fakes.runs(both), tmp_path, frozenset({"broken"}))
+    drawn = {chart.name: chart for chart in charts}["losses"]
+    assert {row[0] for row in drawn.table.rows} == {"sticky"}
+    assert drawn.finding.endswith("Left out, because they must fail: broken.")
+
+
+def test_a_run_of_controls_alone_shows_them(tmp_path: Path) -> None:
+    charts = draw(fakes.summary(fakes.TRIO[:1]), fakes.runs(fakes.TRIO[:1]), tmp_path, frozenset({"sticky"}))
+    drawn = {chart.name: chart for chart in charts}["losses"]
+    assert {row[0] for row in drawn.table.rows} == {"sticky"} and "Left out" not in drawn.finding
+
+
+@pytest.mark.parametrize("name", ["timeline", "spread", "cost"])
+def test_the_pieces_of_a_chart_cover_it_without_overlap(drawn: dict[str, Chart], name: str) -> None:
+    pieces = drawn[name].pieces
+    assert sum(piece.width * piece.height for piece in pieces) == pytest.approx(1.0)
+    assert all(piece.x >= 0 and piece.x + piece.width <= 1 + 1e-9 for piece in pieces)
+
+
+def test_the_panels_of_a_timeline_belong_to_their_designs(drawn: dict[str, Chart]) -> None:
+    designs = [piece.design for piece in drawn["timeline"].pieces]
+    assert designs == ["", *(fake.name for fake in fakes.TRIO for _ in range(2))]
+
+
+def test_the_values_of_a_design_are_marked_as_its_own(drawn: dict[str, Chart]) -> None:
+    names = {fake.name for fake in fakes.TRIO}
+    for name in ("timeline", "outcomes", "losses", "spectrum", "spread", "cost"):
+        assert {tooltip.design for tooltip in drawn[name].tooltips} <= names, name
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "ticks"), [(3.7, 12.0, ["5", "10"]), (0.8, 90.0, ["1", "2", "5", "10", "20", "50", "100"])]
+)
+def test_a_logarithmic_axis_has_plain_ticks(low: float, high: float, ticks: list[str]) -> None:
+    _, [[axes]] = style.panels("title", (1, 1), 1.0, style.Frame(0.5, 0.5, 0.5, 0.5))
+    style.log_axis(axes, low, high)
+    assert [label.get_text() for label in axes.get_yticklabels()] == ticks

@@ -4,9 +4,13 @@ import xml.etree.ElementTree as ET
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from harness.analysis.compare import compare
 from harness.report.charts import forest
 from tests.support.compare import Session
+
+pytestmark = pytest.mark.slow  # every test draws real charts
 
 BASELINE = Session(seed=1, arms=("control", "fault")).side()
 SLOW = compare(Session(seed=2, arms=("control", "fault"), slower={"subject": 1.3}).side(), BASELINE)
@@ -40,8 +44,8 @@ def test_the_finding_names_what_regressed() -> None:
 
 
 def test_nothing_is_drawn_without_a_ratio(tmp_path: Path) -> None:
-    few = compare(Session(seed=2, pairs=2).side(), Session(seed=1).side())
-    assert forest.draw(few, tmp_path) is None
+    unseen = tuple(replace(metric, ratio=None, interval=None) for metric in SLOW.metrics)
+    assert forest.draw(replace(SLOW, metrics=unseen), tmp_path) is None
     assert list(tmp_path.iterdir()) == []
 
 
@@ -49,3 +53,8 @@ def test_a_ratio_far_off_the_axis_is_cut_and_still_drawn(tmp_path: Path) -> None
     wild = tuple(replace(metric, ratio=9.0, interval=(0.01, 40.0)) for metric in SLOW.metrics)
     chart = forest.draw(replace(SLOW, metrics=wild), tmp_path)
     assert chart is not None and "(-" not in words(chart.svg)
+
+
+def test_the_ratio_of_a_single_pair_is_drawn_without_an_interval(tmp_path: Path) -> None:
+    once = tuple(replace(metric, interval=None) for metric in SLOW.metrics)
+    assert forest.draw(replace(SLOW, metrics=once), tmp_path) is not None
