@@ -6,7 +6,7 @@ from typing import TypeVar
 
 import pytest
 
-pytest_plugins = ["pytester"]
+pytest_plugins = ["pytester", "tests.support.cluster"]  # the latter has the fixture ``cluster``
 
 Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
 

@@ -1,4 +1,4 @@
-"""What every backend promises, held to processes and to containers."""
+"""What every backend promises, held to processes, to containers and to pods."""
 
 import asyncio
 import os
@@ -20,6 +20,8 @@ from harness.cluster.topology import Topology
 from harness.common.clock import Clock
 from harness.common.errors import EnvironmentLacksError
 from harness.common.waiting import wait_until
+from harness.runner.kubernetes_support import require_cluster
+from harness.scenario.cluster_access import DEFAULT_ACCESS
 from harness.scenario.design import Design
 from harness.scenario.services import BuiltIn
 
@@ -27,14 +29,18 @@ pytestmark = pytest.mark.slow
 
 DESIGN = Design("plain", BuiltIn(state="redis"), replicas=2)
 SOON = 20.0  # seconds
+MARKS = {"kubernetes": [pytest.mark.long, pytest.mark.xdist_group("cluster")]}  # one cluster for all that need one
 Up = tuple[Topology, ProcessSupervisor, Path]
 
 
-@pytest.fixture(params=NAMES)
-async def up(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Up]:
+@pytest.fixture(params=[pytest.param(name, marks=MARKS.get(name, pytest.mark.xdist_group(name))) for name in NAMES])
+async def up(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Up]:
     try:
         if request.param == "docker":
             image(connect_engine())
+        if request.param == "kubernetes":
+            monkeypatch.setenv("KUBECONFIG", str(request.getfixturevalue("equipped_cluster")))
+            require_cluster(DEFAULT_ACCESS)
     except EnvironmentLacksError as lack:
         pytest.skip(f"{lack.message}: {lack.hint}")
     clock, run = Clock(), uuid.uuid4().hex[:12]
@@ -62,7 +68,7 @@ async def answers_as_itself(topology: Topology) -> None:
     for replica in topology.replicas:
         health = await probe(*replica.member.address_from_host)
         assert health is not None
-        assert (health.status, health.replica, health.boot) == (200, replica.name, replica.boot)
+        assert (health.status, health.replica, health.boot) == (200, replica.member.name, replica.boot)
     assert [replica.name for replica in topology.replicas] == ["r0", "r1", "r2"]
     topology.forget("r2")
 
@@ -77,14 +83,15 @@ async def sampled(topology: Topology) -> None:
 
 
 async def comes_back(topology: Topology) -> None:
-    """A killed replica is down; restarted, it has the same address and a new boot id."""
+    """A killed replica is down; restarted, it has a new boot id, and the same address unless it is another pod."""
     replica = topology.replicas[1]
     assert isinstance(replica, Killable)
     member, boot = replica.member, replica.boot
     assert (await replica.kill()).confirmed
     assert replica.pid is None and await probe(*member.address_from_host) is None
     assert (await replica.restart()).confirmed
-    assert replica.member == member and replica.boot != boot
+    assert replica.boot != boot
+    assert replica.member == member or replica.member.name != member.name
     await topology.wait_until_healthy()
 
 

@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -16,12 +17,13 @@ import aiohttp
 import psutil
 import pytest
 
-from harness.cluster.balancers import SPECS, available, start
+from harness.cluster.balancers import SPECS, available, require, start
 from harness.cluster.capabilities import Balancer, Killable, Member, Reloadable
 from harness.cluster.replicas.probes import ReadinessProbe
 from harness.cluster.supervisor import Supervisor, start_supervisor
 from harness.common.errors import EnvironmentLacksError, HarnessError
 from harness.scenario.balancing import Balancing, Health
+from harness.scenario.design import Design
 from tests.support.balancers import Backend, reserved_port, serving
 
 pytestmark = pytest.mark.slow
@@ -32,7 +34,16 @@ NEVER = Health("30s", fall=10)  # so that only the retries under test can save a
 QUICK = Health("200ms", fall=2)
 
 
+#: Policies by which the balancer learns, or the id says, which member made it.
+FOLLOWING = {
+    "learn_cookie": "SID",
+    "learn_header": "X-Id",
+    "header": "X-Member",
+    "cookie_prefix": "SID",
+    "cookie_route": "SID",
+}
 KEYS = {
+    **FOLLOWING,
     "cookie": "",
     "hash_cookie": "session",
     "hash_header": "X-Session",
@@ -109,14 +120,16 @@ class Client:
     statuses: Counter[int] = field(default_factory=Counter)  # 0: the connection ended without a reply
     members: list[str] = field(default_factory=list)
     sent: dict[int, int] = field(default_factory=dict)  # status by operation
+    echoed: dict[str, str] = field(default_factory=dict)  # headers that it sends back, as replies set them
 
     async def write(self) -> int:
         op = self.number << 32 | len(self.sent) + 1
-        headers = {"Idempotency-Key": f"{op:016x}", "X-Session": f"session-{self.number}"}
+        headers = {"Idempotency-Key": f"{op:016x}", "X-Session": f"session-{self.number}", **self.echoed}
         try:
             async with self.http.post(f"{self.balancer.url}/write", headers=headers, data=b"x") as reply:
                 await reply.read()
                 status = reply.status
+                self.echoed |= {key: reply.headers[key] for key in ("X-Id", "X-Member") if key in reply.headers}
                 if replica := reply.headers.get("X-Replica"):
                     self.members.append(replica)
         except aiohttp.ClientError:
@@ -137,7 +150,8 @@ async def clients(balancer: Balancer, count: int) -> AsyncIterator[list[Client]]
 def _http(number: int) -> aiohttp.ClientSession:
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(local_addr=(f"127.0.0.{number + 1}", 0)),
-        cookie_jar=aiohttp.CookieJar(unsafe=True),
+        # A browser sends a value as it came. HAProxy does not know its cookie if quotes were put around it.
+        cookie_jar=aiohttp.CookieJar(unsafe=True, quote_cookie=False),
         cookies={"session": f"session-{number}"},
     )
 
@@ -291,6 +305,84 @@ async def test_affinity_keeps_each_client_on_one_member(
             assert await client.write() == 200
         assert [len(set(client.members)) for client in several] == [1] * 40
         assert {client.members[0] for client in several} == {"r0", "r1", "r2"}
+
+
+@behind(*FOLLOWING)
+async def test_a_member_is_asked_with_the_ids_that_it_made_and_with_no_others(
+    name: str, policy: str, place: Place, backends: Backends
+) -> None:
+    async with place.facing(12, pinned(name, policy), await backends.bring_up("r0", "r1", "r2")) as (_, several):
+        for client in several * 3:
+            assert await client.write() == 200
+    for backend in backends.by_name.values():
+        assert backend.ids_asked_with and backend.ids_asked_with <= backend.ids_made
+
+
+@behind(*FOLLOWING)
+async def test_a_followed_client_whose_member_dies_moves_once_and_stays_where_its_new_id_was_made(
+    name: str, policy: str, place: Place, backends: Backends
+) -> None:
+    async with place.facing(9, pinned(name, policy, QUICK), await backends.bring_up("r0", "r1", "r2")) as (_, several):
+        for client in several:
+            assert await client.write() == 200
+        dead = several[0].members[0]
+        await backends.stop(dead)
+
+        async def none_fails() -> bool:
+            return {await client.write() for client in several} == {200}
+
+        await eventually(none_fails)
+        await backends.return_empty(dead)
+        for client in several * 5:
+            assert await client.write() == 200
+        for client in several:
+            places = [member for n, member in enumerate(client.members) if [member] != client.members[n - 1 : n]]
+            assert len(places) == (2 if client.members[0] == dead else 1), places
+
+
+@behind("hash_cookie", "hash_header")
+async def test_a_hash_of_an_id_that_the_service_makes_sends_most_clients_away_from_the_member_that_made_it(
+    name: str, policy: str, place: Place, backends: Backends
+) -> None:
+    balancing = Balancing(policy, name, "SID" if policy == "hash_cookie" else "X-Id")
+    async with place.facing(30, balancing, await backends.bring_up("r0", "r1", "r2")) as (_, several):
+        for client in several * 2:
+            assert await client.write() == 200
+        moved = [client for client in several if len(set(client.members)) > 1]
+        assert 10 <= len(moved) <= 28, "two of three are expected"
+
+
+@pytest.mark.parametrize("name", [name for name in sorted(SPECS) if "cookie" in SPECS[name].lasting], indirect=True)
+async def test_stickiness_ends_after_its_own_lifetime_however_active_the_client_is(
+    name: str, place: Place, backends: Backends
+) -> None:
+    balancing = replace(pinned(name, "cookie"), lasts="2s")
+    async with place.facing(1, balancing, await backends.bring_up("r0", "r1", "r2")) as (_, (client,)):
+
+        async def moves() -> bool:
+            assert await client.write() == 200
+            return len(set(client.members)) > 1
+
+        begin = time.monotonic()
+        await eventually(moves, within=30.0)
+        assert time.monotonic() - begin > 1.0
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in sorted(SPECS) if "learn_header" in SPECS[name].lasting], indirect=True
+)
+async def test_a_learned_id_is_forgotten_when_it_was_not_used_for_its_lifetime(
+    name: str, place: Place, backends: Backends
+) -> None:
+    balancing = replace(pinned(name, "learn_header"), lasts="1s")
+    async with place.facing(1, balancing, await backends.bring_up("r0", "r1", "r2")) as (_, (client,)):
+
+        async def moves_after_a_pause() -> bool:
+            await asyncio.sleep(2.5)
+            assert await client.write() == 200
+            return len(set(client.members)) > 1
+
+        await eventually(moves_after_a_pause, within=30.0)
 
 
 @behind("round_robin", "cookie", able="names")
@@ -628,6 +720,87 @@ async def test_a_killed_balancer_restarts_on_its_port_with_its_members(
         pid = balancer.pid
         assert (await balancer.restart()).confirmed and balancer.pid == pid
         assert place.supervisor.deaths.empty()
+
+
+OWN = {
+    "haproxy": """\
+defaults
+    mode http
+    timeout connect 1s
+    timeout client 30s
+    timeout server 30s
+    option redispatch
+
+frontend public
+    bind {bind}
+    default_backend shop
+
+backend shop
+    balance roundrobin
+    cookie SRV insert indirect
+    http-response set-header X-Replica %s
+    default-server inter 200ms fall 2 rise 1
+    server {name} {address} check cookie {name}
+""",
+    "nginx": """\
+events {}
+http {
+    map $upstream_addr $replica {
+        default "";
+        {address} {name};
+    }
+    upstream shop {
+        zone shop 1m;
+        server {address} route={name} max_fails=2 fail_timeout=1s;
+        sticky cookie SRV path=/;
+    }
+    server {
+        listen {bind} reuseport;
+        proxy_hide_header X-Replica; # which the members of these tests set, too
+        add_header X-Replica $replica always;
+        location / { proxy_pass http://shop; }
+    }
+}
+""",
+}
+
+
+@pytest.mark.parametrize("name", sorted(OWN), indirect=True)
+async def test_a_configuration_of_the_users_own_gets_the_members_and_their_changes(
+    name: str, place: Place, backends: Backends, tmp_path: Path
+) -> None:
+    file = tmp_path / "own.cfg"
+    file.write_text(OWN[name])
+    balancing = Balancing(config=file, names=True)
+    require(Design("mine", balancing=balancing))
+    members = [replace(member, name=member.name.replace("x", "r")) for member in await backends.bring_up("x0", "x1")]
+    async with place.facing(6, balancing, members) as (balancer, several):
+        assert balancer.name == name
+        for client in several * 4:
+            assert await client.write() == 200
+        assert [len(set(client.members)) for client in several] == [1] * 6, "as the file says"
+        assert {client.members[0] for client in several} == {"r0", "r1"}, "the names of the balancer"
+        await balancer.remove("r0")
+        assert [await client.write() for client in several] == [200] * 6
+        assert {client.members[-1] for client in several} == {"r1"}
+        await balancer.add(members[0])
+        (third,) = (await backends.bring_up("x2"))[2:]
+        await balancer.add(replace(third, name="r2"))
+
+        async def all_are_used() -> bool:
+            async with clients(balancer, 6) as fresh:
+                return {await client.write() for client in fresh} == {200} and {
+                    client.members[0] for client in fresh
+                } == {"r0", "r1", "r2"}
+
+        await eventually(all_are_used)
+        assert isinstance(balancer, Reloadable)
+        assert (await balancer.reload()).confirmed
+        assert set((await balancer.states()).values()) <= {"up"}
+        assert isinstance(balancer, Killable)
+        assert (await balancer.kill()).confirmed
+        assert (await balancer.restart()).confirmed
+        await eventually(all_are_used)
 
 
 MOVES = {"hash_header": 1 / 4, "maglev_header": 1 / 4, "modulo_header": 3 / 4}

@@ -38,13 +38,14 @@ async def make(supervisor: Supervisor, tmp_path: Path) -> AsyncIterator[Make]:
         mode: str, port: Reservation | None = None, ready: str | None = "/", within: str = "10s"
     ) -> CommandReplica:
         program = [sys.executable, service.__file__, mode, "{port}"]
-        orders = ReplicaOrders(Command(program, ready=ready, ready_within=within), "", lambda name, boot: None)
+        target = Command(program, ready=ready, ready_within=within, stop_within="0.5s")
+        orders = ReplicaOrders(target, "", lambda name, boot: None)
         made.append(CommandReplica("r0", supervisor, port or non_ephemeral_port(), tmp_path, orders))
         return made[-1]
 
     yield make_replica
     for replica in made:
-        await replica.stop(0.5)
+        await replica.stop()
         assert not listens(replica)
     assert supervisor.children == ()
 
@@ -99,7 +100,8 @@ async def test_a_service_that_answers_503_while_it_starts_is_awaited(make: Make)
         ("background", "10s", "r0 ended with code 0 before it was ready"),
         ("never", "1s", "r0 was not ready within 1s: answers GET / with 503"),
         ("silent", "1s", "r0 was not ready within 1s: it listens on no port"),
-        ("lost", "1s", "r0 listens on port "),
+        ("lost", "60s", "r0 listens on 127.0.0.1:"),
+        ("ipv6", "60s", "r0 listens on [::1]:"),
     ],
 )
 async def test_the_cause_of_a_failed_start_is_reported(
@@ -109,8 +111,57 @@ async def test_the_cause_of_a_failed_start_is_reported(
     with pytest.raises(EnvironmentLacksError) as problem:
         await replica.start()
     assert problem.value.message.startswith(words)
-    assert "{port}" in problem.value.hint or str(tmp_path / "r0.log") in problem.value.hint
+    assert any(word in problem.value.hint for word in ("{port}", "::1", str(tmp_path / "r0.log")))
     assert (tmp_path / "r0.log").exists()
+
+
+async def test_of_two_copies_at_one_fixed_port_the_second_learns_which_port_it_was_given(
+    supervisor: Supervisor, tmp_path: Path
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as first:
+        program = [sys.executable, service.__file__, "strict", str(first.getsockname()[1])]
+        orders = ReplicaOrders(Command(program), "", lambda name, boot: None)
+        second = CommandReplica("r1", supervisor, non_ephemeral_port(), tmp_path, orders)
+        with pytest.raises(EnvironmentLacksError, match=r"r1 ended with code 1 .*Address already in use") as problem:
+            await second.start()
+    assert f"it was given port {second.member.port}: put {{port}} into its command" in problem.value.hint
+
+
+@pytest.mark.parametrize("mode", ["lost", "ipv6"])
+async def test_where_it_listens_and_where_it_is_asked_are_named_long_before_its_time_is_up(
+    make: Make, mode: str
+) -> None:
+    replica = make(mode, within="600s")
+    with pytest.raises(EnvironmentLacksError) as problem:
+        async with asyncio.timeout(60):
+            await replica.start()
+    assert f"not on 127.0.0.1:{replica.member.port}, where it is asked" in problem.value.message
+
+
+async def test_a_socket_for_metrics_that_opens_before_the_service_is_no_mistake(make: Make) -> None:
+    replica = make("metrics first")
+    await replica.start()
+    assert await served_by(replica) > 0
+
+
+async def test_what_sigkill_cut_off_is_counted_where_sigterm_was_not_enough(make: Make) -> None:
+    replica = make("deaf")
+    await replica.start()
+    with socket.create_connection((replica.member.host, replica.member.port)):
+        await served_by(replica)  # so that it has accepted the connection before this one
+        evidence = await replica.terminate()
+    facts = evidence.facts
+    assert evidence.confirmed
+    assert (facts["forced"], facts["grace_s"], facts["open_connections"]) == (True, 0.5, 1)
+
+
+async def test_what_a_program_leaves_behind_when_sigterm_ends_it_is_ended_too(make: Make) -> None:
+    replica = make("escapes")
+    await replica.start()
+    evidence = await replica.terminate()
+    assert evidence.confirmed
+    assert (evidence.facts["forced"], evidence.facts["left_behind"]) == (False, 1)
+    assert (await replica.restart()).confirmed, "its port is free again"
 
 
 async def test_a_missing_program_is_reported(supervisor: Supervisor, tmp_path: Path) -> None:

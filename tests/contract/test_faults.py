@@ -64,6 +64,13 @@ CASES = {
     "Evict": Case(faults.Evict(share=0.3), lambda t: t.store is not None and t.store.limited),
     "ReloadBalancer": Case(faults.ReloadBalancer(), _actions("reload")),
     "KillBalancer": Case(faults.KillBalancer(), lambda t: not t.balancer.up),
+    "RollingRestart": Case(faults.RollingRestart(), _actions("restart")),
+    "Resize": Case(faults.Resize(to=5), lambda t: t.workload.size == 5),
+    "LoseNode": Case(
+        faults.LoseNode(faults.Shell('test "$NODE" = node2', undo='test "$NODE" = node2')),
+        lambda t: t.workload.lost == "node2",
+    ),
+    "DrainNode": Case(faults.DrainNode(1), lambda t: t.workload.drained == {"r1"}),
 }
 CASES["RotateKeys"] = Case(
     faults.RotateKeys(overlap=False),

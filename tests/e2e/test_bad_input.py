@@ -1,10 +1,11 @@
+import socket
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from harness import cli
-from harness.runner import hold
+from harness.cluster import leftovers
 from tests.support.harness_command import NODE_KILL, ROOT, CommandResult, assert_one_clear_line, harness
 
 SCENARIO = """
@@ -135,6 +136,7 @@ def test_a_fault_after_the_end_of_a_shortened_run(run_cli: RunCli) -> None:
         (("baseline",), "COMMAND"),
         (("scale",), "SCENARIO"),
         (("worker",), "--master"),
+        (("worker", "--master", "192.0.2.1"), "--token"),
         (("kill", "r1", "r2"), "r2"),
         (("run", NODE_KILL, "--users"), "requires an argument"),
         ((), "COMMAND"),
@@ -142,6 +144,14 @@ def test_a_fault_after_the_end_of_a_shortened_run(run_cli: RunCli) -> None:
 )
 def test_a_wrong_flag(run_cli: RunCli, words: tuple[str | Path, ...], message: str) -> None:
     assert_one_clear_line(run_cli(*words), 2, message)
+
+
+def test_a_taken_metrics_port_leaves_nothing(run_cli: RunCli, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        result = run_cli("run", NODE_KILL, "--quick", "--prometheus-port", str(port), "--out", tmp_path)
+    assert_one_clear_line(result, 4, f"port {port} for metrics is taken")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_an_out_that_cannot_be_written(run_cli: RunCli) -> None:
@@ -179,7 +189,7 @@ def test_a_run_of_another_schema(run_cli: RunCli, tmp_path: Path) -> None:
 
 
 def test_kill_without_a_running_topology(run_cli: RunCli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hold, "control_socket_path", lambda: tmp_path / "control")
+    monkeypatch.setattr(leftovers, "SCRATCH_PREFIX", str(tmp_path / "harness-"))
     assert_one_clear_line(run_cli("kill", "r1"), 2, "no topology")
 
 
@@ -196,7 +206,7 @@ def test_a_missing_balancer_names_the_line_that_installs_it(tmp_path: Path) -> N
 
 @pytest.mark.slow
 def test_a_target_that_never_gets_ready(tmp_path: Path) -> None:
-    design = 'Design("one", BuiltIn(state="token", options={"nosuch": "option"}))'
+    design = 'Design("one", BuiltIn(state="token", options={"ttl": "soon"}))'
     assert_one_clear_line(
         harness("run", _scenario(tmp_path, design), "--out", tmp_path / "out"), 4, "before it was ready"
     )

@@ -244,6 +244,7 @@ def test_what_a_killed_supervisor_leaves_is_cleaned_away_and_nothing_of_the_livi
     assert gone(engine, run)
 
 
+@pytest.mark.long
 def test_the_verdicts_are_those_of_the_process_backend(engine: Engine, tmp_path: Path) -> None:
     designs = ("--design", "sticky", "--design", "hybrid")
     result = harness("run", NODE_KILL, "--quick", "--backend", "docker", *designs, "--out", tmp_path, timeout=400)

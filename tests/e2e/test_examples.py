@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from harness.faults import Kill, Restart
 from harness.results.run import Run
 from harness.scenario import loading
+from harness.scenario.faults import At
 from tests.support.bench import KILL_AND_RESTART, benched
 from tests.support.harness_command import ROOT, assert_passes_except_for_times
 
@@ -19,6 +21,8 @@ PROGRAMS = {
     "express": ("npm", "apt-get install nodejs npm"),
     "go_counter": ("go", "apt-get install golang-go"),
     "java_servlet": ("mvn", "apt-get install maven"),
+    "mcp_typescript": ("npm", "apt-get install nodejs npm"),
+    "socketio": ("npm", "apt-get install nodejs npm"),
 }
 #: What theory says of every design.
 LOSSES = {
@@ -27,8 +31,14 @@ LOSSES = {
     "fastapi_cart": {"memory": "victim"},
     "flask_counter": {"signed_cookie": "none", "flask_session": "none", "memory": "victim"},
     "go_counter": {"memory": "victim"},
+    "gradio_count": {"spread": "all", "affinity": "victim"},
     "java_servlet": {"memory": "victim"},
+    "mcp_python": {"spread": "all", "affinity": "victim", "deployed": "all", "stateless": "none"},
+    "mcp_typescript": {"spread": "all", "spread_events": "all", "affinity": "victim", "stateless": "none"},
+    "socketio": {"spread": "all", "sticky": "victim", "adapter": "victim"},
 }
+#: Those with a test of their own.
+ALONE = ("go_counter", "gradio_count", "mcp_python", "socketio")
 
 
 @pytest.fixture
@@ -87,12 +97,73 @@ def test_a_readme_is_enough(place: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("example", sorted(set(LOSSES) - {"go_counter"}))
+@pytest.mark.long
+def test_an_mcp_server_survives_a_second_replica_only_without_sessions(place: Path) -> None:
+    copy = copied("mcp_python", place)
+    execute(LAST, copy, codes=(0, 3))
+    run = Run.open(copy / "results" / "scenario" / "latest")
+    assert_passes_except_for_times(run.read_verdicts())
+    arms = {name: design.arms for name, design in run.read_summary().designs.items()}
+    spread, deployed = arms["spread"]["control"].sessions, arms["deployed"]["fault"].sessions
+    assert spread.lost + spread.stale > 0.8 * spread.judged, "broken without any fault"
+    killed = arms["affinity"]["fault"].sessions
+    assert (killed.lost, killed.lost_not_at_risk, killed.at_risk_not_lost) == (killed.at_risk, 0, 0)
+    assert 0 < killed.lost < killed.judged
+    assert deployed.lost == deployed.judged == deployed.started
+    assert [arm.sessions.lost for arm in arms["stateless"].values()] == [0, 0]
+
+
+@pytest.mark.slow
+@pytest.mark.long
+async def test_socket_io_needs_affinity_for_its_handshake_and_the_adapter_for_its_messages(place: Path) -> None:
+    copy = copied("socketio", place, *lines("socketio")[:-1])
+    loaded = loading.load(copy / "scenario.py")
+    designs = {design.name: design for design in loaded.scenario.designs}
+    _, spread = await benched(designs["spread"], loaded.path, (), place / "spread", "2s")
+    assert spread.names["connect"].statuses["400"] > 0.2 * spread.names["connect"].requests
+    lost = {}
+    later = (At("3s", Kill(1)), At("3400ms", Restart(1)))  # a socket is open only after five requests
+    for name in ("sticky", "adapter"):
+        _, figures = await benched(designs[name], loaded.path, later, place / name, "6s")
+        sessions, messages = figures.sessions, figures.messages
+        assert (sessions.lost, sessions.lost_not_at_risk, sessions.at_risk_not_lost) == (sessions.at_risk, 0, 0)
+        assert 0 < sessions.lost < sessions.judged
+        assert messages is not None and messages.due > 100 and messages.repeated == 0
+        lost[name] = messages.lost / messages.due
+    assert lost["adapter"] < 0.1 and lost["sticky"] > 0.2
+
+
+@pytest.mark.slow
+@pytest.mark.long
+@pytest.mark.alone  # a busy machine keeps Gradio from answering the balancer's checks
+async def test_gradio_needs_affinity_and_loses_the_tabs_of_a_dead_replica(place: Path) -> None:
+    copy = copied("gradio_count", place)
+    loaded = loading.load(copy / "scenario.py")
+    designs = {design.name: design for design in loaded.scenario.designs}
+    _, spread = await benched(designs["spread"], loaded.path, (), place / "spread", "3s")
+    results = spread.names["result"]
+    assert results.ok < 0.8 * results.requests, "asked of the replica that does not have the call"
+    _, affinity = await benched(designs["affinity"], loaded.path, (At("3s", Kill(1)),), place / "affinity", "7s")
+    sessions = affinity.sessions
+    assert (sessions.lost, sessions.lost_not_at_risk, sessions.at_risk_not_lost) == (sessions.at_risk, 0, 0)
+    assert 0 < sessions.lost < sessions.judged
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "example",
+    [
+        pytest.param(name, marks=pytest.mark.long) if name in PROGRAMS else name
+        for name in sorted(set(LOSSES) - set(ALONE))
+    ],
+)
 async def test_it_loses_what_theory_predicts(example: str, place: Path) -> None:
     copy = copied(example, place, *lines(example)[:-1])
     loaded = loading.load(copy / "scenario.py")
     for design in loaded.scenario.designs:
-        _, figures = await benched(design, loaded.path, KILL_AND_RESTART, place / design.name, "3500ms")
+        # With one of two replicas away, nothing would be wrong with a design that loses everything without a fault.
+        faults = () if LOSSES[example][design.name] == "all" else KILL_AND_RESTART
+        _, figures = await benched(design, loaded.path, faults, place / design.name, "3500ms")
         sessions = figures.sessions
         assert (sessions.judged, sessions.leaked, figures.writes.duplicated) == (sessions.started, 0, 0)
         if LOSSES[example][design.name] == "none":

@@ -94,12 +94,20 @@ def everything_below(harness: Harness) -> set[int]:
     return set(descendants(harness.pid))
 
 
+def settled_descendants(run: str, harness: Harness) -> set[int]:
+    """The descendants, once all of them carry the run's name: for a moment, a process that starts another does not."""
+    deadline = time.monotonic() + WITHIN
+    while not (below := everything_below(harness)) <= pids_of(run):
+        assert time.monotonic() < deadline, f"{below - pids_of(run)} do not belong to the run"
+        time.sleep(0.02)
+    return below
+
+
 def test_sigkill_while_all_is_up(start: Callable[..., tuple[str, Harness]]) -> None:
     run, harness = start()
     up(harness)
-    below = everything_below(harness)
+    below = settled_descendants(run, harness)
     assert len(below) >= len(AWKWARD) + 3  # the supervisor, and two that left their session
-    assert below <= pids_of(run)
     assert len(scratch_of(run)) == 1
     harness.kill()
     nothing_left(run, below)

@@ -1,6 +1,5 @@
 """Real services that know nothing of the harness, judged rightly; and the ways in: init, plain locustfiles, Python."""
 
-import json
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +10,6 @@ from harness.analysis.metrics.resources import SATURATED_CPU
 from harness.common.errors import UsageError
 from harness.recipes import Number, SessionCounter
 from harness.runner.library import arun, run
-from harness.scenario import loading
 from harness.scenario.balancing import Balancing
 from harness.scenario.design import Design
 from harness.scenario.expectations import keeps
@@ -147,18 +145,6 @@ async def test_a_plain_locustfile_runs_unchanged_and_says_nothing_of_sessions(tm
     assert set(figures.spread.per_replica) == {"r0", "r1", "r2"} and "r1.1" in set(seen.requests["boot"])
     assert figures.driver.cpu_median is not None and figures.driver.cpu_median < SATURATED_CPU
     assert seen.requests["t_end"].max() / 1e9 < seen.duration - 0.5, "its own shape ended its load"
-
-
-def test_init_says_what_the_sessions_are(tmp_path: Path) -> None:
-    file = tmp_path / "mine.py"
-    asked = ("--command", f"{sys.executable} {SITE}", "--ready", "/health", "--path", "/visits", "--json")
-    findings = json.loads(harness("init", file, *asked).out)
-    assert findings["shown"] == "3" and findings["carriers"] == ["sid"]
-    assert (findings["replicas_agree"], findings["survives_restart"]) == (False, False)
-    assert [design.name for design in loading.load(file).scenario.designs] == ["affinity", "spread"]
-    file.write_text(file.read_text().replace("/visits", "/health"))
-    again = harness("init", file)
-    assert again.code == 3 and "say in the file where it shows" in again.out
 
 
 def test_a_service_that_does_not_start_is_reported_and_leaves_its_log(tmp_path: Path) -> None:

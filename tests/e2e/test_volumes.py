@@ -44,7 +44,7 @@ async def kill_and_restart(topology: Topology, *between: Fault) -> list[Event]:
 
 
 async def test_a_replica_has_again_what_is_on_its_volume(tmp_path: Path) -> None:
-    jar = aiohttp.CookieJar(unsafe=True)
+    jar = aiohttp.CookieJar(unsafe=True, quote_cookie=False)
     async with up(tmp_path) as topology, aiohttp.ClientSession(topology.url, cookie_jar=jar) as client:
 
         async def session(method: str, path: str, **body: object) -> dict[str, object]:

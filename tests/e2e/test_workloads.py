@@ -18,6 +18,7 @@ from harness.cluster.supervisor import start_supervisor
 from harness.common.errors import EnvironmentLacksError, UsageError
 from harness.common.ports import Reservation
 from harness.load.control.channel import Joined, WorkerLost
+from harness.observations.requests import DROPPED
 from harness.results import spool
 from harness.runner.driver import Driver, LoadCallbacks, start_driver
 from harness.scenario.arm import Arm
@@ -52,7 +53,8 @@ async def until(holds: Callable[[], bool]) -> None:
 @asynccontextmanager
 async def elsewhere(by: DriverProcesses) -> AsyncIterator[Process]:
     """A worker as another machine would have it."""
-    worker = await asyncio.create_subprocess_exec(*argv("worker", "--master", str(by.bind)), cwd=ROOT)
+    environment = {**os.environ, "HARNESS_WORKER_TOKEN": by.token}
+    worker = await asyncio.create_subprocess_exec(*argv("worker", "--master", str(by.bind)), cwd=ROOT, env=environment)
     try:
         yield worker
     finally:
@@ -149,7 +151,8 @@ async def test_a_remote_worker_sends_its_records(tmp_path: Path) -> None:
         process for process in psutil.process_iter(["cmdline"]) if str(master.port) in (process.info["cmdline"] or ())
     ]
     assert all(len(requests) > 20 for requests in each)
-    assert len(seen.requests) == sum(map(len, each)) == received
+    assert len(seen.requests) == sum(map(len, each))
+    assert (seen.requests.phase != DROPPED).sum() == received
     assert seen.swept == len(seen.judgements) == seen.snapshots[-1].sessions
     arrivals = seen.requests[seen.requests.phase == 0].t_intended.sort_values()
     assert arrivals.is_unique and (arrivals % 5_000_000 == 0).all(), "each at most once, by whichever worker"

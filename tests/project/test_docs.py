@@ -22,6 +22,7 @@ from harness.observations.requests import RECORD
 from harness.report.html.run_page import SECTIONS
 from harness.results.summary import SCHEMA, ArmFigures, DesignSummary, FaultFigures, SessionFigures, Summary
 from harness.scenario import expectations
+from harness.scenario.expectations.implied import Premises, imply
 from harness.scenario.loading import load
 from targets.registry import APPS, STATES
 
@@ -201,9 +202,20 @@ def test_every_expectation_is_described_and_can_be_imported_by_a_scenario() -> N
         for name, function in vars(expectations).items()
         if inspect.isfunction(function) and inspect.signature(function).return_annotation is expectations.Expect
     ]
-    assert {"keeps", "clean_control"} <= set(given)
-    assert [name for name in given if f"| `{name}(" not in page] == []
+    assert {"keeps", "clean_control", "p99_below"} <= set(given)
+    assert [name for name in given if f"`{name}(" not in page] == []
     assert set(given) - set(harness.__all__) == set()
+
+
+def test_every_implied_expectation_is_described() -> None:
+    page = sections(documented("docs/scenarios.md"))["What is expected without a word"]
+    implied = {
+        expectation.name
+        for at_risk in (None, "victim")
+        for expectation in imply(Premises("d", at_risk, True, True, 0.01), ())
+    }
+    assert [name for name in implied if f"| `{name}` |" not in page] == []
+    assert len(implied) == 4
 
 
 def test_every_chart_of_a_run_is_under_a_question_of_the_page_about_reading() -> None:

@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 PLAN = ROOT / "harness" / "ARCHITECTURE.md"
 #: What reads a recorded run, where nothing runs any more, and what it must not import.
-READERS, ACTORS = ("analysis", "report"), ("cluster", "faults", "load", "runner")
+READERS, ACTORS = ("analysis", "report", "site"), ("cluster", "faults", "load", "runner")
 #: The one part of the load that both processes share.
 SHARED = "harness.load.control"
 Imports = Mapping[str, frozenset[str]]

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-INSTALL = Path(__file__).resolve().parents[2] / "tools" / "install"
+ROOT = Path(__file__).resolve().parents[2]
+INSTALL = ROOT / "tools" / "install"
 
 
 @pytest.fixture
@@ -27,9 +28,25 @@ def python(clone: Path, on_venv: str) -> Path:
     return path
 
 
-def install(clone: Path, python: Path) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "PYTHON": str(python)}
-    return subprocess.run(["tools/install"], cwd=clone, env=environment, capture_output=True, text=True, check=False)
+def install(clone: Path, python: Path, *kind: str) -> subprocess.CompletedProcess[str]:
+    argv, environment = ["tools/install", *kind], {**os.environ, "PYTHON": str(python)}
+    return subprocess.run(argv, cwd=clone, env=environment, capture_output=True, text=True, check=False)
+
+
+def recording_python(clone: Path) -> Path:
+    """A Python whose virtual environment appends the arguments of each of its calls to ``calls``, and does no more."""
+    recorder = clone / "recorder"
+    recorder.write_text('#!/bin/sh\nprintf "%s\\n" "$*" >> calls\n')
+    recorder.chmod(0o755)
+    return python(clone, "mkdir -p .venv/bin && cp recorder .venv/bin/python")
+
+
+def commands_of(target: str, clone: Path) -> list[str]:
+    """What ``make TARGET`` would do in a fresh clone."""
+    shutil.copy(ROOT / "Makefile", clone)
+    (clone / "pyproject.toml").touch()
+    done = subprocess.run(["make", "-n", target], cwd=clone, capture_output=True, text=True, check=True)
+    return done.stdout.splitlines()
 
 
 def test_no_python_that_is_new_enough_is_said_in_two_lines(clone: Path) -> None:
@@ -52,7 +69,7 @@ def test_without_the_venv_package_the_line_that_installs_it_is_shown(clone: Path
     assert done.returncode == 4
     problem, remedy = done.stderr.splitlines()
     assert "cannot make a virtual environment" in problem and "apt-get install python3-venv" in remedy
-    assert not (clone / ".venv" / ".installed").exists()
+    assert not list((clone / ".venv").glob(".installed*"))
 
 
 def test_a_half_made_environment_is_not_taken_for_a_good_one(clone: Path) -> None:
@@ -70,3 +87,33 @@ def test_an_environment_that_is_made_without_pip_is_not_taken_for_a_good_one(clo
     done = install(clone, without_pip)
     assert done.returncode == 4
     assert "apt-get install python3-venv" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("kind", "requirement", "marks"),
+    [("run", ".", {"run"}), ("all", ".[all]", {"run", "all"}), ("dev", ".[dev]", {"run", "all", "dev"})],
+)
+def test_each_kind_installs_its_packages_and_counts_as_the_smaller_kinds(
+    clone: Path, kind: str, requirement: str, marks: set[str]
+) -> None:
+    done = install(clone, recording_python(clone), kind)
+    assert done.returncode == 0, done.stderr
+    assert (clone / "calls").read_text().splitlines()[-1].endswith(f"-e {requirement}")
+    assert {path.name for path in (clone / ".venv").glob(".installed*")} == {f".installed-{mark}" for mark in marks}
+
+
+def test_without_a_kind_only_what_runs_need_is_installed(clone: Path) -> None:
+    assert install(clone, recording_python(clone)).returncode == 0
+    assert {path.name for path in (clone / ".venv").glob(".installed*")} == {".installed-run"}
+
+
+def test_an_unknown_kind_is_a_usage_error(clone: Path) -> None:
+    done = install(clone, recording_python(clone), "everything")
+    assert (done.returncode, (clone / ".venv").exists()) == (2, False)
+    assert "run, all or dev" in done.stderr
+
+
+@pytest.mark.parametrize(("target", "kind"), [("bench", "run"), ("install", "run"), ("claims", "all"), ("test", "dev")])
+def test_a_target_installs_no_more_than_it_needs(clone: Path, target: str, kind: str) -> None:
+    installs = [line for line in commands_of(target, clone) if line.startswith("tools/install")]
+    assert installs == [f"tools/install {kind}"]

@@ -1,5 +1,7 @@
 """The project as a whole: its wheel, and no path of one machine."""
 
+import json
+import os
 import re
 import subprocess
 import sys
@@ -69,3 +71,15 @@ def test_the_wheel_holds_one_package_with_what_runs_beside_it_inside(tmp_path: P
         assert beside, f"there is nothing in {home}/"
         assert {Path("harness/_bundled") / path for path in beside} <= inside
     assert not any("__pycache__" in path.parts or path.parts[1] == "tests" for path in inside)
+    assert _list_designs_of(wheel, tmp_path / "elsewhere")
+
+
+def _list_designs_of(wheel: Path, elsewhere: Path) -> dict[str, object]:
+    """The designs that the command lists where nothing but the wheel and its dependencies is installed."""
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(elsewhere), str(wheel)]
+    subprocess.run(pip, check=True)
+    command = [sys.executable, "-P", "-m", "harness.cli", "list", "designs", "--json"]
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(elsewhere)}
+    done = subprocess.run(command, cwd=elsewhere, env=environment, capture_output=True, text=True, check=True)
+    designs: dict[str, object] = json.loads(done.stdout)
+    return designs

@@ -13,7 +13,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 PRODUCT = ("harness", "targets")
-EVERYTHING = (*PRODUCT, "scenarios", "benchmarks", "examples", "tests")
+EVERYTHING = (*PRODUCT, "scenarios", "benchmarks", "examples", "tests", "tools")
 MAX_LINES = 40
 #: Functions that may be longer, and why.
 LONG: dict[str, str] = {

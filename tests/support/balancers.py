@@ -6,6 +6,7 @@
 import asyncio
 import contextlib
 import os
+import secrets
 import socket
 import sys
 from collections import Counter
@@ -31,9 +32,13 @@ class RefusingStarter:
     """A starter that must not be called."""
 
     listen = "127.0.0.1"
+    shares_files = True
 
     async def spawn(self, command: ProcessSpec) -> Child:
         raise AssertionError(f"started {command.name}")
+
+    async def send_file(self, child: Child, file: Path) -> None:
+        raise AssertionError(f"sent {file}")
 
 
 class Backend:
@@ -42,6 +47,8 @@ class Backend:
     def __init__(self, name: str, journal: int | None = None, delay: float = 0.0) -> None:
         self.name = name
         self.seen: Counter[str] = Counter()
+        self.ids_asked_with: set[str] = set()
+        self.ids_made: set[str] = set()
         self._journal = journal
         self._delay = delay
 
@@ -61,7 +68,20 @@ class Backend:
         await asyncio.sleep(self._delay)
         if "Upgrade" in request.headers:
             return await self._echo(request)
-        return web.Response(text=self.name, headers={"X-Replica": self.name})
+        reply = web.Response(text=self.name, headers={"X-Replica": self.name})
+        self._give_id(request, reply)
+        return reply
+
+    def _give_id(self, request: web.Request, reply: web.Response) -> None:
+        """Ids of its own making, in a cookie and in a header, for a client whose request has none that it knows."""
+        sid, key = request.cookies.get("SID", ""), request.headers.get("X-Id", "")
+        self.ids_asked_with.update({sid, key} - {""})
+        if sid not in self.ids_made:
+            self.ids_made.add(fresh := f"{secrets.token_hex(200)}.{self.name}")  # long, and it ends with its route
+            reply.set_cookie("SID", fresh)
+        if key not in self.ids_made:
+            self.ids_made.add(fresh := secrets.token_hex(16))
+            reply.headers["X-Id"] = fresh
 
     async def _echo(self, request: web.Request) -> web.StreamResponse:
         """A WebSocket that sends back what it receives."""

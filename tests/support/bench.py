@@ -11,7 +11,9 @@ from harness.results.summary import ArmFigures as Figures
 from harness.runner.arm_runner import ArmRunner
 from harness.runner.progress import Silent
 from harness.scenario.arm import Arm
+from harness.scenario.cluster_access import DEFAULT_ACCESS, ClusterAccess
 from harness.scenario.design import Design
+from harness.scenario.driver_processes import ONE_PROCESS, DriverProcesses
 from harness.scenario.faults import At
 from harness.scenario.workload import Sessions
 
@@ -20,14 +22,22 @@ KILL_AND_RESTART = (At("1800ms", Kill(replica=1)), At("2200ms", Restart(replica=
 
 
 async def benched(
-    design: Design, users: Path, faults: tuple[At, ...], into: Path, duration: str, *, backend: str = "process"
+    design: Design,
+    users: Path,
+    faults: tuple[At, ...],
+    into: Path,
+    duration: str,
+    *,
+    backend: str = "process",
+    drivers: DriverProcesses = ONE_PROCESS,
+    access: ClusterAccess = DEFAULT_ACCESS,
 ) -> tuple[ArmObservations, Figures]:
     """What was observed, and its figures."""
     arm = Arm(design, "fault", Sessions(concurrent=30, duration=duration, warmup="200ms"), faults)
     files = ArmFiles(into / "observations" / "arm")
-    async with start_supervisor("benched") as supervisor, open_backend(backend, supervisor, "benched") as place:
-        bench = ArmRunner(place, supervisor, 1, Silent())
+    async with start_supervisor("benched") as supervisor, open_backend(backend, supervisor, "benched", access) as place:
+        bench = ArmRunner(place, supervisor, 1, Silent(), drivers=drivers)
         async with bench.record(arm, files) as recorder:
             await bench.measure(recorder, users)
-    seen = files.read_observations(design.name, "fault", {"warmup_s": arm.warmup, "duration_s": arm.seconds})
+    seen = files.read_observations(design.name, "fault", (arm.warmup, arm.seconds))
     return seen, fold(seen)

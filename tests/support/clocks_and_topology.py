@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
-from harness.cluster.capabilities import Evidence, Keys, LinkState, Member, Refusal
+from harness.cluster.capabilities import Evidence, Keys, LinkState, Member, Refusal, RunOnNode
 from harness.observations.events import Effect, Event
 from harness.oracle.verdict import Loss, SessionVerdict
 from harness.results.arm_files import ArmObservations
@@ -55,8 +55,9 @@ def requests(rows: Sequence[RequestRow]) -> pd.DataFrame:
         }
         for row in rows
     ]
-    frame = pd.DataFrame(records, columns=list(records[0]) if records else None)
-    return frame.astype(dict.fromkeys(CATEGORIES, "category"))
+    if not records:
+        return requests([RequestRow(1, 0.0)]).iloc[:0]
+    return pd.DataFrame(records).astype(dict.fromkeys(CATEGORIES, "category"))
 
 
 def observed(
@@ -263,6 +264,45 @@ class FakeBalancer(FakePart):
 
 
 @dataclass
+class FakeWorkload(FakePart):
+    """A workload of three replicas, on a node each."""
+
+    size: int = 3
+    drained: set[str] = field(default_factory=set)
+    lost: str = ""
+
+    @property
+    def well(self) -> bool:
+        return self.size == 3 and not self.drained and not self.lost
+
+    async def restart(self) -> Evidence:
+        return self._record("restart")
+
+    async def resize(self, replicas: int | None) -> Evidence:
+        self.size = replicas or 3
+        return Evidence(self.lands or replicas is None)
+
+    async def drain(self, name: str) -> Evidence:
+        self.drained.add(name)
+        return self._record("drain")
+
+    async def uncordon(self, name: str) -> Evidence:
+        self.drained.discard(name)
+        return Evidence(True)
+
+    async def lose_node(self, cut: RunOnNode) -> Evidence:
+        self.lost = "node2"
+        return self._record("lose_node") if (await cut(self.lost)).confirmed else Evidence(False)
+
+    async def regain_node(self, restore: RunOnNode) -> Evidence:
+        node, self.lost = self.lost, ""
+        return await restore(node)
+
+    async def settle(self) -> Evidence:
+        return Evidence(True)
+
+
+@dataclass
 class FakeLink(FakePart):
     """A link whose state stays as it was set."""
 
@@ -289,13 +329,15 @@ class FakeTopology:
     store: FakeStore | None = field(default_factory=FakeStore)
     balancer: FakeBalancer = field(default_factory=FakeBalancer)
     links: Mapping[str, "FakeLink"] = field(default_factory=lambda: _links("balancer-r{}", "r{}-store"))
+    workload: FakeWorkload = field(default_factory=lambda: FakeWorkload("workload"))
 
     def __post_init__(self) -> None:
         self.balancer.believed = {replica.name: "up" for replica in self.replicas}
 
     @property
     def parts(self) -> list[FakePart]:
-        return [*self.replicas, self.balancer, *([self.store] if self.store else []), *self.links.values()]
+        store = [self.store] if self.store else []
+        return [*self.replicas, self.balancer, *store, *self.links.values(), self.workload]
 
     @property
     def whole(self) -> bool:

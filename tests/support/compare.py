@@ -16,7 +16,7 @@ from harness.results.verdicts import Result, Verdict
 from tests.support import charts
 from tests.support.charts import Fake
 
-ENVIRONMENT = {"cpu": "Some CPU", "cores": 2, "python": "3.11.7", "kernel": "Linux 6.1"}
+ENVIRONMENT: Mapping[str, str | int] = {"cpu": "Some CPU", "cores": 2, "python": "3.11.7", "kernel": "Linux 6.1"}
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,6 @@ def plan(summary: Summary, pairs: int) -> RunPlan:
         scenario=summary.scenario,
         path="/somewhere/made_up.py",
         sha256="5" * 64,
-        source="SCENARIO = ...",
         seed=1,
         flags={"quick": False, "out": "somewhere"},
         load={"concurrent": 8, "duration": "2s", "kind": "closed", "warmup_s": 0.5, "duration_s": 2.0},

@@ -122,6 +122,9 @@ class FakeNetwork:
     def reload(self) -> None:
         """Do nothing: the attributes never change."""
 
+    def tag(self, name: str, tag: str) -> None:
+        """Do nothing: an image has any name."""
+
     def remove(self) -> None:
         self._collection.names.remove(self.name)
 

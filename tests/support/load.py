@@ -27,7 +27,7 @@ from harness.load.sessions.scheduling import Actor
 from harness.load.sessions.session import Session
 from harness.observations.requests import RECORD, Outcome
 from harness.oracle.models import ModelFactory, tally
-from harness.oracle.observed import Tally, tally_from_json
+from harness.oracle.observed import tally_from_json
 from harness.oracle.operations import token
 
 CLOSE, RESET, HANG, LINGER = "close", "reset", "hang", "close after a rest"
@@ -152,6 +152,8 @@ class Visitor:
 
     model: ClassVar[ModelFactory] = tally
     devices: ClassVar[int] = 1
+    cookies: ClassVar[str] = "browser"
+    browser: ClassVar[str] = "own"
 
     def __init__(self, session: Callable[[Client], SessionSteps], timeout: float = 5.0, wait: float = 0.0) -> None:
         self._session = session
@@ -161,10 +163,10 @@ class Visitor:
     def session(self, client: Client, /) -> SessionSteps:
         return self._session(client)
 
-    def final(self, client: Client, /) -> Request | None:
+    def final(self, client: Client, /) -> Request | SessionSteps | None:
         return client.get("/cart")
 
-    def observe(self, reply: Response, /) -> Tally | None:
+    def observe(self, reply: Response, /) -> Any:
         return tally_from_json(reply.json()) if reply.body.startswith(b"{") else None
 
     def forced_login(self, reply: Response, /) -> bool:

@@ -10,10 +10,10 @@ from harness.observations.events import Event
 from harness.observations.requests import RECORD
 from harness.observations.samples import Sample
 from harness.oracle.ledger import Ledger
-from harness.results.plan import RunPlan
+from harness.results.plan import LoadValue, RunPlan
 from harness.results.run import Run, new_run_id
 
-LOAD = {"kind": "closed", "warmup_s": 0.0, "duration_s": 5.0}
+LOAD: dict[str, LoadValue] = {"kind": "closed", "warmup_s": 0.0, "duration_s": 5.0}
 
 
 def plan(**more: Any) -> RunPlan:
@@ -23,7 +23,6 @@ def plan(**more: Any) -> RunPlan:
         scenario="mine",
         path="mine.py",
         sha256="0",
-        source="",
         seed=1,
         flags={},
         load=LOAD,

@@ -29,6 +29,19 @@ class Answer(http.server.BaseHTTPRequestHandler):
         """Log nothing."""
 
 
+class Unready(Answer):
+    """Answers 404 to everything: a port for metrics."""
+
+    def do_GET(self) -> None:
+        self.send_error(404)
+
+
+class Ipv6(http.server.ThreadingHTTPServer):
+    """Listens on an IPv6 address."""
+
+    address_family = socket.AF_INET6
+
+
 class Strict(http.server.ThreadingHTTPServer):
     """Does not set SO_REUSEADDR: it needs a port that no socket holds and no recent connection blocks."""
 
@@ -61,6 +74,12 @@ def main(mode: str, port: int) -> None:
         threading.Thread(target=chatter, daemon=True).start()
     if mode == "silent":
         time.sleep(1000)
+    if mode == "metrics first":
+        metrics = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Unready)
+        threading.Thread(target=metrics.serve_forever, daemon=True).start()
+        time.sleep(3)
+    if mode == "ipv6":
+        Ipv6(("::1", port), Answer).serve_forever()
     if mode == "lost":
         with socket.socket() as other:
             other.bind(("127.0.0.1", 0))

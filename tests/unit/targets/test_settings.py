@@ -1,4 +1,5 @@
 import pkgutil
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import pytest
 from targets import apps, state
 from targets.__main__ import main
 from targets.common.settings import Options, Settings, SettingsError, seconds
-from targets.registry import APPS, STATES
+from targets.registry import APPS, CLIENTS, STATES
 from targets.server import catalog
 
 
@@ -89,3 +90,15 @@ def test_a_missing_volume_is_refused(tmp_path: Path) -> None:
     assert Settings("r0", "b0", volume=tmp_path).volume == tmp_path
     with pytest.raises(SettingsError, match="is not a directory"):
         Settings("r0", "b0", volume=tmp_path / "gone")
+
+
+@pytest.mark.parametrize("state_name", CLIENTS)
+def test_a_state_without_its_client_ends_with_the_line_that_installs_it(
+    state_name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in [name for name in sys.modules if name.partition(".")[0] == CLIENTS[state_name]]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, CLIENTS[state_name], None)
+    store = "postgresql://127.0.0.1:1/x" if state_name == "postgres" else f"{state_name}://127.0.0.1:1"
+    assert main(["--app", "cart", "--state", state_name, "--store", store]) == 4
+    assert f"pip install 'session-harness[{state_name}]'" in capsys.readouterr().err
