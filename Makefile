@@ -1,89 +1,132 @@
 # `make bench` and `make test` each work on a fresh clone without a previous step. They install everything into .venv.
 
 BIN := .venv/bin
-INSTALLED := .venv/.installed
+# What .venv holds: the packages that runs need; also every balancer and store client; also what the tests need.
+RUN := .venv/.installed-run
+ALL := .venv/.installed-all
+DEV := .venv/.installed-dev
 
 BASELINE := results/baselines/node_kill
 CI := results/ci
 
-.PHONY: help install image bench bench-aa ci-bench bench-driver bench-truth bench-many bench-records claims decide docs test test-fast lint clean
+.PHONY: help install image bench bench-commands bench-aa ci-bench bench-driver bench-truth bench-many bench-records bench-kills mutation claims decide docs cluster cluster-down test test-fast test-slow test-long lint clean
 
 help:
 	@echo "make bench      run the node-kill experiment and draw its charts into results/gallery (BENCH_ARGS=--quick: a short one)"
-	@echo "make ci-bench   the short experiment, six times, compared with $(BASELINE); about 5 minutes"
+	@echo "make ci-bench   the short experiment, six times, compared with $(BASELINE); about 5 minutes (SESSIONS=2: twice)"
 	@echo "make bench-aa   how often the comparison errs: a build against itself; about 15 minutes"
 	@echo "make bench-driver   the driver compared with wrk, hey, k6, ...: requests per second of one core (BENCH_ARGS=--quick)"
+	@echo "make bench-commands how quickly list, doctor, explain and report answer, and which share of a run is not load; about 6 minutes"
 	@echo "make bench-truth    what the driver reports, compared with a server of known response times"
+	@echo "make bench-judge    the judge compared with an independent truth, 40,000 random histories; its table goes into docs/judging.md"
 	@echo "make bench-many     50,000 mostly idle sessions in one process (BENCH_ARGS='--sessions 10000')"
 	@echo "make bench-records  ten million records in one run, and the report on them"
+	@echo "make mutation   do the unit tests notice a changed judge? SAMPLE=200 SEED=1 ONLY=oracle/: a few minutes on one core"
+	@echo "make bench-kills    100 kills of the harness and its parts at random moments; about 30 minutes"
 	@echo "make claims     every claim of docs/claims.md, measured; about 30 minutes (ONLY=C07: one of them)"
-	@echo "make decide     docs/decide.md: every place for the state, with its costs and losses; about 15 minutes"
-	@echo "make docs       docs/cli.md, from the help of the command line"
+	@echo "make decide     docs/decide.md: which place for the state, by need, and docs/decide-figures.md; about 30 minutes"
+	@echo "make docs       docs/cli.md from the help of the command line, then the site of docs/ in build/site"
 	@echo "make image      the image for --backend docker and compose/ (IMAGE_ARGS=--locust: that of Locust)"
-	@echo "make test       lint, types and every test"
-	@echo "make test-fast  the tests that need no real server, under a minute"
+	@echo "make cluster    Kubernetes on this machine, with root (NODES=2: two nodes); the first time it is built, 400 to 900 s of CPU time"
+	@echo "make cluster-down   end it"
+	@echo "make test       lint, types, and the tests of test-fast and test-slow"
+	@echo "make test-fast  the tests that need no real server"
+	@echo "make test-slow  the tests that need one"
+	@echo "make test-long  the tests that need a cluster or another language, or take a large sample"
 	@echo "make lint       ruff and mypy"
-	@echo "make install    create .venv with all packages (the other targets do that as needed)"
+	@echo "make install    create .venv with what runs need (the other targets install what they need)"
 	@echo "make clean      remove .venv, caches and build output, but no runs (harness clean --runs removes those)"
 
-# tools/install touches this file last, so that an incomplete .venv never counts as installed.
-$(INSTALLED): pyproject.toml
-	@tools/install
+# tools/install touches these files last, so that an incomplete .venv never counts as installed.
+.venv/.installed-%: pyproject.toml
+	@tools/install $*
 
-install: $(INSTALLED)
+install: $(RUN)
 	@echo "install: ready, $(BIN)/harness --help"
 
-image: $(INSTALLED)
+image: $(RUN)
 	@echo "image: building from targets/Dockerfile with wheels from PyPI, half a minute"
 	@$(BIN)/python -m harness.cluster.containers $(IMAGE_ARGS)
 
 # A run with the verdict fail or unknown still has charts; one that did not start has none.
-bench: $(INSTALLED)
+bench: $(RUN)
 	@echo "bench: every design with and without a killed node, then the charts"
 	@$(BIN)/harness run scenarios/node_kill.py $(BENCH_ARGS); code=$$?; \
-	case $$code in 0|1|3) $(BIN)/harness report results/node_kill/latest --gallery results/gallery >/dev/null || exit; \
+	case $$code in 0|1|3) mkdir -p results/gallery && cp results/node_kill/latest/charts/* results/gallery/ || exit; \
 	echo "bench: its charts are also in results/gallery";; esac; \
 	exit $$code
 
 # Two designs and six repeats fit into five minutes. Exit code 3 (not comparable, inconclusive) is a warning, 1 a failure.
-ci-bench: $(INSTALLED)
+# Repeats of one session share what the machine did in it: SESSIONS=2 measures twice, and a shift has to show in both.
+ci-bench: $(RUN)
 	@echo "ci-bench: two designs, six repeats, then the comparison with $(BASELINE); everything is kept in $(CI)"
-	@$(BIN)/harness run scenarios/node_kill.py --quick --design sticky --design hybrid --repeat 6 --out $(CI); code=$$?; \
-	case $$code in 0|1|3) ;; *) exit $$code;; esac; \
-	$(BIN)/harness compare $(CI)/node_kill/latest $(BASELINE) --markdown $(CI)/compare.md --junit $(CI)/compare.xml; code=$$?; \
+	@also=; for session in $$(seq $(or $(SESSIONS),1)); do \
+	[ $$session = 1 ] || also="$$also --also $$(readlink -f $(CI)/node_kill/latest)"; \
+	$(BIN)/harness run scenarios/node_kill.py --quick --design sticky --design hybrid --repeat 6 --out $(CI); code=$$?; \
+	case $$code in 0|1|3) ;; *) exit $$code;; esac; done; \
+	$(BIN)/harness compare $(CI)/node_kill/latest $(BASELINE) $$also --markdown $(CI)/compare.md --junit $(CI)/compare.xml; code=$$?; \
 	if [ $$code = 3 ]; then echo "ci-bench: a warning, not a failure: nothing can be concluded about times"; exit 0; fi; \
 	exit $$code
 
-bench-aa: $(INSTALLED)
+bench-aa: $(RUN)
 	@echo "bench-aa: ten runs, best on an otherwise idle machine"
 	@$(BIN)/python benchmarks/aa.py $(AA_ARGS)
 
-claims: $(INSTALLED)
+claims: $(ALL)
 	@$(BIN)/harness claims $(addprefix --only ,$(ONLY)) $(CLAIMS_ARGS)
 
-decide: $(INSTALLED)
+decide: $(ALL)
 	@$(BIN)/harness claims --decide $(CLAIMS_ARGS)
 
-docs: $(INSTALLED)
+docs: $(DEV)
 	@$(BIN)/python -m typer harness.cli.app utils docs --name harness --title "The command line" --output docs/cli.md
+	@$(BIN)/mkdocs build --quiet --strict
+	@echo "docs: docs/cli.md is written; the site is build/site/index.html"
 
-bench-driver bench-truth bench-many bench-records: bench-%: $(INSTALLED)
+bench-driver bench-truth bench-many bench-records bench-kills: bench-%: $(RUN)
 	@echo "$@: python -m benchmarks.$* $(BENCH_ARGS)"
 	@$(BIN)/python -m benchmarks.$* $(BENCH_ARGS)
 
-lint: $(INSTALLED)
+mutation: $(DEV)
+	@echo "mutation: changes one token at a time, and runs the unit tests that execute it"
+	@nice $(BIN)/python -m benchmarks.mutation --sample $(or $(SAMPLE),200) --seed $(or $(SEED),1) --only "$(ONLY)"
+
+bench-commands: $(RUN)
+	@test -e results/node_kill/latest || $(BIN)/harness run scenarios/node_kill.py --quick
+	@$(BIN)/python -m benchmarks.commands results/node_kill/latest --share scenarios/node_kill.py $(BENCH_ARGS)
+
+bench-judge: $(RUN)
+	@echo "bench-judge: python -m benchmarks.judge, about five minutes"
+	@$(BIN)/python -m benchmarks.judge --write docs/judging.md $(BENCH_ARGS)
+
+lint: $(DEV)
 	@echo "lint: ruff check, ruff format, mypy --strict"
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 
-test: lint
-	@echo "test: the tests that need no real server, those that do, and those that need the machine to themselves"
-	@$(BIN)/pytest -m "not slow" -n 2 -q
-	@$(BIN)/pytest -m "slow and not alone" -n 3 --dist loadgroup
-	@$(BIN)/pytest -m "slow and alone"
+# The cluster needs no package of Python's. On a machine with kind or a real cluster, nothing of this is needed.
+cluster:
+	@tools/cluster up --nodes $(or $(NODES),1)
 
-test-fast: $(INSTALLED)
+cluster-down:
+	@tools/cluster down
+
+# One after the other, also with `make -j`: the tests of each share the machine with nothing else.
+.NOTPARALLEL:
+test: lint test-fast test-slow
+
+test-slow: $(DEV)
+	@echo "test-slow: the tests that need real servers, then those that need the machine to themselves"
+	@$(BIN)/pytest -m "slow and not long and not alone" -n 3 --dist loadgroup
+	@$(BIN)/pytest -m "slow and not long and alone"
+
+test-long: $(DEV)
+	@echo "test-long: the cluster, services in other languages, and large samples"
+	@$(BIN)/pytest -m "long and not alone" -n 3 --dist loadgroup
+	@$(BIN)/pytest -m "long and alone"
+
+test-fast: $(DEV)
 	@echo "test-fast: the tests that need no real server"
 	@$(BIN)/pytest -m "not slow" -n 2 -q
 
