@@ -1,12 +1,16 @@
 """With ``HARNESS_REQUIRE=all`` a test that would be skipped fails: where everything is there, nothing is left out."""
 
 import os
+import signal
 from collections.abc import Generator
 from typing import TypeVar
 
 import pytest
 
 pytest_plugins = ["pytester", "tests.support.cluster"]  # the latter has the fixture ``cluster``
+
+# Under nohup SIGHUP is ignored, and what a test starts would inherit that; several tests end a program with it.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
 
