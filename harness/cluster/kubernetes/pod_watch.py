@@ -23,7 +23,7 @@ class PodTimes:
 
     deleted: float | None = None  # its deletion was requested
     sigterm: float | None = None  # it reported SIGTERM; by the clock of its node
-    left: float | None = None  # its Service stopped sending it new connections
+    left: float | None = None  # its Service stopped sending it new connections, and has not begun again
     ended: float | None = None  # its container ended; never reported if it was deleted without grace
     gone: float | None = None  # the API server has forgotten it
 
@@ -113,9 +113,10 @@ class PodWatch:
         else:
             self._slices[item["metadata"]["name"]] = item
         after = {endpoint.pod for endpoint in self.endpoints(service).values() if endpoint.ready}
-        for name in before - after:
-            if (pod := self.pods.get(name)) and (times := self.times[pod.uid]).left is None:
-                times.left = time.monotonic()
+        for name in before ^ after:
+            if pod := self.pods.get(name):
+                times = self.times[pod.uid]
+                times.left = None if name in after else times.left or time.monotonic()
         for listener in self.on_endpoints:
             listener(service)
 

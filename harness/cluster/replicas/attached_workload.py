@@ -11,13 +11,13 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Self
 
-from harness.cluster.capabilities import Evidence, Member, Replica, RunOnNode
+from harness.cluster.capabilities import Evidence, Member, Replica
 from harness.cluster.kubernetes import manifests
 from harness.cluster.kubernetes.api import KubernetesApi
 from harness.cluster.kubernetes.kinds import POD, Manifest
-from harness.cluster.kubernetes.nodes import LOST_WITHIN_S, cordon, evict_pods, find_busiest, is_ready, uncordon
 from harness.cluster.kubernetes.pod_state import PodState
 from harness.cluster.replicas.attachment import KINDS, Attachment
+from harness.cluster.replicas.workload_nodes import PlacedPod, WorkloadOnNodes
 from harness.common.durations import parse_seconds
 from harness.common.errors import EnvironmentLacksError, UntrustedError
 from harness.common.waiting import wait_until
@@ -99,7 +99,7 @@ class AttachedPod:
         return Evidence(settled.confirmed and self.boot != before, {**settled.facts, "boot": self.boot})
 
 
-class AttachedWorkload:
+class AttachedWorkload(WorkloadOnNodes):
     """A workload, with a place for each of its pods in ``places``. ``announce`` gets a pod's name and boot id.
 
     The places change with the number of replicas.
@@ -108,16 +108,13 @@ class AttachedWorkload:
     def __init__(
         self, api: KubernetesApi, target: Kubernetes, attachment: Attachment, announce: Callable[[str, str], None]
     ) -> None:
+        super().__init__(api, attachment.namespace, parse_seconds(target.ready_within))
         self.places: list[Replica] = []
         self.pod_port = attachment.pod_port
-        self._api, self._kind, self._name = api, KINDS[target.kind], target.name
-        self._namespace, self._selector = attachment.namespace, attachment.selector
-        self._within_s = parse_seconds(target.ready_within)
+        self._kind, self._name, self._selector = KINDS[target.kind], target.name, attachment.selector
         self._announce = announce
         self._found = WorkloadState.of(attachment.workload)
         self._changes = 0  # of the specification, by the harness
-        self._cordoned: dict[str, str] = {}  # the node that was drained for each replica
-        self._lost = ""  # the node that is cut off
 
     async def pods(self) -> list[PodState]:
         """Its pods, in the order of their names; some may be about to end."""
@@ -154,45 +151,6 @@ class AttachedWorkload:
             await self._change({"spec": {"replicas": wanted}}, subresource="/scale")
         return await self.settle()
 
-    async def drain(self, name: str) -> Evidence:
-        """Let no new pod onto a replica's node, and evict those of the workload there, as disruption budgets allow."""
-        node = next(place.pod.node for place in self._pods_in_place() if place.name == name)
-        if await cordon(self._api, node):
-            self._cordoned[name] = node
-        there = [pod for pod in await self.pods() if pod.node == node]
-        evicted = await evict_pods(self._api, there, self._namespace, self._within_s)
-        boots = ",".join(place.boot for place in self._pods_in_place() if place.pod.node == node)
-        return Evidence(evicted, {"node": node, "evicted": len(there), "boots": boots})
-
-    async def uncordon(self, name: str) -> Evidence:
-        """Wait until the pods run elsewhere, and uncordon the node, unless it was cordoned before the run."""
-        settled = await self.settle()
-        if node := self._cordoned.pop(name, ""):
-            await uncordon(self._api, node)
-        return Evidence(settled.confirmed, {**settled.facts, "node": node})
-
-    async def lose_node(self, cut: RunOnNode) -> Evidence:
-        """Cut off the node with most of the pods: confirmed once it is missed and none of them is ready."""
-        self._lost = node = find_busiest(place.pod.node for place in self._pods_in_place())
-        boots = ",".join(place.boot for place in self._pods_in_place() if place.pod.node == node)
-        begin, done = time.monotonic(), await cut(node)
-
-        async def is_lost() -> bool:
-            unready = not any(pod.ready for pod in await self.pods() if pod.node == node)
-            return unready and not await is_ready(self._api, node)
-
-        lost = done.confirmed and await wait_until(is_lost, LOST_WITHIN_S, _POLL_INTERVAL_S)
-        facts = {**done.facts, "node": node, "boots": boots, "not_ready_s": round(time.monotonic() - begin, 3)}
-        return Evidence(lost, facts)
-
-    async def regain_node(self, restore: RunOnNode) -> Evidence:
-        """Bring back the node that was cut off, and wait until all pods are ready."""
-        node, self._lost = self._lost, ""
-        if not node:
-            return Evidence(True)
-        done, settled = await restore(node), await self.settle()
-        return Evidence(done.confirmed and settled.confirmed, {**done.facts, **settled.facts, "node": node})
-
     async def settle(self) -> Evidence:
         """Wait until the controller has done what the specification says; every pod then has a place."""
         begin = time.monotonic()
@@ -223,6 +181,19 @@ class AttachedWorkload:
             kept.append(place)
             self._announce(pod.name, place.boot)
         self.places[:] = sorted(kept, key=lambda place: int(place.name[1:]))
+
+    def placed_pods(self) -> list[PlacedPod]:
+        """The pods of its places."""
+        return [PlacedPod(place.name, place.boot, place.pod) for place in self._pods_in_place()]
+
+    async def wait_until_left(self, there: Sequence[PlacedPod], begin: float) -> Evidence:
+        """Their Services are not watched: a pod that is not ready gets no new connections."""
+        uids = {place.pod.uid for place in there}
+
+        async def unready() -> bool:
+            return not any(pod.ready for pod in await self.pods() if pod.uid in uids)
+
+        return Evidence(await wait_until(unready, self._within_s, _POLL_INTERVAL_S))
 
     def _pods_in_place(self) -> list[AttachedPod]:
         return [place for place in self.places if isinstance(place, AttachedPod)]

@@ -6,36 +6,33 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
-from harness.cluster.capabilities import Evidence, Replica, RunOnNode
+from harness.cluster.capabilities import Evidence, Replica
 from harness.cluster.kubernetes import manifests
 from harness.cluster.kubernetes.kinds import DEPLOYMENT, POD, REPLICA_SET, STATEFUL_SET, Kind, Manifest
 from harness.cluster.kubernetes.kubernetes_supervisor import KubernetesSupervisor
 from harness.cluster.kubernetes.manifests import PodTemplate
-from harness.cluster.kubernetes.nodes import LOST_WITHIN_S, cordon, evict_pods, find_busiest, is_ready, uncordon
 from harness.cluster.kubernetes.pod_state import PodState
 from harness.cluster.replicas.pod import PodReplica, PodSettings
+from harness.cluster.replicas.workload_nodes import PlacedPod, WorkloadOnNodes
 from harness.common.background import background
 from harness.common.errors import EnvironmentLacksError
-from harness.common.waiting import wait_until
 
 READY_WITHIN_S = 60.0
 _POLL_INTERVAL_S = 0.5
-_ASK_INTERVAL_S = 0.1  # between questions to the API server
 
 
-class PodWorkload:
+class PodWorkload(WorkloadOnNodes):
     """A workload whose pods take the places ``r0``, ``r1``, ... as they become ready."""
 
     def __init__(
         self, supervisor: KubernetesSupervisor, template: PodTemplate, settings: PodSettings, names: Sequence[str]
     ) -> None:
+        super().__init__(supervisor.namespace.api, supervisor.namespace.name, READY_WITHIN_S)
         self._places = [PodReplica(name, supervisor, settings, self.shrink) for name in names]
         self.replicas: list[Replica] = [*self._places]  # those in service
         self._size = len(self._places)
         self._restarted: dict[str, str] = {}  # the uids of the pods that a restart replaces, by their places
         self._restarted_at = 0.0
-        self._cordoned: dict[str, str] = {}  # the node that was drained for each replica
-        self._lost = ""  # the node that is cut off
         self._supervisor = supervisor
         self._settings = settings
         self._template = template
@@ -94,14 +91,13 @@ class PodWorkload:
 
         A StatefulSet deletes the pod with the highest number, whatever it costs.
         """
-        namespace, name = self._supervisor.namespace, replica.require_pod().name
         cheapest = {"metadata": {"annotations": {"controller.kubernetes.io/pod-deletion-cost": "-1000"}}}
-        await namespace.api.patch(POD, name, cheapest, namespace.name)
+        await self._api.patch(POD, replica.require_pod().name, cheapest, self._namespace)
         self._places.remove(replica)
         await self._change({"spec": {"replicas": len(self._places)}})
 
     async def _change(self, change: Manifest) -> None:
-        await self._supervisor.namespace.api.patch(self.kind, self.part, change, self._supervisor.namespace.name)
+        await self._api.patch(self.kind, self.part, change, self._namespace)
 
     async def restart(self) -> Evidence:
         """Begin to replace every pod, by the workload's own strategy: confirmed once the first one starts or ends."""
@@ -127,63 +123,26 @@ class PodWorkload:
         self.replicas[:] = self._places
         return evidence
 
-    async def drain(self, name: str) -> Evidence:
-        """Let no new pod onto a replica's node, and evict the workload's pods there."""
-        namespace = self._supervisor.namespace
-        node = next(place for place in self._places if place.name == name).require_pod().node
-        if await cordon(namespace.api, node):
-            self._cordoned[name] = node
-        there = [pod for pod in self._pods() if pod.node == node]
-        boots = [place.boot for place in self._places if place.require_pod().uid in {pod.uid for pod in there}]
-        evicted = await evict_pods(namespace.api, there, namespace.name, READY_WITHIN_S)
-        watch = self._supervisor.watch
-        ending = await watch.until(lambda: all(watch.times[pod.uid].deleted for pod in there), READY_WITHIN_S)
-        return Evidence(evicted and ending, {"node": node, "evicted": len(there), "boots": ",".join(boots)})
+    async def pods(self) -> Sequence[PodState]:
+        """Its pods as the API server last reported them, in the order of their names."""
+        return self._pods()
 
-    async def uncordon(self, name: str) -> Evidence:
-        """Wait until the pods run elsewhere, and let new ones onto the node again."""
-        evidence = await self.settle()
-        if node := self._cordoned.pop(name, ""):
-            await uncordon(self._supervisor.namespace.api, node)
-        return Evidence(evidence.confirmed, {**evidence.facts, "node": node})
+    def placed_pods(self) -> Sequence[PlacedPod]:
+        """The pods that hold its places, or held them last."""
+        return [PlacedPod(place.name, place.boot, place.require_pod()) for place in self._places]
 
-    async def lose_node(self, cut: RunOnNode) -> Evidence:
-        """Cut off the node with most of the pods among those without a balancer or a store of the run."""
+    def losable_nodes(self) -> Sequence[str]:
+        """The nodes without a balancer or a store of the run."""
         used = {pod.node for pod in self._supervisor.watch.pods.values() if pod.labels.get(manifests.PART) != self.part}
-        free = [pod.node for pod in self._pods() if pod.node not in used]
-        if not free:
-            return Evidence(False, {"reason": "every node with replicas has the balancer or the store, too"})
-        self._lost = node = find_busiest(free)
-        there = [place for place in self._places if place.require_pod().node == node]
-        uids = {place.name: place.require_pod().uid for place in there}
+        return [pod.node for pod in self._pods() if pod.node not in used]
+
+    async def wait_until_left(self, there: Sequence[PlacedPod], begin: float) -> Evidence:
+        """The facts are the seconds until the endpoint of each pod left."""
         watch = self._supervisor.watch
-        for uid in uids.values():
-            watch.times[uid].left = None  # an earlier loss of this node
-        boots, begin = ",".join(place.boot for place in there), time.monotonic()
-        done = await cut(node)
-
-        async def is_lost() -> bool:
-            return not await is_ready(self._supervisor.namespace.api, node)
-
-        lost = done.confirmed and await wait_until(is_lost, LOST_WITHIN_S, _ASK_INTERVAL_S)
-        facts = {**done.facts, "node": node, "boots": boots, "not_ready_s": round(time.monotonic() - begin, 3)}
-        left = lost and await watch.until(lambda: all(watch.times[uid].left for uid in uids.values()), READY_WITHIN_S)
-        seconds = {name: watch.times[uid].since(begin).get("endpoint_left_s") for name, uid in uids.items()}
-        return Evidence(left, {**facts, **{f"{name}_endpoint_left_s": t for name, t in seconds.items()}})
-
-    async def regain_node(self, restore: RunOnNode) -> Evidence:
-        """Bring back the node that was cut off, and wait until the cluster has it again and every pod is ready."""
-        node, self._lost = self._lost, ""
-        if not node:
-            return Evidence(True)
-        done = await restore(node)
-
-        async def is_back() -> bool:
-            return await is_ready(self._supervisor.namespace.api, node)
-
-        back = done.confirmed and await wait_until(is_back, LOST_WITHIN_S, _ASK_INTERVAL_S)
-        settled = await self.settle()
-        return Evidence(back and settled.confirmed, {**done.facts, **settled.facts, "node": node})
+        times = {place.name: watch.times[place.pod.uid] for place in there}
+        confirmed = await watch.until(lambda: all((each.left or 0) > begin for each in times.values()), READY_WITHIN_S)
+        left = {name: each.since(begin).get("endpoint_left_s") for name, each in times.items()}
+        return Evidence(confirmed, {f"{name}_endpoint_left_s": seconds for name, seconds in left.items()})
 
     async def settle(self, size: int | None = None) -> Evidence:
         """Wait until every place is taken, and no other pod is left.
@@ -252,7 +211,7 @@ class PodWorkload:
         """Why the controller may not create pods; empty if it may."""
         kind = REPLICA_SET if self.kind is DEPLOYMENT else STATEFUL_SET
         labels = f"{manifests.PART}={self.part}"
-        owners = await self._supervisor.namespace.api.read_all(kind, self._supervisor.namespace.name, labels=labels)
+        owners = await self._api.read_all(kind, self._namespace, labels=labels)
         conditions = [condition for owner in owners for condition in owner.get("status", {}).get("conditions", ())]
         return next((str(each["message"]) for each in conditions if each["type"] == "ReplicaFailure"), "")
 

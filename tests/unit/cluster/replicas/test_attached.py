@@ -6,7 +6,7 @@ import pytest
 
 from harness.cluster.capabilities import Evidence, Replica
 from harness.cluster.kubernetes.rights import needed_rights, roles
-from harness.cluster.replicas import attached_workload
+from harness.cluster.replicas import attached_workload, workload_nodes
 from harness.cluster.replicas.attached_workload import AttachedPod, AttachedWorkload, attach
 from harness.cluster.replicas.attachment import find_attachment, require_usable
 from harness.common.errors import EnvironmentLacksError, UntrustedError, UsageError
@@ -129,7 +129,7 @@ async def test_a_lost_node_is_missed_with_the_readiness_of_its_pods_and_comes_ba
 
 
 async def test_a_node_that_the_cluster_does_not_miss_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(attached_workload, "LOST_WITHIN_S", 0.01)
+    monkeypatch.setattr(workload_nodes, "LOST_WITHIN_S", 0.01)
 
     async def nothing(node: str) -> Evidence:
         return Evidence(True)
