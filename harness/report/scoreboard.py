@@ -12,6 +12,13 @@ COLUMNS = ("design", "lost/judged", "writes lost", "errors", "req/s", "p50 ms", 
 #: For a wide terminal, before the verdict.
 MORE_COLUMNS = ("p99 ctrl", "detect s", "recover s", "relogin")
 
+#: What a sign beside a figure means.
+_SIGNS = {
+    "<": "With <, none was seen, and a higher share is unlikely (95 %).",
+    ">=": "With >=, arrivals were dropped, so the time is at least that.",
+    "?": "With ?, the figure cannot be trusted.",
+}
+
 
 @dataclass(frozen=True)
 class Score:
@@ -68,10 +75,9 @@ def _share(part: int, whole: int) -> str:
 
 def notes(summary: Summary) -> Iterator[str]:
     """What a reader of this table must know, besides the notes of every run."""
-    yield (
-        "<1.9%: none was seen, and a higher rate is unlikely (95 %). Errors, rates and times: the whole arm with the "
-        "fault; with ? they cannot be trusted."
-    )
+    shown = "".join(cell for score in scores(summary) for cell in (*score.cells[1:], *score.more))
+    signs = [meaning for sign, meaning in _SIGNS.items() if sign in shown]
+    yield " ".join(["Errors, rates and times are those of the whole arm with the fault.", *signs])
     harmed = [
         f"{name} {harms}"
         for name, design in summary.designs.items()

@@ -1,3 +1,4 @@
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -52,6 +53,20 @@ def test_a_percentile_that_dropped_arrivals_exceed_is_a_lower_bound() -> None:
 def test_a_design_without_measurement_has_dashes() -> None:
     (score,) = scoreboard.scores(fakes.summary([fakes.TRIO[0]], arms=()))
     assert set(score.cells[1:]) == {"-"}
+
+
+def test_the_note_explains_the_signs_of_the_table_and_repeats_no_figure_of_it() -> None:
+    none_lost = {"sessions": replace(ARM.sessions, lost=0), "writes": replace(ARM.writes, lost=0)}
+    strained = replace(ARM.driver, saturated=True)
+    for figures, explained in (
+        ({}, []),
+        (none_lost, ["<"]),
+        ({"latency_is_lower_bound": True}, [">="]),
+        ({**none_lost, "driver": strained}, ["<", "?"]),
+    ):
+        (note,) = scoreboard.notes(with_fault(**figures))
+        assert re.findall(r"With ([<>=?]+),", note) == explained
+        assert set(re.findall(r"\d+(?:\.\d+)?", note)) <= {"95"}, "a figure belongs to one line of the table"
 
 
 def test_harms_besides_losses_are_a_note() -> None:
