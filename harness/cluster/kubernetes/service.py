@@ -2,11 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from harness.cluster.capabilities import Member, Refusal
-from harness.cluster.kubernetes.pod_watch import PodWatch
 from harness.common.errors import UsageError
 from harness.scenario.balancing import CONNECTION
+
+if TYPE_CHECKING:  # `harness list` names this balancer also where the client of Kubernetes is not installed
+    from harness.cluster.kubernetes.pod_watch import PodWatch
 
 NAME = "service"
 #: ``source`` is the Service's ``sessionAffinity: ClientIP``.
@@ -21,7 +24,7 @@ class ServiceBalancer:
 
     url: str
     service: str
-    watch: PodWatch
+    watch: "PodWatch"
     name: str = NAME
     pid: None = None  # it is a rule of the kernel on every node, not a process
 

@@ -13,6 +13,8 @@ pytestmark = pytest.mark.slow  # every test starts Python
 
 ANALYSIS = frozenset({"iminuit", "matplotlib", "numpy", "pandas", "pyarrow", "scipy"})
 LOAD = frozenset({"gevent", "locust"})
+#: The clients that only the extras of pyproject.toml install: `make bench` does not.
+EXTRAS = frozenset({"asyncpg", "hazelcast", "httpx", "httpx_ws", "kr8s", "memcachio", "nats", "yaml"})
 SLOW = ANALYSIS | LOAD | {"aiohttp"}
 #: Runs a command line, then prints which packages and which submodules of scipy are loaded.
 SCRIPT = """
@@ -33,6 +35,11 @@ def loaded_by(*argv: str) -> set[str]:
 @pytest.mark.parametrize("argv", [["run", "--help"], ["list"], ["doctor"], ["kill", "--help"], ["list", "states"]])
 def test_a_command_without_figures_loads_nothing_for_analysis_or_load(argv: list[str]) -> None:
     assert loaded_by(*argv) & SLOW == set()
+
+
+@pytest.mark.parametrize("argv", [["list"], ["list", "designs"], ["run", "node_kill", "--dry-run"]])
+def test_what_needs_no_extra_loads_none(argv: list[str]) -> None:
+    assert loaded_by(*argv) & EXTRAS == set()
 
 
 def test_the_help_loads_the_command_line_alone() -> None:
