@@ -48,12 +48,12 @@ def analyse(run: Run, expectations: Sequence[Expectation]) -> Analysis:
     return Analysis(_add_verdicts(summary, verdicts), verdicts, observations)
 
 
-def first_look(run: Run, design: str, expectations: Sequence[Expectation]) -> DesignSummary:
-    """The figures, the finding and the verdict of one design, before the controls of the run are judged."""
+def first_look(run: Run, design: str, expectations: Sequence[Expectation]) -> Summary:
+    """A summary of one design, with its finding and verdict, before the controls of the run are judged."""
     arms = [_measure(arm, run.plan) for arm in run.read_observations(design)]
     summary = Summary(run.plan.scenario, run.plan.run, _summarize_designs(run.plan, arms), Controls(None, None))
     own = [verdict for verdict in _judge_expectations(summary, expectations) if verdict.design == design]
-    return _add_verdicts(summary, own).designs[design]
+    return _add_verdicts(summary, own)
 
 
 def _measure(observed: ArmObservations, plan: RunPlan) -> MeasuredArm:

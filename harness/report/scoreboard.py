@@ -37,6 +37,13 @@ def scores(summary: Summary) -> tuple[Score, ...]:
     )
 
 
+def lines(summary: Summary) -> tuple[str, ...]:
+    """The table under ``COLUMNS`` as plain text, for a log."""
+    table_rows = [COLUMNS, *((*score.cells, score.verdict) for score in scores(summary))]
+    widths = [max(map(len, column)) for column in zip(*table_rows, strict=True)]
+    return tuple("  ".join(map(str.ljust, cells, widths)).rstrip() for cells in table_rows)
+
+
 def _cells(name: str, arm: ArmFigures | None) -> tuple[str, ...]:
     if arm is None:
         return (name, *[UNMEASURED] * (len(COLUMNS) - 2))

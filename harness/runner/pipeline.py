@@ -14,7 +14,7 @@ from harness.common.environment import environment, versions
 from harness.common.interrupts import run_until_interrupted
 from harness.results.plan import RunPlan
 from harness.results.run import Run, new_run_id
-from harness.results.summary import DesignSummary
+from harness.results.summary import Summary
 from harness.runner import experiment, machine_limits, preflight
 from harness.runner.composite_progress import CompositeProgress
 from harness.runner.live_file import LiveFile
@@ -62,7 +62,7 @@ def run_scenario(
                 drivers=changes.drivers,
                 backend=changes.backend,
                 access=changes.access,
-                first_measured=lambda design: views.say(describe_first(first_look(run, design, expected), design)),
+                first_measured=lambda design: views.say("\n".join(describe_first(first_look(run, design, expected)))),
             )
             interrupted = _was_interrupted(work, run, run.has_requests, progress)
         from harness.runner import reporting  # noqa: PLC0415 - loaded by now
@@ -74,11 +74,11 @@ def run_scenario(
     return outcome
 
 
-def describe_first(design: DesignSummary, name: str) -> str:
-    """A line about the design that is measured first; the rest of the run has yet to confirm it."""
-    sessions = (design.arms.get("fault") or design.arms["control"]).sessions
-    lost = f"{sessions.lost:,} of {sessions.judged:,} sessions lost"
-    return f"first result: {name} is {design.finding}, {lost}: {design.verdict} (the controls are judged at the end)"
+def describe_first(summary: Summary) -> Sequence[str]:
+    """The table of the design that is measured first, in lines; the rest of the run has yet to confirm it."""
+    from harness.report import scoreboard  # noqa: PLC0415 - loaded by now
+
+    return ("first result (the controls are judged at the end):", *scoreboard.lines(summary))
 
 
 def shell_commands(loaded: Loaded, changes: Overrides) -> Sequence[str]:

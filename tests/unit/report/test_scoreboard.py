@@ -35,6 +35,13 @@ def test_a_line_has_what_people_look_for() -> None:
     }
 
 
+def test_as_text_every_cell_stands_under_its_title() -> None:
+    heads, line = scoreboard.lines(with_fault())
+    (score,) = scoreboard.scores(with_fault())
+    for title, cell in zip(scoreboard.COLUMNS, (*score.cells, score.verdict), strict=True):
+        assert line[heads.index(title) :].startswith(cell)
+
+
 def test_a_zero_comes_with_its_upper_bound() -> None:
     seen = cells(with_fault(sessions=replace(ARM.sessions, lost=0), writes=replace(ARM.writes, lost=0)))
     assert (seen["lost/judged"], seen["writes lost"]) == ("0/200 <1.5%", "0 <0.0062%")

@@ -81,5 +81,6 @@ def test_the_first_design_is_looked_at_before_the_others_are_measured(tmp_path: 
     )
     keep(run)
     first = first_look(run, "one", [keeps("one"), keeps("two")])
-    line = pipeline.describe_first(first, "one")
-    assert line.startswith("first result: one is unknown, 0 of 0 sessions lost: unknown")
+    title, heads, *designs = pipeline.describe_first(first)
+    assert title.startswith("first result") and heads.split()[:2] == ["design", "lost/judged"]
+    assert [(line.split()[0], line.split()[-1]) for line in designs] == [("one", "unknown")]
