@@ -9,6 +9,8 @@ from harness.report.charts.words import number
 
 #: Where the axes lie, in the units of the viewBox.
 LEFT, TOP, RIGHT, BOTTOM = 52, 12, 14, 26
+#: The labels of the shades have rows of this height above the axes; with more shades than rows, they take turns.
+_ROW, _MOST_ROWS = 13, 3
 _TICKS = 4
 
 Point = tuple[float, float | None]
@@ -46,6 +48,16 @@ class Tick:
 
 
 @dataclass(frozen=True)
+class PlacedLabel:
+    """Text at a place of the viewBox; ``anchor`` is which of its ends is there: start or end."""
+
+    x: float
+    y: float
+    anchor: str
+    text: str
+
+
+@dataclass(frozen=True)
 class Plot:
     """Lines over one range of x; y begins at 0. ``x_labels`` replace the numbers under their values of x."""
 
@@ -72,6 +84,23 @@ class Plot:
         return f"{self.title}: latest {latest}{shaded}"
 
     @property
+    def top(self) -> float:
+        """Where the axes end: below the labels, which no line crosses."""
+        return TOP + _ROW * self._rows
+
+    @property
+    def _rows(self) -> int:
+        return min(_MOST_ROWS, len(self.shades))
+
+    @property
+    def labels(self) -> Iterator[PlacedLabel]:
+        """The label of each shade, from its left edge; in the right half, to its right edge, so that it fits."""
+        for index, shade in enumerate(self.shades):
+            left, right = self.x(shade.start), self.x(shade.end)
+            at, anchor = (left, "start") if left + right < self.width else (right, "end")
+            yield PlacedLabel(at, TOP + _ROW * (index % self._rows), anchor, shade.label)
+
+    @property
     def y_top(self) -> float:
         """The upper end of the y axis."""
         return self._y_values[-1]
@@ -89,7 +118,7 @@ class Plot:
 
     def y(self, value: float) -> float:
         """Where a value of y lies."""
-        return round(self.height - BOTTOM - value / self.y_top * (self.height - TOP - BOTTOM), 1)
+        return round(self.height - BOTTOM - value / self.y_top * (self.height - self.top - BOTTOM), 1)
 
     @property
     def x_ticks(self) -> list[Tick]:

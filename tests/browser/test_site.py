@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from harness.results.baselines import accept
 from harness.results.run import Run
@@ -69,6 +69,25 @@ def test_a_page_fits_every_reader(browser: Browser, paths: dict[str, str], axe: 
                 assert page.evaluate("document.documentElement.scrollWidth") <= width
                 assert find_barriers(page, axe) == []
                 page.screenshot(path=_shots(tmp_path) / f"{name}-{width}-{scheme}.png", full_page=True)
+
+
+def test_on_a_phone_the_verdicts_and_the_newest_runs_need_no_scrolling_sideways(
+    browser: Browser, paths: dict[str, str]
+) -> None:
+    with opened(browser, width=390) as page:
+        page.goto(paths["runs"])
+        for shown in (page.locator("tbody .badge"), page.locator("tbody li")):
+            assert all(_right_edge(each) <= 390 for each in shown.all())
+        page.goto(paths["trend"])
+        newest = page.locator("svg.plot circle").nth(9)
+        assert 0 < _right_edge(newest) <= 390
+        assert all(_right_edge(figure) <= 390 for figure in page.locator("tbody td.n").all())
+
+
+def _right_edge(element: Locator) -> float:
+    box = element.bounding_box()
+    assert box is not None
+    return box["x"] + box["width"]
 
 
 @pytest.mark.parametrize("name", ["runs", "trend", "live"])
