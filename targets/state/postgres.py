@@ -59,7 +59,8 @@ class Postgres:
             reset=_skip_reset,
             server_settings={"synchronous_commit": "on" if fsync == ALWAYS else "off"},
         )
-        self._store_errors = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
+        # The third one is raised for a query on a connection that the server is just ending.
+        self._store_errors = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
         self._ttl, self._timeout_s = ttl, timeout_s
         self._write = _WRITE + (_IF_UNCHANGED if versioned else "") + " RETURNING 1"
         self._purged = time.monotonic()
