@@ -75,7 +75,7 @@ class DisturbedTimes:
         reported = self.arm.latency_ms
         counts = {"attempted": (self.arm.requests.attempted, self.offered), "ok": (self.ok, self.answered)}
         wrong = [f"{name} is {got}, not {truth}" for name, (got, truth) in counts.items() if got != truth]
-        for key in KEYS if not self.unknown else ():
+        for key in filter(self.arm.trusts, KEYS):
             got, truth = float(getattr(reported, key)), float(getattr(self.true, key))
             too_high = truth < RIGHT * got - SLACK_MS
             too_low = RIGHT * truth > got + SLACK_MS and not self.arm.latency_is_lower_bound

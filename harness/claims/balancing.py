@@ -59,7 +59,7 @@ def _variation_points(variations: Mapping[str, float], sessions: str) -> list[Cl
 
 
 def _describe_p99(arm: ArmFigures) -> str:
-    if not arm.times_trusted:
+    if not arm.trusts("p99"):
         return "not trusted"
     return f"{require_measured(arm.latency_ms.p99, 'the p99'):.0f} ms"
 

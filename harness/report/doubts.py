@@ -7,11 +7,12 @@ from harness.report.charts.words import number, plural
 from harness.results.summary import ArmFigures, Summary
 
 _NO_TIMES = "times cannot be trusted"
+_NO_P99 = "p99 cannot be trusted"
 
 
 @dataclass(frozen=True)
 class _Doubtful:
-    """An arm whose times are in doubt, the reasons, and how bad it is."""
+    """An arm of which times are in doubt, the reasons, and how bad it is."""
 
     design: str
     arm: str
@@ -23,6 +24,7 @@ def doubts(summary: Summary) -> tuple[str, ...]:
     """The sentences: doubts about times, then about counts."""
     arms = [(name, arm, figures) for name, design in summary.designs.items() for arm, figures in design.arms.items()]
     saturated = [_strained(*arm) for arm in arms if arm[2].driver.saturated]
+    delayed = [_strained(*arm) for arm in arms if arm[2].times_trusted and arm[2].driver.doubtful]
     starved = [
         _Doubtful(design, arm, (f"other programs used {number(use.other_cpu)} of them",), use.waited or 0)
         for design, arm, figures in arms
@@ -31,6 +33,7 @@ def doubts(summary: Summary) -> tuple[str, ...]:
     return (
         *_summarize("The load driver was saturated in", saturated, len(arms)),
         *_summarize("Cores were short in", starved, len(arms)),
+        *_summarize("The load driver had short delays in", delayed, len(arms), _NO_P99),
         *_doubt_the_judge(summary),
     )
 
@@ -42,14 +45,14 @@ def _strained(design: str, arm: str, figures: ArmFigures) -> _Doubtful:
     return _Doubtful(design, arm, whys, delay or 0)
 
 
-def _summarize(what: str, doubtful: Sequence[_Doubtful], of: int) -> Iterator[str]:
+def _summarize(what: str, doubtful: Sequence[_Doubtful], of: int, untrusted: str = _NO_TIMES) -> Iterator[str]:
     if len(doubtful) == 1:
         (arm,) = doubtful
-        yield f"{what} {arm.design} ({arm.arm}, {'; '.join(arm.whys)}): its {_NO_TIMES}."
+        yield f"{what} {arm.design} ({arm.arm}, {'; '.join(arm.whys)}): its {untrusted}."
     elif doubtful:
         worst = max(doubtful, key=lambda arm: arm.degree)
         example = f"{worst.design} ({worst.arm}, {worst.whys[-1]})"
-        yield f"{what} {len(doubtful)} of {plural(of, 'arm')}: their {_NO_TIMES}. The worst: {example}."
+        yield f"{what} {len(doubtful)} of {plural(of, 'arm')}: their {untrusted}. The worst: {example}."
 
 
 def _doubt_the_judge(summary: Summary) -> Iterator[str]:

@@ -51,22 +51,25 @@ def _cells(name: str, arm: ArmFigures | None) -> tuple[str, ...]:
     lost = f"{sessions.lost:,}/{sessions.known:,} {_share(sessions.lost, sessions.known)}".rstrip()
     doubt = "" if arm.times_trusted else "?"
     least = ">=" if arm.latency_is_lower_bound else ""
-    p50, p99 = (f"{least}{number(value)}{doubt}" for value in (arm.latency_ms.p50, arm.latency_ms.p99))
     return (
         name,
         lost,
         f"{writes.lost:,} {_share(writes.lost, writes.acknowledged)}".rstrip(),
         _share(counts.failed + counts.in_doubt, counts.attempted) or UNMEASURED,
         f"{number(arm.throughput.correct)}{doubt}",
-        p50,
-        p99,
+        least + _latency(arm, "p50"),
+        least + _latency(arm, "p99"),
     )
+
+
+def _latency(arm: ArmFigures, percentile: str) -> str:
+    return number(getattr(arm.latency_ms, percentile)) + ("" if arm.trusts(percentile) else "?")
 
 
 def _more_cells(design: DesignSummary, row: table.TableRow) -> tuple[str, ...]:
     control = design.arms.get("control")
     arm = table.judged_arm(design)
-    without = number(control.latency_ms.p99 if control else None)
+    without = _latency(control, "p99") if control else UNMEASURED
     return without, row.detect, row.recover, f"{arm.sessions.forced_login:,}" if arm else UNMEASURED
 
 

@@ -322,7 +322,8 @@ class DriverFigures:
     own_p90_ms: float | None = None
     own_p99_ms: float | None = None
     longest_stall_ms: float | None = None  # of its loop
-    doubts: tuple[str, ...] = ()  # why it is saturated
+    doubts: tuple[str, ...] = ()  # why it is saturated, or why a percentile is doubtful
+    doubtful: tuple[str, ...] = ()  # the percentiles of which more than half may be its own delays
     hosts: tuple[str, ...] = ()  # where its processes ran; empty for a single one on the machine of the harness
 
 
@@ -386,6 +387,10 @@ class ArmFigures:
     def times_trusted(self) -> bool:
         """Whether neither the load process nor what it measured was short of a core."""
         return self.driver.saturated is False and not self.resources.starved
+
+    def trusts(self, percentile: str) -> bool:
+        """Whether times can be trusted, and this percentile (``p99``) is not mostly the load process's own delay."""
+        return self.times_trusted and percentile not in self.driver.doubtful
 
     @property
     def outcomes(self) -> Mapping[SessionOutcome, int]:

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 from harness.report.charts.words import number
 from harness.results.summary import ArmFigures, DesignSummary
@@ -33,11 +32,6 @@ def read_loss(arm: ArmFigures) -> float | None:
     return None if arm.sessions.loss_rate is None else 100 * arm.sessions.loss_rate
 
 
-def _read_trusted(arm: ArmFigures, read: Callable[[ArmFigures], float | None]) -> float | None:
-    """A figure of time, unless the driver or the design was short of a core."""
-    return read(arm) if arm.times_trusted else None
-
-
 FIGURES = (
     TrendFigure("session-loss", "Sessions lost under the fault", "%", "fault", read_loss),
     TrendFigure("writes-lost", "Acknowledged writes lost under the fault", "", "fault", lambda arm: arm.writes.lost),
@@ -46,14 +40,14 @@ FIGURES = (
         "p99 without a fault",
         "ms",
         "control",
-        partial(_read_trusted, read=lambda arm: arm.latency_ms.p99),
+        lambda arm: arm.latency_ms.p99 if arm.trusts("p99") else None,
     ),
     TrendFigure(
         "cpu",
         "CPU per request without a fault",
         "ms",
         "control",
-        partial(_read_trusted, read=lambda arm: arm.resources.cpu_ms_per_request),
+        lambda arm: arm.resources.cpu_ms_per_request if arm.times_trusted else None,
     ),
 )
 

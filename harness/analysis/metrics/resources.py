@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,8 @@ SATURATED_CPU = 0.9
 #: Nor can one whose own delays may be more than this share of a percentile; shorter delays (ms) never matter.
 OWN_SHARE = 0.5
 NEGLIGIBLE_MS = 1.0
+#: A p99 that is in doubt by delays up to this (ms) is not trusted itself. Longer ones put all times in doubt.
+SHORT_MS = 5.0
 #: The times of a design are in doubt if its parts wait more than this share of the time for cores that others use.
 STARVED_SHARE = 0.05
 _DESIGN = ("replica", "balancer", "store")  # the roles of its parts
@@ -114,24 +116,44 @@ def compute_driver_figures(observed: ArmObservations, reported: Sequence[Percent
         longest_stall_ms=to_float(own.get("longest_stall_ms")),
         hosts=tuple(str(event.detail.get("host", "")) for event in workers),
     )
-    if busiest is None or lag is None:
-        return figures
-    doubts = tuple(_find_doubts(figures, reported))
-    return replace(figures, saturated=bool(doubts), doubts=doubts)
+    return figures if busiest is None or lag is None else _judge(figures, reported)
 
 
 #: The own part of each percentile, the percentile, and the share of requests beyond it.
 _PERCENTILES = (("own_p50_ms", "p50", 0.5), ("own_p90_ms", "p90", 0.1), ("own_p99_ms", "p99", 0.01))
 
 
-def _find_doubts(driver: DriverFigures, reported: Sequence[Percentiles]) -> Iterator[str]:
-    if driver.cpu_median is not None and driver.cpu_median > SATURATED_CPU:
-        yield f"it used {driver.cpu_median} of {driver.core or 'a core'} in the median second"
+@dataclass(frozen=True)
+class _OwnDelay:
+    """A percentile of which more than half may be delays of the load process itself; times in milliseconds."""
+
+    percentile: str
+    own_ms: float
+    reported_ms: float
+
+    def __str__(self) -> str:
+        return f"up to {self.own_ms:.3g} ms of a {self.percentile} of {self.reported_ms:.3g} ms may be its own delay"
+
+
+def _judge(driver: DriverFigures, reported: Sequence[Percentiles]) -> DriverFigures:
+    """With what its figures put in doubt: all times, or one percentile."""
+    own = tuple(_find_own_delays(driver, reported))
+    is_full = driver.cpu_median is not None and driver.cpu_median > SATURATED_CPU
+    full = [f"it used {driver.cpu_median} of {driver.core or 'a core'} in the median second"] if is_full else []
+    return replace(
+        driver,
+        saturated=is_full or any(delay.percentile != "p99" or delay.own_ms > SHORT_MS for delay in own),
+        doubts=(*full, *map(str, own)),
+        doubtful=tuple(delay.percentile for delay in own),
+    )
+
+
+def _find_own_delays(driver: DriverFigures, reported: Sequence[Percentiles]) -> Iterator[_OwnDelay]:
     for key, name, _ in _PERCENTILES:
         own = getattr(driver, key)
         least = min((value for times in reported if (value := getattr(times, name)) is not None), default=None)
         if own is not None and least is not None and own > max(NEGLIGIBLE_MS, OWN_SHARE * least):
-            yield f"up to {own:.3g} ms of a {name} of {least:.3g} ms may be its own delay"
+            yield _OwnDelay(name, own, least)
 
 
 def _compute_median_cpu(observed: ArmObservations) -> list[float]:

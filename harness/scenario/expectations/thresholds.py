@@ -111,6 +111,8 @@ class Threshold(Expect):
                 Result.UNKNOWN,
                 "the load process or the design was short of a core, or was not watched",
             )
+        if self.metric in _LATENCIES and not arm.trusts(self.metric):
+            return Result.UNKNOWN, f"the load process: {'; '.join(arm.driver.doubts)}"
         whole: Phase | ArmFigures | None = getattr(arm.phases, self.during) if self.during in PHASES else arm
         if whole is None:
             return Result.UNKNOWN, f"there was no time {self.during} a fault"

@@ -426,7 +426,10 @@ def test_a_driver_is_saturated_by_its_busiest_process_or_its_lag(cpu: float, lag
     }
     samples = tuple(Sample(t, "driver", "load", 0.1, 50.0) for t in (1.0, 2.0))
     driver = fold(replace(observed([RequestRow(1, 1)]), driver=own | {"core": "core 3"}, samples=samples)).driver
-    assert driver == DriverFigures(saturated, lag, 1, 2, cpu, "core 3", lag, lag, lag, doubts=driver.doubts)
+    doubtful = ("p50", "p90", "p99") if lag > 100 else ()
+    assert driver == DriverFigures(
+        saturated, lag, 1, 2, cpu, "core 3", lag, lag, lag, doubts=driver.doubts, doubtful=doubtful
+    )
     assert bool(driver.doubts) is saturated
 
 
@@ -507,8 +510,19 @@ def test_times_are_in_doubt_if_half_of_a_percentile_may_be_the_drivers_own() -> 
 
 def test_a_delay_below_a_millisecond_is_no_doubt() -> None:
     rows = [RequestRow(1, n / 100, took=0.0005) for n in range(900)]
-    assert _driven({"own_p50_ms": 1.0, "own_p90_ms": 1.0, "own_p99_ms": 1.0}, *rows).saturated is False
-    assert _driven({"own_p50_ms": 0.1, "own_p90_ms": 0.1, "own_p99_ms": 1.1}, *rows).saturated is True
+    calm = _driven({"own_p50_ms": 1.0, "own_p90_ms": 1.0, "own_p99_ms": 1.0}, *rows)
+    assert (calm.doubtful, calm.doubts, calm.saturated) == ((), (), False)
+    late = _driven({"own_p50_ms": 0.1, "own_p90_ms": 0.1, "own_p99_ms": 1.1}, *rows)
+    assert late.doubtful == ("p99",) and len(late.doubts) == 1
+
+
+def test_short_delays_put_only_the_p99_in_doubt() -> None:
+    rows = [RequestRow(1, n / 100, took=0.0005) for n in range(900)]
+    short, long = (_driven({"own_p50_ms": 0.1, "own_p90_ms": 0.1, "own_p99_ms": ms}, *rows) for ms in (5.0, 5.1))
+    assert (short.saturated, short.doubtful) == (False, ("p99",))
+    assert (long.saturated, long.doubtful) == (True, ("p99",))
+    frequent = _driven({"own_p50_ms": 0.1, "own_p90_ms": 1.1, "own_p99_ms": 1.1}, *rows)
+    assert (frequent.saturated, frequent.doubtful) == (True, ("p90", "p99"))
 
 
 def test_the_own_part_is_compared_with_the_fastest_phase_that_is_reported() -> None:
@@ -581,3 +595,6 @@ def test_times_are_trusted_if_neither_side_was_short_of_a_core() -> None:
     assert kept_up.times_trusted and not arm.times_trusted, "a load process that was not sampled is not trusted"
     assert not replace(kept_up, driver=replace(arm.driver, saturated=True)).times_trusted
     assert not replace(kept_up, resources=replace(arm.resources, starved=True)).times_trusted
+    delayed = replace(kept_up, driver=replace(kept_up.driver, doubtful=("p99",)))
+    assert delayed.times_trusted and delayed.trusts("p50") and not delayed.trusts("p99")
+    assert not arm.trusts("p50")

@@ -72,6 +72,13 @@ def test_times_that_cannot_be_trusted_prove_nothing() -> None:
     assert (delta.interval, delta.direction) == ("times cannot be trusted", "")
 
 
+def test_a_doubtful_p99_proves_nothing_and_a_p50_beside_it_does() -> None:
+    doubtful = {"driver": replace(ARM.driver, saturated=False, doubtful=("p99",))}
+    found = deltas(repeated([10, 10.1], **doubtful), repeated([20, 20.1]))
+    assert found["p50 ms"].direction == "worse"
+    assert found["p99 ms"].interval == "times cannot be trusted"
+
+
 def test_only_the_arms_that_both_have_are_compared() -> None:
     left, right = fakes.summary(), fakes.summary(fakes.TRIO[:2], arms=("fault",))
     assert [(each.design, each.arm) for each in list_deltas(left, right)] == [

@@ -36,6 +36,15 @@ def test_equal_doubts_are_one_line_with_their_count_and_the_worst_of_them() -> N
     )
 
 
+def test_a_doubtful_p99_puts_no_other_time_in_doubt() -> None:
+    arm = strained(2.5, "up to 2.5 ms of a p99 of 2 ms may be its own delay")
+    delayed = replace(arm, driver=replace(arm.driver, saturated=False, doubtful=("p99",)))
+    assert doubts(believable(sticky=delayed)) == (
+        "The load driver had short delays in sticky (fault, up to 2.5 ms of a p99 of 2 ms may be its own delay): "
+        "its p99 cannot be trusted.",
+    )
+
+
 def test_arms_that_were_short_of_cores_are_another_line() -> None:
     arm = fakes.arm(fakes.TRIO[0], "fault")
     short = replace(arm, resources=replace(arm.resources, starved=True, other_cpu=1.5, waited=0.3))

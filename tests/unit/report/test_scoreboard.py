@@ -53,6 +53,12 @@ def test_times_that_cannot_be_trusted_are_marked_and_counts_are_not() -> None:
     assert "?" not in seen["lost/judged"] + seen["errors"]
 
 
+def test_a_doubtful_p99_is_marked_alone() -> None:
+    doubtful = replace(ARM.driver, saturated=False, doubtful=("p99",))
+    seen = cells(with_fault(driver=doubtful))
+    assert [seen[name] for name in ("req/s", "p50 ms", "p99 ms")] == ["290", "12", "48?"]
+
+
 def test_a_percentile_that_dropped_arrivals_exceed_is_a_lower_bound() -> None:
     assert cells(with_fault(latency_is_lower_bound=True))["p99 ms"] == ">=48"
 

@@ -113,6 +113,15 @@ def test_behind_a_saturated_or_unwatched_driver_nothing_is_known(expect: Expect,
     assert judged(expect, control=arm).result.value == "unknown"
 
 
+def test_a_percentile_that_may_be_the_drivers_own_delay_is_unknown() -> None:
+    why = "up to 2.5 ms of a p99 of 2 ms may be its own delay"
+    arm = replace(CONTROL, driver=replace(CONTROL.driver, doubtful=("p99",), doubts=(why,)))
+    tail = judged(p99_below("1s"), control=arm)
+    assert tail.result.value == "unknown" and why in tail.why
+    assert judged(p50_below("1s"), control=arm).result.value == "pass"
+    assert judged(errors_below(0.5), control=arm).result.value == "pass"
+
+
 def test_in_front_of_a_design_that_was_short_of_a_core_nothing_is_known() -> None:
     arm = replace(CONTROL, resources=replace(CONTROL.resources, starved=True))
     assert judged(p99_below("1s"), control=arm).result.value == "unknown"

@@ -54,6 +54,16 @@ def test_a_time_that_cannot_be_trusted_is_a_gap_and_a_count_is_not(tmp_path: Pat
     assert Trend(LOSS, [listed]).cell(listed, "hybrid") == "not run"
 
 
+def test_a_doubtful_p99_is_a_gap_and_the_cost_beside_it_is_not(tmp_path: Path) -> None:
+    run = add_run(tmp_path, DAYS[0], fakes=[Fake("sticky", lost=20)])
+    summary = run.read_summary()
+    design = summary.designs["sticky"]
+    arms = {name: replace(arm, driver=replace(arm.driver, doubtful=("p99",))) for name, arm in design.arms.items()}
+    listed = ListedRun(run, replace(summary, designs={"sticky": replace(design, arms=arms)}))
+    assert Trend(P99, [listed]).cell(listed, "sticky") == "unknown"
+    assert Trend(CPU, [listed]).cell(listed, "sticky") != "unknown"
+
+
 def test_runs_without_figures_are_left_out(tmp_path: Path) -> None:
     add_run(tmp_path, DAYS[0])
     (add_run(tmp_path, DAYS[1]).path / "summary.json").unlink()

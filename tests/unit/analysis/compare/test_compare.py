@@ -186,6 +186,14 @@ def test_repeats_with_a_saturated_driver_do_not_count() -> None:
     assert comparison.outcome is ComparisonOutcome.INCONCLUSIVE
 
 
+def test_repeats_with_a_doubtful_p99_count_for_all_other_measures() -> None:
+    arm = RUN.summary.designs["subject"].arms["control"]
+    delayed = replace(arm.repeats[0], driver=replace(arm.driver, doubtful=("p99",)))
+    comparison = compare(_with_arm(RUN, replace(arm, repeats=(delayed, *arm.repeats[1:]))), BASELINE)
+    assert metric(comparison, "p99").pairs == (5, 6)
+    assert metric(comparison, "p50").pairs == (6, 6)
+
+
 def test_a_measure_that_does_not_gate_may_be_inconclusive_and_the_rest_still_passes() -> None:
     arm = RUN.summary.designs["subject"].arms["control"]
     wild = itertools.cycle((0.5, 2.0, 1.0))

@@ -130,7 +130,18 @@ def test_the_load_process_reports_its_own_figures() -> None:
     }
     driver = _driver(_load(0.123, 0.126, 0.129), core="core 2", **own)
     assert driver == DriverFigures(
-        True, 0.1, 3, 4, 0.13, "core 2", 10.0, 10.0, 10.0, longest_stall_ms=7.25, doubts=driver.doubts
+        True,
+        0.1,
+        3,
+        4,
+        0.13,
+        "core 2",
+        10.0,
+        10.0,
+        10.0,
+        longest_stall_ms=7.25,
+        doubts=driver.doubts,
+        doubtful=driver.doubtful,
     )
     quiet = _driver(_load(0.1), **{**own, "late": 1})
     assert (quiet.own_p50_ms, quiet.own_p90_ms, quiet.own_p99_ms) == (1.5, 2.5, 3.5), "a single late start is none"
