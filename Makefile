@@ -32,7 +32,7 @@ help:
 	@echo "make test       lint, types, and the tests of test-fast and test-slow"
 	@echo "make test-fast  the tests that need no real server"
 	@echo "make test-slow  the tests that need one"
-	@echo "make test-long  the tests that need a cluster or another language, or take a large sample"
+	@echo "make test-long  the tests that need Docker, a cluster or another language, or take a large sample"
 	@echo "make lint       ruff and mypy"
 	@echo "make install    create .venv with what runs need (the other targets install what they need)"
 	@echo "make clean      remove .venv, caches and build output, but no runs (harness clean --runs removes those)"
@@ -122,13 +122,13 @@ test-slow: $(DEV)
 	@$(BIN)/pytest -m "slow and not long and alone"
 
 test-long: $(DEV)
-	@echo "test-long: the cluster, services in other languages, and large samples"
+	@echo "test-long: Docker, the cluster, services in other languages, and large samples"
 	@$(BIN)/pytest -m "long and not alone" -n 3 --dist loadgroup
 	@$(BIN)/pytest -m "long and alone"
 
 test-fast: $(DEV)
 	@echo "test-fast: the tests that need no real server"
-	@$(BIN)/pytest -m "not slow" -n 2 -q
+	@$(BIN)/pytest -m "not slow" -n 3 -q
 
 clean:
 	@echo "clean: removing .venv, caches and build output"

@@ -29,7 +29,10 @@ pytestmark = pytest.mark.slow
 
 DESIGN = Design("plain", BuiltIn(state="redis"), replicas=2)
 SOON = 20.0  # seconds
-MARKS = {"kubernetes": [pytest.mark.long, pytest.mark.xdist_group("cluster")]}  # one cluster for all that need one
+MARKS = {
+    "docker": [pytest.mark.long, pytest.mark.xdist_group("docker")],
+    "kubernetes": [pytest.mark.long, pytest.mark.xdist_group("cluster")],  # one cluster for all that need one
+}
 Up = tuple[Topology, ProcessSupervisor, Path]
 
 

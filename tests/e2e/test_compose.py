@@ -87,6 +87,7 @@ def serves(url: str) -> bool:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_locust_drives_the_services_and_every_session_is_kept(up: str, tmp_path: Path) -> None:
     scenario = ROOT / "scenarios" / "node_kill.py"
     words = ["--headless", "--host", up, "-u", "20", "-r", "20", "-t", "3s"]

@@ -35,7 +35,7 @@ from harness.scenario.services import Compose, Image
 from tests.support.bench import benched
 from tests.support.harness_command import NODE_KILL, ROOT, assert_run_passes, harness
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 GONE_TIMEOUT_S = 20.0  # takes about two seconds on an idle machine
 EACH: tuple[Fault, ...] = (
@@ -244,7 +244,6 @@ def test_what_a_killed_supervisor_leaves_is_cleaned_away_and_nothing_of_the_livi
     assert gone(engine, run)
 
 
-@pytest.mark.long
 def test_the_verdicts_are_those_of_the_process_backend(engine: Engine, tmp_path: Path) -> None:
     designs = ("--design", "sticky", "--design", "hybrid")
     result = harness("run", NODE_KILL, "--quick", "--backend", "docker", *designs, "--out", tmp_path, timeout=400)
