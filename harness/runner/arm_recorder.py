@@ -36,10 +36,10 @@ class ArmRecorder:
     @property
     def outcome(self) -> str:
         """One line about the arm, from the latest figures of the load process."""
-        name, last = f"{self.arm.design.name}, {self.arm.name} arm", self.last_snapshot
+        name, last = f"{self.arm.design.name}, {self.arm.name}", self.last_snapshot
         if last is None:
             return f"{name}: no load"
-        lost = f"{last.sessions_lost:,} of {last.sessions:,} sessions lost before the final read"
+        lost = f"{last.sessions_lost:,} of {last.sessions:,} sessions lost so far"
         return f"{name}: {last.ok:,} of {last.sent:,} requests ok, {lost}"
 
     def record_topology(self, topology: Topology) -> None:

@@ -8,6 +8,7 @@ from typing import Self, TextIO
 
 from rich.console import Group, RenderableType
 from rich.live import Live
+from rich.padding import Padding
 from rich.progress_bar import ProgressBar
 from rich.spinner import Spinner
 from rich.table import Table
@@ -213,7 +214,8 @@ class LiveProgress(Progress):
         grid.add_row(*(Text(value, style="bold") for _, value in figures))
         head = f"{self._plan}: {self._arm.name}  {self._arm.t:.0f}/{self._arm.duration:.0f} s"
         left = Text(f"{head}, about {format_duration(self._plan.left)} left")
-        return Group(left, ProgressBar(1.0, self._plan.share), grid, *self._trends(self._arm))
+        bar = Padding(ProgressBar(1.0, self._plan.share), 0)  # which ends its line; a bar alone does not
+        return Group(left, bar, grid, *self._trends(self._arm))
 
     def _trends(self, arm: ArmState) -> list[Text]:
         """The history of the arm in two lines of bars; none where a terminal cannot show them."""

@@ -256,6 +256,18 @@ def test_the_live_view_shows_the_arm_and_its_figures() -> None:
         assert text in shown
 
 
+def test_the_names_of_the_figures_have_a_line_of_their_own_above_them() -> None:
+    console = SafeConsole(file=io.StringIO(), width=80, record=True, force_terminal=True, color_system="standard")
+    live = LiveProgress(console, Clock())
+    live.arm_started("sticky", "fault", 1, 10, 20.0, warmup=2.0)
+    live.snapshot(Snapshot(1, 5.0, sent=100, sessions=200, p99_ms=4.2))
+    console.print(live.view())
+    lines = console.export_text().splitlines()
+    names = next(line for line in lines if line.startswith("phase"))
+    values = lines[lines.index(names) + 1]
+    assert values.index("4.2 ms") == names.index("p99") and values.index("200") == names.index("sessions")
+
+
 def test_the_live_view_leaves_the_terminal_as_it_was_even_after_a_problem() -> None:
     stream = Terminal()
     console = SafeConsole(file=stream, force_terminal=True, width=80)
