@@ -4,15 +4,15 @@ import asyncio
 import contextlib
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
-from harness.cluster.kubernetes.api import connect_api, require_allowed
+from harness.cluster.kubernetes.api import ApiUnreachableError, KubernetesApi, connect_api, require_allowed
 from harness.cluster.kubernetes.kubernetes_supervisor import KubernetesSupervisor
 from harness.cluster.kubernetes.pod_watch import SILENCE_S, PodWatch, watch_pods
-from harness.cluster.kubernetes.run_namespace import open_namespace
+from harness.cluster.kubernetes.run_namespace import RunNamespace, open_namespace
 from harness.cluster.supervisor import Death, ProcessSupervisor
 from harness.common.background import background
-from harness.common.errors import UntrustedError
+from harness.common.errors import EnvironmentLacksError, UntrustedError
 from harness.scenario.cluster_access import ClusterAccess
 
 #: For how long the API server may be away without ending a run.
@@ -43,14 +43,29 @@ async def supervise_pods(
     api = await connect_api(access.context)
     require_allowed(api, access.allowed)
     api.patience_s = PATIENCE_S
-    sweep = (sys.executable, "-P", "-m", "harness.cluster.kubernetes", run, api.context)
-    await processes.run_at_end(sweep)
     async with (
-        open_namespace(api, access.prefix, run) as namespace,
+        _open_swept_namespace(api, access.prefix, run, processes) as namespace,
         watch_pods(namespace) as watch,
         background(_report_silence(watch, processes)),
     ):
         yield KubernetesSupervisor(namespace, watch, processes, access.image)
+
+
+@asynccontextmanager
+async def _open_swept_namespace(
+    api: KubernetesApi, prefix: str, run: str, processes: ProcessSupervisor
+) -> AsyncIterator[RunNamespace]:
+    """The namespace of a run for the length of a scope; the supervisor process removes what the scope leaves of it."""
+    await processes.run_at_end((sys.executable, "-P", "-m", "harness.cluster.kubernetes", run, api.context))
+    async with AsyncExitStack() as stack:
+        try:
+            namespace = await stack.enter_async_context(open_namespace(api, prefix, run))
+        except ApiUnreachableError:
+            raise  # it may be there nevertheless
+        except EnvironmentLacksError:
+            await processes.run_at_end(())
+            raise
+        yield namespace
     with contextlib.suppress(UntrustedError):  # the supervisor process is gone
         await processes.run_at_end(())
 
