@@ -158,6 +158,13 @@ def test_a_phone_needs_no_sideways_scroll(browser: Browser, report: Path) -> Non
     assert width <= 390
 
 
+def test_on_a_phone_the_reason_of_a_check_is_read_without_scrolling(browser: Browser, report: Path) -> None:
+    page = Opened(browser, report, viewport={"width": 390, "height": 800})
+    boxes = [reason.bounding_box() for reason in page.page.locator("table.checks td:last-child").all()]
+    page.close()
+    assert boxes and all(box and box["width"] > 200 and box["x"] + box["width"] <= 390 for box in boxes)
+
+
 def test_the_page_is_complete_without_scripts(browser: Browser, report: Path) -> None:
     page = Opened(browser, report, java_script_enabled=False)
     assert page.page.locator("figure [role=img]").count() == page.page.locator("figure").count() > 3
