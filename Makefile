@@ -16,7 +16,7 @@ help:
 	@echo "make ci-bench   the short experiment, six times, compared with $(BASELINE); about 5 minutes (SESSIONS=2: twice)"
 	@echo "make bench-aa   how often the comparison errs: a build against itself; about 15 minutes"
 	@echo "make bench-driver   the driver compared with wrk, hey, k6, ...: requests per second of one core (BENCH_ARGS=--quick)"
-	@echo "make bench-commands how quickly list, doctor, explain and report answer, and which share of a run is not load; about 6 minutes"
+	@echo "make bench-commands how quickly list, doctor, explain and report answer, and which share of a run is not load; about 5 minutes"
 	@echo "make bench-truth    what the driver reports, compared with a server of known response times"
 	@echo "make bench-judge    the judge compared with an independent truth, 40,000 random histories; its table goes into docs/judging.md"
 	@echo "make bench-many     50,000 mostly idle sessions in one process (BENCH_ARGS='--sessions 10000')"

@@ -62,8 +62,8 @@ EXPECT = (
 SCENARIO = Scenario(
     designs=[STATELESS, STICKY, HYBRID, BROKEN, SPLIT_KEYS],
     replicas=3,
-    load=Sessions(concurrent=200, duration="20s", warmup="2s"),
-    faults=[At("7s", Kill(replica=1)), At("13s", Restart(replica=1))],
+    load=Sessions(concurrent=200, duration="14s", warmup="2s"),
+    faults=[At("5s", Kill(replica=1)), At("9s", Restart(replica=1))],
     expect=EXPECT,
     quick="3500ms",
 )
