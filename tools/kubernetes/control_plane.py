@@ -19,13 +19,22 @@ class Component:
 
 
 def write_secrets(layout: Layout) -> str:
-    """Create the administrator's token and the key of service accounts; returns the token."""
+    """Create the administrator's token, the key of service accounts, and the certificate by which the API server
+    identifies itself to what answers for it (metrics-server); returns the token.
+    """
     pki = layout.home / "pki"
     pki.mkdir(mode=0o700, exist_ok=True)
     token = secrets.token_hex(16)
     (pki / "tokens.csv").touch(mode=0o600)
     (pki / "tokens.csv").write_text(f"{token},admin,admin,system:masters\n")
-    subprocess.run(["openssl", "genrsa", "-out", str(pki / "accounts.key"), "2048"], check=True, capture_output=True)
+    for command in (
+        ["genrsa", "-out", str(pki / "accounts.key"), "2048"],
+        [
+            *["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "365", "-subj", "/CN=aggregator"],
+            *["-keyout", str(pki / "aggregator.key"), "-out", str(pki / "aggregator.crt")],
+        ],
+    ):
+        subprocess.run(["openssl", *command], check=True, capture_output=True)
     return token
 
 
@@ -52,6 +61,13 @@ def server_components(layout: Layout, node: Node) -> Iterator[Component]:
             "--kubelet-preferred-address-types=InternalIP",  # no name server knows the nodes by name
             f"--service-account-key-file={pki / 'accounts.key'}",
             f"--service-account-signing-key-file={pki / 'accounts.key'}",
+            *[
+                f"--proxy-client-cert-file={pki / 'aggregator.crt'}",
+                f"--proxy-client-key-file={pki / 'aggregator.key'}",
+            ],
+            f"--requestheader-client-ca-file={pki / 'aggregator.crt'}",
+            *["--requestheader-username-headers=X-Remote-User", "--requestheader-group-headers=X-Remote-Group"],
+            "--requestheader-extra-headers-prefix=X-Remote-Extra-",
         ],
         node,
     )
@@ -60,7 +76,8 @@ def server_components(layout: Layout, node: Node) -> Iterator[Component]:
 def controller_components(layout: Layout, node: Node) -> Iterator[Component]:
     """The controllers and the scheduler.
 
-    A node counts as lost after 12 s without a sign of life. The default of 50 s would only lengthen tests.
+    A node counts as lost after 12 s without a sign of life, and autoscalers look every second. The defaults of 50 s
+    and 15 s would only lengthen tests.
     """
     kubeconfig = f"--kubeconfig={layout.home / 'inside.kubeconfig'}"
     yield Component(
@@ -69,6 +86,7 @@ def controller_components(layout: Layout, node: Node) -> Iterator[Component]:
             *[str(programs.CACHE / "kube-controller-manager"), kubeconfig, "--leader-elect=false"],
             *["--allocate-node-cidrs=false", f"--cluster-cidr={PODS}", "--node-monitor-grace-period=12s"],
             f"--service-account-private-key-file={layout.home / 'pki' / 'accounts.key'}",
+            "--horizontal-pod-autoscaler-sync-period=1s",
         ],
         node,
     )

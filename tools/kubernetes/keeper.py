@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 
-from tools.kubernetes import programs, volumes
+from tools.kubernetes import metrics, programs, volumes
 from tools.kubernetes.control_plane import Component, controller_components, server_components, write_secrets
 from tools.kubernetes.images import PAUSE, write_image
 from tools.kubernetes.layout import API_PORT, HOST, Layout, Node
@@ -45,9 +45,13 @@ class Keeper:
         )
         self._start(server_components(self._layout, first))
         self._wait_for("the API server", lambda: self._kubectl("get", "--raw", "/readyz") == "ok")
-        self._start(controller_components(self._layout, first))
+        metrics.declare_api(self._kubectl)
+        self._start([*controller_components(self._layout, first), metrics.metrics_component(self._layout, first)])
         self._start_nodes()
         self._wait_for("its nodes", self._nodes_ready)
+        self._wait_for(
+            "the metrics API", lambda: self._kubectl("get", "--raw", f"/apis/{metrics.API}/{metrics.VERSION}")
+        )
         volumes.declare_class(self._kubectl)
         self._layout.write_kubeconfig(self._layout.kubeconfig, f"https://127.0.0.1:{API_PORT}", token)
         self._wait(volumes.Provisioner(self._kubectl, self._layout.home / "volumes"))

@@ -1,4 +1,4 @@
-"""Kubernetes' own programs, built from its Go modules and kept in the user's cache."""
+"""Kubernetes' own programs and metrics-server, built from their Go modules and kept in the user's cache."""
 
 import fcntl
 import json
@@ -11,7 +11,11 @@ from pathlib import Path
 from typing import Any
 
 VERSION = "1.34.4"  # the last minor version that accepts control groups of version 1 without a warning
-NAMES = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy", "kubectl")
+METRICS_SERVER, METRICS_SERVER_VERSION = "metrics-server", "0.8.0"
+NAMES = (
+    *("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy", "kubectl"),
+    METRICS_SERVER,
+)
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "session-harness" / f"kubernetes-{VERSION}"
 #: Programs of the system, each with the Debian package that brings it.
 PACKAGES = {
@@ -43,7 +47,7 @@ def require_packages() -> None:
 
 
 def build() -> None:
-    """Build what the cache lacks: 400 to 900 s of CPU time and 480 MB the first time.
+    """Build what the cache lacks: 400 to 900 s of CPU time and 550 MB the first time.
 
     Raises:
         MissingError: there is no Go, or a build fails.
@@ -55,7 +59,7 @@ def build() -> None:
         if missing:
             require_go()
         for name in missing:
-            print(f"cluster: building {name} {VERSION}", flush=True)
+            print(f"cluster: building {name}", flush=True)
             _build(name, _write_source())
 
 
@@ -95,15 +99,16 @@ def _read_module() -> Any:
 
 
 def write_module(kubernetes: Any) -> str:
-    """A go.mod that requires Kubernetes, whose own go.mod is ``kubernetes``.
+    """A go.mod that requires Kubernetes, whose own go.mod is ``kubernetes``, and metrics-server.
 
     ``go install`` refuses Kubernetes, because that replaces modules by folders of its repository. Each of those is
-    published as a module of its own, with a 0 in place of the 1 in its version.
+    published as a module of its own, with a 0 in place of the 1 in its version. metrics-server is built with the same.
     """
     staging = [replaced["Old"]["Path"] for replaced in kubernetes["Replace"] if "Version" not in replaced["New"]]
     lines = [f"\t{path} => {path} v0{VERSION.removeprefix('1')}" for path in staging]
-    required = f"require k8s.io/kubernetes v{VERSION}"
-    return "\n".join(["module cluster", f"go {kubernetes['Go']}", required, "replace (", *lines, ")", ""])
+    versions = {"k8s.io/kubernetes": VERSION, "sigs.k8s.io/metrics-server": METRICS_SERVER_VERSION}
+    required = [f"require {path} v{version}" for path, version in versions.items()]
+    return "\n".join(["module cluster", f"go {kubernetes['Go']}", *required, "replace (", *lines, ")", ""])
 
 
 def _imports() -> str:
@@ -113,7 +118,7 @@ def _imports() -> str:
 
 
 def _package(name: str) -> str:
-    return f"k8s.io/kubernetes/cmd/{name}"
+    return f"{'sigs.k8s.io/metrics-server' if name == METRICS_SERVER else 'k8s.io/kubernetes'}/cmd/{name}"
 
 
 def _build(name: str, source: Path) -> None:

@@ -58,6 +58,7 @@ def test_modules_that_kubernetes_keeps_in_its_repository_are_replaced_by_publish
     }
     lines = programs.write_module(kubernetes).splitlines()
     assert f"require k8s.io/kubernetes v{programs.VERSION}" in lines
+    assert f"require sigs.k8s.io/metrics-server v{programs.METRICS_SERVER_VERSION}" in lines
     assert [line.strip() for line in lines if "=>" in line] == [f"k8s.io/api => k8s.io/api v0.{programs.VERSION[2:]}"]
     assert "go 1.24.0" in lines
 
