@@ -257,6 +257,49 @@ class Orchestrated(Protocol):
 
 
 @dataclass(frozen=True)
+class ScalingRule:
+    """What an autoscaler keeps: the replicas' mean CPU at ``cores``, with ``least`` to ``most`` of them.
+
+    Only ``cooldown_s`` seconds after the figures begin to ask for fewer, it removes the first one.
+    """
+
+    cores: float
+    least: int
+    most: int
+    cooldown_s: float
+
+
+class ScaledReplica(Replica, Protocol):
+    """A replica that an autoscaler adds and removes."""
+
+    async def wait_until_gone(self, begin: float) -> Evidence:
+        """Wait until it has ended; the facts are its boot id, and the seconds from ``begin`` to what followed."""
+
+
+@dataclass(frozen=True)
+class SizeChange:
+    """What an autoscaler did at ``t`` (CLOCK_MONOTONIC, in seconds): it added a replica, or had one end for good."""
+
+    replica: ScaledReplica
+    added: bool
+    t: float
+
+
+@runtime_checkable
+class PlatformAutoscaler(Protocol):
+    """An autoscaler that is no part of the harness: it changes the number of replicas by itself."""
+
+    async def begin(self, rule: ScalingRule) -> Evidence:
+        """Give it a rule; confirmed once it has figures of the replicas' CPU."""
+
+    async def end(self) -> Evidence:
+        """Let the number of replicas be; confirmed once all of them are ready. Also called where it never began."""
+
+    async def next_change(self, timeout_s: float) -> SizeChange | None:
+        """What it did next, in the order of its actions; None if it does nothing in that time."""
+
+
+@dataclass(frozen=True)
 class DirectionState:
     """One direction of a link: ``pass`` data on, ``hold`` it until later, or ``drop`` it.
 

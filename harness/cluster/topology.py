@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from harness.cluster.capabilities import Balancer, Link, Orchestrated, Replica, Store
+from harness.cluster.capabilities import Balancer, Link, Orchestrated, PlatformAutoscaler, Replica, Store
 from harness.cluster.replicas.probes import HealthProbe
 from harness.cluster.watch.sampler import Sampler
 from harness.common.errors import HarnessError, UntrustedError, UsageError
@@ -31,6 +31,7 @@ class Topology:
     links: Mapping[str, Link] = field(default_factory=dict)  # the connections that a fault can reach
     start_another: Callable[[], Awaitable[Replica]] | None = None  # starts one more replica, if that is possible
     workload: Orchestrated | None = None  # on Kubernetes: what keeps the replicas
+    autoscaler: PlatformAutoscaler | None = None  # on Kubernetes: what scales them by their CPU
 
     async def grow(self) -> Replica:
         """Start one more replica; return when it is ready. The balancer does not know it yet.

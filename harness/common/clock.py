@@ -20,6 +20,14 @@ class Clock:
         Raises:
             RuntimeError: T0 is not set.
         """
+        return self.at(time.monotonic_ns())
+
+    def at(self, monotonic_ns: int) -> float:
+        """A moment of CLOCK_MONOTONIC in seconds from T0.
+
+        Raises:
+            RuntimeError: T0 is not set.
+        """
         if self.t0_ns is None:
             raise RuntimeError("the clock has no T0 yet")
-        return (time.monotonic_ns() - self.t0_ns) / 1e9
+        return (monotonic_ns - self.t0_ns) / 1e9

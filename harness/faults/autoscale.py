@@ -6,10 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Protocol, runtime_checkable
 
-from harness.cluster.capabilities import ReportsLoad, SlotUsage
+from harness.cluster.capabilities import ReportsLoad, ScalingRule, SlotUsage
 from harness.common.durations import parse_seconds
 from harness.common.errors import UsageError
 from harness.faults.fault import Compound, FaultTopology, Observation
+from harness.faults.platform_autoscale import let_scale
 from harness.faults.scale import REPLICAS, Grow, Retire
 from harness.observations.samples import Sample
 from harness.scenario.faults import At
@@ -76,6 +77,9 @@ class Autoscale(Compound):
     It scales out at once, and in only ``cooldown`` after the last change, the newest replica first and one at a time,
     each drained for ``grace`` unless ``drain=False``. Later entries of the timeline wait for its end. The last size
     stays.
+
+    On Kubernetes, a HorizontalPodAutoscaler does it by the CPU: at its own pace, with pods of its own choice, and
+    without draining. It knows nothing of emulated slots: by them, the loop of the harness scales there, too.
     """
 
     at: float
@@ -119,6 +123,13 @@ class Autoscale(Compound):
         return min(self.most, max(self.least, math.ceil(replicas * ratio)))
 
     def steps(self, topology: FaultTopology) -> Iterator[At]:
+        """What the platform does, if it can scale by itself; else the loop of the harness."""
+        if topology.autoscaler is None:
+            return self._loop(topology)
+        rule = ScalingRule(self.at, self.least, self.most, parse_seconds(self.cooldown))
+        return let_scale(topology.autoscaler, rule, parse_seconds(self.lasting))
+
+    def _loop(self, topology: FaultTopology) -> Iterator[At]:
         """Look, then grow or shrink accordingly; each step waits for the one before it."""
         gauge, began = Gauge(), time.monotonic()
         now, changed = 0.0, -parse_seconds(self.cooldown)

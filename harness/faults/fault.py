@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Protocol, TypeVar
 
-from harness.cluster.capabilities import Balancer, Evidence, Link, Orchestrated, Replica, Store
+from harness.cluster.capabilities import Balancer, Evidence, Link, Orchestrated, PlatformAutoscaler, Replica, Store
 from harness.common.errors import HarnessError, UsageError
 from harness.common.waiting import wait_until
 from harness.scenario.design import Design
@@ -39,12 +39,21 @@ class FaultTopology(Protocol):
     def workload(self) -> Orchestrated | None:
         """The workload of Kubernetes that keeps the replicas, if one does."""
 
+    @property
+    def autoscaler(self) -> PlatformAutoscaler | None:
+        """What can scale the replicas by their CPU without the harness, if anything can."""
+
 
 A = TypeVar("A")
 
 
 class Reversible(Fault):
     """A fault that breaks something until it is undone; one that ``passes`` is undone at once."""
+
+    @property
+    def begun(self) -> float | None:
+        """When others began it, in seconds of CLOCK_MONOTONIC; None if it begins with ``inject``."""
+        return None
 
     @abstractmethod
     async def inject(self, topology: FaultTopology) -> Evidence:

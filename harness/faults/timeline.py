@@ -76,20 +76,21 @@ class Timeline:
 
     async def _inject(self, fault: Reversible) -> None:
         injected = InjectedFault(next(self._ids), fault)
-        self._record_event(EventKind.FAULT_COMMANDED, injected, {})
+        begun = self._clock.seconds() if fault.begun is None else self._clock.at(round(fault.begun * 1e9))
+        self._record_event(EventKind.FAULT_COMMANDED, injected, {}, begun)
         self._broken.append(injected)
         self._record_evidence(EventKind.FAULT_EFFECTIVE, injected, await fault.inject(self._topology))
         if fault.passes:
             await self.undo(injected)
 
-    def _record_event(self, kind: EventKind, injected: InjectedFault, facts: Detail) -> None:
+    def _record_event(self, kind: EventKind, injected: InjectedFault, facts: Detail, t: float) -> None:
         fault = injected.fault
         detail = {"kind": fault.kind, **facts, FAULT_ID: injected.id}
-        self._record(Event(self._clock.seconds(), kind, fault.target, detail))
+        self._record(Event(t, kind, fault.target, detail))
 
     def _record_evidence(self, kind: EventKind, injected: InjectedFault, evidence: Evidence) -> None:
         fault = injected.fault
-        self._record_event(kind, injected, evidence.facts)
+        self._record_event(kind, injected, evidence.facts, self._clock.seconds())
         if not evidence.confirmed:
             raise UntrustedError(f"the fault {fault.kind} on {fault.target} did not land: {dict(evidence.facts)}")
 

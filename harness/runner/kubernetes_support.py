@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from harness import faults
 from harness.cluster import balancers
 from harness.cluster.kubernetes import require_client
-from harness.common.errors import UsageError
+from harness.common.errors import EnvironmentLacksError, UsageError
 from harness.faults.link import OnLink
 from harness.runner import image_support
 from harness.scenario.balancing import CONNECTION, Balancing
@@ -16,6 +16,7 @@ from harness.scenario.design import Design
 from harness.scenario.faults import Fault
 from harness.scenario.services import BuiltIn
 
+METRICS_API = ("metrics.k8s.io", "v1beta1")
 SERVICE = "service"  # the balancer that is the Service itself
 _SERVICE_POLICIES = (CONNECTION, "source")
 #: What a fault needs that Kubernetes, or this backend, does not have.
@@ -27,21 +28,33 @@ _LACKS: tuple[tuple[type[Fault] | tuple[type[Fault], ...], str, str], ...] = (
 )
 
 
-def require_cluster(access: ClusterAccess) -> None:
-    """Check that the cluster answers, and may be used.
+def require_cluster(access: ClusterAccess, *, metrics: bool = False) -> None:
+    """Check that the cluster answers, may be used and, if that is needed, has figures of the CPU of its pods.
 
     Raises:
         UsageError: the context does not exist, or leads to another machine and is not allowed.
-        EnvironmentLacksError: there is no client library, no kubeconfig, or no answer.
+        EnvironmentLacksError: there is no client library, no kubeconfig, no answer, or no metrics API.
     """
     require_client()
     from harness.cluster.kubernetes.api import connect_api, require_allowed  # noqa: PLC0415 - loads the client library
 
     async def check() -> None:
-        require_allowed(await connect_api(access.context), access.allowed)
+        api = await connect_api(access.context)
+        require_allowed(api, access.allowed)
+        if metrics and not await api.offers(*METRICS_API):
+            raise EnvironmentLacksError(
+                f"the cluster has no {METRICS_API[0]}, by which a HorizontalPodAutoscaler scales",
+                "install metrics-server, which has it: https://github.com/kubernetes-sigs/metrics-server",
+            )
 
     with ThreadPoolExecutor(1) as pool:  # the caller may have an event loop
         pool.submit(asyncio.run, check()).result()
+
+
+def platform_autoscale(design: Design, fault: Fault) -> faults.Autoscale | None:
+    """The fault, if it starts a HorizontalPodAutoscaler: that scales by the CPU, not by emulated slots."""
+    by_cpu = isinstance(design.target, BuiltIn) and design.target.capacity is None
+    return fault if by_cpu and isinstance(fault, faults.Autoscale) else None
 
 
 def problems(design: Design, played: Sequence[Fault]) -> Iterator[UsageError]:
@@ -56,7 +69,9 @@ def problems(design: Design, played: Sequence[Fault]) -> Iterator[UsageError]:
                 yield UsageError(f"no {broken.kind} of {broken.target} on Kubernetes: there is {lack}", hint)
         if isinstance(broken, faults.LoseVolume) and isinstance(design.target, BuiltIn) and not design.target.on_disk:
             yield UsageError(f"the pods of {design.name} keep nothing on disk: they have no claim", 'state="eventlog"')
-        if design.balancing.name == SERVICE:
+        if (scaling := platform_autoscale(design, broken)) and scaling.drain:
+            yield UsageError("a HorizontalPodAutoscaler does not drain a pod before its end", "drain=False")
+        elif design.balancing.name == SERVICE:
             yield from _fault_problems_of_service(broken)
         else:
             yield from image_support.fault_problems(design, broken)

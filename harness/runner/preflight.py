@@ -29,7 +29,10 @@ def require(scenario: Scenario, backend: str, access: ClusterAccess = DEFAULT_AC
     """
     for arm in scenario.arms():
         _require_support(arm.design, [at.fault for at in arm.faults], backend)
-    _require_backend(scenario.designs, backend, access)
+    metrics = any(
+        kubernetes_support.platform_autoscale(arm.design, at.fault) for arm in scenario.arms() for at in arm.faults
+    )
+    _require_backend(scenario.designs, backend, access, metrics=metrics)
     survey_attached(scenario, access)
 
 
@@ -56,8 +59,8 @@ def _require_support(design: Design, faults: list[Fault], backend: str) -> None:
         stores.require(design)
 
 
-def _require_backend(designs: Iterable[Design], backend: str, access: ClusterAccess) -> None:
-    """Check that the engine or the cluster answers, may be used, and has the images of the designs."""
+def _require_backend(designs: Iterable[Design], backend: str, access: ClusterAccess, *, metrics: bool = False) -> None:
+    """Check that the engine or the cluster answers, may be used, and has the designs' images, and ``metrics``."""
     if backend == "docker":
         from harness.cluster.containers import connect_engine  # noqa: PLC0415 - its SDK is loaded where it is used
 
@@ -66,7 +69,7 @@ def _require_backend(designs: Iterable[Design], backend: str, access: ClusterAcc
             if isinstance(design.target, Image):
                 engine.require_image(design.target.image)
     if backend == "kubernetes":
-        kubernetes_support.require_cluster(access)
+        kubernetes_support.require_cluster(access, metrics=metrics)
 
 
 def survey_attached(scenario: Scenario, access: ClusterAccess) -> Sequence[str]:

@@ -15,9 +15,11 @@ from harness.cluster.backends import open_backend
 from harness.cluster.backends.process import ProcessBackend
 from harness.cluster.supervisor import start_supervisor
 from harness.cluster.topology import Topology
+from harness.common.background import background
 from harness.common.clock import Clock
 from harness.faults.timeline import timeline
 from harness.observations.events import Event
+from harness.observations.faults import FaultLog
 from harness.scenario.balancing import Balancing
 from harness.scenario.design import Design
 from harness.scenario.faults import At, Fault
@@ -140,3 +142,28 @@ async def test_the_pods_of_a_lost_node_leave_their_service_and_come_back_with_th
         assert all(isinstance(seconds, float) and seconds > 0 for seconds in (*left, lost["not_ready_s"]))
         assert {replica.boot for replica in topology.replicas} == boots
         await topology.wait_until_healthy()
+
+
+async def test_an_autoscaler_of_the_cluster_adds_a_pod_under_load_and_removes_one_after_it(
+    backend: ProcessBackend, tmp_path: Path
+) -> None:
+    design = Design("elastic", BuiltIn(state="memory"), Balancing("connection", name="service"), replicas=1)
+    scaling = faults.Autoscale(at=0.05, least=1, most=2, lasting="70s", drain=False)
+    async with backend.topology(design, tmp_path, Clock()) as topology, shoppers(topology, 1) as (client,):
+
+        async def use_until_grown() -> None:
+            while len(topology.replicas) < 2:
+                await look(client)
+
+        async with background(use_until_grown()):
+            events = await play(topology, scaling)
+        log = FaultLog()
+        for event in events:
+            log.add(event)
+        scaled, grown, retired = log.records
+        assert (scaled.kind, grown.kind, retired.kind) == ("autoscale", "grow", "retire")
+        assert grown.commanded < retired.commanded and retired.evidence["pod_uid"]
+        assert (grown.evidence["replicas"], retired.evidence["healed_replicas"]) == (2, 1)
+        decisions = str(scaled.evidence["healed_decisions"])
+        assert decisions.index("New size: 2; reason: cpu resource") < decisions.index("New size: 1;")
+        assert [replica.member.name for replica in topology.replicas] != [retired.evidence["replica"]]

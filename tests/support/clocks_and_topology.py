@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
-from harness.cluster.capabilities import Evidence, Keys, LinkState, Member, Refusal, RunOnNode
+from harness.cluster.capabilities import Evidence, Keys, LinkState, Member, PlatformAutoscaler, Refusal, RunOnNode
 from harness.observations.events import Effect, Event
 from harness.oracle.verdict import Loss, SessionVerdict
 from harness.results.arm_files import ArmObservations
@@ -330,6 +330,7 @@ class FakeTopology:
     balancer: FakeBalancer = field(default_factory=FakeBalancer)
     links: Mapping[str, "FakeLink"] = field(default_factory=lambda: _links("balancer-r{}", "r{}-store"))
     workload: FakeWorkload = field(default_factory=lambda: FakeWorkload("workload"))
+    autoscaler: PlatformAutoscaler | None = None
 
     def __post_init__(self) -> None:
         self.balancer.believed = {replica.name: "up" for replica in self.replicas}

@@ -24,7 +24,8 @@ class FakeCluster:
 
     ``pod_status`` gives the status of a new pod; ``down`` makes the server break off every connection, ``lose_replies``
     that many connections after a creation. ``commands`` are those that ran in pods; they fail if ``command_fails`` says
-    why. With ``node_lost``, pods end only if they are deleted without grace.
+    why. With ``node_lost``, pods end only if they are deleted without grace. Without ``metrics`` there is no API for
+    them, and autoscalers have no figures.
     """
 
     def __init__(self) -> None:
@@ -37,6 +38,7 @@ class FakeCluster:
         self.commands: list[tuple[str, list[str]]] = []
         self.command_fails = ""
         self.node_lost = False
+        self.metrics = True
         self.down = False
         self.lose_replies = 0
         self._numbers = itertools.count(1)
@@ -64,6 +66,10 @@ class FakeCluster:
         item["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
         self._announce("DELETED", key, item)
 
+    def scale(self, key: Key, replicas: int) -> None:
+        """Change the size of a workload, as an autoscaler does."""
+        self._control(key[1], self.put(key, merge(self.objects[key], {"spec": {"replicas": replicas}})))
+
     async def watched(self, plural: str) -> None:
         """Wait until a watch of a kind has begun."""
         assert await wait_until(lambda: any(kind == plural for kind, _, _ in self._watchers), 10.0, 0.005)
@@ -86,6 +92,8 @@ class FakeCluster:
             return web.Response()
         if request.path.rstrip("/") == "/version":
             return web.json_response({"gitVersion": "v1.34.4"})
+        if request.path == "/apis/metrics.k8s.io/v1beta1":
+            return web.json_response({"resources": []}) if self.metrics else failure(404, "not found")
         return await self._answer(request)
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
@@ -174,6 +182,8 @@ class FakeCluster:
             manifest["spec"]["clusterIP"] = "127.0.0.1"
         if plural == "pods":
             manifest["status"] = self.pod_status(manifest)
+        if plural == "horizontalpodautoscalers":
+            manifest["status"] = {"conditions": [{"type": "ScalingActive", "status": str(self.metrics)}]}
         if key in self.objects:
             return failure(409, f'{plural} "{key[2]}" already exists')
         item = self.put(key, manifest)

@@ -15,6 +15,7 @@ from harness.cluster.kubernetes.load_pods import LoadPods
 from harness.cluster.kubernetes.manifests import VOLUME, PodTemplate
 from harness.cluster.replicas.builtin import TargetSettings
 from harness.cluster.replicas.pod import PodSettings
+from harness.cluster.replicas.pod_autoscaler import PodAutoscaler
 from harness.cluster.replicas.probes import NonceProbe
 from harness.cluster.replicas.workload import PodWorkload, start_workload
 from harness.cluster.stores import store_of
@@ -77,6 +78,7 @@ class KubernetesBackend(ProcessBackend):
         else:
             balancer = await self._start_following_balancer(deployment, workload)
         sampler, probe = await self._start_sampler(deployment), NonceProbe(self._nonce)
+        by_cpu = target.capacity is None  # emulated slots take no CPU
         return Topology(
             design,
             probe,
@@ -87,6 +89,7 @@ class KubernetesBackend(ProcessBackend):
             sampler,
             start_another=workload.grow,
             workload=workload,
+            autoscaler=PodAutoscaler(supervisor.namespace, workload, deployment.logs) if by_cpu else None,
         )
 
     def _template(self, deployment: Deployment, target: BuiltIn, store: Store | None) -> PodTemplate:

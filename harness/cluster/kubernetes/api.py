@@ -75,6 +75,14 @@ class KubernetesApi:
         """The version of Kubernetes, such as ``v1.34.4``."""
         return str((await self._request("GET", "its version", version="", base="/version"))["gitVersion"])
 
+    async def offers(self, group: str, version: str) -> bool:
+        """Whether there is this version of a group of the API, and what answers for it does."""
+        try:
+            await self._request("GET", f"API {group}/{version}", version=group, base="/apis", url=version)
+        except (_MissingError, ApiUnreachableError):
+            return False
+        return True
+
     async def create(self, kind: Kind, manifest: Manifest, namespace: str | None = None) -> Manifest:
         """Create an object; returns it as the server completed it.
 

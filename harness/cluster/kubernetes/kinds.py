@@ -16,6 +16,7 @@ class Kind:
     plural: str
 
 
+AUTOSCALER = Kind("HorizontalPodAutoscaler", "autoscaling/v2", "horizontalpodautoscalers")
 CLAIM = Kind("PersistentVolumeClaim", "v1", "persistentvolumeclaims")
 CONFIG = Kind("ConfigMap", "v1", "configmaps")
 DEPLOYMENT = Kind("Deployment", "apps/v1", "deployments")
@@ -28,7 +29,9 @@ SECRET = Kind("Secret", "v1", "secrets")
 SERVICE = Kind("Service", "v1", "services")
 SLICE = Kind("EndpointSlice", "discovery.k8s.io/v1", "endpointslices")
 STATEFUL_SET = Kind("StatefulSet", "apps/v1", "statefulsets")
-_KINDS = {kind.name: kind for kind in (CLAIM, CONFIG, DEPLOYMENT, NAMESPACE, POD, SECRET, SERVICE, STATEFUL_SET)}
+_KINDS = {
+    kind.name: kind for kind in (AUTOSCALER, CLAIM, CONFIG, DEPLOYMENT, NAMESPACE, POD, SECRET, SERVICE, STATEFUL_SET)
+}
 
 
 def kind_of(manifest: Manifest) -> Kind:

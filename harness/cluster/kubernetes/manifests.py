@@ -1,11 +1,13 @@
 """The objects that a run creates, as manifests."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from harness.cluster.kubernetes.kinds import Manifest
+from harness.cluster.capabilities import ScalingRule
+from harness.cluster.kubernetes.kinds import AUTOSCALER, Kind, Manifest
 from harness.common.limits import UNLIMITED, Limits
 
 PART = "session-harness.part"  # the label that a part's pods carry, with its name
@@ -188,6 +190,33 @@ def service(part: str, ports: Sequence[int], *, affinity: bool = False) -> Manif
             "selector": {PART: part},
             "ports": [{"name": f"port-{port}", "port": port, "targetPort": port} for port in ports],
             "sessionAffinity": "ClientIP" if affinity else "None",
+        },
+    }
+
+
+def autoscaler(name: str, kind: Kind, rule: ScalingRule) -> Manifest:
+    """The HorizontalPodAutoscaler of a workload of the same name.
+
+    It adds as many pods as the figures ask for, and removes one at a time.
+    """
+    calm_s = math.ceil(rule.cooldown_s)
+    target = {"type": "AverageValue", "averageValue": f"{round(1000 * rule.cores)}m"}
+    return {
+        "apiVersion": AUTOSCALER.version,
+        "kind": AUTOSCALER.name,
+        "metadata": {"name": name},
+        "spec": {
+            "scaleTargetRef": {"apiVersion": kind.version, "kind": kind.name, "name": name},
+            "minReplicas": rule.least,
+            "maxReplicas": rule.most,
+            "metrics": [{"type": "Resource", "resource": {"name": "cpu", "target": target}}],
+            "behavior": {
+                "scaleUp": {"policies": [{"type": "Pods", "value": rule.most, "periodSeconds": 1}]},
+                "scaleDown": {
+                    "stabilizationWindowSeconds": calm_s,
+                    "policies": [{"type": "Pods", "value": 1, "periodSeconds": max(1, calm_s)}],
+                },
+            },
         },
     }
 

@@ -131,15 +131,23 @@ class PodReplica:
 
     async def _end(self, ask: Callable[[], Awaitable[None]]) -> Evidence:
         """Have its pod ended, and wait until it is gone. The facts are the seconds until what followed."""
-        pod, boot, watch = self.require_pod(), self.boot, self._supervisor.watch
+        pod, boot = self.require_pod(), self.boot
         if self.is_free:
             return Evidence(False, {"reason": "it had no pod that runs"})
         if self._child is not None:
             self._child.end_expected = True
         begin = time.monotonic()
         await ask()
-        times = watch.times[pod.uid]
-        gone = await watch.until(lambda: times.gone is not None, self._settings.grace_s + _GONE_WITHIN_S)
+        return await self._wait_until_gone(pod, boot, begin)
+
+    async def wait_until_gone(self, begin: float) -> Evidence:
+        """Wait until its pod, which others have end since ``begin`` (CLOCK_MONOTONIC), is gone."""
+        return await self._wait_until_gone(self.require_pod(), self.boot, begin)
+
+    async def _wait_until_gone(self, pod: PodState, boot: str, begin: float) -> Evidence:
+        times = self._supervisor.watch.times[pod.uid]
+        within_s = self._settings.grace_s + _GONE_WITHIN_S
+        gone = await self._supervisor.watch.until(lambda: times.gone is not None, within_s)
         after = self._supervisor.times(pod.uid).since(begin)
         return Evidence(gone, {**self._identify(pod), "boot": boot, **after})
 

@@ -3,10 +3,10 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
-from harness.cluster.capabilities import Evidence, Replica
+from harness.cluster.capabilities import Evidence, Replica, SizeChange
 from harness.cluster.kubernetes import manifests
 from harness.cluster.kubernetes.kinds import DEPLOYMENT, POD, REPLICA_SET, STATEFUL_SET, Kind, Manifest
 from harness.cluster.kubernetes.kubernetes_supervisor import KubernetesSupervisor
@@ -37,6 +37,7 @@ class PodWorkload(WorkloadOnNodes):
         self._settings = settings
         self._template = template
         self._changed = asyncio.Event()
+        self.on_size: Callable[[SizeChange], None] | None = None  # set while an autoscaler may change its size
 
     @property
     def manifest(self) -> Manifest:
@@ -78,9 +79,7 @@ class PodWorkload(WorkloadOnNodes):
         Raises:
             EnvironmentLacksError: the pod does not become ready in time.
         """
-        number = 1 + max((int(replica.name[1:]) for replica in self._places), default=-1)
-        replica = PodReplica(f"r{number}", self._supervisor, self._settings, self.shrink)
-        self._places.append(replica)
+        self._places.append(replica := self._make_place())
         await self._change({"spec": {"replicas": len(self._places)}})
         if not await self._supervisor.watch.until(lambda: bool(replica.boot), READY_WITHIN_S):
             raise await self._start_error()
@@ -113,9 +112,8 @@ class PodWorkload(WorkloadOnNodes):
     async def resize(self, replicas: int | None) -> Evidence:
         """Change the number of pods; None: back to what it was. The controller chooses which of them end."""
         wanted = self._size if replicas is None else replicas
-        for number in range(len(self._places), wanted):
-            place = PodReplica(f"r{number}", self._supervisor, self._settings, self.shrink)
-            self._places.append(place)
+        for _ in range(len(self._places), wanted):
+            self._places.append(self._make_place())
         await self._change({"spec": {"replicas": wanted}})
         evidence = await self.settle(wanted)
         free = [place for place in self._places if place.is_free]
@@ -175,16 +173,39 @@ class PodWorkload(WorkloadOnNodes):
                 await self._fill()
 
     def on_pod(self, pod: PodState, gone: bool) -> None:
-        """Take a report of a pod."""
-        if pod.labels.get(manifests.PART) == self.part:
-            self._changed.set()
+        """Take a report of a pod. One that an autoscaler has end leaves its place for good."""
+        if pod.labels.get(manifests.PART) != self.part:
+            return
+        self._changed.set()
+        place = next((place for place in self._places if place.pod and place.pod.uid == pod.uid), None)
+        if self.on_size and place and (pod.deleted or gone):
+            self._places.remove(place)
+            self.replicas[:] = self._places
+            times = self._supervisor.watch.times[pod.uid]
+            self.on_size(SizeChange(place, False, min(filter(None, (times.deleted, times.left)))))
 
     async def _fill(self) -> None:
         taken = {(replica.pod.uid, replica.pod.restarts) for replica in self._places if replica.pod}
         for pod in self._pods():
             place = self._place_for(pod)
-            if pod.ready and not pod.deleted and (pod.uid, pod.restarts) not in taken and place is not None:
+            if not pod.ready or pod.deleted or (pod.uid, pod.restarts) in taken:
+                continue
+            if place is not None:
                 await place.take(pod)
+            elif self.on_size:
+                await self._take_another(pod, self.on_size)
+
+    async def _take_another(self, pod: PodState, on_size: Callable[[SizeChange], None]) -> None:
+        """Give a pod that an autoscaler has added a new place."""
+        place = self._make_place()
+        await place.take(pod)
+        self._places.append(place)
+        self.replicas[:] = self._places
+        on_size(SizeChange(place, True, time.monotonic()))
+
+    def _make_place(self) -> PodReplica:
+        number = 1 + max((int(place.name[1:]) for place in self._places), default=-1)
+        return PodReplica(f"r{number}", self._supervisor, self._settings, self.shrink)
 
     def _pods(self) -> Sequence[PodState]:
         pods = self._supervisor.watch.pods

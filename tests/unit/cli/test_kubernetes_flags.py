@@ -10,8 +10,9 @@ import pytest
 from harness.cli import main
 from harness.cluster.inventory import examine
 from tests.support.fake_cluster import FakeCluster, serve_cluster
-from tests.support.harness_command import NODE_KILL
+from tests.support.harness_command import NODE_KILL, ROOT
 
+K8S_AUTOSCALE = ROOT / "scenarios" / "k8s_autoscale.py"
 COMMANDS = [
     ("run", NODE_KILL, "--design", "stateless", "--dry-run"),
     ("scale", NODE_KILL, "--design", "stateless"),
@@ -63,6 +64,18 @@ def test_a_context_that_does_not_exist_is_named(
         flags = () if command[0] == "clean" else ON_KUBERNETES
         assert main([*map(str, command), *flags, "--context", "none"]) == 2
         assert "no context 'none'" in capsys.readouterr().err
+
+
+def test_an_autoscaler_of_a_cluster_without_metrics_is_refused_before_anything_starts(
+    foreign_cluster: FakeCluster, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["run", str(K8S_AUTOSCALE), "--dry-run", *ON_KUBERNETES, "--allow-context", "fake"]
+    assert main(words) == 0
+    foreign_cluster.metrics = False
+    assert main(words) == 4
+    problem, remedy = capsys.readouterr().err.strip().splitlines()
+    assert "has no metrics.k8s.io" in problem and "metrics-server" in remedy
+    assert foreign_cluster.objects == {}
 
 
 def test_a_port_of_this_machine_is_no_port_of_a_service(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,5 +1,7 @@
 """What Kubernetes cannot do is refused with the reason, before anything starts."""
 
+from dataclasses import replace
+
 import pytest
 
 from harness import BuiltIn, faults
@@ -15,6 +17,8 @@ from harness.scenario.termination import Termination
 from harness.scenario.workload import Sessions
 
 SERVICE = Balancing("connection", name="service")
+SCALING = faults.Autoscale(at=0.5, least=1, most=3, lasting="8s")
+SLOTS = BuiltIn(service_time="20ms")
 
 
 @pytest.mark.parametrize(
@@ -35,6 +39,9 @@ SERVICE = Balancing("connection", name="service")
         (Design("plain", balancing=SERVICE), faults.ReloadBalancer(), "a Service has no process"),
         (Design("plain"), faults.ReloadBalancer(), "haproxy is reloaded by another process"),
         (Design("plain", balancing=SERVICE), faults.Terminate(0), "a Service does not drain a pod"),
+        (Design("plain"), SCALING, "a HorizontalPodAutoscaler does not drain"),
+        (Design("plain", balancing=SERVICE), SCALING, "a HorizontalPodAutoscaler does not drain"),
+        (Design("slots", SLOTS, balancing=SERVICE), SCALING, "a Service does not drain a pod"),
     ],
 )
 def test_what_it_cannot_do_has_a_reason_and_a_remedy(design: Design, fault: Fault | None, says: str) -> None:
@@ -49,6 +56,8 @@ def test_what_it_cannot_do_has_a_reason_and_a_remedy(design: Design, fault: Faul
         (Design("plain", BuiltIn(state="redis"), Balancing("cookie")), faults.KillStore()),
         (Design("plain", BuiltIn(state="redis_sentinel")), faults.KillPrimary()),
         (Design("plain", BuiltIn(state="eventlog")), faults.LoseVolume(0)),
+        (Design("plain"), replace(SCALING, drain=False)),
+        (Design("slots", SLOTS), SCALING),
         (Design("plain"), faults.RollingRestart()),
         (Design("plain", balancing=Balancing(name="nginx")), faults.ReloadBalancer()),
         (Design("plain", balancing=Balancing("maglev_header", key="X-Id", name="envoy")), faults.ReloadBalancer()),

@@ -30,6 +30,12 @@ async def test_what_is_created_is_read_listed_changed_and_deleted(api: Kubernete
     assert not await api.delete(POD, "one", "here")
 
 
+async def test_an_api_is_offered_if_something_answers_for_it(api: KubernetesApi, cluster: FakeCluster) -> None:
+    assert await api.offers("metrics.k8s.io", "v1beta1")
+    cluster.metrics = False
+    assert not await api.offers("metrics.k8s.io", "v1beta1")
+
+
 async def test_another_object_of_the_same_name_is_not_deleted(api: KubernetesApi, cluster: FakeCluster) -> None:
     await api.create(POD, pod("one"), "here")
     with pytest.raises(EnvironmentLacksError, match="the uid differs"):

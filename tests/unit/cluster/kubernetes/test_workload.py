@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aiohttp import web
 
 from harness.cluster.capabilities import Evidence, Replica
 from harness.cluster.kubernetes.api import KubernetesApi, connect_api
@@ -23,24 +22,9 @@ from harness.cluster.supervisor import start_supervisor
 from harness.common.errors import EnvironmentLacksError
 from harness.common.waiting import wait_until
 from tests.support.fake_cluster import FakeCluster, ready, waiting
+from tests.unit.cluster.kubernetes.conftest import NONCE
 
-NONCE = "nonce-of-the-run"
 CLAIMS = ("folder-shop-app-0", "folder-shop-app-1")
-
-
-@pytest.fixture
-async def port() -> AsyncIterator[int]:
-    """Where every pod of the fake cluster answers, each time with another boot id."""
-    boots = iter(range(1000))
-
-    async def health(request: web.BaseRequest) -> web.Response:
-        return web.json_response({"nonce": NONCE, "replica": "pod", "boot": f"boot-{next(boots)}"})
-
-    runner = web.ServerRunner(web.Server(health))
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    yield runner.addresses[0][1]
-    await runner.cleanup()
 
 
 @asynccontextmanager
