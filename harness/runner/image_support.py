@@ -10,7 +10,7 @@ from harness.scenario.design import Design
 from harness.scenario.faults import Fault
 
 BALANCERS = ("haproxy", "nginx", "envoy")
-STORES = ("nats", "postgres", "redis", "redis_sentinel")
+STORES = ("memcached", "nats", "postgres", "redis", "redis_sentinel")
 
 
 def balancer_problems(balancing: Balancing) -> Iterator[UsageError]:
