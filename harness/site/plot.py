@@ -11,6 +11,7 @@ from harness.report.charts.words import number
 LEFT, TOP, RIGHT, BOTTOM = 52, 12, 14, 26
 #: The labels of the shades have rows of this height above the axes; with more shades than rows, they take turns.
 _ROW, _MOST_ROWS = 13, 3
+_CHARACTER = 6.5  # about the width of one of theirs
 _TICKS = 4
 
 Point = tuple[float, float | None]
@@ -94,10 +95,11 @@ class Plot:
 
     @property
     def labels(self) -> Iterator[PlacedLabel]:
-        """The label of each shade, from its left edge; in the right half, to its right edge, so that it fits."""
+        """The label of each shade, from its left edge; where it does not fit there, up to its right edge."""
         for index, shade in enumerate(self.shades):
             left, right = self.x(shade.start), self.x(shade.end)
-            at, anchor = (left, "start") if left + right < self.width else (right, "end")
+            fits = left + _CHARACTER * len(shade.label) <= self.width
+            at, anchor = (left, "start") if fits else (right, "end")
             yield PlacedLabel(at, TOP + _ROW * (index % self._rows), anchor, shade.label)
 
     @property

@@ -54,11 +54,11 @@ def test_its_description_names_the_latest_value_and_the_shades() -> None:
 
 
 def test_the_labels_of_shades_lie_above_every_line_and_inside_the_picture() -> None:
-    shades = [Shade(0.0, 1.0, "pause of r0"), Shade(0.5, 1.5, "kill of r1"), Shade(3.5, 4.0, "restart of the store")]
+    shades = [Shade(0.0, 1.0, "pause of r0"), Shade(2.5, 3.5, "kill of r1"), Shade(3.5, 4.0, "restart of the store")]
     drawn = plot(0.0, 9.0, 0.0, 9.0, 0.0, shades=shades)
     labels = list(drawn.labels)
     assert all(0 < label.y < drawn.y(drawn.y_top) for label in labels)
-    assert len({label.y for label in labels[:2]}) == 2, "where two shades overlap, their labels do not"
-    assert (labels[0].x, labels[0].anchor) == (drawn.x(0.0), "start")
+    assert len({label.y for label in labels}) == 3, "where shades overlap, their labels do not"
+    assert [(label.x, label.anchor) for label in labels[:2]] == [(drawn.x(0.0), "start"), (drawn.x(2.5), "start")]
     assert (labels[2].x, labels[2].anchor) == (drawn.x(4.0), "end"), "it would reach over the right edge"
     assert plot(1.0).top < drawn.top, "without a shade there is no room for labels"
