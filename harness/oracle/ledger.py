@@ -382,6 +382,9 @@ class Ledger:
         self.owner = self.owner or shown.owner
         self._birth = self._birth or shown.birth
         offset = Sum(shown.count, shown.digest).minus(self._sum_acknowledged())
+        index = self._find_caught_up(offset)
+        if index is not None:
+            return self._heal(index, read, offset)
         if self._recover(self._offset, offset, self._doubts, read.t_ns):
             # Also under another birth: an id is renewed at a login, and that alone loses nothing.
             self._birth, self._offset = shown.birth, offset
@@ -404,6 +407,13 @@ class Ledger:
                 self._doubts.remove(write)
                 self._remember(Recovery(t_ns, write.i, self._issued), write)
         return True
+
+    def _find_caught_up(self, offset: Sum) -> int | None:
+        """Of a number: the place of the latest divergence that it has caught up with, though doubts may explain it."""
+        if self._model.name != CounterModel.name or offset == self._offset:
+            return None
+        places = reversed(range(len(self._divergences)))
+        return next((place for place in places if self._divergences[place].offset == offset), None)
 
     def _recognize_return(self, read: UnexpectedRead, offset: Sum) -> Anomaly | None:
         """Check whether an earlier state is back: with all acknowledged since (it was stale), or as it was left."""
@@ -445,7 +455,7 @@ class Ledger:
         since = [pair for pair in self._recovered if pair[0].t_ns >= first.t_ns]
         for pair in since[max(0, offset.n - first.offset.n) :]:
             self._recovered.remove(pair)
-            self._doubts.append(pair[1])
+            self._doubts = sorted([*self._doubts, pair[1]], key=lambda write: write.i)
 
     def _classify_by_count(self, read: UnexpectedRead, offset: Sum) -> Anomaly:
         """Classify a state that is not known by its count alone; the judge may find out more."""

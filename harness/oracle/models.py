@@ -221,7 +221,8 @@ class SetModel:
         self._shown: set[object] = set()  # the latest state
         self._fresh: dict[object, Tokens] = {}  # what was added since then
         self._lost: dict[object, Tokens] = {}  # what was held when the state was empty, or created again
-        self._latest: dict[object, Tokens] = {}  # the latest additions of every item, failed and removed ones included
+        self._latest: dict[object, Tokens] = {}  # the latest additions of every item, removed ones included
+        self._denied: dict[object, Tokens] = {}  # the additions that failed, by item, while it was not there
         self._open: dict[int, object] = {}  # the values of writes that are not settled, or in doubt
         self._refused: dict[object, int] = {}  # the removals that failed, by item, while it was not added since
         self._recent: list[object] = []  # the values of the writes acknowledged since the latest state was shown
@@ -256,6 +257,7 @@ class SetModel:
         item = value.item if isinstance(value, Removed) else value
         self._missing -= {item}
         self._surplus -= {item}
+        self._denied.pop(item, None)
         if isinstance(value, Removed):
             self._held.pop(item, None)
             self._lost.pop(item, None)
@@ -271,28 +273,27 @@ class SetModel:
         if isinstance(value, Removed):
             self._refused[value.item] = token
         else:
-            self._latest.setdefault(value, (token,))
+            self._denied.setdefault(value, (token,))
 
     def measure(self, state: object, renewed: bool) -> MeasuredState:
         """A collection of items."""
         items = set(_iterable(state, "set"))
-        began_again = self._began_again(items)
-        is_earlier = not (began_again or renewed) and self._is_earlier(items)
+        began_again, is_earlier = self._began_again(items), self._is_earlier(items)
+        if began_again:  # all items are lost but those that are new or were in that earlier state
+            kept = items if is_earlier else items & self._fresh.keys()
+            before = self._held
+            self._held = {item: self._fresh.get(item, tokens) for item, tokens in before.items() if item in kept}
+            gone = {
+                item: tuple(t for t in tokens if t not in self._held.get(item, ())) for item, tokens in before.items()
+            }
+            self._lost = _join(self._lost, {item: tokens for item, tokens in gone.items() if tokens})
+        is_earlier &= not (began_again or renewed)
         applied = () if is_earlier else self._apply_doubts(items, began_again)
         if (items - self._held.keys()) & self._lost.keys():
             self._held, self._lost = _join(self._lost, self._held), {}
-        elif renewed or began_again:
-            kept = {item: tokens for item, tokens in self._held.items() if item in items}
-            if began_again:
-                kept = {item: self._fresh[item] for item in kept if item in self._fresh}
-            gone = {
-                item: tuple(t for t in tokens if t not in kept.get(item, ())) for item, tokens in self._held.items()
-            }
-            self._held, self._lost = kept, _join(self._lost, {item: tokens for item, tokens in gone.items() if tokens})
+        known = (self._held, {} if is_earlier else self._denied, self._latest)
         tokens = [
-            token
-            for item in items
-            for token in self._held.get(item) or self._latest.get(item) or (foreign_token(item),)
+            token for item in items for token in next((of[item] for of in known if item in of), (foreign_token(item),))
         ]
         self._missing, self._surplus = frozenset(self._held.keys() - items), frozenset(items - self._held.keys())
         self._shown, self._fresh = items, {}
@@ -450,7 +451,8 @@ class LogModel:
                 previous = next((t for t in reversed(tokens[:index]) if t in self._whole), None)
                 self._whole.insert(0 if previous is None else self._whole.index(previous) + 1, token)
                 tokens[index], self._values[token] = token, value
-                applied.append(Applied(token, (Sum(1, token),), shown.count(value) > 1))
+                has_twin = shown.count(value) > 1 and value not in self._failed  # else one that failed may be there
+                applied.append(Applied(token, (Sum(1, token),), has_twin))
         return tuple(applied)
 
     def _identify(self, shown: Sequence[object], tokens: list[int | None]) -> bool:

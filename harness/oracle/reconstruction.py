@@ -6,7 +6,7 @@ from functools import cached_property
 
 from harness.observations.requests import Anomaly
 from harness.oracle.history import MAX_DOUBTS, SessionHistory
-from harness.oracle.models import CounterModel, RegisterModel, StatelessModel
+from harness.oracle.models import CounterModel, RegisterModel, SetModel, StatelessModel
 from harness.oracle.replay import SURPLUS, Replay, ReplayedDivergence, ReplayedWrites
 
 
@@ -46,7 +46,13 @@ class Reconstruction:
 
     @cached_property
     def perhaps_removed(self) -> frozenset[int]:
-        """Of a set: the additions whose item a removal in doubt may have removed, and not gone with others before."""
+        """Of a set: the additions whose item a removal in doubt may have removed, and not gone with others before.
+
+        If such removals account for all that the latest state lacks, it lacks nothing, whatever had gone before.
+        """
+        perhaps = self.writes.perhaps_removed({})
+        if perhaps.union(self._latest).issuperset(self.writes.acknowledged):
+            return perhaps
         lasting = [seen for seen in self.divergences if seen.divergence not in self.history.healed]
         return self.writes.perhaps_removed(
             {i: seen.divergence.issued for seen in reversed(lasting) if len(seen.vanished) > 1 for i in seen.vanished}
@@ -91,16 +97,29 @@ class Reconstruction:
         """Whether some reply lacked writes that came back later."""
         if self.history.stale or (self.is_overwritten and self.divergences):
             return True
+        # A number and an item do not show which write is back, unless all are.
+        is_vague = self.history.model in (CounterModel.name, SetModel.name)
+        if self.history.final is None and is_vague and not self._is_whole:
+            return False
         # What a removal in doubt may have removed need not be there any more to be there again.
-        # Without a final read, a number does not show what is back.
-        is_known = self.history.final is not None or self.history.model != CounterModel.name
-        latest = self._replay.latest if self._replay is not None and is_known else ()
-        later = frozenset(latest or ()) | self.perhaps_removed
+        later = self.perhaps_removed.union(self._latest)
         for replayed in reversed(self.divergences):
             if replayed.vanished & later:
                 return True
             later |= frozenset(replayed.after or ())
         return False
+
+    @property
+    def _latest(self) -> Sequence[int]:
+        """What the session holds as far as is known, whether a final read showed it or not."""
+        return (self._replay and self._replay.latest) or ()
+
+    @property
+    def _is_whole(self) -> bool:
+        """Whether the latest state lacks nothing."""
+        if self.history.model == CounterModel.name:  # others may be there in place of those in doubt
+            return len(self._latest) >= self.history.acknowledged + len(self.writes.recovered)
+        return self.perhaps_removed.union(self._latest).issuperset(self.writes.acknowledged)
 
     @cached_property
     def duplicates(self) -> int:

@@ -288,7 +288,7 @@ class Replay:
             return content
         held = frozenset(content)
         done = {i: added for i, added in self._writes.removals.items() if i <= issued}
-        pairs = [{i, *added} for i, added in done.items() if i in held or not added <= held]
+        pairs = [{i, *added} for i, added in done.items() if i in held or not added & held]
         return tuple(sorted(held.union(*pairs)))
 
     def _recent(self) -> Iterator[_Origin]:
@@ -319,14 +319,19 @@ class Replay:
         return None
 
     def _bases(self, divergence: Divergence, before: Content | None) -> Iterator[Content]:
-        """The states that may have been the origin: the expected one, those that the session had, an empty one."""
-        own = tuple(divergence.own_write.intersection(self._writes.acknowledged))
+        """The states that may have been the origin: the expected one, those that the session had, an empty one.
+
+        The empty one comes first if the reply seemed to show a loss.
+        """
+        own = divergence.own_write.intersection(self._writes.acknowledged)
+        if divergence.anomaly is Anomaly.LOST:
+            yield tuple(own)
         if before is not None:
             yield before
         for origin in self._recent():
-            yield tuple(sorted({*origin.content, *own})) if own not in (origin.content[-1:], ()) else origin.content
+            yield tuple(sorted([*origin.content, *own.difference(origin.content)]))
             yield self._grow(origin, divergence.issued)
-        yield own
+        yield tuple(own)
 
     def _find_counted(self, divergence: Divergence, before: Content | None) -> Content | None:
         """The same where the state shows a number only."""
@@ -352,7 +357,8 @@ class Replay:
         if number <= len(content):
             return content[: max(0, number)]
         known = {*content}
-        missing = [i for i in self._writes.acknowledged_between(self._began, issued) if i not in known]
+        began = self._began if issued > self._began else 0  # without a write since then, an older state is back
+        missing = [i for i in self._writes.acknowledged_between(began, issued) if i not in known]
         doubts = [i for i in sorted(self._writes.doubted - self._writes.refused) if i <= issued and i not in known]
         added = [*first, *(i for i in [*doubts, *missing] if i not in first)][: number - len(content)]
         latest = max([*content, *added], default=SURPLUS)

@@ -1,11 +1,13 @@
 """The smallest histories of each kind, with the right verdict: what replies showed, and what was held at the end."""
 
+import json
 from collections.abc import Sequence
 
 import pytest
 
 from harness.observations.requests import Anomaly, Outcome
 from harness.oracle import models
+from harness.oracle.history import SessionHistory
 from harness.oracle.judge import judge
 from harness.oracle.ledger import MAX_DIVERGENCES, Ledger
 from harness.oracle.models import ModelFactory, Removed, tally
@@ -50,12 +52,19 @@ class History:
         return self.ledger.settle(op, outcome, seen, self.boot, self.t)
 
     def end(self, content: Content) -> SessionVerdict:
-        self.ledger.record_final_read(OK, self.shown(content), self.boot, self.t + 1)
-        return judge(self.ledger.history())
+        return self._judge(OK, self.shown(content))
 
     def finish(self, state: object) -> SessionVerdict:
-        self.ledger.record_final_read(OK, Observed(None, None, state), self.boot, self.t + 1)
-        return judge(self.ledger.history())
+        return self._judge(OK, Observed(None, None, state))
+
+    def leave(self) -> SessionVerdict:
+        """The verdict without a final read."""
+        return self._judge(IN_DOUBT, None)
+
+    def _judge(self, outcome: Outcome, seen: Tally | Observed | None) -> SessionVerdict:
+        self.ledger.record_final_read(outcome, seen, self.boot, self.t + 1)
+        kept = json.dumps(self.ledger.history().to_json())  # as a run keeps it
+        return judge(SessionHistory.from_json(json.loads(kept)))
 
 
 @pytest.fixture
@@ -303,7 +312,128 @@ def test_a_lost_set_into_which_other_items_are_put_is_lost() -> None:
     assert (verdict.outcome, verdict.lost_writes) == ("lost", 1)
 
 
+@pytest.mark.parametrize("twice", [False, True])
+def test_a_removal_in_doubt_accounts_for_an_item_that_was_missing_alone(twice: bool) -> None:
+    history = History(models.items)
+    history.value("milk", {"milk"})
+    for _ in range(1 + twice):
+        history.value("tea", {"milk", "tea"})
+    assert history.look({"milk"}) is Anomaly.ROLLED_BACK
+    history.value(Removed("tea"), outcome=IN_DOUBT)
+    assert counts(history.finish({"milk"})) == ("stale", 0, 0, 0)
+
+
+@pytest.mark.parametrize(("last", "outcome"), [({"milk", "bread"}, "stale"), ({"milk"}, "rolled_back")])
+def test_a_removal_in_doubt_accounts_for_one_of_several_items_once_the_others_are_there(
+    last: set[str], outcome: str
+) -> None:
+    history = History(models.items)
+    history.value("milk", {"milk"})
+    history.value("tea", {"milk", "tea"})
+    history.value("bread", {"milk", "tea", "bread"})
+    history.look({"milk"})
+    if "bread" in last:
+        history.value("bread", last)
+    history.value(Removed("tea"), outcome=IN_DOUBT)
+    assert history.finish(last).outcome == outcome
+
+
+def test_an_item_that_is_added_again_has_not_come_back() -> None:
+    def begun() -> History:
+        history = History(models.items)
+        for count in range(1, 5):
+            history.value("abcd"[count - 1], {*"abcd"[:count]})
+        history.look({*"ab"})
+        history.value("c", {*"abc"})
+        return history
+
+    assert begun().leave().outcome == "unknown", "d is missing still"
+    history = begun()
+    history.value("d", {*"abcd"})
+    assert history.leave().outcome == "stale", "nothing is missing"
+
+
+def test_an_item_that_is_added_again_under_a_renewed_id_is_there() -> None:
+    ledger = Ledger(7, 1, 1, "me", models.items)
+    for t, item in enumerate("abc"):
+        ledger.settle(ledger.write(item), OK, Observed("b1", None, {*"abc"[: t + 1]}), "r0", t)
+    ledger.settle(0, OK, Observed("b1", None, {*"ab"}), "r0", 4)
+    ledger.settle(0, OK, Observed("b2", None, {*"ab"}), "r0", 5)
+    ledger.settle(ledger.write("c"), OK, Observed("b2", None, {*"abc"}), "r0", 6)
+    ledger.record_final_read(OK, Observed("b2", None, {*"abc"}), "r0", 7)
+    assert counts(judge(ledger.history())) == ("stale", 0, 0, 0)
+
+
+def test_an_item_is_there_by_the_addition_that_failed_after_its_removal() -> None:
+    history = History(models.items)
+    history.value("tea", {"tea"})
+    history.value("milk", {"tea", "milk"})
+    history.value(Removed("tea"), {"milk"})
+    history.value("bread", {"milk", "bread"})
+    history.value("tea", outcome=FAILED)
+    history.look({"tea", "milk", "bread"})
+    history.value(Removed("tea"), {"milk", "bread"})
+    assert history.finish({"milk", "bread"}).outcome == "unexplained"
+
+
+def test_an_addition_in_doubt_is_all_that_is_in_a_state_that_began_again() -> None:
+    history = History(models.items)
+    for count in range(1, 4):
+        history.value("abc"[count - 1], {*"abc"[:count]})
+    history.value("b", outcome=IN_DOUBT)
+    history.look({"b"})
+    verdict = history.finish({"b"})
+    assert (verdict.outcome, verdict.lost_writes) == ("lost", 3)
+
+
+def test_a_removal_that_is_not_done_is_lost_though_an_earlier_addition_of_its_item_is_too() -> None:
+    history = History(models.items)
+    history.value("tea", {"tea"})
+    history.look(set())
+    history.value("tea", {"tea"})
+    history.value(Removed("tea"), {"tea"})
+    assert history.finish({"tea"}).outcome == "lost_writes"
+
+
+def test_a_removal_is_done_though_its_item_was_lost_with_the_others() -> None:
+    history = History(models.items)
+    history.value("tea")
+    history.value("milk")
+    history.value(Removed("milk"), outcome=IN_DOUBT)
+    history.value(Removed("milk"))
+    history.value("bread")
+    history.look(set())
+    history.value(Removed("tea"))
+    history.value("milk")
+    verdict = history.finish({"milk"})
+    assert [loss.writes for loss in verdict.losses] == [1], "the bread"
+    assert counts(verdict) == ("lost", 1, 0, 0)
+
+
+def test_an_empty_set_began_again_though_a_removal_in_doubt_would_empty_an_earlier_one() -> None:
+    history = History(models.items)
+    history.value("tea", {"tea"})
+    history.value("milk", {"tea", "milk"})
+    history.look({"tea"})
+    history.look({"tea", "milk"})
+    history.value(Removed("tea"), outcome=IN_DOUBT)
+    history.look(set())
+    verdict = history.finish(set())
+    assert (verdict.outcome, len(verdict.losses)) == ("lost", 1)
+
+
 # Logs
+
+
+def test_an_entry_that_may_be_one_that_failed_is_not_a_repeat() -> None:
+    history = History(models.log)
+    history.value("a", ["a"])
+    never_arrived = history.ledger.write("a")
+    history._settle(never_arrived, IN_DOUBT, None)
+    history.value("a", outcome=FAILED)
+    history.ledger.record_final_read(OK, Observed(None, None, ["a", "a"]), "r0", 9)
+    verdict = judge(history.ledger.history(), {never_arrived})
+    assert (verdict.outcome, verdict.duplicates) == ("unexplained", 0)
 
 
 def test_an_entry_in_doubt_may_come_after_equal_ones() -> None:
@@ -382,6 +512,36 @@ def test_a_value_many_writes_ago_is_a_rollback() -> None:
 
 
 # Numbers
+
+
+@pytest.mark.parametrize("read", [True, False])
+def test_a_number_that_catches_up_was_stale_though_a_doubt_may_stand_in_for_what_it_lacked(read: bool) -> None:
+    history = History(models.counter)
+    history.value(None, 1)
+    history.value(None, 1)
+    history.value(None, outcome=IN_DOUBT)
+    history.look(2)
+    verdict = history.finish(2) if read else history.leave()
+    assert (verdict.outcome, verdict.recovered, verdict.lost_writes) == ("stale", 0, 0)
+
+
+def test_a_number_that_is_too_low_by_one_in_doubt_has_not_caught_up() -> None:
+    history = History(models.counter)
+    history.value(None, 1)
+    history.value(None, outcome=IN_DOUBT)
+    history.look(2)
+    history.value(None, 2)
+    assert history.leave().outcome == "unknown"
+
+
+def test_a_number_that_grows_without_a_write_is_an_earlier_one() -> None:
+    history = History(models.counter)
+    for number in range(1, 11):
+        history.value(None, number)
+    history.look(0)
+    history.look(4)
+    verdict = history.finish(4)
+    assert (verdict.outcome, verdict.lost_writes, verdict.duplicates) == ("rolled_back", 6, 0)
 
 
 def test_a_number_above_all_writes_is_a_duplicate_though_a_write_was_refused() -> None:
