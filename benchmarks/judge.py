@@ -32,7 +32,7 @@ HISTORIES = 40_000
 LEAST_RIGHT = 0.99
 _LONG = 0.005  # the share of long histories
 _SEVERAL = 0.15  # the share with more than one bug
-_UNREAD = 0.01  # the share without a final read
+_UNREAD = 0.03  # the share without a final read
 _MARKS = "<!-- judge: begin -->", "<!-- judge: end -->"
 
 

@@ -118,6 +118,12 @@ def duplicate_often(world: World) -> None:
         duplicate(world)
 
 
+def outage(world: World) -> None:
+    """Twenty writes in a row that never arrive, and nobody knows: legal, but too many to follow."""
+    for _ in range(20):
+        world.write("lost")
+
+
 def leak(world: World) -> None:
     """One read of another user's session."""
     world.answers = [Shown("another owner", "other", (1,))]
@@ -177,4 +183,4 @@ BUGS: Mapping[str, Bug] = {
     )
 }
 #: These make long histories, so they are drawn less often.
-LONG_BUGS: Mapping[str, Bug] = {bug.__name__: bug for bug in (lose_often, duplicate_often)}
+LONG_BUGS: Mapping[str, Bug] = {bug.__name__: bug for bug in (lose_often, duplicate_often, outage)}

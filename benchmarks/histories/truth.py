@@ -56,6 +56,13 @@ class Truth:
     def _is_final_wrong(self) -> bool:
         return self.is_read and len(self.history.events) - 1 in self._illegal
 
+    @property
+    def _is_final_wrong_alone(self) -> bool:
+        """Whether the final state is wrong whatever was shown before: a stale reply may seem to forbid a right one."""
+        events = self.history.events
+        blind = [*(event._replace(shown=None) for event in events[:-1]), events[-1]]
+        return bool(find_illegal(self.memory, blind, self.history.values, self.history.rejected))
+
     @cached_property
     def gone(self) -> frozenset[int]:
         """Acknowledged writes whose effect is missing at the end, as far as the memory shows it."""
@@ -68,7 +75,7 @@ class Truth:
         if self.memory.name == "counter" and len(final) >= len(self._acknowledged):
             return frozenset()  # it does not show which
         if self.memory.name == "set":
-            missing = [write for write in missing if self._matters(write, final)]
+            missing = [write for write in missing if self._matters(write, final, write)]
         return frozenset(missing)
 
     def _overwritten_by_older(self, final: Content) -> list[int]:
@@ -81,15 +88,16 @@ class Truth:
         newest = same[-1] if same else max(final, default=0)
         return [write for write in self._acknowledged if write > newest]
 
-    def _matters(self, write: int, final: Content) -> bool:
+    def _matters(self, write: int, final: Content, since: int) -> bool:
         """Whether an item would be right at the end if this write were there, after all that are.
 
-        An item stands for all its additions since its last removal, and one that is back for its last removal.
+        Only writes above ``since`` can have been applied after it. An item stands for all its additions since its last
+        removal, and one that is back for its last removal.
         """
         values = self.history.values
         is_repeatable = not isinstance(values[write], Removal)
         return show(self.memory, (*final, write), values) != show(self.memory, final, values) and not any(
-            later > write
+            later > since
             and self._item(later) == self._item(write)
             and not (is_repeatable and values[later] == values[write])
             for later in self._acknowledged
@@ -110,16 +118,22 @@ class Truth:
 
     def _kinds(self) -> Iterator[str]:
         """What happened besides leaks, from the gravest on; an empty word for what did not."""
-        rewritten = self.memory.name == "register" and self.is_read and self._was_emptied
-        yield "lost" if rewritten or (self.memory.name == "set" and self.is_read and self._lost_items) else ""
+        yield "lost" if self.is_read and self._was_rewritten else ""
         if self._is_final_wrong:
             yield self._kind_of_loss()
-        if self.memory.name == "set" and self._is_final_wrong:
+        if self.memory.name == "set" and self._is_final_wrong_alone:
             yield "unexplained"  # an item is back: its removal was undone, or it was added again
         yield "unexplained" if self._was_applied_though_refused and self.memory.name != "counter" else ""
         yield "duplicated" if self._was_repeated else ""
         yield "stale" if self._illegal and (self.is_read or self._came_back) else ""
         yield "forced_login" if self._was_sent_to_login else "unknown"
+
+    @property
+    def _was_rewritten(self) -> bool:
+        """Whether a whole state went, and what was written since may look as if all were there."""
+        if self.memory.name == "register":
+            return self._was_emptied
+        return self.memory.name == "set" and self._lost_items
 
     @property
     def _came_back(self) -> bool:
@@ -131,7 +145,8 @@ class Truth:
                 acknowledged.add(event.write)
             if event.shown is not None and event.shown.owner == "me":
                 is_legal = place not in self._illegal
-                if lacking & {*event.shown.content} or (is_legal and place > self._illegal[0]):
+                is_right = is_legal and place > self._illegal[0] and not self._was_rewritten
+                if lacking & {*event.shown.content} or is_right:
                     return True
                 lacking |= set() if is_legal else acknowledged - {*event.shown.content}
         return False
@@ -167,7 +182,8 @@ class Truth:
 
     def _kind_of_older_value(self) -> str:
         """A register shows a loss as an older value, or none."""
-        if self.gone and show(self.memory, self._shown[-1], self.history.values) == "":
+        was_more = len(self.gone) > 1 or any(map(self._was_seen, self.gone))
+        if was_more and show(self.memory, self._shown[-1], self.history.values) == "":
             return "lost"
         if len(self.gone) > 1 and self._was_seen(min(self.gone)):
             return "rolled_back"
@@ -179,13 +195,16 @@ class Truth:
 
     @property
     def _was_emptied(self) -> bool:
-        """Whether a reply showed nothing, or new writes only, and no write acknowledged before is there at the end."""
+        """Whether a reply showed nothing, or new writes only, and no write acknowledged before is there at the end.
+
+        A register never shows more than the newest write.
+        """
         kept: set[int] = set()
         seen: set[int] = set()
         last: Content = ()
         for event in self.history.events:
             if event.shown is not None and event.shown.owner == "me":
-                is_new = bool(kept & seen) and not seen & {*event.shown.content}
+                is_new = self.memory.name != "register" and bool(kept & seen) and not seen & {*event.shown.content}
                 was_there = self.memory.name != "set" or not last or kept & {*last}  # not gone before, one by one
                 is_empty = was_there and self._is_empty(event.shown.content)
                 if kept and (is_new or is_empty) and not kept & {*self._shown[-1]}:
@@ -249,8 +268,18 @@ class Truth:
         """Whether a write in doubt had appeared, and is gone."""
         seen = {write for content in self._shown for write in content} - {*self._shown[-1]}
         return any(
-            self.memory.name != "set" or self._matters(write, self._shown[-1]) for write in seen & self.history.doubted
+            self.memory.name != "set" or self._matters(write, self._shown[-1], self._newest_when_seen(write))
+            for write in seen & self.history.doubted
         )
+
+    def _newest_when_seen(self, write: int) -> int:
+        """The newest write that had been sent when a reply first showed this one."""
+        newest = 0
+        for event in self.history.events:
+            newest = max(newest, event.write)
+            if event.shown is not None and write in event.shown.content:
+                break
+        return newest
 
     @property
     def _refused(self) -> set[int]:

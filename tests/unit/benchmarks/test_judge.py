@@ -1,12 +1,16 @@
 """The judge against an independent truth: no false alarm, no miss, the right kind. And the truth in known cases."""
 
+import random
 from pathlib import Path
 
 import pytest
 
+from benchmarks.histories.bugs import outage
+from benchmarks.histories.feed import Feed
 from benchmarks.histories.legality import find_illegal
 from benchmarks.histories.memory import MEMORIES, Removal
-from benchmarks.histories.world import Event, Shown
+from benchmarks.histories.truth import Truth
+from benchmarks.histories.world import CALM, Change, Event, History, Shown, World
 from benchmarks.judge import Confusion, compare, confuse, write_into
 
 #: A sample of some hundred histories has few of each kind, so a few that are ambiguous weigh more there.
@@ -87,6 +91,80 @@ def test_what_a_faithful_service_may_show(
 def test_a_write_that_never_arrived_may_not_appear() -> None:
     events = seen(("in_doubt", 1, None), ("ok", 0, (1,)))
     assert find_illegal(MEMORIES["tally"], events, {1: None}, frozenset({1})) == [1]
+
+
+UNREAD: tuple[str, int, None] = ("unread", 0, None)
+
+
+@pytest.mark.parametrize(
+    ("memory", "values", "events", "changes", "kind"),
+    [
+        # Nobody read what was lost with a whole state, and a newer value only looks right.
+        ("register", {1: "a", 2: "b"}, seen(("ok", 1, (1,)), ("ok", 0, ()), ("ok", 2, (2,)), UNREAD), (), "unknown"),
+        (
+            "set",
+            {1: "a", 2: "a"},
+            seen(("ok", 1, (1,)), ("ok", 0, ()), ("ok", 2, (2,)), UNREAD),
+            (Change((1,), ()),),
+            "unknown",
+        ),
+        ("register", {1: "a", 2: "b"}, seen(("ok", 1, (1,)), ("ok", 0, ()), ("ok", 0, (1,)), UNREAD), (), "stale"),
+        # What may have been dropped is not a loss of all, and a value that replaced a stale one is none either.
+        ("register", {1: "a"}, seen(("ok", 1, ()), ("final", 0, ())), (), "lost_writes"),
+        ("register", {1: "a", 2: "b"}, seen(("ok", 1, (1,)), ("ok", 2, (1, 2)), ("final", 0, ())), (), "lost"),
+        (
+            "register",
+            {1: "a", 2: "b", 3: "c"},
+            seen(("ok", 1, (1,)), ("ok", 2, (1, 2)), ("ok", 0, (1,)), ("ok", 3, (3,)), ("final", 0, (3,))),
+            (),
+            "stale",
+        ),
+        # A copy that lags showed an item as the addition in doubt would have left it: nothing is wrong at the end.
+        (
+            "set",
+            {1: "a", 2: "a", 3: Removal("a")},
+            seen(("in_doubt", 1, None), ("ok", 2, (2,)), ("ok", 3, (2, 3)), ("ok", 0, (2,)), ("final", 0, (2, 3))),
+            (),
+            "stale",
+        ),
+        # A removal in doubt was applied after the addition, and undone.
+        (
+            "set",
+            {1: Removal("a"), 2: "a"},
+            seen(("in_doubt", 1, None), ("ok", 2, (2,)), ("ok", 0, (2, 1)), ("final", 0, (2,))),
+            (),
+            "rolled_back",
+        ),
+        # The item was removed before the addition.
+        (
+            "set",
+            {1: "b", 2: Removal("a"), 3: "a"},
+            seen(("ok", 1, (1,)), ("in_doubt", 2, None), ("ok", 0, (1, 2)), ("ok", 3, (1, 2)), ("final", 0, (1, 3))),
+            (),
+            "stale",
+        ),
+    ],
+)
+def test_what_happened_follows_from_the_contents(
+    memory: str,
+    values: dict[int, object],
+    events: list[Event],
+    changes: tuple[Change, ...],
+    kind: str,
+) -> None:
+    doubted = {event.write for event in events if event.what == "in_doubt"}
+    history = History(events, changes, values, doubted, frozenset(), shows_birth=False)
+    assert Truth(history, MEMORIES[memory]).kind == kind
+
+
+def test_twenty_writes_that_never_arrive_are_too_many_to_follow() -> None:
+    rng = random.Random(5)
+    memory = MEMORIES["tally"]
+    feed = Feed(memory, 5, shows_birth=True)
+    world = World(rng, CALM, memory.draw, feed.react)
+    outage(world)
+    world.end()
+    assert Truth(world.history(), memory).kind == feed.verdict(world).outcome.value == "unknown"
 
 
 def test_the_table_goes_between_the_marks_of_the_page(tmp_path: Path) -> None:
