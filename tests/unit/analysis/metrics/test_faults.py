@@ -157,6 +157,23 @@ def test_how_sessions_stay_is_seen_in_the_last_calm_time_before_the_fault() -> N
     assert fold(observed(rows, events)).faults[1].detect_s == pytest.approx(1.01)
 
 
+@pytest.mark.parametrize(
+    ("ended", "detect_s"),
+    [
+        ((1.0, 3.0), 0.0),  # both within: a fifth of the sessions moved
+        ((0.75, 3.0), 1.01),  # the first one before it
+        ((3.0, 4.0), 1.01),  # the second one after it
+    ],
+)
+def test_a_calm_time_is_from_its_begin_until_before_the_fault(ended: tuple[float, float], detect_s: float) -> None:
+    def moved(session: int) -> list[RequestRow]:
+        first, second = (t - 0.25 for t in ended)
+        return [*_reads(session, "b0", first, took=0.25), *_reads(session, "b2", second, took=0.25)]
+
+    rows = [*CALM[:40], *_sticky(8, 0), *moved(50), *moved(51), *_reads(2, "b1", 3.5), _unanswered(2, 5.0)]
+    assert _figures(rows, kill_at(4.0), warmup=1.0).detect_s == pytest.approx(detect_s)
+
+
 def _starting(*times: float) -> list[RequestRow]:
     """Sessions that began at these times, each with one more request later."""
     return [RequestRow(n, t + more) for n, t in enumerate(times, 1) for more in (0.0, 0.5)]
