@@ -1,12 +1,13 @@
 """What `make mutation` changes, which tests it runs, and the list of mutants that no test can notice."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
-from benchmarks import mutants, mutation
+from benchmarks import mutants, mutation, mutation_tests
 from benchmarks.mutants import Mutant, Position, draw_mutants, list_positions, read_equivalent_mutants
-from benchmarks.mutation_tests import TestMap, notices
+from benchmarks.mutation_tests import TestMap, map_tests, notices
 
 SUBJECT = "harness/analysis/compare/outcome.py"
 POSITIONS = list_positions([SUBJECT])
@@ -135,3 +136,14 @@ def test_a_mutant_is_noticed_by_the_tests_that_execute_it_and_an_equal_one_is_no
     broken = Mutant(path, 1, "Counted.share", "", "", source.replace("self.count / self.of", "self.count * self.of"))
     assert not notices(same, tests, 10.0)
     assert notices(broken, tests, 10.0)
+
+
+@pytest.mark.slow
+def test_a_test_that_does_not_end_is_reported_and_ends_the_measurement(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    stuck = tmp_path / "test_stuck.py"
+    stuck.write_text("import time\n\ndef test_stuck():\n    time.sleep(600)\n")
+    monkeypatch.setattr(mutation_tests, "_MOST_S", 1)
+    assert map_tests([SUBJECT], [str(stuck)], tmp_path / "map") is None
+    assert "a test did not end within 1 s" in capfd.readouterr().err
