@@ -22,15 +22,16 @@ class Reconstruction:
     def _is_undisturbed(self) -> bool:
         """Whether every reply showed what was acknowledged, plus writes in doubt that appeared."""
         history = self.history
-        if (
-            history.divergences
-            or history.healed
-            or self.writes.refused_removals & {i for _, i, *_ in history.recovered}
-        ):
+        if history.divergences or history.healed or self._went_without_removal:
             return False
         return history.offset == (
             self.writes.sums([recovery.i for recovery in history.recovered]) if history.recovered else (0, 0)
         )
+
+    @property
+    def _went_without_removal(self) -> bool:
+        """Whether an item of a set was missing, and a removal that never arrived seemed to account for it."""
+        return not self.writes.refused_removals.isdisjoint(seen.i for seen in self.history.recovered)
 
     @property
     def divergences(self) -> Sequence[ReplayedDivergence]:
@@ -101,6 +102,8 @@ class Reconstruction:
         is_vague = self.history.model in (CounterModel.name, SetModel.name)
         if self.history.final is None and is_vague and not self._is_whole:
             return False
+        if self._is_whole and self._went_without_removal:
+            return True
         # What a removal in doubt may have removed need not be there any more to be there again.
         later = self.perhaps_removed.union(self._latest)
         for replayed in reversed(self.divergences):

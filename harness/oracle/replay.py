@@ -87,7 +87,7 @@ class ReplayedWrites:
     def __init__(self, history: SessionHistory, refused: Set[int]) -> None:
         self._history = history
         doubted = [*history.in_doubt, *(recovery.i for recovery in history.recovered)]
-        self.refused = frozenset(i for i in doubted if refused and self._operation(i) in refused)
+        self.refused = self._exchange(frozenset(i for i in doubted if refused and self._operation(i) in refused))
         self.open = tuple(i for i in history.in_doubt if i not in self.refused)
         self.doubted = frozenset(doubted)
         self.recovered = history.recovered
@@ -99,6 +99,14 @@ class ReplayedWrites:
         self.surplus = len(repeated)  # what appeared in their place was another entry, applied once more
         if history.model == CounterModel.name and self.refused:
             self._recover_others()
+
+    def _exchange(self, refused: frozenset[int]) -> frozenset[int]:
+        """Of a set: with a write in doubt instead of an equal one whose effect was seen, for it may be of either."""
+        for seen in self._history.recovered if self._history.model == SetModel.name else ():
+            others = (i for i in seen.alike if i in self._history.in_doubt and i not in refused)
+            if seen.i in refused and (other := next(others, None)):
+                refused = refused - {seen.i} | {other}
+        return refused
 
     def _find_excused(self, alike: Mapping[int, Sequence[int]]) -> frozenset[int]:
         """The refused among the recovered writes whose place another one can take, directly or by giving up its own."""

@@ -410,6 +410,35 @@ def test_a_removal_is_done_though_its_item_was_lost_with_the_others() -> None:
     assert counts(verdict) == ("lost", 1, 0, 0)
 
 
+@pytest.mark.parametrize("early", [True, False])
+def test_a_removal_that_never_arrived_accuses_nobody_while_another_one_is_in_doubt(early: bool) -> None:
+    history = History(models.items)
+    removals = [history.ledger.write(Removed("tea"))]
+    history._settle(removals[0], IN_DOUBT, None)
+    if early:
+        history.value(Removed("tea"), outcome=IN_DOUBT)
+    history.value("milk")
+    history.value("tea", {"milk", "tea"})
+    if not early:
+        history.value(Removed("tea"), outcome=IN_DOUBT)
+    history.look({"milk"})
+    history.value("tea", {"milk", "tea"})
+    history.ledger.record_final_read(OK, Observed(None, None, {"milk", "tea"}), "r0", 9)
+    assert judge(history.ledger.history(), {*removals}).outcome == "kept"
+
+
+def test_an_item_was_missing_if_the_removal_that_seemed_to_account_for_it_never_arrived() -> None:
+    history = History(models.items)
+    removal = history.ledger.write(Removed("tea"))
+    history._settle(removal, IN_DOUBT, None)
+    history.value("milk")
+    history.value("tea", {"milk", "tea"})
+    assert history.look({"milk"}) is Anomaly.NONE
+    history.value("bread")
+    history.ledger.record_final_read(OK, Observed(None, None, {"milk", "bread", "tea"}), "r0", 9)
+    assert judge(history.ledger.history(), {removal}).outcome == "stale"
+
+
 def test_an_empty_set_began_again_though_a_removal_in_doubt_would_empty_an_earlier_one() -> None:
     history = History(models.items)
     history.value("tea", {"tea"})
