@@ -96,7 +96,7 @@ bench-commands: $(RUN)
 	@$(BIN)/python -m benchmarks.commands results/node_kill/latest --share scenarios/node_kill.py $(BENCH_ARGS)
 
 bench-judge: $(RUN)
-	@echo "bench-judge: python -m benchmarks.judge, about five minutes"
+	@echo "bench-judge: python -m benchmarks.judge, a minute or two"
 	@$(BIN)/python -m benchmarks.judge --write docs/judging.md $(BENCH_ARGS)
 
 lint: $(DEV)
