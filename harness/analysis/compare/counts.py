@@ -21,15 +21,23 @@ FLOOR = 0.01
 
 @dataclass(frozen=True)
 class Counted:
-    """A count in one repeat, and of how many sessions, writes or messages."""
+    """A count in one repeat, and of how many sessions, writes or messages; those of one group share a fate."""
 
     count: int
     of: int
+    groups: int | None = None  # such as the sessions that made the writes; None: each has a fate of its own
 
     @property
     def share(self) -> float:
         """The count per thing; 0 of none."""
         return self.count / self.of if self.of else 0.0
+
+    @property
+    def independent(self) -> "Counted":
+        """The same share of the groups: no more than that is known of chance where no other repeat shows it."""
+        if self.groups is None or self.groups >= self.of:
+            return self
+        return Counted(round(self.share * self.groups), self.groups)
 
 
 def sum_counts(repeats: Sequence[Counted]) -> Counted:
@@ -62,20 +70,20 @@ class CountShift:
     def interval(self) -> tuple[float, float]:
         """The 95 % interval of the share now minus the share before, by the spread of repeats if there are several."""
         if min(len(self.now), len(self.before)) < 2:
-            return _newcombe(sum_counts(self.now), sum_counts(self.before))
+            return _newcombe(*(sum_counts([each.independent for each in side]) for side in (self.now, self.before)))
         moved, error, freedom = _welch(self.now, self.before, 1.0)
         half = float(stats.t.ppf(1 - ALPHA, freedom)) * error if error else 0.0
         return moved - half, moved + half
 
 
 def _p_grew(now: Sequence[Counted], before: Sequence[Counted], margin: float) -> float:
-    later, earlier = sum_counts(now), sum_counts(before)
-    factor = 1 + margin
+    single, factor = min(len(now), len(before)) < 2, 1 + margin
+    later, earlier = (sum_counts([each.independent for each in side] if single else side) for side in (now, before))
     whole = factor * later.of + earlier.of
     if not whole:
         return 1.0
     exact = float(stats.binom.sf(later.count - 1, later.count + earlier.count, factor * later.of / whole))
-    if min(len(now), len(before)) < 2:
+    if single:
         return exact
     moved, error, freedom = _welch(now, before, factor)
     if not error:

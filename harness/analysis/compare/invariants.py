@@ -102,18 +102,19 @@ def _count(arm: ArmFigures) -> Mapping[str, Counted]:
     """Everything that an arm counts and a sound design has at zero, each under its phrase."""
     sessions, sagas = arm.sessions, arm.sagas
     messages = arm.messages.due if arm.messages else 0
+    groups = sessions.started  # they share a fate: what a session wrote is lost with it
     wholes = {"sessions": sessions.started, "messages": messages}
     counted = {
         outcome.phrase: Counted(
-            arm.outcomes.get(outcome, 0), wholes.get(outcome.phrase.split()[0], arm.writes.acknowledged)
+            arm.outcomes.get(outcome, 0), wholes.get(outcome.phrase.split()[0], arm.writes.acknowledged), groups
         )
         for outcome in SessionOutcome
         if outcome not in (SessionOutcome.KEPT, SessionOutcome.UNKNOWN)
     }
     return counted | {
         "sessions lost without being at risk": Counted(sessions.lost_not_at_risk or 0, sessions.started),
-        "orders left half done": Counted(sagas.half_done, sagas.begun) if sagas else Counted(0, 0),
-        "orders with a step done twice": Counted(sagas.repeated, sagas.begun) if sagas else Counted(0, 0),
+        "orders left half done": Counted(sagas.half_done, sagas.begun, groups) if sagas else Counted(0, 0),
+        "orders with a step done twice": Counted(sagas.repeated, sagas.begun, groups) if sagas else Counted(0, 0),
         _NOT_JUDGED: Counted(sessions.unknown, sessions.started),
     }
 

@@ -171,3 +171,21 @@ def test_a_count_above_its_whole_is_a_share_of_one() -> None:
 def test_of_nothing_any_share_is_possible() -> None:
     low, high = CountShift((Counted(0, 0),), (Counted(0, 1000),)).interval
     assert (low, high) == pytest.approx((-0.00383, 1.0), abs=1e-4)
+
+
+def test_in_a_single_repeat_the_sessions_count_and_not_their_writes() -> None:
+    """67 of 200 sessions are lost with all that they wrote before; how much the others write later is the machine's."""
+    now, before = Counted(1195, 7836, groups=200), Counted(1268, 10948, groups=200)
+    moved = CountShift((now,), (before,))
+    assert moved.p_above(MARGIN) > 0.05 and not moved.is_within(MARGIN)
+    assert moved.interval == pytest.approx(CountShift((Counted(31, 200),), (Counted(23, 200),)).interval)
+    assert CountShift((Counted(3000, 9000, groups=200),), (before,)).p_above(MARGIN) < ALPHA, "far more is certain"
+
+
+def test_more_groups_than_things_say_nothing() -> None:
+    assert Counted(3, 40, groups=200).independent.of == 40
+
+
+def test_several_repeats_show_the_chance_of_whole_sessions_themselves() -> None:
+    grouped = CountShift(*(tuple(Counted(n, 9000, groups=200) for n in side) for side in ((1195, 1200), (1000, 1002))))
+    assert grouped.p_above(MARGIN) == shift((1195, 1200), (1000, 1002), of=9000).p_above(MARGIN)
