@@ -19,6 +19,7 @@ from harness.report.charts.words import describe_kept, describe_more_losers, for
 from harness.results.summary import SessionFigures
 
 _TITLE = "Outcomes of the sessions"
+_LABEL_PAD = 8.0  # points between a name and its bar, where half a diamond lies if no loss is predicted
 _MAX_LOSERS = 3  # designs that the caption names as losers
 
 
@@ -106,14 +107,14 @@ def figure(arms: Sequence[Outcomes]) -> Figure:
     """One stacked bar per arm, in per cent of its sessions, with the predicted loss as a diamond."""
     names = [f"{style.short(arm.design)}\n{'with' if arm.arm == 'fault' else 'no'} fault" for arm in arms]
     handles = _handles(arms)
-    left = style.room([arm.design for arm in arms] + ["with fault"])
+    left = style.room([arm.design for arm in arms] + ["with fault"]) + _LABEL_PAD / 72
     frame = style.Frame(left=left, right=1.9, top=style.top(handles), bottom=0.5)
     drawn, [[axes]] = style.panels(_TITLE, (1, 1), max(0.36 * len(arms), 0.6), frame)
     for place, arm in enumerate(arms):
         _draw_bar(axes, place, arm)
         axes.text(101.5, place, _label(arm), va="center", fontsize=7.5, color=style.INK)
     axes.set_yticks(range(len(arms)), names)
-    axes.tick_params(axis="y", length=0, labelcolor=style.INK, labelsize=7.5)
+    axes.tick_params(axis="y", length=0, labelcolor=style.INK, labelsize=7.5, pad=_LABEL_PAD)
     axes.set_ylim(len(arms) - 0.5, -0.5)
     axes.grid(False, axis="y")
     axes.set_xlim(0, 100)

@@ -250,6 +250,25 @@ def test_chart_and_table_count_the_same_sessions() -> None:
     assert (gone.judged, gone.times.size) == (3, 2)
 
 
+def test_no_name_lies_under_the_diamond_at_zero() -> None:
+    arms = [
+        outcomes.Outcomes(design, arm, (0,) * (len(outcomes.BANDS) - 1) + (200,), 0, None, 0)
+        for design in ("stateless", "a_design_with_quite_a_long_name")
+        for arm in ("control", "fault")
+    ]
+    drawn = outcomes.figure(arms)
+    drawn.canvas.draw()
+    (axes,) = drawn.axes
+    names = [label.get_window_extent() for label in axes.get_yticklabels()]
+    diamonds = [line for line in axes.lines if line.get_marker() == "D"]
+    assert len(diamonds) == len(names) == 4
+    for diamond, name in zip(diamonds, names, strict=True):
+        half = (
+            (diamond.get_markersize() / 2**0.5 + diamond.get_markeredgewidth()) * drawn.dpi / 72
+        )  # it stands on a tip
+        assert name.x0 >= 0 and name.x1 < axes.bbox.x0 - half
+
+
 def test_the_outcomes_say_what_was_lost_and_what_was_predicted(drawn: dict[str, Chart]) -> None:
     assert drawn["outcomes"].finding == (
         "With the fault sticky lost 67 of 200 (33.5 %), predicted 67; stateless and hybrid lost none of 400 sessions. "
