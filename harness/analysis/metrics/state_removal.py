@@ -141,8 +141,8 @@ def find_cause(
     the first request without that cookie showed it.
     ``killed`` or ``stopped`` with its replica, or that was ``away``; ``store_died`` with all, or the store ``evicted``
     it; ``returned_empty``: an empty replica came back and took the session over; ``moved``: the balancer sent the
-    session to another replica that lives, and that had not served the state; ``unattributed`` if none of these explains
-    it. What took the state away for good comes before a replica that had been within reach again.
+    session to another replica that lives, and the state had been served by one alone; ``unattributed`` if none of these
+    explains it. What took the state away for good comes before a replica that had been within reach again.
     """
     missing = [change for change in identity if change.change is Change.MISSED]
     missed = {change.t_ns: f"cookie_{change.why.partition(':')[0]}" for change in missing}
@@ -154,7 +154,7 @@ def find_cause(
     came_back = (removal for removal in removals if removal.reborn is not None and removal.effective * 1e9 < loss.t_ns)
     if any(loss.boot_after == removal.reborn for removal in came_back):
         return "returned_empty"
-    if loss.boot_before != loss.boot_after and loss.boot_after not in boots:
+    if loss.boot_before != loss.boot_after and loss.boot_after not in boots and len(boots) < 2:
         return "moved"
     return next(iter(missed.values()), "unattributed")  # of very many losses of one session, a ledger keeps the last
 

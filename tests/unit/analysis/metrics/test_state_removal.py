@@ -140,6 +140,19 @@ def test_a_missing_cookie_is_the_cause_if_the_same_reply_showed_it(why: str) -> 
     assert find_cause(_loss(9.0, before="b0", after="b0"), [], [replaced]) == "unattributed"
 
 
+@pytest.mark.parametrize(
+    ("boots", "cause"),
+    [
+        (set(), "moved"),
+        ({"b0"}, "moved"),
+        ({"b0", "b2"}, "unattributed"),  # it was there before
+        ({"b0", "b1"}, "unattributed"),  # the state had followed the session from one replica to another
+    ],
+)
+def test_a_state_that_several_replicas_served_was_not_lost_by_a_move(boots: set[str], cause: str) -> None:
+    assert find_cause(_loss(9.0, before="b0", after="b2"), [], boots=boots) == cause
+
+
 def test_the_causes_of_a_session_are_those_of_all_its_writers() -> None:
     verdicts = [
         SessionVerdict(1, losses=(_loss(5.0), _loss(3.0, before="b0", after="b2"))),
