@@ -157,6 +157,13 @@ def test_more_than_can_be_explained_is_never_kept(history: History) -> None:
     assert verdict.unexplained > 0 and verdict.outcome == "unexplained"
 
 
+def test_a_passing_state_without_an_explanation_is_not_kept(history: History) -> None:
+    written(history, 12)
+    assert history.read([1, 2, 2, 4, 5, 5, 7, 8, 8, 10, 11, 11]) is Anomaly.UNEXPLAINED
+    assert history.read(range(1, 13)) is Anomaly.NONE
+    assert counts(history.end(range(1, 13))) == ("unexplained", 0, 0, 1)
+
+
 def test_a_refused_write_that_is_there_is_unexplained(history: History) -> None:
     history.write([1])
     history.write(outcome=FAILED)
@@ -463,6 +470,19 @@ def test_an_entry_that_may_be_one_that_failed_is_not_a_repeat() -> None:
     history.ledger.record_final_read(OK, Observed(None, None, ["a", "a"]), "r0", 9)
     verdict = judge(history.ledger.history(), {never_arrived})
     assert (verdict.outcome, verdict.duplicates) == ("unexplained", 0)
+
+
+def test_a_passing_entry_of_nobody_is_not_kept_beside_one_that_may_be_either_of_two() -> None:
+    history = History(models.log)
+    history.value("x", ["x"])
+    never_arrived = history.ledger.write("a")
+    history._settle(never_arrived, IN_DOUBT, None)
+    history.value("a", outcome=IN_DOUBT)
+    assert history.look(["x", "a"]) is Anomaly.NONE
+    assert history.look(["x", "a", "z"]) is Anomaly.UNEXPLAINED
+    assert history.look(["x", "a"]) is Anomaly.NONE
+    history.ledger.record_final_read(OK, Observed(None, None, ["x", "a"]), "r0", 9)
+    assert judge(history.ledger.history(), {never_arrived}).outcome == "unexplained"
 
 
 def test_an_entry_in_doubt_may_come_after_equal_ones() -> None:
