@@ -5,7 +5,7 @@ import re
 from harness.claims.claim import Claim, ClaimFinding, ClaimPoint, RequiredRun, Runs, UnsettledError, require_measured
 from harness.results.summary import ArmFigures
 
-PAYLOAD, CONTENT = RequiredRun("payload"), RequiredRun("content")
+PAYLOAD, CONTENT = RequiredRun("payload", timeout_s=400), RequiredRun("content")
 _LOOK = re.compile(r"look at (\d+)")
 _LOOKUP = re.compile(r"asked after (\d+) hits")
 #: The sizes of the cart that are compared, by design.
