@@ -58,7 +58,7 @@ def content(word: str) -> str:
 
 def test_its_program_is_that_of_the_image(store: StoreType) -> None:
     for command in commands(store).values():
-        assert command.startswith(("nats-server ", "valkey-server ", "/bin/sh -c")), command
+        assert command.startswith(("memcached ", "nats-server ", "valkey-server ", "/bin/sh -c")), command
         assert "setpriv" not in command and "/site-packages/" not in command
 
 
