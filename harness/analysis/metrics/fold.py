@@ -31,7 +31,7 @@ def fold(observed: ArmObservations) -> ArmFigures:
     if aggregates is None:
         return arm
     whole = replace_with_aggregates(arm, aggregates, observed.duration - observed.warmup)
-    return replace(whole, driver=compute_driver_figures(observed, [whole.latency_ms], whole.requests.attempted))
+    return replace(whole, driver=compute_driver_figures(observed, {"": whole.latency_ms}, whole.requests.attempted))
 
 
 def _fold_records(observed: ArmObservations) -> ArmFigures:
@@ -44,7 +44,8 @@ def _fold_records(observed: ArmObservations) -> ArmFigures:
     faults = compute_fault_figures(observed, load, start, end)
     whole = compute_phase(load, measured, dropped, end - start)
     phases = compute_phases(load, faults, start, end)
-    reported = [part.latency_ms for part in (whole, phases.before, phases.during, phases.after) if part is not None]
+    parts = {"": whole, "before": phases.before, "during": phases.during, "after": phases.after}
+    reported = {when: part.latency_ms for when, part in parts.items() if part is not None}
     return ArmFigures(
         requests=whole.requests,
         throughput=whole.throughput,

@@ -1,7 +1,7 @@
 """What an arm used of the machine, and whether the load process kept up."""
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -85,11 +85,13 @@ def _average_role(samples: Sequence[Sample], role: str, quantity: str) -> float 
     return round(sum(by_time.values()) / len(by_time), 4) if by_time else None
 
 
-def compute_driver_figures(observed: ArmObservations, reported: Sequence[Percentiles], attempted: int) -> DriverFigures:
+def compute_driver_figures(
+    observed: ArmObservations, reported: Mapping[str, Percentiles], attempted: int
+) -> DriverFigures:
     """Whether the load process kept up, by its own figures and by its samples.
 
-    ``reported`` are the percentiles of latency of the arm, of which ``attempted`` requests were measured, and of its
-    phases. They contain its own delays.
+    ``reported`` are the percentiles of latency of the arm (under ``""``), of which ``attempted`` requests were
+    measured, and of its phases: ``before``, ``during`` and ``after`` the fault. They contain its own delays.
     """
     own = observed.driver
     lag, core = to_float(own.get("lag_p99_ms")), own.get("core")
@@ -130,12 +132,14 @@ class _OwnDelay:
     percentile: str
     own_ms: float
     reported_ms: float
+    when: str  # the phase in which it is the least; "" for the whole arm
 
     def __str__(self) -> str:
-        return f"up to {self.own_ms:.3g} ms of a {self.percentile} of {self.reported_ms:.3g} ms may be its own delay"
+        whole = f"a {self.percentile} of {self.reported_ms:.3g} ms" + (f" {self.when} the fault" if self.when else "")
+        return f"up to {self.own_ms:.3g} ms of {whole} may be its own delay"
 
 
-def _judge(driver: DriverFigures, reported: Sequence[Percentiles]) -> DriverFigures:
+def _judge(driver: DriverFigures, reported: Mapping[str, Percentiles]) -> DriverFigures:
     """With what its figures put in doubt: all times, or one percentile."""
     own = tuple(_find_own_delays(driver, reported))
     is_full = driver.cpu_median is not None and driver.cpu_median > SATURATED_CPU
@@ -148,12 +152,13 @@ def _judge(driver: DriverFigures, reported: Sequence[Percentiles]) -> DriverFigu
     )
 
 
-def _find_own_delays(driver: DriverFigures, reported: Sequence[Percentiles]) -> Iterator[_OwnDelay]:
+def _find_own_delays(driver: DriverFigures, reported: Mapping[str, Percentiles]) -> Iterator[_OwnDelay]:
     for key, name, _ in _PERCENTILES:
         own = getattr(driver, key)
-        least = min((value for times in reported if (value := getattr(times, name)) is not None), default=None)
+        values = [(value, when) for when, times in reported.items() if (value := getattr(times, name)) is not None]
+        least, when = min(values, default=(None, ""))
         if own is not None and least is not None and own > max(NEGLIGIBLE_MS, OWN_SHARE * least):
-            yield _OwnDelay(name, own, least)
+            yield _OwnDelay(name, own, least, when)
 
 
 def _compute_median_cpu(observed: ArmObservations) -> list[float]:

@@ -529,7 +529,9 @@ def test_the_own_part_is_compared_with_the_fastest_phase_that_is_reported() -> N
     rows = [RequestRow(1, n / 100, took=0.01 if n < 400 else 0.5) for n in range(900)]
     own = {"own_p50_ms": 0.1, "own_p90_ms": 0.1, "own_p99_ms": 20.0}
     assert _driven(own, *rows).saturated is False
-    assert _driven(own, *rows, events=kill_at(4.0)).saturated is True
+    early = _driven(own, *rows, events=kill_at(4.0))
+    assert early.saturated is True
+    assert early.doubts == ("up to 20 ms of a p99 of 10 ms before the fault may be its own delay",)
 
 
 def test_late_starts_are_part_of_a_percentile_if_they_are_frequent_enough() -> None:
