@@ -1,5 +1,6 @@
 """What faults do to the pods of a real cluster, and to the sessions that they hold."""
 
+import asyncio
 import time
 import uuid
 from collections.abc import AsyncIterator
@@ -148,12 +149,12 @@ async def test_an_autoscaler_of_the_cluster_adds_a_pod_under_load_and_removes_on
     backend: ProcessBackend, tmp_path: Path
 ) -> None:
     design = Design("elastic", BuiltIn(state="memory"), Balancing("connection", name="service"), replicas=1)
-    scaling = faults.Autoscale(at=0.05, least=1, most=2, lasting="70s", drain=False)
-    async with backend.topology(design, tmp_path, Clock()) as topology, shoppers(topology, 1) as (client,):
+    scaling = faults.Autoscale(at=0.02, least=1, most=2, lasting="60s", drain=False)  # an idle pod uses a tenth
+    async with backend.topology(design, tmp_path, Clock()) as topology, shoppers(topology, 4) as clients:
 
         async def use_until_grown() -> None:
             while len(topology.replicas) < 2:
-                await look(client)
+                await asyncio.gather(*map(look, clients))
 
         async with background(use_until_grown()):
             events = await play(topology, scaling)
