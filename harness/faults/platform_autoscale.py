@@ -64,7 +64,7 @@ class PlatformGrow(PlatformChange):
         """The evidence is that the balancer considers it up."""
         replica, size = self.change.replica, len(topology.replicas)
         up = await wait_until_member_up(topology, replica.name)
-        return Evidence(up, {"replica": replica.member.name, "boot": replica.boot, "replicas": size})
+        return Evidence(up, {"replica": replica.name, "boot": replica.boot, "replicas": size})
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from harness.observations.events import Event, EventKind
+from harness.observations.events import Event
 from harness.observations.faults import FaultLog
+from harness.observations.replica_count import ReplicaCount
 from harness.observations.samples import Snapshot
 
 #: The time of an arm besides its load: starting the parts, settling, the final sweep.
@@ -36,8 +37,7 @@ class ArmState:
     warmup: float  # seconds
     snapshots: deque[Snapshot] = field(default_factory=lambda: deque(maxlen=_WINDOW))
     faults: FaultLog = field(default_factory=FaultLog)
-    replicas: set[str] = field(default_factory=set)
-    up: set[str] = field(default_factory=set)
+    replicas: ReplicaCount = field(default_factory=ReplicaCount)
     _steps: dict[int, Snapshot] = field(default_factory=dict)  # the last snapshot of each step of the trends
 
     @property
@@ -84,21 +84,17 @@ class ArmState:
     def take(self, event: Event) -> None:
         """Fold one event in."""
         self.faults.add(event)
-        if event.kind in (EventKind.REPLICA_READY, EventKind.FAULT_HEALED):
-            self.up.add(event.subject)
-        if event.kind == EventKind.REPLICA_READY:
-            self.replicas.add(event.subject)
-        if event.kind in (EventKind.FAULT_EFFECTIVE, EventKind.PART_DIED):
-            self.up.discard(event.subject)
+        self.replicas.take(event)
 
     def figures(self) -> Sequence[tuple[str, str]]:
         """The names and values that the views show."""
         last = self.snapshots[-1] if self.snapshots else Snapshot(0, 0.0)
+        up, known = self.replicas.up, self.replicas.known
         return (
             ("phase", self.phase),
             ("requests/s", f"{self.rate:,.0f}"),
             ("p99", "-" if last.p99_ms is None else f"{last.p99_ms:.1f} ms"),
-            ("replicas up", f"{len(self.up & self.replicas)}/{len(self.replicas)}" if self.replicas else "-"),
+            ("replicas up", f"{len(up)}/{len(known)}" if known else "-"),
             ("sessions", f"{last.sessions:,}"),
             ("lost so far", f"{last.sessions_lost:,}"),
         )

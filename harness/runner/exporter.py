@@ -7,7 +7,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, start_http_serv
 
 from harness.common.errors import EnvironmentLacksError
 from harness.common.ports import LOOPBACK
-from harness.observations.events import Event, EventKind
+from harness.observations.events import Event
+from harness.observations.replica_count import ReplicaCount
 from harness.observations.samples import Snapshot
 from harness.runner.progress import Progress
 
@@ -26,6 +27,7 @@ class Exporter(Progress):
         self._p99 = self._gauge("latency_p99_seconds", "99th percentile of the last interval, from the intended start.")
         self._lag = self._gauge("driver_lag_p99_seconds", "How late the load process's own loop is.")
         self._up = self._gauge("replica_up", "Whether a replica is up.", ("replica",))
+        self._replicas = ReplicaCount()
         self._arm = ("", "")
         self._counted = Snapshot(0, 0.0)  # the figures of the arm that the counters include
 
@@ -55,7 +57,7 @@ class Exporter(Progress):
         self, design: str, arm: str, index: int, total: int, duration: float, *, warmup: float = 0.0
     ) -> None:
         """Label the following figures with this arm."""
-        self._arm, self._counted = (design, arm), Snapshot(0, 0.0)
+        self._arm, self._counted, self._replicas = (design, arm), Snapshot(0, 0.0), ReplicaCount()
 
     def snapshot(self, snapshot: Snapshot) -> None:
         """Set the figures. A snapshot counts from the start of its arm, a counter over all rounds of the arm."""
@@ -71,7 +73,7 @@ class Exporter(Progress):
 
     def event(self, event: Event) -> None:
         """A replica came up or went down."""
-        if event.kind in (EventKind.REPLICA_READY, EventKind.FAULT_HEALED):
-            self._up.labels(*self._arm, event.subject).set(1)
-        if event.kind in (EventKind.FAULT_EFFECTIVE, EventKind.PART_DIED):
-            self._up.labels(*self._arm, event.subject).set(0)
+        before = set(self._replicas.known)
+        self._replicas.take(event)
+        for name in before | self._replicas.known:
+            self._up.labels(*self._arm, name).set(name in self._replicas.up)

@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from harness.observations.events import Event, EventKind
 from harness.observations.faults import FaultLog
+from harness.observations.replica_count import ReplicaCount
 from harness.observations.samples import Snapshot
 from harness.results.live import ArmStart, LiveLine
 from harness.site.plot import Line, Plot, Shade
@@ -42,8 +42,7 @@ class LiveArm:
     points: list[LivePoint] = field(default_factory=list)
     recent: list[Snapshot] = field(default_factory=list)
     faults: FaultLog = field(default_factory=FaultLog)
-    replicas: set[str] = field(default_factory=set)
-    up: set[str] = field(default_factory=set)
+    replicas: ReplicaCount = field(default_factory=ReplicaCount)
 
     @property
     def name(self) -> str:
@@ -70,7 +69,8 @@ class LiveArm:
     def take(self, line: LiveLine) -> None:
         """Fold a line in."""
         if line.event is not None:
-            self._take_event(line.event)
+            self.faults.add(line.event)
+            self.replicas.take(line.event)
         if line.snapshot is not None:
             self._take_snapshot(line.snapshot)
 
@@ -78,19 +78,10 @@ class LiveArm:
         self.recent = [*self.recent[-_WINDOW:], snapshot]
         first = self.recent[0]
         rate = (snapshot.sent - first.sent) / (snapshot.t - first.t) if snapshot.t > first.t else 0.0
-        up = len(self.up & self.replicas)
+        up = len(self.replicas.up)
         self.points.append(LivePoint(snapshot.t, rate, snapshot.p99_ms, snapshot.sessions_lost, up))
         if len(self.points) > _MOST_POINTS:
             self.points = [a.merge(b) for a, b in zip(self.points[::2], self.points[1::2], strict=False)]
-
-    def _take_event(self, event: Event) -> None:
-        self.faults.add(event)
-        if event.kind == EventKind.REPLICA_READY:
-            self.replicas.add(event.subject)
-        if event.kind in (EventKind.REPLICA_READY, EventKind.FAULT_HEALED):
-            self.up.add(event.subject)
-        if event.kind in (EventKind.FAULT_EFFECTIVE, EventKind.PART_DIED):
-            self.up.discard(event.subject)
 
     @property
     def plots(self) -> Sequence[Plot]:
@@ -107,7 +98,7 @@ class LiveArm:
             ("Requests per second", "", Line("", [(point.t, point.rate) for point in points])),
             ("p99", "ms", Line("", [(point.t, point.p99_ms) for point in points])),
             (f"Sessions lost so far, of {sessions:,}", "", Line("", lost)),
-            (f"Replicas up, of {len(self.replicas)}", "", Line("", up, steps=True)),
+            (f"Replicas up, of {len(self.replicas.known)}", "", Line("", up, steps=True)),
         )
         end = max(self.start.duration, self.t)
         return [Plot(title, unit, [line], (0.0, end), shades) for title, unit, line in series]

@@ -104,10 +104,10 @@ def test_replicas_up_follow_readiness_kills_repairs_and_deaths() -> None:
     arm = an_arm()
     for name in ("r0", "r1", "r2"):
         arm.take(Event(0.0, "replica_ready", name))
-    counts = [len(arm.up)]
+    counts = [len(arm.replicas.up)]
     for event in (KILLED, HEALED, Event(15.0, "part_died", "r2")):
         arm.take(event)
-        counts.append(len(arm.up))
+        counts.append(len(arm.replicas.up))
     assert counts == [3, 2, 3, 2]
     assert ("replicas up", "2/3") in arm.figures()
 
