@@ -431,7 +431,7 @@ class LogModel:
         doubts = [(value, int(after not in (0, *tokens))) for value, after in self._open.values()]
         strangers = 0
         for value in (value for value, token in zip(shown, tokens, strict=True) if token is None):
-            fitting = min((doubt for doubt in doubts if doubt[0] == value), key=lambda doubt: doubt[1], default=None)
+            fitting = next((doubt for doubt in doubts if doubt[0] == value), None)
             strangers += 2 if fitting is None else fitting[1]
             if fitting is not None:
                 doubts.remove(fitting)

@@ -70,7 +70,7 @@ class Reconstruction:
     def is_overwritten(self) -> bool:
         """Whether the newest value is in a register: all older ones were overwritten, whether they were kept or not."""
         newest = self.writes.acknowledged[-1:]
-        return self.history.model == RegisterModel.name and self.present is not None and self.present.issuperset(newest)
+        return self.history.model == RegisterModel.name and not (self.present or frozenset()).isdisjoint(newest)
 
     @property
     def is_removal_undone(self) -> bool:

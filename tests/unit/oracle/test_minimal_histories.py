@@ -157,6 +157,18 @@ def test_more_than_can_be_explained_is_never_kept(history: History) -> None:
     assert verdict.unexplained > 0 and verdict.outcome == "unexplained"
 
 
+@pytest.mark.parametrize(("views", "outcome"), [(11, "lost_writes"), (12, "unexplained")])
+def test_a_state_is_compared_with_the_twelve_before_it(history: History, views: int, outcome: str) -> None:
+    content: list[int] = []
+    for number in range(1, 15):
+        content += [number] * (1 + number % 2)
+        history.write(content)
+    for length in range(20, 20 - views, -1):
+        history.read(content[:length])
+    history.read(content)
+    assert history.end([number for number in content if number != 5]).outcome == outcome
+
+
 def test_a_passing_state_without_an_explanation_is_not_kept(history: History) -> None:
     written(history, 12)
     assert history.read([1, 2, 2, 4, 5, 5, 7, 8, 8, 10, 11, 11]) is Anomaly.UNEXPLAINED
@@ -371,6 +383,29 @@ def test_an_item_that_is_added_again_under_a_renewed_id_is_there() -> None:
     assert counts(judge(ledger.history())) == ("stale", 0, 0, 0)
 
 
+def test_a_set_began_again_though_not_all_that_may_be_new_is_there() -> None:
+    history = History(models.items)
+    history.value("a", {"a"})
+    history.value("b", {"a", "b"})
+    history.value("c")
+    history.value("d", outcome=IN_DOUBT)
+    history.look({"c"})
+    verdict = history.finish({"c"})
+    assert (verdict.outcome, [loss.writes for loss in verdict.losses]) == ("lost", [2])
+
+
+def test_a_removal_is_undone_whatever_was_stale_before() -> None:
+    history = History(models.items)
+    history.value("tea", {"tea"})
+    history.value("milk", {"tea", "milk"})
+    history.value("bread", {"tea", "milk", "bread"})
+    history.look({"tea"})
+    history.look({"tea", "milk", "bread"})
+    history.value(Removed("tea"), {"milk", "bread"})
+    history.value("salt", {"tea", "milk", "bread", "salt"})
+    assert history.finish({"tea", "milk", "bread", "salt"}).outcome == "unexplained"
+
+
 def test_an_item_is_there_by_the_addition_that_failed_after_its_removal() -> None:
     history = History(models.items)
     history.value("tea", {"tea"})
@@ -551,6 +586,15 @@ def test_a_register_whose_value_comes_back_was_stale() -> None:
     history.look("")
     history.look("a")
     assert counts(history.finish("b")) == ("stale", 0, 0, 0)
+
+
+def test_of_two_values_in_doubt_the_first_is_not_seen_again_after_the_second() -> None:
+    history = History(models.register)
+    for value in "ab":
+        history.value(value, outcome=IN_DOUBT)
+        assert history.look(value) is Anomaly.NONE
+    assert history.look("a") is Anomaly.ROLLED_BACK
+    assert history.finish("a").outcome == "rolled_back"
 
 
 def test_a_value_many_writes_ago_is_a_rollback() -> None:
