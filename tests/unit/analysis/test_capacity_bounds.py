@@ -36,6 +36,7 @@ def test_the_objectives_are_those_of_the_documentation() -> None:
         {"errors": 1},
         {"errors": 1.5},
         {"achieved": 0},
+        {"achieved": -0.5},
         {"achieved": 1.1},
     ],
 )
