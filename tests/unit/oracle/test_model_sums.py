@@ -422,3 +422,21 @@ def test_a_quarter_of_a_million_pairs_are_compared_and_the_rest_has_no_place() -
 def test_entries_are_aligned_by_what_they_say() -> None:
     expected, shown = ([f"entry {n}" for n in numbers] for numbers in ((1, 2, 3), (7, 2, 8)))
     assert align(expected, shown) == [None, 1, None]
+
+
+def test_items_that_are_gone_at_once_began_again_though_removals_of_them_are_in_doubt() -> None:
+    model = written(SetModel(), "tea", "milk")
+    model.measure({"tea", "milk"}, False)
+    model.weigh(16, Removed("tea"))
+    model.weigh(32, Removed("milk"))
+    assert model.measure(set(), False).applied == ()
+
+
+def test_a_set_began_again_with_a_part_of_what_may_be_new() -> None:
+    model = written(SetModel(), "tea", "milk")
+    model.measure({"tea", "milk"}, False)
+    for token, item in ((16, "bread"), (32, "salt")):
+        model.weigh(token, item)
+        model.acknowledge(token, item, NOTHING)
+    model.weigh(64, Removed("tea"))
+    assert model.measure({"bread"}, False).applied == ()
