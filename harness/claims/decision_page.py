@@ -44,8 +44,8 @@ mishaps, under the same load and on the same machine. [Where should session stat
 _EXPLAINED = """The cells of a mishap give the number of judged sessions that were lost: all their acknowledged writes
 were gone. In brackets is the most that chance leaves possible, the upper end of the exact 95 % interval. If no session
 was lost, they also give the number of acknowledged writes that were missing. CPU is the mean of all repeats without a
-fault, with its 95 % interval. The replica of Redis is made to lag when its primary is killed, because Redis
-acknowledges a write before its replica has it.
+fault, with its 95 % interval. With ?, a time cannot be trusted, because the machine was busy. The replica of Redis is
+made to lag when its primary is killed, because Redis acknowledges a write before its replica has it.
 """
 _GUIDED = """The first choice lost nothing that the need forbids, is designed not to lose it, and costs the least CPU of
 all such places. Places whose CPU is not certainly higher are a tie: choose among them by their trade-offs.
@@ -172,7 +172,7 @@ def _columns() -> Mapping[str, Cell]:
         "place": lambda row: f"**{row.place}**",
         "balanced by": lambda row: row.policy,
         "requests/s of one core": lambda row: _number(1000 / row.cpu_ms if row.cpu_ms else None),
-        "p50 / p99, ms": lambda row: f"{_number(row.control.latency_ms.p50)} / {_number(row.control.latency_ms.p99)}",
+        "p50 / p99, ms": lambda row: " / ".join(_time(row.control, percentile) for percentile in ("p50", "p99")),
     }
     losses: dict[str, Cell] = {
         title: lambda row, mishap=mishap: _loss(row, mishap)  # type: ignore[misc]  # the default binds it
@@ -194,6 +194,10 @@ def _table_lines(table: Sequence[DecisionRow]) -> Iterator[str]:
     yield "|" + " --- |" * len(columns)
     for row in table:
         yield "| " + " | ".join(cell(row) for cell in columns.values()) + " |"
+
+
+def _time(arm: ArmFigures, percentile: str) -> str:
+    return _number(getattr(arm.latency_ms, percentile)) + ("" if arm.trusts(percentile) else "?")
 
 
 def _cpu(row: DecisionRow) -> str:
@@ -247,7 +251,7 @@ REQUIREMENTS = (
     Requirement("state that the server can change or revoke, none lost by deploys and dead replicas",
                 lambda place: place.revocable and not place.volatile, _survived(*_OPERATED)),
     Requirement("two devices writing one session at once, no update lost",
-                lambda place: not place.volatile, lambda row: row.safety.startswith("safe")),
+                lambda place: place.durable, lambda row: row.safety.startswith("safe")),
     Requirement("a shared cache: any replica serves, and all may be lost with the store",
                 lambda place: place.keeping is not Keeping.PROCESS, _survived(*_OPERATED)),
     Requirement("the least CPU, whatever is lost", lambda place: True, lambda row: True),

@@ -97,6 +97,29 @@ def test_each_need_has_the_cheapest_place_that_meets_it() -> None:
     assert advice[CHEAP] == "**memory**"
 
 
+def test_no_update_is_lost_only_where_an_acknowledged_write_outlives_its_server() -> None:
+    runs = run_of(place("redis_sentinel", 0.4), place("postgres", 0.5))
+    first, cost = guide(runs, {"redis_sentinel": "safe with a check", "postgres": "safe with a check"})[WRITERS]
+    assert first == "**postgres**"
+    assert "excluded because it keeps state on a server whose replica may lag: redis_sentinel" in cost
+
+
+def test_times_of_a_busy_machine_are_marked() -> None:
+    calm, busy, tail = (
+        figures_page(
+            run_of({"redis_killed": replace(SUMMARY.designs["sticky"], describe={"policy": "x"}, arms=arms)}), {}
+        )
+        for arms in (
+            {"control": replace(control(0.5), driver=replace(ARM.driver, saturated=saturated, doubtful=doubtful))}
+            for saturated, doubtful in ((False, ()), (True, ()), (False, ("p99",)))
+        )
+    )
+    p50, p99 = (f"{value:.3g}" for value in (ARM.latency_ms.p50 or 0, ARM.latency_ms.p99 or 0))
+    assert f"| {p50} / {p99} |" in calm
+    assert f"| {p50}? / {p99}? |" in busy
+    assert f"| {p50} / {p99}? |" in tail
+
+
 def test_costs_that_are_not_certainly_different_are_a_tie() -> None:
     near = run_of(place("token", 0.48, spread=(0.8, 1.0, 1.2)), place("postgres", 0.50, spread=(0.8, 1.0, 1.2)))
     first, cost = guide(near)[OPERATED]
