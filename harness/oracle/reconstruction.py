@@ -69,8 +69,9 @@ class Reconstruction:
     @property
     def is_overwritten(self) -> bool:
         """Whether the newest value is in a register: all older ones were overwritten, whether they were kept or not."""
-        newest = self.writes.acknowledged[-1:]
-        return self.history.model == RegisterModel.name and not (self.present or frozenset()).isdisjoint(newest)
+        if self.history.model != RegisterModel.name or self.present is None:
+            return False
+        return not self.present.isdisjoint(self.writes.acknowledged[-1:])
 
     @property
     def is_removal_undone(self) -> bool:
@@ -98,6 +99,8 @@ class Reconstruction:
         """Whether some reply lacked writes that came back later."""
         if self.history.stale or (self.is_overwritten and self.divergences):
             return True
+        if self._replay is None:  # most sessions: nothing was ever lacking
+            return False
         # A number and an item do not show which write is back, unless all are.
         is_vague = self.history.model in (CounterModel.name, SetModel.name)
         if self.history.final is None and is_vague and not self._is_whole:
