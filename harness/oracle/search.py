@@ -67,7 +67,7 @@ def find_cheapest(question: Question, most_causes: int = MOST_CAUSES) -> frozens
 _LEVELS: tuple[tuple[tuple[str, str], ...], ...] = (
     (("nothing", "nothing"),),
     (("nothing", "ends"),),
-    (("nothing", "singles"), ("nothing", "stretches")),
+    (("nothing", "singles"), ("nothing", "lone_stretches")),
     (("singles", "singles"), ("singles", "stretches"), ("stretches", "stretches")),
     (("singles", "pairs"), ("pairs", "stretches")),
     (("pairs", "pairs"),),
@@ -148,10 +148,41 @@ class _PossibleCauses:
     @cached_property
     def stretches(self) -> Causes:
         """At least two neighbours gone, or applied again together."""
-        first = max(0, self._size - _MAX_NEIGHBOURS)
-        times = (-1, *REPEATS) if self.question.repeats else (-1,)
-        places = [(start, end) for start in range(first, self._size) for end in range(start + 2, self._size + 1)]
-        return self._by_sum([((start, end, n),) for start, end in places for n in times])
+        places = [(start, end) for start in self._starts for end in range(start + 2, self._size + 1)]
+        return self._by_sum([((start, end, n),) for start, end in places for n in self._times])
+
+    @cached_property
+    def lone_stretches(self) -> Causes:
+        """Those that with any writes in doubt are the difference: two totals that differ by it, one of them looked up.
+
+        That takes far less time than all stretches do, unless there are many sets of writes in doubt.
+        """
+        if 2 * len(self._appeared) > self._size:
+            return self.stretches
+        n, d = self.question.difference
+        wanted = [(n - count, (d - digest) & MASK) for count, digest in self._appeared]
+        found: dict[Sums, list[tuple[Run, ...]]] = {}
+        for times in self._times:
+            totals = [(count * times, digest * times & MASK) for count, digest in self._totals]
+            starts: dict[Sums, list[int]] = {}
+            for start in self._starts:
+                starts.setdefault(totals[start], []).append(start)
+            for (count, digest), end in product(wanted, range(self._starts.start + 2, self._size + 1)):
+                total, sums = totals[end]
+                for start in starts.get((total - count, (sums - digest) & MASK), ()):
+                    if start + 2 <= end:
+                        found.setdefault((count, digest), []).append(((start, end, times),))
+        return found
+
+    @property
+    def _starts(self) -> range:
+        """Where a stretch may begin."""
+        return range(max(0, self._size - _MAX_NEIGHBOURS), self._size)
+
+    @property
+    def _times(self) -> Sequence[int]:
+        """How often a stretch may have been added."""
+        return (-1, *REPEATS) if self.question.repeats else (-1,)
 
     @cached_property
     def pairs(self) -> Causes:

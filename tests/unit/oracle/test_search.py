@@ -56,6 +56,26 @@ def test_any_stretch_is_named(doubted: set[int], start: int, length: int) -> Non
     assert explain_change(sorted(doubted), gone) == change(sorted(doubted), gone)
 
 
+@given(st.integers(0, 78), st.integers(2, 80), st.sampled_from([-1, 1, 2, 3]), st.booleans())
+@settings(max_examples=60, deadline=None)
+def test_any_stretch_is_named_in_a_long_session_with_few_doubts(
+    start: int, length: int, times: int, appeared: bool
+) -> None:
+    weights = {i: (1, token(operation(3, 1, i))) for i in range(1, 82)}
+    stretch = range(1, 81)[start : start + length]
+    added = {**dict.fromkeys(stretch, times), **({81: 1} if appeared else {})}
+    count, digest = (sum(weights[i][part] * n for i, n in added.items()) for part in (0, 1))
+    question = Question(range(1, 81), [81], [], weights, (count, digest & MASK))
+    assert explain(question) == tuple(sorted(added.items()))
+
+
+def test_equal_stretches_of_a_long_session_are_all_found() -> None:
+    weights = {i: (1, token(operation(3, 1, i % 40))) for i in range(1, 81)}
+    count, digest = (-sum(weights[i][part] for i in (5, 6, 7)) for part in (0, 1))
+    question = Question(range(1, 81), [], [], weights, (count, digest & MASK))
+    assert find_cheapest(question) == {change([], [5, 6, 7]), change([], [45, 46, 47])}
+
+
 def test_a_write_in_doubt_that_was_applied_twice_is_named() -> None:
     assert explain_change([23, 23], []) == ((23, 2),)
 
