@@ -1,4 +1,4 @@
-"""The nodes of a workload's pods: one is drained or lost, whoever made the workload."""
+"""The nodes of a workload's pods: one is drained or lost, of a workload of the run and of an attached one."""
 
 import time
 from abc import ABC, abstractmethod

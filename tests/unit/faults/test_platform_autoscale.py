@@ -27,7 +27,7 @@ class Scaled(FakeReplica):
 
 @dataclass
 class FakeAutoscaler:
-    """Does what is in ``plan``, the last of it only when it is told to end. ``figures`` is whether it has any."""
+    """Does what is in ``plan``, the last of it only when it is asked to end. ``figures`` is whether it has any."""
 
     plan: list[SizeChange]
     figures: bool = True
