@@ -147,7 +147,9 @@ class Fit:
         """The law in words, and what the points leave open."""
         law = self.chosen
         if law is None:
-            return f"{len(self.points)} usable sizes are too few to choose a law; 5 tell a line from Amdahl's law."
+            return (
+                f"{len(self.points)} usable sizes are too few to choose a law; 5 distinguish a line from Amdahl's law."
+            )
         contention = f"contention {100 * law.a.value:.1f} %"
         shape = {
             "linear": "It scales linearly",

@@ -35,7 +35,7 @@ def test_the_law_that_made_the_points_is_chosen(a: float, b: float, name: str) -
 def test_four_sizes_do_not_choose_a_law_and_six_show_no_peak() -> None:
     few, some, enough = (fit_laws(_points(100, 0.05, 0.01, sizes=SIZES[:n], noise=0.01)) for n in (4, 6, 8))
     assert few.chosen is None and few.peak is None
-    assert few.sentence == "4 usable sizes are too few to choose a law; 5 tell a line from Amdahl's law."
+    assert few.sentence == "4 usable sizes are too few to choose a law; 5 distinguish a line from Amdahl's law."
     assert some.chosen is not None and some.peak is None
     assert "6 sizes do not show whether throughput peaks, 7 might" in some.sentence
     assert enough.peak is not None and "throughput peaks between" in enough.sentence
