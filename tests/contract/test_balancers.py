@@ -342,6 +342,31 @@ async def test_a_followed_client_whose_member_dies_moves_once_and_stays_where_it
             assert len(places) == (2 if client.members[0] == dead else 1), places
 
 
+@pytest.mark.parametrize("name", ["haproxy"], indirect=True)
+async def test_the_first_check_after_a_start_or_a_reload_is_one_of_as_many_as_may_fail(
+    name: str, place: Place, backends: Backends
+) -> None:
+    await backends.bring_up("r0", "r1")
+
+    async def stay_up(balancer: Balancer) -> None:
+        async def all_checked() -> bool:
+            assert set((await balancer.states()).values()) == {"up"}
+            return all(member.checks > 3 for member in backends.by_name.values())
+
+        await eventually(all_checked)
+
+    def fail_twice() -> None:
+        for member in backends.by_name.values():
+            member.checks, member.checks_to_fail = 0, 2
+
+    fail_twice()
+    async with place.up(Balancing("cookie", name, health=Health("200ms", fall=3)), backends.members) as balancer:
+        await stay_up(balancer)
+        fail_twice()
+        assert isinstance(balancer, Reloadable) and (await balancer.reload()).confirmed
+        await stay_up(balancer)
+
+
 @behind("hash_cookie", "hash_header")
 async def test_a_hash_of_an_id_that_the_service_makes_sends_most_clients_away_from_the_member_that_made_it(
     name: str, policy: str, place: Place, backends: Backends

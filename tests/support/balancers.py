@@ -49,6 +49,8 @@ class Backend:
         self.seen: Counter[str] = Counter()
         self.ids_asked_with: set[str] = set()
         self.ids_made: set[str] = set()
+        self.checks = 0
+        self.checks_to_fail = 0  # the next ones
         self._journal = journal
         self._delay = delay
 
@@ -59,7 +61,9 @@ class Backend:
         return app
 
     async def _healthz(self, _: web.Request) -> web.Response:
-        return web.Response(text="ok")
+        self.checks += 1
+        self.checks_to_fail -= (failed := self.checks_to_fail > 0)
+        return web.Response(status=503 if failed else 200)
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         self.seen[request.method] += 1

@@ -313,7 +313,19 @@ class Haproxy(RunningBalancer):
     async def reload(self) -> Evidence:
         """A new process takes over with the current members (``-sf``); the old one ends with its connections."""
         self._rewrite()
-        return await self._process.replace("-sf", str(self._process.child.pid))
+        up = [name for name, state in (await self.states()).items() if state == "up"]
+        replaced = await self._process.replace("-sf", str(self._process.child.pid))
+        await self.trust(up)
+        return replaced
+
+    async def trust(self, members: Iterable[str]) -> None:
+        """Let as many checks of members fail as of any others: the first one after a start decides by default.
+
+        A configuration of the user's own keeps the default.
+        """
+        if self._setup.balancing.config is None:
+            commands = [f"set server {self._backend.name}/{name} health up" for name in members]
+            await self._socket.ask("; ".join(commands))
 
     async def restart(self) -> Evidence:
         """Start it again on its port with the current members, which count as up until checked."""
@@ -372,7 +384,9 @@ async def start(setup: Setup) -> AsyncIterator[Balancer]:
 
     # -db: in the foreground, whatever the configuration says, so that the supervisor holds the real process.
     async with start_process(setup, NAME, (str(binary()), "-db", *files), ready) as process:
-        yield Haproxy(setup, process, socket)
+        balancer = Haproxy(setup, process, socket)
+        await balancer.trust(member.name for member in setup.members)
+        yield balancer
 
 
 def _write(setup: Setup, socket: RuntimeSocket) -> tuple[str, ...]:
