@@ -16,6 +16,7 @@ from harness.common.background import background
 from harness.common.waiting import wait_until
 
 Manifest = dict[str, Any]
+VERSION = {"gitVersion": "v1.34.4"}
 Key = tuple[str, str, str]  # the plural of the kind, the namespace, the name
 
 
@@ -23,9 +24,9 @@ class FakeCluster:
     """``refuse`` maps the plural of a kind to the status and message with which its creation is refused.
 
     ``pod_status`` gives the status of a new pod; ``down`` makes the server break off every connection, ``lose_replies``
-    that many connections after a creation. ``commands`` are those that ran in pods; they fail if ``command_fails`` says
-    why. With ``node_lost``, pods end only if they are deleted without grace. Without ``metrics`` there is no API for
-    them, and autoscalers have no figures.
+    that many connections after a creation; while it ``hangs``, it answers nothing. ``commands`` are those that ran in
+    pods; they fail if ``command_fails`` says why. With ``node_lost``, pods end only if they are deleted without grace.
+    Without ``metrics`` there is no API for them, and autoscalers have no figures.
     """
 
     def __init__(self) -> None:
@@ -40,7 +41,10 @@ class FakeCluster:
         self.node_lost = False
         self.metrics = True
         self.down = False
+        self.cut = 0  # connections that it broke off
+        self.hangs = False
         self.lose_replies = 0
+        self.versions = asyncio.Event()
         self._numbers = itertools.count(1)
         self._events: list[tuple[str, str, Manifest]] = []  # the kind, the namespace, and what a watch reports
         self._watchers: list[tuple[str, str, asyncio.Queue[Manifest | None]]] = []
@@ -74,6 +78,16 @@ class FakeCluster:
         """Wait until a watch of a kind has begun."""
         assert await wait_until(lambda: any(kind == plural for kind, _, _ in self._watchers), 10.0, 0.005)
 
+    async def asked_for_its_version(self) -> None:
+        """Wait until it answers the next such request."""
+        self.versions.clear()
+        async with asyncio.timeout(10):
+            await self.versions.wait()
+
+    async def cuts(self, count: int) -> None:
+        """Wait until that many connections were broken off."""
+        assert await wait_until(lambda: self.cut >= count, 10.0, 0.005)
+
     def break_watches(self) -> None:
         for _, _, queue in self._watchers:
             queue.put_nowait(None)
@@ -87,11 +101,15 @@ class FakeCluster:
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         if self.down:
+            self.cut += 1
             assert request.transport is not None
             request.transport.abort()
             return web.Response()
+        while self.hangs:  # noqa: ASYNC110 - as a process that was stopped
+            await asyncio.sleep(0.01)
         if request.path.rstrip("/") == "/version":
-            return web.json_response({"gitVersion": "v1.34.4"})
+            self.versions.set()
+            return failure(*self.refuse["version"]) if "version" in self.refuse else web.json_response(VERSION)
         if request.path == "/apis/metrics.k8s.io/v1beta1":
             return web.json_response({"resources": []}) if self.metrics else failure(404, "not found")
         return await self._answer(request)

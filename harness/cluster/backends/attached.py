@@ -1,16 +1,20 @@
 """The topology of a workload that already runs on Kubernetes: nothing is created, and it is left as it was found."""
 
+import asyncio
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from harness.cluster.backends.deployment import Deployment
 from harness.cluster.kubernetes.api import connect_api
+from harness.cluster.kubernetes.api_silence import report_silence
 from harness.cluster.replicas.attached_workload import AttachedWorkload, attach
 from harness.cluster.replicas.attachment import find_attachment
 from harness.cluster.replicas.external import ExternalBalancer
 from harness.cluster.replicas.probes import ReadinessProbe
+from harness.cluster.supervisor import Death
 from harness.cluster.topology import Topology
 from harness.cluster.watch.sampler import Sampler
+from harness.common.background import background
 from harness.common.durations import parse_seconds
 from harness.scenario.kubernetes import Kubernetes
 
@@ -31,7 +35,9 @@ class AttachedProbe:
         return "" if host in ready else "is not ready"
 
 
-async def attached_topology(deployment: Deployment, target: Kubernetes, sampler: Sampler) -> Topology:
+async def attached_topology(
+    deployment: Deployment, target: Kubernetes, sampler: Sampler, deaths: asyncio.Queue[Death]
+) -> Topology:
     """Find the workload, and check at the end of the scope that it is as it was found.
 
     Raises:
@@ -42,6 +48,7 @@ async def attached_topology(deployment: Deployment, target: Kubernetes, sampler:
     attachment = await find_attachment(api, target)
     scope = attach(api, target, attachment, deployment.on_start)
     workload = await deployment.scope.enter_async_context(scope)
+    await deployment.scope.enter_async_context(background(report_silence(api, deaths)))
     probe = AttachedProbe(workload, urlsplit(attachment.url).hostname or "", ReadinessProbe(target.ready))
     return Topology(
         deployment.design,

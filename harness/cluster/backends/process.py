@@ -125,7 +125,8 @@ class ProcessBackend:
         require_client()
         from harness.cluster.backends.attached import attached_topology  # noqa: PLC0415 - loads its client only if needed
 
-        return await attached_topology(deployment, target, await self._start_sampler(deployment))
+        sampler = await self._start_sampler(deployment)
+        return await attached_topology(deployment, target, sampler, self._supervisor.deaths)
 
     async def _deploy_own(self, deployment: Deployment, target: OwnService, store: Store | None) -> Topology:
         """A user-supplied service: its replicas have no ``/healthz`` and do not report their names."""

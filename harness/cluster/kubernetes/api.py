@@ -135,8 +135,8 @@ class KubernetesApi:
     async def follow(self, kind: Kind, namespace: str, labels: str = "") -> AsyncGenerator[tuple[str, Manifest]]:
         """Yield ``ADDED``, ``MODIFIED`` or ``DELETED`` with each object of a kind, from now on and for ever.
 
-        A watch that breaks off is resumed with a list: what vanished meanwhile is ``DELETED``. While the server does
-        not answer, an empty change is yielded from time to time.
+        A watch that breaks off is resumed with a list, as soon as the server answers again: what vanished meanwhile is
+        ``DELETED``.
         """
         known: dict[str, Manifest] = {}
         while True:
@@ -157,7 +157,6 @@ class KubernetesApi:
                         del known[item["metadata"]["uid"]]
                     yield change, item
             except ApiUnreachableError:
-                yield "", {}
                 await asyncio.sleep(_RECONNECT_S)
 
     async def _watch(

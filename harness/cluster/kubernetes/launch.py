@@ -1,31 +1,22 @@
 """Starts a Kubernetes supervisor, and removes all that it created."""
 
-import asyncio
 import contextlib
 import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from harness.cluster.kubernetes.api import ApiUnreachableError, KubernetesApi, connect_api, require_allowed
+from harness.cluster.kubernetes.api_silence import report_silence
 from harness.cluster.kubernetes.kubernetes_supervisor import KubernetesSupervisor
-from harness.cluster.kubernetes.pod_watch import SILENCE_S, PodWatch, watch_pods
+from harness.cluster.kubernetes.pod_watch import watch_pods
 from harness.cluster.kubernetes.run_namespace import RunNamespace, open_namespace
-from harness.cluster.supervisor import Death, ProcessSupervisor
+from harness.cluster.supervisor import ProcessSupervisor
 from harness.common.background import background
 from harness.common.errors import EnvironmentLacksError, UntrustedError
 from harness.scenario.cluster_access import ClusterAccess
 
 #: For how long the API server may be away without ending a run.
 PATIENCE_S = 30.0
-_CHECK_INTERVAL_S = 0.5
-
-
-class Silence(Death):
-    """The API server did not answer for so long that evidence may be missing."""
-
-    def describe(self) -> str:
-        """A sentence about it."""
-        return f"the API server did not answer for {SILENCE_S:g} s: what happened to the pods meanwhile is unknown"
 
 
 @asynccontextmanager
@@ -46,7 +37,7 @@ async def supervise_pods(
     async with (
         _open_swept_namespace(api, access.prefix, run, processes) as namespace,
         watch_pods(namespace) as watch,
-        background(_report_silence(watch, processes)),
+        background(report_silence(api, processes.deaths)),
     ):
         yield KubernetesSupervisor(namespace, watch, processes, access.image)
 
@@ -68,11 +59,3 @@ async def _open_swept_namespace(
         yield namespace
     with contextlib.suppress(UntrustedError):  # the supervisor process is gone
         await processes.run_at_end(())
-
-
-async def _report_silence(watch: PodWatch, processes: ProcessSupervisor) -> None:
-    while True:
-        await asyncio.sleep(_CHECK_INTERVAL_S)
-        if watch.silence_s >= SILENCE_S:
-            processes.deaths.put_nowait(Silence("the API server", "cluster", 0))
-            await watch.until(lambda: watch.silence_s == 0, float("inf"))

@@ -12,7 +12,6 @@ from harness.cluster.kubernetes.run_namespace import RunNamespace
 from harness.common.background import background
 from harness.common.waiting import wait_until
 
-SILENCE_S = 5.0  # a longer silence of the API server spoils the evidence
 _POLL_INTERVAL_S = 0.01
 _SERVICE = "kubernetes.io/service-name"  # the label of an EndpointSlice
 
@@ -59,12 +58,6 @@ class PodWatch:
         self.on_pod: list[Callable[[PodState, bool], None]] = []
         self.on_endpoints: list[Callable[[str], None]] = []
         self._slices: dict[str, Manifest] = {}
-        self._silent_since: float | None = None
-
-    @property
-    def silence_s(self) -> float:
-        """For how long the API server has not answered; 0 if it does."""
-        return 0.0 if self._silent_since is None else time.monotonic() - self._silent_since
 
     def endpoints(self, service: str) -> Mapping[str, ServiceEndpoint]:
         """The endpoints of a Service, by the names of their pods."""
@@ -82,11 +75,7 @@ class PodWatch:
         return await wait_until(holds, timeout_s, _POLL_INTERVAL_S)
 
     def take_pod(self, change: str, item: Manifest) -> None:
-        """Take a report of a pod; an empty ``change`` is the silence of the server."""
-        if not change:
-            self._silent_since = self._silent_since or time.monotonic()
-            return
-        self._silent_since = None
+        """Take a report of a pod."""
         pod, now = PodState.of(item), time.monotonic()
         times = self.times.setdefault(pod.uid, PodTimes())
         gone = change == "DELETED"
@@ -104,8 +93,6 @@ class PodWatch:
 
     def take_slice(self, change: str, item: Manifest) -> None:
         """Take a report of an EndpointSlice."""
-        if not change:
-            return
         service = item["metadata"].get("labels", {}).get(_SERVICE, "")
         before = {endpoint.pod for endpoint in self.endpoints(service).values() if endpoint.ready}
         if change == "DELETED":
