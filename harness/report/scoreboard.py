@@ -57,19 +57,15 @@ def _cells(name: str, arm: ArmFigures | None) -> tuple[str, ...]:
         f"{writes.lost:,} {_share(writes.lost, writes.acknowledged)}".rstrip(),
         _share(counts.failed + counts.in_doubt, counts.attempted) or UNMEASURED,
         f"{number(arm.throughput.correct)}{doubt}",
-        least + _latency(arm, "p50"),
-        least + _latency(arm, "p99"),
+        least + table.format_latency(arm, "p50"),
+        least + table.format_latency(arm, "p99"),
     )
-
-
-def _latency(arm: ArmFigures, percentile: str) -> str:
-    return number(getattr(arm.latency_ms, percentile)) + ("" if arm.trusts(percentile) else "?")
 
 
 def _more_cells(design: DesignSummary, row: table.TableRow) -> tuple[str, ...]:
     control = design.arms.get("control")
     arm = table.judged_arm(design)
-    without = _latency(control, "p99") if control else UNMEASURED
+    without = table.format_latency(control, "p99") if control else UNMEASURED
     return without, row.detect, row.recover, f"{arm.sessions.forced_login:,}" if arm else UNMEASURED
 
 

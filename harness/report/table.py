@@ -88,13 +88,18 @@ def _row(name: str, design: DesignSummary) -> TableRow:
         _recovery(arm.faults),
         _phases(arm),
         " → ".join(
-            f"{'>= ' if figures.latency_is_lower_bound else ''}{number(figures.latency_ms.p99)}"
+            f"{'>= ' if figures.latency_is_lower_bound else ''}{format_latency(figures, 'p99')}"
             for figures in map(design.arms.get, ("control", "fault"))
             if figures is not None
         ),
         design.verdict,
         design.why,
     )
+
+
+def format_latency(arm: ArmFigures, percentile: str) -> str:
+    """A percentile in milliseconds, with ``?`` if it cannot be trusted."""
+    return number(getattr(arm.latency_ms, percentile)) + ("" if arm.trusts(percentile) else "?")
 
 
 def judged_arm(design: DesignSummary) -> ArmFigures | None:
@@ -158,9 +163,9 @@ def _recovery(faults: Sequence[FaultFigures]) -> str:
 
 def _phases(arm: ArmFigures) -> str:
     phases = (arm.phases.before, arm.phases.during, arm.phases.after)
-    if not any(phases):
-        return number(arm.throughput.correct)
-    return " / ".join(number(phase.throughput.correct if phase else None) for phase in phases)
+    measured = [phase.throughput.correct if phase else None for phase in phases]
+    shown = measured if any(phases) else [arm.throughput.correct]
+    return " / ".join(map(number, shown)) + ("" if arm.times_trusted else "?")
 
 
 def sentence(summary: Summary) -> str:
@@ -236,7 +241,7 @@ def _against_prediction(sessions: SessionFigures) -> str:
 #: What the columns of this table mean, in a line.
 LEGEND = (
     "Detect: from the fault's effect to the last error that it caused. Recover: until correct replies were back at "
-    "95 % of their usual share, for good. A dash: not measured."
+    "95 % of their usual share, for good. A dash: not measured. A question mark: not to be trusted."
 )
 
 

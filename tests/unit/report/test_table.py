@@ -182,6 +182,14 @@ def test_a_fault_that_is_felt_until_the_end_never_recovers() -> None:
     assert table.rows(summary(sticky=unrecorded))[0].recover not in ("never", "0")
 
 
+@pytest.mark.parametrize(
+    ("driver", "marked"), [({}, ""), ({"doubtful": ("p99",)}, "p99"), ({"saturated": True}, "p99 throughput")]
+)
+def test_what_cannot_be_trusted_is_marked(driver: Mapping[str, Any], marked: str) -> None:
+    row = table.rows(summary(sticky=replace(STICKY, driver=replace(STICKY.driver, **driver))))[0]
+    assert [row.p99.endswith("?"), row.throughput.endswith("?")] == ["p99" in marked, "throughput" in marked]
+
+
 def test_with_dropped_arrivals_the_percentile_is_shown_as_a_lower_bound() -> None:
     bounded = replace(STICKY, latency_is_lower_bound=True)
     assert table.rows(summary(sticky=bounded))[0].p99.startswith(">= ")
