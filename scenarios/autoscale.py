@@ -1,11 +1,7 @@
 """Which sessions does an autoscaler lose? The load steps up and down, and the number of replicas follows it.
 
 harness run scenarios/autoscale.py
-
-A finished visit has nothing left to lose, so it is judged by its last read; a visit in progress by the final read.
 """
-
-from typing import Any
 
 from locust import constant
 
@@ -14,44 +10,22 @@ from harness import (
     Autoscale,
     Balancing,
     BuiltIn,
-    Client,
     Design,
-    Request,
     Scenario,
     Sessions,
-    SessionSteps,
-    SessionUser,
     Steps,
     clean_control,
     keeps,
     loses_only_the_at_risk,
-    parse_tally,
 )
+from harness.recipes import ShortVisit
 
 #: Visits that begin per second, of four requests each: what one replica can serve, over three times that, and back.
 TIDE = Steps([(15, "1s"), (48, "2500ms"), (15, "1m")])
 
 
-class Visitor(SessionUser):
-    """Puts three things into a cart and looks at it; then the visit ends."""
-
+class Visitor(ShortVisit):
     wait_time = constant(0.2)
-
-    def __init__(self, *args: object, **kwargs: object) -> None:
-        super().__init__(*args, **kwargs)
-        self._over: dict[int, Any] = {}
-
-    def session(self, cart: Client) -> SessionSteps:
-        for _ in range(3):
-            yield cart.post("/cart/add", json={"item": "tea"}, writes="tea")
-        last = yield cart.get("/cart")
-        if last.ok:
-            self._over[cart.number] = parse_tally(last)
-
-    def final(self, cart: Client) -> Request:
-        if cart.number in self._over:
-            return cart.get("/cart", reads=lambda reply, seen=self._over[cart.number]: seen)
-        return cart.get("/cart")
 
 
 def design(name: str, state: str, policy: str, at_risk: str | None) -> Design:

@@ -9,7 +9,7 @@ from harness.load.sessions.carriers import Bearer, Body, Cookie, Header, Path, Q
 from harness.load.sessions.extractors import Json, Number, Text, Texts
 from harness.load.sessions.gone import JsonRpcError, Status
 from harness.recipes.mcp import Mcp
-from harness.recipes.pages import Cart, Login, Probe, SessionCounter, Shopper
+from harness.recipes.pages import Cart, Login, Probe, SessionCounter, Shopper, ShortVisit
 from harness.recipes.socketio import SocketIo
 from harness.recipes.token import TokenCounter
 
@@ -29,6 +29,7 @@ __all__ = [
     "Query",
     "SessionCounter",
     "Shopper",
+    "ShortVisit",
     "SocketIo",
     "Status",
     "Text",

@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 from harness.load.http.client import Client, Request, Sleep
 from harness.load.http.response import Response
 from harness.load.locustfiles.session_user import Environment, SessionUser, between
-from harness.load.sessions.behaviour import SessionSteps
+from harness.load.sessions.behaviour import SessionSteps, parse_tally
 from harness.load.sessions.carriers import Header
 from harness.load.sessions.extractors import Json, Number, Text, nothing, text_of
 from harness.oracle.models import counter, items, register
@@ -112,6 +112,33 @@ class Shopper(SessionUser):
     def final(self, client: Client, /) -> Request:
         """All of it."""
         return client.get("/cart")
+
+
+class ShortVisit(Shopper):
+    """The built-in cart's user on a short visit: fills a cart, looks at it, and the visit is over.
+
+    A finished visit has nothing left to lose, so it is judged by its last read; a visit in progress by the final read.
+    """
+
+    abstract = True
+
+    def __init__(self, environment: Environment) -> None:
+        super().__init__(environment)
+        self._seen_last: dict[int, Any] = {}  # by the number of the session
+
+    def session(self, client: Client, /) -> SessionSteps:
+        """Add three things, look at them."""
+        for _ in range(3):
+            yield client.post("/cart/add", json={"item": "tea"}, writes="tea")
+        last = yield client.get("/cart")
+        if last.ok:
+            self._seen_last[client.number] = parse_tally(last)
+
+    def final(self, client: Client, /) -> Request:
+        """All of it, as it was seen last if the visit is over."""
+        if client.number in self._seen_last:
+            return client.get("/cart", reads=lambda _: self._seen_last[client.number])
+        return super().final(client)
 
 
 class Login(SessionUser):

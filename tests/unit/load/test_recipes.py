@@ -1,6 +1,7 @@
 """The ready-made users by what they ask for, and what they make of the replies; no server, no Locust run."""
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -8,9 +9,10 @@ import pytest
 from harness.load.http.client import Client, Request
 from harness.load.http.wire import HeadCache, Response, ResponseReader
 from harness.load.locustfiles.session_user import Environment
+from harness.load.sessions.behaviour import parse_tally
 from harness.load.sessions.extractors import Json, Number
 from harness.oracle.observed import Observed
-from harness.recipes import Cart, Login, Probe, SessionCounter
+from harness.recipes import Cart, Login, Probe, SessionCounter, ShortVisit
 from harness.recipes.pages import hidden_fields
 
 
@@ -29,7 +31,8 @@ def played(user: Any, client: Client, answer: Callable[[Request], Response], ste
     for _ in range(steps):
         if isinstance(step, Request):
             requests.append(step)
-            step = session.send(answer(step))
+            with suppress(StopIteration):
+                step = session.send(answer(step))
         else:
             step = next(session)
     return requests
@@ -75,6 +78,16 @@ def test_every_write_puts_another_item_into_the_cart() -> None:
     assert [request.body for request in requests if request.body] == [b"sku=item-1", b"sku=item-2"]
     assert [request.writes for request in requests if request.body] == ["item-1", "item-2"]
     assert Shopper(Environment()).observe(reply('{"items": ["a"]}')) == ["a"]
+
+
+def test_a_visit_that_is_over_is_judged_by_its_last_read_and_another_by_the_final_one() -> None:
+    user, over, unfinished = ShortVisit(Environment()), Client(1), Client(2)
+    full, empty = reply('{"items": {"tea": 3}}'), reply('{"items": {}}')
+    assert lines(played(user, over, lambda _: full, 4)) == ["POST /cart/add W"] * 3 + ["GET /cart"]
+    played(user, unfinished, lambda _: full, 2)
+    seen_last, read_now = user.final(over), user.final(unfinished)
+    assert seen_last.reads is not None and seen_last.reads(empty) == parse_tally(full)
+    assert lines([read_now]) == ["GET /cart"] and read_now.reads is None
 
 
 FORM = "<form><input type=HIDDEN name='csrf' value='t&amp;1'><input type='hidden' name=next value='/'><input name=q>"
