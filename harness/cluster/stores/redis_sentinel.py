@@ -9,7 +9,7 @@ from pathlib import Path
 
 from harness.cluster.capabilities import Evidence
 from harness.cluster.stores.redis import RedisServer, server
-from harness.cluster.stores.server import READY_TIMEOUT_S, StoreCluster
+from harness.cluster.stores.server import StoreCluster
 from harness.cluster.supervisor import Supervisor
 from harness.common.errors import EnvironmentLacksError
 from harness.common.waiting import wait_until
@@ -19,6 +19,7 @@ _REPLICATOR = "replicator"  # the user under which a replica reads from its prim
 _QUORUM, _SENTINELS = 2, 3
 _DOWN_AFTER = 1500  # milliseconds without an answer after which a Sentinel considers a server dead
 _FAILOVER_TIMEOUT = 5000  # milliseconds; a failed failover is tried again after twice that
+_COMPLETE_TIMEOUT_S = 60.0  # some of those attempts
 _POLL_INTERVAL_S = 0.02
 _CUT_TIMEOUT_S = 2.0
 
@@ -119,7 +120,7 @@ class RedisSentinelStore(StoreCluster[Node]):
         await self._wait_until_complete()
 
     async def _wait_until_complete(self) -> None:
-        if not await wait_until(self._is_complete, READY_TIMEOUT_S, _POLL_INTERVAL_S):
+        if not await wait_until(self._is_complete, _COMPLETE_TIMEOUT_S, _POLL_INTERVAL_S):
             raise EnvironmentLacksError(f"the Sentinels of {self.name} found no replica", "see their logs")
 
     async def _is_complete(self) -> bool:
