@@ -31,7 +31,7 @@ DESIGN = Design("plain", BuiltIn(state="redis"), replicas=2)
 SOON = 20.0  # seconds
 MARKS = {
     "docker": [pytest.mark.long, pytest.mark.xdist_group("docker")],
-    "kubernetes": [pytest.mark.long, pytest.mark.xdist_group("cluster")],  # one cluster for all that need one
+    "kubernetes": [pytest.mark.long, pytest.mark.xdist_group("pods")],
 }
 Up = tuple[Topology, ProcessSupervisor, Path]
 
@@ -43,6 +43,7 @@ async def up(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest
             image(connect_engine())
         if request.param == "kubernetes":
             monkeypatch.setenv("KUBECONFIG", str(request.getfixturevalue("equipped_cluster")))
+            request.getfixturevalue("nodes_kept")
             require_cluster(DEFAULT_ACCESS)
     except EnvironmentLacksError as lack:
         pytest.skip(f"{lack.message}: {lack.hint}")

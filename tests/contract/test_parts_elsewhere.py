@@ -30,7 +30,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 SOON = 30.0  # seconds
 PLACES = [pytest.param("docker", marks=pytest.mark.xdist_group("docker"))]
-PLACES += [pytest.param("kubernetes", marks=pytest.mark.xdist_group("cluster"))]
+PLACES += [pytest.param("kubernetes", marks=pytest.mark.xdist_group("pods"))]
 Ask = Callable[[str], Awaitable[int | None]]
 Up = Callable[[Design], AbstractAsyncContextManager[Topology]]
 
@@ -43,6 +43,7 @@ def up(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Monke
             image(connect_engine())
         else:
             monkeypatch.setenv("KUBECONFIG", str(request.getfixturevalue("equipped_cluster")))
+            request.getfixturevalue("nodes_kept")
             require_cluster(DEFAULT_ACCESS)
     except EnvironmentLacksError as lack:
         pytest.skip(f"{lack.message}: {lack.hint}")
@@ -62,15 +63,15 @@ def up(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Monke
 @asynccontextmanager
 async def visitor(topology: Topology) -> AsyncIterator[Ask]:
     """A client with cookies: ``/cart/add`` writes, ``/cart`` reads. It returns the session's count, or None."""
-    jar = aiohttp.CookieJar(unsafe=True, quote_cookie=False)
-    async with aiohttp.ClientSession(topology.url, cookie_jar=jar) as http:
+    jar, patience = aiohttp.CookieJar(unsafe=True, quote_cookie=False), aiohttp.ClientTimeout(5)
+    async with aiohttp.ClientSession(topology.url, cookie_jar=jar, timeout=patience) as http:
 
         async def ask(path: str) -> int | None:
             body = {"item": "tea"} if path == "/cart/add" else None
             try:
                 async with http.request("POST" if body else "GET", path, json=body) as reply:
                     return int((await reply.json())["session"]["count"]) if reply.status == 200 else None
-            except aiohttp.ClientError:
+            except (aiohttp.ClientError, TimeoutError):
                 return None
 
         yield ask

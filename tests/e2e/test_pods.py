@@ -111,6 +111,7 @@ async def test_by_its_address_a_load_is_on_one_pod_and_loses_all_with_it(
         assert not {birth for _, birth in after} & {birth for _, birth in before}
 
 
+@pytest.mark.usefixtures("nodes_taken")
 async def test_a_drained_node_takes_away_exactly_the_sessions_that_were_on_it(
     backend: ProcessBackend, tmp_path: Path
 ) -> None:
@@ -128,6 +129,7 @@ async def test_a_drained_node_takes_away_exactly_the_sessions_that_were_on_it(
         assert same == [pod in kept for pod, _ in before]
 
 
+@pytest.mark.usefixtures("nodes_taken")
 async def test_the_pods_of_a_lost_node_leave_their_service_and_come_back_with_their_sessions(
     backend: ProcessBackend, tmp_path: Path
 ) -> None:

@@ -1,8 +1,10 @@
 """A Kubernetes cluster for tests: the one that runs on this machine, or one that ends with the tests."""
 
+import contextlib
 import fcntl
 import os
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -28,6 +30,28 @@ def require_programs() -> None:
         pytest.skip(f"not built: {', '.join(missing_ones)}; make cluster")
 
 
+@contextlib.contextmanager
+def locked(folders: pytest.TempPathFactory, name: str, kind: int = fcntl.LOCK_EX) -> Iterator[None]:
+    """Hold a lock that all workers share for the length of a scope."""
+    with (folders.getbasetemp().parent / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, kind)
+        yield
+
+
+@pytest.fixture
+def nodes_kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """While this test runs, none of another worker takes a node away."""
+    with locked(tmp_path_factory, "nodes", fcntl.LOCK_SH):
+        yield
+
+
+@pytest.fixture
+def nodes_taken(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """This test takes nodes away, so no other worker uses them meanwhile."""
+    with locked(tmp_path_factory, "nodes"):
+        yield
+
+
 @pytest.fixture(scope="session")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The kubeconfig of a cluster: the one that runs, or else one that ends with all of these tests.
@@ -35,9 +59,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Path:
     Its owner is the process that started the workers: a worker that is done must not take it away from another one.
     """
     owner = os.getppid() if "PYTEST_XDIST_WORKER" in os.environ else os.getpid()
-    shared = tmp_path_factory.getbasetemp().parent  # by all workers
-    with (shared / "cluster.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with locked(tmp_path_factory, "cluster"):
         if subprocess.run([TOOL, "status"], capture_output=True, check=False).returncode != 0:
             require_programs()
             subprocess.run([TOOL, "up", "--nodes", "2", "--owner", str(owner)], check=True)
@@ -62,7 +84,8 @@ def load_image(locust: bool, folder: Path) -> str:
 @pytest.fixture(scope="session")
 def equipped_cluster(cluster: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The kubeconfig of a cluster that has the image of all parts on every node."""
-    load_image(False, tmp_path_factory.mktemp("image"))
+    with locked(tmp_path_factory, "image"):
+        load_image(False, tmp_path_factory.mktemp("image"))
     return cluster
 
 
