@@ -18,7 +18,7 @@ from tests.support.chromium import chromium
 
 pytestmark = [pytest.mark.slow, pytest.mark.long, pytest.mark.xdist_group("cookies")]
 
-HOSTS = ("127.0.0.1", "localhost", "shop.example.com", "shop.co.uk")
+HOSTS = ("127.0.0.1", "localhost", "shop.example.com", "shop.co.uk", "github.io", "printer")
 PATHS = ("/", "/a", "/a/", "/a/b", "/a/b/c", "/ab")
 #: Fetches one path after another, so that each reply's cookies are there before the next request.
 FETCH_ALL = """async (paths) => {
@@ -115,6 +115,7 @@ DOMAINS = st.sampled_from([
     "shop.example.com", ".shop.example.com", "example.com", ".example.com", "com", ".com", "x.shop.example.com",
     "co.uk",
     "shop.co.uk", ".shop.co.uk", "other.com", "127.0.0.1", ".127.0.0.1", "localhost", ".localhost", "", "EXAMPLE.com",
+    "github.io", ".github.io", ".printer",
     "example.com.", "0.0.1", "..example.com", '"example.com"', "shop.example.com:80",
 ])  # fmt: skip
 COOKIE_PATHS = st.sampled_from(["/", "/a", "/a/", "/a/b", "/A", "a", "", '"/a"', "/a?x", "/a%62", "/a/b/c/"])
@@ -126,6 +127,7 @@ ATTRIBUTES = st.one_of(
     st.sampled_from([
         "Secure", "secure=1", "HttpOnly", "SameSite=None", "SameSite=Lax", "SameSite=Strict", "Partitioned", "Path",
         "Domain", "Foo=bar", "", " Secure ", "Max-Age", "Path=/" + "x" * 1024, "Foo=\x01",
+        "Foo=a\tb", "Sec\ture", "\tSecure\t", "Path\t=\t/a\t", "Expires=Wed,\t21 Oct 2065 07:28:00 GMT",
     ]),
 )  # fmt: skip
 
@@ -137,6 +139,14 @@ def set_cookies(draw: st.DrawFn) -> str:
     return "; ".join([name + equals + draw(VALUES), *draw(st.lists(ATTRIBUTES, max_size=4))])
 
 
+#: Of so many names that a browser drops cookies, some of which came again.
+MANY_COOKIES = st.builds(
+    "n{}={}{}".format,
+    st.integers(0, 300),
+    st.integers(0, 1),
+    st.sampled_from(["", "", "; Secure", "; Path=/a", "; Max-Age=0"]),
+)
+MANY_STEPS = st.lists(st.tuples(st.just("/"), st.lists(MANY_COOKIES, min_size=50, max_size=100)), min_size=3)
 STEPS = st.lists(st.tuples(st.sampled_from(PATHS), st.lists(set_cookies(), max_size=3)), min_size=1, max_size=4)
 
 
@@ -150,3 +160,13 @@ def test_chromium_sends_the_same_cookies(
     pages[host].context.clear_cookies()
     asked = [*steps, *((path, []) for path in PATHS)]
     assert server.play(pages[host], asked) == of_the_jar(host, asked)
+
+
+@settings(max_examples=50, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), print_blob=False)
+@given(MANY_STEPS)
+def test_chromium_drops_the_same_cookies_when_there_are_too_many(
+    pages: dict[str, Page], server: CookieServer, steps: list[tuple[str, list[str]]]
+) -> None:
+    pages["localhost"].context.clear_cookies()
+    asked = [*steps, ("/a", []), ("/", [])]
+    assert server.play(pages["localhost"], asked) == of_the_jar("localhost", asked)

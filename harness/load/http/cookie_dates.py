@@ -12,6 +12,7 @@ _TOKEN = re.compile(rb"[^\t !\"#$%&'()*+,\-./;<=>?@\[\\\]^_`{|}~]+")
 _TIME = re.compile(rb"(\d{1,5}):(\d{1,5}):(\d{1,5})")
 _NAMES = (b"jan", b"feb", b"mar", b"apr", b"may", b"jun", b"jul", b"aug", b"sep", b"oct", b"nov", b"dec")
 _MONTHS = {name: number for number, name in enumerate(_NAMES, 1)}
+_OFFSET = re.compile(rb" (?:GMT|UTC)?([+-])(\d\d):?(\d\d)$")
 _MAX_YEAR_BYTES = 5
 
 
@@ -39,3 +40,12 @@ def parse_cookie_date(text: bytes) -> int | None:
     except ValueError:
         return None
     return timegm(moment.timetuple())
+
+
+def parse_reply_date(text: bytes) -> int | None:
+    """Seconds since 1970 of the ``Date`` of a reply. Unlike in an ``Expires``, an offset from UTC counts."""
+    digits, offset = parse_cookie_date(text), _OFFSET.search(text)
+    if digits is None or offset is None:
+        return digits
+    seconds = 3600 * int(offset[2]) + 60 * int(offset[3])
+    return digits + seconds if offset[1] == b"-" else digits - seconds

@@ -13,7 +13,7 @@ from harness.load.http.set_cookie import NEVER, RefusedCookieError, SetCookie, n
 from harness.load.http.site import Site
 from harness.observations.identity import MAX_CHANGES, SHOWN, Change
 
-#: Cookies of one site: above the first number, the oldest go until the second is left.
+#: Cookies of one site: above the first number, those that were not set again for longest go until the second is left.
 MAX_COOKIES, KEPT_COOKIES = 180, 150
 MAX_SET = 500  # cookies that one reply may set
 #: Later than any load ends.
@@ -36,6 +36,7 @@ class _Stored(NamedTuple):
 
     cookie: SetCookie
     expires: int  # ns, NO_EXPIRY without a lifetime
+    received: int  # its place among all that came, those with a known value too
 
 
 class CookieJar:
@@ -45,14 +46,14 @@ class CookieJar:
     of cookies until ``take_changes``, of very many the first.
     """
 
-    __slots__ = ("_cookies", "_immortal", "_lines", "_wall_clock", "changes", "earliest_expiry", "version")
+    __slots__ = ("_cookies", "_immortal", "_lines", "_received", "_wall_clock", "changes", "earliest_expiry", "version")
 
     def __init__(self, immortal: bool = False, wall_clock: Callable[[], float] = time.time) -> None:
         self._cookies: dict[_Key, _Stored] = {}  # in the order in which they were created
         self._immortal = immortal
         self._wall_clock = wall_clock
         self._lines: dict[tuple[Site, str], bytes] = {}
-        self.version = 0
+        self._received = self.version = 0
         self.earliest_expiry = NO_EXPIRY
         self.changes: list[CookieChange] = []
 
@@ -75,7 +76,7 @@ class CookieJar:
 
     def copy_from(self, other: "CookieJar") -> None:
         """Replace all cookies by the current ones of another jar."""
-        self._cookies = dict(other._cookies)
+        self._cookies, self._received = dict(other._cookies), other._received
         self._change()
 
     def copy(self) -> "CookieJar":
@@ -119,19 +120,20 @@ class CookieJar:
         expires = NO_EXPIRY if cookie.lifetime == NEVER else now + round(cookie.lifetime * 1e9)
         if known is not None and known.cookie.value != cookie.value:
             del self._cookies[key]
-        self._cookies[key] = _Stored(cookie, expires)
+        self._received += 1
+        stored = self._cookies[key] = _Stored(cookie, expires, self._received)
         if known is None:
             self._add_change(Change.SET, cookie.label, cookie.value, f"reply to {_without_query(path)}")
             self._evict()
         elif known.cookie.value != cookie.value:
             self._add_change(Change.REPLACED, cookie.label, cookie.value, f"reply to {_without_query(path)}")
-        self.earliest_expiry = min(self.earliest_expiry, self._end_of(self._cookies[key]))
+        self.earliest_expiry = min(self.earliest_expiry, self._end_of(stored))
         return known is None or known.cookie != cookie
 
     def _evict(self) -> None:
-        """Drop the oldest cookies when there are too many, those without ``Secure`` first."""
+        """Drop what no reply has set for longest when there are too many, cookies without ``Secure`` first."""
         if len(self._cookies) > MAX_COOKIES:
-            oldest = sorted(self._cookies.items(), key=lambda item: item[1].cookie.secure)
+            oldest = sorted(self._cookies.items(), key=lambda item: (item[1].cookie.secure, item[1].received))
             for key, stored in oldest[:-KEPT_COOKIES]:
                 del self._cookies[key]
                 name, value = stored.cookie.label, stored.cookie.value

@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from harness.load.http.cookie_dates import parse_cookie_date
+from harness.load.http.cookie_dates import parse_cookie_date, parse_reply_date
 from harness.load.http.site import Site
 
 #: Bytes of name and value together, and of one attribute's value.
@@ -14,8 +14,7 @@ NEVER = float("inf")
 MAX_LIFETIME_S = 400 * 86400
 #: Whole seconds; or more digits than a lifetime can have, whatever follows them.
 _MAX_AGE = re.compile(rb"([+-]?)0*(?:(\d{0,18})|\d{19,}.*)")
-_CONTROLS = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
-_CONTROLS_AND_TAB = re.compile(rb"[\x00-\x1f\x7f]")
+_CONTROLS = re.compile(rb"[\x00-\x1f\x7f]")
 _PREFIX = re.compile(rb"__(?:Secure-|(?P<host>Host-)?(?P<http>Http-)?(?<=-))", re.IGNORECASE)
 _BLANKS = b" \t"
 
@@ -71,8 +70,6 @@ def parse_set_cookie(header: bytes, site: Site, path: bytes, now: float, date: b
     pair, _, rest = header.partition(b";")
     name, value = _parse_pair(pair)
     attributes = _parse_attributes(rest) if rest else {}
-    if _CONTROLS_AND_TAB.search(name + value) or _CONTROLS.search(rest):
-        raise RefusedCookieError("a control character in it")
     domain = _parse_domain(attributes.get(b"domain", b""), site)
     lifetime, limit = _parse_lifetime(attributes, now, date)
     given_path = attributes.get(b"path", b"")
@@ -107,7 +104,7 @@ def _parse_pair(pair: bytes) -> tuple[bytes, bytes]:
     name, equals, value = pair.partition(b"=")
     if not equals:
         name, value = b"", pair
-    name, value = name.strip(_BLANKS), value.strip(_BLANKS)
+    name, value = _strip(name, value)
     if not name and not value:
         raise RefusedCookieError("neither name nor value")
     if not name and (b"=" in value or _PREFIX.match(value)):
@@ -122,23 +119,29 @@ def _parse_attributes(text: bytes) -> dict[bytes, bytes]:
     attributes = {}
     for part in text.split(b";"):
         name, _, value = part.partition(b"=")
-        value = value.strip(_BLANKS)
+        name, value = _strip(name, value)
         if len(value) <= MAX_ATTRIBUTE_BYTES:
-            attributes[name.strip(_BLANKS).lower()] = value
+            attributes[name.lower()] = value
     return attributes
+
+
+def _strip(name: bytes, value: bytes) -> tuple[bytes, bytes]:
+    """A name and its value without the blanks around them. Within them, a tab is a control character, too."""
+    name, value = name.strip(_BLANKS), value.strip(_BLANKS)
+    if _CONTROLS.search(name + value):
+        raise RefusedCookieError("a control character in it")
+    return name, value
 
 
 def _parse_domain(text: bytes, site: Site) -> str:
     """The domain that the cookie is shared with; empty if it is for its host alone."""
     if not text:
         return ""
-    domain = text.decode("latin-1").lower()
-    if domain == site.host:
-        return "" if site.is_address or "." not in domain else domain
-    domain = domain.removeprefix(".")
-    if domain == site.host and not site.is_address and "." not in domain:
-        return ""  # a name of this network
-    if not domain.isascii() or not site.may_share(domain):
+    domain = text.decode("latin-1").lower().removeprefix(".")
+    may_share = domain.isascii() and not site.is_address and site.may_share(domain)
+    if domain == site.host and not may_share:
+        return ""  # an address, a name of this network, or a public suffix
+    if not may_share:
         raise RefusedCookieError(f"Domain={domain[:80]} does not fit {site.host}")
     return domain
 
@@ -154,7 +157,7 @@ def _parse_lifetime(attributes: dict[bytes, bytes], now: float, date: bytes) -> 
     expires = parse_cookie_date(written) if written else None
     if expires is None or written is None:
         return NEVER, ""
-    server_now = parse_cookie_date(date) if date else None
+    server_now = parse_reply_date(date) if date else None
     lifetime = expires - (now if server_now is None else server_now)
     return min(lifetime, MAX_LIFETIME_S), f"Expires {written[:40].decode('latin-1')}"
 

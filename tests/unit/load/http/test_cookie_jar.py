@@ -140,6 +140,16 @@ def test_an_expiry_date_counts_from_the_clock_of_the_server() -> None:
     assert line(jar, now=60 * SECOND) == ""
 
 
+@pytest.mark.parametrize(("zone", "hours"), [("+0500", 6), ("GMT+05:00", 6), ("-0030", 0.5)])
+def test_a_zone_counts_in_the_date_of_a_reply_but_not_in_an_expiry_date(zone: str, hours: float) -> None:
+    jar = CookieJar()
+    expires, date = f"Thu, 01 Jan 2026 13:00:00 {zone}", f"Thu, 01 Jan 2026 12:00:00 {zone}"
+    jar.update([f"a=1; Expires={expires}".encode()], LOOPBACK, "/", 0, date.encode())
+    lifetime = round(hours * 3600)
+    assert line(jar, now=(lifetime - 1) * SECOND) == "a=1"
+    assert line(jar, now=lifetime * SECOND) == ""
+
+
 def test_a_cookie_without_a_path_holds_for_the_folder_that_set_it() -> None:
     jar = jar_with("auth=1", path="/auth/login?next=/")
     assert [line(jar, path) for path in ("/auth", "/auth/me?a=/b", "/authority", "/api/me")] == ["auth=1"] * 2 + [
@@ -165,6 +175,15 @@ def test_no_cookie_is_for_a_whole_public_suffix() -> None:
     assert line(jar_with("a=1; Domain=co.uk", "b=2; Domain=example.co.uk", site=site), site=site) == "b=2"
 
 
+@pytest.mark.parametrize("host", ["github.io", "printer", "127.0.0.1"])
+@pytest.mark.parametrize("dot", ["", "."])
+def test_a_host_that_nobody_shares_keeps_a_cookie_for_its_own_domain_to_itself(host: str, dot: str) -> None:
+    site = Site(host)
+    jar = jar_with("a=1", f"a=2; Domain={dot}{host}", site=site)
+    assert line(jar, site=site) == "a=2"
+    assert line(jar, site=Site(f"shop.{host}")) == ""
+
+
 def test_secure_cookies_need_tls_or_loopback() -> None:
     host, tls = Site("shop.example.com"), Site("shop.example.com", secure=True)
     assert line(jar_with("a=1; Secure")) == "a=1"
@@ -185,6 +204,9 @@ def test_secure_cookies_need_tls_or_loopback() -> None:
         ("a=1; SameSite=None", False),
         ("a=1; SameSite=None; Secure", True),
         ("a=1\x01", False),
+        ("a=1;\tSecure\t;\tPath\t=\t/", True),
+        ("a=1; Expires=Wed,\t21 Oct 2065 07:28:00 GMT", False),
+        ("a=1; Com\tment=x", False),
     ],
 )
 def test_prefixes_and_control_characters_are_held_to_the_rules_of_browsers(header: str, is_kept: bool) -> None:
@@ -205,6 +227,17 @@ def test_the_oldest_cookies_go_when_there_are_too_many() -> None:
     jar = jar_with(*(f"n{number}=1" for number in range(MAX_COOKIES + 1)))
     assert len(jar) == KEPT_COOKIES
     assert jar.names()[-1] == f"n{MAX_COOKIES}"
+
+
+def test_a_cookie_that_replies_set_again_is_not_the_oldest() -> None:
+    jar = jar_with("sid=1", *(f"n{number}=1" for number in range(MAX_COOKIES - 1)), "sid=1", "one-too-many=1")
+    assert len(jar) == KEPT_COOKIES
+    assert jar.names()[0] == "sid"
+
+
+def test_among_many_secure_cookies_one_without_goes_as_soon_as_it_comes() -> None:
+    jar = jar_with(*(f"s{number}=1; Secure" for number in range(MAX_COOKIES)), "plain=1; Max-Age=5")
+    assert jar.names() == [f"s{number}" for number in range(MAX_COOKIES - KEPT_COOKIES, MAX_COOKIES)]
 
 
 def test_an_oversized_cookie_is_refused_and_the_previous_value_stays() -> None:
