@@ -128,7 +128,7 @@ test-long: $(DEV)
 
 test-fast: $(DEV)
 	@echo "test-fast: the tests that need no real server"
-	@$(BIN)/pytest -m "not slow" -n 3 -q
+	@$(BIN)/pytest -m "not slow" -n 3 --dist loadgroup -q
 
 clean:
 	@echo "clean: removing .venv, caches and build output"

@@ -32,7 +32,7 @@ from benchmarks.mutants import ROOT, Mutant
 _WARM = ("numpy", "scipy.stats", "pandas", "pyarrow.parquet", "msgspec", "iminuit", "aiohttp", "rich.table", "psutil")
 _MEMORY = 6 << 30  # bytes of a child: a mutant may allocate without end
 _MOST_S = 300  # of one test without a change: together they take as long as the machine needs
-_PYTEST = ("-q", "-x", "-p", "no:cacheprovider", "-p", "no:xdist", "-m", "not slow", "--no-header")
+_PYTEST = ("-q", "-x", "-p", "no:cacheprovider", "-p", "no:xdist", "-m", "not slow or sampled", "--no-header")
 
 
 _CLOSEST = 2  # files of tests in the first batch: what is not imported costs no time

@@ -9,6 +9,7 @@ import pytest
 from mkdocs.commands.build import build
 from mkdocs.config import load_config
 
+pytestmark = pytest.mark.xdist_group("docs")  # tests share the fixture
 ROOT = Path(__file__).resolve().parents[2]
 PARTS = {"Tutorial", "How to", "Reference", "Explanation"}
 

@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+import pytest
+
+pytestmark = pytest.mark.xdist_group("style")  # tests share what is parsed
 ROOT = Path(__file__).resolve().parents[2]
 PRODUCT = ("harness", "targets")
 EVERYTHING = (*PRODUCT, "scenarios", "benchmarks", "examples", "tests", "tools")

@@ -117,6 +117,8 @@ def _detect_s(replies: Replies) -> float | None:
     return compute_fault_figures(arm, LoadRequests.select(arm.requests), 0.0, LENGTH)[0].detect_s
 
 
+@pytest.mark.slow
+@pytest.mark.sampled
 @pytest.mark.parametrize("rate", [50, 100, 200])
 @pytest.mark.parametrize("share", [0.0, 2 / 3])
 def test_late_background_errors_are_not_the_victims(rate: float, share: float) -> None:

@@ -463,20 +463,28 @@ def outcomes(trials: int, slower: float, noise: float, pairs: int) -> Counter[Co
     return counts
 
 
+@pytest.mark.slow
+@pytest.mark.sampled
 @pytest.mark.parametrize(("noise", "pairs"), [(0.05, 6), (0.15, 6), (0.05, 12)])
 def test_noise_alone_is_not_called_a_regression(noise: float, pairs: int) -> None:
     assert outcomes(60, 1.0, noise, pairs)[ComparisonOutcome.REGRESSION] == 0
 
 
+@pytest.mark.slow
+@pytest.mark.sampled
 def test_a_build_against_itself_passes_where_ratios_vary_by_two_per_cent() -> None:
     assert outcomes(60, 1.0, 0.015, 6)[ComparisonOutcome.EQUIVALENT] >= 54
 
 
+@pytest.mark.slow
+@pytest.mark.sampled
 def test_a_quarter_slower_is_found_at_two_per_cent_with_six_pairs_and_at_five_with_twenty() -> None:
     assert outcomes(40, 1.25, 0.02, 6)[ComparisonOutcome.REGRESSION] >= 36
     assert outcomes(40, 1.25, 0.05, 20)[ComparisonOutcome.REGRESSION] >= 36
 
 
+@pytest.mark.slow
+@pytest.mark.sampled
 def test_a_regression_of_exactly_the_margin_is_flagged_no_more_often_than_chance_allows() -> None:
     """The margin itself is the hypothesis: with Holm over all metrics at most 2.5 % of such sessions."""
     flagged = outcomes(150, math.exp(math.log1p(0.10)), 0.03, 8)[ComparisonOutcome.REGRESSION]

@@ -20,6 +20,8 @@ from harness.results.summary import Controls
 from harness.results.verdicts import Result, Verdict
 from tests.support import charts as fakes
 
+pytestmark = pytest.mark.xdist_group("run page")  # tests share the fixture
+
 NASTY = "<script>alert(1)</script>\"'&"
 VERDICTS = [
     Verdict("keeps", Result.PASS, "0 of 200 lost", "stateless"),
