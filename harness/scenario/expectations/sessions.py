@@ -75,8 +75,9 @@ class LosesTheAtRisk(Expect):
         sessions = faulted(design).sessions
         if sessions.at_risk is None:
             return UNRECORDED
+        predicted = "" if sessions.expected_lost is None else f", {sessions.expected_lost} predicted"
         why = (
-            f"{sessions.lost} of {sessions.known} sessions lost, {sessions.expected_lost} predicted; "
+            f"{sessions.lost} of {sessions.known} sessions lost{predicted}; "
             f"{sessions.lost_not_at_risk} lost without being at risk, {sessions.at_risk_not_lost} at risk but kept"
         )
         if sessions.judged < self.judged:

@@ -183,6 +183,8 @@ def test_loses_the_at_risk_compares_the_two_sets() -> None:
     lost: dict[str, Any] = {"lost": 60, "expected_lost": 60, "at_risk_not_lost": 0}
     why = "60 of 200 sessions lost, 60 predicted; 0 lost without being at risk, 0 at risk but kept"
     assert judged(loses_the_at_risk(), arm(**lost)) == (PASS, why)
+    unpredicted = why.replace(", 60 predicted", "")
+    assert judged(loses_the_at_risk(), arm(**{**lost, "expected_lost": None})) == (PASS, unpredicted)
     assert judged(loses_the_at_risk(), arm(**{**lost, "lost_not_at_risk": 1}))[0] is FAIL
     assert judged(loses_the_at_risk(), arm(**{**lost, "at_risk_not_lost": 1}))[0] is FAIL
     assert judged(loses_the_at_risk(), arm(lost=0, at_risk=0, at_risk_not_lost=0))[0] is FAIL, "none was at risk"
