@@ -1,7 +1,7 @@
 """Redirects (RFC 9110, 15.4): the request that follows a response. Pure."""
 
 import re
-from urllib.parse import SplitResult, quote, urljoin, urlsplit
+from urllib.parse import SplitResult, quote, urlsplit
 
 from harness.load.http.client import Request
 from harness.load.http.response import Response
@@ -10,8 +10,12 @@ from harness.load.http.response import Response
 REPEATING = (307, 308)
 _MAY_BECOME_GET = (301, 302, 303)
 _PORTS = {"http": 80, "https": 443}
+_AROUND = bytes(range(0x21))
 _REMOVED = re.compile(rb"[\t\r\n]")
-_ASCII = "".join(map(chr, range(0x21, 0x7F)))
+_PARTS = re.compile(rb"(?:(?P<scheme>[A-Za-z][A-Za-z0-9+.\-]*):)?(?://+(?P<authority>[^/]*))?(?P<path>.*)", re.DOTALL)
+_DOT = re.compile(rb"%2e", re.IGNORECASE)
+#: What stands in a path and in a query as it is.
+_IN_PATH, _IN_QUERY = "!$%&'()*+,-./:;=@[]_~", "!$%&()*+,-./:;=?@[\\]^_`{|}~"
 #: Follows the name that a request has of its own in the name of the request that it is redirected to.
 REDIRECTED = ", redirected"
 
@@ -44,15 +48,55 @@ def redirected_request(request: Request, response: Response, origin: str) -> Req
 
 
 def _path_within(location: bytes, origin: str, base: str) -> str | None:
-    """The path and query that a ``Location`` leads to; None if it leaves ``origin``. Blanks in it are encoded."""
+    """The path and query that a ``Location`` leads to; None if it leaves ``origin``.
+
+    It is understood as browsers do (URL standard, 4.4): a backslash is a slash, empty segments stay, ``%2e`` is a dot,
+    and what a URL cannot hold is encoded.
+    """
+    reference = _REMOVED.sub(b"", location.strip(_AROUND)).partition(b"#")[0]
+    place, mark, query = reference.partition(b"?")
+    parts = _PARTS.fullmatch(place.replace(b"\\", b"/"))
+    if parts is None or not _is_at(origin, parts["scheme"], parts["authority"]):
+        return None
+    path, (base_path, _, base_query) = parts["path"], base.encode().partition(b"?")
+    if parts["authority"] is None and not path:
+        path, query = base_path, query if mark else base_query
+    elif parts["authority"] is None and not path.startswith(b"/"):
+        path = base_path.rpartition(b"/")[0] + b"/" + path
+    return quote(_without_dots(path), _IN_PATH) + ("?" + quote(query, _IN_QUERY) if mark or query else "")
+
+
+def _is_at(origin: str, scheme: bytes | None, authority: bytes | None) -> bool:
+    """Whether a URL belongs to an origin; it takes from it what it does not say itself.
+
+    Raises:
+        InvalidRedirectError: there is no such authority.
+    """
+    here = urlsplit(origin)
+    if scheme is not None and scheme.decode().lower() != here.scheme:
+        return False
+    if authority is None:
+        return True
     try:
-        url = urlsplit(urljoin(origin + base, quote(_REMOVED.sub(b"", location).strip(), safe=_ASCII)))
-        if _origin_of(url) != _origin_of(urlsplit(origin)):
-            return None
+        there = urlsplit(f"{here.scheme}://{authority.decode('latin-1')}")
+        return (there.hostname, _port_of(there)) == (here.hostname, _port_of(here))
     except ValueError as problem:
-        raise InvalidRedirectError(f"redirected to no URL: {location[:80]!r}") from problem
-    return (url.path or "/") + (f"?{url.query}" if url.query else "")
+        raise InvalidRedirectError(f"redirected to no URL: {authority[:80]!r}") from problem
 
 
-def _origin_of(url: SplitResult) -> tuple[str, str | None, int | None]:
-    return url.scheme, url.hostname, url.port or _PORTS.get(url.scheme)
+def _port_of(url: SplitResult) -> int:
+    return url.port or _PORTS[url.scheme]
+
+
+def _without_dots(path: bytes) -> bytes:
+    """An absolute path without segments that stand for the folder itself or the one above."""
+    kept: list[bytes] = []
+    names = path.removeprefix(b"/").split(b"/")
+    for name in names:
+        dots = _DOT.sub(b".", name)
+        if dots == b"..":
+            del kept[-1:]
+        elif dots != b".":
+            kept.append(name)
+    is_folder = _DOT.sub(b".", names[-1]) in (b".", b"..")
+    return b"/" + b"/".join([*kept, b""] if is_folder else kept)

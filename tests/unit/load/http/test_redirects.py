@@ -31,16 +31,36 @@ def answered(status: int, location: str) -> Response:
         ("//h:1/c#part", "/c"),
         ("HTTP://H:1/c", "/c"),
         ("/s\u00e9 a?\u00e9", "/s%C3%A9%20a?%C3%A9"),
+        ("http://user:word@h:1/c", "/c"),
+        ("\\c\\d", "/c/d"),
+        ("http:\\\\h:1\\c?d\\e", "/c?d\\e"),
+        ("http:c", "/a/c"),
+        ("///h:1/c", "/c"),
+        ("/c/../d/./e/..", "/d/"),
+        ("../../../c", "/c"),
+        ("/c/%2e%2E/d", "/d"),
+        ("/c//d", "/c//d"),
+        ("/to/http://elsewhere/", "/to/http://elsewhere/"),
+        ("/c?", "/c?"),
+        ("#part", "/a/b"),
+        ('/"<c>|d^`{e}', "/%22%3Cc%3E%7Cd%5E%60%7Be%7D"),
+        ("?\"<c>'|{d}", "/a/b?%22%3Cc%3E%27|{d}"),
     ],
 )
-def test_a_redirect_within_the_origin_leads_to_its_path(location: str, path: str) -> None:
+def test_a_redirect_within_the_origin_leads_to_the_path_that_browsers_ask_for(location: str, path: str) -> None:
     hop = redirected_request(CLIENT.get("/a/b"), answered(302, location), ORIGIN)
     assert hop is not None and (hop.method, hop.path) == ("GET", path)
 
 
-@pytest.mark.parametrize("location", ["http://other/", "https://h:1/", "http://h:2/", "mailto:a@b"])
+@pytest.mark.parametrize("location", ["http://other/", "https://h:1/", "http://h:2/", "mailto:a@b", "/\\other/"])
 def test_a_redirect_off_the_origin_is_not_followed(location: str) -> None:
     assert redirected_request(CLIENT.get("/"), answered(302, location), ORIGIN) is None
+
+
+def test_a_relative_redirect_keeps_the_empty_folders_and_the_query_of_its_page() -> None:
+    page = CLIENT.get("/a//b?x=1")
+    hops = [redirected_request(page, answered(302, location), ORIGIN) for location in ("c", "", "#part")]
+    assert [hop and hop.path for hop in hops] == ["/a//c", None, "/a//b?x=1"]
 
 
 @pytest.mark.parametrize(
