@@ -66,7 +66,7 @@ class ReplayedDivergence:
         ):
             return False  # an older state took its place
         seen = {write for write in gone if write <= divergence.seen}
-        newest = divergence.seen if len(seen) > 1 else max(gone, default=0)
+        newest = max(divergence.seen if seen else 0, max(gone, default=0) if len(seen) < 2 else 0)
         if not gone or any(write <= newest for write in left):
             return False
         if not left and not frozenset(self.after) & divergence.own_write:

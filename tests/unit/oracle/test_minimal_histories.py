@@ -781,3 +781,14 @@ def test_a_number_that_fell_stays_behind_when_a_write_in_doubt_appears() -> None
     session.value(None, 3)
     verdict = session.finish(3)
     assert (verdict.outcome, verdict.lost_writes) == ("rolled_back", 3)
+
+
+@pytest.mark.parametrize("model", [models.items, models.log])
+def test_a_list_that_keeps_the_newest_entries_loses_writes_and_not_the_session(model: ModelFactory) -> None:
+    session = History(model)
+    values = list("abcdefgh")
+    for number, value in enumerate(values, 1):
+        session.value(value)
+        session.look(values[max(0, number - 5) : number])
+    verdict = session.finish(values[3:])
+    assert (verdict.outcome, verdict.lost, verdict.lost_writes) == ("lost_writes", False, 3)

@@ -59,6 +59,9 @@ SOMETHING: dict[str, Any] = {"state": Sum(1, 7)}
         ((1, 2, 3), (3,), {}, False),  # what is left had been seen
         ((1, 2, 3), (3,), {"seen": 4}, False),
         ((1, 2, 3), (3,), {"seen": 2}, True),  # what is left may be newer
+        ((1, 2, 3), (2, 3), {"seen": 3}, False),  # the oldest was dropped
+        ((1, 2, 3), (2, 3), {"seen": 3, **BIRTH}, False),
+        ((1, 2, 3), (2, 3), {"seen": 1}, True),  # the first was all that had been seen
         ((1, 2, 3), (2,), {"seen": 1}, False),  # it lies below what is gone
         ((1, 2, 3), (2,), {"seen": 1, **BIRTH}, False),
         ((1, 2, 3), (3,), {**OWN, "seen": 2}, True),  # only the reply's own write is there
