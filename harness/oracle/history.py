@@ -15,6 +15,7 @@ from harness.oracle.operations import op_text
 
 #: A session with more writes in doubt at once is unknown: the judge would have to try too many sums.
 MAX_DOUBTS = 12
+MAX_SURPLUS = 10_000  # a number above a session's writes by more than this is no count of them
 
 
 #: Runs of older versions do not have the last two fields of a divergence.

@@ -17,7 +17,7 @@ from typing import NamedTuple, TypeVar
 from harness.common.errors import UsageError
 from harness.observations.identity import MAX_CHANGES, IdentityChange, UnreadFinal
 from harness.observations.requests import Anomaly, Outcome
-from harness.oracle.history import Boot, Divergence, Final, Note, Recovery, SessionHistory
+from harness.oracle.history import MAX_SURPLUS, Boot, Divergence, Final, Note, Recovery, SessionHistory
 from harness.oracle.models import (
     NOTHING,
     TALLY,
@@ -507,7 +507,7 @@ class Ledger:
         own = self._token(oldest.issued) if self._model.name in _DISTINGUISHED else 0
         expected = oldest.offset.plus(oldest.sums).plus(Sum(1, own))
         extra = oldest.state.minus(expected)
-        if oldest.wrote and extra.n > 0 and extra.digest == own * extra.n & MASK:
+        if oldest.wrote and 0 < extra.n <= MAX_SURPLUS and extra.digest == own * extra.n & MASK:
             self._duplicated += extra.n
         elif oldest.wrote and own and extra == NOTHING.minus(Sum(1, own)):  # a number may have lost any write
             self._omitted += 1

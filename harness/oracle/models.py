@@ -141,7 +141,7 @@ class CounterModel(TallyModel):
 
     def measure(self, state: object, renewed: bool) -> MeasuredState:
         """An integer."""
-        if not isinstance(state, int):
+        if not isinstance(state, int) or isinstance(state, bool):
             raise TypeError(f"a counter is an integer, not {state!r}")
         return MeasuredState(Sum(state, 0))
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence, Set
 from functools import cached_property
 
 from harness.observations.requests import Anomaly
-from harness.oracle.history import MAX_DOUBTS, SessionHistory
+from harness.oracle.history import MAX_DOUBTS, MAX_SURPLUS, SessionHistory
 from harness.oracle.models import CounterModel, RegisterModel, SetModel, StatelessModel
 from harness.oracle.replay import SURPLUS, Replay, ReplayedDivergence, ReplayedWrites
 
@@ -179,7 +179,8 @@ class Reconstruction:
             return 0
         if self.has_too_many_doubts and divergence.anomaly is Anomaly.NONE:
             return 0
-        return max(1, abs(divergence.state[0] - self.writes.sums(replayed.before)[0]))
+        difference = abs(divergence.state[0] - self.writes.sums(replayed.before)[0])
+        return max(1, min(difference, MAX_SURPLUS))
 
     @property
     def fewest_lost(self) -> int:
@@ -187,4 +188,4 @@ class Reconstruction:
         history = self.history
         if history.final is None or self._replay is None or history.weights or self.is_overwritten:
             return 0
-        return max(0, history.acknowledged - history.final.state[0])
+        return max(0, history.acknowledged - max(0, history.final.state[0]))

@@ -8,7 +8,7 @@ from functools import cached_property
 from itertools import accumulate
 
 from harness.observations.requests import Anomaly
-from harness.oracle.history import MAX_DOUBTS, Divergence, Recovery, SessionHistory
+from harness.oracle.history import MAX_DOUBTS, MAX_SURPLUS, Divergence, Recovery, SessionHistory
 from harness.oracle.models import NOTHING, CounterModel, RegisterModel, SetModel
 from harness.oracle.operations import MASK, operation, token
 from harness.oracle.search import MOST_CAUSES, REPEATS, Change, Question, Sums, explain, find_cheapest
@@ -360,10 +360,15 @@ class Replay:
             return tuple(sorted((new * REPEATS[-1])[:number]))  # a new state, if this service repeats writes
         return self._count_to(before or own, number, issued)
 
-    def _count_to(self, content: Content, number: int, issued: int, first: Sequence[int] = ()) -> Content:
-        """The content with so many writes: the newest go; doubts, then what is missing, then repeats are added."""
+    def _count_to(self, content: Content, number: int, issued: int, first: Sequence[int] = ()) -> Content | None:
+        """The content with so many writes: the newest go; doubts, then what is missing, then repeats are added.
+
+        None if there were never so many: what the service shows is something else, such as a time.
+        """
         if number <= len(content):
             return content[: max(0, number)]
+        if number > issued + MAX_SURPLUS:
+            return None
         known = {*content}
         began = self._began if issued > self._began else 0  # without a write since then, an older state is back
         missing = [i for i in self._writes.acknowledged_between(began, issued) if i not in known]

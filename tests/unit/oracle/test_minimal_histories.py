@@ -792,3 +792,31 @@ def test_a_list_that_keeps_the_newest_entries_loses_writes_and_not_the_session(m
         session.look(values[max(0, number - 5) : number])
     verdict = session.finish(values[3:])
     assert (verdict.outcome, verdict.lost, verdict.lost_writes) == ("lost_writes", False, 3)
+
+
+@pytest.mark.parametrize("shown", [2_000_000_000, 1_700_000_000_000, 10**30])
+def test_a_number_that_is_no_count_of_the_writes_is_unexplained(shown: int) -> None:
+    """Such as a time, or the count of all sessions: no memory holds so many writes."""
+    session = History(models.counter)
+    session.value(None, 1)
+    session.look(shown)
+    session.value(None, shown + 1)
+    verdict = session.finish(shown + 1)
+    assert (verdict.outcome, verdict.duplicates, verdict.lost_writes) == ("unexplained", 0, 0)
+    assert 0 < verdict.unexplained < 100_000
+
+
+def test_a_number_that_is_no_count_of_the_writes_is_unexplained_beyond_what_a_ledger_keeps() -> None:
+    session = History(models.counter)
+    for number in range(1, 2 * MAX_DIVERGENCES):
+        session.value(None, number * 10**20)
+    verdict = session.finish(number * 10**20)
+    assert (verdict.outcome, verdict.duplicates) == ("unexplained", 0)
+
+
+def test_a_number_below_zero_has_lost_no_more_than_all_writes() -> None:
+    session = History(models.counter)
+    session.value(None, 1)
+    session.value(None, 2)
+    verdict = session.finish(-5)
+    assert (verdict.outcome, verdict.lost_writes) == ("lost", 2)

@@ -292,7 +292,9 @@ def test_equal_entries_of_a_log_are_counted() -> None:
     assert service.judged().duplicates == 1
 
 
-@pytest.mark.parametrize(("model", "state"), [("counter", "three"), ("set", "tea"), ("log", 3), ("tally", 3)])
+@pytest.mark.parametrize(
+    ("model", "state"), [("counter", "three"), ("counter", True), ("set", "tea"), ("log", 3), ("tally", 3)]
+)
 def test_a_state_of_another_kind_is_refused(model: str, state: object) -> None:
     service = Service(model)
     with pytest.raises(TypeError, match="not"):
