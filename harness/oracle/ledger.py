@@ -64,9 +64,9 @@ class Ledger:
     __slots__ = (
         "_acknowledged", "_aside", "_birth", "_boot", "_boots", "_born", "_count", "_digest", "_disordered",
         "_divergences", "_divergences_dropped", "_doubts", "_duplicated", "_failed", "_final", "_forced_logins",
-        "_forgot", "_healed", "_issued", "_known_ns", "_last", "_leaked", "_model", "_notes", "_obscure", "_offset",
-        "_omitted", "_op", "_recovered", "_retrying", "_seed", "_seen", "_stale", "_weights", "_write", "identity",
-        "owner", "room", "session", "unread", "writer",
+        "_forgot", "_has_shown", "_healed", "_issued", "_known_ns", "_last", "_leaked", "_model", "_notes", "_obscure",
+        "_offset", "_omitted", "_op", "_recovered", "_retrying", "_seed", "_seen", "_stale", "_weights", "_write",
+        "identity", "owner", "room", "session", "unread", "writer",
     )  # fmt: skip
 
     def __init__(self, seed: int, session: int, writer: int, owner: str, model: ModelFactory = tally) -> None:
@@ -98,6 +98,7 @@ class Ledger:
         self._stale = self._leaked = self._duplicated = self._disordered = 0
         self._divergences_dropped = self._forced_logins = 0
         self._forgot = False
+        self._has_shown = False  # whether some reply showed the state, and not its birth or owner alone
         self._notes: list[Note] = []
         self._boots: list[Boot] = []
         self._final: Final | None = None
@@ -183,8 +184,15 @@ class Ledger:
         return Anomaly.FORCED_LOGIN
 
     def record_final_read(self, outcome: Outcome, observed: Tally | Observed | None, boot: str, t_ns: int) -> Anomaly:
-        """Record the final read of the sweep. Without an observation of its own state the session stays unknown."""
+        """Record the final read of the sweep. Without an observation of its own state the session stays unknown.
+
+        A birth alone is one where nothing but the birth was ever shown, or where it is another one.
+        """
+        before = self._birth
         anomaly = self.settle(0, outcome, observed, boot, t_ns)
+        if isinstance(observed, Observed) and observed.state is None:
+            is_known = not observed.birth or (self._has_shown and observed.birth == before)
+            observed = None if is_known else observed
         if observed is not None and anomaly is not Anomaly.LEAKED:
             self._final = Final(t_ns, self._birth, boot, self._sum_acknowledged().plus(self._offset))
         return anomaly
@@ -313,6 +321,7 @@ class Ledger:
             state, anomaly = NOTHING, _NONE
         else:
             state, anomaly, applied = self._model.measure(observed.state, birth != (self._birth or birth))
+            self._has_shown = True
             for write in applied:
                 self._take_applied(write, t_ns)
         self._disordered += anomaly is not _NONE

@@ -81,6 +81,7 @@ class Classifier:
         try:
             anomaly = self._ledger.record_final_read(outcome, observed, boot, t_ns)
         except TypeError as problem:
+            self._ledger.unread = UnreadFinal(reply.status, str(problem)[:_SHOWN])
             anomaly = self._log_unreadable(problem)
         if observed is GONE:
             self._note_gone(anomaly, reply, t_ns)

@@ -820,3 +820,19 @@ def test_a_number_below_zero_has_lost_no_more_than_all_writes() -> None:
     session.value(None, 2)
     verdict = session.finish(-5)
     assert (verdict.outcome, verdict.lost_writes) == ("lost", 2)
+
+
+@pytest.mark.parametrize("final", [Observed(), Observed(birth="b1"), Observed(owner="me")])
+def test_a_final_read_that_no_longer_shows_the_state_leaves_the_session_unknown(final: Observed) -> None:
+    session = History(models.counter)
+    for number in (1, 2):
+        session._settle(session.ledger.write(), OK, Observed("b1", "me", number))
+    verdict = session._judge(OK, final)
+    assert (verdict.outcome, verdict.unknown) == ("unknown", True)
+
+
+def test_a_final_read_that_shows_another_birth_alone_proves_the_loss() -> None:
+    session = History(models.counter)
+    session._settle(session.ledger.write(), OK, Observed("b1", "me", 1))
+    verdict = session._judge(OK, Observed(birth="b2"))
+    assert (verdict.outcome, verdict.unknown) == ("lost", False)

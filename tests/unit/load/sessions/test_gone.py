@@ -11,6 +11,7 @@ from harness.load.sessions.sweep import FinalSweep
 from harness.observations.identity import Change, UnreadFinal
 from harness.observations.requests import SWEEP, Anomaly, Outcome
 from harness.oracle.judge import judge
+from harness.oracle.models import counter
 from harness.oracle.outcome import SessionOutcome
 from tests.support.load import Rig, Scripted, Shelf, Visitor, reply, scripted
 from tests.unit.load.sessions.test_extractors import reply as answer
@@ -85,6 +86,21 @@ def test_without_such_a_sign_it_is_unknown_with_the_reply_that_it_got() -> None:
         rig.close()
     verdict = judge(rig.sessions[0].ledger.history())
     assert verdict.unknown and verdict.unread == UnreadFinal(400, UNKNOWN.decode())
+
+
+class Mistyped(Visitor):
+    model = counter
+
+    def observe(self, reply: Response, /) -> object:
+        return "2"
+
+
+def test_a_final_read_of_a_type_that_the_model_does_not_read_says_so() -> None:
+    with scripted(otherwise=Shelf()) as server:
+        rig = swept(server, Mistyped(write_twice))
+        rig.close()
+    verdict = judge(rig.sessions[0].ledger.history())
+    assert verdict.unknown and verdict.unread == UnreadFinal(200, "a counter is an integer, not '2'")
 
 
 def test_a_write_that_finds_the_session_gone_failed_even_if_no_replica_is_named() -> None:
