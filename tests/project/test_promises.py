@@ -176,6 +176,11 @@ PROMISES: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ),
     (
         "docs/scenarios.md",
+        "No fault excuses a reply that shows another user's session (`leaked`), or content that was not requested",
+        (f"{IMPLIED}:test_no_fault_excuses_the_session_of_another",),
+    ),
+    (
+        "docs/scenarios.md",
         "so a design that has one must be clean without it, whatever is found under the fault",
         (f"{IMPLIED}:test_a_theory_says_what_a_fault_does_so_without_one_it_must_be_clean",),
     ),

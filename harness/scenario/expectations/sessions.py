@@ -1,5 +1,6 @@
 """What is expected of sessions and their acknowledged writes."""
 
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
@@ -18,12 +19,28 @@ from harness.scenario.expectations.expectation import (
     zero,
 )
 
+_NEVER = (SessionOutcome.LEAKED, SessionOutcome.WRONG)
 #: The beginnings of the names of requests that write.
 WRITING = ("POST", "PUT", "DELETE", "PATCH")
 
 
 @dataclass(frozen=True)
-class Keeps(Expect):
+class _OfLosses(Expect):
+    """What may be lost under the fault. No fault excuses another's session, or content that was not requested."""
+
+    def check(self, design: DesignSummary) -> Judged:
+        """Look for such a reply, then at what was lost."""
+        sessions = faulted(design).sessions
+        shown = [f"{sessions.outcomes[word]:,} {word.phrase}" for word in _NEVER if sessions.outcomes[word]]
+        return (Result.FAIL, ", ".join(shown)) if shown else self.check_losses(design)
+
+    @abstractmethod
+    def check_losses(self, design: DesignSummary) -> Judged:
+        """The result of what was lost, and the reason."""
+
+
+@dataclass(frozen=True)
+class Keeps(_OfLosses):
     """No session and no acknowledged write is lost.
 
     One that is implied is about the fault alone, and lets 5 % of the sessions remain without a judgement.
@@ -31,7 +48,7 @@ class Keeps(Expect):
 
     name: ClassVar[str] = "keeps"
 
-    def check(self, design: DesignSummary) -> Judged:
+    def check_losses(self, design: DesignSummary) -> Judged:
         """In every arm; one that is implied, in the one with the fault."""
         return self._check_arm(faulted(design)) if self.implied else check_every_arm(design.arms, self._check_arm)
 
@@ -64,13 +81,13 @@ def describe_unexplained(arm: ArmFigures) -> str:
 
 
 @dataclass(frozen=True)
-class LosesTheAtRisk(Expect):
+class LosesTheAtRisk(_OfLosses):
     """Under the fault the lost sessions are exactly those at risk, over at least ``judged`` sessions."""
 
     judged: int = field(default=1, kw_only=True)
     name: ClassVar[str] = "loses_the_at_risk"
 
-    def check(self, design: DesignSummary) -> Judged:
+    def check_losses(self, design: DesignSummary) -> Judged:
         """Compare the two sets, session by session."""
         sessions = faulted(design).sessions
         if sessions.at_risk is None:
@@ -89,7 +106,7 @@ class LosesTheAtRisk(Expect):
 
 
 @dataclass(frozen=True)
-class LosesOnlyTheAtRisk(Expect):
+class LosesOnlyTheAtRisk(_OfLosses):
     """Under the fault no session is lost except those at risk, some of which may be kept.
 
     One that is implied asks it of writes, too, and where no fault took state away nothing was at risk.
@@ -98,7 +115,7 @@ class LosesOnlyTheAtRisk(Expect):
     judged: int = field(default=1, kw_only=True)
     name: ClassVar[str] = "loses_only_the_at_risk"
 
-    def check(self, design: DesignSummary) -> Judged:
+    def check_losses(self, design: DesignSummary) -> Judged:
         """Look for a lost session that was not at risk."""
         arm = faulted(design)
         sessions = arm.sessions
@@ -142,7 +159,7 @@ def _too_few(sessions: SessionFigures, least: int, more: str = "") -> Judged:
 
 
 @dataclass(frozen=True)
-class LosesAtMost(Expect):
+class LosesAtMost(_OfLosses):
     """Under the fault no session is lost, and the lost acknowledged writes are worth at most this many ``seconds``.
 
     The lost writes are converted to seconds by the rate of acknowledged writes before the fault. ``give`` is a
@@ -158,7 +175,7 @@ class LosesAtMost(Expect):
         require(self.seconds > 0, f"seconds must be above 0, not {self.seconds}")
         require(self.give >= 0, f"give must not be below 0, as {self.give} is")
 
-    def check(self, design: DesignSummary) -> Judged:
+    def check_losses(self, design: DesignSummary) -> Judged:
         """Compare the loss with that of so many seconds."""
         arm = faulted(design)
         lost_s = seconds_lost(arm)
@@ -183,12 +200,12 @@ def seconds_lost(arm: ArmFigures) -> float | None:
 
 
 @dataclass(frozen=True)
-class MayLose(Expect):
+class MayLose(_OfLosses):
     """Nothing is expected of the design's sessions under the fault: what they lose is measured, and does not fail."""
 
     name: ClassVar[str] = "may_lose"
 
-    def check(self, design: DesignSummary) -> Judged:
+    def check_losses(self, design: DesignSummary) -> Judged:
         """Say what was lost; unknown if that is not known."""
         arm = faulted(design)
         why = (

@@ -161,6 +161,32 @@ def test_what_is_stated_of_losses_is_not_implied_again(stated: Expectation) -> N
     assert kinds == [type(stated).__name__, "ControlErrors", "CleanControl"]
 
 
+@pytest.mark.parametrize("shown", ["leaked", "wrong"])
+@pytest.mark.parametrize(
+    ("stated", "at_risk", "check"),
+    [
+        ([], None, "keeps"),
+        ([], "none", "keeps"),
+        ([], "victim", "loses_only_the_at_risk"),
+        ([keeps("d")], None, "keeps"),
+        ([loses_the_at_risk("d")], "victim", "loses_the_at_risk"),
+        ([loses_only_the_at_risk("d")], "victim", "loses_only_the_at_risk"),
+        ([loses_at_most("d", seconds=1)], None, "loses_at_most"),
+        ([may_lose("d")], None, "may_lose"),
+    ],
+)
+def test_no_fault_excuses_the_session_of_another(
+    stated: Sequence[Expectation], at_risk: str | None, check: str, shown: str
+) -> None:
+    figures: dict[str, Any] = {shown: 2}
+    fault = arm(lost=60, at_risk_not_lost=0, **figures)
+    verdict = verdicts(scenario(stated, at_risk), control=arm(), fault=fault)[check]
+    assert verdict.result is Result.FAIL
+    assert verdict.why.startswith({"leaked": "2 sessions leaked", "wrong": "2 sessions shown a wrong reply"}[shown])
+    declared = scenario([finds("d", among=(shown,))])
+    assert results(declared, control=arm(), fault=fault) == {"finds": "pass"}
+
+
 @pytest.mark.parametrize("stated", [recovers("d"), moves_a_share("d", share=0.3), p99_below("1s", "d")])
 def test_what_is_stated_of_something_else_leaves_losses_a_failure(stated: Expectation) -> None:
     assert results(scenario([stated]), control=arm(), fault=arm(lost=1))["keeps"] == "fail"
