@@ -4,6 +4,7 @@ from collections.abc import Iterator, Set
 
 from harness.oracle.history import SessionHistory
 from harness.oracle.missing import MissingWrites, find_missing_writes
+from harness.oracle.models import StatelessModel
 from harness.oracle.outcome import SessionOutcome, gravest
 from harness.oracle.reasons import give_reasons
 from harness.oracle.reconstruction import Reconstruction
@@ -31,6 +32,7 @@ def judge(history: SessionHistory, refused: Set[int] = frozenset()) -> SessionVe
         forced_login=history.forced_logins > 0,
         unknown=session.is_unknown,
         outcome=gravest(_outcomes(session, missing)),
+        is_idle=not history.acknowledged and history.model != StatelessModel.name,
         acknowledged=history.acknowledged,
         lost_writes=max(len(missing.writes) + history.omitted, session.fewest_lost),
         duplicates=session.duplicates,

@@ -35,6 +35,7 @@ class SessionVerdict:
     forced_login: bool = False
     unknown: bool = False
     outcome: SessionOutcome = SessionOutcome.KEPT
+    is_idle: bool = False  # none of its writes was acknowledged, and its service is one that keeps something
     acknowledged: int = 0
     lost_writes: int = 0  # acknowledged, but absent at the final read; including those of lost sessions
     duplicates: int = 0  # surplus applications

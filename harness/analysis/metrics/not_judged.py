@@ -28,12 +28,16 @@ def explain_not_judged(observed: ArmObservations, unknown: Set[int]) -> tuple[st
     """A sentence per reason, for the sessions that were not judged to their end; the most frequent first."""
     verdicts = {verdict.session: verdict for verdict in observed.judgements if verdict.session in unknown}
     doubtful = [session for session, verdict in verdicts.items() if _has_too_many_doubts(verdict)]
-    reads = _find_last_reads(observed, verdicts.keys() - set(doubtful))
-    unread = verdicts.keys() - set(doubtful) - reads.keys()
+    idle = [session for session, verdict in verdicts.items() if not verdict.unknown]
+    reads = _find_last_reads(observed, verdicts.keys() - {*doubtful, *idle})
+    unread = verdicts.keys() - {*doubtful, *idle} - reads.keys()
     reasons = list(_describe_reads(list(reads.values())))
     if doubtful:
         why = f"{len(doubtful):,} sessions have more writes in doubt than can be distinguished"
         reasons.append((len(doubtful), why))
+    if idle:
+        why = f"no write of {len(idle):,} sessions was acknowledged, so they had nothing to lose: see writes="
+        reasons.append((len(idle), why))
     if unread:
         why = f"{len(unread):,} sessions had no final read: `final` gave no request"
         reasons.append((len(unread), why))

@@ -69,11 +69,13 @@ def group_known_by_session(verdicts: Sequence[SessionVerdict]) -> dict[int, list
     """The verdicts of each session of which it is known what happened: to its end, or that something bad did.
 
     Several writers may share a session: it is as bad as its worst writer says, and not judged if one of them is not.
+    Where no session has written, none had anything to keep.
     """
+    has_writes = not all(verdict.is_idle for verdict in verdicts)
     return {
         session: own
         for session, own in _group_by_session(verdicts).items()
-        if any(map(is_harmed, own)) or not any(verdict.unknown for verdict in own)
+        if any(map(is_harmed, own)) or (has_writes and not any(verdict.unknown for verdict in own))
     }
 
 

@@ -836,3 +836,13 @@ def test_a_final_read_that_shows_another_birth_alone_proves_the_loss() -> None:
     session._settle(session.ledger.write(), OK, Observed("b1", "me", 1))
     verdict = session._judge(OK, Observed(birth="b2"))
     assert (verdict.outcome, verdict.unknown) == ("lost", False)
+
+
+@pytest.mark.parametrize(("outcome", "is_idle"), [(OK, False), (FAILED, True), (IN_DOUBT, True), (None, True)])
+def test_a_session_is_idle_without_an_acknowledged_write(outcome: Outcome | None, is_idle: bool) -> None:
+    for model in (models.counter, models.stateless):
+        session = History(model)
+        if outcome is not None:
+            session.value(None, None, outcome)
+        verdict = session.finish(int(outcome is OK)) if model is models.counter else session.leave()
+        assert verdict.is_idle is (is_idle and model is models.counter)

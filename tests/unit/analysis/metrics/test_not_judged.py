@@ -46,6 +46,23 @@ def test_a_session_that_was_judged_needs_no_reason() -> None:
     assert fold(arm).sessions.not_judged_because == ("1 final read got 503 from the target",)
 
 
+def test_sessions_that_never_wrote_had_nothing_to_keep_unless_others_did() -> None:
+    rows, idle = [RequestRow(1, 1.0), RequestRow(2, 1.0)], SessionVerdict(1, is_idle=True)
+    alone = fold(observed(rows, judgements=[idle, SessionVerdict(2, is_idle=True)])).sessions
+    assert (alone.judged, alone.unknown) == (0, 2)
+    assert alone.not_judged_because == (
+        "no write of 2 sessions was acknowledged, so they had nothing to lose: see writes=",
+    )
+    beside = fold(observed(rows, judgements=[idle, SessionVerdict(2)])).sessions
+    assert (beside.judged, beside.not_judged_because) == (2, ())
+
+
+def test_what_is_proven_of_a_session_that_never_wrote_counts() -> None:
+    shown = SessionVerdict(1, is_idle=True, leaked=True)
+    sessions = fold(observed([RequestRow(1, 1.0)], judgements=[shown, SessionVerdict(2, is_idle=True)])).sessions
+    assert (sessions.leaked, sessions.known, sessions.not_judged_because[0][:20]) == (1, 1, "no write of 1 sessio")
+
+
 def test_where_all_were_judged_there_is_nothing_to_explain() -> None:
     assert fold(observed([RequestRow(1, 1.0)], judgements=[SessionVerdict(1)])).sessions.not_judged_because == ()
 
