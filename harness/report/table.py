@@ -120,6 +120,8 @@ def describe_sessions(sessions: SessionFigures, writes: WriteFigures) -> str:
         loss += f": {listed([cause.replace('_', ' ') for cause in cookies])}"
     harms = describe_harms(sessions)
     clauses = [loss, harms] if sessions.lost or not harms else [f"{harms} of {n:,}", loss]
+    if writes.lost and not sessions.lost:
+        clauses.insert(0, f"{writes.lost:,} of {plural(writes.acknowledged, 'acknowledged write')} lost")
     if writes.duplicated:
         clauses.append(f"{plural(writes.duplicated, 'write')} applied twice")
     if writes.unexplained:
@@ -171,23 +173,34 @@ def _phases(arm: ArmFigures) -> str:
 def sentence(summary: Summary) -> str:
     """The finding of the whole run in one sentence: first the losers, then who kept all, then the others."""
     arms = [
-        (name, arm.sessions)
-        for name, design in summary.designs.items()
-        if (arm := judged_arm(design)) and arm.sessions.known
+        (name, arm) for name, design in summary.designs.items() if (arm := judged_arm(design)) and arm.sessions.known
     ]
-    losers = [(name, sessions) for name, sessions in arms if sessions.lost]
-    others = [(name, sessions, describe_harms(sessions)) for name, sessions in arms if not sessions.lost]
+    losers = [(name, arm.sessions) for name, arm in arms if arm.sessions.lost]
+    others = [(name, arm.sessions, _describe_kept_harms(arm)) for name, arm in arms if not arm.sessions.lost]
     hurting = [(name, hurts) for name, design in summary.designs.items() if (hurts := describe_hurts(design))]
     clauses = [f"{name}: {', '.join(hurts)}" for name, hurts in hurting[:_MAX_LOSERS]]
     clauses += _describe_losers(losers)
     if kept := {name: sessions.known for name, sessions, harms in others if not harms}:
         clauses.append(describe_kept(kept, 8))
-    for name, sessions, harms in others:
-        if harms:
-            clauses.append(f"{name} lost none, but {harms} of {plural(sessions.known, 'session')}")
+    clauses += [f"{name} lost none{harms}" for name, _, harms in others if harms]
     if not arms:
         clauses.append("no session was judged" if clauses else "No session was judged")
     return f"{'; '.join(clauses)}."
+
+
+def _describe_kept_harms(arm: ArmFigures) -> str:
+    """What else happened where no session was lost: ``, but leaked 2 of 200 sessions: 3 writes duplicated``."""
+    sessions, writes = describe_harms(arm.sessions), _count_outcomes(arm.writes.outcomes)
+    if not sessions and not writes:
+        return ""
+    n = plural(arm.sessions.known, "session")
+    return ": ".join(filter(None, [f", but {sessions} of {n}" if sessions else f" of {n}", writes]))
+
+
+def _count_outcomes(outcomes: Mapping[SessionOutcome, int]) -> str:
+    """``96 acknowledged writes lost and 3 writes duplicated``; empty if there are none."""
+    counts = [f"{count:,} {outcome.phrase}" for outcome, count in outcomes.items() if count]
+    return listed(counts) if counts else ""
 
 
 def headlines(summary: Summary) -> tuple[str, ...]:
@@ -198,6 +211,9 @@ def headlines(summary: Summary) -> tuple[str, ...]:
         found = describe_sessions(arm.sessions, arm.writes) if arm else "nothing was measured"
         strained = [kind for kind, figures in design.arms.items() if figures.driver.saturated]
         doubt = f"times of its {' and '.join(strained)} arm cannot be trusted" if strained else ""
+        control = design.arms.get("control") if "fault" in design.arms and design.verdict == "fail" else None
+        if control is not None and (harms := _count_outcomes(control.outcomes)):
+            hurts = [*hurts, f"without a fault {harms}"]
         line = "; ".join(filter(None, [*hurts, found, describe_messages(arm.messages) if arm else "", doubt]))
         rank = ("fail", "unknown", "pass").index(design.verdict)
         lines.append((rank, not hurts, design.finding is SessionOutcome.KEPT, f"{name}: {line} → {design.verdict}"))

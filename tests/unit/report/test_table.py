@@ -31,6 +31,10 @@ def with_sessions(arm: ArmFigures, **figures: Any) -> ArmFigures:
     return replace(arm, sessions=replace(arm.sessions, **figures))
 
 
+def with_writes(arm: ArmFigures, **figures: int) -> ArmFigures:
+    return replace(arm, writes=replace(arm.writes, **figures))
+
+
 def test_a_loss_comes_with_its_sample_size_and_its_prediction() -> None:
     assert table.describe_sessions(STICKY.sessions, STICKY.writes) == "lost 67 of 200 sessions (33.5 %), predicted 67"
 
@@ -44,6 +48,13 @@ def test_other_harms_come_first_if_nothing_was_lost() -> None:
     arm = with_sessions(KEPT, leaked=3, stale=1, expected_lost=None)
     finding = table.describe_sessions(arm.sessions, arm.writes)
     assert finding == "read stale 1 and leaked 3 of 200; lost 0 of 200 sessions (95 % upper bound 1.5 %)"
+
+
+def test_lost_writes_come_first_if_no_session_was_lost() -> None:
+    writes = replace(KEPT.writes, acknowledged=294, lost=96)
+    finding = table.describe_sessions(with_sessions(KEPT, stale=2, expected_lost=None).sessions, writes)
+    assert finding.startswith("96 of 294 acknowledged writes lost; read stale 2 of 200; lost 0 of 200 sessions")
+    assert "acknowledged" not in table.describe_sessions(STICKY.sessions, replace(STICKY.writes, lost=96))
 
 
 def test_other_harms_follow_a_loss() -> None:
@@ -112,6 +123,15 @@ def test_a_phase_without_requests_has_no_error_rate() -> None:
         ({"a": with_sessions(STICKY, lost_not_at_risk=3)}, "a lost 67 of 200 sessions, as predicted."),
         ({"a": with_sessions(STICKY, expected_lost=None)}, "a lost 67 of 200 sessions."),
         ({"a": with_sessions(KEPT, leaked=2)}, "a lost none, but leaked 2 of 200 sessions."),
+        (
+            {"a": with_writes(KEPT, lost=96, duplicated=3), "b": KEPT},
+            "b lost none of 200 sessions; "
+            "a lost none of 200 sessions: 96 acknowledged writes lost and 3 writes duplicated.",
+        ),
+        (
+            {"a": with_writes(with_sessions(KEPT, stale=1), unexplained=1)},
+            "a lost none, but read stale 1 of 200 sessions: 1 writes unexplained.",
+        ),
         ({"a": with_sessions(KEPT, judged=0, unknown=200)}, "No session was judged."),
     ],
 )
@@ -149,6 +169,14 @@ def test_what_hurts_comes_first(case: str) -> None:
     assert lines[0].endswith(" → fail")
     assert lines[1].startswith("good: lost 67 of 200 sessions") and lines[1].endswith(" → pass")
     assert table.sentence(replace(fakes.summary(), designs={"bad": bad})).startswith(f"bad: {words}")
+
+
+@pytest.mark.parametrize("verdict", ["fail", "pass"])
+def test_what_a_failed_design_lost_without_a_fault_stands_in_its_line(verdict: str) -> None:
+    arms = {"control": with_writes(CLEAN, lost=30), "fault": KEPT}
+    design = DesignSummary({}, arms, SessionOutcome.KEPT, verdict)
+    (line,) = table.headlines(replace(fakes.summary(), designs={"d": design}))
+    assert line.startswith("d: without a fault 30 acknowledged writes lost; lost 0 of 200") == (verdict == "fail")
 
 
 def test_the_errors_of_an_outage_are_not_what_hurts() -> None:
