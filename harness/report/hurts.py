@@ -26,11 +26,11 @@ def _describe_arm(arm: ArmFigures, limit: float) -> Iterator[str]:
         yield arm.users.describe()
     hurting = {name: stats for name, stats in arm.names.items() if _hurts(stats)}
     errors = counts.attempted - counts.ok
-    if errors > limit * counts.attempted:
-        hurting = dict(arm.names)
-        if not describe_errors(hurting):
-            yield f"{errors:,} of {plural(counts.attempted, 'request')} failed or are in doubt"
-    yield from describe_errors(hurting)[:_MAX_PHRASES]
+    are_many = errors > limit * counts.attempted
+    phrases = describe_errors(arm.names, counts) if are_many else describe_errors(hurting)
+    if are_many and not phrases:
+        yield f"{errors:,} of {plural(counts.attempted, 'request')} failed or are in doubt"
+    yield from phrases[:_MAX_PHRASES]
     yield from list(describe_wrong(arm.names))[:_MAX_PHRASES]
 
 

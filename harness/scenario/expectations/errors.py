@@ -33,7 +33,7 @@ class ControlErrors(Expect):
         why = f"without a fault {errors:,} of {counts.attempted:,} requests failed or are in doubt"
         ended = arm.users.describe() if arm.users and arm.users.ended else ""
         if errors > self.at_most * counts.attempted:
-            why = ": ".join(filter(None, [why, ", ".join(describe_errors(arm.names))]))
+            why = ": ".join(filter(None, [why, ", ".join(describe_errors(arm.names, counts))]))
         elif not (arm.users and arm.users.ended > self.at_most * (arm.users.planned or 0)):
             return Result.PASS, why
         return Result.FAIL, "; ".join(filter(None, [why, ended]))

@@ -152,6 +152,10 @@ HURTS: Mapping[str, tuple[ArmFigures, str]] = {
     "silent": (refusing(KEPT, {"0": 30}), "30 of 636 POST /orders got no reply"),
     "marked": (refusing(KEPT, {"200": 318}), "318 of 636 POST /orders answered 200 and marked as failed"),
     "wrong": (refusing(KEPT, {}, wrong=318), "318 of 636 POST /orders answered with wrong content"),
+    "dropped": (
+        replace(CLEAN, requests=RequestCounts(742, 636, 106, 0, dropped=106)),
+        "106 of 742 requests were never sent because no session was free",
+    ),
     "ended": (
         replace(CLEAN, users=LoadUsers(10, 5, "Fast: RuntimeError: cannot begin")),
         "5 of 10 users ended in on_start (Fast: RuntimeError: cannot begin)",

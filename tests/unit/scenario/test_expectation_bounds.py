@@ -371,6 +371,10 @@ def test_control_errors_allows_a_share_of_requests_and_of_users() -> None:
     assert verdict(at_most, control=with_errors(10)).result is PASS
     failed = verdict(at_most, control=with_errors(11))
     assert (failed.result, failed.why) == (FAIL, f"{said.format(11)}: 11 of 1,000 GET / answered 503")
+    stalled = replace(with_errors(11), requests=RequestCounts(1100, 989, 111, 0, dropped=100))
+    assert verdict(at_most, control=stalled).why.endswith(
+        ": 100 of 1,100 requests were never sent because no session was free, 11 of 1,000 GET / answered 503"
+    )
     ended = "2 of 100 users ended in on_start"
     assert verdict(at_most, control=with_errors(0, ended=1)).result is PASS
     assert verdict(at_most, control=with_errors(0, ended=2)) == Verdict(
