@@ -83,7 +83,9 @@ def _analyse_aa(arms: Sequence[MeasuredArm]) -> AAControl | None:
 def judge_controls(controls: Controls) -> Iterator[Verdict]:
     """The verdicts on the controls themselves."""
     calibration = controls.calibration
-    if calibration is not None:
+    if calibration is None:
+        yield Verdict("calibration", Result.UNKNOWN, "the calibration left no session to try the judge on")
+    else:
         why = (
             f"the judge classified {calibration.correct} of {calibration.sessions} sessions with seeded bugs correctly"
         )

@@ -39,7 +39,7 @@ def analyse(run: Run, expectations: Sequence[Expectation]) -> Analysis:
     summary = Summary(run.plan.scenario, run.plan.run, _summarize_designs(run.plan, arms), controls)
     verdicts = apply_calibration(
         [
-            *_excuse_cut_off(_judge_expectations(summary, expectations), arms),
+            *_add_unexpected(summary, _excuse_cut_off(_judge_expectations(summary, expectations), arms)),
             *judge_measurement(run.plan, arms),
             *judge_controls(controls),
         ],
@@ -92,6 +92,15 @@ def _judge_expectations(summary: Summary, expectations: Sequence[Expectation]) -
         for verdicts in by_design.values():
             gravest = worst(verdict.result for verdict in verdicts)
             yield next(verdict for verdict in verdicts if verdict.result is gravest)
+
+
+def _add_unexpected(summary: Summary, verdicts: Iterable[Verdict]) -> Iterator[Verdict]:
+    """The verdicts, and one more for each design of which nothing was expected: that is no pass."""
+    left = dict.fromkeys(summary.designs)
+    for verdict in verdicts:
+        left.pop(verdict.design, None)
+        yield verdict
+    yield from (Verdict("expectations", Result.UNKNOWN, "nothing is expected of it", design) for design in left)
 
 
 def _excuse_cut_off(verdicts: Iterable[Verdict], arms: Sequence[MeasuredArm]) -> Iterator[Verdict]:

@@ -24,8 +24,11 @@ class FinalRead(NamedTuple):
     body: str = ""  # its beginning
 
 
-def explain_not_judged(observed: ArmObservations, unknown: Set[int]) -> tuple[str, ...]:
-    """A sentence per reason, for the sessions that were not judged to their end; the most frequent first."""
+def explain_not_judged(observed: ArmObservations, unknown: Set[int], unkept: int = 0) -> tuple[str, ...]:
+    """A sentence per reason, for the sessions that were not judged to their end; the most frequent first.
+
+    ``unkept`` are further ones, of which no ledger was kept.
+    """
     verdicts = {verdict.session: verdict for verdict in observed.judgements if verdict.session in unknown}
     doubtful = [session for session, verdict in verdicts.items() if _has_too_many_doubts(verdict)]
     idle = [session for session, verdict in verdicts.items() if not verdict.unknown]
@@ -38,6 +41,8 @@ def explain_not_judged(observed: ArmObservations, unknown: Set[int]) -> tuple[st
     if idle:
         why = f"no write of {len(idle):,} sessions was acknowledged, so they had nothing to lose: see writes="
         reasons.append((len(idle), why))
+    if unkept and observed.judgements:
+        reasons.append((unkept, f"{unkept:,} sessions left no ledger"))
     if unread:
         why = f"{len(unread):,} sessions had no final read: `final` gave no request"
         reasons.append((len(unread), why))

@@ -59,7 +59,7 @@ def compute_session_figures(observed: ArmObservations, load: LoadRequests) -> Se
         wrong=int(load.frame.loc[load.equals("anomaly", "wrong"), "session"].nunique()),
         lost_not_at_risk=lost_not_at_risk,
         at_risk_not_lost=at_risk_not_lost,
-        not_judged_because=explain_not_judged(observed, sessions.keys() - judged),
+        not_judged_because=explain_not_judged(observed, sessions.keys() - judged, started - len(sessions)),
         proven=len(known) - len(judged),
         unexplained=sum(any(verdict.unexplained for verdict in own) for own in sessions.values()),
     )

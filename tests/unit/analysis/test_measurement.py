@@ -92,8 +92,14 @@ def test_a_judge_that_errs_on_known_bugs_makes_every_verdict_unknown() -> None:
 
 def test_an_echo_that_did_not_run_in_every_round_is_unknown() -> None:
     for echo in (None, replace(ECHO, repeats=(ECHO, None))):
-        assert [verdict.check for verdict in judge_controls(Controls(None, echo))] == ["echo"]
-    assert list(judge_controls(Controls(None, ECHO))) == []
+        assert [verdict.check for verdict in judge_controls(Controls(calibration(10), echo))] == ["calibration", "echo"]
+    assert [verdict.check for verdict in judge_controls(Controls(calibration(10), ECHO))] == ["calibration"]
+
+
+def test_a_run_whose_judge_was_not_tried_is_unknown() -> None:
+    """Its calibration is missing, or left no session."""
+    (verdict,) = judge_controls(Controls(None, ECHO))
+    assert (verdict.check, verdict.result) == ("calibration", Result.UNKNOWN)
 
 
 @pytest.mark.parametrize(

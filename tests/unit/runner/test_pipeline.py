@@ -60,6 +60,17 @@ def test_a_run_is_judged_again_by_the_expectations_that_it_keeps(tmp_path: Path)
     assert "keeps" not in checks, "it was recorded, and is not expected"
 
 
+def test_a_design_of_which_nothing_is_expected_is_unknown(tmp_path: Path) -> None:
+    run = Run.create(tmp_path, plan(expect=[]))
+    keep(run)
+    analysis = reanalyse(run.path, None).analysis
+    (verdict,) = [
+        verdict for verdict in analysis.verdicts if verdict.design == "one" and verdict.check == "expectations"
+    ]
+    assert (verdict.result, verdict.why) == (Result.UNKNOWN, "nothing is expected of it")
+    assert analysis.summary.designs["one"].verdict == "unknown"
+
+
 def test_a_run_that_is_interrupted_says_where_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupt(work: Coroutine[Any, Any, None]) -> NoReturn:
         work.close()

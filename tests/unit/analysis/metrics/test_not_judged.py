@@ -57,6 +57,12 @@ def test_sessions_that_never_wrote_had_nothing_to_keep_unless_others_did() -> No
     assert (beside.judged, beside.not_judged_because) == (2, ())
 
 
+def test_sessions_whose_ledgers_are_missing_are_named() -> None:
+    arm = observed([RequestRow(1, 1.0), RequestRow(2, 1.0), RequestRow(3, 1.0)], judgements=[SessionVerdict(2)])
+    assert fold(arm).sessions.not_judged_because == ("2 sessions left no ledger",)
+    assert fold(replace(arm, judgements=())).sessions.not_judged_because == (), "such as those of a plain locustfile"
+
+
 def test_what_is_proven_of_a_session_that_never_wrote_counts() -> None:
     shown = SessionVerdict(1, is_idle=True, leaked=True)
     sessions = fold(observed([RequestRow(1, 1.0)], judgements=[shown, SessionVerdict(2, is_idle=True)])).sessions
