@@ -8,7 +8,7 @@ from typing import ClassVar, Self
 from harness.common.intervals import upper_bound_of_none
 from harness.results.summary import ArmFigures, DesignSummary, SessionFigures, Summary
 from harness.results.verdicts import Result, Verdict, worst
-from harness.scenario.checks import require
+from harness.scenario.checks import check_types, require
 
 Judged = tuple[Result, str]
 UNRECORDED = Result.UNKNOWN, "the requests that would show it were not recorded"
@@ -34,6 +34,7 @@ class Expect(ABC):
                 f"{self.name} expects names of designs, not {design!r}",
                 f'{self.name}("sticky", "hybrid")',
             )
+        check_types(self)
 
     @abstractmethod
     def check(self, design: DesignSummary) -> Judged:

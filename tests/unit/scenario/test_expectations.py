@@ -1,16 +1,19 @@
 """What scenarios with faults expect: each check can pass, fail, and say that it does not know."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from harness.analysis.metrics.fold import fold
+from harness.common.errors import UsageError
 from harness.oracle.outcome import SessionOutcome
 from harness.results.summary import ArmFigures, Controls, DesignSummary, FaultFigures, Sagas, Summary
 from harness.results.verdicts import Result
 from harness.scenario.expectations import (
     Expect,
+    errors_below,
     leaves_half_done,
     loses_at_most,
     loses_only_the_at_risk,
@@ -19,6 +22,7 @@ from harness.scenario.expectations import (
     settles,
     stays_down,
     surges,
+    throughput_above,
 )
 from tests.support.clocks_and_topology import RequestRow, SessionVerdict, kill_at, observed
 
@@ -37,6 +41,26 @@ def _judged(expect: Expect, arm: ArmFigures) -> Result:
     summary = Summary("s", "r", {"d": DesignSummary({}, {"fault": arm}, SessionOutcome.KEPT)}, Controls(None, None))
     (verdict,) = expect.judge(summary)
     return verdict.result
+
+
+@pytest.mark.parametrize("odd", ["2s", None, True, float("nan"), float("inf")])
+@pytest.mark.parametrize(
+    "expect",
+    [
+        lambda odd: loses_at_most("d", seconds=odd),
+        lambda odd: loses_at_most("d", seconds=1, give=odd),
+        lambda odd: moves_a_share("d", share=odd),
+        lambda odd: moves_a_share("d", share=0.3, within=odd),
+        lambda odd: surges("d", least=odd),
+        lambda odd: loses_only_the_at_risk("d", judged=odd),
+        lambda odd: errors_below(odd, "d"),
+        lambda odd: throughput_above(odd, "d"),
+        lambda odd: recovers("d", within=odd or float("nan")),  # None sets no limit
+    ],
+)
+def test_a_limit_that_is_no_number_is_refused_with_its_name(expect: Callable[[Any], Expect], odd: Any) -> None:
+    with pytest.raises(UsageError, match=r"^\w+: \w+ must be (float|int)"):
+        expect(odd)
 
 
 @pytest.mark.parametrize(
