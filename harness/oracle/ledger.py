@@ -9,7 +9,7 @@ offset. Earlier offsets are kept, so that a state that comes back is recognised:
 The judge (``harness.oracle.judge``) works out after the run what a divergence means.
 """
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from itertools import chain
 from math import comb
 from typing import NamedTuple, TypeVar
@@ -27,6 +27,7 @@ from harness.oracle.models import (
     ModelFactory,
     Parts,
     RegisterModel,
+    SetModel,
     Sum,
     add_up,
     tally,
@@ -45,6 +46,7 @@ _OK, _IN_DOUBT = Outcome.OK, Outcome.IN_DOUBT
 _NONE = Anomaly.NONE
 #: The state in the reply lacked something that should have been in it.
 _LACKING = (Anomaly.STALE, Anomaly.ROLLED_BACK, Anomaly.LOST)
+_OF_VALUES = (SetModel.name, LogModel.name)
 _DISTINGUISHED = (TALLY.name, LogModel.name)  # the models whose writes each add one, with their own token
 
 
@@ -66,13 +68,14 @@ class Ledger:
         "_divergences", "_divergences_dropped", "_doubts", "_duplicated", "_failed", "_final", "_forced_logins",
         "_forgot", "_has_shown", "_healed", "_issued", "_known_ns", "_last", "_leaked", "_model", "_notes", "_obscure",
         "_offset", "_omitted", "_op", "_recovered", "_retrying", "_seed", "_seen", "_stale", "_weights", "_write",
-        "identity", "owner", "room", "session", "unread", "writer",
+        "identity", "owner", "room", "session", "shared", "unread", "writer",
     )  # fmt: skip
 
     def __init__(self, seed: int, session: int, writer: int, owner: str, model: ModelFactory = tally) -> None:
         if not callable(model):
             raise UsageError("each session needs a model of its own", "pass models.items, not an instance")
         self.session, self.writer, self.owner = session, writer, owner
+        self.shared: dict[object, set[int]] | None = None  # with other devices: every value, and which of them wrote it
         self.room = ""  # the room whose messages are due to it
         self.identity: tuple[IdentityChange, ...] = ()
         self.unread: UnreadFinal | None = None  # the last final read, while none has shown anything
@@ -235,6 +238,8 @@ class Ledger:
     # Writes
 
     def _weigh(self, i: int, mark: int, value: object) -> None:
+        if self.shared is not None and isinstance(value, Hashable):
+            self.shared.setdefault(value, set()).add(self.writer)
         parts = self._model.weigh(mark, value)
         self._write = Write(i, mark, add_up(parts), value)
         self._keep_weight(i, mark, parts)
@@ -320,12 +325,22 @@ class Ledger:
         elif observed.state is NO_STATE:
             state, anomaly = NOTHING, _NONE
         else:
-            state, anomaly, applied = self._model.measure(observed.state, birth != (self._birth or birth))
+            state, anomaly, applied = self._model.measure(
+                self._pick_own(observed.state), birth != (self._birth or birth)
+            )
             self._has_shown = True
             for write in applied:
                 self._take_applied(write, t_ns)
         self._disordered += anomaly is not _NONE
         return Tally(birth, owner, state.n, 0, state.digest), anomaly
+
+    def _pick_own(self, state: object) -> object:
+        """A state without what other devices alone put there; a number or a register shows nothing of whose it is."""
+        if self.shared is None or self._model.name not in _OF_VALUES:
+            return state
+        if isinstance(state, str | bytes) or not isinstance(state, Iterable):
+            return state
+        return [value for value in state if self.writer in self.shared.get(value, (self.writer,))]
 
     def _take_applied(self, applied: Applied, t_ns: int) -> None:
         """Count a write in doubt as recovered, or one that failed, because the model recognises its effect."""

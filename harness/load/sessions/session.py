@@ -88,6 +88,8 @@ class Session:
             first.jar if first and shares_browser else CookieJar(immortal=type(user).cookies == IMMORTAL)
         )
         self.ledger = Ledger(context.seed, number, number, self.client.user, type(user).model)
+        if type(user).devices > 1:
+            self.ledger.shared = {} if first is None else first.ledger.shared
         self.classifier = Classifier(context, user, self.ledger)
         self.connections = SessionConnections(context.event_loop, self, round(user.timeout * 1e9))
         self.connection = self.connections.first

@@ -846,3 +846,25 @@ def test_a_session_is_idle_without_an_acknowledged_write(outcome: Outcome | None
             session.value(None, None, outcome)
         verdict = session.finish(int(outcome is OK)) if model is models.counter else session.leave()
         assert verdict.is_idle is (is_idle and model is models.counter)
+
+
+@pytest.mark.parametrize("model", [models.items, models.log])
+def test_each_device_of_a_session_is_judged_by_what_it_wrote(model: ModelFactory) -> None:
+    first, second = History(model), History(model)
+    second.ledger = Ledger(7, 2, 2, "me", model)
+    first.ledger.shared = second.ledger.shared = {}
+    first.value("a1")
+    second.value("b1", ["a1", "b1"])
+    first.value("a2", ["a1", "b1", "a2"])
+    second.value("b2", ["a1", "b1", "a2"])  # dropped
+    assert counts(first.finish(["a1", "b1", "a2"])) == ("kept", 0, 0, 0)
+    assert counts(second.finish(["a1", "b1", "a2"])) == ("lost_writes", 1, 0, 0)
+
+
+def test_what_no_device_of_a_session_wrote_is_unexplained() -> None:
+    session = History(models.items)
+    session.ledger.shared = {"b": {2}}
+    session.value("a", ["a", "b", "x"])
+    assert session.finish(["a", "b", "x"]).outcome == "unexplained"
+    with pytest.raises(TypeError, match="a set is a collection"):
+        session.look("ab")

@@ -315,3 +315,5 @@ def test_a_second_device_has_the_owner_and_the_cookies_of_the_first_and_writes_f
     assert [(ledger.session, ledger.writer, ledger.owner, ledger.acknowledged) for ledger in ledgers] == [
         (1, 1, "u1", 1), (2, 2, "u1", 1), (3, 3, "u3", 1), (4, 4, "u3", 1),
     ]  # fmt: skip
+    first, second, third, _ = (session.ledger.shared for session in driven.sessions)
+    assert first is second is not None and third is not None and third is not first
