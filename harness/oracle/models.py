@@ -21,6 +21,7 @@ from hashlib import blake2b
 from typing import NamedTuple, Protocol
 
 from harness.observations.requests import Anomaly
+from harness.oracle.observed import MAX_COUNT
 from harness.oracle.operations import MASK
 
 
@@ -88,7 +89,7 @@ class Model(Protocol):
         """The tally of a state; ``renewed`` if its session was created again, as far as the reply says.
 
         Raises:
-            TypeError: the state has a type that the model does not read.
+            TypeError: the state is not what the model reads.
         """
 
 
@@ -143,6 +144,8 @@ class CounterModel(TallyModel):
         """An integer."""
         if not isinstance(state, int) or isinstance(state, bool):
             raise TypeError(f"a counter is an integer, not {state!r}")
+        if abs(state) >= MAX_COUNT:
+            raise TypeError(f"a counter is below {MAX_COUNT}, not {state}")
         return MeasuredState(Sum(state, 0))
 
 
@@ -391,6 +394,8 @@ class LogModel:
     def measure(self, state: object, renewed: bool) -> MeasuredState:
         """A sequence of entries, oldest first."""
         shown = list(_iterable(state, "log"))
+        if len(shown) > _MOST_STRANGERS + len(self._values) + len(self._open) + len(self._failed):
+            return MeasuredState(Sum(len(shown), foreign_token(len(shown))))
         moved = False
         applied: tuple[Applied, ...] = ()
         tokens: list[int | None] = [*self._shown, *self._fresh]
@@ -521,6 +526,8 @@ def _align_middle(rest: Sequence[object], left: Sequence[object]) -> Places:
     return places
 
 
+#: A log with so many entries more than were ever written is another one: to find out which is which takes too long.
+_MOST_STRANGERS = 300
 #: A log that lacks fewer entries may have dropped them; one that lacks so many was reset, if that explains it.
 _MOST_DROPPED = 2
 #: So many pairs of entries are compared at most.

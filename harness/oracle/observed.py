@@ -5,6 +5,9 @@ from typing import Final, NamedTuple
 
 import msgspec
 
+#: What is not below this counts no writes: a clock, or the id of something.
+MAX_COUNT = 2**31
+
 
 class Tally(NamedTuple):
     """What a built-in target shows of one writer: how many writes are applied, and the sum of their tokens."""
@@ -38,7 +41,9 @@ def tally_from_json(body: Mapping[str, object]) -> Tally | None:
         last, digest = int(shown["last"] or "0", 16), int(shown["digest"], 16)  # type: ignore[index] # the same
     except (KeyError, TypeError, ValueError):
         return None
-    if type(count) is not int or type(birth) is not str or type(owner) is not str or count < 0 or not birth:
+    if type(count) is not int or type(birth) is not str or type(owner) is not str:
+        return None
+    if not 0 <= count < MAX_COUNT or not birth:
         return None
     return Tally(birth, owner, count, last, digest)
 
@@ -67,6 +72,6 @@ def decode_tally(body: bytes) -> Tally | None:
     """
     shown = _decode(body).session
     birth, count, last = shown.birth, shown.count, shown.last
-    if count < 0 or not birth:
+    if not 0 <= count < MAX_COUNT or not birth:
         return None
     return _new(Tally, (birth, shown.owner, count, int(last, 16) if last else 0, int(shown.digest, 16)))

@@ -16,6 +16,7 @@ from harness.load.sessions.request import PreparedRequest
 #: Called with method, name, reply, error and the times of sending and of the end.
 RequestHook = Callable[[str, str, Response | None, str, tuple[int, int]], None]
 _MAX_CACHED_NAMES = 10_000
+_MAX_LOGGED_CHARACTERS = 500
 _MAX_LOGGED = 1000  # different problems; what a service sends may be part of one
 
 log = logging.getLogger(__name__)
@@ -88,7 +89,7 @@ class LoadContext:
         """Log a problem of the scenario's own code, each problem once."""
         message = what
         if problem is not None:
-            message += f": {problem!r}"
+            message += f": {problem!r}"[:_MAX_LOGGED_CHARACTERS]
             if problem.__traceback__ is not None:
                 frame = traceback.extract_tb(problem.__traceback__)[-1]
                 message += f" ({frame.filename}:{frame.lineno})"

@@ -1,5 +1,6 @@
 """A ledger keeps a bounded part of its session: exactly how much, and what it says of the rest."""
 
+import time
 from collections.abc import Sequence
 from itertools import permutations
 
@@ -338,6 +339,32 @@ def test_of_doubts_counted_while_a_number_caught_up_as_many_stay_recovered_as_it
     assert history.look(7) is Anomaly.NONE
     verdict = history.finish(7)
     assert (verdict.outcome, verdict.recovered, verdict.duplicates) == ("stale", 2, 0)
+
+
+@pytest.mark.parametrize("number", [11_000, 1_796_047_262, 2**31 - 1])
+def test_a_number_far_above_all_writes_is_no_count_of_repeats(number: int) -> None:
+    history = History(models.counter)
+    for shown in (1, 2, number, number + 1 if number < 2**31 - 1 else number):
+        history.value(None, shown)
+    verdict = history.finish(number)
+    assert (verdict.outcome, verdict.duplicates) == ("unexplained", 0)
+
+
+@pytest.mark.parametrize("number", [2**31, -(2**31), 10**4000])
+def test_what_no_counter_can_show_is_refused(number: int) -> None:
+    history = History(models.counter)
+    with pytest.raises(TypeError, match="a counter is below"):
+        history.look(number)
+
+
+def test_a_log_of_far_more_than_was_written_is_another_one_and_found_at_once() -> None:
+    history, others = History(models.log), [f"entry {number}" for number in range(100_000)]
+    history.value("tea", ["tea"])
+    began = time.monotonic()
+    assert history.look(["tea", *others]) is not Anomaly.NONE
+    assert history.look(others) is not Anomaly.NONE
+    assert time.monotonic() - began < 1
+    assert history.finish(["tea", *others]).outcome == "unexplained"
 
 
 @pytest.mark.parametrize(("number", "duplicates", "recovered"), [(2, 0, 1), (3, 0, 2), (4, 1, 2)])

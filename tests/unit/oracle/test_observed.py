@@ -19,8 +19,8 @@ def test_a_tally_is_read_with_its_numbers_in_hexadecimal() -> None:
     assert both(last="", count=0) == (Tally("b1", "me", 0, 0, 0xFF),) * 2
 
 
-@pytest.mark.parametrize("change", [{"birth": ""}, {"count": -1}])
-def test_a_state_without_a_birth_or_of_fewer_than_no_writes_is_none(change: dict[str, object]) -> None:
+@pytest.mark.parametrize("change", [{"birth": ""}, {"count": -1}, {"count": 2**31}, {"count": 10**400}])
+def test_a_state_without_a_birth_or_of_an_impossible_number_of_writes_is_none(change: dict[str, object]) -> None:
     assert both(**change) == (None, None)
 
 
