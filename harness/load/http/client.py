@@ -70,10 +70,9 @@ class Subscribe(NamedTuple):
     reads: "Callable[[Response], Any]"
     check: None = None
 
-    def request(self, last_event_id: str) -> Request:
-        """The request that opens it, behind the event with this id; from now on if it is empty."""
-        resume = {"Last-Event-ID": last_event_id} if last_event_id else {}
-        headers = {"Accept": "text/event-stream", "Cache-Control": "no-store", **resume, **(self.headers or {})}
+    def request(self) -> Request:
+        """The request that opens it."""
+        headers = {"Accept": "text/event-stream", "Cache-Control": "no-store", **(self.headers or {})}
         return Request("GET", self.path, self.name, b"", "", headers, None, self.reads, None)
 
 

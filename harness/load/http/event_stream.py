@@ -8,7 +8,6 @@ from typing import Any, Protocol
 
 import h11
 
-from harness.load.http.bodies import ProtocolError
 from harness.load.http.event_loop import EventLoop
 from harness.load.http.open_socket import RECEIVE_BYTES, OpenSocket
 from harness.load.http.response import Head
@@ -53,7 +52,7 @@ class EventStream(OpenSocket):
                     self._deliver(bytes(event.data), now)
                 elif isinstance(event, h11.EndOfMessage | h11.ConnectionClosed):
                     self._end(_ENDED, now)
-        except (ProtocolError, h11.ProtocolError):
+        except Exception:  # whatever a server sends, it ends no more than this stream
             self._end(_BROKEN, now)
 
     def start_closing(self) -> None:

@@ -132,11 +132,23 @@ class Response(msgspec.Struct, gc=False, eq=False):
             ValueError: it is not JSON.
         """
         if self._json is _NOT_DECODED:
-            try:
-                self._json = _decode(self.body)
-            except ValueError:  # the standard library accepts more (NaN), and that is what is promised
-                self._json = json.loads(self.body.decode())
+            self._json = decode_json(self.body)
         return self._json
+
+
+def decode_json(data: bytes) -> Any:
+    """JSON as browsers read it: with or without a byte order mark, and with U+FFFD for what is no UTF-8.
+
+    Raises:
+        ValueError: it is not JSON, or nested too deeply.
+    """
+    try:
+        try:
+            return _decode(data)
+        except ValueError:  # the standard library accepts more (NaN), and that is what is promised
+            return json.loads(data.decode("utf-8-sig", "replace"))
+    except RecursionError as problem:
+        raise ValueError("nested too deeply") from problem
 
 
 #: Stands for a response when none came.

@@ -9,9 +9,8 @@ from typing import Any, Protocol
 
 from wsproto.connection import Connection, ConnectionType
 from wsproto.events import BytesMessage, CloseConnection, Event, Ping, TextMessage
-from wsproto.utilities import LocalProtocolError, RemoteProtocolError
+from wsproto.utilities import LocalProtocolError
 
-from harness.load.http.bodies import ProtocolError
 from harness.load.http.event_loop import MS, READABLE, WRITABLE, EventLoop
 from harness.load.http.open_socket import RECEIVE_BYTES, OpenSocket
 
@@ -53,7 +52,7 @@ class WebSocket(OpenSocket):
                 if self._sock is None:
                     return
                 self._handle(event, now)
-        except (ProtocolError, RemoteProtocolError):
+        except Exception:  # whatever a server sends, it ends no more than this connection
             self._end(_ABNORMAL, now)
 
     def send(self, data: bytes, text: bool) -> int:

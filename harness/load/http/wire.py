@@ -45,7 +45,7 @@ class HeadCache(dict[bytes, Head]):
         """Remember a head if it has that form and is likely to come again; returns whether it was added."""
         if head.length < 0 or not head.keep_alive or head.cookies or head.all(b"content-encoding"):
             return False
-        if len(head.raw) > _MAX_CACHED_BYTES or head.status in (204, 304):
+        if len(head.raw) > _MAX_CACHED_BYTES or head.status in (204, 304) or head.opens_stream:
             return False
         if len(self) >= _MAX_CACHED_HEADS:
             self.clear()

@@ -58,7 +58,7 @@ class Header(Carrier):
         value = self.find(reply)
         if value is None:
             return self.missing
-        return int(value) if value.isdigit() and len(value) < 20 else value
+        return int(value) if value.isdecimal() and len(value) < 20 else value
 
     def find(self, reply: Response) -> str | None:
         """The header's value."""

@@ -18,6 +18,8 @@ _OK, _FAILED, _IN_DOUBT = Outcome.OK, Outcome.FAILED, Outcome.IN_DOUBT
 _SHOWN = 80  # characters of a body that are kept
 _LEDGER_TYPES = (Tally, Observed, type(None))  # what a ledger takes as it is
 
+_UNREADABLE = (TypeError, RecursionError)  # what is not the model's, or nested too deeply to compare
+
 #: What a reply answers.
 Exchange = Request | Connect | Subscribe | Message
 #: A reply alone, before the ledger is asked: its outcome, what it shows of the session, whether it forces a login.
@@ -58,7 +60,7 @@ class Classifier:
         boot, t_ns = head.boot or context.boot_of(head), t_end - context.t0
         try:
             anomaly = ledger.settle(op, outcome, observed, boot, t_ns)
-        except TypeError as problem:
+        except _UNREADABLE as problem:
             anomaly = self._log_unreadable(problem)
         if observed is GONE:
             self._note_gone(anomaly, reply, t_ns)
@@ -80,7 +82,7 @@ class Classifier:
         self._ledger.unread = UnreadFinal(reply.status, _beginning(reply)) if observed is None else None
         try:
             anomaly = self._ledger.record_final_read(outcome, observed, boot, t_ns)
-        except TypeError as problem:
+        except _UNREADABLE as problem:
             self._ledger.unread = UnreadFinal(reply.status, str(problem)[:_SHOWN])
             anomaly = self._log_unreadable(problem)
         if observed is GONE:
@@ -127,7 +129,7 @@ class Classifier:
             why = f"reply {reply.status}: {_beginning(reply)}"
             self._ledger.note_identity(IdentityChange(t_ns, Change.GONE, "session", "", why))
 
-    def _log_unreadable(self, problem: TypeError) -> Anomaly:
+    def _log_unreadable(self, problem: Exception) -> Anomaly:
         """The model does not read such a state: nothing is known of it."""
         self._context.log_once("what was observed is not the model's", problem)
         return Anomaly.NONE

@@ -83,7 +83,7 @@ def text_of(reply: Response) -> str:
 def first_number(text: str, pattern: str = WHOLE_NUMBER) -> int | None:
     """The first whole number in a text that a pattern's first group (or the pattern) matches; None if there is none."""
     digits = _first_match(pattern, text)
-    return int(digits) if digits and digits.isdigit() and len(digits) < _MAX_DIGITS else None
+    return int(digits) if digits and digits.isdecimal() and len(digits) < _MAX_DIGITS else None
 
 
 def _first_match(pattern: str, text: str) -> str | None:

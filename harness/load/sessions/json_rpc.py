@@ -3,13 +3,10 @@
 from collections.abc import Iterator
 from typing import Any
 
-import msgspec
-
-from harness.load.http.response import Response
+from harness.load.http.response import Response, decode_json
 from harness.load.http.server_sent_events import events_of
 
 JsonObject = dict[str, Any]
-_decode = msgspec.json.Decoder().decode
 
 
 def messages_of(reply: Response) -> Iterator[JsonObject]:
@@ -17,7 +14,7 @@ def messages_of(reply: Response) -> Iterator[JsonObject]:
     texts = [event.data for event in events_of(reply)] or [reply.body]
     for text in texts:
         try:
-            content = _decode(text)
+            content = decode_json(text)
         except ValueError:
             continue
         yield from (entry for entry in (content if isinstance(content, list) else [content]) if isinstance(entry, dict))

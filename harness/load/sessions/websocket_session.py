@@ -58,6 +58,9 @@ class WebSocketOwner(Protocol):
     def take_cookies(self, reply: Response, path: str, now: int) -> None:
         """Let the Set-Cookie headers of the reply to a request for ``path`` change the jar."""
 
+    def understand_failure(self, op: int, sent: int, t_end: int) -> tuple[Outcome, Anomaly]:
+        """What it means that no reply came, or none that can be understood."""
+
     def record_websocket_event(  # noqa: PLR0917 - as ``record``
         self,
         key: RecordKey,
@@ -95,7 +98,7 @@ def envelope(data: bytes) -> tuple[int, int]:
     try:
         fields = _decode_envelope(data)
         op = int(fields.op, 16) & 2**64 - 1 if fields.op else 0
-    except ValueError:
+    except (ValueError, RecursionError):  # no JSON, or nested too deeply
         fields, op = _Envelope(), 0
     if not op and (inner := _INNER_OP.search(data)):
         op = int(inner[1], 16)
@@ -171,12 +174,14 @@ class WebSocketSession(StandIn[WebSocketOwner]):
         if path != self._path:
             self._path, self._last_event_id = path, ""
         lines, encoder = self.session.lines_for(step.path, now), self._context.encoder
+        if isinstance(step, Subscribe) and self._last_event_id:
+            lines += b"Last-Event-ID: %b\r\n" % self._last_event_id.encode()  # which may hold any text, as in browsers
         if isinstance(step, Connect):
             self._key = generate_nonce().decode()
             method, data = UPGRADE, encoder.encode_upgrade(self.session.place_ids(step), lines, self._key)
         else:
             method = STREAM
-            data = encoder.encode(self.session.place_ids(step).request(self._last_event_id), lines)
+            data = encoder.encode(self.session.place_ids(step).request(), lines)
         self._connection = Connection(self._context.event_loop, self, round(self.user.timeout * 1e9))
         self._connection.send(data, method, False, now)
 
@@ -185,8 +190,6 @@ class WebSocketSession(StandIn[WebSocketOwner]):
         connection, session, step = self._connection, self.session, self._step
         assert connection is not None  # noqa: S101 - it answers the request to open
         assert isinstance(step, Connect | Subscribe)  # noqa: S101 - that is what opens
-        if reply.head.cookies:
-            session.take_cookies(reply, step.path, t_end)
         surplus = b""
         if reply.status == 101 or (reply.status == 200 and isinstance(step, Subscribe)):
             surplus = self._take_socket(connection, reply)
@@ -194,7 +197,14 @@ class WebSocketSession(StandIn[WebSocketOwner]):
                 self.on_failure(Failure.PROTOCOL_ERROR, t_end)
                 return
             session.ledger.room = step.room
-        outcome, anomaly = session.classifier.classify(step, 0, reply, t_end)
+        try:
+            if reply.head.cookies:
+                session.take_cookies(reply, step.path, t_end)
+            outcome, anomaly = session.classifier.classify(step, 0, reply, t_end)
+        except Exception as problem:  # whatever a service sends, it ends no more than this exchange
+            self._context.log_once("a reply cannot be understood", problem)
+            self.on_failure(Failure.PROTOCOL_ERROR, t_end)
+            return
         self._finish(reply, outcome, anomaly, t_end, surplus=surplus)
 
     def _take_socket(self, connection: Connection, reply: Response) -> bytes:
@@ -220,7 +230,7 @@ class WebSocketSession(StandIn[WebSocketOwner]):
     def on_failure(self, failure: Failure, t_end: int) -> None:
         """Record that the upgrade got no answer."""
         assert self._connection is not None  # noqa: S101 - the upgrade was under way
-        outcome, anomaly = self.session.classifier.classify_failure(0, self._connection.sent, t_end)
+        outcome, anomaly = self.session.understand_failure(0, self._connection.sent, t_end)
         self._finish(NO_RESPONSE, outcome, anomaly, t_end, failure=failure.value)
 
     # Sending
@@ -248,7 +258,7 @@ class WebSocketSession(StandIn[WebSocketOwner]):
 
     def _fail(self, failure: Failure, now: int) -> None:
         """Record that the message got no answer."""
-        outcome, anomaly = self.session.classifier.classify_failure(self._op, self._timing.sent, now)
+        outcome, anomaly = self.session.understand_failure(self._op, self._timing.sent, now)
         self._finish(NO_RESPONSE, outcome, anomaly, now, failure=failure.value)
 
     # Receiving

@@ -104,6 +104,35 @@ def test_a_stream_is_resumed_behind_its_last_event() -> None:
     assert [header(request, "Last-Event-ID") for request in seen.server.requests] == [None, "7"]
 
 
+@pytest.mark.parametrize("last", ["caf\u00e9", "\u2028", "\x1b[31m"])
+def test_a_stream_is_resumed_behind_an_event_with_any_id(last: str) -> None:
+    first = sending(TO_THE_END + f"id: {last}\ndata: a\n\n".encode())
+    seen = Listening(first, sending(TO_THE_END + b"data: b\n\n"), opened=2)
+    assert [event.body for event in seen.received] == [b"a", b"b"]
+    assert header(seen.server.requests[1], "Last-Event-ID") == last
+
+
+def test_an_event_that_is_nested_very_deeply_is_one_event() -> None:
+    deep = b'{"params": ' + b"[" * 100_000
+    seen = Listening(sending(TO_THE_END + b"data: " + deep + b"\n\ndata: b\n\n"))
+    assert [event.body for event in seen.received] == [deep, b"b"]
+
+
+def test_a_stream_of_a_known_length_is_a_stream_though_its_head_was_seen_before() -> None:
+    answer = HEAD + b"Content-Length: 9\r\n\r\ndata: a\n\n"
+    bodies: list[bytes] = []
+
+    def session(client: Client) -> SessionSteps:
+        for _ in range(2):
+            yield client.get("/events")
+        yield client.stream("/events")
+        bodies.append((yield client.receive(1.0)).body)
+
+    with nothing_left_open(), scripted(otherwise=lambda request: answer) as server:
+        drive(server.url, Visitor(session))
+    assert bodies == [b"a"]
+
+
 @pytest.mark.parametrize(
     ("answer", "status", "outcome"),
     [

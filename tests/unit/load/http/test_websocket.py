@@ -18,6 +18,7 @@ from harness.load.http.response import Response
 from harness.load.sessions.behaviour import SessionSteps
 from harness.load.sessions.websocket_session import envelope
 from harness.observations.requests import LOAD, NO_TIME, UNSOLICITED, Anomaly, Method, Outcome
+from harness.oracle.ledger import Ledger
 from harness.oracle.operations import operation
 from tests.support.load import Rig, Shelf, Visitor, drive, header, reply, scripted
 from tests.support.websocket import HEADERS, Peer, upgrade_response, upgrade_then
@@ -448,6 +449,51 @@ def test_a_mangled_frame_breaks_only_its_connection(at: int, noise: bytes, cut: 
     load = driven.records[driven.records["phase"] == LOAD]
     assert [Method(row).name for row in load["method"].tolist()] == ["OPEN", "SEND", "GET"]
     assert load["outcome"].tolist()[1] in (OK, IN_DOUBT) and load["outcome"].tolist()[2] == OK
+
+
+@pytest.mark.parametrize("message", ['{"params": ' + "[" * 100_000, '{"a":' * 100_000])
+def test_a_message_that_is_nested_very_deeply_is_one_message(message: str) -> None:
+    def talk(peer: Peer) -> None:
+        peer.send_text(message)
+        peer.send_text("next")
+        stay_silent(peer)
+
+    def session(client: Client) -> SessionSteps:
+        yield client.connect("/chat")
+        for _ in range(2):
+            yield client.receive()
+
+    driven = DrivenSession(session, talk)
+    assert [response.body for response in driven.responses[1:]] == [message.encode(), b"next"]
+
+
+def test_an_answer_that_nobody_can_understand_breaks_only_its_exchange(monkeypatch: pytest.MonkeyPatch) -> None:
+    def talk(peer: Peer) -> None:
+        peer.send_text(json.dumps({"op": json.loads(peer.receive_text())["op"]}))
+        stay_silent(peer)
+
+    def session(client: Client) -> SessionSteps:
+        yield client.connect("/chat")
+        yield client.send(json={}, writes=1)
+        yield client.get("/cart")
+
+    monkeypatch.setattr("harness.oracle.ledger.Ledger.settle", fail_on_the_first_write())
+    driven = DrivenSession(session, talk)
+    assert [response.status for response in driven.responses] == [101, 0, 200]
+    assert driven.of(SEND)["outcome"].tolist() == [IN_DOUBT]
+
+
+def fail_on_the_first_write() -> Callable[..., Anomaly]:
+    """A ledger's ``settle`` that fails as no reply is known to make it fail."""
+    settle, failed = Ledger.settle, list[int]()
+
+    def failing(ledger: Ledger, op: int, *rest: Any) -> Anomaly:
+        if op and not failed:
+            failed.append(op)
+            raise OverflowError("a number beyond all numbers")
+        return settle(ledger, op, *rest)
+
+    return failing
 
 
 @given(st.binary(max_size=60))

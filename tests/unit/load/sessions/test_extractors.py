@@ -35,6 +35,11 @@ PAGE = b"<h1>Shop</h1><li>tea</li><li>rusks</li> Signed in as <b>u7</b>, 12 visi
         (Text(r"Goodbye"), PAGE, None),
         (Texts(r"<li>(.*?)</li>"), PAGE, ("tea", "rusks")),
         (Texts(r"<td>(.*?)</td>"), PAGE, ()),
+        (Json("visits"), b"\xef\xbb\xbf" + CART, 3),
+        (Json("name"), b'{"name": "M\xfcller"}', "M\ufffdller"),
+        (Json("visits", missing=0), b'{"visits": ' + b"[" * 100_000, 0),
+        (Json("visits", missing=0), b'{"visits": [NaN, ' + b"[" * 100_000, 0),
+        (Number(r"m(.)"), "5 m\u00b2".encode(), None),
     ],
 )
 def test_the_state_is_found_where_it_is(observer: Any, body: bytes, state: object) -> None:
