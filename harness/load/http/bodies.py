@@ -23,6 +23,7 @@ _SIZE_LINE = re.compile(rb"([0-9A-Fa-f]{1,16})[ \t]*(?:;[^\r\n\0]*)?\r\n")
 _TRAILER = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[^\r\n\0]*")
 _GZIP_OR_ZLIB = zlib.MAX_WBITS | 32  # detected by the header
 _RAW_DEFLATE = -zlib.MAX_WBITS
+_GZIP_MAGIC = b"\x1f\x8b"
 
 
 class ProtocolError(Exception):
@@ -250,6 +251,6 @@ def _inflate(body: bytes | bytearray, wbits: int) -> bytearray:
         if not stream.eof:
             raise zlib.error("it ends early")
         place = min(place, len(view)) - len(stream.unused_data)
-        if place >= len(view):
-            return output
+        if bytes(view[place : place + 2]) != _GZIP_MAGIC:
+            return output  # as browsers do, whatever follows
     raise ProtocolError("the body is compressed in too many pieces")

@@ -74,6 +74,6 @@ class EventDecoder:
 
 def events_of(reply: Response) -> tuple[ServerSentEvent, ...]:
     """The events of a reply whose whole body is an event stream; none if it is not one."""
-    if not reply.headers.get("content-type", "").startswith(EVENT_STREAM_TYPE):
+    if not reply.headers.get("content-type", "").lower().startswith(EVENT_STREAM_TYPE):
         return ()
     return tuple(EventDecoder().feed(reply.body))

@@ -123,6 +123,8 @@ ACTS: dict[str, tuple[Action, Outcome]] = {
     "gzip in very many pieces": (sized(gzip.compress(b"") * 100_000, b"Content-Encoding: gzip"), IN_DOUBT),
     "gzip in some pieces": (sized(gzip.compress(b"hel") + gzip.compress(b"lo"), b"Content-Encoding: gzip"), OK),
     "gzip of far more than it seems": (sized(gzip.compress(bytes(1 << 26)), b"Content-Encoding: gzip"), IN_DOUBT),
+    "gzip with something behind it": (sized(gzip.compress(b"hello") + bytes(99), b"Content-Encoding: gzip"), OK),
+    "deflate with something behind it": (sized(zlib.compress(b"hello") + b"\r\n", b"Content-Encoding: deflate"), OK),
     "a chunk with a long extension": (IN_CHUNKS + b"1\r\nh\r\n4;" + b"x" * 999 + b"\r\nello\r\n" + b"0\r\n\r\n", OK),
     "a length of thousands of digits": (HEAD + b"Content-Length: " + b"9" * 5000 + b"\r\n\r\n", IN_DOUBT),
     "a length with thousands of zeros": (HEAD + b"Content-Length: " + b"0" * 5000 + b"5\r\n\r\nhello", OK),
