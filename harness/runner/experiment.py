@@ -16,6 +16,7 @@ from harness.results.run import ControlRecords, Run
 from harness.runner.arm_runner import ArmRunner
 from harness.runner.controls import ECHO, ECHO_USERS, calibrate
 from harness.runner.driver import start_warm_load
+from harness.runner.preflight import require_running
 from harness.runner.progress import Progress
 from harness.scenario.arm import Arm
 from harness.scenario.cluster_access import DEFAULT_ACCESS, ClusterAccess
@@ -44,6 +45,7 @@ async def run(
     Raises:
         HarnessError: the environment lacks something, or the run directory cannot be written.
     """
+    await require_running(scenario.designs)
     async with (
         start_supervisor(into.plan.run) as supervisor,
         open_backend(backend, supervisor, into.plan.run, access) as opened_backend,

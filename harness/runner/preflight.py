@@ -3,10 +3,13 @@
 import asyncio
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import urlsplit
 
 from harness.cluster import balancers, stores
 from harness.cluster.kubernetes import require_client
-from harness.common.errors import UsageError
+from harness.cluster.replicas.probes import ReadinessProbe
+from harness.common.errors import EnvironmentLacksError, UsageError
+from harness.common.waiting import wait_until
 from harness.faults import Partition
 from harness.faults.link import OnLink
 from harness.faults.workload import OnWorkload
@@ -16,7 +19,7 @@ from harness.scenario.design import Design
 from harness.scenario.faults import Fault
 from harness.scenario.kubernetes import Kubernetes, Running
 from harness.scenario.scenario import Scenario
-from harness.scenario.services import BuiltIn, Command, Compose, Image
+from harness.scenario.services import BuiltIn, Command, Compose, Image, Url
 from harness.scenario.termination import DEFAULT_TERMINATION
 
 
@@ -86,6 +89,32 @@ def survey_attached(scenario: Scenario, access: ClusterAccess) -> Sequence[str]:
 
     with ThreadPoolExecutor(1) as pool:  # the caller may have an event loop
         return pool.submit(asyncio.run, attachments.survey(scenario, access.allowed)).result()
+
+
+async def require_running(designs: Iterable[Design], within_s: float = 10.0) -> None:
+    """Check that the services which run already answer: nothing is measured for one that does not.
+
+    Raises:
+        EnvironmentLacksError: one does not answer at one of its addresses within so many seconds.
+    """
+    for design in designs:
+        if isinstance(design.target, Url):
+            for address in design.target.addresses:
+                await _require_answer(design.name, address, ReadinessProbe(design.target.ready), within_s)
+
+
+async def _require_answer(design: str, address: str, probe: ReadinessProbe, within_s: float) -> None:
+    parts, problem = urlsplit(address), ""
+
+    async def answers() -> bool:
+        nonlocal problem
+        problem = await probe.problem(parts.hostname or "", parts.port or 80)
+        return not problem
+
+    if not await wait_until(answers, within_s, 0.1):
+        raise EnvironmentLacksError(
+            f"{design}: {address} {problem}, for {within_s:g} s", "start it first, or correct the address or ready="
+        )
 
 
 def require_none_attached(designs: Iterable[Design]) -> None:

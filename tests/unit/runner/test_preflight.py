@@ -8,15 +8,17 @@ import pytest
 from harness import BuiltIn, faults
 from harness.common.errors import EnvironmentLacksError, UsageError
 from harness.common.limits import Limits
+from harness.common.ports import Reservation
 from harness.runner import image_support
-from harness.runner.preflight import require, require_none_attached, require_topology
+from harness.runner.preflight import require, require_none_attached, require_running, require_topology
 from harness.scenario.balancing import Balancing
 from harness.scenario.design import Design
 from harness.scenario.faults import At, Fault
 from harness.scenario.kubernetes import Kubernetes
 from harness.scenario.scenario import Scenario
-from harness.scenario.services import Command, Compose, Image
+from harness.scenario.services import Command, Compose, Image, Url
 from harness.scenario.workload import Sessions
+from tests.support.load import scripted
 
 
 def scenario(design: Design, *played: Fault) -> Scenario:
@@ -112,3 +114,13 @@ def test_a_fault_of_workloads_needs_one() -> None:
 def test_what_is_held_up_is_checked_like_what_is_measured(design: Design, backend: str, says: str) -> None:
     with pytest.raises(UsageError, match=says):
         require_topology(design, backend)
+
+
+@pytest.mark.parametrize("ready", ["/", None])
+async def test_a_service_that_runs_already_must_answer_at_each_address(ready: str | None) -> None:
+    with Reservation() as held, scripted() as server:
+        gone = f"http://127.0.0.1:{held.port}"
+        await require_running([Design("up", Url(server.url, ready=ready)), Design("built_in")], 0.05)
+        for url in (Url(gone, ready=ready), Url(server.url, replicas=[gone], ready=ready)):
+            with pytest.raises(EnvironmentLacksError, match=rf"down: {gone} does not (answer|listen), for 0\.05 s"):
+                await require_running([Design("down", url)], 0.05)
