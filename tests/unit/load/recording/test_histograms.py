@@ -96,7 +96,8 @@ def test_an_expectation_that_needs_records_is_unknown_without_them(tmp_path: Pat
     arm = replace(written(tmp_path, False, 1), events=tuple(kill_at(2, healed=3)))
     metrics = {"fault": fold(arm)}
     assert metrics["fault"].faults[0].healed == 3 and metrics["fault"].faults[0].recover_s is None
-    summary = Summary("s", "r", {"d": DesignSummary({}, metrics, SessionOutcome.KEPT)}, Controls(None, None))
+    right = replace(metrics["fault"], sessions=replace(metrics["fault"].sessions, wrong=0))  # wrong content needs none
+    summary = Summary("s", "r", {"d": DesignSummary({}, {"fault": right}, SessionOutcome.KEPT)}, Controls(None, None))
     wishes = [recovers("d"), stays_down("d"), loses_the_at_risk("d"), loses_only_the_at_risk("d"), surges("d", least=1)]
     for expectation in wishes:
         (verdict,) = expectation.judge(summary)
