@@ -83,6 +83,11 @@ ACTS: dict[str, bytes | Act] = {
     "folded-one-byte-chunks": CHUNKED.replace(b"\r\n\r\n", b"\r\nX: a\r\n b\r\n\r\n") + b"1\r\nx\r\n" * 100_000,
     "body-of-60-mb": endless(HEAD + b"Content-Length: %d\r\n\r\n" % (60 * MIB), bytes(MIB)),
     "body-of-15-mb": sized(bytes(15 * MIB)),
+    "deeply-nested": sized(b'{"session": ' + b"[" * 100_000),
+    "far-too-many-writes": sized(
+        b'{"session": {"birth": "b", "owner": "o", "last": "", "digest": "0", "count": %b}}' % (b"9" * 4000)
+    ),
+    "gzip-with-more-behind": sized(gzip.compress(b"x") + bytes(MIB), b"Content-Encoding: gzip"),
     "endless-chunks": endless(CHUNKED, b"10000\r\n" + bytes(0x10000) + b"\r\n"),
     "endless-small-chunks": endless(CHUNKED, b"1\r\nx\r\n" * 1000),
     # A change of protocol that nobody asked for

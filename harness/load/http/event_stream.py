@@ -47,6 +47,7 @@ class EventStream(OpenSocket):
             while self._listener is not None:
                 event = self._frames.next_event()
                 if event is h11.NEED_DATA or event is h11.PAUSED:
+                    self._hold(self._decoder.pending)
                     return
                 if isinstance(event, h11.Data):
                     self._deliver(bytes(event.data), now)
@@ -74,7 +75,8 @@ class EventStream(OpenSocket):
     def _deliver(self, data: bytes, now: int) -> None:
         for event in self._decoder.feed(data):
             if self._listener is not None:
-                self._listener.on_event(event, self._size, self._t_first, now)
+                held = event._replace(data=self._loop.reply_memory.hold(event.data))
+                self._listener.on_event(held, self._size, self._t_first, now)
             self._size = self._t_first = 0
 
     def _end(self, code: int, now: int) -> None:

@@ -33,6 +33,11 @@ class EventDecoder:
         self._after_cr = False
         self._begins = True
 
+    @property
+    def pending(self) -> int:
+        """The bytes of the next event that it keeps."""
+        return self._size + len(self._line)
+
     def feed(self, data: bytes) -> Iterator[ServerSentEvent]:
         """The events that these bytes complete.
 
@@ -50,7 +55,7 @@ class EventDecoder:
             event = self._take_line(line)
             if event is not None:
                 yield event
-        if self._size + len(self._line) > MAX_EVENT_BYTES:
+        if self.pending > MAX_EVENT_BYTES:
             raise ProtocolError("an event is too long")
 
     def _take_line(self, line: bytes) -> ServerSentEvent | None:

@@ -52,6 +52,8 @@ class WebSocket(OpenSocket):
                 if self._sock is None:
                     return
                 self._handle(event, now)
+            if self._sock is not None and (self._message or self._held):
+                self._hold(len(self._message))
         except Exception:  # whatever a server sends, it ends no more than this connection
             self._end(_ABNORMAL, now)
 

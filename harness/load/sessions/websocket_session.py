@@ -5,7 +5,6 @@ Everything else that comes is recorded when it comes, whether the session listen
 """
 
 import re
-from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
@@ -23,6 +22,7 @@ from harness.load.sessions.behaviour import Behaviour
 from harness.load.sessions.carriers import Sendable
 from harness.load.sessions.classifier import Classifier
 from harness.load.sessions.context import LoadContext
+from harness.load.sessions.inbox import Inbox
 from harness.load.sessions.records import MessageTiming, RecordKey
 from harness.load.sessions.scheduling import Workload
 from harness.load.sessions.stand_in import StandIn
@@ -30,8 +30,6 @@ from harness.observations.requests import LOAD, UNSOLICITED, Anomaly, Method, Ou
 from harness.oracle.ledger import Ledger
 
 SocketStep = Connect | Subscribe | Message | Listen | Disconnect
-#: Messages kept for a session that does not receive them; then the oldest go.
-MAX_UNREAD = 1000
 QUIET = 204
 #: Codes of a closing handshake that report no error: done, going away, none given.
 _NORMAL_CLOSE_CODES = (1000, 1001, 1005)
@@ -124,7 +122,7 @@ class WebSocketSession(StandIn[WebSocketOwner]):
         self._timing = MessageTiming(0)
         self._key = self._path = self._last_event_id = ""
         self._head = Head(b"", 101, [])  # of every message of the connection
-        self._unread: deque[Response] = deque(maxlen=MAX_UNREAD)
+        self._unread = Inbox()
 
     @property
     def busy(self) -> bool:
@@ -295,10 +293,10 @@ class WebSocketSession(StandIn[WebSocketOwner]):
             self._context.last_peer_message = now
         self.session.client.latest = reply
         self._record(Method.RECEIVE, reply, Outcome.OK, now, timing=timing, op=op)
-        self._unread.append(reply)
+        self._unread.put(reply)
         if self._listening and isinstance(self._step, Listen) and self._step.once:
             self._listening = False
-            self._resume_soon(self._unread.popleft())
+            self._resume_soon(self._unread.take())
 
     # Closing
 
@@ -334,7 +332,7 @@ class WebSocketSession(StandIn[WebSocketOwner]):
         if not step.once:
             self._unread.clear()
         if step.once and self._unread:
-            self._resume_soon(self._unread.popleft())
+            self._resume_soon(self._unread.take())
         elif self._socket is None:
             self._resume_soon(NO_RESPONSE)
         else:

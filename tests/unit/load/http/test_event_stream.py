@@ -14,7 +14,7 @@ from harness.load.sessions.websocket_session import envelope
 from harness.observations.requests import Method, Outcome
 from harness.oracle.delivery import judge_deliveries
 from harness.oracle.operations import operation
-from tests.support.load import Driven, Scripted, Visitor, drive, header, reply, scripted
+from tests.support.load import Driven, Rig, Scripted, Visitor, drive, header, reply, scripted
 from tests.unit.load.http.test_robust import nothing_left_open
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nX-Replica: r0\r\nX-Boot: b0\r\n"
@@ -102,6 +102,23 @@ def test_a_stream_is_resumed_behind_its_last_event() -> None:
     seen = Listening(first, second, opened=2)
     assert [event.body for event in seen.received] == [b"a", b"b"]
     assert [header(request, "Last-Event-ID") for request in seen.server.requests] == [None, "7"]
+
+
+@pytest.mark.parametrize("event", [b"data: " + bytes(300_000), b"data: " + bytes(300_000) + b"\n\n"])
+def test_a_stream_that_brings_more_than_the_process_may_hold_ends_and_gives_it_back(event: bytes) -> None:
+    statuses: list[int] = []
+
+    def session(client: Client) -> SessionSteps:
+        statuses.append((yield client.stream("/events")).status)
+        statuses.append((yield client.receive(2.0)).status)
+
+    with nothing_left_open(), scripted(sending(TO_THE_END + event, hold=True)) as server:
+        rig = Rig(server.url)
+        rig.event_loop.reply_memory.limit = 250_000
+        rig.visit(Visitor(session))
+        assert rig.event_loop.reply_memory.used == 0
+        rig.close()
+    assert statuses == [200, 0]
 
 
 @pytest.mark.parametrize("last", ["caf\u00e9", "\u2028", "\x1b[31m"])

@@ -4,6 +4,7 @@ import json
 import socket
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -481,6 +482,27 @@ def test_an_answer_that_nobody_can_understand_breaks_only_its_exchange(monkeypat
     driven = DrivenSession(session, talk)
     assert [response.status for response in driven.responses] == [101, 0, 200]
     assert driven.of(SEND)["outcome"].tolist() == [IN_DOUBT]
+
+
+def test_an_endless_message_ends_its_websocket_and_gives_back_what_it_held() -> None:
+    def talk(peer: Peer) -> None:
+        with suppress(OSError):
+            while True:
+                peer.connection.sendall(peer.frames.send(TextMessage(data="x" * 50_000, message_finished=False)))
+
+    statuses: list[int] = []
+
+    def session(client: Client) -> SessionSteps:
+        yield client.connect("/chat")
+        statuses.append((yield client.receive(2.0)).status)
+
+    with nothing_left_open(), scripted(otherwise=upgrade_then(talk)) as server:
+        rig = Rig(server.url)
+        rig.event_loop.reply_memory.limit = 250_000
+        rig.visit(Visitor(session))
+        assert rig.event_loop.reply_memory.used == 0
+        rig.close()
+    assert statuses == [0]
 
 
 def fail_on_the_first_write() -> Callable[..., Anomaly]:
