@@ -70,6 +70,10 @@ def parse_set_cookie(header: bytes, site: Site, path: bytes, now: float, date: b
     pair, _, rest = header.partition(b";")
     name, value = _parse_pair(pair)
     attributes = _parse_attributes(rest) if rest else {}
+    if _CONTROLS.search(header):  # of which only tabs are harmless, around a name or a value
+        texts = (text.strip(_BLANKS) for part in header.split(b";") for text in part.partition(b"="))
+        if any(map(_CONTROLS.search, texts)):
+            raise RefusedCookieError("a control character in it")
     domain = _parse_domain(attributes.get(b"domain", b""), site)
     lifetime, limit = _parse_lifetime(attributes, now, date)
     given_path = attributes.get(b"path", b"")
@@ -104,7 +108,7 @@ def _parse_pair(pair: bytes) -> tuple[bytes, bytes]:
     name, equals, value = pair.partition(b"=")
     if not equals:
         name, value = b"", pair
-    name, value = _strip(name, value)
+    name, value = name.strip(_BLANKS), value.strip(_BLANKS)
     if not name and not value:
         raise RefusedCookieError("neither name nor value")
     if not name and (b"=" in value or _PREFIX.match(value)):
@@ -119,18 +123,10 @@ def _parse_attributes(text: bytes) -> dict[bytes, bytes]:
     attributes = {}
     for part in text.split(b";"):
         name, _, value = part.partition(b"=")
-        name, value = _strip(name, value)
+        value = value.strip(_BLANKS)
         if len(value) <= MAX_ATTRIBUTE_BYTES:
-            attributes[name.lower()] = value
+            attributes[name.strip(_BLANKS).lower()] = value
     return attributes
-
-
-def _strip(name: bytes, value: bytes) -> tuple[bytes, bytes]:
-    """A name and its value without the blanks around them. Within them, a tab is a control character, too."""
-    name, value = name.strip(_BLANKS), value.strip(_BLANKS)
-    if _CONTROLS.search(name + value):
-        raise RefusedCookieError("a control character in it")
-    return name, value
 
 
 def _parse_domain(text: bytes, site: Site) -> str:
