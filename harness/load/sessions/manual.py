@@ -99,7 +99,10 @@ class ManualSession:
             self.jar.discard(without)
         try:
             async for request, reply in self._exchanges(host, port, steps_of(self.user.final(self.client))):
-                shown = (request.reads or self.user.observe)(reply) if reply.status else None
+                try:
+                    shown = (request.reads or self.user.observe)(reply) if reply.status else None
+                except Exception:  # as in a load, nothing is known of what cannot be read
+                    shown = None
         finally:
             if without:
                 self.jar = kept
@@ -109,23 +112,34 @@ class ManualSession:
     async def _exchanges(
         self, host: str, port: int, steps: SessionSteps
     ) -> AsyncGenerator[tuple[Request, Response], None]:
-        """Play these steps; yields each request with its reply."""
+        """Play these steps; yields each request with its reply.
+
+        Raises:
+            NotPlayableError: a step is no request.
+            UsageError: the scenario's own code raised.
+        """
         reply: Response | None = None
-        with contextlib.suppress(StopIteration):
-            while True:
+        while True:
+            try:
                 step = steps.send(reply)
-                if isinstance(step, Request):
-                    reply = await self.ask(host, port, step)
-                    self.replies.append(reply)
-                    yield step, reply
-                elif isinstance(step, Sleep):
-                    await asyncio.sleep(step.seconds)
-                    reply = None
-                else:
-                    raise NotPlayableError(
-                        f"a session that yields a {type(step).__name__} cannot be played by hand",
-                        "harness run drives such sessions",
-                    )
+            except StopIteration:
+                return
+            except Exception as problem:
+                raise UsageError(
+                    f"a session raised {problem!r}"[:300], "harness run logs this, with the line"
+                ) from problem
+            if isinstance(step, Request):
+                reply = await self.ask(host, port, step)
+                self.replies.append(reply)
+                yield step, reply
+            elif isinstance(step, Sleep):
+                await asyncio.sleep(step.seconds)
+                reply = None
+            else:
+                raise NotPlayableError(
+                    f"a session that yields a {type(step).__name__} cannot be played by hand",
+                    "harness run drives such sessions",
+                )
 
     async def ask(self, host: str, port: int, request: Request) -> Response:
         """Send one request on a connection of its own; ``NO_RESPONSE`` if none came."""
