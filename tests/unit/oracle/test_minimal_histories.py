@@ -794,7 +794,7 @@ def test_a_list_that_keeps_the_newest_entries_loses_writes_and_not_the_session(m
     assert (verdict.outcome, verdict.lost, verdict.lost_writes) == ("lost_writes", False, 3)
 
 
-@pytest.mark.parametrize("shown", [2_000_000_000, 1_700_000_000_000, 10**30])
+@pytest.mark.parametrize("shown", [20_000, 1_796_047_262, 2_000_000_000])
 def test_a_number_that_is_no_count_of_the_writes_is_unexplained(shown: int) -> None:
     """Such as a time, or the count of all sessions: no memory holds so many writes."""
     session = History(models.counter)
@@ -809,8 +809,8 @@ def test_a_number_that_is_no_count_of_the_writes_is_unexplained(shown: int) -> N
 def test_a_number_that_is_no_count_of_the_writes_is_unexplained_beyond_what_a_ledger_keeps() -> None:
     session = History(models.counter)
     for number in range(1, 2 * MAX_DIVERGENCES):
-        session.value(None, number * 10**20)
-    verdict = session.finish(number * 10**20)
+        session.value(None, number * 10**5)
+    verdict = session.finish(number * 10**5)
     assert (verdict.outcome, verdict.duplicates) == ("unexplained", 0)
 
 
