@@ -9,6 +9,9 @@ DEV := .venv/.installed-dev
 BASELINE := results/baselines/node_kill
 CI := results/ci
 
+# What was compiled is kept, whatever the environment says: a test run starts hundreds of processes.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help install image bench bench-commands bench-aa ci-bench bench-driver bench-truth bench-many bench-records bench-kills mutation claims decide docs cluster cluster-down test test-fast test-slow test-long lint clean
 
 help:
