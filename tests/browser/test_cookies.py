@@ -1,11 +1,8 @@
 """The same ``Set-Cookie`` headers, received by Chromium and by a jar, give the same ``Cookie`` header."""
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -15,6 +12,7 @@ from playwright.sync_api import Browser, Page
 from harness.load.http.cookie_jar import CookieJar
 from harness.load.http.site import Site
 from tests.support.chromium import chromium
+from tests.support.page_server import STEP, PageHandler, page_server
 
 pytestmark = [pytest.mark.slow, pytest.mark.long, pytest.mark.xdist_group("cookies")]
 
@@ -46,29 +44,16 @@ def cookie_server() -> Iterator[CookieServer]:
     """A server for the length of a scope."""
     script = CookieServer()
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_GET(self) -> None:
-            headers = []
-            if "X-Step" in self.headers:  # not a page, nor its icon
-                headers = script.to_send.pop(0)
+    class Handler(PageHandler):
+        def do_GET(self) -> None:  # noqa: N802 - a name of the standard library
+            cookies: list[str] = []
+            if STEP in self.headers:
+                cookies = script.to_send.pop(0)
                 script.received.append("; ".join(self.headers.get_all("Cookie", [])))
-            self.send_response_only(200)
-            for header in headers:
-                self.send_header("Set-Cookie", header)
-            self.send_header("Content-Type", "text/html")
-            self.send_header("Content-Length", "0")
-            self.end_headers()
+            self.answer([("Set-Cookie", cookie) for cookie in cookies])
 
-        def log_message(self, *_: Any) -> None:
-            """Say nothing."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        script.port = server.server_address[1]
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+    with page_server(Handler) as script.port:
         yield script
-        server.shutdown()
 
 
 @pytest.fixture(scope="module")

@@ -1,11 +1,8 @@
 """A redirect leads Chromium and a session to the same request."""
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -16,6 +13,7 @@ from harness.load.http.client import Client
 from harness.load.http.redirects import InvalidRedirectError, redirected_request
 from harness.load.http.response import Head, Response
 from tests.support.chromium import chromium
+from tests.support.page_server import STEP, PageHandler, page_server
 
 pytestmark = [pytest.mark.slow, pytest.mark.long, pytest.mark.xdist_group("redirects")]
 
@@ -46,31 +44,20 @@ def redirecting_server() -> Iterator[RedirectingServer]:
     """A server for the length of a scope."""
     script = RedirectingServer()
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_GET(self) -> None:
-            if "X-Step" in self.headers and script.redirect is not None:
+    class Handler(PageHandler):
+        def do_GET(self) -> None:  # noqa: N802 - a name of the standard library
+            if STEP in self.headers and script.redirect is not None:
                 redirect, script.redirect = script.redirect, None
                 self.wfile.write(redirect)
                 return
-            if "X-Step" in self.headers:  # not a page, nor its icon
+            if STEP in self.headers:
                 script.followed = self.command, self.requestline.split()[1]
-            self.send_response_only(200)
-            self.send_header("Content-Type", "text/html")
-            self.send_header("Content-Length", "0")
-            self.end_headers()
+            self.answer()
 
         do_POST = do_PUT = do_DELETE = do_HEAD = do_GET  # noqa: N815 - names of the standard library
 
-        def log_message(self, *_: Any) -> None:
-            """Say nothing."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        script.port = server.server_address[1]
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+    with page_server(Handler) as script.port:
         yield script
-        server.shutdown()
 
 
 @pytest.fixture(scope="module")
