@@ -37,13 +37,12 @@ Up = tuple[Topology, ProcessSupervisor, Path]
 
 
 @pytest.fixture(params=[pytest.param(name, marks=MARKS.get(name, pytest.mark.xdist_group(name))) for name in NAMES])
-async def up(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Up]:
+async def up(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Up]:
     try:
         if request.param == "docker":
             image(connect_engine())
         if request.param == "kubernetes":
-            monkeypatch.setenv("KUBECONFIG", str(request.getfixturevalue("equipped_cluster")))
-            request.getfixturevalue("nodes_kept")
+            request.getfixturevalue("kept_cluster")
             require_cluster(DEFAULT_ACCESS)
     except EnvironmentLacksError as lack:
         pytest.skip(f"{lack.message}: {lack.hint}")

@@ -36,14 +36,13 @@ Up = Callable[[Design], AbstractAsyncContextManager[Topology]]
 
 
 @pytest.fixture(params=PLACES)
-def up(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Up:
+def up(request: pytest.FixtureRequest, tmp_path: Path) -> Up:
     place = str(request.param)
     try:
         if place == "docker":
             image(connect_engine())
         else:
-            monkeypatch.setenv("KUBECONFIG", str(request.getfixturevalue("equipped_cluster")))
-            request.getfixturevalue("nodes_kept")
+            request.getfixturevalue("kept_cluster")
             require_cluster(DEFAULT_ACCESS)
     except EnvironmentLacksError as lack:
         pytest.skip(f"{lack.message}: {lack.hint}")

@@ -39,13 +39,6 @@ def locked(folders: pytest.TempPathFactory, name: str, kind: int = fcntl.LOCK_EX
 
 
 @pytest.fixture
-def nodes_kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """While this test runs, none of another worker takes a node away."""
-    with locked(tmp_path_factory, "nodes", fcntl.LOCK_SH):
-        yield
-
-
-@pytest.fixture
 def nodes_taken(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """This test takes nodes away, so no other worker uses them meanwhile."""
     with locked(tmp_path_factory, "nodes"):
@@ -87,6 +80,16 @@ def equipped_cluster(cluster: Path, tmp_path_factory: pytest.TempPathFactory) ->
     with locked(tmp_path_factory, "image"):
         load_image(False, tmp_path_factory.mktemp("image"))
     return cluster
+
+
+@pytest.fixture
+def kept_cluster(
+    equipped_cluster: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[None]:
+    """The environment names that cluster, from which no other worker takes a node away meanwhile."""
+    monkeypatch.setenv("KUBECONFIG", str(equipped_cluster))
+    with locked(tmp_path_factory, "nodes", fcntl.LOCK_SH):
+        yield
 
 
 @pytest.fixture(scope="session")
