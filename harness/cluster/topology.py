@@ -4,10 +4,9 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from harness.cluster.capabilities import Balancer, Link, Orchestrated, PlatformAutoscaler, Replica, Store
-from harness.cluster.replicas.probes import HealthProbe
+from harness.cluster.replicas.probes import HealthProbe, address_of
 from harness.cluster.watch.sampler import Sampler
 from harness.common.errors import HarnessError, UntrustedError, UsageError
 from harness.common.waiting import wait_until
@@ -84,9 +83,8 @@ class Topology:
             )
 
     async def _probe_problems(self) -> Sequence[str]:
-        front = urlsplit(self.url)
         addresses = {
-            self.balancer.name: (front.hostname or "", front.port or 80),
+            self.balancer.name: address_of(self.url),
             **{replica.name: replica.member.address_from_host for replica in self.replicas},
         }
         problems = await asyncio.gather(*(self.health_probe.problem(*address) for address in addresses.values()))

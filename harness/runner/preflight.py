@@ -3,11 +3,10 @@
 import asyncio
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from urllib.parse import urlsplit
 
 from harness.cluster import balancers, stores
 from harness.cluster.kubernetes import require_client
-from harness.cluster.replicas.probes import ReadinessProbe
+from harness.cluster.replicas.probes import ReadinessProbe, address_of
 from harness.common.errors import EnvironmentLacksError, UsageError
 from harness.common.waiting import wait_until
 from harness.faults import Partition
@@ -104,11 +103,11 @@ async def require_running(designs: Iterable[Design], within_s: float = 10.0) -> 
 
 
 async def _require_answer(design: str, address: str, probe: ReadinessProbe, within_s: float) -> None:
-    parts, problem = urlsplit(address), ""
+    problem = ""
 
     async def answers() -> bool:
         nonlocal problem
-        problem = await probe.problem(parts.hostname or "", parts.port or 80)
+        problem = await probe.problem(*address_of(address))
         return not problem
 
     if not await wait_until(answers, within_s, 0.1):

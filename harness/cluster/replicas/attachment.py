@@ -2,12 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 from harness.cluster.kubernetes.api import KubernetesApi
 from harness.cluster.kubernetes.kinds import DEPLOYMENT, SERVICE, STATEFUL_SET, Manifest
 from harness.cluster.kubernetes.rights import missing_rights, needed_rights
-from harness.cluster.replicas.probes import ReadinessProbe
+from harness.cluster.replicas.probes import ReadinessProbe, address_of
 from harness.common.errors import EnvironmentLacksError, UsageError
 from harness.scenario.kubernetes import Kubernetes
 
@@ -114,8 +113,7 @@ async def require_usable(api: KubernetesApi, target: Kubernetes, attachment: Att
     if missing := await missing_rights(api, rights, attachment.namespace):
         wanted = ", ".join(f"{right.verb} {right.resource}" for right in missing)
         raise EnvironmentLacksError(f"no permission in {attachment.namespace}: {wanted}", "harness doctor --kubernetes")
-    address = urlsplit(attachment.url)
-    problem = await ReadinessProbe(target.ready).problem(address.hostname or "", address.port or 80)
+    problem = await ReadinessProbe(target.ready).problem(*address_of(attachment.url))
     if problem:
         raise EnvironmentLacksError(
             f"{attachment.url} {problem}",

@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 from harness.cluster.capabilities import Member, Refusal
+from harness.cluster.replicas.probes import address_of
 from harness.common.errors import UsageError
 from harness.scenario.services import Url
 
@@ -50,11 +50,8 @@ class ExternalReplica:
 
 def external_parts(target: Url) -> tuple[ExternalBalancer, tuple[ExternalReplica, ...]]:
     """Return the stand-ins for a service that runs already."""
-    replicas = []
-    for index, address in enumerate(target.replicas):
-        parts = urlsplit(address)
-        replicas.append(ExternalReplica(f"r{index}", Member(f"r{index}", parts.hostname or "", parts.port or 80)))
-    return ExternalBalancer(target.url.rstrip("/")), tuple(replicas)
+    members = [Member(f"r{index}", *address_of(address)) for index, address in enumerate(target.replicas)]
+    return ExternalBalancer(target.url.rstrip("/")), tuple(ExternalReplica(member.name, member) for member in members)
 
 
 def _external_error() -> UsageError:

@@ -5,6 +5,7 @@ import contextlib
 import json
 from dataclasses import dataclass
 from typing import Protocol
+from urllib.parse import urlsplit
 
 _MAX_REPLY_BYTES = 1 << 16
 
@@ -18,6 +19,12 @@ class HealthReport:
     replica: str = ""
     boot: str = ""
     opened_s: float = 0.0  # the time that its session store and its app took to get ready
+
+
+def address_of(url: str) -> tuple[str, int]:
+    """The host and the port of an ``http`` URL."""
+    parts = urlsplit(url)
+    return parts.hostname or "", parts.port or 80
 
 
 class HealthProbe(Protocol):
