@@ -32,8 +32,9 @@ def explain_not_judged(observed: ArmObservations, unknown: Set[int], unkept: int
     verdicts = {verdict.session: verdict for verdict in observed.judgements if verdict.session in unknown}
     doubtful = [session for session, verdict in verdicts.items() if _has_too_many_doubts(verdict)]
     idle = [session for session, verdict in verdicts.items() if not verdict.unknown]
-    reads = _find_last_reads(observed, verdicts.keys() - {*doubtful, *idle})
-    unread = verdicts.keys() - {*doubtful, *idle} - reads.keys()
+    left = verdicts.keys() - {*doubtful, *idle}
+    reads = _find_last_reads(observed, left)
+    unread = left - reads.keys()
     reasons = list(_describe_reads(list(reads.values())))
     if doubtful:
         why = f"{len(doubtful):,} sessions have more writes in doubt than can be distinguished"
