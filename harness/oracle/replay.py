@@ -353,7 +353,7 @@ class Replay:
         is_less = before is not None and 0 < number < len(before)
         if divergence.anomaly is Anomaly.LOST or (is_less and number <= len(new)):
             self._began = 0 if divergence in self._history.healed else divergence.issued
-            return self._count_to(new[len(new) - number :] if number else (), number, issued, self._writes.open)
+            return self._count_to(new[max(0, len(new) - number) :], number, issued, self._writes.open)
         repeats = before is not None and len(before) > len({*before})
         if repeats and is_less and 2 * number <= len(before or ()) and number <= len(new) * REPEATS[-1]:
             self._began = divergence.issued

@@ -30,6 +30,12 @@ def of(model: ModelFactory, *written: object) -> History:
     return history
 
 
+def look_under(history: History, birth: str, state: Iterable[object] | int) -> None:
+    history.t += 1
+    state = state if isinstance(state, int) else list(state)
+    history.ledger.settle(0, OK, Observed(birth, "me", state), "r0", history.t)
+
+
 def counted(*numbers: int) -> History:
     """A session whose writes each raised a number, as their replies showed."""
     history = History(models.counter)
@@ -126,6 +132,20 @@ def test_a_number_that_restarted_where_every_write_counts_twice_was_lost() -> No
     history.look(2)
     history.value(None, 4)
     assert (history.finish(4).outcome, history.finish(4).lost) == ("lost", True)
+
+
+def test_a_number_that_began_again_holds_all_its_new_writes_before_any_old_one() -> None:
+    history = History(models.counter)
+    look_under(history, "b1", 0)
+    for _ in range(3):
+        history.value(None)
+    history.value(None, outcome=IN_DOUBT)
+    look_under(history, "b1", 3)
+    for _ in range(2):
+        history.value(None)
+    look_under(history, "b2", 3)
+    verdict = history.finish(3)
+    assert (*counts(verdict), verdict.recovered) == ("lost", 3, 0, 0, 1)
 
 
 def test_a_number_falls_by_its_newest_writes_and_not_by_those_counted_twice_before() -> None:
@@ -234,11 +254,6 @@ def test_a_set_without_a_final_read_was_stale_if_its_removal_was_undone_for_a_wh
     history.value(Removed("h"), ["a", "x"])
     history.value("y", ["a", "x", "y"])
     assert judge(history.ledger.history()).outcome == "stale"
-
-
-def look_under(history: History, birth: str, state: Iterable[object]) -> None:
-    history.t += 1
-    history.ledger.settle(0, OK, Observed(birth, "me", list(state)), "r0", history.t)
 
 
 def test_a_set_under_a_renewed_id_that_lacks_new_items_only_is_not_lost() -> None:
