@@ -64,8 +64,7 @@ class PodWorkload(WorkloadOnNodes):
         await self._supervisor.namespace.create(self.manifest, self._settings.logs)
         try:
             async with asyncio.timeout(READY_WITHIN_S):
-                while not all(replica.boot for replica in self._places):
-                    await self._fill()
+                while not await self._fill():
                     await self._require_progress()
                     with contextlib.suppress(TimeoutError):
                         await asyncio.wait_for(self._changed.wait(), _POLL_INTERVAL_S)
@@ -184,7 +183,8 @@ class PodWorkload(WorkloadOnNodes):
             times = self._supervisor.watch.times[pod.uid]
             self.on_size(SizeChange(place, False, min(filter(None, (times.deleted, times.left)))))
 
-    async def _fill(self) -> None:
+    async def _fill(self) -> bool:
+        """Give pods that are ready the free places; returns whether each place has had a pod."""
         taken = {(replica.pod.uid, replica.pod.restarts) for replica in self._places if replica.pod}
         for pod in self._pods():
             place = self._place_for(pod)
@@ -194,6 +194,7 @@ class PodWorkload(WorkloadOnNodes):
                 await place.take(pod)
             elif self.on_size:
                 await self._take_another(pod, self.on_size)
+        return all(place.boot for place in self._places)
 
     async def _take_another(self, pod: PodState, on_size: Callable[[SizeChange], None]) -> None:
         """Give a pod that an autoscaler has added a new place."""
