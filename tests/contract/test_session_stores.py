@@ -157,6 +157,7 @@ async def test_an_unknown_handle_is_not_adopted(kind: Kind, handle: str) -> None
     await store.close()
 
 
+@pytest.mark.slow  # it takes seconds
 async def test_a_session_expires_after_its_last_write(kind: Kind) -> None:
     ttl = 0.5
     store = await open_store(kind.make(ttl))
@@ -168,6 +169,7 @@ async def test_a_session_expires_after_its_last_write(kind: Kind) -> None:
     await store.close()
 
 
+@pytest.mark.slow  # it takes seconds
 async def test_a_write_prolongs_a_session(kind: Kind) -> None:
     store = await open_store(kind.make(0.8 * kind.pace))
     session = SessionState.new("u1")

@@ -3,6 +3,7 @@
 import ast
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,8 @@ READERS, ACTORS = ("analysis", "report", "site"), ("cluster", "faults", "load", 
 #: The one part of the load that both processes share.
 SHARED = "harness.load.control"
 Imports = Mapping[str, frozenset[str]]
+
+pytestmark = pytest.mark.xdist_group("imports")  # one worker reads them
 
 
 def orders(plan: str) -> dict[str, list[str]]:
@@ -104,12 +107,17 @@ def find_cycles(imports: Imports) -> list[list[str]]:
 
 
 ORDERS = orders(PLAN.read_text())
-HARNESS = read_imports("harness")
+
+
+@cache
+def harness() -> Imports:
+    """Those of the product, which are read when the first test needs them."""
+    return read_imports("harness")
 
 
 @pytest.mark.parametrize("package", ORDERS)
 def test_imports_run_one_way(package: str) -> None:
-    assert upward(package, ORDERS[package], HARNESS) == []
+    assert upward(package, ORDERS[package], harness()) == []
 
 
 def test_the_plan_covers_the_rooms_that_have_rooms_inside() -> None:
@@ -118,23 +126,23 @@ def test_the_plan_covers_the_rooms_that_have_rooms_inside() -> None:
 
 def test_the_plan_names_what_is_there_and_nothing_else() -> None:
     for package, order in ORDERS.items():
-        there = {name for module in HARNESS if (name := member(module, package))}
+        there = {name for module in harness() if (name := member(module, package))}
         assert set(order) == there, package
 
 
 def test_no_module_imports_itself_indirectly() -> None:
-    assert find_cycles(HARNESS) == []
+    assert find_cycles(harness()) == []
 
 
 def test_nothing_inside_imports_the_public_face() -> None:
-    assert [module for module, others in HARNESS.items() if "harness" in others] == []
+    assert [module for module, others in harness().items() if "harness" in others] == []
 
 
 def test_readers_import_nothing_that_runs() -> None:
     """Analysis can be repeated on an old run."""
     violations = {
         f"{module} imports {other}"
-        for module, others in HARNESS.items()
+        for module, others in harness().items()
         for other in others
         if member(module, "harness") in READERS and member(other, "harness") in ACTORS
     }
@@ -146,7 +154,7 @@ def test_the_harness_imports_only_the_shared_part_of_the_load() -> None:
     sides = {"harness.runner", "harness.cli", "harness.claims"}
     violations = {
         f"{module} imports {other}"
-        for module, others in HARNESS.items()
+        for module, others in harness().items()
         for other in others
         if any(module.startswith(f"{side}.") for side in sides)
         and other.startswith("harness.load.")

@@ -97,6 +97,8 @@ def _reported_peaks(noises: tuple[float, ...], seeds: int) -> list[bool]:
     return right
 
 
+@pytest.mark.slow
+@pytest.mark.sampled
 def test_a_peak_that_is_reported_is_right() -> None:
     right = _reported_peaks((0.02, 0.05), seeds=6)
     assert len(right) > 30

@@ -187,6 +187,7 @@ async def test_the_page_leads_to_the_run_in_progress(client: ClientSession, runn
             assert "No arm has begun yet" in await response.text()
 
 
+@pytest.mark.slow  # it takes seconds
 async def test_a_growing_run_is_followed_to_its_end(client: ClientSession, site: ServedSite, running: Run) -> None:
     path = f"/runs/node_kill/{running.plan.run}/events"
     async with client.get(path) as events:

@@ -3,6 +3,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from types import SimpleNamespace
 
+import pytest
 from aiohttp import web
 
 from targets.apps import AppContext, cart, echo
@@ -100,11 +101,13 @@ async def _least_time_to_run(slots: Slots, requests: int) -> float:
     return min([await _time_to_run(slots, requests) for _ in range(5)])
 
 
+@pytest.mark.slow  # it takes seconds
 async def test_twice_the_slots_take_half_the_time() -> None:
     one, two = await _least_time_to_run(Slots(0.005, 1), 20), await _least_time_to_run(Slots(0.005, 2), 20)
     assert 1.7 < one / two < 2.3
 
 
+@pytest.mark.slow  # it takes seconds
 async def test_late_timers_do_not_add_up() -> None:
     # the loop rounds 2.5 ms up to 3, so 80 timers in a row would take 1.2 times as long
     assert 1.0 <= await _least_time_to_run(Slots(0.0025, 1), 80) / (80 * 0.0025) < 1.1

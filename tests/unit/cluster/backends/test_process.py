@@ -222,6 +222,7 @@ async def test_a_replica_has_its_abilities(topology: Topology) -> None:
         assert isinstance(topology.replicas[0], ability)
 
 
+@pytest.mark.slow  # it takes seconds
 async def test_a_paused_replica_makes_the_topology_unhealthy_and_is_named(topology: Topology) -> None:
     assert (await the(topology, 1).pause()).confirmed
     with pytest.raises(UntrustedError, match="r1 does not answer"):

@@ -21,6 +21,7 @@ async def deaths(api: KubernetesApi) -> AsyncIterator[asyncio.Queue[Death]]:
         yield found
 
 
+@pytest.mark.slow  # it takes seconds
 @pytest.mark.parametrize("kind", ["down", "hangs"])
 async def test_silence_is_reported_once_for_each_time(
     kind: str, cluster: FakeCluster, deaths: asyncio.Queue[Death]

@@ -80,6 +80,7 @@ def test_a_user_that_joins_late_takes_part(rig: Rig) -> None:
     rig.until(lambda: rig.context.sent > 3)
 
 
+@pytest.mark.slow  # it takes seconds
 def test_a_stage_that_stops_sends_nothing_further(rig: Rig, server: Scripted) -> None:
     workload = ClosedWorkload(rig.registry)
     workload.join(Visitor(endless), 0)
@@ -93,6 +94,7 @@ def test_a_stage_that_stops_sends_nothing_further(rig: Rig, server: Scripted) ->
     assert rig.context.sent == sent == len(server.requests) == len(rig.rows())
 
 
+@pytest.mark.slow  # it takes seconds
 def test_a_session_without_requests_does_not_spin(rig: Rig, caplog: pytest.LogCaptureFixture) -> None:
     def empty(cart: Client) -> SessionSteps:
         yield from ()
@@ -262,6 +264,7 @@ def test_the_sweep_finds_a_lost_session() -> None:
     assert (judgement.outcome, judgement.lost_writes) == ("lost", 1)
 
 
+@pytest.mark.slow  # it takes seconds
 def test_a_session_whose_final_read_never_succeeds_stays_unknown() -> None:
     with scripted(otherwise=Shelf()) as server:
         rig = Rig(server.url)

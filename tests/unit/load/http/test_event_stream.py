@@ -173,6 +173,7 @@ def test_an_op_is_found_wherever_a_message_has_it() -> None:
     assert envelope(b"tick")[0] == 0
 
 
+@pytest.mark.slow  # it takes seconds
 def test_messages_over_a_stream_are_judged_as_those_over_a_websocket() -> None:
     """Of three messages, one never arrives, one arrives twice, and the last two change places."""
     ops = [f"{operation(1, 1, i):016x}" for i in (1, 2, 3)]

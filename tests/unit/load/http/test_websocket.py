@@ -232,6 +232,7 @@ def test_a_message_that_awaits_its_answer_is_in_doubt_if_the_connection_breaks()
     assert (history.in_doubt, history.failed) == ((1,), ((2, 2),))
 
 
+@pytest.mark.slow  # it takes seconds
 def test_a_message_without_an_answer_in_time_is_in_doubt_and_the_connection_is_closed() -> None:
     driven = DrivenSession(say(1), stay_silent, timeout=1.0)
     assert driven.methods == ["OPEN", "CLOSE", "SEND"] and driven.outcomes == [OK, OK, IN_DOUBT]

@@ -41,6 +41,7 @@ def missed(driven: Driven) -> list[tuple[int, str, str]]:
     return [(change.t_ns, change.name, change.why) for change in changes if change.change is Change.MISSED]
 
 
+@pytest.mark.slow  # it takes seconds
 def test_a_loss_in_the_reply_to_the_first_request_without_a_cookie_is_put_down_to_that() -> None:
     with scripted(otherwise=Keeper("; Max-Age=1")) as server:
         driven = drive(server.url, Visitor(lambda client: writes(client, pause=1.05)))
@@ -75,6 +76,7 @@ def test_a_refused_cookie_explains_why_each_write_begins_a_new_session() -> None
     ]
 
 
+@pytest.mark.slow  # it takes seconds
 def test_immortal_cookies_outlive_their_age() -> None:
     class Patient(Visitor):
         cookies = "immortal"

@@ -188,6 +188,7 @@ def test_a_worker_that_has_exited_is_lost_and_the_load_goes_on_with_the_other(ne
     assert "no load without worker-1" in broken.message and ends == [3]
 
 
+@pytest.mark.slow  # it takes seconds
 def test_a_silent_worker_is_lost(net: Net, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("harness.load.workers.master.SILENCE_TIMEOUT_S", 0.2)
     workers = both(net)
