@@ -58,7 +58,12 @@ MasterBind = Annotated[
     str | None, typer.Option(metavar="HOST:PORT", help="Where those workers connect to (127.0.0.1:5557).")
 ]
 LoadInside = Annotated[
-    int, typer.Option(min=0, metavar="N", help="Load from N pods of the cluster, not from here (--backend kubernetes).")
+    int,
+    typer.Option(
+        min=0,
+        metavar="N",
+        help="Load from N pods of the cluster, to which this machine needs no route (--backend kubernetes).",
+    ),
 ]
 LoadImage = Annotated[str, typer.Option(metavar="REF", help="The image of those pods.")]
 Users = Annotated[int | None, typer.Option(metavar="N", help="Concurrent sessions (closed load).")]
@@ -177,7 +182,9 @@ def run(
     changes = overrides.Overrides(
         tuple(design), replicas, balancer, users, rate, duration, seed, quick, repeat, tuple(allow_host),
         drivers, backend, limits.Limits(cpus, memory), tuple(map(thresholds.Threshold.parse, expect)),
-        cluster_access.ClusterAccess(kube_context, tuple(allow_context), namespace_prefix, image, load_image),
+        cluster_access.ClusterAccess(
+            kube_context, tuple(allow_context), namespace_prefix, image, load_image, forwarded=load_inside > 0
+        ),
     )  # fmt: skip
     attached = kubernetes and Kubernetes(kubernetes, namespace, service, service_port, url, ready=ready)
     described = flag_scenario.FlagScenario(

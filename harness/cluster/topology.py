@@ -31,6 +31,7 @@ class Topology:
     start_another: Callable[[], Awaitable[Replica]] | None = None  # starts one more replica, if that is possible
     workload: Orchestrated | None = None  # on Kubernetes: what keeps the replicas
     autoscaler: PlatformAutoscaler | None = None  # on Kubernetes: what scales them by their CPU
+    front: tuple[str, int] | None = None  # where the harness reaches the balancer, if not where clients do
 
     async def grow(self) -> Replica:
         """Start one more replica; return when it is ready. The balancer does not know it yet.
@@ -84,7 +85,7 @@ class Topology:
 
     async def _probe_problems(self) -> Sequence[str]:
         addresses = {
-            self.balancer.name: address_of(self.url),
+            self.balancer.name: self.front or address_of(self.url),
             **{replica.name: replica.member.address_from_host for replica in self.replicas},
         }
         problems = await asyncio.gather(*(self.health_probe.problem(*address) for address in addresses.values()))

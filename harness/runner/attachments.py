@@ -7,32 +7,32 @@ from harness.cluster.replicas.attachment import find_attachment, require_usable
 from harness.common.errors import UsageError
 from harness.faults import Terminate
 from harness.scenario.arm import Arm
+from harness.scenario.cluster_access import ClusterAccess
 from harness.scenario.kubernetes import ATTACHED_FAULTS, Kubernetes
 from harness.scenario.scenario import Scenario
 
 
-async def survey(scenario: Scenario, allowed: tuple[str, ...]) -> Sequence[str]:
+async def survey(scenario: Scenario, access: ClusterAccess) -> Sequence[str]:
     """One line about each workload, its load and each fault; checks them on the way, and changes nothing.
-
-    ``allowed`` are the contexts that may lead to another machine.
 
     Raises:
         UsageError: a context is not allowed, or a fault does not fit the number of pods.
         EnvironmentLacksError: a workload, its Service or a right is missing, or the cluster does not answer.
     """
-    return [line for arm in scenario.arms() async for line in _describe(arm, allowed)]
+    return [line for arm in scenario.arms() async for line in _describe(arm, access)]
 
 
-async def _describe(arm: Arm, allowed: tuple[str, ...]) -> AsyncIterator[str]:
+async def _describe(arm: Arm, access: ClusterAccess) -> AsyncIterator[str]:
     target = arm.design.target
     if not isinstance(target, Kubernetes):
         return
     api = await connect_api(target.context)
-    require_allowed(api, allowed)
-    found = await find_attachment(api, target)
-    await require_usable(api, target, found, [at.fault.kind for at in arm.faults])
+    require_allowed(api, access.allowed)
+    found = await find_attachment(api, target, forwarded=access.forwarded)
+    await require_usable(api, target, found, [at.fault.kind for at in arm.faults], forwarded=access.forwarded)
+    origin = " from pods in a namespace of its own" if access.forwarded else ""
     yield (
-        f"{arm.design.name}, {arm.name} arm: {arm.seconds:g} s of load on {found.url}, {target.workload} in "
+        f"{arm.design.name}, {arm.name} arm: {arm.seconds:g} s of load{origin} on {found.url}, {target.workload} in "
         f"{found.namespace} of {api.context} ({api.server}), {found.replicas} pods"
     )
     for at in arm.faults:

@@ -87,7 +87,7 @@ def survey_attached(scenario: Scenario, access: ClusterAccess) -> Sequence[str]:
     from harness.runner import attachments  # noqa: PLC0415 - loads the client library
 
     with ThreadPoolExecutor(1) as pool:  # the caller may have an event loop
-        return pool.submit(asyncio.run, attachments.survey(scenario, access.allowed)).result()
+        return pool.submit(asyncio.run, attachments.survey(scenario, access)).result()
 
 
 async def require_running(designs: Iterable[Design], within_s: float = 10.0) -> None:

@@ -11,7 +11,8 @@ class ClusterAccess:
     """``context`` is a context of the kubeconfig; None is the current one.
 
     A context whose API server is not on this machine has to be in ``allowed``. A run's namespace is named after
-    ``prefix``; its pods run ``image``, those that generate the load ``load_image``.
+    ``prefix``; its pods run ``image``, those that generate the load ``load_image``. If ``forwarded``, the harness
+    reaches pods through the API server, and not at their addresses.
     """
 
     context: str | None = None
@@ -19,6 +20,7 @@ class ClusterAccess:
     prefix: str = "harness"
     image: str = "session-harness:latest"
     load_image: str = "session-harness-locust:latest"
+    forwarded: bool = False
 
     def __post_init__(self) -> None:
         check_types(self)

@@ -59,12 +59,8 @@ class Overrides:
         chosen = quick_form(scenario) if self.quick else scenario
         chosen = chosen.only(self.designs) if self.designs else chosen
         self._require_allowed_hosts(chosen)
-        for design in chosen.designs:
-            require(
-                not (self.drivers.inside and isinstance(design.target, Url)),
-                f"{design.name} is not in the cluster that its load would come from",
-                "leave --load-inside out",
-            )
+        for design in chosen.designs if self.drivers.inside else ():
+            self._require_inside(design)
         return replace(
             chosen,
             designs=tuple(self._change_design(design) for design in chosen.designs),
@@ -82,6 +78,24 @@ class Overrides:
                     f"{design.name} would load {host}, which is not this machine",
                     f"if you may load it: --allow-host {host}",
                 )
+
+    def _require_inside(self, design: Design) -> None:
+        """Check that a load from pods finds a design in its own cluster."""
+        target = design.target
+        require(
+            not isinstance(target, Url),
+            f"{design.name} is not in the cluster that its load would come from",
+            "leave --load-inside out",
+        )
+        if isinstance(target, Kubernetes):
+            require(
+                target.url is None, f"{design.name}: a load from pods goes to the Service itself", "leave its URL out"
+            )
+            require(
+                target.context is None or self.access.context is not None,
+                f"{design.name} is in the cluster {target.context}, and the pods of its load may be in another one",
+                f"--context {target.context}",
+            )
 
     def _change_design(self, design: Design) -> Design:
         size = design.replicas if self.replicas is None else self.replicas

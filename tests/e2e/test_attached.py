@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from harness.scenario.cluster_access import ClusterAccess
 from tests.support.harness_command import ROOT, assert_run_passes, harness
 from tools.kubernetes import programs
 from tools.kubernetes.images import PAUSE
@@ -143,25 +144,48 @@ def shop(cluster: Path, tmp_path: Path) -> Iterator[Shop]:
             made.kubectl("delete", kind, made.namespace, "--ignore-not-found", "--wait=false")
 
 
+def run(shop: Shop, folder: Path, kubeconfig: Path, *words: str) -> Path:
+    """The directory of a run that restarts both Deployments."""
+    file = folder / "restarted.py"
+    file.write_text(SCENARIO.replace("NAMESPACE", shop.namespace))
+    command = ("run", str(file), "--yes", "--out", str(folder / "runs"), *words)
+    done = harness(*command, env={"KUBECONFIG": str(kubeconfig)}, timeout=300)
+    made = folder / "runs" / "restarted" / "latest"
+    assert_run_passes(done, made)
+    assert "replace all pods" in done.err
+    return made
+
+
+def assert_restarted(shop: Shop, name: str, was: Any) -> None:
+    """Check that a restart is all that happened to a Deployment."""
+    now = shop.deployment(name)
+    assert now["metadata"]["labels"] == was["metadata"]["labels"]
+    assert now["metadata"]["generation"] == was["metadata"]["generation"] + 1
+    assert now["spec"] == was["spec"]
+
+
+def assert_judged_rightly(made: Path) -> None:
+    designs = json.loads((made / "summary.json").read_text())["designs"]
+    lost = {name: design["arms"]["fault"]["sessions"]["lost"] for name, design in designs.items()}
+    assert lost == {"memory": 20, "cookie": 0}
+    assert set(designs["memory"]["arms"]["fault"]["sessions"]["lost_by_cause"]) == {"stopped"}
+
+
 def test_a_rolling_restart_of_somebody_elses_deployment_is_judged_and_leaves_it_as_it_was(
     shop: Shop, tmp_path: Path
 ) -> None:
     before = {name: shop.deployment(name) for name in ("memory", "cookie")}
-    file = tmp_path / "restarted.py"
-    file.write_text(SCENARIO.replace("NAMESPACE", shop.namespace))
-    done = harness(
-        "run", str(file), "--yes", "--out", str(tmp_path / "runs"), env={"KUBECONFIG": str(shop.user)}, timeout=240
-    )
-    run = tmp_path / "runs" / "restarted" / "latest"
-    assert_run_passes(done, run)
-    assert "replace all pods" in done.err
-
-    designs = json.loads((run / "summary.json").read_text())["designs"]
-    lost = {name: design["arms"]["fault"]["sessions"]["lost"] for name, design in designs.items()}
-    assert lost == {"memory": 20, "cookie": 0}
-    assert set(designs["memory"]["arms"]["fault"]["sessions"]["lost_by_cause"]) == {"stopped"}
+    assert_judged_rightly(run(shop, tmp_path, shop.user))
     for name, was in before.items():
-        now = shop.deployment(name)
-        assert now["metadata"]["labels"] == was["metadata"]["labels"]
-        assert now["metadata"]["generation"] == was["metadata"]["generation"] + 1  # the restart itself
-        assert now["spec"] == was["spec"]
+        assert_restarted(shop, name, was)
+
+
+def test_the_same_is_found_from_pods_where_this_machine_reaches_nothing_but_the_api_server(
+    shop: Shop, loading_cluster: ClusterAccess, unroutable: None, tmp_path: Path
+) -> None:
+    before = {name: shop.deployment(name) for name in ("memory", "cookie")}
+    inside = ("--backend", "kubernetes", "--load-inside", "1", "--load-image", loading_cluster.load_image)
+    assert_judged_rightly(run(shop, tmp_path, shop.kubeconfig, *inside))
+    for name, was in before.items():
+        assert_restarted(shop, name, was)
+    assert "harness-" not in shop.kubectl("get", "namespaces", "-o", "name")

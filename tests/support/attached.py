@@ -49,6 +49,7 @@ class FakeCluster:
         self.forbidden: set[tuple[str, str]] = set()
         self.stuck = False  # new pods never become ready
         self.evictions_refused = 0
+        self.answers: dict[str, int] = {}  # the status of a Service that the API server asks
         self.log: list[str] = []
         self._numbers = itertools.count()
         self._reconcile()
@@ -91,6 +92,9 @@ class FakeCluster:
 
     async def get(self, kind: Kind, name: str, namespace: str | None = None) -> Any:
         return copy.deepcopy(self.nodes[name] if kind.name == "Node" else self.workload)
+
+    async def ask_service(self, service: str, port: int, namespace: str, path: str) -> int | None:
+        return self.answers.get(f"{namespace}/{service}:{port}{path}")
 
     async def read_all(self, kind: Kind, namespace: str | None = None, labels: str = "", fields: str = "") -> list[Any]:
         return copy.deepcopy(self.services if kind.name == "Service" else list(self.pods.values()))

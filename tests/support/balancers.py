@@ -37,6 +37,9 @@ class RefusingStarter:
     async def spawn(self, command: ProcessSpec) -> Child:
         raise AssertionError(f"started {command.name}")
 
+    def reach(self, name: str, port: int) -> tuple[str, int]:
+        raise AssertionError(f"reached {name}")
+
     async def send_file(self, child: Child, file: Path) -> None:
         raise AssertionError(f"sent {file}")
 

@@ -13,7 +13,7 @@ from harness.common.errors import EnvironmentLacksError
 from harness.scenario.cluster_access import ClusterAccess
 from tests.support.harness_command import ROOT
 from tools.kubernetes import programs
-from tools.kubernetes.layout import Layout
+from tools.kubernetes.layout import PODS, SERVICES, Layout
 
 TOOL = str(ROOT / "tools" / "cluster")
 
@@ -43,6 +43,21 @@ def nodes_taken(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """This test takes nodes away, so no other worker uses them meanwhile."""
     with locked(tmp_path_factory, "nodes"):
         yield
+
+
+@pytest.fixture
+def unroutable(cluster: Path, nodes_taken: None) -> Iterator[None]:
+    """This machine reaches no address of a pod or of a Service, as with a cluster on another network."""
+    ranges = (SERVICES, PODS)
+    before = [subprocess.check_output(["ip", "route", "show", each], text=True).split() for each in ranges]
+    try:
+        for each in ranges:
+            subprocess.run(["ip", "route", "replace", "unreachable", each], check=True)
+        yield
+    finally:
+        for each, route in zip(ranges, before, strict=True):
+            subprocess.run(["ip", "route", "del", "unreachable", each], check=False)
+            subprocess.run(["ip", "route", "replace", *route], check=True)
 
 
 @pytest.fixture(scope="session")
@@ -102,4 +117,4 @@ def locust_image(equipped_cluster: Path, tmp_path_factory: pytest.TempPathFactor
 def loading_cluster(equipped_cluster: Path, locust_image: str, monkeypatch: pytest.MonkeyPatch) -> ClusterAccess:
     """How that cluster is used, with these images."""
     monkeypatch.setenv("KUBECONFIG", str(equipped_cluster))
-    return ClusterAccess(load_image=locust_image)
+    return ClusterAccess(load_image=locust_image, forwarded=True)

@@ -38,6 +38,8 @@ class FakeCluster:
         self.logs: dict[str, list[str]] = {}
         self.commands: list[tuple[str, list[str]]] = []
         self.command_fails = ""
+        self.forwarded: list[str] = []  # the pods that connections were forwarded to
+        self.proxied: dict[str, int] = {}  # the status of a Service by "name:port/path"; others do not answer
         self.node_lost = False
         self.metrics = True
         self.down = False
@@ -119,12 +121,10 @@ class FakeCluster:
         rest = parts[2:] if parts[0] == "api" else parts[3:]
         namespace = rest[1] if rest[0] == "namespaces" and len(rest) > 2 else ""
         plural, *more = rest[2:] if namespace else rest
-        if more[1:] == ["log"]:
-            return web.Response(text="".join(f"{line}\n" for line in self.logs.get(more[0], [])))
-        if more[1:] in (["portforward"], ["exec"]):
-            return await (self._forward(request) if more[1] == "portforward" else self._run(request, more[0]))
         if more[1:] == ["eviction"]:
             return self._delete((plural, namespace, more[0]), {})
+        if more[1:2] in (["log"], ["portforward"], ["exec"], ["proxy"]):
+            return await self._connect(request, *more)
         if request.method == "POST":
             response = self._create(plural, namespace, await request.json())
             if self.lose_replies:
@@ -137,8 +137,20 @@ class FakeCluster:
         key = (plural, namespace, more[0])
         return await self._answer_object(request, key)
 
-    async def _forward(self, request: web.Request) -> web.StreamResponse:
+    async def _connect(self, request: web.Request, name: str, how: str, *path: str) -> web.StreamResponse:
+        """What a pod or a Service itself answers."""
+        if how == "portforward":
+            return await self._forward(request, name)
+        if how == "exec":
+            return await self._run(request, name)
+        if how == "log":
+            return web.Response(text="".join(f"{line}\n" for line in self.logs.get(name, [])))
+        status = self.proxied.get("/".join([name, *path]), 503)
+        return failure(status, "from the service") if status >= 400 else web.Response(status=status)
+
+    async def _forward(self, request: web.Request, pod: str) -> web.StreamResponse:
         """Connect to a port of this machine, which stands for the loopback of every pod."""
+        self.forwarded.append(pod)
         if "pods/portforward" in self.refuse:
             return failure(*self.refuse["pods/portforward"])
         port = int(request.query["ports"])

@@ -8,9 +8,9 @@ from harness.cluster.backends.deployment import Deployment
 from harness.cluster.kubernetes.api import connect_api
 from harness.cluster.kubernetes.api_silence import report_silence
 from harness.cluster.replicas.attached_workload import AttachedWorkload, attach
-from harness.cluster.replicas.attachment import find_attachment
+from harness.cluster.replicas.attachment import find_attachment, readiness
 from harness.cluster.replicas.external import ExternalBalancer
-from harness.cluster.replicas.probes import ReadinessProbe
+from harness.cluster.replicas.probes import HealthProbe
 from harness.cluster.supervisor import Death
 from harness.cluster.topology import Topology
 from harness.cluster.watch.sampler import Sampler
@@ -25,7 +25,7 @@ class AttachedProbe:
 
     workload: AttachedWorkload
     service: str  # its host
-    ready: ReadinessProbe
+    ready: HealthProbe
 
     async def problem(self, host: str, port: int) -> str:
         """The Service has to answer, and the pod at another address to be ready."""
@@ -36,20 +36,23 @@ class AttachedProbe:
 
 
 async def attached_topology(
-    deployment: Deployment, target: Kubernetes, sampler: Sampler, deaths: asyncio.Queue[Death]
+    deployment: Deployment, target: Kubernetes, sampler: Sampler, deaths: asyncio.Queue[Death], *, forwarded: bool
 ) -> Topology:
     """Find the workload, and check at the end of the scope that it is as it was found.
+
+    If ``forwarded``, the load comes from inside the cluster, and the Service is asked through the API server.
 
     Raises:
         HarnessError: it is not there, not unique, not ready, or not permitted.
     """
     api = await connect_api(target.context)
     api.patience_s = parse_seconds(target.ready_within)  # what was changed has to be changed back
-    attachment = await find_attachment(api, target)
+    attachment = await find_attachment(api, target, forwarded=forwarded)
     scope = attach(api, target, attachment, deployment.on_start)
     workload = await deployment.scope.enter_async_context(scope)
     await deployment.scope.enter_async_context(background(report_silence(api, deaths)))
-    probe = AttachedProbe(workload, urlsplit(attachment.url).hostname or "", ReadinessProbe(target.ready))
+    ready = readiness(api, target, attachment, forwarded=forwarded)
+    probe = AttachedProbe(workload, urlsplit(attachment.url).hostname or "", ready)
     return Topology(
         deployment.design,
         probe,

@@ -46,6 +46,7 @@ class KubernetesBackend(ProcessBackend):
     def __init__(self, supervisor: KubernetesSupervisor, load: LoadPods, nonce: str, secret: str) -> None:
         super().__init__(supervisor, nonce, secret)
         self._load = load
+        self._forwards = supervisor.forwards
 
     @property
     def inside(self) -> Supervisor:
@@ -57,6 +58,7 @@ class KubernetesBackend(ProcessBackend):
         if not isinstance(deployment.design.target, Url):
             deployment.scope.push_async_callback(supervisor.logs.drain)
             deployment.scope.push_async_callback(supervisor.namespace.clear)
+            deployment.scope.push_async_callback(supervisor.close_tunnels)
             await supervisor.namespace.create(manifests.secret(self._secret), deployment.logs)
         return await super()._deploy(deployment)
 
@@ -89,6 +91,7 @@ class KubernetesBackend(ProcessBackend):
             sampler,
             start_another=workload.grow,
             workload=workload,
+            front=supervisor.reach(template.part if balancer.name == service.NAME else balancer.name, PORT),
             autoscaler=PodAutoscaler(supervisor.namespace, workload, deployment.logs) if by_cpu else None,
         )
 

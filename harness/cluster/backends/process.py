@@ -57,6 +57,8 @@ class ProcessBackend:
     ``warm`` starts its replicas for the first time.
     """
 
+    _forwards = False  # whether an API server forwards what the harness asks of pods
+
     def __init__(
         self,
         supervisor: Supervisor,
@@ -126,7 +128,8 @@ class ProcessBackend:
         from harness.cluster.backends.attached import attached_topology  # noqa: PLC0415 - loads its client only if needed
 
         sampler = await self._start_sampler(deployment)
-        return await attached_topology(deployment, target, sampler, self._supervisor.deaths)
+        deaths, forwarded = self._supervisor.deaths, self._forwards
+        return await attached_topology(deployment, target, sampler, deaths, forwarded=forwarded)
 
     async def _deploy_own(self, deployment: Deployment, target: OwnService, store: Store | None) -> Topology:
         """A user-supplied service: its replicas have no ``/healthz`` and do not report their names."""

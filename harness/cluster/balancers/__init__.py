@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from harness.cluster.balancers import caddy, envoy, haproxy, nginx, traefik
@@ -83,7 +84,9 @@ def start(
         EnvironmentLacksError: it is not installed, or the port is taken.
         HarnessError: it does not start (on entering the scope).
     """
-    return select(balancing).start(Setup(balancing, tuple(members), supervisor, scratch, logs, port, host))
+    spec = select(balancing)
+    reach = partial(supervisor.reach, spec.name)
+    return spec.start(Setup(balancing, tuple(members), supervisor, scratch, logs, port, host, reach))
 
 
 def require(design: Design) -> None:

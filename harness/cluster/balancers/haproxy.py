@@ -221,6 +221,14 @@ def config(setup: Setup, socket: str, maxconn: int, threads: int = 1) -> str:
     )
 
 
+async def _read_replies(reader: asyncio.StreamReader, count: int) -> str:
+    """The replies to so many commands, each of which ends with an empty line; the end of a connection may come late."""
+    lines: list[bytes] = []
+    while lines.count(b"\n") < count and (line := await reader.readline()):
+        lines.append(line)
+    return b"".join(lines).decode()
+
+
 class RuntimeSocket(ControlPlace):
     """HAProxy's command line."""
 
@@ -240,10 +248,10 @@ class RuntimeSocket(ControlPlace):
                 if isinstance(self.place, Path):
                     reader, writer = await asyncio.open_unix_connection(self.place, limit=1 << 20)
                 else:
-                    reader, writer = await asyncio.open_connection(self.host, self.place, limit=1 << 20)
+                    reader, writer = await asyncio.open_connection(*self.reach(self.place), limit=1 << 20)
                 with contextlib.closing(writer):
                     writer.write(f"{command}\n".encode())
-                    return (await reader.read()).decode()
+                    return await _read_replies(reader, command.count(";") + 1)
         except OSError as problem:  # TimeoutError is one of them
             raise UntrustedError(f"HAProxy does not answer on {self}: {problem}", "its log says why") from problem
 

@@ -55,8 +55,20 @@ class Starter(Protocol):
     async def spawn(self, command: ProcessSpec) -> Child:
         """Start it; returns at once."""
 
+    def reach(self, name: str, port: int) -> tuple[str, int]:
+        """The address by which the harness reaches a port of the process of that name."""
+
     async def send_file(self, child: Child, file: Path) -> None:
         """Have a process see a file of its working directory as it is now, if it does not share it anyway."""
+
+
+#: The address by which the harness reaches a port of a balancer.
+Reach = Callable[[int], tuple[str, int]]
+
+
+def at_loopback(port: int) -> tuple[str, int]:
+    """The port of a process of this machine."""
+    return LOOPBACK, port
 
 
 @dataclass(frozen=True)
@@ -64,7 +76,7 @@ class Setup:
     """One balancer to start: how it balances which members, and where it may write.
 
     ``port`` is held by the caller (SO_REUSEPORT); ``scratch`` is for configuration and sockets, ``logs`` for output.
-    Clients reach it at ``host``.
+    Clients reach it at ``host``, the harness where ``reach`` says.
     """
 
     balancing: Balancing
@@ -74,11 +86,17 @@ class Setup:
     logs: Path
     port: int
     host: str = LOOPBACK
+    reach: Reach = at_loopback
 
     @property
     def url(self) -> str:
         """The URL for clients."""
         return f"http://{self.host}:{self.port}"
+
+    def reached_url(self, path: str) -> str:
+        """The URL by which the harness reaches a path."""
+        host, port = self.reach(self.port)
+        return f"http://{host}:{port}{path}"
 
     def log(self, name: str) -> Path:
         """The file with the output of its process."""
@@ -230,7 +248,9 @@ def end_error(tail: str, what: str) -> HarnessError:
 async def serves(setup: Setup, generation: int | None = None) -> bool:
     """Whether a new connection is served with this generation of the configuration (None: with any)."""
     try:
-        body = (await ask(setup.url + GENERATION)).text  # another program on the port may accept and never answer
+        body = (
+            await ask(setup.reached_url(GENERATION))
+        ).text  # another program on the port may accept and never answer
     except OSError:
         return False
     return body == str(generation) if generation is not None else body.isdigit()
@@ -262,10 +282,10 @@ def control_port(port: int) -> int:
 
 @dataclass(frozen=True)
 class ControlPlace:
-    """Where a balancer takes orders: a Unix socket, or a port of ``host`` where it shares no files with the harness."""
+    """Where a balancer takes orders: a Unix socket, or a port where it shares no files with the harness."""
 
     place: Path | int
-    host: str = LOOPBACK
+    reach: Reach = at_loopback
 
     @classmethod
     def of(cls, setup: Setup, name: str) -> Self:
@@ -276,10 +296,10 @@ class ControlPlace:
         """
         if setup.starter.shares_files:
             return cls(socket_in(setup, name))
-        return cls(control_port(setup.port), setup.host)
+        return cls(control_port(setup.port), setup.reach)
 
     def __str__(self) -> str:
-        return str(self.place) if isinstance(self.place, Path) else f"{self.host}:{self.place}"
+        return str(self.place) if isinstance(self.place, Path) else "{}:{}".format(*self.reach(self.place))
 
 
 def read_refusals(log: Path, refusals_in: Callable[[Iterable[str]], Iterable[Refusal]]) -> tuple[Refusal, ...]:

@@ -186,7 +186,7 @@ def refusals_in(lines: Iterable[str]) -> Iterable[Refusal]:
 async def _service(setup: Setup) -> Json | None:
     """The members as its API reports them; None if it does not answer."""
     try:
-        reply = await ask(setup.url + _SERVICE)
+        reply = await ask(setup.reached_url(_SERVICE))
         service: Json | None = json.loads(reply.text) if reply.status == 200 else None
     except (OSError, ValueError):
         return None

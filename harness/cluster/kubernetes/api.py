@@ -7,7 +7,6 @@ import asyncio
 import contextlib
 import ipaddress
 import json
-import socket
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -31,6 +30,8 @@ SETUP = "set KUBECONFIG or --context; see docs/kubernetes.md"
 _TIMEOUT_S = 5.0  # of a request that is not a watch
 _RECONNECT_S = 0.2
 _FORWARDED_BYTES = 1 << 16
+#: What is read, and what is written.
+Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 _MERGE = {"Content-Type": "application/merge-patch+json"}
 
 
@@ -177,13 +178,13 @@ class KubernetesApi:
         async with self._stream(f"the log of {pod}", "v1", namespace, f"pods/{pod}/log", params) as lines:
             yield lines
 
-    async def forward(self, end: socket.socket, pod: str, namespace: str, port: int) -> None:
-        """Pass bytes between a socket and a port on the loopback of a pod, until either side closes.
+    async def forward(self, connection: Connection, pod: str, namespace: str, port: int) -> None:
+        """Pass bytes between a connection and a port on the loopback of a pod, until either side closes.
 
         Raises:
             EnvironmentLacksError: the server forwards nothing: no permission, or no such pod.
         """
-        reader, writer = await asyncio.open_connection(sock=end)
+        reader, writer = connection
         url, params = f"pods/{pod}/portforward", {"ports": str(port)}
         try:
             async with (
@@ -194,11 +195,33 @@ class KubernetesApi:
                     await websocket.send_bytes(b"\0" + data)  # the channel for data of the first port
         except httpx_ws.WebSocketUpgradeError as problem:
             what = f"the API server forwards no connection to {pod}: status {problem.response.status_code}"
-            raise EnvironmentLacksError(what, "a load from inside needs the right to create pods/portforward") from None
+            raise EnvironmentLacksError(
+                what, "--load-inside needs the rights to get and create pods/portforward"
+            ) from None
         except (httpx_ws.HTTPXWSException, httpx.TransportError, OSError, ExceptionGroup):
             pass  # as if the pod had closed the connection
         finally:
             writer.close()
+
+    async def ask_service(self, service: str, port: int, namespace: str, path: str) -> int | None:
+        """The status with which a Service answers a path, asked by the API server; None if it does not answer in time.
+
+        Raises:
+            EnvironmentLacksError: the server may not be asked to.
+        """
+        url = f"services/{service}:{port}/proxy{path}"
+        try:
+            async with self._call(
+                "GET",
+                f"services/proxy of {service}",
+                version="v1",
+                namespace=namespace,
+                url=url,
+                raise_for_status=False,
+            ) as response:
+                return response.status_code
+        except ApiUnreachableError:
+            return None
 
     async def run_in_pod(self, pod: str, namespace: str, argv: Sequence[str]) -> None:
         """Run a command in the container of a pod that is ready, and wait for its end.

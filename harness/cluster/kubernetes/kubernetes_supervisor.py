@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from harness.cluster.kubernetes import manifests
@@ -19,6 +20,7 @@ from harness.cluster.kubernetes.pod_logs import PodLogs
 from harness.cluster.kubernetes.pod_state import PodState
 from harness.cluster.kubernetes.pod_watch import PodTimes, PodWatch
 from harness.cluster.kubernetes.run_namespace import RunNamespace
+from harness.cluster.kubernetes.tunnels import Tunnels
 from harness.cluster.supervisor import Child, Death, ProcessSpec, ProcessSupervisor, Supervisor
 from harness.common.errors import EnvironmentLacksError
 
@@ -50,7 +52,14 @@ class KubernetesSupervisor(Supervisor):
     shares_files = False
     image_hint = "make image, docker save session-harness -o image.tar, tools/cluster load image.tar; or --image REF"
 
-    def __init__(self, namespace: RunNamespace, watch: PodWatch, processes: ProcessSupervisor, image: str) -> None:
+    def __init__(
+        self,
+        namespace: RunNamespace,
+        watch: PodWatch,
+        processes: ProcessSupervisor,
+        image: str,
+        tunnels: Tunnels | None = None,
+    ) -> None:
         self.namespace = namespace
         self.watch = watch
         self.processes = processes
@@ -60,6 +69,8 @@ class KubernetesSupervisor(Supervisor):
         self._numbers = itertools.count(1)
         self._adopted: dict[int, _Adopted] = {}
         self._addresses: dict[str, str] = {}  # of the Service of a part, by the part's name
+        self._tunnels = tunnels
+        self._tunnelled: dict[tuple[str, int], tuple[str, int]] = {}  # what leads to a port of a part
         watch.on_pod.append(self._on_pod)
 
     @property
@@ -77,9 +88,28 @@ class KubernetesSupervisor(Supervisor):
         """Return the address of a part's Service."""
         return self._addresses[name]
 
-    def reach(self, name: str) -> str:
-        """Return the address of a part's Service, which has to be reachable from this machine."""
-        return self._addresses[name]
+    @property
+    def forwards(self) -> bool:
+        """Whether the harness reaches pods through the API server."""
+        return self._tunnels is not None
+
+    def reach(self, name: str, port: int) -> tuple[str, int]:
+        """Return the address of a part's Service, or that of the tunnel to its pod."""
+        return self._tunnelled.get((name, port), (self._addresses[name], port))
+
+    async def reach_pod(self, pod: PodState, port: int) -> tuple[str, int]:
+        """Return the address of a pod, or that of a tunnel to it."""
+        return await self._tunnels.open(lambda: pod.name, port) if self._tunnels else (pod.address, port)
+
+    def unreachable(self, pod: PodState, port: int) -> EnvironmentLacksError:
+        """The error for a pod that is ready, and does not answer here."""
+        if self._tunnels:
+            problem = self._tunnels.problem or "nothing answers through the API server"
+            return EnvironmentLacksError(f"{pod.name} is ready, but {problem}", "see the log of the pod")
+        return EnvironmentLacksError(
+            f"{pod.name} is ready, but {pod.address}:{port} cannot be reached from this machine",
+            "--load-inside 1, with the image of docs/kubernetes.md, needs no address of the cluster",
+        )
 
     def program(self, name: str, locate: Callable[[], str]) -> str:
         """Return the name of a program, which is in the image."""
@@ -90,7 +120,22 @@ class KubernetesSupervisor(Supervisor):
         service = manifests.service(_as_part(name), ports, affinity=affinity)
         created = await self.namespace.create(service, logs)
         self._addresses[name] = str(created["spec"]["clusterIP"])
+        if self._tunnels:
+            find = partial(self._find_pod, _as_part(name))
+            self._tunnelled |= {(name, port): await self._tunnels.open(find, port) for port in ports}
         return self._addresses[name]
+
+    def _find_pod(self, part: str) -> str:
+        """The name of a pod behind a part's Service, preferably one that is ready; empty if none runs."""
+        pods = (pod for pod in self.watch.pods.values() if pod.labels.get(manifests.PART) == part)
+        running = sorted((pod for pod in pods if pod.running and not pod.deleted), key=lambda pod: pod.ready)
+        return running[-1].name if running else ""
+
+    async def close_tunnels(self) -> None:
+        """Close the tunnels to all parts."""
+        self._tunnelled.clear()
+        if self._tunnels:
+            await self._tunnels.close()
 
     async def spawn(self, spec: ProcessSpec, fds: Mapping[str, int] | None = None) -> Child:
         """Start a part in a pod of its own. The files in its working directory are there in the pod as well.

@@ -10,6 +10,7 @@ from harness.cluster.kubernetes.api_silence import report_silence
 from harness.cluster.kubernetes.kubernetes_supervisor import KubernetesSupervisor
 from harness.cluster.kubernetes.pod_watch import watch_pods
 from harness.cluster.kubernetes.run_namespace import RunNamespace, open_namespace
+from harness.cluster.kubernetes.tunnels import Tunnels
 from harness.cluster.supervisor import ProcessSupervisor
 from harness.common.background import background
 from harness.common.errors import EnvironmentLacksError, UntrustedError
@@ -39,7 +40,8 @@ async def supervise_pods(
         watch_pods(namespace) as watch,
         background(report_silence(api, processes.deaths)),
     ):
-        yield KubernetesSupervisor(namespace, watch, processes, access.image)
+        tunnels = Tunnels(namespace) if access.forwarded else None
+        yield KubernetesSupervisor(namespace, watch, processes, access.image, tunnels)
 
 
 @asynccontextmanager

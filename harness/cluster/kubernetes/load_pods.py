@@ -86,11 +86,14 @@ class LoadPods(KubernetesSupervisor):
         """One end of a connection that is forwarded until that end is closed, and what forwards it."""
         own_end, other_end = socket.socketpair()
         own_end.setblocking(False)
-        forwarding = self.namespace.api.forward(other_end, pod.name, self.namespace.name, port)
-        task = asyncio.create_task(forwarding)
+        task = asyncio.create_task(self._forward(other_end, pod, port))
         self._forwarding.add(task)
         task.add_done_callback(self._forwarding.discard)
         return own_end, task
+
+    async def _forward(self, end: socket.socket, pod: PodState, port: int) -> None:
+        connection = await asyncio.open_connection(sock=end)
+        await self.namespace.api.forward(connection, pod.name, self.namespace.name, port)
 
     def _pod(self, name: str) -> PodState:
         """The latest pod of a load process."""

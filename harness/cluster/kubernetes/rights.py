@@ -31,6 +31,8 @@ TO_LOOK = (
     Right("list", "pods"),
     Right("list", "services"),
 )
+#: To ask the Service through the API server, where the load comes from pods.
+TO_ASK = (Right("get", "services/proxy"),)
 #: What each fault needs besides, by its kind.
 TO_BREAK: Mapping[str, tuple[Right, ...]] = MappingProxyType(
     {

@@ -5,12 +5,13 @@ from dataclasses import dataclass
 
 from harness.cluster.kubernetes.api import KubernetesApi
 from harness.cluster.kubernetes.kinds import DEPLOYMENT, SERVICE, STATEFUL_SET, Manifest
-from harness.cluster.kubernetes.rights import missing_rights, needed_rights
-from harness.cluster.replicas.probes import ReadinessProbe, address_of
+from harness.cluster.kubernetes.rights import TO_ASK, missing_rights, needed_rights
+from harness.cluster.replicas.probes import HealthProbe, ReadinessProbe, address_of
 from harness.common.errors import EnvironmentLacksError, UsageError
 from harness.scenario.kubernetes import Kubernetes
 
 KINDS = {"deployment": DEPLOYMENT, "statefulset": STATEFUL_SET}
+_NOT_FROM_PODS = (502, 503, 504)  # statuses by which the API server says that it cannot connect
 
 
 @dataclass(frozen=True)
@@ -52,11 +53,37 @@ class Attachment:
         return next((int(port["containerPort"]) for port in ports if port.get("name") == wanted), 0)
 
 
-async def find_attachment(api: KubernetesApi, target: Kubernetes) -> Attachment:
-    """Find the workload and its Service, with the address of its load balancer or else its own; nothing is changed.
+@dataclass(frozen=True)
+class ServiceProbe:
+    """Asks a Service through the API server, whose address this machine may not reach."""
+
+    api: KubernetesApi
+    attachment: Attachment
+    path: str | None
+
+    async def problem(self, host: str, port: int) -> str:
+        """It has to answer ``path`` with 200 to 399 or, without a path, at all."""
+        found, path = self.attachment, self.path or "/"
+        name = found.service["metadata"]["name"]
+        status = await self.api.ask_service(name, found.port["port"], found.namespace, path)
+        if status is None or status in _NOT_FROM_PODS:
+            return "does not answer"
+        return "" if self.path is None or 200 <= status < 400 else f"answers GET {path} with {status}"
+
+
+def readiness(api: KubernetesApi, target: Kubernetes, attachment: Attachment, *, forwarded: bool) -> HealthProbe:
+    """Asks the Service whether it is ready: at its address or, if ``forwarded``, through the API server."""
+    return ServiceProbe(api, attachment, target.ready) if forwarded else ReadinessProbe(target.ready)
+
+
+async def find_attachment(api: KubernetesApi, target: Kubernetes, *, forwarded: bool = False) -> Attachment:
+    """Find the workload and its Service, with the address for the load; nothing is changed.
+
+    That is ``url``, that of the Service's load balancer, or the Service's own. If the API server has ``forwarded`` what
+    the harness asks, the load comes from inside the cluster, and always goes to the Service's own.
 
     Raises:
-        UsageError: several Services or ports are possible, or none.
+        UsageError: several Services or ports are possible, or none, or the Service has no address.
         EnvironmentLacksError: there is no such workload, or no permission to look.
     """
     namespace = target.namespace or api.namespace
@@ -68,8 +95,13 @@ async def find_attachment(api: KubernetesApi, target: Kubernetes) -> Attachment:
         )
     service = _choose_service(target, workload, await api.read_all(SERVICE, namespace))
     port = _choose_port(target, service)
-    outside = service.get("status", {}).get("loadBalancer", {}).get("ingress") or [{}]
-    host = outside[0].get("ip") or outside[0].get("hostname") or service["spec"]["clusterIP"]
+    outside = [] if forwarded else service.get("status", {}).get("loadBalancer", {}).get("ingress")
+    host = next((each.get("ip") or each.get("hostname") for each in outside or ()), service["spec"].get("clusterIP"))
+    if host in (None, "", "None") and target.url is None:
+        raise UsageError(
+            f"the Service {service['metadata']['name']} is headless: it has no address of its own",
+            'another service="NAME" in front of the same pods, or url="http://..."',
+        )
     return Attachment(workload, service, port, target.url or f"http://{host}:{port['port']}")
 
 
@@ -103,19 +135,21 @@ def _choose_port(target: Kubernetes, service: Manifest) -> Manifest:
     return chosen
 
 
-async def require_usable(api: KubernetesApi, target: Kubernetes, attachment: Attachment, faults: Sequence[str]) -> None:
-    """Check, before anything is done, that the service answers here and that faults of these kinds are permitted.
+async def require_usable(
+    api: KubernetesApi, target: Kubernetes, attachment: Attachment, faults: Sequence[str], *, forwarded: bool = False
+) -> None:
+    """Check, before anything is done, that the service answers and that faults of these kinds are permitted.
 
     Raises:
         EnvironmentLacksError: it does not answer, or a right is missing.
     """
-    rights = needed_rights(target.kind, faults)
+    rights = [*needed_rights(target.kind, faults), *(TO_ASK if forwarded else ())]
     if missing := await missing_rights(api, rights, attachment.namespace):
         wanted = ", ".join(f"{right.verb} {right.resource}" for right in missing)
         raise EnvironmentLacksError(f"no permission in {attachment.namespace}: {wanted}", "harness doctor --kubernetes")
-    problem = await ReadinessProbe(target.ready).problem(*address_of(attachment.url))
-    if problem:
+    probe = readiness(api, target, attachment, forwarded=forwarded)
+    if problem := await probe.problem(*address_of(attachment.url)):
+        hint = 'url="http://..." names an address that this machine reaches; --load-inside 1 needs none'
         raise EnvironmentLacksError(
-            f"{attachment.url} {problem}",
-            'url="http://..." names an address that this machine reaches, as of an ingress',
+            f"{attachment.url} {problem}", 'ready="/healthz" names another path' if forwarded else hint
         )

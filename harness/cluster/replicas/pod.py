@@ -51,12 +51,13 @@ class PodReplica:
         self._supervisor = supervisor
         self._settings = settings
         self._child: Child | None = None
+        self._reached: tuple[str, int] | None = None
 
     @property
     def member(self) -> Member:
         """Its pod as a balancer knows it."""
         pod = self.require_pod()
-        return Member(pod.name, pod.address, self._settings.port)
+        return Member(pod.name, pod.address, self._settings.port, self._reached)
 
     @property
     def pid(self) -> int | None:
@@ -72,26 +73,21 @@ class PodReplica:
         return now is None or now.uid != self.pod.uid or now.deleted
 
     async def take(self, pod: PodState) -> None:
-        """Let a pod that is ready take the place. Its boot id is asked for, so it has to be reachable from here.
+        """Let a pod that is ready take the place. Its boot id is asked for.
 
         Raises:
             EnvironmentLacksError: the pod does not answer, or not as one of this run.
         """
-        health = await wait_until(
-            lambda: probe(pod.address, self._settings.port), _REACHABLE_WITHIN_S, _POLL_INTERVAL_S
-        )
+        port = self._settings.port
+        reached = await self._supervisor.reach_pod(pod, port)
+        health = await wait_until(lambda: probe(*reached), _REACHABLE_WITHIN_S, _POLL_INTERVAL_S)
         if health is None:
-            raise EnvironmentLacksError(
-                f"{pod.name} is ready, but {pod.address}:{self._settings.port} cannot be reached from this machine",
-                "the load starts here: use a cluster whose pods have addresses that this machine can reach",
-            )
+            raise self._supervisor.unreachable(pod, port)
         if health.nonce != self._settings.nonce:
             raise EnvironmentLacksError(f"{pod.address} answers, but not as {pod.name} of this run", "run again")
-        spec = ProcessSpec(
-            self.name, "replica", (pod.name,), self._settings.logs / f"{self.name}.log", port=self._settings.port
-        )
+        spec = ProcessSpec(self.name, "replica", (pod.name,), self._settings.logs / f"{self.name}.log", port=port)
         self._child = self._supervisor.adopt(spec, pod, self._settings.journal)
-        self.pod, self.boot = pod, health.boot
+        self.pod, self.boot, self._reached = pod, health.boot, reached
 
     def require_pod(self) -> PodState:
         """The pod that holds the place, or held it last.
@@ -191,4 +187,4 @@ class PodReplica:
 
     async def load(self) -> SlotUsage | None:
         """Return how busy its slots have been; None if its capacity is not emulated."""
-        return await admin.fetch_load(self.member.host, self._settings.port)
+        return await admin.fetch_load(*self.member.address_from_host)

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import re
 from dataclasses import dataclass
 from typing import Protocol
 from urllib.parse import urlsplit
@@ -92,8 +93,8 @@ async def _is_open(host: str, port: int) -> bool:
 async def probe(host: str, port: int, timeout_s: float = 1.0) -> HealthReport | None:
     """Ask ``/healthz`` once, on a separate connection; None if no reply comes in time.
 
-    The request is HTTP/1.0, so that the reply ends with the connection. It is written by hand, so that no proxy
-    setting, connection pool or redirect interferes.
+    The request is HTTP/1.0, so that the reply has no chunks. It is written by hand, so that no proxy setting,
+    connection pool or redirect interferes.
     """
     try:
         async with asyncio.timeout(timeout_s):
@@ -108,11 +109,18 @@ async def _fetch_health(host: str, port: int) -> bytes:
     try:
         writer.write(f"GET /healthz HTTP/1.0\r\nHost: {host}:{port}\r\n\r\n".encode())
         reply = b""
-        while len(reply) < _MAX_REPLY_BYTES and (data := await reader.read(_MAX_REPLY_BYTES)):
+        while not _is_complete(reply) and (data := await reader.read(_MAX_REPLY_BYTES)):
             reply += data
         return reply
     finally:
         writer.close()
+
+
+def _is_complete(reply: bytes) -> bool:
+    """Whether it has its whole body, or as much as is read at all. The end of the connection may come late."""
+    head, ends, body = reply.partition(b"\r\n\r\n")
+    length = re.search(rb"(?i)\ncontent-length: *(\d+)", head) if ends else None
+    return len(reply) >= _MAX_REPLY_BYTES or (length is not None and len(body) >= int(length[1]))
 
 
 def _parse_health(reply: bytes) -> HealthReport | None:

@@ -34,7 +34,7 @@ class EtcdMember(Server):
 
     async def answers(self) -> bool:
         """It has a leader that a majority accepts."""
-        return bool((await http_json(self.host, self.port, "/health"))["health"] == "true")
+        return bool((await http_json(*self.reach(self.port), "/health"))["health"] == "true")
 
     async def stop(self) -> None:
         """By force: on SIGTERM it would spend seconds handing the leadership to members that end as well."""
@@ -43,7 +43,7 @@ class EtcdMember(Server):
 
     async def leads(self) -> bool:
         """Whether it considers itself the leader."""
-        status = await http_json(self.host, self.port, "/v3/maintenance/status", {})
+        status = await http_json(*self.reach(self.port), "/v3/maintenance/status", {})
         return bool(status["leader"] == status["header"]["member_id"])
 
 

@@ -69,14 +69,14 @@ class HazelcastMember(Server):
 
     async def answers(self) -> bool:
         """It sees all members that are up, and every entry has its backup."""
-        health = await http_json(self.host, self.port, "/hazelcast/health")
+        health = await http_json(*self.reach(self.port), "/hazelcast/health")
         up = sum(bool(member.pids) for member in self.members)
         settled = health["clusterSafe"] and not health["migrationQueueSize"]
         return bool(settled and health["nodeState"] == "ACTIVE" and health["clusterSize"] == up)
 
     async def oldest(self) -> int:
         """The port of the oldest member, as this one knows it."""
-        members = (await http_json(self.host, self.port, "/hazelcast/rest/cluster"))["members"]
+        members = (await http_json(*self.reach(self.port), "/hazelcast/rest/cluster"))["members"]
         return int(members[0]["address"].rpartition(":")[2])
 
 

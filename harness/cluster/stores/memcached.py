@@ -42,7 +42,7 @@ class MemcachedStore(Server):
     async def answers(self) -> bool:
         """It replies with its version."""
         async with asyncio.timeout(1.0):
-            reader, writer = await asyncio.open_connection(self.host, self.port)
+            reader, writer = await asyncio.open_connection(*self.reach(self.port))
             with contextlib.closing(writer):
                 writer.write(b"version\r\n")
                 return (await reader.readline()).startswith(b"VERSION")

@@ -52,13 +52,13 @@ class NatsServer(Server):
 
     async def answers(self) -> bool:
         """It is ready, and so is all its data."""
-        return bool((await http_json(self.host, self._monitor, "/healthz"))["status"] == "ok")
+        return bool((await http_json(*self.reach(self._monitor), "/healthz"))["status"] == "ok")
 
     async def leader(self) -> str | None:
         """The leader of the first bucket, as this server knows it; without a bucket, the leader of the servers."""
         if len(self.members) == 1:
             return self.name
-        status = await http_json(self.host, self._monitor, "/jsz?streams=true")
+        status = await http_json(*self.reach(self._monitor), "/jsz?streams=true")
         streams = [
             stream for account in status.get("account_details", ()) for stream in account.get("stream_detail", ())
         ]

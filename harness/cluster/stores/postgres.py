@@ -93,7 +93,7 @@ class PostgresStore(Server):
         """It accepts a login."""
         parameters = b"user\0postgres\0database\0postgres\0\0"
         async with asyncio.timeout(1.0):
-            reader, writer = await asyncio.open_connection(self.host, self.port)
+            reader, writer = await asyncio.open_connection(*self.reach(self.port))
             with contextlib.closing(writer):
                 writer.write(struct.pack("!ii", len(parameters) + 8, 3 << 16) + parameters)
                 return await reader.readexactly(1) == b"R"

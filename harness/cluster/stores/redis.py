@@ -65,7 +65,7 @@ class RedisServer(Server):
     async def ask_all(self, *commands: str) -> list[str]:
         """Send several commands at once, so that nothing comes between them; returns the replies."""
         async with asyncio.timeout(1.0):
-            reader, writer = await asyncio.open_connection(self.host, self.port)
+            reader, writer = await asyncio.open_connection(*self.reach(self.port))
             with contextlib.closing(writer):
                 writer.write("".join(f"{command}\r\n" for command in commands).encode())
                 return [await self._read_reply(reader) for _ in commands]

@@ -73,10 +73,9 @@ class Server(Scope):
         """The address at which it has to listen."""
         return self._supervisor.listen
 
-    @property
-    def host(self) -> str:
-        """Where the harness reaches it."""
-        return self._supervisor.reach(self.name)
+    def reach(self, port: int) -> tuple[str, int]:
+        """Where the harness reaches one of its ports."""
+        return self._supervisor.reach(self.name, port)
 
     @property
     def address(self) -> str:

@@ -84,6 +84,6 @@ class Supervisor(ABC):
         """Return the host by which other parts reach the part of that name and role."""
         return LOOPBACK
 
-    def reach(self, name: str) -> str:
-        """Return the host by which the harness reaches the part of that name."""
-        return LOOPBACK
+    def reach(self, name: str, port: int) -> tuple[str, int]:
+        """Return the address by which the harness reaches a port of the part of that name."""
+        return LOOPBACK, port

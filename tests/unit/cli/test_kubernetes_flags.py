@@ -113,3 +113,24 @@ def test_a_service_elsewhere_has_no_load_from_inside(capsys: pytest.CaptureFixtu
     words = ["run", str(users), "--url", "http://127.0.0.1:1", *ON_KUBERNETES, "--load-inside", "1"]
     assert main(words) == 2
     assert "is not in the cluster" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ('url="http://127.0.0.1:1"', "a load from pods goes to the Service itself"),
+        ('context="prod"', "in the cluster prod, and the pods of its load may be in another one"),
+    ],
+)
+def test_a_load_from_pods_has_to_find_the_workload_in_its_own_cluster(
+    given: str, says: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    scenario = tmp_path / "shop.py"
+    scenario.write_text(
+        "from harness import Design, Kubernetes, Scenario, Sessions\n"
+        "from harness.recipes import Cart\n"
+        "class Shopper(Cart): pass\n"
+        f'SCENARIO = Scenario([Design("shop", Kubernetes("deployment/shop", {given}))], Sessions(concurrent=1))\n'
+    )
+    assert main(["run", str(scenario), *ON_KUBERNETES, "--load-inside", "1"]) == 2
+    assert says in capsys.readouterr().err

@@ -5,6 +5,7 @@ import pytest
 from harness.common.errors import EnvironmentLacksError, UsageError
 from harness.faults import Kill, Restart, RollingRestart, Terminate
 from harness.runner import attachments
+from harness.scenario.cluster_access import ClusterAccess
 from harness.scenario.design import Design
 from harness.scenario.faults import At
 from harness.scenario.kubernetes import Kubernetes
@@ -41,7 +42,7 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> FakeCluster:
 
 async def test_the_workload_the_address_and_every_step_are_named(cluster: FakeCluster) -> None:
     plan = scenario(At("2s", Kill(0)), At("2s", Restart(0)), At("4s", RollingRestart()))
-    lines = await attachments.survey(plan, ())
+    lines = await attachments.survey(plan, ClusterAccess())
     assert [line for line in lines if not line.startswith(" ")] == [
         f"shop, {arm} arm: 9 s of load on http://10.96.0.9:80, deployment/shop in prod of test "
         "(https://127.0.0.1:6443), 2 pods"
@@ -57,22 +58,65 @@ async def test_the_workload_the_address_and_every_step_are_named(cluster: FakeCl
 
 async def test_a_pod_that_is_not_there_cannot_be_killed(cluster: FakeCluster) -> None:
     with pytest.raises(UsageError, match="there are 2 replicas"):
-        await attachments.survey(scenario(At("2s", Kill(2))), ())
+        await attachments.survey(scenario(At("2s", Kill(2))), ClusterAccess())
 
 
 async def test_a_service_does_not_drain(cluster: FakeCluster) -> None:
     with pytest.raises(UsageError, match="does not drain"):
-        await attachments.survey(scenario(At("2s", Terminate(0))), ())
+        await attachments.survey(scenario(At("2s", Terminate(0))), ClusterAccess())
 
 
 async def test_a_cluster_elsewhere_has_to_be_allowed_by_name(cluster: FakeCluster) -> None:
     cluster.is_local = False
     with pytest.raises(UsageError, match="not this machine"):
-        await attachments.survey(scenario(), ())
-    assert await attachments.survey(scenario(), ("test",))
+        await attachments.survey(scenario(), ClusterAccess())
+    assert await attachments.survey(scenario(), ClusterAccess(allowed=("test",)))
 
 
 async def test_an_address_that_does_not_answer_is_said(cluster: FakeCluster) -> None:
     cluster.services[0]["spec"]["clusterIP"] = "10.96.0.10"
     with pytest.raises(EnvironmentLacksError, match=r"http://10\.96\.0\.10:80 does not answer"):
-        await attachments.survey(scenario(), ())
+        await attachments.survey(scenario(), ClusterAccess())
+
+
+INSIDE = ClusterAccess(forwarded=True)
+
+
+async def test_a_load_from_pods_goes_to_the_service_whose_address_this_machine_may_not_reach(
+    cluster: FakeCluster,
+) -> None:
+    cluster.services[0]["status"] = {"loadBalancer": {"ingress": [{"ip": "203.0.113.7"}]}}
+    cluster.answers["prod/shop:80/"] = 200
+    line = (await attachments.survey(scenario(), INSIDE))[0]
+    assert "9 s of load from pods in a namespace of its own on http://10.96.0.9:80, deployment/shop" in line
+
+
+@pytest.mark.parametrize(
+    ("answers", "says"),
+    [
+        ({}, "http://10.96.0.9:80 does not answer"),
+        ({"prod/shop:80/": 503}, "http://10.96.0.9:80 does not answer"),
+        ({"prod/shop:80/": 404}, "answers GET / with 404"),
+    ],
+)
+async def test_a_service_that_is_not_ready_inside_is_said(
+    answers: dict[str, int], says: str, cluster: FakeCluster
+) -> None:
+    cluster.answers = answers
+    with pytest.raises(EnvironmentLacksError, match=says):
+        await attachments.survey(scenario(), INSIDE)
+
+
+async def test_a_right_that_only_a_load_from_pods_needs_is_named(cluster: FakeCluster) -> None:
+    cluster.forbidden = {("get", "services/proxy")}
+    assert await attachments.survey(scenario(), ClusterAccess())
+    with pytest.raises(EnvironmentLacksError, match="no permission in prod: get services/proxy"):
+        await attachments.survey(scenario(), INSIDE)
+
+
+@pytest.mark.parametrize("access", [ClusterAccess(), INSIDE])
+async def test_a_service_without_an_address_is_refused(access: ClusterAccess, cluster: FakeCluster) -> None:
+    cluster.services[0]["spec"]["clusterIP"] = "None"
+    named = Design("shop", Kubernetes("deployment/shop", service="shop"))
+    with pytest.raises(UsageError, match="the Service shop is headless"):
+        await attachments.survey(Scenario([named], LOAD), access)

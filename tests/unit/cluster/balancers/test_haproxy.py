@@ -1,9 +1,10 @@
+import asyncio
 from pathlib import Path
 
 import pytest
 
 from harness.cluster.balancers import haproxy
-from harness.cluster.balancers.haproxy import config, refusals_in
+from harness.cluster.balancers.haproxy import RuntimeSocket, config, refusals_in
 from harness.cluster.balancers.launch import Setup
 from harness.cluster.capabilities import Member
 from harness.common.errors import EnvironmentLacksError
@@ -81,6 +82,23 @@ def test_any_other_end_is_no_refusal(ended: str) -> None:
 def test_a_refusal_says_whether_there_was_a_member_at_all() -> None:
     reasons = [refusal.reason for refusal in refusals_in([line("SC"), line("SC", server="<NOSRV>")])]
     assert reasons == ["no connection to r1 (503, SC)", "no member was up (503, SC)"]
+
+
+async def test_replies_are_complete_before_the_connection_ends(tmp_path: Path) -> None:
+    asked_to_end = asyncio.Event()
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        assert await reader.readline() == b"set server b/r0 health up; set server b/r9 health up; show info\n"
+        writer.write(b"\nNo such server.\n\nName: HAProxy\nPid: 7\n\n")
+        await asked_to_end.wait()
+        writer.close()
+
+    async with await asyncio.start_unix_server(answer, tmp_path / "s"):
+        reply = await RuntimeSocket(tmp_path / "s").ask(
+            "set server b/r0 health up; set server b/r9 health up; show info"
+        )
+        asked_to_end.set()
+    assert reply == "\nNo such server.\n\nName: HAProxy\nPid: 7\n\n"
 
 
 def test_reads_and_foreign_lines_are_skipped() -> None:

@@ -1,13 +1,28 @@
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import cast
 
 import pytest
 from aiohttp import web
 
 from harness.cluster.kubernetes.api import KubernetesApi, connect_api
+from harness.cluster.supervisor import Child, Death, ProcessSupervisor
 from tests.support.fake_cluster import FakeCluster, serve_cluster
 
 NONCE = "nonce-of-the-run"
+
+
+class NoProcesses:
+    """A supervisor of processes that has none."""
+
+    def __init__(self) -> None:
+        self.children: tuple[Child, ...] = ()
+        self.deaths: asyncio.Queue[Death] = asyncio.Queue()
+
+
+def no_processes() -> ProcessSupervisor:
+    return cast(ProcessSupervisor, NoProcesses())
 
 
 @pytest.fixture

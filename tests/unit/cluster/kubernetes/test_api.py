@@ -124,3 +124,9 @@ async def test_no_kubeconfig_is_said_with_the_remedy(tmp_path: Path, monkeypatch
     with pytest.raises(EnvironmentLacksError, match="no Kubernetes cluster is configured") as lack:
         await connect_api()
     assert "KUBECONFIG" in lack.value.hint
+
+
+@pytest.mark.parametrize("status", [200, 404, 503])
+async def test_a_service_is_asked_by_the_server(status: int, api: KubernetesApi, cluster: FakeCluster) -> None:
+    cluster.proxied["shop:80/healthz"] = status
+    assert await api.ask_service("shop", 80, "prod", "/healthz") == status

@@ -12,9 +12,10 @@ from harness.cluster.kubernetes.api import KubernetesApi
 from harness.cluster.kubernetes.load_pods import LoadPods
 from harness.cluster.kubernetes.pod_watch import watch_pods
 from harness.cluster.kubernetes.run_namespace import MANIFESTS, open_namespace
-from harness.cluster.supervisor import ProcessSpec, start_supervisor
+from harness.cluster.supervisor import ProcessSpec
 from harness.common.errors import EnvironmentLacksError
 from tests.support.fake_cluster import FakeCluster, Manifest, ready, waiting
+from tests.unit.cluster.kubernetes.conftest import no_processes
 
 VARIABLE = "CHANNEL"
 TOKEN = "a-secret-token"
@@ -23,11 +24,10 @@ TOKEN = "a-secret-token"
 @asynccontextmanager
 async def load_pods(api: KubernetesApi) -> AsyncIterator[LoadPods]:
     async with (
-        start_supervisor("x") as processes,
         open_namespace(api, "mine", "x") as namespace,
         watch_pods(namespace) as watch,
     ):
-        yield LoadPods(namespace, watch, processes, "locust:1")
+        yield LoadPods(namespace, watch, no_processes(), "locust:1")
 
 
 def spec(folder: Path, port: int) -> ProcessSpec:

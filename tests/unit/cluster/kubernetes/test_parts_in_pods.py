@@ -14,6 +14,7 @@ from harness.cluster.kubernetes.api import KubernetesApi
 from harness.cluster.kubernetes.endpoint_follower import EndpointFollower
 from harness.cluster.kubernetes.kubernetes_supervisor import KubernetesSupervisor
 from harness.cluster.kubernetes.pod_watch import PodWatch
+from harness.cluster.replicas.probes import probe
 from harness.cluster.supervisor import Child, ProcessSpec
 from harness.common.errors import EnvironmentLacksError, UntrustedError
 from harness.common.waiting import wait_until
@@ -79,6 +80,23 @@ async def test_a_pod_that_is_gone_takes_no_file(api: KubernetesApi, cluster: Fak
         await child.kill()
         with pytest.raises(EnvironmentLacksError, match="there is no pod"):
             await supervisor.send_file(child, tmp_path / "nginx" / "nginx.conf")
+
+
+async def test_a_part_is_reached_at_its_service_or_through_the_server_at_the_pod_that_runs_now(
+    api: KubernetesApi, cluster: FakeCluster, port: int, tmp_path: Path
+) -> None:
+    async with supervised(api) as direct:
+        host = await direct.expose("nginx", [port], tmp_path)
+        assert direct.reach("nginx", port) == (host, port)
+    async with supervised(api, forwarded=True) as supervisor:
+        await supervisor.expose("nginx", [port], tmp_path)
+        reached = supervisor.reach("nginx", port)
+        assert reached[0] == "127.0.0.1" and await probe(*reached) is None, "there is no pod yet"
+        for number in range(2):
+            child = await spawned(supervisor, cluster, tmp_path / str(number))
+            assert await probe(*reached)
+            await child.kill()
+        assert len({*cluster.forwarded}) == 2
 
 
 async def test_a_part_that_is_killed_ends_with_grace_and_without_any_if_its_node_is_lost(

@@ -15,26 +15,33 @@ from harness.cluster.kubernetes.kubernetes_supervisor import KubernetesSuperviso
 from harness.cluster.kubernetes.manifests import PodTemplate
 from harness.cluster.kubernetes.pod_watch import watch_pods
 from harness.cluster.kubernetes.run_namespace import open_namespace
+from harness.cluster.kubernetes.tunnels import Tunnels
+from harness.cluster.replicas import pod as pod_module
 from harness.cluster.replicas import workload as workload_module
 from harness.cluster.replicas.pod import PodReplica, PodSettings
+from harness.cluster.replicas.probes import probe
 from harness.cluster.replicas.workload import PodWorkload, start_workload
-from harness.cluster.supervisor import start_supervisor
 from harness.common.errors import EnvironmentLacksError
 from harness.common.waiting import wait_until
 from tests.support.fake_cluster import FakeCluster, ready, waiting
-from tests.unit.cluster.kubernetes.conftest import NONCE
+from tests.unit.cluster.kubernetes.conftest import NONCE, no_processes
 
 CLAIMS = ("folder-shop-app-0", "folder-shop-app-1")
 
 
 @asynccontextmanager
-async def supervised(api: KubernetesApi, run: str = "x") -> AsyncIterator[KubernetesSupervisor]:
+async def supervised(
+    api: KubernetesApi, run: str = "x", *, forwarded: bool = False
+) -> AsyncIterator[KubernetesSupervisor]:
     async with (
-        start_supervisor(run) as processes,
         open_namespace(api, "mine", run) as namespace,
         watch_pods(namespace) as watch,
     ):
-        yield KubernetesSupervisor(namespace, watch, processes, "image:1")
+        supervisor = KubernetesSupervisor(
+            namespace, watch, no_processes(), "image:1", Tunnels(namespace) if forwarded else None
+        )
+        yield supervisor
+        await supervisor.close_tunnels()
 
 
 def settings(port: int, logs: Path) -> PodSettings:
@@ -67,6 +74,47 @@ async def test_a_pod_that_is_killed_is_replaced_in_its_place(
         assert (await victim.restart()).confirmed
         assert victim.name == "r1" and victim.member.name not in (before, kept.member.name) and victim.boot != boot
         assert supervisor.deaths.empty()
+
+
+def elsewhere(pod: Any) -> Any:
+    """The status of a pod that is ready, at an address that leads nowhere."""
+    return {**ready(pod), "podIP": "127.0.0.254"}
+
+
+async def test_pods_whose_addresses_lead_nowhere_from_here_are_reached_through_the_server(
+    api: KubernetesApi, cluster: FakeCluster, port: int, tmp_path: Path
+) -> None:
+    cluster.pod_status = elsewhere
+    async with (
+        supervised(api, forwarded=True) as supervisor,
+        start_workload(supervisor, template(), settings(port, tmp_path), ["r0", "r1"]) as workload,
+    ):
+        await started(workload)
+        members = {replica.member.name: replica.member for replica in workload.replicas}
+        assert {(member.host, member.port) for member in members.values()} == {("127.0.0.254", port)}, "for a balancer"
+        cluster.forwarded.clear()
+        for name, member in members.items():
+            assert member.address_from_host[0] == "127.0.0.1" and await probe(*member.address_from_host)
+            assert cluster.forwarded.pop() == name
+
+
+@pytest.mark.parametrize(
+    ("forwarded", "says"),
+    [
+        (False, r"127\.0\.0\.254:\d+ cannot be reached from this machine"),
+        (True, "forwards no connection .* status 403"),
+    ],
+)
+async def test_a_pod_that_cannot_be_reached_is_said(
+    forwarded: bool, says: str, cluster: FakeCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster.pod_status = elsewhere
+    cluster.refuse["pods/portforward"] = (403, "forbidden")
+    monkeypatch.setattr(pod_module, "_REACHABLE_WITHIN_S", 0.1)
+    async with supervised(await connect_api(), forwarded=forwarded) as supervisor:
+        with pytest.raises(EnvironmentLacksError, match=says):
+            async with start_workload(supervisor, template(), settings(1, tmp_path), ["r0"]):
+                pass
 
 
 async def test_a_restart_replaces_every_pod_and_keeps_the_places(

@@ -39,6 +39,23 @@ async def test_a_reply_is_read_for_what_it_is(reply: bytes, health: HealthReport
         assert await probe(LOOPBACK, port) == health
 
 
+@pytest.mark.parametrize("name", [b"Content-Length: ", b"content-length:"])
+async def test_a_reply_whose_length_is_known_is_complete_before_its_connection_ends(name: bytes) -> None:
+    """A tunnel reports the end of a connection late."""
+    asked_to_end = asyncio.Event()
+    length = name + str(len(OURS.partition(b"\r\n\r\n")[2])).encode()
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(OURS.replace(b"Content-Type: application/json", length))
+        await asked_to_end.wait()
+        writer.close()
+
+    async with await asyncio.start_server(answer, LOOPBACK, 0) as server:
+        assert await probe(LOOPBACK, server.sockets[0].getsockname()[1], 30.0) == HealthReport(200, "n", "r0", "b")
+        asked_to_end.set()
+
+
 async def test_a_port_without_a_listener_gives_no_report() -> None:
     with Reservation() as reservation:
         assert await probe(LOOPBACK, reservation.port) is None
