@@ -67,9 +67,15 @@ AllowContexts = Annotated[
         help="A context that may lead to another machine (repeatable).",
     ),
 ]
-NAMESPACE_PREFIX, IMAGE = "harness", "session-harness:latest"  # as ``ClusterAccess`` has them
+# As ``ClusterAccess`` has them.
+NAMESPACE_PREFIX, IMAGE, LOAD_IMAGE = "harness", "session-harness:latest", "session-harness-locust:latest"
 NamespacePrefix = Annotated[str, typer.Option(metavar="TEXT", help="What the name of the run's namespace begins with.")]
 ImageName = Annotated[str, typer.Option(metavar="REF", help="The image of all parts in pods.")]
+LoadInside = Annotated[
+    int,
+    typer.Option(min=0, metavar="N", help="Load from N pods of the cluster; this machine then needs no route to it."),
+]
+LoadImage = Annotated[str, typer.Option(metavar="REF", help="The image of those pods.")]
 Seed = Annotated[int | None, typer.Option(metavar="N", help="Seed of arrivals and operation ids.")]
 Out = Annotated[Path, typer.Option(metavar="DIR", help="Where runs are kept.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress, only the result.")]

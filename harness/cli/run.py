@@ -57,15 +57,6 @@ ExpectWorkers = Annotated[
 MasterBind = Annotated[
     str | None, typer.Option(metavar="HOST:PORT", help="Where those workers connect to (127.0.0.1:5557).")
 ]
-LoadInside = Annotated[
-    int,
-    typer.Option(
-        min=0,
-        metavar="N",
-        help="Load from N pods of the cluster, to which this machine needs no route (--backend kubernetes).",
-    ),
-]
-LoadImage = Annotated[str, typer.Option(metavar="REF", help="The image of those pods.")]
 Users = Annotated[int | None, typer.Option(metavar="N", help="Concurrent sessions (closed load).")]
 Rate = Annotated[float | None, typer.Option(metavar="R", help="Requests per second (open load); excludes --users.")]
 Duration = Annotated[str | None, typer.Option(metavar="20s", help="Duration of each arm, warm-up included.")]
@@ -135,8 +126,8 @@ def run(
     processes: Processes = None,
     expect_workers: ExpectWorkers = 0,
     master_bind: MasterBind = None,
-    load_inside: LoadInside = 0,
-    load_image: LoadImage = "session-harness-locust:latest",
+    load_inside: flags.LoadInside = 0,
+    load_image: flags.LoadImage = flags.LOAD_IMAGE,
     no_records: NoRecords = False,
     prometheus_port: PrometheusPort = None,
     live: Live = False,

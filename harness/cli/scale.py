@@ -28,6 +28,8 @@ def scale(
     allow_context: flags.AllowContexts,
     namespace_prefix: flags.NamespacePrefix = flags.NAMESPACE_PREFIX,
     image: flags.ImageName = flags.IMAGE,
+    load_inside: flags.LoadInside = 0,
+    load_image: flags.LoadImage = flags.LOAD_IMAGE,
     seed: flags.Seed = None,
     out: flags.Out = flags.RESULTS,
     quiet: flags.Quiet = False,
@@ -45,11 +47,16 @@ def scale(
     from harness.analysis.scaling import capacity
     from harness.cli import tables
     from harness.runner import pipeline, progress_views, scaling_search
-    from harness.scenario import cluster_access, loading, overrides
+    from harness.scenario import cluster_access, driver_processes, loading, overrides
 
     plan = scaling_search.ScalePlan(_parse_sizes(replicas), capacity.Objectives(slo_p99, slo_errors))
-    access = cluster_access.ClusterAccess(kube_context, tuple(allow_context), namespace_prefix, image)
-    changes = overrides.Overrides(tuple(design), balancer=balancer, seed=seed, backend=backend, access=access)
+    access = cluster_access.ClusterAccess(
+        kube_context, tuple(allow_context), namespace_prefix, image, load_image, forwarded=load_inside > 0
+    )
+    drivers = driver_processes.DriverProcesses(inside=load_inside)
+    changes = overrides.Overrides(
+        tuple(design), balancer=balancer, seed=seed, drivers=drivers, backend=backend, access=access
+    )
     recorded, views = {**flags.read_values(context), "replicas": plan.sizes}, progress_views.choose(quiet, verbose)
     outcome = pipeline.run_scaling(loading.load(scenario), changes, plan, results=out, flags=recorded, progress=views)
     tables.print_scaling(outcome.run.path, outcome.scaled, as_json)

@@ -117,7 +117,14 @@ def run_scaling(
     with run.writing():
         with progress:
             work = scaling_search.scale(
-                scenario, loaded.users, run, sizes, progress, backend=changes.backend, access=changes.access
+                scenario,
+                loaded.users,
+                run,
+                sizes,
+                progress,
+                drivers=changes.drivers,
+                backend=changes.backend,
+                access=changes.access,
             )
             interrupted = _was_interrupted(work, run, (run.path / scaling_run.FILE).exists, progress)
             progress.stage("fitting the scaling law, drawing the charts")

@@ -26,6 +26,7 @@ from harness.runner.progress import Progress
 from harness.scenario.arm import Arm
 from harness.scenario.cluster_access import DEFAULT_ACCESS, ClusterAccess
 from harness.scenario.design import Design
+from harness.scenario.driver_processes import ONE_PROCESS, DriverProcesses
 from harness.scenario.scenario import Scenario
 from harness.scenario.services import BuiltIn
 from harness.scenario.workload import Requests
@@ -61,10 +62,13 @@ async def scale(
     plan: ScalePlan,
     progress: Progress,
     *,
+    drivers: DriverProcesses = ONE_PROCESS,
     backend: str = "process",
     access: ClusterAccess = DEFAULT_ACCESS,
 ) -> None:
     """Find the capacity of every design at every size, and save the results after each search.
+
+    All are loaded by ``drivers``.
 
     Raises:
         HarnessError: the environment lacks something, or the run directory cannot be written.
@@ -76,8 +80,8 @@ async def scale(
         start_supervisor(into.plan.run) as supervisor,
         open_backend(backend, supervisor, into.plan.run, access) as opened_backend,
     ):
-        warm_load = await start_warm_load(supervisor)
-        runner = ArmRunner(opened_backend, supervisor, into.plan.seed, progress, warm_load)
+        warm = None if drivers.inside else await start_warm_load(supervisor)
+        runner = ArmRunner(opened_backend, supervisor, into.plan.seed, progress, warm, drivers)
         searches = itertools.count()
         for design in scenario.designs:
             done: list[Size] = []

@@ -107,6 +107,11 @@ def test_a_load_that_cannot_come_from_inside_is_refused(
     assert says in capsys.readouterr().err
 
 
+def test_a_capacity_is_measured_from_inside_on_kubernetes_only(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["scale", str(ROOT / "scenarios" / "scale.py"), "--load-inside", "1"]) == 2
+    assert "only on Kubernetes a load comes from inside" in capsys.readouterr().err
+
+
 def test_a_service_elsewhere_has_no_load_from_inside(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     users = tmp_path / "users.py"
     users.write_text("from locust import HttpUser")
