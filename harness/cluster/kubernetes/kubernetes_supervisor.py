@@ -121,15 +121,9 @@ class KubernetesSupervisor(Supervisor):
         created = await self.namespace.create(service, logs)
         self._addresses[name] = str(created["spec"]["clusterIP"])
         if self._tunnels:
-            find = partial(self._find_pod, _as_part(name))
+            find = partial(self.watch.find_pod, manifests.PART, _as_part(name))
             self._tunnelled |= {(name, port): await self._tunnels.open(find, port) for port in ports}
         return self._addresses[name]
-
-    def _find_pod(self, part: str) -> str:
-        """The name of a pod behind a part's Service, preferably one that is ready; empty if none runs."""
-        pods = (pod for pod in self.watch.pods.values() if pod.labels.get(manifests.PART) == part)
-        running = sorted((pod for pod in pods if pod.running and not pod.deleted), key=lambda pod: pod.ready)
-        return running[-1].name if running else ""
 
     async def close_tunnels(self) -> None:
         """Close the tunnels to all parts."""

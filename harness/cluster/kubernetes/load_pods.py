@@ -70,7 +70,7 @@ class LoadPods(KubernetesSupervisor):
         try:
             async with asyncio.timeout(_GREETED_WITHIN_S):
                 while True:
-                    own_end, forwarding = self._connect(pod, port)
+                    own_end, forwarding = await self._connect(pod, port)
                     if await asyncio.get_running_loop().sock_recv(own_end, 1):
                         return child, own_end
                     if not child.alive:
@@ -82,18 +82,15 @@ class LoadPods(KubernetesSupervisor):
         except TimeoutError:
             raise EnvironmentLacksError(f"{pod.name} does not answer, see {spec.log}", self.image_hint) from None
 
-    def _connect(self, pod: PodState, port: int) -> tuple[socket.socket, asyncio.Task[None]]:
+    async def _connect(self, pod: PodState, port: int) -> tuple[socket.socket, asyncio.Task[None]]:
         """One end of a connection that is forwarded until that end is closed, and what forwards it."""
         own_end, other_end = socket.socketpair()
         own_end.setblocking(False)
-        task = asyncio.create_task(self._forward(other_end, pod, port))
+        connection = await asyncio.open_connection(sock=other_end)
+        task = asyncio.create_task(self.namespace.api.forward(connection, pod.name, self.namespace.name, port))
         self._forwarding.add(task)
         task.add_done_callback(self._forwarding.discard)
         return own_end, task
-
-    async def _forward(self, end: socket.socket, pod: PodState, port: int) -> None:
-        connection = await asyncio.open_connection(sock=end)
-        await self.namespace.api.forward(connection, pod.name, self.namespace.name, port)
 
     def _pod(self, name: str) -> PodState:
         """The latest pod of a load process."""

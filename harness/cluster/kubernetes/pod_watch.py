@@ -70,6 +70,12 @@ class PodWatch:
                     found[pod] = ServiceEndpoint(pod, endpoint["addresses"][0], ready)
         return found
 
+    def find_pod(self, label: str, value: str) -> str:
+        """The name of a pod with this label that runs, preferably one that is ready; empty if there is none."""
+        pods = (pod for pod in self.pods.values() if pod.labels.get(label) == value)
+        running = sorted((pod for pod in pods if pod.running and not pod.deleted), key=lambda pod: pod.ready)
+        return running[-1].name if running else ""
+
     async def until(self, holds: Callable[[], bool], timeout_s: float) -> bool:
         """Wait until a condition of what is reported holds; whether it did in time."""
         return await wait_until(holds, timeout_s, _POLL_INTERVAL_S)

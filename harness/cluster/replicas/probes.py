@@ -108,19 +108,20 @@ async def _fetch_health(host: str, port: int) -> bytes:
     reader, writer = await asyncio.open_connection(host, port)
     try:
         writer.write(f"GET /healthz HTTP/1.0\r\nHost: {host}:{port}\r\n\r\n".encode())
-        reply = b""
-        while not _is_complete(reply) and (data := await reader.read(_MAX_REPLY_BYTES)):
-            reply += data
-        return reply
+        return await _read_reply(reader)
     finally:
         writer.close()
 
 
-def _is_complete(reply: bytes) -> bool:
-    """Whether it has its whole body, or as much as is read at all. The end of the connection may come late."""
-    head, ends, body = reply.partition(b"\r\n\r\n")
-    length = re.search(rb"(?i)\ncontent-length: *(\d+)", head) if ends else None
-    return len(reply) >= _MAX_REPLY_BYTES or (length is not None and len(body) >= int(length[1]))
+async def _read_reply(reader: asyncio.StreamReader) -> bytes:
+    """Read as much as the reply says that it has, or until the connection ends: a tunnel reports its end late."""
+    reply, missing = b"", _MAX_REPLY_BYTES
+    while missing > 0 and (data := await reader.read(missing)):
+        reply += data
+        head, ends, body = reply.partition(b"\r\n\r\n")
+        length = re.search(rb"(?i)\ncontent-length: *(\d+)", head) if ends else None
+        missing = min(_MAX_REPLY_BYTES - len(reply), int(length[1]) - len(body) if length else _MAX_REPLY_BYTES)
+    return reply
 
 
 def _parse_health(reply: bytes) -> HealthReport | None:

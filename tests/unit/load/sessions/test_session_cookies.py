@@ -107,7 +107,7 @@ def test_tabs_of_one_browser_share_its_cookies_but_no_ledger() -> None:
     with scripted(otherwise=renew) as server:
         driven = drive(server.url, *(Tab(lambda client: writes(client, pause=0.05)) for _ in range(2)))
         sent = [header(request, "Cookie") for request in server.requests]
-    assert sent == [None, "sid=0", "sid=1", "sid=2"]
+    assert sent[:2] == [None, "sid=0"] and {*sent[2:]} <= {"sid=1", "sid=2"}, "a reply may not be there yet"
     assert [session.ledger.history().issued for session in driven.sessions] == [2, 2]
 
 
