@@ -148,6 +148,14 @@ def test_a_number_that_began_again_holds_all_its_new_writes_before_any_old_one()
     assert (*counts(verdict), verdict.recovered) == ("lost", 3, 0, 0, 1)
 
 
+def test_a_number_that_was_too_high_counted_the_newest_write_again_also_if_it_has_fallen() -> None:
+    history = History(models.counter)
+    history.value(None, outcome=IN_DOUBT)
+    history.look(3)
+    history.value(None, outcome=IN_DOUBT)
+    assert counts(history.finish(2)) == ("duplicated", 0, 2, 0)
+
+
 def test_a_number_falls_by_its_newest_writes_and_not_by_those_counted_twice_before() -> None:
     history = counted(1, 2, 4, 5, 6)
     history.look(4)

@@ -18,8 +18,8 @@ NOTHING = compare(Session(seed=2, designs=("reference",)).side(), BASELINE)
 
 
 def xml(comparison: Comparison, tmp_path: Path) -> ET.Element:
-    render.write_junit(comparison, tmp_path / "deep" / "c.xml")
-    return ET.parse(tmp_path / "deep" / "c.xml").getroot()  # noqa: S314 - a file of our own making
+    render.write_junit(comparison, tmp_path / "deep" / "er" / "c.xml")
+    return ET.parse(tmp_path / "deep" / "er" / "c.xml").getroot()  # noqa: S314 - a file of our own making
 
 
 def test_the_xml_has_a_case_an_invariant_and_a_metric_and_its_counts_are_right(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+import pandas as pd
 import pytest
 
 from harness.analysis.metrics.fold import fold
@@ -13,13 +14,21 @@ from tests.support.clocks_and_topology import RequestRow, kill_at, observed
 
 def _names(rows: Sequence[tuple[str, RequestRow]], events: Sequence[Event] = ()) -> dict[str, EndpointStats]:
     arm = observed([row for _, row in rows], events)
-    return dict(fold(replace(arm, requests=arm.requests.assign(name=[name for name, _ in rows]))).names)
+    return dict(
+        fold(
+            replace(arm, warmup=0.5, requests=arm.requests.assign(name=pd.Categorical([name for name, _ in rows])))
+        ).names
+    )
 
 
 def test_the_64_most_frequent_names_are_reported() -> None:
     rows = [(f"GET /{n}", RequestRow(1, 1.0)) for n in range(66) for _ in range(2 if n in (64, 65) else 1)]
     names = list(_names(rows))
     assert len(names) == 64 and set(names[:2]) == {"GET /64", "GET /65"}
+
+
+def test_a_name_that_was_only_requested_during_the_warm_up_is_not_reported() -> None:
+    assert list(_names([("POST /login", RequestRow(1, 0.1)), ("GET /", RequestRow(1, 1.0))])) == ["GET /"]
 
 
 def test_of_each_name_replies_are_counted_by_what_they_were() -> None:
