@@ -193,6 +193,7 @@ def _parse_limit(metric: str, value: str, text: str) -> float:
 
 
 def _latency_below(metric: str, limit: str, designs: tuple[str, ...], during: str | None, name: str | None) -> Expect:
+    require(isinstance(limit, str), f"{metric}_below({limit!r}): a latency has a unit", f'{metric}_below("200ms")')
     return Threshold(designs, metric=metric, limit=parse_seconds(limit) * 1000, during=during, request=name)
 
 

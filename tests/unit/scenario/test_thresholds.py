@@ -221,3 +221,9 @@ def test_a_kept_expectation_of_an_unknown_kind_stands_by_its_recorded_verdict() 
     recorded = [Verdict("mine", judged(keeps()).result, "as it was", "a")]
     (own,) = recall([{"expect": "mine", "foreign": True}], recorded)
     assert list(own.judge(Summary("s", "r", {}, Controls(None, None)))) == recorded
+
+
+@pytest.mark.parametrize("number", [200, 0.2])
+def test_a_latency_without_a_unit_is_refused(number: float) -> None:
+    with pytest.raises(UsageError, match=r"p99_below\(.*\): a latency has a unit"):
+        p99_below(number)  # type: ignore[arg-type] # what is refused
