@@ -1,5 +1,6 @@
 """One record per fault, from its command to its undo, paired from the events of the timeline here and only here."""
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -7,6 +8,8 @@ from harness.observations.events import Detail, DetailValue, Event, EventKind
 
 #: The key under which an event's detail holds the id of its fault.
 FAULT_ID = "fault"
+#: In the evidence that pods ended: the steps of their ends, in seconds from the command.
+_STEP = re.compile(r"(?:r\d+_)?(?:sigterm|endpoint_left|container_ended|gone)_s")
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,17 @@ class FaultRecord:
         times = [t for t in (self.commanded, self.effective, self.healed) if t is not None]
         if times != sorted(times):
             raise ValueError(f"{self.kind} of {self.target} was commanded, effective and healed out of order: {times}")
+
+    @property
+    def onset(self) -> float | None:
+        """When it began to have an effect: a pod refuses requests before there is evidence that it is gone."""
+        if self.effective is None:
+            return None
+        steps = [seconds for key, seconds in self.evidence.items() if _STEP.fullmatch(key)]
+        first = min(
+            (self.commanded + seconds for seconds in steps if isinstance(seconds, int | float)), default=self.effective
+        )
+        return min(self.effective, max(self.commanded, first))
 
     @property
     def active(self) -> bool:

@@ -55,19 +55,19 @@ def _compute_figures(
         kind=fault.kind,
         target=fault.target,
         commanded=fault.commanded,
-        effective=fault.effective,
+        effective=fault.onset,
         healed=fault.healed,
         evidence=fault.evidence,
         detect_s=None,
         recover_s=recovery.seconds,
         surge=_compute_surge(births, start, fault.commanded, end),
     )
-    if fault.effective is None:
+    if fault.onset is None:
         return figures
     return replace(
         figures,
-        detect_s=_time_detection(load, fault, fault.effective, recovery.calm, until),
-        gray_s=_time_gray_failure(load, events, fault, fault.effective, end),
+        detect_s=_time_detection(load, fault, fault.onset, recovery.calm, until),
+        gray_s=_time_gray_failure(load, events, fault, fault.onset, end),
         pods=find_pod_ends(fault, load),
     )
 
@@ -87,9 +87,7 @@ def find_recovery_end(faults: Sequence[FaultFigures], end: float) -> float:
     return min(end, max(times))
 
 
-def _time_detection(
-    load: LoadRequests, fault: FaultRecord, effective: float, calm: Sequence[Span], until: float
-) -> float:
+def _time_detection(load: LoadRequests, fault: FaultRecord, onset: float, calm: Sequence[Span], until: float) -> float:
     """Seconds from its effect to the last error that the victim caused; 0 if there was none.
 
     Errors without a reply are its doing by evidence, or where there are more of them than without any fault: in the
@@ -102,10 +100,10 @@ def _time_detection(
     order = order[inside[order]]
     last = find_last_shortfall(~errors[order], usual)
     ends = [
-        *load.end[errors & inside & _find_evidence(load, fault, effective, calm)],
+        *load.end[errors & inside & _find_evidence(load, fault, calm)],
         *([] if last is None else [load.end[order[last]]]),
     ]
-    return round(float(max([effective, *ends])) - effective, 4)
+    return round(float(max([onset, *ends])) - onset, 4)
 
 
 def _select_ended(load: LoadRequests, spans: Sequence[Span]) -> Mask:
@@ -126,16 +124,16 @@ def _find_replies_of_victim(load: LoadRequests, fault: FaultRecord) -> Mask:
     return np.zeros(len(load), dtype=bool) if boot is None else load.equals("boot", str(boot))
 
 
-def _find_evidence(load: LoadRequests, fault: FaultRecord, effective: float, calm: Sequence[Span]) -> Mask:
+def _find_evidence(load: LoadRequests, fault: FaultRecord, calm: Sequence[Span]) -> Mask:
     """The requests that the victim would have answered.
 
-    They are those on their way when it was struck, and until the undo those of its sessions. As long as a store is
+    They are those on their way while it was struck, and until the undo those of its sessions. As long as a store is
     away, this is every request.
     """
-    undone = np.inf if fault.healed is None else fault.healed
+    struck, undone = (np.inf if t is None else t for t in (fault.effective, fault.healed))
     if fault.target == "store":
         return load.sent < undone
-    on_the_way = (load.sent <= effective) & (load.end >= fault.commanded)
+    on_the_way = (load.sent <= struck) & (load.end >= fault.commanded)
     return on_the_way | (_find_sessions_of_victim(load, fault, calm[-1:]) & (load.sent < undone))
 
 
@@ -169,7 +167,7 @@ def _compute_surge(births: Floats, start: float, commanded: float, end: float) -
 
 
 def _time_gray_failure(
-    load: LoadRequests, events: Sequence[Event], fault: FaultRecord, effective: float, end: float
+    load: LoadRequests, events: Sequence[Event], fault: FaultRecord, onset: float, end: float
 ) -> float | None:
     """Seconds in which the balancer held the target for up and requests went unanswered, from the first of these on.
 
@@ -181,15 +179,15 @@ def _time_gray_failure(
     if not states:
         return None
     healed = end if fault.healed is None else fault.healed
-    marked_down = [event.t for event in states if event.t >= effective and event.detail.get("state") != "up"]
+    marked_down = [event.t for event in states if event.t >= onset and event.detail.get("state") != "up"]
     until = min([*marked_down, healed])
     from_target = load.equals("replica", replica)
-    unanswered = (load.no_replica | (from_target & load.server_error)) & (load.end >= effective)
+    unanswered = (load.no_replica | (from_target & load.server_error)) & (load.end >= onset)
     hung = from_target & (load.end >= healed)
     affected = (unanswered | hung) & (load.sent < until)
     if not affected.any():
         return 0.0
-    return round(max(0.0, until - max(effective, float(load.sent[affected].min()))), 4)
+    return round(max(0.0, until - max(onset, float(load.sent[affected].min()))), 4)
 
 
 def _count_between(ordered: npt.NDArray[np.float64], begin: float, end: float) -> int:

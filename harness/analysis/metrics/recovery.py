@@ -107,28 +107,28 @@ def time_recoveries(
         limits = [*(later.commanded for later in faults[index + 1 :]), end]
         recovery = FaultRecovery(_find_recovery(replies, fault, _Calm.measure(replies, calm), limits), tuple(calm))
         yield recovery
-        effective = end if fault.effective is None else fault.effective
-        over = end if recovery.seconds is None else effective + recovery.seconds
-        begin = max(begin, over, fault.healed or effective)
+        onset = end if fault.onset is None else fault.onset
+        over = end if recovery.seconds is None else onset + recovery.seconds
+        begin = max(begin, over, fault.healed or onset)
 
 
 def _find_recovery(replies: Replies, fault: FaultRecord, calm: _Calm, limits: Sequence[float]) -> float | None:
     """Seconds to the end of the last shortfall before one of ``limits``: the first that leaves enough time after it."""
-    if fault.effective is None:
+    if fault.onset is None:
         return None
     for limit in limits:
-        last = _find_end_of_shortfall(replies, calm, fault.effective, limit)
-        if last == fault.effective or limit - last >= RECOVERED_FOR_S:
-            return round(last - fault.effective, 4)
+        last = _find_end_of_shortfall(replies, calm, fault.onset, limit)
+        if last == fault.onset or limit - last >= RECOVERED_FOR_S:
+            return round(last - fault.onset, 4)
     return None
 
 
-def _find_end_of_shortfall(replies: Replies, calm: _Calm, effective: float, limit: float) -> float:
-    """When the last shortfall between two moments ended (seconds from T0): ``effective`` if there was none."""
-    inside = replies.select([(effective, limit)])
+def _find_end_of_shortfall(replies: Replies, calm: _Calm, onset: float, limit: float) -> float:
+    """When the last shortfall between two moments ended (seconds from T0): ``onset`` if there was none."""
+    inside = replies.select([(onset, limit)])
     end, correct = replies.end[inside], replies.correct[inside]
     last = find_last_shortfall(correct & (replies.waited[inside] <= calm.late_s), calm.share)
-    moments = np.concatenate([[effective], end[correct], [limit]])
+    moments = np.concatenate([[onset], end[correct], [limit]])
     silence = np.flatnonzero(np.diff(moments) > calm.gap_s)
-    ends = [effective, *moments[silence + 1], *([] if last is None else [end[last]])]
+    ends = [onset, *moments[silence + 1], *([] if last is None else [end[last]])]
     return float(max(ends))

@@ -1,6 +1,6 @@
 import pytest
 
-from harness.observations.events import Event, EventKind
+from harness.observations.events import Detail, Event, EventKind
 from harness.observations.faults import FaultLog, FaultRecord, pair_faults
 
 
@@ -62,3 +62,24 @@ def test_a_fault_is_active_from_its_effect_until_its_undo() -> None:
 def test_a_fault_cannot_be_undone_before_it_was_commanded() -> None:
     with pytest.raises(ValueError, match="out of order"):
         FaultRecord(1, "kill", "r1", commanded=3.0, healed=2.0)
+
+
+@pytest.mark.parametrize(
+    ("evidence", "onset"),
+    [
+        ({}, 3.0),
+        ({"sigterm_s": 0.25, "endpoint_left_s": 0.5, "gone_s": 1.5}, 1.25),
+        ({"endpoint_left_s": 0.25, "sigterm_s": 1.25}, 1.25),
+        ({"r0_gone_s": 1.5, "r1_endpoint_left_s": 0.5}, 1.5),
+        ({"sigterm_s": -0.25}, 1.0),
+        ({"gone_s": 7.0}, 3.0),
+        ({"healed_r0_sigterm_s": 0.5, "ready_s": 0.1, "container_ended_s": None, "sigterm_s": "0.5"}, 3.0),
+    ],
+    ids=["no pod", "killed", "drained first", "several", "the node's clock is late", "others' clock", "something else"],
+)
+def test_a_fault_sets_in_with_the_first_step_of_the_end_of_a_pod(evidence: Detail, onset: float) -> None:
+    assert FaultRecord(1, "kill", "r1", 1.0, 3.0, None, evidence).onset == onset
+
+
+def test_a_fault_without_an_effect_has_not_set_in() -> None:
+    assert FaultRecord(1, "kill", "r1", 1.0, evidence={"sigterm_s": 0.5}).onset is None
