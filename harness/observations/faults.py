@@ -38,10 +38,8 @@ class FaultRecord:
         if self.effective is None:
             return None
         steps = [seconds for key, seconds in self.evidence.items() if _STEP.fullmatch(key)]
-        first = min(
-            (self.commanded + seconds for seconds in steps if isinstance(seconds, int | float)), default=self.effective
-        )
-        return min(self.effective, max(self.commanded, first))
+        moments = [round(self.commanded + seconds, 9) for seconds in steps if isinstance(seconds, int | float)]
+        return max(self.commanded, min([self.effective, *moments]))
 
     @property
     def active(self) -> bool:
