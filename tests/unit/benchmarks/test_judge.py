@@ -33,6 +33,13 @@ def test_three_thousand_histories_are_judged_as_they_were() -> None:
     check(confuse(3000, seed=200_000))
 
 
+@pytest.mark.parametrize(("seed", "kind"), [(3863, "stale"), (3625, "duplicated")])
+def test_a_kind_that_little_in_a_history_shows_is_found(seed: int, kind: str) -> None:
+    """A log of which stretches lag, and a number that was too high so often that the first times were forgotten."""
+    compared = compare(seed)
+    assert (compared.kind, compared.judged) == (kind, kind)
+
+
 def test_the_same_seed_is_the_same_history() -> None:
     assert compare(17) == compare(17)
 

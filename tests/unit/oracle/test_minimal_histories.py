@@ -868,3 +868,13 @@ def test_what_no_device_of_a_session_wrote_is_unexplained() -> None:
     assert session.finish(["a", "b", "x"]).outcome == "unexplained"
     with pytest.raises(TypeError, match="a set is a collection"):
         session.look("ab")
+
+
+def test_what_was_lost_was_last_on_the_replica_that_acknowledged_the_newest_of_it(history: History) -> None:
+    history.write([1])
+    history.boot = "r2"
+    history.write()
+    history.birth, history.boot = "b2", "r1"
+    history.read([])
+    (loss,) = history.end([]).losses
+    assert (loss.boot_before, loss.boot_after, loss.writes) == ("r2", "r1", 2)
