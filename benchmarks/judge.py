@@ -49,11 +49,22 @@ class Compared:
     kind: str
     judged: str
     is_as_good: bool  # whether the kind that was judged is another one, and explains all that the client saw as well
+    gone: int  # acknowledged writes whose effect is missing at the end
+    lost: int  # those that the judge counts as lost
 
     @property
     def is_right(self) -> bool:
         """Whether the judge names the kind, or one that explains the history as well."""
         return self.judged == self.kind or self.is_as_good
+
+    @property
+    def is_counted_right(self) -> bool:
+        """Whether as many writes are lost as are gone, where the judge means the same by both.
+
+        It counts all writes of a lost value or set, also those that later ones had overwritten or undone.
+        """
+        means_more = self.memory in ("register", "set") and self.kind in ("lost", "unexplained")
+        return self.judged != self.kind or not self.read or means_more or self.lost == self.gone
 
     @property
     def is_false_alarm(self) -> bool:
@@ -98,7 +109,8 @@ def compare(seed: int) -> Compared:
     """Play the history of this seed, and judge it."""
     played = play(seed)
     memory, history = played.memory, played.world.history()
-    judged, truth = played.feed.verdict(played.world).outcome.value, Truth(history, memory)
+    verdict, truth = played.feed.verdict(played.world), Truth(history, memory)
+    judged = verdict.outcome.value
     return Compared(
         seed,
         memory.name,
@@ -110,6 +122,8 @@ def compare(seed: int) -> Compared:
         judged=judged,
         is_as_good=judged != truth.kind
         and any(Truth(account, memory).kind == judged for account in find_accounts(history, memory)),
+        gone=len(truth.gone),
+        lost=verdict.lost_writes,
     )
 
 
