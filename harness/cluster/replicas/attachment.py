@@ -36,8 +36,10 @@ class Attachment:
     @property
     def selector(self) -> str:
         """The labels of its pods, as the API server takes them."""
-        labels: Mapping[str, str] = self.workload["spec"]["selector"].get("matchLabels", {})
-        return ",".join(f"{name}={value}" for name, value in labels.items())
+        selector = self.workload["spec"]["selector"]
+        labels: Mapping[str, str] = selector.get("matchLabels", {})
+        equal = (f"{name}={value}" for name, value in labels.items())
+        return ",".join([*equal, *map(_write_expression, selector.get("matchExpressions", ()))])
 
     @property
     def pod_port(self) -> int:
@@ -51,6 +53,25 @@ class Attachment:
             for port in container.get("ports", ())
         ]
         return next((int(port["containerPort"]) for port in ports if port.get("name") == wanted), 0)
+
+
+def held_back(workload: Manifest) -> str:
+    """Why its controller leaves some pods of an old template as they are; empty if it replaces all of them."""
+    spec = workload["spec"]
+    strategy = spec.get("updateStrategy", {})
+    if spec.get("paused"):
+        return "it is paused"
+    if strategy.get("type") == "OnDelete":
+        return "its strategy is OnDelete"
+    partition = (strategy.get("rollingUpdate") or {}).get("partition", 0)
+    return f"its strategy has the partition {partition}" if partition else ""
+
+
+def _write_expression(expression: Manifest) -> str:
+    """A requirement of a selector, as the API server takes it."""
+    key, values = str(expression["key"]), ",".join(expression.get("values", ()))
+    operators: dict[str, str] = {"Exists": key, "DoesNotExist": f"!{key}", "In": f"{key} in ({values})"}
+    return operators.get(expression["operator"], f"{key} notin ({values})")
 
 
 @dataclass(frozen=True)
@@ -102,7 +123,11 @@ async def find_attachment(api: KubernetesApi, target: Kubernetes, *, forwarded: 
             f"the Service {service['metadata']['name']} is headless: it has no address of its own",
             'another service="NAME" in front of the same pods, or url="http://..."',
         )
-    return Attachment(workload, service, port, target.url or f"http://{host}:{port['port']}")
+    return Attachment(workload, service, port, target.url or _http_url(str(host), port["port"]))
+
+
+def _http_url(host: str, port: int) -> str:
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def _choose_service(target: Kubernetes, workload: Manifest, services: Sequence[Manifest]) -> Manifest:
@@ -110,7 +135,9 @@ def _choose_service(target: Kubernetes, workload: Manifest, services: Sequence[M
     leading = {
         service["metadata"]["name"]: service
         for service in services
-        if (selector := service["spec"].get("selector")) and selector.items() <= labels.items()
+        if (selector := service["spec"].get("selector"))
+        and selector.items() <= labels.items()
+        and service["spec"].get("type") != "ExternalName"
     }
     if target.service is not None:
         if target.service not in leading:
@@ -127,12 +154,15 @@ def _choose_service(target: Kubernetes, workload: Manifest, services: Sequence[M
 
 
 def _choose_port(target: Kubernetes, service: Manifest) -> Manifest:
-    ports = [port for port in service["spec"]["ports"] if target.port in (None, port["port"])]
+    offered = [port for port in service["spec"].get("ports", ()) if port.get("protocol", "TCP") == "TCP"]
+    if not offered:
+        raise UsageError(f"the Service {service['metadata']['name']} has no TCP port", 'service="NAME" chooses another')
+    ports: Sequence[Manifest] = [port for port in offered if target.port in (None, port["port"])]
     if len(ports) != 1:
-        has = ", ".join(str(port["port"]) for port in service["spec"]["ports"])
-        raise UsageError(f"the Service {service['metadata']['name']} has the ports {has}", "port=80 chooses one")
-    chosen: Manifest = ports[0]
-    return chosen
+        has = ", ".join(str(port["port"]) for port in offered)
+        hint = f"port={offered[0]['port']} chooses one, as --service-port does"
+        raise UsageError(f"the Service {service['metadata']['name']} has the ports {has}", hint)
+    return ports[0]
 
 
 async def require_usable(
@@ -149,7 +179,13 @@ async def require_usable(
         raise EnvironmentLacksError(f"no permission in {attachment.namespace}: {wanted}", "harness doctor --kubernetes")
     probe = readiness(api, target, attachment, forwarded=forwarded)
     if problem := await probe.problem(*address_of(attachment.url)):
-        hint = 'url="http://..." names an address that this machine reaches; --load-inside 1 needs none'
-        raise EnvironmentLacksError(
-            f"{attachment.url} {problem}", 'ready="/healthz" names another path' if forwarded else hint
-        )
+        raise EnvironmentLacksError(f"{attachment.url} {problem}", _hint_for(problem, attachment, forwarded=forwarded))
+
+
+def _hint_for(problem: str, attachment: Attachment, *, forwarded: bool) -> str:
+    """What helps a Service that is not ready."""
+    if "GET" in problem:
+        return 'ready="/healthz" names another path, as --ready does'
+    if forwarded:
+        return f"kubectl -n {attachment.namespace} describe service {attachment.service['metadata']['name']}"
+    return 'url="http://..." names an address that this machine reaches; --load-inside 1 needs none'

@@ -9,6 +9,7 @@ from harness.cluster.kubernetes.rights import needed_rights, roles
 from harness.cluster.replicas import attached_workload, workload_nodes
 from harness.cluster.replicas.attached_workload import AttachedPod, AttachedWorkload, attach
 from harness.cluster.replicas.attachment import find_attachment, require_usable
+from harness.cluster.replicas.probes import address_of
 from harness.common.errors import EnvironmentLacksError, UntrustedError, UsageError
 from harness.scenario.kubernetes import ATTACHED_FAULTS, Kubernetes
 from tests.support.attached import FakeCluster, service
@@ -191,9 +192,45 @@ async def test_the_address_of_a_load_balancer_comes_first() -> None:
     assert found.url == "http://192.0.2.7:80"
 
 
+async def test_a_service_with_an_address_of_version_6_has_a_url() -> None:
+    found = service()
+    found["spec"]["clusterIP"] = "fd00::9"
+    attachment = await find_attachment(FakeCluster(2, found), SHOP)  # type: ignore[arg-type] # a fake
+    assert address_of(attachment.url) == ("fd00::9", 80)
+
+
+async def test_only_tcp_ports_of_services_that_lead_to_pods_are_chosen_from() -> None:
+    name = service("name")
+    name["spec"] |= {"type": "ExternalName", "clusterIP": ""}
+    both = service("shop", 80, 80)
+    both["spec"]["ports"][1]["protocol"] = "UDP"
+    attachment = await find_attachment(FakeCluster(2, name, both), SHOP)  # type: ignore[arg-type] # a fake
+    assert attachment.port == {"port": 80, "targetPort": "http"}
+
+
+async def test_every_way_to_select_pods_is_understood() -> None:
+    cluster: Any = FakeCluster()
+    cluster.workload["spec"]["selector"] = {
+        "matchLabels": {"app": "shop"},
+        "matchExpressions": [
+            {"key": "tier", "operator": "In", "values": ["a", "b"]},
+            {"key": "track", "operator": "NotIn", "values": ["canary"]},
+            {"key": "team", "operator": "Exists"},
+            {"key": "old", "operator": "DoesNotExist"},
+        ],
+    }
+    found = await find_attachment(cluster, SHOP)
+    assert found.selector == "app=shop,tier in (a,b),track notin (canary),team,!old"
+
+
+PORTLESS = service("a")
+del PORTLESS["spec"]["ports"]
+
+
 @pytest.mark.parametrize(
     ("services", "target", "said"),
     [
+        ([PORTLESS], SHOP, "the Service a has no TCP port"),
         ([service("a"), service("b")], SHOP, "found: a, b"),
         ([service("a", selector={})], SHOP, "found: none"),
         ([service("a", 80, 81)], SHOP, "has the ports 80, 81"),
