@@ -4,6 +4,7 @@ import copy
 import itertools
 from typing import Any
 
+from harness.cluster.kubernetes.api import MissingError
 from harness.cluster.kubernetes.kinds import Kind
 from harness.common.errors import EnvironmentLacksError
 
@@ -130,6 +131,8 @@ class FakeCluster:
             self.evictions_refused -= 1
             raise EnvironmentLacksError("it would violate the pod's disruption budget")
         name = manifest["metadata"]["name"]
+        if all(pod["metadata"]["name"] != name for pod in self.pods.values()):
+            raise MissingError(f"there is no Eviction {name}")
         self.log.append(f"evict {name}")
         self.pods = {uid: pod for uid, pod in self.pods.items() if pod["metadata"]["name"] != name}
         self._reconcile()

@@ -80,7 +80,7 @@ class KubernetesApi:
         """Whether there is this version of a group of the API, and what answers for it does."""
         try:
             await self._request("GET", f"API {group}/{version}", version=group, base="/apis", url=version)
-        except (_MissingError, ApiUnreachableError):
+        except (MissingError, ApiUnreachableError):
             return False
         return True
 
@@ -100,7 +100,7 @@ class KubernetesApi:
         """Read an object; None if there is none of that name."""
         try:
             return await self._request("GET", f"{kind.name} {name}", **_address(kind, namespace, name))
-        except _MissingError:
+        except MissingError:
             return None
 
     async def read_all(
@@ -129,8 +129,12 @@ class KubernetesApi:
         try:
             address, content = _address(kind, namespace, name), json.dumps(options)
             await self._request("DELETE", f"{kind.name} {name}", **address, content=content)
-        except _MissingError:
+        except MissingError:
             return False
+        except _ConflictError:
+            if uid:  # there is another one of that name by now
+                return False
+            raise
         return True
 
     async def follow(self, kind: Kind, namespace: str, labels: str = "") -> AsyncGenerator[tuple[str, Manifest]]:
@@ -277,7 +281,7 @@ class KubernetesApi:
         try:
             yield
         except kr8s.NotFoundError as problem:
-            raise _MissingError(f"there is no {what}: {problem}", "was it deleted by somebody else?") from problem
+            raise MissingError(f"there is no {what}: {problem}", "was it deleted by somebody else?") from problem
         except kr8s.ServerError as problem:
             raise _explain(problem, what, self.context) from problem
         except _UNREACHABLE as problem:
@@ -323,7 +327,7 @@ def _address(kind: Kind, namespace: str | None, name: str = "") -> Mapping[str, 
     return {"version": kind.version, "namespace": namespace, "url": f"{kind.plural}/{name}" if name else kind.plural}
 
 
-class _MissingError(EnvironmentLacksError):
+class MissingError(EnvironmentLacksError):
     """There is no such object."""
 
 
@@ -337,7 +341,7 @@ class _ExistsError(_ConflictError):
 
 #: What some statuses of a reply mean.
 _REFUSALS: Mapping[int, tuple[type[EnvironmentLacksError], str, str]] = {
-    404: (_MissingError, "there is no {what}: {reason}", "was it deleted by somebody else?"),
+    404: (MissingError, "there is no {what}: {reason}", "was it deleted by somebody else?"),
     409: (_ConflictError, "the API server refuses {what}: {reason}", "was it changed by somebody else?"),
     401: (EnvironmentLacksError, "the API server of {context} does not accept the credentials", SETUP),
 }

@@ -1,9 +1,9 @@
 """Nodes: whether the cluster holds one lost, and emptying one as ``kubectl drain`` does it."""
 
-from collections.abc import Iterable
-from functools import partial
+import time
+from collections.abc import Iterable, Sequence
 
-from harness.cluster.kubernetes.api import KubernetesApi
+from harness.cluster.kubernetes.api import KubernetesApi, MissingError
 from harness.cluster.kubernetes.kinds import NODE, Kind
 from harness.cluster.kubernetes.pod_state import PodState
 from harness.common.errors import EnvironmentLacksError
@@ -27,13 +27,15 @@ async def is_ready(api: KubernetesApi, node: str) -> bool:
     return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
 
 
-async def cordon(api: KubernetesApi, node: str) -> bool:
-    """Let no new pod onto a node; returns whether that was allowed before."""
+async def accepts_pods(api: KubernetesApi, node: str) -> bool:
+    """Whether new pods may go onto a node."""
     found = await api.get(NODE, node) or {"spec": {}}
-    if found["spec"].get("unschedulable"):
-        return False
+    return not found["spec"].get("unschedulable")
+
+
+async def cordon(api: KubernetesApi, node: str) -> None:
+    """Let no new pod onto a node."""
     await api.patch(NODE, node, {"spec": {"unschedulable": True}})
-    return True
 
 
 async def uncordon(api: KubernetesApi, node: str) -> None:
@@ -41,18 +43,36 @@ async def uncordon(api: KubernetesApi, node: str) -> None:
     await api.patch(NODE, node, {"spec": {"unschedulable": None}})
 
 
-async def evict_pods(api: KubernetesApi, pods: Iterable[PodState], namespace: str, within_s: float) -> bool:
-    """Evict pods one after another, as soon as disruption budgets allow; returns whether all were accepted in time."""
-    evicted = [await wait_until(partial(_evict, api, pod, namespace), within_s, _POLL_INTERVAL_S) for pod in pods]
-    return all(evicted)
+async def evict_pods(api: KubernetesApi, pods: Iterable[PodState], namespace: str, within_s: float) -> Sequence[str]:
+    """Evict pods one after another, as soon as disruption budgets allow, for so many seconds in all.
+
+    Returns why each pod that was not accepted was refused.
+    """
+    deadline = time.monotonic() + within_s
+    refusals = [await _evict_until(deadline, api, pod, namespace) for pod in pods]
+    return [refusal for refusal in refusals if refusal]
 
 
-async def _evict(api: KubernetesApi, pod: PodState, namespace: str) -> bool:
+async def _evict_until(deadline: float, api: KubernetesApi, pod: PodState, namespace: str) -> str:
+    refusal = ""
+
+    async def is_accepted() -> bool:
+        nonlocal refusal
+        refusal = await _evict(api, pod, namespace)
+        return not refusal
+
+    await wait_until(is_accepted, deadline - time.monotonic(), _POLL_INTERVAL_S)
+    return refusal
+
+
+async def _evict(api: KubernetesApi, pod: PodState, namespace: str) -> str:
     eviction = Kind("Eviction", "v1", f"pods/{pod.name}/eviction")
     metadata = {"name": pod.name, "namespace": namespace}
     manifest = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": metadata}
     try:
         await api.create(eviction, manifest, namespace)
-    except EnvironmentLacksError:  # a disruption budget does not allow it yet
-        return False
-    return True
+    except MissingError:  # it has ended on its own
+        return ""
+    except EnvironmentLacksError as refusal:  # a disruption budget does not allow it yet
+        return refusal.message
+    return ""

@@ -7,7 +7,15 @@ from dataclasses import dataclass
 
 from harness.cluster.capabilities import Evidence, RunOnNode
 from harness.cluster.kubernetes.api import KubernetesApi
-from harness.cluster.kubernetes.nodes import LOST_WITHIN_S, cordon, evict_pods, find_busiest, is_ready, uncordon
+from harness.cluster.kubernetes.nodes import (
+    LOST_WITHIN_S,
+    accepts_pods,
+    cordon,
+    evict_pods,
+    find_busiest,
+    is_ready,
+    uncordon,
+)
 from harness.cluster.kubernetes.pod_state import PodState
 from harness.common.waiting import wait_until
 
@@ -57,24 +65,29 @@ class WorkloadOnNodes(ABC):
         Confirmed once all of them have to end.
         """
         node = next(place.pod.node for place in self.placed_pods() if place.name == name)
-        if await cordon(self._api, node):
-            self._cordoned[name] = node
+        if await accepts_pods(self._api, node):
+            self._cordoned[name] = node  # before it is: whoever interrupts this has it undone
+            await cordon(self._api, node)
         there = [pod for pod in await self.pods() if pod.node == node]
         boots = self._boots_on(node)
-        evicted = await evict_pods(self._api, there, self._namespace, self._within_s)
+        refusals = await evict_pods(self._api, there, self._namespace, self._within_s)
         uids = {pod.uid for pod in there}
 
         async def end() -> bool:
             return all(pod.deleted for pod in await self.pods() if pod.uid in uids)
 
-        ending = evicted and await wait_until(end, self._within_s, _ASK_INTERVAL_S)
-        return Evidence(ending, {"node": node, "evicted": len(there), "boots": boots})
+        ending = not refusals and await wait_until(end, self._within_s, _ASK_INTERVAL_S)
+        reason = {"refused": refusals[0]} if refusals else {}
+        return Evidence(ending, {"node": node, "evicted": len(there) - len(refusals), "boots": boots, **reason})
 
     async def uncordon(self, name: str) -> Evidence:
         """Wait until the pods run elsewhere, and uncordon the node, unless it was cordoned before."""
-        settled = await self.settle()
-        if node := self._cordoned.pop(name, ""):
-            await uncordon(self._api, node)
+        node = self._cordoned.pop(name, "")
+        try:
+            settled = await self.settle()
+        finally:
+            if node:
+                await uncordon(self._api, node)
         return Evidence(settled.confirmed, {**settled.facts, "node": node})
 
     async def lose_node(self, cut: RunOnNode) -> Evidence:

@@ -5,6 +5,8 @@ from typing import Any
 import pytest
 
 from harness.cluster.capabilities import Evidence, Replica
+from harness.cluster.kubernetes.nodes import evict_pods
+from harness.cluster.kubernetes.pod_state import PodState
 from harness.cluster.kubernetes.rights import needed_rights, roles
 from harness.cluster.replicas import attached_workload, workload_nodes
 from harness.cluster.replicas.attached_workload import AttachedPod, AttachedWorkload, attach
@@ -108,6 +110,32 @@ async def test_a_drained_node_gets_no_pods_until_it_is_uncordoned() -> None:
         assert {pod["spec"]["nodeName"] for pod in cluster.pods.values()} == {"node1"}
         assert (await workload.uncordon("r1")).confirmed
         assert not cluster.nodes["node2"]["spec"]["unschedulable"]
+
+
+async def test_an_eviction_that_is_never_allowed_is_explained() -> None:
+    cluster = FakeCluster()
+    cluster.evictions_refused = 10_000
+    async with await attached(cluster) as workload:
+        drained = await workload.drain("r1")
+        assert not drained.confirmed and drained.facts["evicted"] == 0
+        assert drained.facts["refused"] == "it would violate the pod's disruption budget"
+        assert (await workload.uncordon("r1")).confirmed
+
+
+async def test_a_pod_that_ended_meanwhile_needs_no_eviction() -> None:
+    cluster: Any = FakeCluster()
+    ended = PodState("shop-9", "uid-9", {})
+    assert await evict_pods(cluster, [ended], "prod", 0.1) == []
+
+
+async def test_a_node_is_uncordoned_although_the_workload_is_gone() -> None:
+    cluster = FakeCluster()
+    with pytest.raises(UntrustedError, match="was deleted"):
+        async with await attached(cluster) as workload:
+            await workload.drain("r1")
+            cluster.workload = None
+            await workload.uncordon("r1")
+    assert not cluster.nodes["node2"]["spec"]["unschedulable"]
 
 
 async def test_a_lost_node_is_missed_with_the_readiness_of_its_pods_and_comes_back() -> None:
