@@ -74,12 +74,27 @@ class FakeCluster:
         number = next(self._numbers)
         self.pods[f"uid-{number}"] = {
             "version": version,
-            "metadata": {"name": f"shop-{number}", "uid": f"uid-{number}", "labels": {"app": "shop"}},
+            "metadata": {
+                "name": f"shop-{number}",
+                "uid": f"uid-{number}",
+                "labels": {"app": "shop", "pod-template-hash": "6f"},
+                "ownerReferences": [{"kind": "ReplicaSet", "name": "shop-6f", "controller": True}],
+            },
             "spec": {"nodeName": nodes[number % len(nodes)]},
             "status": {
                 "podIP": f"10.244.0.{number}",
                 "conditions": [{"type": "Ready", "status": "False" if self.stuck else "True"}],
             },
+        }
+
+    def add_foreign(self, uid: str, *, phase: str = "Running", **metadata: Any) -> None:
+        """Add a pod that has the labels of the workload, but is none of those that it runs."""
+        labels = {"app": "shop", "pod-template-hash": "6f"}
+        self.pods[uid] = {
+            "version": str(self.workload and self.workload["spec"]["template"]),
+            "metadata": {"name": uid, "uid": uid, "labels": labels, **metadata},
+            "spec": {"nodeName": "node2"},
+            "status": {"phase": phase, "conditions": [{"type": "Ready", "status": "True"}]},
         }
 
     def report(self, node: str, ready: bool) -> None:

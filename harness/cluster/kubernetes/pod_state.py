@@ -1,5 +1,6 @@
 """What the API server reports of a pod."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -16,6 +17,7 @@ class PodState:
     """One report of a pod. ``container`` is the id of its running container, ``exit`` the code of the last that ended.
 
     ``deleted`` is whether its deletion was requested, ``waits_for`` why it does not run yet.
+    ``owner`` is what controls it, such as ``StatefulSet/shop``; a pod that is ``over`` remains only as a report.
     """
 
     name: str
@@ -31,11 +33,14 @@ class PodState:
     exit: int | None = None
     waits_for: str = ""
     hopeless: bool = False
+    owner: str = ""
+    over: bool = False
 
     @classmethod
     def of(cls, pod: Manifest) -> Self:
         """Read it from the object; of several containers, the first counts."""
         metadata, status = pod["metadata"], pod.get("status", {})
+        owners: Sequence[Manifest] = metadata.get("ownerReferences", ())
         container: Manifest = next(iter(status.get("containerStatuses", ())), {})
         state, last = container.get("state", {}), container.get("lastState", {})
         ended = state.get("terminated") or last.get("terminated") or {}
@@ -66,6 +71,8 @@ class PodState:
             ended.get("exitCode"),
             waits_for or unscheduled.get("message", ""),
             waiting.get("reason", "") in _HOPELESS,
+            next((f"{each['kind']}/{each['name']}" for each in owners if each.get("controller")), ""),
+            status.get("phase") in ("Succeeded", "Failed"),
         )
 
     @property

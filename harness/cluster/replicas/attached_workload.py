@@ -14,7 +14,7 @@ from typing import Self
 from harness.cluster.capabilities import Evidence, Member, Replica
 from harness.cluster.kubernetes import manifests
 from harness.cluster.kubernetes.api import KubernetesApi
-from harness.cluster.kubernetes.kinds import POD, Manifest
+from harness.cluster.kubernetes.kinds import POD, STATEFUL_SET, Manifest
 from harness.cluster.kubernetes.pod_state import PodState
 from harness.cluster.replicas.attachment import KINDS, Attachment
 from harness.cluster.replicas.workload_nodes import PlacedPod, WorkloadOnNodes
@@ -117,9 +117,15 @@ class AttachedWorkload(WorkloadOnNodes):
         self._changes = 0  # of the specification, by the harness
 
     async def pods(self) -> list[PodState]:
-        """Its pods, in the order of their names; some may be about to end."""
-        listed = await self._api.read_all(POD, self._namespace, labels=self._selector)
-        return sorted(map(PodState.of, listed), key=lambda pod: pod.name)
+        """Its own pods, in the order of their names; some may be about to end. Its labels may be on pods of others."""
+        listed = map(PodState.of, await self._api.read_all(POD, self._namespace, labels=self._selector))
+        return sorted((pod for pod in listed if self._owns(pod) and not pod.over), key=lambda pod: pod.name)
+
+    def _owns(self, pod: PodState) -> bool:
+        """A Deployment owns pods through ReplicaSets, whose names are its own and the hash of a template."""
+        if self._kind == STATEFUL_SET:
+            return pod.owner == f"StatefulSet/{self._name}"
+        return pod.owner == f"ReplicaSet/{self._name}-{pod.labels.get('pod-template-hash')}"
 
     async def delete_pod(self, place: AttachedPod, grace_s: int | None) -> Evidence:
         """Delete the pod at a place."""
