@@ -4,7 +4,6 @@ Everything is read from the API server again whenever it matters: others may cha
 """
 
 import copy
-import itertools
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -16,7 +15,7 @@ from harness.cluster.kubernetes import manifests
 from harness.cluster.kubernetes.api import KubernetesApi
 from harness.cluster.kubernetes.kinds import POD, STATEFUL_SET, Manifest
 from harness.cluster.kubernetes.pod_state import PodState
-from harness.cluster.replicas.attachment import KINDS, Attachment
+from harness.cluster.replicas.attachment import KINDS, Attachment, held_back
 from harness.cluster.replicas.workload_nodes import PlacedPod, WorkloadOnNodes
 from harness.common.durations import parse_seconds
 from harness.common.errors import EnvironmentLacksError, UntrustedError
@@ -73,6 +72,7 @@ class AttachedPod:
         self.name = name
         self.pod = pod
         self._workload = workload
+        self._ended = ""  # the boot that was ended last
 
     @property
     def boot(self) -> str:
@@ -86,17 +86,18 @@ class AttachedPod:
 
     async def kill(self) -> Evidence:
         """Delete its pod without grace: confirmed once the API server reports it gone."""
+        self._ended = self.boot
         return await self._workload.delete_pod(self, grace_s=0)
 
     async def terminate(self) -> Evidence:
         """Delete its pod with its own grace: confirmed once the API server reports it gone."""
+        self._ended = self.boot
         return await self._workload.delete_pod(self, grace_s=None)
 
     async def restart(self) -> Evidence:
         """Wait until another pod has taken the place: confirmed if all pods are ready again."""
-        before = self.boot
         settled = await self._workload.settle()
-        return Evidence(settled.confirmed and self.boot != before, {**settled.facts, "boot": self.boot})
+        return Evidence(settled.confirmed and self.boot != self._ended, {**settled.facts, "boot": self.boot})
 
 
 class AttachedWorkload(WorkloadOnNodes):
@@ -159,34 +160,54 @@ class AttachedWorkload(WorkloadOnNodes):
 
     async def settle(self) -> Evidence:
         """Wait until the controller has done what the specification says; every pod then has a place."""
-        begin = time.monotonic()
-        settled = await wait_until(self._is_settled, self._within_s, _POLL_INTERVAL_S)
-        await self._assign_places()
-        facts = {"ready": len(self.places), "settled_s": round(time.monotonic() - begin, 3)}
-        return Evidence(bool(settled), facts)
+        begin, waits_for = time.monotonic(), ""
 
-    async def _is_settled(self) -> bool:
+        async def is_settled() -> bool:
+            nonlocal waits_for
+            waits_for = await self._waits_for()
+            return not waits_for
+
+        settled = await wait_until(is_settled, self._within_s, _POLL_INTERVAL_S)
+        ready = await self._assign_places(may_shrink=settled)
+        facts = {"ready": ready, "settled_s": round(time.monotonic() - begin, 3)}
+        return Evidence(settled, facts | ({"waits_for": waits_for} if waits_for else {}))
+
+    async def _waits_for(self) -> str:
+        """What the controller has yet to do, in words; empty if it has done all."""
         workload, pods = await self._read(), await self.pods()
         status, wanted = workload.get("status", {}), workload["spec"].get("replicas", 1)
-        counts = {status.get(count, 0) for count in ("replicas", "readyReplicas", "updatedReplicas")}
-        observed = status.get("observedGeneration", 0) >= workload["metadata"]["generation"]
-        return observed and counts == {wanted} and len(pods) == wanted and all(pod.ready for pod in pods)
+        if status.get("observedGeneration", 0) < workload["metadata"]["generation"]:
+            return "its controller has not seen its last change"
+        ready = min(sum(pod.ready and not pod.deleted for pod in pods), status.get("readyReplicas", 0))
+        there = max(len(pods), status.get("replicas", 0))
+        updated = wanted if held_back(workload) else status.get("updatedReplicas", 0)
+        if ready < wanted:
+            return f"{ready} of {wanted} pods are ready"
+        if there > wanted:
+            return f"{there - wanted} of {there} pods have yet to end"
+        return f"{updated} of {wanted} pods have its current template" if updated != wanted else ""
 
-    async def _assign_places(self) -> None:
-        """Keep the places whose pods live, give the others to new pods, and add or remove places for the rest."""
+    async def _assign_places(self, *, may_shrink: bool) -> int:
+        """Keep the places whose pods live, give the others to new pods, and add places for the rest.
+
+        Unless it ``may_shrink``, a place without a successor keeps the pod that it had last. Returns how many are
+        ready.
+        """
         pods = {pod.uid: pod for pod in await self.pods() if pod.ready and not pod.deleted}
-        kept = [place for place in self._pods_in_place() if place.pod.uid in pods]
-        free = [place for place in self._pods_in_place() if place not in kept]
-        for place in kept:
-            place.pod = pods.pop(place.pod.uid)
+        ready, before = len(pods), self._pods_in_place()
+        known = {place.pod.uid for place in before}
+        places = before[:ready] if may_shrink else before
+        free = [place for place in places if place.pod.uid not in pods]
+        for place in places:
+            place.pod = pods.pop(place.pod.uid, place.pod)
         for pod in pods.values():
-            taken = {place.name for place in kept}
-            name = next(name for number in itertools.count() if (name := f"r{number}") not in taken)
-            place = free.pop(0) if free else AttachedPod(name, self, pod)
+            place = free.pop(0) if free else AttachedPod(f"r{len(places)}", self, pod)
             place.pod = pod
-            kept.append(place)
-            self._announce(pod.name, place.boot)
-        self.places[:] = sorted(kept, key=lambda place: int(place.name[1:]))
+            places = places if place in places else [*places, place]
+            if pod.uid not in known:
+                self._announce(pod.name, place.boot)
+        self.places[:] = places
+        return ready
 
     def placed_pods(self) -> list[PlacedPod]:
         """The pods of its places."""
@@ -239,9 +260,10 @@ async def attach(
         UntrustedError: it is not as it was found (on leaving it).
     """
     workload = AttachedWorkload(api, target, attachment, announce)
-    if not (await workload.settle()).confirmed:
+    settled = await workload.settle()
+    if not settled.confirmed:
         raise EnvironmentLacksError(
-            f"{target.workload} is not ready: {len(workload.places)} of {attachment.replicas} pods are",
+            f"{target.workload} is not ready: {settled.facts['waits_for']}",
             f"kubectl -n {attachment.namespace} rollout status {target.workload}",
         )
     try:

@@ -59,6 +59,48 @@ async def test_a_deleted_pod_is_gone_and_another_one_takes_its_place() -> None:
         assert boots(workload) == {"r0": "uid-0", "r1": "uid-2"}
 
 
+async def test_a_kill_is_undone_although_something_else_waited_for_the_new_pod() -> None:
+    cluster = FakeCluster()
+    async with await attached(cluster) as workload:
+        await place(workload, 0).kill()
+        await place(workload, 1).kill()
+        assert (await place(workload, 1).restart()).confirmed
+        assert (await place(workload, 0).restart()).confirmed
+
+
+async def test_places_are_numbered_from_0_whichever_pods_live() -> None:
+    cluster = FakeCluster()
+    async with await attached(cluster) as workload:
+        await workload.resize(3)
+        cluster.pods.pop("uid-0")
+        await workload.resize(2)
+        assert boots(workload) == {"r0": "uid-2", "r1": "uid-1"}
+
+
+async def test_a_place_remains_until_the_workload_has_settled() -> None:
+    cluster = FakeCluster()
+    async with await attached(cluster) as workload:
+        cluster.stuck = True
+        await place(workload, 1).kill()
+        back = await place(workload, 1).restart()
+        assert (back.facts["ready"], back.facts["waits_for"]) == (1, "1 of 2 pods are ready")
+        assert boots(workload) == {"r0": "uid-0", "r1": "uid-1"}
+
+
+async def test_pods_of_others_and_reports_of_pods_that_ended_are_none_of_its_own() -> None:
+    cluster = FakeCluster()
+    cluster.add_foreign("bare")
+    cluster.add_foreign("other", ownerReferences=[{"kind": "ReplicaSet", "name": "other-6f", "controller": True}])
+    mine = [{"kind": "ReplicaSet", "name": "shop-6f", "controller": True}]
+    cluster.add_foreign("evicted", phase="Failed", ownerReferences=mine)
+    async with await attached(cluster) as workload:
+        assert set(boots(workload).values()) == {"uid-0", "uid-1"}
+        cluster.log.clear()
+        await workload.drain("r1")
+        assert cluster.log == ["patch nodes/node2", "evict shop-1"]
+        await workload.uncordon("r1")
+
+
 async def test_a_terminated_pod_gets_its_own_grace() -> None:
     cluster = FakeCluster()
     async with await attached(cluster) as workload:
