@@ -5,9 +5,10 @@ from collections.abc import AsyncIterator, Sequence
 from harness.cluster.kubernetes.api import connect_api, require_allowed
 from harness.cluster.replicas.attachment import find_attachment, require_usable
 from harness.common.errors import UsageError
-from harness.faults import Terminate
+from harness.faults import Heal, Resize, Terminate
 from harness.scenario.arm import Arm
 from harness.scenario.cluster_access import ClusterAccess
+from harness.scenario.faults import Fault
 from harness.scenario.kubernetes import ATTACHED_FAULTS, Kubernetes
 from harness.scenario.scenario import Scenario
 
@@ -33,13 +34,22 @@ async def _describe(arm: Arm, access: ClusterAccess) -> AsyncIterator[str]:
     origin = " from pods in a namespace of its own" if access.forwarded else ""
     yield (
         f"{arm.design.name}, {arm.name} arm: {arm.seconds:g} s of load{origin} on {found.url}, {target.workload} in "
-        f"{found.namespace} of {api.context} ({api.server}), {found.replicas} pods"
+        f"{found.namespace} of {api.context} ({api.server}), {found.replicas} pod{'s' if found.replicas > 1 else ''}"
     )
+    size = found.replicas
     for at in arm.faults:
-        at.fault.check(found.replicas)
+        at.fault.check(size)
+        size = _size_after(at.fault, size, found.replicas)
         if isinstance(at.fault, Terminate) and at.fault.drain:
             raise UsageError(
                 "a Service does not drain a pod before its end", f"Terminate({at.fault.replica}, drain=False)"
             )
         what = ATTACHED_FAULTS.get(at.fault.kind, "run a command of yours")
         yield f"  at {at.when}: {what}: {at.fault!r}"
+
+
+def _size_after(fault: Fault, size: int, first: int) -> int:
+    """How many pods there are after a fault, of ``size`` before it and of ``first`` at the beginning."""
+    if isinstance(fault, Resize):
+        return fault.to
+    return first if isinstance(fault, Heal) and isinstance(fault.fault, Resize) else size

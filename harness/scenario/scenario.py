@@ -84,7 +84,8 @@ class Scenario:
                 f"{at.fault.kind} at {at.when}: that cannot be done to a workload of Kubernetes that already runs",
                 f"these can: {', '.join(ATTACHED_FAULTS)}",
             )
-            at.fault.check(design.replicas or 0)
+            if not isinstance(design.target, Kubernetes):  # how many pods a workload has, the cluster knows
+                at.fault.check(design.replicas or 0)
 
     def expectations(self, has_ledgers: bool = True) -> tuple[Expectation, ...]:
         """What the scenario expects: what it states, and what is implied of every design.

@@ -11,6 +11,11 @@ from harness.common.errors import EnvironmentLacksError, UsageError
 from harness.scenario.kubernetes import Kubernetes
 
 KINDS = {"deployment": DEPLOYMENT, "statefulset": STATEFUL_SET}
+#: How to go on where a controller does not replace all pods.
+_UNHOLD = {
+    "deployment": "kubectl rollout resume lets it, or a Kill(0) needs no rollout",
+    "statefulset": "RollingUpdate without a partition lets it, or a Kill(0) needs no rollout",
+}
 _NOT_FROM_PODS = (502, 503, 504)  # statuses by which the API server says that it cannot connect
 
 
@@ -171,12 +176,20 @@ async def require_usable(
     """Check, before anything is done, that the service answers and that faults of these kinds are permitted.
 
     Raises:
-        EnvironmentLacksError: it does not answer, or a right is missing.
+        UsageError: the workload would not do what a fault asks of it.
+        EnvironmentLacksError: it does not answer, it has no pods, or a right is missing.
     """
     rights = [*needed_rights(target.kind, faults), *(TO_ASK if forwarded else ())]
     if missing := await missing_rights(api, rights, attachment.namespace):
         wanted = ", ".join(f"{right.verb} {right.resource}" for right in missing)
         raise EnvironmentLacksError(f"no permission in {attachment.namespace}: {wanted}", "harness doctor --kubernetes")
+    if attachment.replicas == 0:
+        hint = f"kubectl -n {attachment.namespace} scale {target.workload} --replicas=2"
+        raise EnvironmentLacksError(f"{target.workload} has no pods: its number of replicas is 0", hint)
+    if "rolling_restart" in faults and (reason := held_back(attachment.workload)):
+        raise UsageError(
+            f"a RollingRestart would not replace all pods of {target.workload}: {reason}", _UNHOLD[target.kind]
+        )
     probe = readiness(api, target, attachment, forwarded=forwarded)
     if problem := await probe.problem(*address_of(attachment.url)):
         raise EnvironmentLacksError(f"{attachment.url} {problem}", _hint_for(problem, attachment, forwarded=forwarded))

@@ -2,8 +2,9 @@
 
 import pytest
 
+from harness.cluster.replicas import attachment
 from harness.common.errors import EnvironmentLacksError, UsageError
-from harness.faults import Kill, Restart, RollingRestart, Terminate
+from harness.faults import Heal, Kill, Resize, Restart, RollingRestart, Terminate
 from harness.runner import attachments
 from harness.scenario.cluster_access import ClusterAccess
 from harness.scenario.design import Design
@@ -59,6 +60,25 @@ async def test_the_workload_the_address_and_every_step_are_named(cluster: FakeCl
 async def test_a_pod_that_is_not_there_cannot_be_killed(cluster: FakeCluster) -> None:
     with pytest.raises(UsageError, match="there are 2 replicas"):
         await attachments.survey(scenario(At("2s", Kill(2))), ClusterAccess())
+
+
+async def test_a_pod_that_a_resize_adds_can_be_killed_and_one_that_it_removes_cannot(cluster: FakeCluster) -> None:
+    assert await attachments.survey(scenario(At("2s", Resize(4)), At("4s", Kill(3))), ClusterAccess())
+    for before in ([At("2s", Resize(1))], [At("2s", Resize(4)), At("3s", Heal(Resize(4))), At("3s", Resize(1))]):
+        with pytest.raises(UsageError, match=r"Kill\(replica=1\): there are 1 replicas"):
+            await attachments.survey(scenario(*before, At("4s", Kill(1))), ClusterAccess())
+
+
+async def test_a_path_that_answers_with_an_error_is_no_reason_for_another_address(
+    cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def answer(probe: object, host: str, port: int) -> str:
+        return "answers GET / with 404"
+
+    monkeypatch.setattr(attachment.ReadinessProbe, "problem", answer)
+    with pytest.raises(EnvironmentLacksError, match="answers GET / with 404") as refused:
+        await attachments.survey(scenario(), ClusterAccess())
+    assert refused.value.hint == 'ready="/healthz" names another path, as --ready does'
 
 
 async def test_a_service_does_not_drain(cluster: FakeCluster) -> None:

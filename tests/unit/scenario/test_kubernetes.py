@@ -56,6 +56,10 @@ def test_what_a_platform_does_to_a_workload_is_possible() -> None:
     assert len(attached(*faults).faults) == 7
 
 
+def test_how_many_pods_there_are_is_left_to_the_cluster() -> None:
+    assert attached(At("2s", Kill(7))).faults
+
+
 @pytest.mark.parametrize("fault", [Pause(1), Partition("balancer-r1")])
 def test_what_only_parts_of_the_harness_can_suffer_is_refused(fault: Fault) -> None:
     with pytest.raises(UsageError, match="cannot be done to a workload of Kubernetes that already runs"):

@@ -320,6 +320,39 @@ async def test_a_workload_that_is_not_there_is_said() -> None:
         await find_attachment(cluster, SHOP)
 
 
+@pytest.mark.parametrize(
+    ("spec", "said"),
+    [
+        ({"paused": True}, "it is paused"),
+        ({"updateStrategy": {"type": "OnDelete"}}, "its strategy is OnDelete"),
+        ({"updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"partition": 1}}}, "has the partition 1"),
+    ],
+)
+async def test_a_workload_that_would_not_replace_all_its_pods_is_not_restarted(spec: dict[str, Any], said: str) -> None:
+    cluster: Any = FakeCluster()
+    cluster.workload["spec"] |= spec
+    found = await find_attachment(cluster, SHOP)
+    with pytest.raises(UsageError, match=f"would not replace all pods of deployment/shop: .*{said}"):
+        await require_usable(cluster, SHOP, found, ["rolling_restart"])
+    cluster.workload["status"]["updatedReplicas"] = 0  # as after a change of its template
+    async with await attached(cluster) as workload:
+        assert (await place(workload, 0).kill()).confirmed
+
+
+async def test_a_workload_without_pods_is_said_before_it_is_asked() -> None:
+    cluster: Any = FakeCluster(0)
+    with pytest.raises(EnvironmentLacksError, match="deployment/shop has no pods: its number of replicas is 0"):
+        await require_usable(cluster, SHOP, await find_attachment(cluster, SHOP), [])
+
+
+async def test_a_rollout_that_is_not_over_is_said() -> None:
+    cluster: Any = FakeCluster()
+    cluster.workload["status"]["updatedReplicas"] = 1
+    with pytest.raises(EnvironmentLacksError, match="is not ready: 1 of 2 pods have its current template"):
+        async with await attached(cluster):
+            pass
+
+
 async def test_a_missing_right_is_named_before_anything_is_done() -> None:
     cluster: Any = FakeCluster()
     cluster.forbidden = {("delete", "pods"), ("patch", "statefulsets")}
