@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Protocol, TypeVar
 
 from harness.cluster.capabilities import Balancer, Evidence, Link, Orchestrated, PlatformAutoscaler, Replica, Store
-from harness.common.errors import HarnessError, UsageError
+from harness.common.errors import HarnessError, UntrustedError, UsageError
 from harness.common.waiting import wait_until
 from harness.scenario.design import Design
 from harness.scenario.faults import At, Fault
@@ -145,9 +145,13 @@ def require_capability(topology: FaultTopology, name: str, ability: type[A]) -> 
 
     Raises:
         UsageError: there is no such part, or it cannot do that.
+        UntrustedError: there is no such replica any more: others can make a workload smaller.
     """
     shared = {BALANCER: topology.balancer, STORE: topology.store}
     part = shared[name] if name in shared else replica_of(topology, name)
+    if part is None and name not in shared:
+        left = ", ".join(replica.name for replica in topology.replicas) or "none"
+        raise UntrustedError(f"there is no {name}; the replicas are {left}")
     if part is None:
         raise UsageError(f"there is no part {name!r} in this topology")
     if not isinstance(part, ability):

@@ -17,6 +17,7 @@ from harness.cluster.kubernetes.nodes import (
     uncordon,
 )
 from harness.cluster.kubernetes.pod_state import PodState
+from harness.common.errors import UntrustedError
 from harness.common.waiting import wait_until
 
 _ASK_INTERVAL_S = 0.1  # between questions to the API server
@@ -63,8 +64,13 @@ class WorkloadOnNodes(ABC):
         """Let no new pod onto a replica's node, and evict its pods there, as disruption budgets allow.
 
         Confirmed once all of them have to end.
+
+        Raises:
+            UntrustedError: the replica has no pod any more.
         """
-        node = next(place.pod.node for place in self.placed_pods() if place.name == name)
+        node = next((place.pod.node for place in self.placed_pods() if place.name == name), "")
+        if not node:
+            raise UntrustedError(f"there is no pod of {name} any more")
         if await accepts_pods(self._api, node):
             self._cordoned[name] = node  # before it is: whoever interrupts this has it undone
             await cordon(self._api, node)

@@ -55,6 +55,12 @@ async def test_a_fault_is_undone_when_the_load_fails() -> None:
     assert victim.up
 
 
+async def test_a_replica_that_others_took_away_is_no_wrong_use() -> None:
+    with pytest.raises(UntrustedError, match="there is no r1; the replicas are r0"):
+        async with timeline([At("0s", Kill(1))], FakeTopology([FakeReplica("r0")]), _clock(), lambda event: None):
+            await asyncio.sleep(0.02)
+
+
 async def test_a_fault_without_evidence_is_undone_and_not_trusted() -> None:
     victim, topology = _parts(lands=False)
     with pytest.raises(UntrustedError, match="did not land"):

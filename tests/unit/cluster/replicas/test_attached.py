@@ -180,6 +180,19 @@ async def test_a_node_is_uncordoned_although_the_workload_is_gone() -> None:
     assert not cluster.nodes["node2"]["spec"]["unschedulable"]
 
 
+async def test_a_node_of_a_pod_that_others_took_away_cannot_be_drained() -> None:
+    cluster: Any = FakeCluster()
+    with pytest.raises(UntrustedError, match="no pod of r1 any more"):
+        async with await attached(cluster) as workload:
+            cluster.workload["spec"]["replicas"] = 1
+            cluster._reconcile()
+            await workload.settle()
+            try:
+                await workload.drain("r1")
+            finally:
+                cluster.workload["spec"]["replicas"] = 2
+
+
 async def test_a_lost_node_is_missed_with_the_readiness_of_its_pods_and_comes_back() -> None:
     cluster = FakeCluster(3)  # on node1, node2, node1
 
