@@ -182,7 +182,8 @@ class AttachedWorkload(WorkloadOnNodes):
         there = max(len(pods), status.get("replicas", 0))
         updated = wanted if held_back(workload) else status.get("updatedReplicas", 0)
         if ready < wanted:
-            return f"{ready} of {wanted} pods are ready"
+            reason = next((f", and {pod.name} is not: {pod.waits_for}" for pod in pods if pod.waits_for), "")
+            return f"{ready} of {wanted} pods are ready{reason}"
         if there > wanted:
             return f"{there - wanted} of {there} pods have yet to end"
         return f"{updated} of {wanted} pods have its current template" if updated != wanted else ""

@@ -16,7 +16,7 @@ _UNHOLD = {
     "deployment": "kubectl rollout resume lets it, or a Kill(0) needs no rollout",
     "statefulset": "RollingUpdate without a partition lets it, or a Kill(0) needs no rollout",
 }
-_NOT_FROM_PODS = (502, 503, 504)  # statuses by which the API server says that it cannot connect
+_NOT_FROM_PODS = (502, 503, 504)  # by which the API server says that it cannot connect, if they are its own
 
 
 @dataclass(frozen=True)
@@ -92,8 +92,10 @@ class ServiceProbe:
         found, path = self.attachment, self.path or "/"
         name = found.service["metadata"]["name"]
         status = await self.api.ask_service(name, found.port["port"], found.namespace, path)
-        if status is None or status in _NOT_FROM_PODS:
+        if status is None:
             return "does not answer"
+        if status in _NOT_FROM_PODS:
+            return f"does not answer, or with {status}"
         return "" if self.path is None or 200 <= status < 400 else f"answers GET {path} with {status}"
 
 
@@ -192,13 +194,17 @@ async def require_usable(
         )
     probe = readiness(api, target, attachment, forwarded=forwarded)
     if problem := await probe.problem(*address_of(attachment.url)):
-        raise EnvironmentLacksError(f"{attachment.url} {problem}", _hint_for(problem, attachment, forwarded=forwarded))
+        raise EnvironmentLacksError(
+            f"{attachment.url} {problem}", _hint_for(problem, target, attachment, forwarded=forwarded)
+        )
 
 
-def _hint_for(problem: str, attachment: Attachment, *, forwarded: bool) -> str:
+def _hint_for(problem: str, target: Kubernetes, attachment: Attachment, *, forwarded: bool) -> str:
     """What helps a Service that is not ready."""
     if "GET" in problem:
         return 'ready="/healthz" names another path, as --ready does'
+    if not attachment.workload.get("status", {}).get("readyReplicas"):
+        return f"no pod is ready: kubectl -n {attachment.namespace} rollout status {target.workload}"
     if forwarded:
         return f"kubectl -n {attachment.namespace} describe service {attachment.service['metadata']['name']}"
     return 'url="http://..." names an address that this machine reaches; --load-inside 1 needs none'

@@ -2,7 +2,7 @@
 
 import pytest
 
-from harness.cluster.replicas import attachment
+from harness.cluster.replicas.probes import ReadinessProbe
 from harness.common.errors import EnvironmentLacksError, UsageError
 from harness.faults import Heal, Kill, Resize, Restart, RollingRestart, Terminate
 from harness.runner import attachments
@@ -75,10 +75,20 @@ async def test_a_path_that_answers_with_an_error_is_no_reason_for_another_addres
     async def answer(probe: object, host: str, port: int) -> str:
         return "answers GET / with 404"
 
-    monkeypatch.setattr(attachment.ReadinessProbe, "problem", answer)
+    monkeypatch.setattr(ReadinessProbe, "problem", answer)
+    monkeypatch.setattr("harness.cluster.replicas.attachment.ReadinessProbe", ReadinessProbe)
     with pytest.raises(EnvironmentLacksError, match="answers GET / with 404") as refused:
         await attachments.survey(scenario(), ClusterAccess())
     assert refused.value.hint == 'ready="/healthz" names another path, as --ready does'
+
+
+async def test_a_workload_without_a_ready_pod_is_no_reason_for_another_address(cluster: FakeCluster) -> None:
+    cluster.services[0]["spec"]["clusterIP"] = "10.96.0.10"
+    assert cluster.workload is not None
+    cluster.workload["status"]["readyReplicas"] = 0
+    with pytest.raises(EnvironmentLacksError, match="does not answer") as refused:
+        await attachments.survey(scenario(), ClusterAccess())
+    assert refused.value.hint == "no pod is ready: kubectl -n prod rollout status deployment/shop"
 
 
 async def test_a_service_does_not_drain(cluster: FakeCluster) -> None:
@@ -115,7 +125,7 @@ async def test_a_load_from_pods_goes_to_the_service_whose_address_this_machine_m
     ("answers", "says"),
     [
         ({}, "http://10.96.0.9:80 does not answer"),
-        ({"prod/shop:80/": 503}, "http://10.96.0.9:80 does not answer"),
+        ({"prod/shop:80/": 503}, "http://10.96.0.9:80 does not answer, or with 503"),
         ({"prod/shop:80/": 404}, "answers GET / with 404"),
     ],
 )

@@ -358,6 +358,16 @@ async def test_a_workload_without_pods_is_said_before_it_is_asked() -> None:
         await require_usable(cluster, SHOP, await find_attachment(cluster, SHOP), [])
 
 
+async def test_why_a_pod_is_not_ready_is_said() -> None:
+    cluster: Any = FakeCluster()
+    pod = cluster.pods["uid-1"]
+    pod["status"]["conditions"] = [{"type": "PodScheduled", "status": "False", "message": "0/2 nodes are available"}]
+    said = "is not ready: 1 of 2 pods are ready, and shop-1 is not: 0/2 nodes are available"
+    with pytest.raises(EnvironmentLacksError, match=said):
+        async with await attached(cluster):
+            pass
+
+
 async def test_a_rollout_that_is_not_over_is_said() -> None:
     cluster: Any = FakeCluster()
     cluster.workload["status"]["updatedReplicas"] = 1
