@@ -13,7 +13,7 @@ from harness.cluster.topology import Topology
 from harness.cluster.watch.footprint import measure_footprint
 from harness.cluster.watch.member_states import watch_member_states
 from harness.common.clock import Clock
-from harness.common.errors import UntrustedError
+from harness.common.errors import HarnessError, UntrustedError
 from harness.faults.timeline import timeline
 from harness.observations.events import Event, EventKind
 from harness.results.arm_files import ArmFiles
@@ -123,10 +123,19 @@ class ArmRunner:
                 raise UntrustedError(death.describe(), subject=death.name)
             working.result()
         finally:
+            broken_off = not working.done()
             for task in (working, dying):
                 task.cancel()
                 with suppress(asyncio.CancelledError):
                     await asyncio.gather(task, return_exceptions=True)
+            if broken_off:
+                self._say_what_is_left(working)
+
+    def _say_what_is_left(self, ended: asyncio.Task[None]) -> None:
+        """What went wrong while work that was broken off cleaned up; why it was broken off is said elsewhere."""
+        problem = None if ended.cancelled() else ended.exception()
+        if isinstance(problem, HarnessError):
+            self.progress.say(f"while it ended: {problem.message}")
 
     async def _first_death(self, clock: Clock) -> Death:
         """The first part that dies under load. Its starter reports an earlier death, the driver that of its process."""
