@@ -136,9 +136,11 @@ class AttachedWorkload(WorkloadOnNodes):
         async def gone() -> bool:
             return all(other.uid != pod.uid for other in await self.pods())
 
-        confirmed = found and await wait_until(gone, _GONE_WITHIN_S, _POLL_INTERVAL_S)
-        identity = {"pod": pod.name, "boot": place.boot, "node": pod.node}
-        return Evidence(confirmed, {**identity, "gone_s": round(time.monotonic() - begin, 3)})
+        facts = {"pod": pod.name, "boot": place.boot, "node": pod.node}
+        if not found:
+            return Evidence(False, {**facts, "reason": "somebody else has ended this pod before"})
+        confirmed = await wait_until(gone, _GONE_WITHIN_S, _POLL_INTERVAL_S)
+        return Evidence(confirmed, {**facts, "gone_s": round(time.monotonic() - begin, 3)})
 
     async def restart(self) -> Evidence:
         """Begin to replace every pod, by the workload's own strategy: confirmed once the first one starts or ends."""
@@ -245,8 +247,8 @@ class AttachedWorkload(WorkloadOnNodes):
         now = WorkloadState.of(await self._read())
         if different := self._found.differences(now, self._changes):
             raise UntrustedError(
-                f"{self._kind.name} {self._name} is not as it was found: {'; '.join(different)}",
-                "somebody else changed it during the run, or it could not be changed back",
+                f"{self._kind.name} {self._name} is not as it was found: {'; '.join(different)} "
+                "(somebody else, or an autoscaler, changed it, or it could not be changed back)"
             )
 
 

@@ -68,6 +68,14 @@ async def test_a_kill_is_undone_although_something_else_waited_for_the_new_pod()
         assert (await place(workload, 0).restart()).confirmed
 
 
+async def test_a_pod_that_others_ended_cannot_be_killed_any_more() -> None:
+    cluster = FakeCluster()
+    async with await attached(cluster) as workload:
+        del cluster.pods["uid-1"]
+        killed = await place(workload, 1).kill()
+        assert not killed.confirmed and killed.facts["reason"] == "somebody else has ended this pod before"
+
+
 async def test_places_are_numbered_from_0_whichever_pods_live() -> None:
     cluster = FakeCluster()
     async with await attached(cluster) as workload:
