@@ -128,14 +128,9 @@ class ArmRunner:
                 task.cancel()
                 with suppress(asyncio.CancelledError):
                     await asyncio.gather(task, return_exceptions=True)
-            if broken_off:
-                self._say_what_is_left(working)
-
-    def _say_what_is_left(self, ended: asyncio.Task[None]) -> None:
-        """What went wrong while work that was broken off cleaned up; why it was broken off is said elsewhere."""
-        problem = None if ended.cancelled() else ended.exception()
-        if isinstance(problem, HarnessError):
-            self.progress.say(f"while it ended: {problem.message}")
+            left = working.exception() if broken_off and not working.cancelled() else None
+            if isinstance(left, HarnessError):  # why it was broken off is said elsewhere
+                self.progress.say(f"while it ended: {left.message}")
 
     async def _first_death(self, clock: Clock) -> Death:
         """The first part that dies under load. Its starter reports an earlier death, the driver that of its process."""

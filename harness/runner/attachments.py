@@ -8,7 +8,6 @@ from harness.common.errors import UsageError
 from harness.faults import Heal, Resize, Terminate
 from harness.scenario.arm import Arm
 from harness.scenario.cluster_access import ClusterAccess
-from harness.scenario.faults import Fault
 from harness.scenario.kubernetes import ATTACHED_FAULTS, Kubernetes
 from harness.scenario.scenario import Scenario
 
@@ -39,17 +38,13 @@ async def _describe(arm: Arm, access: ClusterAccess) -> AsyncIterator[str]:
     size = found.replicas
     for at in arm.faults:
         at.fault.check(size)
-        size = _size_after(at.fault, size, found.replicas)
+        if isinstance(at.fault, Resize):
+            size = at.fault.to
+        elif isinstance(at.fault, Heal) and isinstance(at.fault.fault, Resize):
+            size = found.replicas
         if isinstance(at.fault, Terminate) and at.fault.drain:
             raise UsageError(
                 "a Service does not drain a pod before its end", f"Terminate({at.fault.replica}, drain=False)"
             )
         what = ATTACHED_FAULTS.get(at.fault.kind, "run a command of yours")
         yield f"  at {at.when}: {what}: {at.fault!r}"
-
-
-def _size_after(fault: Fault, size: int, first: int) -> int:
-    """How many pods there are after a fault, of ``size`` before it and of ``first`` at the beginning."""
-    if isinstance(fault, Resize):
-        return fault.to
-    return first if isinstance(fault, Heal) and isinstance(fault.fault, Resize) else size

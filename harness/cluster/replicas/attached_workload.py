@@ -13,7 +13,7 @@ from typing import Self
 from harness.cluster.capabilities import Evidence, Member, Replica
 from harness.cluster.kubernetes import manifests
 from harness.cluster.kubernetes.api import KubernetesApi
-from harness.cluster.kubernetes.kinds import POD, STATEFUL_SET, Manifest
+from harness.cluster.kubernetes.kinds import POD, Manifest
 from harness.cluster.kubernetes.pod_state import PodState
 from harness.cluster.replicas.attachment import KINDS, Attachment, held_back
 from harness.cluster.replicas.workload_nodes import PlacedPod, WorkloadOnNodes
@@ -112,21 +112,16 @@ class AttachedWorkload(WorkloadOnNodes):
         super().__init__(api, attachment.namespace, parse_seconds(target.ready_within))
         self.places: list[Replica] = []
         self.pod_port = attachment.pod_port
-        self._kind, self._name, self._selector = KINDS[target.kind], target.name, attachment.selector
+        self._kind, self._name, self._attachment = KINDS[target.kind], target.name, attachment
         self._announce = announce
         self._found = WorkloadState.of(attachment.workload)
         self._changes = 0  # of the specification, by the harness
 
     async def pods(self) -> list[PodState]:
         """Its own pods, in the order of their names; some may be about to end. Its labels may be on pods of others."""
-        listed = map(PodState.of, await self._api.read_all(POD, self._namespace, labels=self._selector))
-        return sorted((pod for pod in listed if self._owns(pod) and not pod.over), key=lambda pod: pod.name)
-
-    def _owns(self, pod: PodState) -> bool:
-        """A Deployment owns pods through ReplicaSets, whose names are its own and the hash of a template."""
-        if self._kind == STATEFUL_SET:
-            return pod.owner == f"StatefulSet/{self._name}"
-        return pod.owner == f"ReplicaSet/{self._name}-{pod.labels.get('pod-template-hash')}"
+        listed = map(PodState.of, await self._api.read_all(POD, self._namespace, labels=self._attachment.selector))
+        own = (pod for pod in listed if self._attachment.owns(pod) and not pod.over)
+        return sorted(own, key=lambda pod: pod.name)
 
     async def delete_pod(self, place: AttachedPod, grace_s: int | None) -> Evidence:
         """Delete the pod at a place."""
@@ -184,8 +179,9 @@ class AttachedWorkload(WorkloadOnNodes):
         there = max(len(pods), status.get("replicas", 0))
         updated = wanted if held_back(workload) else status.get("updatedReplicas", 0)
         if ready < wanted:
-            reason = next((f", and {pod.name} is not: {pod.waits_for}" for pod in pods if pod.waits_for), "")
-            return f"{ready} of {wanted} pods are ready{reason}"
+            refused = [each["message"] for each in status.get("conditions", ()) if each["type"] == "ReplicaFailure"]
+            waiting = [f"{pod.name} is not: {pod.waits_for}" for pod in pods if pod.waits_for]
+            return ", and ".join([f"{ready} of {wanted} pods are ready", *[*refused, *waiting][:1]])
         if there > wanted:
             return f"{there - wanted} of {there} pods have yet to end"
         return f"{updated} of {wanted} pods have its current template" if updated != wanted else ""

@@ -1,10 +1,11 @@
 """Where a workload is found that the harness did not make, and the Service that leads to its pods."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.cluster.kubernetes.api import KubernetesApi
 from harness.cluster.kubernetes.kinds import DEPLOYMENT, SERVICE, STATEFUL_SET, Manifest
+from harness.cluster.kubernetes.pod_state import PodState
 from harness.cluster.kubernetes.rights import TO_ASK, missing_rights, needed_rights
 from harness.cluster.replicas.probes import HealthProbe, ReadinessProbe, address_of
 from harness.common.errors import EnvironmentLacksError, UsageError
@@ -15,6 +16,13 @@ KINDS = {"deployment": DEPLOYMENT, "statefulset": STATEFUL_SET}
 _UNHOLD = {
     "deployment": "kubectl rollout resume lets it, or a Kill(0) needs no rollout",
     "statefulset": "RollingUpdate without a partition lets it, or a Kill(0) needs no rollout",
+}
+#: The expressions of a selector, as the API server takes them.
+_OPERATORS = {
+    "In": "{key} in ({values})",
+    "NotIn": "{key} notin ({values})",
+    "Exists": "{key}",
+    "DoesNotExist": "!{key}",
 }
 _NOT_FROM_PODS = (502, 503, 504)  # by which the API server says that it cannot connect, if they are its own
 
@@ -42,9 +50,16 @@ class Attachment:
     def selector(self) -> str:
         """The labels of its pods, as the API server takes them."""
         selector = self.workload["spec"]["selector"]
-        labels: Mapping[str, str] = selector.get("matchLabels", {})
-        equal = (f"{name}={value}" for name, value in labels.items())
-        return ",".join([*equal, *map(_write_expression, selector.get("matchExpressions", ()))])
+        requirements = [f"{key}={value}" for key, value in selector.get("matchLabels", {}).items()]
+        for each in selector.get("matchExpressions", ()):
+            values = ",".join(each.get("values", ()))
+            requirements.append(_OPERATORS[each["operator"]].format(key=each["key"], values=values))
+        return ",".join(requirements)
+
+    def owns(self, pod: PodState) -> bool:
+        """Whether a pod is its own: a Deployment has its pods through ReplicaSets, whose names end in a hash."""
+        name, template = self.workload["metadata"]["name"], pod.labels.get("pod-template-hash")
+        return pod.owner in (f"StatefulSet/{name}", f"ReplicaSet/{name}-{template}")
 
     @property
     def pod_port(self) -> int:
@@ -70,13 +85,6 @@ def held_back(workload: Manifest) -> str:
         return "its strategy is OnDelete"
     partition = (strategy.get("rollingUpdate") or {}).get("partition", 0)
     return f"its strategy has the partition {partition}" if partition else ""
-
-
-def _write_expression(expression: Manifest) -> str:
-    """A requirement of a selector, as the API server takes it."""
-    key, values = str(expression["key"]), ",".join(expression.get("values", ()))
-    operators: dict[str, str] = {"Exists": key, "DoesNotExist": f"!{key}", "In": f"{key} in ({values})"}
-    return operators.get(expression["operator"], f"{key} notin ({values})")
 
 
 @dataclass(frozen=True)
@@ -130,11 +138,8 @@ async def find_attachment(api: KubernetesApi, target: Kubernetes, *, forwarded: 
             f"the Service {service['metadata']['name']} is headless: it has no address of its own",
             'another service="NAME" in front of the same pods, or url="http://..."',
         )
-    return Attachment(workload, service, port, target.url or _http_url(str(host), port["port"]))
-
-
-def _http_url(host: str, port: int) -> str:
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    address = f"[{host}]" if ":" in str(host) else host  # of IPv6
+    return Attachment(workload, service, port, target.url or f"http://{address}:{port['port']}")
 
 
 def _choose_service(target: Kubernetes, workload: Manifest, services: Sequence[Manifest]) -> Manifest:

@@ -376,6 +376,15 @@ async def test_why_a_pod_is_not_ready_is_said() -> None:
             pass
 
 
+async def test_why_there_is_no_pod_is_said() -> None:
+    cluster: Any = FakeCluster()
+    cluster.pods.popitem()
+    cluster.workload["status"]["conditions"] = [{"type": "ReplicaFailure", "message": "exceeded quota: small"}]
+    with pytest.raises(EnvironmentLacksError, match="1 of 2 pods are ready, and exceeded quota: small"):
+        async with await attached(cluster):
+            pass
+
+
 async def test_a_rollout_that_is_not_over_is_said() -> None:
     cluster: Any = FakeCluster()
     cluster.workload["status"]["updatedReplicas"] = 1
