@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Sequence
 
 from harness.cluster.kubernetes.api import connect_api, require_allowed
-from harness.cluster.replicas.attachment import find_attachment, require_usable
+from harness.cluster.replicas.attachment import find_attachment, find_others, require_usable
 from harness.common.errors import UsageError
 from harness.faults import Heal, Resize, Terminate
 from harness.scenario.arm import Arm
@@ -35,6 +35,8 @@ async def _describe(arm: Arm, access: ClusterAccess) -> AsyncIterator[str]:
         f"{arm.design.name}, {arm.name} arm: {arm.seconds:g} s of load{origin} on {found.url}, {target.workload} in "
         f"{found.namespace} of {api.context} ({api.server}), {found.replicas} pod{'s' if found.replicas > 1 else ''}"
     )
+    if others := await find_others(api, found):
+        yield f"  the Service leads to pods of others, too, which no fault reaches: {', '.join(others)}"
     size = found.replicas
     for at in arm.faults:
         at.fault.check(size)

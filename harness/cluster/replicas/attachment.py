@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.cluster.kubernetes.api import KubernetesApi
-from harness.cluster.kubernetes.kinds import DEPLOYMENT, SERVICE, STATEFUL_SET, Manifest
+from harness.cluster.kubernetes.kinds import DEPLOYMENT, POD, SERVICE, STATEFUL_SET, Manifest
 from harness.cluster.kubernetes.pod_state import PodState
 from harness.cluster.kubernetes.rights import TO_ASK, missing_rights, needed_rights
 from harness.cluster.replicas.probes import HealthProbe, ReadinessProbe, address_of
@@ -175,6 +175,13 @@ def _choose_port(target: Kubernetes, service: Manifest) -> Manifest:
         hint = f"port={offered[0]['port']} chooses one, as --service-port does"
         raise UsageError(f"the Service {service['metadata']['name']} has the ports {has}", hint)
     return ports[0]
+
+
+async def find_others(api: KubernetesApi, attachment: Attachment) -> Sequence[str]:
+    """The pods of others that the Service leads to as well: the load goes there, too, but no fault."""
+    selector = ",".join(f"{key}={value}" for key, value in attachment.service["spec"]["selector"].items())
+    pods = map(PodState.of, await api.read_all(POD, attachment.namespace, labels=selector))
+    return [pod.name for pod in pods if not attachment.owns(pod) and not pod.over]
 
 
 async def require_usable(

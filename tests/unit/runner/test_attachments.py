@@ -57,6 +57,12 @@ async def test_the_workload_the_address_and_every_step_are_named(cluster: FakeCl
     assert cluster.log == [], "nothing is changed"
 
 
+async def test_pods_of_others_behind_the_service_are_named(cluster: FakeCluster) -> None:
+    cluster.add_foreign("canary-1")
+    lines = await attachments.survey(scenario(), ClusterAccess())
+    assert lines[1] == "  the Service leads to pods of others, too, which no fault reaches: canary-1"
+
+
 async def test_a_pod_that_is_not_there_cannot_be_killed(cluster: FakeCluster) -> None:
     with pytest.raises(UsageError, match="there are 2 replicas"):
         await attachments.survey(scenario(At("2s", Kill(2))), ClusterAccess())
