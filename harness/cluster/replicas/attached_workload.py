@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Self
 
-from harness.cluster.capabilities import Evidence, Member, Replica
+from harness.cluster.capabilities import Evidence, Member, Replica, RunOnNode
 from harness.cluster.kubernetes import manifests
 from harness.cluster.kubernetes.api import KubernetesApi
 from harness.cluster.kubernetes.kinds import POD, Manifest
@@ -72,7 +72,7 @@ class AttachedPod:
         self.name = name
         self.pod = pod
         self._workload = workload
-        self._ended = ""  # the boot that was ended last
+        self.ended = ""  # the boot that was ended last
 
     @property
     def boot(self) -> str:
@@ -86,18 +86,16 @@ class AttachedPod:
 
     async def kill(self) -> Evidence:
         """Delete its pod without grace: confirmed once the API server reports it gone."""
-        self._ended = self.boot
         return await self._workload.delete_pod(self, grace_s=0)
 
     async def terminate(self) -> Evidence:
         """Delete its pod with its own grace: confirmed once the API server reports it gone."""
-        self._ended = self.boot
         return await self._workload.delete_pod(self, grace_s=None)
 
     async def restart(self) -> Evidence:
         """Wait until another pod has taken the place: confirmed if all pods are ready again."""
         settled = await self._workload.settle()
-        return Evidence(settled.confirmed and self.boot != self._ended, {**settled.facts, "boot": self.boot})
+        return Evidence(settled.confirmed and self.boot != self.ended, {**settled.facts, "boot": self.boot})
 
 
 class AttachedWorkload(WorkloadOnNodes):
@@ -125,7 +123,8 @@ class AttachedWorkload(WorkloadOnNodes):
 
     async def delete_pod(self, place: AttachedPod, grace_s: int | None) -> Evidence:
         """Delete the pod at a place."""
-        pod, begin = place.pod, time.monotonic()
+        await self._assign_places(may_shrink=False)
+        pod, begin, place.ended = place.pod, time.monotonic(), place.boot
         found = await self._api.delete(POD, pod.name, self._namespace, grace_s=grace_s, uid=pod.uid)
 
         async def gone() -> bool:
@@ -133,9 +132,19 @@ class AttachedWorkload(WorkloadOnNodes):
 
         facts = {"pod": pod.name, "boot": place.boot, "node": pod.node}
         if not found:
-            return Evidence(False, {**facts, "reason": "somebody else has ended this pod before"})
+            return Evidence(False, {**facts, "reason": "it has ended before, and no other is ready"})
         confirmed = await wait_until(gone, _GONE_WITHIN_S, _POLL_INTERVAL_S)
         return Evidence(confirmed, {**facts, "gone_s": round(time.monotonic() - begin, 3)})
+
+    async def drain(self, name: str) -> Evidence:
+        """As every workload, but the place may have another pod by now."""
+        await self._assign_places(may_shrink=False)
+        return await super().drain(name)
+
+    async def lose_node(self, cut: RunOnNode) -> Evidence:
+        """As every workload, but the places may have other pods by now."""
+        await self._assign_places(may_shrink=False)
+        return await super().lose_node(cut)
 
     async def restart(self) -> Evidence:
         """Begin to replace every pod, by the workload's own strategy: confirmed once the first one starts or ends."""

@@ -68,12 +68,23 @@ async def test_a_kill_is_undone_although_something_else_waited_for_the_new_pod()
         assert (await place(workload, 0).restart()).confirmed
 
 
-async def test_a_pod_that_others_ended_cannot_be_killed_any_more() -> None:
+async def test_a_fault_reaches_the_pod_that_has_the_place_by_then() -> None:
+    cluster = FakeCluster()
+    async with await attached(cluster) as workload:
+        await workload.drain("r1")
+        assert (await place(workload, 1).kill()).facts["boot"] == "uid-2"
+        assert (await place(workload, 1).restart()).confirmed
+        assert (await workload.uncordon("r1")).confirmed
+        assert (await workload.drain("r1")).facts["node"] == "node1", "where the pod is that replaced the first one"
+        assert (await workload.uncordon("r1")).confirmed
+
+
+async def test_a_pod_that_ended_without_a_successor_cannot_be_killed() -> None:
     cluster = FakeCluster()
     async with await attached(cluster) as workload:
         del cluster.pods["uid-1"]
         killed = await place(workload, 1).kill()
-        assert not killed.confirmed and killed.facts["reason"] == "somebody else has ended this pod before"
+        assert not killed.confirmed and killed.facts["reason"] == "it has ended before, and no other is ready"
 
 
 async def test_places_are_numbered_from_0_whichever_pods_live() -> None:
