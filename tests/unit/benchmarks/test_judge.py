@@ -48,7 +48,7 @@ def test_three_thousand_histories_are_judged_as_they_were() -> None:
     ("seed", "kind"), [(658, "duplicated"), (2958, "stale"), (3625, "duplicated"), (3863, "stale")]
 )
 def test_a_kind_that_little_in_a_history_shows_is_found(seed: int, kind: str) -> None:
-    """Numbers that caught up, or were too high so often that the first times were forgotten; a value, a log that lag."""
+    """Numbers that caught up, or were too high so often that the first times were forgotten; what only lags."""
     compared = compare(seed)
     assert (compared.kind, compared.judged) == (kind, kind)
 
