@@ -19,7 +19,7 @@ SERVICE = Balancing("connection", name="service")
 
 @pytest.mark.parametrize("pods", [1, 2])
 async def test_every_session_is_judged_and_every_pod_is_named(
-    pods: int, loading_cluster: ClusterAccess, unroutable: None, tmp_path: Path
+    pods: int, loading_cluster: ClusterAccess, tmp_path: Path
 ) -> None:
     seen, figures = await benched(
         Design("token", BuiltIn(state="token"), SERVICE, replicas=2),
