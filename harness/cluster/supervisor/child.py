@@ -11,6 +11,17 @@ from harness.cluster.supervisor.process_spec import ProcessSpec
 _TAIL_BYTES = 8192
 
 
+def read_tail(log: Path, lines: int) -> str:
+    """Return the last lines of a log; empty if there is none."""
+    try:
+        with log.open("rb") as file:
+            file.seek(max(0, log.stat().st_size - _TAIL_BYTES))
+            text = file.read().decode(errors="replace")
+    except OSError:
+        return ""
+    return "\n".join(text.splitlines()[-lines:])
+
+
 @dataclass(frozen=True)
 class Death:
     """The unexpected end of a part; ``code`` is negative if a signal ended it."""
@@ -22,7 +33,7 @@ class Death:
 
     def describe(self) -> str:
         """A sentence with the exit code and the last lines of the log."""
-        tail = self.log.read_text(errors="replace").splitlines()[-5:] if self.log else []
+        tail = read_tail(self.log, 5).splitlines() if self.log else []
         last = f"its log ends: {' | '.join(tail)}" if tail else "its log is empty"
         return f"{self.name} died on its own (exit {self.code}); {last}"
 
@@ -118,10 +129,4 @@ class Child:
 
     def log_tail(self, lines: int = 10) -> str:
         """Return the last lines of its log; empty if there is no log."""
-        try:
-            with self.log.open("rb") as file:
-                file.seek(max(0, self.log.stat().st_size - _TAIL_BYTES))
-                text = file.read().decode(errors="replace")
-        except OSError:
-            return ""
-        return "\n".join(text.splitlines()[-lines:])
+        return read_tail(self.log, lines)

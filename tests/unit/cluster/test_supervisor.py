@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from harness.cluster.leftovers import remove
-from harness.cluster.supervisor import Child, ProcessSpec, Supervisor, start_supervisor
+from harness.cluster.supervisor import Child, Death, ProcessSpec, Supervisor, start_supervisor
 from harness.cluster.supervisor.main import processes, read_stat
 from harness.cluster.supervisor.pinning import cpus_by_role
 from harness.cluster.supervisor.signals import kill_child, pause_child, resume_child
@@ -300,3 +300,7 @@ async def test_a_last_command_that_cannot_run_does_not_keep_the_rest_from_ending
         scratch = supervisor.scratch
         await supervisor.run_at_end((str(tmp_path / "nothing"),))
     assert not scratch.exists()
+
+
+def test_a_death_without_a_log_is_described(tmp_path: Path) -> None:
+    assert Death("load", "driver", -9, tmp_path / "none").describe().endswith("(exit -9); its log is empty")

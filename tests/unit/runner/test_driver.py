@@ -37,6 +37,7 @@ class FakeChild:
     """A load process that runs until it is ended."""
 
     name: str = "load"
+    role: str = "driver"
     log: Path = Path("driver.log")
     alive: bool = True
     end_expected: bool = False
