@@ -39,7 +39,15 @@ def environment(pid: int) -> bytes:
 
 def scratch_of(run: str) -> list[Path]:
     prefix = Path(SCRATCH_PREFIX)
-    return [path for path in prefix.parent.glob(f"{prefix.name}*/{OWNER_FILE}") if path.read_text().endswith(f" {run}")]
+    return [path for path in prefix.parent.glob(f"{prefix.name}*/{OWNER_FILE}") if read(path).endswith(f" {run}")]
+
+
+def read(path: Path) -> str:
+    """What is in a file; nothing if another run has removed it meanwhile."""
+    try:
+        return path.read_text()
+    except FileNotFoundError:
+        return ""
 
 
 def nothing_left(run: str, also: set[int]) -> None:
