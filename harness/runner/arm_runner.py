@@ -95,6 +95,8 @@ class ArmRunner:
             recorder.clock.t0_ns = driver.start(topology.url)
             recorder.earlier_samples = len(topology.samples)
             await driver.wait_until_stopped()
+            if self.drivers.uploads:
+                await driver.sweep()  # the records come after the final reads
             recorder.complete = True
 
     def _driver(self, recorder: ArmRecorder, users: Path) -> AbstractAsyncContextManager[Driver]:
