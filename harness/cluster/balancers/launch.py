@@ -248,10 +248,8 @@ def end_error(tail: str, what: str) -> HarnessError:
 async def serves(setup: Setup, generation: int | None = None) -> bool:
     """Whether a new connection is served with this generation of the configuration (None: with any)."""
     try:
-        body = (
-            await ask(setup.reached_url(GENERATION))
-        ).text  # another program on the port may accept and never answer
-    except OSError:
+        body = (await ask(setup.reached_url(GENERATION))).text
+    except OSError:  # also where another program on the port accepts and never answers
         return False
     return body == str(generation) if generation is not None else body.isdigit()
 

@@ -72,7 +72,7 @@ class WorkloadOnNodes(ABC):
         if not node:
             raise UntrustedError(f"there is no pod of {name} any more")
         if await accepts_pods(self._api, node):
-            self._cordoned[name] = node  # before it is: whoever interrupts this has it undone
+            self._cordoned[name] = node  # noted first, so that an interruption from here on is undone
             await cordon(self._api, node)
         there = [pod for pod in await self.pods() if pod.node == node]
         boots = self._boots_on(node)
