@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 CLASS = "local"
+#: What the scheduler asks for a volume: it notes at the claim the node that it chose.
+PROVISIONER, CHOSEN_NODE = "cluster.local/folders", "volume.kubernetes.io/selected-node"
 
 
 class Kubectl(Protocol):
@@ -16,7 +18,11 @@ class Kubectl(Protocol):
 
 
 def declare_class(kubectl: Kubectl) -> None:
-    """Make the class of these volumes the default."""
+    """Make the class of these volumes the default.
+
+    The scheduler chooses a node first, then asks every second whether the volume is there. With ``Immediate``, it tries
+    again after an event, which it sometimes handles before it has seen the volume: kubernetes/kubernetes#93552.
+    """
     annotations = {"storageclass.kubernetes.io/is-default-class": "true"}
     kubectl(
         *["apply", "-f", "-"],
@@ -24,7 +30,8 @@ def declare_class(kubectl: Kubectl) -> None:
             "apiVersion": "storage.k8s.io/v1",
             "kind": "StorageClass",
             "metadata": {"name": CLASS, "annotations": annotations},
-            "provisioner": "kubernetes.io/no-provisioner",
+            "provisioner": PROVISIONER,
+            "volumeBindingMode": "WaitForFirstConsumer",
             "reclaimPolicy": "Retain",  # the provisioner below removes the folder itself
         },
     )
@@ -43,8 +50,7 @@ class Provisioner:
         volumes = {item["metadata"]["name"]: item for item in items if item["kind"] == "PersistentVolume"}
         for claim in (item for item in items if item["kind"] == "PersistentVolumeClaim"):
             name = f"local-{claim['metadata']['uid']}"
-            ours = claim["spec"].get("storageClassName") == CLASS and claim["status"].get("phase") == "Pending"
-            if ours and name not in volumes:
+            if _waits(claim) and name not in volumes:
                 self._kubectl("apply", "-f", "-", manifest=self._make(name, claim))
         for name, volume in volumes.items():
             if volume["spec"].get("storageClassName") == CLASS and volume["status"].get("phase") == "Released":
@@ -69,3 +75,10 @@ class Provisioner:
                 "claimRef": {"namespace": metadata["namespace"], "name": metadata["name"], "uid": metadata["uid"]},
             },
         }
+
+
+def _waits(claim: dict[str, Any]) -> bool:
+    """Whether a pod waits for a volume of this class."""
+    annotations = claim["metadata"].get("annotations", {})
+    ours = claim["spec"].get("storageClassName") == CLASS
+    return ours and CHOSEN_NODE in annotations and claim["status"].get("phase") == "Pending"

@@ -24,6 +24,7 @@ from harness.cluster.kubernetes.tunnels import Tunnels
 from harness.cluster.supervisor import Child, Death, ProcessSpec, ProcessSupervisor, Supervisor
 from harness.common.errors import EnvironmentLacksError
 
+_CLAIM_HINT = "kubectl get storageclass shows what provides volumes; one of them has to be the default"
 _START_TIMEOUT_S = 60.0  # an image may have to be pulled
 _SIGNAL_EXIT_CODE = 128  # a greater exit code is this plus the number of a signal
 _GRACE_S = 1  # of a balancer or a store: HAProxy ignores SIGTERM as the first process of a container
@@ -215,9 +216,8 @@ class KubernetesSupervisor(Supervisor):
         why = " ".join(why.split())
         if pod and pod.hopeless:
             return EnvironmentLacksError(f"the cluster has no image {self.image}: {why}", self.image_hint)
-        return EnvironmentLacksError(
-            f"the pod {name} does not start: {why}", "kubectl describe nodes shows what is free"
-        )
+        hint = _CLAIM_HINT if "PersistentVolumeClaim" in why else "kubectl describe nodes shows what is free"
+        return EnvironmentLacksError(f"the pod {name} does not start: {why}", hint)
 
     def times(self, uid: str) -> PodTimes:
         """When what happened to a pod, in seconds of CLOCK_MONOTONIC."""

@@ -14,10 +14,17 @@ from tools.kubernetes.layout import PODS, Layout
 from tools.kubernetes.node import write_configuration
 
 
-def claim(name: str, phase: str = "Pending", storage_class: str = volumes.CLASS) -> dict[str, Any]:
+def claim(
+    name: str, phase: str = "Pending", storage_class: str = volumes.CLASS, node: str | None = "node1"
+) -> dict[str, Any]:
     return {
         "kind": "PersistentVolumeClaim",
-        "metadata": {"namespace": "shop", "name": name, "uid": f"uid-of-{name}"},
+        "metadata": {
+            "namespace": "shop",
+            "name": name,
+            "uid": f"uid-of-{name}",
+            **({"annotations": {volumes.CHOSEN_NODE: node}} if node else {}),
+        },
         "spec": {
             "storageClassName": storage_class,
             "accessModes": ["ReadWriteOnce"],
@@ -133,7 +140,12 @@ def test_an_image_holds_its_program_and_says_how_to_start_it(tmp_path: Path) -> 
 
 
 def test_a_claim_gets_one_volume_of_its_own(tmp_path: Path) -> None:
-    kubectl = FakeKubectl(claim("events"), claim("of-another-class", storage_class="fast"), claim("has-one", "Bound"))
+    kubectl = FakeKubectl(
+        claim("events"),
+        claim("of-another-class", storage_class="fast"),
+        claim("has-one", "Bound"),
+        claim("no-pod-yet", node=None),
+    )
     provisioner = volumes.Provisioner(kubectl, tmp_path)
     provisioner.provide()
     provisioner.provide()

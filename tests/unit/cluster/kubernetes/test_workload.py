@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -302,16 +302,19 @@ async def test_a_container_that_crashes_is_missed(
         assert (death.name, death.role, death.code) == ("r0", "replica", -9)
 
 
-PENDING = {"conditions": [{"type": "PodScheduled", "status": "False", "message": "0/2 nodes are available"}]}
+def unscheduled(message: str) -> Callable[[Any], dict[str, Any]]:
+    """The status of a pod for which the scheduler finds no node."""
+    return lambda pod: {"conditions": [{"type": "PodScheduled", "status": "False", "message": message}]}
 
 
 @pytest.mark.parametrize(
     ("status", "says", "hint"),
     [
         (waiting("ErrImagePull", "not found"), "no image image:1: ErrImagePull: not found", "--image REF"),
-        (lambda pod: PENDING, "0/2 nodes are available", "kubectl describe nodes"),
+        (unscheduled("0/2 nodes are available"), "0/2 nodes are available", "kubectl describe nodes"),
+        (unscheduled("pod has unbound immediate PersistentVolumeClaims"), "unbound", "kubectl get storageclass"),
     ],
-    ids=["image", "pending"],
+    ids=["image", "pending", "no volume"],
 )
 async def test_why_pods_do_not_start_is_one_line(
     cluster: FakeCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, status: Any, says: str, hint: str
