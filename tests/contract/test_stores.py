@@ -1,5 +1,6 @@
 """What every store promises, checked with each of them."""
 
+import asyncio
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from pathlib import Path
@@ -17,10 +18,11 @@ from redis.backoff import NoBackoff
 from harness.cluster.capabilities import Evictable, HasLeader, Replicating
 from harness.cluster.stores import STORES, needs
 from harness.cluster.stores.redis import server
+from harness.cluster.stores.redis_sentinel import Node
 from harness.cluster.supervisor import Supervisor, start_supervisor
 from harness.common.errors import EnvironmentLacksError
 from targets.state.redis_sentinel import parse_url
-from tests.support.stores import DURABLE, OTHERS, Held, HeldStores, eventually, held_stores
+from tests.support.stores import DURABLE, OTHERS, TIMEOUT_S, Held, HeldStores, eventually, held_stores
 
 pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
 
@@ -199,6 +201,22 @@ async def test_writes_that_a_cut_off_replica_missed_are_lost_when_it_takes_over(
     assert await eventually(lambda: KEEP[name](held.url, None)) is None
     assert (await led.restart_primary()).confirmed
     assert (await replicating.restore_replication()).confirmed
+
+
+async def test_a_replica_of_redis_connects_again_if_its_primary_says_nothing(
+    supervisor: Supervisor, tmp_path: Path
+) -> None:
+    connected: asyncio.Queue[asyncio.StreamWriter] = asyncio.Queue()
+    silent, replica = Node(supervisor, tmp_path, "silent"), Node(supervisor, tmp_path, "replica")
+    replica.follows = silent
+    async with (
+        await asyncio.start_server(lambda _, writer: connected.put(writer), silent.address, silent.port),
+        replica,
+    ):
+        first = await connected.get()
+        second = await asyncio.wait_for(connected.get(), TIMEOUT_S / 2)  # by default it waits for a minute
+        for writer in (first, second):
+            writer.close()
 
 
 @EVICTING

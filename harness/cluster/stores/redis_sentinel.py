@@ -19,6 +19,7 @@ _REPLICATOR = "replicator"  # the user under which a replica reads from its prim
 _QUORUM, _SENTINELS = 2, 3
 _DOWN_AFTER = 1500  # milliseconds without an answer after which a Sentinel considers a server dead
 _FAILOVER_TIMEOUT = 5000  # milliseconds; a failed failover is tried again after twice that
+_REPLICATION_TIMEOUT_S = 10  # after which a replica connects again if its primary says nothing
 _COMPLETE_TIMEOUT_S = 60.0  # some of those attempts
 _POLL_INTERVAL_S = 0.02
 _CUT_TIMEOUT_S = 2.0
@@ -36,9 +37,11 @@ class Node(RedisServer):
         behind = ("--replicaof", self.follows.address, str(self.follows.port)) if self.follows else ()
         known_as = ("--replica-announce-ip", self.address, "--replica-announce-port", str(self.port))
         in_memory = ("--repl-diskless-sync-delay", "0", "--repl-diskless-load", "swapdb")
+        # Right after a restart, the address of a Service may lead to the pod that was there before.
+        impatient = ("--repl-timeout", str(_REPLICATION_TIMEOUT_S), "--repl-ping-replica-period", "2")
         # In a pod SIGTERM precedes SIGKILL: a primary that dies does not wait for its replica.
         at_once = ("--shutdown-timeout", "0")
-        return (*super().argv(), *user, *login, *known_as, *in_memory, *at_once, *behind)
+        return (*super().argv(), *user, *login, *known_as, *in_memory, *impatient, *at_once, *behind)
 
     async def replicas(self) -> int:
         """How many replicas receive its writes."""
