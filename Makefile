@@ -12,7 +12,7 @@ CI := results/ci
 # What was compiled is kept, whatever the environment says: a test run starts hundreds of processes.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help install image bench bench-commands bench-aa ci-bench bench-driver bench-truth bench-many bench-records bench-kills mutation claims decide docs cluster cluster-down test test-fast test-slow test-long lint clean
+.PHONY: help install image bench bench-commands bench-aa ci-bench bench-driver bench-truth bench-many bench-records bench-kills mutation claims decide docs cluster cluster-down test test-fast test-slow test-long test-rest lint clean
 
 help:
 	@echo "make bench      run the node-kill experiment and draw its charts into results/gallery (BENCH_ARGS=--quick: a short one)"
@@ -36,6 +36,7 @@ help:
 	@echo "make test-fast  the tests that need no real server"
 	@echo "make test-slow  the tests that need one"
 	@echo "make test-long  the tests that need Docker, a cluster or another language, or take a large sample"
+	@echo "make test-rest  what test-fast leaves: the tests of test-slow and test-long side by side, which is quicker"
 	@echo "make lint       ruff and mypy"
 	@echo "make install    create .venv with what runs need (the other targets install what they need)"
 	@echo "make clean      remove .venv, caches and build output, but no runs (harness clean --runs removes those)"
@@ -128,6 +129,12 @@ test-long: $(DEV)
 	@echo "test-long: Docker, the cluster, services in other languages, and large samples"
 	@$(BIN)/pytest -m "long and not alone" -n 3 --dist loadgroup
 	@$(BIN)/pytest -m "long and alone"
+
+# Tests that wait for a cluster leave room for those that compute.
+test-rest: $(DEV)
+	@echo "test-rest: the tests of test-slow and test-long side by side, then those that need the machine to themselves"
+	@$(BIN)/pytest -m "slow and not alone" -n 3 --dist loadgroup
+	@$(BIN)/pytest -m "slow and alone"
 
 test-fast: $(DEV)
 	@echo "test-fast: the tests that need no real server"

@@ -12,6 +12,13 @@ pytest_plugins = ["pytester", "tests.support.cluster"]  # the latter has the fix
 # Under nohup SIGHUP is ignored, and what a test starts would inherit that; several tests end a program with it.
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes long, so that no worker is left alone with it at the end."""
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
+
+
 Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
 
 
