@@ -28,6 +28,7 @@ class Tab(SessionUser):
     """Every call takes two requests: one joins the queue, the other reads the result from a stream of events."""
 
     model, wait_time = counter, between(0.05, 0.2)
+    timeout = 5  # the replica that does not have a call never ends the stream
 
     def __init__(self, environment):
         super().__init__(environment)

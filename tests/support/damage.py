@@ -200,14 +200,17 @@ def _value_damages(name: str, lines: list[str]) -> Iterator[Damage]:
         for keys in _places(value):
             where = f"line {number + 1}, {'/'.join(map(str, keys)) or 'all'}"
             for other in OTHERS:
-                text = _dump(_replaced(value, keys, other))
-                yield Damage(name, f"{where} is {str(other)[:20]!r}", _line_writer(number, text))
+                changed = partial(_replaced, value, keys, other)
+                yield Damage(name, f"{where} is {str(other)[:20]!r}", _line_writer(number, changed))
             if keys:
-                yield Damage(name, f"{where} is missing", _line_writer(number, _dump(_without(value, keys))))
+                yield Damage(name, f"{where} is missing", _line_writer(number, partial(_without, value, keys)))
 
 
-def _line_writer(number: int, text: str) -> Callable[[Path], None]:
+def _line_writer(number: int, change: Callable[[], Any]) -> Callable[[Path], None]:
+    """Writes what ``change`` makes of the line; few of all damages are ever done."""
+
     def apply(target: Path) -> None:
+        text = _dump(change())
         if target.suffix == ".json":
             target.write_text(text)
         else:

@@ -11,11 +11,17 @@ from tests.support import damage
 from tests.support.recorded_run import keep, plan
 
 SEED = 20261129
+whole = pytest.mark.xdist_group("damaged")  # these tests share the fixture
 
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("damaged")
+
+
+@pytest.fixture(scope="module")
+def run(home: Path) -> Run:
+    return damage.whole_run(home / "whole")
 
 
 def assert_no_defect(root: Path, commands: list[list[str | Path]], count: int, copy: Path) -> None:
@@ -28,10 +34,10 @@ def assert_no_defect(root: Path, commands: list[list[str | Path]], count: int, c
             assert code in (0, 1, 2, 3), f"{command} answers {code}: {way}"
 
 
+@whole
 @pytest.mark.slow
 @pytest.mark.parametrize("count", [3, pytest.param(50, marks=pytest.mark.long)])
-def test_a_damaged_run(home: Path, tmp_path: Path, count: int) -> None:
-    run = damage.whole_run(home / f"run-{count}")
+def test_a_damaged_run(run: Run, tmp_path: Path, count: int) -> None:
     base = damage.baseline(run, tmp_path / "baselines")
     commands: list[list[str | Path]] = [
         ["report", "COPY"],
@@ -51,9 +57,9 @@ def test_a_damaged_run_of_scale(home: Path, tmp_path: Path, count: int) -> None:
     assert_no_defect(run.path, [["report", "COPY"]], count, tmp_path / "copy")
 
 
+@whole
 @pytest.mark.slow
-def test_every_file_is_damaged_and_every_key(home: Path) -> None:
-    run = damage.whole_run(home / "counted")
+def test_every_file_is_damaged_and_every_key(run: Run) -> None:
     ways = list(damage.damages(run.path))
     files = [path for path in run.path.rglob("*") if path.is_file() and "charts" not in path.parts]
     assert {way.file for way in ways} == {str(path.relative_to(run.path)) for path in files}
