@@ -373,7 +373,8 @@ async def connect_api(context: str | None = None) -> KubernetesApi:
         EnvironmentLacksError: there is no kubeconfig, or the server does not answer.
     """
     try:
-        api = await kr8s.asyncio.api(context=context)
+        # kr8s.asyncio.api() may return what was made under a loop that has ended: it knows loops by their id.
+        api: Api = await Api(context=context, bypass_factory=True)
     except (ValueError, KeyError, IndexError, TypeError, FileNotFoundError, yaml.YAMLError) as problem:
         if context is not None:
             raise UsageError(f"the kubeconfig has no context {context!r}", "kubectl config get-contexts") from problem
