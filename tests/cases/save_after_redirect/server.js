@@ -9,5 +9,6 @@ http.createServer((req, res) => {
     res.writeHead(303, { Location: "/count", "Content-Length": 2, "Set-Cookie": `sid=${sid}; Path=/` });
     res.write("o");
     setTimeout(() => { saved.set(sid, count + 1); res.end("k"); }, 50);
-  } else res.end(String(count));
+  } else if (req.url === "/later") setTimeout(() => res.end(String(saved.get(sid) || 0)), 500);
+  else res.end(String(count));
 }).listen(process.env.PORT, "127.0.0.1");
