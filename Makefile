@@ -120,21 +120,14 @@ cluster-down:
 .NOTPARALLEL:
 test: lint test-fast test-slow
 
-test-slow: $(DEV)
-	@echo "test-slow: the tests that need real servers, then those that need the machine to themselves"
-	@$(BIN)/pytest -m "slow and not long and not alone" -n 3 --dist loadgroup
-	@$(BIN)/pytest -m "slow and not long and alone"
-
-test-long: $(DEV)
-	@echo "test-long: Docker, the cluster, services in other languages, and large samples"
-	@$(BIN)/pytest -m "long and not alone" -n 3 --dist loadgroup
-	@$(BIN)/pytest -m "long and alone"
-
-# Tests that wait for a cluster leave room for those that compute.
-test-rest: $(DEV)
-	@echo "test-rest: the tests of test-slow and test-long side by side, then those that need the machine to themselves"
-	@$(BIN)/pytest -m "slow and not alone" -n 3 --dist loadgroup
-	@$(BIN)/pytest -m "slow and alone"
+# Side by side, tests that wait for a cluster leave room for those that compute.
+TESTS_slow := slow and not long
+TESTS_long := long
+TESTS_rest := slow
+test-slow test-long test-rest: test-%: $(DEV)
+	@echo "$@: the tests that are $(TESTS_$*), then those of them that need the machine to themselves"
+	@$(BIN)/pytest -m "$(TESTS_$*) and not alone" -n 3 --dist loadgroup
+	@$(BIN)/pytest -m "$(TESTS_$*) and alone"
 
 test-fast: $(DEV)
 	@echo "test-fast: the tests that need no real server"
