@@ -16,7 +16,6 @@ from urllib.parse import urlsplit
 import httpx
 import httpx_ws
 import kr8s
-import kr8s.asyncio
 import yaml
 from kr8s._api import Api  # the class of asyncio, which kr8s does not export
 from kr8s.asyncio.objects import Pod
