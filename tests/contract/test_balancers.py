@@ -343,7 +343,7 @@ async def test_a_followed_client_whose_member_dies_moves_once_and_stays_where_it
 
 
 @pytest.mark.parametrize("name", ["haproxy"], indirect=True)
-async def test_the_first_check_after_a_start_or_a_reload_is_one_of_as_many_as_may_fail(
+async def test_the_first_check_after_a_start_a_reload_or_a_return_is_one_of_as_many_as_may_fail(
     name: str, place: Place, backends: Backends
 ) -> None:
     await backends.bring_up("r0", "r1")
@@ -364,6 +364,15 @@ async def test_the_first_check_after_a_start_or_a_reload_is_one_of_as_many_as_ma
         await stay_up(balancer)
         fail_twice()
         assert isinstance(balancer, Reloadable) and (await balancer.reload()).confirmed
+        await stay_up(balancer)
+
+        async def down() -> bool:
+            return (await balancer.states())["r0"] == "down"
+
+        backends.by_name["r0"].checks_to_fail = 1_000
+        await eventually(down)
+        fail_twice()
+        await balancer.add(backends.members[0])
         await stay_up(balancer)
 
 

@@ -284,6 +284,7 @@ class Haproxy(RunningBalancer):
         else:
             first = f"add server {server} {self._backend.server(member)}; enable health {server}"
         await self._change(member.name, f"{first}; set server {server} state ready", {"UP", "DOWN"})
+        await self.trust([member.name])  # a failed check of its address before says nothing about it
         self._members[member.name] = member
 
     async def remove(self, name: str) -> None:
