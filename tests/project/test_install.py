@@ -33,10 +33,13 @@ def install(clone: Path, python: Path, *kind: str) -> subprocess.CompletedProces
     return subprocess.run(argv, cwd=clone, env=environment, capture_output=True, text=True, check=False)
 
 
-def recording_python(clone: Path) -> Path:
-    """A Python whose virtual environment appends the arguments of each of its calls to ``calls``, and does no more."""
+def recording_python(clone: Path, otherwise: str = "") -> Path:
+    """A Python whose virtual environment appends the arguments of each of its calls to ``calls``, and does no more.
+
+    ``otherwise`` is a case of shell for other calls.
+    """
     recorder = clone / "recorder"
-    recorder.write_text('#!/bin/sh\nprintf "%s\\n" "$*" >> calls\n')
+    recorder.write_text(f'#!/bin/sh\nprintf "%s\\n" "$*" >> calls\ncase "$*" in {otherwise} esac\n')
     recorder.chmod(0o755)
     return python(clone, "mkdir -p .venv/bin && cp recorder .venv/bin/python")
 
@@ -101,6 +104,23 @@ def test_each_kind_installs_its_packages_and_counts_as_the_smaller_kinds(
     installed = [call for call in (clone / "calls").read_text().splitlines() if " -e " in call]
     assert [call.rpartition(" ")[2] for call in installed] == [requirement]
     assert {path.name for path in (clone / ".venv").glob(".installed*")} == {f".installed-{mark}" for mark in marks}
+
+
+@pytest.mark.parametrize(
+    ("otherwise", "installer"),
+    [
+        ("", "uv"),
+        ('"-m uv"*) exit 1;;', "pip"),
+        ('"-m pip install"*" uv") exit 1;;', "pip"),
+        ('"-m pip config list") echo "global.index-url=https://mirror.example/simple";;', "pip"),
+    ],
+    ids=["usually", "uv-fails", "no-uv", "another-index"],
+)
+def test_uv_installs_where_it_can_and_pip_where_it_cannot(clone: Path, otherwise: str, installer: str) -> None:
+    done = install(clone, recording_python(clone, otherwise))
+    assert (done.returncode, done.stderr) == (0, "")
+    last = [call for call in (clone / "calls").read_text().splitlines() if call.endswith(" -e .")][-1]
+    assert last.startswith(f"-m {installer} ")
 
 
 def test_without_a_kind_only_what_runs_need_is_installed(clone: Path) -> None:
