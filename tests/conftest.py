@@ -1,5 +1,6 @@
 """With ``HARNESS_REQUIRE=all`` a test that would be skipped fails: where everything is there, nothing is left out."""
 
+import gc
 import os
 import signal
 from collections.abc import Generator
@@ -17,6 +18,11 @@ signal.signal(signal.SIGHUP, signal.SIG_DFL)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with what takes long, so that no worker is left alone with it at the end."""
     items.sort(key=lambda item: item.get_closest_marker("long") is None)
+
+
+def pytest_collection_finish() -> None:
+    """Spare the garbage collector what stays until the end: modules, and thousands of tests."""
+    gc.freeze()
 
 
 Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)

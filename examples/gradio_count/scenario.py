@@ -62,7 +62,7 @@ def result_of(job, stream):
 
 
 APP = Command("python app.py", ready="/config", ready_within="60s", env={"GRADIO_ANALYTICS_ENABLED": "False"})
-PATIENT = Health(interval="2s")  # on two cores, its start keeps the other replica from answering for a while
+PATIENT = Health(interval="2s", fall=10)  # on two cores, its start keeps the other replica from answering for a while
 SCENARIO = Scenario(
     designs=[
         Design("spread", APP, Balancing("round_robin")),

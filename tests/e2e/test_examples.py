@@ -137,7 +137,6 @@ async def test_socket_io_needs_affinity_for_its_handshake_and_the_adapter_for_it
 
 @pytest.mark.slow
 @pytest.mark.long
-@pytest.mark.alone  # a busy machine keeps Gradio from answering the balancer's checks
 async def test_gradio_needs_affinity_and_loses_the_tabs_of_a_dead_replica(place: Path) -> None:
     copy = copied("gradio_count", place)
     loaded = loading.load(copy / "scenario.py")

@@ -21,7 +21,7 @@ from tests.e2e.test_load import SHOPPERS, locust, shop
 from tests.support.harness_command import ROOT
 from tests.support.load import header, scripted
 
-pytestmark = [pytest.mark.slow, pytest.mark.alone]
+pytestmark = pytest.mark.slow
 
 ENDLESS = """
 from locust import constant
@@ -86,6 +86,7 @@ def parse_request_counts(output: str) -> tuple[int, int]:
     return int(match[1]), int(match[2])
 
 
+@pytest.mark.alone
 def test_users_are_spawned_at_the_rate_of_locust(tmp_path: Path) -> None:
     with scripted(otherwise=shop()) as server:
         ended = locust(tmp_path, server.url, "-u", "6", "-r", "2", text=ENDLESS + TIMED)
@@ -95,6 +96,7 @@ def test_users_are_spawned_at_the_rate_of_locust(tmp_path: Path) -> None:
     assert float(match[2]) > 1.0, "two at once, two after a second, two after another"
 
 
+@pytest.mark.alone
 def test_a_shape_decides_the_number_of_sessions_and_the_end_of_the_load(tmp_path: Path) -> None:
     with scripted(otherwise=shop()) as server:
         ended = locust(tmp_path, server.url, text=ENDLESS + SHAPE)

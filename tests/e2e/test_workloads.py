@@ -29,7 +29,7 @@ from tests.e2e.test_load import CLOSED, OPEN, PLAIN, SHOPPERS, Loaded, shop
 from tests.support.harness_command import ROOT, argv
 from tests.support.load import Scripted, scripted
 
-pytestmark = [pytest.mark.slow, pytest.mark.alone]
+pytestmark = pytest.mark.slow
 
 
 @dataclass
