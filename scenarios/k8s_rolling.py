@@ -63,7 +63,7 @@ SCENARIO = Scenario(
     faults=[At("3s", RollingRestart())],
     expect=(
         keeps("token", "token_pre_stop", "redis", "redis_pre_stop"),
-        loses_the_at_risk("memory", "memory_pre_stop", judged=40),
+        loses_the_at_risk("memory", "memory_pre_stop", judged=30),
         errors_below(0.0001, "token_pre_stop", "redis_pre_stop"),
         clean_control("token", "token_pre_stop", "redis", "redis_pre_stop", "memory", "memory_pre_stop"),
     ),
