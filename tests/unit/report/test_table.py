@@ -247,6 +247,14 @@ def test_a_note_says_that_the_address_of_the_load_chose_one_replica(
     assert any("One replica answered all requests of pinned" in line for line in lines) is noted
 
 
+def test_a_note_explains_why_nothing_was_judged_unless_another_arm_was() -> None:
+    cut_off = with_sessions(STICKY, judged=0, unknown=0)
+    design = DesignSummary({}, {"fault": cut_off}, SessionOutcome.UNKNOWN)
+    judged = replace(design, arms={"control": fakes.arm(fakes.TRIO[0], "control"), "fault": cut_off})
+    (note,) = table.notes(replace(fakes.summary(), designs={"plain": design, "counting": judged}))
+    assert note.startswith("No session was judged in plain: its users keep no ledger")
+
+
 def test_a_note_names_the_designs_with_emulated_service_time() -> None:
     slow = fakes.Fake("slow", describe={"service_time_s": 0.02, "slots": 2})
     note = table.notes(fakes.summary([slow, fakes.TRIO[0]]))[-1]
