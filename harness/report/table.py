@@ -107,11 +107,6 @@ def judged_arm(design: DesignSummary) -> ArmFigures | None:
     return design.arms.get("fault") or design.arms.get("control")
 
 
-def _keeps_no_ledger(design: DesignSummary) -> bool:
-    """Whether no session was judged in any arm; in an arm that was cut off, there is another reason."""
-    return bool(design.arms) and not any(arm.sessions.known for arm in design.arms.values())
-
-
 def describe_sessions(sessions: SessionFigures, writes: WriteFigures) -> str:
     """What happened to the sessions: ``lost 67 of 200 sessions (33.5 %), predicted 67``."""
     n = sessions.known
@@ -279,7 +274,8 @@ def notes(summary: Summary, load: Mapping[str, Any] = MappingProxyType({})) -> t
             "throughput whatever its capacity. harness scale measures capacity."
         )
     arms = [(name, judged_arm(design)) for name, design in summary.designs.items()]
-    if unjudged := [name for name, design in summary.designs.items() if _keeps_no_ledger(design)]:
+    known = {name: [arm.sessions.known for arm in design.arms.values()] for name, design in summary.designs.items()}
+    if unjudged := [name for name, counts in known.items() if counts and not any(counts)]:
         lines.append(
             f"No session was judged in {listed(unjudged, 12)}: its users keep no ledger, like those of a plain "
             "locustfile, or no reply contained what they look for. A SessionUser keeps a ledger."
