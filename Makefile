@@ -120,13 +120,16 @@ cluster-down:
 .NOTPARALLEL:
 test: lint test-fast test-slow
 
-# Side by side, tests that wait for a cluster leave room for those that compute.
+# Side by side, tests that wait for a cluster leave room for those that compute. Two of the workers wait most of the time.
 TESTS_slow := slow and not long
 TESTS_long := long
 TESTS_rest := slow
+WORKERS_slow := 3
+WORKERS_long := 3
+WORKERS_rest := 4
 test-slow test-long test-rest: test-%: $(DEV)
 	@echo "$@: the tests that are $(TESTS_$*), then those of them that need the machine to themselves"
-	@$(BIN)/pytest -m "$(TESTS_$*) and not alone" -n 3 --dist loadgroup
+	@$(BIN)/pytest -m "$(TESTS_$*) and not alone" -n $(WORKERS_$*) --dist loadgroup
 	@$(BIN)/pytest -m "$(TESTS_$*) and alone"
 
 test-fast: $(DEV)
