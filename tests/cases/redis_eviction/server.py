@@ -18,7 +18,7 @@ def health() -> str:
 
 @app.post("/count")
 def count() -> str:
-    session["weight"] = "x" * 2000
+    session["weight"] = "x" * 8000  # much, compared with the buffer of a connection
     session["n"] = session.get("n", 0) + 1
     return str(session["n"])
 
