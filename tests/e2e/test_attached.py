@@ -3,7 +3,6 @@
 import json
 import os
 import secrets
-import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,8 +12,8 @@ from typing import Any
 import pytest
 
 from harness.scenario.cluster_access import ClusterAccess
+from tests.support.cluster import kubectl, write_kubeconfig_of
 from tests.support.harness_command import ROOT, assert_run_passes, harness
-from tools.kubernetes import programs
 from tools.kubernetes.images import PAUSE
 
 pytestmark = [pytest.mark.slow, pytest.mark.long, pytest.mark.xdist_group("cluster")]
@@ -100,11 +99,7 @@ class Shop:
     user: Path  # the kubeconfig of that user
 
     def kubectl(self, *words: str, given: object = None) -> str:
-        command = [str(programs.CACHE / "kubectl"), f"--kubeconfig={self.kubeconfig}", "-n", self.namespace, *words]
-        text = json.dumps(given) if given is not None else None
-        done = subprocess.run(command, input=text, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr
-        return done.stdout
+        return kubectl(f"--kubeconfig={self.kubeconfig}", "-n", self.namespace, *words, given=given)
 
     def deployment(self, name: str) -> Any:
         found = json.loads(self.kubectl("get", "deployment", name, "-o", "json"))
@@ -122,9 +117,7 @@ class Shop:
         account = f"--serviceaccount={self.namespace}:runner"
         self.kubectl("create", "rolebinding", "runner", f"--role={self.namespace}", account)
         self.kubectl("create", "clusterrolebinding", self.namespace, f"--clusterrole={self.namespace}", account)
-        config = json.loads(self.kubeconfig.read_text())
-        config["users"][0]["user"] = {"token": self.kubectl("create", "token", "runner").strip()}
-        self.user.write_text(json.dumps(config))
+        write_kubeconfig_of(self.kubectl("create", "token", "runner").strip(), self.kubeconfig, self.user)
 
 
 @pytest.fixture

@@ -11,15 +11,13 @@ from pathlib import Path
 import pytest
 
 from harness.analysis.scaling.capacity import Objectives, search_capacity
-from harness.cluster.kubernetes.api import connect_api
-from harness.cluster.kubernetes.kinds import NAMESPACE
-from harness.cluster.kubernetes.run_namespace import RUN
 from harness.common.waiting import wait_until
 from harness.runner import pipeline, scaling_search
 from harness.runner.progress import Silent
 from harness.scenario.cluster_access import ClusterAccess
 from harness.scenario.loading import load
 from harness.scenario.overrides import Overrides
+from tests.support.cluster import namespaces
 from tests.support.harness_command import NODE_KILL, ROOT, argv, assert_run_passes, harness
 
 pytestmark = [pytest.mark.slow, pytest.mark.long, pytest.mark.xdist_group("cluster")]
@@ -34,11 +32,6 @@ def used(equipped_cluster: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KUBECONFIG", str(equipped_cluster))
 
 
-async def namespaces(prefix: str) -> list[str]:
-    found = await (await connect_api()).read_all(NAMESPACE, labels=RUN)
-    return [name for item in found if (name := str(item["metadata"]["name"])).startswith(prefix)]
-
-
 async def test_a_killed_node_does_the_same_as_with_processes(tmp_path: Path) -> None:
     result = await asyncio.to_thread(
         harness,
@@ -46,7 +39,7 @@ async def test_a_killed_node_does_the_same_as_with_processes(tmp_path: Path) -> 
         timeout=RUN_TIMEOUT_S,
     )
     assert_run_passes(result, tmp_path / "node_kill" / "latest")
-    assert await namespaces("whole") == []
+    assert await namespaces("whole") == set()
 
 
 async def test_sigkill_of_the_harness_leaves_no_namespace(tmp_path: Path) -> None:
@@ -72,7 +65,7 @@ async def test_a_topology_is_held_up_loses_a_pod_and_ends_with_ctrl_c() -> None:
         assert await asyncio.to_thread(up.wait, GONE_TIMEOUT_S) == 130
     assert held["replicas"] == ["r0", "r1", "r2"] and held["url"].startswith("http://")
     assert killed["landed"] and back["landed"] and killed["pod"] != back["pod"] and killed["boot"] != back["boot"]
-    assert await namespaces("held") == []
+    assert await namespaces("held") == set()
 
 
 def test_a_capacity_is_searched_at_each_number_of_pods(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -86,4 +79,4 @@ def test_a_capacity_is_searched_at_each_number_of_pods(tmp_path: Path, monkeypat
     first, second = (size.capacity.trials for size in scaled.sizes)
     assert len(first) == len(second) == 1 and second[0].demand > 1.5 * first[0].demand
     assert first[0].achieved > 0 and second[0].achieved > 0
-    assert asyncio.run(namespaces("sized")) == []
+    assert asyncio.run(namespaces("sized")) == set()

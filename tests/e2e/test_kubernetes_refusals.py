@@ -1,11 +1,10 @@
 """What a real cluster refuses or lacks ends a run in one clear line, and leaves nothing there."""
 
-import json
 import subprocess
 import sys
 import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -16,6 +15,7 @@ from harness.cluster.kubernetes.manifests import namespace
 from harness.cluster.kubernetes.run_namespace import OWNER, RUN
 from harness.cluster.kubernetes.sweep import sweep
 from harness.cluster.supervisor.main import has_ended, owner_identity
+from tests.support.cluster import kubectl, namespaces, write_kubeconfig_of
 from tests.support.harness_command import NODE_KILL, CommandResult, assert_one_clear_line, harness
 from tools.kubernetes import programs
 
@@ -27,24 +27,14 @@ pytestmark = [
 ]
 
 RUN_TIMEOUT_S = 300.0
-KUBECTL = str(programs.CACHE / "kubectl")
-
-
-def kubectl(*words: str) -> str:
-    return subprocess.run([KUBECTL, *words], capture_output=True, text=True, check=True).stdout
-
-
-def namespaces(selector: str, prefix: str = "") -> set[str]:
-    found = json.loads(kubectl("get", "namespaces", "-l", selector, "-o", "json"))["items"]
-    return {name for item in found if (name := item["metadata"]["name"]).startswith(prefix)}
 
 
 @pytest.fixture
-def prefix() -> Iterator[str]:
+async def prefix() -> AsyncIterator[str]:
     """That of a namespace of which nothing may be left."""
     chosen = f"refused-{uuid.uuid4().hex[:6]}"
     yield chosen
-    assert namespaces(RUN, chosen) == set()
+    assert await namespaces(chosen) == set()
 
 
 def run(prefix: str, out: Path, *flags: str) -> CommandResult:
@@ -65,7 +55,7 @@ def test_a_pod_that_never_starts(prefix: str, tmp_path: Path, flags: tuple[str, 
 
 
 def test_a_quota_that_is_exceeded(prefix: str, tmp_path: Path) -> None:
-    watch = [KUBECTL, "get", "namespaces", "-l", RUN, "--watch-only", "-o", "name"]
+    watch = [str(programs.CACHE / "kubectl"), "get", "namespaces", "-l", RUN, "--watch-only", "-o", "name"]
     with subprocess.Popen(watch, stdout=subprocess.PIPE, text=True) as watching:
         output = watching.stdout
         assert output is not None
@@ -82,16 +72,15 @@ def test_a_quota_that_is_exceeded(prefix: str, tmp_path: Path) -> None:
     assert_one_clear_line(refused, 4, "exceeded quota: small")
 
 
-def test_a_user_without_a_permission(prefix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_user_without_a_permission(
+    cluster: Path, prefix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     kubectl("create", "serviceaccount", prefix, "-n", "default")
     try:
-        token = kubectl("create", "token", prefix, "-n", "default").strip()
         own = tmp_path / "kubeconfig"
-        own.write_text(kubectl("config", "view", "--raw", "--flatten"))
+        write_kubeconfig_of(kubectl("create", "token", prefix, "-n", "default").strip(), cluster, own)
         with monkeypatch.context() as environment:
             environment.setenv("KUBECONFIG", str(own))
-            kubectl("config", "set-credentials", prefix, f"--token={token}")
-            kubectl("config", "set-context", "--current", f"--user={prefix}")
             assert_one_clear_line(run(prefix, tmp_path), 4, "namespaces", prefix)
     finally:
         kubectl("delete", "serviceaccount", prefix, "-n", "default")
@@ -103,13 +92,12 @@ async def test_only_the_namespaces_of_the_dead_are_removed() -> None:
     dead = subprocess.check_output([sys.executable, "-c", program], text=True).strip()  # noqa: ASYNC221
     owners = {"dead": dead, "living": owner_identity(), "elsewhere": f"{dead}-elsewhere", "nobody": ""}
     test, api = f"owners-{uuid.uuid4().hex[:6]}", await connect_api()
-    label = f"{RUN}={test}"
     names = {whose: f"{test}-{whose}" for whose in owners}
     try:
         for whose, owner in owners.items():
             await api.create(NAMESPACE, namespace(names[whose], {RUN: test}, {OWNER: owner} if owner else {}))
         assert await sweep(api, has_ended, test) == (names["dead"],)
-        assert namespaces(label) == {names[whose] for whose in ("living", "elsewhere", "nobody")}
+        assert await namespaces(test) == {names[whose] for whose in ("living", "elsewhere", "nobody")}
     finally:
         for name in names.values():
             await api.delete(NAMESPACE, name)

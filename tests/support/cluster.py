@@ -2,6 +2,7 @@
 
 import contextlib
 import fcntl
+import json
 import os
 import subprocess
 from collections.abc import Iterator
@@ -28,6 +29,32 @@ def require_programs() -> None:
         pytest.skip(str(missing))
     if missing_ones := programs.missing_programs():
         pytest.skip(f"not built: {', '.join(missing_ones)}; make cluster")
+
+
+def kubectl(*words: str, given: object = None) -> str:
+    """What kubectl prints about the cluster of the environment; it must succeed with this on its standard input."""
+    text = json.dumps(given) if given is not None else None
+    command = [str(programs.CACHE / "kubectl"), *words]
+    done = subprocess.run(command, input=text, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def write_kubeconfig_of(token: str, kubeconfig: Path, file: Path) -> None:
+    """Write a kubeconfig like this one, of the user with that token."""
+    config = json.loads(kubeconfig.read_text())
+    config["users"][0]["user"] = {"token": token}
+    file.write_text(json.dumps(config))
+
+
+async def namespaces(prefix: str) -> set[str]:
+    """The namespaces of runs whose names begin like this."""
+    from harness.cluster.kubernetes.api import connect_api  # noqa: PLC0415 - its library is loaded where it is used
+    from harness.cluster.kubernetes.kinds import NAMESPACE  # noqa: PLC0415 - as above
+    from harness.cluster.kubernetes.run_namespace import RUN  # noqa: PLC0415 - as above
+
+    found = await (await connect_api()).read_all(NAMESPACE, labels=RUN)
+    return {name for item in found if (name := str(item["metadata"]["name"])).startswith(prefix)}
 
 
 @contextlib.contextmanager
