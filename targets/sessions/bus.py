@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, Protocol
 from targets.common.background import background
 from targets.common.settings import Settings, SettingsError
 from targets.http.errors import UnavailableError
+from targets.storage.redis_client import connect
 from targets.storage.store_client import TIMEOUT_S
 
 OPTIONS: tuple[str, ...] = ("bus", "history")
@@ -96,10 +97,9 @@ class RedisBus:
     """A bus through Redis: one subscription per replica, for all rooms."""
 
     def __init__(self, url: str, history: bool) -> None:
-        from redis import asyncio as client  # noqa: PLC0415 - imported only where it is needed, as in the state
-        from redis.exceptions import RedisError  # noqa: PLC0415
+        from redis.exceptions import RedisError  # noqa: PLC0415 - imported only where it is needed, as in the state
 
-        self._client = client.Redis.from_url(url)
+        self._client = connect(url, TIMEOUT_S)
         self._publish = self._client.register_script(_PUBLISH)
         self._store_errors = (RedisError, OSError, TimeoutError)
         self._history = history

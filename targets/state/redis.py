@@ -12,7 +12,8 @@ from targets.common.session import SessionState
 from targets.common.settings import Settings, SettingsError
 from targets.http.errors import ConflictError
 from targets.state import TTL
-from targets.storage.store_client import CONNECTIONS, TIMEOUT_S, answer_within, new_handle
+from targets.storage.redis_client import connect
+from targets.storage.store_client import TIMEOUT_S, answer_within, new_handle
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis as Client
@@ -40,15 +41,7 @@ class Redis:
         self._ttl, self._versioned, self._timeout_s = round(ttl * 1000), versioned, timeout_s
 
     def _connect(self, url: str, timeout_s: float) -> "Client":
-        from redis import asyncio as client  # noqa: PLC0415 - as above
-        from redis.asyncio.retry import Retry  # noqa: PLC0415
-        from redis.backoff import NoBackoff  # noqa: PLC0415
-
-        # The client must not repeat a write whose reply is lost: the check would refuse the repeat.
-        pool = client.BlockingConnectionPool.from_url(
-            url, max_connections=CONNECTIONS, timeout=timeout_s, retry=Retry(NoBackoff(), 0)
-        )
-        return client.Redis.from_pool(pool)
+        return connect(url, timeout_s)
 
     async def open(self) -> None:
         """Nothing to do yet: connections are made when they are needed."""

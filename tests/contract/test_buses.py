@@ -7,9 +7,11 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from itertools import pairwise
 
 import pytest
+from redis.asyncio import Redis
 
 from targets.http.errors import UnavailableError
 from targets.sessions.bus import Bus, LocalBus, RedisBus, RoomMessage, is_later
+from targets.storage.store_client import CONNECTIONS
 from tests.support.valkey import DEADLINE, Valkey, valkey
 
 __all__ = ["valkey"]
@@ -72,6 +74,15 @@ async def test_without_a_history_nothing_is_kept(valkey: Valkey) -> None:
         assert await bus.publish(RoomMessage("7", "me", "{}")) == ""
         assert (await take(received, 1))[0].at == ""
         assert await bus.messages_after("7", "1-0") == []
+
+
+@pytest.mark.slow
+async def test_users_who_all_come_at_once_share_a_few_connections(valkey: Valkey) -> None:
+    bus = RedisBus(valkey.url, history=True)
+    async with deliveries(bus), asyncio.timeout(DEADLINE):
+        await asyncio.gather(*(bus.messages_after("7", "0") for _ in range(200)))
+        async with Redis.from_url(valkey.url) as other:
+            assert (await other.info("clients"))["connected_clients"] <= CONNECTIONS + 1
 
 
 @pytest.mark.slow
