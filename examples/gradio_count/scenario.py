@@ -65,7 +65,7 @@ APP = Command("python app.py", ready="/config", ready_within="60s", env={"GRADIO
 PATIENT = Health(interval="2s", fall=10)  # on two cores, its start keeps the other replica from answering for a while
 SCENARIO = Scenario(
     designs=[
-        Design("spread", APP, Balancing("round_robin")),
+        Design("spread", APP, Balancing("round_robin", health=PATIENT)),
         Design("affinity", APP, Balancing("cookie", health=PATIENT), at_risk="victim"),
     ],
     replicas=2,

@@ -141,10 +141,10 @@ async def test_gradio_needs_affinity_and_loses_the_tabs_of_a_dead_replica(place:
     copy = copied("gradio_count", place)
     loaded = loading.load(copy / "scenario.py")
     designs = {design.name: design for design in loaded.scenario.designs}
-    _, spread = await benched(designs["spread"], loaded.path, (), place / "spread", "3s")
+    _, spread = await benched(designs["spread"], loaded.path, (), place / "spread", "8s")
     results = spread.names["result"]
     assert results.ok < 0.8 * results.requests, "asked of the replica that does not have the call"
-    _, affinity = await benched(designs["affinity"], loaded.path, (At("3s", Kill(1)),), place / "affinity", "7s")
+    _, affinity = await benched(designs["affinity"], loaded.path, (At("6s", Kill(1)),), place / "affinity", "10s")
     sessions = affinity.sessions
     assert (sessions.lost, sessions.lost_not_at_risk, sessions.at_risk_not_lost) == (sessions.at_risk, 0, 0)
     assert 0 < sessions.lost < sessions.judged
