@@ -35,12 +35,13 @@ class Redis:
     def __init__(self, url: str, ttl: float = TTL, versioned: bool = False, timeout_s: float = TIMEOUT_S) -> None:
         from redis.exceptions import RedisError  # noqa: PLC0415 - takes 100 ms, which no other state needs to spend
 
-        self._client = self._connect(url, timeout_s)
+        self._client = self.connect(url, timeout_s)
         self._compare_and_set = self._client.register_script(_COMPARE_AND_SET)
         self._store_errors = (RedisError, OSError)
         self._ttl, self._versioned, self._timeout_s = round(ttl * 1000), versioned, timeout_s
 
-    def _connect(self, url: str, timeout_s: float) -> "Client":
+    def connect(self, url: str, timeout_s: float) -> "Client":
+        """A client of the one server at ``url``."""
         return connect(url, timeout_s)
 
     async def open(self) -> None:

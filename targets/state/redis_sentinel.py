@@ -23,7 +23,8 @@ KEEPS_SESSIONS = True
 class RedisSentinel(Redis):
     """Sessions in the primary, which the Sentinels of ``sentinel://host:port,host:port/name`` name."""
 
-    def _connect(self, url: str, timeout_s: float) -> "Client":
+    def connect(self, url: str, timeout_s: float) -> "Client":
+        """A client of the server that the Sentinels call the primary."""
         from redis.asyncio import BlockingConnectionPool  # noqa: PLC0415 - takes 100 ms, which no other state needs to spend
         from redis.asyncio.retry import Retry  # noqa: PLC0415
         from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool  # noqa: PLC0415
