@@ -16,16 +16,15 @@ from urllib.parse import urlsplit
 import httpx
 import httpx_ws
 import kr8s
-import yaml
 from kr8s._api import Api  # the class of asyncio, which kr8s does not export
 from kr8s.asyncio.objects import Pod
 
 from harness.cluster.kubernetes.kinds import Kind, Manifest
+from harness.cluster.kubernetes.kubeconfig import SETUP, Authentication, authenticate
 from harness.common.background import background
 from harness.common.errors import EnvironmentLacksError, HarnessError, UsageError
 from harness.common.waiting import wait_until
 
-SETUP = "set KUBECONFIG or --context; see docs/kubernetes.md"
 _TIMEOUT_S = 5.0  # of a request that is not a watch
 _RECONNECT_S = 0.2
 _FORWARDED_BYTES = 1 << 16
@@ -364,26 +363,29 @@ def _explain(problem: kr8s.ServerError, what: str, context: str) -> HarnessError
     )
 
 
+class _Client(Api):
+    """The client of kr8s, with credentials that are given to it."""
+
+    def __init__(self, authentication: Authentication) -> None:
+        # kr8s.asyncio.api() may return what was made under a loop that has ended: it knows loops by their id.
+        super().__init__(bypass_factory=True)
+        self.auth = authentication
+
+
 async def connect_api(context: str | None = None) -> KubernetesApi:
     """Connect to the API server of a context; None is the current one.
 
     Raises:
         UsageError: the kubeconfig has no such context.
-        EnvironmentLacksError: there is no kubeconfig, or the server does not answer.
+        EnvironmentLacksError: no cluster is configured, the credentials cannot be read, or the server does not answer.
     """
+    authentication = authenticate(context)
     try:
-        # kr8s.asyncio.api() may return what was made under a loop that has ended: it knows loops by their id.
-        api: Api = await Api(context=context, bypass_factory=True)
-    except (ValueError, KeyError, IndexError, TypeError, FileNotFoundError, yaml.YAMLError) as problem:
-        if context is not None:
-            raise UsageError(f"the kubeconfig has no context {context!r}", "kubectl config get-contexts") from problem
-        reason = " ".join(str(problem).split())
-        raise EnvironmentLacksError(f"no Kubernetes cluster is configured: {reason}", SETUP) from problem
+        return KubernetesApi(await _Client(authentication))
     except (kr8s.APITimeoutError, httpx.TransportError, OSError) as problem:
         raise ApiUnreachableError(f"the API server does not answer: {problem}", SETUP) from problem
     except kr8s.ServerError as problem:
-        raise _explain(problem, "its version", context or "the current context") from problem
-    return KubernetesApi(api)
+        raise _explain(problem, "its version", authentication.active_context) from problem
 
 
 def require_allowed(api: KubernetesApi, allowed: tuple[str, ...]) -> None:
