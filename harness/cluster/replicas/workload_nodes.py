@@ -87,13 +87,19 @@ class WorkloadOnNodes(ABC):
         return Evidence(ending, {"node": node, "evicted": len(there) - len(refusals), "boots": boots, **reason})
 
     async def uncordon(self, name: str) -> Evidence:
-        """Wait until the pods run elsewhere, and uncordon the node, unless it was cordoned before."""
+        """Wait until the pods run elsewhere, and uncordon the node, unless it was cordoned before.
+
+        Not confirmed if no other node has taken them in time; they have the time once more then, on any node.
+        """
         node = self._cordoned.pop(name, "")
         try:
             settled = await self.settle()
         finally:
             if node:
                 await uncordon(self._api, node)
+        if node and not settled.confirmed:
+            back = await self.settle()
+            return Evidence(False, {**back.facts, "node": node, "reason": "no other node has taken all of its pods"})
         return Evidence(settled.confirmed, {**settled.facts, "node": node})
 
     async def lose_node(self, cut: RunOnNode) -> Evidence:
