@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import NamedTuple
 
 from harness.cluster.capabilities import Evidence
+from harness.common.background import finish
 from harness.common.clock import Clock
 from harness.common.errors import HarnessError, UntrustedError, UsageError
 from harness.faults.fault import Compound, FaultTopology, Observation, Reversible
@@ -117,4 +118,4 @@ async def timeline(faults: Sequence[At], topology: FaultTopology, clock: Clock, 
         playing.cancel()
         with suppress(asyncio.CancelledError):
             await asyncio.gather(playing, return_exceptions=True)
-        await line.undo_all()
+        await finish(line.undo_all())  # who interrupts a run does not want what others own to stay broken

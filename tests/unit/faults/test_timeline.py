@@ -3,6 +3,7 @@ import time
 
 import pytest
 
+from harness.cluster.capabilities import Evidence
 from harness.common.clock import Clock
 from harness.common.errors import UntrustedError, UsageError
 from harness.faults import Kill, Restart
@@ -21,6 +22,19 @@ def _clock() -> Clock:
     clock = Clock()
     clock.t0_ns = time.monotonic_ns()
     return clock
+
+
+class SlowReplica(FakeReplica):
+    """One whose restart takes until it may end."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.restarting, self.may_restart = asyncio.Event(), asyncio.Event()
+
+    async def restart(self) -> Evidence:
+        self.restarting.set()
+        await self.may_restart.wait()
+        return await super().restart()
 
 
 async def test_a_kill_and_its_restart_are_recorded_as_one_fault_with_evidence() -> None:
@@ -53,6 +67,24 @@ async def test_a_fault_is_undone_when_the_load_fails() -> None:
             await asyncio.sleep(0.02)
             raise RuntimeError("load")
     assert victim.up
+
+
+async def test_all_is_undone_when_the_run_is_interrupted_meanwhile() -> None:
+    slow, other = SlowReplica("r0"), FakeReplica("r1")
+
+    async def play() -> None:
+        faults = [At("0s", Kill(1)), At("0s", Kill(0))]
+        async with timeline(faults, FakeTopology([slow, other]), _clock(), lambda event: None):
+            await asyncio.sleep(0.02)
+
+    playing = asyncio.create_task(play())
+    await slow.restarting.wait()
+    playing.cancel()
+    await asyncio.sleep(0)
+    slow.may_restart.set()
+    with pytest.raises(asyncio.CancelledError):
+        await playing
+    assert slow.up and other.up
 
 
 async def test_a_replica_that_others_took_away_is_no_wrong_use() -> None:
