@@ -329,6 +329,10 @@ class MissingError(EnvironmentLacksError):
     """There is no such object."""
 
 
+class ForbiddenError(EnvironmentLacksError):
+    """The user has no permission."""
+
+
 class _ConflictError(EnvironmentLacksError):
     """There is such an object already, or it is not the one that was meant."""
 
@@ -355,7 +359,7 @@ def _explain(problem: kr8s.ServerError, what: str, context: str) -> HarnessError
     if "exceeded quota" in reason:
         return EnvironmentLacksError(f"no {what}: {reason}", "raise the quota, or use fewer or smaller replicas")
     if status == 403:
-        return EnvironmentLacksError(f"no permission: {reason}", "docs/kubernetes.md lists the rights that a run needs")
+        return ForbiddenError(f"no permission: {reason}", "docs/kubernetes.md lists the rights that a run needs")
     if status >= 500:
         return ApiUnreachableError(f"the API server of {context} fails: {reason}", SETUP)
     return EnvironmentLacksError(

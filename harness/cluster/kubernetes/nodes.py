@@ -1,11 +1,13 @@
 """Nodes: whether the cluster holds one lost, and emptying one as ``kubectl drain`` does it."""
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from harness.cluster.kubernetes.api import KubernetesApi, MissingError
-from harness.cluster.kubernetes.kinds import NODE, Kind
+from harness.cluster.kubernetes.api import ForbiddenError, KubernetesApi, MissingError
+from harness.cluster.kubernetes.kinds import NODE, Kind, Manifest
 from harness.cluster.kubernetes.pod_state import PodState
+from harness.cluster.kubernetes.run_namespace import OWNER
+from harness.cluster.supervisor.main import owner_identity
 from harness.common.errors import EnvironmentLacksError
 from harness.common.waiting import wait_until
 
@@ -34,13 +36,36 @@ async def accepts_pods(api: KubernetesApi, node: str) -> bool:
 
 
 async def cordon(api: KubernetesApi, node: str) -> None:
-    """Let no new pod onto a node."""
-    await api.patch(NODE, node, {"spec": {"unschedulable": True}})
+    """Let no new pod onto a node, and note on it whose doing that is."""
+    await api.patch(NODE, node, _cordon({OWNER: owner_identity()}, unschedulable=True))
 
 
 async def uncordon(api: KubernetesApi, node: str) -> None:
     """Let new pods onto a node again."""
-    await api.patch(NODE, node, {"spec": {"unschedulable": None}})
+    await api.patch(NODE, node, _cordon({OWNER: None}, unschedulable=None))
+
+
+def _cordon(annotations: Mapping[str, str | None], unschedulable: bool | None) -> Manifest:
+    return {"metadata": {"annotations": annotations}, "spec": {"unschedulable": unschedulable}}
+
+
+async def uncordon_orphans(api: KubernetesApi, is_ended: Callable[[str], bool]) -> tuple[str, ...]:
+    """Uncordon the nodes that a harness cordoned whose identity ``is_ended``; returns their names.
+
+    Who may not list nodes has cordoned none.
+    """
+    try:
+        found = await api.read_all(NODE)
+    except ForbiddenError:
+        return ()
+    orphans = [
+        str(node["metadata"]["name"])
+        for node in found
+        if is_ended(node["metadata"].get("annotations", {}).get(OWNER, ""))
+    ]
+    for node in orphans:
+        await uncordon(api, node)
+    return tuple(orphans)
 
 
 async def evict_pods(api: KubernetesApi, pods: Iterable[PodState], namespace: str, within_s: float) -> Sequence[str]:

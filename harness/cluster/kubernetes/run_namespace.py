@@ -12,6 +12,7 @@ from harness.cluster.kubernetes import manifests
 from harness.cluster.kubernetes.api import ApiUnreachableError, KubernetesApi, wait_until_gone
 from harness.cluster.kubernetes.kinds import CLAIM, NAMESPACE, POD, Kind, Manifest, kind_of
 from harness.cluster.supervisor.main import owner_identity
+from harness.common.background import finish
 from harness.common.errors import EnvironmentLacksError
 from harness.common.waiting import wait_until
 
@@ -79,7 +80,7 @@ async def open_namespace(api: KubernetesApi, prefix: str, run: str) -> AsyncIter
     try:
         yield RunNamespace(api, name)
     finally:
-        await asyncio.shield(remove_namespace(api, name))
+        await finish(remove_namespace(api, name))
 
 
 async def remove_namespace(api: KubernetesApi, name: str) -> None:

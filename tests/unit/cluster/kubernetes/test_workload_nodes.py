@@ -4,8 +4,9 @@ from collections.abc import Sequence
 
 from harness.cluster.capabilities import Evidence
 from harness.cluster.kubernetes.api import KubernetesApi
-from harness.cluster.kubernetes.nodes import accepts_pods
+from harness.cluster.kubernetes.nodes import accepts_pods, cordon, uncordon_orphans
 from harness.cluster.kubernetes.pod_state import PodState
+from harness.cluster.kubernetes.run_namespace import OWNER
 from harness.cluster.replicas.workload_nodes import PlacedPod, WorkloadOnNodes
 from tests.support.fake_cluster import FakeCluster
 
@@ -37,3 +38,19 @@ async def test_pods_without_another_node_are_there_again_when_the_drain_has_ende
     undone = await workload.uncordon("r0")
     assert not undone.confirmed and undone.facts["reason"] == "no other node has taken all of its pods"
     assert cluster.objects[NODE]["spec"] == {} and undone.facts["ready"] == 1
+
+
+async def test_only_nodes_that_a_dead_harness_cordoned_are_uncordoned(api: KubernetesApi, cluster: FakeCluster) -> None:
+    for name in ("dead", "living", "of-others"):
+        cluster.put(("nodes", "", name), {"metadata": {"name": name}, "spec": {"unschedulable": name == "of-others"}})
+    for name in ("dead", "living"):
+        await cordon(api, name)
+    cluster.objects["nodes", "", "dead"]["metadata"]["annotations"][OWNER] = "dead"
+    assert await uncordon_orphans(api, lambda owner: owner == "dead") == ("dead",)
+    assert [await accepts_pods(api, name) for name in ("dead", "living", "of-others")] == [True, False, False]
+    assert cluster.objects["nodes", "", "dead"]["metadata"]["annotations"] == {}
+
+
+async def test_who_may_not_list_nodes_has_cordoned_none(api: KubernetesApi, cluster: FakeCluster) -> None:
+    cluster.refuse["nodes"] = (403, 'nodes is forbidden: User "guest" cannot list resource "nodes"')
+    assert await uncordon_orphans(api, lambda owner: True) == ()
