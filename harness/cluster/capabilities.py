@@ -235,7 +235,10 @@ class Orchestrated(Protocol):
         """Begin to replace every replica; confirmed once the first one starts or ends, and over when all settle."""
 
     async def resize(self, replicas: int | None) -> Evidence:
-        """Change their number; None: back to what it was. Confirmed once as many are ready."""
+        """Change their number; None: back to what it was. Confirmed once as many are ready.
+
+        The facts are the seconds from the change until all had ``settled_s``, and the ``boots`` that ended, if any did.
+        """
 
     async def drain(self, name: str) -> Evidence:
         """Evict the replicas on the node of this one: confirmed once all have to end."""

@@ -63,6 +63,11 @@ class WorkloadState:
         ]
 
 
+def _boot_of(pod: PodState) -> str:
+    """The uid of a pod and, after its container crashed, how often."""
+    return f"{pod.uid}.{pod.restarts}" if pod.restarts else pod.uid
+
+
 class AttachedPod:
     """The place of one replica, such as ``r1``. When its pod ends, the pod that replaces it takes the place."""
 
@@ -76,8 +81,8 @@ class AttachedPod:
 
     @property
     def boot(self) -> str:
-        """The uid of its pod and, after the container crashed, how often."""
-        return f"{self.pod.uid}.{self.pod.restarts}" if self.pod.restarts else self.pod.uid
+        """The boot id of its pod."""
+        return _boot_of(self.pod)
 
     @property
     def member(self) -> Member:
@@ -114,6 +119,7 @@ class AttachedWorkload(WorkloadOnNodes):
         self._announce = announce
         self._found = WorkloadState.of(attachment.workload)
         self._changes = 0  # of the specification, by the harness
+        self._boots: list[str] = []  # those that have had a place, but for those whose end was asked for
 
     async def pods(self) -> list[PodState]:
         """Its own pods, in the order of their names; some may be about to end. Its labels may be on pods of others."""
@@ -158,11 +164,24 @@ class AttachedWorkload(WorkloadOnNodes):
         return Evidence(await wait_until(begun, self._within_s, _POLL_INTERVAL_S), {"replaces": len(before)})
 
     async def resize(self, replicas: int | None) -> Evidence:
-        """Change the number of replicas; None: back to what it was."""
+        """Change the number of replicas; None: back to what it was. ``boots`` are those that ended by it."""
         wanted = self._found.replicas if replicas is None else replicas
+        await self._assign_places(may_shrink=False)
+        await self.take_ended()  # those that ended before
+        begin = time.monotonic()
         if (await self._read())["spec"].get("replicas", 1) != wanted:
             await self._change({"spec": {"replicas": wanted}}, subresource="/scale")
-        return await self.settle()
+        settled = await self.settle()
+        ended = {"boots": boots} if (boots := await self.take_ended()) else {}
+        facts = {**settled.facts, "settled_s": round(time.monotonic() - begin, 3), **ended}
+        return Evidence(settled.confirmed, facts)
+
+    async def take_ended(self) -> str:
+        """The boots that have had a place and have ended, or have to end, since this was last asked for."""
+        living = {_boot_of(pod) for pod in await self.pods() if not pod.deleted}
+        ended = [boot for boot in self._boots if boot not in living]
+        self._boots = [boot for boot in self._boots if boot in living]
+        return ",".join(ended)
 
     async def settle(self) -> Evidence:
         """Wait until the controller has done what the specification says; every pod then has a place."""
@@ -203,7 +222,7 @@ class AttachedWorkload(WorkloadOnNodes):
         """
         pods = {pod.uid: pod for pod in await self.pods() if pod.ready and not pod.deleted}
         ready, before = len(pods), self._pods_in_place()
-        known = {place.pod.uid for place in before}
+        known = {place.boot for place in before}
         places = before[:ready] if may_shrink else before
         free = [place for place in places if place.pod.uid not in pods]
         for place in places:
@@ -212,8 +231,10 @@ class AttachedWorkload(WorkloadOnNodes):
             place = free.pop(0) if free else AttachedPod(f"r{len(places)}", self, pod)
             place.pod = pod
             places = places if place in places else [*places, place]
-            if pod.uid not in known:
-                self._announce(pod.name, place.boot)
+        for place in places:
+            if place.boot not in known:
+                self._announce(place.pod.name, place.boot)
+                self._boots.append(place.boot)
         self.places[:] = places
         return ready
 

@@ -162,6 +162,28 @@ async def test_the_size_goes_back_to_what_it_was() -> None:
         assert cluster.log == ["patch deployments/shop/scale"] * 2
 
 
+async def test_the_pods_that_a_change_of_size_ends_are_in_its_evidence() -> None:
+    cluster = FakeCluster(3)
+    async with await attached(cluster) as workload:
+        await place(workload, 0).kill()  # its end is not that of the resize
+        smaller = await workload.resize(1)
+        assert smaller.confirmed and smaller.facts["boots"] == "uid-2,uid-3"
+        larger = await workload.resize(4)
+        assert larger.confirmed and larger.facts.keys() == {"ready", "settled_s"}
+        added = boots(workload)["r3"]
+        assert (await workload.resize(None)).facts["boots"] == added
+
+
+async def test_a_container_that_crashed_is_announced_by_its_new_boot_and_ends_by_it() -> None:
+    cluster = FakeCluster()
+    announced: list[tuple[str, str]] = []
+    async with await attached(cluster, announced) as workload:
+        cluster.pods["uid-1"]["status"]["containerStatuses"] = [{"restartCount": 1}]
+        assert (await workload.resize(1)).facts["boots"] == "uid-1.1"
+        assert announced[-1] == ("shop-1", "uid-1.1")
+        await workload.resize(None)
+
+
 async def test_a_drained_node_gets_no_pods_until_it_is_uncordoned() -> None:
     cluster = FakeCluster()
     cluster.evictions_refused = 2  # a disruption budget: tried again
