@@ -23,7 +23,7 @@ from harness.common.waiting import wait_until
 from harness.scenario.kubernetes import Kubernetes
 
 _POLL_INTERVAL_S = 0.1
-_GONE_WITHIN_S = 60.0
+_GONE_WITHIN_S = 60.0  # after the end of its grace
 
 
 @dataclass(frozen=True)
@@ -139,7 +139,8 @@ class AttachedWorkload(WorkloadOnNodes):
         facts = {"pod": pod.name, "boot": place.boot, "node": pod.node}
         if not found:
             return Evidence(False, {**facts, "reason": "it has ended before, and no other is ready"})
-        confirmed = await wait_until(gone, _GONE_WITHIN_S, _POLL_INTERVAL_S)
+        within_s = _GONE_WITHIN_S + (pod.grace_s if grace_s is None else grace_s)
+        confirmed = await wait_until(gone, within_s, _POLL_INTERVAL_S)
         return Evidence(confirmed, {**facts, "gone_s": round(time.monotonic() - begin, 3)})
 
     async def drain(self, name: str) -> Evidence:

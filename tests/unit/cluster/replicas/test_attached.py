@@ -127,6 +127,18 @@ async def test_a_terminated_pod_gets_its_own_grace() -> None:
         assert cluster.log == ["delete shop-0 grace None"]
 
 
+@pytest.mark.parametrize(("grace", "confirmed"), [(60.0, True), (0.0, False)])
+async def test_a_terminated_pod_is_waited_for_as_long_as_its_own_grace_lets_it_take(
+    grace: float, confirmed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(attached_workload, "_GONE_WITHIN_S", 0.0)
+    cluster = FakeCluster()
+    cluster.lingers = 5
+    cluster.pods["uid-0"]["spec"]["terminationGracePeriodSeconds"] = grace
+    async with await attached(cluster) as workload:
+        assert (await place(workload, 0).terminate()).confirmed is confirmed
+
+
 async def test_a_pod_that_nothing_replaces_is_no_evidence_of_a_restart() -> None:
     cluster = FakeCluster()
     async with await attached(cluster) as workload:
