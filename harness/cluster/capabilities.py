@@ -259,6 +259,20 @@ class Orchestrated(Protocol):
         """Wait until as many replicas as there should be are ready, and no other is left."""
 
 
+@runtime_checkable
+class ReportsEnds(Protocol):
+    """Replicas that commands of the user may end, and a controller then replaces."""
+
+    async def break_by(self, command: Callable[[], Awaitable[Evidence]]) -> Evidence:
+        """Run it. The facts are also the ``boots`` that have ended since, or have to, if any."""
+
+    async def undo_by(self, command: Callable[[], Awaitable[Evidence]]) -> Evidence:
+        """Run it and, if replicas have ended, wait until others have replaced them.
+
+        The facts are also the ``boots`` that have ended since what it undoes, and by no other fault.
+        """
+
+
 @dataclass(frozen=True)
 class ScalingRule:
     """What an autoscaler keeps: the replicas' mean CPU at ``cores``, with ``least`` to ``most`` of them.

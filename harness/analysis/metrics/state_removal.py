@@ -20,7 +20,7 @@ CAUSES = {
     **dict.fromkeys(("kill", "lose_volume"), "killed"),
     "terminate": "stopped",
     "retire": "stopped",
-    **dict.fromkeys(("rolling_restart", "resize", "drain_node"), "stopped"),
+    **dict.fromkeys(("rolling_restart", "resize", "drain_node", "shell"), "stopped"),
     **dict.fromkeys(("pause", "partition", "stall", "unacknowledged", "cut", "lose_node"), "away"),
     **dict.fromkeys(("kill_store", "kill_primary"), "store_died"),
     "evict": "evicted",
@@ -99,7 +99,8 @@ def _find_removals_of(fault: FaultRecord) -> Iterator[StateRemoval]:
                 healed=fault.healed,
             )
     if fault.healed is not None and (ended := str(fault.evidence.get("healed_boots", ""))):
-        begun = max(fault.commanded, fault.healed - float(fault.evidence.get("healed_settled_s") or 0.0))
+        took = fault.evidence.get("healed_settled_s")  # without it, they may have ended at any time since the fault
+        begun = fault.commanded if took is None else max(fault.commanded, fault.healed - float(took))
         for boot in ended.split(","):
             yield StateRemoval(fault.target, boot, begun, None, fault.kind, fault.healed, fault.healed)
 

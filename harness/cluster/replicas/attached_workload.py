@@ -5,7 +5,7 @@ Everything is read from the API server again whenever it matters: others may cha
 
 import copy
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Self
@@ -68,6 +68,12 @@ def _boot_of(pod: PodState) -> str:
     return f"{pod.uid}.{pod.restarts}" if pod.restarts else pod.uid
 
 
+def _add_boots(evidence: Evidence, ended: Sequence[str], **facts: str | float | bool | None) -> Evidence:
+    """The evidence with more facts, and the boots that ended, if there are any."""
+    boots = {"boots": ",".join(ended)} if ended else {}
+    return Evidence(evidence.confirmed, {**evidence.facts, **facts, **boots})
+
+
 class AttachedPod:
     """The place of one replica, such as ``r1``. When its pod ends, the pod that replaces it takes the place."""
 
@@ -119,7 +125,8 @@ class AttachedWorkload(WorkloadOnNodes):
         self._announce = announce
         self._found = WorkloadState.of(attachment.workload)
         self._changes = 0  # of the specification, by the harness
-        self._boots: list[str] = []  # those that have had a place, but for those whose end was asked for
+        self._boots: list[str] = []  # those that have had a place, but for those whose end a fault has reported
+        self._ended_by_command = False  # some have, and may not all be replaced
 
     async def pods(self) -> list[PodState]:
         """Its own pods, in the order of their names; some may be about to end. Its labels may be on pods of others."""
@@ -136,6 +143,7 @@ class AttachedWorkload(WorkloadOnNodes):
         async def gone() -> bool:
             return all(other.uid != pod.uid for other in await self.pods())
 
+        self._leave_out([place.boot])
         facts = {"pod": pod.name, "boot": place.boot, "node": pod.node}
         if not found:
             return Evidence(False, {**facts, "reason": "it has ended before, and no other is ready"})
@@ -146,7 +154,9 @@ class AttachedWorkload(WorkloadOnNodes):
     async def drain(self, name: str) -> Evidence:
         """As every workload, but the place may have another pod by now."""
         await self._assign_places(may_shrink=False)
-        return await super().drain(name)
+        drained = await super().drain(name)
+        self._leave_out(str(drained.facts["boots"]).split(","))
+        return drained
 
     async def lose_node(self, cut: RunOnNode) -> Evidence:
         """As every workload, but the places may have other pods by now."""
@@ -156,6 +166,7 @@ class AttachedWorkload(WorkloadOnNodes):
     async def restart(self) -> Evidence:
         """Begin to replace every pod, by the workload's own strategy: confirmed once the first one starts or ends."""
         before = {pod.uid for pod in await self.pods()}
+        self._boots.clear()
 
         async def begun() -> bool:
             pods = await self.pods()
@@ -167,22 +178,44 @@ class AttachedWorkload(WorkloadOnNodes):
     async def resize(self, replicas: int | None) -> Evidence:
         """Change the number of replicas; None: back to what it was. ``boots`` are those that ended by it."""
         wanted = self._found.replicas if replicas is None else replicas
-        await self._assign_places(may_shrink=False)
-        await self.take_ended()  # those that ended before
+        await self._take_ended()  # those that ended before
         begin = time.monotonic()
         if (await self._read())["spec"].get("replicas", 1) != wanted:
             await self._change({"spec": {"replicas": wanted}}, subresource="/scale")
         settled = await self.settle()
-        ended = {"boots": boots} if (boots := await self.take_ended()) else {}
-        facts = {**settled.facts, "settled_s": round(time.monotonic() - begin, 3), **ended}
-        return Evidence(settled.confirmed, facts)
+        ended = await self._take_ended()
+        return _add_boots(settled, ended, settled_s=round(time.monotonic() - begin, 3))
 
-    async def take_ended(self) -> str:
-        """The boots that have had a place and have ended, or have to end, since this was last asked for."""
+    async def break_by(self, command: Callable[[], Awaitable[Evidence]]) -> Evidence:
+        """Run a command that may end pods."""
+        await self._take_ended()  # those that ended before
+        done = await command()
+        ended = await self._take_ended()
+        self._ended_by_command |= bool(ended)
+        return _add_boots(done, ended)
+
+    async def undo_by(self, command: Callable[[], Awaitable[Evidence]]) -> Evidence:
+        """Run a command and, if pods have ended, wait until others have their places."""
+        done = await command()
+        ended = await self._take_ended()
+        if not ended and not self._ended_by_command:
+            return done
+        settled = await self.settle()
+        self._ended_by_command = not settled.confirmed
+        ended += await self._take_ended()
+        facts = {name: fact for name, fact in settled.facts.items() if name != "settled_s"}  # some ended before
+        return _add_boots(Evidence(done.confirmed and settled.confirmed, done.facts), ended, **facts)
+
+    async def _take_ended(self) -> list[str]:
+        """Give new pods their places; returns the boots that have ended, or have to, since this was last asked for."""
+        await self._assign_places(may_shrink=False)
         living = {_boot_of(pod) for pod in await self.pods() if not pod.deleted}
         ended = [boot for boot in self._boots if boot not in living]
-        self._boots = [boot for boot in self._boots if boot in living]
-        return ",".join(ended)
+        self._leave_out(ended)
+        return ended
+
+    def _leave_out(self, reported: Sequence[str]) -> None:
+        self._boots = [boot for boot in self._boots if boot not in reported]
 
     async def settle(self) -> Evidence:
         """Wait until the controller has done what the specification says; every pod then has a place."""

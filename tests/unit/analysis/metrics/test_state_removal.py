@@ -71,6 +71,16 @@ def test_an_undo_takes_the_state_of_the_pods_that_end_from_its_own_beginning_on(
     assert find_sessions_at_risk(load, removals) == {2}, "session 1 left before it"
 
 
+def test_a_command_takes_the_state_of_the_pods_that_it_ends_until_it_is_undone() -> None:
+    evidence: dict[str, str | int] = {"exit": 0, "boots": "b1", "healed_exit": 0, "healed_boots": "b2"}
+    removals = find_state_removals([FaultRecord(1, "shell", "service", 4.0, 5.0, 9.0, evidence)])
+    assert [(removal.boot, removal.commanded, removal.cause) for removal in removals] == [
+        ("b1", 4.0, "stopped"),
+        ("b2", 4.0, "stopped"),
+    ]
+    assert find_state_removals([FaultRecord(1, "shell", "service", 4.0, 5.0, 9.0, {"exit": 0})]) == ()
+
+
 @pytest.mark.parametrize("kind", CAUSES)
 def test_a_fault_that_takes_state_away_is_a_removal_with_its_evidence(kind: str) -> None:
     evidence = {"boot": "b1", "healed_boot": "b1'"}

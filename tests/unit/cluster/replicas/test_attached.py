@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from harness.cluster.capabilities import Evidence, Replica
+from harness.cluster.kubernetes.kinds import POD
 from harness.cluster.kubernetes.nodes import evict_pods
 from harness.cluster.kubernetes.pod_state import PodState
 from harness.cluster.kubernetes.rights import needed_rights, roles
@@ -184,6 +185,49 @@ async def test_the_pods_that_a_change_of_size_ends_are_in_its_evidence() -> None
         assert larger.confirmed and larger.facts.keys() == {"ready", "settled_s"}
         added = boots(workload)["r3"]
         assert (await workload.resize(None)).facts["boots"] == added
+
+
+async def test_pods_that_a_command_ends_are_in_its_evidence_and_are_replaced_by_its_undo() -> None:
+    cluster = FakeCluster()
+
+    async def delete_all() -> Evidence:
+        for uid in list(cluster.pods):
+            await cluster.delete(POD, "", uid=uid)
+        return Evidence(True, {"exit": 0})
+
+    async with await attached(cluster) as workload:
+        done = await workload.break_by(delete_all)
+        assert done.confirmed and done.facts == {"exit": 0, "boots": "uid-0,uid-1"}
+        assert set(boots(workload).values()) == {"uid-2", "uid-3"}, "the health of the topology is that of these"
+        undone = await workload.undo_by(delete_all)
+        assert undone.confirmed and undone.facts == {"exit": 0, "ready": 2, "boots": "uid-2,uid-3"}
+        assert set(boots(workload).values()) == {"uid-4", "uid-5"}
+        cluster.stuck = True
+        assert (await workload.break_by(delete_all)).facts["boots"] == "uid-4,uid-5"
+        late = await workload.undo_by(nothing)
+        assert not late.confirmed and late.facts["waits_for"] == "0 of 2 pods are ready"
+
+
+async def nothing() -> Evidence:
+    return Evidence(True)
+
+
+async def test_a_command_is_not_to_blame_for_what_other_faults_end_meanwhile() -> None:
+    cluster = FakeCluster()
+    async with await attached(cluster) as workload:
+        await workload.break_by(nothing)
+        await place(workload, 0).kill()
+        await place(workload, 0).restart()
+        await workload.drain("r1")
+        await workload.uncordon("r1")
+        await workload.resize(1)
+        await workload.resize(None)
+        await workload.restart()
+        await workload.settle()
+        cluster.stuck = True
+        await place(workload, 1).kill()
+        undone = await workload.undo_by(nothing)
+        assert undone.confirmed and undone.facts == {}, "nor does its undo wait for what is still broken"
 
 
 async def test_a_container_that_crashed_is_announced_by_its_new_boot_and_ends_by_it() -> None:
