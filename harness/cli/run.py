@@ -47,6 +47,9 @@ ServicePort = Annotated[int | None, typer.Option(metavar="N", help="Which port o
 RollingRestartAt = Annotated[
     str | None, typer.Option("--rolling-restart", metavar="10s", help="Replace all pods of --kubernetes at this time.")
 ]
+ReadyWithin = Annotated[
+    str | None, typer.Option(metavar="120s", help="When all pods have to be ready again after a fault (120s).")
+]
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask before a workload of others is loaded and broken.")]
 Cpus = Annotated[float | None, typer.Option(metavar="N", help="Cores that a replica can use (docker, kubernetes).")]
 Memory = Annotated[str | None, typer.Option(metavar="256m", help="Memory that a replica can use (docker, kubernetes).")]
@@ -143,6 +146,7 @@ def run(
     service: Service = None,
     service_port: ServicePort = None,
     rolling_restart: RollingRestartAt = None,
+    ready_within: ReadyWithin = None,
     yes: Yes = False,
     expect: Expectations,
     dry_run: DryRun = False,
@@ -177,9 +181,12 @@ def run(
             kube_context, tuple(allow_context), namespace_prefix, image, load_image, forwarded=load_inside > 0
         ),
     )  # fmt: skip
-    attached = kubernetes and Kubernetes(kubernetes, namespace, service, service_port, url, ready=ready)
+    attached = kubernetes and Kubernetes(
+        kubernetes, namespace, service, service_port, url, ready=ready,
+        ready_within=ready_within or Kubernetes.ready_within,
+    )  # fmt: skip
     described = flag_scenario.FlagScenario(
-        start, None if attached else url, ready, policy, kill, restart, attached or None, rolling_restart
+        start, None if attached else url, ready, policy, kill, restart, attached or None, rolling_restart, ready_within
     )
     loaded = _load(scenario, described, changes)
     if dry_run:

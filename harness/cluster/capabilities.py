@@ -235,7 +235,10 @@ class Orchestrated(Protocol):
         """Begin to replace every replica; confirmed once the first one starts or ends, and over when all settle."""
 
     async def resize(self, replicas: int | None) -> Evidence:
-        """Change their number; None: back to what it was. Confirmed once as many are ready."""
+        """Change their number; None: back to what it was. Confirmed once as many are ready.
+
+        The facts are the seconds from the change until all had ``settled_s``, and the ``boots`` that ended, if any did.
+        """
 
     async def drain(self, name: str) -> Evidence:
         """Evict the replicas on the node of this one: confirmed once all have to end."""
@@ -254,6 +257,20 @@ class Orchestrated(Protocol):
 
     async def settle(self) -> Evidence:
         """Wait until as many replicas as there should be are ready, and no other is left."""
+
+
+@runtime_checkable
+class ReportsEnds(Protocol):
+    """Replicas that commands of the user may end, and a controller then replaces."""
+
+    async def break_by(self, command: Callable[[], Awaitable[Evidence]]) -> Evidence:
+        """Run it. The facts are also the ``boots`` that have ended since, or have to, if any."""
+
+    async def undo_by(self, command: Callable[[], Awaitable[Evidence]]) -> Evidence:
+        """Run it and, if replicas have ended, wait until others have replaced them.
+
+        The facts are also the ``boots`` that have ended since what it undoes, and by no other fault.
+        """
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,11 @@ import signal
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from types import MappingProxyType
 from typing import ClassVar
 
-from harness.cluster.capabilities import Evidence
+from harness.cluster.capabilities import Evidence, ReportsEnds
 from harness.common.errors import UsageError
 from harness.common.waiting import wait_until
 from harness.faults.fault import FaultTopology, Reversible
@@ -56,12 +57,19 @@ class Shell(Reversible):
         return tuple(filter(None, (self.command, self.evidence, self.undo_command)))
 
     async def inject(self, topology: FaultTopology) -> Evidence:
-        """Run the command; the evidence is that it and the ``evidence`` command exit 0."""
-        return await self.run(broken=True)
+        """Run the command; the evidence is that it and the ``evidence`` command exit 0, and which pods it ended."""
+        command = partial(self.run, broken=True)
+        workload = topology.workload
+        return await (workload.break_by(command) if isinstance(workload, ReportsEnds) else command())
 
     async def undo(self, topology: FaultTopology) -> Evidence:
-        """Run the undo; the evidence is that it exits 0 and that the ``evidence`` command no longer does."""
-        return await self.run(broken=False)
+        """Run the undo; the evidence is that it exits 0 and that the ``evidence`` command no longer does.
+
+        If pods of a workload ended, it is also that others have replaced them.
+        """
+        command = partial(self.run, broken=False)
+        workload = topology.workload
+        return await (workload.undo_by(command) if isinstance(workload, ReportsEnds) else command())
 
     async def run(self, broken: bool, env: Mapping[str, str] = _NOTHING) -> Evidence:
         """Run the command, or the undo where it is not to be ``broken``, with these variables besides its own."""

@@ -16,6 +16,8 @@ from harness.observations.faults import FAULT_ID
 from harness.scenario.faults import At, Fault
 
 Record = Callable[[Event], None]
+#: What helps where a workload was not ready in time; in the message, the only line that a broken arm keeps.
+_MORE_TIME = "; --ready-within, or ready_within= in a scenario, gives it more time"
 
 
 class InjectedFault(NamedTuple):
@@ -93,7 +95,9 @@ class Timeline:
         fault = injected.fault
         self._record_event(kind, injected, evidence.facts, self._clock.seconds())
         if not evidence.confirmed:
-            raise UntrustedError(f"the fault {fault.kind} on {fault.target} did not land: {dict(evidence.facts)}")
+            more_time = _MORE_TIME if "waits_for" in evidence.facts else ""
+            problem = f"the fault {fault.kind} on {fault.target} did not land: {dict(evidence.facts)}{more_time}"
+            raise UntrustedError(problem)
 
     def _find_ended(self, ending: Fault) -> InjectedFault:
         for injected in reversed(self._broken):

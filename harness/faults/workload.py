@@ -44,7 +44,7 @@ class Resize(OnWorkload):
             raise UsageError(f"Resize(to={self.to}): a workload needs at least one pod", "Resize(to=2)")
 
     async def inject(self, topology: FaultTopology) -> Evidence:
-        """Change the number; the evidence is that as many pods are ready."""
+        """Change the number; the evidence is that as many pods are ready, and which ended."""
         return await require_workload(topology).resize(self.to)
 
     async def undo(self, topology: FaultTopology) -> Evidence:

@@ -20,7 +20,7 @@ class FlagScenario:
     """How a service is started (``command``) or reached (``url``, ``kubernetes``), and when its replicas are broken.
 
     ``policy`` is the balancer's; ``ready`` is the path that answers once the service is up. ``kill`` and ``restart``
-    concern one replica, ``rolling_restart`` all pods of a workload of Kubernetes.
+    concern one replica, ``rolling_restart`` all pods of a workload of Kubernetes, as does ``ready_within``, if given.
     """
 
     command: str | None = None
@@ -31,6 +31,7 @@ class FlagScenario:
     restart: str | None = None
     kubernetes: Kubernetes | None = None
     rolling_restart: str | None = None
+    ready_within: str | None = None
 
     def __post_init__(self) -> None:
         if self.command is not None and self.url is not None:
@@ -41,6 +42,8 @@ class FlagScenario:
             raise UsageError("--kill goes with --command", '--command "node server.js" --kill 10s')
         if self.kubernetes is None and self.rolling_restart:
             raise UsageError("--rolling-restart goes with --kubernetes", "--kubernetes deployment/shop")
+        if self.kubernetes is None and self.ready_within:
+            raise UsageError("--ready-within goes with --kubernetes", 'ready_within="300s" in a scenario')
         if self.kubernetes is not None and (self.command or self.url or self.restart):
             problem = "--kubernetes names a service that runs already, and replaces killed pods on its own"
             raise UsageError(problem, "leave --command and --restart out")

@@ -49,9 +49,11 @@ class FakeCluster:
         }
         self.forbidden: set[tuple[str, str]] = set()
         self.stuck = False  # new pods never become ready
+        self.lingers = 0  # how often a pod that was deleted with its grace is still listed
         self.evictions_refused = 0
         self.answers: dict[str, int] = {}  # the status of a Service that the API server asks
         self.log: list[str] = []
+        self._ending: list[list[dict[str, Any]]] = []  # what the next lists of pods have besides
         self._numbers = itertools.count()
         self._reconcile()
 
@@ -113,7 +115,9 @@ class FakeCluster:
         return self.answers.get(f"{namespace}/{service}:{port}{path}")
 
     async def read_all(self, kind: Kind, namespace: str | None = None, labels: str = "", fields: str = "") -> list[Any]:
-        return copy.deepcopy(self.services if kind.name == "Service" else list(self.pods.values()))
+        if kind.name == "Service":
+            return copy.deepcopy(self.services)
+        return copy.deepcopy([*self.pods.values(), *(self._ending.pop() if self._ending else ())])
 
     async def patch(self, kind: Kind, name: str, change: dict[str, Any], namespace: str | None = None) -> Any:
         self.log.append(f"patch {kind.plural}/{name}")
@@ -133,9 +137,12 @@ class FakeCluster:
         self, kind: Kind, name: str, namespace: str | None = None, *, grace_s: int | None = None, uid: str = ""
     ) -> bool:
         self.log.append(f"delete {name} grace {grace_s}")
-        found = self.pods.pop(uid, None) is not None
+        found = self.pods.pop(uid, None)
+        if found and grace_s is None:
+            found["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+            self._ending = [[found]] * self.lingers
         self._reconcile()
-        return found
+        return found is not None
 
     async def create(self, kind: Kind, manifest: dict[str, Any], namespace: str | None = None) -> Any:
         if kind.name == "SelfSubjectAccessReview":

@@ -359,6 +359,7 @@ __all__ = [
     "FakeReplica",
     "FakeStore",
     "FakeTopology",
+    "FakeWorkload",
     "Loss",
     "RequestRow",
     "SessionVerdict",

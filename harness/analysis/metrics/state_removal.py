@@ -1,6 +1,6 @@
 """Which state the faults took away, which sessions were at risk of it, and which losses it explains."""
 
-from collections.abc import Sequence, Set
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,7 +20,7 @@ CAUSES = {
     **dict.fromkeys(("kill", "lose_volume"), "killed"),
     "terminate": "stopped",
     "retire": "stopped",
-    **dict.fromkeys(("rolling_restart", "drain_node"), "stopped"),
+    **dict.fromkeys(("rolling_restart", "resize", "drain_node", "shell"), "stopped"),
     **dict.fromkeys(("pause", "partition", "stall", "unacknowledged", "cut", "lose_node"), "away"),
     **dict.fromkeys(("kill_store", "kill_primary"), "store_died"),
     "evict": "evicted",
@@ -79,26 +79,30 @@ class StateRemoval:
 
 
 def find_state_removals(faults: Sequence[FaultRecord]) -> tuple[StateRemoval, ...]:
-    """Every fault that took state away, by its evidence, in the order of the faults; one for each of several boots."""
-    removals = []
-    for fault in faults:
-        boots = str(fault.evidence.get("boots", fault.evidence.get("boot", ""))).split(",")
-        known = any(boots) or fault.kind in FAULTS_OF_ALL
-        if fault.kind in CAUSES and fault.effective is not None and known:
-            reborn = fault.evidence.get("healed_boot")
-            removals += [
-                StateRemoval(
-                    replica=fault.target,
-                    boot=boot,
-                    commanded=fault.commanded,
-                    reborn=None if reborn is None else str(reborn),
-                    kind=fault.kind,
-                    effective=fault.effective,
-                    healed=fault.healed,
-                )
-                for boot in boots
-            ]
-    return tuple(removals)
+    """Every fault or undo that took state away, by its evidence, in the order of the faults; one for each boot."""
+    found = (removal for fault in faults if fault.kind in CAUSES for removal in _find_removals_of(fault))
+    return tuple(found)
+
+
+def _find_removals_of(fault: FaultRecord) -> Iterator[StateRemoval]:
+    boots = str(fault.evidence.get("boots", fault.evidence.get("boot", ""))).split(",")
+    if fault.effective is not None and (any(boots) or fault.kind in FAULTS_OF_ALL):
+        reborn = fault.evidence.get("healed_boot")
+        for boot in boots:
+            yield StateRemoval(
+                replica=fault.target,
+                boot=boot,
+                commanded=fault.commanded,
+                reborn=None if reborn is None else str(reborn),
+                kind=fault.kind,
+                effective=fault.effective,
+                healed=fault.healed,
+            )
+    if fault.healed is not None and (ended := str(fault.evidence.get("healed_boots", ""))):
+        took = fault.evidence.get("healed_settled_s")  # without it, they may have ended at any time since the fault
+        begun = fault.commanded if took is None else max(fault.commanded, fault.healed - float(took))
+        for boot in ended.split(","):
+            yield StateRemoval(fault.target, boot, begun, None, fault.kind, fault.healed, fault.healed)
 
 
 def find_sessions_at_risk(load: LoadRequests, removals: Sequence[StateRemoval]) -> frozenset[int]:

@@ -18,6 +18,7 @@ class PodState:
 
     ``deleted`` is whether its deletion was requested, ``waits_for`` why it does not run yet.
     ``owner`` is what controls it, such as ``StatefulSet/shop``; a pod that is ``over`` remains only as a report.
+    ``grace_s`` is how long it may take to end.
     """
 
     name: str
@@ -35,6 +36,7 @@ class PodState:
     hopeless: bool = False
     owner: str = ""
     over: bool = False
+    grace_s: float = 30.0
 
     @classmethod
     def of(cls, pod: Manifest) -> Self:
@@ -73,6 +75,7 @@ class PodState:
             waiting.get("reason", "") in _HOPELESS,
             next((f"{each['kind']}/{each['name']}" for each in owners if each.get("controller")), ""),
             status.get("phase") in ("Succeeded", "Failed"),
+            pod.get("spec", {}).get("terminationGracePeriodSeconds", 30.0),
         )
 
     @property

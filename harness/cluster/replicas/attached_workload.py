@@ -5,7 +5,7 @@ Everything is read from the API server again whenever it matters: others may cha
 
 import copy
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Self
@@ -23,7 +23,7 @@ from harness.common.waiting import wait_until
 from harness.scenario.kubernetes import Kubernetes
 
 _POLL_INTERVAL_S = 0.1
-_GONE_WITHIN_S = 60.0
+_GONE_WITHIN_S = 60.0  # after the end of its grace
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,17 @@ class WorkloadState:
         ]
 
 
+def _boot_of(pod: PodState) -> str:
+    """The uid of a pod and, after its container crashed, how often."""
+    return f"{pod.uid}.{pod.restarts}" if pod.restarts else pod.uid
+
+
+def _add_boots(evidence: Evidence, ended: Sequence[str], **facts: str | float | bool | None) -> Evidence:
+    """The evidence with more facts, and the boots that ended, if there are any."""
+    boots = {"boots": ",".join(ended)} if ended else {}
+    return Evidence(evidence.confirmed, {**evidence.facts, **facts, **boots})
+
+
 class AttachedPod:
     """The place of one replica, such as ``r1``. When its pod ends, the pod that replaces it takes the place."""
 
@@ -76,8 +87,8 @@ class AttachedPod:
 
     @property
     def boot(self) -> str:
-        """The uid of its pod and, after the container crashed, how often."""
-        return f"{self.pod.uid}.{self.pod.restarts}" if self.pod.restarts else self.pod.uid
+        """The boot id of its pod."""
+        return _boot_of(self.pod)
 
     @property
     def member(self) -> Member:
@@ -114,6 +125,8 @@ class AttachedWorkload(WorkloadOnNodes):
         self._announce = announce
         self._found = WorkloadState.of(attachment.workload)
         self._changes = 0  # of the specification, by the harness
+        self._boots: list[str] = []  # those that have had a place, but for those whose end a fault has reported
+        self._ended_by_command = False  # some have, and may not all be replaced
 
     async def pods(self) -> list[PodState]:
         """Its own pods, in the order of their names; some may be about to end. Its labels may be on pods of others."""
@@ -130,16 +143,20 @@ class AttachedWorkload(WorkloadOnNodes):
         async def gone() -> bool:
             return all(other.uid != pod.uid for other in await self.pods())
 
+        self._leave_out([place.boot])
         facts = {"pod": pod.name, "boot": place.boot, "node": pod.node}
         if not found:
             return Evidence(False, {**facts, "reason": "it has ended before, and no other is ready"})
-        confirmed = await wait_until(gone, _GONE_WITHIN_S, _POLL_INTERVAL_S)
+        within_s = _GONE_WITHIN_S + (pod.grace_s if grace_s is None else grace_s)
+        confirmed = await wait_until(gone, within_s, _POLL_INTERVAL_S)
         return Evidence(confirmed, {**facts, "gone_s": round(time.monotonic() - begin, 3)})
 
     async def drain(self, name: str) -> Evidence:
         """As every workload, but the place may have another pod by now."""
         await self._assign_places(may_shrink=False)
-        return await super().drain(name)
+        drained = await super().drain(name)
+        self._leave_out(str(drained.facts["boots"]).split(","))
+        return drained
 
     async def lose_node(self, cut: RunOnNode) -> Evidence:
         """As every workload, but the places may have other pods by now."""
@@ -149,6 +166,7 @@ class AttachedWorkload(WorkloadOnNodes):
     async def restart(self) -> Evidence:
         """Begin to replace every pod, by the workload's own strategy: confirmed once the first one starts or ends."""
         before = {pod.uid for pod in await self.pods()}
+        self._boots.clear()
 
         async def begun() -> bool:
             pods = await self.pods()
@@ -158,11 +176,46 @@ class AttachedWorkload(WorkloadOnNodes):
         return Evidence(await wait_until(begun, self._within_s, _POLL_INTERVAL_S), {"replaces": len(before)})
 
     async def resize(self, replicas: int | None) -> Evidence:
-        """Change the number of replicas; None: back to what it was."""
+        """Change the number of replicas; None: back to what it was. ``boots`` are those that ended by it."""
         wanted = self._found.replicas if replicas is None else replicas
+        await self._take_ended()  # those that ended before
+        begin = time.monotonic()
         if (await self._read())["spec"].get("replicas", 1) != wanted:
             await self._change({"spec": {"replicas": wanted}}, subresource="/scale")
-        return await self.settle()
+        settled = await self.settle()
+        ended = await self._take_ended()
+        return _add_boots(settled, ended, settled_s=round(time.monotonic() - begin, 3))
+
+    async def break_by(self, command: Callable[[], Awaitable[Evidence]]) -> Evidence:
+        """Run a command that may end pods."""
+        await self._take_ended()  # those that ended before
+        done = await command()
+        ended = await self._take_ended()
+        self._ended_by_command |= bool(ended)
+        return _add_boots(done, ended)
+
+    async def undo_by(self, command: Callable[[], Awaitable[Evidence]]) -> Evidence:
+        """Run a command and, if pods have ended, wait until others have their places."""
+        done = await command()
+        ended = await self._take_ended()
+        if not ended and not self._ended_by_command:
+            return done
+        settled = await self.settle()
+        self._ended_by_command = not settled.confirmed
+        ended += await self._take_ended()
+        facts = {name: fact for name, fact in settled.facts.items() if name != "settled_s"}  # some ended before
+        return _add_boots(Evidence(done.confirmed and settled.confirmed, done.facts), ended, **facts)
+
+    async def _take_ended(self) -> list[str]:
+        """Give new pods their places; returns the boots that have ended, or have to, since this was last asked for."""
+        await self._assign_places(may_shrink=False)
+        living = {_boot_of(pod) for pod in await self.pods() if not pod.deleted}
+        ended = [boot for boot in self._boots if boot not in living]
+        self._leave_out(ended)
+        return ended
+
+    def _leave_out(self, reported: Sequence[str]) -> None:
+        self._boots = [boot for boot in self._boots if boot not in reported]
 
     async def settle(self) -> Evidence:
         """Wait until the controller has done what the specification says; every pod then has a place."""
@@ -203,7 +256,7 @@ class AttachedWorkload(WorkloadOnNodes):
         """
         pods = {pod.uid: pod for pod in await self.pods() if pod.ready and not pod.deleted}
         ready, before = len(pods), self._pods_in_place()
-        known = {place.pod.uid for place in before}
+        known = {place.boot for place in before}
         places = before[:ready] if may_shrink else before
         free = [place for place in places if place.pod.uid not in pods]
         for place in places:
@@ -212,8 +265,10 @@ class AttachedWorkload(WorkloadOnNodes):
             place = free.pop(0) if free else AttachedPod(f"r{len(places)}", self, pod)
             place.pod = pod
             places = places if place in places else [*places, place]
-            if pod.uid not in known:
-                self._announce(pod.name, place.boot)
+        for place in places:
+            if place.boot not in known:
+                self._announce(place.pod.name, place.boot)
+                self._boots.append(place.boot)
         self.places[:] = places
         return ready
 

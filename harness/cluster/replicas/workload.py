@@ -109,8 +109,9 @@ class PodWorkload(WorkloadOnNodes):
         return Evidence(begun, {"replaces": len(before)})
 
     async def resize(self, replicas: int | None) -> Evidence:
-        """Change the number of pods; None: back to what it was. The controller chooses which of them end."""
-        wanted = self._size if replicas is None else replicas
+        """Change the number of pods; None: back to what it was. The controller chooses the ``boots`` that end by it."""
+        wanted, begin = self._size if replicas is None else replicas, time.monotonic()
+        before = {place.pod.uid: place.boot for place in self._places if place.pod and not place.is_free}
         for _ in range(len(self._places), wanted):
             self._places.append(self._make_place())
         await self._change({"spec": {"replicas": wanted}})
@@ -118,7 +119,10 @@ class PodWorkload(WorkloadOnNodes):
         free = [place for place in self._places if place.is_free]
         self._places = [place for place in self._places if place not in free[: len(self._places) - wanted]]
         self.replicas[:] = self._places
-        return evidence
+        living = {pod.uid for pod in self._pods() if not pod.deleted}
+        boots = ",".join(boot for uid, boot in before.items() if uid not in living)
+        facts = {**evidence.facts, "settled_s": round(time.monotonic() - begin, 3)}
+        return Evidence(evidence.confirmed, facts | ({"boots": boots} if boots else {}))
 
     async def pods(self) -> Sequence[PodState]:
         """Its pods as the API server last reported them, in the order of their names."""

@@ -78,6 +78,20 @@ def test_an_autoscaler_of_a_cluster_without_metrics_is_refused_before_anything_s
     assert foreign_cluster.objects == {}
 
 
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("--kubernetes", "deployment/shop", "--ready-within", "0s"), "ready_within must be above 0"),
+        (("--command", "serve", "--ready-within", "300s"), "--ready-within goes with --kubernetes"),
+    ],
+)
+def test_how_long_a_workload_may_take_is_a_time_of_a_workload(
+    words: tuple[str, ...], says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["run", *words, "--dry-run"]) == 2
+    assert says in capsys.readouterr().err
+
+
 def test_a_port_of_this_machine_is_no_port_of_a_service(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["up", str(NODE_KILL), "--design", "sticky", *ON_KUBERNETES, "--port", "8080"]) == 2
     assert "leave --port out" in capsys.readouterr().err

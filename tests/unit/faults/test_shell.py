@@ -1,12 +1,14 @@
 """A fault made of shell commands."""
 
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
 
+from harness.cluster.capabilities import Evidence
 from harness.faults import Heal, LoseNode, Shell
 from harness.faults.fault import Reversible
-from tests.support.clocks_and_topology import FakeTopology
+from tests.support.clocks_and_topology import FakeTopology, FakeWorkload
 
 
 def nothing() -> FakeTopology:
@@ -21,6 +23,24 @@ async def test_it_is_confirmed_by_the_command_and_the_evidence(tmp_path: Path) -
     assert (broken.facts["exit"], broken.facts["said"], fault.target) == (0, "done", "db")
     undone = await fault.undo(nothing())
     assert undone.confirmed and not flag.exists()
+
+
+class Watching(FakeWorkload):
+    """A workload whose pods a command may end."""
+
+    async def break_by(self, command: Callable[[], Awaitable[Evidence]]) -> Evidence:
+        return Evidence(True, {**(await command()).facts, "boots": "b1"})
+
+    async def undo_by(self, command: Callable[[], Awaitable[Evidence]]) -> Evidence:
+        return Evidence(False, {**(await command()).facts, "waits_for": "1 of 2 pods are ready"})
+
+
+async def test_a_workload_is_asked_which_of_its_pods_a_command_ended() -> None:
+    fault, topology = Shell("echo done", undo="echo undone"), FakeTopology([], workload=Watching("workload"))
+    assert (await fault.inject(topology)).facts == {"exit": 0, "said": "done", "boots": "b1"}
+    undone = await fault.undo(topology)
+    assert not undone.confirmed
+    assert undone.facts == {"exit": 0, "said": "undone", "waits_for": "1 of 2 pods are ready"}
 
 
 async def test_a_command_that_fails_is_no_evidence() -> None:

@@ -6,11 +6,11 @@ import pytest
 from harness.cluster.capabilities import Evidence
 from harness.common.clock import Clock
 from harness.common.errors import UntrustedError, UsageError
-from harness.faults import Kill, Restart
+from harness.faults import Kill, Restart, RollingRestart
 from harness.faults.timeline import timeline
 from harness.observations.events import Event
 from harness.scenario.faults import At
-from tests.support.clocks_and_topology import FakeReplica, FakeTopology
+from tests.support.clocks_and_topology import FakeReplica, FakeTopology, FakeWorkload
 
 
 def _parts(lands: bool = True) -> tuple[FakeReplica, FakeTopology]:
@@ -99,6 +99,17 @@ async def test_a_fault_without_evidence_is_undone_and_not_trusted() -> None:
         async with timeline([At("0s", Kill(1))], topology, _clock(), lambda event: None):
             await asyncio.sleep(0.02)
     assert victim.actions == ["kill", "restart"]
+
+
+async def test_a_workload_that_was_not_ready_in_time_may_need_more_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def settle(workload: FakeWorkload) -> Evidence:
+        return Evidence(False, {"waits_for": "1 of 2 pods are ready"})
+
+    monkeypatch.setattr(FakeWorkload, "settle", settle)
+    with pytest.raises(UntrustedError, match=r"rolling_restart .*1 of 2 pods are ready.*; --ready-within") as late:
+        async with timeline([At("0s", RollingRestart())], _parts()[1], _clock(), lambda event: None):
+            await asyncio.sleep(0.02)
+    assert "ready_within= in a scenario" in late.value.message
 
 
 async def test_an_end_without_its_fault_is_refused() -> None:

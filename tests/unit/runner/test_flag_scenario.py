@@ -95,3 +95,5 @@ def test_flags_of_a_workload_and_of_another_service_do_not_go_together() -> None
         FlagScenario("serve", kubernetes=Kubernetes("deployment/shop"))
     with pytest.raises(UsageError, match="--rolling-restart goes with --kubernetes"):
         FlagScenario("serve", rolling_restart="9s")
+    with pytest.raises(UsageError, match="--ready-within goes with --kubernetes"):
+        FlagScenario("serve", ready_within="300s")

@@ -43,6 +43,44 @@ def test_a_node_takes_the_state_of_every_replica_on_it() -> None:
     ]
 
 
+def _resize(**evidence: Any) -> tuple[StateRemoval, ...]:
+    """Commanded at 4 s, effective at 5 s, and undone by 9 s."""
+    return find_state_removals([FaultRecord(1, "resize", "workload", 4.0, 5.0, 9.0, evidence)])
+
+
+def test_a_smaller_size_takes_the_state_of_the_pods_that_end() -> None:
+    removals = _resize(ready=1, boots="b1,b2")
+    assert [(removal.boot, removal.cause, removal.commanded) for removal in removals] == [
+        ("b1", "stopped", 4.0),
+        ("b2", "stopped", 4.0),
+    ]
+    assert find_cause(_loss(4.5), removals) == "stopped"
+    assert _resize(ready=5) == (), "a larger one takes none"
+
+
+def test_an_undo_takes_the_state_of_the_pods_that_end_from_its_own_beginning_on() -> None:
+    removals = _resize(ready=5, healed_boots="b1,b2", healed_settled_s=1.5)
+    assert [(removal.boot, removal.commanded, removal.effective) for removal in removals] == [
+        ("b1", 7.5, 9.0),
+        ("b2", 7.5, 9.0),
+    ]
+    assert [find_cause(_loss(t, after="b1"), removals) for t in (7.4, 7.6, 9.5)] == ["unattributed", *["stopped"] * 2]
+    load = LoadRequests.select(
+        requests([*(_write(session, "b1", 6.0) for session in (1, 2)), _write(1, "b0", 7.4), _write(3, "b0", 6.0)])
+    )
+    assert find_sessions_at_risk(load, removals) == {2}, "session 1 left before it"
+
+
+def test_a_command_takes_the_state_of_the_pods_that_it_ends_until_it_is_undone() -> None:
+    evidence: dict[str, str | int] = {"exit": 0, "boots": "b1", "healed_exit": 0, "healed_boots": "b2"}
+    removals = find_state_removals([FaultRecord(1, "shell", "service", 4.0, 5.0, 9.0, evidence)])
+    assert [(removal.boot, removal.commanded, removal.cause) for removal in removals] == [
+        ("b1", 4.0, "stopped"),
+        ("b2", 4.0, "stopped"),
+    ]
+    assert find_state_removals([FaultRecord(1, "shell", "service", 4.0, 5.0, 9.0, {"exit": 0})]) == ()
+
+
 @pytest.mark.parametrize("kind", CAUSES)
 def test_a_fault_that_takes_state_away_is_a_removal_with_its_evidence(kind: str) -> None:
     evidence = {"boot": "b1", "healed_boot": "b1'"}

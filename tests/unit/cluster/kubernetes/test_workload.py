@@ -141,10 +141,24 @@ async def test_the_number_of_pods_changes_and_changes_back(
         supervised(api) as supervisor,
         start_workload(supervisor, template(), settings(port, tmp_path), ["r0", "r1"]) as workload,
     ):
-        assert (await workload.resize(3)).confirmed
+        larger = await workload.resize(3)
+        assert larger.confirmed and "boots" not in larger.facts
         assert [replica.name for replica in workload.replicas] == ["r0", "r1", "r2"]
         assert (await workload.resize(None)).confirmed
         assert len(workload.replicas) == 2 == len(cluster.names("pods"))
+
+
+async def test_the_pods_that_a_change_of_size_ends_are_in_its_evidence(
+    api: KubernetesApi, cluster: FakeCluster, port: int, tmp_path: Path
+) -> None:
+    async with (
+        supervised(api) as supervisor,
+        start_workload(supervisor, template(), settings(port, tmp_path), ["r0", "r1", "r2"]) as workload,
+    ):
+        before = {replica.boot for replica in workload.replicas}
+        smaller = await workload.resize(1)
+        assert smaller.confirmed
+        assert {*str(smaller.facts["boots"]).split(",")} == before - {workload.replicas[0].boot}
 
 
 async def test_the_pod_that_retires_is_the_one_that_was_asked_for(

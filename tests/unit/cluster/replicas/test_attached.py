@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from harness.cluster.capabilities import Evidence, Replica
+from harness.cluster.kubernetes.kinds import POD
 from harness.cluster.kubernetes.nodes import evict_pods
 from harness.cluster.kubernetes.pod_state import PodState
 from harness.cluster.kubernetes.rights import needed_rights, roles
@@ -127,6 +128,18 @@ async def test_a_terminated_pod_gets_its_own_grace() -> None:
         assert cluster.log == ["delete shop-0 grace None"]
 
 
+@pytest.mark.parametrize(("grace", "confirmed"), [(60.0, True), (0.0, False)])
+async def test_a_terminated_pod_is_waited_for_as_long_as_its_own_grace_lets_it_take(
+    grace: float, confirmed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(attached_workload, "_GONE_WITHIN_S", 0.0)
+    cluster = FakeCluster()
+    cluster.lingers = 5
+    cluster.pods["uid-0"]["spec"]["terminationGracePeriodSeconds"] = grace
+    async with await attached(cluster) as workload:
+        assert (await place(workload, 0).terminate()).confirmed is confirmed
+
+
 async def test_a_pod_that_nothing_replaces_is_no_evidence_of_a_restart() -> None:
     cluster = FakeCluster()
     async with await attached(cluster) as workload:
@@ -160,6 +173,71 @@ async def test_the_size_goes_back_to_what_it_was() -> None:
         assert (await workload.resize(None)).confirmed
         assert list(boots(workload)) == ["r0", "r1"]
         assert cluster.log == ["patch deployments/shop/scale"] * 2
+
+
+async def test_the_pods_that_a_change_of_size_ends_are_in_its_evidence() -> None:
+    cluster = FakeCluster(3)
+    async with await attached(cluster) as workload:
+        await place(workload, 0).kill()  # its end is not that of the resize
+        smaller = await workload.resize(1)
+        assert smaller.confirmed and smaller.facts["boots"] == "uid-2,uid-3"
+        larger = await workload.resize(4)
+        assert larger.confirmed and larger.facts.keys() == {"ready", "settled_s"}
+        added = boots(workload)["r3"]
+        assert (await workload.resize(None)).facts["boots"] == added
+
+
+async def test_pods_that_a_command_ends_are_in_its_evidence_and_are_replaced_by_its_undo() -> None:
+    cluster = FakeCluster()
+
+    async def delete_all() -> Evidence:
+        for uid in list(cluster.pods):
+            await cluster.delete(POD, "", uid=uid)
+        return Evidence(True, {"exit": 0})
+
+    async with await attached(cluster) as workload:
+        done = await workload.break_by(delete_all)
+        assert done.confirmed and done.facts == {"exit": 0, "boots": "uid-0,uid-1"}
+        assert set(boots(workload).values()) == {"uid-2", "uid-3"}, "the health of the topology is that of these"
+        undone = await workload.undo_by(delete_all)
+        assert undone.confirmed and undone.facts == {"exit": 0, "ready": 2, "boots": "uid-2,uid-3"}
+        assert set(boots(workload).values()) == {"uid-4", "uid-5"}
+        cluster.stuck = True
+        assert (await workload.break_by(delete_all)).facts["boots"] == "uid-4,uid-5"
+        late = await workload.undo_by(nothing)
+        assert not late.confirmed and late.facts["waits_for"] == "0 of 2 pods are ready"
+
+
+async def nothing() -> Evidence:
+    return Evidence(True)
+
+
+async def test_a_command_is_not_to_blame_for_what_other_faults_end_meanwhile() -> None:
+    cluster = FakeCluster()
+    async with await attached(cluster) as workload:
+        await workload.break_by(nothing)
+        await place(workload, 0).kill()
+        await place(workload, 0).restart()
+        await workload.drain("r1")
+        await workload.uncordon("r1")
+        await workload.resize(1)
+        await workload.resize(None)
+        await workload.restart()
+        await workload.settle()
+        cluster.stuck = True
+        await place(workload, 1).kill()
+        undone = await workload.undo_by(nothing)
+        assert undone.confirmed and undone.facts == {}, "nor does its undo wait for what is still broken"
+
+
+async def test_a_container_that_crashed_is_announced_by_its_new_boot_and_ends_by_it() -> None:
+    cluster = FakeCluster()
+    announced: list[tuple[str, str]] = []
+    async with await attached(cluster, announced) as workload:
+        cluster.pods["uid-1"]["status"]["containerStatuses"] = [{"restartCount": 1}]
+        assert (await workload.resize(1)).facts["boots"] == "uid-1.1"
+        assert announced[-1] == ("shop-1", "uid-1.1")
+        await workload.resize(None)
 
 
 async def test_a_drained_node_gets_no_pods_until_it_is_uncordoned() -> None:
