@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 
 from harness.cluster import balancers, stores
-from harness.cluster.kubernetes import require_client
+from harness.cluster.kubernetes import is_configured, require_client
 from harness.common.errors import EnvironmentLacksError, UsageError
 from harness.scenario.design import Design
 from harness.scenario.services import BuiltIn, Url
@@ -23,7 +23,6 @@ from harness.scenario.services import BuiltIn, Url
 _TIMEOUT_S = 1.5
 _PORT_RANGE = Path("/proc/sys/net/ipv4/ip_local_port_range")
 _COMMON_PARTS = ("haproxy", "nginx", "redis")  # used by most scenarios
-_POD_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"  # what a pod has in place of a kubeconfig
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
@@ -141,10 +140,9 @@ def _docker() -> InventoryItem:
 def _kubernetes(context: str | None) -> InventoryItem:
     """The cluster of a context."""
     item = InventoryItem("kubernetes", False, "", "--backend kubernetes", "", False)
-    places = (*os.environ.get("KUBECONFIG", "~/.kube/config").split(os.pathsep), _POD_ACCOUNT)
     try:
         require_client()
-        if not any(Path(place).expanduser().exists() for place in places):
+        if not is_configured():
             return replace(item, install="no cluster is configured, see docs/kubernetes.md")
         from harness.cluster.kubernetes.api import connect_api  # noqa: PLC0415 - its library takes half a second to load
 
