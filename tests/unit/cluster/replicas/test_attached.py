@@ -387,6 +387,20 @@ async def test_why_a_pod_is_not_ready_is_said() -> None:
             pass
 
 
+async def test_an_image_that_is_missing_beside_a_sidecar_that_runs_is_said() -> None:
+    cluster: Any = FakeCluster()
+    status = cluster.pods["uid-1"]["status"]
+    status["conditions"] = [{"type": "Ready", "status": "False"}]
+    waiting = {"reason": "ImagePullBackOff", "message": "no shop:2"}
+    status["containerStatuses"] = [
+        {"name": "agent", "state": {"running": {}}},
+        {"name": "web", "state": {"waiting": waiting}},
+    ]
+    with pytest.raises(EnvironmentLacksError, match="and shop-1 is not: ImagePullBackOff: no shop:2"):
+        async with await attached(cluster):
+            pass
+
+
 async def test_why_there_is_no_pod_is_said() -> None:
     cluster: Any = FakeCluster()
     cluster.pods.popitem()
