@@ -18,7 +18,8 @@ from harness.cluster import balancers, stores
 from harness.cluster.kubernetes import is_configured, require_client
 from harness.common.errors import EnvironmentLacksError, UsageError
 from harness.scenario.design import Design
-from harness.scenario.services import BuiltIn, Url
+from harness.scenario.kubernetes import Running
+from harness.scenario.services import BuiltIn
 
 _TIMEOUT_S = 1.5
 _PORT_RANGE = Path("/proc/sys/net/ipv4/ip_local_port_range")
@@ -72,7 +73,7 @@ def describe_balancers(designs: Iterable[Design]) -> Mapping[str, str]:
     chosen = {
         design.name: balancers.select(replace(design.balancing, names=not isinstance(design.target, BuiltIn)))
         for design in designs
-        if not isinstance(design.target, Url)
+        if not isinstance(design.target, Running)
     }
     items = {spec.name: _server(spec.name, spec.binary, "", spec.version) for spec in chosen.values()}
     return {name: f"{spec.name} {items[spec.name].version}".rstrip() for name, spec in chosen.items()}
