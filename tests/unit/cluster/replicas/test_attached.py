@@ -426,6 +426,21 @@ async def test_a_missing_right_is_named_before_anything_is_done() -> None:
         await require_usable(cluster, SHOP, found, ["kill", "rolling_restart"])
 
 
+async def test_rights_to_one_workload_are_enough() -> None:
+    cluster: Any = FakeCluster()
+    cluster.allowed_names = {
+        **{(verb, "deployments"): "shop" for verb in ("get", "patch")},
+        ("patch", "deployments/scale"): "shop",
+        ("get", "services/proxy"): "shop:80",
+    }
+    cluster.answers["prod/shop:80/"] = 200
+    found, faults = await find_attachment(cluster, SHOP), ["rolling_restart", "resize"]
+    await require_usable(cluster, SHOP, found, faults, forwarded=True)
+    cluster.allowed_names["patch", "deployments/scale"] = "another"
+    with pytest.raises(EnvironmentLacksError, match=r"no permission in prod: patch deployments/scale$"):
+        await require_usable(cluster, SHOP, found, faults, forwarded=True)
+
+
 def test_the_roles_hold_the_rights_of_every_fault_and_no_more() -> None:
     inside, everywhere = roles("prod")
     assert inside["metadata"]["namespace"] == "prod" and everywhere["kind"] == "ClusterRole"
