@@ -39,11 +39,16 @@ def clean(
     """
     from harness.cluster import leftovers
 
-    removed = [*leftovers.clean(kube_context), *(_remove_old_runs(out, yes) if runs else ())]
+    found = leftovers.clean(kube_context)
+    removed = [*found.removed, *(_remove_old_runs(out, yes) if runs else ())]
     if as_json:
         show(json.dumps([asdict(entry) for entry in removed], default=str))
     else:
         show("\n".join(f"removed {entry.kind} {entry.what}" for entry in removed) or "nothing was removed")
+    if found.doubt:
+        note(f"namespaces of runs may be left: {found.doubt}")
+    if found.problem:
+        raise found.problem
     return 0
 
 

@@ -15,15 +15,15 @@ from functools import partial
 from pathlib import Path
 
 from harness.cluster import balancers, stores
-from harness.cluster.kubernetes import require_client
+from harness.cluster.kubernetes import is_configured, require_client
 from harness.common.errors import EnvironmentLacksError, UsageError
 from harness.scenario.design import Design
-from harness.scenario.services import BuiltIn, Url
+from harness.scenario.kubernetes import Running
+from harness.scenario.services import BuiltIn
 
 _TIMEOUT_S = 1.5
 _PORT_RANGE = Path("/proc/sys/net/ipv4/ip_local_port_range")
 _COMMON_PARTS = ("haproxy", "nginx", "redis")  # used by most scenarios
-_POD_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"  # what a pod has in place of a kubeconfig
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
@@ -73,7 +73,7 @@ def describe_balancers(designs: Iterable[Design]) -> Mapping[str, str]:
     chosen = {
         design.name: balancers.select(replace(design.balancing, names=not isinstance(design.target, BuiltIn)))
         for design in designs
-        if not isinstance(design.target, Url)
+        if not isinstance(design.target, Running)
     }
     items = {spec.name: _server(spec.name, spec.binary, "", spec.version) for spec in chosen.values()}
     return {name: f"{spec.name} {items[spec.name].version}".rstrip() for name, spec in chosen.items()}
@@ -141,10 +141,9 @@ def _docker() -> InventoryItem:
 def _kubernetes(context: str | None) -> InventoryItem:
     """The cluster of a context."""
     item = InventoryItem("kubernetes", False, "", "--backend kubernetes", "", False)
-    places = (*os.environ.get("KUBECONFIG", "~/.kube/config").split(os.pathsep), _POD_ACCOUNT)
     try:
         require_client()
-        if not any(Path(place).expanduser().exists() for place in places):
+        if not is_configured():
             return replace(item, install="no cluster is configured, see docs/kubernetes.md")
         from harness.cluster.kubernetes.api import connect_api  # noqa: PLC0415 - its library takes half a second to load
 

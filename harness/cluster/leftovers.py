@@ -11,10 +11,10 @@ import shutil
 import signal
 import stat
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from harness.cluster.kubernetes import require_client
+from harness.cluster.kubernetes import is_configured, require_client
 from harness.cluster.supervisor.main import (
     OWNER_FILE,
     OWNER_VARIABLE,
@@ -25,7 +25,7 @@ from harness.cluster.supervisor.main import (
     identity,
     processes,
 )
-from harness.common.errors import EnvironmentLacksError
+from harness.common.errors import EnvironmentLacksError, HarnessError
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,19 @@ class RemovedItem:
 
     kind: str
     what: str
+
+
+@dataclass(frozen=True)
+class Cleaning:
+    """What was removed, and why namespaces may be left.
+
+    That is a ``problem`` where the user named the cluster, or where a namespace was found and could not be removed.
+    Otherwise it is only a ``doubt``: many have a kubeconfig, and never let the harness use its cluster.
+    """
+
+    removed: tuple[RemovedItem, ...]
+    problem: HarnessError | None = None
+    doubt: str = ""
 
 
 def orphan_processes() -> tuple[OrphanProcess, ...]:
@@ -92,16 +105,24 @@ def remove(orphans: Iterable[OrphanProcess], directories: Iterable[Path]) -> Non
         shutil.rmtree(path, ignore_errors=True)
 
 
-def clean(context: str | None = None) -> tuple[RemovedItem, ...]:
-    """Remove what crashes left behind; return what was removed.
+def clean(context: str | None = None) -> Cleaning:
+    """Remove what crashes left behind, on this machine first, and then in one cluster.
 
-    Namespaces are looked for in one cluster: that of a context of the kubeconfig, or of the current one.
+    That is the cluster of a context of the kubeconfig, or of the current one.
     """
+    removed, in_cluster = _clean_machine(), _clean_cluster(context)
+    return replace(in_cluster, removed=(*removed, *in_cluster.removed))
+
+
+def _clean_machine() -> tuple[RemovedItem, ...]:
+    """Remove processes, directories, containers and networks; returns them."""
     orphans, directories = orphan_processes(), orphan_directories()
-    in_engines = (*_remove_orphan_containers(), *_remove_orphan_namespaces(context))
-    remove(orphans, directories)
+    try:
+        in_engine = _remove_orphan_containers()  # they may write to the directories
+    finally:
+        remove(orphans, directories)
     return (
-        *in_engines,
+        *in_engine,
         *(RemovedItem("process", f"{orphan.pid} ({orphan.command})") for orphan in orphans),
         *(RemovedItem("scratch", str(path)) for path in directories),
     )
@@ -134,19 +155,30 @@ def _remove_orphan_containers() -> tuple[RemovedItem, ...]:
     )
 
 
-def _remove_orphan_namespaces(context: str | None) -> tuple[RemovedItem, ...]:
-    """Remove the namespaces whose harness is gone; do nothing if no cluster is configured, or it does not answer."""
+def _clean_cluster(context: str | None) -> Cleaning:
+    """Remove the namespaces whose harness is gone; do nothing if no cluster is named, here or by the user."""
+    if context is None and not is_configured():
+        return Cleaning(())
     try:
         require_client()
-        from harness.cluster.kubernetes.api import connect_api  # noqa: PLC0415 - a client library that only some need
-        from harness.cluster.kubernetes.sweep import sweep  # noqa: PLC0415
+    except EnvironmentLacksError as lack:  # so nothing that is installed here has made a namespace
+        return Cleaning((), lack if context else None)
+    from harness.cluster.kubernetes.api import connect_api  # noqa: PLC0415 - a client library that only some need
+    from harness.cluster.kubernetes.sweep import NamespacesLeftError, sweep  # noqa: PLC0415
 
-        async def remove_all() -> tuple[str, ...]:
-            return await sweep(await connect_api(context), has_ended)
+    async def remove_all() -> tuple[str, ...]:
+        return await sweep(await connect_api(context), has_ended)
 
-        return tuple(RemovedItem("namespace", name) for name in asyncio.run(remove_all()))
-    except EnvironmentLacksError:
-        return ()
+    try:
+        return Cleaning(_as_items(asyncio.run(remove_all())))
+    except NamespacesLeftError as problem:
+        return Cleaning(_as_items(problem.removed), problem)
+    except HarnessError as problem:
+        return Cleaning((), problem) if context else Cleaning((), doubt=problem.message)
+
+
+def _as_items(namespaces: Iterable[str]) -> tuple[RemovedItem, ...]:
+    return tuple(RemovedItem("namespace", name) for name in namespaces)
 
 
 def _works_in(pid: int, directories: Sequence[Path]) -> bool:

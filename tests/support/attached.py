@@ -48,6 +48,7 @@ class FakeCluster:
             for name in ("node1", "node2")
         }
         self.forbidden: set[tuple[str, str]] = set()
+        self.allowed_names: dict[tuple[str, str], str] = {}  # what is allowed for one name only
         self.stuck = False  # new pods never become ready
         self.lingers = 0  # how often a pod that was deleted with its grace is still listed
         self.evictions_refused = 0
@@ -148,7 +149,9 @@ class FakeCluster:
         if kind.name == "SelfSubjectAccessReview":
             asked = manifest["spec"]["resourceAttributes"]
             resource = "/".join(filter(None, (asked["resource"], asked["subresource"])))
-            return {"status": {"allowed": (asked["verb"], resource) not in self.forbidden}}
+            action, name = (asked["verb"], resource), asked.get("name", "")
+            allowed = action not in self.forbidden and self.allowed_names.get(action, name) == name
+            return {"status": {"allowed": allowed}}
         if self.evictions_refused:
             self.evictions_refused -= 1
             raise EnvironmentLacksError("it would violate the pod's disruption budget")

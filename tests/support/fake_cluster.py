@@ -5,8 +5,9 @@ import contextlib
 import copy
 import itertools
 import json
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,8 @@ class FakeCluster:
     ``pod_status`` gives the status of a new pod; ``down`` makes the server break off every connection, ``lose_replies``
     that many connections after a creation; while it ``hangs``, it answers nothing. ``commands`` are those that ran in
     pods; they fail if ``command_fails`` says why. With ``node_lost``, pods end only if they are deleted without grace.
-    Without ``metrics`` there is no API for them, and autoscalers have no figures.
+    Without ``metrics`` there is no API for them, and autoscalers have no figures. What is named in ``finalized`` stays
+    after its deletion.
     """
 
     def __init__(self) -> None:
@@ -41,6 +43,7 @@ class FakeCluster:
         self.forwarded: list[str] = []  # the pods that connections were forwarded to
         self.proxied: dict[str, int] = {}  # the status of a Service by "name:port/path"; others do not answer
         self.node_lost = False
+        self.finalized: set[str] = set()
         self.metrics = True
         self.down = False
         self.cut = 0  # connections that it broke off
@@ -252,6 +255,8 @@ class FakeCluster:
         if uid not in (None, self.objects[key]["metadata"]["uid"]):
             return failure(409, "the uid differs")
         self.deletions.append((key, options))
+        if key[2] in self.finalized:
+            return web.json_response(self.objects[key])
         if self.node_lost and key[0] == "pods" and options.get("gracePeriodSeconds") != 0:
             return web.json_response({"kind": "Status", "status": "Success"})
         if key[0] == "persistentvolumeclaims":  # it goes with the pod that uses it
@@ -365,3 +370,20 @@ async def serve_cluster(cluster: FakeCluster, kubeconfig: Path, host: str = "127
     finally:
         cluster.break_watches()
         await runner.cleanup()
+
+
+@contextmanager
+def serve_in_thread(cluster: FakeCluster, kubeconfig: Path, host: str = "127.0.0.1") -> Iterator[str]:
+    """As ``serve_cluster``, for a command, which needs the main thread."""
+    loop = asyncio.new_event_loop()
+    serving = serve_cluster(cluster, kubeconfig, host)
+    url = loop.run_until_complete(serving.__aenter__())
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    try:
+        yield url
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.run_until_complete(serving.__aexit__(None, None, None))
+        loop.close()

@@ -10,13 +10,18 @@ from harness.cluster.kubernetes.kinds import Manifest
 _HOPELESS = frozenset(
     {"ErrImageNeverPull", "InvalidImageName", "ErrImagePull", "ImagePullBackOff", "CreateContainerConfigError"}
 )
+#: What a container waits for in a pod where nothing is wrong, or where another container says what is.
+_USUAL = frozenset({"PodInitializing", "ContainerCreating"})
+_MAIN = "kubectl.kubernetes.io/default-container"  # the annotation by which what adds containers names the service's
 
 
 @dataclass(frozen=True)
 class PodState:
-    """One report of a pod. ``container`` is the id of its running container, ``exit`` the code of the last that ended.
+    """One report of a pod.
 
-    ``deleted`` is whether its deletion was requested, ``waits_for`` why it does not run yet.
+    ``container`` is the id of its main container while that runs, ``exit`` the code of the last that ended,
+    ``restarts`` how often it was started again. ``deleted`` is whether the pod's deletion was requested, ``waits_for``
+    why one of its containers does not run yet.
     ``owner`` is what controls it, such as ``StatefulSet/shop``; a pod that is ``over`` remains only as a report.
     ``grace_s`` is how long it may take to end.
     """
@@ -40,13 +45,13 @@ class PodState:
 
     @classmethod
     def of(cls, pod: Manifest) -> Self:
-        """Read it from the object; of several containers, the first counts."""
+        """Read it from the object."""
         metadata, status = pod["metadata"], pod.get("status", {})
         owners: Sequence[Manifest] = metadata.get("ownerReferences", ())
-        container: Manifest = next(iter(status.get("containerStatuses", ())), {})
+        container = _main_container(pod)
         state, last = container.get("state", {}), container.get("lastState", {})
         ended = state.get("terminated") or last.get("terminated") or {}
-        waiting = state.get("waiting", {})
+        waiting = _waiting(status)
         unscheduled: Manifest = next(
             (
                 condition
@@ -82,3 +87,22 @@ class PodState:
     def running(self) -> bool:
         """Whether its container runs."""
         return bool(self.container)
+
+
+def _main_container(pod: Manifest) -> Manifest:
+    """The status of the container that serves, as kubectl chooses it; the statuses are in the order of their names."""
+    containers: Sequence[Manifest] = pod.get("spec", {}).get("containers", ())
+    first = next((container["name"] for container in containers), "")
+    name = pod["metadata"].get("annotations", {}).get(_MAIN, first)
+    statuses: Sequence[Manifest] = pod.get("status", {}).get("containerStatuses", ())
+    return next((each for each in statuses if each.get("name") == name), next(iter(statuses), {}))
+
+
+def _waiting(status: Manifest) -> Manifest:
+    """What a container waits for, with its reason: the first one, also of those that run before the others."""
+    containers = (*status.get("initContainerStatuses", ()), *status.get("containerStatuses", ()))
+    found: Sequence[Manifest] = [
+        each["state"]["waiting"] for each in containers if each.get("state", {}).get("waiting")
+    ]
+    unusual = (waiting for waiting in found if waiting.get("reason") not in _USUAL)
+    return next(unusual, next(iter(found), {}))

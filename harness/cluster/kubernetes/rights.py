@@ -82,15 +82,21 @@ def roles(namespace: str) -> list[dict[str, Any]]:
     ]
 
 
-async def missing_rights(api: "KubernetesApi", rights: Iterable[Right], namespace: str) -> list[Right]:
-    """Those of the rights that the API server says the user does not have."""
-    return [right for right in rights if not await _has(api, right, namespace)]
+async def missing_rights(
+    api: "KubernetesApi", rights: Iterable[Right], namespace: str, names: Mapping[str, str]
+) -> list[Right]:
+    """Those of the rights that the API server says the user does not have.
+
+    ``names`` has the one object of a resource that is meant, since a role may permit no other.
+    """
+    return [right for right in rights if not await _has(api, right, namespace, names.get(right.resource, ""))]
 
 
-async def _has(api: "KubernetesApi", right: Right, namespace: str) -> bool:
+async def _has(api: "KubernetesApi", right: Right, namespace: str, name: str) -> bool:
+    """Whether the user may do it with an object, or with any if it has no ``name``."""
     resource, _, subresource = right.resource.partition("/")
     attributes = {"verb": right.verb, "group": right.group, "resource": resource, "subresource": subresource}
-    where = {} if right.everywhere else {"namespace": namespace}
+    where = {"name": name, **({} if right.everywhere else {"namespace": namespace})}
     question = {
         "apiVersion": _REVIEW.version,
         "kind": _REVIEW.name,

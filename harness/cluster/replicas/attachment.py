@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from harness.cluster.kubernetes.api import KubernetesApi
 from harness.cluster.kubernetes.kinds import DEPLOYMENT, POD, SERVICE, STATEFUL_SET, Manifest
 from harness.cluster.kubernetes.pod_state import PodState
-from harness.cluster.kubernetes.rights import TO_ASK, missing_rights, needed_rights
+from harness.cluster.kubernetes.rights import NAME, TO_ASK, Right, missing_rights, needed_rights
 from harness.cluster.replicas.probes import HealthProbe, ReadinessProbe, address_of
 from harness.common.errors import EnvironmentLacksError, UsageError
 from harness.scenario.kubernetes import Kubernetes
@@ -194,9 +194,7 @@ async def require_usable(
         EnvironmentLacksError: it does not answer, it has no pods, or a right is missing.
     """
     rights = [*needed_rights(target.kind, faults), *(TO_ASK if forwarded else ())]
-    if missing := await missing_rights(api, rights, attachment.namespace):
-        wanted = ", ".join(f"{right.verb} {right.resource}" for right in missing)
-        raise EnvironmentLacksError(f"no permission in {attachment.namespace}: {wanted}", "harness doctor --kubernetes")
+    await _require_rights(api, target, attachment, rights)
     if attachment.replicas == 0:
         hint = f"kubectl -n {attachment.namespace} scale {target.workload} --replicas=2"
         raise EnvironmentLacksError(f"{target.workload} has no pods: its number of replicas is 0", hint)
@@ -209,6 +207,21 @@ async def require_usable(
         raise EnvironmentLacksError(
             f"{attachment.url} {problem}", _hint_for(problem, target, attachment, forwarded=forwarded)
         )
+
+
+async def _require_rights(
+    api: KubernetesApi, target: Kubernetes, attachment: Attachment, rights: Sequence[Right]
+) -> None:
+    """Check that what a run asks of the API server is permitted, for the objects that it means."""
+    workloads, namespace = KINDS[target.kind].plural, attachment.namespace
+    asked = f"{attachment.service['metadata']['name']}:{attachment.port['port']}"  # a name, to the API server
+    names = {workloads: target.name, f"{workloads}/scale": target.name, "services/proxy": asked}
+    if missing := await missing_rights(api, rights, namespace, names):
+        proxy = f"--verb=get --resource=services/proxy --resource-name={asked}"
+        hints = ["harness doctor --kubernetes"] * any(right not in TO_ASK for right in missing)
+        hints += [f"kubectl -n {namespace} create role {NAME}-ask {proxy}"] * any(right in TO_ASK for right in missing)
+        wanted = ", ".join(f"{right.verb} {right.resource}" for right in missing)
+        raise EnvironmentLacksError(f"no permission in {namespace}: {wanted}", "; ".join(hints))
 
 
 def _hint_for(problem: str, target: Kubernetes, attachment: Attachment, *, forwarded: bool) -> str:

@@ -6,7 +6,11 @@ from pathlib import Path
 import pytest
 
 from harness.cluster import inventory
-from harness.cluster.inventory import InventoryItem, examine
+from harness.cluster.inventory import InventoryItem, describe_balancers, examine
+from harness.scenario.balancing import Balancing
+from harness.scenario.design import Design
+from harness.scenario.kubernetes import Kubernetes
+from harness.scenario.services import BuiltIn, Url
 
 
 def by_part(findings: tuple[InventoryItem, ...]) -> dict[str, InventoryItem]:
@@ -134,3 +138,9 @@ def test_a_store_that_is_missing_is_listed_with_the_command_that_installs_it(
     items = by_part(examine())
     assert not items["etcd"].present and "apt-get install etcd-server" in items["etcd"].install
     assert not items["hazelcast"].present and "mvn dependency:copy" in items["hazelcast"].install
+
+
+@pytest.mark.parametrize("target", [Url("http://127.0.0.1:8000"), Kubernetes("deployment/shop")])
+def test_a_service_that_already_runs_has_no_balancer_of_the_harness(target: Url | Kubernetes) -> None:
+    running = [Design("shop", target), Design("connections", target, balancing=Balancing("connection"))]
+    assert list(describe_balancers([*running, Design("own", BuiltIn())])) == ["own"]

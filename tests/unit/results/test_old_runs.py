@@ -75,7 +75,7 @@ def test_a_run_that_was_moved_or_renamed_stays(results: Path) -> None:
 def test_without_consent_the_runs_are_listed_and_stay(
     results: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(leftovers, "clean", lambda context: ())  # other tests leave some on purpose
+    monkeypatch.setattr(leftovers, "clean", lambda context: leftovers.Cleaning(()))  # other tests leave some on purpose
     assert main(["clean", "--runs", "--out", str(results)]) == 0
     printed = capsys.readouterr()
     assert f"old run {results / 'mine' / OLD}" in printed.err and "--yes removes them" in printed.err

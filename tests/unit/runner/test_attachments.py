@@ -146,8 +146,14 @@ async def test_a_service_that_is_not_ready_inside_is_said(
 async def test_a_right_that_only_a_load_from_pods_needs_is_named(cluster: FakeCluster) -> None:
     cluster.forbidden = {("get", "services/proxy")}
     assert await attachments.survey(scenario(), ClusterAccess())
-    with pytest.raises(EnvironmentLacksError, match="no permission in prod: get services/proxy"):
+    with pytest.raises(EnvironmentLacksError, match="no permission in prod: get services/proxy") as refused:
         await attachments.survey(scenario(), INSIDE)
+    grant = "--verb=get --resource=services/proxy --resource-name=shop:80"
+    assert refused.value.hint == f"kubectl -n prod create role session-harness-ask {grant}"
+    cluster.forbidden.add(("list", "pods"))
+    with pytest.raises(EnvironmentLacksError) as refused:
+        await attachments.survey(scenario(), INSIDE)
+    assert refused.value.hint.startswith("harness doctor --kubernetes; ") and grant in refused.value.hint
 
 
 @pytest.mark.parametrize("access", [ClusterAccess(), INSIDE])

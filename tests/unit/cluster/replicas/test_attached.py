@@ -465,6 +465,20 @@ async def test_why_a_pod_is_not_ready_is_said() -> None:
             pass
 
 
+async def test_an_image_that_is_missing_beside_a_sidecar_that_runs_is_said() -> None:
+    cluster: Any = FakeCluster()
+    status = cluster.pods["uid-1"]["status"]
+    status["conditions"] = [{"type": "Ready", "status": "False"}]
+    waiting = {"reason": "ImagePullBackOff", "message": "no shop:2"}
+    status["containerStatuses"] = [
+        {"name": "agent", "state": {"running": {}}},
+        {"name": "web", "state": {"waiting": waiting}},
+    ]
+    with pytest.raises(EnvironmentLacksError, match="and shop-1 is not: ImagePullBackOff: no shop:2"):
+        async with await attached(cluster):
+            pass
+
+
 async def test_why_there_is_no_pod_is_said() -> None:
     cluster: Any = FakeCluster()
     cluster.pods.popitem()
@@ -488,6 +502,21 @@ async def test_a_missing_right_is_named_before_anything_is_done() -> None:
     found = await find_attachment(cluster, SHOP)
     with pytest.raises(EnvironmentLacksError, match=r"no permission in prod: delete pods$"):
         await require_usable(cluster, SHOP, found, ["kill", "rolling_restart"])
+
+
+async def test_rights_to_one_workload_are_enough() -> None:
+    cluster: Any = FakeCluster()
+    cluster.allowed_names = {
+        **{(verb, "deployments"): "shop" for verb in ("get", "patch")},
+        ("patch", "deployments/scale"): "shop",
+        ("get", "services/proxy"): "shop:80",
+    }
+    cluster.answers["prod/shop:80/"] = 200
+    found, faults = await find_attachment(cluster, SHOP), ["rolling_restart", "resize"]
+    await require_usable(cluster, SHOP, found, faults, forwarded=True)
+    cluster.allowed_names["patch", "deployments/scale"] = "another"
+    with pytest.raises(EnvironmentLacksError, match=r"no permission in prod: patch deployments/scale$"):
+        await require_usable(cluster, SHOP, found, faults, forwarded=True)
 
 
 def test_the_roles_hold_the_rights_of_every_fault_and_no_more() -> None:
