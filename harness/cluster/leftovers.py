@@ -156,7 +156,7 @@ def _remove_orphan_containers() -> tuple[RemovedItem, ...]:
 
 
 def _clean_cluster(context: str | None) -> Cleaning:
-    """Remove the namespaces whose harness is gone; do nothing if no cluster is named, here or by the user."""
+    """Remove what a harness that is gone left there; do nothing if no cluster is named, here or by the user."""
     if context is None and not is_configured():
         return Cleaning(())
     try:
@@ -164,21 +164,16 @@ def _clean_cluster(context: str | None) -> Cleaning:
     except EnvironmentLacksError as lack:  # so nothing that is installed here has made a namespace
         return Cleaning((), lack if context else None)
     from harness.cluster.kubernetes.api import connect_api  # noqa: PLC0415 - a client library that only some need
-    from harness.cluster.kubernetes.sweep import NamespacesLeftError, sweep  # noqa: PLC0415
+    from harness.cluster.kubernetes.sweep import Sweeping, sweep  # noqa: PLC0415
 
-    async def remove_all() -> tuple[str, ...]:
+    async def sweep_all() -> Sweeping:
         return await sweep(await connect_api(context), has_ended)
 
     try:
-        return Cleaning(_as_items(asyncio.run(remove_all())))
-    except NamespacesLeftError as problem:
-        return Cleaning(_as_items(problem.removed), problem)
+        swept = asyncio.run(sweep_all())
     except HarnessError as problem:
         return Cleaning((), problem) if context else Cleaning((), doubt=problem.message)
-
-
-def _as_items(namespaces: Iterable[str]) -> tuple[RemovedItem, ...]:
-    return tuple(RemovedItem("namespace", name) for name in namespaces)
+    return Cleaning(tuple(RemovedItem(kind, name) for kind, name in swept.removed), swept.problem)
 
 
 def _works_in(pid: int, directories: Sequence[Path]) -> bool:

@@ -96,7 +96,7 @@ async def test_only_the_namespaces_of_the_dead_are_removed() -> None:
     try:
         for whose, owner in owners.items():
             await api.create(NAMESPACE, namespace(names[whose], {RUN: test}, {OWNER: owner} if owner else {}))
-        assert await sweep(api, has_ended, test) == (names["dead"],)
+        assert (await sweep(api, has_ended, test)).removed == [("namespace", names["dead"])]
         assert await namespaces(test) == {names[whose] for whose in ("living", "elsewhere", "nobody")}
     finally:
         for name in names.values():

@@ -138,7 +138,7 @@ class Steps(LoadTestShape):
 async def test_a_plain_locustfile_runs_unchanged_and_says_nothing_of_sessions(tmp_path: Path) -> None:
     path = tmp_path / "plain.py"
     path.write_text(PLAIN)
-    seen, figures = await benched(site(), path, KILL_AND_RESTART, tmp_path, "4s")
+    seen, figures = await benched(site(), path, KILL_AND_RESTART, tmp_path, "8s")
     assert seen.complete and figures.sessions.judged == 0
     assert set(seen.requests["name"]) == {"GET start", "GET /health", "GET /visits"}
     assert (seen.requests["name"] == "GET start").sum() == 3

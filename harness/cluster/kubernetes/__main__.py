@@ -13,7 +13,8 @@ from harness.common.terminal import note
 async def main(run: str, context: str) -> int:
     """Remove it; returns the exit code. What goes wrong is one line, with the command that removes it later."""
     try:
-        await sweep(await connect_api(context), has_ended, run)
+        if problem := (await sweep(await connect_api(context), has_ended, run)).problem:
+            raise problem
     except HarnessError as problem:
         note(f"harness: the namespace of the run {run} may be left: {problem.message}")
         note(f"  hint: harness clean --context {context}")

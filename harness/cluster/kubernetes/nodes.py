@@ -1,7 +1,7 @@
 """Nodes: whether the cluster holds one lost, and emptying one as ``kubectl drain`` does it."""
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from harness.cluster.kubernetes.api import ForbiddenError, KubernetesApi, MissingError
 from harness.cluster.kubernetes.kinds import NODE, Kind, Manifest
@@ -49,23 +49,14 @@ def _cordon(annotations: Mapping[str, str | None], unschedulable: bool | None) -
     return {"metadata": {"annotations": annotations}, "spec": {"unschedulable": unschedulable}}
 
 
-async def uncordon_orphans(api: KubernetesApi, is_ended: Callable[[str], bool]) -> tuple[str, ...]:
-    """Uncordon the nodes that a harness cordoned whose identity ``is_ended``; returns their names.
-
-    Who may not list nodes has cordoned none.
-    """
+async def find_cordoned(api: KubernetesApi) -> Mapping[str, str]:
+    """The identity of the harness that cordoned each node which one did; none for who may not list nodes."""
     try:
         found = await api.read_all(NODE)
-    except ForbiddenError:
-        return ()
-    orphans = [
-        str(node["metadata"]["name"])
-        for node in found
-        if is_ended(node["metadata"].get("annotations", {}).get(OWNER, ""))
-    ]
-    for node in orphans:
-        await uncordon(api, node)
-    return tuple(orphans)
+    except ForbiddenError:  # so it has not cordoned one
+        return {}
+    owners = {str(node["metadata"]["name"]): node["metadata"].get("annotations", {}).get(OWNER) for node in found}
+    return {name: owner for name, owner in owners.items() if owner}
 
 
 async def evict_pods(api: KubernetesApi, pods: Iterable[PodState], namespace: str, within_s: float) -> Sequence[str]:

@@ -64,6 +64,7 @@ async def test_a_sweep_removes_only_what_an_ended_harness_owns(api: KubernetesAp
     for name, annotations in (("dead", {OWNER: "ended"}), ("alive", {OWNER: "runs"}), ("foreign", {})):
         await api.create(NAMESPACE, manifests.namespace(name, {RUN: "1"}, annotations))
     await api.create(NAMESPACE, manifests.namespace("plain", {}, {OWNER: "ended"}))
-    assert await sweep(api, lambda owner: owner == "ended") == ("dead",)
+    swept = await sweep(api, lambda owner: owner == "ended")
+    assert (swept.removed, swept.problem) == ([("namespace", "dead")], None)
     left = [item["metadata"]["name"] for item in await api.read_all(NAMESPACE)]
     assert sorted(left) == ["alive", "foreign", "plain"]

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 
 from harness.cluster.capabilities import Evidence
 from harness.cluster.kubernetes.api import KubernetesApi
-from harness.cluster.kubernetes.nodes import accepts_pods, cordon, uncordon_orphans
+from harness.cluster.kubernetes.nodes import accepts_pods, cordon, find_cordoned
 from harness.cluster.kubernetes.pod_state import PodState
 from harness.cluster.kubernetes.run_namespace import OWNER
+from harness.cluster.kubernetes.sweep import sweep
 from harness.cluster.replicas.workload_nodes import PlacedPod, WorkloadOnNodes
 from tests.support.fake_cluster import FakeCluster
 
@@ -46,11 +47,11 @@ async def test_only_nodes_that_a_dead_harness_cordoned_are_uncordoned(api: Kuber
     for name in ("dead", "living"):
         await cordon(api, name)
     cluster.objects["nodes", "", "dead"]["metadata"]["annotations"][OWNER] = "dead"
-    assert await uncordon_orphans(api, lambda owner: owner == "dead") == ("dead",)
+    assert (await sweep(api, lambda owner: owner == "dead")).removed == [("cordon", "dead")]
     assert [await accepts_pods(api, name) for name in ("dead", "living", "of-others")] == [True, False, False]
     assert cluster.objects["nodes", "", "dead"]["metadata"]["annotations"] == {}
 
 
 async def test_who_may_not_list_nodes_has_cordoned_none(api: KubernetesApi, cluster: FakeCluster) -> None:
     cluster.refuse["nodes"] = (403, 'nodes is forbidden: User "guest" cannot list resource "nodes"')
-    assert await uncordon_orphans(api, lambda owner: True) == ()
+    assert await find_cordoned(api) == {}
