@@ -13,6 +13,7 @@ from harness.common.errors import EnvironmentLacksError
 
 INSTALL = "apt-get install docker.io, start dockerd, and be root or of the group docker; see docs/docker.md"
 _REPLY_TIMEOUT_S = 60
+_NO_ANSWER = (docker.errors.DockerException, OSError)  # what requests raises is an OSError
 
 
 @dataclass(frozen=True)
@@ -23,8 +24,15 @@ class Engine:
 
     @cached_property
     def info(self) -> dict[str, Any]:
-        """What the engine reports about itself."""
-        info: dict[str, Any] = self.client.info()
+        """What the engine reports about itself.
+
+        Raises:
+            EnvironmentLacksError: it does not answer any more.
+        """
+        try:
+            info: dict[str, Any] = self.client.info()
+        except _NO_ANSWER as problem:
+            raise _explain(problem) from problem
         return info
 
     @property
@@ -67,7 +75,11 @@ def connect_engine(timeout: int = _REPLY_TIMEOUT_S) -> Engine:
     try:
         client = docker.from_env(timeout=timeout)
         client.ping()
-    except (docker.errors.DockerException, OSError) as problem:
-        reason = str(problem).splitlines()[0][:160] if str(problem) else type(problem).__name__
-        raise EnvironmentLacksError(f"no Docker engine answers: {reason}", INSTALL) from problem
+    except _NO_ANSWER as problem:
+        raise _explain(problem) from problem
     return Engine(client)
+
+
+def _explain(problem: Exception) -> EnvironmentLacksError:
+    reason = str(problem).splitlines()[0][:160] if str(problem) else type(problem).__name__
+    return EnvironmentLacksError(f"no Docker engine answers: {reason}", INSTALL)

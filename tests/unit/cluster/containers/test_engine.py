@@ -1,8 +1,10 @@
 """Which engine is used, and which error appears without one."""
 
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
+import requests
 
 from harness.cluster.containers import connect_engine
 from harness.cluster.containers.engine import Engine
@@ -33,3 +35,12 @@ def test_files_written_by_containers_belong_to_the_user(
     monkeypatch.setattr("os.getgid", lambda: 99)
     monkeypatch.setattr(FakeClient, "info", lambda self: {"SecurityOptions": options})
     assert Engine(FakeClient()).user == ("0:0" if root else "1234:99")  # type: ignore[arg-type]  # a fake
+
+
+def test_an_engine_that_stops_answering_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def time_out(_: FakeClient) -> NoReturn:
+        raise requests.ReadTimeout("Read timed out. (read timeout=2)")
+
+    monkeypatch.setattr(FakeClient, "info", time_out)
+    with pytest.raises(EnvironmentLacksError, match=r"no Docker engine answers: Read timed out"):
+        _ = Engine(FakeClient()).version  # type: ignore[arg-type]  # a fake
