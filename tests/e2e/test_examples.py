@@ -144,10 +144,11 @@ async def test_gradio_needs_affinity_and_loses_the_tabs_of_a_dead_replica(place:
     _, spread = await benched(designs["spread"], loaded.path, (), place / "spread", "8s")
     results = spread.names["result"]
     assert results.ok < 0.8 * results.requests, "asked of the replica that does not have the call"
-    _, affinity = await benched(designs["affinity"], loaded.path, (At("6s", Kill(1)),), place / "affinity", "10s")
-    sessions = affinity.sessions
-    assert (sessions.lost, sessions.lost_not_at_risk, sessions.at_risk_not_lost) == (sessions.at_risk, 0, 0)
-    assert 0 < sessions.lost < sessions.judged
+    seen, affinity = await benched(designs["affinity"], loaded.path, (At("6s", Kill(1)),), place / "affinity", "10s")
+    # On a slow machine some tabs have written only once before the kill: a lost write, and not yet a lost session.
+    harmed = [verdict for verdict in seen.judgements if verdict.lost or verdict.lost_writes]
+    assert len(harmed) == affinity.sessions.at_risk and 0 < len(harmed) < affinity.sessions.judged
+    assert affinity.sessions.lost_not_at_risk == 0
 
 
 @pytest.mark.slow

@@ -105,6 +105,15 @@ def _find_removals_of(fault: FaultRecord) -> Iterator[StateRemoval]:
             yield StateRemoval(fault.target, boot, begun, None, fault.kind, fault.healed, fault.healed)
 
 
+def replies_name_replicas(load: LoadRequests, removals: Sequence[StateRemoval], boots: Set[str]) -> bool:
+    """Whether the replies say which replica a session was on, if that matters: they name some of the known ``boots``.
+
+    Those of a service that runs already may name none, or only ids of its own.
+    """
+    known = boots | {removal.boot for removal in removals}
+    return all(removal.of_all for removal in removals) or not known.isdisjoint(load.frame["boot"].dropna().unique())
+
+
 def find_sessions_at_risk(load: LoadRequests, removals: Sequence[StateRemoval]) -> frozenset[int]:
     """The sessions with an acknowledged write whose last acknowledged reply before a removal is of the victim's boot.
 

@@ -10,7 +10,6 @@ from harness.results.summary import ArmFigures, DesignSummary, SessionFigures
 from harness.results.verdicts import Result
 from harness.scenario.checks import require
 from harness.scenario.expectations.expectation import (
-    UNRECORDED,
     Expect,
     Judged,
     check_every_arm,
@@ -20,6 +19,7 @@ from harness.scenario.expectations.expectation import (
 )
 
 _NEVER = (SessionOutcome.LEAKED, SessionOutcome.WRONG)
+_RISK_UNKNOWN = Result.UNKNOWN, "who was at risk: the replies name no replica that is known, or were not recorded"
 #: The beginnings of the names of requests that write.
 WRITING = ("POST", "PUT", "DELETE", "PATCH")
 
@@ -91,7 +91,7 @@ class LosesTheAtRisk(_OfLosses):
         """Compare the two sets, session by session."""
         sessions = faulted(design).sessions
         if sessions.at_risk is None:
-            return UNRECORDED
+            return _RISK_UNKNOWN
         predicted = "" if sessions.expected_lost is None else f", {sessions.expected_lost} predicted"
         why = (
             f"{sessions.lost} of {sessions.known} sessions lost{predicted}; "
@@ -122,7 +122,7 @@ class LosesOnlyTheAtRisk(_OfLosses):
         if self.implied and not sessions.lost and not arm.writes.lost:
             return _judged_or_not(arm, f"sessions lost {zero(0, sessions.known)}")
         if sessions.at_risk is None:
-            return UNRECORDED
+            return _RISK_UNKNOWN
         if self.implied:
             return self._check_implied(arm, sessions.at_risk)
         if sessions.judged < self.judged or sessions.lost_not_at_risk is None:

@@ -8,7 +8,7 @@ import pytest
 
 from harness.analysis.metrics.fold import fold
 from harness.analysis.metrics.sessions import group_known_by_session, is_harmed
-from harness.observations.events import Effect, Event
+from harness.observations.events import Effect, Event, EventKind
 from harness.oracle.verdict import Loss, SessionVerdict
 from harness.results.summary import SessionFigures, WriteFigures
 from tests.support.clocks_and_topology import RequestRow, kill_at, observed
@@ -135,6 +135,20 @@ def test_a_session_at_risk_of_which_nothing_is_known_is_left_out() -> None:
     verdicts = [_lost(1), SessionVerdict(2, unknown=True), SessionVerdict(3)]
     figures = _sessions(WROTE, *verdicts, events=KILL)
     assert (figures.at_risk, figures.at_risk_not_lost) == (2, 1)
+
+
+@pytest.mark.parametrize("boot", [None, "of its own"])
+def test_without_a_known_replica_in_any_reply_nobody_knows_who_was_at_risk(boot: str | None) -> None:
+    rows = [replace(row, boot=boot) for row in WROTE]
+    arm = fold(observed(rows, KILL, [_lost(1), SessionVerdict(2), SessionVerdict(3)]))
+    assert (arm.sessions.lost, arm.sessions.at_risk) == (1, None)
+    assert arm.sessions.lost_not_at_risk is arm.sessions.at_risk_not_lost is arm.writes.lost_not_at_risk is None
+
+
+def test_a_victim_that_nobody_was_on_put_nobody_at_risk() -> None:
+    ready = Event(0.0, EventKind.REPLICA_READY, "r0", {"boot": "b0"})
+    figures = _sessions([RequestRow(1, 3.0, op=1)], SessionVerdict(1), events=[ready, *KILL])
+    assert (figures.at_risk, figures.lost_not_at_risk, figures.at_risk_not_lost) == (0, 0, 0)
 
 
 def _returned_empty(session: int) -> SessionVerdict:
