@@ -88,7 +88,7 @@ class Kubeconfig:
                 "clusters": [{"name": self.context, "cluster": dict(self.cluster)}],
                 "users": [{"name": self.context, "user": dict(self.user)}],
                 "contexts": [{"name": self.context, "context": {"cluster": self.context, "user": self.context}}],
-            },  # type: ignore[arg-type]  # its type leaves dicts out, which it documents
+            },
             context=self.context,
             namespace=self.namespace,
         )
@@ -139,6 +139,11 @@ def _find(files: Iterable[_KubeconfigFile], kind: str, name: str) -> Entry | Non
 class Authentication(KubeAuth):
     """Credentials that are read again when the server refuses them; no copy of a key stays on the disk."""
 
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._reading = asyncio.Lock()
+        self._tls: ssl.SSLContext | bool = True
+
     async def reauthenticate(self) -> None:
         """Read the credentials.
 
@@ -146,35 +151,29 @@ class Authentication(KubeAuth):
             NoClusterError: there are none.
             EnvironmentLacksError: they cannot be read, such as from a plug-in that fails.
         """
-        try:
-            await super().reauthenticate()
-            if path := self._user.get("tokenFile"):
-                self.token = (await asyncio.to_thread(Path(path).read_text)).strip()
-        except (RuntimeError, ValueError, LookupError, TypeError, AttributeError, OSError) as problem:
-            if not self.active_context:
-                raise NoClusterError(" ".join(str(problem).split())) from problem
-            reason = " ".join(str(problem).split()) or type(problem).__name__
-            raise EnvironmentLacksError(
-                f"the credentials of {self.active_context} cannot be read: {reason}", "does kubectl work with them?"
-            ) from problem
+        async with self._reading:
+            try:
+                await super().reauthenticate()
+                if path := self._user.get("tokenFile"):
+                    self.token = (await asyncio.to_thread(Path(path).read_text)).strip()
+                self._tls = await super().ssl_context()  # type: ignore[no-untyped-call]  # it has no types
+            except (RuntimeError, ValueError, LookupError, TypeError, AttributeError, OSError) as problem:
+                raise self._explain(problem) from problem
+            finally:
+                for setting, attribute in _COPIES.items():
+                    if (setting in self._user or setting in self._cluster) and (copy := getattr(self, attribute)):
+                        await asyncio.to_thread(Path(copy).unlink, missing_ok=True)
 
     async def ssl_context(self) -> ssl.SSLContext | bool:
-        """What the server and this side prove themselves with.
+        """What the server and this side prove themselves with."""
+        return self._tls
 
-        Raises:
-            EnvironmentLacksError: a certificate or key is missing, or is none.
-        """
-        try:
-            context: ssl.SSLContext | bool = await super().ssl_context()  # type: ignore[no-untyped-call]  # it has no types
-        except OSError as problem:  # SSLError is one of them
-            raise EnvironmentLacksError(
-                f"a certificate or key of {self.active_context} cannot be read: {problem}",
-                "does kubectl work with them?",
-            ) from problem
-        for setting, attribute in _COPIES.items():
-            if setting in self._user or setting in self._cluster:
-                await asyncio.to_thread(Path(str(getattr(self, attribute))).unlink, missing_ok=True)
-        return context
+    def _explain(self, problem: Exception) -> EnvironmentLacksError:
+        reason = " ".join(str(problem).split()) or type(problem).__name__
+        if not self.active_context:
+            return NoClusterError(reason)
+        what = f"the credentials of {self.active_context} cannot be read: {reason}"
+        return EnvironmentLacksError(what, "does kubectl work with them?")
 
 
 def authenticate(context: str | None) -> Authentication:
@@ -190,4 +189,4 @@ def authenticate(context: str | None) -> Authentication:
     if context is not None:
         raise UsageError(f"there is no kubeconfig with the context {context!r}", "set KUBECONFIG")
     namespace = _NAMESPACE.read_text().strip() if _NAMESPACE.exists() else None
-    return Authentication(kubeconfig=False, namespace=namespace)  # type: ignore[arg-type]  # as it takes no kubeconfig
+    return Authentication(namespace=namespace)
