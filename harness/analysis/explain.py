@@ -14,7 +14,7 @@ from harness.analysis.identity_story import describe_change, describe_identity
 from harness.analysis.metrics.state_removal import (
     StateRemoval,
     find_cause,
-    find_sessions_at_risk,
+    find_known_at_risk,
     find_state_removals,
 )
 from harness.common.errors import UsageError
@@ -114,10 +114,10 @@ def _find_cause(verdict: SessionVerdict, loss: Loss, removals: Sequence[StateRem
 
 
 def _find_at_risk(arm: ArmObservations, removals: Sequence[StateRemoval]) -> frozenset[int] | None:
-    """The sessions at risk of the faults; None without such a fault, or without records of the requests."""
+    """The sessions at risk of the faults; None without such a fault, or if the requests do not show it."""
     if not removals or arm.aggregates is not None:
         return None
-    return find_sessions_at_risk(LoadRequests.select(arm.requests), removals)
+    return find_known_at_risk(arm, LoadRequests.select(arm.requests), removals)
 
 
 @dataclass(frozen=True)

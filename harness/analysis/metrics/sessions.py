@@ -1,21 +1,20 @@
 """What happened to every session and every write."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 
 import numpy as np
 
 from harness.analysis.metrics.not_judged import explain_not_judged
 from harness.analysis.metrics.resources import to_int
 from harness.analysis.metrics.state_removal import (
+    StateRemoval,
     find_causes,
-    find_sessions_at_risk,
+    find_known_at_risk,
     find_state_removals,
     list_causes,
-    replies_name_replicas,
 )
 from harness.common.intervals import exact_interval
-from harness.observations.events import EventKind
 from harness.observations.load_requests import LoadRequests
 from harness.oracle.verdict import SessionVerdict
 from harness.results.arm_files import ArmObservations
@@ -35,9 +34,9 @@ def compute_session_figures(observed: ArmObservations, load: LoadRequests) -> Se
     judged = {session for session, verdicts in known.items() if not any(verdict.unknown for verdict in verdicts)}
     removals = find_state_removals(observed.faults)
     lost = {session for session, verdicts in sessions.items() if any(verdict.lost for verdict in verdicts)}
-    losers = [verdict for verdicts in sessions.values() for verdict in verdicts if verdict.lost]
-    causes = [cause for loser in losers for cause in list_causes(loser, removals)]
-    at_risk, lost_not_at_risk, at_risk_not_lost = _compare_with_theory(observed, known, lost, load)
+    causes = [cause for own in sessions.values() for each in own if each.lost for cause in list_causes(each, removals)]
+    theory = find_known_at_risk(observed, load, removals)
+    at_risk, lost_not_at_risk, at_risk_not_lost = _compare_with_theory(known, lost, removals, theory)
     # A worker that died took the records of some sessions with it: the driver still counted them.
     seen = len(sessions.keys() | set(load.frame["session"].unique().tolist()))
     started = max(seen, to_int(observed.driver.get("sessions")) or 0)
@@ -93,29 +92,21 @@ def is_harmed(verdict: SessionVerdict) -> bool:
     return any(flags) or verdict.lost_writes > 0
 
 
-def _is_risk_known(observed: ArmObservations, load: LoadRequests) -> bool:
-    """Whether the replies to the load show which sessions a fault put at risk."""
-    ready = (event for event in observed.events if event.kind == EventKind.REPLICA_READY)
-    boots = {str(event.detail.get("boot")) for event in ready}
-    return not len(load) or replies_name_replicas(load, find_state_removals(observed.faults), boots)
-
-
 def _compare_with_theory(
-    observed: ArmObservations, known: SessionVerdicts, lost: set[int], load: LoadRequests
+    known: SessionVerdicts, lost: set[int], removals: Sequence[StateRemoval], at_risk: Set[int] | None
 ) -> tuple[int | None, int | None, int | None]:
     """How many sessions were at risk, were lost without being at risk, and were at risk without being lost.
 
     ``known`` are those of which it is known what happened, at least in part. A session whose only loss is to a replica
     that came back empty is not expected to have been at risk of the fault.
     """
-    removals = find_state_removals(observed.faults)
     if not removals:
         return 0, None, None
-    if not _is_risk_known(observed, load):
+    if at_risk is None:
         return None, None, None
-    at_risk = find_sessions_at_risk(load, removals) & known.keys()
+    expected = at_risk & known.keys()
     by_fault = {session for session in lost if find_causes(known[session], removals) != {"returned_empty"}}
-    return len(at_risk), len(by_fault - at_risk), len(at_risk - lost)
+    return len(expected), len(by_fault - expected), len(expected - lost)
 
 
 def _count_flagged(sessions: SessionVerdicts, flag: str) -> int:
@@ -147,9 +138,9 @@ def compute_write_figures(observed: ArmObservations, load: LoadRequests) -> Writ
 def _count_lost_not_at_risk(observed: ArmObservations, load: LoadRequests) -> int | None:
     """The acknowledged writes lost by sessions that were not at risk, and not to a replica that came back empty."""
     removals = find_state_removals(observed.faults)
-    if not removals or not len(load) or not _is_risk_known(observed, load):
+    at_risk = find_known_at_risk(observed, load, removals)
+    if not removals or not len(load) or at_risk is None:
         return None
-    at_risk = find_sessions_at_risk(load, removals)
     return sum(
         verdict.lost_writes
         for session, own in _group_by_session(observed.judgements).items()

@@ -6,10 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from harness.observations.events import EventKind
 from harness.observations.faults import FaultRecord
 from harness.observations.identity import Change, IdentityChange
 from harness.observations.load_requests import LoadRequests, Mask
 from harness.oracle.verdict import Loss, SessionVerdict
+from harness.results.arm_files import ArmObservations
 
 #: The faults that concern the state of every session: those of a store, and the replacement of all replicas.
 FAULTS_OF_ALL = ("kill_store", "kill_primary", "evict", "rolling_restart")
@@ -105,13 +107,19 @@ def _find_removals_of(fault: FaultRecord) -> Iterator[StateRemoval]:
             yield StateRemoval(fault.target, boot, begun, None, fault.kind, fault.healed, fault.healed)
 
 
-def replies_name_replicas(load: LoadRequests, removals: Sequence[StateRemoval], boots: Set[str]) -> bool:
-    """Whether the replies say which replica a session was on, if that matters: they name some of the known ``boots``.
+def find_known_at_risk(
+    observed: ArmObservations, load: LoadRequests, removals: Sequence[StateRemoval]
+) -> frozenset[int] | None:
+    """The sessions at risk; None if a removal concerns one replica and no reply names a replica that is known.
 
-    Those of a service that runs already may name none, or only ids of its own.
+    The replies of a service that runs already may name none, or have only ids of its own.
     """
-    known = boots | {removal.boot for removal in removals}
-    return all(removal.of_all for removal in removals) or not known.isdisjoint(load.frame["boot"].dropna().unique())
+    ready = (event for event in observed.events if event.kind == EventKind.REPLICA_READY)
+    boots = {*(str(event.detail.get("boot")) for event in ready), *(removal.boot for removal in removals)}
+    are_named = not boots.isdisjoint(load.frame["boot"].dropna().unique())
+    if len(load) and not are_named and not all(removal.of_all for removal in removals):
+        return None
+    return find_sessions_at_risk(load, removals)
 
 
 def find_sessions_at_risk(load: LoadRequests, removals: Sequence[StateRemoval]) -> frozenset[int]:

@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 
+from harness.analysis.explain import find_notable_sessions
 from harness.analysis.metrics.fold import fold
 from harness.analysis.metrics.sessions import group_known_by_session, is_harmed
 from harness.observations.events import Effect, Event, EventKind
+from harness.oracle.outcome import SessionOutcome
 from harness.oracle.verdict import Loss, SessionVerdict
 from harness.results.summary import SessionFigures, WriteFigures
 from tests.support.clocks_and_topology import RequestRow, kill_at, observed
@@ -140,8 +142,11 @@ def test_a_session_at_risk_of_which_nothing_is_known_is_left_out() -> None:
 @pytest.mark.parametrize("boot", [None, "of its own"])
 def test_without_a_known_replica_in_any_reply_nobody_knows_who_was_at_risk(boot: str | None) -> None:
     rows = [replace(row, boot=boot) for row in WROTE]
-    arm = fold(observed(rows, KILL, [_lost(1), SessionVerdict(2), SessionVerdict(3)]))
+    lost = _lost(1, outcome=SessionOutcome.LOST)
+    seen = observed(rows, KILL, [lost, SessionVerdict(2), SessionVerdict(3)])
+    arm = fold(seen)
     assert (arm.sessions.lost, arm.sessions.at_risk) == (1, None)
+    assert [session.at_risk for session in find_notable_sessions([seen])] == [None]
     assert arm.sessions.lost_not_at_risk is arm.sessions.at_risk_not_lost is arm.writes.lost_not_at_risk is None
 
 
