@@ -7,13 +7,19 @@ from pathlib import Path
 from harness.common.errors import EnvironmentLacksError
 from harness.common.pip_line import extra_line
 
-_POD_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"  # what a pod has in place of a kubeconfig
+#: What a pod has in place of a kubeconfig.
+POD_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+
+
+def find_kubeconfigs() -> list[Path]:
+    """The files of ``KUBECONFIG`` that exist, or else ``~/.kube/config``."""
+    named = os.environ.get("KUBECONFIG") or "~/.kube/config"
+    return [path for part in named.split(os.pathsep) if part and (path := Path(part).expanduser()).exists()]
 
 
 def is_configured() -> bool:
     """Whether anything here may name a cluster: a kubeconfig, or the account of a pod."""
-    places = (*os.environ.get("KUBECONFIG", "~/.kube/config").split(os.pathsep), _POD_ACCOUNT)
-    return any(Path(place).expanduser().exists() for place in places)
+    return bool(find_kubeconfigs()) or POD_ACCOUNT.exists()
 
 
 def require_client() -> None:

@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 from kr8s._auth import KubeAuth  # the class that authenticates, which kr8s does not export
 
+from harness.cluster.kubernetes import POD_ACCOUNT, find_kubeconfigs
 from harness.common.errors import EnvironmentLacksError, UsageError
 
 SETUP = "set KUBECONFIG or --context; see docs/kubernetes.md"
@@ -26,7 +27,7 @@ _COPIES = {
     "client-certificate-data": "client_cert_file",
     "certificate-authority-data": "server_ca_file",
 }
-_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")  # of a pod
+_NAMESPACE = POD_ACCOUNT / "namespace"
 
 
 class NoClusterError(EnvironmentLacksError):
@@ -64,10 +65,10 @@ class Kubeconfig:
             NoClusterError: a file is no kubeconfig, or its context leads nowhere.
             EnvironmentLacksError: a file that the entries name is missing.
         """
-        named = os.environ.get("KUBECONFIG") or "~/.kube/config"
-        paths = [path for part in named.split(os.pathsep) if part and (path := Path(part).expanduser()).exists()]
+        paths = find_kubeconfigs()
         if not paths:
             return None
+        named = os.pathsep.join(map(str, paths))
         files = [_KubeconfigFile.read(path) for path in paths]
         name = context or next((file.current for file in files if file.current), "")
         chosen = _find(files, "context", name)
