@@ -1,4 +1,4 @@
-"""Standard input, output and error, which whoever starts a command may have closed."""
+"""Standard input, output and error, which may be closed when a command starts."""
 
 import os
 import sys

@@ -122,4 +122,4 @@ async def timeline(faults: Sequence[At], topology: FaultTopology, clock: Clock, 
         playing.cancel()
         with suppress(asyncio.CancelledError):
             await asyncio.gather(playing, return_exceptions=True)
-        await finish(line.undo_all())  # who interrupts a run does not want what others own to stay broken
+        await finish(line.undo_all())  # an interrupt must not leave a workload of others broken

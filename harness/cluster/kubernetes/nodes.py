@@ -36,7 +36,7 @@ async def accepts_pods(api: KubernetesApi, node: str) -> bool:
 
 
 async def cordon(api: KubernetesApi, node: str) -> None:
-    """Let no new pod onto a node, and note on it whose doing that is."""
+    """Let no new pod onto a node, and record on it which harness did that."""
     await api.patch(NODE, node, _cordon({OWNER: owner_identity()}, unschedulable=True))
 
 
@@ -50,10 +50,10 @@ def _cordon(annotations: Mapping[str, str | None], unschedulable: bool | None) -
 
 
 async def find_cordoned(api: KubernetesApi) -> Mapping[str, str]:
-    """The identity of the harness that cordoned each node which one did; none for who may not list nodes."""
+    """The nodes that a harness cordoned, each with its identity; empty without the right to list nodes."""
     try:
         found = await api.read_all(NODE)
-    except ForbiddenError:  # so it has not cordoned one
+    except ForbiddenError:  # without more rights than that, no harness has cordoned one
         return {}
     owners = {str(node["metadata"]["name"]): node["metadata"].get("annotations", {}).get(OWNER) for node in found}
     return {name: owner for name, owner in owners.items() if owner}

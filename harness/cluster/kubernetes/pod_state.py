@@ -12,7 +12,7 @@ _HOPELESS = frozenset(
 )
 #: What a container waits for in a pod where nothing is wrong, or where another container says what is.
 _USUAL = frozenset({"PodInitializing", "ContainerCreating"})
-_MAIN = "kubectl.kubernetes.io/default-container"  # the annotation by which what adds containers names the service's
+_MAIN = "kubectl.kubernetes.io/default-container"  # the annotation that names the main container, for sidecar injectors
 
 
 @dataclass(frozen=True)
